@@ -1,0 +1,60 @@
+"""Voyage AI embeddings and rerankers for LangChain, LlamaIndex and notebooks, over one transport.
+
+`Voyage` is the client; `voyage_rag.langchain` and `voyage_rag.llama_index` hold the frameworks'
+classes. With `Client` and `AsyncClient`, code written for Voyage's own package runs as it is.
+"""
+
+from voyage_rag._version import __version__
+from voyage_rag.client import Voyage
+from voyage_rag.drop_in import AsyncClient, Client
+from voyage_rag.errors import (
+    APIConnectionError,
+    APIError,
+    AuthenticationError,
+    ConfigurationError,
+    InvalidInputError,
+    InvalidRequestError,
+    PermissionDeniedError,
+    QuotaExhaustedError,
+    RateLimitError,
+    ServerError,
+    ServiceUnavailableError,
+    Timeout,
+    UnexpectedAnswerError,
+    VoyageError,
+)
+from voyage_rag.types import (
+    EmbeddingsObject,
+    PartialEmbeddings,
+    RerankingObject,
+    RerankingResult,
+    Usage,
+    Vectors,
+)
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "AsyncClient",
+    "AuthenticationError",
+    "Client",
+    "ConfigurationError",
+    "EmbeddingsObject",
+    "InvalidInputError",
+    "InvalidRequestError",
+    "PartialEmbeddings",
+    "PermissionDeniedError",
+    "QuotaExhaustedError",
+    "RateLimitError",
+    "RerankingObject",
+    "RerankingResult",
+    "ServerError",
+    "ServiceUnavailableError",
+    "Timeout",
+    "UnexpectedAnswerError",
+    "Usage",
+    "Vectors",
+    "Voyage",
+    "VoyageError",
+    "__version__",
+]

@@ -1,0 +1,301 @@
+"""`Voyage`: the service's verbs, each with a sync and an async face, one line per face."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import warnings
+from typing import TYPE_CHECKING, Any, Self
+
+from voyage_rag.core import operations
+from voyage_rag.core.budget import budgets_of
+from voyage_rag.core.dialect import dialect_of
+from voyage_rag.core.retry import RetryPolicy
+from voyage_rag.core.terms import Terms
+from voyage_rag.io.clock import SYSTEM_CLOCK, Clock
+from voyage_rag.io.drive import arun, run
+from voyage_rag.io.transport import Transport
+from voyage_rag.progress import Advance, progress_bar
+from voyage_rag.settings import Settings
+from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, RerankingObject, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import httpx
+    from pydantic import SecretStr
+
+    from voyage_rag.models import OutputDtype
+
+DEFAULT_EMBED_MODEL = "voyage-2"
+
+
+class Voyage:
+    """A client of the Voyage AI API, for threads and event loops alike.
+
+    One object serves any number of threads, asyncio and trio loops; it connects when first used and
+    keeps its connections. It can be pickled: the key is sealed, and works in this process and its
+    worker processes (see `voyage_rag.secret`).
+
+    Args:
+        api_key: The key; else a key file, else `VOYAGE_API_KEY` (docs: "API Key and Python
+            Client").
+        max_retries: Further attempts after a 429, 408, 5xx, a lost connection, a timeout or an
+            unsound answer. 6 unless given.
+        timeout: Seconds one attempt may take. 60 unless given.
+        base_url: Address of the API; else `VOYAGE_BASE_URL`, else the host the key belongs to. For
+            `https://api.aimlapi.com/v1` that gateway's dialect is spoken.
+        api_key_path: A file that holds the key; else `VOYAGE_API_KEY_PATH`.
+        total_timeout: Seconds one request may take with all its attempts and the waits between
+            them; None for no limit.
+        concurrency: Requests in flight at once for one call. 16 unless given.
+        allow_insecure_http: Let the key travel over plain http to another machine.
+        http_client: Your own `httpx.Client` for sync calls: proxies, TLS, tracing. You close it.
+        async_http_client: Your own `httpx.AsyncClient` for async calls, in one event loop.
+        clock: The time it lives in; for tests.
+
+    Raises:
+        ConfigurationError: No key, or a setting that cannot work; the message names it.
+    """
+
+    def __init__(
+        self,
+        api_key: str | SecretStr | None = None,
+        max_retries: int | None = None,
+        timeout: float | None = None,
+        base_url: str | None = None,
+        *,
+        api_key_path: str | os.PathLike[str] | None = None,
+        total_timeout: float | None = 300.0,
+        concurrency: int | None = None,
+        allow_insecure_http: bool = False,
+        http_client: httpx.Client | None = None,
+        async_http_client: httpx.AsyncClient | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        settings = Settings.resolve(
+            api_key,
+            api_key_path=api_key_path,
+            base_url=base_url,
+            allow_insecure_http=allow_insecure_http,
+            max_retries=max_retries,
+            timeout=timeout,
+            total_timeout=total_timeout,
+            concurrency=concurrency,
+        )
+        self._begin(settings, Transport(settings, http_client, async_http_client), clock)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """A client with settings that are already resolved."""
+        client = cls.__new__(cls)
+        client._begin(settings, Transport(settings), SYSTEM_CLOCK)  # noqa: SLF001 - its own
+        return client
+
+    def _begin(self, settings: Settings, transport: Transport, clock: Clock) -> None:
+        self.settings = settings
+        self._transport = transport
+        self._clock = clock
+        self._dialect = dialect_of(settings.host)
+        self._budgets = budgets_of((settings.host, settings.api_key.fingerprint), clock.now)
+        self._policy = RetryPolicy(
+            max_retries=settings.max_retries,
+            timeout=settings.timeout,
+            total_timeout=settings.total_timeout,
+            chance=random.random,
+            wall_clock=clock.wall,
+        )
+        self._usage = Usage()
+        self._lock = threading.Lock()
+
+    # ── verbs ─────────────────────────────────────────────────────────────────────────────────────
+
+    def embed(
+        self,
+        texts: Sequence[str] | str,
+        model: str | None = None,
+        input_type: InputType | None = None,
+        truncation: bool = True,
+        output_dtype: OutputDtype | None = None,
+        output_dimension: int | None = None,
+        *,
+        batch_size: int | None = None,
+        empty_text: EmptyText = "error",
+        show_progress_bar: bool = False,
+    ) -> EmbeddingsObject:
+        """Embed texts.
+
+        Args:
+            texts: What to embed; a lone string is a list of one. An empty list costs nothing.
+            model: An embedding model (docs: "Text Embeddings"). Without one Voyage's client takes
+                `voyage-2`, and so does this one, with a warning.
+            input_type: `query` for what is searched with, `document` for what is searched, None for
+                neither prompt. A gateway that does not know the field is not sent it.
+            truncation: Cut texts to the model's context; False refuses longer ones.
+            output_dtype: `float`, `int8`, `uint8`, or `binary`/`ubinary`, which pack eight
+                dimensions into one number (docs: "Flexible Dimensions and Quantization").
+            output_dimension: Length of the vectors, where the model offers several.
+            batch_size: Most texts in one request; else as many as the limits allow and as keep
+                `concurrency` requests busy.
+            empty_text: `error` refuses empty strings by position, `zeros` gives them zero vectors.
+            show_progress_bar: Show a tqdm bar that counts texts.
+
+        Returns:
+            One vector per text, in order; tokens billed.
+
+        Raises:
+            InvalidInputError: An argument cannot work; nothing was sent.
+            VoyageError: The service could not be had to answer (see `voyage_rag.errors`); the error
+                carries what was finished as `partial`.
+        """
+        with progress_bar(texts, "Embedding", shown=show_progress_bar) as advance:
+            return run(
+                operations.embed(
+                    self._terms(advance),
+                    texts,
+                    model or _default_model(),
+                    input_type,
+                    output_dimension,
+                    output_dtype,
+                    batch_size,
+                    empty_text,
+                    truncation=truncation,
+                ),
+                *self._drivers,
+            )
+
+    async def aembed(
+        self,
+        texts: Sequence[str] | str,
+        model: str | None = None,
+        input_type: InputType | None = None,
+        truncation: bool = True,
+        output_dtype: OutputDtype | None = None,
+        output_dimension: int | None = None,
+        *,
+        batch_size: int | None = None,
+        empty_text: EmptyText = "error",
+        show_progress_bar: bool = False,
+    ) -> EmbeddingsObject:
+        """Async twin of `embed`."""
+        with progress_bar(texts, "Embedding", shown=show_progress_bar) as advance:
+            return await arun(
+                operations.embed(
+                    self._terms(advance),
+                    texts,
+                    model or _default_model(),
+                    input_type,
+                    output_dimension,
+                    output_dtype,
+                    batch_size,
+                    empty_text,
+                    truncation=truncation,
+                ),
+                *self._drivers,
+            )
+
+    def rerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        model: str,
+        top_k: int | None = None,
+        truncation: bool = True,
+    ) -> RerankingObject:
+        """Order documents by relevance to a query.
+
+        Args:
+            query: What is asked.
+            documents: What is ranked. An empty list costs nothing. More than one request may hold
+                (1,000 documents, or the model's tokens) are sent in several and merged.
+            model: A reranker (docs: "Rerankers").
+            top_k: How many to return, None for all.
+            truncation: Cut query and documents to the model's limits; False refuses longer ones.
+
+        Returns:
+            Results by falling relevance; tokens billed.
+
+        Raises:
+            InvalidInputError: An argument cannot work; nothing was sent.
+            VoyageError: The service could not be had to answer (see `voyage_rag.errors`).
+        """
+        return run(
+            operations.rerank(self._terms(), query, documents, model, top_k, truncation=truncation),
+            *self._drivers,
+        )
+
+    async def arerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        model: str,
+        top_k: int | None = None,
+        truncation: bool = True,
+    ) -> RerankingObject:
+        """Async twin of `rerank`."""
+        return await arun(
+            operations.rerank(self._terms(), query, documents, model, top_k, truncation=truncation),
+            *self._drivers,
+        )
+
+    # ── state ─────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def usage(self) -> Usage:
+        """What this object has spent so far."""
+        return self._usage
+
+    def close(self) -> None:
+        """Close the idle connections of sync calls. The object stays usable and connects anew."""
+        self._transport.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop, and those of sync calls."""
+        await self._transport.aclose()
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"Voyage(base_url={self.settings.base_url!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._transport.http_client or self._transport.async_http_client:
+            raise TypeError("a Voyage with its own http_client cannot be pickled or copied")
+        return type(self).of, (self.settings,)
+
+    @property
+    def _drivers(self) -> tuple[Transport, Clock, int]:
+        return self._transport, self._clock, self.settings.concurrency
+
+    def _terms(self, advance: Advance | None = None) -> Terms:
+        def answered(inputs: int, tokens: int) -> None:
+            with self._lock:
+                self._usage += Usage(tokens, 1)
+            if advance is not None:
+                advance(inputs, tokens)
+
+        return Terms(
+            self._dialect, self._policy, self._budgets, self.settings.concurrency, answered
+        )
+
+
+def _default_model() -> str:
+    warnings.warn(
+        f"no model given: using {DEFAULT_EMBED_MODEL!r} as Voyage's own client does; name a newer "
+        "one, e.g. model='voyage-4'",
+        UserWarning,
+        stacklevel=3,
+    )
+    return DEFAULT_EMBED_MODEL

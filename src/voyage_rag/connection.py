@@ -1,0 +1,119 @@
+"""How a framework's object reaches the service: the fields of every adapter, and their client.
+
+A mixin for pydantic models, since LangChain's and LlamaIndex's classes are both. The client is made
+of the fields as they are when it is needed, so a copy with another key or address uses these, and
+nothing that is printed, dumped or serialised holds a key.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+
+from voyage_rag.client import Voyage
+from voyage_rag.secret import APIKey, as_key, find_key, find_same_key
+from voyage_rag.types import Usage
+
+KEY_NAMES = ("voyage_api_key", "api_key")
+
+
+class Connection(BaseModel):
+    """Fields with which an adapter connects. All are optional.
+
+    Attributes:
+        voyage_api_key: The key, also as `api_key`; else it is looked for (see
+            `voyage_rag.secret.find_key`).
+        api_key_path: A file that holds the key; else `VOYAGE_API_KEY_PATH`.
+        base_url: Address of the API; else `VOYAGE_BASE_URL`, else the host the key belongs to.
+        timeout: Seconds one attempt may take; 60 unless given.
+        max_retries: Further attempts after one that failed; 6 unless given.
+        total_timeout: Seconds one request may take with all its attempts; None for no limit.
+        concurrency: Requests in flight at once for one call; 16 unless given.
+        allow_insecure_http: Let the key travel over plain http to another machine.
+        client: A `Voyage` to share with other objects, instead of the fields above.
+        api_key_fingerprint: Which key a serialised object had, if it was given as an argument.
+    """
+
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+        protected_namespaces=(),
+    )
+
+    voyage_api_key: APIKey | None = Field(
+        default=None, validation_alias=AliasChoices(*KEY_NAMES), exclude=True, repr=False
+    )
+    api_key_path: Annotated[str, BeforeValidator(os.fspath)] | None = None
+    base_url: str | None = None
+    timeout: float | None = None
+    max_retries: int | None = None
+    total_timeout: float | None = 300.0
+    concurrency: int | None = None
+    allow_insecure_http: bool = False
+    client: Voyage | None = Field(default=None, exclude=True, repr=False)
+    api_key_fingerprint: str | None = Field(default=None, repr=False)
+
+    _made: tuple[tuple[object, ...], Voyage] | None = PrivateAttr(default=None)
+
+    @property
+    def voyage(self) -> Voyage:
+        """The client: the one given, or one made of the fields as they are."""
+        if self.client is not None:
+            return self.client
+        fields = (
+            self.voyage_api_key,
+            self.api_key_path,
+            self.base_url,
+            self.timeout,
+            self.max_retries,
+            self.total_timeout,
+            self.concurrency,
+            self.allow_insecure_http,
+        )
+        if self._made is None or self._made[0] != fields:
+            self._made = fields, self._make()
+        return self._made[1]
+
+    @property
+    def usage(self) -> Usage:
+        """What the client has spent so far."""
+        return self.voyage.usage
+
+    def connect(self) -> None:
+        """Settle which key this object has, and check that it can connect.
+
+        Raises:
+            ConfigurationError: There is no key, or a setting cannot work.
+        """
+        given = self.voyage_api_key or (self.client and self.client.settings.api_key)
+        if given:
+            if "api_key_fingerprint" not in self.model_fields_set:
+                self.api_key_fingerprint = given.fingerprint
+            self.voyage_api_key = given
+        elif self.api_key_fingerprint:
+            self.voyage_api_key = find_same_key(None, self.api_key_fingerprint)
+        else:
+            self.voyage_api_key = find_key(None, self.api_key_path, os.environ)
+        _ = self.voyage
+
+    def _make(self) -> Voyage:
+        return Voyage(
+            api_key=self.voyage_api_key,
+            max_retries=self.max_retries,
+            timeout=self.timeout,
+            base_url=self.base_url,
+            total_timeout=self.total_timeout,
+            concurrency=self.concurrency,
+            allow_insecure_http=self.allow_insecure_http,
+        )
+
+
+def hide_key(fields: dict[str, Any]) -> dict[str, Any]:
+    """Wrap a key among constructor arguments, so that no message about them can show it."""
+    return {
+        name: as_key(value) if name in KEY_NAMES and value is not None else value
+        for name, value in fields.items()
+    }

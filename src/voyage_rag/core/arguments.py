@@ -1,0 +1,159 @@
+"""Arguments, checked before anything is sent or billed.
+
+Every refusal names the argument, the item and the remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, get_args
+
+from voyage_rag.errors import InvalidInputError
+from voyage_rag.models import ALL_DTYPES, MODELS, Kind, Model, look_up
+from voyage_rag.types import InputType
+
+if TYPE_CHECKING:
+    from voyage_rag.models import OutputDtype
+
+VERBS: dict[Kind, str] = {
+    "embedding": "embed",
+    "contextualized": "contextualized_embed",
+    "multimodal": "multimodal_embed",
+    "rerank": "rerank",
+}
+
+
+def check_model(model: object, kind: Kind) -> Model:
+    """The catalogue's row of a model that serves this kind of request.
+
+    Raises:
+        InvalidInputError: No name, or a known model of another kind.
+    """
+    if not isinstance(model, str) or not model.strip():
+        raise InvalidInputError(f"model must be the name of a model, not {model!r}")
+    row = look_up(model, kind)
+    if row.kind != kind:
+        raise InvalidInputError(
+            f"{model!r} is a model for {VERBS[row.kind]}, not for {VERBS[kind]}; models for "
+            f"{VERBS[kind]}: {', '.join(names_of(kind))}"
+        )
+    return row
+
+
+def names_of(kind: Kind) -> list[str]:
+    """Names of the models of a kind that are not deprecated."""
+    return [m.name for m in MODELS.values() if m.kind == kind and m.status != "deprecated"]
+
+
+def check_output(row: Model, dimension: object, dtype: object) -> OutputDtype | None:
+    """Refuse a dimension or number type the model does not have.
+
+    Raises:
+        InvalidInputError: It does not; the choices are named.
+    """
+    if dimension is not None:
+        if type(dimension) is not int or dimension < 1:
+            raise InvalidInputError(
+                f"output_dimension must be a positive integer, not {dimension!r}"
+            )
+        if row.dimensions and dimension not in row.dimensions:
+            raise InvalidInputError(
+                f"{row.name!r} has no output_dimension {dimension}; it has "
+                f"{_listed(sorted(row.dimensions))}"
+            )
+    if dtype is None:
+        return None
+    for known in ALL_DTYPES:
+        if dtype == known:
+            if row.dtypes and known not in row.dtypes:
+                raise InvalidInputError(
+                    f"{row.name!r} has no output_dtype {dtype!r}; it has {_listed(row.dtypes)}"
+                )
+            return known
+    raise InvalidInputError(f"output_dtype must be one of {_listed(ALL_DTYPES)}, not {dtype!r}")
+
+
+def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
+    """Refuse a value that is none of the choices.
+
+    Raises:
+        InvalidInputError: It is not.
+    """
+    if not any(value is choice or value == choice for choice in choices):
+        raise InvalidInputError(f"{name} must be one of {_listed(choices)}, not {value!r}")
+
+
+def check_input_type(input_type: object) -> None:
+    """Refuse an input_type the service does not have."""
+    check_choice("input_type", input_type, (*get_args(InputType), None))
+
+
+def check_flag(name: str, value: object) -> None:
+    """Refuse anything but True and False."""
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"{name} must be True or False, not {value!r}")
+
+
+def check_count(name: str, value: object) -> None:
+    """Refuse what is no whole number of at least one.
+
+    Raises:
+        InvalidInputError: It is not.
+    """
+    if type(value) is not int or value < 1:
+        raise InvalidInputError(f"{name} must be a whole number of at least 1, not {value!r}")
+
+
+def listed_texts(name: str, texts: object) -> list[str]:
+    """A list of texts; a lone string is a list of one.
+
+    Raises:
+        InvalidInputError: It is no list of strings; the item is named.
+    """
+    if isinstance(texts, str):
+        texts = [texts]
+    if not isinstance(texts, Iterable) or isinstance(texts, (bytes, bytearray, dict)):
+        raise InvalidInputError(f"{name} must be a list of strings, not {type(texts).__name__}")
+    checked = []
+    for index, text in enumerate(texts):
+        checked.append(check_text(f"{name}[{index}]", text, index))
+    return checked
+
+
+def check_text(name: str, text: object, *index: int) -> str:
+    """Refuse what is no string, or none that UTF-8 can carry.
+
+    Raises:
+        InvalidInputError: It is not.
+    """
+    if not isinstance(text, str):
+        raise InvalidInputError(
+            f"{name} must be a string, not {type(text).__name__}", indices=index
+        )
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidInputError(
+                f"{name} holds half a character (a lone surrogate) at position {error.start}: "
+                "decode the text anew, or drop it with "
+                "text.encode('utf-8', 'replace').decode()",
+                indices=index,
+            ) from None
+    return text
+
+
+def check_not_empty(name: str, texts: Sequence[str], remedy: str) -> None:
+    """Refuse empty strings, which the service refuses with their whole batch.
+
+    Raises:
+        InvalidInputError: There are some; their positions are named.
+    """
+    empty = tuple(index for index, text in enumerate(texts) if not text)
+    if empty:
+        shown = ", ".join(str(index) for index in empty[:10]) + (", ..." if empty[10:] else "")
+        raise InvalidInputError(f"{name} holds empty strings at {shown}: {remedy}", indices=empty)
+
+
+def _listed(choices: Iterable[object]) -> str:
+    return ", ".join(repr(choice) for choice in choices)

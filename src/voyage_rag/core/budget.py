@@ -1,0 +1,53 @@
+"""What is shared by every object of this process that draws on the same allowance.
+
+Voyage counts its rate limits per account and model (docs: "Rate Limits"), so a budget belongs to a
+host, a key and a model, and not to an object.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import cache
+
+from voyage_rag.core.pacing import Clock, Pace
+from voyage_rag.core.tokens import TokenRatio
+
+
+@dataclass(frozen=True)
+class Budget:
+    """One allowance.
+
+    Attributes:
+        pace: Whose turn it is.
+        ratio: What texts cost.
+    """
+
+    pace: Pace
+    ratio: TokenRatio
+
+
+class Budgets:
+    """The budgets of one account, by model.
+
+    Attributes:
+        account: Host and fingerprint of the key.
+    """
+
+    def __init__(self, account: tuple[str, str], clock: Clock) -> None:
+        self.account = account
+        self._clock = clock
+        self._by_model: dict[str, Budget] = {}
+        self._lock = threading.Lock()
+
+    def __getitem__(self, model: str) -> Budget:
+        with self._lock:
+            if model not in self._by_model:
+                self._by_model[model] = Budget(Pace(self._clock), TokenRatio())
+            return self._by_model[model]
+
+
+@cache
+def budgets_of(account: tuple[str, str], clock: Clock) -> Budgets:
+    """The budgets of an account: one set per process, however many clients draw on it."""
+    return Budgets(account, clock)

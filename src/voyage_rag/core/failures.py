@@ -1,0 +1,123 @@
+"""Which error an answer is, in words that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from voyage_rag.core.wire import detail_of
+from voyage_rag.errors import (
+    APIError,
+    AuthenticationError,
+    InvalidRequestError,
+    PermissionDeniedError,
+    QuotaExhaustedError,
+    RateLimitError,
+    ServerError,
+    ServiceUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from voyage_rag.core.http import Request, Response
+
+OK = 200
+REDIRECT = range(300, 400)
+REFUSED = range(400, 500)
+FAILED = range(500, 600)
+TOO_MANY = 429
+
+CLASSES: dict[int, type[APIError]] = {
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    408: ServerError,
+    TOO_MANY: RateLimitError,
+    502: ServiceUnavailableError,
+    503: ServiceUnavailableError,
+    504: ServiceUnavailableError,
+    529: ServiceUnavailableError,
+}
+
+LONGEST_DETAIL = 600
+
+REMEDIES = {
+    401: "check VOYAGE_API_KEY or api_key",
+    403: "a key works on its own host only (see base_url), and from the addresses it allows",
+    404: "check base_url: it should end in /v1",
+    410: "this model is retired: choose another",
+    TOO_MANY: "give requests_per_minute and tokens_per_minute, or ask for a higher limit",
+}
+
+MONEY_WORDS = ("insufficient", "exhausted", "balance", "out of credit", "suspended", "overdue")
+"""Words of a 429 that is about money and not about time. No such answer was ever recorded; the free
+tier's own 429 speaks of billing too, but says "reduced rate limits", and passes with time."""
+
+
+def failure_of(
+    request: Request, response: Response, wall_clock: Callable[[], float]
+) -> APIError | None:
+    """The error that an answer stands for, None for a 200.
+
+    Args:
+        request: What was asked.
+        response: What came back.
+        wall_clock: Seconds since the epoch, to read a Retry-After that is a date.
+    """
+    status = response.status
+    if status == OK:
+        return None
+    detail = detail_of(response.body)[:LONGEST_DETAIL]
+    if status in REDIRECT:
+        detail = (
+            f"the address answered with a redirect to {_host_named(response)}; redirects are not "
+            "followed, so that the key stays with its host: set base_url to the right address"
+        )
+    said = detail or f"the service answered {status} without saying why"
+    remedy = REMEDIES.get(status)
+    return _class_of(status, detail)(
+        f"{said} ({remedy})" if remedy else said,
+        model=request.model,
+        http_status=status,
+        request_id=response.headers.get("x-request-id"),
+        retry_after=retry_after(response.headers.get("retry-after"), wall_clock()),
+    )
+
+
+def is_too_many_tokens(failure: Exception) -> bool:
+    """Whether a smaller batch would be accepted (docs: "Error Codes"; recorded wording)."""
+    return isinstance(failure, InvalidRequestError) and (
+        "lower the number of tokens in the batch" in failure.message
+    )
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """Seconds that a Retry-After header asks for (RFC 9110, 10.2.3), None if it is of no use."""
+    if not value:
+        return None
+    value = value.strip()
+    if value.isdecimal() and value.isascii():
+        return float(value[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _class_of(status: int, detail: str) -> type[APIError]:
+    if status == TOO_MANY and _is_about_money(detail):
+        return QuotaExhaustedError
+    if status in CLASSES:
+        return CLASSES[status]
+    if status in REFUSED:
+        return InvalidRequestError
+    return ServerError if status in FAILED else APIError
+
+
+def _is_about_money(detail: str) -> bool:
+    text = detail.lower()
+    return "rate limit" not in text and any(word in text for word in MONEY_WORDS)
+
+
+def _host_named(response: Response) -> str:
+    return repr(urlsplit(response.headers.get("location", "")).hostname or "an unnamed place")

@@ -1,0 +1,87 @@
+"""The nouns of a conversation with the API. Nothing here does I/O or knows a clock.
+
+A `Flow` is a generator that decides: it yields an `Attempt`, is handed back the `Response` (or has
+an `APIConnectionError` thrown into it), and returns its result. Whoever drives it only waits and
+sends; `voyage_rag.io.drive` holds the two drivers.
+
+An attempt says how long it still has to wait each time it is asked, so that a rate limit met by one
+request slows the others that are already waiting for their turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+T = TypeVar("T")
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP call, without host and key, which only the transport knows.
+
+    Attributes:
+        path: Path below the base URL, for example `/embeddings`.
+        body: The JSON document to post, encoded.
+        model: The model it is for, to speak of.
+        inputs: How many inputs it carries, to speak of.
+    """
+
+    path: str
+    body: bytes
+    model: str
+    inputs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Any HTTP answer. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def _at_once() -> float:
+    return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A request, and the answer to "how many seconds until it may leave?".
+
+    Attributes:
+        request: What to send.
+        wait: Asked before sending and again after every wait; 0 means go.
+        timeout: Seconds it may take from leaving to the last byte of its answer.
+        number: 1 for the first attempt of a request, 2 for its first repetition.
+        failure: Why the attempt before this one was not enough.
+    """
+
+    request: Request
+    timeout: float
+    wait: Callable[[], float] = _at_once
+    number: int = 1
+    failure: Exception | None = None
+
+
+Flow: TypeAlias = Generator[Attempt, Response, T]
+"""A conversation with the API that ends in a T."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[Part, Result]):
+    """Independent flows, and the pure function that joins their parts in the order of the flows.
+
+    Attributes:
+        flows: May be lazy: a driver takes the next one only when it has room for it.
+        join: Makes the result of all parts.
+        rescue: Tells what is finished at this moment, for the error of an operation that fails.
+    """
+
+    flows: Iterable[Flow[Part]]
+    join: Callable[[Sequence[Part]], Result]
+    rescue: Callable[[], object] | None = None

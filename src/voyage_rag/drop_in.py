@@ -1,0 +1,46 @@
+"""The names of Voyage's own client: `import voyage_rag as voyageai` is the whole change.
+
+`Client` is `Voyage`. `AsyncClient` is a `Voyage` whose verbs are awaited under their plain names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from voyage_rag.client import Voyage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voyage_rag.types import EmbeddingsObject, RerankingObject
+
+Client = Voyage
+
+
+class AsyncClient:
+    """Voyage's `AsyncClient`: takes the arguments of `Voyage`, and its verbs are coroutines."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.voyage = Voyage(*args, **kwargs)
+
+    async def embed(
+        self, texts: Sequence[str] | str, *args: Any, **kwargs: Any
+    ) -> EmbeddingsObject:
+        """See `Voyage.embed`."""
+        return await self.voyage.aembed(texts, *args, **kwargs)
+
+    async def rerank(
+        self, query: str, documents: Sequence[str], model: str, *args: Any, **kwargs: Any
+    ) -> RerankingObject:
+        """See `Voyage.rerank`."""
+        return await self.voyage.arerank(query, documents, model, *args, **kwargs)
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        await self.voyage.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()

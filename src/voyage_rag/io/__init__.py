@@ -1,0 +1,1 @@
+"""What waits: the drivers of flows, and the transport below them."""

@@ -1,0 +1,253 @@
+"""The only file that knows httpx: one call out, one answer or one of our errors back.
+
+Connections live long. Sync calls take a *lane*, a client with one connection, from a stack, so that
+a request some thread is waiting for can be ended from another thread. Async calls share one client
+per running event loop, which is closed with its loop. After a fork the child starts with none of
+these: it drops what it inherited, and never closes it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import threading
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx
+from anyio.lowlevel import RunVar
+
+from voyage_rag._version import __version__
+from voyage_rag.core.http import Response
+from voyage_rag.errors import APIConnectionError, ConfigurationError, Timeout
+
+if TYPE_CHECKING:
+    from voyage_rag.core.http import Attempt
+    from voyage_rag.io.drive import Abort
+    from voyage_rag.settings import Settings
+
+KEEP_ALIVE = 60.0
+LONGEST_CONNECT = 15.0
+MOST_CONNECTIONS = 256
+USER_AGENT = f"voyage-rag/{__version__} httpx/{httpx.__version__}"
+
+NEW_CONNECTION = ("connect_tcp.complete", "start_tls.complete", "connect_unix_socket.complete")
+
+
+class Transport:
+    """Sends attempts to one host with one key.
+
+    Args:
+        settings: Address and key.
+        http_client: Used for sync calls instead of our own clients; never closed by us.
+        async_http_client: The same for async calls; belongs to the loop it is used in.
+
+    Raises:
+        ConfigurationError: One of the clients is no httpx client of the right face.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        http_client: httpx.Client | None = None,
+        async_http_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        _check_client("http_client", http_client, httpx.Client)
+        _check_client("async_http_client", async_http_client, httpx.AsyncClient)
+        self.http_client = http_client
+        self.async_http_client = async_http_client
+        self._base_url = settings.base_url
+        self._api_key = settings.api_key
+        self._lock = threading.Lock()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._idle: list[Lane] = []
+        self._per_loop: RunVar[LoopClient] = RunVar("voyage_rag.client")
+
+    def _guard(self) -> None:
+        if self._process != os.getpid():
+            self._lock = threading.Lock()
+            self._begin()
+
+    # ── sync ──────────────────────────────────────────────────────────────────────────────────────
+
+    def send(self, attempt: Attempt, abort: Abort) -> Response:
+        """Send and wait for the whole answer.
+
+        Raises:
+            APIConnectionError: No usable answer; `Timeout` if it did not come in time.
+        """
+        self._guard()
+        if self.http_client is not None:
+            return self._sent(self.http_client, attempt, None)
+        with self._lock:
+            lane = self._idle.pop() if self._idle else Lane()
+        handle = abort.register(lane.end)
+        try:
+            response = self._sent(lane.client, attempt, lane.trace)
+        except BaseException:
+            lane.client.close()
+            raise
+        finally:
+            abort.forget(handle)
+        with self._lock:
+            self._idle.append(lane)
+        return response
+
+    def _sent(
+        self, client: httpx.Client, attempt: Attempt, trace: Callable[..., None] | None
+    ) -> Response:
+        request = self._request(client, attempt, trace)
+        try:
+            answer = client.send(request, auth=None, follow_redirects=False)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise self._failure(error, attempt) from error
+        return Response(answer.status_code, answer.headers, answer.content)
+
+    def close(self) -> None:
+        """Close the idle connections of sync calls. A later call opens new ones."""
+        self._guard()
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for lane in idle:
+            lane.client.close()
+
+    # ── async ─────────────────────────────────────────────────────────────────────────────────────
+
+    async def asend(self, attempt: Attempt) -> Response:
+        """Async twin of `send`."""
+        self._guard()
+        client = self.async_http_client or await self._client_of_loop()
+        request = self._request(client, attempt, None)
+        try:
+            with anyio.fail_after(attempt.timeout):
+                answer = await client.send(request, auth=None, follow_redirects=False)
+        except TimeoutError as error:
+            raise self._failure(httpx.ReadTimeout("no whole answer in time"), attempt) from error
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise self._failure(error, attempt) from error
+        return Response(answer.status_code, answer.headers, answer.content)
+
+    async def _client_of_loop(self) -> httpx.AsyncClient:
+        held = self._per_loop.get(None)
+        if held is None:
+            held = LoopClient()
+            self._per_loop.set(held)
+            await held.open()
+        return held.client
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop. A later call opens new ones."""
+        self._guard()
+        held = self._per_loop.get(None)
+        if held is not None:
+            self._per_loop = RunVar("voyage_rag.client")
+            await held.close()
+
+    # ── both ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _request(
+        self,
+        client: httpx.Client | httpx.AsyncClient,
+        attempt: Attempt,
+        trace: Callable[..., None] | None,
+    ) -> httpx.Request:
+        return client.build_request(
+            "POST",
+            self._base_url + attempt.request.path,
+            content=attempt.request.body,
+            headers={
+                "authorization": f"Bearer {self._api_key.get_secret_value()}",
+                "content-type": "application/json",
+                "accept": "application/json",
+                "user-agent": USER_AGENT,
+            },
+            timeout=httpx.Timeout(
+                attempt.timeout, connect=min(attempt.timeout, LONGEST_CONNECT), pool=None
+            ),
+            extensions={"trace": trace} if trace else None,
+        )
+
+    def _failure(self, error: Exception, attempt: Attempt) -> APIConnectionError:
+        told = str(error) or type(error).__name__
+        model = attempt.request.model
+        if isinstance(error, httpx.TimeoutException):
+            return Timeout(
+                f"{self._base_url} did not answer within {attempt.timeout:g} s ({told}): "
+                "raise timeout, or send less at once",
+                model=model,
+            )
+        return APIConnectionError(f"no answer from {self._base_url}: {told}", model=model)
+
+
+class Lane:
+    """A sync client with one connection, which another thread can end."""
+
+    def __init__(self) -> None:
+        limits = httpx.Limits(
+            max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE
+        )
+        self.client = httpx.Client(verify=_trusted(), limits=limits)
+        self._stream: Any = None
+
+    def trace(self, event: str, info: dict[str, Any]) -> None:
+        """Follow httpcore's trace to know the connection (httpx docs, "Extensions: trace")."""
+        if event.endswith(NEW_CONNECTION):
+            self._stream = info["return_value"]
+
+    def end(self) -> None:
+        """Shut the connection down, so that the thread that waits for its answer stops waiting."""
+        connection = self._stream and self._stream.get_extra_info("socket")
+        if connection is not None:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class LoopClient:
+    """The async client of one event loop, closed when the loop ends.
+
+    Both asyncio and trio close the async generators that are still open when they end; a generator
+    that is held open until then is how to be told.
+    """
+
+    def __init__(self) -> None:
+        limits = httpx.Limits(
+            max_connections=MOST_CONNECTIONS,
+            max_keepalive_connections=MOST_CONNECTIONS,
+            keepalive_expiry=KEEP_ALIVE,
+        )
+        self.client = httpx.AsyncClient(verify=_trusted(), limits=limits)
+        self._life = self._open_until_the_loop_ends()
+
+    async def open(self) -> None:
+        """Tie the client's life to the running loop's."""
+        await self._life.__anext__()
+
+    async def close(self) -> None:
+        """Close it now."""
+        await self._life.aclose()
+
+    async def _open_until_the_loop_ends(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            await self.client.aclose()
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """One TLS context for all clients: reading the certificates is the costly part of a client."""
+    return httpx.create_ssl_context()
+
+
+def _check_client(name: str, client: object, face: type) -> None:
+    if client is not None and not isinstance(client, face):
+        raise ConfigurationError(
+            f"{name} must be an httpx.{face.__name__}, not {type(client).__name__}"
+        )

@@ -1,0 +1,189 @@
+"""The catalogue: one row per model. Adding a model is adding a row.
+
+The catalogue guides and never forbids: a name it does not know is served with the smallest limits
+of its kind (`look_up`). Prices and limits are those of Voyage's documentation in autumn 2026;
+where sources differ, the smaller limit stands.
+
+Sources, named per row:
+    `models`     docs.voyageai.com, the page of the model's kind, and MongoDB's model lifecycle page
+    `spec 2025`  the OpenAPI file voyage-ai/openapi 1.1
+    `deprecated` docs.voyageai.com, the list of deprecated models
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+Kind: TypeAlias = Literal["embedding", "contextualized", "multimodal", "rerank"]
+OutputDtype: TypeAlias = Literal["float", "int8", "uint8", "binary", "ubinary"]
+Status: TypeAlias = Literal["active", "legacy", "old", "deprecated", "unknown"]
+
+ALL_DTYPES: tuple[OutputDtype, ...] = ("float", "int8", "uint8", "binary", "ubinary")
+FLOAT_ONLY: tuple[OutputDtype, ...] = ("float",)
+FLEXIBLE = (1024, 256, 512, 2048)
+
+K = 1_000
+M = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What is known of one model.
+
+    Attributes:
+        name: The name the API takes.
+        kind: Which endpoint serves it.
+        context: Tokens of one input (of query and document together, for a reranker).
+        dimensions: Vector lengths it offers, the default first; empty for rerankers and for
+            models that are not in the catalogue.
+        dtypes: Number types it offers; empty where unknown.
+        request_tokens: Tokens of one request, all inputs together.
+        request_inputs: Inputs of one request.
+        query_tokens: Tokens of a reranker's query, else None.
+        tokens_per_minute: Limit of usage tier 1, None where unknown.
+        price: US dollars per million tokens, None where unknown.
+        status: Where it stands in Voyage's model lifecycle.
+        source: Where the row comes from (see the head of this file).
+    """
+
+    name: str
+    kind: Kind
+    context: int
+    dimensions: tuple[int, ...]
+    dtypes: tuple[OutputDtype, ...]
+    request_tokens: int
+    tokens_per_minute: int | None
+    price: float | None
+    status: Status
+    source: str
+    query_tokens: int | None = None
+    request_inputs: int = 1_000
+
+    @property
+    def default_dimension(self) -> int | None:
+        """The length of its vectors when none is asked for, None where unknown."""
+        return self.dimensions[0] if self.dimensions else None
+
+    def cost(self, tokens: int) -> float | None:
+        """Price of `tokens` tokens in US dollars at list price, None where it is not known."""
+        return None if self.price is None else tokens * self.price / M
+
+
+def _text(
+    name: str,
+    context: int,
+    dimensions: tuple[int, ...],
+    request_tokens: int,
+    tokens_per_minute: int | None,
+    price: float,
+    status: Status,
+    source: str = "models",
+) -> Model:
+    dtypes = ALL_DTYPES if dimensions == FLEXIBLE else FLOAT_ONLY
+    return Model(
+        name,
+        "embedding",
+        context,
+        dimensions,
+        dtypes,
+        request_tokens,
+        tokens_per_minute,
+        price,
+        status,
+        source,
+    )
+
+
+def _reranker(
+    name: str,
+    query_tokens: int,
+    context: int,
+    request_tokens: int,
+    tokens_per_minute: int,
+    price: float,
+    status: Status,
+) -> Model:
+    return Model(
+        name,
+        "rerank",
+        context,
+        (),
+        (),
+        request_tokens,
+        tokens_per_minute,
+        price,
+        status,
+        "models",
+        query_tokens,
+    )
+
+
+# fmt: off
+# ruff: noqa: E501
+_ROWS = (
+    #     name                       context  dimensions  request   per minute  price  status
+    _text("voyage-4-large",          32*K,    FLEXIBLE,   120*K,     3*M,       0.12, "active"),
+    _text("voyage-4",                32*K,    FLEXIBLE,   320*K,     8*M,       0.06, "active"),
+    _text("voyage-4-lite",           32*K,    FLEXIBLE,     1*M,    16*M,       0.02, "active"),
+    _text("voyage-code-4",           32*K,    FLEXIBLE,   120*K,     8*M,       0.12, "active"),
+    _text("voyage-3-large",          32*K,    FLEXIBLE,   120*K,     3*M,       0.18, "legacy"),
+    _text("voyage-3.5",              32*K,    FLEXIBLE,   320*K,     8*M,       0.06, "legacy"),
+    _text("voyage-3.5-lite",         32*K,    FLEXIBLE,     1*M,    16*M,       0.02, "legacy"),
+    _text("voyage-code-3",           32*K,    FLEXIBLE,   120*K,     3*M,       0.18, "legacy"),
+    _text("voyage-finance-2",        32*K,    (1024,),    120*K,     3*M,       0.12, "legacy"),
+    _text("voyage-law-2",            16*K,    (1024,),    120*K,     3*M,       0.12, "legacy"),
+    _text("voyage-code-2",           16*K,    (1536,),    120*K,     3*M,       0.12, "legacy"),
+    _text("voyage-3",                32*K,    (1024,),    120*K,     None,      0.06, "old"),
+    _text("voyage-3-lite",           32*K,    (512,),     120*K,     None,      0.02, "old"),
+    _text("voyage-multilingual-2",   32*K,    (1024,),    120*K,     3*M,       0.12, "old"),
+    _text("voyage-large-2-instruct", 16*K,    (1024,),    120*K,     3*M,       0.12, "old"),
+    _text("voyage-large-2",          16*K,    (1536,),    120*K,     3*M,       0.12, "old"),
+    _text("voyage-2",                 4*K,    (1024,),    320*K,     3*M,       0.10, "old", "spec 2025"),
+    _text("voyage-02",                4*K,    (1024,),    120*K,     None,      0.10, "deprecated", "deprecated"),
+    _text("voyage-01",                4*K,    (1024,),    120*K,     None,      0.10, "deprecated", "deprecated"),
+    _text("voyage-lite-01",           4*K,    (1024,),    120*K,     None,      0.10, "deprecated", "deprecated"),
+    _text("voyage-lite-01-instruct",  4*K,    (1024,),    120*K,     None,      0.10, "deprecated", "deprecated"),
+    _text("voyage-lite-02-instruct",  4*K,    (1024,),    120*K,     None,      0.10, "deprecated", "deprecated"),
+
+    Model("voyage-context-4", "contextualized", 32*K, FLEXIBLE, ALL_DTYPES, 120*K, 3*M, 0.12, "active", "models"),
+    Model("voyage-context-3", "contextualized", 32*K, FLEXIBLE, ALL_DTYPES, 120*K, 3*M, 0.18, "legacy", "models"),
+
+    Model("voyage-multimodal-3.5", "multimodal", 32*K, FLEXIBLE, ALL_DTYPES, 320*K, 2*M, 0.12, "active", "models"),
+    Model("voyage-multimodal-3",   "multimodal", 32*K, (1024,),  FLOAT_ONLY, 320*K, 2*M, 0.12, "legacy", "models"),
+
+    #         name             query   query + document  request  per minute  price  status
+    _reranker("rerank-3",        8*K,  32*K,             600*K,   2*M,        0.05, "active"),
+    _reranker("rerank-3-lite",   8*K,  32*K,             600*K,   4*M,        0.02, "active"),
+    _reranker("rerank-2.5",      8*K,  32*K,             600*K,   2*M,        0.05, "legacy"),
+    _reranker("rerank-2.5-lite", 8*K,  32*K,             600*K,   4*M,        0.02, "legacy"),
+    _reranker("rerank-2",        4*K,  16*K,             600*K,   2*M,        0.05, "legacy"),
+    _reranker("rerank-2-lite",   2*K,   8*K,             600*K,   4*M,        0.02, "legacy"),
+    _reranker("rerank-1",        2*K,   8*K,             100*K,   2*M,        0.05, "old"),
+    _reranker("rerank-lite-1",   1*K,   4*K,             300*K,   4*M,        0.02, "old"),
+)
+# fmt: on
+
+MODELS: Mapping[str, Model] = MappingProxyType({row.name: row for row in _ROWS})
+"""Every known model by name."""
+
+
+def look_up(name: str, kind: Kind) -> Model:
+    """The row of `name`, or for an unknown name a row with the smallest limits of `kind`."""
+    return MODELS.get(name) or Model(
+        name=name,
+        kind=kind,
+        context=min(row.context for row in _ROWS if row.kind == kind),
+        dimensions=(),
+        dtypes=(),
+        request_tokens=min(row.request_tokens for row in _ROWS if row.kind == kind),
+        tokens_per_minute=None,
+        price=None,
+        status="unknown",
+        source="not in the catalogue",
+        query_tokens=min((row.query_tokens for row in _ROWS if row.query_tokens), default=None)
+        if kind == "rerank"
+        else None,
+    )

@@ -1,0 +1,42 @@
+"""A progress bar as LangChain's and LlamaIndex's users know it: tqdm, counting texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sized
+from contextlib import contextmanager
+
+Advance = Callable[[int, int], None]
+"""Told how many more inputs are done, and how many tokens they cost."""
+
+
+@contextmanager
+def progress_bar(inputs: object, description: str, *, shown: bool) -> Iterator[Advance]:
+    """A bar over the inputs of one call; nothing at all unless `shown`.
+
+    Raises:
+        ImportError: The bar is asked for and tqdm is not installed.
+    """
+    if not shown:
+        yield _ignore
+        return
+    try:
+        from tqdm.auto import tqdm  # noqa: PLC0415 - only who asks for a bar needs it
+    except ImportError as error:
+        raise ImportError(
+            "a progress bar needs tqdm: pip install 'voyage-rag[langchain]'"
+        ) from error
+    total = 1 if isinstance(inputs, str) else len(inputs) if isinstance(inputs, Sized) else None
+    tokens = 0
+    with tqdm(total=total, desc=description, unit="text") as bar:
+
+        def advance(done: int, cost: int) -> None:
+            nonlocal tokens
+            tokens += cost
+            bar.set_postfix_str(f"{tokens:,} tokens", refresh=False)
+            bar.update(done)
+
+        yield advance
+
+
+def _ignore(done: int, cost: int) -> None:
+    pass

@@ -1,0 +1,184 @@
+"""What calls return, under the names of Voyage's own Python client.
+
+Vectors stay compact, as `array.array`, until lists are asked for.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, overload
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from voyage_rag.models import OutputDtype
+
+InputType: TypeAlias = Literal["query", "document"]
+"""Which of Voyage's two prompts goes before a text."""
+
+EmptyText: TypeAlias = Literal["error", "zeros"]
+"""What becomes of an empty string, which the service refuses: an error, or a zero vector."""
+
+Vector: TypeAlias = "array[float] | array[int]"
+Numbers: TypeAlias = "list[float] | list[int]"
+
+TYPECODES: dict[OutputDtype, str] = {
+    "float": "f",
+    "int8": "b",
+    "uint8": "B",
+    "binary": "b",
+    "ubinary": "B",
+}
+"""How each output dtype is held: the type codes of `array` and of numpy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was spent.
+
+    Attributes:
+        total_tokens: Tokens the service billed. It bills about one less per text when input_type
+            is set, so 0 is a legal value for very short texts.
+        requests: Requests that were answered with a result.
+    """
+
+    total_tokens: int = 0
+    requests: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.total_tokens + other.total_tokens, self.requests + other.requests)
+
+
+class Vectors(Sequence["Vector"]):
+    """Vectors of one length and number type, in input order, 4 bytes per float dimension.
+
+    Each element is an `array.array`: a sequence of numbers that numpy and others read without
+    copying.
+    """
+
+    __slots__ = ("_rows", "dtype")
+
+    def __init__(self, rows: Sequence[Vector], dtype: OutputDtype) -> None:
+        self._rows = rows
+        self.dtype = dtype
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Vector: ...
+    @overload
+    def __getitem__(self, index: slice) -> Vectors: ...
+    def __getitem__(self, index: int | slice) -> Vector | Vectors:
+        if isinstance(index, slice):
+            return Vectors(self._rows[index], self.dtype)
+        return self._rows[index]
+
+    def __iter__(self) -> Iterator[Vector]:
+        return iter(self._rows)
+
+    def __repr__(self) -> str:
+        length = len(self._rows[0]) if self._rows else 0
+        return f"<Vectors: {len(self)} × {length} numbers, {self.dtype}>"
+
+    def to_lists(self) -> list[Numbers]:
+        """Plain Python lists, about eight times the memory."""
+        return [row.tolist() for row in self._rows]
+
+    def to_numpy(self) -> np.ndarray:
+        """An array of shape (vectors, numbers): float32, int8 or uint8. Needs numpy.
+
+        The binary types keep eight dimensions in one number.
+        """
+        import numpy as np  # noqa: PLC0415 - only who asks for numpy needs it
+
+        dtype = np.dtype(TYPECODES[self.dtype])
+        if not self._rows:
+            return np.empty((0, 0), dtype)
+        table = np.empty((len(self._rows), len(self._rows[0])), dtype)
+        for position, row in enumerate(self._rows):
+            table[position] = row
+        return table
+
+
+@dataclass(frozen=True)
+class EmbeddingsObject:
+    """Embeddings of a list of texts.
+
+    Attributes:
+        vectors: The vectors, compact, in the order of the texts.
+        usage: What it cost.
+        model: The model that made them.
+    """
+
+    vectors: Vectors
+    usage: Usage
+    model: str
+
+    @cached_property
+    def embeddings(self) -> list[Numbers]:
+        """The vectors as lists: floats for `float`, integers for the other types."""
+        return self.vectors.to_lists()
+
+    @property
+    def total_tokens(self) -> int:
+        """Tokens billed."""
+        return self.usage.total_tokens
+
+    def to_numpy(self) -> np.ndarray:
+        """The vectors as one numpy array (see `Vectors.to_numpy`)."""
+        return self.vectors.to_numpy()
+
+
+class RerankingResult(NamedTuple):
+    """One document's place in a ranking.
+
+    Attributes:
+        index: Its position in the list that was given.
+        document: Its text, as given.
+        relevance_score: 0 to 1, higher is more relevant.
+    """
+
+    index: int  # type: ignore[assignment] # the vendor's name, over tuple.index
+    document: str
+    relevance_score: float
+
+
+@dataclass(frozen=True)
+class RerankingObject:
+    """Documents by falling relevance.
+
+    Attributes:
+        results: The ranking, cut to `top_k`.
+        usage: What it cost.
+        model: The model that made it.
+    """
+
+    results: list[RerankingResult]
+    usage: Usage = field(default_factory=Usage)
+    model: str = ""
+
+    @property
+    def total_tokens(self) -> int:
+        """Tokens billed: the query counts once per document."""
+        return self.usage.total_tokens
+
+
+@dataclass(frozen=True)
+class PartialEmbeddings:
+    """What had been finished when a call failed; carried by the error as `partial`.
+
+    Attributes:
+        vectors: Finished vectors by the position of their text.
+        missing: Positions that have none, rising.
+        usage: What they cost.
+        model: The model that made them.
+    """
+
+    vectors: dict[int, Vector]
+    missing: tuple[int, ...]
+    usage: Usage
+    model: str
