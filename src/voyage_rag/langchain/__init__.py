@@ -1,0 +1,13 @@
+"""LangChain classes: `VoyageAIEmbeddings`, `VoyageAIRerank`; drop-in for `langchain_voyageai`."""
+
+try:
+    import langchain_core  # noqa: F401 - the door: say which extra is missing
+except ImportError as error:
+    raise ImportError(
+        "voyage_rag.langchain needs langchain-core: pip install 'voyage-rag[langchain]'"
+    ) from error
+
+from voyage_rag.langchain.embeddings import VoyageAIEmbeddings
+from voyage_rag.langchain.rerank import VoyageAIRerank
+
+__all__ = ["VoyageAIEmbeddings", "VoyageAIRerank"]

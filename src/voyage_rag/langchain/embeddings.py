@@ -1,0 +1,95 @@
+"""Voyage embeddings under LangChain's names and types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from langchain_core.embeddings import Embeddings
+from pydantic import ConfigDict
+
+from voyage_rag.connection import Connection, hide_key
+from voyage_rag.models import OutputDtype
+from voyage_rag.types import EmptyText, InputType
+
+
+class VoyageAIEmbeddings(Connection, Embeddings):
+    """Voyage AI embeddings for LangChain.
+
+    Takes the parameters of `langchain_voyageai.VoyageAIEmbeddings`, those below and those of
+    `voyage_rag.connection.Connection`. Unknown parameters are refused by name.
+
+    Attributes:
+        model: An embedding model, e.g. `voyage-4`.
+        batch_size: Most texts in one request; None leaves it to the planner.
+        truncation: Cut texts to the model's context; False refuses longer ones.
+        output_dimension: Length of the vectors, where the model offers several.
+        output_dtype: Number type; other than `float` gives vectors of whole numbers.
+        show_progress_bar: Show a tqdm bar while documents are embedded.
+        empty_text: `error` refuses empty strings by position, `zeros` gives them zero vectors.
+        document_input_type: The prompt of `embed_documents`; None for none.
+        query_input_type: The prompt of `embed_query`; None for none.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str
+    batch_size: int | None = None
+    truncation: bool = True
+    output_dimension: int | None = None
+    output_dtype: OutputDtype | None = None
+    show_progress_bar: bool = False
+    empty_text: EmptyText = "error"
+    document_input_type: InputType | None = "document"
+    query_input_type: InputType | None = "query"
+
+    if not TYPE_CHECKING:  # editors and type checkers keep the signature made of the fields
+
+        def __init__(self, **fields: Any) -> None:
+            super().__init__(**hide_key(fields))
+            self.connect()
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Embed documents: one vector per text, in order.
+
+        Raises:
+            VoyageError: See `voyage_rag.Voyage.embed`; what was finished is in its `partial`.
+        """
+        found = self.voyage.embed(texts, **self._document_options)
+        return cast("list[list[float]]", found.embeddings)
+
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Async twin of `embed_documents`."""
+        found = await self.voyage.aembed(texts, **self._document_options)
+        return cast("list[list[float]]", found.embeddings)
+
+    def embed_query(self, text: str) -> list[float]:
+        """Embed a query.
+
+        Raises:
+            VoyageError: See `voyage_rag.Voyage.embed`.
+        """
+        found = self.voyage.embed([text], **self._options, input_type=self.query_input_type)
+        return cast("list[float]", found.embeddings[0])
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """Async twin of `embed_query`."""
+        found = await self.voyage.aembed([text], **self._options, input_type=self.query_input_type)
+        return cast("list[float]", found.embeddings[0])
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "truncation": self.truncation,
+            "output_dimension": self.output_dimension,
+            "output_dtype": self.output_dtype,
+            "empty_text": self.empty_text,
+        }
+
+    @property
+    def _document_options(self) -> dict[str, Any]:
+        return self._options | {
+            "input_type": self.document_input_type,
+            "batch_size": self.batch_size,
+            "show_progress_bar": self.show_progress_bar,
+        }

@@ -1,0 +1,132 @@
+"""Voyage rerankers under LangChain's names and types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import TYPE_CHECKING, Annotated, Any
+
+from langchain_core.callbacks import Callbacks
+from langchain_core.documents import BaseDocumentCompressor, Document
+from pydantic import ConfigDict, Field
+
+from voyage_rag.connection import Connection, hide_key
+from voyage_rag.types import RerankingObject, RerankingResult
+
+
+class VoyageAIRerank(Connection, BaseDocumentCompressor):
+    """Voyage AI reranker for LangChain: a document compressor.
+
+    Takes the parameters of `langchain_voyageai.VoyageAIRerank`, and those of
+    `voyage_rag.connection.Connection`. Unknown parameters are refused by name.
+
+    Attributes:
+        model: A reranker, e.g. `rerank-3`.
+        top_k: How many documents to keep; None for all.
+        truncation: Cut query and documents to the model's limits; False refuses longer ones.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str
+    top_k: Annotated[int, Field(ge=1)] | None = None
+    truncation: bool = True
+
+    if not TYPE_CHECKING:  # editors and type checkers keep the signature made of the fields
+
+        def __init__(self, **fields: Any) -> None:
+            super().__init__(**hide_key(fields))
+            self.connect()
+
+    def rerank(
+        self,
+        documents: Sequence[str | Document],
+        query: str,
+        *,
+        model: str | None = None,
+        top_k: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Rank documents or texts.
+
+        Args:
+            documents: What to rank.
+            query: What is asked.
+            model: Instead of the object's.
+            top_k: Instead of the object's.
+
+        Returns:
+            By falling relevance, `{"index": position in documents, "relevance_score": 0 to 1}`.
+
+        Raises:
+            VoyageError: See `voyage_rag.Voyage.rerank`.
+        """
+        ranked = self.voyage.rerank(query, _texts(documents), **self._options(model, top_k))
+        return _scores(ranked)
+
+    async def arerank(
+        self,
+        documents: Sequence[str | Document],
+        query: str,
+        *,
+        model: str | None = None,
+        top_k: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Async twin of `rerank`."""
+        ranked = await self.voyage.arerank(query, _texts(documents), **self._options(model, top_k))
+        return _scores(ranked)
+
+    def compress_documents(
+        self,
+        documents: Sequence[Document],
+        query: str,
+        callbacks: Callbacks | None = None,  # noqa: ARG002 - LangChain's signature
+    ) -> Sequence[Document]:
+        """Keep the documents most relevant to the query.
+
+        Args:
+            documents: What a retriever found. They are not changed.
+            query: What is asked.
+            callbacks: LangChain's; a compressor that calls no chain has no use for them.
+
+        Returns:
+            Copies by falling relevance, with id and metadata, and `relevance_score` in the
+            metadata.
+
+        Raises:
+            VoyageError: See `voyage_rag.Voyage.rerank`.
+        """
+        ranked = self.voyage.rerank(query, _texts(documents), **self._options())
+        return [_scored(documents[result.index], result) for result in ranked.results]
+
+    async def acompress_documents(
+        self,
+        documents: Sequence[Document],
+        query: str,
+        callbacks: Callbacks | None = None,  # noqa: ARG002 - LangChain's signature
+    ) -> Sequence[Document]:
+        """Async twin of `compress_documents`."""
+        ranked = await self.voyage.arerank(query, _texts(documents), **self._options())
+        return [_scored(documents[result.index], result) for result in ranked.results]
+
+    def _options(self, model: str | None = None, top_k: int | None = None) -> dict[str, Any]:
+        return {
+            "model": model or self.model,
+            "top_k": self.top_k if top_k is None else top_k,
+            "truncation": self.truncation,
+        }
+
+
+def _texts(documents: Sequence[str | Document]) -> list[str]:
+    return [item.page_content if isinstance(item, Document) else item for item in documents]
+
+
+def _scores(ranked: RerankingObject) -> list[dict[str, Any]]:
+    return [
+        {"index": result.index, "relevance_score": result.relevance_score}
+        for result in ranked.results
+    ]
+
+
+def _scored(document: Document, result: RerankingResult) -> Document:
+    metadata = {**deepcopy(document.metadata), "relevance_score": result.relevance_score}
+    return document.model_copy(update={"metadata": metadata})

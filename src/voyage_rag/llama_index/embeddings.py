@@ -1,0 +1,114 @@
+"""Voyage embeddings under LlamaIndex's names and types."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
+from llama_index.core.callbacks import CallbackManager
+from pydantic import ConfigDict
+
+from voyage_rag.connection import Connection, hide_key
+from voyage_rag.models import OutputDtype
+from voyage_rag.types import EmptyText, InputType
+
+LARGEST_BATCH = 2_048
+"""LlamaIndex cuts lists before we see them; its largest cut leaves the planning to the client."""
+
+
+class VoyageEmbedding(Connection, BaseEmbedding):
+    """Voyage AI embeddings for LlamaIndex.
+
+    Takes the parameters of `llama_index.embeddings.voyageai.VoyageEmbedding`, those of
+    `BaseEmbedding` (`num_workers`, `embeddings_cache`, `rate_limiter`) and those of
+    `voyage_rag.connection.Connection`. Unknown parameters are refused by name.
+
+    Args:
+        model_name: An embedding model, e.g. `voyage-4`.
+        voyage_api_key: The key, also as `api_key`; else it is looked for.
+        embed_batch_size: Most texts LlamaIndex hands over at once, and so in one request.
+        truncation: Cut texts to the model's context (None does, too); False refuses longer ones.
+        output_dtype: Number type; other than `float` gives vectors of whole numbers.
+        output_dimension: Length of the vectors, where the model offers several.
+        callback_manager: LlamaIndex's.
+        kwargs: `empty_text`, `text_input_type`, `query_input_type`, and the parameters above.
+
+    Attributes:
+        empty_text: `error` refuses empty strings by position, `zeros` gives them zero vectors.
+        text_input_type: The prompt of texts, `document` unless given; None for none.
+        query_input_type: The prompt of queries, `query` unless given; None for none.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    truncation: bool | None = None
+    output_dtype: OutputDtype | None = None
+    output_dimension: int | None = None
+    empty_text: EmptyText = "error"
+    text_input_type: InputType | None = "document"
+    query_input_type: InputType | None = "query"
+
+    def __init__(
+        self,
+        model_name: str,
+        voyage_api_key: str | None = None,
+        embed_batch_size: int | None = None,
+        truncation: bool | None = None,
+        output_dtype: OutputDtype | None = None,
+        output_dimension: int | None = None,
+        callback_manager: CallbackManager | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if voyage_api_key is not None:
+            kwargs["voyage_api_key"] = voyage_api_key
+        fields: dict[str, Any] = {
+            "model_name": model_name,
+            "embed_batch_size": LARGEST_BATCH if embed_batch_size is None else embed_batch_size,
+            "truncation": truncation,
+            "output_dtype": output_dtype,
+            "output_dimension": output_dimension,
+            "callback_manager": callback_manager or CallbackManager([]),
+        }
+        super().__init__(**fields, **hide_key(kwargs))
+        self.connect()
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name under which LlamaIndex serialises this class."""
+        return "VoyageEmbedding"
+
+    def _get_query_embedding(self, query: str) -> Embedding:
+        return self._embed([query], self.query_input_type)[0]
+
+    async def _aget_query_embedding(self, query: str) -> Embedding:
+        return (await self._aembed([query], self.query_input_type))[0]
+
+    def _get_text_embedding(self, text: str) -> Embedding:
+        return self._embed([text], self.text_input_type)[0]
+
+    async def _aget_text_embedding(self, text: str) -> Embedding:
+        return (await self._aembed([text], self.text_input_type))[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return self._embed(texts, self.text_input_type)
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return await self._aembed(texts, self.text_input_type)
+
+    def _embed(self, texts: list[str], input_type: InputType | None) -> list[Embedding]:
+        found = self.voyage.embed(texts, **self._options, input_type=input_type)
+        return cast("list[Embedding]", found.embeddings)
+
+    async def _aembed(self, texts: list[str], input_type: InputType | None) -> list[Embedding]:
+        found = await self.voyage.aembed(texts, **self._options, input_type=input_type)
+        return cast("list[Embedding]", found.embeddings)
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {
+            "model": self.model_name,
+            "truncation": self.truncation is not False,
+            "output_dimension": self.output_dimension,
+            "output_dtype": self.output_dtype,
+            "empty_text": self.empty_text,
+        }

@@ -1,0 +1,151 @@
+"""Voyage rerankers under LlamaIndex's names and types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
+from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
+from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
+from pydantic import ConfigDict, Field
+
+from voyage_rag.connection import Connection, hide_key
+from voyage_rag.errors import InvalidInputError
+from voyage_rag.types import RerankingResult
+
+dispatcher = get_dispatcher(__name__)
+
+RETRIEVAL_SCORE = "retrieval_score"
+"""Where LlamaIndex's own rerankers keep the score a node was retrieved with."""
+
+
+class VoyageAIRerank(Connection, BaseNodePostprocessor):
+    """Voyage AI reranker for LlamaIndex: a node postprocessor, sync and async.
+
+    Takes the parameters of `llama_index.postprocessor.voyageai_rerank.VoyageAIRerank`, and those of
+    `voyage_rag.connection.Connection`. Unknown parameters are refused by name.
+
+    Args:
+        model: A reranker, e.g. `rerank-3`.
+        api_key: The key, also as `voyage_api_key`; else it is looked for.
+        top_n: How many nodes to keep; None for all.
+        truncation: Cut query and texts to the model's limits; False refuses longer ones.
+        top_k: The older name of `top_n`.
+        kwargs: `metadata_mode`, `keep_retrieval_score`, `callback_manager`, and the parameters
+            above.
+
+    Attributes:
+        metadata_mode: Which metadata goes into the text that is ranked, as LlamaIndex names it:
+            `embed` unless given; `none` for the bare text, `llm` or `all`.
+        keep_retrieval_score: Keep the score a node came with in its metadata, as
+            `retrieval_score`, hidden from models.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str
+    top_n: Annotated[int, Field(ge=1)] | None = None
+    truncation: bool = True
+    metadata_mode: MetadataMode = MetadataMode.EMBED
+    keep_retrieval_score: bool = True
+
+    def __init__(
+        self,
+        model: str,
+        api_key: str | None = None,
+        top_n: int | None = None,
+        truncation: bool = True,
+        top_k: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if api_key is not None:
+            kwargs["voyage_api_key"] = api_key
+        fields: dict[str, Any] = {
+            "model": model,
+            "top_n": top_k if top_n is None else top_n,
+            "truncation": truncation,
+            "callback_manager": CallbackManager([]),
+        }
+        super().__init__(**fields | hide_key(kwargs))
+        self.connect()
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name under which LlamaIndex serialises this class."""
+        return "VoyageAIRerank"
+
+    def _postprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        with self._told(nodes, query_bundle) as ranked:
+            found = self.voyage.rerank(*self._arguments(nodes, query_bundle))
+            ranked.extend(self._nodes(nodes, found.results))
+        return ranked
+
+    async def _apostprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        with self._told(nodes, query_bundle) as ranked:
+            found = await self.voyage.arerank(*self._arguments(nodes, query_bundle))
+            ranked.extend(self._nodes(nodes, found.results))
+        return ranked
+
+    def _arguments(
+        self, nodes: Sequence[NodeWithScore], query_bundle: QueryBundle | None
+    ) -> tuple[str, list[str], str, int | None, bool]:
+        if query_bundle is None:
+            raise InvalidInputError("no query to rank by: pass query_bundle or query_str")
+        texts = [node.node.get_content(metadata_mode=self.metadata_mode) for node in nodes]
+        return query_bundle.query_str, texts, self.model, self.top_n, self.truncation
+
+    def _nodes(
+        self, nodes: Sequence[NodeWithScore], results: Sequence[RerankingResult]
+    ) -> list[NodeWithScore]:
+        return [
+            NodeWithScore(node=self._kept(nodes[result.index]), score=result.relevance_score)
+            for result in results
+        ]
+
+    def _kept(self, found: NodeWithScore) -> BaseNode:
+        if not self.keep_retrieval_score or found.score is None:
+            return found.node
+        return found.node.model_copy(
+            update={
+                "metadata": {**found.node.metadata, RETRIEVAL_SCORE: found.score},
+                "excluded_embed_metadata_keys": _with_score(
+                    found.node.excluded_embed_metadata_keys
+                ),
+                "excluded_llm_metadata_keys": _with_score(found.node.excluded_llm_metadata_keys),
+            }
+        )
+
+    @contextmanager
+    def _told(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None
+    ) -> Iterator[list[NodeWithScore]]:
+        """Tell LlamaIndex of the start, and of the end even of a failure."""
+        ranked: list[NodeWithScore] = []
+        top_n = self.top_n or len(nodes)
+        dispatcher.event(
+            ReRankStartEvent(query=query_bundle, nodes=nodes, top_n=top_n, model_name=self.model)
+        )
+        payload: dict[str, Any] = {
+            EventPayload.NODES: nodes,
+            EventPayload.MODEL_NAME: self.model,
+            EventPayload.QUERY_STR: query_bundle.query_str if query_bundle else "",
+            EventPayload.TOP_K: top_n,
+        }
+        try:
+            with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
+                yield ranked
+                event.on_end(payload={EventPayload.NODES: ranked})
+        finally:
+            dispatcher.event(ReRankEndEvent(nodes=ranked))
+
+
+def _with_score(excluded: list[str]) -> list[str]:
+    return excluded if RETRIEVAL_SCORE in excluded else [*excluded, RETRIEVAL_SCORE]
