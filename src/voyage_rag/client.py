@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import threading
 import warnings
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self
 
-from voyage_rag.core import operations
+from voyage_rag.core import embedding
 from voyage_rag.core.budget import budgets_of
 from voyage_rag.core.dialect import dialect_of
+from voyage_rag.core.pacing import RateLimits
+from voyage_rag.core.reranking import rerank
 from voyage_rag.core.retry import RetryPolicy
 from voyage_rag.core.terms import Terms
+from voyage_rag.io.cache import Cache
 from voyage_rag.io.clock import SYSTEM_CLOCK, Clock
-from voyage_rag.io.drive import arun, run
+from voyage_rag.io.drive import Means
+from voyage_rag.io.fan_out import arun, astream, run, stream
 from voyage_rag.io.transport import Transport
 from voyage_rag.progress import Advance, progress_bar
 from voyage_rag.settings import Settings
-from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, RerankingObject, Usage
+from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, RerankingObject, Usage, Vector
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 
     import httpx
     from pydantic import SecretStr
 
     from voyage_rag.models import OutputDtype
 
+LOG = logging.getLogger("voyage_rag")
+HOUR = 3_600
 DEFAULT_EMBED_MODEL = "voyage-2"
 
 
@@ -42,7 +50,7 @@ class Voyage:
         api_key: The key; else a key file, else `VOYAGE_API_KEY` (docs: "API Key and Python
             Client").
         max_retries: Further attempts after a 429, 408, 5xx, a lost connection, a timeout or an
-            unsound answer. 6 unless given.
+            unsound answer. Unless given, 6, and for a 429 as many as `total_timeout` allows.
         timeout: Seconds one attempt may take. 60 unless given.
         base_url: Address of the API; else `VOYAGE_BASE_URL`, else the host the key belongs to. For
             `https://api.aimlapi.com/v1` that gateway's dialect is spoken.
@@ -50,6 +58,10 @@ class Voyage:
         total_timeout: Seconds one request may take with all its attempts and the waits between
             them; None for no limit.
         concurrency: Requests in flight at once for one call. 16 unless given.
+        requests_per_minute: The account's limit per model, never exceeded; discovered if it is
+            not given (docs: "Rate Limits").
+        tokens_per_minute: The same, of tokens.
+        cache: A SQLite file: what it holds is not paid for again, in this run or the next.
         allow_insecure_http: Let the key travel over plain http to another machine.
         http_client: Your own `httpx.Client` for sync calls: proxies, TLS, tracing. You close it.
         async_http_client: Your own `httpx.AsyncClient` for async calls, in one event loop.
@@ -69,6 +81,9 @@ class Voyage:
         api_key_path: str | os.PathLike[str] | None = None,
         total_timeout: float | None = 300.0,
         concurrency: int | None = None,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+        cache: str | os.PathLike[str] | None = None,
         allow_insecure_http: bool = False,
         http_client: httpx.Client | None = None,
         async_http_client: httpx.AsyncClient | None = None,
@@ -83,6 +98,9 @@ class Voyage:
             timeout=timeout,
             total_timeout=total_timeout,
             concurrency=concurrency,
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+            cache=cache,
         )
         self._begin(settings, Transport(settings, http_client, async_http_client), clock)
 
@@ -97,6 +115,8 @@ class Voyage:
         self.settings = settings
         self._transport = transport
         self._clock = clock
+        self._cache = None if settings.cache is None else Cache(settings.cache)
+        self._means = Means(transport, clock, self._cache)
         self._dialect = dialect_of(settings.host)
         self._budgets = budgets_of((settings.host, settings.api_key.fingerprint), clock.now)
         self._policy = RetryPolicy(
@@ -106,6 +126,7 @@ class Voyage:
             chance=random.random,
             wall_clock=clock.wall,
         )
+        self._limits = RateLimits(settings.requests_per_minute, settings.tokens_per_minute)
         self._usage = Usage()
         self._lock = threading.Lock()
 
@@ -150,20 +171,17 @@ class Voyage:
                 carries what was finished as `partial`.
         """
         with progress_bar(texts, "Embedding", shown=show_progress_bar) as advance:
-            return run(
-                operations.embed(
-                    self._terms(advance),
-                    texts,
-                    model or _default_model(),
-                    input_type,
-                    output_dimension,
-                    output_dtype,
-                    batch_size,
-                    empty_text,
-                    truncation=truncation,
-                ),
-                *self._drivers,
+            call = self._call(
+                advance,
+                model,
+                input_type,
+                truncation,
+                output_dtype,
+                output_dimension,
+                batch_size,
+                empty_text,
             )
+            return run(embedding.embed(call, texts), *self._drivers)
 
     async def aembed(
         self,
@@ -180,20 +198,83 @@ class Voyage:
     ) -> EmbeddingsObject:
         """Async twin of `embed`."""
         with progress_bar(texts, "Embedding", shown=show_progress_bar) as advance:
-            return await arun(
-                operations.embed(
-                    self._terms(advance),
-                    texts,
-                    model or _default_model(),
-                    input_type,
-                    output_dimension,
-                    output_dtype,
-                    batch_size,
-                    empty_text,
-                    truncation=truncation,
-                ),
-                *self._drivers,
+            call = self._call(
+                advance,
+                model,
+                input_type,
+                truncation,
+                output_dtype,
+                output_dimension,
+                batch_size,
+                empty_text,
             )
+            return await arun(embedding.embed(call, texts), *self._drivers)
+
+    def embed_iter(
+        self,
+        texts: Iterable[str],
+        model: str | None = None,
+        input_type: InputType | None = None,
+        truncation: bool = True,
+        output_dtype: OutputDtype | None = None,
+        output_dimension: int | None = None,
+        *,
+        batch_size: int | None = None,
+        empty_text: EmptyText = "error",
+        show_progress_bar: bool = False,
+    ) -> Iterator[Vector]:
+        """Embed any iterable of texts as it comes, in constant memory.
+
+        Arguments are those of `embed`. Requests go out while earlier vectors are consumed, some
+        `4 * concurrency` of them ahead at most.
+
+        Yields:
+            One `array.array` per text, in order. If a text cannot be embedded, the vectors before
+            its request come first, then the error.
+        """
+        with progress_bar(texts, "Embedding", shown=show_progress_bar) as advance:
+            call = self._call(
+                advance,
+                model,
+                input_type,
+                truncation,
+                output_dtype,
+                output_dimension,
+                batch_size,
+                empty_text,
+            )
+            for part in stream(call.flows(texts, None), *self._drivers):
+                yield from part
+
+    async def aembed_iter(
+        self,
+        texts: Iterable[str],
+        model: str | None = None,
+        input_type: InputType | None = None,
+        truncation: bool = True,
+        output_dtype: OutputDtype | None = None,
+        output_dimension: int | None = None,
+        *,
+        batch_size: int | None = None,
+        empty_text: EmptyText = "error",
+        show_progress_bar: bool = False,
+    ) -> AsyncGenerator[Vector]:
+        """Async twin of `embed_iter`."""
+        with progress_bar(texts, "Embedding", shown=show_progress_bar) as advance:
+            call = self._call(
+                advance,
+                model,
+                input_type,
+                truncation,
+                output_dtype,
+                output_dimension,
+                batch_size,
+                empty_text,
+            )
+            async with aclosing(astream(call.flows(texts, None), *self._drivers)) as parts:
+                async for part in parts:
+                    for vector in part:
+                        yield vector
 
     def rerank(
         self,
@@ -221,7 +302,7 @@ class Voyage:
             VoyageError: The service could not be had to answer (see `voyage_rag.errors`).
         """
         return run(
-            operations.rerank(self._terms(), query, documents, model, top_k, truncation=truncation),
+            rerank(self._terms(), query, documents, model, top_k, truncation=truncation),
             *self._drivers,
         )
 
@@ -235,7 +316,7 @@ class Voyage:
     ) -> RerankingObject:
         """Async twin of `rerank`."""
         return await arun(
-            operations.rerank(self._terms(), query, documents, model, top_k, truncation=truncation),
+            rerank(self._terms(), query, documents, model, top_k, truncation=truncation),
             *self._drivers,
         )
 
@@ -276,8 +357,30 @@ class Voyage:
         return type(self).of, (self.settings,)
 
     @property
-    def _drivers(self) -> tuple[Transport, Clock, int]:
-        return self._transport, self._clock, self.settings.concurrency
+    def _drivers(self) -> tuple[Means, int]:
+        return self._means, self.settings.concurrency
+
+    def _call(
+        self,
+        advance: Advance,
+        model: str | None,
+        input_type: InputType | None,
+        truncation: bool,
+        output_dtype: OutputDtype | None,
+        output_dimension: int | None,
+        batch_size: int | None,
+        empty_text: EmptyText,
+    ) -> embedding.Embedding:
+        return embedding.prepare(
+            self._terms(advance),
+            model or _default_model(),
+            input_type,
+            output_dimension,
+            output_dtype,
+            batch_size,
+            empty_text,
+            truncation=truncation,
+        )
 
     def _terms(self, advance: Advance | None = None) -> Terms:
         def answered(inputs: int, tokens: int) -> None:
@@ -286,9 +389,32 @@ class Voyage:
             if advance is not None:
                 advance(inputs, tokens)
 
+        def recalled(inputs: int) -> None:
+            if advance is not None:
+                advance(inputs, 0)
+
         return Terms(
-            self._dialect, self._policy, self._budgets, self.settings.concurrency, answered
+            host=self.settings.host,
+            dialect=self._dialect,
+            policy=self._policy,
+            budgets=self._budgets,
+            limits=self._limits,
+            concurrency=self.settings.concurrency,
+            caching=self._cache is not None,
+            answered=answered,
+            recalled=recalled,
+            slowed=_warn_of_slowness,
         )
+
+
+def _warn_of_slowness(seconds: float, limits: RateLimits, model: str) -> None:
+    LOG.warning(
+        "the account may send %s to %s, so this takes about %s; a payment method or a higher "
+        'tier makes it faster (docs: "Rate Limits")',
+        limits,
+        model,
+        f"{seconds / 60:.0f} minutes" if seconds < HOUR else f"{seconds / HOUR:.1f} hours",
+    )
 
 
 def _default_model() -> str:

@@ -28,9 +28,12 @@ class Connection(BaseModel):
         api_key_path: A file that holds the key; else `VOYAGE_API_KEY_PATH`.
         base_url: Address of the API; else `VOYAGE_BASE_URL`, else the host the key belongs to.
         timeout: Seconds one attempt may take; 60 unless given.
-        max_retries: Further attempts after one that failed; 6 unless given.
+        max_retries: Further attempts after one that failed; unless given, 6, and more for a 429.
         total_timeout: Seconds one request may take with all its attempts; None for no limit.
         concurrency: Requests in flight at once for one call; 16 unless given.
+        requests_per_minute: The account's limit per model; discovered if it is not given.
+        tokens_per_minute: The same, of tokens.
+        cache: A SQLite file; what it holds is not paid for again, in this run or the next.
         allow_insecure_http: Let the key travel over plain http to another machine.
         client: A `Voyage` to share with other objects, instead of the fields above.
         api_key_fingerprint: Which key a serialised object had, if it was given as an argument.
@@ -52,6 +55,9 @@ class Connection(BaseModel):
     max_retries: int | None = None
     total_timeout: float | None = 300.0
     concurrency: int | None = None
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    cache: Annotated[str, BeforeValidator(os.fspath)] | None = None
     allow_insecure_http: bool = False
     client: Voyage | None = Field(default=None, exclude=True, repr=False)
     api_key_fingerprint: str | None = Field(default=None, repr=False)
@@ -71,6 +77,9 @@ class Connection(BaseModel):
             self.max_retries,
             self.total_timeout,
             self.concurrency,
+            self.requests_per_minute,
+            self.tokens_per_minute,
+            self.cache,
             self.allow_insecure_http,
         )
         if self._made is None or self._made[0] != fields:
@@ -107,6 +116,9 @@ class Connection(BaseModel):
             base_url=self.base_url,
             total_timeout=self.total_timeout,
             concurrency=self.concurrency,
+            requests_per_minute=self.requests_per_minute,
+            tokens_per_minute=self.tokens_per_minute,
+            cache=self.cache,
             allow_insecure_http=self.allow_insecure_http,
         )
 

@@ -13,7 +13,8 @@
     │   │   └── QuotaExhaustedError  429 that waiting will not mend
     │   └── ServerError           5xx, 408
     │       └── ServiceUnavailableError  502, 503, 504, 529
-    └── UnexpectedAnswerError     a 200 that does not hold one sound result per input
+    ├── UnexpectedAnswerError     a 200 that does not hold one sound result per input
+    └── CacheError                the cache file cannot be used
 
 The two that are found before sending are `ValueError`s too. The names are those of Voyage's own
 Python client where it has one. The error raised is always the last real one; `attempts` says how
@@ -136,3 +137,7 @@ class ServiceUnavailableError(ServerError):
 
 class UnexpectedAnswerError(VoyageError):
     """A 200 whose body does not hold exactly one sound result per input."""
+
+
+class CacheError(VoyageError):
+    """The cache file cannot be used: damaged, locked for long, or something else."""

@@ -32,7 +32,9 @@ def progress_bar(inputs: object, description: str, *, shown: bool) -> Iterator[A
         def advance(done: int, cost: int) -> None:
             nonlocal tokens
             tokens += cost
-            bar.set_postfix_str(f"{tokens:,} tokens", refresh=False)
+            elapsed = bar.format_dict["elapsed"]
+            if elapsed:
+                bar.set_postfix_str(f"{tokens / elapsed:,.0f} tokens/s", refresh=False)
             bar.update(done)
 
         yield advance

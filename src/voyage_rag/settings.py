@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.secret import APIKey, find_key
@@ -31,6 +31,7 @@ HOSTS_BY_KEY_PREFIX = (
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
+PerMinute = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -41,11 +42,14 @@ class Settings(BaseModel):
         api_key: The key.
         base_url: Address of the API up to and including its version, without a trailing slash.
         timeout: Seconds one attempt may take, from connecting to the last byte of the answer.
-        max_retries: Further attempts after a first one that failed. The default outlasts a
-            rate-limit window of one minute.
+        max_retries: Further attempts after a first one that failed. None means 6, and for a rate
+            limit as many as `total_timeout` allows.
         total_timeout: Seconds one request may take with all its attempts and the waits between
             them; None for no limit. Waiting for a turn under a rate limit does not count.
         concurrency: Requests in flight at once for one call.
+        requests_per_minute: The account's limit per model; discovered if it is not given.
+        tokens_per_minute: The same, of tokens.
+        cache: A SQLite file that keeps vectors, None for none.
         allow_insecure_http: Let the key travel over plain http to a host that is not loopback.
     """
 
@@ -54,9 +58,12 @@ class Settings(BaseModel):
     api_key: APIKey
     base_url: str
     timeout: Seconds = 60.0
-    max_retries: Annotated[int, Field(ge=0)] = 6
+    max_retries: Annotated[int, Field(ge=0)] | None = None
     total_timeout: Seconds | None = 300.0
     concurrency: Annotated[int, Field(ge=1, le=256)] = 16
+    requests_per_minute: PerMinute | None = None
+    tokens_per_minute: PerMinute | None = None
+    cache: Annotated[str, BeforeValidator(os.fspath)] | None = None
     allow_insecure_http: bool = False
 
     @classmethod

@@ -5,8 +5,8 @@ Every refusal names the argument, the item and the remedy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, get_args
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NoReturn, get_args
 
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.models import ALL_DTYPES, MODELS, Kind, Model, look_up
@@ -104,20 +104,17 @@ def check_count(name: str, value: object) -> None:
         raise InvalidInputError(f"{name} must be a whole number of at least 1, not {value!r}")
 
 
-def listed_texts(name: str, texts: object) -> list[str]:
-    """A list of texts; a lone string is a list of one.
+def listed(name: str, texts: object) -> list[str]:
+    """A list of what should be texts; a lone string is a list of one.
 
     Raises:
-        InvalidInputError: It is no list of strings; the item is named.
+        InvalidInputError: It is no list.
     """
     if isinstance(texts, str):
-        texts = [texts]
-    if not isinstance(texts, Iterable) or isinstance(texts, (bytes, bytearray, dict)):
+        return [texts]
+    if not isinstance(texts, Iterable) or isinstance(texts, (bytes, bytearray, Mapping)):
         raise InvalidInputError(f"{name} must be a list of strings, not {type(texts).__name__}")
-    checked = []
-    for index, text in enumerate(texts):
-        checked.append(check_text(f"{name}[{index}]", text, index))
-    return checked
+    return list(texts)
 
 
 def check_text(name: str, text: object, *index: int) -> str:
@@ -143,16 +140,16 @@ def check_text(name: str, text: object, *index: int) -> str:
     return text
 
 
-def check_not_empty(name: str, texts: Sequence[str], remedy: str) -> None:
-    """Refuse empty strings, which the service refuses with their whole batch.
+def refuse_empty(name: str, index: int) -> NoReturn:
+    """Refuse an empty string, which the service refuses with its whole batch.
 
     Raises:
-        InvalidInputError: There are some; their positions are named.
+        InvalidInputError: Always.
     """
-    empty = tuple(index for index, text in enumerate(texts) if not text)
-    if empty:
-        shown = ", ".join(str(index) for index in empty[:10]) + (", ..." if empty[10:] else "")
-        raise InvalidInputError(f"{name} holds empty strings at {shown}: {remedy}", indices=empty)
+    raise InvalidInputError(
+        f"{name} is empty: remove it, or pass empty_text='zeros' for a zero vector",
+        indices=(index,),
+    )
 
 
 def _listed(choices: Iterable[object]) -> str:

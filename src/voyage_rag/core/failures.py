@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from voyage_rag.errors import (
     RateLimitError,
     ServerError,
     ServiceUnavailableError,
+    VoyageError,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ REMEDIES = {
     410: "this model is retired: choose another",
     TOO_MANY: "give requests_per_minute and tokens_per_minute, or ask for a higher limit",
 }
+
+NAMED_EXAMPLE = re.compile(r"example at index (\d+)")
+"""How the service names the input that does not fit (recorded)."""
 
 MONEY_WORDS = ("insufficient", "exhausted", "balance", "out of credit", "suspended", "overdue")
 """Words of a 429 that is about money and not about time. No such answer was ever recorded; the free
@@ -91,6 +96,15 @@ def is_too_many_tokens(failure: Exception) -> bool:
     )
 
 
+def concerning(failure: VoyageError, positions: Sequence[int]) -> VoyageError:
+    """The failure, with the caller's positions of the inputs it is about."""
+    failure.indices = tuple(positions)
+    named = NAMED_EXAMPLE.search(failure.message)
+    if named and int(named[1]) < len(positions):
+        failure.indices = (positions[int(named[1])],)
+    return failure
+
+
 def retry_after(value: str | None, now: float) -> float | None:
     """Seconds that a Retry-After header asks for (RFC 9110, 10.2.3), None if it is of no use."""
     if not value:
@@ -120,4 +134,8 @@ def _is_about_money(detail: str) -> bool:
 
 
 def _host_named(response: Response) -> str:
-    return repr(urlsplit(response.headers.get("location", "")).hostname or "an unnamed place")
+    try:
+        host = urlsplit(response.headers.get("location", "")).hostname
+    except ValueError:
+        host = None
+    return repr(host or "an unnamed place")

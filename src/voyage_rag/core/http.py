@@ -1,8 +1,9 @@
-"""The nouns of a conversation with the API. Nothing here does I/O or knows a clock.
+"""The nouns of a conversation with the outside. Nothing here does I/O or knows a clock.
 
-A `Flow` is a generator that decides: it yields an `Attempt`, is handed back the `Response` (or has
-an `APIConnectionError` thrown into it), and returns its result. Whoever drives it only waits and
-sends; `voyage_rag.io.drive` holds the two drivers.
+A `Flow` is a generator that decides: it yields an effect, is handed back what came of it, and
+returns its result. There are three effects. An `Attempt` is answered with a `Response`, or has an
+`APIConnectionError` thrown into the flow; `Recall` and `Remember` are for the cache. Whoever drives
+a flow only waits, sends and stores; `voyage_rag.io.drive` holds the two drivers.
 
 An attempt says how long it still has to wait each time it is asked, so that a rate limit met by one
 request slows the others that are already waiting for their turn.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
 Part = TypeVar("Part")
@@ -55,8 +56,8 @@ class Attempt:
 
     Attributes:
         request: What to send.
-        wait: Asked before sending and again after every wait; 0 means go.
         timeout: Seconds it may take from leaving to the last byte of its answer.
+        wait: Asked before sending and again after every wait; 0 means go.
         number: 1 for the first attempt of a request, 2 for its first repetition.
         failure: Why the attempt before this one was not enough.
     """
@@ -68,8 +69,36 @@ class Attempt:
     failure: Exception | None = None
 
 
-Flow: TypeAlias = Generator[Attempt, Response, T]
-"""A conversation with the API that ends in a T."""
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Which of these keys does the cache hold? Answered with a mapping of those it does."""
+
+    keys: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """Keep these in the cache, before anything else is done."""
+
+    entries: Mapping[bytes, bytes]
+
+
+Effect: TypeAlias = Attempt | Recall | Remember
+
+Flow: TypeAlias = Generator[Effect, Any, T]
+"""A conversation that ends in a T."""
+
+
+def ask(attempt: Attempt) -> Flow[Response]:
+    """Send, and have the answer."""
+    response: Response = yield attempt
+    return response
+
+
+def recall(keys: Sequence[bytes]) -> Flow[Mapping[bytes, bytes]]:
+    """Have what the cache holds of these keys."""
+    found: Mapping[bytes, bytes] = yield Recall(keys)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

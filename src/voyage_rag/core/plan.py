@@ -7,13 +7,15 @@ and no slice is over a limit unless it is a single input.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 T = TypeVar("T")
 
 FEWEST_WORTH_SPREADING = 32
+MOST_WORTH_SENDING_TOGETHER = 128
+"""More texts in one request save little, and wait longer for each other (see `benchmarks/`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +25,32 @@ class Limits:
     inputs: int
     weight: float
 
-    def spread(self, count: int, weight: float, concurrency: int) -> Limits:
-        """Smaller slices, so that this much work keeps `concurrency` requests busy."""
-        if count <= FEWEST_WORTH_SPREADING:
-            return self
-        inputs = max(FEWEST_WORTH_SPREADING, math.ceil(count / concurrency))
-        share = max(weight * FEWEST_WORTH_SPREADING / count, weight / concurrency)
-        return replace(self, inputs=min(self.inputs, inputs), weight=min(self.weight, share * 1.1))
+    def spread(self, count: int | None, concurrency: int) -> Limits:
+        """Smaller slices, so that work on so many inputs keeps `concurrency` requests busy.
+
+        Args:
+            count: How many inputs there are, None where nobody knows.
+            concurrency: Requests in flight.
+        """
+        share = MOST_WORTH_SENDING_TOGETHER if count is None else math.ceil(count / concurrency)
+        inputs = max(FEWEST_WORTH_SPREADING, min(share, MOST_WORTH_SENDING_TOGETHER))
+        return replace(self, inputs=min(self.inputs, inputs))
 
 
-def pack(inputs: Iterable[tuple[T, float]], limits: Limits) -> Iterator[list[tuple[T, float]]]:
-    """Cut weighed inputs into slices, lazily. An input over the weight limit goes alone."""
+def pack(
+    inputs: Iterable[tuple[T, float]], limits: Callable[[], Limits]
+) -> Iterator[list[tuple[T, float]]]:
+    """Cut weighed inputs into slices, lazily. An input over the weight limit goes alone.
+
+    `limits` is asked again for every slice, since they are learnt on the way.
+    """
     held: list[tuple[T, float]] = []
     weight = 0.0
+    now = limits()
     for item in inputs:
-        if held and (len(held) >= limits.inputs or weight + item[1] > limits.weight):
+        if held and (len(held) >= now.inputs or weight + item[1] > now.weight):
             yield held
-            held, weight = [], 0.0
+            held, weight, now = [], 0.0, limits()
         held.append(item)
         weight += item[1]
     if held:

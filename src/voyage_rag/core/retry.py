@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from math import inf
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from voyage_rag.core.failures import failure_of
-from voyage_rag.core.http import Attempt
+from voyage_rag.core.http import Attempt, ask
+from voyage_rag.core.pacing import limits_named
 from voyage_rag.errors import (
     APIConnectionError,
     QuotaExhaustedError,
@@ -25,8 +27,7 @@ if TYPE_CHECKING:
     from voyage_rag.core.http import Flow, Request, Response
     from voyage_rag.core.pacing import Pace
 
-T = TypeVar("T")
-
+DEFAULT_RETRIES = 6
 FIRST_BACKOFF = 0.5
 LONGEST_BACKOFF = 32.0
 DOUBLINGS = 6
@@ -41,14 +42,15 @@ class RetryPolicy:
     """How hard to try.
 
     Attributes:
-        max_retries: Further attempts after the first.
+        max_retries: Further attempts after the first, for whatever reason. None means 6, and for
+            a rate limit as many as `total_timeout` allows: a limit passes.
         timeout: Seconds one attempt may take.
         total_timeout: Seconds for all attempts and the waits between them, None for no limit.
         chance: Gives a number from 0 to 1, so that clients do not come back all at once.
         wall_clock: Seconds since the epoch, to read a Retry-After that is a date.
     """
 
-    max_retries: int
+    max_retries: int | None
     timeout: float
     total_timeout: float | None
     chance: Callable[[], float]
@@ -71,23 +73,50 @@ class RetryPolicy:
         return (
             isinstance(failure, WORTH_ANOTHER_TRY)
             and not isinstance(failure, QuotaExhaustedError)
-            and attempts <= self.max_retries
+            and attempts <= self._most_retries(failure)
             and (self.total_timeout is None or spent < self.total_timeout)
         )
 
     def time_left(self, spent: float) -> float:
         """Seconds the next attempt may take."""
-        return self.timeout if self.total_timeout is None else min(
-            self.timeout, self.total_timeout - spent
-        )  # fmt: skip
+        if self.total_timeout is None:
+            return self.timeout
+        return min(self.timeout, self.total_timeout - spent)
+
+    def _most_retries(self, failure: VoyageError) -> float:
+        if self.max_retries is not None:
+            return self.max_retries
+        return inf if isinstance(failure, RateLimitError) else DEFAULT_RETRIES
+
+
+class HasTotal(Protocol):
+    """An answer that says what it cost."""
+
+    @property
+    def total_tokens(self) -> int:
+        """Tokens billed."""
+
+
+Billed = TypeVar("Billed", bound=HasTotal)
 
 
 def retrying(
-    request: Request, read: Callable[[bytes], T], policy: RetryPolicy, pace: Pace
-) -> Flow[T]:
+    request: Request,
+    read: Callable[[bytes], Billed],
+    policy: RetryPolicy,
+    pace: Pace,
+    tokens: float,
+) -> Flow[Billed]:
     """Send a request until `read` accepts an answer.
 
     Time spent waiting for a turn under a rate limit does not count towards the total timeout.
+
+    Args:
+        request: What to send.
+        read: Makes the result of a body, or raises `UnexpectedAnswerError`.
+        policy: How hard to try.
+        pace: Whose turn it is.
+        tokens: What it is expected to cost.
 
     Raises:
         VoyageError: The last failure, with the number of attempts.
@@ -95,25 +124,35 @@ def retrying(
     attempts, spent, delay = 0, 0.0, 0.0
     failure: VoyageError | None = None
     while True:
-        turn = pace.book(delay)
+        turn = pace.book(tokens, delay)
         attempts += 1
         try:
-            response = yield Attempt(request, policy.time_left(spent), turn.wait, attempts, failure)
+            response = yield from ask(
+                Attempt(request, policy.time_left(spent), turn.wait, attempts, failure)
+            )
             failure = failure_of(request, response, policy.wall_clock)
             if failure is None:
-                return _read(read, request, response)
+                result = _read(read, request, response)
+                turn.accepted(result.total_tokens)
+                return result
         except (APIConnectionError, UnexpectedAnswerError) as error:
             failure = error
         delay = policy.backoff(failure, attempts)
         spent += turn.age() + delay
-        if not policy.allows(failure, attempts, spent):
-            failure.attempts = attempts
-            raise failure
         if isinstance(failure, RateLimitError):
-            pace.hold(delay)
+            turn.refused(failure.retry_after, limits_named(failure.message))
+            if pace.never_takes(tokens):
+                raise _after(failure, attempts)
+        if not policy.allows(failure, attempts, spent):
+            raise _after(failure, attempts)
 
 
-def _read(read: Callable[[bytes], T], request: Request, response: Response) -> T:
+def _after(failure: VoyageError, attempts: int) -> VoyageError:
+    failure.attempts = attempts
+    return failure
+
+
+def _read(read: Callable[[bytes], Billed], request: Request, response: Response) -> Billed:
     try:
         return read(response.body)
     except UnexpectedAnswerError as error:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from voyage_rag.core.budget import Budgets
+    from voyage_rag.core.budget import Budget, Budgets
     from voyage_rag.core.dialect import Dialect
+    from voyage_rag.core.pacing import RateLimits
     from voyage_rag.core.retry import RetryPolicy
 
 
@@ -18,15 +19,31 @@ class Terms:
     """What holds for every request of an operation.
 
     Attributes:
+        host: Name of the host, for the keys of the cache.
         dialect: What the host understands.
         policy: How hard to try.
         budgets: The account's allowance per model.
+        limits: The rate limits that the user gave.
         concurrency: Requests that may be in flight at once.
+        caching: Whether there is a cache to ask.
         answered: Told of every answer that was paid for: inputs, tokens.
+        recalled: Told of inputs that cost nothing.
+        slowed: Told that a limit makes the call slow: seconds, the limit, the model.
     """
 
+    host: str
     dialect: Dialect
     policy: RetryPolicy
     budgets: Budgets
+    limits: RateLimits
     concurrency: int
+    caching: bool
     answered: Callable[[int, int], None]
+    recalled: Callable[[int], None]
+    slowed: Callable[[float, RateLimits, str], None]
+
+    def budget(self, model: str) -> Budget:
+        """The allowance of a model, kept to the limits that the user gave."""
+        budget = self.budgets[model]
+        budget.pace.keep_to(self.limits)
+        return budget

@@ -12,6 +12,7 @@ import os
 import socket
 import ssl
 import threading
+import weakref
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from functools import cache
@@ -27,7 +28,7 @@ from voyage_rag.errors import APIConnectionError, ConfigurationError, Timeout
 
 if TYPE_CHECKING:
     from voyage_rag.core.http import Attempt
-    from voyage_rag.io.drive import Abort
+    from voyage_rag.io.abort import Abort
     from voyage_rag.settings import Settings
 
 KEEP_ALIVE = 60.0
@@ -68,6 +69,7 @@ class Transport:
     def _begin(self) -> None:
         self._process = os.getpid()
         self._idle: list[Lane] = []
+        weakref.finalize(self, _close, self._idle, self._process)
         self._per_loop: RunVar[LoopClient] = RunVar("voyage_rag.client")
 
     def _guard(self) -> None:
@@ -88,14 +90,12 @@ class Transport:
             return self._sent(self.http_client, attempt, None)
         with self._lock:
             lane = self._idle.pop() if self._idle else Lane()
-        handle = abort.register(lane.end)
         try:
-            response = self._sent(lane.client, attempt, lane.trace)
+            with abort.in_flight(lane.end):
+                response = self._sent(lane.client, attempt, lane.trace)
         except BaseException:
             lane.client.close()
             raise
-        finally:
-            abort.forget(handle)
         with self._lock:
             self._idle.append(lane)
         return response
@@ -114,9 +114,7 @@ class Transport:
         """Close the idle connections of sync calls. A later call opens new ones."""
         self._guard()
         with self._lock:
-            idle, self._idle = self._idle, []
-        for lane in idle:
-            lane.client.close()
+            _close(self._idle, self._process)
 
     # ── async ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -195,14 +193,18 @@ class Lane:
         )
         self.client = httpx.Client(verify=_trusted(), limits=limits)
         self._stream: Any = None
+        self._ended = False
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
         """Follow httpcore's trace to know the connection (httpx docs, "Extensions: trace")."""
         if event.endswith(NEW_CONNECTION):
             self._stream = info["return_value"]
+            if self._ended:
+                self.end()
 
     def end(self) -> None:
         """Shut the connection down, so that the thread that waits for its answer stops waiting."""
+        self._ended = True
         connection = self._stream and self._stream.get_extra_info("socket")
         if connection is not None:
             with suppress(OSError):
@@ -238,6 +240,12 @@ class LoopClient:
             yield
         finally:
             await self.client.aclose()
+
+
+def _close(idle: list[Lane], process: int) -> None:
+    """Close idle lanes, unless they are those of the process this one was forked from."""
+    while idle and process == os.getpid():
+        idle.pop().client.close()
 
 
 @cache

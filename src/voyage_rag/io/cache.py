@@ -1,0 +1,125 @@
+"""The embedding cache: one SQLite file, shared by threads and processes, safe to kill.
+
+SQLite's write-ahead log makes every batch of vectors appear whole or not at all. Each vector is
+stored with a checksum, so a damaged file gives an error and never a wrong vector. The file is
+private to the user: vectors tell a good deal about the texts they stand for.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from voyage_rag.errors import CacheError
+
+APPLICATION_ID = 0x564F5941  # "VOYA"
+VERSION = 1
+PATIENCE = 30.0
+KEYS_PER_QUERY = 500
+CHECKSUM_BYTES = 4
+
+
+class Cache:
+    """Vectors by key, in a file.
+
+    Args:
+        path: The file; made if it is not there.
+
+    Raises:
+        CacheError: The file cannot be opened, or is something else; on use, also if it is damaged
+            or another process holds it for too long.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+        with self._explained():
+            self._connection = self._open()
+
+    def find(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """What the cache holds of these keys."""
+        found: dict[bytes, bytes] = {}
+        with self._explained(), self._lock:
+            for start in range(0, len(keys), KEYS_PER_QUERY):
+                some = keys[start : start + KEYS_PER_QUERY]
+                marks = ",".join("?" * len(some))
+                rows = self._connection.execute(
+                    f"SELECT key, vector FROM vectors WHERE key IN ({marks})",  # noqa: S608
+                    some,
+                )
+                found.update((key, self._checked(key, stored)) for key, stored in rows)
+        return found
+
+    def add(self, entries: Mapping[bytes, bytes]) -> None:
+        """Keep vectors; they are on disk when this returns."""
+        rows = [(key, vector + _checksum(key, vector)) for key, vector in entries.items()]
+        with self._explained(), self._lock, self._connection:
+            self._connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        Path(self.path).touch(mode=0o600)
+        connection = sqlite3.connect(
+            self.path, timeout=PATIENCE, check_same_thread=False, isolation_level="IMMEDIATE"
+        )
+        application, version = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("application_id", "user_version")
+        )
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if tables and (application, version) != (APPLICATION_ID, VERSION):
+            connection.close()
+            raise CacheError(f"{self.path!r} is another kind of database: choose another file")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        with connection:
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)"
+                " WITHOUT ROWID"
+            )
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        return connection
+
+    def _checked(self, key: bytes, stored: bytes) -> bytes:
+        vector, checksum = stored[:-CHECKSUM_BYTES], stored[-CHECKSUM_BYTES:]
+        if checksum != _checksum(key, vector):
+            raise CacheError(f"the cache {self.path!r} is damaged: delete it, or restore a copy")
+        return vector
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        if self._process != os.getpid():  # a connection must not be used after a fork
+            self._lock = threading.Lock()
+            self._process = os.getpid()
+            self._connection = self._open()
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error) or "busy" in str(error):
+                raise CacheError(
+                    f"another process has held the cache {self.path!r} for {PATIENCE:g} s: "
+                    "try again, or choose another file"
+                ) from error
+            raise CacheError(f"the cache {self.path!r} cannot be used: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise CacheError(
+                f"the cache {self.path!r} is damaged or no database ({error}): delete it, or "
+                "choose another file"
+            ) from error
+        except OSError as error:
+            raise CacheError(f"the cache {self.path!r} cannot be used: {error}") from error
+
+
+def _checksum(key: bytes, vector: bytes) -> bytes:
+    return zlib.crc32(vector, zlib.crc32(key)).to_bytes(CHECKSUM_BYTES, "little")

@@ -1,0 +1,200 @@
+"""Many flows at once, in threads or in tasks, and their parts in order.
+
+The two faces promise the same. At most `concurrency` flows run; flows are taken from their iterator
+only when there is room, no further ahead of what was consumed than `AHEAD` times that, so memory
+is bounded by what is in flight. When a flow fails, nothing new is sent; what is in flight has been
+paid for and is let finish; then the parts before the failure are given out, and its error is raised
+bare. A caller that goes away instead (Ctrl-C, cancellation, a `break`) ends what is in flight.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import anyio
+
+from voyage_rag.errors import VoyageError
+from voyage_rag.io.abort import Abort, Stopped
+from voyage_rag.io.drive import Means, adrive, drive
+from voyage_rag.io.tasks import spawn
+
+if TYPE_CHECKING:
+    from voyage_rag.core.http import Flow, Operation
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+AHEAD = 4
+TIME_TO_END = 1.0
+
+
+def run(operation: Operation[Part, Result], means: Means, concurrency: int) -> Result:
+    """Run an operation and join its parts."""
+    try:
+        parts = list(stream(iter(operation.flows), means, concurrency))
+    except VoyageError as error:
+        raise _with_partial(error, operation)  # noqa: B904 - the error itself, bare
+    return operation.join(parts)
+
+
+async def arun(operation: Operation[Part, Result], means: Means, concurrency: int) -> Result:
+    """Async twin of `run`."""
+    try:
+        async with aclosing(astream(iter(operation.flows), means, concurrency)) as given:
+            parts = [part async for part in given]
+    except VoyageError as error:
+        raise _with_partial(error, operation)  # noqa: B904 - the error itself, bare
+    return operation.join(parts)
+
+
+def stream(flows: Iterator[Flow[Part]], means: Means, concurrency: int) -> Iterator[Part]:
+    """Run flows in threads, a single one in this thread, and give their parts in order."""
+    line = Line(flows, concurrency * AHEAD)
+    first, second = line.next(), line.next()
+    if first is not None and second is None and line.failure is None:
+        yield drive(first.flow, means, Abort())
+        return
+    abort = Abort()
+    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="voyage-rag")
+    running: dict[Future[Part], int] = {}
+    waiting = deque(place for place in (first, second) if place)
+    try:
+        while True:
+            while len(running) < concurrency and (place := _next(waiting, line)):
+                context = contextvars.copy_context()
+                task = pool.submit(context.run, drive, place.flow, means, abort)
+                running[task] = place.number
+            if not running:
+                break
+            for task in wait(running, return_when=FIRST_COMPLETED).done:
+                number = running.pop(task)
+                if error := task.exception():
+                    line.failed(error)
+                    abort.stopping.set()
+                else:
+                    line.done(number, task.result())
+            yield from line.ready()
+    finally:
+        if running:
+            abort.end_all()
+            wait(running, TIME_TO_END)
+        pool.shutdown(wait=not running, cancel_futures=True)
+    if line.failure is not None:
+        raise line.failure
+
+
+async def astream(
+    flows: Iterator[Flow[Part]], means: Means, concurrency: int
+) -> AsyncGenerator[Part]:
+    """Async twin of `stream`, in tasks."""
+    line = Line(flows, concurrency * AHEAD)
+    first, second = line.next(), line.next()
+    stopping = anyio.Event()
+    if first is not None and second is None and line.failure is None:
+        yield await adrive(first.flow, means, stopping)
+        return
+    changed = anyio.Event()
+    running: dict[int, Callable[[], object]] = {}
+    waiting = deque(place for place in (first, second) if place)
+
+    async def work(place: Place[Part]) -> None:
+        try:
+            line.done(place.number, await adrive(place.flow, means, stopping))
+        except Exception as error:  # noqa: BLE001 - raised below, where it is awaited
+            line.failed(error)
+            stopping.set()
+
+    def ended(number: int) -> None:
+        del running[number]
+        changed.set()
+
+    try:
+        while True:
+            while len(running) < concurrency and (place := _next(waiting, line)):
+                running[place.number] = spawn(partial(work, place), partial(ended, place.number))
+            if not running:
+                break
+            await changed.wait()
+            changed = anyio.Event()
+            for part in line.ready():
+                yield part
+    finally:
+        for cancel in list(running.values()):
+            cancel()
+        with anyio.move_on_after(TIME_TO_END, shield=True):
+            while running:
+                await changed.wait()
+                changed = anyio.Event()
+    if line.failure is not None:
+        raise line.failure
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Generic[Part]):
+    """A flow and its number in the line."""
+
+    number: int
+    flow: Flow[Part]
+
+
+class Line(Generic[Part]):
+    """Flows on their way in, and parts on their way out, in the same order.
+
+    Attributes:
+        failure: The first error, None while all is well.
+    """
+
+    def __init__(self, flows: Iterator[Flow[Part]], ahead: int) -> None:
+        self.failure: BaseException | None = None
+        self._flows = flows
+        self._ahead = ahead
+        self._taken = 0
+        self._given = 0
+        self._parts: dict[int, Part] = {}
+
+    def next(self) -> Place[Part] | None:
+        """The next flow to start; None if there is no more, no room, or no point any more."""
+        if self.failure is not None or self._taken - self._given >= self._ahead:
+            return None
+        try:
+            flow = next(self._flows)
+        except StopIteration:
+            return None
+        except Exception as error:  # noqa: BLE001 - the inputs are bad from here on
+            self.failed(error)
+            return None
+        self._taken += 1
+        return Place(self._taken - 1, flow)
+
+    def done(self, number: int, part: Part) -> None:
+        """A flow has ended well."""
+        self._parts[number] = part
+
+    def failed(self, error: BaseException) -> None:
+        """A flow, or making one, has failed."""
+        if self.failure is None and not isinstance(error, Stopped):
+            self.failure = error
+
+    def ready(self) -> Iterator[Part]:
+        """The parts whose turn it is."""
+        while self._given in self._parts:
+            part = self._parts.pop(self._given)
+            self._given += 1
+            yield part
+
+
+def _next(waiting: deque[Place[Part]], line: Line[Part]) -> Place[Part] | None:
+    return waiting.popleft() if waiting else line.next()
+
+
+def _with_partial(error: VoyageError, operation: Operation[Part, Result]) -> VoyageError:
+    if operation.rescue is not None and error.partial is None:
+        error.partial = operation.rescue()
+    return error

@@ -1,0 +1,60 @@
+"""Tasks that outlive the call that starts them.
+
+An async generator must not hold a task group across its `yield`s (PEP 789 says why), so the tasks
+that work ahead of it are plain ones, which the generator ends itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable
+
+_running: set[asyncio.Task[None]] = set()
+
+
+def spawn(work: Callable[[], Awaitable[None]], ended: Callable[[], None]) -> Callable[[], object]:
+    """Start a task on asyncio or trio, in a copy of this context.
+
+    Args:
+        work: What it does; must not raise.
+        ended: Called when it is over, however it ended.
+
+    Returns:
+        What cancels it.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return _spawn_on_trio(work, ended)
+
+    async def run() -> None:
+        await work()
+
+    task = loop.create_task(run())
+    _running.add(task)  # the loop itself holds its tasks weakly
+
+    def done(task: asyncio.Task[None]) -> None:
+        _running.discard(task)
+        ended()
+
+    task.add_done_callback(done)
+    return task.cancel
+
+
+def _spawn_on_trio(
+    work: Callable[[], Awaitable[None]], ended: Callable[[], None]
+) -> Callable[[], object]:
+    import trio  # noqa: PLC0415 - only its users have it
+
+    scope = trio.CancelScope()
+
+    async def run() -> None:
+        try:
+            with scope:
+                await work()
+        finally:
+            ended()
+
+    trio.lowlevel.spawn_system_task(run, context=contextvars.copy_context())
+    return scope.cancel
