@@ -116,7 +116,6 @@ class Voyage:
         self._transport = transport
         self._clock = clock
         self._cache = None if settings.cache is None else Cache(settings.cache)
-        self._means = Means(transport, clock, self._cache)
         self._dialect = dialect_of(settings.host)
         self._budgets = budgets_of((settings.host, settings.api_key.fingerprint), clock.now)
         self._policy = RetryPolicy(
@@ -358,7 +357,8 @@ class Voyage:
 
     @property
     def _drivers(self) -> tuple[Means, int]:
-        return self._means, self.settings.concurrency
+        means = Means(self._transport, self._clock, self._cache)
+        return means, self.settings.concurrency
 
     def _call(
         self,
@@ -422,6 +422,6 @@ def _default_model() -> str:
         f"no model given: using {DEFAULT_EMBED_MODEL!r} as Voyage's own client does; name a newer "
         "one, e.g. model='voyage-4'",
         UserWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
     return DEFAULT_EMBED_MODEL

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import weakref
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -89,6 +90,7 @@ class Cache:
             )
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
+        weakref.finalize(self, _close, connection, os.getpid())
         return connection
 
     def _checked(self, key: bytes, stored: bytes) -> bytes:
@@ -119,6 +121,12 @@ class Cache:
             ) from error
         except OSError as error:
             raise CacheError(f"the cache {self.path!r} cannot be used: {error}") from error
+
+
+def _close(connection: sqlite3.Connection, process: int) -> None:
+    """Close, unless it was inherited by a fork: that would drop the locks of the parent."""
+    if process == os.getpid():
+        connection.close()
 
 
 def _checksum(key: bytes, vector: bytes) -> bytes:

@@ -1,0 +1,259 @@
+"""The cache: what is in it is right, private, and not paid for again."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from conftest import Face
+from fakes import MODEL, FakeService, failed, vector_of, voyage_over
+from voyage_rag import APIError, CacheError
+from voyage_rag.io.cache import Cache
+
+KEYS = [bytes([number]) * 20 for number in range(1, 4)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "vectors.db")
+
+
+def test_a_second_run_pays_for_nothing(path: str, face: Face) -> None:
+    """Same texts, same options, another client: no request."""
+    texts = [f"text {number}" for number in range(300)]
+    first = face.call(voyage_over(FakeService(), cache=path), "embed", texts, MODEL)
+    service = FakeService()
+
+    again = face.call(voyage_over(service, cache=path), "embed", texts, MODEL)
+
+    assert service.attempts == []
+    assert first.embeddings == again.embeddings == [vector_of(text) for text in texts]
+    assert again.usage.requests == again.total_tokens == 0
+
+
+def test_only_what_is_missing_is_paid_for(path: str, face: Face) -> None:
+    """New texts among old ones: the request holds the new ones, the order is the caller's."""
+    face.call(voyage_over(FakeService(), cache=path), "embed", ["a", "c"], MODEL)
+    service = FakeService()
+
+    found = face.call(voyage_over(service, cache=path), "embed", ["a", "b", "c", "d"], MODEL)
+
+    assert [body["input"] for body in service.bodies] == [["b", "d"]]
+    assert [vector_of(text) for text in "abcd"] == found.embeddings
+
+
+def test_what_was_finished_before_a_failure_is_kept(path: str, face: Face) -> None:
+    """The second of four requests fails for good: the next run pays for the rest only."""
+    texts = [f"text {number}" for number in range(8)]
+    broken = FakeService(lambda body: FakeService().always(body), failed(400))
+    options = {"batch_size": 2}
+    with pytest.raises(APIError) as caught:
+        face.call(voyage_over(broken, cache=path, concurrency=1), "embed", texts, MODEL, **options)
+    service = FakeService()
+
+    found = face.call(voyage_over(service, cache=path), "embed", texts, MODEL, **options)
+
+    finished = set(caught.value.partial.vectors)
+    asked = {text for body in service.bodies for text in body["input"]}
+    assert {texts[position] for position in caught.value.partial.missing} == asked
+    assert finished == {0, 1}
+    assert [vector_of(text) for text in texts] == found.embeddings
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"model": "voyage-of-others"},
+        {"input_type": "query"},
+        {"truncation": False},
+        {"output_dimension": 2},
+        {"output_dtype": "int8"},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_what_makes_another_vector_makes_another_entry(path: str, other: dict[str, object]) -> None:
+    """Model, prompt, truncation, dimension and number type are part of the key."""
+    voyage_over(FakeService(), cache=path).embed("a", MODEL, input_type="document")
+    service = FakeService(failed(400))
+
+    with pytest.raises(APIError):
+        voyage_over(service, cache=path).embed(
+            "a", **{"model": MODEL, "input_type": "document"} | other
+        )
+
+    assert len(service.attempts) == 1
+
+
+def test_another_host_makes_another_entry(path: str) -> None:
+    """A gateway may serve another model under the same name."""
+    voyage_over(FakeService(), cache=path).embed("a", MODEL)
+    service = FakeService()
+
+    voyage_over(service, cache=path, base_url="https://gateway.example/v1").embed("a", MODEL)
+
+    assert len(service.attempts) == 1
+
+
+def test_the_default_dimension_is_the_same_entry_as_none(path: str) -> None:
+    """Asking for what the model gives anyway is no other vector."""
+    numbers = [0.5] * 1024
+    from fakes import embedded, ok
+
+    voyage_over(FakeService(ok(embedded([numbers]))), cache=path).embed("a", "voyage-4")
+    service = FakeService()
+
+    found = voyage_over(service, cache=path).embed("a", "voyage-4", output_dimension=1024)
+
+    assert service.attempts == []
+    assert [numbers] == found.embeddings
+
+
+def test_the_file_is_private(path: str) -> None:
+    """Nobody else may read it, nor what stands beside it while it is open."""
+    cache = Cache(path)
+    cache.add({KEYS[0]: b"1234"})
+
+    for file in Path(path).parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
+    cache.close()
+
+
+def test_the_file_holds_no_text(path: str) -> None:
+    """Texts go into the key as a hash."""
+    voyage = voyage_over(FakeService(), cache=path)
+    voyage.embed("a secret passage", MODEL)
+    voyage._cache.close()
+
+    assert b"secret passage" not in Path(path).read_bytes()
+
+
+def test_a_damaged_vector_is_an_error_and_never_a_vector(path: str) -> None:
+    """One bit of one vector is flipped on disk."""
+    cache = Cache(path)
+    cache.add({KEYS[0]: b"\0" * 400})
+    cache.close()
+    with sqlite3.connect(path) as connection:
+        stored = bytearray(connection.execute("SELECT vector FROM vectors").fetchone()[0])
+        stored[17] ^= 1
+        connection.execute("UPDATE vectors SET vector = ?", (bytes(stored),))
+    connection.close()
+
+    cache = Cache(path)
+    with pytest.raises(CacheError, match="damaged"):
+        cache.find(KEYS)
+    cache.close()
+
+
+@pytest.mark.parametrize("content", [b"no database at all " * 100, b"\xff" * 5_000])
+def test_a_file_of_another_kind_is_refused(path: str, content: bytes) -> None:
+    """It is not overwritten either."""
+    Path(path).write_bytes(content)
+
+    with pytest.raises(CacheError, match="no database"):
+        Cache(path)
+    assert content == Path(path).read_bytes()
+
+
+def test_another_programs_database_is_refused(path: str) -> None:
+    """A SQLite file that is not ours stays as it is."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+
+    with pytest.raises(CacheError, match="another kind of database"):
+        Cache(path)
+
+
+def test_a_place_that_cannot_be_written_is_named() -> None:
+    """The path is in the message."""
+    with pytest.raises(CacheError, match="/nowhere/at/all"):
+        Cache("/nowhere/at/all/vectors.db")
+
+
+def test_a_locked_file_is_an_error_that_says_so(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process holds it longer than we are patient."""
+    monkeypatch.setattr("voyage_rag.io.cache.PATIENCE", 0.0)
+    cache = Cache(path)
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(CacheError, match="another process"):
+        cache.add({KEYS[0]: b"1234"})
+    holder.close()
+    cache.close()
+
+
+def test_threads_share_one_cache(path: str) -> None:
+    """Eight threads write and read at once; all is there in the end."""
+    cache = Cache(path)
+
+    def work(number: int) -> None:
+        for step in range(20):
+            key = bytes([number, step]) * 10
+            cache.add({key: key})
+            assert {key: key} == cache.find([key])
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    keys = [bytes([number, step]) * 10 for number in range(8) for step in range(20)]
+    assert {key: key for key in keys} == cache.find(keys)
+    cache.close()
+
+
+WRITER = """
+import os, signal, sys
+from voyage_rag.io.cache import Cache
+cache = Cache(sys.argv[1])
+for number in range(1_000_000):
+    cache.add({bytes([number % 251, size]) * 10: b"v" * 4096 for size in range(50)})
+    if number == 20:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_process_that_is_killed_leaves_a_sound_file(path: str) -> None:
+    """SIGKILL while it writes: every entry there is whole."""
+    killed = subprocess.run([sys.executable, "-c", WRITER, path], check=False, timeout=60)
+    assert killed.returncode == -9
+
+    cache = Cache(path)
+    keys = [bytes([number, size]) * 10 for number in range(21) for size in range(50)]
+    found = cache.find(keys)
+
+    assert set(keys) == set(found)
+    assert set(found.values()) == {b"v" * 4096}
+    cache.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+def test_a_forked_child_opens_its_own_connection(path: str) -> None:
+    """Parent and child both write; neither loses anything."""
+    program = """
+import os, sys
+from voyage_rag.io.cache import Cache
+cache = Cache(sys.argv[1])
+cache.add({b"p" * 20: b"before"})
+child = os.fork()
+cache.add({(b"c" if child == 0 else b"q") * 20: b"after"})
+if child == 0:
+    os._exit(0 if len(cache.find([b"p" * 20, b"c" * 20])) == 2 else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert len(cache.find([b"p" * 20, b"c" * 20, b"q" * 20])) == 3
+cache.close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, path], check=False, capture_output=True, timeout=60
+    )
+
+    assert (done.returncode, done.stderr) == (0, b"")
