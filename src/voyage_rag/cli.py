@@ -1,0 +1,31 @@
+"""The door to the command line: `voyage-rag` and `python -m voyage_rag`.
+
+The commands need typer and rich. This file needs neither, so that whoever installed the package
+without them is told what to install.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Args:
+        arguments: The command line without the program's name, None for that of the process.
+    """
+    try:
+        from voyage_rag.commands import execute  # noqa: PLC0415 - typer and rich may be missing
+    except ImportError as error:
+        if (error.name or "").split(".")[0] not in {"typer", "rich"}:
+            raise
+        sys.stderr.write(
+            f"voyage-rag: the command line needs {error.name}: pip install 'voyage-rag[cli]'\n"
+        )
+        return 1
+    return execute(sys.argv[1:] if arguments is None else list(arguments))

@@ -1,0 +1,260 @@
+"""The demo's text: what every machine with Python has, or files of your own.
+
+The standard library is read, not imported: its source files are parsed for their docstrings.
+Modules written in C have no source to read, so a fixed list of harmless ones is imported and asked
+for its documentation. The order is that of names and lines: one Python always gives the same.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import sys
+import sysconfig
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voyage_rag.demo.errors import DemoError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+FEWEST_WORDS = 5
+"""A docstring of fewer words ("Return the name.") says nothing that its name does not."""
+
+PASSAGE_WORDS = 120
+"""Where a file is cut: long enough to answer a question, short enough to be about one thing."""
+
+SUFFIXES = (".md", ".py", ".rst", ".txt")
+
+LEFT_OUT = frozenset({"distutils", "encodings", "ensurepip", "idlelib", "lib2to3", "pydoc_data"})
+"""Packages of the standard library that hold tables, tools or vendored code."""
+
+TESTS = frozenset({"test", "tests", "idle_test", "turtledemo"})
+
+# fmt: off
+BUILT_IN = (
+    "array", "atexit", "binascii", "builtins", "cmath", "csv", "datetime", "decimal", "errno", "gc",
+    "hashlib", "io", "itertools", "marshal", "math", "operator", "os", "select", "socket",
+    "sqlite3", "struct", "sys", "time", "unicodedata", "zlib",
+)
+# fmt: on
+"""Modules written in C, wholly or in part, that do nothing when imported."""
+
+REPLACEABLE = frozenset({"breakpointhook", "displayhook", "excepthook", "unraisablehook"})
+"""Functions of `sys` that a running program may have changed for its own."""
+
+IMPLEMENTED_IN = {"os": ("posix", "nt"), "io": ("_io",), "datetime": ("_datetime", "_pydatetime")}
+"""Where a module's functions say they come from, when that is not its name or `_name`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of text to be found.
+
+    Attributes:
+        name: What it is called in a result: a dotted name, or a file and line.
+        text: What is embedded: a heading line, then the text.
+        source: The file it comes from, or what stands for it.
+        line: Its first line there; 0 where there is no source.
+    """
+
+    name: str
+    text: str
+    source: str
+    line: int
+
+    @property
+    def body(self) -> str:
+        """The text without its heading."""
+        return self.text.partition("\n")[2]
+
+
+def standard_library() -> list[Passage]:
+    """Collect the docstrings of this Python's standard library.
+
+    Raises:
+        DemoError: This Python carries no source files.
+    """
+    root = Path(sysconfig.get_path("stdlib"))
+    passages = [passage for name, path in _modules(root) for passage in _parsed(root, name, path)]
+    if not passages:
+        raise DemoError(
+            f"no standard library source in {str(root)!r}: give text of your own with --files"
+        )
+    known = {passage.name for passage in passages}
+    passages += [passage for passage in _compiled() if passage.name not in known]
+    return sorted(passages, key=lambda passage: passage.name.split(".")[0])
+
+
+def _modules(root: Path) -> Iterator[tuple[str, Path]]:
+    for name in sorted(sys.stdlib_module_names):
+        if name.startswith("_") or name in LEFT_OUT | TESTS:
+            continue
+        if (single := root / f"{name}.py").is_file():
+            yield name, single
+        for path in sorted((root / name).rglob("*.py")):
+            *folders, stem = path.relative_to(root).with_suffix("").parts
+            parts = folders if stem == "__init__" else [*folders, stem]
+            if not any(part.startswith("_") or part in TESTS for part in parts):
+                yield ".".join(parts), path
+
+
+def _parsed(root: Path, name: str, path: Path) -> Iterator[Passage]:
+    source = path.relative_to(root).as_posix()
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):  # a file broken on purpose, or meant for another Python
+        return
+    for dotted, node in _documented(tree, name):
+        text = ast.get_docstring(node) or ""
+        if _says_something(text):
+            line = 1 if isinstance(node, ast.Module) else node.lineno
+            yield Passage(dotted, f"{dotted}\n{text}", source, line)
+
+
+_Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _documented(node: _Documented, name: str) -> Iterator[tuple[str, _Documented]]:
+    yield name, node
+    if isinstance(node, ast.Module | ast.ClassDef):
+        for child in node.body:
+            if isinstance(
+                child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+            ) and not child.name.startswith("_"):
+                yield from _documented(child, f"{name}.{child.name}")
+
+
+def _compiled() -> Iterator[Passage]:
+    for name in BUILT_IN:
+        try:
+            module = importlib.import_module(name)
+        except ImportError:  # a Python built without, say, SQLite
+            continue
+        homes = (name, f"_{name}", *IMPLEMENTED_IN.get(name, ()))
+        source = f"{name} (built in)"
+        yield from _asked(module, name, source)
+        for attribute, value in _public(module):
+            if getattr(value, "__module__", None) in homes and callable(value):
+                dotted = attribute if name == "builtins" else f"{name}.{attribute}"
+                yield from _asked(value, dotted, source)
+                if inspect.isclass(value) and not issubclass(value, BaseException):
+                    for method, function in _public(value):
+                        if inspect.isroutine(function):
+                            yield from _asked(function, f"{dotted}.{method}", source)
+
+
+def _public(owner: object) -> Iterator[tuple[str, object]]:
+    for name, value in sorted(vars(owner).items()):
+        if not name.startswith("_") and name not in REPLACEABLE:
+            yield name, value
+
+
+def _asked(thing: object, name: str, source: str) -> Iterator[Passage]:
+    text = inspect.cleandoc(getattr(thing, "__doc__", None) or "")
+    if _says_something(text):
+        yield Passage(name, f"{name}\n{text}", source, 0)
+
+
+def _says_something(text: str) -> bool:
+    return len(text.split()) >= FEWEST_WORDS
+
+
+def read_files(paths: Sequence[Path]) -> list[Passage]:
+    """Cut text files into passages of about 120 words, at paragraph boundaries.
+
+    Args:
+        paths: Files, or folders to search for `.md`, `.py`, `.rst` and `.txt` files.
+
+    Raises:
+        DemoError: A path does not exist, a file is not text in UTF-8, or nothing was found.
+    """
+    files = list(dict.fromkeys(file for path in paths for file in _files(path)))
+    passages = [passage for file in files for passage in _cut(file)]
+    if not passages:
+        raise DemoError(
+            f"no text in {', '.join(str(path) for path in paths)}: "
+            f"expected {', '.join(SUFFIXES)} files that are not empty"
+        )
+    return passages
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        for file in sorted(path.rglob("*")):
+            inside = file.relative_to(path).parts
+            hidden = any(part.startswith(".") or part == "__pycache__" for part in inside)
+            if file.suffix.lower() in SUFFIXES and not hidden and file.is_file():
+                yield file
+    elif not path.exists():
+        raise DemoError(f"no such file or folder: {path} (questions come before --files)")
+    elif path.suffix.lower() not in SUFFIXES:
+        raise DemoError(f"cannot read {path}: expected one of {', '.join(SUFFIXES)}")
+    else:
+        yield path
+
+
+def _cut(file: Path) -> Iterator[Passage]:
+    try:
+        text = file.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DemoError(f"{file} is not UTF-8 text (byte {error.start})") from None
+    except OSError as error:
+        raise DemoError(f"cannot read {file}: {error.strerror}") from None
+    for line, body in _passages(text):
+        yield Passage(f"{file}:{line}", f"{file.name}\n{body}", str(file), line)
+
+
+def _passages(text: str) -> Iterator[tuple[int, str]]:
+    """Whole paragraphs, as many as make up a passage, with the number of the first line."""
+    first, held, words = 1, list[str](), 0
+    for line, paragraph in _paragraphs(text):
+        length = len(paragraph.split())
+        if held and words + length > PASSAGE_WORDS:
+            yield first, "\n\n".join(held)
+            held, words = [], 0
+        if not held:
+            first = line
+        held.append(paragraph)
+        words += length
+    if held:
+        yield first, "\n\n".join(held)
+
+
+def _paragraphs(text: str) -> Iterator[tuple[int, str]]:
+    """Runs of lines that are not blank, cut where one alone would be too long a passage."""
+    first, held, words = 1, list[str](), 0
+    for number, line in _lines(text):
+        if held and (not line or words >= PASSAGE_WORDS):
+            yield first, "\n".join(held)
+            held, words = [], 0
+        if line:
+            first = first if held else number
+            held.append(line)
+            words += len(line.split())
+    if held:
+        yield first, "\n".join(held)
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        words = line.split()
+        if len(words) <= PASSAGE_WORDS:
+            yield number, line.rstrip()
+            continue
+        for start in range(0, len(words), PASSAGE_WORDS):
+            yield number, " ".join(words[start : start + PASSAGE_WORDS])
+
+
+def take(passages: Iterable[Passage], limit: int) -> list[Passage]:
+    """The first passages of every module or file in turn, so that few stand for all."""
+    by_source: dict[str, list[Passage]] = {}
+    for passage in passages:
+        by_source.setdefault(passage.source, []).append(passage)
+    turns = zip_longest(*by_source.values())
+    chosen = [passage for turn in turns for passage in turn if passage is not None]
+    return chosen[:limit]

@@ -1,0 +1,40 @@
+"""What a run of the demo was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+MODEL = "voyage-4-lite"
+RERANK_MODEL = "rerank-3-lite"
+
+CANDIDATES = 30
+"""How many passages the vectors propose for each question."""
+
+SHOWN = 3
+"""How many of them the reranker keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line asked for.
+
+    Attributes:
+        questions: Questions of the user's own; empty for the built-in ones.
+        files: Text of the user's own; empty for the standard library.
+        model: The embedding model.
+        rerank_model: The reranker.
+        limit: Take so many passages only.
+        as_json: Write one JSON object instead of showing anything.
+    """
+
+    questions: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    model: str = MODEL
+    rerank_model: str = RERANK_MODEL
+    limit: int | None = None
+    as_json: bool = False

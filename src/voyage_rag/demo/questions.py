@@ -1,0 +1,41 @@
+"""What the demo asks when it is not told what to ask.
+
+The questions are worded as a person would ask them, and were chosen before anything was measured.
+Each names the modules that answer it; a hit is right when it documents one of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, and where its answer is known to be.
+
+    Attributes:
+        text: The question.
+        modules: Modules that answer it; empty for a question of the user's own.
+    """
+
+    text: str
+    modules: tuple[str, ...] = ()
+
+    def is_answered_by(self, name: str) -> bool:
+        """Tell whether the thing of this dotted name belongs to a right module."""
+        return any(name == module or name.startswith(f"{module}.") for module in self.modules)
+
+
+BUILT_IN_QUESTIONS = (
+    Question("How do I parse command line arguments?", ("argparse", "optparse", "getopt")),
+    Question("How can I run another program and capture its output?", ("subprocess", "asyncio")),
+    Question("How do I create a temporary file that is deleted afterwards?", ("tempfile",)),
+    Question("How do I read a CSV file with a header row?", ("csv",)),
+    Question("How can I extract all the files from a zip archive?", ("zipfile", "shutil")),
+    Question("How do I find the median of a list of numbers?", ("statistics",)),
+    Question("How do I turn a Python object into JSON?", ("json",)),
+    Question("How do I copy a whole folder with everything in it?", ("shutil",)),
+    Question("How do I download a web page?", ("urllib", "http.client")),
+    Question("How do I keep a log file from growing forever?", ("logging",)),
+)
+"""The questions of the demo and of its promise: at least eight first hits are right."""

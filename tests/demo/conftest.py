@@ -1,0 +1,53 @@
+"""A small run of the demo, made by hand."""
+
+from collections.abc import Callable
+
+import pytest
+
+from voyage_rag.demo.bill import Bill, Item
+from voyage_rag.demo.corpus import Passage
+from voyage_rag.demo.questions import Question
+from voyage_rag.demo.report import Exchange, Plan, Report
+from voyage_rag.demo.search import Answer, Hit, Service
+
+KEY = "pa-this-is-a-secret"
+
+READER = Passage("csv.reader", "csv.reader\nRead rows [of a :file:].\n\nMore.", "csv (built in)", 0)
+SORTER = Passage("sorted", "sorted\nReturn a new list.", "builtins (built in)", 0)
+LONG = Passage("a." * 60 + "zz", "heading\n" + "many words " * 60, "a.py", 3)
+
+
+def run_by_hand(
+    *,
+    emulated: bool = True,
+    modules: tuple[str, ...] = ("csv",),
+    model: str = "voyage-4-lite",
+) -> Report:
+    """One question that LangChain gets right and LlamaIndex does not."""
+    question = Question("How do I read [rows]?", modules)
+    first = Answer((Hit(READER, 0.875), Hit(SORTER, 0.5)), 0.1)
+    second = Answer((Hit(LONG, 0.75), Hit(READER, 0.625)), 0.3)
+    service = Service(model, "rerank-3-lite", "https://api.voyageai.com/v1", KEY)
+    plan = Plan(
+        emulated=emulated,
+        service=service,
+        text="3 docstrings",
+        passages=(READER, SORTER, LONG),
+        questions=(question,),
+        forecast=Bill((Item("passages", model, 1_000_000),)),
+    )
+    bill = Bill(
+        (
+            Item("passages", model, 1_000_000, 3),
+            Item("questions", model, 10, 2),
+            Item("reranking", "rerank-3-lite", 500_000, 2),
+        )
+    )
+    seconds = {"reading": 1.0, "embedding": 2.0, "total": 4.0}
+    return Report(plan, (Exchange(question, (first, second)),), bill, seconds)
+
+
+@pytest.fixture
+def make_report() -> Callable[..., Report]:
+    """Make a run with the emulator or without, of a built-in question or of one's own."""
+    return run_by_hand

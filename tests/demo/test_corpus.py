@@ -1,0 +1,189 @@
+"""The demo's text: the standard library's docstrings, and files of one's own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from voyage_rag.demo.corpus import (
+    FEWEST_WORDS,
+    PASSAGE_WORDS,
+    Passage,
+    read_files,
+    standard_library,
+    take,
+)
+from voyage_rag.demo.errors import DemoError
+
+
+@pytest.fixture(scope="module")
+def library() -> list[Passage]:
+    return standard_library()
+
+
+def test_the_standard_library_gives_thousands_of_passages(library: list[Passage]) -> None:
+    """There is enough text for retrieval to mean something, and not so much that it costs."""
+    assert 3_000 < len(library) < 10_000
+    assert sum(len(passage.text) for passage in library) < 3_000_000
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "argparse",
+        "argparse.ArgumentParser",
+        "concurrent.futures",
+        "csv.reader",
+        "itertools.chain",
+        "json.dumps",
+        "math.sqrt",
+        "os.listdir",
+        "shutil.copytree",
+        "sorted",
+        "str.split",
+        "time.sleep",
+        "urllib.request.urlopen",
+    ],
+)
+def test_python_and_c_modules_are_both_there(library: list[Passage], name: str) -> None:
+    """Modules, classes, functions and methods bear the names people know."""
+    texts = {passage.name: passage.text for passage in library}
+
+    assert texts[name].startswith(f"{name}\n")
+
+
+def test_what_nobody_asks_about_is_left_out(library: list[Passage]) -> None:
+    """Private things, tests, vendored tools and docstrings that say nothing are skipped."""
+    for passage in library:
+        parts = passage.name.split(".")
+        assert not any(part.startswith("_") for part in parts)
+        assert not passage.source.startswith(("idlelib/", "lib2to3/", "turtledemo/", "test/"))
+        assert "/tests/" not in passage.source
+        assert len(passage.body.split()) >= FEWEST_WORDS
+
+
+def test_a_passage_says_where_it_is_from(library: list[Passage]) -> None:
+    """Source and line lead to the definition; what is built in says so."""
+    parser = next(passage for passage in library if passage.name == "argparse.ArgumentParser")
+    root = next(passage for passage in library if passage.name == "math.sqrt")
+
+    import argparse
+
+    lines = Path(argparse.__file__).read_text("utf-8").splitlines()
+    assert parser.source == "argparse.py"
+    assert lines[parser.line - 1].startswith("class ArgumentParser")
+    assert (root.source, root.line) == ("math (built in)", 0)
+
+
+def test_the_order_is_always_the_same() -> None:
+    """Two programs see the same passages, whatever they have imported or hooked."""
+    script = (
+        "import sys; from voyage_rag.demo.corpus import standard_library;"
+        "sys.stdout.write('\\n'.join(p.name for p in standard_library()))"
+    )
+    plain, busy = (
+        subprocess.run(
+            [sys.executable, "-c", before + script], capture_output=True, check=True
+        ).stdout
+        for before in ("", "import sys, json, asyncio, sqlite3; sys.excepthook = print;")
+    )
+
+    assert plain == busy
+    assert plain.count(b"\n") > 3_000
+
+
+def test_nothing_is_imported_to_be_read() -> None:
+    """Reading the standard library runs none of its modules that have a source file."""
+    script = (
+        "import sys; from voyage_rag.demo.corpus import standard_library; standard_library();"
+        "sys.exit(bool({'this', 'antigravity', 'tkinter', 'smtplib', 'turtle'} & set(sys.modules)))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_few_passages_stand_for_all(library: list[Passage]) -> None:
+    """A limit takes the first of every module before the second of any."""
+    few = take(library, 150)
+
+    assert len(few) == 150
+    assert len({passage.source for passage in few}) == 150
+    assert take(library, 10**6) != []
+    assert sorted(take(library, 10**6), key=hash) == sorted(library, key=hash)
+
+
+def test_files_are_cut_at_paragraphs(tmp_path: Path) -> None:
+    """Passages hold whole paragraphs up to about 120 words, with file and line."""
+    paragraph = " ".join(["word"] * 50)
+    file = tmp_path / "notes.md"
+    file.write_text("\n\n".join(f"{letter}\n{paragraph}" for letter in "ABCDE"), "utf-8")
+
+    passages = read_files([file])
+
+    assert [passage.line for passage in passages] == [1, 7, 13]
+    assert passages[1].name == f"{file}:7"
+    assert passages[1].source == str(file)
+    assert passages[1].text == f"notes.md\nC\n{paragraph}\n\nD\n{paragraph}"
+
+
+@pytest.mark.parametrize("separator", [" ", "\n"])
+def test_text_without_paragraphs_is_cut_too(tmp_path: Path, separator: str) -> None:
+    """One endless line or endless lines make passages of the usual length, no word lost."""
+    words = [f"w{number}" for number in range(1_000)]
+    file = tmp_path / "long.txt"
+    file.write_text(separator.join(words), "utf-8")
+
+    passages = read_files([file])
+
+    assert all(len(passage.body.split()) <= PASSAGE_WORDS for passage in passages)
+    assert [word for passage in passages for word in passage.body.split()] == words
+
+
+def test_folders_are_searched(tmp_path: Path) -> None:
+    """Text files anywhere inside count once, in the order of names; hidden ones do not."""
+    for name in ("b.txt", "a.rst", "deep/c.PY", "d.pdf", ".git/e.md", "__pycache__/f.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"text of {name}\n", "utf-8")
+
+    passages = read_files([tmp_path, tmp_path / "b.txt"])
+
+    assert [Path(passage.source).name for passage in passages] == ["a.rst", "b.txt", "c.PY"]
+
+
+def test_a_hidden_folder_can_be_named(tmp_path: Path) -> None:
+    """What is hidden is skipped inside a folder, not when it is asked for."""
+    folder = tmp_path / ".notes"
+    folder.mkdir()
+    (folder / "a.md").write_text("something", "utf-8")
+
+    assert len(read_files([folder])) == 1
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    """Files of editors that mark UTF-8 read like the others."""
+    file = tmp_path / "a.txt"
+    file.write_bytes("\ufeffhello".encode())
+
+    assert read_files([file])[0].body == "hello"
+
+
+def test_paths_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    """Missing, foreign, binary and empty paths are refused, each saying which and why."""
+    latin = tmp_path / "latin.txt"
+    latin.write_bytes("caf\u00e9".encode("latin-1"))
+    picture = tmp_path / "a.png"
+    picture.touch()
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "blank.md").write_text("\n \n", "utf-8")
+
+    for path, words in (
+        (tmp_path / "nowhere", "no such file or folder"),
+        (latin, "is not UTF-8 text"),
+        (picture, "expected one of .md, .py, .rst, .txt"),
+        (empty, "no text in"),
+    ):
+        with pytest.raises(DemoError, match=words) as caught:
+            read_files([path])
+        assert str(path) in str(caught.value)

@@ -1,0 +1,30 @@
+"""The built-in questions."""
+
+import sys
+
+from voyage_rag.demo.questions import BUILT_IN_QUESTIONS, Question
+
+
+def test_there_are_ten_different_questions() -> None:
+    """The promise is about ten questions, each with modules that answer it."""
+    assert len({question.text for question in BUILT_IN_QUESTIONS}) == 10
+    for question in BUILT_IN_QUESTIONS:
+        assert question.text.endswith("?")
+        assert question.modules
+        assert all(name.split(".")[0] in sys.stdlib_module_names for name in question.modules)
+
+
+def test_a_module_answers_with_all_that_is_in_it() -> None:
+    """A hit counts for the module itself and whatever it holds, not for a longer name."""
+    question = Question("How?", ("http.client", "csv"))
+
+    assert question.is_answered_by("csv")
+    assert question.is_answered_by("csv.DictReader.fieldnames")
+    assert question.is_answered_by("http.client.HTTPConnection")
+    assert not question.is_answered_by("http.server")
+    assert not question.is_answered_by("csvtools")
+
+
+def test_a_question_of_ones_own_has_no_right_answer() -> None:
+    """Nothing is judged where nobody said what is right."""
+    assert not Question("What?").is_answered_by("csv")

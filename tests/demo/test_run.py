@@ -1,0 +1,282 @@
+"""The demo as a whole, against the emulator: no key, no network beyond this machine."""
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from voyage_rag import ConfigurationError
+from voyage_rag.cli import main
+from voyage_rag.demo import DemoError, run, run_demo
+from voyage_rag.demo.corpus import Passage, standard_library
+from voyage_rag.demo.options import Options
+from voyage_rag.demo.report import FRAMEWORKS, Report
+from voyage_rag.emulator import Emulator, Received
+
+LOOPBACK = {"127.0.0.1", "::1", "localhost", None}
+
+
+@dataclass
+class Ran:
+    """A finished run: what it found, printed, and asked of the service."""
+
+    report: Report
+    out: str
+    err: str
+    received: list[Received]
+
+
+def run_with(emulator: Emulator, options: Options) -> Ran:
+    out, err = StringIO(), StringIO()
+    report = run_demo(options, Console(file=out, width=100), Console(file=err, width=100))
+    return Ran(report, out.getvalue(), err.getvalue(), emulator.requests)
+
+
+def forget_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a fixture that is made before the suite's own guard: no key, no proxy from outside."""
+    for name in os.environ:
+        if name.upper().startswith("VOYAGE_") or name.upper().endswith("_PROXY"):
+            monkeypatch.delenv(name)
+
+
+def stay_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse every connection and name look-up that leaves this machine."""
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+
+    def connect_here(self: socket.socket, address: Any) -> None:
+        assert not isinstance(address, tuple) or address[0] in LOOPBACK, address
+        connect(self, address)
+
+    def look_up_here(host: Any, *args: Any, **kwargs: Any) -> Any:
+        assert host in LOOPBACK, host
+        return look_up(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_here)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up_here)
+
+
+@pytest.fixture(scope="module")
+def full() -> Iterator[Ran]:
+    """The demo as `voyage-rag demo` runs it: the whole library and all built-in questions."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        forget_settings(monkeypatch)
+        stay_at_home(monkeypatch)
+        emulator = Emulator()
+        monkeypatch.setattr(run, "Emulator", lambda: emulator)
+        yield run_with(emulator, Options())
+
+
+@pytest.fixture(autouse=True)
+def _read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is not the full run need not read the library anew."""
+    monkeypatch.setattr(run, "standard_library", library)
+
+
+@cache
+def library() -> list[Passage]:
+    return standard_library()
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """An emulator that runs."""
+    emulator = Emulator()
+    with emulator:
+        yield emulator
+
+
+@pytest.fixture
+def account(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A key in the environment, for a service at the emulator's address."""
+    key = "pa-a-secret-of-mine"
+    monkeypatch.setenv("VOYAGE_API_KEY", key)
+    monkeypatch.setenv("VOYAGE_BASE_URL", emulator.url)
+    return key
+
+
+@pytest.mark.parametrize("framework", range(len(FRAMEWORKS)), ids=FRAMEWORKS)
+def test_eight_of_ten_first_hits_are_right(full: Ran, framework: int) -> None:
+    """The promise: with the emulator, in each framework, after rerank; printed and counted."""
+    right = full.report.right(framework)
+
+    assert right >= 8
+    assert len(full.report.judged) == 10
+    line = f"first hit right for {right} of 10 built-in questions after rerank"
+    assert f"{FRAMEWORKS[framework]:<10}  {line}" in full.out.splitlines()
+
+
+def test_the_passages_are_embedded_once(full: Ran) -> None:
+    """Tokens cost money: every passage is sent exactly once, each question once per framework."""
+    sent: dict[str, list[str]] = {"document": [], "query": []}
+    for received in full.received:
+        if received.path.endswith("embeddings"):
+            sent[received.body["input_type"]] += received.body["input"]
+
+    plan = full.report.plan
+    assert sorted(sent["document"]) == sorted(passage.text for passage in plan.passages)
+    assert sorted(sent["query"]) == sorted(2 * [question.text for question in plan.questions])
+
+
+def test_every_question_gets_three_reranked_hits(full: Ran) -> None:
+    """Hits come best first, scored by the reranker, from thirty candidates."""
+    for exchange in full.report.exchanges:
+        for answer in exchange.answers:
+            scores = [hit.score for hit in answer.hits]
+            assert len(scores) == 3
+            assert scores == sorted(scores, reverse=True)
+            assert all(0 <= score <= 1 for score in scores)
+    reranked = [received.body for received in full.received if received.path.endswith("rerank")]
+    assert [len(body["documents"]) for body in reranked] == [30] * 20
+
+
+def test_the_bill_is_what_the_service_counted(full: Ran) -> None:
+    """Requests add up to those the emulator received, and tokens to more than the words."""
+    bill = full.report.bill
+
+    assert bill.requests == len(full.received)
+    assert [item.what for item in bill.items] == ["passages", "questions", "reranking"]
+    assert bill.items[0].tokens > 150_000
+    assert bill.dollars is not None
+    assert 0 < bill.dollars < 0.05
+
+
+def test_a_pipe_gets_no_progress_bar(full: Ran) -> None:
+    """Nothing goes to stderr, and what goes to stdout is plain text."""
+    assert full.err == ""
+    assert "\x1b" not in full.out
+    assert "\r" not in full.out
+
+
+def test_questions_of_ones_own_over_files_of_ones_own(
+    emulator: Emulator, account: str, tmp_path: Path
+) -> None:
+    """Each hit says file and line; nothing is judged."""
+    (tmp_path / "bread.md").write_text("Knead the dough.\n\nBake the bread for an hour.\n", "utf-8")
+    (tmp_path / "ships.txt").write_text("A ship leaves the harbour at noon.\n", "utf-8")
+
+    ran = run_with(emulator, Options(("When does the ship leave?",), (tmp_path,)))
+
+    for answer in ran.report.exchanges[0].answers:
+        assert [hit.passage.name for hit in answer.hits] == [
+            f"{tmp_path / 'ships.txt'}:1",
+            f"{tmp_path / 'bread.md'}:1",
+        ]
+    assert "first hit right" not in ran.out
+
+
+def test_a_limit_takes_so_many_passages(emulator: Emulator, account: str) -> None:
+    """A cautious first run embeds no more than it was told to, and says so."""
+    ran = run_with(emulator, Options(("How do I sort?",), limit=7))
+
+    bodies = [received.body for received in ran.received]
+    assert sum(len(body["input"]) for body in bodies if body.get("input_type") == "document") == 7
+    assert "text      7 of 5," in ran.out
+
+
+def test_with_a_key_the_price_is_told_before_anything_is_spent(
+    emulator: Emulator, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Address, tokens and dollars are on the screen when the first request goes out."""
+    sent_before: list[int] = []
+    show_plan = run.show_plan
+
+    def show(console: Console, plan: Any) -> None:
+        sent_before.append(len(emulator.requests))
+        show_plan(console, plan)
+
+    monkeypatch.setattr(run, "show_plan", show)
+    ran = run_with(emulator, Options(("How do I sort?",), limit=5))
+
+    assert sent_before == [0]
+    opening = f"Using the service on this machine at {emulator.url} with your key."
+    assert " ".join(ran.out.split()).startswith(opening)
+    assert "not Voyage's vectors" not in ran.out
+    assert account not in ran.out + ran.err + json.dumps(ran.report.as_json())
+
+
+def test_json_is_all_there_is_on_stdout(
+    emulator: Emulator, account: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program reads one object; the announcement of what will be spent goes to stderr."""
+    assert main(["demo", "How do I sort?", "--limit", "5", "--json"]) == 0
+    out, err = capsys.readouterr()
+
+    data = json.loads(out)
+    assert data["questions"][0]["question"] == "How do I sort?"
+    assert data["passages"] == 5
+    assert data["emulated"] is False
+    assert err.startswith("Using the service")
+
+
+def test_json_without_a_key_says_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is spent, so there is nothing to announce; the object says it is emulated."""
+    assert main(["demo", "How do I sort?", "--limit", "5", "--json"]) == 0
+    out, err = capsys.readouterr()
+
+    assert json.loads(out)["emulated"] is True
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--files", "."], "ask your files something"),
+        (["  "], "a question is empty"),
+        (["how?", "--files", "nowhere"], "no such file or folder: nowhere"),
+        (["how?", "--limit", "3", "--model", "no-such-model"], "no-such-model"),
+        (["how?", "--limit", "3", "--rerank-model", "voyage-4"], "voyage-4"),
+    ],
+)
+def test_what_cannot_work_is_one_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever is wrong with the command, the files or the models, the message names it."""
+    assert main(["demo", *arguments]) == 1
+    err = capsys.readouterr().err
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_a_refused_key_is_one_line(
+    emulator: Emulator,
+    account: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The service's refusal is told, and the key is not."""
+    monkeypatch.setenv("VOYAGE_API_KEY", "pa-invalid-hush")
+
+    assert main(["demo", "how?", "--limit", "3"]) == 1
+    out, err = capsys.readouterr()
+    assert err.count("\n") == 1
+    assert "hush" not in out + err
+
+
+def test_a_missing_key_file_is_no_reason_to_emulate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever names a key file means the live service."""
+    monkeypatch.setenv("VOYAGE_API_KEY_PATH", "/no/such/file")
+
+    with pytest.raises(ConfigurationError, match="/no/such/file"):
+        run_demo(Options(("how?",), limit=3), Console(file=StringIO()), Console(file=StringIO()))
+
+
+@pytest.mark.parametrize("missing", ["langchain_core", "llama_index", "starlette"])
+def test_a_missing_package_is_named(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without one of the frameworks the demo says what to install."""
+    ours = ("voyage_rag.demo.", "voyage_rag.langchain", "voyage_rag.llama_index", "voyage_rag.emu")
+    for name in list(sys.modules):
+        if name.startswith(ours) or name.split(".")[0] == missing:
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+
+    with pytest.raises(DemoError, match=f"{missing}.*pip install 'voyage-rag\\[all\\]'"):
+        run_demo(Options(), Console(file=StringIO()), Console(file=StringIO()))

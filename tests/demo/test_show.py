@@ -1,0 +1,166 @@
+"""How a run looks."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from voyage_rag.demo.corpus import Passage
+from voyage_rag.demo.questions import Question
+from voyage_rag.demo.report import Exchange, Report
+from voyage_rag.demo.search import Answer, Hit
+from voyage_rag.demo.show import show_exchange, show_heading, show_plan, show_report
+
+MakeReport = Callable[..., Report]
+
+
+def shown(report: Report, width: int = 100, *, terminal: bool = False) -> str:
+    out = StringIO()
+    console = Console(file=out, width=width, force_terminal=terminal, highlight=False)
+    show_plan(console, report.plan)
+    show_heading(console, report.plan)
+    for number, exchange in enumerate(report.exchanges, start=1):
+        show_exchange(console, number, exchange)
+    show_report(console, report)
+    return out.getvalue()
+
+
+def unwrapped(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_the_emulator_says_what_it_is(make_report: MakeReport) -> None:
+    """Nobody takes these vectors for Voyage's, or believes to have paid for them."""
+    text = unwrapped(shown(make_report()))
+
+    assert text.startswith("These are not Voyage's vectors.")
+    assert "nothing is spent" in text
+    assert "It would cost $0.0300 at list price, by the emulator's own token counts." in text
+
+
+def test_the_live_service_says_what_it_will_spend(make_report: MakeReport) -> None:
+    """Address, tokens and price stand there before the first request."""
+    text = unwrapped(shown(make_report(emulated=False)))
+
+    assert text.startswith("Using the live service at https://api.voyageai.com/v1 with your key.")
+    assert "about 1,000,000 tokens, $0.0200 at list price" in text
+    assert "It cost $0.0300 at list price" in text
+    assert "emulator" not in text
+
+
+def test_an_unknown_price_is_told_as_such(make_report: MakeReport) -> None:
+    """A model that is not in the catalogue costs nobody knows what."""
+    text = unwrapped(shown(make_report(model="voyage-9")))
+
+    assert "It would cost an unknown price" in text
+    assert "passages voyage-9 3 1,000,000 not known" in text
+
+
+def test_both_frameworks_share_a_table(make_report: MakeReport) -> None:
+    """A passage stands once, with the score of each framework and a mark where it is right."""
+    lines = shown(make_report()).splitlines()
+    heading = next(number for number, line in enumerate(lines) if "LlamaIndex" in line)
+    table = [" ".join(line.split()) for line in lines[heading : heading + 6]]
+
+    assert table[:5] == [
+        "LangChain LlamaIndex passage (✓ of a module that answers)",
+        "",
+        "1 How do I read [rows]?",
+        "✓ 0.875 0.625 csv.reader Read rows [of a :file:].",
+        "0.500 – sorted Return a new list.",
+    ]
+    assert table[5].startswith("– 0.750 a.a.")
+
+
+def test_the_columns_are_as_wide_for_every_line(make_report: MakeReport) -> None:
+    """A long name loses its middle and a long text its end, and no line is wrapped."""
+    for width in (80, 100, 120):
+        lines = shown(make_report(), width).splitlines()
+        table = [line for line in lines if "0.500" in line or "0.750" in line or "0.875" in line]
+        starts = {
+            line.index(gist) for line, gist in zip(table, ("Read", "Return", "many"), strict=True)
+        }
+
+        assert len(starts) == 1
+        assert all(len(line) <= width for line in lines)
+        assert table[2].endswith("…")
+        assert "zz  many" in table[2]
+
+
+def test_text_cannot_steer_the_terminal(make_report: MakeReport) -> None:
+    """An escape sequence in a searched file is shown as a dot."""
+    passage = Passage("a\x1b[2J.md:1", "a.md\nred \x1b[31malert", "a.md", 1)
+    answers = (Answer((Hit(passage, 0.5),), 0.1),) * 2
+    report = replace(make_report(), exchanges=(Exchange(Question("What?"), answers),))
+
+    assert "\x1b" not in shown(report)
+    assert "a·[2J.md:1" in shown(report)
+    assert "red ·[31malert" in shown(report)
+
+
+def test_first_hits_are_counted_for_each_framework(make_report: MakeReport) -> None:
+    """The promise is printed framework by framework."""
+    text = shown(make_report())
+
+    assert "LangChain   first hit right for 1 of 1 built-in questions after rerank" in text
+    assert "LlamaIndex  first hit right for 0 of 1 built-in questions after rerank" in text
+
+
+def test_questions_of_ones_own_are_not_judged(make_report: MakeReport) -> None:
+    """Without known answers there are no marks and no count."""
+    text = shown(make_report(modules=()))
+
+    assert "✓" not in text
+    assert "first hit right" not in text
+
+
+def test_the_bill_and_the_times_are_told(make_report: MakeReport) -> None:
+    """Requests, tokens and dollars by purpose; seconds by stage and question."""
+    lines = [line.split() for line in shown(make_report()).splitlines()]
+
+    assert ["passages", "voyage-4-lite", "3", "1,000,000", "$0.0200"] in lines
+    assert ["questions", "voyage-4-lite", "2", "10", "<$0.0001"] in lines
+    assert ["reranking", "rerank-3-lite", "2", "500,000", "$0.0100"] in lines
+    assert ["total", "7", "1,500,010", "$0.0300"] in lines
+    assert (
+        "Took 4.0 s: reading 1.0 s, embedding 2.0 s (per question LangChain 100 ms, "
+        "LlamaIndex 300 ms)."
+    ) in unwrapped(shown(make_report()))
+
+
+def test_a_pipe_gets_plain_text(make_report: MakeReport) -> None:
+    """No escape sequence and no trailing blank reaches a file; a terminal gets colour."""
+    plain = shown(make_report(), 90)
+
+    assert "\x1b" not in plain
+    assert all(line == line.rstrip() for line in plain.splitlines())
+    assert "\x1b[" in shown(make_report(), 200, terminal=True)
+
+
+@pytest.mark.parametrize("emulated", [True, False])
+def test_the_key_is_never_shown(make_report: MakeReport, emulated: bool) -> None:
+    """Neither the screen nor the JSON nor a repr holds it."""
+    report = make_report(emulated=emulated)
+
+    assert "secret" not in shown(report) + str(report.as_json()) + repr(report)
+
+
+def test_the_json_tells_the_same(make_report: MakeReport) -> None:
+    """Hits, counts, tokens and dollars are there for programs to read."""
+    data = make_report().as_json()
+
+    assert data["first_hit_right"] == {"LangChain": 1, "LlamaIndex": 0}
+    assert data["total_tokens"] == 1_500_010
+    assert data["dollars"] == pytest.approx(0.0300002)
+    (question,) = data["questions"]
+    assert question["right_modules"] == ["csv"]
+    assert question["answers"]["LlamaIndex"]["hits"][1] == {
+        "name": "csv.reader",
+        "score": 0.625,
+        "source": "csv (built in)",
+        "line": 0,
+        "text": "Read rows [of a :file:].\n\nMore.",
+    }
+    assert make_report(modules=()).as_json()["first_hit_right"] is None

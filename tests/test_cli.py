@@ -1,0 +1,281 @@
+"""The command line: what is called, what is printed where, and with which exit code."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import voyage_rag
+from voyage_rag import VoyageError, commands
+from voyage_rag.cli import main
+from voyage_rag.demo import DemoError
+from voyage_rag.demo.options import Options
+from voyage_rag.models import MODELS
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
+    """What the demo was asked to do, instead of doing it."""
+    calls: list[Options] = []
+    monkeypatch.setattr(commands, "run_demo", lambda options, out, err: calls.append(options))
+    return calls
+
+
+def run_python(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        check=False,
+        env=os.environ | {"PYTHONWARNINGS": "error"} | environment,
+    )
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--version` prints the package's version and nothing else."""
+    assert main(["--version"]) == 0
+    assert capsys.readouterr() == (f"voyage-rag {voyage_rag.__version__}\n", "")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_help_lists_the_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever types the bare name is shown what there is."""
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for command in ("demo", "models", "emulate"):
+        assert command in out
+
+
+@pytest.mark.parametrize("command", ["demo", "models", "emulate"])
+def test_every_command_has_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each help page ends with command lines to copy, one to a line."""
+    assert main([command, "--help"]) == 0
+    out = capsys.readouterr().out
+    examples = out.partition("Examples:")[2].strip().splitlines()
+    assert examples
+    assert all(line.strip().startswith(f"voyage-rag {command}") for line in examples)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nonsense"], "nonsense"),
+        (["demo", "--nonsense"], "--nonsense"),
+        (["demo", "--limit", "0"], "--limit"),
+        (["demo", "--model"], "--model"),
+        (["demo", "how?", "--files"], "--files"),
+        (["emulate", "--port", "70000"], "--port"),
+    ],
+)
+def test_misuse_is_one_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong command line exits with 2 and says what is wrong and where to read on."""
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("voyage-rag: ")
+    assert err.count("\n") == 1
+    assert words in err
+    assert "--help" in err
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (DemoError("nothing\nto search"), 1),
+        (VoyageError("the service is away"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_a_foreseeable_failure_is_one_line(
+    failure: BaseException,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What the user can mend, or did, shows no traceback."""
+
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(commands, "run_demo", fail)
+
+    assert main(["demo"]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("voyage-rag: ")
+    assert err.count("\n") == 1
+    assert " ".join(str(failure).split()) in err
+
+
+def test_an_unforeseen_failure_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug keeps its traceback."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(commands, "run_demo", fail)
+
+    with pytest.raises(ZeroDivisionError):
+        main(["demo"])
+
+
+def test_the_demo_gets_what_was_asked(asked: list[Options]) -> None:
+    """Questions, files and options reach the demo."""
+    assert main(["demo"]) == 0
+    options = [
+        "--model",
+        "voyage-4",
+        "--rerank-model",
+        "rerank-3",
+        "--limit",
+        "9",
+        "--json",
+        "--files",
+        "notes",
+    ]
+    assert main(["demo", "how?", "why?", *options]) == 0
+
+    assert asked == [
+        Options(),
+        Options(("how?", "why?"), (Path("notes"),), "voyage-4", "rerank-3", 9, as_json=True),
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["how?", "--files", "a.md", "b.md"],
+        ["--files", "a.md", "--files", "b.md", "--", "how?"],
+        ["--limit", "3", "how?", "--files", "a.md", "b.md", "--limit", "4"],
+    ],
+)
+def test_files_takes_all_paths_that_follow(arguments: list[str], asked: list[Options]) -> None:
+    """A shell's `*.md` after `--files` is many paths, and no question."""
+    assert main(["demo", *arguments]) == 0
+    assert asked[0].questions == ("how?",)
+    assert asked[0].files == (Path("a.md"), Path("b.md"))
+
+
+def test_two_dashes_end_the_options(asked: list[Options]) -> None:
+    """A question may look like an option."""
+    assert main(["demo", "--files", "a.md", "--", "--files", "what is that?"]) == 0
+    assert asked[0].questions == ("--files", "what is that?")
+    assert asked[0].files == (Path("a.md"),)
+
+
+def test_models_lists_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each model stands on a line of its own with limits, dimensions and price."""
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line.split()[0]: line.split()[1:] for line in lines if line}
+    assert set(MODELS) <= set(rows)
+    assert rows["voyage-4-lite"] == ["active", "1024", "256", "512", "2048", "32K", "1M", "0.02"]
+    assert rows["rerank-3"] == ["active", "32K", "600K", "0.05"]
+    assert all(len(line) <= 80 and line == line.rstrip() for line in lines)
+
+
+def test_models_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Programs get every model with all its numbers."""
+    assert main(["models", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in rows] == list(MODELS)
+    first = next(row for row in rows if row["name"] == "voyage-4")
+    assert first["dimensions"] == [1024, 256, 512, 2048]
+    assert first["request_tokens"] == 320_000
+    assert first["dollars_per_million_tokens"] == 0.06
+
+
+def test_emulate_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Host and port reach the emulator's server."""
+    served: list[Any] = []
+    server = ModuleType("voyage_rag.emulator.server")
+    server.serve = lambda host, port: served.append((host, port))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, server.__name__, server)
+
+    assert main(["emulate", "--port", "9001", "--host", "0.0.0.0"]) == 0
+    assert main(["emulate"]) == 0
+    assert served == [("0.0.0.0", 9001), ("127.0.0.1", 8000)]
+
+
+def test_a_port_that_is_taken_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """The emulator says which address it could not have, and why."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["emulate", "--port", str(port)]) == 1
+
+    err = capsys.readouterr().err
+    assert err == f"voyage-rag: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_emulate_without_its_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever lacks the emulator's packages is told what to install."""
+    for name in [name for name in sys.modules if name.startswith("voyage_rag.emulator")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "starlette", None)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+
+    assert main(["emulate"]) == 1
+    assert "pip install 'voyage-rag[emulator]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+def test_without_its_extra_the_command_says_what_to_install(
+    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`main` can be imported and called without typer or rich."""
+    monkeypatch.delitem(sys.modules, "voyage_rag.commands")
+    monkeypatch.delattr(voyage_rag, "commands")
+    for name in [name for name in sys.modules if name.split(".")[0] == missing]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+
+    assert main(["models"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "pip install 'voyage-rag[cli]'" in err
+    assert err.count("\n") == 1
+
+
+def test_the_command_line_is_quick_to_import() -> None:
+    """Neither the door nor the commands load a framework or the emulator."""
+    script = (
+        "import sys, voyage_rag.cli; first = set(sys.modules); import voyage_rag.commands;"
+        "heavy = {'langchain_core', 'llama_index', 'numpy', 'uvicorn', 'starlette'};"
+        "sys.exit(bool({'typer'} & first or heavy & set(sys.modules)))"
+    )
+
+    assert run_python("-c", script).returncode == 0
+
+
+def test_the_module_runs_as_a_program() -> None:
+    """`python -m voyage_rag` is the command, and speaks UTF-8 whatever the machine's encoding."""
+    done = run_python("-m", "voyage_rag", "--help", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+
+    assert done.returncode == 0, done.stderr
+    assert "─" in done.stdout.decode("utf-8")
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    """`voyage-rag models | head -1` ends without a traceback."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "voyage_rag", "models"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        complaint = process.stderr.read()
+
+    assert complaint == b""
+    assert process.returncode == 1
