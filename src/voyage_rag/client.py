@@ -21,6 +21,7 @@ from voyage_rag.io.cache import Cache
 from voyage_rag.io.clock import SYSTEM_CLOCK, Clock
 from voyage_rag.io.drive import Means
 from voyage_rag.io.fan_out import arun, astream, run, stream
+from voyage_rag.io.tokenizer import Tokenizer
 from voyage_rag.io.transport import Transport
 from voyage_rag.progress import Advance, progress_bar
 from voyage_rag.settings import Settings
@@ -62,6 +63,8 @@ class Voyage:
             not given (docs: "Rate Limits").
         tokens_per_minute: The same, of tokens.
         cache: A SQLite file: what it holds is not paid for again, in this run or the next.
+        tokenizer: A model's `tokenizer.json` (docs: "Tokenization"), to plan by exact counts; they
+            are estimated and learnt without it. Needs `pip install 'voyage-rag[tokenizers]'`.
         allow_insecure_http: Let the key travel over plain http to another machine.
         http_client: Your own `httpx.Client` for sync calls: proxies, TLS, tracing. You close it.
         async_http_client: Your own `httpx.AsyncClient` for async calls, in one event loop.
@@ -84,6 +87,7 @@ class Voyage:
         requests_per_minute: float | None = None,
         tokens_per_minute: float | None = None,
         cache: str | os.PathLike[str] | None = None,
+        tokenizer: str | os.PathLike[str] | None = None,
         allow_insecure_http: bool = False,
         http_client: httpx.Client | None = None,
         async_http_client: httpx.AsyncClient | None = None,
@@ -101,6 +105,7 @@ class Voyage:
             requests_per_minute=requests_per_minute,
             tokens_per_minute=tokens_per_minute,
             cache=cache,
+            tokenizer=tokenizer,
         )
         self._begin(settings, Transport(settings, http_client, async_http_client), clock)
 
@@ -125,6 +130,7 @@ class Voyage:
             chance=random.random,
             wall_clock=clock.wall,
         )
+        self._count_tokens = Tokenizer(settings.tokenizer) if settings.tokenizer else None
         self._limits = RateLimits(settings.requests_per_minute, settings.tokens_per_minute)
         self._usage = Usage()
         self._lock = threading.Lock()
@@ -357,7 +363,8 @@ class Voyage:
 
     @property
     def _drivers(self) -> tuple[Means, int]:
-        means = Means(self._transport, self._clock, self._cache)
+        counting = self._count_tokens is not None
+        means = Means(self._transport, self._clock, self._cache, plans_in_thread=counting)
         return means, self.settings.concurrency
 
     def _call(
@@ -400,6 +407,7 @@ class Voyage:
             budgets=self._budgets,
             limits=self._limits,
             concurrency=self.settings.concurrency,
+            count_tokens=self._count_tokens,
             caching=self._cache is not None,
             answered=answered,
             recalled=recalled,

@@ -8,15 +8,40 @@ nothing that is printed, dumped or serialised holds a key.
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Annotated, Any, Self
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    WithJsonSchema,
+)
+from pydantic.json_schema import SkipJsonSchema
 
 from voyage_rag.client import Voyage
+from voyage_rag.errors import ConfigurationError
 from voyage_rag.secret import APIKey, as_key, find_key, find_same_key
 from voyage_rag.types import Usage
 
 KEY_NAMES = ("voyage_api_key", "api_key")
+KEY_SCHEMA = {"type": "string", "format": "password", "writeOnly": True}
+SETTINGS = (
+    "base_url",
+    "timeout",
+    "max_retries",
+    "total_timeout",
+    "concurrency",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "cache",
+    "allow_insecure_http",
+)
+"""Fields that are settings of the client, too."""
 
 
 class Connection(BaseModel):
@@ -35,7 +60,7 @@ class Connection(BaseModel):
         tokens_per_minute: The same, of tokens.
         cache: A SQLite file; what it holds is not paid for again, in this run or the next.
         allow_insecure_http: Let the key travel over plain http to another machine.
-        client: A `Voyage` to share with other objects, instead of the fields above.
+        client: A `Voyage` to share with other objects; it brings the fields above.
         api_key_fingerprint: Which key a serialised object had, if it was given as an argument.
     """
 
@@ -46,7 +71,7 @@ class Connection(BaseModel):
         protected_namespaces=(),
     )
 
-    voyage_api_key: APIKey | None = Field(
+    voyage_api_key: Annotated[APIKey, WithJsonSchema(KEY_SCHEMA)] | None = Field(
         default=None, validation_alias=AliasChoices(*KEY_NAMES), exclude=True, repr=False
     )
     api_key_path: Annotated[str, BeforeValidator(os.fspath)] | None = None
@@ -59,29 +84,23 @@ class Connection(BaseModel):
     tokens_per_minute: float | None = None
     cache: Annotated[str, BeforeValidator(os.fspath)] | None = None
     allow_insecure_http: bool = False
-    client: Voyage | None = Field(default=None, exclude=True, repr=False)
+    client: SkipJsonSchema[Voyage | None] = Field(default=None, exclude=True, repr=False)
     api_key_fingerprint: str | None = Field(default=None, repr=False)
 
     _made: tuple[tuple[object, ...], Voyage] | None = PrivateAttr(default=None)
 
     @property
     def voyage(self) -> Voyage:
-        """The client: the one given, or one made of the fields as they are."""
+        """The client: the one given, or one made of the fields as they are.
+
+        Raises:
+            ConfigurationError: There is no key, or a setting cannot work, or was changed although
+                the client was given.
+        """
         if self.client is not None:
+            self._check_agreement(self.client)
             return self.client
-        fields = (
-            self.voyage_api_key,
-            self.api_key_path,
-            self.base_url,
-            self.timeout,
-            self.max_retries,
-            self.total_timeout,
-            self.concurrency,
-            self.requests_per_minute,
-            self.tokens_per_minute,
-            self.cache,
-            self.allow_insecure_http,
-        )
+        fields = (self.voyage_api_key, self.api_key_path, *(getattr(self, n) for n in SETTINGS))
         if self._made is None or self._made[0] != fields:
             self._made = fields, self._make()
         return self._made[1]
@@ -97,16 +116,67 @@ class Connection(BaseModel):
         Raises:
             ConfigurationError: There is no key, or a setting cannot work.
         """
-        given = self.voyage_api_key or (self.client and self.client.settings.api_key)
-        if given:
-            if "api_key_fingerprint" not in self.model_fields_set:
-                self.api_key_fingerprint = given.fingerprint
-            self.voyage_api_key = given
-        elif self.api_key_fingerprint:
-            self.voyage_api_key = find_same_key(None, self.api_key_fingerprint)
+        pinned, told = self.api_key_fingerprint, "api_key_fingerprint" in self.model_fields_set
+        if self.client is not None:
+            self._adopt(self.client, self.model_fields_set)
+        if self.voyage_api_key:
+            key = self.voyage_api_key
+            if pinned or not told:
+                pinned = key.fingerprint
+        elif pinned:
+            key = find_same_key(None, pinned)
         else:
-            self.voyage_api_key = find_key(None, self.api_key_path, os.environ)
+            key = find_key(None, self.api_key_path, os.environ)
+        self.voyage_api_key = key
+        self.api_key_fingerprint = pinned
         _ = self.voyage
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Hide a key that is set later, and take note which one it is."""
+        if name in KEY_NAMES:
+            name, value = KEY_NAMES[0], None if value is None else as_key(value)
+            super().__setattr__("api_key_fingerprint", value and value.fingerprint)
+        super().__setattr__(name, value)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, which uses the key, address or client in `update` and not those of the original.
+
+        Args:
+            update: Fields that differ; not validated.
+            deep: Copy what the fields hold, too.
+        """
+        given = dict(update or {})
+        keys = {name: given.pop(name) for name in KEY_NAMES if name in given}
+        copied = super().model_copy(update=given, deep=deep)
+        for name, key in keys.items():
+            setattr(copied, name, key)
+        if given.get("client") is not None:
+            copied._adopt(given["client"], given.keys() | keys.keys())  # noqa: SLF001 - its own
+        return copied
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """What is pickled: refused if the client cannot be, instead of left out of it."""
+        if self.client is not None:
+            self.client.__reduce__()
+        return super().__getstate__()
+
+    def _adopt(self, client: Voyage, given: AbstractSet[str]) -> None:
+        """Have the client's settings where none are given, for copies and serialised forms."""
+        for name in SETTINGS:
+            if name not in given:
+                setattr(self, name, getattr(client.settings, name))
+        if not given & {*KEY_NAMES}:
+            self.voyage_api_key = client.settings.api_key
+
+    def _check_agreement(self, client: Voyage) -> None:
+        own, its = self.voyage_api_key, client.settings.api_key
+        others = [] if own is None or own == its else ["api_key"]
+        others += [n for n in SETTINGS if getattr(self, n) != getattr(client.settings, n)]
+        if others:
+            raise ConfigurationError(
+                f"{', '.join(others)} cannot differ from what the given client has: pass a client "
+                "that has them, or no client"
+            )
 
     def _make(self) -> Voyage:
         return Voyage(

@@ -50,6 +50,7 @@ class Settings(BaseModel):
         requests_per_minute: The account's limit per model; discovered if it is not given.
         tokens_per_minute: The same, of tokens.
         cache: A SQLite file that keeps vectors, None for none.
+        tokenizer: A `tokenizer.json` to count tokens with, None to estimate them.
         allow_insecure_http: Let the key travel over plain http to a host that is not loopback.
     """
 
@@ -64,6 +65,7 @@ class Settings(BaseModel):
     requests_per_minute: PerMinute | None = None
     tokens_per_minute: PerMinute | None = None
     cache: Annotated[str, BeforeValidator(os.fspath)] | None = None
+    tokenizer: Annotated[str, BeforeValidator(os.fspath)] | None = None
     allow_insecure_http: bool = False
 
     @classmethod

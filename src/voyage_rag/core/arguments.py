@@ -105,16 +105,25 @@ def check_count(name: str, value: object) -> None:
 
 
 def listed(name: str, texts: object) -> list[str]:
-    """A list of what should be texts; a lone string is a list of one.
+    """A list of what should be texts.
 
     Raises:
         InvalidInputError: It is no list.
+    """
+    return list(iterable(name, texts))
+
+
+def iterable(name: str, texts: object) -> Iterable[str]:
+    """What should be texts, one after the other; a lone string is a list of one.
+
+    Raises:
+        InvalidInputError: There is nothing to iterate over.
     """
     if isinstance(texts, str):
         return [texts]
     if not isinstance(texts, Iterable) or isinstance(texts, (bytes, bytearray, Mapping)):
         raise InvalidInputError(f"{name} must be a list of strings, not {type(texts).__name__}")
-    return list(texts)
+    return texts
 
 
 def check_text(name: str, text: object, *index: int) -> str:

@@ -7,7 +7,7 @@ host, a key and a model, and not to an object.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from voyage_rag.core.pacing import Clock, Pace
@@ -20,11 +20,13 @@ class Budget:
 
     Attributes:
         pace: Whose turn it is.
-        ratio: What texts cost.
+        ratio: What texts cost that were weighed by their length.
+        exact_ratio: What texts cost that were counted with a tokenizer.
     """
 
     pace: Pace
-    ratio: TokenRatio
+    ratio: TokenRatio = field(default_factory=TokenRatio)
+    exact_ratio: TokenRatio = field(default_factory=TokenRatio)
 
 
 class Budgets:
@@ -43,7 +45,7 @@ class Budgets:
     def __getitem__(self, model: str) -> Budget:
         with self._lock:
             if model not in self._by_model:
-                self._by_model[model] = Budget(Pace(self._clock), TokenRatio())
+                self._by_model[model] = Budget(Pace(self._clock))
             return self._by_model[model]
 
 

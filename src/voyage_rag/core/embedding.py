@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,7 +15,7 @@ from voyage_rag.core.http import Flow, Operation, Remember, Request, recall
 from voyage_rag.core.memory import Keys, from_bytes, to_bytes
 from voyage_rag.core.plan import Limits, pack
 from voyage_rag.core.retry import retrying
-from voyage_rag.core.tokens import weigh
+from voyage_rag.core.tokens import TokenRatio, Weigh, weigh
 from voyage_rag.core.vectors import length_of, zeros
 from voyage_rag.errors import InvalidInputError, RateLimitError, VoyageError
 from voyage_rag.types import (
@@ -37,10 +38,11 @@ SLOW = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A text and its position in the caller's list."""
+    """A text, its position in the caller's list, and what it weighs."""
 
     position: int
     text: str
+    weight: float
 
 
 @dataclass(slots=True)
@@ -53,13 +55,15 @@ class Gathered:
     vectors: dict[int, Vector] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     told: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, placed: Sequence[Placed], vectors: Sequence[Vector], usage: Usage) -> None:
         """Keep the vectors of one answer."""
         for item, vector in zip(placed, vectors, strict=True):
             self.vectors[item.position] = vector
-        self.weight_left -= sum(weigh(item.text) for item in placed)
-        self.usage += usage
+        with self._lock:
+            self.weight_left -= sum(item.weight for item in placed)
+            self.usage += usage
 
     def partial(self) -> PartialEmbeddings:
         """What is there, and what is missing."""
@@ -77,6 +81,7 @@ class Embedding:
     batch_size: int | None
     empty_text: EmptyText
     budget: Budget
+    ratio: TokenRatio
     keys: Keys
 
     def limits(self, count: int | None) -> Limits:
@@ -85,15 +90,15 @@ class Embedding:
         tokens = self.row.request_tokens
         if per_minute := self.budget.pace.limits.tokens_per_minute:
             tokens = min(tokens, int(per_minute))
-        limits = Limits(inputs, self.budget.ratio.weight(tokens))
+        limits = Limits(inputs, self.ratio.weight(tokens))
         if self.batch_size is not None:
             return replace(limits, inputs=min(inputs, self.batch_size))
         return limits.spread(count, self.terms.concurrency)
 
-    def weighed(self, texts: Iterable[str]) -> Iterator[tuple[Placed, float]]:
+    def placed(self, texts: Iterable[str], weigh: Weigh) -> Iterator[Placed]:
         """The texts with what they weigh, each checked as it comes."""
         dialect = self.terms.dialect
-        for position, text in enumerate(texts):
+        for position, text in enumerate(arguments.iterable("texts", texts)):
             name = f"texts[{position}]"
             arguments.check_text(name, text, position)
             if not text and self.empty_text == "error":
@@ -104,15 +109,17 @@ class Embedding:
                     f"{dialect.longest_alone}: split it",
                     indices=(position,),
                 )
-            alone = dialect.longest_in_list is not None and len(text) > dialect.longest_in_list
-            yield Placed(position, text), inf if alone else weigh(text)
+            yield Placed(position, text, weigh(text))
 
     def flows(
         self, texts: Iterable[str], gathered: Gathered | None
     ) -> Iterator[Flow[list[Vector]]]:
         """One flow per request, in order."""
         count = None if gathered is None else gathered.expected
-        for slice_ in pack(self.weighed(texts), lambda: self.limits(count)):
+        placed = self.placed(texts, self.terms.count_tokens or weigh)
+        longest = self.terms.dialect.longest_in_list or inf
+        weighed = ((item, inf if len(item.text) > longest else item.weight) for item in placed)
+        for slice_ in pack(weighed, lambda: self.limits(count)):
             yield embedding(self, [item for item, _ in slice_], gathered)
 
 
@@ -151,8 +158,10 @@ def prepare(
         output_dtype=arguments.check_output(row, output_dimension, output_dtype),
         expected_dimension=output_dimension or row.default_dimension,
     )
+    budget = terms.budget(model)
+    ratio = budget.ratio if terms.count_tokens is None else budget.exact_ratio
     keys = Keys(terms.host, options)
-    return Embedding(terms, options, row, batch_size, empty_text, terms.budget(model), keys)
+    return Embedding(terms, options, row, batch_size, empty_text, budget, ratio, keys)
 
 
 def embed(call: Embedding, texts: object) -> Operation[list[Vector], EmbeddingsObject]:
@@ -162,7 +171,7 @@ def embed(call: Embedding, texts: object) -> Operation[list[Vector], EmbeddingsO
         InvalidInputError: There is no list of texts, or one of them cannot be embedded.
     """
     listed = arguments.listed("texts", texts)
-    weight = sum(weight for _, weight in call.weighed(listed))
+    weight = sum(item.weight for item in call.placed(listed, weigh))
     gathered = Gathered(call.row.name, len(listed), weight)
 
     def join(parts: Sequence[list[Vector]]) -> EmbeddingsObject:
@@ -212,8 +221,8 @@ def _requested(
     """Ask the service; halve the slice for as long as it is too much for one request."""
     terms, options, budget = call.terms, call.options, call.budget
     texts = [item.text for item in placed]
-    weight = sum(map(weigh, texts))
-    tokens = budget.ratio.tokens(weight)
+    weight = sum(item.weight for item in placed)
+    tokens = call.ratio.tokens(weight)
     _tell_if_slow(call, gathered)
     try:
         if len(placed) == 1 or not budget.pace.never_takes(tokens):
@@ -229,25 +238,25 @@ def _requested(
                 budget.pace,
                 tokens,
             )
-            if terms.caching:
-                yield Remember(
-                    {
-                        call.keys(text): to_bytes(vector)
-                        for text, vector in zip(texts, answer.vectors, strict=True)
-                    }
-                )
-            budget.ratio.learn(weight, answer.total_tokens + len(texts) * bool(options.input_type))
+            call.ratio.learn(weight, answer.total_tokens + len(texts) * bool(options.input_type))
             terms.answered(len(texts), answer.total_tokens)
             if gathered is not None:
                 gathered.add(placed, answer.vectors, Usage(answer.total_tokens, 1))
                 _tell_if_slow(call, gathered)
+            if terms.caching:
+                vectors = map(to_bytes, answer.vectors)
+                yield Remember(dict(zip(map(call.keys, texts), vectors, strict=True)))
             return {item.position: v for item, v in zip(placed, answer.vectors, strict=True)}
     except VoyageError as failure:
         too_much = is_too_many_tokens(failure) or (
             isinstance(failure, RateLimitError) and budget.pace.never_takes(tokens)
         )
         if not too_much or len(placed) == 1:
-            raise concerning(failure, [item.position for item in placed]) from None
+            raise concerning(
+                failure,
+                [item.position for item in placed],
+                [call.ratio.tokens(item.weight) for item in placed],
+            ) from None
     middle = len(placed) // 2
     first = yield from _requested(call, placed[:middle], gathered)
     return first | (yield from _requested(call, placed[middle:], gathered))
@@ -270,7 +279,7 @@ def _tell_if_slow(call: Embedding, gathered: Gathered | None) -> None:
         return
     limits = call.limits(gathered.expected)
     requests = max(1, round(gathered.weight_left / max(1.0, limits.weight)))
-    seconds = pace.forecast(call.budget.ratio.tokens(gathered.weight_left), requests)
+    seconds = pace.forecast(call.ratio.tokens(gathered.weight_left), requests)
     if seconds > SLOW:
         gathered.told = True
         call.terms.slowed(seconds, pace.limits, call.row.name)

@@ -96,12 +96,20 @@ def is_too_many_tokens(failure: Exception) -> bool:
     )
 
 
-def concerning(failure: VoyageError, positions: Sequence[int]) -> VoyageError:
-    """The failure, with the caller's positions of the inputs it is about."""
+def concerning(
+    failure: VoyageError, positions: Sequence[int], tokens: Sequence[int]
+) -> VoyageError:
+    """The failure, with the caller's positions of the inputs it is about.
+
+    Where it is one input that does not fit, its position and about how many tokens it has are
+    added to the message, since the service counts positions within its request.
+    """
     failure.indices = tuple(positions)
     named = NAMED_EXAMPLE.search(failure.message)
     if named and int(named[1]) < len(positions):
-        failure.indices = (positions[int(named[1])],)
+        example = int(named[1])
+        failure.indices = (positions[example],)
+        failure.message += f" That is your input {positions[example]}: ~{tokens[example]:,} tokens."
     return failure
 
 

@@ -71,7 +71,7 @@ def rerank(
         scores = [pair for part in parts for pair in part.scores]
         scores.sort(key=lambda pair: -pair[1])
         results = [RerankingResult(index, listed[index], score) for index, score in scores[:top_k]]
-        usage = Usage(sum(part.total_tokens for part in parts), len(parts))
+        usage = Usage(sum(p.total_tokens for p in parts), sum(p.requests for p in parts))
         return RerankingObject(results, usage, model)
 
     return Operation(flows, join)
@@ -107,7 +107,8 @@ def ranked(placed: Sequence[tuple[int, str]], ranking: Ranking, terms: Terms) ->
         )
     except VoyageError as failure:
         if not is_too_many_tokens(failure) or len(placed) == 1:
-            raise concerning(failure, positions) from None
+            counts = [budget.ratio.tokens(weigh(text)) for text in texts]
+            raise concerning(failure, positions, counts) from None
         middle = len(placed) // 2
     else:
         budget.ratio.learn(weight, answer.total_tokens)
@@ -116,4 +117,8 @@ def ranked(placed: Sequence[tuple[int, str]], ranking: Ranking, terms: Terms) ->
         return wire.Ranked(scores, answer.total_tokens)
     first = yield from ranked(placed[:middle], ranking, terms)
     second = yield from ranked(placed[middle:], ranking, terms)
-    return wire.Ranked(first.scores + second.scores, first.total_tokens + second.total_tokens)
+    return wire.Ranked(
+        first.scores + second.scores,
+        first.total_tokens + second.total_tokens,
+        first.requests + second.requests,
+    )

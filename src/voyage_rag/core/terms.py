@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from voyage_rag.core.dialect import Dialect
     from voyage_rag.core.pacing import RateLimits
     from voyage_rag.core.retry import RetryPolicy
+    from voyage_rag.core.tokens import Weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Terms:
         budgets: The account's allowance per model.
         limits: The rate limits that the user gave.
         concurrency: Requests that may be in flight at once.
+        count_tokens: Counts the tokens of a text, None to estimate them.
         caching: Whether there is a cache to ask.
         answered: Told of every answer that was paid for: inputs, tokens.
         recalled: Told of inputs that cost nothing.
@@ -37,6 +39,7 @@ class Terms:
     budgets: Budgets
     limits: RateLimits
     concurrency: int
+    count_tokens: Weigh | None
     caching: bool
     answered: Callable[[int, int], None]
     recalled: Callable[[int], None]

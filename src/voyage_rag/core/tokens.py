@@ -7,12 +7,16 @@ characters per token; MongoDB's search server plans with three) and follows what
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 CHARACTERS_PER_TOKEN = 3.0
 BYTES_PER_TOKEN_BEYOND_ASCII = 2.0
 MARGIN = 1.05
 ENOUGH_TO_LEARN = 200.0
 FORGETTING = 0.9
+
+
+Weigh = Callable[[str], float]
 
 
 def weigh(text: str) -> float:

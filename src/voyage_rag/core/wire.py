@@ -7,9 +7,9 @@ service adds some now and then.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from voyage_rag.core.vectors import decode, length_of
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from voyage_rag.core.dialect import Dialect
     from voyage_rag.models import OutputDtype
     from voyage_rag.types import Vector
+
+LARGEST = sys.float_info.max
+MOST_TOKENS = 10**9
+"""More than any request can cost: a larger number is no bill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,11 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """An answer of the rerank endpoint: (index, score) by falling score."""
+    """Answers of the rerank endpoint: (index, score) by falling score."""
 
     scores: list[tuple[int, float]]
     total_tokens: int
+    requests: int = 1
 
 
 def embed_body(texts: Sequence[str], options: EmbedOptions, dialect: Dialect) -> bytes:
@@ -198,7 +203,7 @@ def _check_lengths(vectors: list[Vector], options: EmbedOptions) -> None:
 def _score(item: Mapping[str, Any]) -> tuple[int, float]:
     index: Any = item.get("index")
     score: Any = item.get("relevance_score")
-    if type(index) is not int or type(score) not in {int, float} or not isfinite(score):
+    if type(index) is not int or not (type(score) in {int, float} and abs(score) <= LARGEST):
         raise UnexpectedAnswerError("a ranked document lacks its index or its relevance_score")
     return index, float(score)
 
@@ -206,4 +211,4 @@ def _score(item: Mapping[str, Any]) -> tuple[int, float]:
 def _total_tokens(answer: Mapping[str, Any]) -> int:
     usage = answer.get("usage")
     tokens = usage.get("total_tokens") if isinstance(usage, Mapping) else None
-    return tokens if type(tokens) is int and tokens >= 0 else 0
+    return tokens if type(tokens) is int and 0 <= tokens <= MOST_TOKENS else 0

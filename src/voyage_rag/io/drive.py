@@ -46,11 +46,20 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What drivers work with."""
+    """What drivers work with.
+
+    Attributes:
+        sender: Sends attempts.
+        clock: Waits.
+        store: The cache, None without one.
+        plans_in_thread: Taking the next flow may take a while (a tokenizer counts), so that an
+            event loop should not do it.
+    """
 
     sender: Sender
     clock: Clock
     store: Store | None
+    plans_in_thread: bool = False
 
 
 def drive(flow: Flow[T], means: Means, abort: Abort) -> T:

@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
+import anyio.to_thread
 
 from voyage_rag.errors import VoyageError
 from voyage_rag.io.abort import Abort, Stopped
@@ -95,7 +96,7 @@ async def astream(
 ) -> AsyncGenerator[Part]:
     """Async twin of `stream`, in tasks."""
     line = Line(flows, concurrency * AHEAD)
-    first, second = line.next(), line.next()
+    first, second = await _anext(line, means), await _anext(line, means)
     stopping = anyio.Event()
     if first is not None and second is None and line.failure is None:
         yield await adrive(first.flow, means, stopping)
@@ -117,7 +118,10 @@ async def astream(
 
     try:
         while True:
-            while len(running) < concurrency and (place := _next(waiting, line)):
+            while len(running) < concurrency:
+                place = waiting.popleft() if waiting else await _anext(line, means)
+                if place is None:
+                    break
                 running[place.number] = spawn(partial(work, place), partial(ended, place.number))
             if not running:
                 break
@@ -192,6 +196,10 @@ class Line(Generic[Part]):
 
 def _next(waiting: deque[Place[Part]], line: Line[Part]) -> Place[Part] | None:
     return waiting.popleft() if waiting else line.next()
+
+
+async def _anext(line: Line[Part], means: Means) -> Place[Part] | None:
+    return await anyio.to_thread.run_sync(line.next) if means.plans_in_thread else line.next()
 
 
 def _with_partial(error: VoyageError, operation: Operation[Part, Result]) -> VoyageError:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from langchain_core.embeddings import Embeddings
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from voyage_rag.connection import Connection, hide_key
 from voyage_rag.models import OutputDtype
@@ -33,7 +33,7 @@ class VoyageAIEmbeddings(Connection, Embeddings):
     model_config = ConfigDict(extra="forbid")
 
     model: str
-    batch_size: int | None = None
+    batch_size: Annotated[int, Field(ge=1)] | None = None
     truncation: bool = True
     output_dimension: int | None = None
     output_dtype: OutputDtype | None = None

@@ -1,0 +1,33 @@
+"""Exact token counts, for who wants them: the extra `tokenizers` and a tokenizer file."""
+
+from __future__ import annotations
+
+from voyage_rag.errors import ConfigurationError
+
+
+class Tokenizer:
+    """Counts tokens as a model does.
+
+    Args:
+        path: A `tokenizer.json`, as Voyage publishes one per model (docs: "Tokenization").
+
+    Raises:
+        ImportError: The extra is not installed.
+        ConfigurationError: The file cannot be read.
+    """
+
+    def __init__(self, path: str) -> None:
+        try:
+            from tokenizers import Tokenizer as Loaded  # noqa: PLC0415 - an extra
+        except ImportError as error:
+            raise ImportError(
+                "exact counts need tokenizers: pip install 'voyage-rag[tokenizers]'"
+            ) from error
+        try:
+            self._tokenizer = Loaded.from_file(path)
+        except Exception as error:  # noqa: BLE001 - tokenizers raises nothing narrower
+            raise ConfigurationError(f"the tokenizer {path!r} cannot be read: {error}") from None
+
+    def __call__(self, text: str) -> int:
+        """Tokens of one text, without special ones."""
+        return len(self._tokenizer.encode(text, add_special_tokens=False).ids)

@@ -1,0 +1,112 @@
+"""Every test: no Voyage settings from outside, no network off this machine, no waiting."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any, TypeVar
+
+import anyio
+import pytest
+from hypothesis import settings
+
+from fakes import FakeClock, HTTPService
+from voyage_rag.core.budget import budgets_of
+
+T = TypeVar("T")
+
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither settings nor proxies from the environment, and every budget fresh."""
+    for name in os.environ:
+        if name.upper().startswith("VOYAGE_") or name.upper().endswith("_PROXY"):
+            monkeypatch.delenv(name)
+    budgets_of.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections to this machine only."""
+
+    def guarded(connect: Callable[..., Any]) -> Callable[..., Any]:
+        def connect_here(self: socket.socket, address: Any) -> Any:
+            if isinstance(address, tuple) and address[0] not in LOOPBACK:
+                raise AssertionError(f"a test wants to connect to {address[0]!r}")
+            return connect(self, address)
+
+        return connect_here
+
+    monkeypatch.setattr(socket.socket, "connect", guarded(socket.socket.connect))
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded(socket.socket.connect_ex))
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A time that needs no waiting."""
+    return FakeClock()
+
+
+@pytest.fixture
+def http_service() -> Iterator[HTTPService]:
+    """The service of the tests on a real socket."""
+    service = HTTPService()
+    yield service
+    service.end()
+
+
+class Face:
+    """One of the three ways to call: sync, asyncio, trio.
+
+    `call` is for one call. A `program` that makes several in one event loop is written once, as a
+    coroutine that awaits `ask`; on the sync face it runs without ever waiting.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.is_sync = name == "sync"
+        self._closing: list[Any] = []
+
+    def call(self, owner: Any, verb: str, /, *args: Any, **kwargs: Any) -> Any:
+        """`owner.verb(...)`, or its async twin in an event loop of its own."""
+        return self.run(partial(self.ask, owner, verb, *args, **kwargs))
+
+    async def ask(self, owner: Any, verb: str, /, *args: Any, **kwargs: Any) -> Any:
+        """The same inside a program."""
+        if not self.is_sync:
+            return await getattr(owner, f"a{verb}")(*args, **kwargs)
+        self._closing.append(owner)
+        return getattr(owner, verb)(*args, **kwargs)
+
+    def run(self, program: Callable[[], Awaitable[T]]) -> T:
+        """Run a program to its end."""
+        if not self.is_sync:
+            return anyio.run(program, backend=self.name)  # type: ignore[arg-type]
+        steps = program().__await__()
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        raise AssertionError("a program of the sync face waits for a loop")
+
+    def close(self) -> None:
+        """Close the connections that sync calls have left open."""
+        for owner in self._closing:
+            client = getattr(owner, "voyage", owner)
+            if hasattr(client, "close"):
+                client.close()
+
+
+@pytest.fixture(params=["sync", "asyncio", "trio"])
+def face(request: pytest.FixtureRequest) -> Iterator[Face]:
+    """The test runs on all three."""
+    face = Face(request.param)
+    yield face
+    face.close()

@@ -1,0 +1,136 @@
+"""Arguments are checked before anything is sent; a refusal names the argument and the remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fakes import MODEL, FakeService, voyage_over
+from voyage_rag.core.arguments import names_of
+from voyage_rag.errors import InvalidInputError
+from voyage_rag.models import MODELS
+
+EMBED: dict[str, Any] = {"texts": ["a"], "model": "voyage-4"}
+RERANK: dict[str, Any] = {"query": "q", "documents": ["a"], "model": "rerank-3"}
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("embed", {"texts": None}, "texts must be a list of strings, not NoneType"),
+    ("embed", {"texts": 7}, "texts must be a list of strings, not int"),
+    ("embed", {"texts": b"bytes"}, "texts must be a list of strings, not bytes"),
+    ("embed", {"texts": bytearray(b"x")}, "texts must be a list of strings, not bytearray"),
+    ("embed", {"texts": {"a": 1}}, "texts must be a list of strings, not dict"),
+    ("embed", {"texts": ["a", None]}, "texts[1] must be a string, not NoneType"),
+    ("embed", {"texts": ["a", b"b"]}, "texts[1] must be a string, not bytes"),
+    ("embed", {"texts": [["a"]]}, "texts[0] must be a string, not list"),
+    ("embed", {"texts": ["a", "b\ud83d"]}, "texts[1] holds half a character"),
+    ("embed", {"texts": ["a", ""]}, "empty_text='zeros'"),
+    ("embed", {"model": 7}, "model must be the name of a model, not 7"),
+    ("embed", {"model": "  "}, "model must be the name of a model"),
+    ("embed", {"model": "rerank-3"}, "'rerank-3' is a model for rerank, not for embed"),
+    ("embed", {"model": "voyage-context-4"}, "is a model for contextualized_embed"),
+    ("embed", {"model": "voyage-multimodal-3"}, "is a model for multimodal_embed"),
+    ("embed", {"input_type": "passage"}, "input_type must be one of 'query', 'document', None"),
+    ("embed", {"input_type": ""}, "input_type must be one of"),
+    ("embed", {"truncation": None}, "truncation must be True or False, not None"),
+    ("embed", {"truncation": 1}, "truncation must be True or False, not 1"),
+    ("embed", {"truncation": "yes"}, "truncation must be True or False, not 'yes'"),
+    ("embed", {"output_dtype": "float32"}, "output_dtype must be one of 'float', 'int8'"),
+    ("embed", {"output_dtype": 8}, "output_dtype must be one of"),
+    ("embed", {"output_dimension": 0}, "output_dimension must be a positive integer, not 0"),
+    ("embed", {"output_dimension": 256.0}, "output_dimension must be a positive integer"),
+    ("embed", {"output_dimension": True}, "output_dimension must be a positive integer"),
+    ("embed", {"output_dimension": 300}, "has no output_dimension 300; it has 256, 512, 1024"),
+    ("embed", {"model": "voyage-law-2", "output_dtype": "int8"}, "it has 'float'"),
+    ("embed", {"model": "voyage-code-2", "output_dimension": 1024}, "it has 1536"),
+    ("embed", {"batch_size": 0}, "batch_size must be a whole number of at least 1, not 0"),
+    ("embed", {"batch_size": 2.0}, "batch_size must be a whole number"),
+    ("embed", {"batch_size": True}, "batch_size must be a whole number"),
+    ("embed", {"empty_text": "drop"}, "empty_text must be one of 'error', 'zeros', not 'drop'"),
+    ("rerank", {"query": None}, "query must be a string, not NoneType"),
+    ("rerank", {"query": ""}, "query is empty"),
+    ("rerank", {"query": "\udc00"}, "query holds half a character"),
+    ("rerank", {"documents": None}, "documents must be a list of strings"),
+    ("rerank", {"documents": [{"text": "a"}]}, "documents[0] must be a string, not dict"),
+    ("rerank", {"documents": ["a", ""]}, "documents"),
+    ("rerank", {"model": None}, "model must be the name of a model, not None"),
+    ("rerank", {"model": "voyage-4"}, "'voyage-4' is a model for embed, not for rerank"),
+    ("rerank", {"top_k": 0}, "top_k must be a whole number of at least 1, not 0"),
+    ("rerank", {"top_k": -1}, "top_k must be a whole number"),
+    ("rerank", {"top_k": 1.0}, "top_k must be a whole number"),
+    ("rerank", {"truncation": None}, "truncation must be True or False"),
+]
+
+
+@pytest.mark.parametrize(
+    ("verb", "given", "told"), REFUSED, ids=[f"{verb} {given!r}" for verb, given, _ in REFUSED]
+)
+def test_an_argument_that_cannot_work_is_refused_before_anything_is_sent(
+    face, verb: str, given: dict[str, Any], told: str
+) -> None:
+    """On every face, as an InvalidInputError that names the argument, and is a ValueError."""
+    service = FakeService()
+    defaults = EMBED if verb == "embed" else RERANK
+
+    with pytest.raises(InvalidInputError) as caught:
+        face.call(voyage_over(service), verb, **defaults | given)
+
+    assert told in caught.value.message
+    assert (caught.value.attempts, service.attempts) == (0, [])
+    assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("texts", "index"), [(["", "a"], 0), (["a", "b", 3], 2), (["a", "\ud800"], 1)], ids=repr
+)
+def test_a_refusal_carries_the_position_of_the_item(texts: list[Any], index: int) -> None:
+    """`indices` says which input it is about."""
+    with pytest.raises(InvalidInputError) as caught:
+        voyage_over(FakeService()).embed(texts, MODEL)
+
+    assert (index,) == caught.value.indices
+
+
+def test_texts_may_be_any_iterable_and_a_lone_string() -> None:
+    """A tuple, a generator, one string."""
+    service = FakeService()
+    voyage = voyage_over(service)
+
+    for texts in (("a", "b"), (text for text in ["a", "b"]), "ab"):
+        voyage.embed(texts, MODEL)
+
+    assert [body["input"] for body in service.bodies] == [["a", "b"], ["a", "b"], ["ab"]]
+
+
+def test_an_empty_list_costs_nothing(face) -> None:
+    """No texts and no documents are a result without a request."""
+    service = FakeService()
+    voyage = voyage_over(service)
+
+    assert face.call(voyage, "embed", [], MODEL).embeddings == []
+    assert face.call(voyage, "rerank", "q", [], "rerank-3").results == []
+    assert service.attempts == []
+
+
+def test_whitespace_is_a_text() -> None:
+    """Only the empty string is refused by the service (docs and live)."""
+    assert len(voyage_over(FakeService()).embed([" ", "\n"], MODEL).embeddings) == 2
+
+
+def test_a_model_nobody_knows_is_left_to_the_service() -> None:
+    """The catalogue guides and never forbids: any dimension and number type may be asked for."""
+    service = FakeService()
+    voyage_over(service).embed(["a"], "voyage-99", output_dimension=2)
+
+    assert (service.bodies[0]["model"], service.bodies[0]["output_dimension"]) == ("voyage-99", 2)
+
+
+def test_a_refusal_of_a_model_names_those_that_would_do() -> None:
+    """Deprecated models are not among them."""
+    with pytest.raises(InvalidInputError) as caught:
+        voyage_over(FakeService()).embed(["a"], "rerank-3")
+
+    assert all(name in caught.value.message for name in names_of("embedding"))
+    assert "voyage-4" in names_of("embedding")
+    assert not {"voyage-01", "rerank-3"} & set(names_of("embedding"))
+    assert {row.name for row in MODELS.values() if row.kind == "rerank"} == set(names_of("rerank"))

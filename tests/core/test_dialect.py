@@ -1,0 +1,73 @@
+"""A gateway that speaks less of the API is spoken to in its own dialect."""
+
+from __future__ import annotations
+
+import pytest
+
+from fakes import MODEL, FakeService, voyage_over
+from voyage_rag.core.dialect import AIMLAPI, VOYAGE, dialect_of
+from voyage_rag.errors import InvalidInputError
+
+GATEWAY = "https://api.aimlapi.com/v1"
+
+
+@pytest.mark.parametrize(
+    ("host", "dialect"),
+    [
+        ("api.voyageai.com", VOYAGE),
+        ("ai.mongodb.com", VOYAGE),
+        ("127.0.0.1", VOYAGE),
+        ("", VOYAGE),
+        ("api.aimlapi.com", AIMLAPI),
+        ("api.aimlapi.com.evil.example", VOYAGE),
+    ],
+)
+def test_the_dialect_is_that_of_the_host(host: str, dialect: object) -> None:
+    """Every host speaks the whole API but the gateway that is known not to."""
+    assert dialect is dialect_of(host)
+
+
+def test_the_gateway_is_sent_what_it_knows() -> None:
+    """Input and model only, whatever the caller asks for."""
+    service = FakeService()
+    voyage_over(service, base_url=GATEWAY).embed(["a", "b"], MODEL, "query")
+
+    assert service.bodies == [{"input": ["a", "b"], "model": MODEL}]
+
+
+def test_a_long_text_goes_to_the_gateway_alone() -> None:
+    """A list may hold texts of 800 characters, a lone string 8,000; the order stays."""
+    service = FakeService()
+    texts = ["a", "b" * 801, "c" * 800, "d" * 8_000]
+    result = voyage_over(service, base_url=GATEWAY, concurrency=1).embed(texts, MODEL)
+
+    assert [body["input"] for body in service.bodies] == ["a", "b" * 801, "c" * 800, "d" * 8_000]
+    assert [vector[1] for vector in result.embeddings] == [1.0, 801.0, 800.0, 8_000.0]
+
+
+def test_the_gateway_is_sent_128_texts_at_most() -> None:
+    """A longer list is cut."""
+    service = FakeService()
+    voyage_over(service, base_url=GATEWAY, concurrency=1).embed(["a"] * 300, MODEL)
+
+    assert max(len(body["input"]) for body in service.bodies) <= 128
+    assert sum(len(body["input"]) for body in service.bodies) == 300
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "told"),
+    [
+        ("embed", (["ok", "x" * 8_001], MODEL), "texts[1] has 8001 characters"),
+        ("embed", (["a"], MODEL, None, False), "always truncates"),
+        ("rerank", ("q", ["a"], "rerank-3"), "not /rerank"),
+    ],
+)
+def test_what_the_gateway_cannot_do_is_refused(verb: str, arguments: tuple, told: str) -> None:
+    """Before anything is sent, with the reason."""
+    service = FakeService()
+
+    with pytest.raises(InvalidInputError) as caught:
+        getattr(voyage_over(service, base_url=GATEWAY), verb)(*arguments)
+
+    assert told in caught.value.message
+    assert service.attempts == []

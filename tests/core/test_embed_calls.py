@@ -1,0 +1,251 @@
+"""One call to embed, many requests: order, halving, positions, zeros, and what a failure saves."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes import (
+    MODEL,
+    TOO_MANY_TOKENS,
+    FakeService,
+    base64_of,
+    failed,
+    served,
+    vector_of,
+    voyage_over,
+)
+from voyage_rag.core.http import Response
+from voyage_rag.errors import InvalidInputError, InvalidRequestError, ServerError, VoyageError
+from voyage_rag.models import ALL_DTYPES, OutputDtype
+from voyage_rag.types import Usage
+
+
+def texts_up_to(count: int) -> list[str]:
+    """Texts that differ."""
+    return [f"text {number}" for number in range(count)]
+
+
+def taking(fits: Callable[[list[str]], bool]) -> Callable[[bytes], Response]:
+    """A service that finds some batches too large."""
+
+    def always(body: bytes) -> Response:
+        return served(body) if fits(json.loads(body)["input"]) else failed(400, TOO_MANY_TOKENS)
+
+    return always
+
+
+def failure_of(voyage: Any, *args: Any, **kwargs: Any) -> VoyageError:
+    """The error of a call."""
+    with pytest.raises(VoyageError) as caught:
+        voyage.embed(*args, **kwargs)
+    return caught.value
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 100])
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_vectors_come_in_the_order_of_the_texts(face, batch_size: int, concurrency: int) -> None:
+    """However the texts are cut, there is one vector per text, in order, and one bill."""
+    texts = texts_up_to(60)
+    service = FakeService()
+    voyage = voyage_over(service, concurrency=concurrency)
+
+    result = face.call(voyage, "embed", texts, MODEL, batch_size=batch_size)
+
+    assert [vector_of(text) for text in texts] == result.embeddings
+    assert max(len(body["input"]) for body in service.bodies) <= batch_size
+    assert Usage(sum(map(len, texts)), len(service.attempts)) == result.usage
+    assert (result.usage, MODEL) == (voyage.usage, result.model)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 5))
+def test_a_batch_with_too_many_tokens_is_halved_until_it_fits(
+    count: int, fits: int, concurrency: int
+) -> None:
+    """Every text is embedded once, and in its place, whatever the service is willing to take."""
+    texts = texts_up_to(count)
+    service = FakeService(always=taking(lambda batch: len(batch) <= fits))
+
+    result = voyage_over(service, concurrency=concurrency).embed(texts, MODEL)
+
+    assert [vector_of(text) for text in texts] == result.embeddings
+    taken = [body["input"] for body in service.bodies if len(body["input"]) <= fits]
+    assert sorted(texts) == sorted(text for batch in taken for text in batch)
+    assert len(taken) == result.usage.requests
+
+
+def test_halving_ends_at_the_text_that_is_too_large_and_names_it(face) -> None:
+    """The error is the service's, about one position of the caller's list."""
+    texts = texts_up_to(20)
+    texts[13] = "huge"
+    service = FakeService(always=taking(lambda batch: "huge" not in batch))
+    voyage = voyage_over(service)
+
+    with pytest.raises(InvalidRequestError) as caught:
+        face.call(voyage, "embed", texts, MODEL)
+
+    assert caught.value.indices == (13,)
+    assert service.bodies[-1]["input"] == ["huge"]
+    assert "input 13" in str(caught.value)
+
+
+@pytest.mark.parametrize("empty", [(), (0, 1, 2, 5)], ids=["none empty", "some empty"])
+def test_the_example_that_the_service_names_is_named_by_the_callers_position(
+    empty: tuple[int, ...],
+) -> None:
+    """`example at index 1` of the second request, wherever that text stands in the list."""
+    detail = "The example at index 1 in your batch has too many tokens and does not fit"
+    service = FakeService(served, failed(400, detail))
+    texts = [text if at not in empty else "" for at, text in enumerate(texts_up_to(12))]
+
+    error = failure_of(
+        voyage_over(service, concurrency=1), texts, MODEL, batch_size=4, empty_text="zeros"
+    )
+
+    named = service.bodies[1]["input"][1]
+    assert (InvalidRequestError, (texts.index(named),)) == (type(error), error.indices)
+    assert len(service.attempts) == 2
+
+
+def test_a_named_example_that_is_not_in_the_batch_is_not_believed() -> None:
+    """Then the error is about the whole batch."""
+    error = failure_of(
+        voyage_over(FakeService(failed(400, "The example at index 9 in your batch"))),
+        ["a", "b"],
+        MODEL,
+    )
+
+    assert error.indices == (0, 1)
+
+
+@pytest.mark.parametrize("failure", [failed(400), failed(500), failed(401)])
+def test_an_error_names_the_inputs_of_its_request(failure: Response) -> None:
+    """Whatever fails, `indices` are the positions that were in the request."""
+    voyage = voyage_over(FakeService(served, failure), concurrency=1, max_retries=0)
+
+    assert failure_of(voyage, texts_up_to(6), MODEL, batch_size=2).indices == (2, 3)
+
+
+# ── what a failure saves ──────────────────────────────────────────────────────────────────────────
+
+
+def test_a_failure_carries_what_was_finished(face) -> None:
+    """Vectors by position, positions that are missing, and what was paid."""
+    texts = ["", *texts_up_to(7)]
+    service = FakeService(served, served, always=lambda body: failed(500))
+    voyage = voyage_over(service, concurrency=1, max_retries=1)
+
+    with pytest.raises(ServerError) as caught:
+        face.call(voyage, "embed", texts, MODEL, batch_size=2, empty_text="zeros")
+
+    partial = caught.value.partial
+    finished = {position: vector.tolist() for position, vector in partial.vectors.items()}
+    assert {position: vector_of(texts[position]) for position in (1, 2, 3)} == {
+        position: finished[position] for position in (1, 2, 3)
+    }
+    assert partial.missing == (4, 5, 6, 7)
+    assert finished.get(0, [0.0, 0.0]) == [0.0, 0.0]
+    assert (Usage(sum(map(len, texts[1:4])), 2), MODEL) == (partial.usage, partial.model)
+
+
+def test_the_halves_that_fitted_are_finished_too() -> None:
+    """Halving keeps what it has got when a single text does not fit."""
+    texts = texts_up_to(4)
+    service = FakeService(always=taking(lambda batch: batch in (texts[:2], texts[2:3])))
+
+    partial = failure_of(voyage_over(service), texts, MODEL).partial
+
+    assert {0, 1, 2} == set(partial.vectors)
+    assert tuple(partial.missing) == (3,)
+
+
+def test_a_failure_before_anything_was_finished_misses_everything() -> None:
+    """There is a partial result, and it is empty."""
+    partial = failure_of(voyage_over(FakeService(failed(401))), ["a", "b"], MODEL).partial
+
+    assert ({}, (0, 1), Usage()) == (partial.vectors, tuple(partial.missing), partial.usage)
+
+
+def test_no_bill_is_lost_between_threads() -> None:
+    """However often threads take turns, the result costs what the object says it has spent."""
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(8):
+            voyage = voyage_over(FakeService(), concurrency=32)
+            result = voyage.embed(texts_up_to(500), MODEL, batch_size=1)
+            assert Usage(sum(map(len, texts_up_to(500))), 500) == result.usage == voyage.usage
+    finally:
+        sys.setswitchinterval(switching)
+
+
+def test_usage_counts_every_answer_that_was_paid_for() -> None:
+    """A call that fails has cost what its answered requests cost."""
+    voyage = voyage_over(FakeService(served, failed(400)), concurrency=1)
+    failure_of(voyage, ["ab", "c"], MODEL, batch_size=1)
+
+    assert Usage(2, 1) == voyage.usage
+
+
+# ── empty texts ───────────────────────────────────────────────────────────────────────────────────
+
+
+def flexible(body: bytes) -> Response:
+    """A service of sixteen dimensions in every number type."""
+    asked = json.loads(body)
+    dtype = asked.get("output_dtype", "float")
+    numbers = [1] * (2 if "binary" in dtype else 16)
+    code = {"float": "f", "uint8": "B", "ubinary": "B"}.get(dtype, "b")
+    data = [
+        {"embedding": base64_of(numbers, code), "index": index}
+        for index, _ in enumerate(asked["input"])
+    ]
+    return Response(200, {}, json.dumps({"data": data}).encode())
+
+
+@pytest.mark.parametrize("dtype", [None, *ALL_DTYPES])
+@pytest.mark.parametrize("texts", [["", "a", ""], ["", ""]], ids=["some", "all"])
+def test_empty_texts_are_given_zero_vectors_of_the_same_kind(
+    dtype: OutputDtype | None, texts: list[str]
+) -> None:
+    """Length and number type are those of the others; the service never sees them."""
+    service = FakeService(always=flexible)
+    result = voyage_over(service).embed(
+        texts, MODEL, output_dtype=dtype, output_dimension=16, empty_text="zeros"
+    )
+
+    length = 2 if dtype in {"binary", "ubinary"} else 16
+    zero, one = [-128 if dtype == "binary" else 0] * length, [1] * length
+    assert [one if text else zero for text in texts] == result.embeddings
+    assert [["a"]] * (1 if "a" in texts else 0) == [body["input"] for body in service.bodies]
+    assert {(vector.typecode, len(vector)) for vector in result.vectors} == {
+        (result.vectors[0].typecode, length)
+    }
+
+
+def test_zero_vectors_have_the_length_of_the_service_where_it_is_not_known() -> None:
+    """A model of unknown dimension: the others tell."""
+    result = voyage_over(FakeService()).embed(["", "a"], MODEL, empty_text="zeros")
+
+    assert [[0.0, 0.0], vector_of("a")] == result.embeddings
+
+
+def test_only_empty_texts_for_a_model_of_unknown_dimension_are_refused() -> None:
+    """There is nothing to tell the length by; the message says what to pass."""
+    with pytest.raises(InvalidInputError, match="output_dimension"):
+        voyage_over(FakeService()).embed(["", ""], MODEL, empty_text="zeros")
+
+
+def test_only_empty_texts_have_the_default_dimension_of_a_known_model() -> None:
+    """And cost nothing."""
+    service = FakeService()
+    result = voyage_over(service).embed([""], "voyage-3-lite", empty_text="zeros")
+
+    assert result.embeddings == [[0.0] * 512]
+    assert ([], Usage()) == (service.attempts, result.usage)

@@ -1,0 +1,222 @@
+"""Which error an answer is, and what it says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes import EPOCH, FREE_TIER, TOO_MANY_TOKENS
+from voyage_rag.core.failures import failure_of, is_too_many_tokens, retry_after
+from voyage_rag.core.http import Request, Response
+from voyage_rag.core.wire import detail_of
+from voyage_rag.errors import (
+    APIError,
+    InvalidRequestError,
+    QuotaExhaustedError,
+    RateLimitError,
+    VoyageError,
+)
+
+ONE_TOO_LONG = (
+    "The example at index 0 in your batch has too many tokens and does not fit into the model's "
+    "context window of 32000 tokens. Please lower the number of tokens in the listed example(s) or "
+    "use truncation."
+)
+
+REQUEST = Request("/embeddings", b"{}", "voyage-4", 3)
+
+
+def failure(status: int, body: bytes = b"", **headers: str) -> APIError:
+    """The error of an answer."""
+    found = failure_of(REQUEST, Response(status, headers, body), lambda: EPOCH)
+    assert found is not None
+    return found
+
+
+def test_a_200_is_no_failure() -> None:
+    """Only a 200 has no error."""
+    assert failure_of(REQUEST, Response(200, {}, b""), lambda: EPOCH) is None
+
+
+DETAILS = [
+    (b'{"detail":"a b"}', "a b"),
+    (b'{"detail":"a","error_code":"X"}', "a"),
+    (b'{"detail":[{"loc":["body"],"msg":"bad"}]}', '[{"loc": ["body"], "msg": "bad"}]'),
+    (b'{"detail":{"message":"a"}}', "a"),
+    (b'{"detail":{"message":7}}', '{"message": 7}'),
+    (b'{"detail":""}', '{"detail": ""}'),
+    (b'{"message":"a"}', "a"),
+    (b'{"error":"a"}', "a"),
+    (b'{"error":{"message":"a","type":"t"}}', "a"),
+    (b'{"detail":null,"message":"a"}', "a"),
+    (b'{"other":1}', '{"other": 1}'),
+    (b'"a"', '"a"'),
+    (b"[]", ""),
+    (b"null", ""),
+    (b"", ""),
+    (b"   ", ""),
+    (b"Bad Gateway", "Bad Gateway"),
+    (b"<html><body>502</body></html>", ""),
+    (b"\n <!DOCTYPE html>", ""),
+    (b"\xff\xfe", "\ufffd\ufffd"),
+    (b"[" * 100_000, "[" * 300),
+]
+
+
+@pytest.mark.parametrize(("body", "detail"), DETAILS, ids=[repr(b[:24]) for b, _ in DETAILS])
+def test_the_detail_of_an_error_answer_is_found_whatever_its_shape(
+    body: bytes, detail: str
+) -> None:
+    """FastAPI's envelope, gateways' envelopes, plain text; a page of HTML says nothing."""
+    assert detail == detail_of(body)
+
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["detail", "message", "error", "x"]), inner, max_size=3)
+    ),
+)
+
+
+@given(st.sampled_from([400, 401, 418, 429, 500, 302, 204, 999]), json_values)
+def test_any_json_makes_an_error_with_a_message(status: int, value: Any) -> None:
+    """No shape of an error answer breaks the error, and its message is never empty or endless."""
+    error = failure(status, json.dumps(value).encode())
+
+    assert 0 < len(error.message) < 1_000
+    assert (status, "voyage-4") == (error.http_status, error.model)
+
+
+@given(st.integers(100, 999).filter(lambda status: status != 200), st.binary())
+def test_any_bytes_make_an_error(status: int, body: bytes) -> None:
+    """Neither does any string of bytes, with any status."""
+    error = failure(status, body)
+
+    assert isinstance(error, APIError)
+    assert error.message
+
+
+def test_a_silent_answer_is_spoken_for() -> None:
+    """An error without a reason says which status it was."""
+    assert failure(418).message == "the service answered 418 without saying why"
+
+
+def test_a_long_detail_is_cut() -> None:
+    """A message stays readable."""
+    assert failure(400, json.dumps({"detail": "x" * 5_000}).encode()).message == "x" * 600
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [(401, "VOYAGE_API_KEY"), (403, "host"), (404, "/v1"), (410, "retired"), (429, "limit")],
+)
+def test_a_remedy_follows_what_the_service_says(status: int, remedy: str) -> None:
+    """The message keeps the service's words and adds what to do."""
+    message = failure(status, b'{"detail":"No."}').message
+
+    assert message.startswith("No. (")
+    assert remedy in message
+
+
+def test_a_redirect_is_named_and_not_followed() -> None:
+    """The message says where the address leads, without its path, and to set base_url."""
+    error = failure(307, b"moved", location="https://elsewhere.example/secret-path")
+
+    assert "'elsewhere.example'" in error.message
+    assert "base_url" in error.message
+    assert "secret-path" not in error.message
+
+
+def test_a_redirect_to_nowhere_is_still_an_error() -> None:
+    """A redirect without or with a broken location is an error like any other."""
+    assert "an unnamed place" in failure(301).message
+    assert isinstance(failure(301, location="http://[broken"), APIError)
+
+
+def test_the_request_id_and_retry_after_are_kept() -> None:
+    """They are attributes of the error."""
+    error = failure(503, **{"x-request-id": "abc", "retry-after": "7"})
+
+    assert (error.request_id, error.retry_after) == ("abc", 7.0)
+
+
+@pytest.mark.parametrize(
+    ("detail", "error"),
+    [
+        (FREE_TIER, RateLimitError),
+        ("Requests Per Minute (RPM) rate limit of 2000 reached", RateLimitError),
+        ("Too many requests", RateLimitError),
+        ("", RateLimitError),
+        ("Rate limit exhausted, insufficient capacity", RateLimitError),
+        ("Insufficient balance", QuotaExhaustedError),
+        ("Your free tokens are exhausted", QuotaExhaustedError),
+        ("You are OUT OF CREDITs", QuotaExhaustedError),
+    ],
+)
+def test_a_429_about_money_is_told_from_one_about_time(
+    detail: str, error: type[VoyageError]
+) -> None:
+    """Only words of money, and no word of a rate, make a quota that waiting does not mend."""
+    assert error is type(failure(429, json.dumps({"detail": detail}).encode()))
+
+
+def test_only_a_429_can_be_about_money() -> None:
+    """The same words with another status mean that status."""
+    assert InvalidRequestError is type(failure(400, b'{"detail":"Insufficient balance"}'))
+
+
+@pytest.mark.parametrize(
+    ("status", "detail", "expected"),
+    [
+        (400, TOO_MANY_TOKENS, True),
+        (429, TOO_MANY_TOKENS, False),
+        (500, TOO_MANY_TOKENS, False),
+        (400, ONE_TOO_LONG, False),
+        (400, "The batch size limit is 1000. Your batch size is 3663.", False),
+    ],
+    ids=["batch", "429", "500", "one example", "count"],
+)
+def test_only_a_batch_with_too_many_tokens_is_worth_halving(
+    status: int, detail: str, expected: bool
+) -> None:
+    """It is the recorded wording of a 400, and nothing like it."""
+    error = failure(status, json.dumps({"detail": detail}).encode())
+
+    assert expected is is_too_many_tokens(error)
+
+
+@given(st.text(max_size=40))
+def test_any_retry_after_is_a_wait_or_none(value: str) -> None:
+    """No header value breaks the retry, or gives a wait that is not a number of seconds."""
+    seconds = retry_after(value, EPOCH)
+
+    assert seconds is None or 0 <= seconds < 1e12
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        (" 7 ", 7.0),
+        ("0", 0.0),
+        ("9" * 40, 999_999_999.0),
+        ("Tue, 14 Nov 2023 22:13:50 GMT", 30.0),
+        ("Tue, 14 Nov 2023 22:13:20 GMT", 0.0),
+        ("Tue, 14 Nov 1995 22:13:20 GMT", 0.0),
+        (None, None),
+        ("", None),
+        ("7.5", None),
+        ("-7", None),
+        ("٧", None),
+        ("Tue, 99 Nov 2023 22:13:50 GMT", None),
+    ],
+)
+def test_retry_after_is_read_as_rfc_9110_has_it(value: str | None, seconds: float | None) -> None:
+    """Seconds or a date; a past date is no wait; all else is no use."""
+    assert seconds == retry_after(value, EPOCH)

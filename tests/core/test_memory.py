@@ -1,0 +1,74 @@
+"""The cache's keys tell apart what makes vectors differ; its bytes lose nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voyage_rag.core.memory import Keys, from_bytes, to_bytes
+from voyage_rag.core.vectors import decode
+from voyage_rag.core.wire import EmbedOptions
+
+BASE: dict[str, Any] = {
+    "model": "voyage-4",
+    "input_type": None,
+    "truncation": True,
+    "output_dimension": None,
+    "output_dtype": None,
+    "expected_dimension": 1024,
+}
+
+
+def key(text: str = "a", host: str = "h", **options: Any) -> bytes:
+    """The key of a text under some options."""
+    return Keys(host, EmbedOptions(**BASE | options))(text)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"text": "b"},
+        {"host": "other"},
+        {"model": "voyage-4-lite"},
+        {"input_type": "query"},
+        {"input_type": "document"},
+        {"truncation": False},
+        {"output_dtype": "int8"},
+        {"output_dtype": "ubinary"},
+        {"output_dimension": 256, "expected_dimension": 256},
+    ],
+    ids=str,
+)
+def test_whatever_changes_a_vector_changes_its_key(change: dict[str, Any]) -> None:
+    """Leave one out and a cache hands out wrong vectors."""
+    assert key() != key(**change)
+
+
+def test_asking_for_the_default_is_asking_for_the_same() -> None:
+    """Float and the model's own dimension may be named or not."""
+    assert key() == key(output_dtype="float") == key(output_dimension=1024)
+
+
+@given(st.text(), st.text())
+def test_texts_share_a_key_only_if_they_are_equal(one: str, other: str) -> None:
+    """And a key is short, whatever the text."""
+    keys = Keys("h", EmbedOptions(**BASE))
+
+    assert (one == other) == (keys(one) == keys(other))
+    assert len(keys(one)) == 20
+
+
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False, width=16)),
+    st.lists(st.integers(-128, 127)),
+)
+def test_a_stored_vector_comes_back_as_it_was(floats: list[float], integers: list[int]) -> None:
+    """In every number type."""
+    for dtype, numbers in (("float", floats), ("int8", integers), ("binary", integers)):
+        vector = decode(numbers, dtype)  # type: ignore[arg-type]
+        stored = to_bytes(vector)
+        assert vector == from_bytes(stored, dtype)  # type: ignore[arg-type]
+        assert len(stored) == len(numbers) * vector.itemsize

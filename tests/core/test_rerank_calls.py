@@ -1,0 +1,142 @@
+"""One call to rerank: one ranking, however many requests it takes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes import (
+    RERANKER,
+    TOO_MANY_TOKENS,
+    FakeService,
+    failed,
+    ok,
+    score_of,
+    served,
+    voyage_over,
+)
+from voyage_rag.core.http import Response
+from voyage_rag.errors import InvalidRequestError, ServerError
+from voyage_rag.types import RerankingResult, Usage
+
+
+def documents_up_to(count: int) -> list[str]:
+    """Documents that differ."""
+    return [f"document {number}" for number in range(count)]
+
+
+def expected(query: str, documents: list[str], top_k: int | None = None) -> list[RerankingResult]:
+    """The ranking of one request that holds everything."""
+    results = [
+        RerankingResult(index, document, score_of(query, document))
+        for index, document in enumerate(documents)
+    ]
+    results.sort(key=lambda result: -result.relevance_score)
+    return results[:top_k]
+
+
+@pytest.mark.parametrize("top_k", [None, 1, 3, 99])
+def test_documents_come_by_falling_relevance(face, top_k: int | None) -> None:
+    """Each with its position and its text, cut to top_k."""
+    documents = documents_up_to(8)
+    voyage = voyage_over(FakeService())
+
+    result = face.call(voyage, "rerank", "q", documents, RERANKER, top_k)
+
+    assert expected("q", documents, top_k) == result.results
+    assert Usage(sum(map(len, documents)), 1) == result.usage == voyage.usage
+    assert (RERANKER, result.usage.total_tokens) == (result.model, result.total_tokens)
+
+
+@pytest.mark.parametrize("top_k", [None, 5, 1_500])
+def test_more_documents_than_a_request_may_hold_are_ranked_in_several(
+    face, top_k: int | None
+) -> None:
+    """2,500 documents are three requests and one ranking."""
+    documents = documents_up_to(2_500)
+    service = FakeService()
+
+    result = face.call(voyage_over(service), "rerank", "q", documents, RERANKER, top_k)
+
+    assert sorted(len(body["documents"]) for body in service.bodies) == [500, 1_000, 1_000]
+    key = {(result.relevance_score, result.index) for result in expected("q", documents, top_k)}
+    scores = [result.relevance_score for result in result.results]
+    assert scores == [result.relevance_score for result in expected("q", documents, top_k)]
+    assert all(documents[each.index] == each.document for each in result.results)
+    assert top_k is not None or key == {(r.relevance_score, r.index) for r in result.results}
+    assert result.usage.requests == 3
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.none() | st.integers(1, 40))
+def test_too_many_tokens_are_ranked_in_halves(count: int, fits: int, top_k: int | None) -> None:
+    """The halves make the same ranking as the whole would."""
+    documents = documents_up_to(count)
+
+    def always(body: bytes) -> Response:
+        few = len(json.loads(body)["documents"]) <= fits
+        return served(body) if few else failed(400, TOO_MANY_TOKENS)
+
+    voyage = voyage_over(FakeService(always=always))
+    result = voyage.rerank("q", documents, RERANKER, top_k)
+
+    assert voyage.usage == result.usage
+    assert [each.relevance_score for each in expected("q", documents, top_k)] == [
+        each.relevance_score for each in result.results
+    ]
+    assert all(documents[each.index] == each.document for each in result.results)
+
+
+def test_documents_of_equal_relevance_keep_their_order_over_requests() -> None:
+    """A tie is decided by the order of the documents."""
+
+    def always(body: bytes) -> Response:
+        count = len(json.loads(body)["documents"])
+        data = [{"index": index, "relevance_score": 0.5} for index in range(count)]
+        return ok({"data": data})
+
+    result = voyage_over(FakeService(always=always)).rerank("q", ["a"] * 1_200, RERANKER)
+
+    assert list(range(1_200)) == [each.index for each in result.results]
+
+
+def test_top_k_beyond_the_documents_is_not_sent() -> None:
+    """Each request asks for no more than it holds."""
+    service = FakeService()
+    voyage_over(service).rerank("q", ["a", "b"], RERANKER, top_k=9)
+
+    assert service.bodies[0]["top_k"] == 2
+
+
+def test_a_document_that_does_not_fit_is_named_by_its_position() -> None:
+    """Halving ends at one document; the error says which."""
+
+    def always(body: bytes) -> Response:
+        huge = "huge" in json.loads(body)["documents"]
+        return failed(400, TOO_MANY_TOKENS) if huge else served(body)
+
+    with pytest.raises(InvalidRequestError) as caught:
+        voyage_over(FakeService(always=always)).rerank("q", ["a", "b", "huge", "d"], RERANKER)
+
+    assert caught.value.indices == (2,)
+
+
+def test_a_failure_of_one_request_fails_the_ranking(face) -> None:
+    """Half a ranking is no ranking."""
+    service = FakeService(always=lambda body: failed(500) if b"1200" in body else served(body))
+    voyage = voyage_over(service, max_retries=0)
+
+    with pytest.raises(ServerError):
+        face.call(voyage, "rerank", "q", documents_up_to(1_500), RERANKER)
+
+
+def test_an_error_of_any_class_names_its_documents() -> None:
+    """As for texts, `indices` are the positions that were in the request."""
+    service = FakeService(always=lambda body: failed(500) if b"1200" in body else served(body))
+
+    with pytest.raises(ServerError) as caught:
+        voyage_over(service, max_retries=0).rerank("q", documents_up_to(1_500), RERANKER)
+
+    assert tuple(range(1_000, 1_500)) == caught.value.indices

@@ -1,0 +1,304 @@
+"""What is sent again, when, and what comes out: scripts of answers in, attempts and result out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes import EPOCH, FREE_TIER, FakeClock, FakeService, failed, ok, voyage_over
+from voyage_rag.core.http import Attempt, Response
+from voyage_rag.core.retry import RetryPolicy
+from voyage_rag.errors import (
+    APIConnectionError,
+    APIError,
+    AuthenticationError,
+    InvalidRequestError,
+    PermissionDeniedError,
+    QuotaExhaustedError,
+    RateLimitError,
+    ServerError,
+    ServiceUnavailableError,
+    Timeout,
+    UnexpectedAnswerError,
+    VoyageError,
+)
+
+
+@dataclass
+class Played:
+    """What came of a script."""
+
+    attempts: list[Attempt]
+    waits: list[float]
+    outcome: Any
+
+
+def play(*script: Response | Exception, took: float = 0.0, **options: Any) -> Played:
+    """Embed one text with a service that does as the script says, then answers soundly."""
+    clock = FakeClock()
+    service = FakeService(*script)
+    sent_at: list[float] = []
+    send = service.send
+
+    def timed(attempt: Attempt, abort: Any) -> Response:
+        sent_at.append(clock.now())
+        clock.advance(took)
+        return send(attempt, abort)
+
+    service.send = timed  # type: ignore[method-assign]
+    voyage = voyage_over(service, clock, **options)
+    voyage._policy = RetryPolicy(
+        max_retries=voyage.settings.max_retries,
+        timeout=voyage.settings.timeout,
+        total_timeout=voyage.settings.total_timeout,
+        chance=lambda: 0.0,
+        wall_clock=clock.wall,
+    )
+    try:
+        outcome: Any = voyage.embed(["text"], "voyage-of-tests").vectors.dtype
+    except VoyageError as error:
+        outcome = error
+    waits = [later - sooner - took for sooner, later in pairwise(sent_at)]
+    return Played(service.attempts, [round(wait, 6) for wait in waits], outcome)
+
+
+SENT_AGAIN = [408, 429, 500, 502, 503, 504, 529, 599]
+SENT_ONCE: dict[int, type[APIError]] = {
+    400: InvalidRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: InvalidRequestError,
+    405: InvalidRequestError,
+    409: InvalidRequestError,
+    410: InvalidRequestError,
+    413: InvalidRequestError,
+    422: InvalidRequestError,
+    418: InvalidRequestError,
+    201: APIError,
+    204: APIError,
+    301: APIError,
+    307: APIError,
+}
+
+
+@pytest.mark.parametrize("status", SENT_AGAIN)
+def test_a_failure_that_may_pass_is_tried_again(status: int) -> None:
+    """408, 429 and every 5xx lead to another attempt, which knows why."""
+    played = play(failed(status))
+
+    assert played.outcome == "float"
+    assert [attempt.number for attempt in played.attempts] == [1, 2]
+    assert status == played.attempts[1].failure.http_status
+
+
+@pytest.mark.parametrize(("status", "error"), SENT_ONCE.items())
+def test_an_answer_that_another_try_cannot_change_is_final(
+    status: int, error: type[APIError]
+) -> None:
+    """Every other status is raised as its class after one attempt."""
+    played = play(failed(status, "no"))
+
+    assert error is type(played.outcome)
+    assert (1, status) == (played.outcome.attempts, played.outcome.http_status)
+    assert len(played.attempts) == 1
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        APIConnectionError("refused"),
+        Timeout("too late"),
+        ok({"data": []}),
+        ok([]),
+        Response(200, {}, b"<html>"),
+    ],
+    ids=["refused", "timeout", "too few vectors", "no object", "no JSON"],
+)
+def test_a_lost_or_unsound_answer_is_asked_for_again(failure: Response | Exception) -> None:
+    """A lost connection, a timeout and a 200 that holds no sound result are tried again."""
+    played = play(failure)
+
+    assert played.outcome == "float"
+    assert len(played.attempts) == 2
+
+
+def test_without_max_retries_there_are_six_and_for_a_rate_limit_as_many_as_time_allows() -> None:
+    """A failure may be for good, a limit passes: only total_timeout ends the wait for it."""
+    failure, limit = (play(*[failed(status)] * 50, total_timeout=3_600.0) for status in (500, 429))
+
+    assert (ServerError, 7) == (type(failure.outcome), len(failure.attempts))
+    assert (limit.outcome, len(limit.attempts)) == ("float", 51)
+    assert (RateLimitError, 20) == (
+        type(play(*[failed(429)] * 50, max_retries=19, total_timeout=None).outcome),
+        len(play(*[failed(429)] * 50, max_retries=19, total_timeout=None).attempts),
+    )
+
+
+@pytest.mark.parametrize("retries", [0, 1, 3])
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        (failed(500), ServerError),
+        (failed(503), ServiceUnavailableError),
+        (failed(429), RateLimitError),
+        (APIConnectionError("refused"), APIConnectionError),
+        (ok({}), UnexpectedAnswerError),
+    ],
+    ids=["500", "503", "429", "refused", "unsound"],
+)
+def test_attempts_are_counted_and_end(
+    failure: Response | Exception, error: type[VoyageError], retries: int
+) -> None:
+    """After max_retries further attempts the failure is raised, and says how many there were."""
+    played = play(*[failure] * 9, max_retries=retries)
+
+    assert error is type(played.outcome)
+    assert retries + 1 == played.outcome.attempts == len(played.attempts)
+
+
+def test_the_last_failure_is_the_one_raised() -> None:
+    """Whatever failed before, the error is that of the last attempt."""
+    played = play(failed(500, "first"), Timeout("second"), failed(401, "third"))
+
+    assert AuthenticationError is type(played.outcome)
+    assert (played.outcome.attempts, played.outcome.message.startswith("third")) == (3, True)
+
+
+def test_waits_double_from_half_a_second_to_half_a_minute() -> None:
+    """Without jitter the waits are 0.5, 1, 2, ... and never more than 32 seconds."""
+    played = play(*[failed(500)] * 9, max_retries=9, total_timeout=None)
+
+    assert played.waits == [0.5, 1, 2, 4, 8, 16, 32, 32, 32]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("seconds", [0, 1, 7, 59])
+def test_retry_after_in_seconds_is_waited_out(status: int, seconds: int) -> None:
+    """A Retry-After of n keeps the next attempt away for n seconds, whatever the status."""
+    played = play(failed(status, retry_after=str(seconds)))
+
+    assert seconds <= played.waits[0] <= seconds + 1
+
+
+def test_retry_after_as_a_date_is_waited_out() -> None:
+    """A Retry-After may name a time of day (RFC 9110, 10.2.3)."""
+    played = play(failed(503, retry_after=formatdate(EPOCH + 42, usegmt=True)))
+
+    assert 42 <= played.waits[0] <= 43
+
+
+@pytest.mark.parametrize("value", ["soon", "", "-5", "1.5.2", "Thu, 99 Xyz", "１２", "0x10"])
+def test_a_retry_after_of_no_use_is_as_good_as_none(value: str) -> None:
+    """Garbage in the header neither fails nor changes the wait."""
+    assert play(failed(503, retry_after=value)).waits == [0.5]
+
+
+def test_a_quota_that_is_used_up_is_not_tried_again() -> None:
+    """A 429 about money is raised at once: waiting does not mend it."""
+    played = play(failed(429, "Insufficient balance: the account's credit is exhausted."))
+
+    assert QuotaExhaustedError is type(played.outcome)
+    assert played.outcome.attempts == 1
+
+
+def test_the_free_tiers_refusal_is_tried_again() -> None:
+    """The free tier's 429 speaks of payment too, and passes with time."""
+    played = play(failed(429, FREE_TIER))
+
+    assert played.outcome == "float"
+
+
+def test_the_total_timeout_ends_the_attempts() -> None:
+    """Attempts and the waits between them stay within total_timeout; the last error is raised."""
+    played = play(*[failed(500)] * 9, max_retries=9, total_timeout=10.0)
+
+    assert ServerError is type(played.outcome)
+    assert played.waits == [0.5, 1, 2, 4]
+    assert played.outcome.attempts == 5
+
+
+def test_no_attempt_may_outlast_the_total_timeout() -> None:
+    """The time one attempt may take shrinks to what is left of total_timeout."""
+    played = play(*[Timeout("late")] * 2, took=4.0, timeout=5.0, total_timeout=10.0)
+
+    assert [attempt.timeout for attempt in played.attempts] == [5.0, 5.0, 0.5]
+
+
+def test_a_retry_after_beyond_the_total_timeout_is_not_waited_for() -> None:
+    """An answer that asks for more patience than there is ends the request at once."""
+    played = play(failed(503, retry_after="3600"), total_timeout=60.0)
+
+    assert (ServiceUnavailableError, 3600.0) == (type(played.outcome), played.outcome.retry_after)
+    assert len(played.attempts) == 1
+
+
+def test_an_unsound_answer_says_whose_it_was() -> None:
+    """Model, status and request id are there to quote to the service's support."""
+    error = play(ok({}, **{"x-request-id": "abc"}), max_retries=0).outcome
+
+    assert (error.model, error.http_status, error.request_id) == ("voyage-of-tests", 200, "abc")
+
+
+def test_a_mistake_of_ours_is_not_tried_again() -> None:
+    """An error that is no failure of the service goes straight up."""
+    with pytest.raises(ZeroDivisionError):
+        play(ZeroDivisionError())
+
+
+# ── laws of the wait ──────────────────────────────────────────────────────────────────────────────
+
+
+def policy(chance: float = 0.0, total_timeout: float | None = 300.0) -> RetryPolicy:
+    constant: Callable[[], float] = lambda: chance  # noqa: E731
+    return RetryPolicy(6, 60.0, total_timeout, constant, lambda: EPOCH)
+
+
+chances = st.floats(0, 1)
+failures = st.sampled_from([ServerError, RateLimitError, Timeout, UnexpectedAnswerError])
+
+
+@given(failures, st.integers(1, 10_000))
+def test_the_bound_of_a_wait_rises_with_the_attempts_and_ends(
+    failure: type[VoyageError], attempts: int
+) -> None:
+    """Without jitter no wait is shorter than the one before it, or longer than 32 seconds."""
+    sooner, later = (policy().backoff(failure(), number) for number in (attempts, attempts + 1))
+
+    assert 0.5 <= sooner <= later <= 32
+
+
+@given(failures, st.integers(1, 100), chances)
+def test_jitter_shortens_a_wait_by_a_quarter_at_most(
+    failure: type[VoyageError], attempts: int, chance: float
+) -> None:
+    """Clients that failed together do not come back together, nor much too soon."""
+    bound = policy(0.0).backoff(failure(), attempts)
+
+    assert bound * (1 - 0.25 * chance) == pytest.approx(policy(chance).backoff(failure(), attempts))
+
+
+@given(failures, st.integers(1, 100), chances, st.floats(0, 1e6))
+def test_retry_after_is_never_undercut(
+    failure: type[VoyageError], attempts: int, chance: float, seconds: float
+) -> None:
+    """Jitter is added to what the service asks for, a quarter of a second at most."""
+    wait = policy(chance).backoff(failure(retry_after=seconds), attempts)
+
+    assert seconds <= wait <= seconds + 0.25
+
+
+@given(st.floats(0, 1e4), st.floats(0.1, 1e4))
+def test_time_left_is_within_both_timeouts(spent: float, total: float) -> None:
+    """An attempt that is allowed has some time, and not more than either timeout."""
+    tried = policy(total_timeout=total)
+    if tried.allows(ServerError(), 1, spent):
+        assert 0 < tried.time_left(spent) <= min(60.0, total - spent)
+    else:
+        assert spent >= total

@@ -1,0 +1,80 @@
+"""Tokens without a tokenizer: the estimate errs high, and follows the bill."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voyage_rag.core.tokens import TokenRatio, weigh
+
+bills = st.lists(st.tuples(st.floats(200, 1e6), st.integers(1, 10**6)), max_size=30)
+
+
+@given(st.text(), st.text())
+def test_a_longer_text_weighs_more(text: str, more: str) -> None:
+    """Weight is positive and never falls as a text grows."""
+    assert 1.0 <= weigh(text) <= weigh(text + more)
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("", 0),
+        ("The quick brown fox jumps over the lazy dog.", 10),
+        ("提供最先进的嵌入模型。", 11),
+        ("Лучшие модели для поиска", 8),
+    ],
+)
+def test_the_first_guess_errs_high(text: str, pieces: int) -> None:
+    """A token per word and mark, two per Cyrillic word, one per CJK character, or more."""
+    assert weigh(text) >= pieces
+
+
+def test_a_text_that_utf8_cannot_carry_has_no_weight() -> None:
+    """Half a character is refused before it is sent."""
+    with pytest.raises(UnicodeEncodeError):
+        weigh("\ud800")
+
+
+@given(bills, st.floats(1, 1e5))
+def test_what_fits_is_what_is_expected(seen: list[tuple[float, int]], weight: float) -> None:
+    """The two directions agree, whatever was learnt: texts that just fit are expected to fit."""
+    ratio = TokenRatio()
+    for weight_then, tokens in seen:
+        ratio.learn(weight_then, tokens)
+
+    limit = ratio.tokens(weight)
+    assert limit >= 1
+    assert ratio.weight(limit) == pytest.approx(weight, abs=0.51 * ratio.weight(1) + 1, rel=0.01)
+
+
+def test_a_bill_above_the_guess_is_believed_at_once() -> None:
+    """The next request is planned with what this one cost."""
+    ratio = TokenRatio()
+    ratio.learn(1_000, 3_000)
+
+    assert ratio.tokens(1_000) >= 3_000
+
+
+def test_a_bill_below_the_guess_is_believed_slowly() -> None:
+    """One cheap request does not make the next one too large; fifty do."""
+    ratio = TokenRatio()
+    at_first = ratio.tokens(1_000)
+    ratio.learn(1_000, 500)
+    after_one = ratio.tokens(1_000)
+    for _ in range(50):
+        ratio.learn(1_000, 500)
+
+    assert 0.9 * at_first < after_one < at_first
+    assert 500 <= ratio.tokens(1_000) < 540
+
+
+@pytest.mark.parametrize(("weight", "tokens"), [(10.0, 3_000), (1_000.0, 0), (1_000.0, -5)])
+def test_a_bill_that_teaches_nothing_changes_nothing(weight: float, tokens: int) -> None:
+    """Short texts are billed with a quirk, and 0 is a legal bill."""
+    ratio = TokenRatio()
+    before = ratio.tokens(1_000)
+    ratio.learn(weight, tokens)
+
+    assert before == ratio.tokens(1_000)

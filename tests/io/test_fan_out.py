@@ -1,0 +1,237 @@
+"""Many requests of one call, on three faces: how many at once, what a failure stops and saves."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+
+from fakes import MODEL, FakeService, failed, served, vector_of, voyage_over
+from voyage_rag.core.http import Attempt, Response
+from voyage_rag.errors import AuthenticationError, InvalidRequestError
+from voyage_rag.io.clock import SYSTEM_CLOCK
+from voyage_rag.types import Usage
+
+
+def texts_up_to(count: int) -> list[str]:
+    """Texts that differ."""
+    return [f"text {number}" for number in range(count)]
+
+
+class CrowdedService(FakeService):
+    """Answers its first requests only when so many are in flight; keeps the most there were."""
+
+    def __init__(self, crowd: int) -> None:
+        super().__init__()
+        self.crowd = crowd
+        self.most = self.now = 0
+        self.together = threading.Event()
+        self.counting = threading.Lock()
+
+    def begins(self) -> None:
+        with self.counting:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            if self.now == self.crowd:
+                threading.Timer(0.02, self.together.set).start()
+
+    def send(self, attempt: Attempt, abort: Any) -> Response:
+        self.begins()
+        assert self.together.wait(5)
+        with self.counting:
+            self.now -= 1
+        return super().send(attempt, abort)
+
+    async def asend(self, attempt: Attempt) -> Response:
+        self.begins()
+        await anyio.to_thread.run_sync(self.together.wait, 5, limiter=anyio.CapacityLimiter(50))
+        assert self.together.is_set()
+        self.now -= 1
+        return FakeService.send(self, attempt, None)
+
+
+@pytest.mark.parametrize("concurrency", [2, 5])
+def test_as_many_requests_as_allowed_are_in_flight_and_no_more(face, concurrency: int) -> None:
+    """`concurrency` is reached, and never exceeded."""
+    service = CrowdedService(concurrency)
+    voyage = voyage_over(service, concurrency=concurrency)
+
+    result = face.call(voyage, "embed", texts_up_to(20), MODEL, batch_size=1)
+
+    assert concurrency == service.most
+    assert [vector_of(text) for text in texts_up_to(20)] == result.embeddings
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("error", [ZeroDivisionError("ours"), KeyError("ours")])
+def test_an_error_is_raised_as_it_is(face, error: Exception, several: bool) -> None:
+    """The very object, in no group, from a single request and from many."""
+    service = FakeService(always=lambda body: (_ for _ in ()).throw(error))
+
+    with pytest.raises(type(error)) as caught:
+        face.call(
+            voyage_over(service), "embed", texts_up_to(4 if several else 1), MODEL, batch_size=1
+        )
+
+    assert error is caught.value
+
+
+class FailingService(FakeService):
+    """Refuses `text 0` when the others are in flight; these are answered after that."""
+
+    def __init__(self, others: int) -> None:
+        super().__init__()
+        self.others = others
+        self.refused = False
+
+    def send(self, attempt: Attempt, abort: Any) -> Response:
+        super().send(attempt, abort)
+        if b'"text 0"' not in attempt.request.body:
+            assert abort.stopping.wait(5)
+            return served(attempt.request.body)
+        deadline = time.monotonic() + 5
+        while len(self.attempts) <= self.others:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        return failed(401)
+
+    async def asend(self, attempt: Attempt) -> Response:
+        FakeService.send(self, attempt, None)
+        with anyio.fail_after(5):
+            if b'"text 0"' in attempt.request.body:
+                while len(self.attempts) <= self.others:
+                    await anyio.lowlevel.checkpoint()
+                self.refused = True
+                return failed(401)
+            while not self.refused:
+                await anyio.lowlevel.checkpoint()
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+        return served(attempt.request.body)
+
+
+def test_after_a_failure_what_is_in_flight_finishes_and_nothing_new_is_sent(face) -> None:
+    """It has been paid for: the error carries it, and the object's usage counts it."""
+    service = FailingService(others=3)
+    voyage = voyage_over(service, concurrency=4)
+
+    with pytest.raises(AuthenticationError) as caught:
+        face.call(voyage, "embed", texts_up_to(30), MODEL, batch_size=1)
+
+    assert len(service.attempts) == 4
+    assert {1, 2, 3} == set(caught.value.partial.vectors)
+    assert (0, *range(4, 30)) == caught.value.partial.missing
+    assert Usage(18, 3) == voyage.usage == caught.value.partial.usage
+
+
+def test_a_failure_wakes_those_that_wait_for_their_turn(face) -> None:
+    """Nobody sits out a Retry-After for a call that has failed."""
+
+    def always(body: bytes) -> Response:
+        if b'"text 0"' in body:
+            return failed(503, retry_after="30")
+        while not any(b'"text 0"' in attempt.request.body for attempt in service.attempts):
+            time.sleep(0.001)
+        return failed(400)
+
+    service = FakeService(always=always)
+    voyage = voyage_over(service, SYSTEM_CLOCK, concurrency=2)
+    began = time.monotonic()
+
+    with pytest.raises(InvalidRequestError):
+        face.call(voyage, "embed", texts_up_to(9), MODEL, batch_size=1)
+
+    assert time.monotonic() - began < 5
+
+
+def test_context_variables_reach_the_requests(face) -> None:
+    """A request runs in the context of its call, in whatever thread or task; so do traces."""
+    whose: contextvars.ContextVar[str] = contextvars.ContextVar("whose", default="nobody")
+    seen: list[str] = []
+
+    def always(body: bytes) -> Response:
+        seen.append(whose.get())
+        return served(body)
+
+    voyage = voyage_over(FakeService(always=always))
+    token = whose.set("mine")
+    try:
+        face.call(voyage, "embed", texts_up_to(5), MODEL, batch_size=1)
+    finally:
+        whose.reset(token)
+
+    assert seen == ["mine"] * 5
+
+
+def test_no_thread_outlives_a_call() -> None:
+    """Neither one that went well nor one that failed."""
+    voyage_over(FakeService()).embed(texts_up_to(9), MODEL, batch_size=1)
+    with pytest.raises(InvalidRequestError):
+        voyage_over(FakeService(failed(400))).embed(texts_up_to(9), MODEL, batch_size=1)
+
+    names = [thread.name for thread in threading.enumerate()]
+    assert [name for name in names if name.startswith("voyage-rag")] == []
+
+
+@pytest.mark.parametrize("count", [1, 9])
+def test_a_single_request_takes_no_thread(count: int) -> None:
+    """It runs in the caller's; several run elsewhere."""
+    seen = set()
+
+    def always(body: bytes) -> Response:
+        seen.add(threading.current_thread())
+        return served(body)
+
+    voyage_over(FakeService(always=always)).embed(texts_up_to(count), MODEL, batch_size=1)
+
+    assert (count == 1) is (threading.current_thread() in seen)
+
+
+# ── cancellation ──────────────────────────────────────────────────────────────────────────────────
+
+
+class EndlessService(FakeService):
+    """Never answers; knows who was cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cancelled = 0
+
+    async def asend(self, attempt: Attempt) -> Response:
+        FakeService.send(self, attempt, None)
+        try:
+            await anyio.sleep_forever()
+        except BaseException:
+            self.cancelled += 1
+            raise
+        raise AssertionError
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("count", [1, 12])
+def test_cancellation_ends_what_is_in_flight(backend: str, count: int) -> None:
+    """Every request is cancelled, none is begun, and the object works on."""
+    service = EndlessService()
+    voyage = voyage_over(service, concurrency=4)
+
+    async def program() -> Any:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: voyage.aembed(texts_up_to(count), MODEL, batch_size=1))
+            with anyio.fail_after(5):
+                while len(service.attempts) < min(4, count):
+                    await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+        sent = len(service.attempts)
+        voyage._transport = FakeService()
+        return sent, await voyage.aembed(["again"], MODEL)
+
+    sent, result = anyio.run(program, backend=backend)
+
+    assert min(4, count) == sent == service.cancelled
+    assert [vector_of("again")] == result.embeddings

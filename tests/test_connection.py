@@ -1,0 +1,281 @@
+"""What the four classes of both frameworks share: parameters, keys, copies, serialised forms."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import httpx
+import pytest
+from langchain_core.load import dumps
+from llama_index.core.schema import NodeWithScore, TextNode
+from pydantic import ValidationError
+
+from fakes import HTTPService
+from voyage_rag import ConfigurationError, Voyage, langchain, llama_index
+
+if TYPE_CHECKING:
+    from conftest import Face
+
+KEY = "pa-a-key-that-must-stay-secret"
+OTHER_KEY = "pa-another-key-entirely"
+HOST = "https://api.voyageai.com/v1"
+
+
+class Kind(NamedTuple):
+    """One of the classes, and a call of it."""
+
+    of: type
+    model: dict[str, str]
+    ask: Callable[[Any, Face], Any]
+
+    def make(self, **options: Any) -> Any:
+        return self.of(**self.model, **options)
+
+
+def _rerank_nodes(one: Any, face: Face) -> Any:
+    return face.call(
+        one, "postprocess_nodes", [NodeWithScore(node=TextNode(text="a"))], query_str="which?"
+    )
+
+
+KINDS = {
+    "langchain-embeddings": Kind(
+        langchain.VoyageAIEmbeddings,
+        {"model": "voyage-of-tests"},
+        lambda one, face: face.call(one, "embed_query", "a"),
+    ),
+    "langchain-rerank": Kind(
+        langchain.VoyageAIRerank,
+        {"model": "rerank-of-tests"},
+        lambda one, face: face.call(one, "rerank", ["a"], "which?"),
+    ),
+    "llama_index-embeddings": Kind(
+        llama_index.VoyageEmbedding,
+        {"model_name": "voyage-of-tests"},
+        lambda one, face: face.call(one, "get_query_embedding", "a"),
+    ),
+    "llama_index-rerank": Kind(
+        llama_index.VoyageAIRerank, {"model": "rerank-of-tests"}, _rerank_nodes
+    ),
+}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """The test runs for each class."""
+    return KINDS[request.param]
+
+
+def keys_sent(service: HTTPService) -> list[str]:
+    return [
+        request.headers["authorization"].removeprefix("Bearer ") for request in service.received
+    ]
+
+
+# ── parameters ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_our_parameters_reach_the_client(kind: Kind, tmp_path: Path) -> None:
+    """Retries, time, limits and cache can be set on every class."""
+    given = {
+        "timeout": 5.0,
+        "max_retries": 2,
+        "total_timeout": None,
+        "concurrency": 3,
+        "requests_per_minute": 100.0,
+        "tokens_per_minute": 10_000.0,
+        "cache": str(tmp_path / "cache"),
+        "base_url": "http://a.host.inside/v1",
+        "allow_insecure_http": True,
+    }
+    settings = kind.make(api_key=KEY, **given).voyage.settings
+    assert {name: getattr(settings, name) for name in given} == given
+
+
+@pytest.mark.parametrize("name", ["top_m", "voyage_key", "aclient", "modle"])
+def test_an_unknown_parameter_is_refused_by_name(kind: Kind, name: str) -> None:
+    """A slip of the pen is not swallowed, and the message shows no key."""
+    with pytest.raises(ValidationError) as caught:
+        kind.make(api_key=KEY, **{name: KEY})
+    assert name in str(caught.value)
+    assert "Extra inputs are not permitted" in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_a_wrong_value_is_refused_without_showing_the_key(kind: Kind) -> None:
+    """At construction, by name."""
+    with pytest.raises(ValidationError, match="truncation") as caught:
+        kind.make(api_key=KEY, truncation="perhaps")
+    assert KEY not in str(caught.value)
+
+
+def test_a_model_is_demanded(kind: Kind) -> None:
+    """As by the vendor's classes."""
+    with pytest.raises((ValidationError, TypeError), match="model"):
+        kind.of(api_key=KEY)
+
+
+def test_without_a_key_it_says_where_it_looked(kind: Kind) -> None:
+    """At construction, not at the first call."""
+    with pytest.raises(ConfigurationError, match="VOYAGE_API_KEY"):
+        kind.make()
+
+
+def test_a_key_file_is_read(kind: Kind, tmp_path: Path) -> None:
+    """Named by argument, as the vendor's own client allows."""
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    made = kind.make(api_key_path=tmp_path / "key")
+    assert made.voyage.settings.api_key.get_secret_value() == KEY
+
+
+def test_there_is_a_json_schema(kind: Kind) -> None:
+    """The key in it is a password, and the client is no matter of JSON."""
+    fields = kind.of.model_json_schema()["properties"]
+    assert fields["voyage_api_key"]["anyOf"][0]["format"] == "password"
+    assert "client" not in fields
+    assert "base_url" in fields
+
+
+# ── a shared client ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_client_can_be_shared(kind: Kind, face: Face, http_service: HTTPService) -> None:
+    """Its settings are the object's, and its usage is that of all who share it."""
+    voyage = Voyage(KEY, base_url=http_service.url, timeout=7)
+    one, other = kind.make(client=voyage), kind.make(client=voyage)
+    assert one.voyage is other.voyage is voyage
+    assert (one.base_url, one.timeout) == (http_service.url, 7)
+    kind.ask(one, face)
+    kind.ask(other, face)
+    assert one.usage == other.usage == voyage.usage
+    assert voyage.usage.requests == 2
+
+
+@pytest.mark.parametrize(
+    "other", [{"api_key": OTHER_KEY}, {"base_url": "https://other.host/v1"}, {"timeout": 1.0}]
+)
+def test_a_client_brings_its_own_settings(kind: Kind, other: dict[str, Any]) -> None:
+    """A setting beside it that it would not obey is refused, at once or when it is changed."""
+    voyage = Voyage(KEY, base_url=HOST)
+    with pytest.raises(ConfigurationError, match=next(iter(other))):
+        kind.make(client=voyage, **other)
+    changed = kind.make(client=voyage).model_copy(update=other)
+    with pytest.raises(ConfigurationError, match=next(iter(other))):
+        _ = changed.voyage
+
+
+def test_a_copy_can_have_another_client(kind: Kind) -> None:
+    """And then its key and settings."""
+    first, second = Voyage(KEY, base_url=HOST), Voyage(OTHER_KEY, base_url=HOST, timeout=3)
+    for original in (kind.make(client=first), kind.make(api_key=KEY, base_url=HOST)):
+        copied = original.model_copy(update={"client": second})
+        assert copied.voyage is second
+        assert copied.timeout == 3
+        assert copied.api_key_fingerprint == second.settings.api_key.fingerprint
+
+
+def test_a_foreign_client_is_refused(kind: Kind) -> None:
+    """The vendor's LangChain reranker takes one and overwrites it; here it must be a `Voyage`."""
+    with pytest.raises(ValidationError, match="client"):
+        kind.make(api_key=KEY, client=object())
+
+
+# ── keys and copies ───────────────────────────────────────────────────────────────────────────────
+
+
+def shown(one: Any) -> list[str]:
+    """Everything that could end in a log, a file or a trace."""
+    forms = [repr(one), str(one), repr(one.model_dump()), one.model_dump_json(), dumps(one)]
+    forms += [repr(one.voyage), repr(vars(one)), repr(pickle.dumps(one)), repr(one.__getstate__())]
+    if hasattr(one, "to_dict"):
+        forms += [repr(one.to_dict()), one.to_json()]
+    return forms
+
+
+def test_nothing_shown_or_stored_holds_the_key(kind: Kind) -> None:
+    """However the key came in, and after it was replaced."""
+    made = [
+        kind.make(api_key=KEY),
+        kind.make(voyage_api_key=KEY),
+        kind.make(client=Voyage(KEY)),
+        kind.make(api_key=OTHER_KEY).model_copy(update={"voyage_api_key": KEY}),
+        kind.make(api_key=OTHER_KEY).model_copy(update={"api_key": KEY}),
+        kind.make(api_key=OTHER_KEY),
+    ]
+    made[-1].voyage_api_key = KEY
+    for one in made:
+        assert one.voyage.settings.api_key.get_secret_value() == KEY
+        assert not [text for text in shown(one) if KEY in text]
+
+
+@pytest.mark.parametrize("name", ["voyage_api_key", "api_key"])
+def test_a_copy_uses_its_own_key(
+    kind: Kind, name: str, face: Face, http_service: HTTPService
+) -> None:
+    """model_copy with another key never goes on with the old one, nor changes the original."""
+    original = kind.make(api_key=KEY, base_url=http_service.url)
+    kind.ask(original, face)
+    kind.ask(original.model_copy(update={name: OTHER_KEY}), face)
+    kind.ask(original, face)
+    assert keys_sent(http_service) == [KEY, OTHER_KEY, KEY]
+
+
+def test_a_changed_key_or_address_is_used(
+    kind: Kind, face: Face, http_service: HTTPService
+) -> None:
+    """By the next call, whether a copy has it or a field was set."""
+    made = kind.make(api_key=KEY, base_url="http://127.0.0.1:9/v1", max_retries=0)
+    kind.ask(made.model_copy(update={"base_url": http_service.url}), face)
+    made.base_url = http_service.url
+    made.voyage_api_key = OTHER_KEY
+    kind.ask(made, face)
+    assert keys_sent(http_service) == [KEY, OTHER_KEY]
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, lambda one: one.model_copy(), lambda one: one.model_copy(deep=True)],
+    ids=["copy", "deepcopy", "model_copy", "deep model_copy"],
+)
+def test_a_copy_works(
+    kind: Kind, copied: Any, face: Face, http_service: HTTPService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the key of the original, whatever the environment says."""
+    original = kind.make(api_key=KEY, base_url=http_service.url, timeout=9)
+    monkeypatch.setenv("VOYAGE_API_KEY", OTHER_KEY)
+    again = copied(original)
+    kind.ask(again, face)
+    assert keys_sent(http_service) == [KEY]
+    assert again.timeout == 9
+
+
+@pytest.mark.parametrize("share", [False, True], ids=["own client", "shared client"])
+def test_a_pickle_keeps_key_and_settings(
+    kind: Kind,
+    share: bool,
+    face: Face,
+    http_service: HTTPService,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The key of the environment does not take its place."""
+    connection = {"api_key": KEY, "base_url": http_service.url, "timeout": 9.0}
+    original = kind.make(**{"client": Voyage(**connection)} if share else connection)
+    monkeypatch.setenv("VOYAGE_API_KEY", OTHER_KEY)
+    again = pickle.loads(pickle.dumps(original))
+    kind.ask(again, face)
+    assert keys_sent(http_service) == [KEY]
+    assert again.voyage.settings == original.voyage.settings
+
+
+def test_a_client_that_cannot_be_pickled_says_so(kind: Kind) -> None:
+    """Instead of being left behind; and the original goes on working."""
+    voyage = Voyage(KEY, base_url=HOST, http_client=httpx.Client())
+    made = kind.make(client=voyage)
+    with pytest.raises(TypeError, match="http_client cannot be pickled"):
+        pickle.dumps(made)
+    assert made.voyage is voyage
+    voyage.close()
