@@ -74,7 +74,7 @@ def test_a_file_that_is_no_tokenizer_is_named(tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     path.write_text("{}")
 
-    with pytest.raises(ConfigurationError, match="other.json"):
+    with pytest.raises(ConfigurationError, match=r"other\.json"):
         Tokenizer(str(path))
 
 

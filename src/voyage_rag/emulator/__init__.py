@@ -1,0 +1,26 @@
+"""An emulator of the Voyage AI API, for tests, demos and notebooks without a key or a network.
+
+NOT VOYAGE AI, AND NOT VOYAGE'S VECTORS. It imitates the rules of the HTTP API: arguments, limits,
+error bodies, headers, usage, rate limits, and faults on demand. Its vectors and relevance scores
+come from counting words and pieces of words, so retrieval over it works and can be looked at, and
+says nothing about the quality of Voyage's models.
+
+    from voyage_rag.emulator import Emulator
+
+    with Emulator() as url:
+        ...  # any client of the API, with any key
+
+It is a separate program: it shares no code with the client.
+"""
+
+try:
+    from voyage_rag.emulator.app import Received, create_app
+    from voyage_rag.emulator.options import Options
+    from voyage_rag.emulator.server import Emulator, serve
+except ModuleNotFoundError as error:
+    _missing = (error.name or str(error)).split(".")[0]
+    raise ImportError(
+        f"the emulator needs {_missing}: pip install 'voyage-rag[emulator]'", name=error.name
+    ) from error
+
+__all__ = ["Emulator", "Options", "Received", "create_app", "serve"]

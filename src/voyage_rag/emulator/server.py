@@ -1,0 +1,178 @@
+"""The emulated API on a port: in a thread for tests and notebooks, or alone for a command line."""
+
+import asyncio
+import socket
+import sys
+import threading
+from contextlib import suppress
+from types import FrameType, TracebackType
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from voyage_rag.emulator.answers import NOTICE
+from voyage_rag.emulator.app import Received, create_app
+from voyage_rag.emulator.delivery import TRANSPORT, Receive, Scope, Send
+from voyage_rag.emulator.options import Options
+
+# Far beyond what it takes; only a machine in trouble gets there.
+_START_SECONDS = 10.0
+_STOP_SECONDS = 1.0
+
+
+class Emulator:
+    """An emulated API in a thread of this process.
+
+    NOT VOYAGE AI: answers follow the API's rules, vectors and scores come from counting words.
+
+        with Emulator(requests_per_minute=100) as url:
+            ...  # POST to f"{url}/embeddings" with any key
+    """
+
+    def __init__(self, *, host: str = "127.0.0.1", port: int = 0, **options: Any) -> None:
+        """Prepare an emulator.
+
+        Args:
+            host: Address to listen on.
+            port: Port to listen on, 0 for any free one.
+            **options: The fields of `Options`.
+        """
+        self.options = Options(**options)
+        self.requests: list[Received] = []
+        """Every request to an endpoint so far, in order of arrival."""
+        self._address = host, port
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+        self._url = ""
+
+    @property
+    def url(self) -> str:
+        """Base URL of the running emulator, ending in `/v1`."""
+        if self._server is None:
+            raise RuntimeError("the emulator is not running: call start(), or use `with`")
+        return self._url
+
+    def start(self) -> str:
+        """Listen, and return the base URL."""
+        if self._server is not None:
+            raise RuntimeError(f"the emulator is already running at {self._url}")
+        listening = _listen(*self._address)
+        self._url = _base_url(listening)
+        self._server = _Server(_configure(create_app(self.options, self.requests)))
+        self._thread = threading.Thread(
+            target=self._server.run, args=([listening],), name="voyage-emulator", daemon=True
+        )
+        self._thread.start()
+        if not self._server.ready.wait(_START_SECONDS):
+            raise RuntimeError("the emulator did not start")
+        return self._url
+
+    def stop(self) -> None:
+        """Close every connection and the port; do nothing where nothing runs."""
+        if self._server is not None and self._thread is not None:
+            self._server.hang_up()
+            self._thread.join()
+        self._server = self._thread = None
+
+    def __enter__(self) -> str:
+        return self.start()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def serve(host: str = "127.0.0.1", port: int = 8080, **options: Any) -> None:
+    """Serve an emulated API until interrupted.
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on, 0 for any free one.
+        **options: The fields of `Options`.
+    """
+    app = create_app(Options(**options))
+    with _listen(host, port) as listening:
+        sys.stdout.write(f"{_base_url(listening)} is an {NOTICE}. Ctrl-C stops it.\n")
+        sys.stdout.flush()
+        with suppress(KeyboardInterrupt):
+            _Server(_configure(app)).run([listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)
+
+
+def _base_url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
+
+
+def _configure(app: Starlette) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=_Connection,
+        ws="none",
+        lifespan="off",
+        loop="asyncio",
+        log_config=None,  # leaves the program's own logging alone
+        log_level="critical",
+        access_log=False,
+        timeout_keep_alive=600,  # seconds; that of the load balancer before the service
+        server_header=False,  # the application writes these two, in the service's order
+        date_header=False,
+    )
+
+
+class _Connection(H11Protocol):
+    """An HTTP connection that the application can reach, to close it half way."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        # asyncio does this only for sockets opened with the protocol number of TCP, which those of
+        # `socket.create_server` are not; without it each answer waits 40 ms for an acknowledgement.
+        connected: socket.socket = transport.get_extra_info("socket")
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        answer = self.app
+
+        async def answer_on(scope: Scope, receive: Receive, send: Send) -> None:
+            scope[TRANSPORT] = transport
+            await answer(scope, receive, send)
+
+        self.app = answer_on
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it is up, and goes down at once, whoever is still waiting."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def main_loop(self) -> None:
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        self.ready.set()
+        await self._stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
+        for server in self.servers:
+            server.close()
+        # Answers that wait or stall end when their connection does.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        if self.server_state.tasks:
+            await asyncio.wait(list(self.server_state.tasks), timeout=_STOP_SECONDS)
+
+    def hang_up(self) -> None:
+        """Stop, from any thread."""
+        self._loop.call_soon_threadsafe(self._stopping.set)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self.hang_up()

@@ -1,0 +1,249 @@
+"""Cassettes: recorded exchanges as readable files, played and recorded by vcrpy.
+
+A file holds the parsed JSON of requests and answers, and says where they came from. A request is
+found by method, path and parsed body, so whoever plays a cassette has sent the same bytes as
+whoever recorded it. What is not in the file is an error, and so is what is in it and not asked for.
+
+Nothing is stored that was not named here: of the headers those in `HEADERS`, of the address its
+path. A file that would hold the text of a key is not written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
+
+import yaml
+from vcr import VCR
+from vcr.cassette import Cassette
+from vcr.persisters.filesystem import CassetteNotFoundError
+from vcr.request import Request
+
+CASSETTES = Path(__file__).parent.parent / "cassettes"
+
+HEADERS = frozenset({"content-type", "retry-after"})
+"""The headers of an answer that are stored. Of a request none is."""
+
+TROUBLES = {408, 429, *range(500, 600)}
+
+Kind = Literal["live service", "documented exchange", "emulator"]
+
+Interactions = list[dict[str, Any]]
+
+
+class UnsafeCassetteError(Exception):
+    """A cassette would hold a key."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the answers of a cassette came from.
+
+    Attributes:
+        kind: Who answered.
+        detail: When, or which version, or where it is documented.
+    """
+
+    kind: Kind
+    detail: str
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind) or not self.detail:
+            raise ValueError(f"not a provenance: {self}")
+
+
+@dataclass(frozen=True)
+class Tape:
+    """What a cassette file holds.
+
+    Attributes:
+        about: One line on what is asked.
+        provenance: Where the answers came from.
+        interactions: Pairs of a `request` (method, url, body) and a `response` (status, headers,
+            body). A url is a path, or an address where the host matters.
+    """
+
+    about: str
+    provenance: Provenance
+    interactions: Interactions
+
+
+def path_of(name: str) -> Path:
+    """The file of a cassette."""
+    return CASSETTES / f"{name}.yaml"
+
+
+def names() -> list[str]:
+    """The cassettes there are."""
+    return sorted(path.stem for path in CASSETTES.glob("*.yaml"))
+
+
+def load(name: str) -> Tape:
+    """Read a cassette."""
+    held = yaml.safe_load(path_of(name).read_text("utf-8"))
+    return Tape(held["about"], Provenance(**held["provenance"]), held["interactions"])
+
+
+def dump(tape: Tape, keys: Iterable[str]) -> str:
+    """The text of a cassette file.
+
+    Raises:
+        UnsafeCassetteError: One of the keys is in it.
+    """
+    held = {
+        "about": tape.about,
+        "provenance": vars(tape.provenance),
+        "interactions": tape.interactions,
+    }
+    plain = json.dumps(held, ensure_ascii=False)
+    if any(key in plain for key in keys):
+        raise UnsafeCassetteError("the cassette would hold the text of an API key")
+    return yaml.dump(held, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Short mappings and lists of numbers on a line, all else one item to a line."""
+
+    def represent_list(self, data: list[Any]) -> yaml.Node:
+        short = all(isinstance(item, int | float) for item in data)
+        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=short)
+
+    def represent_dict(self, data: dict[str, Any]) -> yaml.Node:
+        short = len(str(data)) < 80 and not any(isinstance(item, list) for item in data.values())
+        return self.represent_mapping("tag:yaml.org,2002:map", data, flow_style=short)
+
+
+_Dumper.add_representer(list, _Dumper.represent_list)
+_Dumper.add_representer(dict, _Dumper.represent_dict)
+
+
+# ── playing ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def played(name: str) -> Iterator[Cassette]:
+    """Answer every httpx client from a cassette.
+
+    Raises:
+        CannotOverwriteExistingCassetteException: Something was asked that is not in it.
+        AssertionError: Something in it was not asked.
+    """
+    with _vcr(_Player()).use_cassette(name, record_mode="none") as cassette:
+        yield cassette
+    assert cassette.all_played, (
+        f"{name}: {len(cassette) - cassette.play_count} of {len(cassette)} interactions not played"
+    )
+
+
+class _Player:
+    def load_cassette(self, name: str, serializer: object) -> tuple[list[Request], list[Any]]:
+        if not path_of(name).is_file():
+            raise FileNotFoundError(f"there is no cassette {name!r}: run `make record`")
+        interactions = load(name).interactions
+        return (
+            [_request(item["request"]) for item in interactions],
+            [_response(item["response"]) for item in interactions],
+        )
+
+
+def _request(stored: Mapping[str, Any]) -> Request:
+    return Request(stored["method"], stored["url"], json.dumps(stored["body"]).encode(), {})
+
+
+def _response(stored: Mapping[str, Any]) -> dict[str, Any]:
+    body = stored["body"]
+    text = body if isinstance(body, str) else json.dumps(body)
+    return {
+        "status": {"code": stored["status"], "message": HTTPStatus(stored["status"]).phrase},
+        "headers": {name: [value] for name, value in stored["headers"].items()},
+        "body": {"string": text.encode()},
+    }
+
+
+# ── recording ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def recorded(
+    name: str, about: str, provenance: Provenance, keys: Iterable[str], *, troubles: bool = False
+) -> Iterator[Cassette]:
+    """Send what httpx clients ask and write it to a cassette, unless an exception ends the block.
+
+    Answers that a client is right to ask for again are written only if `troubles` are the matter.
+
+    Raises:
+        UnsafeCassetteError: The text of one of the keys is in it; the file is left as it was.
+    """
+    with _vcr(_Blank()).use_cassette(
+        name, record_mode="all", decode_compressed_response=True
+    ) as cassette:
+        yield cassette
+    interactions = [
+        {"request": scrub_request(request), "response": scrub_response(response)}
+        for request, response in cassette.data
+        if troubles or response["status"]["code"] not in TROUBLES
+    ]
+    text = dump(Tape(about, provenance, interactions), keys)
+    path_of(name).write_text(text, "utf-8")
+
+
+class _Blank:
+    def load_cassette(self, name: str, serializer: object) -> None:
+        raise CassetteNotFoundError
+
+    def save_cassette(self, name: str, held: object, serializer: object) -> None:
+        """The block may still fail: `recorded` writes the file itself."""
+
+
+def scrub_request(request: Request) -> dict[str, Any]:
+    """What is stored of a request: no host, no query, no header."""
+    return {
+        "method": request.method,
+        "url": urlsplit(request.uri).path,
+        "body": _parsed(request.body),
+    }
+
+
+def scrub_response(response: Mapping[str, Any]) -> dict[str, Any]:
+    """What is stored of an answer: of the headers those in `HEADERS`."""
+    headers = {name.lower(): values[-1] for name, values in response["headers"].items()}
+    return {
+        "status": response["status"]["code"],
+        "headers": {name: value for name, value in headers.items() if name in HEADERS},
+        "body": _parsed(response["body"]["string"]),
+    }
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body, object_pairs_hook=lambda pairs: dict(sorted(pairs)))
+    except ValueError:
+        return body.decode()
+
+
+# ── both ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _vcr(persister: object) -> VCR:
+    vcr = VCR(match_on=("method", "place", "parsed body"))
+    vcr.register_persister(persister)
+    vcr.register_matcher("place", _same_place)
+    vcr.register_matcher("parsed body", _same_body)
+    return vcr
+
+
+def _same_place(asked: Request, stored: Request) -> None:
+    there, here = urlsplit(stored.uri), urlsplit(asked.uri)
+    assert here.path == there.path
+    if there.netloc:
+        assert (here.scheme, here.netloc) == (there.scheme, there.netloc)
+
+
+def _same_body(asked: Request, stored: Request) -> None:
+    assert json.loads(asked.body) == json.loads(stored.body)

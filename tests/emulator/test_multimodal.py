@@ -1,0 +1,300 @@
+"""What requests may say on /v1/multimodalembeddings, and what pictures become."""
+
+import base64
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from voyage_rag.emulator import pixels as pixels_module
+from voyage_rag.emulator.captions import describe
+from voyage_rag.emulator.pictures import Size, measure_film, measure_picture
+from voyage_rag.emulator.pixels import read_pixels
+
+PATH = "multimodalembeddings"
+RED, BLUE, GREEN, WHITE = (220, 20, 30), (20, 60, 220), (20, 160, 60), (255, 255, 255)
+
+
+def draw(shape: str, colour: tuple[int, int, int], size: int = 80) -> np.ndarray:
+    """Return a shape on white paper, (size, size, 3)."""
+    down, across = np.mgrid[:size, :size] - size / 2 + 0.5
+    reach = size * 0.35
+    inside = {
+        "circle": down**2 + across**2 < reach**2,
+        "square": (abs(down) < reach) & (abs(across) < reach),
+        "rectangle": (abs(down) < reach / 2) & (abs(across) < reach),
+        "triangle": (abs(down) < reach) & (abs(across) < (down + reach) / 2),
+        "ellipse": (2 * down) ** 2 + across**2 < reach**2,
+    }[shape]
+    return np.where(inside[:, :, None], colour, WHITE).astype(np.uint8)
+
+
+def png(pixels: np.ndarray, filters: Callable[[int], int] = lambda _: 0) -> bytes:
+    """Return pixels as a PNG, each line under the filter named for it."""
+    height, width, channels = pixels.shape
+    kind = {1: 0, 3: 2, 4: 6}[channels]
+    lines, above = [], np.zeros(width * channels, int)
+    for number, line in enumerate(pixels.reshape(height, -1).astype(int)):
+        left = np.concatenate([np.zeros(channels, int), line[:-channels]])
+        corner = np.concatenate([np.zeros(channels, int), above[:-channels]])
+        near = np.stack([left, above, corner])
+        paeth = np.take_along_axis(near, abs(left + above - corner - near).argmin(0)[None], 0)[0]
+        guess = [np.zeros_like(line), left, above, (left + above) // 2, paeth][filters(number)]
+        lines.append(bytes([filters(number)]) + ((line - guess) % 256).astype(np.uint8).tobytes())
+        above = line
+    header = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"".join(lines))), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+
+
+def box(name: bytes, contents: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(contents), name) + contents
+
+
+def mp4(width: int, height: int, frames: int) -> bytes:
+    """Return just enough of a film to be measured: a sound track, then a moving picture."""
+
+    def track(width: int, height: int, samples: int) -> bytes:
+        times = box(b"stts", struct.pack(">IIII", 0, 1, samples, 100))
+        media = box(b"mdia", box(b"minf", box(b"stbl", times)))
+        size = struct.pack(">II", width << 16, height << 16)
+        return box(b"trak", box(b"tkhd", bytes(76) + size) + media)
+
+    tracks = track(0, 0, 999) + track(width, height, frames)
+    return box(b"ftyp", b"isom") + box(b"mdat", bytes(10)) + box(b"moov", tracks)
+
+
+def data_url(data: bytes, kind: str = "image/png") -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def text(words: str) -> dict[str, str]:
+    return {"type": "text", "text": words}
+
+
+def image(data: bytes, kind: str = "image/png") -> dict[str, str]:
+    return {"type": "image_base64", "image_base64": data_url(data, kind)}
+
+
+def film(data: bytes) -> dict[str, str]:
+    return {"type": "video_base64", "video_base64": data_url(data, "video/mp4")}
+
+
+def body(*inputs: list[dict[str, str]], **options: Any) -> dict[str, Any]:
+    contents = [{"content": list(segments)} for segments in inputs]
+    return {"inputs": contents, "model": "voyage-multimodal-3.5"} | options
+
+
+def vectors(answer: Any) -> np.ndarray:
+    return np.array([item["embedding"] for item in answer.json()["data"]])
+
+
+def test_words_find_the_picture_they_describe(ask) -> None:
+    """Text and pictures share one space."""
+    drawn = [(shape, name) for name in ("red", "blue") for shape in ("circle", "square")]
+    pictures = [png(draw(shape, {"red": RED, "blue": BLUE}[name])) for shape, name in drawn]
+    found = vectors(ask(PATH, body(*([image(data)] for data in pictures), input_type="document")))
+    words = body(*([text(f"a {name} {shape}")] for shape, name in drawn), input_type="query")
+    assert (vectors(ask(PATH, words)) @ found.T).argmax(axis=1).tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("shape", ["circle", "square", "rectangle", "triangle", "ellipse"])
+def test_drawn_shapes_are_named(shape: str) -> None:
+    """With their colour first and their background below."""
+    assert describe(draw(shape, GREEN)) == f"green {shape}\nwhite background"
+
+
+@pytest.mark.parametrize(
+    ("colour", "name"),
+    [
+        ((0, 0, 0), "black"),
+        ((128, 128, 128), "grey"),
+        ((255, 140, 0), "orange"),
+        ((120, 70, 20), "brown"),
+        ((250, 220, 30), "yellow"),
+        ((20, 200, 200), "cyan"),
+        ((130, 40, 200), "purple"),
+        ((255, 105, 180), "pink"),
+    ],
+)
+def test_colours_are_named(colour: tuple[int, int, int], name: str) -> None:
+    """By hue, and by how dark and how pale they are."""
+    assert describe(draw("square", colour)).startswith(f"{name} square")
+
+
+def test_pictures_without_a_subject_are_plain() -> None:
+    """One colour, or one that could not be read."""
+    assert describe(np.full((5, 5, 3), 255, np.uint8)) == "plain white picture"
+    assert describe(None) == "picture"
+
+
+def test_usage_counts_pixels(ask) -> None:
+    """Clamped for each picture, 560 to a token, in the documented order of keys."""
+    small, large = png(draw("circle", RED, 20)), png(np.zeros((1600, 1600, 3), np.uint8))
+    answer = ask(PATH, body([text("two words"), image(small)], [image(large)])).json()
+    assert list(answer) == ["object", "data", "model", "usage"]
+    assert [list(item) for item in answer["data"]] == [["object", "embedding", "index", "text"]] * 2
+    assert list(answer["usage"].items()) == [
+        ("text_tokens", 2),
+        ("image_pixels", 2_050_000),
+        ("video_pixels", 0),
+        ("total_tokens", 2 + 2_050_000 // 560),
+    ]
+
+
+def test_recorded_usage(ask) -> None:
+    """One tiny picture costs 89 tokens; two words with 230,400 pixels cost 413."""
+    tiny = ask(PATH, body([image(png(draw("circle", RED, 8)))])).json()["usage"]
+    assert (tiny["image_pixels"], tiny["total_tokens"]) == (50_000, 89)
+    wide = png(np.zeros((480, 480, 3), np.uint8))
+    usage = ask(PATH, body([text("two words"), image(wide)])).json()["usage"]
+    assert (usage["image_pixels"], usage["total_tokens"]) == (230_400, 413)
+
+
+def test_films_count_every_frame(ask) -> None:
+    """An even number of them, 1,120 pixels to a token; the older model takes none."""
+    request = body([film(mp4(1280, 720, 17))])
+    usage = ask(PATH, request).json()["usage"]
+    assert usage["video_pixels"] == 16 * 921_600
+    assert usage["total_tokens"] == 16 * 921_600 // 1120
+    assert "video" in ask.detail(PATH, request | {"model": "voyage-multimodal-3"})
+
+
+def test_an_input_type_makes_text_cheaper_and_pictures_not(ask) -> None:
+    """One token for each input that has text."""
+    picture = image(png(draw("circle", RED)))
+    usage = ask(PATH, body([text("one"), picture], [picture], input_type="query")).json()["usage"]
+    assert usage["text_tokens"] == 0
+
+
+def test_nothing_is_fetched(ask) -> None:
+    """A URL is known by its file's name alone."""
+    url = "http://nowhere.test/shelf/red%20bicycle.jpg?size=2"
+    urls = [{"type": "image_url", "image_url": url}], [{"type": "video_url", "video_url": url}]
+    answer = ask(PATH, body(*urls, [text("a red bicycle")], [text("a green boat")]))
+    still, moving, right, wrong = vectors(answer)
+    assert still @ right > 0.8 > still @ wrong
+    assert np.array_equal(still, moving)
+    usage = answer.json()["usage"]
+    assert (usage["image_pixels"], usage["video_pixels"]) == (50_000, 100_000)
+
+
+def test_either_name_asks_for_base64(ask) -> None:
+    """The documentation's and the one the vendor's clients send."""
+    plain = vectors(ask(PATH, body([text("x")])))[0]
+    for name in ("encoding_format", "output_encoding"):
+        encoded = ask(PATH, body([text("x")], **{name: "base64"})).json()["data"][0]["embedding"]
+        decoded = np.frombuffer(base64.b64decode(encoded), "<f4")
+        assert decoded == pytest.approx(plain, abs=1e-8)
+
+
+def test_the_older_model_answers_bfloat16(ask) -> None:
+    """So its vectors are of length 1 only nearly, as recorded."""
+    answer = ask(PATH, body([text("hello there")], model="voyage-multimodal-3"))
+    (vector,) = vectors(answer).astype(np.float32)
+    assert np.all(vector.view(np.uint32) % 2**16 == 0)
+    assert 0.9978 < np.linalg.norm(vector) < 1.0016
+    assert "output_dimension" in ask.detail(
+        PATH, body([text("x")], model="voyage-multimodal-3", output_dimension=256)
+    )
+
+
+@pytest.mark.parametrize(
+    "segment",
+    [
+        {"type": "text"},
+        {"type": "text", "text": ""},
+        {"type": "text", "text": "x", "more": 1},
+        {"type": "sound", "sound": "x"},
+        {"type": "text", "image_url": "x"},
+        {"type": "image_base64", "image_base64": "not a data URL"},
+        {"type": "image_base64", "image_base64": "data:image/tiff;base64,AAAA"},
+        {"type": "image_base64", "image_base64": "data:image/png;base64,???"},
+        image(b"not a picture"),
+        image(b"\x89PNG\r\n\x1a\n"),
+        image(png(np.zeros((1, 1, 3), np.uint8)).replace(b"\0\0\0\1\0\0\0\1", b"\0\0\x10\1" * 2)),
+        film(b"not a film"),
+        "text",
+    ],
+)
+def test_segments_must_be_what_they_say(ask, segment: Any) -> None:
+    """Their type's value alone, readable, and no picture above 16 million pixels."""
+    assert "Error for argument 'inputs'" in ask.detail(PATH, body([segment]))
+
+
+@pytest.mark.parametrize("inputs", [[], [{}], [{"content": []}], [{"content": "x"}], "x", ["x"]])
+def test_inputs_hold_content(ask, inputs: Any) -> None:
+    """One or more objects, each with segments."""
+    assert "Error for argument 'inputs'" in ask.detail(PATH, body() | {"inputs": inputs})
+
+
+def test_urls_and_base64_do_not_mix(ask) -> None:
+    """Not even in different inputs."""
+    url = {"type": "image_url", "image_url": "http://nowhere.test/x.png"}
+    assert "cannot be mixed" in ask.detail(PATH, body([url], [image(png(draw("circle", RED)))]))
+
+
+def test_what_does_not_fit_is_cut_or_refused(ask) -> None:
+    """Text in the middle, a picture whole."""
+    picture = image(png(draw("circle", RED)))
+    long = body([text("word " * 31_950), picture])
+    usage = ask(PATH, long).json()["usage"]
+    assert (usage["text_tokens"], usage["image_pixels"]) == (31_950, 0)
+    assert (
+        ask(PATH, body([picture, text("word " * 40_000)])).json()["usage"]["total_tokens"] == 32_000
+    )
+    assert "The example at index 0" in ask.detail(PATH, long | {"truncation": False})
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP"])
+def test_sizes_are_read_from_headers(kind: str) -> None:
+    """Of each format that Pillow can write."""
+    pillow = pytest.importorskip("PIL.Image", reason="needs Pillow to write the pictures")
+    for options in ({}, {"lossless": True}) if kind == "WEBP" else ({},):
+        written = io.BytesIO()
+        pillow.new("RGB", (123, 45), RED).save(written, kind, **options)
+        assert measure_picture(written.getvalue()) == Size(123, 45)
+        pixels = read_pixels(written.getvalue())
+        assert pixels is not None
+        assert describe(pixels) == "plain red picture"
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_pngs_are_read_with_or_without_pillow(monkeypatch, channels: int) -> None:
+    """To the same pixels, under every filter, transparent ones white."""
+    drawn = np.random.default_rng(7).integers(0, 256, (10, 7, channels), np.uint8)
+    data = png(drawn, lambda line: line % 5)
+
+    def lack(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(pixels_module, "import_module", lack)
+    alone = read_pixels(data)
+    assert alone is not None
+    assert alone.shape == (10, 7, 3)
+    if channels != 4:
+        assert np.array_equal(alone, np.broadcast_to(drawn, alone.shape))
+    monkeypatch.undo()
+    pytest.importorskip("PIL.Image", reason="needs Pillow to compare with")
+    assert np.array_equal(alone, read_pixels(data))
+
+
+def test_broken_pictures_are_measured_but_not_read() -> None:
+    """A header is enough to count pixels."""
+    data = png(draw("circle", RED))[:60]
+    assert measure_picture(data) == Size(80, 80)
+    assert read_pixels(data) is None
+
+
+def test_films_are_measured() -> None:
+    """By the first track that has sides, and its table of times."""
+    assert measure_film(mp4(640, 480, 25)) == Size(640, 480, 24)
+    with pytest.raises(ValueError, match="not an MP4"):
+        measure_film(mp4(0, 0, 25))

@@ -1,0 +1,148 @@
+"""VoyageAIRerank: what LangChain's users rely on."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from langchain_core.documents import Document
+
+from voyage_rag import InvalidInputError
+from voyage_rag.langchain import VoyageAIRerank
+
+if TYPE_CHECKING:
+    from conftest import Face
+    from voyage_rag.emulator import Emulator
+
+QUERY = "Where does the cat sleep?"
+ANSWER = "The cat sleeps on the sofa in the living room."
+TEXTS = ["Interest rates rose in March.", ANSWER, "The train to Lyon leaves at noon."]
+
+
+def documents() -> list[Document]:
+    return [
+        Document(
+            id=f"id-{number}",
+            page_content=text,
+            metadata={"source": {"page": number}, "relevance_score": "from before"},
+        )
+        for number, text in enumerate(TEXTS)
+    ]
+
+
+def test_the_answer_comes_first(reranker: VoyageAIRerank, face: Face) -> None:
+    """All documents, by falling score, the score in the metadata."""
+    ranked = face.call(reranker, "compress_documents", documents(), QUERY)
+    scores = [document.metadata["relevance_score"] for document in ranked]
+    assert ranked[0].page_content == ANSWER
+    assert len(ranked) == 3
+    assert scores == sorted(scores, reverse=True)
+    assert all(type(score) is float and 0 <= score <= 1 for score in scores)
+
+
+def test_ids_and_metadata_survive(reranker: VoyageAIRerank, face: Face) -> None:
+    """Each document keeps its id, text, class and metadata; only the score is new."""
+    by_id = {document.id: document for document in documents()}
+    for document in face.call(reranker, "compress_documents", documents(), QUERY):
+        original = by_id.pop(document.id)
+        assert document.page_content == original.page_content
+        assert type(document) is type(original)
+        assert document.metadata.keys() == original.metadata.keys()
+        assert document.metadata["source"] == original.metadata["source"]
+    assert by_id == {}
+
+
+def test_the_originals_are_not_changed(reranker: VoyageAIRerank, face: Face) -> None:
+    """Not even deep inside their metadata, nor by what is done to the copies."""
+    given = documents()
+    before = deepcopy(given)
+    for document in face.call(reranker, "compress_documents", given, QUERY):
+        document.metadata["source"]["page"] = "changed"
+    assert given == before
+
+
+def test_a_class_of_ones_own_survives(reranker: VoyageAIRerank, face: Face) -> None:
+    """A subclass of Document comes back as it was, with its fields."""
+
+    class Page(Document):
+        number: int
+
+    (page,) = face.call(reranker, "compress_documents", [Page(page_content="a", number=7)], QUERY)
+    assert isinstance(page, Page)
+    assert page.number == 7
+
+
+@pytest.mark.parametrize("top_k", [1, 2, 3, 9])
+def test_top_k_cuts(top_k: int, reranker: VoyageAIRerank, face: Face) -> None:
+    """To the best so many, or to all there are."""
+    cut = reranker.model_copy(update={"top_k": top_k})
+    ranked = face.call(cut, "compress_documents", documents(), QUERY)
+    assert len(ranked) == min(top_k, 3)
+    assert ranked[0].page_content == ANSWER
+    cut.voyage.close()
+
+
+@pytest.mark.parametrize("top_k", [0, -1])
+def test_a_top_k_that_cannot_work_is_refused(top_k: int, make: Any, face: Face) -> None:
+    """At construction, and where it is given to the call."""
+    with pytest.raises(ValueError, match="top_k"):
+        make(VoyageAIRerank, model="rerank-3", top_k=top_k)
+    made = make(VoyageAIRerank, model="rerank-3")
+    with pytest.raises(InvalidInputError, match="top_k"):
+        face.call(made, "rerank", TEXTS, QUERY, top_k=top_k)
+
+
+def test_no_documents_cost_nothing(
+    reranker: VoyageAIRerank, emulator: Emulator, face: Face
+) -> None:
+    """An empty list gives an empty list, without a request."""
+    assert list(face.call(reranker, "compress_documents", [], QUERY)) == []
+    assert face.call(reranker, "rerank", [], QUERY) == []
+    assert emulator.requests == []
+
+
+def test_an_empty_document_is_named(
+    reranker: VoyageAIRerank, emulator: Emulator, face: Face
+) -> None:
+    """By position, before anything is sent: the service would refuse them all."""
+    with pytest.raises(InvalidInputError) as caught:
+        face.call(reranker, "rerank", ["a", "", "b"], QUERY)
+    assert caught.value.indices == (1,)
+    assert emulator.requests == []
+
+
+def test_texts_and_documents_are_ranked_alike(reranker: VoyageAIRerank, face: Face) -> None:
+    """`rerank` takes both and gives positions and scores."""
+    of_texts = face.call(reranker, "rerank", TEXTS, QUERY)
+    assert of_texts == face.call(reranker, "rerank", documents(), QUERY)
+    assert of_texts[0].keys() == {"index", "relevance_score"}
+    assert TEXTS[of_texts[0]["index"]] == ANSWER
+
+
+def test_a_call_can_name_its_own_model_and_top_k(
+    reranker: VoyageAIRerank, emulator: Emulator, face: Face
+) -> None:
+    """Instead of the object's, for this call."""
+    assert len(face.call(reranker, "rerank", TEXTS, QUERY, model="rerank-3", top_k=1)) == 1
+    assert len(face.call(reranker, "rerank", TEXTS, QUERY)) == 3
+    assert [request.body["model"] for request in emulator.requests] == ["rerank-3", "rerank-3-lite"]
+
+
+def test_more_documents_than_a_request_holds(
+    reranker: VoyageAIRerank, emulator: Emulator, face: Face
+) -> None:
+    """Two requests, one ranking."""
+    many = [f"Filler number {number}." for number in range(1_200)]
+    many[1_100] = ANSWER
+    ranked = face.call(reranker, "rerank", many, QUERY, top_k=5)
+    assert len(emulator.requests) == 2
+    assert len(ranked) == 5
+    assert ranked[0]["index"] == 1_100
+
+
+def test_usage_adds_up(reranker: VoyageAIRerank, emulator: Emulator, face: Face) -> None:
+    """On the object, not in every document."""
+    ranked = face.call(reranker, "compress_documents", documents(), QUERY)
+    assert reranker.usage.total_tokens == emulator.requests[0].tokens
+    assert all("total_tokens" not in document.metadata for document in ranked)

@@ -1,0 +1,191 @@
+"""VoyageEmbedding: what LlamaIndex's users rely on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from llama_index.core.callbacks import CBEventType, EventPayload
+from llama_index.core.instrumentation.events.embedding import (
+    EmbeddingEndEvent,
+    EmbeddingStartEvent,
+)
+from llama_index.core.rate_limiter import BaseRateLimiter
+from llama_index.core.schema import TextNode
+from llama_index.core.storage.kvstore import SimpleKVStore
+
+from voyage_rag import InvalidInputError
+from voyage_rag.llama_index import VoyageEmbedding
+
+if TYPE_CHECKING:
+    from conftest import Face
+    from voyage_rag.emulator import Emulator
+
+KEY = "pa-a-key-that-must-stay-secret"
+TEXTS = [f"text number {number}" for number in range(10)]
+
+both = pytest.mark.parametrize("face", ["sync", "asyncio"], indirect=True)
+"""LlamaIndex sends lists with asyncio.gather, so they are not for trio."""
+
+
+def test_the_prompts_are_those_of_the_method(
+    embedding: VoyageEmbedding, emulator: Emulator, face: Face
+) -> None:
+    """Texts are embedded as documents, queries as queries."""
+    face.call(embedding, "get_text_embedding", "a")
+    face.call(embedding, "get_query_embedding", "a")
+    assert [request.body["input_type"] for request in emulator.requests] == ["document", "query"]
+
+
+def test_the_prompts_can_be_left_out(make: Any, emulator: Emulator, face: Face) -> None:
+    """None sends no input type at all."""
+    made = make(VoyageEmbedding, "voyage-4", text_input_type=None, query_input_type=None)
+    face.call(made, "get_text_embedding", "a")
+    face.call(made, "get_query_embedding", "a")
+    assert all("input_type" not in request.body for request in emulator.requests)
+
+
+@both
+def test_one_vector_per_text_in_order(make: Any, face: Face) -> None:
+    """However many requests it takes."""
+    made = make(VoyageEmbedding, "voyage-4", output_dimension=256, embed_batch_size=3)
+    together = face.call(made, "get_text_embedding_batch", TEXTS)
+    alone = [face.call(made, "get_text_embedding", text) for text in TEXTS]
+    assert together == alone
+    assert {len(vector) for vector in together} == {256}
+
+
+@both
+@pytest.mark.parametrize(("batch_size", "requests"), [(1, 10), (3, 4), (10, 1), (None, 1)])
+@pytest.mark.parametrize("num_workers", [None, 2])
+def test_the_batch_size_is_honoured(
+    batch_size: int | None,
+    requests: int,
+    num_workers: int | None,
+    make: Any,
+    emulator: Emulator,
+    face: Face,
+) -> None:
+    """At most so many texts to a request, with LlamaIndex's workers and without."""
+    made = make(VoyageEmbedding, "voyage-4", embed_batch_size=batch_size, num_workers=num_workers)
+    face.call(made, "get_text_embedding_batch", TEXTS)
+    assert len(emulator.requests) == requests
+    assert sum(len(request.body["input"]) for request in emulator.requests) == len(TEXTS)
+
+
+@both
+def test_no_texts_cost_nothing(embedding: VoyageEmbedding, emulator: Emulator, face: Face) -> None:
+    """An empty list gives an empty list, without a request."""
+    assert face.call(embedding, "get_text_embedding_batch", []) == []
+    assert emulator.requests == []
+
+
+@both
+def test_empty_texts_are_refused_or_given_zeros(make: Any, emulator: Emulator, face: Face) -> None:
+    """By position before anything is sent, or zero vectors in their places."""
+    strict = make(VoyageEmbedding, "voyage-4", output_dimension=256)
+    with pytest.raises(InvalidInputError) as caught:
+        face.call(strict, "get_text_embedding_batch", ["a", "", "b"])
+    assert caught.value.indices == (1,)
+    assert emulator.requests == []
+    lenient = make(VoyageEmbedding, "voyage-4", output_dimension=256, empty_text="zeros")
+    vectors = face.call(lenient, "get_text_embedding_batch", ["a", "", "b"])
+    assert [any(vector) for vector in vectors] == [True, False, True]
+
+
+@both
+def test_nodes_are_given_their_embeddings(embedding: VoyageEmbedding, face: Face) -> None:
+    """As a transformation, with the metadata that is meant to be embedded."""
+    nodes = [TextNode(text=text, metadata={"title": "T"}) for text in TEXTS[:3]]
+    done = embedding(nodes) if face.is_sync else asyncio.run(embedding.acall(nodes))
+    contents = [f"title: T\n\n{text}" for text in TEXTS[:3]]
+    assert [node.embedding for node in done] == embedding.get_text_embedding_batch(contents)
+
+
+def test_usage_adds_up(embedding: VoyageEmbedding, emulator: Emulator, face: Face) -> None:
+    """What the object has spent is what the service billed."""
+    face.call(embedding, "get_text_embedding", TEXTS[0])
+    face.call(embedding, "get_query_embedding", "how much?")
+    assert embedding.usage.total_tokens == sum(request.tokens for request in emulator.requests)
+    assert embedding.usage.requests == 2
+
+
+def test_the_bar_is_llama_indexs(
+    embedding: VoyageEmbedding, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On stderr, one bar and not two."""
+    embedding.get_text_embedding_batch(TEXTS, show_progress=True)
+    drawn = capsys.readouterr()
+    assert drawn.out == ""
+    assert "Generating embeddings: 100%" in drawn.err
+    assert "Embedding:" not in drawn.err
+
+
+# ── LlamaIndex's own cache, limiter and events ────────────────────────────────────────────────────
+
+
+@both
+def test_the_cache_of_the_base_class_works(make: Any, emulator: Emulator, face: Face) -> None:
+    """What it holds is not asked for again."""
+    made = make(VoyageEmbedding, "voyage-4", embeddings_cache=SimpleKVStore())
+    first = face.call(made, "get_text_embedding_batch", TEXTS[:4])
+    again = face.call(made, "get_text_embedding_batch", TEXTS[:6])
+    assert again[:4] == first
+    assert [request.body["input"] for request in emulator.requests] == [TEXTS[:4], TEXTS[4:6]]
+
+
+class CountingLimiter(BaseRateLimiter):
+    """Counts who asks."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def acquire(self, num_tokens: int = 0) -> None:
+        self.asked += 1
+
+    async def async_acquire(self, num_tokens: int = 0) -> None:
+        self.asked += 1
+
+
+@both
+def test_the_rate_limiter_of_the_base_class_is_asked(make: Any, face: Face) -> None:
+    """Once for each batch and each query."""
+    limiter = CountingLimiter()
+    made = make(VoyageEmbedding, "voyage-4", embed_batch_size=4, rate_limiter=limiter)
+    face.call(made, "get_text_embedding_batch", TEXTS)
+    face.call(made, "get_query_embedding", "a")
+    assert limiter.asked == 4
+
+
+@both
+def test_llama_index_is_told(make: Any, callbacks: Any, events: list[Any], face: Face) -> None:
+    """Start and end of each batch, to callbacks and instrumentation, without the key."""
+    made = make(VoyageEmbedding, "voyage-4", embed_batch_size=5, callback_manager=callbacks.manager)
+    vectors = face.call(made, "get_text_embedding_batch", TEXTS)
+    assert [kind for kind, _ in callbacks.starts] == [CBEventType.EMBEDDING] * 2
+    assert [payload[EventPayload.CHUNKS] for _, payload in callbacks.ends] == [TEXTS[:5], TEXTS[5:]]
+    assert [payload[EventPayload.EMBEDDINGS] for _, payload in callbacks.ends] == [
+        vectors[:5],
+        vectors[5:],
+    ]
+    starts = [event for event in events if isinstance(event, EmbeddingStartEvent)]
+    ends = [event for event in events if isinstance(event, EmbeddingEndEvent)]
+    assert len(starts) == len(ends) == 2
+    assert starts[0].model_dict["model_name"] == "voyage-4"
+    assert KEY not in repr((callbacks.starts, callbacks.ends, events))
+
+
+def test_async_is_async(
+    embedding: VoyageEmbedding, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No sync call hides behind the async face."""
+    monkeypatch.delattr("voyage_rag.client.Voyage.embed")
+
+    async def program() -> None:
+        await embedding.aget_query_embedding("a")
+        await embedding.aget_text_embedding("a")
+        await embedding.aget_text_embedding_batch(TEXTS)
+
+    asyncio.run(program())
+    assert len(emulator.requests) == 3

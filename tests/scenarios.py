@@ -1,0 +1,206 @@
+"""What is on the cassettes: one call each, and what is true of any correct answer to it.
+
+The checks hold for the live service and for the emulator, so none of them knows a vector, a score
+or a token count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import Any, Literal
+
+from voyage_rag import AuthenticationError, InvalidRequestError, VoyageError
+from voyage_rag.emulator.faults import Fault, status
+
+EMBEDDER = "voyage-4"
+RERANKER = "rerank-3-lite"
+WRONG_KEY = "pa-invalid-on-purpose"
+
+QUESTION = "When did Apple plan its conference call?"
+ANSWER = "Apple's conference call to discuss fourth fiscal quarter results is planned for Thursday."
+DOCUMENTS = (
+    "The Mediterranean diet emphasizes fish, olive oil, and vegetables.",
+    "Photosynthesis in plants converts light energy into glucose and produces oxygen.",
+    ANSWER,
+    "Rivers provide water, irrigation, and habitat for aquatic species.",
+)
+NEAR_AND_FAR = (
+    "The cat sleeps on the warm sofa all afternoon.",
+    "A cat is asleep on the sofa this afternoon.",
+    "Interest rates rose by half a percentage point in March.",
+)
+"""The second says what the first says, the third does not."""
+
+TOO_LONG = "a b c d e f g h i j " * 450
+"""More tokens than the 4,000 of voyage-2, whose context is the smallest."""
+
+Vectors = Sequence[Sequence[float]]
+Ranking = Sequence[tuple[int, float]]
+"""Positions and scores."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One call.
+
+    Attributes:
+        about: One line on it.
+        verb: Of the client.
+        arguments: By the client's names.
+        check: Fails unless the vectors or the ranking can be those of a correct service.
+        error: What the call raises instead.
+        requests: How many requests it takes.
+        key: Sent instead of a valid one.
+        faults: What the emulator does wrong. Such a call cannot be had of the live service.
+    """
+
+    about: str
+    verb: Literal["embed", "rerank"]
+    arguments: Mapping[str, Any]
+    check: Callable[[Any], None] = lambda result: None
+    error: type[VoyageError] | None = None
+    requests: int = 1
+    key: str | None = None
+    faults: Sequence[Fault | None] = field(default=())
+
+
+# ── what is true of any correct answer ────────────────────────────────────────────────────────────
+
+
+def unit_vectors(count: int, dimension: int) -> Callable[[Vectors], None]:
+    """So many float vectors of this length and of length one."""
+
+    def check(vectors: Vectors) -> None:
+        assert [len(vector) for vector in vectors] == [dimension] * count
+        for vector in vectors:
+            assert all(type(number) is float for number in vector)
+            assert abs(sqrt(sum(number * number for number in vector)) - 1) < 1e-3
+        assert len({tuple(vector) for vector in vectors}) == count
+
+    return check
+
+
+def near_before_far(dtype: str) -> Callable[[Vectors], None]:
+    """Numbers of this type, in which what means the same is closer than what does not."""
+    lowest, highest, length, similarity = {
+        "float": (-1, 1, 256, lambda x: x),
+        "int8": (-128, 127, 256, lambda x: x),
+        "uint8": (0, 255, 256, lambda x: [number - 127.5 for number in x]),
+        "binary": (-128, 127, 32, lambda x: signs(number + 128 for number in x)),
+        "ubinary": (0, 255, 32, signs),
+    }[dtype]
+
+    def check(vectors: Vectors) -> None:
+        assert [len(vector) for vector in vectors] == [length] * 3
+        for vector in vectors:
+            assert all(type(number) is (float if dtype == "float" else int) for number in vector)
+            assert all(lowest <= number <= highest for number in vector)
+            assert max(vector) > min(vector)
+        one, near, far = (similarity(vector) for vector in vectors)
+        assert cosine(one, near) > cosine(one, far)
+
+    return check
+
+
+def answer_first(count: int) -> Callable[[Ranking], None]:
+    """So many documents, the one that answers the question before the others."""
+
+    def check(ranking: Ranking) -> None:
+        scores = [score for _, score in ranking]
+        assert len(ranking) == count
+        assert len({index for index, _ in ranking}) == count
+        assert DOCUMENTS[ranking[0][0]] == ANSWER
+        assert scores == sorted(scores, reverse=True)
+        assert all(0 <= score <= 1 for score in scores)
+
+    return check
+
+
+def signs(packed: Any) -> list[int]:
+    """The dimensions of a packed vector as -1 and 1, the first from the highest bit."""
+    return [1 if byte >> bit & 1 else -1 for byte in packed for bit in range(7, -1, -1)]
+
+
+def cosine(one: Sequence[float], other: Sequence[float]) -> float:
+    product = sum(a * b for a, b in zip(one, other, strict=True))
+    return product / sqrt(sum(a * a for a in one) * sum(b * b for b in other))
+
+
+# ── the calls ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _embed(texts: Sequence[str], **arguments: Any) -> dict[str, Any]:
+    return {"verb": "embed", "arguments": {"texts": list(texts), "model": EMBEDDER} | arguments}
+
+
+def _rerank(**arguments: Any) -> dict[str, Any]:
+    given = {"query": QUESTION, "documents": list(DOCUMENTS), "model": RERANKER}
+    return {"verb": "rerank", "arguments": given | arguments}
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "embed_documents": Scenario(
+        about="Documents, cut to 256 dimensions.",
+        **_embed(DOCUMENTS, input_type="document", output_dimension=256),
+        check=unit_vectors(4, 256),
+    ),
+    "embed_query": Scenario(
+        about="A query, cut to 256 dimensions.",
+        **_embed([QUESTION], input_type="query", output_dimension=256),
+        check=unit_vectors(1, 256),
+    ),
+    "embed_plain": Scenario(
+        about="A text with neither prompt, in the model's own dimension.",
+        **_embed([QUESTION]),
+        check=unit_vectors(1, 1024),
+    ),
+    "embed_batches": Scenario(
+        about="Four documents, at most three to a request.",
+        **_embed(DOCUMENTS, input_type="document", output_dimension=256, batch_size=3),
+        check=unit_vectors(4, 256),
+        requests=2,
+    ),
+    **{
+        f"dtype_{dtype}": Scenario(
+            about=f"Three texts as {dtype}.",
+            **_embed(NEAR_AND_FAR, input_type="document", output_dimension=256, output_dtype=dtype),
+            check=near_before_far(dtype),
+        )
+        for dtype in ("float", "int8", "uint8", "binary", "ubinary")
+    },
+    "rerank": Scenario(
+        about="All documents, ranked.",
+        **_rerank(),
+        check=answer_first(4),
+    ),
+    "rerank_top_k": Scenario(
+        about="The best two of four documents.",
+        **_rerank(top_k=2),
+        check=answer_first(2),
+    ),
+    "rate_limited": Scenario(
+        about="A 429 in the free tier's words, then the answer.",
+        **_embed([QUESTION], input_type="query", output_dimension=256),
+        check=unit_vectors(1, 256),
+        requests=2,
+        faults=[status(429)],
+    ),
+    "error_too_long": Scenario(
+        about="A text longer than the model's context, not to be truncated.",
+        **_embed([TOO_LONG], model="voyage-2", input_type="document", truncation=False),
+        error=InvalidRequestError,
+    ),
+    "error_unknown_model": Scenario(
+        about="A model that does not exist.",
+        **_embed([QUESTION], model="voyage-of-nobody", input_type="query"),
+        error=InvalidRequestError,
+    ),
+    "error_wrong_key": Scenario(
+        about="A key that does not exist.",
+        **_embed([QUESTION], input_type="query", output_dimension=256),
+        error=AuthenticationError,
+        key=WRONG_KEY,
+    ),
+}
