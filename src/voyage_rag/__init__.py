@@ -25,7 +25,10 @@ from voyage_rag.errors import (
     VoyageError,
 )
 from voyage_rag.types import (
+    ContextualizedEmbeddingsObject,
+    ContextualizedEmbeddingsResult,
     EmbeddingsObject,
+    PartialContextualizedEmbeddings,
     PartialEmbeddings,
     RerankingObject,
     RerankingResult,
@@ -41,9 +44,12 @@ __all__ = [
     "CacheError",
     "Client",
     "ConfigurationError",
+    "ContextualizedEmbeddingsObject",
+    "ContextualizedEmbeddingsResult",
     "EmbeddingsObject",
     "InvalidInputError",
     "InvalidRequestError",
+    "PartialContextualizedEmbeddings",
     "PartialEmbeddings",
     "PermissionDeniedError",
     "QuotaExhaustedError",

@@ -10,7 +10,7 @@ import warnings
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self
 
-from voyage_rag.core import embedding
+from voyage_rag.core import contextual, embedding
 from voyage_rag.core.budget import budgets_of
 from voyage_rag.core.dialect import dialect_of
 from voyage_rag.core.pacing import RateLimits
@@ -25,18 +25,28 @@ from voyage_rag.io.tokenizer import Tokenizer
 from voyage_rag.io.transport import Transport
 from voyage_rag.progress import Advance, progress_bar
 from voyage_rag.settings import Settings
-from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, RerankingObject, Usage, Vector
+from voyage_rag.types import (
+    ContextualizedEmbeddingsObject,
+    EmbeddingsObject,
+    EmptyText,
+    InputType,
+    RerankingObject,
+    Usage,
+    Vector,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Iterator, Sequence
 
     import httpx
     from pydantic import SecretStr
 
+    from voyage_rag.core.wire import Chunking
     from voyage_rag.models import OutputDtype
 
 LOG = logging.getLogger("voyage_rag")
 HOUR = 3_600
+MOST_NAMED = 10
 DEFAULT_EMBED_MODEL = "voyage-2"
 
 
@@ -133,6 +143,7 @@ class Voyage:
         self._count_tokens = Tokenizer(settings.tokenizer) if settings.tokenizer else None
         self._limits = RateLimits(settings.requests_per_minute, settings.tokens_per_minute)
         self._usage = Usage()
+        self._warned_of_lost_context = False
         self._lock = threading.Lock()
 
     # ── verbs ─────────────────────────────────────────────────────────────────────────────────────
@@ -155,7 +166,8 @@ class Voyage:
         Args:
             texts: What to embed; a lone string is a list of one. An empty list costs nothing.
             model: An embedding model (docs: "Text Embeddings"). Without one Voyage's client takes
-                `voyage-2`, and so does this one, with a warning.
+                `voyage-2`, and so does this one, with a warning. A contextualized model embeds each
+                text as a document of its own, and a multimodal one as an input of text.
             input_type: `query` for what is searched with, `document` for what is searched, None for
                 neither prompt. A gateway that does not know the field is not sent it.
             truncation: Cut texts to the model's context; False refuses longer ones.
@@ -281,6 +293,153 @@ class Voyage:
                     for vector in part:
                         yield vector
 
+    def contextualized_embed(
+        self,
+        inputs: Sequence[Sequence[str]] | Sequence[str],
+        model: str,
+        input_type: InputType | None = None,
+        output_dtype: OutputDtype | None = None,
+        output_dimension: int | None = None,
+        chunk_fn: Callable[[str], list[str]] | None = None,
+        enable_auto_chunking: bool = False,
+        chunk_size: int | None = None,
+        chunk_overlap: int | None = None,
+        *,
+        show_progress_bar: bool = False,
+    ) -> ContextualizedEmbeddingsObject:
+        """Embed chunks, each with the context of the other chunks of its document.
+
+        Documents are sent whole, many to a request. One longer than the model's window (32,000
+        tokens) is embedded in windows of neighbouring chunks: chunk after chunk as long as they
+        fit, every chunk in one window, no overlap. A chunk then knows the chunks of its own window;
+        a warning names the document, and `windows` of its result says where the cuts are. The same
+        document always has the same windows, whatever it is embedded with.
+
+        Args:
+            inputs: A list of documents, each the list of its chunks in order, without overlap. A
+                flat list of strings is one string per document or query, where `input_type` is
+                `query`, or the documents are cut by the service or by `chunk_fn`. An empty list
+                costs nothing.
+            model: A contextualized model (docs: "Contextualized Chunk Embeddings").
+            input_type: `query` for what is searched with, `document` for what is searched, None for
+                neither prompt.
+            output_dtype: `float`, `int8`, `uint8`, or `binary`/`ubinary`, which pack eight
+                dimensions into one number.
+            output_dimension: Length of the vectors, where the model offers several.
+            chunk_fn: Cuts each string into chunks before anything is sent, for example the
+                `split_text` of a splitter.
+            enable_auto_chunking: Let the service cut: one string per document, `input_type`
+                `document`. What it made comes back as `chunk_texts`.
+            chunk_size: Tokens of a chunk that the service makes, 1 to 32,000; 512 unless given.
+            chunk_overlap: Tokens that such chunks share; 0 unless given. Needs `chunk_size`.
+            show_progress_bar: Show a tqdm bar that counts documents.
+
+        Returns:
+            One result per document, in order, with one vector per chunk; tokens billed.
+
+        Raises:
+            InvalidInputError: An argument cannot work; nothing was sent.
+            InvalidRequestError: A single chunk is longer than the window; it is named.
+            VoyageError: The service could not be had to answer (see `voyage_rag.errors`); the error
+                carries what was finished as `partial`, a `PartialContextualizedEmbeddings`.
+        """
+        with progress_bar(inputs, "Embedding", shown=show_progress_bar) as advance:
+            call = self._contextual_call(
+                advance,
+                model,
+                input_type,
+                output_dtype,
+                output_dimension,
+                contextual.check_chunking(
+                    input_type, chunk_fn, enable_auto_chunking, chunk_size, chunk_overlap
+                ),
+            )
+            return run(contextual.contextualize(call, inputs, chunk_fn), *self._drivers)
+
+    async def acontextualized_embed(
+        self,
+        inputs: Sequence[Sequence[str]] | Sequence[str],
+        model: str,
+        input_type: InputType | None = None,
+        output_dtype: OutputDtype | None = None,
+        output_dimension: int | None = None,
+        chunk_fn: Callable[[str], list[str]] | None = None,
+        enable_auto_chunking: bool = False,
+        chunk_size: int | None = None,
+        chunk_overlap: int | None = None,
+        *,
+        show_progress_bar: bool = False,
+    ) -> ContextualizedEmbeddingsObject:
+        """Async twin of `contextualized_embed`."""
+        with progress_bar(inputs, "Embedding", shown=show_progress_bar) as advance:
+            call = self._contextual_call(
+                advance,
+                model,
+                input_type,
+                output_dtype,
+                output_dimension,
+                contextual.check_chunking(
+                    input_type, chunk_fn, enable_auto_chunking, chunk_size, chunk_overlap
+                ),
+            )
+            return await arun(contextual.contextualize(call, inputs, chunk_fn), *self._drivers)
+
+    def embed_chunks(
+        self,
+        chunks: Sequence[str],
+        documents: Sequence[Hashable],
+        model: str,
+        input_type: InputType | None = "document",
+        output_dtype: OutputDtype | None = None,
+        output_dimension: int | None = None,
+        *,
+        show_progress_bar: bool = False,
+    ) -> EmbeddingsObject:
+        """Embed chunks that lie in one list, each with the context of its document.
+
+        The same as `contextualized_embed`, for what frameworks and tables hold.
+
+        Args:
+            chunks: The chunks, those of a document in its order; documents may be mixed.
+            documents: For each chunk what identifies its document, such as a path or a number. A
+                chunk with None is a document of its own.
+            model: A contextualized model (docs: "Contextualized Chunk Embeddings").
+            input_type: The prompt: `document`, `query` or None.
+            output_dtype: As for `embed`.
+            output_dimension: Length of the vectors, where the model offers several.
+            show_progress_bar: Show a tqdm bar that counts documents.
+
+        Returns:
+            One vector per chunk, in the order of the chunks; tokens billed.
+
+        Raises:
+            InvalidInputError: An argument cannot work; nothing was sent.
+            VoyageError: As for `contextualized_embed`; `indices` and `partial` speak of chunks.
+        """
+        with progress_bar(documents, "Embedding", shown=show_progress_bar) as advance:
+            call = self._contextual_call(
+                advance, model, input_type, output_dtype, output_dimension, None
+            )
+            return run(contextual.embed_chunks(call, chunks, documents), *self._drivers)
+
+    async def aembed_chunks(
+        self,
+        chunks: Sequence[str],
+        documents: Sequence[Hashable],
+        model: str,
+        input_type: InputType | None = "document",
+        output_dtype: OutputDtype | None = None,
+        output_dimension: int | None = None,
+        *,
+        show_progress_bar: bool = False,
+    ) -> EmbeddingsObject:
+        """Async twin of `embed_chunks`."""
+        with progress_bar(documents, "Embedding", shown=show_progress_bar) as advance:
+            call = self._contextual_call(
+                advance, model, input_type, output_dtype, output_dimension, None
+            )
+            return await arun(contextual.embed_chunks(call, chunks, documents), *self._drivers)
+
     def rerank(
         self,
         query: str,
@@ -389,12 +548,25 @@ class Voyage:
             truncation=truncation,
         )
 
+    def _contextual_call(
+        self,
+        advance: Advance,
+        model: str,
+        input_type: InputType | None,
+        output_dtype: OutputDtype | None,
+        output_dimension: int | None,
+        chunking: Chunking | None,
+    ) -> contextual.Contextualizing:
+        return contextual.prepare(
+            self._terms(advance), model, input_type, output_dtype, output_dimension, chunking
+        )
+
     def _terms(self, advance: Advance | None = None) -> Terms:
-        def answered(inputs: int, tokens: int) -> None:
+        def answered(inputs: int, usage: Usage) -> None:
             with self._lock:
-                self._usage += Usage(tokens, 1)
+                self._usage += usage
             if advance is not None:
-                advance(inputs, tokens)
+                advance(inputs, usage.total_tokens)
 
         def recalled(inputs: int) -> None:
             if advance is not None:
@@ -412,7 +584,19 @@ class Voyage:
             answered=answered,
             recalled=recalled,
             slowed=_warn_of_slowness,
+            windowed=_warn_of_windows,
+            unrelated=self._warn_of_lost_context,
         )
+
+    def _warn_of_lost_context(self) -> None:
+        if not self._warned_of_lost_context:
+            self._warned_of_lost_context = True
+            LOG.warning(
+                "texts are embedded without the context of their documents, each by itself; where "
+                "they are chunks of documents, use contextualized_embed or embed_chunks; in "
+                "LangChain embeddings.for_documents(chunks), in LlamaIndex the embedding as a "
+                "transformation after the splitter"
+            )
 
 
 def _warn_of_slowness(seconds: float, limits: RateLimits, model: str) -> None:
@@ -422,6 +606,17 @@ def _warn_of_slowness(seconds: float, limits: RateLimits, model: str) -> None:
         limits,
         model,
         f"{seconds / 60:.0f} minutes" if seconds < HOUR else f"{seconds / HOUR:.1f} hours",
+    )
+
+
+def _warn_of_windows(documents: Sequence[object]) -> None:
+    LOG.warning(
+        "%s %s longer than the model's window: embedded in windows of neighbouring chunks, so "
+        "that a chunk knows those of its own window only",
+        "document" if len(documents) == 1 else "documents",
+        f"{', '.join(map(repr, documents[:MOST_NAMED]))}"
+        f"{' and others' * (len(documents) > MOST_NAMED)} "
+        f"{'is' if len(documents) == 1 else 'are'}",
     )
 
 

@@ -12,7 +12,7 @@ from voyage_rag.client import Voyage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from voyage_rag.types import EmbeddingsObject, RerankingObject
+    from voyage_rag.types import ContextualizedEmbeddingsObject, EmbeddingsObject, RerankingObject
 
 Client = Voyage
 
@@ -28,6 +28,12 @@ class AsyncClient:
     ) -> EmbeddingsObject:
         """See `Voyage.embed`."""
         return await self.voyage.aembed(texts, *args, **kwargs)
+
+    async def contextualized_embed(
+        self, inputs: Sequence[Sequence[str]] | Sequence[str], model: str, *args: Any, **kwargs: Any
+    ) -> ContextualizedEmbeddingsObject:
+        """See `Voyage.contextualized_embed`."""
+        return await self.voyage.acontextualized_embed(inputs, model, *args, **kwargs)
 
     async def rerank(
         self, query: str, documents: Sequence[str], model: str, *args: Any, **kwargs: Any

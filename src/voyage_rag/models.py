@@ -170,6 +170,21 @@ MODELS: Mapping[str, Model] = MappingProxyType({row.name: row for row in _ROWS})
 """Every known model by name."""
 
 
+FAMILIES: tuple[tuple[str, Kind], ...] = (
+    ("voyage-context", "contextualized"),
+    ("voyage-multimodal", "multimodal"),
+    ("rerank", "rerank"),
+)
+"""How the names of models of a kind begin; of all others it is `embedding`."""
+
+
+def kind_of(name: str) -> Kind:
+    """The kind of a model, by its row or by how its name begins."""
+    if name in MODELS:
+        return MODELS[name].kind
+    return next((kind for start, kind in FAMILIES if name.startswith(start)), "embedding")
+
+
 def look_up(name: str, kind: Kind) -> Model:
     """The row of `name`, or for an unknown name a row with the smallest limits of `kind`."""
     return MODELS.get(name) or Model(

@@ -43,13 +43,25 @@ class Usage:
         total_tokens: Tokens the service billed. It bills about one less per text when input_type
             is set, so 0 is a legal value for very short texts.
         requests: Requests that were answered with a result.
+        text_tokens: Of a multimodal model: the tokens that text cost.
+        image_pixels: Of a multimodal model: pixels of images, 560 to a token.
+        video_pixels: Of a multimodal model: pixels of video, 1,120 to a token.
     """
 
     total_tokens: int = 0
     requests: int = 0
+    text_tokens: int = 0
+    image_pixels: int = 0
+    video_pixels: int = 0
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(self.total_tokens + other.total_tokens, self.requests + other.requests)
+        return Usage(
+            self.total_tokens + other.total_tokens,
+            self.requests + other.requests,
+            self.text_tokens + other.text_tokens,
+            self.image_pixels + other.image_pixels,
+            self.video_pixels + other.video_pixels,
+        )
 
 
 class Vectors(Sequence["Vector"]):
@@ -133,6 +145,77 @@ class EmbeddingsObject:
         return self.vectors.to_numpy()
 
 
+@dataclass(frozen=True)
+class ContextualizedEmbeddingsResult:
+    """Embeddings of the chunks of one document.
+
+    Attributes:
+        index: Its position in the list that was given.
+        vectors: One vector per chunk, compact, in order.
+        chunk_texts: The chunks, where they were made by the call: by the service or by `chunk_fn`.
+        windows: How many chunks were embedded together, window by window: one number, unless the
+            document was longer than the model's window.
+    """
+
+    index: int
+    vectors: Vectors
+    chunk_texts: list[str] | None
+    windows: tuple[int, ...]
+
+    @cached_property
+    def embeddings(self) -> list[Numbers]:
+        """The vectors as lists: floats for `float`, integers for the other types."""
+        return self.vectors.to_lists()
+
+
+@dataclass(frozen=True)
+class ContextualizedEmbeddingsObject:
+    """Embeddings of the chunks of documents.
+
+    Attributes:
+        results: One per document, in order.
+        usage: What it cost.
+        model: The model that made them.
+        chunker_version: Of the service's chunker, where it was used.
+    """
+
+    results: list[ContextualizedEmbeddingsResult]
+    usage: Usage
+    model: str
+    chunker_version: str | None = None
+
+    @property
+    def total_tokens(self) -> int:
+        """Tokens billed."""
+        return self.usage.total_tokens
+
+    @property
+    def chunk_texts(self) -> list[list[str]] | None:
+        """The chunks of each document, where they were made by the call."""
+        made = [result.chunk_texts for result in self.results if result.chunk_texts is not None]
+        return made or None
+
+
+@dataclass(frozen=True)
+class MultimodalEmbeddingsObject(EmbeddingsObject):
+    """Embeddings of texts, images and videos."""
+
+    @property
+    def text_tokens(self) -> int:
+        """Tokens billed for text."""
+        return self.usage.text_tokens
+
+    @property
+    def image_pixels(self) -> int:
+        """Pixels billed for images: 50,000 to 2,000,000 each, 560 to a token."""
+        return self.usage.image_pixels
+
+    @property
+    def video_pixels(self) -> int:
+        """Pixels billed for videos, 1,120 to a token."""
+        return self.usage.video_pixels
+
+
 class RerankingResult(NamedTuple):
     """One document's place in a ranking.
 
@@ -179,6 +262,23 @@ class PartialEmbeddings:
     """
 
     vectors: dict[int, Vector]
+    missing: tuple[int, ...]
+    usage: Usage
+    model: str
+
+
+@dataclass(frozen=True)
+class PartialContextualizedEmbeddings:
+    """What had been finished when a call failed; carried by the error as `partial`.
+
+    Attributes:
+        results: Finished documents by their position.
+        missing: Positions of documents of which not every chunk has a vector, rising.
+        usage: What was spent, on parts of the missing ones, too.
+        model: The model that made them.
+    """
+
+    results: dict[int, ContextualizedEmbeddingsResult]
     missing: tuple[int, ...]
     usage: Usage
     model: str

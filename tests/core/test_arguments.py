@@ -28,8 +28,6 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("embed", {"model": 7}, "model must be the name of a model, not 7"),
     ("embed", {"model": "  "}, "model must be the name of a model"),
     ("embed", {"model": "rerank-3"}, "'rerank-3' is a model for rerank, not for embed"),
-    ("embed", {"model": "voyage-context-4"}, "is a model for contextualized_embed"),
-    ("embed", {"model": "voyage-multimodal-3"}, "is a model for multimodal_embed"),
     ("embed", {"input_type": "passage"}, "input_type must be one of 'query', 'document', None"),
     ("embed", {"input_type": ""}, "input_type must be one of"),
     ("embed", {"truncation": None}, "truncation must be True or False, not None"),

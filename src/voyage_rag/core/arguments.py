@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn, get_args
 
 from voyage_rag.errors import InvalidInputError
-from voyage_rag.models import ALL_DTYPES, MODELS, Kind, Model, look_up
+from voyage_rag.models import ALL_DTYPES, MODELS, Kind, Model, kind_of, look_up
 from voyage_rag.types import InputType
 
 if TYPE_CHECKING:
@@ -38,6 +38,16 @@ def check_model(model: object, kind: Kind) -> Model:
             f"{VERBS[kind]}: {', '.join(names_of(kind))}"
         )
     return row
+
+
+def check_embedding_model(model: object) -> Model:
+    """The catalogue's row of a model that makes vectors of texts, at whatever endpoint.
+
+    Raises:
+        InvalidInputError: No name, or a reranker.
+    """
+    kind = kind_of(model) if isinstance(model, str) else "embedding"
+    return check_model(model, "embedding" if kind == "rerank" else kind)
 
 
 def names_of(kind: Kind) -> list[str]:
@@ -94,12 +104,14 @@ def check_flag(name: str, value: object) -> None:
         raise InvalidInputError(f"{name} must be True or False, not {value!r}")
 
 
-def check_count(name: str, value: object) -> None:
-    """Refuse what is no whole number of at least one.
+def check_count(name: str, value: object, most: int | None = None) -> None:
+    """Refuse what is no whole number of at least one, or more than `most`.
 
     Raises:
         InvalidInputError: It is not.
     """
+    if most is not None and type(value) is int and value > most:
+        raise InvalidInputError(f"{name} must be at most {most}, not {value}")
     if type(value) is not int or value < 1:
         raise InvalidInputError(f"{name} must be a whole number of at least 1, not {value!r}")
 

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from voyage_rag.core import arguments, wire
-from voyage_rag.core.failures import concerning, is_too_many_tokens
-from voyage_rag.core.http import Flow, Operation, Remember, Request, recall
+from voyage_rag.core.http import Flow, Operation, Request
 from voyage_rag.core.memory import Keys, from_bytes, to_bytes
 from voyage_rag.core.plan import Limits, pack
-from voyage_rag.core.retry import retrying
-from voyage_rag.core.tokens import TokenRatio, Weigh, weigh
+from voyage_rag.core.slices import Call, Gathered, sliced
+from voyage_rag.core.tokens import Weigh, weigh
 from voyage_rag.core.vectors import length_of, zeros
-from voyage_rag.errors import InvalidInputError, RateLimitError, VoyageError
-from voyage_rag.types import (
-    EmbeddingsObject,
-    PartialEmbeddings,
-    Usage,
-    Vectors,
-)
+from voyage_rag.core.wire import Embedded
+from voyage_rag.errors import InvalidInputError
+from voyage_rag.models import Kind
+from voyage_rag.types import EmbeddingsObject, PartialEmbeddings, Usage, Vectors
 
 if TYPE_CHECKING:
-    from voyage_rag.core.budget import Budget
+    from voyage_rag.core.dialect import Dialect
     from voyage_rag.core.terms import Terms
     from voyage_rag.core.wire import EmbedOptions
-    from voyage_rag.models import Model, OutputDtype
+    from voyage_rag.models import OutputDtype
     from voyage_rag.types import EmptyText, InputType, Vector
-
-SLOW = 60.0
-"""Seconds from which a person wants to know why, and how long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,46 +34,54 @@ class Placed:
     position: int
     text: str
     weight: float
+    counts: ClassVar[int] = 1
 
-
-@dataclass(slots=True)
-class Gathered:
-    """What has come in of one call."""
-
-    model: str
-    expected: int
-    weight_left: float
-    vectors: dict[int, Vector] = field(default_factory=dict)
-    usage: Usage = field(default_factory=Usage)
-    told: bool = False
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, placed: Sequence[Placed], vectors: Sequence[Vector], usage: Usage) -> None:
-        """Keep the vectors of one answer."""
-        for item, vector in zip(placed, vectors, strict=True):
-            self.vectors[item.position] = vector
-        with self._lock:
-            self.weight_left -= sum(item.weight for item in placed)
-            self.usage += usage
-
-    def partial(self) -> PartialEmbeddings:
-        """What is there, and what is missing."""
-        missing = tuple(i for i in range(self.expected) if i not in self.vectors)
-        return PartialEmbeddings(dict(self.vectors), missing, self.usage, self.model)
+    @property
+    def place(self) -> int:
+        """Its position."""
+        return self.position
 
 
 @dataclass(frozen=True, slots=True)
-class Embedding:
+class Endpoint:
+    """How texts are written for a kind of model, and vectors read, one per text."""
+
+    path: str
+    body: Callable[[Sequence[str], EmbedOptions, Dialect], bytes]
+    answer: Callable[[bytes, int, EmbedOptions], Embedded[Vector]]
+
+
+def _alone_body(texts: Sequence[str], options: EmbedOptions, dialect: Dialect) -> bytes:
+    """Each text as a document of its own, which is what keeps them apart."""
+    return wire.contextual_body([[text] for text in texts], options, dialect)
+
+
+def _alone_answer(body: bytes, count: int, options: EmbedOptions) -> Embedded[Vector]:
+    answer = wire.contextual_answer(body, [1] * count, options)
+    return wire.Embedded([document.vectors[0] for document in answer.vectors], answer.total_tokens)
+
+
+def _content_body(texts: Sequence[str], options: EmbedOptions, dialect: Dialect) -> bytes:
+    contents = [wire.multimodal_content([("text", text)]) for text in texts]
+    return wire.multimodal_body(contents, options, dialect)
+
+
+ENDPOINTS: dict[Kind, Endpoint] = {
+    "embedding": Endpoint("/embeddings", wire.embed_body, wire.embed_answer),
+    "contextualized": Endpoint("/contextualizedembeddings", _alone_body, _alone_answer),
+    "multimodal": Endpoint("/multimodalembeddings", _content_body, wire.multimodal_answer),
+}
+"""Every kind of model that makes vectors of texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding(Call[Placed, "Vector"]):
     """One call to embed: what holds for all its slices."""
 
-    terms: Terms
-    options: EmbedOptions
-    row: Model
     batch_size: int | None
     empty_text: EmptyText
-    budget: Budget
-    ratio: TokenRatio
     keys: Keys
+    endpoint: Endpoint
 
     def limits(self, count: int | None) -> Limits:
         """What the next request may hold, of so many texts."""
@@ -94,6 +93,11 @@ class Embedding:
         if self.batch_size is not None:
             return replace(limits, inputs=min(inputs, self.batch_size))
         return limits.spread(count, self.terms.concurrency)
+
+    @property
+    def loses_context(self) -> bool:
+        """Whether texts might be chunks of documents that the model could have known."""
+        return self.row.kind == "contextualized" and self.options.input_type != "query"
 
     def placed(self, texts: Iterable[str], weigh: Weigh) -> Iterator[Placed]:
         """The texts with what they weigh, each checked as it comes."""
@@ -111,8 +115,30 @@ class Embedding:
                 )
             yield Placed(position, text, weigh(text))
 
+    def request(self, items: Sequence[Placed]) -> Request:
+        """What asks for these."""
+        texts = [item.text for item in items]
+        body = self.endpoint.body(texts, self.options, self.terms.dialect)
+        return Request(self.endpoint.path, body, self.options.model, len(texts))
+
+    def read(self, body: bytes, items: Sequence[Placed]) -> Embedded[Vector]:
+        """One vector per text."""
+        return self.endpoint.answer(body, len(items), self.options)
+
+    def key(self, item: Placed) -> bytes:
+        """Of the text."""
+        return self.keys(item.text)
+
+    def to_bytes(self, value: Vector) -> bytes:
+        """Its numbers."""
+        return to_bytes(value)
+
+    def from_bytes(self, stored: bytes) -> Vector:
+        """The vector of these numbers."""
+        return from_bytes(stored, self.options.dtype)
+
     def flows(
-        self, texts: Iterable[str], gathered: Gathered | None
+        self, texts: Iterable[str], gathered: Gathered[Vector] | None
     ) -> Iterator[Flow[list[Vector]]]:
         """One flow per request, in order."""
         count = None if gathered is None else gathered.expected
@@ -139,8 +165,9 @@ def prepare(
     Raises:
         InvalidInputError: An argument cannot work.
     """
-    terms.dialect.demand("/embeddings")
-    row = arguments.check_model(model, "embedding")
+    row = arguments.check_embedding_model(model)
+    endpoint = ENDPOINTS[row.kind]
+    terms.dialect.demand(endpoint.path)
     arguments.check_input_type(input_type)
     arguments.check_flag("truncation", truncation)
     arguments.check_choice("empty_text", empty_text, ("error", "zeros"))
@@ -161,7 +188,7 @@ def prepare(
     budget = terms.budget(model)
     ratio = budget.ratio if terms.count_tokens is None else budget.exact_ratio
     keys = Keys(terms.host, options)
-    return Embedding(terms, options, row, batch_size, empty_text, budget, ratio, keys)
+    return Embedding(terms, options, row, budget, ratio, batch_size, empty_text, keys, endpoint)
 
 
 def embed(call: Embedding, texts: object) -> Operation[list[Vector], EmbeddingsObject]:
@@ -172,26 +199,29 @@ def embed(call: Embedding, texts: object) -> Operation[list[Vector], EmbeddingsO
     """
     listed = arguments.listed("texts", texts)
     weight = sum(item.weight for item in call.placed(listed, weigh))
-    gathered = Gathered(call.row.name, len(listed), weight)
+    gathered: Gathered[Vector] = Gathered(len(listed), weight)
+    if call.loses_context and len(listed) > 1:
+        call.terms.unrelated()
 
     def join(parts: Sequence[list[Vector]]) -> EmbeddingsObject:
         rows = [vector for part in parts for vector in part]
         return EmbeddingsObject(Vectors(rows, call.options.dtype), gathered.usage, call.row.name)
 
-    return Operation(call.flows(listed, gathered), join, gathered.partial)
+    def rescue() -> PartialEmbeddings:
+        missing = tuple(i for i in range(len(listed)) if i not in gathered.values)
+        found = {i: gathered.values[i] for i in range(len(listed)) if i in gathered.values}
+        return PartialEmbeddings(found, missing, gathered.usage, call.row.name)
+
+    return Operation(call.flows(listed, gathered), join, rescue)
 
 
 def embedding(
-    call: Embedding, placed: Sequence[Placed], gathered: Gathered | None
+    call: Embedding, placed: Sequence[Placed], gathered: Gathered[Vector] | None
 ) -> Flow[list[Vector]]:
     """Vectors of one slice: of the cache, of the service, and zeros for empty texts."""
-    vectors: dict[int, Vector] = {}
     asked = [item for item in placed if item.text]
-    if call.terms.caching and asked:
-        vectors |= yield from _recalled(call, asked, gathered)
-        asked = [item for item in asked if item.position not in vectors]
-    if asked:
-        vectors |= yield from _requested(call, asked, gathered)
+    found = yield from sliced(call, asked, gathered)
+    vectors = {item.position: vector for item, vector in found}
     empty = [item for item in placed if not item.text]
     if empty:
         nothing = zeros(_length(call.options, vectors), call.options.dtype)
@@ -202,66 +232,6 @@ def embedding(
     return [vectors[item.position] for item in placed]
 
 
-def _recalled(
-    call: Embedding, placed: Sequence[Placed], gathered: Gathered | None
-) -> Flow[dict[int, Vector]]:
-    keys = {item.position: call.keys(item.text) for item in placed}
-    stored = yield from recall(list(keys.values()))
-    hits = [item for item in placed if keys[item.position] in stored]
-    vectors = [from_bytes(stored[keys[item.position]], call.options.dtype) for item in hits]
-    call.terms.recalled(len(hits))
-    if gathered is not None:
-        gathered.add(hits, vectors, Usage())
-    return {item.position: vector for item, vector in zip(hits, vectors, strict=True)}
-
-
-def _requested(
-    call: Embedding, placed: Sequence[Placed], gathered: Gathered | None
-) -> Flow[dict[int, Vector]]:
-    """Ask the service; halve the slice for as long as it is too much for one request."""
-    terms, options, budget = call.terms, call.options, call.budget
-    texts = [item.text for item in placed]
-    weight = sum(item.weight for item in placed)
-    tokens = call.ratio.tokens(weight)
-    _tell_if_slow(call, gathered)
-    try:
-        if len(placed) == 1 or not budget.pace.never_takes(tokens):
-            answer = yield from retrying(
-                Request(
-                    "/embeddings",
-                    wire.embed_body(texts, options, terms.dialect),
-                    options.model,
-                    len(texts),
-                ),
-                partial(wire.embed_answer, count=len(texts), options=options),
-                terms.policy,
-                budget.pace,
-                tokens,
-            )
-            call.ratio.learn(weight, answer.total_tokens + len(texts) * bool(options.input_type))
-            terms.answered(len(texts), answer.total_tokens)
-            if gathered is not None:
-                gathered.add(placed, answer.vectors, Usage(answer.total_tokens, 1))
-                _tell_if_slow(call, gathered)
-            if terms.caching:
-                vectors = map(to_bytes, answer.vectors)
-                yield Remember(dict(zip(map(call.keys, texts), vectors, strict=True)))
-            return {item.position: v for item, v in zip(placed, answer.vectors, strict=True)}
-    except VoyageError as failure:
-        too_much = is_too_many_tokens(failure) or (
-            isinstance(failure, RateLimitError) and budget.pace.never_takes(tokens)
-        )
-        if not too_much or len(placed) == 1:
-            raise concerning(
-                failure,
-                [item.position for item in placed],
-                [call.ratio.tokens(item.weight) for item in placed],
-            ) from None
-    middle = len(placed) // 2
-    first = yield from _requested(call, placed[:middle], gathered)
-    return first | (yield from _requested(call, placed[middle:], gathered))
-
-
 def _length(options: EmbedOptions, vectors: Mapping[int, Vector]) -> int:
     if vectors:
         return len(next(iter(vectors.values())))
@@ -270,16 +240,3 @@ def _length(options: EmbedOptions, vectors: Mapping[int, Vector]) -> int:
             f"the length of a zero vector of {options.model!r} is not known: pass output_dimension"
         )
     return length_of(options.expected_dimension, options.dtype)
-
-
-def _tell_if_slow(call: Embedding, gathered: Gathered | None) -> None:
-    """Say once that a rate limit makes this a matter of minutes."""
-    pace = call.budget.pace
-    if gathered is None or gathered.told or not pace.known:
-        return
-    limits = call.limits(gathered.expected)
-    requests = max(1, round(gathered.weight_left / max(1.0, limits.weight)))
-    seconds = pace.forecast(call.ratio.tokens(gathered.weight_left), requests)
-    if seconds > SLOW:
-        gathered.told = True
-        call.terms.slowed(seconds, pace.limits, call.row.name)

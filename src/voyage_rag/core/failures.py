@@ -28,6 +28,7 @@ OK = 200
 REDIRECT = range(300, 400)
 REFUSED = range(400, 500)
 FAILED = range(500, 600)
+TOO_LARGE = 413
 TOO_MANY = 429
 
 CLASSES: dict[int, type[APIError]] = {
@@ -96,6 +97,19 @@ def is_too_many_tokens(failure: Exception) -> bool:
     )
 
 
+def is_too_large(failure: Exception) -> bool:
+    """Whether a smaller request would be accepted: fewer tokens, or fewer bytes (413)."""
+    return is_too_many_tokens(failure) or (
+        isinstance(failure, InvalidRequestError) and failure.http_status == TOO_LARGE
+    )
+
+
+def example_named(failure: VoyageError) -> int | None:
+    """The position, within its request, of the one input that a failure is about."""
+    named = NAMED_EXAMPLE.search(failure.message)
+    return int(named[1]) if named else None
+
+
 def concerning(
     failure: VoyageError, positions: Sequence[int], tokens: Sequence[int]
 ) -> VoyageError:
@@ -105,9 +119,8 @@ def concerning(
     added to the message, since the service counts positions within its request.
     """
     failure.indices = tuple(positions)
-    named = NAMED_EXAMPLE.search(failure.message)
-    if named and int(named[1]) < len(positions):
-        example = int(named[1])
+    example = example_named(failure)
+    if example is not None and example < len(positions):
         failure.indices = (positions[example],)
         failure.message += f" That is your input {positions[example]}: ~{tokens[example]:,} tokens."
     return failure

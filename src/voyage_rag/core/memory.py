@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from array import array
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from voyage_rag.types import TYPECODES
@@ -23,9 +24,15 @@ KEY_BYTES = 20
 
 
 class Keys:
-    """Cache keys of texts that share a host and options."""
+    """Cache keys of inputs that share a host and options.
 
-    def __init__(self, host: str, options: EmbedOptions) -> None:
+    Args:
+        host: Who serves the model.
+        options: How the vectors are made.
+        more: What else they depend on, of one kind of input.
+    """
+
+    def __init__(self, host: str, options: EmbedOptions, *more: object) -> None:
         shared = (
             host,
             options.model,
@@ -33,6 +40,7 @@ class Keys:
             options.dtype,
             options.input_type,
             options.truncation,
+            *more,
         )
         self._shared = hashlib.blake2b(repr(shared).encode(), digest_size=KEY_BYTES)
 
@@ -40,6 +48,20 @@ class Keys:
         """The key of one text, 20 bytes."""
         key = self._shared.copy()
         key.update(b"\0" + text.encode())
+        return key.digest()
+
+    def of_chunks(self, chunks: Sequence[str]) -> bytes:
+        """The key of chunks that are embedded together: all of them, in order."""
+        key = self._shared.copy()
+        for chunk in chunks:
+            encoded = chunk.encode()
+            key.update(b"\1%d\0" % len(encoded) + encoded)
+        return key.digest()
+
+    def of_content(self, digest: bytes) -> bytes:
+        """The key of content of which a digest was made."""
+        key = self._shared.copy()
+        key.update(b"\2" + digest)
         return key.digest()
 
 

@@ -20,10 +20,14 @@ MOST_WORTH_SENDING_TOGETHER = 128
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may hold: inputs, and their weight together."""
+    """What one request may hold: inputs, their weight together, and their bulk.
+
+    What the bulk is, is the endpoint's affair: chunks, or bytes.
+    """
 
     inputs: int
     weight: float
+    bulk: float = math.inf
 
     def spread(self, count: int | None, concurrency: int) -> Limits:
         """Smaller slices, so that work on so many inputs keeps `concurrency` requests busy.
@@ -37,21 +41,30 @@ class Limits:
         return replace(self, inputs=min(self.inputs, inputs))
 
 
+def _none(_: object) -> float:
+    return 0.0
+
+
 def pack(
-    inputs: Iterable[tuple[T, float]], limits: Callable[[], Limits]
+    inputs: Iterable[tuple[T, float]],
+    limits: Callable[[], Limits],
+    bulk_of: Callable[[T], float] = _none,
 ) -> Iterator[list[tuple[T, float]]]:
-    """Cut weighed inputs into slices, lazily. An input over the weight limit goes alone.
+    """Cut weighed inputs into slices, lazily. An input over a limit goes alone.
 
     `limits` is asked again for every slice, since they are learnt on the way.
     """
     held: list[tuple[T, float]] = []
-    weight = 0.0
+    weight = bulk = 0.0
     now = limits()
     for item in inputs:
-        if held and (len(held) >= now.inputs or weight + item[1] > now.weight):
+        more = bulk_of(item[0])
+        full = len(held) >= now.inputs or weight + item[1] > now.weight or bulk + more > now.bulk
+        if held and full:
             yield held
-            held, weight, now = [], 0.0, limits()
+            held, weight, bulk, now = [], 0.0, 0.0, limits()
         held.append(item)
         weight += item[1]
+        bulk += more
     if held:
         yield held

@@ -112,7 +112,7 @@ def ranked(placed: Sequence[tuple[int, str]], ranking: Ranking, terms: Terms) ->
         middle = len(placed) // 2
     else:
         budget.ratio.learn(weight, answer.total_tokens)
-        terms.answered(len(texts), answer.total_tokens)
+        terms.answered(len(texts), Usage(answer.total_tokens, 1))
         scores = [(positions[index], score) for index, score in answer.scores]
         return wire.Ranked(scores, answer.total_tokens)
     first = yield from ranked(placed[:middle], ranking, terms)

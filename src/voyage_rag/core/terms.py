@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from voyage_rag.core.budget import Budget, Budgets
     from voyage_rag.core.dialect import Dialect
     from voyage_rag.core.pacing import RateLimits
     from voyage_rag.core.retry import RetryPolicy
     from voyage_rag.core.tokens import Weigh
+    from voyage_rag.types import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,11 @@ class Terms:
         concurrency: Requests that may be in flight at once.
         count_tokens: Counts the tokens of a text, None to estimate them.
         caching: Whether there is a cache to ask.
-        answered: Told of every answer that was paid for: inputs, tokens.
+        answered: Told of every answer that was paid for: inputs, usage.
         recalled: Told of inputs that cost nothing.
         slowed: Told that a limit makes the call slow: seconds, the limit, the model.
+        windowed: Told of documents, by position or name, too long to be embedded as a whole.
+        unrelated: Told that several texts go to a model of chunks, each without its document.
     """
 
     host: str
@@ -41,9 +44,11 @@ class Terms:
     concurrency: int
     count_tokens: Weigh | None
     caching: bool
-    answered: Callable[[int, int], None]
+    answered: Callable[[int, Usage], None]
     recalled: Callable[[int], None]
     slowed: Callable[[float, RateLimits, str], None]
+    windowed: Callable[[Sequence[object]], None]
+    unrelated: Callable[[], None]
 
     def budget(self, model: str) -> Budget:
         """The allowance of a model, kept to the limits that the user gave."""

@@ -10,19 +10,23 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from voyage_rag.core.vectors import decode, length_of
 from voyage_rag.errors import UnexpectedAnswerError
+from voyage_rag.types import Usage
 
 if TYPE_CHECKING:
     from voyage_rag.core.dialect import Dialect
     from voyage_rag.models import OutputDtype
     from voyage_rag.types import Vector
 
+Value = TypeVar("Value")
+
 LARGEST = sys.float_info.max
 MOST_TOKENS = 10**9
 """More than any request can cost: a larger number is no bill."""
+MOST_PIXELS = 10**13
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,50 @@ class EmbedOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
-    """An answer of the embeddings endpoint, in input order."""
+class Embedded(Generic[Value]):
+    """An answer of an embedding endpoint, in input order: a vector, or vectors, per input.
+
+    Attributes:
+        vectors: What was asked for.
+        total_tokens: What it cost.
+        text_tokens: Of a multimodal model, as the two below: what text cost of that.
+        image_pixels: Pixels of images.
+        video_pixels: Pixels of video.
+    """
+
+    vectors: list[Value]
+    total_tokens: int
+    text_tokens: int = 0
+    image_pixels: int = 0
+    video_pixels: int = 0
+
+    @property
+    def usage(self) -> Usage:
+        """What it cost, as callers are told."""
+        return Usage(self.total_tokens, 1, self.text_tokens, self.image_pixels, self.video_pixels)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunked:
+    """The vectors of chunks that were embedded together.
+
+    Attributes:
+        vectors: One per chunk, in order.
+        texts: The chunks, where the service made them.
+        chunker: Version of the service's chunker, where it was used.
+    """
 
     vectors: list[Vector]
-    total_tokens: int
+    texts: list[str] | None = None
+    chunker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """How the service is to cut documents, in tokens; None for its defaults."""
+
+    size: int | None = None
+    overlap: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +126,63 @@ def embed_body(texts: Sequence[str], options: EmbedOptions, dialect: Dialect) ->
     return _encode(fields, dialect)
 
 
+def contextual_body(
+    documents: Sequence[Sequence[str]],
+    options: EmbedOptions,
+    dialect: Dialect,
+    chunking: Chunking | None = None,
+) -> bytes:
+    """The request of `POST /contextualizedembeddings`. The endpoint has no truncation."""
+    fields = {
+        "inputs": list(map(list, documents)),
+        "model": options.model,
+        "input_type": options.input_type,
+        "output_dimension": options.output_dimension,
+        "output_dtype": options.output_dtype,
+        "encoding_format": "base64",
+        "enable_auto_chunking": None if chunking is None else True,
+        "chunk_size": chunking and chunking.size,
+        "chunk_overlap": chunking and chunking.overlap,
+    }
+    return _encode(fields, dialect)
+
+
+def multimodal_content(segments: Sequence[tuple[str, str]]) -> bytes:
+    """One input of `POST /multimodalembeddings`, of (type, value) pairs.
+
+    Media are far larger than anything else that is sent, so an input is encoded once, by itself.
+    """
+    # A data URL or base64 needs no escapes, and json.dumps would look for some in every character.
+    parts = [
+        b'{"type":"%b","%b":%b}' % (kind.encode(), kind.encode(), _quoted(kind, value))
+        for kind, value in segments
+    ]
+    return b'{"content":[' + b",".join(parts) + b"]}"
+
+
+def _quoted(kind: str, value: str) -> bytes:
+    if kind.endswith("_base64"):
+        return b'"' + value.encode("ascii") + b'"'
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def multimodal_body(contents: Sequence[bytes], options: EmbedOptions, dialect: Dialect) -> bytes:
+    """The request of `POST /multimodalembeddings`, of inputs that are encoded already.
+
+    The name of `encoding_format` is what Voyage's own clients send; its reference speaks of
+    `output_encoding`.
+    """
+    fields = {
+        "model": options.model,
+        "input_type": options.input_type,
+        "truncation": options.truncation,
+        "output_dimension": options.output_dimension,
+        "output_dtype": options.output_dtype,
+        "encoding_format": "base64",
+    }
+    return b'{"inputs":[' + b",".join(contents) + b"]," + _encode(fields, dialect)[1:]
+
+
 def rerank_body(
     query: str,
     documents: Sequence[str],
@@ -103,17 +203,71 @@ def rerank_body(
     return _encode(fields, dialect)
 
 
-def embed_answer(body: bytes, count: int, options: EmbedOptions) -> Embedded:
+def embed_answer(body: bytes, count: int, options: EmbedOptions) -> Embedded[Vector]:
     """Read an answer of `POST /embeddings` to `count` texts.
 
     Raises:
         UnexpectedAnswerError: It does not hold exactly one sound vector per text.
     """
     answer = _decode(body)
-    items = _in_order(_data(answer), count)
+    return Embedded(_vectors(answer, count, options), _total_tokens(answer))
+
+
+def contextual_answer(
+    body: bytes, counts: Sequence[int | None], options: EmbedOptions
+) -> Embedded[Chunked]:
+    """Read an answer of `POST /contextualizedembeddings`.
+
+    Args:
+        body: The answer.
+        counts: How many chunks each document has, None where the service made them.
+        options: What was asked for.
+
+    Raises:
+        UnexpectedAnswerError: It does not hold exactly one sound vector per chunk.
+    """
+    answer = _decode(body)
+    chunker = answer.get("chunker_version")
+    documents = [
+        _chunked(document, count, options, chunker if isinstance(chunker, str) else None)
+        for document, count in zip(
+            _in_order(_data(answer), len(counts), "documents"), counts, strict=True
+        )
+    ]
+    _check_lengths([vector for document in documents for vector in document.vectors], options)
+    return Embedded(documents, _total_tokens(answer))
+
+
+def _chunked(
+    document: Mapping[str, Any], count: int | None, options: EmbedOptions, chunker: str | None
+) -> Chunked:
+    data = _data(document)
+    if not data:
+        raise UnexpectedAnswerError("the answer holds a document without chunks")
+    items = _in_order(data, len(data) if count is None else count, "chunks")
     vectors = [decode(item.get("embedding"), options.dtype) for item in items]
-    _check_lengths(vectors, options)
-    return Embedded(vectors, _total_tokens(answer))
+    if count is not None:
+        return Chunked(vectors)
+    texts = [text for item in items if isinstance(text := item.get("text"), str)]
+    if texts and len(texts) != len(items):
+        raise UnexpectedAnswerError("the answer holds the text of some chunks and not of others")
+    return Chunked(vectors, texts or None, chunker)
+
+
+def multimodal_answer(body: bytes, count: int, options: EmbedOptions) -> Embedded[Vector]:
+    """Read an answer of `POST /multimodalembeddings` to `count` inputs.
+
+    Raises:
+        UnexpectedAnswerError: It does not hold exactly one sound vector per input.
+    """
+    answer = _decode(body)
+    return Embedded(
+        _vectors(answer, count, options),
+        _total_tokens(answer),
+        _used(answer, "text_tokens", MOST_TOKENS),
+        _used(answer, "image_pixels", MOST_PIXELS),
+        _used(answer, "video_pixels", MOST_PIXELS),
+    )
 
 
 def rerank_answer(body: bytes, count: int, top_k: int | None) -> Ranked:
@@ -174,9 +328,18 @@ def _data(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return data
 
 
-def _in_order(items: list[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:
+def _vectors(answer: Mapping[str, Any], count: int, options: EmbedOptions) -> list[Vector]:
+    items = _in_order(_data(answer), count)
+    vectors = [decode(item.get("embedding"), options.dtype) for item in items]
+    _check_lengths(vectors, options)
+    return vectors
+
+
+def _in_order(
+    items: list[Mapping[str, Any]], count: int, what: str = "texts"
+) -> list[Mapping[str, Any]]:
     if len(items) != count:
-        raise UnexpectedAnswerError(f"the answer holds {len(items)} vectors for {count} texts")
+        raise UnexpectedAnswerError(f"the answer holds {len(items)} vectors for {count} {what}")
     positions = [item.get("index") for item in items]
     expected = list(range(count))
     if positions == expected:
@@ -209,6 +372,10 @@ def _score(item: Mapping[str, Any]) -> tuple[int, float]:
 
 
 def _total_tokens(answer: Mapping[str, Any]) -> int:
+    return _used(answer, "total_tokens", MOST_TOKENS)
+
+
+def _used(answer: Mapping[str, Any], what: str, most: int) -> int:
     usage = answer.get("usage")
-    tokens = usage.get("total_tokens") if isinstance(usage, Mapping) else None
-    return tokens if type(tokens) is int and 0 <= tokens <= MOST_TOKENS else 0
+    number = usage.get(what) if isinstance(usage, Mapping) else None
+    return number if type(number) is int and 0 <= number <= most else 0

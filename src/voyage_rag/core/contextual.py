@@ -1,0 +1,523 @@
+"""Embedding chunks with the context of their document: check, window, plan, ask, join.
+
+Documents that fit the model's window are embedded whole, many to a request. One that is longer is
+cut into windows of neighbouring chunks, greedily: chunk after chunk, until the next one would not
+fit; no overlap, every chunk in one window. Its length is estimated at five characters to a token
+(exact with a tokenizer), and a window that the service still finds too long is cut in two at the
+chunk nearest its middle. Nothing else is looked at, so a document has the same windows, and its
+chunks the same vectors and cache keys, whatever it is embedded with, and whenever.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from voyage_rag.core import arguments, wire
+from voyage_rag.core.failures import example_named
+from voyage_rag.core.http import Flow, Operation, Request
+from voyage_rag.core.memory import Keys, from_bytes, to_bytes
+from voyage_rag.core.plan import Limits, pack
+from voyage_rag.core.slices import Call, Gathered, sliced
+from voyage_rag.core.tokens import weigh
+from voyage_rag.core.wire import Chunked, Chunking
+from voyage_rag.errors import InvalidInputError, InvalidRequestError, VoyageError
+from voyage_rag.types import (
+    ContextualizedEmbeddingsObject,
+    ContextualizedEmbeddingsResult,
+    EmbeddingsObject,
+    PartialContextualizedEmbeddings,
+    PartialEmbeddings,
+    Vectors,
+)
+
+if TYPE_CHECKING:
+    from voyage_rag.core.terms import Terms
+    from voyage_rag.core.wire import Embedded
+    from voyage_rag.models import OutputDtype
+    from voyage_rag.types import InputType, Vector
+
+PATH = "/contextualizedembeddings"
+MOST_CHUNKS = 16_000
+"""Chunks of one request (docs: "Contextualized Chunk Embeddings")."""
+
+LARGEST_CHUNK_SIZE = 32_000
+HEADER_BYTES = 4
+
+USUAL = 0.6
+"""Usual tokens of a text per unit of its weight, which errs high: five characters to a token."""
+
+Chunks = tuple[str, ...]
+Found = list[tuple["Window", Chunked]]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Chunks of one document that are embedded together.
+
+    Attributes:
+        position: The document's position in the caller's list.
+        first: The position of the first chunk in the document.
+        chunks: The chunks, in order.
+        weights: What each weighs.
+    """
+
+    position: int
+    first: int
+    chunks: Chunks
+    weights: tuple[float, ...]
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Document, first chunk, and how many."""
+        return self.position, self.first, len(self.chunks)
+
+    @property
+    def weight(self) -> float:
+        """Of all chunks together."""
+        return sum(self.weights)
+
+    @property
+    def counts(self) -> int:
+        """A document is counted with its first window."""
+        return int(self.first == 0)
+
+    def part(self, start: int, end: int) -> Window:
+        """Some of its chunks."""
+        return Window(
+            self.position, self.first + start, self.chunks[start:end], self.weights[start:end]
+        )
+
+    def halves(self) -> list[Window]:
+        """Two windows that weigh about the same."""
+        before, half = 0.0, self.weight / 2
+        middle = 1
+        for count, weight in enumerate(self.weights[:-1], 1):
+            before += weight
+            middle = count
+            if before >= half:
+                # The boundary nearest the middle may be the one before this chunk.
+                middle -= int(count > 1 and before - half > half - (before - weight))
+                break
+        return [self.part(0, middle), self.part(middle, len(self.chunks))]
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """Chunks of several documents in one list.
+
+    Attributes:
+        groups: Per document the positions of its chunks.
+        names: Per document what the caller calls it.
+    """
+
+    groups: list[list[int]]
+    names: list[object]
+
+
+@dataclass(frozen=True, slots=True)
+class Contextualizing(Call[Window, Chunked]):
+    """One call: what holds for all its slices.
+
+    Attributes:
+        chunking: How the service is to cut documents, None if it is not to.
+        keys: Of the cache.
+        flat: How the caller's list of chunks was grouped, None if documents were given.
+        windowed: Documents the user was told of, since they do not fit the window.
+    """
+
+    chunking: Chunking | None
+    keys: Keys
+    flat: Flat | None = None
+    windowed: set[int] = field(default_factory=set)
+
+    def limits(self, count: int | None) -> Limits:
+        """As many whole documents as a request may hold, and as keep all busy."""
+        tokens = self.row.request_tokens
+        if per_minute := self.budget.pace.limits.tokens_per_minute:
+            tokens = min(tokens, int(per_minute))
+        limits = Limits(self.row.request_inputs, self.ratio.weight(tokens), MOST_CHUNKS)
+        return limits.spread(count, self.terms.concurrency)
+
+    def request(self, items: Sequence[Window]) -> Request:
+        """What asks for these windows, each as a document."""
+        documents = [item.chunks for item in items]
+        body = wire.contextual_body(documents, self.options, self.terms.dialect, self.chunking)
+        return Request(PATH, body, self.options.model, len(items))
+
+    def read(self, body: bytes, items: Sequence[Window]) -> Embedded[Chunked]:
+        """One vector per chunk."""
+        counts = [None if self.chunking else len(item.chunks) for item in items]
+        return wire.contextual_answer(body, counts, self.options)
+
+    def key(self, item: Window) -> bytes:
+        """Of all chunks of the window, since each vector depends on all."""
+        return self.keys.of_chunks(item.chunks)
+
+    def to_bytes(self, value: Chunked) -> bytes:
+        """The number of chunks and what the service said of them, then the vectors."""
+        header = json.dumps([len(value.vectors), value.texts, value.chunker]).encode()
+        vectors = b"".join(map(to_bytes, value.vectors))
+        return len(header).to_bytes(HEADER_BYTES, "little") + header + vectors
+
+    def from_bytes(self, stored: bytes) -> Chunked:
+        """What was kept."""
+        start = HEADER_BYTES + int.from_bytes(stored[:HEADER_BYTES], "little")
+        count, texts, chunker = json.loads(stored[HEADER_BYTES:start])
+        size = (len(stored) - start) // count
+        return Chunked(
+            [
+                from_bytes(stored[at : at + size], self.options.dtype)
+                for at in range(start, len(stored), size)
+            ],
+            texts,
+            chunker,
+        )
+
+    def is_too_much(self, failure: VoyageError, tokens: float) -> bool:
+        """Also where one window is longer than the model's."""
+        return Call.is_too_much(self, failure, tokens) or _is_over_window(failure)
+
+    def cut(self, items: Sequence[Window], failure: VoyageError | None) -> list[Sequence[Window]]:
+        """The window that does not fit in two; or fewer windows; or the last one in two."""
+        example = example_named(failure) if failure and _is_over_window(failure) else None
+        if example is not None and example < len(items):
+            halves = self._halves(items[example])
+            return [[*items[:example], *halves, *items[example + 1 :]]] if halves else []
+        if len(items) > 1:
+            middle = len(items) // 2
+            return [items[:middle], items[middle:]]
+        return [[half] for half in self._halves(items[0])]
+
+    def _halves(self, window: Window) -> list[Window]:
+        if len(window.chunks) == 1:
+            return []
+        self.tell_of([window.position])
+        return window.halves()
+
+    def tell_of(self, documents: Iterable[int]) -> None:
+        """Let the user know which documents are not embedded whole, each once."""
+        new = [position for position in documents if position not in self.windowed]
+        if new:
+            self.windowed.update(new)
+            self.terms.windowed([self.flat.names[i] if self.flat else i for i in new])
+
+    def blame(self, failure: VoyageError, items: Sequence[Window]) -> VoyageError:
+        """The failure, and which document and chunk it is about."""
+        example = example_named(failure)
+        if _is_over_window(failure) and example is not None and example < len(items):
+            window = items[example]
+            chunk, indices = f"inputs[{window.position}][{window.first}]", [window.position]
+            if self.flat:
+                indices = self.flat.groups[window.position][window.first :][:1]
+                chunk = f"chunks[{indices[0]}]"
+            failure.indices = tuple(indices)
+            tokens = self.tokens(window.weight)
+            failure.message += f" That is {chunk}: ~{tokens:,} tokens. Split this chunk."
+            return failure
+        positions = [item.position for item in items]
+        if self.flat:
+            groups = self.flat.groups
+            positions = sorted(
+                at
+                for item in items
+                for at in groups[item.position][item.first : item.first + len(item.chunks)]
+            )
+        failure.indices = tuple(positions)
+        return failure
+
+    def windows(self, documents: Sequence[Chunks]) -> Iterator[Window]:
+        """The documents, those that are too long in several windows."""
+        exact = self.terms.count_tokens
+        for position, chunks in enumerate(documents):
+            weights = tuple(map(exact or weigh, chunks))
+            whole = Window(position, 0, chunks, weights)
+            if self.chunking is not None:
+                yield whole
+                continue
+            most = float(self.row.context) if exact else self.row.context / USUAL
+            start, weight = 0, 0.0
+            for at, more in enumerate(weights):
+                if at > start and (weight + more > most or at - start >= MOST_CHUNKS):
+                    yield whole.part(start, at)
+                    start, weight = at, 0.0
+                weight += more
+            yield whole.part(start, len(chunks))
+
+    def flows(
+        self, windows: Iterable[Window], gathered: Gathered[Chunked]
+    ) -> Iterator[Flow[Found]]:
+        """One flow per request."""
+        weighed = ((window, window.weight) for window in windows)
+        slices = pack(
+            weighed, lambda: self.limits(gathered.expected), lambda window: len(window.chunks)
+        )
+        return (sliced(self, [window for window, _ in slice_], gathered) for slice_ in slices)
+
+
+def prepare(
+    terms: Terms,
+    model: str,
+    input_type: InputType | None,
+    output_dtype: OutputDtype | None,
+    output_dimension: int | None,
+    chunking: Chunking | None = None,
+) -> Contextualizing:
+    """Check everything about a call but the inputs.
+
+    Raises:
+        InvalidInputError: An argument cannot work.
+    """
+    terms.dialect.demand(PATH)
+    row = arguments.check_model(model, "contextualized")
+    arguments.check_input_type(input_type)
+    options = wire.EmbedOptions(
+        model=row.name,
+        input_type=input_type,
+        truncation=False,
+        output_dimension=output_dimension,
+        output_dtype=arguments.check_output(row, output_dimension, output_dtype),
+        expected_dimension=output_dimension or row.default_dimension,
+    )
+    budget = terms.budget(model)
+    ratio = budget.ratio if terms.count_tokens is None else budget.exact_ratio
+    keys = Keys(terms.host, options, "chunks", chunking and (chunking.size, chunking.overlap))
+    return Contextualizing(terms, options, row, budget, ratio, chunking, keys)
+
+
+def check_chunking(
+    input_type: object, chunk_fn: object, enabled: object, size: object, overlap: object
+) -> Chunking | None:
+    """Check who is to cut documents, and how.
+
+    Raises:
+        InvalidInputError: The arguments contradict each other.
+    """
+    arguments.check_flag("enable_auto_chunking", enabled)
+    if chunk_fn is not None and not callable(chunk_fn):
+        raise InvalidInputError(f"chunk_fn must be a function, not {type(chunk_fn).__name__}")
+    if not enabled:
+        for name, value in (("chunk_size", size), ("chunk_overlap", overlap)):
+            if value is not None:
+                raise InvalidInputError(f"{name} goes with enable_auto_chunking=True only")
+        return None
+    if chunk_fn is not None:
+        raise InvalidInputError(
+            "chunk_fn and enable_auto_chunking=True cut documents both: choose one"
+        )
+    if input_type != "document":
+        raise InvalidInputError("enable_auto_chunking=True needs input_type='document'")
+    if size is not None:
+        arguments.check_count("chunk_size", size, LARGEST_CHUNK_SIZE)
+    if overlap is not None:
+        if size is None:
+            raise InvalidInputError("chunk_overlap needs chunk_size, too")
+        if type(overlap) is not int or not 0 <= overlap < size:  # type: ignore[operator]
+            raise InvalidInputError(
+                f"chunk_overlap must be a whole number from 0 to less than chunk_size, not "
+                f"{overlap!r}"
+            )
+    return Chunking(size, overlap)  # type: ignore[arg-type]
+
+
+def contextualize(
+    call: Contextualizing, inputs: object, chunk_fn: Callable[[str], list[str]] | None
+) -> Operation[Found, ContextualizedEmbeddingsObject]:
+    """Vectors of the chunks of documents.
+
+    Raises:
+        InvalidInputError: The inputs are no documents of chunks; nothing was sent.
+    """
+    documents = _documents(inputs, call, chunk_fn)
+    windows = list(call.windows(documents))
+    gathered: Gathered[Chunked] = Gathered(len(documents), sum(w.weight for w in windows))
+    call.tell_of(dict.fromkeys(window.position for window in windows if window.first))
+
+    def results(found: Mapping[Any, Chunked]) -> dict[int, ContextualizedEmbeddingsResult]:
+        return _results(found, documents, call, made=chunk_fn is not None)
+
+    def join(parts: Sequence[Found]) -> ContextualizedEmbeddingsObject:
+        found = {window.place: value for part in parts for window, value in part}
+        versions = [value.chunker for value in found.values() if value.chunker]
+        return ContextualizedEmbeddingsObject(
+            list(results(found).values()),
+            gathered.usage,
+            call.row.name,
+            versions[0] if versions else None,
+        )
+
+    def rescue() -> PartialContextualizedEmbeddings:
+        finished = results(dict(gathered.values))
+        missing = tuple(i for i in range(len(documents)) if i not in finished)
+        return PartialContextualizedEmbeddings(finished, missing, gathered.usage, call.row.name)
+
+    return Operation(call.flows(windows, gathered), join, rescue)
+
+
+def embed_chunks(
+    call: Contextualizing, chunks: object, documents: object
+) -> Operation[Found, EmbeddingsObject]:
+    """Vectors of chunks that are told apart by document, in the order of the chunks.
+
+    Args:
+        call: What holds for all.
+        chunks: The chunks, those of a document in its order, documents in any.
+        documents: For each chunk what identifies its document; None for a document of its own.
+
+    Raises:
+        InvalidInputError: There are not as many documents as chunks, or one cannot identify.
+    """
+    listed = arguments.listed("chunks", chunks)
+    for position, chunk in enumerate(listed):
+        _check_chunk(f"chunks[{position}]", chunk, position)
+    flat = _grouped(listed, documents)
+    groups = flat.groups
+    call = replace(call, flat=flat)
+    inner = contextualize(call, [[listed[i] for i in group] for group in groups], None)
+
+    def place(
+        results: Iterable[ContextualizedEmbeddingsResult],
+    ) -> dict[int, Vector]:
+        return {
+            position: vector
+            for result in results
+            for position, vector in zip(groups[result.index], result.vectors, strict=True)
+        }
+
+    def join(parts: Sequence[Found]) -> EmbeddingsObject:
+        joined = inner.join(parts)
+        vectors = place(joined.results)
+        rows = [vectors[position] for position in range(len(listed))]
+        return EmbeddingsObject(Vectors(rows, call.options.dtype), joined.usage, joined.model)
+
+    def rescue() -> PartialEmbeddings:
+        partial = inner.rescue and inner.rescue()
+        assert isinstance(partial, PartialContextualizedEmbeddings)  # noqa: S101 - from above
+        vectors = dict(sorted(place(partial.results.values()).items()))
+        missing = tuple(i for i in range(len(listed)) if i not in vectors)
+        return PartialEmbeddings(vectors, missing, partial.usage, partial.model)
+
+    return Operation(inner.flows, join, rescue)
+
+
+def _grouped(chunks: Sequence[str], documents: object) -> Flat:
+    """The chunks of each document, in the order in which documents begin."""
+    if isinstance(documents, (str, bytes)) or not isinstance(documents, Iterable):
+        raise InvalidInputError(
+            f"documents must be a list with one entry per chunk, not {type(documents).__name__}"
+        )
+    named = list(documents)
+    if len(named) != len(chunks):
+        raise InvalidInputError(
+            f"there are {len(chunks)} chunks and {len(named)} documents: name one per chunk"
+        )
+    groups: dict[Hashable, list[int]] = {}
+    for position, name in enumerate(named):
+        if not isinstance(name, Hashable):
+            raise InvalidInputError(
+                f"documents[{position}] is a {type(name).__name__}, which cannot identify a "
+                "document: use a string or a number",
+                indices=(position,),
+            )
+        groups.setdefault((position, None) if name is None else (None, name), []).append(position)
+    names = [named[group[0]] for group in groups.values()]
+    return Flat(list(groups.values()), names)
+
+
+def _documents(
+    inputs: object, call: Contextualizing, chunk_fn: Callable[[str], list[str]] | None
+) -> list[Chunks]:
+    """The inputs as documents of chunks, each checked."""
+    query, automatic = call.options.input_type == "query", call.chunking is not None
+    flat_will_do = query or automatic or chunk_fn is not None
+    if isinstance(inputs, str) and flat_will_do:
+        inputs = [inputs]
+    if isinstance(inputs, (str, bytes, Mapping)) or not isinstance(inputs, Iterable):
+        raise InvalidInputError(
+            "inputs must be a list of documents, each a list of its chunks, not "
+            f"{type(inputs).__name__}"
+        )
+    documents: list[Chunks] = []
+    for position, given in enumerate(inputs):
+        name = f"inputs[{position}]"
+        if isinstance(given, str) and not flat_will_do:
+            raise InvalidInputError(
+                f"{name} is a string where a list of chunks is due: pass one list per document, or "
+                "input_type='query', or enable_auto_chunking=True",
+                indices=(position,),
+            )
+        chunks = (given,) if isinstance(given, str) else _chunks(name, given, position)
+        for at, chunk in enumerate(chunks):
+            _check_chunk(f"{name}[{at}]", chunk, position)
+        if chunk_fn is not None:
+            chunks = tuple(c for whole in chunks for c in _cut(name, whole, chunk_fn, position))
+        if not chunks:
+            raise InvalidInputError(
+                f"{name} has no chunks: leave the document out", indices=(position,)
+            )
+        if len(chunks) > 1 and (query or automatic):
+            raise InvalidInputError(
+                f"{name} has {len(chunks)} strings where one is due, since "
+                + ("a query has no chunks" if query else "the service cuts documents itself"),
+                indices=(position,),
+            )
+        documents.append(chunks)
+    return documents
+
+
+def _chunks(name: str, given: object, position: int) -> Chunks:
+    if isinstance(given, (bytes, Mapping)) or not isinstance(given, Iterable):
+        raise InvalidInputError(
+            f"{name} must be a list of chunks, not {type(given).__name__}", indices=(position,)
+        )
+    return tuple(given)
+
+
+def _cut(name: str, text: str, chunk_fn: Callable[[str], list[str]], position: int) -> Chunks:
+    """What `chunk_fn` makes of a text."""
+    chunks = _chunks(f"what chunk_fn made of {name}", chunk_fn(text), position)
+    for at, chunk in enumerate(chunks):
+        _check_chunk(f"chunk {at} that chunk_fn made of {name}", chunk, position)
+    return chunks
+
+
+def _check_chunk(name: str, chunk: object, position: int) -> None:
+    if not arguments.check_text(name, chunk, position):
+        raise InvalidInputError(
+            f"{name} is empty: leave it out, since the service refuses empty chunks",
+            indices=(position,),
+        )
+
+
+def _results(
+    found: Mapping[Any, Chunked],
+    documents: Sequence[Chunks],
+    call: Contextualizing,
+    *,
+    made: bool,
+) -> dict[int, ContextualizedEmbeddingsResult]:
+    """The documents of which every window is there."""
+    windows: dict[int, list[tuple[int, int, Chunked]]] = {}
+    for (position, first, count), value in found.items():
+        windows.setdefault(position, []).append((first, count, value))
+    results: dict[int, ContextualizedEmbeddingsResult] = {}
+    for position in sorted(windows):
+        parts = sorted(windows[position], key=lambda part: part[0])
+        chunks = documents[position]
+        if sum(count for _, count, _ in parts) != len(chunks):
+            continue
+        vectors = [vector for _, _, value in parts for vector in value.vectors]
+        texts = parts[0][2].texts if call.chunking else list(chunks) if made else None
+        results[position] = ContextualizedEmbeddingsResult(
+            position,
+            Vectors(vectors, call.options.dtype),
+            texts,
+            tuple(len(value.vectors) for _, _, value in parts),
+        )
+    return results
+
+
+def _is_over_window(failure: VoyageError) -> bool:
+    return isinstance(failure, InvalidRequestError) and "context window" in failure.message
