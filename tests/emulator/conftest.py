@@ -45,7 +45,8 @@ def _start(exits: ExitStack, **options: Any) -> Asking:
     return Asking(emulator, client)
 
 
-@pytest.fixture(scope="session")
+# Of the module, not of the session: other tests fork, and should find no thread running.
+@pytest.fixture(scope="module")
 def ask() -> Iterator[Asking]:
     with ExitStack() as exits:
         yield _start(exits)

@@ -214,6 +214,7 @@ def test_the_older_model_answers_bfloat16(ask) -> None:
         {"type": "text", "text": "x", "more": 1},
         {"type": "sound", "sound": "x"},
         {"type": "text", "image_url": "x"},
+        {"type": "image_url", "image_url": "http://[nowhere"},
         {"type": "image_base64", "image_base64": "not a data URL"},
         {"type": "image_base64", "image_base64": "data:image/tiff;base64,AAAA"},
         {"type": "image_base64", "image_base64": "data:image/png;base64,???"},

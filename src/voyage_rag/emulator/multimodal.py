@@ -86,15 +86,18 @@ def _check_kinds(segments: Iterable[dict[str, str]]) -> str | None:
 def _read_segment(segment: dict[str, str]) -> Segment:
     kind = segment["type"]
     value = segment[kind]
-    match kind:
-        case "text":
-            return Segment(value, text_tokens=tokens.count(value))
-        case "image_url":
-            return Segment(_name_file(value), image_pixels=FEWEST_PIXELS)
-        case "video_url":
-            return Segment(_name_file(value), video_pixels=_FRAMES_UNSEEN * FEWEST_PIXELS)
     try:
-        return _read_picture(value) if kind == "image_base64" else _read_film(value)
+        match kind:
+            case "text":
+                return Segment(value, text_tokens=tokens.count(value))
+            case "image_url":
+                return Segment(_name_file(value), image_pixels=FEWEST_PIXELS)
+            case "video_url":
+                return Segment(_name_file(value), video_pixels=_FRAMES_UNSEEN * FEWEST_PIXELS)
+            case "image_base64":
+                return _read_picture(value)
+            case _:
+                return _read_film(value)
     except ValueError as error:
         rules.refuse_arguments([f"Error for argument 'inputs': Value error, {error}"])
 
