@@ -27,7 +27,7 @@ format: $(VENV)/.dev ## Put the code in order
 	@$(BIN)/ruff format .
 
 record: $(VENV)/.dev ## Record the cassettes anew: from the live service with VOYAGE_API_KEY, else the emulator
-	@$(BIN)/python -m pytest tests --record
+	@$(BIN)/python tests/record.py $(ARGS)
 
 clean: ## Remove what was made
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -25,6 +25,7 @@ from voyage_rag.settings import host_of
 
 README = CASSETTES / "README.md"
 EMULATOR_KEY = "pa-for-the-emulator"
+PREFIX, WRONG = len("pa-"), "invalid-on-purpose"
 TABLE_BEGINS, TABLE_ENDS = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 
 
@@ -37,7 +38,7 @@ def record(name: str, live_key: str | None) -> Provenance:
     """
     scenario = SCENARIOS[name]
     with _service(scenario, live_key) as (provenance, key, base_url, clock):
-        sent = scenario.key or key
+        sent = key[:PREFIX] + WRONG if scenario.wrong_key else key
         voyage = Voyage(sent, base_url=base_url, concurrency=1, clock=clock)
         secrets = {sent, key, live_key or key}
         troubles = bool(scenario.faults)

@@ -16,7 +16,6 @@ from voyage_rag.emulator.faults import Fault, status
 
 EMBEDDER = "voyage-4"
 RERANKER = "rerank-3-lite"
-WRONG_KEY = "pa-invalid-on-purpose"
 
 QUESTION = "When did Apple plan its conference call?"
 ANSWER = "Apple's conference call to discuss fourth fiscal quarter results is planned for Thursday."
@@ -52,7 +51,7 @@ class Scenario:
         check: Fails unless the vectors or the ranking can be those of a correct service.
         error: What the call raises instead.
         requests: How many requests it takes.
-        key: Sent instead of a valid one.
+        wrong_key: Whether a key is sent that does not exist.
         faults: What the emulator does wrong. Such a call cannot be had of the live service.
     """
 
@@ -62,7 +61,7 @@ class Scenario:
     check: Callable[[Any], None] = lambda result: None
     error: type[VoyageError] | None = None
     requests: int = 1
-    key: str | None = None
+    wrong_key: bool = False
     faults: Sequence[Fault | None] = field(default=())
 
 
@@ -201,6 +200,6 @@ SCENARIOS: dict[str, Scenario] = {
         about="A key that does not exist.",
         **_embed([QUESTION], input_type="query", output_dimension=256),
         error=AuthenticationError,
-        key=WRONG_KEY,
+        wrong_key=True,
     ),
 }

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from fakes import HTTPService
 from voyage_rag import ConfigurationError, Voyage, langchain, llama_index
+from voyage_rag.settings import Settings
 
 if TYPE_CHECKING:
     from conftest import Face
@@ -79,8 +80,11 @@ def keys_sent(service: HTTPService) -> list[str]:
 # ── parameters ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_our_parameters_reach_the_client(kind: Kind, tmp_path: Path) -> None:
-    """Retries, time, limits and cache can be set on every class."""
+def test_our_parameters_reach_the_client(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every setting of the client can be set on every class."""
+    monkeypatch.setattr("voyage_rag.client.Tokenizer", lambda path: len)
     given = {
         "timeout": 5.0,
         "max_retries": 2,
@@ -89,11 +93,13 @@ def test_our_parameters_reach_the_client(kind: Kind, tmp_path: Path) -> None:
         "requests_per_minute": 100.0,
         "tokens_per_minute": 10_000.0,
         "cache": str(tmp_path / "cache"),
+        "tokenizer": str(tmp_path / "tokenizer.json"),
         "base_url": "http://a.host.inside/v1",
         "allow_insecure_http": True,
     }
     settings = kind.make(api_key=KEY, **given).voyage.settings
     assert {name: getattr(settings, name) for name in given} == given
+    assert given.keys() == Settings.model_fields.keys() - {"api_key"}
 
 
 @pytest.mark.parametrize("name", ["top_m", "voyage_key", "aclient", "modle"])
@@ -114,9 +120,17 @@ def test_a_wrong_value_is_refused_without_showing_the_key(kind: Kind) -> None:
 
 
 def test_a_model_is_demanded(kind: Kind) -> None:
-    """As by the vendor's classes."""
-    with pytest.raises((ValidationError, TypeError), match="model"):
+    """As by the vendor's classes; what a ValidationError keeps of the arguments hides the key."""
+    with pytest.raises((ValidationError, TypeError), match="model") as caught:
         kind.of(api_key=KEY)
+    assert KEY not in repr(getattr(caught.value, "errors", list)())
+
+
+@pytest.mark.parametrize("key", ["", "two words", 7])
+def test_a_key_that_cannot_be_one_is_refused(kind: Kind, key: Any) -> None:
+    """In the words of the client."""
+    with pytest.raises(ConfigurationError, match="api_key"):
+        kind.make(api_key=key)
 
 
 def test_without_a_key_it_says_where_it_looked(kind: Kind) -> None:

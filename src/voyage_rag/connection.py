@@ -39,6 +39,7 @@ SETTINGS = (
     "requests_per_minute",
     "tokens_per_minute",
     "cache",
+    "tokenizer",
     "allow_insecure_http",
 )
 """Fields that are settings of the client, too."""
@@ -59,6 +60,7 @@ class Connection(BaseModel):
         requests_per_minute: The account's limit per model; discovered if it is not given.
         tokens_per_minute: The same, of tokens.
         cache: A SQLite file; what it holds is not paid for again, in this run or the next.
+        tokenizer: A model's `tokenizer.json`, to plan by exact counts.
         allow_insecure_http: Let the key travel over plain http to another machine.
         client: A `Voyage` to share with other objects; it brings the fields above.
         api_key_fingerprint: Which key a serialised object had, if it was given as an argument.
@@ -83,6 +85,7 @@ class Connection(BaseModel):
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     cache: Annotated[str, BeforeValidator(os.fspath)] | None = None
+    tokenizer: Annotated[str, BeforeValidator(os.fspath)] | None = None
     allow_insecure_http: bool = False
     client: SkipJsonSchema[Voyage | None] = Field(default=None, exclude=True, repr=False)
     api_key_fingerprint: str | None = Field(default=None, repr=False)
@@ -179,18 +182,8 @@ class Connection(BaseModel):
             )
 
     def _make(self) -> Voyage:
-        return Voyage(
-            api_key=self.voyage_api_key,
-            max_retries=self.max_retries,
-            timeout=self.timeout,
-            base_url=self.base_url,
-            total_timeout=self.total_timeout,
-            concurrency=self.concurrency,
-            requests_per_minute=self.requests_per_minute,
-            tokens_per_minute=self.tokens_per_minute,
-            cache=self.cache,
-            allow_insecure_http=self.allow_insecure_http,
-        )
+        settings = {name: getattr(self, name) for name in SETTINGS}
+        return Voyage(api_key=self.voyage_api_key, **settings)
 
 
 def hide_key(fields: dict[str, Any]) -> dict[str, Any]:

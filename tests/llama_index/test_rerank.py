@@ -1,0 +1,250 @@
+"""VoyageAIRerank: what LlamaIndex's users rely on."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from llama_index.core.callbacks import CBEventType, EventPayload
+from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
+from llama_index.core.schema import (
+    ImageNode,
+    MetadataMode,
+    NodeRelationship,
+    NodeWithScore,
+    QueryBundle,
+    RelatedNodeInfo,
+    TextNode,
+)
+
+from voyage_rag import InvalidInputError, InvalidRequestError
+from voyage_rag.llama_index import VoyageAIRerank
+
+if TYPE_CHECKING:
+    from conftest import Face
+    from voyage_rag.emulator import Emulator
+
+KEY = "pa-a-key-that-must-stay-secret"
+QUERY = "Where does the cat sleep?"
+ANSWER = "The cat sleeps on the sofa in the living room."
+TEXTS = ["Interest rates rose in March.", ANSWER, "The train to Lyon leaves at noon."]
+
+
+def nodes() -> list[NodeWithScore]:
+    return [
+        NodeWithScore(
+            node=TextNode(
+                id_=f"id-{number}",
+                text=text,
+                metadata={"title": f"Title {number}", "hidden": "secret", "deep": {"n": number}},
+                excluded_embed_metadata_keys=["hidden", "deep"],
+                excluded_llm_metadata_keys=["title"],
+                relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id="doc")},
+            ),
+            score=0.25 * number,
+        )
+        for number, text in enumerate(TEXTS)
+    ]
+
+
+def rerank(one: VoyageAIRerank, face: Face, given: list[NodeWithScore], **options: Any) -> Any:
+    options = options or {"query_str": QUERY}
+    return face.call(one, "postprocess_nodes", given, **options)
+
+
+def test_the_answer_comes_first(reranker: VoyageAIRerank, face: Face) -> None:
+    """All nodes, by falling relevance, which is their score now."""
+    ranked = rerank(reranker, face, nodes())
+    assert ranked[0].node.text == ANSWER
+    assert len(ranked) == 3
+    assert [one.score for one in ranked] == sorted((one.score for one in ranked), reverse=True)
+
+
+def test_ids_metadata_and_relationships_survive(reranker: VoyageAIRerank, face: Face) -> None:
+    """Only the score is new."""
+    by_id = {one.node.node_id: one.node for one in nodes()}
+    for one in rerank(reranker, face, nodes()):
+        original = by_id.pop(one.node.node_id)
+        assert one.node.text == original.text
+        assert one.node.metadata.items() >= original.metadata.items()
+        assert one.node.relationships == original.relationships
+        assert one.node.ref_doc_id == "doc"
+    assert by_id == {}
+
+
+def test_the_originals_are_not_changed(reranker: VoyageAIRerank, face: Face) -> None:
+    """Neither the nodes nor their scores."""
+    given = nodes()
+    before = deepcopy(given)
+    rerank(reranker, face, given)
+    assert given == before
+
+
+def test_the_retrieval_score_is_kept_for_people(reranker: VoyageAIRerank, face: Face) -> None:
+    """In the metadata, and in no text that a model reads."""
+    for one in rerank(reranker, face, nodes()):
+        number = one.node.metadata["deep"]["n"]
+        assert one.node.metadata["retrieval_score"] == 0.25 * number
+        for mode in (MetadataMode.EMBED, MetadataMode.LLM):
+            assert one.node.get_content(mode) == nodes()[number].node.get_content(mode)
+
+
+def test_the_retrieval_score_can_be_dropped(make: Any, face: Face) -> None:
+    """Then the nodes are handed on as they are."""
+    made = make(VoyageAIRerank, "rerank-3-lite", keep_retrieval_score=False)
+    given = nodes()
+    for one in rerank(made, face, given):
+        assert "retrieval_score" not in one.node.metadata
+        assert any(one.node is original.node for original in given)
+
+
+def test_a_node_without_a_score_gets_none(reranker: VoyageAIRerank, face: Face) -> None:
+    """None is not written down as a score."""
+    (one,) = rerank(reranker, face, [NodeWithScore(node=TextNode(text="a"))])
+    assert "retrieval_score" not in one.node.metadata
+
+
+def test_a_second_ranking_keeps_the_first_score(reranker: VoyageAIRerank, face: Face) -> None:
+    """The score a node came with is the one that is kept, and hidden once."""
+    (one,) = rerank(reranker, face, rerank(reranker, face, nodes()[:1]))
+    assert one.node.excluded_llm_metadata_keys.count("retrieval_score") == 1
+    assert one.node.metadata["retrieval_score"] == one.score
+
+
+@pytest.mark.parametrize(
+    ("mode", "text"),
+    [
+        ("none", "Interest rates rose in March."),
+        ("embed", "title: Title 0\n\nInterest rates rose in March."),
+        (MetadataMode.LLM, "hidden: secret\ndeep: {'n': 0}\n\nInterest rates rose in March."),
+        (
+            MetadataMode.ALL,
+            "title: Title 0\nhidden: secret\ndeep: {'n': 0}\n\nInterest rates rose in March.",
+        ),
+    ],
+)
+def test_the_metadata_that_is_ranked_can_be_chosen(
+    mode: Any, text: str, make: Any, emulator: Emulator, face: Face
+) -> None:
+    """By LlamaIndex's names for it."""
+    made = make(VoyageAIRerank, "rerank-3-lite", metadata_mode=mode)
+    rerank(made, face, nodes())
+    assert emulator.requests[0].body["documents"][0] == text
+
+
+def test_metadata_for_embedding_is_ranked_unless_told_otherwise(
+    reranker: VoyageAIRerank, emulator: Emulator, face: Face
+) -> None:
+    """As by the vendor's class."""
+    rerank(reranker, face, nodes())
+    assert emulator.requests[0].body["documents"][0].startswith("title: Title 0\n\n")
+
+
+def test_an_image_without_text_is_refused_by_position(
+    reranker: VoyageAIRerank, emulator: Emulator, face: Face
+) -> None:
+    """There is nothing to rank it by; it is not sent as an empty text."""
+    given = [*nodes(), NodeWithScore(node=ImageNode(image_url="https://a.host/cat.png"))]
+    with pytest.raises(InvalidInputError) as caught:
+        rerank(reranker, face, given)
+    assert caught.value.indices == (3,)
+    assert emulator.requests == []
+
+
+# ── what LlamaIndex is told ───────────────────────────────────────────────────────────────────────
+
+
+def told(events: list[Any]) -> list[Any]:
+    return [one for one in events if isinstance(one, ReRankStartEvent | ReRankEndEvent)]
+
+
+def test_start_and_end_of_a_ranking_are_told(
+    make: Any, callbacks: Any, events: list[Any], face: Face
+) -> None:
+    """To callbacks and to instrumentation, with what they are about."""
+    made = make(VoyageAIRerank, "rerank-3-lite", top_n=2, callback_manager=callbacks.manager)
+    ranked = rerank(made, face, nodes())
+    start, end = told(events)
+    assert (start.model_name, start.top_n, start.query.query_str) == ("rerank-3-lite", 2, QUERY)
+    assert [one.node.node_id for one in start.nodes] == ["id-0", "id-1", "id-2"]
+    assert end.nodes == ranked
+    assert [kind for kind, _ in callbacks.starts] == [CBEventType.RERANKING]
+    payload = callbacks.starts[0][1]
+    assert payload[EventPayload.QUERY_STR] == QUERY
+    assert payload[EventPayload.TOP_K] == 2
+    assert payload[EventPayload.MODEL_NAME] == "rerank-3-lite"
+    assert [payload[EventPayload.NODES] for _, payload in callbacks.ends] == [ranked]
+    assert KEY not in repr((events, callbacks.starts, callbacks.ends))
+
+
+def test_no_nodes_cost_nothing_and_are_told(
+    make: Any, callbacks: Any, events: list[Any], emulator: Emulator, face: Face
+) -> None:
+    """A start and an end, and no request."""
+    made = make(VoyageAIRerank, "rerank-3-lite", callback_manager=callbacks.manager)
+    assert rerank(made, face, []) == []
+    assert [type(one) for one in told(events)] == [ReRankStartEvent, ReRankEndEvent]
+    assert len(callbacks.starts) == len(callbacks.ends) == 1
+    assert emulator.requests == []
+
+
+@pytest.mark.parametrize("given", [[], nodes()], ids=["no nodes", "nodes"])
+def test_a_missing_query_is_refused_and_told(
+    given: list[NodeWithScore],
+    make: Any,
+    callbacks: Any,
+    events: list[Any],
+    emulator: Emulator,
+    face: Face,
+) -> None:
+    """A start and an end, and a ValueError as from the vendor's class."""
+    made = make(VoyageAIRerank, "rerank-3-lite", callback_manager=callbacks.manager)
+    with pytest.raises(ValueError, match="query_bundle"):
+        rerank(made, face, given, query_bundle=None)
+    assert [type(one) for one in told(events)] == [ReRankStartEvent, ReRankEndEvent]
+    assert len(callbacks.starts) == len(callbacks.ends) == 1
+    assert emulator.requests == []
+
+
+def test_a_failure_is_told(make: Any, callbacks: Any, events: list[Any], face: Face) -> None:
+    """The end comes all the same, with the error for callbacks and no nodes."""
+    made = make(VoyageAIRerank, "rerank-of-nobody", callback_manager=callbacks.manager)
+    with pytest.raises(InvalidRequestError) as caught:
+        rerank(made, face, nodes())
+    assert [type(one) for one in told(events)] == [ReRankStartEvent, ReRankEndEvent]
+    assert told(events)[1].nodes == []
+    assert [payload for _, payload in callbacks.ends] == [{EventPayload.EXCEPTION: caught.value}]
+
+
+def test_query_bundle_and_query_str_are_the_same(
+    reranker: VoyageAIRerank, emulator: Emulator, face: Face
+) -> None:
+    """Both ways of LlamaIndex to ask."""
+    rerank(reranker, face, nodes(), query_bundle=QueryBundle(QUERY))
+    rerank(reranker, face, nodes(), query_str=QUERY)
+    assert emulator.requests[0].body == emulator.requests[1].body
+
+
+def test_async_is_async(
+    reranker: VoyageAIRerank, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the event loop itself: no thread, no sync call."""
+    monkeypatch.delattr("voyage_rag.client.Voyage.rerank")
+
+    async def program() -> list[list[NodeWithScore]]:
+        monkeypatch.setattr(threading.Thread, "start", _refuse)
+        ranking = [reranker.apostprocess_nodes(nodes(), query_str=QUERY) for _ in range(5)]
+        found = await asyncio.gather(*ranking)
+        monkeypatch.undo()
+        return found
+
+    for ranked in asyncio.run(program()):
+        assert ranked[0].node.text == ANSWER
+    assert len(emulator.requests) == 5
+
+
+def _refuse(thread: threading.Thread) -> None:
+    raise AssertionError(f"a thread was started: {thread.name}")
