@@ -1,0 +1,31 @@
+"""Our client, with default settings but for what is asked. Its vectors stay compact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.contestants import KEY, MODEL, Contestant
+from voyage_rag import Vectors, Voyage
+
+
+def make(url: str, **options: Any) -> Contestant:
+    """The sync face."""
+    voyage = Voyage(KEY, base_url=url, **options)
+    return Contestant(
+        lambda texts: voyage.embed(texts, MODEL, "document").vectors,
+        lambda text: voyage.embed([text], MODEL, "query").embeddings[0],
+        lambda texts: voyage.embed_iter(texts, MODEL, "document"),
+    )
+
+
+def amake(url: str, **options: Any) -> Contestant:
+    """The async face."""
+    voyage = Voyage(KEY, base_url=url, **options)
+
+    async def documents(texts: list[str]) -> Vectors:
+        return (await voyage.aembed(texts, MODEL, "document")).vectors
+
+    async def query(text: str) -> Any:
+        return (await voyage.aembed([text], MODEL, "query")).embeddings[0]
+
+    return Contestant(documents, query, lambda texts: voyage.aembed_iter(texts, MODEL, "document"))

@@ -1,0 +1,161 @@
+"""The figures that must be reached, and whether they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks import works
+from benchmarks.works import CLASSES, CLIENTS, FLOOR, TOKENS_PER_MINUTE
+
+VECTOR_MB = 4 * 1_024 / 1_000_000
+FLAT_MB = 10.0
+MOST_REFUSED = 0.1
+
+Results = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""Summaries by work and entry."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One line of the table.
+
+    Attributes:
+        what: What was measured, of whom.
+        figure: What came out.
+        bound: What it may be.
+        at_most: Whether the bound is an upper one.
+        told: The figures behind it.
+    """
+
+    what: str
+    figure: float
+    bound: float
+    told: str
+    at_most: bool = True
+
+    @property
+    def reached(self) -> bool:
+        """Whether the bound is kept."""
+        return self.figure <= self.bound if self.at_most else self.figure >= self.bound
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {"reached": self.reached}
+
+
+def verdicts(results: Results, imports: Mapping[str, float]) -> Iterator[Verdict]:
+    """All that can be said of what was measured."""
+    if works.INDEXING in results:
+        yield from _indexing(results[works.INDEXING])
+    for name, factor in ((works.GIVEN, 1.1), (works.NOT_GIVEN, 1.25), (works.NAMED, 1.25)):
+        if name in results:
+            yield from _limited(name, results[name], factor)
+    if works.QUERY in results:
+        yield from _query(results[works.QUERY])
+    if imports:
+        yield from _imports(imports)
+    for name in (works.KEPT, works.STREAMED):
+        for client, told in results.get(name, {}).items():
+            yield _memory(name, client, told)
+
+
+def _indexing(told: Mapping[str, Mapping[str, Any]]) -> Iterator[Verdict]:
+    best = min(figures["wall_s"] for name, figures in told.items() if name.startswith(FLOOR))
+    for name in (*CLIENTS, *CLASSES):
+        if name in told:
+            wall = told[name]["wall_s"]
+            yield Verdict(
+                f"{works.INDEXING}, {name}: time over the floor",
+                wall / best,
+                1.35,
+                f"{wall:.2f} s, floor {best:.2f} s",
+            )
+    if peer := told.get("langchain-voyageai"):
+        for name in CLASSES:
+            if name in told:
+                wall = told[name]["wall_s"]
+                yield Verdict(
+                    f"{works.INDEXING}, {name}: times as fast as langchain-voyageai",
+                    peer["wall_s"] / wall,
+                    5.0,
+                    f"{wall:.2f} s, peer {peer['wall_s']:.2f} s",
+                    at_most=False,
+                )
+    ours = told["LangChain"]
+    same = told[works.floor(ours["request_size"]).name]
+    yield Verdict(
+        f"{works.INDEXING}, LangChain: processor time over the floor's with as many per request",
+        ours["cpu_s"] / same["cpu_s"],
+        1.3,
+        f"{ours['cpu_s']:.2f} s, floor {same['cpu_s']:.2f} s at {ours['request_size']}",
+    )
+
+
+def _limited(name: str, told: Mapping[str, Mapping[str, Any]], factor: float) -> Iterator[Verdict]:
+    for client, figures in told.items():
+        if client not in CLASSES:
+            continue
+        least = 60 * figures["tokens"] / TOKENS_PER_MINUTE
+        if "wall_s" in figures:
+            yield Verdict(
+                f"{name}, {client}: time over tokens / rate",
+                figures["wall_s"] / least,
+                factor,
+                f"{figures['wall_s']:.1f} s, tokens / rate {least:.1f} s",
+            )
+        yield Verdict(f"{name}, {client}: failed runs", figures["failed"], 0, "")
+        yield Verdict(
+            f"{name}, {client}: part of the requests answered 429",
+            figures["refused"] / figures["requests"],
+            0.0 if name == works.GIVEN else MOST_REFUSED,
+            f"{figures['refused']:g} of {figures['requests']:g}",
+        )
+
+
+def _query(told: Mapping[str, Mapping[str, Any]]) -> Iterator[Verdict]:
+    for name in (*CLIENTS, *CLASSES):
+        bare = told["bare httpx async" if name.endswith("async") else "bare httpx"]
+        yield Verdict(
+            f"{works.QUERY}, {name}: p50 over bare httpx",
+            told[name]["p50_ms"] / bare["p50_ms"],
+            1.35,
+            f"{told[name]['p50_ms']:.3f} ms, httpx {bare['p50_ms']:.3f} ms",
+        )
+        yield Verdict(f"{works.QUERY}, {name}: connections", told[name]["connections"], 1, "")
+
+
+def _imports(told: Mapping[str, float]) -> Iterator[Verdict]:
+    base = told["httpx and pydantic"]
+    yield Verdict(
+        "import voyage_rag: over httpx and pydantic",
+        told["voyage_rag"] / base,
+        1.15,
+        f"{told['voyage_rag']:.0f} ms, base {base:.0f} ms",
+    )
+    for framework in ("LangChain", "LlamaIndex"):
+        ours, base = told[f"{framework}'s class"], told[f"{framework}'s base"]
+        yield Verdict(
+            f"import of the {framework} class: ms over its base class",
+            ours - base,
+            50.0,
+            f"{ours:.0f} ms, base {base:.0f} ms",
+        )
+
+
+def _memory(name: str, client: str, told: Mapping[str, Any]) -> Verdict:
+    if name == works.STREAMED:
+        return Verdict(
+            f"{name}, {client}: growth in MB after the first tenth",
+            told["growth_mb"],
+            FLAT_MB,
+            f"{told['memory_mb']:.0f} MB in all",
+        )
+    vectors_mb = VECTOR_MB * told["texts"]
+    return Verdict(
+        f"{name}, {client}: peak over the start, by 4 bytes per number",
+        told["memory_mb"] / vectors_mb,
+        1.3,
+        f"{told['memory_mb']:.0f} MB for {vectors_mb:.0f} MB of numbers",
+    )
