@@ -52,9 +52,8 @@ def zeros(length: int, dtype: OutputDtype) -> Vector:
 
 
 def _from_base64(text: str, dtype: OutputDtype) -> Vector:
-    vector: Vector = array(TYPECODES[dtype])
     try:
-        vector.frombytes(binascii.a2b_base64(text, strict_mode=True))
+        vector: Vector = array(TYPECODES[dtype], binascii.a2b_base64(text, strict_mode=True))
     except (binascii.Error, ValueError) as error:
         raise UnexpectedAnswerError(f"an embedding is no base64 of {dtype}: {error}") from None
     if BIG_ENDIAN:
@@ -70,5 +69,5 @@ def _from_numbers(numbers: list[float], dtype: OutputDtype) -> Vector:
 
 
 def _is_finite(vector: Vector) -> bool:
-    top_bytes = memoryview(vector).cast("B")[0 if BIG_ENDIAN else 3 :: 4].tobytes()
+    top_bytes = vector.tobytes()[0 if BIG_ENDIAN else 3 :: 4]
     return not any(mark in top_bytes for mark in NOT_SOUND)
