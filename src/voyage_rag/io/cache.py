@@ -73,13 +73,22 @@ class Cache:
         connection = sqlite3.connect(
             self.path, timeout=PATIENCE, check_same_thread=False, isolation_level="IMMEDIATE"
         )
+        try:
+            self._settle(connection)
+        except BaseException:
+            connection.close()
+            raise
+        weakref.finalize(self, _close, connection, os.getpid())
+        return connection
+
+    def _settle(self, connection: sqlite3.Connection) -> None:
+        """Make sure that the file is ours, or empty and then made ours."""
         application, version = (
             connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("application_id", "user_version")
         )
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if tables and (application, version) != (APPLICATION_ID, VERSION):
-            connection.close()
             raise CacheError(f"{self.path!r} is another kind of database: choose another file")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -90,8 +99,6 @@ class Cache:
             )
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
-        weakref.finalize(self, _close, connection, os.getpid())
-        return connection
 
     def _checked(self, key: bytes, stored: bytes) -> bytes:
         vector, checksum = stored[:-CHECKSUM_BYTES], stored[-CHECKSUM_BYTES:]
