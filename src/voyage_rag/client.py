@@ -393,6 +393,7 @@ class Voyage:
         output_dtype: OutputDtype | None = None,
         output_dimension: int | None = None,
         *,
+        empty_text: EmptyText = "error",
         show_progress_bar: bool = False,
     ) -> EmbeddingsObject:
         """Embed chunks that lie in one list, each with the context of its document.
@@ -407,7 +408,8 @@ class Voyage:
             input_type: The prompt: `document`, `query` or None.
             output_dtype: As for `embed`.
             output_dimension: Length of the vectors, where the model offers several.
-            show_progress_bar: Show a tqdm bar that counts documents.
+            empty_text: `error` refuses empty chunks by position, `zeros` gives them zero vectors.
+            show_progress_bar: Show a tqdm bar that counts chunks.
 
         Returns:
             One vector per chunk, in the order of the chunks; tokens billed.
@@ -420,7 +422,7 @@ class Voyage:
             call = self._contextual_call(
                 advance, model, input_type, output_dtype, output_dimension, None
             )
-            return run(contextual.embed_chunks(call, chunks, documents), *self._drivers)
+            return run(contextual.embed_chunks(call, chunks, documents, empty_text), *self._drivers)
 
     async def aembed_chunks(
         self,
@@ -431,6 +433,7 @@ class Voyage:
         output_dtype: OutputDtype | None = None,
         output_dimension: int | None = None,
         *,
+        empty_text: EmptyText = "error",
         show_progress_bar: bool = False,
     ) -> EmbeddingsObject:
         """Async twin of `embed_chunks`."""
@@ -438,7 +441,9 @@ class Voyage:
             call = self._contextual_call(
                 advance, model, input_type, output_dtype, output_dimension, None
             )
-            return await arun(contextual.embed_chunks(call, chunks, documents), *self._drivers)
+            return await arun(
+                contextual.embed_chunks(call, chunks, documents, empty_text), *self._drivers
+            )
 
     def rerank(
         self,

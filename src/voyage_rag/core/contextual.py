@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from voyage_rag.core import arguments, wire
+from voyage_rag.core.embedding import nothing_of
 from voyage_rag.core.failures import example_named
 from voyage_rag.core.http import Flow, Operation, Request
 from voyage_rag.core.memory import Keys, from_bytes, to_bytes
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from voyage_rag.core.terms import Terms
     from voyage_rag.core.wire import Embedded
     from voyage_rag.models import OutputDtype
-    from voyage_rag.types import InputType, Vector
+    from voyage_rag.types import EmptyText, InputType, Vector
 
 PATH = "/contextualizedembeddings"
 MOST_CHUNKS = 16_000
@@ -78,11 +79,6 @@ class Window:
     def weight(self) -> float:
         """Of all chunks together."""
         return sum(self.weights)
-
-    @property
-    def counts(self) -> int:
-        """A document is counted with its first window."""
-        return int(self.first == 0)
 
     def part(self, start: int, end: int) -> Window:
         """Some of its chunks."""
@@ -175,6 +171,12 @@ class Contextualizing(Call[Window, Chunked]):
             texts,
             chunker,
         )
+
+    def done(self, items: Sequence[Window]) -> int:
+        """Chunks where these were given; else documents, each counted with its first window."""
+        if self.flat:
+            return sum(len(item.chunks) for item in items)
+        return sum(item.first == 0 for item in items)
 
     def is_too_much(self, failure: VoyageError, tokens: float) -> bool:
         """Also where one window is longer than the model's."""
@@ -357,7 +359,7 @@ def contextualize(
 
 
 def embed_chunks(
-    call: Contextualizing, chunks: object, documents: object
+    call: Contextualizing, chunks: object, documents: object, empty_text: EmptyText
 ) -> Operation[Found, EmbeddingsObject]:
     """Vectors of chunks that are told apart by document, in the order of the chunks.
 
@@ -365,37 +367,42 @@ def embed_chunks(
         call: What holds for all.
         chunks: The chunks, those of a document in its order, documents in any.
         documents: For each chunk what identifies its document; None for a document of its own.
+        empty_text: What becomes of an empty chunk, which is no part of its document.
 
     Raises:
         InvalidInputError: There are not as many documents as chunks, or one cannot identify.
     """
+    arguments.check_choice("empty_text", empty_text, ("error", "zeros"))
     listed = arguments.listed("chunks", chunks)
     for position, chunk in enumerate(listed):
-        _check_chunk(f"chunks[{position}]", chunk, position)
+        name = f"chunks[{position}]"
+        if not arguments.check_text(name, chunk, position) and empty_text == "error":
+            arguments.refuse_empty(name, position)
     flat = _grouped(listed, documents)
-    groups = flat.groups
     call = replace(call, flat=flat)
-    inner = contextualize(call, [[listed[i] for i in group] for group in groups], None)
+    inner = contextualize(call, [[listed[i] for i in group] for group in flat.groups], None)
+    empty = [position for position, chunk in enumerate(listed) if not chunk]
+    if empty:
+        nothing_of(call.options, {})
 
-    def place(
-        results: Iterable[ContextualizedEmbeddingsResult],
-    ) -> dict[int, Vector]:
-        return {
+    def place(results: Iterable[ContextualizedEmbeddingsResult]) -> dict[int, Vector]:
+        vectors = {
             position: vector
             for result in results
-            for position, vector in zip(groups[result.index], result.vectors, strict=True)
+            for position, vector in zip(flat.groups[result.index], result.vectors, strict=True)
         }
+        nothing = {position: nothing_of(call.options, vectors) for position in empty}
+        return dict(sorted((vectors | nothing).items()))
 
     def join(parts: Sequence[Found]) -> EmbeddingsObject:
         joined = inner.join(parts)
-        vectors = place(joined.results)
-        rows = [vectors[position] for position in range(len(listed))]
+        rows = list(place(joined.results).values())
         return EmbeddingsObject(Vectors(rows, call.options.dtype), joined.usage, joined.model)
 
     def rescue() -> PartialEmbeddings:
         partial = inner.rescue and inner.rescue()
         assert isinstance(partial, PartialContextualizedEmbeddings)  # noqa: S101 - from above
-        vectors = dict(sorted(place(partial.results.values()).items()))
+        vectors = place(partial.results.values())
         missing = tuple(i for i in range(len(listed)) if i not in vectors)
         return PartialEmbeddings(vectors, missing, partial.usage, partial.model)
 
@@ -403,7 +410,7 @@ def embed_chunks(
 
 
 def _grouped(chunks: Sequence[str], documents: object) -> Flat:
-    """The chunks of each document, in the order in which documents begin."""
+    """The chunks of each document that are not empty, in the order in which documents begin."""
     if isinstance(documents, (str, bytes)) or not isinstance(documents, Iterable):
         raise InvalidInputError(
             f"documents must be a list with one entry per chunk, not {type(documents).__name__}"
@@ -421,6 +428,8 @@ def _grouped(chunks: Sequence[str], documents: object) -> Flat:
                 "document: use a string or a number",
                 indices=(position,),
             )
+        if not chunks[position]:
+            continue
         groups.setdefault((position, None) if name is None else (None, name), []).append(position)
     names = [named[group[0]] for group in groups.values()]
     return Flat(list(groups.values()), names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from voyage_rag.core import arguments, wire
 from voyage_rag.core.http import Flow, Operation, Request
@@ -34,7 +34,6 @@ class Placed:
     position: int
     text: str
     weight: float
-    counts: ClassVar[int] = 1
 
     @property
     def place(self) -> int:
@@ -224,7 +223,7 @@ def embedding(
     vectors = {item.position: vector for item, vector in found}
     empty = [item for item in placed if not item.text]
     if empty:
-        nothing = zeros(_length(call.options, vectors), call.options.dtype)
+        nothing = nothing_of(call.options, vectors)
         vectors |= dict.fromkeys((item.position for item in empty), nothing)
         call.terms.recalled(len(empty))
         if gathered is not None:
@@ -232,11 +231,16 @@ def embedding(
     return [vectors[item.position] for item in placed]
 
 
-def _length(options: EmbedOptions, vectors: Mapping[int, Vector]) -> int:
+def nothing_of(options: EmbedOptions, vectors: Mapping[int, Vector]) -> Vector:
+    """The vector of an empty text, as long as the others.
+
+    Raises:
+        InvalidInputError: There are no others, and the model's dimension is not known.
+    """
     if vectors:
-        return len(next(iter(vectors.values())))
+        return zeros(len(next(iter(vectors.values()))), options.dtype)
     if options.expected_dimension is None:
         raise InvalidInputError(
             f"the length of a zero vector of {options.model!r} is not known: pass output_dimension"
         )
-    return length_of(options.expected_dimension, options.dtype)
+    return zeros(length_of(options.expected_dimension, options.dtype), options.dtype)

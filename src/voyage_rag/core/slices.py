@@ -47,10 +47,6 @@ class Piece(Protocol):
     def weight(self) -> float:
         """What it weighs."""
 
-    @property
-    def counts(self) -> int:
-        """How many inputs are done when it is: 1, or 0 for a later part of an input."""
-
 
 Item = TypeVar("Item", bound=Piece)
 Value = TypeVar("Value")
@@ -118,6 +114,10 @@ class Call(ABC, Generic[Item, Value]):
     def from_bytes(self, stored: bytes) -> Value:
         """The value that was kept."""
 
+    def done(self, items: Sequence[Item]) -> int:
+        """How many of the caller's inputs are done when these are."""
+        return len(items)
+
     def tokens(self, weight: float) -> int:
         """What so much weight is expected to cost."""
         return self.ratio.tokens(weight)
@@ -172,7 +172,7 @@ def _recalled(
         for item, key in zip(items, keys, strict=True)
         if key in stored
     ]
-    call.terms.recalled(sum(item.counts for item, _ in hits))
+    call.terms.recalled(call.done([item for item, _ in hits]))
     if gathered is not None:
         gathered.add([item for item, _ in hits], [value for _, value in hits], Usage())
     return hits
@@ -211,7 +211,7 @@ def _answered(
     read = partial(call.read, items=items)
     answer = yield from retrying(call.request(items), read, terms.policy, call.budget.pace, tokens)
     call.learn(items, answer)
-    terms.answered(sum(item.counts for item in items), answer.usage)
+    terms.answered(call.done(items), answer.usage)
     if gathered is not None:
         gathered.add(items, answer.vectors, answer.usage)
         tell_if_slow(call, gathered)
@@ -227,7 +227,9 @@ def tell_if_slow(call: Call[Item, Value], gathered: Gathered[Value] | None) -> N
     if gathered is None or gathered.told or not pace.known:
         return
     limits = call.limits(gathered.expected)
-    requests = max(1, round(gathered.weight_left / max(1.0, limits.weight)))
+    by_weight = round(gathered.weight_left / max(1.0, limits.weight))
+    by_count = round((gathered.expected - len(gathered.values)) / limits.inputs)
+    requests = max(1, by_weight, by_count)
     seconds = pace.forecast(call.tokens(gathered.weight_left), requests)
     if seconds > SLOW:
         gathered.told = True

@@ -7,7 +7,8 @@ except ImportError as error:
         "voyage_rag.langchain needs langchain-core: pip install 'voyage-rag[langchain]'"
     ) from error
 
+from voyage_rag.langchain.contextual import ContextualEmbeddings
 from voyage_rag.langchain.embeddings import VoyageAIEmbeddings
 from voyage_rag.langchain.rerank import VoyageAIRerank
 
-__all__ = ["VoyageAIEmbeddings", "VoyageAIRerank"]
+__all__ = ["ContextualEmbeddings", "VoyageAIEmbeddings", "VoyageAIRerank"]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
+from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from pydantic import ConfigDict, Field
 
 from voyage_rag.connection import Connection, hide_key
-from voyage_rag.models import OutputDtype
+from voyage_rag.errors import InvalidInputError
+from voyage_rag.langchain.contextual import ContextualEmbeddings, DocumentOf
+from voyage_rag.models import OutputDtype, kind_of
 from voyage_rag.types import EmptyText, InputType
 
 
@@ -75,6 +79,42 @@ class VoyageAIEmbeddings(Connection, Embeddings):
         """Async twin of `embed_query`."""
         found = await self.voyage.aembed([text], **self._options, input_type=self.query_input_type)
         return cast("list[float]", found.embeddings[0])
+
+    def for_documents(
+        self, documents: Iterable[Document], by: DocumentOf = "source"
+    ) -> ContextualEmbeddings:
+        """Embeddings for a vector store that is to hold chunks with their documents' context.
+
+        For a contextualized model (`voyage-context-4`), whose vectors depend on the other chunks of
+        the document, while a vector store hands over texts alone.
+
+        Args:
+            documents: The chunks, as a splitter made them: all of a document, in order.
+            by: Which document a chunk is of: a metadata field, or a function of the chunk.
+
+        Returns:
+            What to give the store as its embeddings; see `ContextualEmbeddings`.
+
+        Raises:
+            InvalidInputError: The model is not a contextualized one, or a chunk does not say which
+                document it is of.
+        """
+        if kind_of(self.model) != "contextualized":
+            raise InvalidInputError(
+                f"{self.model!r} does not embed chunks in context: use voyage-context-4, or give "
+                "the store these embeddings as they are"
+            )
+        made = ContextualEmbeddings(self, by)
+        made.include(documents)
+        return made
+
+    @property
+    def chunk_options(self) -> dict[str, Any]:
+        """How chunks of documents are embedded: the arguments of `Voyage.embed_chunks`."""
+        options = self._document_options
+        for name in ("batch_size", "truncation"):  # which the endpoint does not have
+            del options[name]
+        return options
 
     @property
     def _options(self) -> dict[str, Any]:

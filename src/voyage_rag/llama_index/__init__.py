@@ -1,4 +1,4 @@
-"""LlamaIndex classes: `VoyageEmbedding` and `VoyageAIRerank`.
+"""LlamaIndex classes: `VoyageEmbedding`, `VoyageContextualEmbedding` and `VoyageAIRerank`.
 
 Drop-in for `llama_index.embeddings.voyageai` and `llama_index.postprocessor.voyageai_rerank`.
 """
@@ -10,7 +10,8 @@ except ImportError as error:
         "voyage_rag.llama_index needs llama-index-core: pip install 'voyage-rag[llama-index]'"
     ) from error
 
+from voyage_rag.llama_index.contextual import VoyageContextualEmbedding
 from voyage_rag.llama_index.embeddings import VoyageEmbedding
 from voyage_rag.llama_index.rerank import VoyageAIRerank
 
-__all__ = ["VoyageAIRerank", "VoyageEmbedding"]
+__all__ = ["VoyageAIRerank", "VoyageContextualEmbedding", "VoyageEmbedding"]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.callbacks import CallbackManager
+from llama_index.core.schema import BaseNode
 from pydantic import ConfigDict
 
 from voyage_rag.connection import Connection, hide_key
-from voyage_rag.models import OutputDtype
+from voyage_rag.llama_index.nodes import documents_of, embedding_event
+from voyage_rag.models import OutputDtype, kind_of
 from voyage_rag.types import EmptyText, InputType
 
 LARGEST_BATCH = 2_048
@@ -72,6 +75,39 @@ class VoyageEmbedding(Connection, BaseEmbedding):
         super().__init__(**fields, **hide_key(kwargs))
         self.connect()
 
+    def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
+        """Embed nodes: LlamaIndex's transformation, which a pipeline runs after a splitter.
+
+        With a contextualized model (`voyage-context-4`) each node is embedded with the context of
+        the other nodes of its document: those of one `ref_doc_id`, in the order given. A node
+        without one is a document of its own.
+
+        Args:
+            nodes: What to embed. They are given their `embedding`.
+            kwargs: `show_progress`.
+
+        Returns:
+            The same nodes.
+
+        Raises:
+            VoyageError: See `voyage_rag.Voyage.embed_chunks`.
+        """
+        if kind_of(self.model_name) != "contextualized":
+            return super().__call__(nodes, **kwargs)
+        with embedding_event(self, nodes) as chunks:
+            arguments = self._chunk_options(kwargs)
+            found = self.voyage.embed_chunks(chunks.texts, documents_of(nodes), **arguments)
+            return chunks.embedded(found.embeddings)
+
+    async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
+        """Async twin of calling it."""
+        if kind_of(self.model_name) != "contextualized":
+            return await super().acall(nodes, **kwargs)
+        with embedding_event(self, nodes) as chunks:
+            arguments = self._chunk_options(kwargs)
+            found = await self.voyage.aembed_chunks(chunks.texts, documents_of(nodes), **arguments)
+            return chunks.embedded(found.embeddings)
+
     @classmethod
     def class_name(cls) -> str:
         """The name under which LlamaIndex serialises this class."""
@@ -102,6 +138,14 @@ class VoyageEmbedding(Connection, BaseEmbedding):
     async def _aembed(self, texts: list[str], input_type: InputType | None) -> list[Embedding]:
         found = await self.voyage.aembed(texts, **self._options, input_type=input_type)
         return cast("list[Embedding]", found.embeddings)
+
+    def _chunk_options(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        options = self._options | {
+            "input_type": self.text_input_type,
+            "show_progress_bar": kwargs.get("show_progress", False),
+        }
+        del options["truncation"]  # which the endpoint does not have
+        return options
 
     @property
     def _options(self) -> dict[str, Any]:

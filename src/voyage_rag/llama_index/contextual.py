@@ -1,0 +1,63 @@
+"""Contextualized chunks as a transformation that takes nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llama_index.core.base.embeddings.base import Embedding
+
+from voyage_rag.errors import ConfigurationError, InvalidInputError
+from voyage_rag.llama_index.embeddings import VoyageEmbedding
+from voyage_rag.models import kind_of
+
+REMEDY = (
+    "texts alone do not say which document they are chunks of: run this as a transformation over "
+    "nodes, after the splitter, as in IngestionPipeline(transformations=[splitter, embedding]) or "
+    "VectorStoreIndex.from_documents(documents, transformations=[splitter, embedding], "
+    "embed_model=embedding)"
+)
+
+
+class VoyageContextualEmbedding(VoyageEmbedding):
+    """`VoyageEmbedding` of a contextualized model, which never embeds a chunk without its document.
+
+    As a transformation it embeds nodes grouped by their source document (`ref_doc_id`), in order:
+
+        embedding = VoyageContextualEmbedding()
+        index = VectorStoreIndex.from_documents(
+            documents, transformations=[SentenceSplitter(), embedding], embed_model=embedding
+        )
+
+    Queries and a lone text are embedded as they are. A list of several texts, which is what an
+    index hands over for nodes that were not transformed, is refused with the remedy named, where
+    `VoyageEmbedding` embeds each text by itself. Takes the parameters of `VoyageEmbedding`.
+
+    Raises:
+        ConfigurationError: The model is not a contextualized one.
+    """
+
+    def __init__(self, model_name: str = "voyage-context-4", *args: Any, **kwargs: Any) -> None:
+        if kind_of(model_name) != "contextualized":
+            raise ConfigurationError(
+                f"{model_name!r} does not embed chunks in context: use voyage-context-4, or "
+                "VoyageEmbedding"
+            )
+        super().__init__(model_name, *args, **kwargs)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name under which LlamaIndex serialises this class."""
+        return "VoyageContextualEmbedding"
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        _refuse_several(texts)
+        return super()._get_text_embeddings(texts)
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        _refuse_several(texts)
+        return await super()._aget_text_embeddings(texts)
+
+
+def _refuse_several(texts: list[str]) -> None:
+    if len(texts) > 1:
+        raise InvalidInputError(REMEDY)
