@@ -12,7 +12,12 @@ from voyage_rag.client import Voyage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from voyage_rag.types import ContextualizedEmbeddingsObject, EmbeddingsObject, RerankingObject
+    from voyage_rag.types import (
+        ContextualizedEmbeddingsObject,
+        EmbeddingsObject,
+        MultimodalEmbeddingsObject,
+        RerankingObject,
+    )
 
 Client = Voyage
 
@@ -34,6 +39,16 @@ class AsyncClient:
     ) -> ContextualizedEmbeddingsObject:
         """See `Voyage.contextualized_embed`."""
         return await self.voyage.acontextualized_embed(inputs, model, *args, **kwargs)
+
+    async def multimodal_embed(
+        self, inputs: Sequence[object], model: str, *args: Any, **kwargs: Any
+    ) -> MultimodalEmbeddingsObject:
+        """See `Voyage.multimodal_embed`."""
+        return await self.voyage.amultimodal_embed(inputs, model, *args, **kwargs)
+
+    def count_usage(self, inputs: Sequence[object], model: str) -> dict[str, int]:
+        """See `Voyage.count_usage`; not a coroutine, as with Voyage's own client."""
+        return self.voyage.count_usage(inputs, model)
 
     async def rerank(
         self, query: str, documents: Sequence[str], model: str, *args: Any, **kwargs: Any

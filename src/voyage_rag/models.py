@@ -42,6 +42,7 @@ class Model:
         dtypes: Number types it offers; empty where unknown.
         request_tokens: Tokens of one request, all inputs together.
         request_inputs: Inputs of one request.
+        video: Whether it takes video; where unknown, that is the service's to say.
         query_tokens: Tokens of a reranker's query, else None.
         tokens_per_minute: Limit of usage tier 1, None where unknown.
         price: US dollars per million tokens, None where unknown.
@@ -61,6 +62,7 @@ class Model:
     source: str
     query_tokens: int | None = None
     request_inputs: int = 1_000
+    video: bool = False
 
     @property
     def default_dimension(self) -> int | None:
@@ -151,7 +153,7 @@ _ROWS = (
     Model("voyage-context-4", "contextualized", 32*K, FLEXIBLE, ALL_DTYPES, 120*K, 3*M, 0.12, "active", "models"),
     Model("voyage-context-3", "contextualized", 32*K, FLEXIBLE, ALL_DTYPES, 120*K, 3*M, 0.18, "legacy", "models"),
 
-    Model("voyage-multimodal-3.5", "multimodal", 32*K, FLEXIBLE, ALL_DTYPES, 320*K, 2*M, 0.12, "active", "models"),
+    Model("voyage-multimodal-3.5", "multimodal", 32*K, FLEXIBLE, ALL_DTYPES, 320*K, 2*M, 0.12, "active", "models", video=True),
     Model("voyage-multimodal-3",   "multimodal", 32*K, (1024,),  FLOAT_ONLY, 320*K, 2*M, 0.12, "legacy", "models"),
 
     #         name             query   query + document  request  per minute  price  status
@@ -198,6 +200,7 @@ def look_up(name: str, kind: Kind) -> Model:
         price=None,
         status="unknown",
         source="not in the catalogue",
+        video=kind == "multimodal",
         query_tokens=min((row.query_tokens for row in _ROWS if row.query_tokens), default=None)
         if kind == "rerank"
         else None,

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +33,28 @@ TYPECODES: dict[OutputDtype, str] = {
     "ubinary": "B",
 }
 """How each output dtype is held: the type codes of `array` and of numpy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image among the inputs of a multimodal model, where a string would be taken for text.
+
+    Attributes:
+        source: A path, an http(s) or data URL, bytes, a binary file, or an image of Pillow's.
+    """
+
+    source: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A video, in MP4, among the inputs of a multimodal model.
+
+    Attributes:
+        source: A path, an http(s) or data URL, bytes, or a binary file.
+    """
+
+    source: Any
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """The nouns of a conversation with the outside. Nothing here does I/O or knows a clock.
 
 A `Flow` is a generator that decides: it yields an effect, is handed back what came of it, and
-returns its result. There are three effects. An `Attempt` is answered with a `Response`, or has an
-`APIConnectionError` thrown into the flow; `Recall` and `Remember` are for the cache. Whoever drives
-a flow only waits, sends and stores; `voyage_rag.io.drive` holds the two drivers.
+returns its result. There are four effects. An `Attempt` is answered with a `Response`, or has an
+`APIConnectionError` thrown into the flow; `Recall` and `Remember` are for the cache; `Work` is done
+where it holds up nobody. Whoever drives a flow only waits, sends, stores and works;
+`voyage_rag.io.drive` holds the two drivers.
 
 An attempt says how long it still has to wait each time it is asked, so that a rate limit met by one
 request slows the others that are already waiting for their turn.
@@ -83,7 +84,14 @@ class Remember:
     entries: Mapping[bytes, bytes]
 
 
-Effect: TypeAlias = Attempt | Recall | Remember
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Do this, which may take a while, and answer with what it returns."""
+
+    do: Callable[[], object]
+
+
+Effect: TypeAlias = Attempt | Recall | Remember | Work
 
 Flow: TypeAlias = Generator[Effect, Any, T]
 """A conversation that ends in a T."""
@@ -99,6 +107,12 @@ def recall(keys: Sequence[bytes]) -> Flow[Mapping[bytes, bytes]]:
     """Have what the cache holds of these keys."""
     found: Mapping[bytes, bytes] = yield Recall(keys)
     return found
+
+
+def work(do: Callable[[], T]) -> Flow[T]:
+    """Have something done that may take a while, and have its result."""
+    done: T = yield Work(do)
+    return done
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,22 +147,21 @@ def contextual_body(
     return _encode(fields, dialect)
 
 
-def multimodal_content(segments: Sequence[tuple[str, str]]) -> bytes:
+def multimodal_content(segments: Sequence[tuple[str, str | bytes]]) -> bytes:
     """One input of `POST /multimodalembeddings`, of (type, value) pairs.
 
     Media are far larger than anything else that is sent, so an input is encoded once, by itself.
     """
-    # A data URL or base64 needs no escapes, and json.dumps would look for some in every character.
     parts = [
-        b'{"type":"%b","%b":%b}' % (kind.encode(), kind.encode(), _quoted(kind, value))
+        b'{"type":"%b","%b":%b}' % (kind.encode(), kind.encode(), _quoted(value))
         for kind, value in segments
     ]
     return b'{"content":[' + b",".join(parts) + b"]}"
 
 
-def _quoted(kind: str, value: str) -> bytes:
-    if kind.endswith("_base64"):
-        return b'"' + value.encode("ascii") + b'"'
+def _quoted(value: str | bytes) -> bytes:
+    if isinstance(value, bytes):  # base64, in which nothing is to be escaped
+        return b'"' + value + b'"'
     return json.dumps(value, ensure_ascii=False).encode()
 
 

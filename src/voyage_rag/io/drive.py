@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import anyio
 import anyio.to_thread
 
-from voyage_rag.core.http import Attempt, Recall, Remember
+from voyage_rag.core.http import Attempt, Recall, Remember, Work
 from voyage_rag.errors import APIConnectionError
 from voyage_rag.io.abort import Abort, Stopped
 
@@ -75,7 +75,7 @@ def drive(flow: Flow[T], means: Means, abort: Abort) -> T:
                 _await_turn(effect, means.clock, abort)
                 step = _attempted(flow, effect, means.sender, abort)
             else:
-                step = _resumed(flow, _stored(effect, means.store))
+                step = _resumed(flow, _done(effect, means.store))
     finally:
         flow.close()
 
@@ -109,7 +109,7 @@ async def adrive(flow: Flow[T], means: Means, stopping: anyio.Event) -> T:
                 await _aawait_turn(effect, means.clock, stopping)
                 step = await _aattempted(flow, effect, means.sender)
             else:
-                found = await anyio.to_thread.run_sync(_stored, effect, means.store)
+                found = await anyio.to_thread.run_sync(_done, effect, means.store)
                 step = _resumed(flow, found)
     finally:
         flow.close()
@@ -135,6 +135,10 @@ def _resumed(flow: Flow[T], answer: object) -> Callable[[], Effect]:
 
 def _failed(flow: Flow[T], error: APIConnectionError) -> Callable[[], Effect]:
     return lambda: flow.throw(error)
+
+
+def _done(effect: Recall | Remember | Work, store: Store | None) -> object:
+    return effect.do() if isinstance(effect, Work) else _stored(effect, store)
 
 
 def _stored(effect: Recall | Remember, store: Store | None) -> Mapping[bytes, bytes]:

@@ -9,8 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio.to_thread
+
+T = TypeVar("T")
 
 _running: set[asyncio.Task[None]] = set()
+
+
+async def elsewhere(do: Callable[[], T]) -> T:
+    """Do something that takes a while in a thread, so that the event loop goes on."""
+    return await anyio.to_thread.run_sync(do)
 
 
 def spawn(work: Callable[[], Awaitable[None]], ended: Callable[[], None]) -> Callable[[], object]:

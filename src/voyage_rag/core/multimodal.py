@@ -1,0 +1,484 @@
+"""Embedding texts, images and videos, interleaved: check, look, plan by size, load, ask, join.
+
+Media are looked at before anything is sent, and read when their request is made, so that a folder
+of pictures takes the memory of the requests in flight. URLs and files cannot share a request, so
+inputs of either are planned apart.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from voyage_rag.core import arguments, media, wire
+from voyage_rag.core.http import Flow, Operation, Request, work
+from voyage_rag.core.media import Media, Reader
+from voyage_rag.core.memory import Keys, from_bytes, to_bytes
+from voyage_rag.core.plan import Limits, pack
+from voyage_rag.core.slices import Call, Gathered, sliced
+from voyage_rag.core.tokens import weigh
+from voyage_rag.errors import InvalidInputError, VoyageError
+from voyage_rag.types import (
+    Image,
+    MultimodalEmbeddingsObject,
+    PartialEmbeddings,
+    Usage,
+    Vectors,
+    Video,
+)
+
+if TYPE_CHECKING:
+    from voyage_rag.core.terms import Terms
+    from voyage_rag.core.wire import Embedded
+    from voyage_rag.models import OutputDtype
+    from voyage_rag.types import InputType, Vector
+
+PATH = "/multimodalembeddings"
+
+MOST_BODY_BYTES = 32_000_000
+"""Bytes of one request, media in base64. The service names no limit; a single input, which may hold
+an image of 20 MB, is sent whatever it comes to."""
+
+DIGEST_BYTES = 20
+
+T = TypeVar("T")
+Way = Literal["url", "base64"]
+Found = list[tuple["Loaded", "Vector"]]
+
+SEGMENTS: dict[str, tuple[media.Kind, Way] | None] = {
+    "text": None,
+    "image_url": ("image", "url"),
+    "image_base64": ("image", "base64"),
+    "video_url": ("video", "url"),
+    "video_base64": ("video", "base64"),
+}
+"""The API's types of segments: what they hold, and how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A segment of words, and their tokens."""
+
+    text: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A segment that the service fetches."""
+
+    kind: media.Kind
+    url: str
+
+
+Segment = Text | Link | Media
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One input: its position in the caller's list, its segments, and their tokens together."""
+
+    position: int
+    segments: tuple[Segment, ...]
+    weight: float
+
+    @property
+    def way(self) -> Way | None:
+        """How its media go: as URLs or in base64; None without media."""
+        for segment in self.segments:
+            if not isinstance(segment, Text):
+                return "url" if isinstance(segment, Link) else "base64"
+        return None
+
+    @property
+    def bulk(self) -> int:
+        """Bytes it will take in a request, about."""
+        return sum(_bulk(segment) for segment in self.segments)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An input as it is sent.
+
+    Attributes:
+        position: In the caller's list.
+        weight: Its tokens.
+        body: Its part of the request.
+        digest: Of the body, for the cache; empty without one.
+    """
+
+    position: int
+    weight: float
+    body: bytes
+    digest: bytes
+
+    @property
+    def place(self) -> int:
+        """Its position."""
+        return self.position
+
+
+@dataclass(frozen=True, slots=True)
+class Multimodal(Call[Loaded, "Vector"]):
+    """One call: what holds for all its slices.
+
+    Attributes:
+        keys: Of the cache.
+        reader: Reads media.
+        most_pixels: To which larger images are reduced, None to leave them as they are.
+    """
+
+    keys: Keys
+    reader: Reader
+    most_pixels: int | None
+
+    def limits(self, count: int | None) -> Limits:  # noqa: ARG002 - large inputs are not spread
+        """As much as a request may hold."""
+        tokens = self.row.request_tokens
+        if per_minute := self.budget.pace.limits.tokens_per_minute:
+            tokens = min(tokens, int(per_minute))
+        return Limits(self.row.request_inputs, tokens, MOST_BODY_BYTES)
+
+    def tokens(self, weight: float) -> int:
+        """What was weighed is tokens already: those of media are known, not learnt."""
+        return max(1, round(weight))
+
+    def learn(self, items: Sequence[Loaded], answer: Embedded[Vector]) -> None:
+        """Nothing."""
+
+    def request(self, items: Sequence[Loaded]) -> Request:
+        """What asks for these inputs."""
+        body = wire.multimodal_body([item.body for item in items], self.options, self.terms.dialect)
+        return Request(PATH, body, self.options.model, len(items))
+
+    def read(self, body: bytes, items: Sequence[Loaded]) -> Embedded[Vector]:
+        """One vector per input."""
+        return wire.multimodal_answer(body, len(items), self.options)
+
+    def key(self, item: Loaded) -> bytes:
+        """Of all its content."""
+        return self.keys.of_content(item.digest)
+
+    def to_bytes(self, value: Vector) -> bytes:
+        """Its numbers."""
+        return to_bytes(value)
+
+    def from_bytes(self, stored: bytes) -> Vector:
+        """The vector of these numbers."""
+        return from_bytes(stored, self.options.dtype)
+
+    # ── before sending ────────────────────────────────────────────────────────────────────────────
+
+    def contents(self, inputs: object) -> list[Content]:
+        """The inputs, every one checked and every medium looked at.
+
+        Raises:
+            InvalidInputError: One cannot be embedded; it is named.
+        """
+        return [self._content(position, given) for position, given in enumerate(_listed(inputs))]
+
+    def _content(self, position: int, given: object) -> Content:
+        segments = tuple(
+            self._segment(f"inputs[{position}]{name}", position, item)
+            for name, item in _items(position, given)
+        )
+        ways = {isinstance(segment, Link) for segment in segments if not isinstance(segment, Text)}
+        if len(ways) > 1:
+            raise InvalidInputError(
+                f"inputs[{position}] holds URLs and files, which the service takes in one request "
+                "as little as in one input: give all its media one way",
+                indices=(position,),
+            )
+        return Content(position, segments, sum(map(self._weight, segments)))
+
+    def _segment(self, name: str, position: int, item: object) -> Segment:
+        if isinstance(item, dict):
+            item = _from_dictionary(name, position, item)
+        elif isinstance(item, str):
+            item = _in_words(item)
+        if isinstance(item, Words):
+            return self._text(name, position, item.text)
+        kind: media.Kind | None = None
+        if isinstance(item, (Image, Video)):
+            kind = "image" if isinstance(item, Image) else "video"
+            item = item.source
+        if isinstance(item, str) and _is_link(item):
+            kind = kind or media.kind_of_url(item) or "image"
+            arguments.check_text(name, item, position)
+            if kind == "video":
+                _about(name, position, partial(media.check_takes_video, self.row))
+            return Link(kind, item)
+        looked = _about(name, position, partial(self.reader.look, item, kind))
+        _about(name, position, partial(media.check, looked, self.row, self.most_pixels))
+        return looked
+
+    def _text(self, name: str, position: int, text: str) -> Text:
+        if not arguments.check_text(name, text, position):
+            raise InvalidInputError(
+                f"{name} is empty: leave it out, since the service refuses empty text",
+                indices=(position,),
+            )
+        return Text(text, (self.terms.count_tokens or weigh)(text))
+
+    def _weight(self, segment: Segment) -> float:
+        if isinstance(segment, Text):
+            return segment.weight
+        if isinstance(segment, Link):
+            segment = Media(segment.kind, "", None, None, None, None)
+        return media.tokens_of(segment, self.row.context)
+
+    # ── requests ──────────────────────────────────────────────────────────────────────────────────
+
+    def flows(
+        self, contents: Sequence[Content], gathered: Gathered[Vector]
+    ) -> Iterator[Flow[Found]]:
+        """One flow per request, each as full as the limits allow."""
+        by_way: dict[Way | None, list[Content]] = {"url": [], "base64": [], None: []}
+        for content in contents:
+            by_way[content.way].append(content)
+        words = "base64" if by_way["base64"] or not by_way["url"] else "url"
+        groups = (
+            sorted(by_way[way] + (by_way[None] if way == words else []), key=lambda c: c.position)
+            for way in ("url", "base64")
+        )
+        slices = (
+            pack(
+                ((content, content.weight) for content in group),
+                partial(self.limits, None),
+                lambda content: content.bulk,
+            )
+            for group in groups
+        )
+        for slice_ in chain.from_iterable(slices):
+            yield self._embedding([content for content, _ in slice_], gathered)
+
+    def _embedding(self, contents: Sequence[Content], gathered: Gathered[Vector]) -> Flow[Found]:
+        loaded = yield from work(partial(self._loaded, contents))
+        return (yield from sliced(self, loaded, gathered))
+
+    def _loaded(self, contents: Sequence[Content]) -> list[Loaded]:
+        """Read and encode the media of a request. Takes a while."""
+        loaded = []
+        for content in contents:
+            body = wire.multimodal_content(
+                [
+                    self._written(segment, content.position, number)
+                    for number, segment in enumerate(content.segments)
+                ]
+            )
+            digest = b""
+            if self.terms.caching:
+                digest = hashlib.blake2b(body, digest_size=DIGEST_BYTES).digest()
+            loaded.append(Loaded(content.position, content.weight, body, digest))
+        return loaded
+
+    def _written(self, segment: Segment, position: int, number: int) -> tuple[str, str | bytes]:
+        if isinstance(segment, Text):
+            return "text", segment.text
+        if isinstance(segment, Link):
+            return f"{segment.kind}_url", segment.url
+
+        def load() -> bytes:
+            mime, data = self.reader.load(segment, self.most_pixels)
+            media.check_size(segment.kind, len(data))
+            return b"data:%b;base64,%b" % (mime.encode(), base64.b64encode(data))
+
+        return f"{segment.kind}_base64", _about(f"inputs[{position}][{number}]", position, load)
+
+
+def prepare(
+    terms: Terms,
+    model: str,
+    input_type: InputType | None,
+    output_dtype: OutputDtype | None,
+    output_dimension: int | None,
+    reader: Reader,
+    *,
+    truncation: bool,
+    downscale: bool,
+) -> Multimodal:
+    """Check everything about a call but the inputs.
+
+    Raises:
+        InvalidInputError: An argument cannot work.
+    """
+    terms.dialect.demand(PATH)
+    row = arguments.check_model(model, "multimodal")
+    arguments.check_input_type(input_type)
+    arguments.check_flag("truncation", truncation)
+    arguments.check_flag("downscale", downscale)
+    options = wire.EmbedOptions(
+        model=row.name,
+        input_type=input_type,
+        truncation=truncation,
+        output_dimension=output_dimension,
+        output_dtype=arguments.check_output(row, output_dimension, output_dtype),
+        expected_dimension=output_dimension or row.default_dimension,
+    )
+    budget = terms.budget(model)
+    keys = Keys(terms.host, options, "content")
+    most_pixels = media.MOST_COUNTED if downscale else None
+    return Multimodal(terms, options, row, budget, budget.ratio, keys, reader, most_pixels)
+
+
+def embed(call: Multimodal, inputs: object) -> Operation[Found, MultimodalEmbeddingsObject]:
+    """Vectors of inputs, in their order. Looks at every medium, which may take a while.
+
+    Raises:
+        InvalidInputError: An input cannot be embedded; nothing was sent.
+    """
+    contents = call.contents(inputs)
+    gathered: Gathered[Vector] = Gathered(len(contents), sum(c.weight for c in contents))
+
+    def join(parts: Sequence[Found]) -> MultimodalEmbeddingsObject:
+        found = {loaded.position: vector for part in parts for loaded, vector in part}
+        rows = [found[position] for position in range(len(contents))]
+        vectors = Vectors(rows, call.options.dtype)
+        return MultimodalEmbeddingsObject(vectors, gathered.usage, call.row.name)
+
+    def rescue() -> PartialEmbeddings:
+        places = range(len(contents))
+        found = {i: gathered.values[i] for i in places if i in gathered.values}
+        missing = tuple(i for i in places if i not in found)
+        return PartialEmbeddings(found, missing, gathered.usage, call.row.name)
+
+    return Operation(call.flows(contents, gathered), join, rescue)
+
+
+def count(call: Multimodal, inputs: object) -> Usage:
+    """What inputs will cost: pixels exactly, text at an estimate that errs high.
+
+    Raises:
+        InvalidInputError: An input cannot be embedded, or its size is not known before.
+    """
+    text, pixels = 0.0, {"image": 0, "video": 0}
+    for content in call.contents(inputs):
+        for segment in content.segments:
+            if isinstance(segment, Text):
+                text += segment.weight
+                continue
+            counted = segment.counted if isinstance(segment, Media) else None
+            if counted is None:
+                raise InvalidInputError(
+                    f"inputs[{content.position}] holds a {segment.kind} of a size that is not "
+                    "known before it is sent",
+                    indices=(content.position,),
+                )
+            if isinstance(segment, Media):
+                pixels[segment.kind] += counted
+    ratio = 1.0 if call.terms.count_tokens else call.ratio.tokens(text) / max(text, 1.0)
+    text_tokens = round(text * ratio) if text else 0
+    total = text_tokens + sum(pixels[kind] // each for kind, each in media.PIXELS_PER_TOKEN.items())
+    return Usage(total, 0, text_tokens, pixels["image"], pixels["video"])
+
+
+# ── what callers may write ────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Text, whatever it looks like."""
+
+    text: str
+
+
+def _listed(inputs: object) -> Iterable[object]:
+    if isinstance(inputs, (str, bytes, bytearray, Mapping)) or not isinstance(inputs, Iterable):
+        raise InvalidInputError(
+            "inputs must be a list of inputs, each a list of texts, images and videos, not "
+            f"{type(inputs).__name__}"
+        )
+    return inputs
+
+
+def _items(position: int, given: object) -> list[tuple[str, object]]:
+    """The segments of one input, each with what it is called."""
+    if isinstance(given, Mapping):
+        content = given.get("content")
+        if set(given) != {"content"} or not isinstance(content, (list, tuple)):
+            raise InvalidInputError(
+                f"inputs[{position}] must be a dictionary with a list 'content' alone, not "
+                f"{sorted(map(str, given))}",
+                indices=(position,),
+            )
+        name, items = "['content']", list(content)
+        if not all(isinstance(item, Mapping) for item in items):
+            raise InvalidInputError(
+                f"inputs[{position}]['content'] must hold dictionaries", indices=(position,)
+            )
+        items = [dict(item) for item in items]
+    elif isinstance(given, (list, tuple)):
+        name, items = "", list(given)
+    else:
+        return [("", given)]
+    if not items:
+        raise InvalidInputError(f"inputs[{position}] is empty: leave it out", indices=(position,))
+    return [(f"{name}[{number}]", item) for number, item in enumerate(items)]
+
+
+def _from_dictionary(name: str, position: int, item: dict[str, Any]) -> object:
+    """A segment as the API writes it."""
+    kind = item.get("type")
+    if kind not in SEGMENTS:
+        raise InvalidInputError(
+            f"{name} must have a 'type' among {', '.join(SEGMENTS)}, not {kind!r}",
+            indices=(position,),
+        )
+    value = item.get(kind)
+    if set(item) != {"type", kind} or not isinstance(value, str):
+        raise InvalidInputError(
+            f"{name} must hold 'type' and a string under {kind!r}, and nothing else",
+            indices=(position,),
+        )
+    held = SEGMENTS[kind]
+    if held is None:
+        return Words(value)
+    if _is_link(value) != (held[1] == "url") or (held[1] == "base64" and not _is_data(value)):
+        due = (
+            "an http(s) URL" if held[1] == "url" else f"a data URL (data:{held[0]}/...;base64,...)"
+        )
+        raise InvalidInputError(f"{name} must hold {due}", indices=(position,))
+    return Image(value) if held[0] == "image" else Video(value)
+
+
+def _in_words(text: str) -> Words | Image | Video:
+    """The image or video that a string stands for, else text."""
+    if _is_data(text) and text.startswith(("data:image/", "data:video/")):
+        return Image(text) if text.startswith("data:image/") else Video(text)
+    if _is_link(text) and not any(map(str.isspace, text)):
+        kind = media.kind_of_url(text)
+        if kind is not None:
+            return Image(text) if kind == "image" else Video(text)
+    return Words(text)
+
+
+def _is_link(text: str) -> bool:
+    return text[:8].lower().startswith(("http://", "https://"))
+
+
+def _is_data(text: str) -> bool:
+    return text.startswith("data:") and ";base64," in text[:200]
+
+
+def _bulk(segment: Segment) -> int:
+    if isinstance(segment, Text):
+        return len(segment.text)
+    if isinstance(segment, Link):
+        return len(segment.url)
+    # Encoded anew, an image takes less than a byte per pixel as a rule.
+    size = segment.size if segment.size is not None else segment.pixels or 0
+    return size * 4 // 3
+
+
+def _about(name: str, position: int, do: Callable[[], T]) -> T:
+    """Do it; what goes wrong is the named input's fault."""
+    try:
+        return do()
+    except (OSError, InvalidInputError) as error:
+        said = error.message if isinstance(error, VoyageError) else str(error)
+        raise InvalidInputError(f"{name}: {said}", indices=(position,)) from error
