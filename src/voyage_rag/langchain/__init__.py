@@ -1,4 +1,8 @@
-"""LangChain classes: `VoyageAIEmbeddings`, `VoyageAIRerank`; drop-in for `langchain_voyageai`."""
+"""LangChain classes, drop-in for those of `langchain_voyageai`.
+
+`VoyageAIEmbeddings`, `VoyageAIMultimodalEmbeddings` and `VoyageAIRerank`; `ContextualEmbeddings` is
+made by the first of them.
+"""
 
 try:
     import langchain_core  # noqa: F401 - the door: say which extra is missing
@@ -9,6 +13,12 @@ except ImportError as error:
 
 from voyage_rag.langchain.contextual import ContextualEmbeddings
 from voyage_rag.langchain.embeddings import VoyageAIEmbeddings
+from voyage_rag.langchain.multimodal import VoyageAIMultimodalEmbeddings
 from voyage_rag.langchain.rerank import VoyageAIRerank
 
-__all__ = ["ContextualEmbeddings", "VoyageAIEmbeddings", "VoyageAIRerank"]
+__all__ = [
+    "ContextualEmbeddings",
+    "VoyageAIEmbeddings",
+    "VoyageAIMultimodalEmbeddings",
+    "VoyageAIRerank",
+]

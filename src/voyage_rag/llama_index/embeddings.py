@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
+from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.callbacks import CallbackManager
-from llama_index.core.schema import BaseNode
+from llama_index.core.embeddings import MultiModalEmbedding
+from llama_index.core.schema import BaseNode, ImageType
 from pydantic import ConfigDict
 
 from voyage_rag.connection import Connection, hide_key
-from voyage_rag.llama_index.nodes import documents_of, embedding_event
+from voyage_rag.llama_index.nodes import documents_of, embedding_event, has_media
 from voyage_rag.models import OutputDtype, kind_of
-from voyage_rag.types import EmptyText, InputType
+from voyage_rag.types import EmptyText, Image, InputType, Video
 
 LARGEST_BATCH = 2_048
 """LlamaIndex cuts lists before we see them; its largest cut leaves the planning to the client."""
 
 
-class VoyageEmbedding(Connection, BaseEmbedding):
-    """Voyage AI embeddings for LlamaIndex.
+class VoyageEmbedding(Connection, MultiModalEmbedding):
+    """Voyage AI embeddings for LlamaIndex: of texts, of chunks in context, of images and videos.
+
+    Any embedding model will do. A contextualized one embeds nodes with their documents' context
+    where it is used as a transformation (see `VoyageContextualEmbedding`); a multimodal one embeds
+    images and videos, too, alone or in nodes.
 
     Takes the parameters of `llama_index.embeddings.voyageai.VoyageEmbedding`, those of
     `BaseEmbedding` (`num_workers`, `embeddings_cache`, `rate_limiter`) and those of
@@ -34,12 +39,14 @@ class VoyageEmbedding(Connection, BaseEmbedding):
         output_dtype: Number type; other than `float` gives vectors of whole numbers.
         output_dimension: Length of the vectors, where the model offers several.
         callback_manager: LlamaIndex's.
-        kwargs: `empty_text`, `text_input_type`, `query_input_type`, and the parameters above.
+        kwargs: The attributes below, and the parameters above.
 
     Attributes:
         empty_text: `error` refuses empty strings by position, `zeros` gives them zero vectors.
         text_input_type: The prompt of texts, `document` unless given; None for none.
         query_input_type: The prompt of queries, `query` unless given; None for none.
+        image_input_type: The prompt of images, `document` unless given; None for none.
+        downscale: Reduce images to the 2 million pixels that are counted at most (needs Pillow).
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -50,6 +57,8 @@ class VoyageEmbedding(Connection, BaseEmbedding):
     empty_text: EmptyText = "error"
     text_input_type: InputType | None = "document"
     query_input_type: InputType | None = "query"
+    image_input_type: InputType | None = "document"
+    downscale: bool = False
 
     def __init__(
         self,
@@ -80,7 +89,8 @@ class VoyageEmbedding(Connection, BaseEmbedding):
 
         With a contextualized model (`voyage-context-4`) each node is embedded with the context of
         the other nodes of its document: those of one `ref_doc_id`, in the order given. A node
-        without one is a document of its own.
+        without one is a document of its own. With a multimodal model nodes that hold an image or a
+        video are embedded with it, and with their text if they have some.
 
         Args:
             nodes: What to embed. They are given their `embedding`.
@@ -90,22 +100,40 @@ class VoyageEmbedding(Connection, BaseEmbedding):
             The same nodes.
 
         Raises:
-            VoyageError: See `voyage_rag.Voyage.embed_chunks`.
+            VoyageError: See `voyage_rag.Voyage.embed_chunks` and `multimodal_embed`.
         """
-        if kind_of(self.model_name) != "contextualized":
+        with_context, with_media = self._what_of(nodes)
+        if not (with_context or with_media):
             return super().__call__(nodes, **kwargs)
         with embedding_event(self, nodes) as chunks:
-            arguments = self._chunk_options(kwargs)
-            found = self.voyage.embed_chunks(chunks.texts, documents_of(nodes), **arguments)
+            options = self._node_options(kwargs)
+            if with_context:
+                documents = documents_of(nodes)
+                found = self.voyage.embed_chunks(
+                    chunks.texts, documents, **options, empty_text=self.empty_text
+                )
+            else:
+                found = self.voyage.multimodal_embed(
+                    chunks.contents, **options, **self._media_options
+                )
             return chunks.embedded(found.embeddings)
 
     async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
         """Async twin of calling it."""
-        if kind_of(self.model_name) != "contextualized":
+        with_context, with_media = self._what_of(nodes)
+        if not (with_context or with_media):
             return await super().acall(nodes, **kwargs)
         with embedding_event(self, nodes) as chunks:
-            arguments = self._chunk_options(kwargs)
-            found = await self.voyage.aembed_chunks(chunks.texts, documents_of(nodes), **arguments)
+            options = self._node_options(kwargs)
+            if with_context:
+                documents = documents_of(nodes)
+                found = await self.voyage.aembed_chunks(
+                    chunks.texts, documents, **options, empty_text=self.empty_text
+                )
+            else:
+                found = await self.voyage.amultimodal_embed(
+                    chunks.contents, **options, **self._media_options
+                )
             return chunks.embedded(found.embeddings)
 
     @classmethod
@@ -139,13 +167,96 @@ class VoyageEmbedding(Connection, BaseEmbedding):
         found = await self.voyage.aembed(texts, **self._options, input_type=input_type)
         return cast("list[Embedding]", found.embeddings)
 
-    def _chunk_options(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        options = self._options | {
+    # ── images and videos ─────────────────────────────────────────────────────────────────────────
+
+    def _get_image_embedding(self, img_file_path: ImageType) -> Embedding:
+        return self._embed_media([Image(img_file_path)], self.image_input_type)[0]
+
+    async def _aget_image_embedding(self, img_file_path: ImageType) -> Embedding:
+        return (await self._aembed_media([Image(img_file_path)], self.image_input_type))[0]
+
+    def _get_image_embeddings(self, img_file_paths: list[ImageType]) -> list[Embedding]:
+        return self._embed_media(list(map(Image, img_file_paths)), self.image_input_type)
+
+    async def _aget_image_embeddings(self, img_file_paths: list[ImageType]) -> list[Embedding]:
+        return await self._aembed_media(list(map(Image, img_file_paths)), self.image_input_type)
+
+    def get_video_embedding(
+        self, video_path: object, input_type: InputType | None = "document"
+    ) -> Embedding:
+        """Embed a video.
+
+        Args:
+            video_path: An MP4: a path, URL, bytes or binary file.
+            input_type: The prompt; None for none.
+
+        Raises:
+            VoyageError: See `voyage_rag.Voyage.multimodal_embed`.
+        """
+        return self.get_video_embeddings([video_path], input_type)[0]
+
+    async def aget_video_embedding(
+        self, video_path: object, input_type: InputType | None = "document"
+    ) -> Embedding:
+        """Async twin of `get_video_embedding`."""
+        return (await self.aget_video_embeddings([video_path], input_type))[0]
+
+    def get_video_embeddings(
+        self, video_paths: Sequence[object], input_type: InputType | None = "document"
+    ) -> list[Embedding]:
+        """Embed videos, as many to a request as it may hold; see `get_video_embedding`."""
+        return self._embed_media(list(map(Video, video_paths)), input_type)
+
+    async def aget_video_embeddings(
+        self, video_paths: Sequence[object], input_type: InputType | None = "document"
+    ) -> list[Embedding]:
+        """Async twin of `get_video_embeddings`."""
+        return await self._aembed_media(list(map(Video, video_paths)), input_type)
+
+    def get_multimodal_embeddings(
+        self, inputs: Sequence[object], input_type: InputType | None = "document"
+    ) -> list[Embedding]:
+        """Embed texts, images and videos, interleaved; see `voyage_rag.Voyage.multimodal_embed`."""
+        return self._embed_media(inputs, input_type)
+
+    async def aget_multimodal_embeddings(
+        self, inputs: Sequence[object], input_type: InputType | None = "document"
+    ) -> list[Embedding]:
+        """Async twin of `get_multimodal_embeddings`."""
+        return await self._aembed_media(inputs, input_type)
+
+    def _embed_media(
+        self, inputs: Sequence[object], input_type: InputType | None
+    ) -> list[Embedding]:
+        options = self._node_options({}) | self._media_options | {"input_type": input_type}
+        return cast("list[Embedding]", self.voyage.multimodal_embed(inputs, **options).embeddings)
+
+    async def _aembed_media(
+        self, inputs: Sequence[object], input_type: InputType | None
+    ) -> list[Embedding]:
+        options = self._node_options({}) | self._media_options | {"input_type": input_type}
+        found = await self.voyage.amultimodal_embed(inputs, **options)
+        return cast("list[Embedding]", found.embeddings)
+
+    # ── arguments ─────────────────────────────────────────────────────────────────────────────────
+
+    def _what_of(self, nodes: Sequence[BaseNode]) -> tuple[bool, bool]:
+        """Whether nodes are embedded with their context, or with media."""
+        kind = kind_of(self.model_name)
+        return kind == "contextualized", kind == "multimodal" and any(map(has_media, nodes))
+
+    def _node_options(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "model": self.model_name,
             "input_type": self.text_input_type,
+            "output_dimension": self.output_dimension,
+            "output_dtype": self.output_dtype,
             "show_progress_bar": kwargs.get("show_progress", False),
         }
-        del options["truncation"]  # which the endpoint does not have
-        return options
+
+    @property
+    def _media_options(self) -> dict[str, Any]:
+        return {"truncation": self.truncation is not False, "downscale": self.downscale}
 
     @property
     def _options(self) -> dict[str, Any]:

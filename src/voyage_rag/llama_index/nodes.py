@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
-from llama_index.core.schema import BaseNode, MetadataMode
+from llama_index.core.schema import BaseNode, ImageNode, MediaResource, MetadataMode, Node
+
+from voyage_rag.types import Image, Video
 
 dispatcher = get_dispatcher(__name__)
 
@@ -30,6 +33,11 @@ class Chunks:
     texts: list[str]
     embeddings: list[Any]
 
+    @property
+    def contents(self) -> list[list[object]]:
+        """The same for a multimodal model, with their images and videos."""
+        return [content_of(node, text) for node, text in zip(self.nodes, self.texts, strict=True)]
+
     def embedded(self, embeddings: list[Any]) -> Sequence[BaseNode]:
         """The nodes, with these vectors."""
         self.embeddings = embeddings
@@ -41,6 +49,45 @@ class Chunks:
 def documents_of(nodes: Sequence[BaseNode]) -> list[str | None]:
     """For each node the id of its source document, None where it has none."""
     return [node.ref_doc_id for node in nodes]
+
+
+def has_media(node: BaseNode) -> bool:
+    """Whether a node holds an image or a video."""
+    return bool(_media_of(node))
+
+
+def content_of(node: BaseNode, text: str) -> list[object]:
+    """What a multimodal model embeds of a node: its text, if it has some, and its media."""
+    words = [{"type": "text", "text": text}] if _own_text(node) or not has_media(node) else []
+    return [*words, *_media_of(node)]
+
+
+def _own_text(node: BaseNode) -> str:
+    return node.get_content(metadata_mode=MetadataMode.NONE)
+
+
+def _media_of(node: BaseNode) -> list[Image | Video]:
+    if isinstance(node, ImageNode):
+        if node.image is not None:
+            return [Image(base64.b64decode(node.image))]
+        source = node.image_path or node.image_url
+        return [Image(source)] if source else []
+    if not isinstance(node, Node):
+        return []
+    media: list[Image | Video] = []
+    if (image := _source_of(node.image_resource)) is not None:
+        media.append(Image(image))
+    if (video := _source_of(node.video_resource)) is not None:
+        media.append(Video(video))
+    return media
+
+
+def _source_of(resource: MediaResource | None) -> object:
+    if resource is None:
+        return None
+    if resource.data is not None:  # which LlamaIndex keeps in base64
+        return base64.b64decode(resource.data)
+    return resource.path or (str(resource.url) if resource.url else None)
 
 
 @contextmanager

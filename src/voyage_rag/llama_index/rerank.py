@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field
 
 from voyage_rag.connection import Connection, hide_key
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.llama_index.nodes import has_media
 from voyage_rag.types import RerankingResult
 
 dispatcher = get_dispatcher(__name__)
@@ -35,12 +36,13 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         top_n: How many nodes to keep; None for all.
         truncation: Cut query and texts to the model's limits; False refuses longer ones.
         top_k: The older name of `top_n`.
-        kwargs: `metadata_mode`, `keep_retrieval_score`, `callback_manager`, and the parameters
-            above.
+        kwargs: `callback_manager`, the attributes below, and the parameters above.
 
     Attributes:
         metadata_mode: Which metadata goes into the text that is ranked, as LlamaIndex names it:
             `embed` unless given; `none` for the bare text, `llm` or `all`.
+        image_nodes: What becomes of nodes that hold an image and no text: `error` unless given;
+            `skip` leaves them out of the ranking and of what is returned.
         keep_retrieval_score: Keep the score a node came with in its metadata, as
             `retrieval_score`, hidden from models.
     """
@@ -52,6 +54,7 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
     truncation: bool = True
     metadata_mode: MetadataMode = MetadataMode.EMBED
     keep_retrieval_score: bool = True
+    image_nodes: Literal["error", "skip"] = "error"
 
     def __init__(
         self,
@@ -81,6 +84,7 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
+        nodes = self._rankable(nodes)
         with self._told(nodes, query_bundle) as ranked:
             found = self.voyage.rerank(*self._arguments(nodes, query_bundle))
             ranked.extend(self._nodes(nodes, found.results))
@@ -89,10 +93,22 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
     async def _apostprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
+        nodes = self._rankable(nodes)
         with self._told(nodes, query_bundle) as ranked:
             found = await self.voyage.arerank(*self._arguments(nodes, query_bundle))
             ranked.extend(self._nodes(nodes, found.results))
         return ranked
+
+    def _rankable(self, nodes: list[NodeWithScore]) -> list[NodeWithScore]:
+        """The nodes that have text, or a clear word on those that have none."""
+        images = [at for at, found in enumerate(nodes) if _is_image_alone(found.node)]
+        if images and self.image_nodes == "error":
+            raise InvalidInputError(
+                f"node {images[0]} holds an image and no text, and rerankers read text only: give "
+                "it a description, or pass image_nodes='skip' to leave such nodes out",
+                indices=tuple(images),
+            )
+        return [found for at, found in enumerate(nodes) if at not in {*images}]
 
     def _arguments(
         self, nodes: Sequence[NodeWithScore], query_bundle: QueryBundle | None
@@ -145,6 +161,10 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
                 event.on_end(payload={EventPayload.NODES: ranked})
         finally:
             dispatcher.event(ReRankEndEvent(nodes=ranked))
+
+
+def _is_image_alone(node: BaseNode) -> bool:
+    return has_media(node) and not node.get_content(metadata_mode=MetadataMode.NONE).strip()
 
 
 def _with_score(excluded: list[str]) -> list[str]:
