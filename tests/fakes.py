@@ -225,6 +225,18 @@ class HTTPService(ThreadingHTTPServer):
         with self.arrived:
             assert self.arrived.wait_for(lambda: len(self.received) >= requests, 10)
 
+    def wait_for_closed(self) -> None:
+        """Until the other side has closed every connection."""
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: not self._open, 5)
+
+    def close_idle(self) -> None:
+        """End every connection, as servers do with idle ones, and until they are gone."""
+        for connection in list(self._open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self.wait_for_closed()
+
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
         self.connections += 1
@@ -232,8 +244,10 @@ class HTTPService(ThreadingHTTPServer):
         return connection, address
 
     def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
         super().shutdown_request(request)
+        with self.arrived:
+            self._open.discard(request)
+            self.arrived.notify_all()
 
     def handle_error(self, request: object, client_address: object) -> None:
         pass
@@ -242,9 +256,7 @@ class HTTPService(ThreadingHTTPServer):
         """Stop, whatever is still waiting."""
         self.release.set()
         self.shutdown()
-        for connection in list(self._open):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        self.close_idle()
         self.server_close()
         self._thread.join()
 

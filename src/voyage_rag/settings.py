@@ -31,6 +31,13 @@ HOSTS_BY_KEY_PREFIX = (
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
+
+def _path(value: object) -> object:
+    if isinstance(value, (str, os.PathLike)):
+        return os.fspath(value)
+    raise ValueError(f"must be the path of a file, not {type(value).__name__}")
+
+
 PerMinute = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -64,8 +71,8 @@ class Settings(BaseModel):
     concurrency: Annotated[int, Field(ge=1, le=256)] = 16
     requests_per_minute: PerMinute | None = None
     tokens_per_minute: PerMinute | None = None
-    cache: Annotated[str, BeforeValidator(os.fspath)] | None = None
-    tokenizer: Annotated[str, BeforeValidator(os.fspath)] | None = None
+    cache: Annotated[str, BeforeValidator(_path)] | None = None
+    tokenizer: Annotated[str, BeforeValidator(_path)] | None = None
     allow_insecure_http: bool = False
 
     @classmethod

@@ -32,11 +32,16 @@ def texts_up_to(count: int) -> list[str]:
     return [f"text {number}" for number in range(count)]
 
 
-def taking(fits: Callable[[list[str]], bool]) -> Callable[[bytes], Response]:
+TOO_LARGE = (failed(400, TOO_MANY_TOKENS), Response(413, {}, b"<html>Request too large</html>"))
+
+
+def taking(
+    fits: Callable[[list[str]], bool], refusal: Response = TOO_LARGE[0]
+) -> Callable[[bytes], Response]:
     """A service that finds some batches too large."""
 
     def always(body: bytes) -> Response:
-        return served(body) if fits(json.loads(body)["input"]) else failed(400, TOO_MANY_TOKENS)
+        return served(body) if fits(json.loads(body)["input"]) else refusal
 
     return always
 
@@ -64,13 +69,14 @@ def test_vectors_come_in_the_order_of_the_texts(face, batch_size: int, concurren
     assert (result.usage, MODEL) == (voyage.usage, result.model)
 
 
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 5))
-def test_a_batch_with_too_many_tokens_is_halved_until_it_fits(
-    count: int, fits: int, concurrency: int
+@pytest.mark.parametrize("refusal", TOO_LARGE, ids=["400", "413"])
+@given(count=st.integers(1, 40), fits=st.integers(1, 40), concurrency=st.integers(1, 5))
+def test_a_batch_that_is_too_large_is_halved_until_it_fits(
+    refusal: Response, count: int, fits: int, concurrency: int
 ) -> None:
     """Every text is embedded once, and in its place, whatever the service is willing to take."""
     texts = texts_up_to(count)
-    service = FakeService(always=taking(lambda batch: len(batch) <= fits))
+    service = FakeService(always=taking(lambda batch: len(batch) <= fits, refusal))
 
     result = voyage_over(service, concurrency=concurrency).embed(texts, MODEL)
 
@@ -110,6 +116,7 @@ def test_the_example_that_the_service_names_is_named_by_the_callers_position(
 
     named = service.bodies[1]["input"][1]
     assert (InvalidRequestError, (texts.index(named),)) == (type(error), error.indices)
+    assert f"your input {texts.index(named)}:" in error.message
     assert len(service.attempts) == 2
 
 

@@ -15,9 +15,13 @@ from voyage_rag.core.http import Request, Response
 from voyage_rag.core.wire import detail_of
 from voyage_rag.errors import (
     APIError,
+    AuthenticationError,
     InvalidRequestError,
+    PermissionDeniedError,
     QuotaExhaustedError,
     RateLimitError,
+    ServerError,
+    ServiceUnavailableError,
     VoyageError,
 )
 
@@ -100,6 +104,23 @@ def test_any_bytes_make_an_error(status: int, body: bytes) -> None:
 
     assert isinstance(error, APIError)
     assert error.message
+
+
+@pytest.mark.parametrize(
+    ("statuses", "error"),
+    [
+        ((400, 404, 405, 410, 413, 422, 499), InvalidRequestError),
+        ((401,), AuthenticationError),
+        ((403,), PermissionDeniedError),
+        ((429,), RateLimitError),
+        ((408, 500, 501, 505, 528, 530, 599), ServerError),
+        ((502, 503, 504, 529), ServiceUnavailableError),
+        ((100, 201, 204, 300, 302, 399, 600), APIError),
+    ],
+)
+def test_a_status_has_its_class(statuses: tuple[int, ...], error: type[APIError]) -> None:
+    """As the tree of errors says."""
+    assert [error] * len(statuses) == [type(failure(status)) for status in statuses]
 
 
 def test_a_silent_answer_is_spoken_for() -> None:

@@ -1,237 +1,209 @@
-"""Who may send when: known limits are kept in every minute, unknown ones are discovered."""
+"""Given limits hold in every minute; unknown ones are found; nobody waits for ever."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.simulation import Bucket, Minute, simulate
 from fakes import FREE_TIER, FakeClock
-from voyage_rag.core.budget import Budgets, budgets_of
-from voyage_rag.core.pacing import Pace, RateLimits, Turn, limits_named
+from voyage_rag.core.pacing import Pace, RateLimits, limits_named
 
-NOBODY_SAYS = RateLimits()
-
-
-def leave(pace: Pace, clock: FakeClock, turn: Turn) -> float:
-    """Wait for a turn, and say when it left."""
-    while (delay := turn.wait()) > 0:
-        clock.advance(delay)
-    return clock.now()
+FREE = RateLimits(3, 10_000)
 
 
-def send_all(
-    clock: FakeClock, pace: Pace, work: list[int], answer: Callable[[float, int], bool], lanes: int
-) -> tuple[list[tuple[float, int]], int]:
-    """Send requests of so many tokens, `lanes` at a time; what was taken when, and refusals."""
-    todo, taken, refusals = list(reversed(work)), [], 0
-    turns = [pace.book(todo.pop()) for _ in range(min(lanes, len(todo)))]
-    while turns:
-        delays = [turn.wait() for turn in turns]
-        ready = delays.index(min(delays))
-        clock.advance(delays[ready])
-        if delays[ready] > 0:
-            continue
-        turn = turns.pop(ready)
-        if answer(clock.now(), int(turn.tokens)):
-            taken.append((clock.now(), int(turn.tokens)))
-            turn.accepted(int(turn.tokens))
-            if todo:
-                turns.append(pace.book(todo.pop()))
-        else:
-            refusals += 1
-            turn.refused(None, NOBODY_SAYS)
-            turns.append(pace.book(turn.tokens, 1.0))
-    return taken, refusals
+class Everything:
+    """A service without limits."""
 
-
-def most_in_a_minute(taken: list[tuple[float, int]]) -> tuple[int, int]:
-    """The most requests and tokens in any sixty seconds."""
-    windows = [[t for at, t in taken if start <= at < start + 60] for start, _ in taken]
-    return max(map(len, windows), default=0), max(map(sum, windows), default=0)
-
-
-@given(
-    st.lists(st.integers(1, 1_000), max_size=60),
-    st.none() | st.integers(1, 30),
-    st.none() | st.integers(1_000, 5_000),
-    st.integers(1, 16),
-)
-def test_limits_that_are_known_are_kept_in_every_minute(
-    work: list[int], requests: int | None, tokens: int | None, lanes: int
-) -> None:
-    """However much is waiting, no sixty seconds hold more than the account allows."""
-    clock = FakeClock()
-    pace = Pace(clock.now)
-    pace.keep_to(RateLimits(requests, tokens))
-
-    taken, _ = send_all(clock, pace, work, lambda at, tokens: True, lanes)
-
-    assert sorted(work) == sorted(tokens for _, tokens in taken)
-    most_requests, most_tokens = most_in_a_minute(taken)
-    assert most_requests <= (requests or len(work))
-    assert most_tokens <= (tokens or sum(work))
-
-
-def test_known_limits_are_used_up() -> None:
-    """Ninety requests at thirty a minute take three minutes, not four."""
-    clock = FakeClock()
-    pace = Pace(clock.now)
-    pace.keep_to(RateLimits(requests_per_minute=30))
-    began = clock.now()
-
-    send_all(clock, pace, [1] * 90, lambda at, tokens: True, 4)
-
-    assert clock.now() - began < 181
-
-
-@pytest.mark.parametrize("lanes", [1, 8])
-def test_unknown_limits_are_discovered(lanes: int) -> None:
-    """An account that takes 60 a minute is soon sent about as many, with few refusals."""
-    clock = FakeClock()
-    allowed: list[float] = []
-
-    def takes(at: float, tokens: int) -> bool:
-        if sum(1 for then in allowed if then > at - 60) >= 60:
-            return False
-        allowed.append(at)
+    def takes(self, now: float, tokens: float) -> bool:
         return True
 
-    taken, refusals = send_all(clock, Pace(clock.now), [10] * 900, takes, lanes)
 
-    assert len(taken) == 900
-    minutes = (taken[-1][0] - taken[0][0]) / 60
-    assert 900 / minutes > 0.8 * 60
-    assert refusals < 0.15 * 900
+@settings(max_examples=60)
+@given(
+    sizes=st.lists(st.floats(1, 3_000), min_size=1, max_size=60),
+    requests=st.integers(1, 300),
+    tokens=st.floats(3_200, 100_000),
+    workers=st.integers(1, 20),
+)
+def test_given_limits_are_never_exceeded_in_any_minute(
+    sizes: list[float], requests: int, tokens: float, workers: int
+) -> None:
+    """Whatever the sizes and however many callers: no sixty seconds hold more than was given."""
+    limits = RateLimits(requests, tokens)
 
+    run = simulate(Everything(), sizes, given=limits, workers=workers, overestimate=1.0)
 
-def test_without_a_refusal_nobody_waits() -> None:
-    """Until the service says so there is no limit."""
-    clock = FakeClock()
-    pace = Pace(clock.now)
-    began = clock.now()
-
-    send_all(clock, pace, [100_000] * 200, lambda at, tokens: True, 16)
-
-    assert began == clock.now()
-
-
-@given(st.floats(0, 100), st.booleans())
-def test_after_a_refusal_everybody_waits(seconds: float, named: bool) -> None:
-    """Nobody leaves before the time that the service asked for, booked before or after."""
-    clock = FakeClock()
-    pace = Pace(clock.now)
-    first, before = pace.book(1), pace.book(1)
-    leave(pace, clock, first)
-    refused_at = clock.now()
-    first.refused(seconds, RateLimits(requests_per_minute=600) if named else NOBODY_SAYS)
-
-    for turn in (before, pace.book(1)):
-        assert leave(pace, clock, turn) - refused_at >= seconds - 1e-6
-        turn.accepted(1)
+    sent, spent = run.most_in_a_minute()
+    assert sent <= requests
+    assert spent <= tokens + len(sizes)  # billed tokens are whole numbers
+    assert len(sizes) == len(run.sent)
 
 
-def test_requests_refused_together_count_once() -> None:
-    """Sixteen refusals of one moment slow down as much as one does."""
-    one, many = FakeClock(), FakeClock()
-    waits = []
-    for clock, refused in ((one, 1), (many, 16)):
-        pace = Pace(clock.now)
-        turns = [pace.book(1) for _ in range(16)]
-        for turn in turns:
-            leave(pace, clock, turn)
-        for turn in turns[:refused]:
-            turn.refused(None, NOBODY_SAYS)
-        began = clock.now()
-        waits.append(leave(pace, clock, pace.book(1)) - began)
+def test_given_limits_are_used_in_full() -> None:
+    """12 million tokens a minute, ten seconds of burst: no refusal, and as fast as the rate."""
+    run = simulate(Bucket(12e6, 10), [12_160.0] * 469, given=RateLimits(2_000, 12e6))
 
-    assert waits[0] == waits[1] > 0
+    assert run.refused == 0
+    assert run.seconds < 1.1 * 469 * 12_160 / 200_000
 
 
-def test_after_a_refusal_one_request_asks_first() -> None:
-    """The others wait until the service has taken it."""
-    clock = FakeClock()
-    pace = Pace(clock.now)
-    refused = pace.book(1)
-    leave(pace, clock, refused)
-    refused.refused(None, NOBODY_SAYS)
-    probe, other = pace.book(1), pace.book(1)
+@pytest.mark.parametrize("seed", range(5))
+def test_unknown_limits_of_a_bucket_are_found(seed: int) -> None:
+    """Limits nobody named: within 1.25 of the rate, at most a tenth refused."""
+    run = simulate(Bucket(12e6, 10), [12_160.0] * 469, seed=seed)
 
-    leave(pace, clock, probe)
-    assert other.wait() > 0
-    probe.accepted(1)
-    asked_at = clock.now()
-    assert leave(pace, clock, other) - asked_at < 2
+    assert run.seconds < 1.25 * 469 * 12_160 / 200_000
+    assert run.share_refused < 0.1
 
 
-def test_a_turn_has_no_age_before_it_left() -> None:
-    """Waiting for a turn is not counted against the total timeout."""
-    clock = FakeClock()
-    pace = Pace(clock.now)
-    turn = pace.book(1, delay=5)
+@pytest.mark.parametrize("seed", range(3))
+def test_unknown_limits_per_minute_are_found(seed: int) -> None:
+    """The same where the service counts sixty seconds back."""
+    run = simulate(Minute(2_000, 8e6), [12_160.0] * 2_000, seed=seed)
 
-    clock.advance(3)
-    assert turn.age() == 0
-    left_at = leave(pace, clock, turn)
-    clock.advance(2)
-    assert clock.now() - left_at == turn.age() == 2
+    assert run.seconds < 1.25 * 2_000 * 12_160 * 60 / 8e6
+    assert run.share_refused < 0.1
+
+
+def test_limits_that_a_refusal_names_are_kept_to_from_then_on() -> None:
+    """The free tier: the first burst is refused, and nothing after it."""
+    run = simulate(Minute(3, 10_000), [3_000.0] * 20, named=FREE)
+
+    first_burst = [at for at, _ in run.sent if at < 1]
+    assert len(first_burst) - 3 == run.refused
+    assert run.seconds < 1.05 * 20 / 3 * 60
+    assert run.most_attempts == 2
+
+
+def test_a_service_without_limits_is_never_waited_for() -> None:
+    """Nothing is refused, so nothing is paced."""
+    run = simulate(Everything(), [10_000.0] * 160, latency=lambda tokens: 1.0)
+
+    assert run.seconds == pytest.approx(10.0)
 
 
 @pytest.mark.parametrize(
     ("detail", "limits"),
     [
-        (FREE_TIER, RateLimits(3, 10_000)),
-        ("Requests Per Minute (RPM) rate limit of 2,000 for voyage-4", RateLimits(2_000)),
-        ("Tokens Per Minute (TPM) rate limit of 3000000.", RateLimits(None, 3_000_000)),
-        ("Too many requests", RateLimits()),
+        (FREE_TIER, FREE),
+        ("Requests Per Minute (RPM) rate limit of 2,000 for voyage-4", RateLimits(2_000, None)),
+        ("Tokens Per Minute (TPM) rate limit of 8000000 reached", RateLimits(None, 8e6)),
+        ("slow down", RateLimits()),
         ("", RateLimits()),
-        ("RPM and TPM", RateLimits()),
     ],
-    ids=["free tier", "requests", "tokens", "none", "empty", "words only"],
 )
-def test_limits_that_a_refusal_names_are_read(detail: str, limits: RateLimits) -> None:
-    """The free tier's text, and Atlas's."""
+def test_limits_are_read_from_the_words_of_a_refusal(detail: str, limits: RateLimits) -> None:
+    """The recorded wording of the free tier, and Atlas's."""
     assert limits == limits_named(detail)
 
 
-@given(st.text(alphabet="0123456789,RPMTK and()limtsof ", max_size=60))
-def test_any_refusal_can_be_read(detail: str) -> None:
-    """No wording breaks the client."""
-    limits = limits_named(detail)
-
-    assert limits.requests_per_minute is None or limits.requests_per_minute >= 0
-
-
-def test_a_named_limit_is_kept_from_then_on() -> None:
-    """After the free tier's refusal no minute holds more than three requests."""
+def test_a_refusal_holds_back_those_who_wait() -> None:
+    """A turn that was booked before the refusal is booked anew after it."""
     clock = FakeClock()
     pace = Pace(clock.now)
-    turn = pace.book(1)
-    leave(pace, clock, turn)
-    turn.refused(None, limits_named(FREE_TIER))
+    refused, waiting = pace.book(100), pace.book(100)
+    assert refused.wait() == 0
 
-    taken, _ = send_all(clock, pace, [1] * 12, lambda at, tokens: True, 4)
+    refused.refused(7.0, RateLimits())
 
-    assert most_in_a_minute(taken)[0] == 3
-
-
-def test_a_request_that_is_more_than_a_minute_allows_is_known() -> None:
-    """It would wait for ever: whoever asks can cut it."""
-    pace = Pace(FakeClock().now)
-    pace.keep_to(RateLimits(None, 10_000))
-
-    assert (pace.never_takes(10_000), pace.never_takes(10_001)) == (False, True)
-    assert not Pace(FakeClock().now).never_takes(1e9)
+    assert 0 < waiting.wait() <= 7.0
+    clock.advance(6.9)
+    assert waiting.wait() > 0
+    clock.advance(0.2)
+    assert waiting.wait() == 0
 
 
-def test_one_account_has_one_budget_per_model() -> None:
-    """Shared by every object of the process, and by no other account."""
-    now = FakeClock().now
-    mine = budgets_of(("host", "key"), now)
+def test_only_one_probe_goes_after_a_refusal() -> None:
+    """Until something is accepted again, the others wait."""
+    clock = FakeClock()
+    pace = Pace(clock.now)
+    first = pace.book(100)
+    assert first.wait() == 0
+    first.refused(None, RateLimits())
+    probe, other = pace.book(100), pace.book(100)
+    clock.advance(0.6)
+    assert probe.wait() == 0
+    assert other.wait() > 0
 
-    assert mine["a"] is budgets_of(("host", "key"), now)["a"]
-    others = [mine["b"], budgets_of(("host", "other"), now)["a"]]
-    others += [budgets_of(("elsewhere", "key"), now)["a"], Budgets(("host", "key"), now)["a"]]
-    assert all(mine["a"] is not other for other in others)
+    probe.accepted(100)
+    clock.advance(1.0)
+
+    assert other.wait() == 0
+
+
+def test_a_probe_that_vanishes_does_not_stop_the_others() -> None:
+    """Its answer never comes: after some seconds the next one tries."""
+    clock = FakeClock()
+    pace = Pace(clock.now)
+    first = pace.book(100)
+    assert first.wait() == 0
+    first.refused(None, RateLimits())
+    clock.advance(0.6)
+    assert pace.book(100).wait() == 0
+    other = pace.book(100)
+    assert other.wait() > 0
+
+    clock.advance(10.1)
+
+    assert other.wait() == 0
+
+
+def test_a_turn_waits_for_its_backoff_first() -> None:
+    """A repetition does not take a place before its time."""
+    clock = FakeClock()
+    turn = Pace(clock.now).book(10, delay=3.0)
+
+    assert turn.wait() == pytest.approx(3.0)
+    clock.advance(3.0)
+    assert turn.wait() == 0
+    assert clock.now() == turn.sent_at
+
+
+def test_what_was_billed_replaces_what_was_expected() -> None:
+    """A request that was overestimated gives its place in the minute back."""
+    clock = FakeClock()
+    pace = Pace(clock.now)
+    pace.keep_to(RateLimits(None, 1_000))
+    big = pace.book(1_000)
+    assert big.wait() == 0
+    big.accepted(10)
+
+    assert pace.book(900).wait() == 0
+
+
+def test_the_last_limits_given_hold() -> None:
+    """Another client of the account that was told other limits corrects the first."""
+    clock = FakeClock()
+    pace = Pace(clock.now)
+    pace.keep_to(RateLimits(1, None))
+    assert pace.book(1).wait() == 0
+    assert pace.book(1).wait() > 50
+
+    pace.keep_to(RateLimits(100, None))
+
+    assert pace.book(1).wait() < 2
+
+
+def test_threads_that_share_a_pace_keep_its_limits() -> None:
+    """Two hundred turns booked from eight threads: as many leave at once as the limit allows."""
+    clock = FakeClock()
+    pace = Pace(clock.now)
+    pace.keep_to(RateLimits(10, None))
+    left: list[float] = []
+
+    def ask() -> None:
+        left.extend(pace.book(1).wait() for _ in range(25))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(left) == 200
+    assert sum(delay == 0 for delay in left) <= 10
+    assert max(left) >= 60 * 190 / 10

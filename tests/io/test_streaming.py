@@ -59,14 +59,6 @@ def test_vectors_come_in_the_order_of_the_texts(face, batch_size: int | None) ->
     assert sum(map(len, texts)) == voyage.usage.total_tokens
 
 
-def test_a_stream_without_texts_is_empty_and_free(face) -> None:
-    """Nothing in, nothing out, nothing sent."""
-    service = FakeService()
-
-    assert stream(face, voyage_over(service), []) == ([], None)
-    assert service.attempts == []
-
-
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_an_endless_stream_is_not_read_far_ahead(face, concurrency: int) -> None:
     """Memory is bounded by what is in flight: 4 × concurrency requests at most."""
@@ -106,16 +98,6 @@ def test_vectors_before_a_failure_come_first(face) -> None:
     assert ZeroDivisionError is type(error)
 
 
-@pytest.mark.parametrize("bad", ["", None, "\ud800"], ids=repr)
-def test_a_text_that_cannot_be_embedded_is_refused_when_it_comes(face, bad: Any) -> None:
-    """With its position; requests that were full before it are answered."""
-    texts = ["a", "b", "c", bad, "d"]
-    given, error = stream(face, voyage_over(FakeService()), texts, batch_size=2)
-
-    assert [vector_of("a"), vector_of("b")] == given
-    assert (InvalidInputError, (3,)) == (type(error), error.indices)
-
-
 def test_a_lone_string_is_one_text(face) -> None:
     """Not a stream of letters, as for `embed`; and no texts at all are refused."""
     service = FakeService()
@@ -124,13 +106,6 @@ def test_a_lone_string_is_one_text(face) -> None:
     assert ([vector_of("abc")], None) == stream(face, voyage, "abc")
     assert isinstance(stream(face, voyage, None)[1], InvalidInputError)
     assert len(service.attempts) == 1
-
-
-def test_empty_texts_are_given_zeros(face) -> None:
-    """Where the caller asks for it."""
-    given, error = stream(face, voyage_over(FakeService()), ["a", "", "b"], empty_text="zeros")
-
-    assert ([vector_of("a"), [0.0, 0.0], vector_of("b")], None) == (given, error)
 
 
 def test_a_break_ends_the_threads() -> None:

@@ -108,7 +108,7 @@ def ranked(placed: Sequence[tuple[int, str]], ranking: Ranking, terms: Terms) ->
     except VoyageError as failure:
         if not is_too_many_tokens(failure) or len(placed) == 1:
             counts = [budget.ratio.tokens(weigh(text)) for text in texts]
-            raise concerning(failure, positions, counts) from None
+            raise concerning(failure, positions, counts) from failure.__cause__
         middle = len(placed) // 2
     else:
         budget.ratio.learn(weight, answer.total_tokens)

@@ -12,9 +12,10 @@ import os
 import socket
 import ssl
 import threading
+import time
 import weakref
-from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import closing, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,9 @@ class Transport:
         except BaseException:
             lane.client.close()
             raise
+        if lane.ended:  # too late for this request, and no connection for the next
+            lane.client.close()
+            return response
         with self._lock:
             self._idle.append(lane)
         return response
@@ -104,11 +108,14 @@ class Transport:
         self, client: httpx.Client, attempt: Attempt, trace: Callable[..., None] | None
     ) -> Response:
         request = self._request(client, attempt, trace)
+        end = time.monotonic() + attempt.timeout
         try:
-            answer = client.send(request, auth=None, follow_redirects=False)
+            answer = client.send(request, auth=None, follow_redirects=False, stream=True)
+            with closing(answer):
+                body = b"".join(_in_time(answer.iter_bytes(), end))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise self._failure(error, attempt) from error
-        return Response(answer.status_code, answer.headers, answer.content)
+        return Response(answer.status_code, answer.headers, body)
 
     def close(self) -> None:
         """Close the idle connections of sync calls. A later call opens new ones."""
@@ -185,7 +192,11 @@ class Transport:
 
 
 class Lane:
-    """A sync client with one connection, which another thread can end."""
+    """A sync client with one connection, which another thread can end.
+
+    Attributes:
+        ended: Whether one did.
+    """
 
     def __init__(self) -> None:
         limits = httpx.Limits(
@@ -193,18 +204,18 @@ class Lane:
         )
         self.client = httpx.Client(verify=_trusted(), limits=limits)
         self._stream: Any = None
-        self._ended = False
+        self.ended = False
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
         """Follow httpcore's trace to know the connection (httpx docs, "Extensions: trace")."""
         if event.endswith(NEW_CONNECTION):
             self._stream = info["return_value"]
-            if self._ended:
+            if self.ended:
                 self.end()
 
     def end(self) -> None:
         """Shut the connection down, so that the thread that waits for its answer stops waiting."""
-        self._ended = True
+        self.ended = True
         connection = self._stream and self._stream.get_extra_info("socket")
         if connection is not None:
             with suppress(OSError):
@@ -240,6 +251,14 @@ class LoopClient:
             yield
         finally:
             await self.client.aclose()
+
+
+def _in_time(pieces: Iterator[bytes], end: float) -> Iterator[bytes]:
+    """Pieces of an answer until `end`: httpx times each of them, and not the whole."""
+    for piece in pieces:
+        yield piece
+        if time.monotonic() > end:
+            raise httpx.ReadTimeout("no whole answer in time")
 
 
 def _close(idle: list[Lane], process: int) -> None:

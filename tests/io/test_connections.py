@@ -1,0 +1,181 @@
+"""Connections live long, belong to one loop or one thread at a time, and are closed in the end."""
+
+from __future__ import annotations
+
+import gc
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from fakes import KEY, MODEL, RERANKER, HTTPService, vector_of
+from voyage_rag import ConfigurationError, Voyage, __version__
+
+BACKENDS = ["asyncio", "trio"]
+
+
+def voyage_to(service: HTTPService, **options: Any) -> Voyage:
+    """A client of a service on a real socket."""
+    return Voyage(KEY, base_url=service.url, max_retries=0, **options)
+
+
+def test_calls_share_a_connection(face, http_service: HTTPService) -> None:
+    """Twenty calls, one connection."""
+    voyage = voyage_to(http_service)
+
+    async def program() -> list[list[float]]:
+        return [
+            (await face.ask(voyage, "embed", [f"text {n}"], MODEL)).embeddings[0] for n in range(20)
+        ]
+
+    assert [vector_of(f"text {number}") for number in range(20)] == face.run(program)
+    assert http_service.connections == 1
+
+
+def test_requests_of_one_call_share_connections_with_the_next(
+    face, http_service: HTTPService
+) -> None:
+    """Four at once need four; forty more requests need no other."""
+    voyage = voyage_to(http_service, concurrency=4)
+
+    async def program() -> None:
+        for _ in range(2):
+            await face.ask(voyage, "embed", ["text"] * 20, MODEL, batch_size=1)
+
+    face.run(program)
+    assert http_service.connections <= 4
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_each_event_loop_has_connections_of_its_own(
+    backend: str, http_service: HTTPService
+) -> None:
+    """The same object works in one loop after the other, and closes what a loop leaves behind."""
+    voyage = voyage_to(http_service)
+
+    async def program() -> Any:
+        return (await voyage.aembed(["a"], MODEL)).embeddings
+
+    for connections in (1, 2, 3):
+        assert [vector_of("a")] == anyio.run(program, backend=backend)
+        assert connections == http_service.connections
+        http_service.wait_for_closed()
+    gc.collect()  # an unclosed socket would raise here
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_two_loops_at_once_do_not_mix(backend: str, http_service: HTTPService) -> None:
+    """Two threads, each with a loop, one object: every call has its own answers."""
+    voyage = voyage_to(http_service, concurrency=3)
+
+    def in_a_loop(name: str) -> bool:
+        texts = [f"{name} {number}" for number in range(30)]
+
+        async def program() -> Any:
+            return (await voyage.aembed(texts, MODEL, batch_size=1)).embeddings
+
+        return [vector_of(text) for text in texts] == anyio.run(program, backend=backend)
+
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(in_a_loop, ["one", "other"])) == [True, True]
+
+
+def test_threads_share_one_object(http_service: HTTPService) -> None:
+    """Eight threads have their own answers, over eight connections at most."""
+
+    def in_a_thread(number: int) -> bool:
+        texts = [f"text {number} {round_}" for round_ in range(5)]
+        vectors = [voyage.embed([text], MODEL).embeddings[0] for text in texts]
+        return [vector_of(text) for text in texts] == vectors
+
+    with voyage_to(http_service) as voyage, ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(in_a_thread, range(8))) == [True] * 8
+
+    assert http_service.connections <= 8
+
+
+def test_a_closed_object_connects_anew(face, http_service: HTTPService) -> None:
+    """`close` closes the idle connections; the object stays usable."""
+    voyage = voyage_to(http_service)
+
+    async def program() -> None:
+        for _ in range(3):
+            await face.ask(voyage, "embed", ["a"], MODEL)
+            await face.ask(voyage, "close")
+            http_service.wait_for_closed()
+
+    face.run(program)
+    assert http_service.connections == 3
+
+
+def test_a_context_closes_the_connections(http_service: HTTPService) -> None:
+    """`with` and `async with`."""
+
+    async def program() -> None:
+        async with voyage_to(http_service) as voyage:
+            voyage.embed(["a"], MODEL)
+            await voyage.aembed(["a"], MODEL)
+        http_service.wait_for_closed()
+
+    with voyage_to(http_service) as voyage:
+        voyage.embed(["a"], MODEL)
+    http_service.wait_for_closed()
+    for backend in BACKENDS:
+        anyio.run(program, backend=backend)
+
+
+def test_an_object_that_is_dropped_closes_its_connections(http_service: HTTPService) -> None:
+    """Nobody has to call `close`; no warning is given."""
+    voyage_to(http_service).embed(["a"], MODEL)
+    gc.collect()
+
+    http_service.wait_for_closed()
+
+
+def test_your_own_client_is_used_and_stays_open(face, http_service: HTTPService) -> None:
+    """Its headers are sent, its hooks run; closing the object does not close it."""
+
+    async def program() -> bool:
+        own: Any
+        if face.is_sync:
+            own = httpx.Client(headers={"x-mine": "yes"})
+            voyage = voyage_to(http_service, http_client=own)
+        else:
+            own = httpx.AsyncClient(headers={"x-mine": "yes"})
+            voyage = voyage_to(http_service, async_http_client=own)
+        await face.ask(voyage, "embed", ["a"], MODEL)
+        await face.ask(voyage, "rerank", "q", ["a", "b"], RERANKER)
+        await face.ask(voyage, "close")
+        still_open = not own.is_closed
+        own.close() if face.is_sync else await own.aclose()
+        return still_open
+
+    assert face.run(program)
+    assert [each.headers["x-mine"] for each in http_service.received] == ["yes", "yes"]
+    assert [each.path for each in http_service.received] == ["/v1/embeddings", "/v1/rerank"]
+
+
+@pytest.mark.parametrize("name", ["http_client", "async_http_client"])
+@pytest.mark.parametrize("client", ["http://proxy", object(), "the other face"], ids=str)
+def test_a_client_of_another_kind_is_refused(name: str, client: Any) -> None:
+    """At construction, by name."""
+    other = httpx.AsyncClient if name == "http_client" else httpx.Client
+    with pytest.raises(ConfigurationError, match=name):
+        Voyage(KEY, **{name: other() if client == "the other face" else client})
+
+
+def test_the_key_travels_in_the_authorization_header_alone(face, http_service: HTTPService) -> None:
+    """Not in the address, the body or another header; the headers say who calls."""
+    voyage = voyage_to(http_service)
+    face.call(voyage, "embed", ["a"], MODEL)
+
+    [received] = http_service.received
+    headers = dict(received.headers)
+    assert f"Bearer {KEY}" == headers.pop("authorization")
+    assert (received.method, received.path) == ("POST", "/v1/embeddings")
+    assert not [value for value in headers.values() if KEY in value]
+    assert KEY.encode() not in received.body
+    assert "application/json" == headers["content-type"] == headers["accept"]
+    assert headers["user-agent"].startswith(f"voyage-rag/{__version__}")

@@ -1,0 +1,194 @@
+"""The two drivers: what becomes of a flow, however it ends."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+
+from fakes import FakeClock, FakeService, ok
+from voyage_rag.core.http import Attempt, Flow, Recall, Remember, Request, Response
+from voyage_rag.errors import APIConnectionError, AuthenticationError
+from voyage_rag.io.abort import Abort, Stopped
+from voyage_rag.io.clock import SystemClock
+from voyage_rag.io.drive import Means, adrive, drive
+
+REQUEST = Request("/embeddings", b'{"input":"a"}', "m", 1)
+
+
+def driven(face: Any, flow: Flow[Any], *script: Any, clock: Any = None, store: Any = None) -> Any:
+    """The outcome of a flow on one of the faces."""
+    means = Means(FakeService(*script), clock or FakeClock(), store)
+    if face.is_sync:
+        return drive(flow, means, Abort())
+
+    async def program() -> Any:
+        return await adrive(flow, means, anyio.Event())
+
+    return face.run(program)
+
+
+class Recorded:
+    """A flow that keeps what it was told, and whether it was closed."""
+
+    def __init__(self, *effects: Any) -> None:
+        self.effects = effects
+        self.told: list[Any] = []
+        self.closed = False
+
+    def flow(self) -> Flow[str]:
+        try:
+            for effect in self.effects:
+                try:
+                    self.told.append((yield effect))
+                except APIConnectionError as error:
+                    self.told.append(error)
+            return "done"
+        finally:
+            self.closed = True
+
+
+def test_a_flow_is_given_answers_and_lost_connections(face) -> None:
+    """Responses are sent in, APIConnectionErrors are thrown in, and its result comes out."""
+    lost = APIConnectionError("lost")
+    recorded = Recorded(Attempt(REQUEST, 1.0), Attempt(REQUEST, 1.0))
+
+    assert driven(face, recorded.flow(), ok({}), lost) == "done"
+    assert [ok({}), lost] == recorded.told
+    assert recorded.closed
+
+
+def test_an_attempt_waits_until_it_may_leave(face) -> None:
+    """It is asked again after every wait: a limit met meanwhile counts."""
+    clock = FakeClock()
+    waits = iter([2.0, 0.5, 0.0])
+    recorded = Recorded(Attempt(REQUEST, 1.0, wait=lambda: next(waits)))
+
+    assert driven(face, recorded.flow(), ok({}), clock=clock) == "done"
+    assert clock.sleeps == [2.0, 0.5]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, AuthenticationError, StopIteration])
+def test_an_error_of_the_transport_closes_the_flow(face, error: type[Exception]) -> None:
+    """Anything but a lost connection is the caller's; StopIteration is not taken for the end."""
+    recorded = Recorded(Attempt(REQUEST, 1.0))
+
+    def breaks(body: bytes) -> Response:
+        raise error
+
+    with pytest.raises((error, RuntimeError)):
+        driven(face, recorded.flow(), breaks)
+    assert (recorded.told, recorded.closed) == ([], True)
+
+
+def test_an_error_of_the_flow_is_raised(face) -> None:
+    """As it is."""
+    error = AuthenticationError("no")
+
+    def flow() -> Flow[None]:
+        yield Attempt(REQUEST, 1.0)
+        raise error
+
+    with pytest.raises(AuthenticationError) as caught:
+        driven(face, flow(), ok({}))
+    assert error is caught.value
+
+
+def test_without_a_cache_nothing_is_recalled(face) -> None:
+    """A flow that asks all the same is told that there is nothing."""
+    recorded = Recorded(Recall([b"k"]), Remember({b"k": b"v"}))
+
+    assert driven(face, recorded.flow()) == "done"
+    assert recorded.told == [{}, {}]
+
+
+def test_a_cache_is_asked_and_told(face) -> None:
+    """What it holds of the keys goes in, and entries are kept before the flow goes on."""
+    kept: dict[bytes, bytes] = {b"old": b"1"}
+
+    class Store:
+        def find(self, keys: Any) -> Any:
+            return {key: kept[key] for key in keys if key in kept}
+
+        def add(self, entries: Any) -> None:
+            kept.update(entries)
+
+    recorded = Recorded(Remember({b"new": b"2"}), Recall([b"old", b"new", b"none"]))
+    driven(face, recorded.flow(), store=Store())
+
+    assert recorded.told[1] == {b"old": b"1", b"new": b"2"}
+
+
+def test_a_stopped_thread_sends_nothing_more() -> None:
+    """Stopped before its first attempt, or while it waits for a turn; the flow is closed."""
+    for waiting in (False, True):
+        abort, service, clock = Abort(), FakeService(), FakeClock()
+        recorded = Recorded(Attempt(REQUEST, 1.0, wait=partial(_stops, abort, stops=waiting)))
+        if not waiting:
+            abort.stopping.set()
+
+        with pytest.raises(Stopped):
+            drive(recorded.flow(), Means(service, clock, None), abort)
+        assert (service.attempts, recorded.told, recorded.closed) == ([], [], True)
+
+
+def _stops(abort: Abort, *, stops: bool) -> float:
+    """A turn that somebody stops, a while before it may leave."""
+    if stops:
+        abort.stopping.set()
+    return 5.0 if stops else 0.0
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_cancellation_closes_the_flow(backend: str) -> None:
+    """In flight, and while it waits for a turn."""
+
+    class Silent(FakeService):
+        async def asend(self, attempt: Attempt) -> Response:
+            await anyio.sleep_forever()
+            raise AssertionError
+
+    async def program(recorded: Recorded) -> bool:
+        with anyio.move_on_after(0.05) as scope:
+            await adrive(recorded.flow(), Means(Silent(), SystemClock(), None), anyio.Event())
+        return scope.cancelled_caught
+
+    for wait in (0.0, 60.0):
+        recorded = Recorded(Attempt(REQUEST, 1.0, wait=partial(float, wait)))
+        assert anyio.run(program, recorded, backend=backend)
+        assert (recorded.told, recorded.closed) == ([], True)
+
+
+# ── time ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_real_clock_goes_forward_and_knows_the_date() -> None:
+    """`now` never goes back; `wall` is the time of day."""
+    clock = SystemClock()
+    now = clock.now()
+
+    assert abs(clock.wall() - time.time()) < 1
+    assert now <= clock.now() < now + 1
+
+
+def test_a_real_sleep_lasts_and_can_be_ended(face) -> None:
+    """As long as asked, or until somebody wakes it."""
+    clock = SystemClock()
+
+    async def slept(seconds: float, *, woken: bool) -> float:
+        began = time.monotonic()
+        wake: Any = threading.Event() if face.is_sync else anyio.Event()
+        if woken:
+            wake.set()
+        if face.is_sync:
+            clock.sleep(seconds, wake)
+        else:
+            await clock.asleep(seconds, wake)
+        return time.monotonic() - began
+
+    assert 0.05 <= face.run(partial(slept, 0.05, woken=False)) < 1
+    assert face.run(partial(slept, 20, woken=True)) < 1

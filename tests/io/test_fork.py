@@ -1,0 +1,98 @@
+"""A process that forks with live connections: parent and child have their own answers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fakes import HTTPService
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+
+PROGRAM = """
+import os, sys, threading
+from functools import partial
+
+import anyio
+
+from fakes import KEY, MODEL, vector_of
+from voyage_rag import Voyage
+
+url, backend = sys.argv[1:]
+voyage = Voyage(KEY, base_url=url, max_retries=0, concurrency=4)
+
+
+def ask(who, rounds):
+    for number in range(rounds):
+        texts = [f"{who} {number} {part}" for part in range(6)]
+        if backend == "sync":
+            result = voyage.embed(texts, MODEL, batch_size=2)
+        else:
+            result = anyio.run(
+                partial(voyage.aembed, texts, MODEL, batch_size=2), backend=backend
+            )
+        assert [vector_of(text) for text in texts] == result.embeddings, who
+
+
+ask("before", 2)
+child = os.fork()
+ask("child" if child == 0 else "parent", 10)
+voyage.close()
+if child == 0:
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+ask("after", 2)
+"""
+
+HELD = """
+import os, sys, threading
+
+from fakes import KEY, MODEL, vector_of
+from voyage_rag import Voyage
+
+voyage = Voyage(KEY, base_url=sys.argv[1], max_retries=0)
+voyage.embed(["a"], MODEL)
+with voyage._transport._lock:  # as another thread of the parent may hold it
+    child = os.fork()
+    if child == 0:
+        worker = threading.Thread(target=lambda: os._exit(0) if voyage.embed(["b"], MODEL) else 1)
+        worker.start()
+        worker.join(5)
+        os._exit(1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+
+
+def run(program: str, *arguments: str) -> None:
+    """Run a program in a process of its own; it must end well and say nothing."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program, *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("backend", ["sync", "asyncio", "trio"])
+def test_parent_and_child_have_their_own_answers(backend: str, http_service: HTTPService) -> None:
+    """The child drops what it inherited, without closing it: the parent's connections live on."""
+    run(PROGRAM, http_service.url, backend)
+
+    opened = {text for each in http_service.received for text in _who(each.body)}
+    assert {"before", "child", "parent", "after"} == opened
+
+
+def test_a_lock_that_was_held_at_the_fork_does_not_stop_the_child(
+    http_service: HTTPService,
+) -> None:
+    """The transport of a child has locks of its own."""
+    run(HELD, http_service.url)
+
+
+def _who(body: bytes) -> list[str]:
+    return [word.decode() for word in (b"before", b"child", b"parent", b"after") if word in body]

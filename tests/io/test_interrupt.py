@@ -1,0 +1,73 @@
+"""Ctrl-C ends a call at once, in whatever it was waiting, and leaves nothing running."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from fakes import HTTPService, failed
+
+PROGRAM = """
+import json, sys, threading, time
+from functools import partial
+
+import anyio
+
+from fakes import KEY, MODEL
+from voyage_rag import Voyage
+
+url, backend, count = sys.argv[1:]
+texts = [f"text {number}" for number in range(int(count))]
+voyage = Voyage(KEY, base_url=url, concurrency=4)
+try:
+    if backend == "sync":
+        voyage.embed(texts, MODEL, batch_size=1)
+    else:
+        anyio.run(partial(voyage.aembed, texts, MODEL, batch_size=1), backend=backend)
+except KeyboardInterrupt:
+    ended = time.time()
+    for thread in threading.enumerate():
+        if thread.name.startswith("voyage-rag"):
+            thread.join(1)
+    names = [thread.name for thread in threading.enumerate()]
+    print(json.dumps({"ended": ended, "left": [n for n in names if n.startswith("voyage-rag")]}))
+"""
+
+
+@pytest.mark.parametrize("waits_for", ["an answer", "its turn"])
+@pytest.mark.parametrize("count", [1, 20])
+@pytest.mark.parametrize("backend", ["sync", "asyncio", "trio"])
+def test_ctrl_c_ends_a_call_within_a_second(
+    backend: str, count: int, waits_for: str, http_service: HTTPService
+) -> None:
+    """One request or many, in flight or between attempts: KeyboardInterrupt, and no thread left."""
+    if waits_for == "an answer":
+        http_service.always = http_service.hang
+    else:
+        http_service.always = lambda body: failed(503, retry_after="60")
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, http_service.url, backend, str(count)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            http_service.wait_for(min(count, 4))
+            time.sleep(0.05)
+            interrupted = time.time()
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=10)
+        finally:
+            process.kill()
+    told = json.loads(out)
+
+    assert (process.returncode, err) == (0, b"")
+    assert told["ended"] - interrupted < 1
+    assert told["left"] == []
+    assert len(http_service.received) == min(count, 4)

@@ -1,0 +1,89 @@
+"""Pictures and films made for tests, without Pillow: a few bytes each, or as many as are wanted."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping
+from types import MappingProxyType
+
+Colour = tuple[int, int, int]
+
+COLOURS: Mapping[str, Colour] = MappingProxyType(
+    {"red": (220, 20, 20), "green": (20, 160, 20), "blue": (20, 20, 220)}
+)
+
+
+def png(colour: Colour | str = "red", width: int = 64, height: int = 64) -> bytes:
+    """A picture of one colour."""
+    pixel = bytes(COLOURS[colour] if isinstance(colour, str) else colour)
+    lines = (b"\0" + pixel * width) * height
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def png_header(width: int, height: int) -> bytes:
+    """The beginning of a picture of any size, as far as it says so."""
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height)
+
+
+def jpeg(width: int = 100, height: int = 80, size: int = 0, before: bytes = b"") -> bytes:
+    """A picture as its header tells, filled up to a size in bytes.
+
+    Args:
+        width: Pixels across.
+        height: Pixels down.
+        size: Bytes in all.
+        before: Segments that come before the size, as cameras write them.
+    """
+    frame = struct.pack(">BBHBHHB", 0xFF, 0xC0, 8, 8, height, width, 0)
+    head = b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0" + before + frame
+    return head + bytes(max(0, size - len(head) - 2)) + b"\xff\xd9"
+
+
+def exif(size: int) -> bytes:
+    """Segments of metadata, together at least so long."""
+    segments = -(-size // 60_000)
+    return b"".join(
+        b"\xff\xe1" + struct.pack(">H", 60_002) + b"e" * 60_000 for _ in range(segments)
+    )
+
+
+def gif(width: int = 30, height: int = 20) -> bytes:
+    """A picture as its header tells."""
+    return b"GIF89a" + struct.pack("<HH", width, height) + b"\0\0\0;"
+
+
+def webp(kind: bytes = b"VP8 ", width: int = 300, height: int = 200) -> bytes:
+    """A picture as its header tells, in one of the three forms of the format."""
+    if kind == b"VP8 ":
+        data = b"\0\0\0\x9d\x01\x2a" + struct.pack("<HH", width, height)
+    elif kind == b"VP8L":
+        data = b"\x2f" + struct.pack("<I", (width - 1) | (height - 1) << 14)
+    else:
+        data = b"\0\0\0\0" + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    chunk = kind + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk
+
+
+def mp4(width: int = 320, height: int = 240, frames: int = 10, size: int = 0) -> bytes:
+    """A film as its header tells, whose index comes last, as cameras write it."""
+
+    def box(name: bytes, *content: bytes) -> bytes:
+        data = b"".join(content)
+        return struct.pack(">I4s", 8 + len(data), name) + data
+
+    times = box(b"stts", struct.pack(">IIII", 0, 1, frames, 100))
+    table = box(b"mdia", box(b"minf", box(b"stbl", times)))
+    header = box(b"tkhd", bytes(76), struct.pack(">II", width << 16, height << 16))
+    sound = box(b"trak", box(b"tkhd", bytes(84)))
+    index = box(b"moov", sound, box(b"trak", header, table))
+    start = box(b"ftyp", b"isom\0\0\2\0isomiso2mp41")
+    return start + box(b"mdat", bytes(max(0, size - len(start) - len(index) - 8))) + index

@@ -1,0 +1,105 @@
+"""Small programs written for Voyage's own client run as they are."""
+
+from __future__ import annotations
+
+import pickle
+
+import anyio
+import pytest
+
+import voyage_rag
+from fakes import (
+    KEY,
+    MODEL,
+    RERANKER,
+    FakeClock,
+    FakeService,
+    failed,
+    score_of,
+    vector_of,
+    voyage_over,
+)
+
+DOCUMENTS = ["The Mediterranean diet", "Photosynthesis in plants", "20th-century innovations"]
+
+
+def test_a_sync_program_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The quick start of the vendor's documentation, with one line changed."""
+    import voyage_rag as voyageai
+
+    monkeypatch.setenv("VOYAGE_API_KEY", KEY)
+    vo = voyageai.Client()
+    monkeypatch.setattr(vo, "_transport", FakeService())
+
+    result = vo.embed(DOCUMENTS, model=MODEL, input_type="document")
+    query = vo.embed(["When is the call?"], model=MODEL, input_type="query").embeddings[0]
+    reranking = vo.rerank("When is the call?", DOCUMENTS, model=RERANKER, top_k=2)
+
+    assert [vector_of(text) for text in DOCUMENTS] == result.embeddings
+    assert vector_of("When is the call?") == query
+    assert sum(map(len, DOCUMENTS)) == result.total_tokens == reranking.total_tokens
+    assert len(reranking.results) == 2
+    for r in reranking.results:
+        assert DOCUMENTS[r.index] == r.document
+        assert score_of("When is the call?", r.document) == r.relevance_score
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_async_program_runs(backend: str) -> None:
+    """`AsyncClient` is awaited under the plain names."""
+
+    async def program() -> None:
+        async with voyage_rag.AsyncClient(KEY, max_retries=2, timeout=30, clock=FakeClock()) as vo:
+            vo.voyage._transport = FakeService(failed(429))  # type: ignore[assignment]
+            result = await vo.embed(DOCUMENTS, model=MODEL, input_type="document")
+            reranking = await vo.rerank("q", DOCUMENTS, model=RERANKER, top_k=1)
+            assert [vector_of(text) for text in DOCUMENTS] == result.embeddings
+            assert max(score_of("q", text) for text in DOCUMENTS) == (
+                reranking.results[0].relevance_score
+            )
+
+    anyio.run(program, backend=backend)
+
+
+def test_a_program_catches_the_vendors_errors() -> None:
+    """Under the names of its `error` module, with the message for the user."""
+    cases = {400: "InvalidRequestError", 401: "AuthenticationError", 429: "RateLimitError"}
+    cases |= {500: "ServerError", 502: "ServiceUnavailableError"}
+    for status, name in cases.items():
+        vo = voyage_over(FakeService(failed(status, "told")), max_retries=0)
+        with pytest.raises(getattr(voyage_rag, name)) as caught:
+            vo.embed(["a"], MODEL)
+        assert caught.value.user_message.startswith("told")
+        assert status == caught.value.http_status
+
+
+def test_without_a_model_the_vendors_default_is_taken_with_a_warning() -> None:
+    """Which points at the line that forgot it, on every face."""
+    service = FakeService(*[failed(400)] * 3)
+    vo = voyage_over(service)
+
+    async def awaited() -> None:
+        await vo.aembed(["a"])
+
+    for call in (
+        lambda: vo.embed(["a"]),
+        lambda: anyio.run(awaited),
+        lambda: list(vo.embed_iter(["a"])),
+    ):
+        with (
+            pytest.warns(UserWarning, match="voyage-2") as warned,
+            pytest.raises(voyage_rag.InvalidRequestError),
+        ):
+            call()
+        assert __file__ == warned[0].filename
+    assert [body["model"] for body in service.bodies] == ["voyage-2"] * 3
+
+
+def test_results_travel_between_processes() -> None:
+    """Whatever a call returns can be pickled, and is equal afterwards."""
+    vo = voyage_over(FakeService())
+    ranking = vo.rerank("q", DOCUMENTS, RERANKER)
+    embedded = vo.embed(DOCUMENTS, MODEL)
+
+    assert ranking == pickle.loads(pickle.dumps(ranking))
+    assert embedded.embeddings == pickle.loads(pickle.dumps(embedded)).embeddings
