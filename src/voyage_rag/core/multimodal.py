@@ -365,7 +365,7 @@ def count(call: Multimodal, inputs: object) -> Usage:
             counted = segment.counted if isinstance(segment, Media) else None
             if counted is None:
                 raise InvalidInputError(
-                    f"inputs[{content.position}] holds a {segment.kind} of a size that is not "
+                    f"inputs[{content.position}] holds media of a size that is not "
                     "known before it is sent",
                     indices=(content.position,),
                 )
