@@ -212,7 +212,9 @@ def _look_at_pillows(image: Any, kind: Kind | None) -> Media:
 def _untouched(image: Any) -> bytes | None:
     """The file of an image that was opened and not used yet, so that it is still what it was."""
     file = getattr(image, "fp", None)
-    if not getattr(image, "tile", None) or file is None:
+    fields = vars(image)
+    # Pillow reads pixels when they are first used, into `_im`, or `im` before its version 11.
+    if file is None or fields.get("_im", fields.get("im", "unknown")) is not None:
         return None
     try:
         at = file.tell()
