@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
+COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 LARGEST = sys.float_info.max
 MOST_TOKENS = 10**9
 """More than any request can cost: a larger number is no bill."""
@@ -307,7 +308,7 @@ def detail_of(body: bytes) -> str:
 def _encode(fields: dict[str, Any], dialect: Dialect) -> bytes:
     sent = {name: value for name, value in fields.items() if value is not None}
     known = {name: value for name, value in sent.items() if dialect.knows(name)}
-    return json.dumps(known, ensure_ascii=False, separators=(",", ":")).encode()
+    return COMPACT.encode(known).encode()
 
 
 def _decode(body: bytes) -> Mapping[str, Any]:

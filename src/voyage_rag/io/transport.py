@@ -17,6 +17,7 @@ import weakref
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import closing, suppress
 from functools import cache
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 KEEP_ALIVE = 60.0
 LONGEST_CONNECT = 15.0
+SURELY_OPEN = 1.0
 MOST_CONNECTIONS = 256
 USER_AGENT = f"voyage-rag/{__version__} httpx/{httpx.__version__}"
 
@@ -93,7 +95,7 @@ class Transport:
             lane = self._idle.pop() if self._idle else Lane()
         try:
             with abort.in_flight(lane.end):
-                response = self._sent(lane.client, attempt, lane.trace)
+                response = self._sent(lane.client, attempt, lane.watch())
         except BaseException:
             lane.client.close()
             raise
@@ -203,8 +205,19 @@ class Lane:
             max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE
         )
         self.client = httpx.Client(verify=_trusted(), limits=limits)
-        self._stream: Any = None
         self.ended = False
+        self._stream: Any = None
+        self._used_at = -inf
+
+    def watch(self) -> Callable[..., None] | None:
+        """What follows the next request, where it may open a connection.
+
+        A connection that was in use a moment ago is still the same, and tracing costs as much as a
+        tenth of a small call.
+        """
+        now = time.monotonic()
+        idle, self._used_at = now - self._used_at, now
+        return self.trace if idle > SURELY_OPEN else None
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
         """Follow httpcore's trace to know the connection (httpx docs, "Extensions: trace")."""
