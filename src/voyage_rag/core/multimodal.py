@@ -161,7 +161,7 @@ class Multimodal(Call[Loaded, "Vector"]):
         return wire.multimodal_answer(body, len(items), self.options)
 
     def key(self, item: Loaded) -> bytes:
-        """Of all its content."""
+        """Of all its content; what is behind a URL counts as its address."""
         return self.keys.of_content(item.digest)
 
     def to_bytes(self, value: Vector) -> bytes:
