@@ -12,14 +12,17 @@ class Stopped(Exception):  # noqa: N818 - no error: the work is not wanted any m
 
 
 class Abort:
-    """The requests in flight of one operation.
+    """The requests in flight of one operation, and what their threads share.
 
     Attributes:
         stopping: Set when nothing new is to be sent; wakes whoever waits for a turn.
+        reading: Held by the thread that reads an answer. Threads that read at once are all done
+            late; one after the other, each sends its next request while others still read.
     """
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
+        self.reading = threading.Lock()
         self._ended = False
         self._lock = threading.Lock()
         self._in_flight: set[Callable[[], None]] = set()

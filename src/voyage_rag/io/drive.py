@@ -6,6 +6,7 @@ code, so that no error of the transport can be taken for its end.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -91,9 +92,10 @@ def _attempted(
     flow: Flow[T], attempt: Attempt, sender: Sender, abort: Abort
 ) -> Callable[[], Effect]:
     try:
-        return _resumed(flow, sender.send(attempt, abort))
+        answer = sender.send(attempt, abort)
     except APIConnectionError as error:
         return _failed(flow, error)
+    return _resumed_alone(flow, answer, abort.reading)
 
 
 async def adrive(flow: Flow[T], means: Means, stopping: anyio.Event) -> T:
@@ -131,6 +133,14 @@ async def _aattempted(flow: Flow[T], attempt: Attempt, sender: Sender) -> Callab
 
 def _resumed(flow: Flow[T], answer: object) -> Callable[[], Effect]:
     return lambda: flow.send(answer)
+
+
+def _resumed_alone(flow: Flow[T], answer: object, lock: threading.Lock) -> Callable[[], Effect]:
+    def step() -> Effect:
+        with lock:
+            return flow.send(answer)
+
+    return step
 
 
 def _failed(flow: Flow[T], error: APIConnectionError) -> Callable[[], Effect]:

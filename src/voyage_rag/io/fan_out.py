@@ -105,24 +105,32 @@ async def astream(
     running: dict[int, Callable[[], object]] = {}
     waiting = deque(place for place in (first, second) if place)
 
-    async def work(place: Place[Part]) -> None:
-        try:
-            line.done(place.number, await adrive(place.flow, means, stopping))
-        except Exception as error:  # noqa: BLE001 - raised below, where it is awaited
-            line.failed(error)
-            stopping.set()
+    async def work(place: Place[Part] | None) -> None:
+        """One flow after the other: its next request leaves before other answers are read."""
+        while place is not None:
+            try:
+                line.done(place.number, await adrive(place.flow, means, stopping))
+            except Exception as error:  # noqa: BLE001 - raised below, where it is awaited
+                line.failed(error)
+                stopping.set()
+            changed.set()
+            place = waiting.popleft() if waiting and not stopping.is_set() else None
 
     def ended(number: int) -> None:
         del running[number]
         changed.set()
 
+    def begin() -> None:
+        while waiting and len(running) < concurrency:
+            place = waiting.popleft()
+            running[place.number] = spawn(partial(work, place), partial(ended, place.number))
+
     try:
+        begin()
         while True:
-            while len(running) < concurrency:
-                place = waiting.popleft() if waiting else await _anext(line, means)
-                if place is None:
-                    break
-                running[place.number] = spawn(partial(work, place), partial(ended, place.number))
+            while len(waiting) < concurrency and (place := await _anext(line, means)):
+                waiting.append(place)
+                begin()
             if not running:
                 break
             await changed.wait()
