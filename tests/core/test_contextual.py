@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes import FakeService, base64_of, failed, ok, voyage_over
+from fakes import FakeClock, FakeService, base64_of, failed, ok, voyage_over
 from voyage_rag.core.contextual import USUAL, Window
 from voyage_rag.core.http import Response
 from voyage_rag.core.tokens import weigh
@@ -493,3 +493,38 @@ def test_an_answer_is_put_in_order() -> None:
     read = contextual_answer(body, [2, 1], OPTIONS)
     assert [[v.tolist() for v in d.vectors] for d in read.vectors] == [[[1.0], [2.0]], [[3.0]]]
     assert read.total_tokens == 7
+
+
+@pytest.mark.parametrize("verb", ["contextualized_embed", "embed_chunks"])
+def test_requests_in_flight_together_are_paced_and_retried_as_for_texts(face, verb: str) -> None:
+    """A rate limit is waited out, a failure repeated, and every document keeps its place."""
+    clock = FakeClock()
+    service = FakeService(failed(429), failed(503), always=served)
+    voyage = voyage_over(service, clock, concurrency=4)
+    chunks = [f"{number} " * 9_000 for number in range(40)]
+
+    if verb == "embed_chunks":
+        vectors = face.call(voyage, verb, chunks, range(40), MODEL).embeddings
+    else:
+        found = face.call(voyage, verb, [[chunk] for chunk in chunks], MODEL)
+        vectors = [vector for result in found.results for vector in result.embeddings]
+
+    assert vectors == [vector_of([chunk], 0) for chunk in chunks]
+    answered = voyage.usage.requests
+    assert answered > 1
+    assert len(service.attempts) == answered + 2
+    assert sum(clock.sleeps) > 0.5
+
+
+def test_a_limit_that_makes_it_slow_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    voyage = voyage_over(FakeService(always=served), tokens_per_minute=10_000)
+    voyage.contextualized_embed([["word " * 3_000]] * 6, MODEL)
+    assert any("so this takes about" in record.getMessage() for record in caplog.records)
+
+
+def test_a_stream_of_texts_is_told_of_the_context_it_loses(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    vectors = list(voyage_over(FakeService(always=served)).embed_iter(["a", "b"], MODEL))
+    assert [vector.tolist() for vector in vectors] == [vector_of(["a"], 0), vector_of(["b"], 0)]
+    assert "without the context of their documents" in caplog.text

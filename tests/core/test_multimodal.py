@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import voyage_rag.client
-from fakes import FakeService, base64_of, failed, ok, voyage_over
+from fakes import FakeClock, FakeService, base64_of, failed, ok, voyage_over
 from pictures import gif, jpeg, mp4, png, png_header, webp
 from voyage_rag import Image, Video
 from voyage_rag.core.http import Response
@@ -491,3 +491,19 @@ def test_a_file_that_is_gone_when_its_turn_comes_is_named(face, picture: Path) -
                 MODEL,
             )
     assert caught.value.indices == (1,)
+
+
+def test_requests_in_flight_together_are_paced_and_retried_as_for_texts(face) -> None:
+    """A rate limit is waited out, a failure repeated, and every input keeps its place."""
+    clock = FakeClock()
+    service = FakeService(failed(429), failed(503), always=served)
+    voyage = voyage_over(service, clock, concurrency=4)
+    texts = [f"{number} " * 150_000 for number in range(8)]
+
+    found = face.call(voyage, "multimodal_embed", texts, MODEL)
+
+    assert found.embeddings == [
+        vector_of({"content": [{"type": "text", "text": text}]}) for text in texts
+    ]
+    assert len(service.attempts) == found.usage.requests + 2 > 4
+    assert sum(clock.sleeps) > 0.5

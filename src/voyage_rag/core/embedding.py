@@ -141,6 +141,8 @@ class Embedding(Call[Placed, "Vector"]):
     ) -> Iterator[Flow[list[Vector]]]:
         """One flow per request, in order."""
         count = None if gathered is None else gathered.expected
+        if count is None and self.loses_context:
+            self.terms.unrelated()
         placed = self.placed(texts, self.terms.count_tokens or weigh)
         longest = self.terms.dialect.longest_in_list or inf
         weighed = ((item, inf if len(item.text) > longest else item.weight) for item in placed)
