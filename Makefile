@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format record clean
+.PHONY: help demo test lint format record bench clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ format: $(VENV)/.dev ## Put the code in order
 record: $(VENV)/.dev ## Record the cassettes anew: from the live service with VOYAGE_API_KEY, else the emulator
 	@$(BIN)/python tests/record.py $(ARGS)
 
+bench: $(VENV)/.bench ## Measure side by side with the packages it replaces (ARGS=--quick for minutes)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
 clean: ## Remove what was made
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
@@ -45,4 +48,8 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.demo
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@touch $@
+
+$(VENV)/.bench: pyproject.toml $(VENV)/.demo
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
 	@touch $@

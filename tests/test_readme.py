@@ -9,12 +9,27 @@ from pathlib import Path
 
 import pytest
 
+from pictures import png
 from voyage_rag import _version
 from voyage_rag.emulator import Emulator
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+TEXTS = {
+    "soup.txt": "Peel the onions. Fry them in butter. Add water and salt",
+    "lease.txt": "The tenant pays rent monthly. The landlord repairs the roof",
+}
 BLOCKS = re.findall(r"<!-- run -->\n```python\n(.*?)```", README, re.DOTALL)
+
+
+def lay_out(folder: Path) -> None:
+    """The pictures and documents that the examples index."""
+    for name, texts in {"pictures": {}, "texts": TEXTS}.items():
+        (folder / name).mkdir()
+        for file, text in texts.items():
+            (folder / name / file).write_text(text, "utf-8")
+    for colour in ("red", "green", "blue"):
+        (folder / "pictures" / f"{colour}.png").write_bytes(png(colour))
 
 
 @pytest.fixture
@@ -38,6 +53,7 @@ def test_the_examples_run_one_after_another(
 ) -> None:
     """All blocks in one session, as a reader would paste them; they find the right document."""
     monkeypatch.chdir(tmp_path)
+    lay_out(tmp_path)
     monkeypatch.setenv("VOYAGE_API_KEY", "pa-readme")
     monkeypatch.setenv("VOYAGE_BASE_URL", emulator)
     session: dict[str, object] = {}
@@ -45,8 +61,21 @@ def test_the_examples_run_one_after_another(
     for block in BLOCKS:
         exec(compile(block, "README.md", "exec"), session)
 
-    assert "3 vectors; best: Read and write CSV files." in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "3 vectors; best: Read and write CSV files." in printed
     assert "Read and write CSV files." in str(session["best"])
+    assert "LangChain finds red.png" in printed
+    assert "LlamaIndex finds red.png" in printed
+    assert "soup.txt" in str(session["found"])
+
+
+def test_indexing_pictures_or_long_documents_takes_under_15_lines() -> None:
+    """In either framework."""
+    told = README[README.index("## Long documents") : README.index("## Voyage's own client")]
+    blocks = re.findall(r"```python\n(.*?)```", told, re.DOTALL)
+
+    assert len(blocks) == 4
+    assert max(len(block.splitlines()) for block in blocks) < 15
 
 
 def test_the_files_and_commands_it_names_exist() -> None:

@@ -241,6 +241,13 @@ def test_none_means_the_default_but_for_the_total_timeout() -> None:
     assert Voyage(KEY).settings.total_timeout == 300.0
 
 
+def test_short_times_may_be_asked_for() -> None:
+    """Half a second is a timeout."""
+    settings = Voyage(KEY, timeout=0.5, total_timeout=0.5, requests_per_minute=1).settings
+
+    assert (settings.timeout, settings.total_timeout, settings.requests_per_minute) == (0.5, 0.5, 1)
+
+
 def test_settings_do_not_change() -> None:
     """What a client was made with is what it uses."""
     with pytest.raises(ValueError, match="frozen"):

@@ -17,6 +17,7 @@ from fakes import (
     FakeService,
     base64_of,
     failed,
+    ok,
     served,
     vector_of,
     voyage_over,
@@ -177,6 +178,24 @@ def test_a_failure_before_anything_was_finished_misses_everything() -> None:
     partial = failure_of(voyage_over(FakeService(failed(401))), ["a", "b"], MODEL).partial
 
     assert ({}, (0, 1), Usage()) == (partial.vectors, tuple(partial.missing), partial.usage)
+
+
+def test_what_was_billed_makes_the_next_requests_smaller() -> None:
+    """Texts that cost ten times the guess are sent in smaller batches from then on."""
+
+    def dear(body: bytes) -> Response:
+        texts = json.loads(body)["input"]
+        answer = json.loads(served(body).body)
+        return ok(answer | {"usage": {"total_tokens": 10 * sum(map(len, texts))}})
+
+    service = FakeService(always=dear)
+    voyage = voyage_over(service, concurrency=1)
+    for _ in range(2):
+        voyage.embed(["word " * 200] * 100, MODEL, batch_size=1_000)
+
+    sizes = [len(body["input"]) for body in service.bodies]
+    assert sizes[0] == 100
+    assert max(sizes[1:]) < 50
 
 
 def test_no_bill_is_lost_between_threads() -> None:

@@ -89,6 +89,18 @@ def test_too_many_tokens_are_ranked_in_halves(count: int, fits: int, top_k: int 
     assert all(documents[each.index] == each.document for each in result.results)
 
 
+def test_documents_are_cut_by_their_tokens_too() -> None:
+    """The query counts once per document: a long query makes smaller requests."""
+    sent = []
+    for query in ("q", "a long question " * 300):
+        service = FakeService()
+        voyage_over(service).rerank(query, ["word " * 400] * 300, RERANKER)
+        sent.append(len(service.bodies))
+        assert sum(len(body["documents"]) for body in service.bodies) == 300
+
+    assert 1 < sent[0] < sent[1] < 300
+
+
 def test_documents_of_equal_relevance_keep_their_order_over_requests() -> None:
     """A tie is decided by the order of the documents."""
 
