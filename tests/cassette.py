@@ -86,7 +86,7 @@ def names() -> list[str]:
 
 def load(name: str) -> Tape:
     """Read a cassette."""
-    held = yaml.safe_load(path_of(name).read_text("utf-8"))
+    held = yaml.load(path_of(name).read_text("utf-8"), Loader=_Loader)
     return Tape(held["about"], Provenance(**held["provenance"]), held["interactions"])
 
 
@@ -107,8 +107,19 @@ def dump(tape: Tape, keys: Iterable[str]) -> str:
     return yaml.dump(held, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
+LONG = 2_000
+"""Characters from which a text that only repeats itself is written once, as `!repeated`."""
+
+
 class _Dumper(yaml.SafeDumper):
     """Short mappings and lists of numbers on a line, all else one item to a line."""
+
+    def represent_text(self, data: str) -> yaml.Node:
+        period = (data + data).find(data, 1) if len(data) > LONG else len(data)
+        if period == len(data):
+            return self.represent_str(data)
+        once = {"text": data[:period], "times": len(data) // period}
+        return self.represent_mapping("!repeated", once, flow_style=True)
 
     def represent_list(self, data: list[Any]) -> yaml.Node:
         short = all(isinstance(item, int | float) for item in data)
@@ -121,6 +132,18 @@ class _Dumper(yaml.SafeDumper):
 
 _Dumper.add_representer(list, _Dumper.represent_list)
 _Dumper.add_representer(dict, _Dumper.represent_dict)
+_Dumper.add_representer(str, _Dumper.represent_text)
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads what `_Dumper` writes."""
+
+    def construct_repeated(self, node: yaml.MappingNode) -> str:
+        once = self.construct_mapping(node)
+        return str(once["text"]) * int(once["times"])
+
+
+_Loader.add_constructor("!repeated", _Loader.construct_repeated)
 
 
 # ── playing ───────────────────────────────────────────────────────────────────────────────────────

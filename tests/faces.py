@@ -6,18 +6,19 @@ vectors or a plain ranking.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_core.documents import Document
-from llama_index.core.schema import NodeWithScore, TextNode
+from llama_index.core.schema import NodeRelationship, NodeWithScore, RelatedNodeInfo, TextNode
 
-from scenarios import Ranking, Scenario, Vectors
+from scenarios import Chunked, Ranking, Scenario, Vectors, plain
 from voyage_rag import Voyage
-from voyage_rag.langchain import VoyageAIEmbeddings
+from voyage_rag.langchain import VoyageAIEmbeddings, VoyageAIMultimodalEmbeddings
 from voyage_rag.langchain import VoyageAIRerank as LangChainRerank
 from voyage_rag.llama_index import VoyageAIRerank as LlamaIndexRerank
-from voyage_rag.llama_index import VoyageEmbedding
+from voyage_rag.llama_index import VoyageContextualEmbedding, VoyageEmbedding
 
 if TYPE_CHECKING:
     from conftest import Face
@@ -25,17 +26,23 @@ if TYPE_CHECKING:
 Door: TypeAlias = Callable[[Scenario, Voyage, "Face"], Any]
 
 
-def client(scenario: Scenario, voyage: Voyage, face: Face) -> Vectors | Ranking:
+def client(scenario: Scenario, voyage: Voyage, face: Face) -> Vectors | Chunked | Ranking:
     """`Voyage` itself."""
-    answer = face.call(voyage, scenario.verb, **scenario.arguments)
-    if scenario.verb == "embed":
-        return answer.embeddings
-    return [(result.index, result.relevance_score) for result in answer.results]
+    return plain(scenario, face.call(voyage, scenario.verb, **scenario.arguments))
 
 
-def langchain(scenario: Scenario, voyage: Voyage, face: Face) -> Vectors | Ranking:
-    """`VoyageAIEmbeddings` and `VoyageAIRerank` of `voyage_rag.langchain`."""
+def langchain(scenario: Scenario, voyage: Voyage, face: Face) -> Vectors | Chunked | Ranking:
+    """The embeddings and `VoyageAIRerank` of `voyage_rag.langchain`."""
     given = scenario.arguments
+    if scenario.verb == "contextualized_embed":
+        return _langchain_chunks(given, voyage, face)
+    if scenario.verb == "multimodal_embed":
+        multimodal = VoyageAIMultimodalEmbeddings(
+            client=voyage, **_without(given, "inputs", "input_type")
+        )
+        if given["input_type"] == "query":
+            return [face.call(multimodal, "embed_query", given["inputs"][0][0])]
+        return face.call(multimodal, "embed_multimodal", given["inputs"], given["input_type"])
     if scenario.verb == "rerank":
         reranker = LangChainRerank(client=voyage, **_without(given, "query", "documents"))
         documents = [
@@ -54,9 +61,18 @@ def langchain(scenario: Scenario, voyage: Voyage, face: Face) -> Vectors | Ranki
     return face.call(embeddings, "embed_documents", given["texts"])
 
 
-def llama_index(scenario: Scenario, voyage: Voyage, face: Face) -> Vectors | Ranking:
-    """`VoyageEmbedding` and `VoyageAIRerank` of `voyage_rag.llama_index`."""
+def llama_index(scenario: Scenario, voyage: Voyage, face: Face) -> Vectors | Chunked | Ranking:
+    """The embeddings and `VoyageAIRerank` of `voyage_rag.llama_index`."""
     given = scenario.arguments
+    if scenario.verb == "contextualized_embed":
+        return _llama_index_chunks(given, voyage, face)
+    if scenario.verb == "multimodal_embed":
+        options = _without(given, "inputs", "input_type", model="model_name")
+        multimodal = VoyageEmbedding(client=voyage, **options)
+        if given["input_type"] == "query":
+            return [face.call(multimodal, "get_query_embedding", given["inputs"][0][0])]
+        verb = "get_multimodal_embeddings"
+        return face.call(multimodal, verb, given["inputs"], given["input_type"])
     if scenario.verb == "rerank":
         options = _without(given, "query", "documents", top_k="top_n")
         reranker = LlamaIndexRerank(client=voyage, **options)
@@ -84,7 +100,48 @@ def llama_index(scenario: Scenario, voyage: Voyage, face: Face) -> Vectors | Ran
 
 def is_of_one(scenario: Scenario) -> bool:
     """Whether LlamaIndex makes the call without cutting a list."""
-    return scenario.verb == "rerank" or scenario.arguments.get("input_type") == "query"
+    return scenario.verb != "embed" or scenario.arguments.get("input_type") == "query"
+
+
+def _langchain_chunks(given: Mapping[str, Any], voyage: Voyage, face: Face) -> Chunked:
+    embeddings = VoyageAIEmbeddings(client=voyage, **_without(given, "inputs", "input_type"))
+    if given["input_type"] == "query":
+        return [[face.call(embeddings, "embed_query", given["inputs"][0])]]
+    documents = [
+        Document(page_content=chunk, metadata={"source": source})
+        for source, chunks in enumerate(given["inputs"])
+        for chunk in chunks
+    ]
+    contextual = embeddings.for_documents(documents)
+    texts = [document.page_content for document in documents]
+    return _nested(face.call(contextual, "embed_documents", texts), given["inputs"])
+
+
+def _llama_index_chunks(given: Mapping[str, Any], voyage: Voyage, face: Face) -> Chunked:
+    options = _without(given, "inputs", "input_type", model="model_name")
+    embedding = VoyageContextualEmbedding(client=voyage, **options)
+    if given["input_type"] == "query":
+        return [[face.call(embedding, "get_query_embedding", given["inputs"][0])]]
+    nodes = [
+        TextNode(
+            text=chunk,
+            relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id=f"document {source}")},
+        )
+        for source, chunks in enumerate(given["inputs"])
+        for chunk in chunks
+    ]
+
+    async def transform() -> Any:
+        return embedding(nodes) if face.is_sync else await embedding.acall(nodes)
+
+    return _nested([node.embedding for node in face.run(transform)], given["inputs"])
+
+
+def _nested(vectors: Vectors, documents: Sequence[Sequence[str]]) -> Chunked:
+    rest = iter(vectors)
+    nested = [list(islice(rest, len(chunks))) for chunks in documents]
+    assert not list(rest)
+    return nested
 
 
 def _without(arguments: Mapping[str, Any], *left_out: str, **renamed: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from cassette import CASSETTES, Provenance, load, names, recorded
 from fakes import FakeClock
-from scenarios import SCENARIOS, Scenario
+from scenarios import SCENARIOS, Scenario, plain
 from voyage_rag import Voyage, VoyageError, __version__
 from voyage_rag.emulator import Emulator
 from voyage_rag.io.clock import SYSTEM_CLOCK, Clock
@@ -57,11 +57,8 @@ def run(scenario: Scenario, voyage: Voyage) -> None:
         AssertionError: It is not what it should be.
     """
     try:
-        if scenario.verb == "embed":
-            scenario.check(voyage.embed(**scenario.arguments).embeddings)
-        else:
-            ranked = voyage.rerank(**scenario.arguments).results
-            scenario.check([(result.index, result.relevance_score) for result in ranked])
+        answer = getattr(voyage, scenario.verb)(**scenario.arguments)
+        scenario.check(plain(scenario, answer))
     except VoyageError as error:
         if scenario.error is None or not isinstance(error, scenario.error):
             raise
@@ -113,7 +110,7 @@ def main(asked: list[str]) -> None:
     live_key = os.environ.get("VOYAGE_API_KEY")
     for name in asked or SCENARIOS:
         provenance = record(name, live_key)
-        sys.stdout.write(f"{name:24} {provenance.kind}, {provenance.detail}\n")
+        sys.stdout.write(f"{name:28} {provenance.kind}, {provenance.detail}\n")
     before, _, after = _readme()
     README.write_text(before + TABLE_BEGINS + table() + TABLE_ENDS + after, "utf-8")
 

@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any, Literal
 
+from pictures import png
 from voyage_rag import AuthenticationError, InvalidRequestError, VoyageError
 from voyage_rag.emulator.faults import Fault, status
 
 EMBEDDER = "voyage-4"
 RERANKER = "rerank-3-lite"
+CONTEXTUAL = "voyage-context-4"
+MULTIMODAL = "voyage-multimodal-3.5"
 
 QUESTION = "When did Apple plan its conference call?"
 ANSWER = "Apple's conference call to discuss fourth fiscal quarter results is planned for Thursday."
@@ -35,7 +38,21 @@ NEAR_AND_FAR = (
 TOO_LONG = "a b c d e f g h i j " * 450
 """More tokens than the 4,000 of voyage-2, whose context is the smallest."""
 
+CHUNKED = ((DOCUMENTS[0], DOCUMENTS[3]), (ANSWER,))
+"""Two documents, of two chunks and of one; the last chunk answers the question."""
+
+UNCUT = (" ".join(DOCUMENTS), " ".join(DOCUMENTS[:2]))
+"""Two documents, both longer than a chunk of 16 tokens."""
+
+OVER_WINDOW = "a b c d e f g h i j " * 3_600
+"""A chunk of more tokens than the 32,000 of a window."""
+
+INTERLEAVED = (("A red square, ", png("red"), "and a blue one: ", png("blue")), (ANSWER,))
+"""Two inputs, of words and pictures by turns, and of words that answer the question."""
+
 Vectors = Sequence[Sequence[float]]
+Chunked = Sequence[Vectors]
+"""Per document the vectors of its chunks."""
 Ranking = Sequence[tuple[int, float]]
 """Positions and scores."""
 
@@ -53,30 +70,65 @@ class Scenario:
         requests: How many requests it takes.
         wrong_key: Whether a key is sent that does not exist.
         faults: What the emulator does wrong. Such a call cannot be had of the live service.
+        client_only: Why neither framework can make the call, if so.
     """
 
     about: str
-    verb: Literal["embed", "rerank"]
+    verb: Literal["embed", "contextualized_embed", "multimodal_embed", "rerank"]
     arguments: Mapping[str, Any]
     check: Callable[[Any], None] = lambda result: None
     error: type[VoyageError] | None = None
     requests: int = 1
     wrong_key: bool = False
     faults: Sequence[Fault | None] = field(default=())
+    client_only: str = ""
+
+
+def plain(scenario: Scenario, answer: Any) -> Vectors | Chunked | Ranking:
+    """What the client answered, as the scenario's check takes it."""
+    if scenario.verb == "rerank":
+        return [(result.index, result.relevance_score) for result in answer.results]
+    if scenario.verb == "contextualized_embed":
+        assert [result.index for result in answer.results] == list(range(len(answer.results)))
+        return [result.embeddings for result in answer.results]
+    return answer.embeddings
 
 
 # ── what is true of any correct answer ────────────────────────────────────────────────────────────
 
 
-def unit_vectors(count: int, dimension: int) -> Callable[[Vectors], None]:
+def unit_vectors(count: int, dimension: int, tolerance: float = 1e-3) -> Callable[[Vectors], None]:
     """So many float vectors of this length and of length one."""
 
     def check(vectors: Vectors) -> None:
         assert [len(vector) for vector in vectors] == [dimension] * count
         for vector in vectors:
             assert all(type(number) is float for number in vector)
-            assert abs(sqrt(sum(number * number for number in vector)) - 1) < 1e-3
+            assert abs(sqrt(sum(number * number for number in vector)) - 1) < tolerance
         assert len({tuple(vector) for vector in vectors}) == count
+
+    return check
+
+
+def unit_chunks(*counts: int, dimension: int) -> Callable[[Chunked], None]:
+    """Documents of so many chunks, each with a vector of this length and of length one."""
+
+    def check(documents: Chunked) -> None:
+        assert [len(vectors) for vectors in documents] == list(counts)
+        flat = [vector for vectors in documents for vector in vectors]
+        unit_vectors(len(flat), dimension, 1e-2)(flat)
+
+    return check
+
+
+def cut_up(count: int, dimension: int) -> Callable[[Chunked], None]:
+    """So many documents, each cut into several chunks; into how many is the service's to say."""
+
+    def check(documents: Chunked) -> None:
+        assert len(documents) == count
+        for vectors in documents:
+            assert len(vectors) > 1
+            unit_vectors(len(vectors), dimension, 1e-2)(vectors)
 
     return check
 
@@ -134,6 +186,16 @@ def _embed(texts: Sequence[str], **arguments: Any) -> dict[str, Any]:
     return {"verb": "embed", "arguments": {"texts": list(texts), "model": EMBEDDER} | arguments}
 
 
+def _contextualized(inputs: Sequence[Any], **arguments: Any) -> dict[str, Any]:
+    given = {"inputs": list(inputs), "model": CONTEXTUAL, "input_type": "document"}
+    return {"verb": "contextualized_embed", "arguments": given | arguments}
+
+
+def _multimodal(inputs: Sequence[Any], **arguments: Any) -> dict[str, Any]:
+    given = {"inputs": list(inputs), "model": MULTIMODAL, "output_dimension": 256}
+    return {"verb": "multimodal_embed", "arguments": given | arguments}
+
+
 def _rerank(**arguments: Any) -> dict[str, Any]:
     given = {"query": QUESTION, "documents": list(DOCUMENTS), "model": RERANKER}
     return {"verb": "rerank", "arguments": given | arguments}
@@ -169,6 +231,32 @@ SCENARIOS: dict[str, Scenario] = {
         )
         for dtype in ("float", "int8", "uint8", "binary", "ubinary")
     },
+    "contextualized_documents": Scenario(
+        about="Two documents of two chunks and of one, cut to 256 dimensions.",
+        **_contextualized([list(chunks) for chunks in CHUNKED], output_dimension=256),
+        check=unit_chunks(2, 1, dimension=256),
+    ),
+    "contextualized_query": Scenario(
+        about="A query to a contextualized model.",
+        **_contextualized([QUESTION], input_type="query", output_dimension=256),
+        check=unit_chunks(1, dimension=256),
+    ),
+    "contextualized_auto_chunking": Scenario(
+        about="Two documents that the service cuts into chunks of 16 tokens.",
+        **_contextualized(UNCUT, output_dimension=256, enable_auto_chunking=True, chunk_size=16),
+        check=cut_up(2, 256),
+        client_only="their splitters have cut before, so neither lets the service do it",
+    ),
+    "multimodal_interleaved": Scenario(
+        about="Words and two small pictures by turns, and words alone.",
+        **_multimodal([list(segments) for segments in INTERLEAVED], input_type="document"),
+        check=unit_vectors(2, 256, 1e-2),
+    ),
+    "multimodal_query": Scenario(
+        about="A query in words to a multimodal model.",
+        **_multimodal([[QUESTION]], input_type="query"),
+        check=unit_vectors(1, 256, 1e-2),
+    ),
     "rerank": Scenario(
         about="All documents, ranked.",
         **_rerank(),
@@ -201,5 +289,11 @@ SCENARIOS: dict[str, Scenario] = {
         **_embed([QUESTION], input_type="query", output_dimension=256),
         error=AuthenticationError,
         wrong_key=True,
+    ),
+    # Last: a free account's minute holds fewer tokens than this.
+    "error_over_window": Scenario(
+        about="A chunk longer than the window of a contextualized model.",
+        **_contextualized([[OVER_WINDOW]]),
+        error=InvalidRequestError,
     ),
 }

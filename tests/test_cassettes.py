@@ -13,6 +13,7 @@ from vcr.errors import CannotOverwriteExistingCassetteException
 import cassette
 from cassette import HEADERS, Provenance, Tape, UnsafeCassetteError, load, names, played, recorded
 from faces import DOORS, Door, is_of_one, llama_index
+from faces import client as through_client
 from fakes import FakeClock, HTTPService, failed
 from record import record, shown_table, table
 from scenarios import ANSWER, DOCUMENTS, QUESTION, SCENARIOS, cosine
@@ -33,6 +34,7 @@ CALLS = [
     for door in DOORS
     for face in ("sync", "asyncio", "trio")
     if (door, face) != (llama_index, "trio") or is_of_one(scenario)
+    if door is through_client or not scenario.client_only
 ]
 
 
@@ -69,6 +71,29 @@ def test_a_query_finds_its_answer(face: Face) -> None:
     (query,) = vectors["embed_query"]
     nearest = max(range(len(DOCUMENTS)), key=lambda i: cosine(query, vectors["embed_documents"][i]))
     assert DOCUMENTS[nearest] == ANSWER
+
+
+@pytest.mark.parametrize("kind", ["contextualized_documents", "multimodal_interleaved"])
+def test_a_query_finds_its_answer_among_chunks_and_pictures(kind: str, face: Face) -> None:
+    """It is the last chunk and the last input, so vectors are in the order of what was asked."""
+    found = []
+    for name in (kind, kind.partition("_")[0] + "_query"):
+        with played(name):
+            found.append(through_client(SCENARIOS[name], client(), face))
+    if kind.startswith("contextualized"):
+        found = [[vector for vectors in documents for vector in vectors] for documents in found]
+    vectors, (query,) = found
+    assert max(vectors, key=lambda vector: cosine(query, vector)) is vectors[-1]
+
+
+def test_chunks_that_the_service_cut_come_with_their_texts(face: Face) -> None:
+    """One text per vector."""
+    scenario = SCENARIOS["contextualized_auto_chunking"]
+    with played("contextualized_auto_chunking"):
+        found = face.call(client(), "contextualized_embed", **scenario.arguments)
+    for result in found.results:
+        assert len(result.chunk_texts) == len(result.embeddings)
+        assert all(text.strip() for text in result.chunk_texts)
 
 
 def test_batches_give_what_one_request_gives() -> None:
@@ -242,6 +267,17 @@ def test_nothing_but_the_exchange_is_written(http_service: HTTPService, elsewher
     assert "retry-after: '0'" in text
     assert not re.search("pa-|127.0.0.1|cookie|session|request-id|warning|agent|pay!", text)
     assert [item["response"]["status"] for item in load("made").interactions] == [429, 401]
+
+
+@pytest.mark.parametrize("text", ["ab " * 30_000, "ab " * 30_000 + "c", "a" * 5_000, "ab " * 9])
+def test_a_long_text_that_repeats_itself_is_written_once(text: str, elsewhere: Path) -> None:
+    """And is read as it was; any other is written as it is."""
+    body = {"inputs": [text]}
+    tape = Tape("About.", Provenance("emulator", "test"), [{"request": {"body": body}}])
+    written = cassette.dump(tape, [])
+    (elsewhere / "made.yaml").write_text(written, "utf-8")
+    assert load("made") == tape
+    assert ("!repeated" in written) == (not text.endswith("c") and len(text) > cassette.LONG)
 
 
 @pytest.mark.parametrize("place", ["text", "answer"])
