@@ -17,7 +17,7 @@ from rich.console import Console
 
 from voyage_rag._version import __version__
 from voyage_rag.demo import DemoError, run_demo
-from voyage_rag.demo.options import MODEL, RERANK_MODEL, Options
+from voyage_rag.demo.options import MODEL, PICTURE_MODEL, RERANK_MODEL, Options
 from voyage_rag.errors import VoyageError
 from voyage_rag.models import MODELS, Model
 
@@ -119,6 +119,7 @@ def program(
         "demo",
         'demo "how do I sort a list by two keys?"',
         'demo "who signed the contract?" --files notes/ letters/*.md',
+        'demo "a red circle" --images pictures/',
         "demo --json | jq .first_hit_right",
     )
 )
@@ -135,10 +136,24 @@ def demo(
             help="Search your own text: .txt .md .rst .py files, or folders of them.",
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="The embedding model.")] = MODEL,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            "--images",
+            metavar="DIR",
+            help="Search the PNG, JPEG, WEBP and GIF pictures of a folder, without a reranker.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="The embedding model.",
+            show_default=f"{MODEL}; {PICTURE_MODEL} with --images",
+        ),
+    ] = None,
     rerank_model: Annotated[str, typer.Option(help="The reranker.")] = RERANK_MODEL,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Take N passages only.")
+        int | None, typer.Option(min=1, metavar="N", help="Take N passages or pictures only.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object.")] = False,
 ) -> None:
@@ -153,10 +168,11 @@ def demo(
     options = Options(
         questions=tuple(questions or ()),
         files=tuple(files or ()),
-        model=model,
+        model=model or (PICTURE_MODEL if images else MODEL),
         rerank_model=rerank_model,
         limit=limit,
         as_json=as_json,
+        images=images,
     )
     run_demo(options, _console(), _console(stderr=True))
 

@@ -25,7 +25,7 @@ REQUIRED = frozenset(
 
 
 def run_demo(options: Options, out: Console, err: Console) -> Report:
-    """Run the demo (see `voyage_rag.demo.run.run`).
+    """Run the demo (see `voyage_rag.demo.run.run`, and `voyage_rag.demo.pictures` for images).
 
     Raises:
         DemoError: A package is missing, or there is nothing to search or to ask.
@@ -37,13 +37,14 @@ def run_demo(options: Options, out: Console, err: Console) -> Report:
     screen = err if options.as_json else out
     try:
         with busy(screen, "Loading LangChain and LlamaIndex"):
+            from voyage_rag.demo.pictures import run_pictures  # noqa: PLC0415
             from voyage_rag.demo.run import run  # noqa: PLC0415 - imports both frameworks
     except ImportError as error:
         missing = _missing(error) or _missing(error.__cause__)
         if missing not in REQUIRED:
             raise
         raise DemoError(f"the demo needs {missing}: pip install 'voyage-rag[all]'") from error
-    return run(options, out, err, began)
+    return (run_pictures if options.images else run)(options, out, err, began)
 
 
 def _missing(error: BaseException | None) -> str:

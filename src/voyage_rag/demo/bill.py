@@ -25,12 +25,14 @@ class Item:
         model: The model that took them.
         tokens: How many there were.
         requests: In how many requests; 0 in a forecast.
+        pixels: Of images, that are among the tokens.
     """
 
     what: str
     model: str
     tokens: int
     requests: int = 0
+    pixels: int = 0
 
     @property
     def dollars(self) -> float | None:
@@ -54,6 +56,11 @@ class Bill:
     def requests(self) -> int:
         """Requests of all items."""
         return sum(item.requests for item in self.items)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of all items."""
+        return sum(item.pixels for item in self.items)
 
     @property
     def dollars(self) -> float | None:

@@ -11,12 +11,13 @@ if TYPE_CHECKING:
 
 MODEL = "voyage-4-lite"
 RERANK_MODEL = "rerank-3-lite"
+PICTURE_MODEL = "voyage-multimodal-3.5"
 
 CANDIDATES = 30
 """How many passages the vectors propose for each question."""
 
 SHOWN = 3
-"""How many of them the reranker keeps."""
+"""How many of them the reranker keeps, and how many pictures are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Options:
     Attributes:
         questions: Questions of the user's own; empty for the built-in ones.
         files: Text of the user's own; empty for the standard library.
+        images: A folder of pictures to search instead of text.
         model: The embedding model.
         rerank_model: The reranker.
         limit: Take so many passages only.
@@ -38,3 +40,4 @@ class Options:
     rerank_model: str = RERANK_MODEL
     limit: int | None = None
     as_json: bool = False
+    images: Path | None = None

@@ -26,6 +26,7 @@ class Plan:
         passages: The passages.
         questions: The questions.
         forecast: What it will take, before anything is spent.
+        of_pictures: Whether the passages stand for pictures; then nothing is reranked.
     """
 
     emulated: bool
@@ -34,6 +35,7 @@ class Plan:
     passages: tuple[Passage, ...]
     questions: tuple[Question, ...]
     forecast: Bill
+    of_pictures: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,9 @@ class Report:
             "emulated": plan.emulated,
             "base_url": plan.service.base_url,
             "model": plan.service.model,
-            "rerank_model": plan.service.rerank_model,
+            "rerank_model": None if plan.of_pictures else plan.service.rerank_model,
             "text": plan.text,
-            "passages": len(plan.passages),
+            "pictures" if plan.of_pictures else "passages": len(plan.passages),
             "questions": [_exchange_as_json(exchange) for exchange in self.exchanges],
             "first_hit_right": {
                 name: self.right(framework) for framework, name in enumerate(FRAMEWORKS)
@@ -102,6 +104,7 @@ class Report:
                     "model": item.model,
                     "tokens": item.tokens,
                     "requests": item.requests,
+                    "image_pixels": item.pixels,
                     "dollars": item.dollars,
                 }
                 for item in self.bill.items

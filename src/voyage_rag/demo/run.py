@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from voyage_rag.demo.corpus import Passage
     from voyage_rag.demo.options import Options
+    from voyage_rag.demo.search import AsyncSearcher, Searcher
     from voyage_rag.types import Usage
 
 EMULATOR_KEY = "pa-the-emulator-takes-any-key"
@@ -50,8 +51,8 @@ def run(options: Options, out: Console, err: Console, began: float) -> Report:
     seconds = {"importing": time.perf_counter() - began}
     screen = err if options.as_json else out
     questions = _questions(options)
-    with _service(options) as (service, emulated):
-        with _timed(seconds, "reading"), busy(screen, "Reading the text"):
+    with reach(options) as (service, emulated):
+        with timed(seconds, "reading"), busy(screen, "Reading the text"):
             passages, text = _text(options)
         searches = len(questions) * len(FRAMEWORKS)
         forecast = foresee(passages, searches, CANDIDATES, service.model, service.rerank_model)
@@ -61,11 +62,16 @@ def run(options: Options, out: Console, err: Console, began: float) -> Report:
         exchanges, bill = _search(plan, seconds, screen, None if options.as_json else out)
     seconds["total"] = time.perf_counter() - began
     report = Report(plan, exchanges, bill, seconds)
+    tell(report, options, out)
+    return report
+
+
+def tell(report: Report, options: Options, out: Console) -> None:
+    """Sum up the run, as text or as JSON."""
     if options.as_json:
         out.file.write(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n")
     else:
         show_report(out, report)
-    return report
 
 
 def _questions(options: Options) -> tuple[Question, ...]:
@@ -92,7 +98,7 @@ def _text(options: Options) -> tuple[tuple[Passage, ...], str]:
 
 
 @contextmanager
-def _service(options: Options) -> Iterator[tuple[Service, bool]]:
+def reach(options: Options) -> Iterator[tuple[Service, bool]]:
     """The live service where there is a key, else an emulator for the time of the run."""
     if os.environ.get(KEY_VARIABLE) or os.environ.get(KEY_PATH_VARIABLE):
         address = Settings.resolve().base_url
@@ -107,36 +113,32 @@ def _search(
 ) -> tuple[tuple[Exchange, ...], Bill]:
     service, progress = plan.service, screen.is_terminal
     with closing(LangChainSearch(plan.passages, service, show_progress=progress)) as first:
-        with _timed(seconds, "embedding"):
+        with timed(seconds, "embedding"):
             first.index()
         for_passages = first.embedder.usage
-        with _timed(seconds, "indexing"), busy(screen, "Handing the vectors to LlamaIndex"):
+        with timed(seconds, "indexing"), busy(screen, "Handing the vectors to LlamaIndex"):
             second = LlamaIndexSearch(plan.passages, first.vectors, service)
         if answers:
             if progress:
                 answers.print()
             show_heading(answers, plan)
-        with _timed(seconds, "asking"):
-            exchanges = tuple(_ask(plan, first, second, answers))
+        with timed(seconds, "asking"):
+            exchanges = tuple(ask_all(plan, first, second, answers))
     embedding = first.embedder.usage + second.embedder.usage
     ranking = first.ranker.usage + second.ranker.usage
     return exchanges, Bill(
         (
-            _item("passages", service.model, for_passages),
-            Item(
-                "questions",
-                service.model,
-                embedding.total_tokens - for_passages.total_tokens,
-                embedding.requests - for_passages.requests,
-            ),
-            _item("reranking", service.rerank_model, ranking),
+            item_of("passages", service.model, for_passages),
+            questions_item(service.model, embedding, for_passages),
+            item_of("reranking", service.rerank_model, ranking),
         )
     )
 
 
-def _ask(
-    plan: Plan, first: LangChainSearch, second: LlamaIndexSearch, answers: Console | None
+def ask_all(
+    plan: Plan, first: Searcher, second: AsyncSearcher, answers: Console | None
 ) -> Iterator[Exchange]:
+    """Put every question to both frameworks, and show what they answer as it comes."""
     with asyncio.Runner() as runner:
         try:
             for number, question in enumerate(plan.questions, start=1):
@@ -149,12 +151,24 @@ def _ask(
             runner.run(second.aclose())
 
 
-def _item(what: str, model: str, usage: Usage) -> Item:
-    return Item(what, model, usage.total_tokens, usage.requests)
+def item_of(what: str, model: str, usage: Usage) -> Item:
+    """The line of a bill for what a client has spent."""
+    return Item(what, model, usage.total_tokens, usage.requests, usage.image_pixels)
+
+
+def questions_item(model: str, embedding: Usage, indexing: Usage) -> Item:
+    """The line for the questions: what embedding took beyond the index."""
+    return Item(
+        "questions",
+        model,
+        embedding.total_tokens - indexing.total_tokens,
+        embedding.requests - indexing.requests,
+    )
 
 
 @contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Note how long a stage takes."""
     start = time.perf_counter()
     yield
     seconds[stage] = time.perf_counter() - start

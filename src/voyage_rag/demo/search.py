@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from langchain_core.documents import Document
 from langchain_core.runnables import RunnableLambda, RunnableParallel, RunnablePassthrough
@@ -50,7 +50,10 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage found, and how relevant the reranker holds it to be (0 to 1)."""
+    """A passage found, and how relevant the reranker holds it to be (0 to 1).
+
+    For a picture, which no reranker takes, the score is the cosine of the vectors.
+    """
 
     passage: Passage
     score: float
@@ -62,6 +65,23 @@ class Answer:
 
     hits: tuple[Hit, ...]
     seconds: float
+
+
+class Searcher(Protocol):
+    """Whoever answers a question at once."""
+
+    def ask(self, question: str) -> Answer:
+        """Find the best hits."""
+
+
+class AsyncSearcher(Protocol):
+    """Whoever answers a question in an event loop."""
+
+    async def ask(self, question: str) -> Answer:
+        """Find the best hits."""
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
 
 
 class LangChainSearch:

@@ -39,11 +39,14 @@ def busy(console: Console, what: str) -> AbstractContextManager[object]:
 
 def show_plan(console: Console, plan: Plan) -> None:
     """Say who answers, from what, and, before anything is spent, what it will take."""
+    compared = (
+        "colours and simple shapes, not meaning" if plan.of_pictures else "words, not meaning"
+    )
     if plan.emulated:
         opening = Text.assemble(
             ("These are not Voyage's vectors. ", "bold yellow"),
             "There is no VOYAGE_API_KEY, so an emulator on this machine answers: it speaks Voyage's"
-            " API and compares words, not meaning. Nothing is sent anywhere, nothing is spent.",
+            f" API and compares {compared}. Nothing is sent anywhere, nothing is spent.",
         )
     else:
         forecast = plan.forecast
@@ -57,13 +60,15 @@ def show_plan(console: Console, plan: Plan) -> None:
             opening.append(
                 " An account without a payment method is held to 3 requests and "
                 f"{FREE_TOKENS_PER_MINUTE:,} tokens a minute: there, press Ctrl-C and begin with "
-                "one question of your own and --limit 30.",
+                f"one question of your own and --limit {3 if plan.of_pictures else 30}.",
                 "dim",
             )
+    reranker = f"{plan.service.rerank_model}, the best {SHOWN} of those"
     facts = Text.assemble(
-        f"  text      {plan.text}",
-        f"\n  vectors   {plan.service.model}, the nearest {CANDIDATES} for each question",
-        f"\n  reranker  {plan.service.rerank_model}, the best {SHOWN} of those",
+        f"  {'pictures' if plan.of_pictures else 'text':<8}  {_printable(plan.text)}",
+        f"\n  vectors   {plan.service.model}, the nearest "
+        f"{SHOWN if plan.of_pictures else CANDIDATES} for each question",
+        f"\n  reranker  {'none: rerankers take text only' if plan.of_pictures else reranker}",
     )
     _wrap(console, opening)
     console.print()
@@ -74,7 +79,8 @@ def show_plan(console: Console, plan: Plan) -> None:
 def show_heading(console: Console, plan: Plan) -> None:
     """Name the columns of the answers to come, once for all of them."""
     judged = any(question.modules for question in plan.questions)
-    about = f"passage ({RIGHT} of a module that answers)" if judged else "passage"
+    thing = "picture" if plan.of_pictures else "passage"
+    about = f"{thing} ({RIGHT} of a module that answers)" if judged else thing
     console.print(_row(console, "", FRAMEWORKS, about, style="dim"))
 
 
@@ -121,6 +127,8 @@ def show_report(console: Console, report: Report) -> None:
         told = f"It would cost {price}, by the emulator's own token counts."
     else:
         told = f"It cost {price}, before any free tokens of your account."
+    if report.bill.pixels:
+        told += f" The pictures count {report.bill.pixels:,} pixels, within the tokens."
     _wrap(console, Text(told))
     _wrap(console, Text(_times(report), "dim"))
 

@@ -1,0 +1,215 @@
+"""The demo over pictures, against the emulator: what is found, what it costs, what is refused."""
+
+import json
+import struct
+import zlib
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pictures import COLOURS, png, png_header
+from voyage_rag.cli import main
+from voyage_rag.demo import run, run_demo
+from voyage_rag.demo.options import PICTURE_MODEL, Options
+from voyage_rag.demo.report import FRAMEWORKS
+from voyage_rag.emulator import Emulator
+
+SIZE = 64
+
+
+def is_in_circle(x: float, y: float) -> bool:
+    return x * x + y * y < 20 * 20
+
+
+def is_in_square(x: float, y: float) -> bool:
+    return max(abs(x), abs(y)) < 20
+
+
+def drawn(colour: str, holds: Callable[[float, float], bool]) -> bytes:
+    """A shape of one colour on white paper."""
+    middle = (SIZE - 1) / 2
+    lines = bytearray()
+    for down in range(SIZE):
+        lines.append(0)
+        for across in range(SIZE):
+            inside = holds(across - middle, down - middle)
+            lines += bytes(COLOURS[colour] if inside else (255, 255, 255))
+    plain = png("red", SIZE, SIZE)
+    start = plain.index(b"IDAT") - 4
+    body = b"IDAT" + zlib.compress(bytes(lines))
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return plain[:start] + chunk + plain[plain.index(b"IEND") - 4 :]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Circles and squares, and what is none of the demo's business."""
+    pictures = tmp_path / "pictures"
+    (pictures / "deeper.png").mkdir(parents=True)
+    for colour in ("blue", "green", "red"):
+        (pictures / f"{colour}-circle.png").write_bytes(drawn(colour, is_in_circle))
+        (pictures / f"{colour}-square.PNG").write_bytes(drawn(colour, is_in_square))
+    (pictures / "notes.txt").write_text("a red circle", "utf-8")
+    (pictures / ".hidden.png").write_bytes(b"")
+    return pictures
+
+
+@pytest.fixture
+def emulator(monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """The emulator that the demo starts, to be asked what it received."""
+    emulator = Emulator()
+    monkeypatch.setattr(run, "Emulator", lambda: emulator)
+    return emulator
+
+
+def told(line: str) -> str:
+    return " ".join(line.split())
+
+
+def test_words_find_the_picture_in_both_frameworks(emulator: Emulator, folder: Path) -> None:
+    """A red circle comes first among circles and squares; three files are shown, best first."""
+    out, err = StringIO(), StringIO()
+    options = Options(("a red circle", "a blue square"), model=PICTURE_MODEL, images=folder)
+    report = run_demo(options, Console(file=out, width=100), Console(file=err, width=100))
+
+    for exchange, name in zip(report.exchanges, ("red-circle.png", "blue-square.PNG"), strict=True):
+        assert len(exchange.answers) == len(FRAMEWORKS)
+        for answer in exchange.answers:
+            scores = [hit.score for hit in answer.hits]
+            assert answer.hits[0].passage.name == name
+            assert len(scores) == 3
+            assert scores == sorted(scores, reverse=True)
+    first, second = report.exchanges[0].answers
+    assert first.hits[0].score == pytest.approx(second.hits[0].score, abs=1e-3)
+    text = told(out.getvalue())
+    assert text.startswith("These are not Voyage's vectors.")
+    assert "compares colours and simple shapes, not meaning" in text
+    assert "pictures 6 pictures of" in text
+    assert "reranker none: rerankers take text only" in text
+    assert "LangChain LlamaIndex picture" in text
+    assert "The pictures count 300,000 pixels" in text
+    assert err.getvalue() == ""
+
+
+def test_each_picture_is_embedded_once(emulator: Emulator, folder: Path) -> None:
+    """LlamaIndex is handed LangChain's vectors; the bill is what the service counted."""
+    options = Options(("a red circle",), model=PICTURE_MODEL, images=folder)
+    report = run_demo(options, Console(file=StringIO()), Console(file=StringIO()))
+
+    bodies = [received.body for received in emulator.requests]
+    sent = {"document": 0, "query": 0}
+    for body in bodies:
+        sent[body["input_type"]] += len(body["inputs"])
+    assert sent == {"document": 6, "query": 2}
+    assert report.bill.requests == len(bodies)
+    assert [item.what for item in report.bill.items] == ["pictures", "questions"]
+    assert report.bill.pixels == report.plan.forecast.pixels == 300_000
+    assert report.bill.items[0].tokens == pytest.approx(report.plan.forecast.tokens, abs=6)
+
+
+def test_json_tells_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command's own default is a multimodal model; stdout is one object, stderr is empty."""
+    arguments = ["demo", "a red circle", "--images", str(folder), "--json"]
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+
+    data = json.loads(out)
+    assert (data["model"], data["rerank_model"]) == (PICTURE_MODEL, None)
+    assert (data["pictures"], data["emulated"], err) == (6, True, "")
+    for name in FRAMEWORKS:
+        hit = data["questions"][0]["answers"][name]["hits"][0]
+        assert hit["source"] == str(folder / "red-circle.png")
+    assert data["usage"][0]["image_pixels"] == 300_000
+
+
+def test_a_limit_takes_so_many_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first ones by name, and the count says of how many."""
+    assert main(["demo", "blue", "--images", str(folder), "--limit", "2"]) == 0
+    assert "pictures  2 of 6 pictures" in capsys.readouterr().out
+
+
+def test_with_a_key_the_price_is_told_first(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The announcement counts the pixels of the pictures, and keeps the key to itself."""
+    with Emulator() as address:
+        monkeypatch.setenv("VOYAGE_API_KEY", "pa-a-secret-of-mine")
+        monkeypatch.setenv("VOYAGE_BASE_URL", address)
+        assert main(["demo", "a red circle", "--images", str(folder)]) == 0
+    out, err = capsys.readouterr()
+
+    assert told(out).startswith(f"Using the service on this machine at {address} with your key.")
+    assert "secret" not in out + err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], 'e.g. voyage-rag demo "a red circle" --images'),
+        ([" "], "a question is empty"),
+        (["what?", "--model", "voyage-4"], "voyage-4 takes no pictures: use --model voyage-multi"),
+        (["what?", "--rerank-model", "rerank-3"], "rerankers take text only"),
+        (["what?", "--files", "a.md"], "either --files or --images"),
+    ],
+)
+def test_what_does_not_go_with_pictures_is_refused(
+    arguments: list[str], words: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says what is wrong with the command and what to do."""
+    assert main(["demo", *arguments, "--images", str(folder)]) == 1
+    out, err = capsys.readouterr()
+    assert words in err
+    assert (out, err.count("\n")) == ("", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("huge.png", png_header(9_000, 9_000), "has 81,000,000 pixels, the service takes"),
+        ("heavy.png", png() + bytes(20_000_000), "bytes, the service takes 20,000,000"),
+        ("words.jpg", b"hello", "is no image that can be read"),
+        ("empty.webp", b"", "is empty"),
+    ],
+)
+def test_a_picture_that_cannot_be_embedded_is_named(
+    name: str,
+    content: bytes,
+    words: str,
+    emulator: Emulator,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """File and reason are told in one line, before anything is sent."""
+    (folder / name).write_bytes(content)
+
+    assert main(["demo", "what?", "--images", str(folder)]) == 1
+    err = capsys.readouterr().err
+    assert f"cannot embed {folder / name}: " in err
+    assert words in err
+    assert "inputs[" not in err
+    assert err.count("\n") == 1
+    assert emulator.requests == []
+
+
+def test_a_folder_without_pictures_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Missing, a file, or empty: each is told apart in one line."""
+    file = tmp_path / "a.png"
+    file.write_bytes(png())
+    empty = tmp_path / "empty"
+    empty.mkdir()
+
+    for path, words in (
+        (tmp_path / "nowhere", "nowhere does not exist"),
+        (file, "a.png is a file"),
+        (empty, "expected .gif, .jpeg, .jpg, .png, .webp files"),
+    ):
+        assert main(["demo", "what?", "--images", str(path)]) == 1
+        err = capsys.readouterr().err
+        assert words in err
+        assert str(path) in err
+        assert err.count("\n") == 1
