@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import (
+    FREE_TIER,
     RERANKER,
     TOO_MANY_TOKENS,
     FakeService,
@@ -152,3 +153,15 @@ def test_an_error_of_any_class_names_its_documents() -> None:
         voyage_over(service, max_retries=0).rerank("q", documents_up_to(1_500), RERANKER)
 
     assert tuple(range(1_000, 1_500)) == caught.value.indices
+
+
+def test_a_ranking_beyond_a_minutes_tokens_is_cut(face) -> None:
+    """The free tier refuses it as a whole for ever, so it goes in parts and is merged."""
+    service = FakeService(failed(429, FREE_TIER))
+    documents = [f"{number} " + "word " * 400 for number in range(60)]
+
+    found = face.call(voyage_over(service), "rerank", "q", documents, RERANKER)
+
+    assert len(found.results) == 60
+    assert len(service.bodies[0]["documents"]) == 60
+    assert all(len(body["documents"]) <= 30 for body in service.bodies[1:])

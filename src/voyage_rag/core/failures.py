@@ -23,6 +23,7 @@ from voyage_rag.errors import (
 
 if TYPE_CHECKING:
     from voyage_rag.core.http import Request, Response
+    from voyage_rag.core.pacing import Pace
 
 OK = 200
 REDIRECT = range(300, 400)
@@ -101,6 +102,13 @@ def is_too_large(failure: Exception) -> bool:
     """Whether a smaller request would be accepted: fewer tokens, or fewer bytes (413)."""
     return is_too_many_tokens(failure) or (
         isinstance(failure, InvalidRequestError) and failure.http_status == TOO_LARGE
+    )
+
+
+def is_too_much(failure: Exception, pace: Pace, tokens: float) -> bool:
+    """Whether a smaller request would be accepted, be it for its size or for the rate limit."""
+    return is_too_large(failure) or (
+        isinstance(failure, RateLimitError) and pace.never_takes(tokens)
     )
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from voyage_rag.core import arguments, wire
-from voyage_rag.core.failures import concerning, is_too_many_tokens
+from voyage_rag.core.failures import concerning, is_too_much
 from voyage_rag.core.http import Flow, Operation, Request
 from voyage_rag.core.plan import Limits, pack
 from voyage_rag.core.retry import retrying
@@ -61,7 +61,9 @@ def rerank(
     budget = terms.budget(row.name)
 
     def limits() -> Limits:
-        return Limits(row.request_inputs, budget.ratio.weight(row.request_tokens))
+        per_minute = budget.pace.limits.tokens_per_minute or row.request_tokens
+        tokens = min(row.request_tokens, int(per_minute))
+        return Limits(row.request_inputs, budget.ratio.weight(tokens))
 
     flows = (
         ranked([item for item, _ in slice_], ranking, terms) for slice_ in pack(weighed, limits)
@@ -97,16 +99,17 @@ def ranked(placed: Sequence[tuple[int, str]], ranking: Ranking, terms: Terms) ->
     body = wire.rerank_body(
         ranking.query, texts, model, top_k, truncation=ranking.truncation, dialect=terms.dialect
     )
+    tokens = budget.ratio.tokens(weight)
     try:
         answer = yield from retrying(
             Request("/rerank", body, model, len(texts)),
             partial(wire.rerank_answer, count=len(texts), top_k=top_k),
             terms.policy,
             budget.pace,
-            budget.ratio.tokens(weight),
+            tokens,
         )
     except VoyageError as failure:
-        if not is_too_many_tokens(failure) or len(placed) == 1:
+        if not is_too_much(failure, budget.pace, tokens) or len(placed) == 1:
             counts = [budget.ratio.tokens(weigh(text)) for text in texts]
             raise concerning(failure, positions, counts) from failure.__cause__
         middle = len(placed) // 2

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from voyage_rag.core.failures import concerning, is_too_large
+from voyage_rag.core.failures import concerning, is_too_much
 from voyage_rag.core.http import Remember, recall
 from voyage_rag.core.retry import retrying
-from voyage_rag.errors import RateLimitError, VoyageError
+from voyage_rag.errors import VoyageError
 from voyage_rag.types import Usage
 
 if TYPE_CHECKING:
@@ -143,9 +143,7 @@ class Call(ABC, Generic[Item, Value]):
 
     def is_too_much(self, failure: VoyageError, tokens: float) -> bool:
         """Whether a smaller request would be accepted."""
-        return is_too_large(failure) or (
-            isinstance(failure, RateLimitError) and self.budget.pace.never_takes(tokens)
-        )
+        return is_too_much(failure, self.budget.pace, tokens)
 
 
 def sliced(
