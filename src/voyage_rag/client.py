@@ -25,7 +25,7 @@ from voyage_rag.io.fan_out import arun, astream, run, stream
 from voyage_rag.io.media import READER
 from voyage_rag.io.tasks import elsewhere
 from voyage_rag.io.tokenizer import Tokenizer
-from voyage_rag.io.transport import Transport
+from voyage_rag.io.transport import AsyncHTTPClient, HTTPClient, Transport
 from voyage_rag.progress import Advance, progress_bar
 from voyage_rag.settings import Settings
 from voyage_rag.types import (
@@ -42,7 +42,6 @@ from voyage_rag.types import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Iterator, Sequence
 
-    import httpx
     from pydantic import SecretStr
 
     from voyage_rag.core.wire import Chunking
@@ -103,8 +102,8 @@ class Voyage:
         cache: str | os.PathLike[str] | None = None,
         tokenizer: str | os.PathLike[str] | None = None,
         allow_insecure_http: bool = False,
-        http_client: httpx.Client | None = None,
-        async_http_client: httpx.AsyncClient | None = None,
+        http_client: HTTPClient | None = None,
+        async_http_client: AsyncHTTPClient | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         settings = Settings.resolve(

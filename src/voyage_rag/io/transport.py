@@ -18,7 +18,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import closing, suppress
 from functools import cache
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 import httpx
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from voyage_rag.core.http import Attempt
     from voyage_rag.io.abort import Abort
     from voyage_rag.settings import Settings
+
+HTTPClient: TypeAlias = httpx.Client
+AsyncHTTPClient: TypeAlias = httpx.AsyncClient
+"""What a user may hand in, for who has no business with httpx itself."""
 
 KEEP_ALIVE = 60.0
 LONGEST_CONNECT = 15.0
