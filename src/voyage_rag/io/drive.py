@@ -6,10 +6,9 @@ code, so that no error of the transport can be taken for its end.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 import anyio
 import anyio.to_thread
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from voyage_rag.io.clock import Clock
 
 T = TypeVar("T")
+
+LONG = 16
+"""Inputs of a request from which its answer takes a millisecond to read, ten times a thread's."""
 
 
 class Sender(Protocol):
@@ -63,20 +65,26 @@ class Means:
     plans_in_thread: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Ended(Generic[T]):
+    """What a flow returned."""
+
+    value: T
+
+
 def drive(flow: Flow[T], means: Means, abort: Abort) -> T:
     """Run a flow in this thread."""
     try:
-        step: Callable[[], Effect] = flow.__next__
-        while True:
-            try:
-                effect = step()
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
+        effect = _advanced(flow.__next__)
+        while not isinstance(effect, Ended):
             if isinstance(effect, Attempt):
                 _await_turn(effect, means.clock, abort)
                 step = _attempted(flow, effect, means.sender, abort)
+                with abort.reading:
+                    effect = _advanced(step)
             else:
-                step = _resumed(flow, _done(effect, means.store))
+                effect = _advanced(_resumed(flow, _done(effect, means.store)))
+        return cast("T", effect.value)
     finally:
         flow.close()
 
@@ -92,27 +100,39 @@ def _attempted(
     flow: Flow[T], attempt: Attempt, sender: Sender, abort: Abort
 ) -> Callable[[], Effect]:
     try:
-        answer = sender.send(attempt, abort)
+        return _resumed(flow, sender.send(attempt, abort))
     except APIConnectionError as error:
         return _failed(flow, error)
-    return _resumed_alone(flow, answer, abort.reading)
 
 
-async def adrive(flow: Flow[T], means: Means, stopping: anyio.Event) -> T:
-    """Run a flow in this task."""
+async def adrive(
+    flow: Flow[T],
+    means: Means,
+    stopping: anyio.Event,
+    reading: anyio.CapacityLimiter | None = None,
+) -> T:
+    """Run a flow in this task, but read long answers in a thread, where they block no event loop.
+
+    Args:
+        flow: What to run.
+        means: What to work with.
+        stopping: Set when nothing new is to be sent; wakes whoever waits for a turn.
+        reading: Lets one flow read at a time (see `Abort.reading`).
+    """
     try:
-        step: Callable[[], Effect] = flow.__next__
-        while True:
-            try:
-                effect = step()
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
+        effect = _advanced(flow.__next__)
+        while not isinstance(effect, Ended):
             if isinstance(effect, Attempt):
                 await _aawait_turn(effect, means.clock, stopping)
                 step = await _aattempted(flow, effect, means.sender)
+                if effect.request.inputs < LONG:
+                    effect = _advanced(step)
+                else:
+                    effect = await anyio.to_thread.run_sync(_advanced, step, limiter=reading)
             else:
                 found = await anyio.to_thread.run_sync(_done, effect, means.store)
-                step = _resumed(flow, found)
+                effect = _advanced(_resumed(flow, found))
+        return cast("T", effect.value)
     finally:
         flow.close()
 
@@ -131,16 +151,15 @@ async def _aattempted(flow: Flow[T], attempt: Attempt, sender: Sender) -> Callab
         return _failed(flow, error)
 
 
+def _advanced(step: Callable[[], Effect]) -> Effect | Ended[object]:
+    try:
+        return step()
+    except StopIteration as end:
+        return Ended(end.value)
+
+
 def _resumed(flow: Flow[T], answer: object) -> Callable[[], Effect]:
     return lambda: flow.send(answer)
-
-
-def _resumed_alone(flow: Flow[T], answer: object, lock: threading.Lock) -> Callable[[], Effect]:
-    def step() -> Effect:
-        with lock:
-            return flow.send(answer)
-
-    return step
 
 
 def _failed(flow: Flow[T], error: APIConnectionError) -> Callable[[], Effect]:

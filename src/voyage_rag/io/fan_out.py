@@ -102,6 +102,7 @@ async def astream(
         yield await adrive(first.flow, means, stopping)
         return
     changed = anyio.Event()
+    reading = anyio.CapacityLimiter(1)
     running: dict[int, Callable[[], object]] = {}
     waiting = deque(place for place in (first, second) if place)
 
@@ -109,7 +110,7 @@ async def astream(
         """One flow after the other: its next request leaves before other answers are read."""
         while place is not None:
             try:
-                line.done(place.number, await adrive(place.flow, means, stopping))
+                line.done(place.number, await adrive(place.flow, means, stopping, reading))
             except Exception as error:  # noqa: BLE001 - raised below, where it is awaited
                 line.failed(error)
                 stopping.set()
