@@ -171,7 +171,7 @@ class Transport:
     ) -> httpx.Request:
         return client.build_request(
             "POST",
-            self._base_url + attempt.request.path,
+            _address(self._base_url + attempt.request.path),
             content=attempt.request.body,
             headers={
                 "authorization": f"Bearer {self._api_key.get_secret_value()}",
@@ -282,6 +282,12 @@ def _close(idle: list[Lane], process: int) -> None:
     """Close idle lanes, unless they are those of the process this one was forked from."""
     while idle and process == os.getpid():
         idle.pop().client.close()
+
+
+@cache
+def _address(url: str) -> httpx.URL:
+    """An address, parsed once: it would be a twentieth of what a request on its way costs."""
+    return httpx.URL(url)
 
 
 @cache
