@@ -14,8 +14,9 @@ from typing import TypeVar
 T = TypeVar("T")
 
 FEWEST_WORTH_SPREADING = 32
-MOST_WORTH_SENDING_TOGETHER = 128
-"""More texts in one request save little, and wait longer for each other (see `benchmarks/`)."""
+MOST_WORTH_SENDING_TOGETHER = 256
+"""With these, texts are embedded soonest (see `benchmarks/`): smaller requests wait more often, the
+answers to larger ones come late, and a few texts gain nothing from more requests."""
 
 
 @dataclass(frozen=True, slots=True)
