@@ -93,10 +93,13 @@ class Vectors(Sequence["Vector"]):
     copying.
     """
 
-    __slots__ = ("_rows", "dtype")
+    __slots__ = ("_lists", "_rows", "dtype")
 
-    def __init__(self, rows: Sequence[Vector], dtype: OutputDtype) -> None:
+    def __init__(
+        self, rows: Sequence[Vector], dtype: OutputDtype, lists: Sequence[Numbers] | None = None
+    ) -> None:
         self._rows = rows
+        self._lists = lists
         self.dtype = dtype
 
     def __len__(self) -> int:
@@ -120,7 +123,7 @@ class Vectors(Sequence["Vector"]):
 
     def to_lists(self) -> list[Numbers]:
         """Plain Python lists, about eight times the memory."""
-        return [row.tolist() for row in self._rows]
+        return [row.tolist() for row in self._rows] if self._lists is None else list(self._lists)
 
     def to_numpy(self) -> np.ndarray:
         """An array of shape (vectors, numbers): float32, int8 or uint8. Needs numpy.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from voyage_rag.core import arguments, wire
 from voyage_rag.core.http import Flow, Operation, Request
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from voyage_rag.core.terms import Terms
     from voyage_rag.core.wire import EmbedOptions
     from voyage_rag.models import OutputDtype
-    from voyage_rag.types import EmptyText, InputType, Vector
+    from voyage_rag.types import EmptyText, InputType, Numbers, Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +193,12 @@ def prepare(
     return Embedding(terms, options, row, budget, ratio, batch_size, empty_text, keys, endpoint)
 
 
-def embed(call: Embedding, texts: object) -> Operation[list[Vector], EmbeddingsObject]:
+def embed(
+    call: Embedding, texts: object, *, as_lists: bool = False
+) -> Operation[Any, EmbeddingsObject]:
     """Vectors of a list of texts, in their order.
+
+    With `as_lists`, lists are made of each answer while others are still on their way.
 
     Raises:
         InvalidInputError: There is no list of texts, or one of them cannot be embedded.
@@ -204,16 +209,25 @@ def embed(call: Embedding, texts: object) -> Operation[list[Vector], EmbeddingsO
     if call.loses_context and len(listed) > 1:
         call.terms.unrelated()
 
-    def join(parts: Sequence[list[Vector]]) -> EmbeddingsObject:
-        rows = [vector for part in parts for vector in part]
-        return EmbeddingsObject(Vectors(rows, call.options.dtype), gathered.usage, call.row.name)
+    def made(lists: Sequence[Numbers] | None) -> EmbeddingsObject:
+        rows = [gathered.values[i] for i in range(len(listed))]
+        vectors = Vectors(rows, call.options.dtype, lists)
+        return EmbeddingsObject(vectors, gathered.usage, call.row.name)
 
     def rescue() -> PartialEmbeddings:
         missing = tuple(i for i in range(len(listed)) if i not in gathered.values)
         found = {i: gathered.values[i] for i in range(len(listed)) if i in gathered.values}
         return PartialEmbeddings(found, missing, gathered.usage, call.row.name)
 
-    return Operation(call.flows(listed, gathered), join, rescue)
+    flows = call.flows(listed, gathered)
+    if as_lists:
+        return Operation(map(_listing, flows), lambda parts: made([*chain(*parts)]), rescue)
+    return Operation(flows, lambda _: made(None), rescue)
+
+
+def _listing(flow: Flow[list[Vector]]) -> Flow[list[Numbers]]:
+    vectors = yield from flow
+    return [vector.tolist() for vector in vectors]
 
 
 def embedding(
