@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import voyage_rag
-from voyage_rag import VoyageError, commands
+from voyage_rag import VoyageError
 from voyage_rag.cli import main
 from voyage_rag.demo import DemoError
 from voyage_rag.demo.options import Options
@@ -23,7 +23,7 @@ from voyage_rag.models import MODELS
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
     """What the demo was asked to do, instead of doing it."""
     calls: list[Options] = []
-    monkeypatch.setattr(commands, "run_demo", lambda options, out, err: calls.append(options))
+    monkeypatch.setattr("voyage_rag.demo.run_demo", lambda options, out, err: calls.append(options))
     return calls
 
 
@@ -105,7 +105,7 @@ def test_a_foreseeable_failure_is_one_line(
     def fail(*_: object) -> None:
         raise failure
 
-    monkeypatch.setattr(commands, "run_demo", fail)
+    monkeypatch.setattr("voyage_rag.demo.run_demo", fail)
 
     assert main(["demo"]) == code
     out, err = capsys.readouterr()
@@ -121,7 +121,7 @@ def test_an_unforeseen_failure_is_not_hidden(monkeypatch: pytest.MonkeyPatch) ->
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(commands, "run_demo", fail)
+    monkeypatch.setattr("voyage_rag.demo.run_demo", fail)
 
     with pytest.raises(ZeroDivisionError):
         main(["demo"])
@@ -229,27 +229,23 @@ def test_emulate_without_its_extra(
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich"])
-def test_without_its_extra_the_command_says_what_to_install(
-    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_its_extra_the_command_says_what_to_install(missing: str) -> None:
     """`main` can be imported and called without typer or rich."""
-    monkeypatch.delitem(sys.modules, "voyage_rag.commands")
-    monkeypatch.delattr(voyage_rag, "commands")
-    for name in [name for name in sys.modules if name.split(".")[0] == missing]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, missing, None)
+    done = run_python(
+        "-c",
+        f"import sys; sys.modules[{missing!r}] = None; from voyage_rag.cli import main;"
+        "sys.exit(main(['models']))",
+    )
 
-    assert main(["models"]) == 1
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "pip install 'voyage-rag[cli]'" in err
-    assert err.count("\n") == 1
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"pip install 'voyage-rag[cli]'" in done.stderr
+    assert done.stderr.count(b"\n") == 1
 
 
 def test_the_command_line_is_quick_to_import() -> None:
     """Neither the door nor the commands load a framework or the emulator."""
     script = (
-        "import sys, voyage_rag.cli; first = set(sys.modules); import voyage_rag.commands;"
+        "import sys, voyage_rag.cli; first = set(sys.modules); import voyage_rag.commands.app;"
         "heavy = {'langchain_core', 'llama_index', 'numpy', 'uvicorn', 'starlette'};"
         "sys.exit(bool({'typer'} & first or heavy & set(sys.modules)))"
     )

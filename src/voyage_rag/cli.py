@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command line without the program's name, None for that of the process.
     """
     try:
-        from voyage_rag.commands import execute  # noqa: PLC0415 - typer and rich may be missing
+        from voyage_rag.commands.app import execute  # noqa: PLC0415 - typer and rich may be missing
     except ImportError as error:
         if (error.name or "").split(".")[0] not in {"typer", "rich"}:
             raise

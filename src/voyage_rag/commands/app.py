@@ -1,0 +1,94 @@
+"""The program: its commands, and how each of them ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, cast
+
+import typer
+
+from voyage_rag._version import __version__
+from voyage_rag.commands import demo, emulate, models
+from voyage_rag.commands.failure import FAILED, INTERRUPTED, MISUSED, CommandError
+from voyage_rag.demo.errors import DemoError
+from voyage_rag.errors import VoyageError
+
+PROGRAM = "voyage-rag"
+
+# Newer typers carry click inside themselves, older ones import it: this finds either.
+UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
+
+
+def examples(*lines: str) -> str:
+    """Help text whose lines stay apart: two spaces are a line break in markdown."""
+    return "Examples:\n\n" + "  \n".join(f"    {PROGRAM} {line}" for line in lines)
+
+
+app = typer.Typer(
+    name=PROGRAM,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,  # older typers would print local variables, and so a key
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(epilog=examples(*demo.EXAMPLES))(demo.demo)
+app.command(epilog=examples(*models.EXAMPLES))(models.models)
+app.command(epilog=examples(*emulate.EXAMPLES))(emulate.emulate)
+
+
+@app.callback(invoke_without_command=True)
+def program(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    """Voyage AI embeddings and rerankers for LangChain, LlamaIndex and notebooks."""
+    if version:
+        typer.echo(f"{PROGRAM} {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def execute(arguments: list[str]) -> int:
+    """Run one command line and return its exit code: 0, 1 (failed), 2 (misused) or 130 (Ctrl-C)."""
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(encoding="utf-8", errors="backslashreplace")
+    try:
+        code = app(_spread(arguments), prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+    except UsageError as error:
+        command = error.ctx.command_path if error.ctx else PROGRAM
+        return _fail(f"{error.format_message().rstrip('.')} (see {command} --help)", MISUSED)
+    except (CommandError, DemoError, VoyageError) as error:
+        return _fail(str(error), FAILED)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:  # the reader, say `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    if code == INTERRUPTED:  # newer typers have turned the exception into the code
+        return _fail("interrupted", INTERRUPTED)
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str, code: int) -> int:
+    line = " ".join(message.split())
+    sys.stderr.write(f"{PROGRAM}: {''.join(c if c.isprintable() else '?' for c in line)}\n")
+    return code
+
+
+def _spread(arguments: list[str]) -> list[str]:
+    """Let `--files` take every path up to the next option, as a shell's `*` writes them."""
+    spread, taking = list[str](), False
+    for position, argument in enumerate(arguments):
+        if argument == "--":
+            return spread + arguments[position:]
+        following = arguments[position + 1 : position + 2]
+        if argument == "--files" and following and not following[0].startswith("-"):
+            taking = True
+            continue
+        taking = taking and not argument.startswith("-")
+        spread += ["--files", argument] if taking else [argument]
+    return spread

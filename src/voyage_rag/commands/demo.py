@@ -1,0 +1,76 @@
+"""`voyage-rag demo`: a search to look at, in both frameworks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from voyage_rag.commands.options import AsJSON
+from voyage_rag.commands.screen import console
+from voyage_rag.demo.options import MODEL, PICTURE_MODEL, RERANK_MODEL, Options
+
+EXAMPLES = (
+    "demo",
+    'demo "how do I sort a list by two keys?"',
+    'demo "who signed the contract?" --files notes/ letters/*.md',
+    'demo "a red circle" --images pictures/',
+    "demo --json | jq .first_hit_right",
+)
+
+
+def demo(
+    questions: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="QUESTION", help="Your own questions, each in quotes."),
+    ] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--files",
+            metavar="PATH...",
+            help="Search your own text: .txt .md .rst .py files, or folders of them.",
+        ),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            "--images",
+            metavar="DIR",
+            help="Search the PNG, JPEG, WEBP and GIF pictures of a folder, without a reranker.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="The embedding model.",
+            show_default=f"{MODEL}; {PICTURE_MODEL} with --images",
+        ),
+    ] = None,
+    rerank_model: Annotated[str, typer.Option(help="The reranker.")] = RERANK_MODEL,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Take N passages or pictures only.")
+    ] = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Ask Python's own documentation, through LangChain and LlamaIndex.
+
+    Embeds the docstrings of the standard library, answers ten built-in questions (or yours) through
+    a retriever and a reranker of each framework, and says what that costs.
+
+    Without VOYAGE_API_KEY or VOYAGE_API_KEY_PATH an emulator answers, free of charge and offline;
+    its vectors are not Voyage's. With a key the live service is used and tokens are spent.
+    """
+    from voyage_rag.demo import run_demo  # noqa: PLC0415 - not needed for help
+
+    options = Options(
+        questions=tuple(questions or ()),
+        files=tuple(files or ()),
+        model=model or (PICTURE_MODEL if images else MODEL),
+        rerank_model=rerank_model,
+        limit=limit,
+        as_json=as_json,
+        images=images,
+    )
+    run_demo(options, console(), console(stderr=True))

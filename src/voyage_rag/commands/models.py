@@ -1,0 +1,60 @@
+"""`voyage-rag models`: the catalogue as a table."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from voyage_rag.commands.options import AsJSON
+from voyage_rag.commands.screen import console, write_json
+
+if TYPE_CHECKING:
+    from voyage_rag.models import Model
+
+EXAMPLES = ("models", "models --json | jq '.[].name'")
+
+
+def models(as_json: AsJSON = False) -> None:
+    """List Voyage's models with their limits, dimensions and prices."""
+    from voyage_rag.models import MODELS  # noqa: PLC0415 - not needed for help
+
+    if as_json:
+        write_json([_as_json(model) for model in MODELS.values()])
+        return
+    out = console()
+    row = "{:<23}  {:<10}  {:<18}  {:>7}  {:>7}  {:>5}".format
+    out.print(row("model", "status", "dimensions", "context", "request", "$/1M"), style="bold")
+    for kind, rows in groupby(MODELS.values(), key=lambda model: model.kind):
+        out.print(f"\n{kind}", style="bold blue")
+        for model in rows:
+            dimensions = " ".join(str(dimension) for dimension in model.dimensions)
+            price = "" if model.price is None else f"{model.price:.2f}"
+            limits = _thousands(model.context), _thousands(model.request_tokens)
+            out.print(
+                row(model.name, model.status, dimensions, *limits, price),
+                style="" if model.status == "active" else "dim",
+            )
+    out.print(
+        "\nDimensions: the default first. Context, request: tokens of one input, of one"
+        "\nrequest. $/1M: list price of a million tokens, in US dollars.",
+        style="dim",
+    )
+
+
+def _thousands(tokens: int) -> str:
+    return f"{tokens // 1_000_000}M" if tokens >= 1_000_000 else f"{tokens // 1_000}K"  # noqa: PLR2004
+
+
+def _as_json(model: Model) -> dict[str, object]:
+    return {
+        "name": model.name,
+        "kind": model.kind,
+        "context": model.context,
+        "dimensions": model.dimensions,
+        "dtypes": model.dtypes,
+        "request_tokens": model.request_tokens,
+        "request_inputs": model.request_inputs,
+        "dollars_per_million_tokens": model.price,
+        "status": model.status,
+        "source": model.source,
+    }
