@@ -84,7 +84,7 @@ def test_our_parameters_reach_the_client(
     kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every setting of the client can be set on every class."""
-    monkeypatch.setattr("voyage_rag.client.Tokenizer", lambda path: len)
+    monkeypatch.setattr("voyage_rag.client.session.Tokenizer", lambda path: len)
     given = {
         "timeout": 5.0,
         "max_retries": 2,

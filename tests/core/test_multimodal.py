@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import voyage_rag.client
+import voyage_rag.client.multimodal
 from fakes import FakeClock, FakeService, base64_of, failed, ok, voyage_over
 from pictures import gif, jpeg, mp4, png, png_header, webp
 from voyage_rag import Image, Video
@@ -282,7 +282,7 @@ def test_files_are_read_when_their_request_is_made(tmp_path: Path) -> None:
         return READER.load(media, most_pixels)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(voyage_rag.client, "READER", Reader(READER.look, load))
+        patch.setattr(voyage_rag.client.multimodal, "READER", Reader(READER.look, load))
         voyage_over(service, concurrency=1).multimodal_embed(paths, MODEL)
     assert loaded == [0, 1, 2, 3, 4, 5]
     assert sent_before == [0, 1, 2, 3, 4, 5]
@@ -305,7 +305,7 @@ def test_reading_and_encoding_never_hold_up_the_event_loop(
         return noted
 
     reader = Reader(noting(READER.look), noting(READER.load))
-    monkeypatch.setattr(voyage_rag.client, "READER", reader)
+    monkeypatch.setattr(voyage_rag.client.multimodal, "READER", reader)
     encoding = SimpleNamespace(b64encode=noting(base64.b64encode))
     monkeypatch.setattr("voyage_rag.core.multimodal.base64", encoding)
     loops = set()
@@ -482,7 +482,7 @@ def test_a_file_that_is_gone_when_its_turn_comes_is_named(face, picture: Path) -
         return READER.load(media, most_pixels)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(voyage_rag.client, "READER", Reader(READER.look, load))
+        patch.setattr(voyage_rag.client.multimodal, "READER", Reader(READER.look, load))
         with pytest.raises(InvalidInputError, match=r"inputs\[1\]\[1\]: .*No such file") as caught:
             face.call(
                 voyage_over(FakeService(always=served)),

@@ -86,7 +86,7 @@ def test_the_same_chain_async(
 ) -> None:
     """On the event loop, without ever calling a sync face."""
     for verb in ("embed", "rerank"):
-        monkeypatch.delattr(f"voyage_rag.client.Voyage.{verb}")
+        monkeypatch.setattr(f"voyage_rag.Voyage.{verb}", None)
 
     async def program() -> list[Document]:
         store = InMemoryVectorStore(embeddings)

@@ -180,7 +180,7 @@ def test_async_is_async(
     embedding: VoyageEmbedding, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No sync call hides behind the async face."""
-    monkeypatch.delattr("voyage_rag.client.Voyage.embed")
+    monkeypatch.setattr("voyage_rag.Voyage.embed", None)
 
     async def program() -> None:
         await embedding.aget_query_embedding("a")

@@ -232,7 +232,7 @@ def test_async_is_async(
     reranker: VoyageAIRerank, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the event loop itself: no thread, no sync call."""
-    monkeypatch.delattr("voyage_rag.client.Voyage.rerank")
+    monkeypatch.setattr("voyage_rag.Voyage.rerank", None)
 
     async def program() -> list[list[NodeWithScore]]:
         monkeypatch.setattr(threading.Thread, "start", _refuse)

@@ -1,0 +1,61 @@
+"""Ordering documents by relevance to a query."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voyage_rag.client.session import Session
+from voyage_rag.core.reranking import rerank
+from voyage_rag.io.fan_out import arun, run
+from voyage_rag.types import RerankingObject
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class RerankingVerbs(Session):
+    """`rerank`."""
+
+    def rerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        model: str,
+        top_k: int | None = None,
+        truncation: bool = True,
+    ) -> RerankingObject:
+        """Order documents by relevance to a query.
+
+        Args:
+            query: What is asked.
+            documents: What is ranked. An empty list costs nothing. More than one request may hold
+                (1,000 documents, or the model's tokens) are sent in several and merged.
+            model: A reranker (docs: "Rerankers").
+            top_k: How many to return, None for all.
+            truncation: Cut query and documents to the model's limits; False refuses longer ones.
+
+        Returns:
+            Results by falling relevance; tokens billed.
+
+        Raises:
+            InvalidInputError: An argument cannot work; nothing was sent.
+            VoyageError: The service could not be had to answer (see `voyage_rag.errors`).
+        """
+        return run(
+            rerank(self._terms(), query, documents, model, top_k, truncation=truncation),
+            *self._drivers,
+        )
+
+    async def arerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        model: str,
+        top_k: int | None = None,
+        truncation: bool = True,
+    ) -> RerankingObject:
+        """Async twin of `rerank`."""
+        return await arun(
+            rerank(self._terms(), query, documents, model, top_k, truncation=truncation),
+            *self._drivers,
+        )

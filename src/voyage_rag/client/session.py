@@ -1,0 +1,164 @@
+"""What all verbs of a client share: settings, connections, budgets, cache, what was spent."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+from voyage_rag.client import notices
+from voyage_rag.core.budget import budgets_of
+from voyage_rag.core.dialect import dialect_of
+from voyage_rag.core.pacing import RateLimits
+from voyage_rag.core.retry import RetryPolicy
+from voyage_rag.core.terms import Terms
+from voyage_rag.io.cache import Cache
+from voyage_rag.io.clock import SYSTEM_CLOCK, Clock
+from voyage_rag.io.drive import Means
+from voyage_rag.io.tokenizer import Tokenizer
+from voyage_rag.io.transport import AsyncHTTPClient, HTTPClient, Transport
+from voyage_rag.progress import Advance
+from voyage_rag.settings import Settings
+from voyage_rag.types import Usage
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+
+class Session:
+    """See `voyage_rag.Voyage`, which adds the verbs."""
+
+    def __init__(
+        self,
+        api_key: str | SecretStr | None = None,
+        max_retries: int | None = None,
+        timeout: float | None = None,
+        base_url: str | None = None,
+        *,
+        api_key_path: str | os.PathLike[str] | None = None,
+        total_timeout: float | None = 300.0,
+        concurrency: int | None = None,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+        cache: str | os.PathLike[str] | None = None,
+        tokenizer: str | os.PathLike[str] | None = None,
+        allow_insecure_http: bool = False,
+        http_client: HTTPClient | None = None,
+        async_http_client: AsyncHTTPClient | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        settings = Settings.resolve(
+            api_key,
+            api_key_path=api_key_path,
+            base_url=base_url,
+            allow_insecure_http=allow_insecure_http,
+            max_retries=max_retries,
+            timeout=timeout,
+            total_timeout=total_timeout,
+            concurrency=concurrency,
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+            cache=cache,
+            tokenizer=tokenizer,
+        )
+        self._begin(settings, Transport(settings, http_client, async_http_client), clock)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """A client with settings that are already resolved."""
+        client = cls.__new__(cls)
+        client._begin(settings, Transport(settings), SYSTEM_CLOCK)  # noqa: SLF001 - its own
+        return client
+
+    def _begin(self, settings: Settings, transport: Transport, clock: Clock) -> None:
+        self.settings = settings
+        self._transport = transport
+        self._clock = clock
+        self._cache = None if settings.cache is None else Cache(settings.cache)
+        self._dialect = dialect_of(settings.host)
+        self._budgets = budgets_of((settings.host, settings.api_key.fingerprint), clock.now)
+        self._policy = RetryPolicy(
+            max_retries=settings.max_retries,
+            timeout=settings.timeout,
+            total_timeout=settings.total_timeout,
+            chance=random.random,
+            wall_clock=clock.wall,
+        )
+        self._count_tokens = Tokenizer(settings.tokenizer) if settings.tokenizer else None
+        self._limits = RateLimits(settings.requests_per_minute, settings.tokens_per_minute)
+        self._usage = Usage()
+        self._warned_of_lost_context = False
+        self._lock = threading.Lock()
+
+    @property
+    def usage(self) -> Usage:
+        """What this object has spent so far."""
+        return self._usage
+
+    def close(self) -> None:
+        """Close the idle connections of sync calls. The object stays usable and connects anew."""
+        self._transport.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop, and those of sync calls."""
+        await self._transport.aclose()
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"Voyage(base_url={self.settings.base_url!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._transport.http_client or self._transport.async_http_client:
+            raise TypeError("a Voyage with its own http_client cannot be pickled or copied")
+        return type(self).of, (self.settings,)
+
+    @property
+    def _drivers(self) -> tuple[Means, int]:
+        counting = self._count_tokens is not None
+        means = Means(self._transport, self._clock, self._cache, plans_in_thread=counting)
+        return means, self.settings.concurrency
+
+    def _terms(self, advance: Advance | None = None) -> Terms:
+        def answered(inputs: int, usage: Usage) -> None:
+            with self._lock:
+                self._usage += usage
+            if advance is not None:
+                advance(inputs, usage.total_tokens)
+
+        def recalled(inputs: int) -> None:
+            if advance is not None:
+                advance(inputs, 0)
+
+        return Terms(
+            host=self.settings.host,
+            dialect=self._dialect,
+            policy=self._policy,
+            budgets=self._budgets,
+            limits=self._limits,
+            concurrency=self.settings.concurrency,
+            count_tokens=self._count_tokens,
+            caching=self._cache is not None,
+            answered=answered,
+            recalled=recalled,
+            slowed=notices.slowed,
+            windowed=notices.windowed,
+            unrelated=self._warn_of_lost_context,
+        )
+
+    def _warn_of_lost_context(self) -> None:
+        if not self._warned_of_lost_context:
+            self._warned_of_lost_context = True
+            notices.unrelated()

@@ -1,0 +1,205 @@
+"""Embedding texts: at once, and as they come."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from voyage_rag.client.session import Session
+from voyage_rag.core import embedding
+from voyage_rag.io.fan_out import arun, astream, run, stream
+from voyage_rag.progress import Advance, progress_bar
+from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, Vector
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+
+    from voyage_rag.models import OutputDtype
+
+DEFAULT_EMBED_MODEL = "voyage-2"
+
+
+class TextVerbs(Session):
+    """`embed` and `embed_iter`."""
+
+    def embed(
+        self,
+        texts: Sequence[str] | str,
+        model: str | None = None,
+        input_type: InputType | None = None,
+        truncation: bool = True,
+        output_dtype: OutputDtype | None = None,
+        output_dimension: int | None = None,
+        *,
+        batch_size: int | None = None,
+        empty_text: EmptyText = "error",
+        as_lists: bool = False,
+        show_progress_bar: bool = False,
+    ) -> EmbeddingsObject:
+        """Embed texts.
+
+        Args:
+            texts: What to embed; a lone string is a list of one. An empty list costs nothing.
+            model: An embedding model (docs: "Text Embeddings"). Without one Voyage's client takes
+                `voyage-2`, and so does this one, with a warning. A contextualized model embeds each
+                text as a document of its own, and a multimodal one as an input of text.
+            input_type: `query` for what is searched with, `document` for what is searched, None for
+                neither prompt. A gateway that does not know the field is not sent it.
+            truncation: Cut texts to the model's context; False refuses longer ones.
+            output_dtype: `float`, `int8`, `uint8`, or `binary`/`ubinary`, which pack eight
+                dimensions into one number (docs: "Flexible Dimensions and Quantization").
+            output_dimension: Length of the vectors, where the model offers several.
+            batch_size: Most texts in one request; else as many as the limits allow and as keep
+                `concurrency` requests busy.
+            empty_text: `error` refuses empty strings by position, `zeros` gives them zero vectors.
+            as_lists: Make lists of the vectors while others are still on their way, instead of when
+                `embeddings` is first asked for: done sooner, in eight times the memory.
+            show_progress_bar: Show a tqdm bar that counts texts.
+
+        Returns:
+            One vector per text, in order; tokens billed.
+
+        Raises:
+            InvalidInputError: An argument cannot work; nothing was sent.
+            VoyageError: The service could not be had to answer (see `voyage_rag.errors`); the error
+                carries what was finished as `partial`.
+        """
+        with progress_bar(texts, "Embedding", shown=show_progress_bar) as advance:
+            call = self._call(
+                advance,
+                model,
+                input_type,
+                truncation,
+                output_dtype,
+                output_dimension,
+                batch_size,
+                empty_text,
+            )
+            return run(embedding.embed(call, texts, as_lists=as_lists), *self._drivers)
+
+    async def aembed(
+        self,
+        texts: Sequence[str] | str,
+        model: str | None = None,
+        input_type: InputType | None = None,
+        truncation: bool = True,
+        output_dtype: OutputDtype | None = None,
+        output_dimension: int | None = None,
+        *,
+        batch_size: int | None = None,
+        empty_text: EmptyText = "error",
+        as_lists: bool = False,
+        show_progress_bar: bool = False,
+    ) -> EmbeddingsObject:
+        """Async twin of `embed`."""
+        with progress_bar(texts, "Embedding", shown=show_progress_bar) as advance:
+            call = self._call(
+                advance,
+                model,
+                input_type,
+                truncation,
+                output_dtype,
+                output_dimension,
+                batch_size,
+                empty_text,
+            )
+            return await arun(embedding.embed(call, texts, as_lists=as_lists), *self._drivers)
+
+    def embed_iter(
+        self,
+        texts: Iterable[str],
+        model: str | None = None,
+        input_type: InputType | None = None,
+        truncation: bool = True,
+        output_dtype: OutputDtype | None = None,
+        output_dimension: int | None = None,
+        *,
+        batch_size: int | None = None,
+        empty_text: EmptyText = "error",
+        show_progress_bar: bool = False,
+    ) -> Iterator[Vector]:
+        """Embed any iterable of texts as it comes, in constant memory.
+
+        Arguments are those of `embed`. Requests go out while earlier vectors are consumed, some
+        `4 * concurrency` of them ahead at most.
+
+        Yields:
+            One `array.array` per text, in order. If a text cannot be embedded, the vectors before
+            its request come first, then the error.
+        """
+        with progress_bar(texts, "Embedding", shown=show_progress_bar) as advance:
+            call = self._call(
+                advance,
+                model,
+                input_type,
+                truncation,
+                output_dtype,
+                output_dimension,
+                batch_size,
+                empty_text,
+            )
+            for part in stream(call.flows(texts, None), *self._drivers):
+                yield from part
+
+    async def aembed_iter(
+        self,
+        texts: Iterable[str],
+        model: str | None = None,
+        input_type: InputType | None = None,
+        truncation: bool = True,
+        output_dtype: OutputDtype | None = None,
+        output_dimension: int | None = None,
+        *,
+        batch_size: int | None = None,
+        empty_text: EmptyText = "error",
+        show_progress_bar: bool = False,
+    ) -> AsyncGenerator[Vector]:
+        """Async twin of `embed_iter`."""
+        with progress_bar(texts, "Embedding", shown=show_progress_bar) as advance:
+            call = self._call(
+                advance,
+                model,
+                input_type,
+                truncation,
+                output_dtype,
+                output_dimension,
+                batch_size,
+                empty_text,
+            )
+            async with aclosing(astream(call.flows(texts, None), *self._drivers)) as parts:
+                async for part in parts:
+                    for vector in part:
+                        yield vector
+
+    def _call(
+        self,
+        advance: Advance,
+        model: str | None,
+        input_type: InputType | None,
+        truncation: bool,
+        output_dtype: OutputDtype | None,
+        output_dimension: int | None,
+        batch_size: int | None,
+        empty_text: EmptyText,
+    ) -> embedding.Embedding:
+        return embedding.prepare(
+            self._terms(advance),
+            model or _default_model(),
+            input_type,
+            output_dimension,
+            output_dtype,
+            batch_size,
+            empty_text,
+            truncation=truncation,
+        )
+
+
+def _default_model() -> str:
+    warnings.warn(
+        f"no model given: using {DEFAULT_EMBED_MODEL!r} as Voyage's own client does; name a newer "
+        "one, e.g. model='voyage-4'",
+        UserWarning,
+        stacklevel=4,
+    )
+    return DEFAULT_EMBED_MODEL

@@ -1,0 +1,43 @@
+"""`Voyage`: the service's verbs, each with a sync and an async face, one line per face."""
+
+from __future__ import annotations
+
+from voyage_rag.client.contextualized import ContextualizedVerbs
+from voyage_rag.client.multimodal import MultimodalVerbs
+from voyage_rag.client.reranking import RerankingVerbs
+from voyage_rag.client.text import TextVerbs
+
+
+class Voyage(TextVerbs, ContextualizedVerbs, MultimodalVerbs, RerankingVerbs):
+    """A client of the Voyage AI API, for threads and event loops alike.
+
+    One object serves any number of threads, asyncio and trio loops; it connects when first used and
+    keeps its connections. It can be pickled: the key is sealed, and works in this process and its
+    worker processes (see `voyage_rag.secret`).
+
+    Args:
+        api_key: The key; else a key file, else `VOYAGE_API_KEY` (docs: "API Key and Python
+            Client").
+        max_retries: Further attempts after a 429, 408, 5xx, a lost connection, a timeout or an
+            unsound answer. Unless given, 6, and for a 429 as many as `total_timeout` allows.
+        timeout: Seconds one attempt may take. 60 unless given.
+        base_url: Address of the API; else `VOYAGE_BASE_URL`, else the host the key belongs to. For
+            `https://api.aimlapi.com/v1` that gateway's dialect is spoken.
+        api_key_path: A file that holds the key; else `VOYAGE_API_KEY_PATH`.
+        total_timeout: Seconds one request may take with all its attempts and the waits between
+            them; None for no limit.
+        concurrency: Requests in flight at once for one call. 16 unless given.
+        requests_per_minute: The account's limit per model, never exceeded; discovered if it is
+            not given (docs: "Rate Limits").
+        tokens_per_minute: The same, of tokens.
+        cache: A SQLite file: what it holds is not paid for again, in this run or the next.
+        tokenizer: A model's `tokenizer.json` (docs: "Tokenization"), to plan by exact counts; they
+            are estimated and learnt without it. Needs `pip install 'voyage-rag[tokenizers]'`.
+        allow_insecure_http: Let the key travel over plain http to another machine.
+        http_client: Your own `httpx.Client` for sync calls: proxies, TLS, tracing. You close it.
+        async_http_client: Your own `httpx.AsyncClient` for async calls, in one event loop.
+        clock: The time it lives in; for tests.
+
+    Raises:
+        ConfigurationError: No key, or a setting that cannot work; the message names it.
+    """
