@@ -141,7 +141,8 @@ class Contextualizing(Call[Window, Chunked]):
         """What asks for these windows, each as a document."""
         documents = [item.chunks for item in items]
         body = wire.contextual_body(documents, self.options, self.terms.dialect, self.chunking)
-        return Request(PATH, body, self.options.model, len(items))
+        chunks = None if self.chunking else sum(len(item.chunks) for item in items)
+        return Request(PATH, body, self.options.model, len(items), chunks)
 
     def read(self, body: bytes, items: Sequence[Window]) -> Embedded[Chunked]:
         """One vector per chunk."""

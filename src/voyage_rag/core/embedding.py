@@ -119,7 +119,7 @@ class Embedding(Call[Placed, "Vector"]):
         """What asks for these."""
         texts = [item.text for item in items]
         body = self.endpoint.body(texts, self.options, self.terms.dialect)
-        return Request(self.endpoint.path, body, self.options.model, len(texts))
+        return Request(self.endpoint.path, body, self.options.model, len(texts), len(texts))
 
     def read(self, body: bytes, items: Sequence[Placed]) -> Embedded[Vector]:
         """One vector per text."""

@@ -16,6 +16,11 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
+LARGEST_ANSWER = 2**28
+LEAST_LARGEST_ANSWER = 2**22
+LARGEST_VECTOR = 2**16
+"""Bytes. Base64 of 2,048 floats has 11 KB, the same numbers written out may have 45."""
+
 T = TypeVar("T")
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -30,12 +35,21 @@ class Request:
         body: The JSON document to post, encoded.
         model: The model it is for, to speak of.
         inputs: How many inputs it carries, to speak of.
+        vectors: How many vectors its answer holds, None where only the service knows.
     """
 
     path: str
     body: bytes
     model: str
     inputs: int
+    vectors: int | None = None
+
+    @property
+    def largest_answer(self) -> int:
+        """Bytes that an answer may have: 4 MiB, and 64 KiB for each vector; 256 MiB at most."""
+        if self.vectors is None:
+            return LARGEST_ANSWER
+        return min(LARGEST_ANSWER, LEAST_LARGEST_ANSWER + self.vectors * LARGEST_VECTOR)
 
 
 @dataclass(frozen=True, slots=True)

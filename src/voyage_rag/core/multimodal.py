@@ -154,7 +154,7 @@ class Multimodal(Call[Loaded, "Vector"]):
     def request(self, items: Sequence[Loaded]) -> Request:
         """What asks for these inputs."""
         body = wire.multimodal_body([item.body for item in items], self.options, self.terms.dialect)
-        return Request(PATH, body, self.options.model, len(items))
+        return Request(PATH, body, self.options.model, len(items), len(items))
 
     def read(self, body: bytes, items: Sequence[Loaded]) -> Embedded[Vector]:
         """One vector per input."""

@@ -102,7 +102,7 @@ def ranked(placed: Sequence[tuple[int, str]], ranking: Ranking, terms: Terms) ->
     tokens = budget.ratio.tokens(weight)
     try:
         answer = yield from retrying(
-            Request("/rerank", body, model, len(texts)),
+            Request("/rerank", body, model, len(texts), vectors=0),
             partial(wire.rerank_answer, count=len(texts), top_k=top_k),
             terms.policy,
             budget.pace,

@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import aclosing, closing, suppress
 from functools import cache
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -27,6 +27,7 @@ from anyio.lowlevel import RunVar
 from voyage_rag._version import __version__
 from voyage_rag.core.http import Response
 from voyage_rag.errors import APIConnectionError, ConfigurationError, Timeout
+from voyage_rag.io.body import ACCEPTED_ENCODING, Body, UnreadableBodyError
 
 if TYPE_CHECKING:
     from voyage_rag.core.http import Attempt
@@ -40,9 +41,14 @@ AsyncHTTPClient: TypeAlias = httpx.AsyncClient
 KEEP_ALIVE = 60.0
 LONGEST_CONNECT = 15.0
 SURELY_OPEN = 1.0
+NO_TIME = 0.001
+WRITTEN_AT_ONCE = 2**18
 MOST_CONNECTIONS = 256
 USER_AGENT = f"voyage-rag/{__version__} httpx/{httpx.__version__}"
 
+NO_ANSWER = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnreadableBodyError)
+
+BEGINS = ("connect_tcp.started", "start_tls.started")
 NEW_CONNECTION = ("connect_tcp.complete", "start_tls.complete", "connect_unix_socket.complete")
 
 
@@ -99,13 +105,15 @@ class Transport:
             lane = self._idle.pop() if self._idle else Lane()
         try:
             with abort.in_flight(lane.end):
-                response = self._sent(lane.client, attempt, lane.watch())
+                response = self._sent(lane.client, attempt, lane.watch(attempt.timeout))
         except BaseException:
             lane.client.close()
             raise
         if lane.ended:  # too late for this request, and no connection for the next
             lane.client.close()
             return response
+        if response.headers.get("connection", "").lower() == "close":
+            lane.forget()
         with self._lock:
             self._idle.append(lane)
         return response
@@ -118,10 +126,14 @@ class Transport:
         try:
             answer = client.send(request, auth=None, follow_redirects=False, stream=True)
             with closing(answer):
-                body = b"".join(_in_time(answer.iter_bytes(), end))
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+                if answer.is_stream_consumed:  # by a hook of the user's client
+                    return _consumed(answer, attempt)
+                body = Body(answer.headers, attempt.request.largest_answer)
+                for piece in _in_time(answer.iter_raw(), end):
+                    body.add(piece)
+                return Response(answer.status_code, answer.headers, body.whole())
+        except NO_ANSWER as error:
             raise self._failure(error, attempt) from error
-        return Response(answer.status_code, answer.headers, body)
 
     def close(self) -> None:
         """Close the idle connections of sync calls. A later call opens new ones."""
@@ -138,12 +150,18 @@ class Transport:
         request = self._request(client, attempt, None)
         try:
             with anyio.fail_after(attempt.timeout):
-                answer = await client.send(request, auth=None, follow_redirects=False)
+                answer = await client.send(request, auth=None, follow_redirects=False, stream=True)
+                async with aclosing(answer):
+                    if answer.is_stream_consumed:
+                        return _consumed(answer, attempt)
+                    body = Body(answer.headers, attempt.request.largest_answer)
+                    async for piece in answer.aiter_raw():
+                        body.add(piece)
+                    return Response(answer.status_code, answer.headers, body.whole())
         except TimeoutError as error:
             raise self._failure(httpx.ReadTimeout("no whole answer in time"), attempt) from error
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        except NO_ANSWER as error:
             raise self._failure(error, attempt) from error
-        return Response(answer.status_code, answer.headers, answer.content)
 
     async def _client_of_loop(self) -> httpx.AsyncClient:
         held = self._per_loop.get(None)
@@ -177,6 +195,7 @@ class Transport:
                 "authorization": f"Bearer {self._api_key.get_secret_value()}",
                 "content-type": "application/json",
                 "accept": "application/json",
+                "accept-encoding": ACCEPTED_ENCODING,
                 "user-agent": USER_AGENT,
             },
             timeout=httpx.Timeout(
@@ -198,10 +217,13 @@ class Transport:
 
 
 class Lane:
-    """A sync client with one connection, which another thread can end.
+    """A sync client with one connection, which another thread can end, and which keeps deadlines.
+
+    httpx times each step of a request, and each read; so an answer that trickles could take for
+    ever. The connection is told to wait for what is left of the request's time.
 
     Attributes:
-        ended: Whether one did.
+        ended: Whether another thread has ended it.
     """
 
     def __init__(self) -> None:
@@ -212,21 +234,29 @@ class Lane:
         self.ended = False
         self._stream: Any = None
         self._used_at = -inf
+        self._until = inf
 
-    def watch(self) -> Callable[..., None] | None:
+    def watch(self, timeout: float) -> Callable[..., None] | None:
         """What follows the next request, where it may open a connection.
 
         A connection that was in use a moment ago is still the same, and tracing costs as much as a
         tenth of a small call.
         """
         now = time.monotonic()
-        idle, self._used_at = now - self._used_at, now
+        idle, self._used_at, self._until = now - self._used_at, now, now + timeout
         return self.trace if idle > SURELY_OPEN else None
+
+    def forget(self) -> None:
+        """The next request opens another connection."""
+        self._used_at = -inf
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
         """Follow httpcore's trace to know the connection (httpx docs, "Extensions: trace")."""
-        if event.endswith(NEW_CONNECTION):
+        if event.endswith(BEGINS):
+            info["timeout"] = self._time_left(info["timeout"])
+        elif event.endswith(NEW_CONNECTION):
             self._stream = info["return_value"]
+            self._keep_deadlines(self._stream)
             if self.ended:
                 self.end()
 
@@ -237,6 +267,24 @@ class Lane:
         if connection is not None:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+    def _time_left(self, timeout: float | None) -> float:
+        left = max(self._until - time.monotonic(), NO_TIME)
+        return left if timeout is None else min(timeout, left)
+
+    def _keep_deadlines(self, stream: Any) -> None:
+        """Shorten the waits of httpcore's `NetworkStream` (its docs, "Network Backends")."""
+        read, write = stream.read, stream.write
+
+        def read_in_time(max_bytes: int, timeout: float | None = None) -> Any:
+            return read(max_bytes, self._time_left(timeout))
+
+        def write_in_time(buffer: bytes, timeout: float | None = None) -> None:
+            for start in range(0, len(buffer), WRITTEN_AT_ONCE):
+                part = buffer[start : start + WRITTEN_AT_ONCE]
+                write(part, self._time_left(timeout))
+
+        stream.read, stream.write = read_in_time, write_in_time
 
 
 class LoopClient:
@@ -268,6 +316,13 @@ class LoopClient:
             yield
         finally:
             await self.client.aclose()
+
+
+def _consumed(answer: httpx.Response, attempt: Attempt) -> Response:
+    """An answer that something in the user's client has read and unpacked already."""
+    body = Body({}, attempt.request.largest_answer)
+    body.add(answer.content)
+    return Response(answer.status_code, answer.headers, body.whole())
 
 
 def _in_time(pieces: Iterator[bytes], end: float) -> Iterator[bytes]:

@@ -1,0 +1,220 @@
+"""Answers that are larger than they may be are refused while they come in, packed or not."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import threading
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes import KEY, MODEL, FakeClock, HTTPService, served, vector_of
+from voyage_rag import APIConnectionError, Voyage, VoyageError
+from voyage_rag.core.http import LARGEST_ANSWER, Request, Response
+from voyage_rag.io.body import EITHER_HEADER, Body, UnreadableBodyError
+
+MIB = 2**20
+ALLOWED = Request("/embeddings", b"", MODEL, 1, 1).largest_answer
+MEMORY = 3 * ALLOWED
+"""What reading an answer may take besides the answer: its pieces, and the one that was too much."""
+
+
+@contextmanager
+def flooding(head: bytes, piece: bytes, times: int) -> Iterator[tuple[str, list[int]]]:
+    """A server that answers a head and then one piece over and over; and how much it got rid of."""
+    sent: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    sent.append(0)
+                    try:
+                        connection.recv(65_536)
+                        connection.sendall(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n")
+                        for _ in range(times):
+                            connection.sendall(piece)
+                            sent[-1] += len(piece)
+                    except OSError:
+                        continue
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/v1", sent
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join(10)
+
+
+def refused(face: Any, url: str, max_retries: int = 0) -> tuple[VoyageError, int]:
+    """The error of a call and the most memory it took."""
+    voyage = Voyage(KEY, base_url=url, max_retries=max_retries, clock=FakeClock(), timeout=30)
+    tracemalloc.start()
+    try:
+        with pytest.raises(VoyageError) as caught:
+            face.call(voyage, "embed", ["a"], MODEL)
+        return caught.value, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+CHUNK = b"10000\r\n" + b" " * 65_536 + b"\r\n"
+
+
+def _bomb(mebibytes: int) -> bytes:
+    packing = zlib.compressobj(9, zlib.DEFLATED, EITHER_HEADER)
+    return b"".join(packing.compress(b" " * MIB) for _ in range(mebibytes)) + packing.flush()
+
+
+BOMB = _bomb(200)
+
+
+@pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # httpx's, on trio
+@pytest.mark.parametrize(
+    ("head", "piece", "times"),
+    [
+        (b"transfer-encoding: chunked\r\n", CHUNK, 10_000),
+        (b"content-length: 655360000\r\n", b" " * 65_536, 10_000),
+        (b"", b" " * 65_536, 10_000),
+        (b"content-encoding: gzip\r\ncontent-length: %d\r\n" % len(BOMB), BOMB, 1),
+    ],
+    ids=["chunked", "announced", "until it closes", "gzip bomb"],
+)
+def test_a_flood_is_refused_while_it_comes_in(face, head: bytes, piece: bytes, times: int) -> None:
+    """An error of ours that says so, in little memory, long before the end."""
+    with flooding(head, piece, times) as (url, sent):
+        error, memory = refused(face, url)
+
+    assert APIConnectionError is type(error)
+    assert f"more than {ALLOWED // MIB} MiB" in error.message
+    assert memory < MEMORY
+    assert sum(sent) < 64 * MIB
+
+
+def test_a_flood_may_be_a_moments_trouble(face, http_service: HTTPService) -> None:
+    """It is asked for again, like any answer that is of no use."""
+    http_service.script = [Response(200, {}, b" " * (ALLOWED + 1))]
+    voyage = Voyage(KEY, base_url=http_service.url, clock=FakeClock())
+
+    assert [vector_of("a")] == face.call(voyage, "embed", ["a"], MODEL).embeddings
+    assert len(http_service.received) == 2
+
+
+def test_packed_answers_are_unpacked(face, http_service: HTTPService) -> None:
+    """gzip is asked for, and read."""
+    http_service.always = lambda body: Response(
+        200, {"content-encoding": "gzip"}, gzip.compress(served(body).body)
+    )
+    voyage = Voyage(KEY, base_url=http_service.url)
+
+    assert [vector_of("a")] == face.call(voyage, "embed", ["a"], MODEL).embeddings
+    assert http_service.received[0].headers["accept-encoding"] == "gzip"
+
+
+@pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # httpx's, on trio
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [
+        ("br", b"anything"),
+        ("deflate", zlib.compress(b"{}")),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"{}"))),
+        ("gzip", gzip.compress(b"{}" * 500)[:-9]),
+        ("gzip", b"nothing of the kind"),
+        ("gzip", b""),
+    ],
+)
+def test_what_cannot_be_unpacked_is_no_answer(
+    face, http_service: HTTPService, encoding: str, packed: bytes
+) -> None:
+    """Unknown, nested, cut or broken packing."""
+    http_service.always = lambda body: Response(200, {"content-encoding": encoding}, packed)
+    voyage = Voyage(KEY, base_url=http_service.url, max_retries=0)
+
+    with pytest.raises(APIConnectionError, match=r"packed as|gzip"):
+        face.call(voyage, "embed", ["a"], MODEL)
+
+
+@pytest.mark.parametrize("too_large", [False, True])
+def test_a_hook_of_your_client_may_read_the_answer(
+    face, http_service: HTTPService, too_large: bool
+) -> None:
+    """As logging hooks do; the limit holds then, too."""
+    if too_large:
+        http_service.always = lambda body: Response(200, {}, b" " * (ALLOWED + 1))
+    read: list[int] = []
+
+    def hook(response: httpx.Response) -> None:
+        read.append(len(response.read()))
+
+    async def ahook(response: httpx.Response) -> None:
+        read.append(len(await response.aread()))
+
+    async def program() -> Any:
+        own: Any = (
+            httpx.Client(event_hooks={"response": [hook]})
+            if face.is_sync
+            else httpx.AsyncClient(event_hooks={"response": [ahook]})
+        )
+        name = "http_client" if face.is_sync else "async_http_client"
+        voyage = Voyage(KEY, base_url=http_service.url, max_retries=0, **{name: own})
+        try:
+            return (await face.ask(voyage, "embed", ["a"], MODEL)).embeddings
+        except APIConnectionError as error:
+            return error
+        finally:
+            own.close() if face.is_sync else await own.aclose()
+
+    outcome = face.run(program)
+
+    assert len(read) == 1
+    if too_large:
+        assert "MiB" in outcome.message
+    else:
+        assert [vector_of("a")] == outcome
+
+
+@given(
+    text=st.binary(max_size=5_000) | st.builds(bytes, st.integers(0, 50_000)),
+    cuts=st.lists(st.integers(1, 400), max_size=20),
+    packed=st.booleans(),
+    most=st.integers(0, 60_000),
+)
+def test_a_body_is_whole_or_too_large(
+    text: bytes, cuts: list[int], packed: bool, most: int
+) -> None:
+    """However it is cut, packed or not: what was sent, or a refusal, exactly at the limit."""
+    sent = gzip.compress(text) if packed else text
+    headers = {"content-encoding": "gzip"} if packed else {}
+    body = Body(headers, most)
+    try:
+        for cut in cuts:
+            body.add(sent[:cut])
+            sent = sent[cut:]
+        body.add(sent)
+        assert body.whole() == text
+        assert len(text) <= most
+    except UnreadableBodyError:
+        assert len(text) > most
+
+
+@pytest.mark.parametrize("vectors", [None, 0, 1, 1_000, 16_000])
+def test_every_answer_to_a_request_fits(vectors: int | None) -> None:
+    """The longest vectors there are, in base64, and up to a thousand of them written out."""
+    request = Request("/embeddings", b"", MODEL, 1, vectors)
+    count = 16_000 if vectors is None else vectors
+    in_base64 = count * (2_048 * 4 * 4 // 3 + 100)
+    written_out = min(count, 1_000) * len(json.dumps([-0.123456789012345678] * 2_048))
+
+    assert max(in_base64, written_out) + 1_000 <= request.largest_answer <= LARGEST_ANSWER

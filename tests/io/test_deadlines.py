@@ -1,0 +1,226 @@
+"""No call outlives its time: whatever the other side does with its bytes, and at whatever stage."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+
+from fakes import KEY, MODEL, HTTPService
+from voyage_rag import Timeout, Voyage, VoyageError
+from voyage_rag.core.http import Response
+from voyage_rag.emulator import Emulator
+from voyage_rag.emulator.faults import Chance, status
+
+PATIENCE = 0.5
+SOON = 0.95 * PATIENCE
+LATE = 1.1 * PATIENCE + 0.25
+"""A tenth more than allowed, and what a busy machine takes to wake a thread."""
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n"
+
+
+@contextmanager
+def speaking(say: Callable[[socket.socket, threading.Event], None]) -> Iterator[str]:
+    """A server that does with every connection what it is told, until it is over."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def converse(connection: socket.socket) -> None:
+            with connection:
+                try:
+                    say(connection, over)
+                except OSError:
+                    return  # the client has had enough
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                threading.Thread(target=converse, args=(connection,), daemon=True).start()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        over.set()
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+
+
+def drip(connection: socket.socket, over: threading.Event, text: bytes) -> None:
+    """Byte by byte, for longer than anybody waits."""
+    for byte in text * 1_000:
+        connection.sendall(bytes([byte]))
+        if over.wait(0.05):
+            return
+
+
+def dripping_status(connection: socket.socket, over: threading.Event) -> None:
+    connection.recv(65_536)
+    drip(connection, over, b"HTTP/1.1 200 OK ")
+
+
+def dripping_headers(connection: socket.socket, over: threading.Event) -> None:
+    connection.recv(65_536)
+    connection.sendall(HEAD)
+    drip(connection, over, b"x-a: b\r\n")
+
+
+def dripping_body(connection: socket.socket, over: threading.Event) -> None:
+    connection.recv(65_536)
+    connection.sendall(HEAD + b"\r\n")
+    drip(connection, over, b" ")
+
+
+def stalling_late(connection: socket.socket, over: threading.Event) -> None:
+    """All but the end, just before the time is up."""
+    connection.recv(65_536)
+    connection.sendall(HEAD)
+    over.wait(PATIENCE * 0.5)
+    connection.sendall(b"\r\n" + b" " * 500)
+    over.wait(PATIENCE * 0.4)
+    connection.sendall(b" " * 400)
+    over.wait(20)
+
+
+def not_reading(connection: socket.socket, over: threading.Event) -> None:
+    over.wait(20)
+
+
+def reading_slowly(connection: socket.socket, over: threading.Event) -> None:
+    while not over.wait(0.05):
+        connection.recv(20_000)
+
+
+SHAPES = (
+    dripping_status,
+    dripping_headers,
+    dripping_body,
+    stalling_late,
+    not_reading,
+    reading_slowly,
+)
+
+
+def timed(face: Any, url: str, text: str = "a", **options: Any) -> float:
+    """Seconds until a call gives up."""
+    voyage = Voyage(**{"api_key": KEY, "base_url": url} | options)
+    began = time.monotonic()
+    with pytest.raises(VoyageError):
+        face.call(voyage, "embed", [text], MODEL)
+    return time.monotonic() - began
+
+
+def at_once(calls: Sequence[Callable[[], float]]) -> list[float]:
+    """What each returns, all waiting at the same time."""
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return [each.result() for each in [threads.submit(call) for call in calls]]
+
+
+@pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # httpx's, on trio
+def test_an_attempt_ends_in_its_time(face) -> None:
+    """`timeout` holds from the first byte sent to the last one read."""
+    with ExitStack() as servers:
+        calls = [
+            partial(
+                timed,
+                face,
+                servers.enter_context(speaking(say)),
+                "x" * 12_000_000 if say in (not_reading, reading_slowly) else "a",
+                max_retries=0,
+                timeout=PATIENCE,
+            )
+            for say in SHAPES
+        ]
+        took = dict(zip((say.__name__ for say in SHAPES), at_once(calls), strict=True))
+
+    assert {name: took for name, took in took.items() if not SOON <= took < LATE} == {}
+
+
+def test_a_connection_in_use_keeps_deadlines_too(face, http_service: HTTPService) -> None:
+    """Not only the first request on it."""
+    voyage = Voyage(KEY, base_url=http_service.url, max_retries=0, timeout=PATIENCE)
+
+    async def program() -> float:
+        for _ in range(3):
+            await face.ask(voyage, "embed", ["a"], MODEL)
+        http_service.always = http_service.hang
+        began = time.monotonic()
+        with pytest.raises(Timeout):
+            await face.ask(voyage, "embed", ["a"], MODEL)
+        return time.monotonic() - began
+
+    assert SOON <= face.run(program) < LATE
+    assert http_service.connections == 1
+
+
+def test_a_connection_closed_after_each_answer_keeps_deadlines(
+    face, http_service: HTTPService
+) -> None:
+    """Each of the next ones is known as well."""
+
+    def closing(body: bytes) -> Response:
+        answer = healthy(body)
+        return Response(answer.status, {"connection": "close"}, answer.body)
+
+    healthy = http_service.always
+    http_service.script = [closing, closing, http_service.hang]
+    voyage = Voyage(KEY, base_url=http_service.url, max_retries=0, timeout=PATIENCE)
+
+    async def program() -> float:
+        for _ in range(2):
+            await face.ask(voyage, "embed", ["a"], MODEL)
+        began = time.monotonic()
+        with pytest.raises(Timeout):
+            await face.ask(voyage, "embed", ["a"], MODEL)
+        return time.monotonic() - began
+
+    assert SOON <= face.run(program) < LATE
+    assert http_service.connections == 3
+
+
+@pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # httpx's, on trio
+def test_all_attempts_end_in_the_total_time(face) -> None:
+    """`total_timeout` holds over attempts and the waits between them, and is never outwaited."""
+    total = 1.0
+    options = {"max_retries": 50, "timeout": 0.4, "total_timeout": total}
+    with ExitStack() as servers:
+        urls = [servers.enter_context(speaking(dripping_headers))]
+        urls += [
+            servers.enter_context(Emulator(faults=Chance(1.0, among=[wrong])))
+            for wrong in (status(503), status(429), status(429, retry_after=60))
+        ]
+        calls = [
+            partial(timed, face, url, api_key=f"pa-{number}", **options)
+            for number, url in enumerate(urls)
+        ]
+        took = at_once(calls)
+
+    assert [seconds for seconds in took if seconds >= 1.1 * total + 0.25] == []
+    assert took[-1] < 0.5
+
+
+def test_a_slow_answer_that_comes_in_time_is_taken(face) -> None:
+    """A deadline is no limit on the number of pieces."""
+    body = b'{"data":[{"index":0,"embedding":[1,2]}],"usage":{"total_tokens":1}}'
+
+    def slowly(connection: socket.socket, over: threading.Event) -> None:
+        connection.recv(65_536)
+        answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+        for start in range(0, len(answer), 10):
+            connection.sendall(answer[start : start + 10])
+            over.wait(0.01)
+
+    with speaking(slowly) as url:
+        voyage = Voyage(KEY, base_url=url, max_retries=0, timeout=10)
+        assert face.call(voyage, "embed", ["a"], MODEL).embeddings == [[1.0, 2.0]]
+        face.close()
