@@ -32,7 +32,7 @@ HEAVY = [
     "uvicorn",
 ]
 
-METHODS = [name for name in vars(Voyage) if not name.startswith("_")]
+METHODS = [name for name in dir(Voyage) if not name.startswith("_")]
 VERBS = [name for name in METHODS if f"a{name}" in METHODS]
 ITERATORS = {"Iterator": "AsyncGenerator", "Generator": "AsyncGenerator"}
 

@@ -1,9 +1,10 @@
-"""Embedding texts: at once, and as they come."""
+"""Embedding texts: at once, as they come, and into a store."""
 
 from __future__ import annotations
 
 import warnings
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voyage_rag.client.session import Session
@@ -15,13 +16,14 @@ from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, Vector
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 
+    from voyage_rag.core.embedding import Sink
     from voyage_rag.models import OutputDtype
 
 DEFAULT_EMBED_MODEL = "voyage-2"
 
 
 class TextVerbs(Session):
-    """`embed` and `embed_iter`."""
+    """`embed`, `embed_iter` and `embed_into`."""
 
     def embed(
         self,
@@ -171,6 +173,89 @@ class TextVerbs(Session):
                 async for part in parts:
                     for vector in part:
                         yield vector
+
+    def embed_into(
+        self,
+        sink: Sink,
+        texts: Iterable[str],
+        model: str,
+        input_type: InputType | None = None,
+        truncation: bool = True,
+        output_dtype: OutputDtype | None = None,
+        output_dimension: int | None = None,
+        *,
+        batch_size: int | None = None,
+        show_progress_bar: bool = False,
+    ) -> None:
+        """Embed any iterable of texts, and hand each answer over as soon as it is there.
+
+        For what stores vectors: nothing that was paid for waits in memory. The sink is called once
+        for each request, in no particular order, by the thread that had the answer (by a thread on
+        the async face, too), so several calls may run at once. No other request leaves in the place
+        of this one before it returns.
+
+        Args:
+            sink: Takes positions among the texts, their vectors (each an `array.array`), and what
+                they cost. What it raises ends the call.
+            texts: What to embed, read as it is needed; on the async face by a thread.
+            model: As for `embed`; the other arguments, too.
+            input_type: As for `embed`.
+            truncation: As for `embed`.
+            output_dtype: As for `embed`.
+            output_dimension: As for `embed`.
+            batch_size: As for `embed`.
+            show_progress_bar: As for `embed`.
+
+        Raises:
+            InvalidInputError: An argument or a text cannot work.
+            VoyageError: The service could not be had to answer. Requests that were under way have
+                been handed over by then.
+        """
+        with progress_bar(texts, "Embedding", shown=show_progress_bar) as advance:
+            call = self._call(
+                advance,
+                model,
+                input_type,
+                truncation,
+                output_dtype,
+                output_dimension,
+                batch_size,
+                "error",
+            )
+            for _ in stream(embedding.delivered(call, texts, sink), *self._drivers):
+                pass
+
+    async def aembed_into(
+        self,
+        sink: Sink,
+        texts: Iterable[str],
+        model: str,
+        input_type: InputType | None = None,
+        truncation: bool = True,
+        output_dtype: OutputDtype | None = None,
+        output_dimension: int | None = None,
+        *,
+        batch_size: int | None = None,
+        show_progress_bar: bool = False,
+    ) -> None:
+        """Async twin of `embed_into`."""
+        with progress_bar(texts, "Embedding", shown=show_progress_bar) as advance:
+            call = self._call(
+                advance,
+                model,
+                input_type,
+                truncation,
+                output_dtype,
+                output_dimension,
+                batch_size,
+                "error",
+            )
+            means, concurrency = self._drivers
+            means = replace(means, plans_in_thread=True)
+            flows = embedding.delivered(call, texts, sink)
+            async with aclosing(astream(flows, means, concurrency)) as parts:
+                async for _ in parts:
+                    pass
 
     def _call(
         self,

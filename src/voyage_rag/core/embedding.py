@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voyage_rag.core import arguments, wire
-from voyage_rag.core.http import Flow, Operation, Request
+from voyage_rag.core.http import Flow, Operation, Request, work
 from voyage_rag.core.memory import Keys, from_bytes, to_bytes
 from voyage_rag.core.plan import Limits, pack
 from voyage_rag.core.slices import Call, Gathered, sliced
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from voyage_rag.core.wire import EmbedOptions
     from voyage_rag.models import OutputDtype
     from voyage_rag.types import EmptyText, InputType, Numbers, Vector
+
+
+Sink: TypeAlias = Callable[[Sequence[int], "Sequence[Vector]", Usage], None]
+"""Takes an answer: positions of texts, their vectors, and what they cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +146,18 @@ class Embedding(Call[Placed, "Vector"]):
     ) -> Iterator[Flow[list[Vector]]]:
         """One flow per request, in order."""
         count = None if gathered is None else gathered.expected
+        for placed in self.slices(texts, count):
+            yield embedding(self, placed, gathered)
+
+    def slices(self, texts: Iterable[str], count: int | None) -> Iterator[list[Placed]]:
+        """What goes into each request; None if nobody knows how many texts there are."""
         if count is None and self.loses_context:
             self.terms.unrelated()
         placed = self.placed(texts, self.terms.count_tokens or weigh)
         longest = self.terms.dialect.longest_in_list or inf
         weighed = ((item, inf if len(item.text) > longest else item.weight) for item in placed)
         for slice_ in pack(weighed, lambda: self.limits(count)):
-            yield embedding(self, [item for item, _ in slice_], gathered)
+            yield [item for item, _ in slice_]
 
 
 def prepare(
@@ -228,6 +237,19 @@ def embed(
 def _listing(flow: Flow[list[Vector]]) -> Flow[list[Numbers]]:
     vectors = yield from flow
     return [vector.tolist() for vector in vectors]
+
+
+def delivered(call: Embedding, texts: Iterable[str], sink: Sink) -> Iterator[Flow[None]]:
+    """One flow per request, that ends when the sink has taken its answer."""
+    for placed in call.slices(texts, None):
+        yield _delivered(call, placed, sink)
+
+
+def _delivered(call: Embedding, placed: Sequence[Placed], sink: Sink) -> Flow[None]:
+    gathered: Gathered[Vector] = Gathered(len(placed), sum(item.weight for item in placed))
+    vectors = yield from embedding(call, placed, gathered)
+    positions = [item.position for item in placed]
+    yield from work(lambda: sink(positions, vectors, gathered.usage))
 
 
 def embedding(
