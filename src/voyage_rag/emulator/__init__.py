@@ -14,8 +14,9 @@ It is a separate program: it shares no code with the client.
 """
 
 try:
-    from voyage_rag.emulator.app import Received, create_app
+    from voyage_rag.emulator.app import create_app
     from voyage_rag.emulator.options import Options
+    from voyage_rag.emulator.received import Received
     from voyage_rag.emulator.server import Emulator, serve
 except ModuleNotFoundError as error:
     _missing = (error.name or str(error)).split(".")[0]

@@ -55,11 +55,15 @@ def succeed(payload: Mapping[str, Any], *, as_base64: bool, free_tier: bool) -> 
         as_base64: Write them as base64 of their little-endian bytes, not as numbers.
         free_tier: Warn of the missing payment method.
     """
-    if as_base64:
-        body = orjson.dumps(payload, default=_encode)
-    else:
-        body = orjson.dumps(payload, option=orjson.OPT_SERIALIZE_NUMPY)
+    body = encode(payload, as_base64=as_base64)
     return write(200, body, {"x-api-warning": PAYMENT if free_tier else ""})
+
+
+def encode(payload: Mapping[str, Any], *, as_base64: bool) -> bytes:
+    """Return compact JSON, its vectors as base64 or as numbers."""
+    if as_base64:
+        return orjson.dumps(payload, default=_encode)
+    return orjson.dumps(payload, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def fail(refusal: Refusal) -> Answer:

@@ -6,8 +6,10 @@ not the models behind it: vectors and scores come from counting words. Every ans
 """
 
 import json
-from collections.abc import Iterator, MutableSequence
+import time
+from collections.abc import Callable, Iterator, MutableSequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import orjson
@@ -20,6 +22,7 @@ from starlette.routing import Route
 
 from voyage_rag.emulator import answers, contextual, embeddings, multimodal, rerank, rules
 from voyage_rag.emulator.answers import Answer
+from voyage_rag.emulator.batches import Batches
 from voyage_rag.emulator.delivery import (
     Receive,
     Scope,
@@ -32,7 +35,10 @@ from voyage_rag.emulator.delivery import (
 from voyage_rag.emulator.faults import Broken, Fault, Instead, Spoiled, draw
 from voyage_rag.emulator.options import Options
 from voyage_rag.emulator.ratelimit import RateLimits
+from voyage_rag.emulator.received import Received, without_key
+from voyage_rag.emulator.resources import RESOURCES, serve_resources
 from voyage_rag.emulator.rules import Refusal
+from voyage_rag.emulator.storage import Storage
 from voyage_rag.emulator.work import Endpoint, Payload
 
 ENDPOINTS = (
@@ -41,25 +47,6 @@ ENDPOINTS = (
     multimodal.ENDPOINT,
     rerank.ENDPOINT,
 )
-
-
-@dataclass(slots=True)
-class Received:
-    """One request an emulator was sent."""
-
-    path: str
-    body: Any
-    """Parsed JSON; the bytes themselves where they are not JSON."""
-    headers: dict[str, str]
-    """In lower case; the Authorization header without its value."""
-    at: float
-    """Seconds of the emulator's clock, when the request had been read."""
-    status: int | None = None
-    """Of the answer; None until there is one, and for good where none is given."""
-    tokens: int | None = None
-    """What the request was billed; None where it was refused."""
-    answered_at: float | None = None
-    """Seconds of the emulator's clock, when the answer began."""
 
 
 def create_app(
@@ -79,11 +66,15 @@ def create_app(
         )
         for endpoint in ENDPOINTS
     ]
+    storage = Storage(_wall_clock(options))
+    batches = Batches(options, storage)
+    routes += serve_resources(batches, storage, options, faults, requests)
     app = Starlette(
         routes=[Route("/", _front_page, methods=["GET"]), *routes],
         exception_handlers={HTTPException: _refuse_route},
     )
     app.router.redirect_slashes = False
+    app.state.batches = batches
     return app
 
 
@@ -116,7 +107,7 @@ class _Answering:
             await deliver(answer, send)
 
     def _note(self, body: Any, headers: Headers) -> Received:
-        shown = dict(headers) | ({"authorization": "..."} if "authorization" in headers else {})
+        shown = without_key(dict(headers))
         received = Received(self.endpoint.path, body, shown, self.options.clock())
         if self.requests is not None:
             self.requests.append(received)
@@ -140,6 +131,12 @@ class _Answering:
         return answers.succeed(payload, as_base64=work.as_base64, free_tier=self.options.free_tier)
 
 
+def _wall_clock(options: Options) -> Callable[[], float]:
+    """Return seconds since the epoch, as of the first question, that pass as its clock does."""
+    begin = cache(lambda: time.time() - options.clock())
+    return lambda: begin() + options.clock()
+
+
 def _parse(raw: bytes) -> Any:
     """Return JSON parsed, and what is not JSON as it came."""
     try:
@@ -156,7 +153,7 @@ def _items(payload: Payload) -> list[Payload]:
 
 
 async def _front_page(_: Request) -> Response:
-    paths = "\n".join(f"POST {endpoint.path}" for endpoint in ENDPOINTS)
+    paths = "\n".join([*(f"POST {endpoint.path}" for endpoint in ENDPOINTS), *RESOURCES])
     text = (
         f"This is an {answers.NOTICE}.\n\nIt imitates the rules of the Voyage AI API for tests and "
         f"demos without a key or a network:\n\n{paths}\n"

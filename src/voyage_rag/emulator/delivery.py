@@ -1,8 +1,12 @@
 """An answer onto the wire, whole or in one of the ways deliveries fail."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any, TypeAlias
+
+import anyio
 
 from voyage_rag.emulator.answers import Answer
 from voyage_rag.emulator.faults import Broken
@@ -10,6 +14,9 @@ from voyage_rag.emulator.faults import Broken
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+PIECE = 256 * 1024
+"""Bytes of a file that are sent at once."""
 
 TRANSPORT = "voyage_emulator.transport"
 """Key of the scope under which the server puts the connection, for faults to close."""
@@ -43,6 +50,16 @@ async def deliver(answer: Answer, send: Send) -> None:
     """Send an answer."""
     await _start(answer, len(answer.body), send)
     await _continue(answer.body, send, last=True)
+
+
+async def deliver_file(head: Answer, path: Path, send: Send) -> None:
+    """Send an answer whose body is a file, however large."""
+    async with await anyio.open_file(path, "rb") as source:
+        await _start(head, await source.seek(0, os.SEEK_END), send)
+        await source.seek(0)
+        while piece := await source.read(PIECE):
+            await _continue(piece, send)
+    await _continue(b"", send, last=True)
 
 
 async def deliver_badly(

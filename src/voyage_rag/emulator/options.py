@@ -33,3 +33,21 @@ class Options:
     chance."""
     clock: Callable[[], float] = time.monotonic
     """Seconds; what the rate limits and the record of requests read."""
+    batch_speed: float = 1.0
+    """Seconds of a batch's life that pass in one second of the clock."""
+    batch_validating: float = 2.0
+    """Seconds of its life that a batch is validated for."""
+    batch_running: float = 20.0
+    """Seconds that all its lines take; it expires after twelve hours, whatever is done by then."""
+    batch_ending: float = 2.0
+    """Seconds that it is finalised or cancelled for."""
+    batch_inputs: int = 100_000
+    """Texts, documents or queries in one batch."""
+    batches_in_flight: int = 100
+    """Batches of one key that have not ended."""
+    batch_tokens_in_flight: int = 1_000_000_000
+    """Tokens of all batches of one key that have not ended."""
+    file_bytes: int = 2**30
+    """Size of an uploaded file. Not documented; a third party speaks of 1 GB."""
+    failing_lines: Collection[str] = ()
+    """Every custom_id whose line is answered with a 500 in the first batch that holds it."""

@@ -13,9 +13,10 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from voyage_rag.emulator.answers import NOTICE
-from voyage_rag.emulator.app import Received, create_app
+from voyage_rag.emulator.app import create_app
 from voyage_rag.emulator.delivery import TRANSPORT, Receive, Scope, Send
 from voyage_rag.emulator.options import Options
+from voyage_rag.emulator.received import Received
 
 # Far beyond what it takes; only a machine in trouble gets there.
 _START_SECONDS = 10.0
@@ -60,7 +61,8 @@ class Emulator:
             raise RuntimeError(f"the emulator is already running at {self._url}")
         listening = _listen(*self._address)
         self._url = _base_url(listening)
-        self._server = _Server(_configure(create_app(self.options, self.requests)))
+        self._app = create_app(self.options, self.requests)
+        self._server = _Server(_configure(self._app))
         self._thread = threading.Thread(
             target=self._server.run, args=([listening],), name="voyage-emulator", daemon=True
         )
@@ -74,6 +76,7 @@ class Emulator:
         if self._server is not None and self._thread is not None:
             self._server.hang_up()
             self._thread.join()
+            self._app.state.batches.close()
         self._server = self._thread = None
 
     def __enter__(self) -> str:
@@ -102,6 +105,7 @@ def serve(host: str = "127.0.0.1", port: int = 8080, **options: Any) -> None:
         sys.stdout.flush()
         with suppress(KeyboardInterrupt):
             _Server(_configure(app)).run([listening])
+    app.state.batches.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:
