@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,73 @@ with voyage._transport._lock:  # as another thread of the parent may hold it
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
 
+ALL_HELD = """
+import os, sys, threading
+
+from fakes import KEY, MODEL, RERANKER
+from voyage_rag import Usage, Voyage
+from voyage_rag.locks import _LOCKS
+
+voyage = Voyage(KEY, base_url=sys.argv[1], max_retries=0, cache=sys.argv[2])
+voyage.embed(["a"], MODEL)
+voyage.rerank("q", ["a", "b"], RERANKER)
+held, over = threading.Event(), threading.Event()
+
+
+def hold():
+    for lock in list(_LOCKS):
+        lock.__enter__()
+    with voyage._transport._lock:
+        held.set()
+        over.wait()
+
+
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+assert len(_LOCKS) > 5, len(_LOCKS)
+child = os.fork()
+if child == 0:
+    def work():
+        voyage.embed(["b", "c"], MODEL, batch_size=1)
+        voyage.rerank("q", ["c", "d"], RERANKER)
+        voyage.embed(["e"], "a model that is new")
+        os._exit(0 if voyage.usage.requests == 6 else 2)
+    threading.Thread(target=work).start()
+    threading.Event().wait(5)
+    os._exit(1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+
+SHARED_CACHE = """
+import os, sys
+
+from fakes import KEY, MODEL, vector_of
+from voyage_rag import Voyage
+
+url, path = sys.argv[1:]
+parent_may_close, child_may_add = os.pipe(), os.pipe()
+voyage = Voyage(KEY, base_url=url, max_retries=0, cache=path)
+voyage.embed(["before"], MODEL)
+child = os.fork()
+if child == 0:
+    voyage.embed(["before", "child 1"], MODEL)
+    os.write(parent_may_close[1], b".")
+    os.read(child_may_add[0], 1)
+    voyage.embed(["child 2"], MODEL)
+    voyage.close()
+    os._exit(0)
+os.read(parent_may_close[0], 1)
+voyage.embed(["parent"], MODEL)
+voyage._cache.close()
+os.write(child_may_add[1], b".")
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+texts = ["before", "child 1", "parent", "child 2"]
+with Voyage(KEY, base_url=url, cache=path) as again:
+    assert [vector_of(text) for text in texts] == again.embed(texts, MODEL).embeddings
+    assert again.usage.requests == 0, again.usage
+"""
+
 
 def run(program: str, *arguments: str) -> None:
     """Run a program in a process of its own; it must end well and say nothing."""
@@ -92,6 +160,18 @@ def test_a_lock_that_was_held_at_the_fork_does_not_stop_the_child(
 ) -> None:
     """The transport of a child has locks of its own."""
     run(HELD, http_service.url)
+
+
+def test_no_lock_that_another_thread_held_at_the_fork_stops_the_child(
+    http_service: HTTPService, tmp_path: Path
+) -> None:
+    """Budgets, rates, usage, transport: whatever a thread was just changing."""
+    run(ALL_HELD, http_service.url, str(tmp_path / "vectors.db"))
+
+
+def test_parent_and_child_share_a_cache(http_service: HTTPService, tmp_path: Path) -> None:
+    """What either of them paid for is kept, though the parent closes the file first."""
+    run(SHARED_CACHE, http_service.url, str(tmp_path / "vectors.db"))
 
 
 def _who(body: bytes) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from voyage_rag.client import notices
@@ -18,6 +17,7 @@ from voyage_rag.io.clock import SYSTEM_CLOCK, Clock
 from voyage_rag.io.drive import Means
 from voyage_rag.io.tokenizer import Tokenizer
 from voyage_rag.io.transport import AsyncHTTPClient, HTTPClient, Transport
+from voyage_rag.locks import Lock
 from voyage_rag.progress import Advance
 from voyage_rag.settings import Settings
 from voyage_rag.types import Usage
@@ -89,7 +89,7 @@ class Session:
         self._limits = RateLimits(settings.requests_per_minute, settings.tokens_per_minute)
         self._usage = Usage()
         self._warned_of_lost_context = False
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     @property
     def usage(self) -> Usage:
@@ -97,13 +97,15 @@ class Session:
         return self._usage
 
     def close(self) -> None:
-        """Close the idle connections of sync calls. The object stays usable and connects anew."""
+        """Close the idle connections of sync calls and the cache. A later call opens them anew."""
         self._transport.close()
+        if self._cache is not None:
+            self._cache.close()
 
     async def aclose(self) -> None:
-        """Close the connections of the running event loop, and those of sync calls."""
+        """Close the connections of the running event loop, and what `close` closes."""
         await self._transport.aclose()
-        self._transport.close()
+        self.close()
 
     def __enter__(self) -> Self:
         return self

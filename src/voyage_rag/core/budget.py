@@ -6,12 +6,12 @@ host, a key and a model, and not to an object.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from functools import cache
 
 from voyage_rag.core.pacing import Clock, Pace
 from voyage_rag.core.tokens import TokenRatio
+from voyage_rag.locks import Lock
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Budgets:
         self.account = account
         self._clock = clock
         self._by_model: dict[str, Budget] = {}
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def __getitem__(self, model: str) -> Budget:
         with self._lock:

@@ -13,11 +13,12 @@ request at a time probes whether the service takes anything again.
 from __future__ import annotations
 
 import re
-import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
+
+from voyage_rag.locks import Lock
 
 Clock = Callable[[], float]
 """Seconds on a clock that never goes back."""
@@ -156,7 +157,7 @@ class Pace:
         self.limits = RateLimits()
         self._given = RateLimits()
         self._ceiling = RateLimits()
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._booked: deque[Booking] = deque()
         self._full_at = -inf
         self._held_until = -inf

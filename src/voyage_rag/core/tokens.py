@@ -6,8 +6,9 @@ characters per token; MongoDB's search server plans with three) and follows what
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+
+from voyage_rag.locks import Lock
 
 CHARACTERS_PER_TOKEN = 3.0
 BYTES_PER_TOKEN_BEYOND_ASCII = 2.0
@@ -36,7 +37,7 @@ class TokenRatio:
 
     def __init__(self) -> None:
         self._ratio = 1.0
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def tokens(self, weight: float) -> int:
         """Expected tokens of texts that weigh this much together."""

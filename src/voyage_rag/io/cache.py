@@ -3,6 +3,9 @@
 SQLite's write-ahead log makes every batch of vectors appear whole or not at all. Each vector is
 stored with a checksum, so a damaged file gives an error and never a wrong vector. The file is
 private to the user: vectors tell a good deal about the texts they stand for.
+
+A connection must not be carried through a fork (SQLite docs, "How To Corrupt", 2.6): with an
+inherited one the child would take the parent's locks for its own. So files are closed for a fork.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from weakref import WeakSet
 
 from voyage_rag.errors import CacheError
 
@@ -39,18 +43,20 @@ class Cache:
     def __init__(self, path: str) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._process = os.getpid()
-        with self._explained():
-            self._connection = self._open()
+        self._connection: sqlite3.Connection | None = None
+        with self._explained(), self._lock:
+            self._opened()
+        _CACHES.add(self)
 
     def find(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """What the cache holds of these keys."""
         found: dict[bytes, bytes] = {}
         with self._explained(), self._lock:
+            connection = self._opened()
             for start in range(0, len(keys), KEYS_PER_QUERY):
                 some = keys[start : start + KEYS_PER_QUERY]
                 marks = ",".join("?" * len(some))
-                rows = self._connection.execute(
+                rows = connection.execute(
                     f"SELECT key, vector FROM vectors WHERE key IN ({marks})",  # noqa: S608
                     some,
                 )
@@ -60,13 +66,36 @@ class Cache:
     def add(self, entries: Mapping[bytes, bytes]) -> None:
         """Keep vectors; they are on disk when this returns."""
         rows = [(key, vector + _checksum(key, vector)) for key, vector in entries.items()]
-        with self._explained(), self._lock, self._connection:
-            self._connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+        with self._explained(), self._lock, self._opened() as connection:
+            connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file. A later use opens it again."""
         with self._lock:
+            self._close()
+
+    def close_for_fork(self) -> bool:
+        """Close the file and keep others from using it; whether they let go in time."""
+        held = self._lock.acquire(timeout=PATIENCE)
+        if held:
+            self._close()
+        return held
+
+    def go_on(self) -> None:
+        """Let others use it again."""
+        self._lock.release()
+
+    def _close(self) -> None:
+        if self._connection is not None:
             self._connection.close()
+            self._connection = None
+            self._finalizer.detach()
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._open()
+            self._finalizer = weakref.finalize(self, self._connection.close)
+        return self._connection
 
     def _open(self) -> sqlite3.Connection:
         Path(self.path).touch(mode=0o600)
@@ -78,7 +107,6 @@ class Cache:
         except BaseException:
             connection.close()
             raise
-        weakref.finalize(self, _close, connection, os.getpid())
         return connection
 
     def _settle(self, connection: sqlite3.Connection) -> None:
@@ -108,10 +136,6 @@ class Cache:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        if self._process != os.getpid():  # a connection must not be used after a fork
-            self._lock = threading.Lock()
-            self._process = os.getpid()
-            self._connection = self._open()
         try:
             yield
         except sqlite3.OperationalError as error:
@@ -130,10 +154,23 @@ class Cache:
             raise CacheError(f"the cache {self.path!r} cannot be used: {error}") from error
 
 
-def _close(connection: sqlite3.Connection, process: int) -> None:
-    """Close, unless it was inherited by a fork: that would drop the locks of the parent."""
-    if process == os.getpid():
-        connection.close()
+_CACHES: WeakSet[Cache] = WeakSet()
+_CLOSED_FOR_FORK: list[Cache] = []
+
+
+def _before_fork() -> None:
+    _CLOSED_FOR_FORK.extend(cache for cache in list(_CACHES) if cache.close_for_fork())
+
+
+def _after_fork() -> None:
+    while _CLOSED_FOR_FORK:
+        _CLOSED_FOR_FORK.pop().go_on()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )
 
 
 def _checksum(key: bytes, vector: bytes) -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import binascii
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -29,6 +28,7 @@ from voyage_rag.core.media import (
     sniff,
 )
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.locks import Lock
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
@@ -39,7 +39,7 @@ HEAD = 262_144
 QUALITY = 90
 PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
 
-_pillows_own = threading.Lock()
+_pillows_own = Lock()
 """Pillow's images read their file when first used, so one thread at a time uses them."""
 
 

@@ -80,10 +80,11 @@ class Transport:
         self._begin()
 
     def _begin(self) -> None:
-        self._process = os.getpid()
+        process = os.getpid()
         self._idle: list[Lane] = []
-        weakref.finalize(self, _close, self._idle, self._process)
+        weakref.finalize(self, _close, self._idle, process)
         self._per_loop: RunVar[LoopClient] = RunVar("voyage_rag.client")
+        self._process = process  # last: until then every thread of a forked child begins anew
 
     def _guard(self) -> None:
         if self._process != os.getpid():

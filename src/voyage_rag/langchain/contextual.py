@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.locks import Lock
 
 if TYPE_CHECKING:
     from voyage_rag.langchain.embeddings import VoyageAIEmbeddings
@@ -89,7 +89,7 @@ class ContextualEmbeddings(Embeddings):
         self.embeddings = embeddings
         self._by = by
         self._known: defaultdict[str, Occurrences] = defaultdict(Occurrences)
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def include(self, documents: Iterable[Document]) -> None:
         """Learn of more chunks. All chunks of a document have to come together, in order.

@@ -1,0 +1,50 @@
+"""Locks that a fork does not leave held."""
+
+from __future__ import annotations
+
+import os
+import threading
+from types import TracebackType
+from weakref import WeakSet
+
+
+class Lock:
+    """A mutex that is free in a forked child, whichever thread of the parent held it.
+
+    Only the forking thread lives on in the child: a lock that another one held would be held for
+    ever. What it guards may then lack that thread's last change; so it is for things that stay
+    usable, such as counters.
+    """
+
+    __slots__ = ("__weakref__", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        _LOCKS.add(self)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+
+    def renew(self) -> None:
+        """Be free, whoever holds it."""
+        self._lock = threading.Lock()
+
+
+_LOCKS: WeakSet[Lock] = WeakSet()
+
+
+def _renew_all() -> None:
+    for lock in list(_LOCKS):
+        lock.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_all)
