@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -48,18 +49,18 @@ def test_help_lists_the_commands(arguments: list[str], capsys: pytest.CaptureFix
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for command in ("demo", "models", "emulate"):
+    for command in ("demo", "models", "rerank", "tokens", "emulate"):
         assert command in out
 
 
-@pytest.mark.parametrize("command", ["demo", "models", "emulate"])
+@pytest.mark.parametrize("command", ["demo", "models", "rerank", "tokens", "emulate"])
 def test_every_command_has_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each help page ends with command lines to copy, one to a line."""
     assert main([command, "--help"]) == 0
     out = capsys.readouterr().out
     examples = out.partition("Examples:")[2].strip().splitlines()
     assert examples
-    assert all(line.strip().startswith(f"voyage-rag {command}") for line in examples)
+    assert all(f"voyage-rag {command}" in line for line in examples)
 
 
 @pytest.mark.parametrize(
@@ -197,12 +198,35 @@ def test_emulate_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Host and port reach the emulator's server."""
     served: list[Any] = []
     server = ModuleType("voyage_rag.emulator.server")
-    server.serve = lambda host, port: served.append((host, port))  # type: ignore[attr-defined]
+    server.serve = lambda *address, **options: served.append((address, options))  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, server.__name__, server)
+    limits = ["--requests-per-minute", "9", "--tokens-per-minute", "99", "--latency", "0.5"]
 
-    assert main(["emulate", "--port", "9001", "--host", "0.0.0.0"]) == 0
-    assert main(["emulate"]) == 0
-    assert served == [("0.0.0.0", 9001), ("127.0.0.1", 8000)]
+    assert main(["emulate", "--port", "9001", "--host", "0.0.0.0", *limits]) == 0
+    assert main(["emulate", "--free-tier"]) == 0
+
+    (there, limited), (here, free) = served
+    assert (there, here) == (("0.0.0.0", 9001), ("127.0.0.1", 8000))
+    assert [*limited.values()] == [9, 99, False, 0.5]
+    assert [*free.values()] == [None, None, True, 0.0]
+
+
+def test_emulate_tells_a_program_where_it_is() -> None:
+    """With --json, and until it is interrupted."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "voyage_rag", "emulate", "--port", "0", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+
+    assert told["emulated"] is True
+    assert told["base_url"].startswith("http://127.0.0.1:")
+    assert told["base_url"].endswith("/v1")
+    assert (out, err) == (b"", b"")
 
 
 def test_a_port_that_is_taken_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,9 @@ from typing import Annotated, cast
 import typer
 
 from voyage_rag._version import __version__
-from voyage_rag.commands import demo, emulate, models
+from voyage_rag.commands import demo, emulate, models, rerank, tokens
 from voyage_rag.commands.failure import FAILED, INTERRUPTED, MISUSED, CommandError
+from voyage_rag.commands.screen import one_line
 from voyage_rag.demo.errors import DemoError
 from voyage_rag.errors import VoyageError
 
@@ -22,7 +23,8 @@ UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 
 def examples(*lines: str) -> str:
     """Help text whose lines stay apart: two spaces are a line break in markdown."""
-    return "Examples:\n\n" + "  \n".join(f"    {PROGRAM} {line}" for line in lines)
+    shown = (line if f"{PROGRAM} " in line else f"{PROGRAM} {line}" for line in lines)
+    return "Examples:\n\n" + "  \n".join(f"    {line}" for line in shown)
 
 
 app = typer.Typer(
@@ -34,6 +36,8 @@ app = typer.Typer(
 )
 app.command(epilog=examples(*demo.EXAMPLES))(demo.demo)
 app.command(epilog=examples(*models.EXAMPLES))(models.models)
+app.command(epilog=examples(*rerank.EXAMPLES))(rerank.rerank)
+app.command(epilog=examples(*tokens.EXAMPLES))(tokens.tokens)
 app.command(epilog=examples(*emulate.EXAMPLES))(emulate.emulate)
 
 
@@ -74,8 +78,7 @@ def execute(arguments: list[str]) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    line = " ".join(message.split())
-    sys.stderr.write(f"{PROGRAM}: {''.join(c if c.isprintable() else '?' for c in line)}\n")
+    sys.stderr.write(f"{PROGRAM}: {one_line(message)}\n")
     return code
 
 

@@ -2,28 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import Annotated, Any
 
 import typer
 
 from voyage_rag.commands.extras import extra
 from voyage_rag.commands.failure import CommandError
 
-EXAMPLES = ("emulate", "emulate --port 9000 --host 0.0.0.0")
+EXAMPLES = (
+    "emulate",
+    "emulate --port 9000 --host 0.0.0.0",
+    "emulate --tokens-per-minute 100000 --latency 0.1",
+    "emulate --free-tier",
+    "emulate --port 0 --json",
+)
+
+PerMinute = typer.Option(min=1, metavar="N", help="For each key and model.", show_default="none")
 
 
 def emulate(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where to listen; 0 for a free one.")
+    ] = 8000,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    requests_per_minute: Annotated[int | None, PerMinute] = None,
+    tokens_per_minute: Annotated[int | None, PerMinute] = None,
+    free_tier: Annotated[
+        bool, typer.Option("--free-tier", help="The limits of an account that pays nothing.")
+    ] = False,
+    latency: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="How long every answer takes.")
+    ] = 0.0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Say where it listens as a line of JSON.")
+    ] = False,
 ) -> None:
     """Run an emulator of Voyage's API on this machine, for tests and for working offline.
 
-    It checks and limits as the service does. Its vectors compare words; they are not Voyage's.
+    It checks and limits as the service does. Its vectors compare words; they are not Voyage's. Set
+    VOYAGE_BASE_URL to the address it tells, and VOYAGE_API_KEY to anything.
     """
     with extra("emulator", "numpy", "orjson", "starlette", "uvicorn", what="the emulator"):
         from voyage_rag.emulator.server import serve  # noqa: PLC0415 - an extra of its own
+    announced: dict[str, Any] = {}
+    if as_json:
+        announced = {"announcement": json.dumps({"base_url": "{url}", "emulated": True})}
     try:
-        serve(host, port)
+        serve(
+            host,
+            port,
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+            free_tier=free_tier,
+            latency=latency,
+            **announced,
+        )
     except OSError as error:
         reason = str(error.strerror).partition(" (")[0]
         raise CommandError(f"cannot listen on {host}:{port}: {reason}") from error

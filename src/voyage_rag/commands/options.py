@@ -7,3 +7,20 @@ from typing import Annotated, TypeAlias
 import typer
 
 AsJSON: TypeAlias = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+
+BaseURL: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--base-url",
+        metavar="URL",
+        help="Address of the API.",
+        show_default="VOYAGE_BASE_URL, else the host the key belongs to",
+    ),
+]
+
+Emulated: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--emulator", help="Try it without a key: an emulator on this machine compares words."
+    ),
+]

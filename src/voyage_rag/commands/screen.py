@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
 
@@ -19,6 +20,31 @@ def console(*, stderr: bool = False) -> Console:
     return made
 
 
+def working(what: str) -> AbstractContextManager[object]:
+    """Show on a terminal that something takes a moment; nothing in a pipe."""
+    err = console(stderr=True)
+    return err.status(f"[dim]{what}[/]") if err.is_terminal else nullcontext()
+
+
+def remark(text: str) -> None:
+    """Say something by the way, to a person only."""
+    err = console(stderr=True)
+    if err.is_terminal:
+        err.print(text, style="dim", markup=False)
+
+
 def write_json(value: object) -> None:
     """Write one JSON value to stdout, indented, with its letters as they are."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks, and without what would steer a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+
+
+def dollars(amount: float | None) -> str:
+    """A price as it is read: four places, because most are small."""
+    if amount is None:
+        return "not known"
+    return "<$0.0001" if 0 < amount < 0.0001 else f"${amount:,.4f}"  # noqa: PLR2004

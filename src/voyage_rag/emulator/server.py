@@ -91,20 +91,26 @@ class Emulator:
         self.stop()
 
 
-def serve(host: str = "127.0.0.1", port: int = 8080, **options: Any) -> None:
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    *,
+    announcement: str = f"{{url}} is an {NOTICE}. Ctrl-C stops it.",
+    **options: Any,
+) -> None:
     """Serve an emulated API until interrupted.
 
     Args:
         host: Address to listen on.
         port: Port to listen on, 0 for any free one.
+        announcement: The line written to stdout once it listens, with the base URL for `{url}`.
         **options: The fields of `Options`.
     """
     app = create_app(Options(**options))
-    with _listen(host, port) as listening:
-        sys.stdout.write(f"{_base_url(listening)} is an {NOTICE}. Ctrl-C stops it.\n")
+    with _listen(host, port) as listening, suppress(KeyboardInterrupt):
+        sys.stdout.write(announcement.replace("{url}", _base_url(listening)) + "\n")
         sys.stdout.flush()
-        with suppress(KeyboardInterrupt):
-            _Server(_configure(app)).run([listening])
+        _Server(_configure(app)).run([listening])
     app.state.batches.close()
 
 

@@ -21,7 +21,8 @@ class Tokenizer:
             from tokenizers import Tokenizer as Loaded  # noqa: PLC0415 - an extra
         except ImportError as error:
             raise ImportError(
-                "exact counts need tokenizers: pip install 'voyage-rag[tokenizers]'"
+                "exact counts need tokenizers: pip install 'voyage-rag[tokenizers]'",
+                name=error.name,
             ) from error
         try:
             self._tokenizer = Loaded.from_file(path)

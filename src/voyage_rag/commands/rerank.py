@@ -1,0 +1,115 @@
+"""`voyage-rag rerank`: lines, files or records by relevance."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text as Styled
+
+from voyage_rag.commands.options import AsJSON, BaseURL, Emulated
+from voyage_rag.commands.screen import console, dollars, one_line, remark, working, write_json
+from voyage_rag.commands.service import connected
+from voyage_rag.commands.texts import AsFormat, Field, Format, Text, read_texts
+
+if TYPE_CHECKING:
+    from voyage_rag.types import RerankingObject
+
+MODEL = "rerank-3"
+WIDEST_SOURCE = 32
+
+EXAMPLES = (
+    'rerank "how do I read a file?" answers.txt --top-k 3',
+    'rerank "who signed?" notes/ --format whole',
+    'git log --format=%s | voyage-rag rerank "faster import" -',
+    'rerank "refunds" faq.jsonl --field question --json',
+)
+
+
+def rerank(
+    query: Annotated[str, typer.Argument(help="What is asked.")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[FILE]...",
+            help="Documents: one a line, or as --format says; folders; stdin for - or nothing.",
+        ),
+    ] = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option("--top-k", "-k", min=1, metavar="N", help="Show the best N only."),
+    ] = None,
+    model: Annotated[str, typer.Option(help="The reranker.")] = MODEL,
+    form: AsFormat = None,
+    field: Field = "text",
+    base_url: BaseURL = None,
+    emulated: Emulated = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Order documents by how relevant they are to a query.
+
+    On a terminal this is a table. In a pipe it is a line for each document: score, source and text,
+    with tabs between. Scores are 0 to 1. Uses the live service and spends tokens: those of the
+    query once for each document, and those of the documents.
+    """
+    documents = read_texts(files or [], form, field, otherwise=Format.LINES)
+    with connected(base_url, emulated=emulated) as voyage, working(f"Ranking {len(documents):,}"):
+        ranking = voyage.rerank(query, [text.text for text in documents], model, top_k)
+    if as_json:
+        write_json(_as_json(query, ranking, documents, emulated=emulated))
+    else:
+        _show(ranking, documents)
+    _show_cost(ranking, len(documents))
+
+
+def _show(ranking: RerankingObject, documents: list[Text]) -> None:
+    out = console()
+    if not out.is_terminal:
+        for found in ranking.results:
+            source, text = documents[found.index].source, found.document
+            sys.stdout.write(f"{found.relevance_score:.4f}\t{source}\t{one_line(text)}\n")
+        return
+    sources = [one_line(documents[found.index].source) for found in ranking.results]
+    width = min(WIDEST_SOURCE, out.width // 3, max(map(len, sources), default=0))
+    for rank, (found, source) in enumerate(zip(ranking.results, sources, strict=True), start=1):
+        short = source if len(source) <= width else f"…{source[1 - width :]}"
+        row = Styled.assemble(
+            (f"{rank:>3}  ", "dim"),
+            (f"{found.relevance_score:.4f}  ", "bold green"),
+            (f"{short:<{width}}  ", "dim"),
+            one_line(found.document),
+        )
+        row.truncate(out.width, overflow="ellipsis")
+        out.print(row)
+
+
+def _show_cost(ranking: RerankingObject, documents: int) -> None:
+    from voyage_rag.models import look_up  # noqa: PLC0415 - not needed for help
+
+    price = look_up(ranking.model, "rerank").cost(ranking.total_tokens)
+    remark(
+        f"{documents:,} documents, {ranking.total_tokens:,} tokens of {ranking.model}: "
+        f"{dollars(price)} at list price"
+    )
+
+
+def _as_json(
+    query: str, ranking: RerankingObject, documents: list[Text], *, emulated: bool
+) -> dict[str, object]:
+    return {
+        "query": query,
+        "model": ranking.model,
+        "emulated": emulated,
+        "results": [
+            {
+                "index": found.index,
+                "relevance_score": found.relevance_score,
+                "source": documents[found.index].source,
+                "document": found.document,
+            }
+            for found in ranking.results
+        ],
+        "total_tokens": ranking.total_tokens,
+    }

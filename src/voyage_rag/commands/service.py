@@ -1,0 +1,61 @@
+"""The service that a command asks: the live one, or an emulator where that is said."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from voyage_rag.commands.extras import extra
+from voyage_rag.commands.failure import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from voyage_rag.client import Voyage
+
+EMULATOR_KEY = "pa-the-emulator-takes-any-key"
+
+
+@contextmanager
+def connected(base_url: str | None, *, emulated: bool, **settings: Any) -> Iterator[Voyage]:
+    """A client for the time of a command. Never an emulator unless the user says so.
+
+    Args:
+        base_url: Address of the API, None for where the key belongs.
+        emulated: Start an emulator and ask that; told on stderr.
+        settings: Other arguments of `Voyage`.
+
+    Raises:
+        CommandError: There is no key, or the emulator's packages are missing.
+    """
+    from voyage_rag.client import Voyage  # noqa: PLC0415 - not needed for help
+
+    if emulated:
+        with _emulator() as url, Voyage(EMULATOR_KEY, base_url=url, **settings) as voyage:
+            yield voyage
+        return
+    _check_that_there_is_a_key()
+    with Voyage(base_url=base_url, **settings) as voyage:
+        yield voyage
+
+
+@contextmanager
+def _emulator() -> Iterator[str]:
+    with extra("emulator", "numpy", "orjson", "starlette", "uvicorn", what="the emulator"):
+        from voyage_rag.emulator import Emulator  # noqa: PLC0415 - an extra of its own
+
+    sys.stderr.write("An emulator on this machine answers: it compares words and is not Voyage.\n")
+    with Emulator() as url:
+        yield url
+
+
+def _check_that_there_is_a_key() -> None:
+    from voyage_rag.secret import KEY_PATH_VARIABLE, KEY_VARIABLE  # noqa: PLC0415 - as above
+
+    if not os.environ.get(KEY_VARIABLE) and not os.environ.get(KEY_PATH_VARIABLE):
+        raise CommandError(
+            f"no Voyage API key: set {KEY_VARIABLE}, or name a key file with {KEY_PATH_VARIABLE}, "
+            "or try it without a key with --emulator"
+        )

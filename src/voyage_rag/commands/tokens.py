@@ -1,0 +1,193 @@
+"""`voyage-rag tokens`: what texts would cost, before anything is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from voyage_rag.commands.extras import extra
+from voyage_rag.commands.options import AsJSON
+from voyage_rag.commands.screen import console, dollars, one_line, working, write_json
+from voyage_rag.commands.texts import AsFormat, Field, Format, Text, read_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from voyage_rag.counting import TokenCounter, TokenRange
+    from voyage_rag.models import Model
+
+WIDEST_FILE = 40
+ESTIMATED = (
+    "An estimate, from five characters a token (English prose, as Voyage's documentation says) to "
+    "the three that voyage-rag plans with, and fewer beyond ASCII. Exact counts: --tokenizer."
+)
+COUNTED = "Counted with the tokenizer given; it must be the model's own."
+
+EXAMPLES = (
+    "tokens book.txt",
+    "tokens notes/ --model voyage-4 --model voyage-context-4",
+    "tokens passages.jsonl --field body --json",
+    "tokens book.txt --model voyage-4 --tokenizer tokenizer.json",
+    "tokens - < book.txt",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A file and what is in it."""
+
+    file: str
+    characters: tuple[int, ...]
+    tokens: tuple[TokenRange, ...]
+
+
+def tokens(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="Files or folders; stdin for - or nothing."),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Repeat for several.", show_default="the active models for text"),
+    ] = None,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The model's tokenizer.json, to count exactly."),
+    ] = None,
+    form: AsFormat = None,
+    field: Field = "text",
+    as_json: AsJSON = False,
+) -> None:
+    """Say how many tokens texts have, what they cost per model, and how long they take.
+
+    Nothing is sent anywhere. Without --tokenizer this is an estimate and says so. Voyage publishes
+    a tokenizer.json for each model at huggingface.co/voyageai.
+    """
+    from voyage_rag.counting import TokenCounter  # noqa: PLC0415 - not needed for help
+
+    if tokenizer and not model:
+        raise typer.BadParameter("--tokenizer needs --model: say whose tokenizer it is")
+    with extra("tokenizers", "tokenizers", what="--tokenizer"):
+        counter = TokenCounter(tokenizer)
+    texts = read_texts(files or [], form, field, otherwise=Format.WHOLE)
+    with working(f"Counting {len(texts):,} texts"):
+        counted = list(_count(texts, counter))
+    models = _chosen(model)
+    if as_json:
+        write_json(_as_json(counted, models, counter))
+    else:
+        _show(counted, models, counter)
+
+
+def _count(texts: Iterable[Text], counter: TokenCounter) -> Iterator[Counted]:
+    for file, group in groupby(texts, key=lambda text: text.file):
+        held = [text.text for text in group]
+        yield Counted(file, tuple(map(len, held)), tuple(map(counter, held)))
+
+
+def _chosen(names: Sequence[str] | None) -> list[Model]:
+    from voyage_rag.models import MODELS, kind_of, look_up  # noqa: PLC0415 - not needed for help
+
+    if names:
+        return [look_up(name, kind_of(name)) for name in names]
+    for_text = {"embedding", "contextualized"}
+    return [row for row in MODELS.values() if row.status == "active" and row.kind in for_text]
+
+
+def _show(counted: list[Counted], models: list[Model], counter: TokenCounter) -> None:
+    out = console()
+    names = [_shortened(entry.file) for entry in counted]
+    width = max(len("total"), *map(len, names))
+    line = f"{{:<{width}}}  {{:>7}}  {{:>12}}  {{:>23}}".format
+    out.print(line("file", "texts", "characters", "tokens"), style="bold")
+    for name, entry in zip(names, counted, strict=True):
+        out.print(line(name, *_figures([entry])), markup=False)
+    if len(counted) > 1:
+        out.print(line("total", *_figures(counted)), style="bold")
+    out.print()
+    _show_models(counted, models)
+    out.print(f"\n{COUNTED if counter.is_exact else ESTIMATED}", style="dim")
+
+
+def _show_models(counted: list[Counted], models: list[Model]) -> None:
+    out = console()
+    low, high = _total(counted)
+    width = max(len("model"), *(len(one_line(model.name)) for model in models))
+    line = f"{{:<{width}}}  {{:>5}}  {{:>23}}  {{:>14}}  {{:>8}}".format
+    out.print(line("model", "$/1M", "at list price", "time at tier 1", "too long"), style="bold")
+    for model in models:
+        rate = "?" if model.price is None else f"{model.price:.2f}"
+        price = _span(dollars(model.cost(low)), dollars(model.cost(high)))
+        too_long = f"{_too_long(counted, model):,}"
+        row = line(one_line(model.name), rate, price, _duration(high, model), too_long)
+        out.print(row, markup=False)
+    notes = "\nTime at tier 1: what the account's limit of tokens a minute allows. Too long: texts "
+    notes += "that may exceed the model's context, to be cut."
+    if any(model.kind == "rerank" for model in models):
+        notes += " A reranker counts the query once for each document besides."
+    out.print(notes, style="dim")
+
+
+def _figures(counted: list[Counted]) -> tuple[str, str, str]:
+    low, high = _total(counted)
+    texts = sum(len(entry.tokens) for entry in counted)
+    characters = sum(sum(entry.characters) for entry in counted)
+    return f"{texts:,}", f"{characters:,}", _span(f"{low:,}", f"{high:,}")
+
+
+def _total(counted: Iterable[Counted]) -> tuple[int, int]:
+    ranges = [tokens for entry in counted for tokens in entry.tokens]
+    return sum(tokens.low for tokens in ranges), sum(tokens.high for tokens in ranges)
+
+
+def _too_long(counted: Iterable[Counted], model: Model) -> int:
+    return sum(tokens.high > model.context for entry in counted for tokens in entry.tokens)
+
+
+def _span(low: str, high: str) -> str:
+    return low if low == high else f"{low} – {high}"
+
+
+def _duration(tokens: int, model: Model) -> str:
+    if model.tokens_per_minute is None:
+        return "?"
+    seconds = 60 * tokens / model.tokens_per_minute
+    return f"{seconds:,.0f} s" if seconds < 600 else f"{seconds / 60:,.0f} min"  # noqa: PLR2004
+
+
+def _shortened(file: str) -> str:
+    name = one_line(file)
+    return name if len(name) <= WIDEST_FILE else f"…{name[1 - WIDEST_FILE :]}"
+
+
+def _as_json(
+    counted: list[Counted], models: list[Model], counter: TokenCounter
+) -> dict[str, object]:
+    low, high = _total(counted)
+    return {
+        "exact": counter.is_exact,
+        "files": [
+            {
+                "file": entry.file,
+                "texts": len(entry.tokens),
+                "characters": sum(entry.characters),
+                "tokens": _total([entry]),
+            }
+            for entry in counted
+        ],
+        "tokens": (low, high),
+        "models": [
+            {
+                "name": model.name,
+                "dollars_per_million_tokens": model.price,
+                "dollars": (model.cost(low), model.cost(high)),
+                "tokens_per_minute_at_tier_1": model.tokens_per_minute,
+                "too_long": _too_long(counted, model),
+            }
+            for model in models
+        ],
+    }

@@ -1,0 +1,110 @@
+"""What commands read: files, folders and stdin, in four shapes, as UTF-8."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from voyage_rag.commands.failure import CommandError
+from voyage_rag.commands.texts import Format, Text, read_texts
+
+
+def read(*paths: Path, form: Format | None = None, field: str = "text") -> list[tuple[str, str]]:
+    """Texts and where they come from."""
+    texts = read_texts(paths, form, field, otherwise=Format.LINES)
+    return [(text.text, text.source) for text in texts]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "form", "expected"),
+    [
+        ("a.txt", "eins\n\nzwei\r\n", None, [("eins", "a.txt:1"), ("zwei", "a.txt:3")]),
+        ("a.txt", "\ufeffgrün\n", None, [("grün", "a.txt:1")]),
+        ("a.txt", "one\ntwo\n", Format.WHOLE, [("one\ntwo\n", "a.txt")]),
+        (
+            "a.jsonl",
+            '"x"\n\n{"text": "y\\nz"}\n',
+            None,
+            [("x", "a.jsonl:1"), ("y\nz", "a.jsonl:3")],
+        ),
+        ("a.json", '["x", {"text": "y"}]', None, [("x", "a.json[0]"), ("y", "a.json[1]")]),
+        ("a.json", "[1]\n", Format.LINES, [("[1]", "a.json:1")]),
+    ],
+)
+def test_the_shapes_of_a_file(
+    name: str, content: str, form: Format | None, expected: list[tuple[str, str]]
+) -> None:
+    """The suffix tells the shape, unless the user does; blank texts are left out."""
+    Path(name).write_bytes(content.encode())
+
+    assert read(Path(name), form=form) == expected
+
+
+def test_the_field_of_a_record() -> None:
+    """JSON objects may keep their text elsewhere."""
+    Path("a.jsonl").write_text('{"text": 1, "body": "y"}\n', "utf-8")
+
+    assert read(Path("a.jsonl"), field="body") == [("y", "a.jsonl:1")]
+
+
+@pytest.mark.parametrize("paths", [[], [Path("-")]])
+def test_stdin(paths: list[Path], pipe: Callable[[bytes], None]) -> None:
+    """A dash is stdin, and so is nothing; UTF-8 whatever the terminal speaks."""
+    pipe("grün\nblau\n".encode())
+
+    assert read(*paths) == [("grün", "stdin:1"), ("blau", "stdin:2")]
+
+
+def test_nothing_to_read_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits in front of a silent prompt."""
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+
+    with pytest.raises(CommandError, match="name files, or pipe"):
+        read()
+
+
+def test_a_folder_is_read_in_order_without_what_is_hidden() -> None:
+    """Text files below it, by name."""
+    for name in ("n/b.txt", "n/a/c.md", "n/.git/x.txt", "n/picture.png"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(name, "utf-8")
+
+    assert [source for _, source in read(Path("n"))] == ["n/a/c.md:1", "n/b.txt:1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.txt", b"a\xff", "a.txt is not UTF-8 text (byte 1)"),
+        ("a.txt", b" \n", "no text in a.txt"),
+        ("a.jsonl", b'"x"\n{"text"\n', "a.jsonl:2 is not JSON"),
+        ("a.jsonl", b'{"body": "x"}', "a.jsonl:1 holds no text in 'text': say --field"),
+        ("a.jsonl", b"3", "a.jsonl:1 holds no text"),
+        ("a.json", b'{"text": "x"}', "a.json is not a JSON list"),
+        ("a.json", b'["\\ud800"]', "a.json[0] holds half a character"),
+    ],
+)
+def test_what_cannot_be_read_is_named(name: str, content: bytes, words: str) -> None:
+    """The file and the place in it, before anything is sent."""
+    Path(name).write_bytes(content)
+
+    with pytest.raises(CommandError) as raised:
+        read(Path(name))
+    assert words in str(raised.value)
+
+
+def test_a_file_that_is_not_there() -> None:
+    """In the words of the system."""
+    with pytest.raises(CommandError, match=f"cannot read nowhere: {os.strerror(2)}"):
+        read(Path("nowhere"))
+
+
+def test_a_text_knows_its_file() -> None:
+    """Apart from the place in it."""
+    assert Text("x", "a.txt", ":3").source == "a.txt:3"
