@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import FakeClock, FakeService, base64_of, failed, ok, voyage_over
-from voyage_rag.core.contextual import USUAL, Window
+from voyage_rag.core.contextual import USUAL
 from voyage_rag.core.http import Response
 from voyage_rag.core.tokens import weigh
+from voyage_rag.core.windows import Window
 from voyage_rag.core.wire import EmbedOptions, contextual_answer
 from voyage_rag.errors import InvalidInputError, InvalidRequestError, ServerError
 from voyage_rag.errors import UnexpectedAnswerError as Unexpected

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from voyage_rag.client.session import Session
 from voyage_rag.core import contextual
+from voyage_rag.core.documents import check_chunking
 from voyage_rag.io.fan_out import arun, run
 from voyage_rag.progress import Advance, progress_bar
 from voyage_rag.types import (
@@ -82,7 +83,7 @@ class ContextualizedVerbs(Session):
                 input_type,
                 output_dtype,
                 output_dimension,
-                contextual.check_chunking(
+                check_chunking(
                     input_type, chunk_fn, enable_auto_chunking, chunk_size, chunk_overlap
                 ),
             )
@@ -110,7 +111,7 @@ class ContextualizedVerbs(Session):
                 input_type,
                 output_dtype,
                 output_dimension,
-                contextual.check_chunking(
+                check_chunking(
                     input_type, chunk_fn, enable_auto_chunking, chunk_size, chunk_overlap
                 ),
             )

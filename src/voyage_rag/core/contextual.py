@@ -11,11 +11,12 @@ chunks the same vectors and cache keys, whatever it is embedded with, and whenev
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from voyage_rag.core import arguments, wire
+from voyage_rag.core.documents import Flat, documents_of, grouped
 from voyage_rag.core.embedding import nothing_of
 from voyage_rag.core.failures import example_named
 from voyage_rag.core.http import Flow, Operation, Request
@@ -23,8 +24,9 @@ from voyage_rag.core.memory import Keys, from_bytes, to_bytes
 from voyage_rag.core.plan import Limits, pack
 from voyage_rag.core.slices import Call, Gathered, sliced
 from voyage_rag.core.tokens import weigh
+from voyage_rag.core.windows import Chunks, Window
 from voyage_rag.core.wire import Chunked, Chunking
-from voyage_rag.errors import InvalidInputError, InvalidRequestError, VoyageError
+from voyage_rag.errors import InvalidRequestError, VoyageError
 from voyage_rag.types import (
     ContextualizedEmbeddingsObject,
     ContextualizedEmbeddingsResult,
@@ -44,73 +46,12 @@ PATH = "/contextualizedembeddings"
 MOST_CHUNKS = 16_000
 """Chunks of one request (docs: "Contextualized Chunk Embeddings")."""
 
-LARGEST_CHUNK_SIZE = 32_000
 HEADER_BYTES = 4
 
 USUAL = 0.6
 """Usual tokens of a text per unit of its weight, which errs high: five characters to a token."""
 
-Chunks = tuple[str, ...]
-Found = list[tuple["Window", Chunked]]
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Chunks of one document that are embedded together.
-
-    Attributes:
-        position: The document's position in the caller's list.
-        first: The position of the first chunk in the document.
-        chunks: The chunks, in order.
-        weights: What each weighs.
-    """
-
-    position: int
-    first: int
-    chunks: Chunks
-    weights: tuple[float, ...]
-
-    @property
-    def place(self) -> tuple[int, int, int]:
-        """Document, first chunk, and how many."""
-        return self.position, self.first, len(self.chunks)
-
-    @property
-    def weight(self) -> float:
-        """Of all chunks together."""
-        return sum(self.weights)
-
-    def part(self, start: int, end: int) -> Window:
-        """Some of its chunks."""
-        return Window(
-            self.position, self.first + start, self.chunks[start:end], self.weights[start:end]
-        )
-
-    def halves(self) -> list[Window]:
-        """Two windows that weigh about the same."""
-        before, half = 0.0, self.weight / 2
-        middle = 1
-        for count, weight in enumerate(self.weights[:-1], 1):
-            before += weight
-            middle = count
-            if before >= half:
-                # The boundary nearest the middle may be the one before this chunk.
-                middle -= int(count > 1 and before - half > half - (before - weight))
-                break
-        return [self.part(0, middle), self.part(middle, len(self.chunks))]
-
-
-@dataclass(frozen=True, slots=True)
-class Flat:
-    """Chunks of several documents in one list.
-
-    Attributes:
-        groups: Per document the positions of its chunks.
-        names: Per document what the caller calls it.
-    """
-
-    groups: list[list[int]]
-    names: list[object]
+Found = list[tuple[Window, Chunked]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,41 +231,6 @@ def prepare(
     return Contextualizing(terms, options, row, budget, ratio, chunking, keys)
 
 
-def check_chunking(
-    input_type: object, chunk_fn: object, enabled: object, size: object, overlap: object
-) -> Chunking | None:
-    """Check who is to cut documents, and how.
-
-    Raises:
-        InvalidInputError: The arguments contradict each other.
-    """
-    arguments.check_flag("enable_auto_chunking", enabled)
-    if chunk_fn is not None and not callable(chunk_fn):
-        raise InvalidInputError(f"chunk_fn must be a function, not {type(chunk_fn).__name__}")
-    if not enabled:
-        for name, value in (("chunk_size", size), ("chunk_overlap", overlap)):
-            if value is not None:
-                raise InvalidInputError(f"{name} goes with enable_auto_chunking=True only")
-        return None
-    if chunk_fn is not None:
-        raise InvalidInputError(
-            "chunk_fn and enable_auto_chunking=True cut documents both: choose one"
-        )
-    if input_type != "document":
-        raise InvalidInputError("enable_auto_chunking=True needs input_type='document'")
-    if size is not None:
-        arguments.check_count("chunk_size", size, LARGEST_CHUNK_SIZE)
-    if overlap is not None:
-        if size is None:
-            raise InvalidInputError("chunk_overlap needs chunk_size, too")
-        if type(overlap) is not int or not 0 <= overlap < size:  # type: ignore[operator]
-            raise InvalidInputError(
-                f"chunk_overlap must be a whole number from 0 to less than chunk_size, not "
-                f"{overlap!r}"
-            )
-    return Chunking(size, overlap)  # type: ignore[arg-type]
-
-
 def contextualize(
     call: Contextualizing, inputs: object, chunk_fn: Callable[[str], list[str]] | None
 ) -> Operation[Found, ContextualizedEmbeddingsObject]:
@@ -333,7 +239,12 @@ def contextualize(
     Raises:
         InvalidInputError: The inputs are no documents of chunks; nothing was sent.
     """
-    documents = _documents(inputs, call, chunk_fn)
+    documents = documents_of(
+        inputs,
+        chunk_fn,
+        query=call.options.input_type == "query",
+        automatic=call.chunking is not None,
+    )
     windows = list(call.windows(documents))
     gathered: Gathered[Chunked] = Gathered(len(documents), sum(w.weight for w in windows))
     call.tell_of(dict.fromkeys(window.position for window in windows if window.first))
@@ -379,7 +290,7 @@ def embed_chunks(
         name = f"chunks[{position}]"
         if not arguments.check_text(name, chunk, position) and empty_text == "error":
             arguments.refuse_empty(name, position)
-    flat = _grouped(listed, documents)
+    flat = grouped(listed, documents)
     call = replace(call, flat=flat)
     inner = contextualize(call, [[listed[i] for i in group] for group in flat.groups], None)
     empty = [position for position, chunk in enumerate(listed) if not chunk]
@@ -408,97 +319,6 @@ def embed_chunks(
         return PartialEmbeddings(vectors, missing, partial.usage, partial.model)
 
     return Operation(inner.flows, join, rescue)
-
-
-def _grouped(chunks: Sequence[str], documents: object) -> Flat:
-    """The chunks of each document that are not empty, in the order in which documents begin."""
-    if isinstance(documents, (str, bytes)) or not isinstance(documents, Iterable):
-        raise InvalidInputError(
-            f"documents must be a list with one entry per chunk, not {type(documents).__name__}"
-        )
-    named = list(documents)
-    if len(named) != len(chunks):
-        raise InvalidInputError(
-            f"there are {len(chunks)} chunks and {len(named)} documents: name one per chunk"
-        )
-    groups: dict[Hashable, list[int]] = {}
-    for position, name in enumerate(named):
-        if not isinstance(name, Hashable):
-            raise InvalidInputError(
-                f"documents[{position}] is a {type(name).__name__}, which cannot identify a "
-                "document: use a string or a number",
-                indices=(position,),
-            )
-        if not chunks[position]:
-            continue
-        groups.setdefault((position, None) if name is None else (None, name), []).append(position)
-    names = [named[group[0]] for group in groups.values()]
-    return Flat(list(groups.values()), names)
-
-
-def _documents(
-    inputs: object, call: Contextualizing, chunk_fn: Callable[[str], list[str]] | None
-) -> list[Chunks]:
-    """The inputs as documents of chunks, each checked."""
-    query, automatic = call.options.input_type == "query", call.chunking is not None
-    flat_will_do = query or automatic or chunk_fn is not None
-    if isinstance(inputs, str) and flat_will_do:
-        inputs = [inputs]
-    if isinstance(inputs, (str, bytes, Mapping)) or not isinstance(inputs, Iterable):
-        raise InvalidInputError(
-            "inputs must be a list of documents, each a list of its chunks, not "
-            f"{type(inputs).__name__}"
-        )
-    documents: list[Chunks] = []
-    for position, given in enumerate(inputs):
-        name = f"inputs[{position}]"
-        if isinstance(given, str) and not flat_will_do:
-            raise InvalidInputError(
-                f"{name} is a string where a list of chunks is due: pass one list per document, or "
-                "input_type='query', or enable_auto_chunking=True",
-                indices=(position,),
-            )
-        chunks = (given,) if isinstance(given, str) else _chunks(name, given, position)
-        for at, chunk in enumerate(chunks):
-            _check_chunk(f"{name}[{at}]", chunk, position)
-        if chunk_fn is not None:
-            chunks = tuple(c for whole in chunks for c in _cut(name, whole, chunk_fn, position))
-        if not chunks:
-            raise InvalidInputError(
-                f"{name} has no chunks: leave the document out", indices=(position,)
-            )
-        if len(chunks) > 1 and (query or automatic):
-            raise InvalidInputError(
-                f"{name} has {len(chunks)} strings where one is due, since "
-                + ("a query has no chunks" if query else "the service cuts documents itself"),
-                indices=(position,),
-            )
-        documents.append(chunks)
-    return documents
-
-
-def _chunks(name: str, given: object, position: int) -> Chunks:
-    if isinstance(given, (bytes, Mapping)) or not isinstance(given, Iterable):
-        raise InvalidInputError(
-            f"{name} must be a list of chunks, not {type(given).__name__}", indices=(position,)
-        )
-    return tuple(given)
-
-
-def _cut(name: str, text: str, chunk_fn: Callable[[str], list[str]], position: int) -> Chunks:
-    """What `chunk_fn` makes of a text."""
-    chunks = _chunks(f"what chunk_fn made of {name}", chunk_fn(text), position)
-    for at, chunk in enumerate(chunks):
-        _check_chunk(f"chunk {at} that chunk_fn made of {name}", chunk, position)
-    return chunks
-
-
-def _check_chunk(name: str, chunk: object, position: int) -> None:
-    if not arguments.check_text(name, chunk, position):
-        raise InvalidInputError(
-            f"{name} is empty: leave it out, since the service refuses empty chunks",
-            indices=(position,),
-        )
 
 
 def _results(

@@ -9,13 +9,26 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from voyage_rag.core import arguments, media, wire
+from voyage_rag.core.contents import (
+    Content,
+    Link,
+    Segment,
+    Text,
+    Way,
+    Words,
+    from_dictionary,
+    in_words,
+    is_link,
+    items_of,
+    listed,
+)
 from voyage_rag.core.http import Flow, Operation, Request, work
 from voyage_rag.core.media import Media, Reader
 from voyage_rag.core.memory import Keys, from_bytes, to_bytes
@@ -47,58 +60,7 @@ an image of 20 MB, is sent whatever it comes to."""
 DIGEST_BYTES = 20
 
 T = TypeVar("T")
-Way = Literal["url", "base64"]
 Found = list[tuple["Loaded", "Vector"]]
-
-SEGMENTS: dict[str, tuple[media.Kind, Way] | None] = {
-    "text": None,
-    "image_url": ("image", "url"),
-    "image_base64": ("image", "base64"),
-    "video_url": ("video", "url"),
-    "video_base64": ("video", "base64"),
-}
-"""The API's types of segments: what they hold, and how."""
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A segment of words, and their tokens."""
-
-    text: str
-    weight: float
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A segment that the service fetches."""
-
-    kind: media.Kind
-    url: str
-
-
-Segment = Text | Link | Media
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """One input: its position in the caller's list, its segments, and their tokens together."""
-
-    position: int
-    segments: tuple[Segment, ...]
-    weight: float
-
-    @property
-    def way(self) -> Way | None:
-        """How its media go: as URLs or in base64; None without media."""
-        for segment in self.segments:
-            if not isinstance(segment, Text):
-                return "url" if isinstance(segment, Link) else "base64"
-        return None
-
-    @property
-    def bulk(self) -> int:
-        """Bytes it will take in a request, about."""
-        return sum(_bulk(segment) for segment in self.segments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +142,12 @@ class Multimodal(Call[Loaded, "Vector"]):
         Raises:
             InvalidInputError: One cannot be embedded; it is named.
         """
-        return [self._content(position, given) for position, given in enumerate(_listed(inputs))]
+        return [self._content(position, given) for position, given in enumerate(listed(inputs))]
 
     def _content(self, position: int, given: object) -> Content:
         segments = tuple(
             self._segment(f"inputs[{position}]{name}", position, item)
-            for name, item in _items(position, given)
+            for name, item in items_of(position, given)
         )
         ways = {isinstance(segment, Link) for segment in segments if not isinstance(segment, Text)}
         if len(ways) > 1:
@@ -198,16 +160,16 @@ class Multimodal(Call[Loaded, "Vector"]):
 
     def _segment(self, name: str, position: int, item: object) -> Segment:
         if isinstance(item, dict):
-            item = _from_dictionary(name, position, item)
+            item = from_dictionary(name, position, item)
         elif isinstance(item, str):
-            item = _in_words(item)
+            item = in_words(item)
         if isinstance(item, Words):
             return self._text(name, position, item.text)
         kind: media.Kind | None = None
         if isinstance(item, (Image, Video)):
             kind = "image" if isinstance(item, Image) else "video"
             item = item.source
-        if isinstance(item, str) and _is_link(item):
+        if isinstance(item, str) and is_link(item):
             kind = kind or media.kind_of_url(item) or "image"
             arguments.check_text(name, item, position)
             if kind == "video":
@@ -375,104 +337,6 @@ def count(call: Multimodal, inputs: object) -> Usage:
     text_tokens = round(text * ratio) if text else 0
     total = text_tokens + sum(pixels[kind] // each for kind, each in media.PIXELS_PER_TOKEN.items())
     return Usage(total, 0, text_tokens, pixels["image"], pixels["video"])
-
-
-# ── what callers may write ────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Text, whatever it looks like."""
-
-    text: str
-
-
-def _listed(inputs: object) -> Iterable[object]:
-    if isinstance(inputs, (str, bytes, bytearray, Mapping)) or not isinstance(inputs, Iterable):
-        raise InvalidInputError(
-            "inputs must be a list of inputs, each a list of texts, images and videos, not "
-            f"{type(inputs).__name__}"
-        )
-    return inputs
-
-
-def _items(position: int, given: object) -> list[tuple[str, object]]:
-    """The segments of one input, each with what it is called."""
-    if isinstance(given, Mapping):
-        content = given.get("content")
-        if set(given) != {"content"} or not isinstance(content, (list, tuple)):
-            raise InvalidInputError(
-                f"inputs[{position}] must be a dictionary with a list 'content' alone, not "
-                f"{sorted(map(str, given))}",
-                indices=(position,),
-            )
-        name, items = "['content']", list(content)
-        if not all(isinstance(item, Mapping) for item in items):
-            raise InvalidInputError(
-                f"inputs[{position}]['content'] must hold dictionaries", indices=(position,)
-            )
-        items = [dict(item) for item in items]
-    elif isinstance(given, (list, tuple)):
-        name, items = "", list(given)
-    else:
-        return [("", given)]
-    if not items:
-        raise InvalidInputError(f"inputs[{position}] is empty: leave it out", indices=(position,))
-    return [(f"{name}[{number}]", item) for number, item in enumerate(items)]
-
-
-def _from_dictionary(name: str, position: int, item: dict[str, Any]) -> object:
-    """A segment as the API writes it."""
-    kind = item.get("type")
-    if kind not in SEGMENTS:
-        raise InvalidInputError(
-            f"{name} must have a 'type' among {', '.join(SEGMENTS)}, not {kind!r}",
-            indices=(position,),
-        )
-    value = item.get(kind)
-    if set(item) != {"type", kind} or not isinstance(value, str):
-        raise InvalidInputError(
-            f"{name} must hold 'type' and a string under {kind!r}, and nothing else",
-            indices=(position,),
-        )
-    held = SEGMENTS[kind]
-    if held is None:
-        return Words(value)
-    if _is_link(value) != (held[1] == "url") or (held[1] == "base64" and not _is_data(value)):
-        due = (
-            "an http(s) URL" if held[1] == "url" else f"a data URL (data:{held[0]}/...;base64,...)"
-        )
-        raise InvalidInputError(f"{name} must hold {due}", indices=(position,))
-    return Image(value) if held[0] == "image" else Video(value)
-
-
-def _in_words(text: str) -> Words | Image | Video:
-    """The image or video that a string stands for, else text."""
-    if _is_data(text) and text.startswith(("data:image/", "data:video/")):
-        return Image(text) if text.startswith("data:image/") else Video(text)
-    if _is_link(text) and not any(map(str.isspace, text)):
-        kind = media.kind_of_url(text)
-        if kind is not None:
-            return Image(text) if kind == "image" else Video(text)
-    return Words(text)
-
-
-def _is_link(text: str) -> bool:
-    return text[:8].lower().startswith(("http://", "https://"))
-
-
-def _is_data(text: str) -> bool:
-    return text.startswith("data:") and ";base64," in text[:200]
-
-
-def _bulk(segment: Segment) -> int:
-    if isinstance(segment, Text):
-        return len(segment.text)
-    if isinstance(segment, Link):
-        return len(segment.url)
-    # Encoded anew, an image takes less than a byte per pixel as a rule.
-    size = segment.size if segment.size is not None else segment.pixels or 0
-    return size * 4 // 3
 
 
 def _about(name: str, position: int, do: Callable[[], T]) -> T:

@@ -1,7 +1,6 @@
-"""JSON out and JSON in, one pair of functions per endpoint. Answers are believed only when checked.
+"""JSON in: the answer of each endpoint, believed only when checked.
 
-Fields are those of Voyage's API reference; unknown fields of an answer are ignored, since the
-service adds some now and then.
+Unknown fields are ignored, since the service adds some now and then.
 """
 
 from __future__ import annotations
@@ -9,198 +8,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from voyage_rag.core.vectors import decode, length_of
+from voyage_rag.core.wire.shapes import Chunked, Embedded, EmbedOptions, Ranked
 from voyage_rag.errors import UnexpectedAnswerError
-from voyage_rag.types import Usage
 
 if TYPE_CHECKING:
-    from voyage_rag.core.dialect import Dialect
-    from voyage_rag.models import OutputDtype
     from voyage_rag.types import Vector
 
-Value = TypeVar("Value")
-
-COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 LARGEST = sys.float_info.max
 MOST_TOKENS = 10**9
 """More than any request can cost: a larger number is no bill."""
 MOST_PIXELS = 10**13
-
-
-@dataclass(frozen=True, slots=True)
-class EmbedOptions:
-    """What holds for every text of a call.
-
-    Attributes:
-        model: Name of the model.
-        input_type: `query`, `document` or None for neither prompt.
-        truncation: Cut texts to the context instead of refusing them.
-        output_dimension: Length of the vectors, None for the model's default.
-        output_dtype: Number type of the vectors, None for float.
-        expected_dimension: The length an answer must have, None where it is not known.
-    """
-
-    model: str
-    input_type: str | None
-    truncation: bool
-    output_dimension: int | None
-    output_dtype: OutputDtype | None
-    expected_dimension: int | None
-
-    @property
-    def dtype(self) -> OutputDtype:
-        """The number type the answer comes in."""
-        return self.output_dtype or "float"
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded(Generic[Value]):
-    """An answer of an embedding endpoint, in input order: a vector, or vectors, per input.
-
-    Attributes:
-        vectors: What was asked for.
-        total_tokens: What it cost.
-        text_tokens: Of a multimodal model, as the two below: what text cost of that.
-        image_pixels: Pixels of images.
-        video_pixels: Pixels of video.
-    """
-
-    vectors: list[Value]
-    total_tokens: int
-    text_tokens: int = 0
-    image_pixels: int = 0
-    video_pixels: int = 0
-
-    @property
-    def usage(self) -> Usage:
-        """What it cost, as callers are told."""
-        return Usage(self.total_tokens, 1, self.text_tokens, self.image_pixels, self.video_pixels)
-
-
-@dataclass(frozen=True, slots=True)
-class Chunked:
-    """The vectors of chunks that were embedded together.
-
-    Attributes:
-        vectors: One per chunk, in order.
-        texts: The chunks, where the service made them.
-        chunker: Version of the service's chunker, where it was used.
-    """
-
-    vectors: list[Vector]
-    texts: list[str] | None = None
-    chunker: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Chunking:
-    """How the service is to cut documents, in tokens; None for its defaults."""
-
-    size: int | None = None
-    overlap: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """Answers of the rerank endpoint: (index, score) by falling score."""
-
-    scores: list[tuple[int, float]]
-    total_tokens: int
-    requests: int = 1
-
-
-def embed_body(texts: Sequence[str], options: EmbedOptions, dialect: Dialect) -> bytes:
-    """The request of `POST /embeddings`."""
-    alone = len(texts) == 1 and dialect.longest_in_list is not None
-    fields = {
-        "input": texts[0] if alone else list(texts),
-        "model": options.model,
-        "input_type": options.input_type,
-        "truncation": options.truncation,
-        "output_dimension": options.output_dimension,
-        "output_dtype": options.output_dtype,
-        "encoding_format": "base64",
-    }
-    return _encode(fields, dialect)
-
-
-def contextual_body(
-    documents: Sequence[Sequence[str]],
-    options: EmbedOptions,
-    dialect: Dialect,
-    chunking: Chunking | None = None,
-) -> bytes:
-    """The request of `POST /contextualizedembeddings`. The endpoint has no truncation."""
-    fields = {
-        "inputs": list(map(list, documents)),
-        "model": options.model,
-        "input_type": options.input_type,
-        "output_dimension": options.output_dimension,
-        "output_dtype": options.output_dtype,
-        "encoding_format": "base64",
-        "enable_auto_chunking": None if chunking is None else True,
-        "chunk_size": chunking and chunking.size,
-        "chunk_overlap": chunking and chunking.overlap,
-    }
-    return _encode(fields, dialect)
-
-
-def multimodal_content(segments: Sequence[tuple[str, str | bytes]]) -> bytes:
-    """One input of `POST /multimodalembeddings`, of (type, value) pairs.
-
-    Media are far larger than anything else that is sent, so an input is encoded once, by itself.
-    """
-    parts = [
-        b'{"type":"%b","%b":%b}' % (kind.encode(), kind.encode(), _quoted(value))
-        for kind, value in segments
-    ]
-    return b'{"content":[' + b",".join(parts) + b"]}"
-
-
-def _quoted(value: str | bytes) -> bytes:
-    if isinstance(value, bytes):  # base64, in which nothing is to be escaped
-        return b'"' + value + b'"'
-    return json.dumps(value, ensure_ascii=False).encode()
-
-
-def multimodal_body(contents: Sequence[bytes], options: EmbedOptions, dialect: Dialect) -> bytes:
-    """The request of `POST /multimodalembeddings`, of inputs that are encoded already.
-
-    The name of `encoding_format` is what Voyage's own clients send; its reference speaks of
-    `output_encoding`.
-    """
-    fields = {
-        "model": options.model,
-        "input_type": options.input_type,
-        "truncation": options.truncation,
-        "output_dimension": options.output_dimension,
-        "output_dtype": options.output_dtype,
-        "encoding_format": "base64",
-    }
-    return b'{"inputs":[' + b",".join(contents) + b"]," + _encode(fields, dialect)[1:]
-
-
-def rerank_body(
-    query: str,
-    documents: Sequence[str],
-    model: str,
-    top_k: int | None,
-    *,
-    truncation: bool,
-    dialect: Dialect,
-) -> bytes:
-    """The request of `POST /rerank`."""
-    fields = {
-        "query": query,
-        "documents": list(documents),
-        "model": model,
-        "top_k": top_k,
-        "truncation": truncation,
-    }
-    return _encode(fields, dialect)
 
 
 def embed_answer(body: bytes, count: int, options: EmbedOptions) -> Embedded[Vector]:
@@ -303,12 +123,6 @@ def detail_of(body: bytes) -> str:
                     said = said["message"]
                 return said if isinstance(said, str) else json.dumps(said)[:300]
     return json.dumps(answer)[:300] if answer else ""
-
-
-def _encode(fields: dict[str, Any], dialect: Dialect) -> bytes:
-    sent = {name: value for name, value in fields.items() if value is not None}
-    known = {name: value for name, value in sent.items() if dialect.knows(name)}
-    return COMPACT.encode(known).encode()
 
 
 def _decode(body: bytes) -> Mapping[str, Any]:

@@ -1,0 +1,169 @@
+"""Documents of chunks, as callers may write them: nested, flat with names, or not yet cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from voyage_rag.core import arguments
+from voyage_rag.core.windows import Chunks
+from voyage_rag.core.wire import Chunking
+from voyage_rag.errors import InvalidInputError
+
+LARGEST_CHUNK_SIZE = 32_000
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """Chunks of several documents in one list.
+
+    Attributes:
+        groups: Per document the positions of its chunks.
+        names: Per document what the caller calls it.
+    """
+
+    groups: list[list[int]]
+    names: list[object]
+
+
+def check_chunking(
+    input_type: object, chunk_fn: object, enabled: object, size: object, overlap: object
+) -> Chunking | None:
+    """Check who is to cut documents, and how.
+
+    Raises:
+        InvalidInputError: The arguments contradict each other.
+    """
+    arguments.check_flag("enable_auto_chunking", enabled)
+    if chunk_fn is not None and not callable(chunk_fn):
+        raise InvalidInputError(f"chunk_fn must be a function, not {type(chunk_fn).__name__}")
+    if not enabled:
+        for name, value in (("chunk_size", size), ("chunk_overlap", overlap)):
+            if value is not None:
+                raise InvalidInputError(f"{name} goes with enable_auto_chunking=True only")
+        return None
+    if chunk_fn is not None:
+        raise InvalidInputError(
+            "chunk_fn and enable_auto_chunking=True cut documents both: choose one"
+        )
+    if input_type != "document":
+        raise InvalidInputError("enable_auto_chunking=True needs input_type='document'")
+    if size is not None:
+        arguments.check_count("chunk_size", size, LARGEST_CHUNK_SIZE)
+    if overlap is not None:
+        if size is None:
+            raise InvalidInputError("chunk_overlap needs chunk_size, too")
+        if type(overlap) is not int or not 0 <= overlap < size:  # type: ignore[operator]
+            raise InvalidInputError(
+                f"chunk_overlap must be a whole number from 0 to less than chunk_size, not "
+                f"{overlap!r}"
+            )
+    return Chunking(size, overlap)  # type: ignore[arg-type]
+
+
+def grouped(chunks: Sequence[str], documents: object) -> Flat:
+    """The chunks of each document that are not empty, in the order in which documents begin.
+
+    Raises:
+        InvalidInputError: There is not one document per chunk, or one cannot identify.
+    """
+    if isinstance(documents, (str, bytes)) or not isinstance(documents, Iterable):
+        raise InvalidInputError(
+            f"documents must be a list with one entry per chunk, not {type(documents).__name__}"
+        )
+    named = list(documents)
+    if len(named) != len(chunks):
+        raise InvalidInputError(
+            f"there are {len(chunks)} chunks and {len(named)} documents: name one per chunk"
+        )
+    groups: dict[Hashable, list[int]] = {}
+    for position, name in enumerate(named):
+        if not isinstance(name, Hashable):
+            raise InvalidInputError(
+                f"documents[{position}] is a {type(name).__name__}, which cannot identify a "
+                "document: use a string or a number",
+                indices=(position,),
+            )
+        if not chunks[position]:
+            continue
+        groups.setdefault((position, None) if name is None else (None, name), []).append(position)
+    names = [named[group[0]] for group in groups.values()]
+    return Flat(list(groups.values()), names)
+
+
+def documents_of(
+    inputs: object,
+    chunk_fn: Callable[[str], list[str]] | None,
+    *,
+    query: bool,
+    automatic: bool,
+) -> list[Chunks]:
+    """The inputs as documents of chunks, each checked.
+
+    Args:
+        inputs: What the caller handed in.
+        chunk_fn: Cuts each string, None if they are cut.
+        query: They are queries, which have no chunks.
+        automatic: The service cuts them.
+
+    Raises:
+        InvalidInputError: One is no document of chunks; it is named.
+    """
+    flat_will_do = query or automatic or chunk_fn is not None
+    if isinstance(inputs, str) and flat_will_do:
+        inputs = [inputs]
+    if isinstance(inputs, (str, bytes, Mapping)) or not isinstance(inputs, Iterable):
+        raise InvalidInputError(
+            "inputs must be a list of documents, each a list of its chunks, not "
+            f"{type(inputs).__name__}"
+        )
+    documents: list[Chunks] = []
+    for position, given in enumerate(inputs):
+        name = f"inputs[{position}]"
+        if isinstance(given, str) and not flat_will_do:
+            raise InvalidInputError(
+                f"{name} is a string where a list of chunks is due: pass one list per document, or "
+                "input_type='query', or enable_auto_chunking=True",
+                indices=(position,),
+            )
+        chunks = (given,) if isinstance(given, str) else _chunks(name, given, position)
+        for at, chunk in enumerate(chunks):
+            _check_chunk(f"{name}[{at}]", chunk, position)
+        if chunk_fn is not None:
+            chunks = tuple(c for whole in chunks for c in _cut(name, whole, chunk_fn, position))
+        if not chunks:
+            raise InvalidInputError(
+                f"{name} has no chunks: leave the document out", indices=(position,)
+            )
+        if len(chunks) > 1 and (query or automatic):
+            raise InvalidInputError(
+                f"{name} has {len(chunks)} strings where one is due, since "
+                + ("a query has no chunks" if query else "the service cuts documents itself"),
+                indices=(position,),
+            )
+        documents.append(chunks)
+    return documents
+
+
+def _chunks(name: str, given: object, position: int) -> Chunks:
+    if isinstance(given, (bytes, Mapping)) or not isinstance(given, Iterable):
+        raise InvalidInputError(
+            f"{name} must be a list of chunks, not {type(given).__name__}", indices=(position,)
+        )
+    return tuple(given)
+
+
+def _cut(name: str, text: str, chunk_fn: Callable[[str], list[str]], position: int) -> Chunks:
+    """What `chunk_fn` makes of a text."""
+    chunks = _chunks(f"what chunk_fn made of {name}", chunk_fn(text), position)
+    for at, chunk in enumerate(chunks):
+        _check_chunk(f"chunk {at} that chunk_fn made of {name}", chunk, position)
+    return chunks
+
+
+def _check_chunk(name: str, chunk: object, position: int) -> None:
+    if not arguments.check_text(name, chunk, position):
+        raise InvalidInputError(
+            f"{name} is empty: leave it out, since the service refuses empty chunks",
+            indices=(position,),
+        )
