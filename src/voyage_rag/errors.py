@@ -96,7 +96,13 @@ class InvalidInputError(VoyageError, ValueError):
 
 
 class APIConnectionError(VoyageError):
-    """No usable HTTP answer came back: the connection was refused, dropped or garbled."""
+    """No usable HTTP answer came back: the connection was refused, dropped or garbled.
+
+    Attributes:
+        never_sent: Whether the service cannot have seen the request, since there was no connection.
+    """
+
+    never_sent: bool = False
 
 
 class Timeout(APIConnectionError, TimeoutError):  # noqa: N818 - the vendor's name

@@ -12,6 +12,7 @@ request slows the others that are already waiting for their turn.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -27,15 +28,33 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that is sent from disk, as `multipart/form-data`.
+
+    Attributes:
+        path: Where it is.
+        filename: What the service is told it is called.
+        fields: The other fields of the form.
+    """
+
+    path: str
+    filename: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP call, without host and key, which only the transport knows.
 
     Attributes:
         path: Path below the base URL, for example `/embeddings`.
-        body: The JSON document to post, encoded.
+        body: The JSON document to send, encoded; empty for none.
         model: The model it is for, to speak of.
         inputs: How many inputs it carries, to speak of.
         vectors: How many vectors its answer holds, None where only the service knows.
+        method: `POST`, `GET` or `DELETE`.
+        upload: A file to send instead of a body.
+        save_to: A path to which the body of a 200 is written, instead of being held in memory.
     """
 
     path: str
@@ -43,6 +62,14 @@ class Request:
     model: str
     inputs: int
     vectors: int | None = None
+    method: str = "POST"
+    upload: Upload | None = None
+    save_to: str | None = None
+
+    @property
+    def is_transfer(self) -> bool:
+        """Whether it moves a file, which takes as long as it takes."""
+        return self.upload is not None or self.save_to is not None
 
     @property
     def largest_answer(self) -> int:
@@ -71,7 +98,8 @@ class Attempt:
 
     Attributes:
         request: What to send.
-        timeout: Seconds it may take from leaving to the last byte of its answer.
+        timeout: Seconds it may take from leaving to the last byte of its answer; where it moves a
+            file, seconds that may pass without a byte.
         wait: Asked before sending and again after every wait; 0 means go.
         number: 1 for the first attempt of a request, 2 for its first repetition.
         failure: Why the attempt before this one was not enough.
@@ -82,6 +110,11 @@ class Attempt:
     wait: Callable[[], float] = _at_once
     number: int = 1
     failure: Exception | None = None
+
+    @property
+    def time_for_all(self) -> float:
+        """Seconds it may take from leaving to the last byte of its answer."""
+        return math.inf if self.request.is_transfer else self.timeout
 
 
 @dataclass(frozen=True, slots=True)

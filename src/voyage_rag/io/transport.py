@@ -14,10 +14,11 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing, closing, suppress
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing, closing, contextmanager, suppress
 from functools import cache
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
@@ -27,10 +28,10 @@ from anyio.lowlevel import RunVar
 from voyage_rag._version import __version__
 from voyage_rag.core.http import Response
 from voyage_rag.errors import APIConnectionError, ConfigurationError, Timeout
-from voyage_rag.io.body import ACCEPTED_ENCODING, Body, UnreadableBodyError
+from voyage_rag.io.body import ACCEPTED_ENCODING, Body, UnreadableBodyError, body_of
 
 if TYPE_CHECKING:
-    from voyage_rag.core.http import Attempt
+    from voyage_rag.core.http import Attempt, Request
     from voyage_rag.io.abort import Abort
     from voyage_rag.settings import Settings
 
@@ -46,6 +47,7 @@ WRITTEN_AT_ONCE = 2**18
 MOST_CONNECTIONS = 256
 USER_AGENT = f"voyage-rag/{__version__} httpx/{httpx.__version__}"
 
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 NO_ANSWER = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnreadableBodyError)
 
 BEGINS = ("connect_tcp.started", "start_tls.started")
@@ -106,7 +108,7 @@ class Transport:
             lane = self._idle.pop() if self._idle else Lane()
         try:
             with abort.in_flight(lane.end):
-                response = self._sent(lane.client, attempt, lane.watch(attempt.timeout))
+                response = self._sent(lane.client, attempt, lane.watch(attempt.time_for_all))
         except BaseException:
             lane.client.close()
             raise
@@ -122,17 +124,18 @@ class Transport:
     def _sent(
         self, client: httpx.Client, attempt: Attempt, trace: Callable[..., None] | None
     ) -> Response:
-        request = self._request(client, attempt, trace)
-        end = time.monotonic() + attempt.timeout
+        end = time.monotonic() + attempt.time_for_all
         try:
-            answer = client.send(request, auth=None, follow_redirects=False, stream=True)
+            with _content(attempt.request) as content:
+                request = self._request(client, attempt, content, trace)
+                answer = client.send(request, auth=None, follow_redirects=False, stream=True)
             with closing(answer):
                 if answer.is_stream_consumed:  # by a hook of the user's client
                     return _consumed(answer, attempt)
-                body = Body(answer.headers, attempt.request.largest_answer)
-                for piece in _in_time(answer.iter_raw(), end):
-                    body.add(piece)
-                return Response(answer.status_code, answer.headers, body.whole())
+                with body_of(attempt.request, answer.status_code, answer.headers) as body:
+                    for piece in _in_time(answer.iter_raw(), end):
+                        body.add(piece)
+                    return Response(answer.status_code, answer.headers, body.whole())
         except NO_ANSWER as error:
             raise self._failure(error, attempt) from error
 
@@ -148,17 +151,20 @@ class Transport:
         """Async twin of `send`."""
         self._guard()
         client = self.async_http_client or await self._client_of_loop()
-        request = self._request(client, attempt, None)
         try:
-            with anyio.fail_after(attempt.timeout):
-                answer = await client.send(request, auth=None, follow_redirects=False, stream=True)
+            with anyio.fail_after(attempt.time_for_all):
+                with _content(attempt.request) as content:
+                    request = self._request(client, attempt, content, None)
+                    answer = await client.send(
+                        request, auth=None, follow_redirects=False, stream=True
+                    )
                 async with aclosing(answer):
                     if answer.is_stream_consumed:
                         return _consumed(answer, attempt)
-                    body = Body(answer.headers, attempt.request.largest_answer)
-                    async for piece in answer.aiter_raw():
-                        body.add(piece)
-                    return Response(answer.status_code, answer.headers, body.whole())
+                    with body_of(attempt.request, answer.status_code, answer.headers) as body:
+                        async for piece in answer.aiter_raw():
+                            await body.aadd(piece)
+                        return Response(answer.status_code, answer.headers, body.whole())
         except TimeoutError as error:
             raise self._failure(httpx.ReadTimeout("no whole answer in time"), attempt) from error
         except NO_ANSWER as error:
@@ -186,19 +192,23 @@ class Transport:
         self,
         client: httpx.Client | httpx.AsyncClient,
         attempt: Attempt,
+        content: Mapping[str, Any],
         trace: Callable[..., None] | None,
     ) -> httpx.Request:
+        headers = {
+            "authorization": f"Bearer {self._api_key.get_secret_value()}",
+            "content-type": "application/json",
+            "accept": "application/json",
+            "accept-encoding": ACCEPTED_ENCODING,
+            "user-agent": USER_AGENT,
+        }
+        if attempt.request.upload is not None:  # whose content type names its boundary
+            del headers["content-type"]
         return client.build_request(
-            "POST",
+            attempt.request.method,
             _address(self._base_url + attempt.request.path),
-            content=attempt.request.body,
-            headers={
-                "authorization": f"Bearer {self._api_key.get_secret_value()}",
-                "content-type": "application/json",
-                "accept": "application/json",
-                "accept-encoding": ACCEPTED_ENCODING,
-                "user-agent": USER_AGENT,
-            },
+            **content,
+            headers=headers,
             timeout=httpx.Timeout(
                 attempt.timeout, connect=min(attempt.timeout, LONGEST_CONNECT), pool=None
             ),
@@ -206,6 +216,11 @@ class Transport:
         )
 
     def _failure(self, error: Exception, attempt: Attempt) -> APIConnectionError:
+        failure = self._named(error, attempt)
+        failure.never_sent = isinstance(error, NEVER_SENT)
+        return failure
+
+    def _named(self, error: Exception, attempt: Attempt) -> APIConnectionError:
         told = str(error) or type(error).__name__
         model = attempt.request.model
         if isinstance(error, httpx.TimeoutException):
@@ -324,6 +339,16 @@ def _consumed(answer: httpx.Response, attempt: Attempt) -> Response:
     body = Body({}, attempt.request.largest_answer)
     body.add(answer.content)
     return Response(answer.status_code, answer.headers, body.whole())
+
+
+@contextmanager
+def _content(request: Request) -> Iterator[Mapping[str, Any]]:
+    """What httpx is to send; a file is read as it goes, 64 KiB at a time."""
+    if request.upload is None:
+        yield {"content": request.body}
+        return
+    with Path(request.upload.path).open("rb") as file:
+        yield {"files": {"file": (request.upload.filename, file)}, "data": request.upload.fields}
 
 
 def _in_time(pieces: Iterator[bytes], end: float) -> Iterator[bytes]:
