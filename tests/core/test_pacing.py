@@ -207,3 +207,24 @@ def test_threads_that_share_a_pace_keep_its_limits() -> None:
     assert len(left) == 200
     assert sum(delay == 0 for delay in left) <= 10
     assert max(left) >= 60 * 190 / 10
+
+
+def test_a_lost_probe_under_given_limits_holds_nobody_for_ever() -> None:
+    """After a refusal one request probes; if its answer is lost, others ask again in a moment."""
+    clock = FakeClock()
+    pace = Pace(clock.now)
+    pace.keep_to(RateLimits(2_000, 3_000_000))
+    refused = pace.book(10.0)
+    assert refused.wait() == 0
+    refused.refused(None, RateLimits())
+    probe = pace.book(10.0)
+    while (delay := probe.wait()) > 0:
+        clock.advance(delay)
+
+    waiting = pace.book(10.0)
+    for _ in range(60):
+        if (delay := waiting.wait()) == 0:
+            break
+        assert delay <= 60
+        clock.advance(delay)
+    assert waiting.sent_at is not None

@@ -119,6 +119,12 @@ class Turn:
             return 0.0
         return delay
 
+    def held(self) -> float:
+        """Seconds its place in the queue, and no delay of its own, makes it wait; maybe inf."""
+        if self._booked is None or self.sent_at is not None:
+            return 0.0
+        return max(0.0, self._booked.at - self._pace.now())
+
     def age(self) -> float:
         """Seconds since it left."""
         return 0.0 if self.sent_at is None else self._pace.now() - self.sent_at
@@ -207,9 +213,9 @@ class Pace:
             return booking
 
     def delay(self, booking: Booking) -> float:
-        """Seconds until a booking's time; at most a moment while the limits are not known."""
+        """Seconds until a booking's time; at most a moment while it or the limits are not known."""
         delay = booking.at - self.now()
-        return delay if self.known else min(delay, ASK_AGAIN)
+        return delay if self.known and delay < inf else min(delay, ASK_AGAIN)
 
     def accepted(self, booking: Booking | None, expected: float, billed: int) -> None:
         """The service took a request: correct what was booked, and let the rate rise."""
