@@ -18,6 +18,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     PrivateAttr,
     WithJsonSchema,
 )
@@ -25,6 +26,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from voyage_rag.client import Voyage
 from voyage_rag.errors import ConfigurationError
+from voyage_rag.observe.observers import NO_OBSERVERS, Observers, as_observers
 from voyage_rag.secret import APIKey, as_key, find_key, find_same_key
 from voyage_rag.types import Usage
 
@@ -62,6 +64,7 @@ class Connection(BaseModel):
         cache: A SQLite file; what it holds is not paid for again, in this run or the next.
         tokenizer: A model's `tokenizer.json`, to plan by exact counts.
         allow_insecure_http: Let the key travel over plain http to another machine.
+        observers: Functions that are told what its calls do (see `voyage_rag.events`).
         client: A `Voyage` to share with other objects; it brings the fields above.
         api_key_fingerprint: Which key a serialised object had, if it was given as an argument.
     """
@@ -87,6 +90,9 @@ class Connection(BaseModel):
     cache: Annotated[str, BeforeValidator(os.fspath)] | None = None
     tokenizer: Annotated[str, BeforeValidator(os.fspath)] | None = None
     allow_insecure_http: bool = False
+    observers: SkipJsonSchema[Annotated[Observers, PlainValidator(as_observers)]] = Field(
+        default=NO_OBSERVERS, exclude=True, repr=False
+    )
     client: SkipJsonSchema[Voyage | None] = Field(default=None, exclude=True, repr=False)
     api_key_fingerprint: str | None = Field(default=None, repr=False)
 
@@ -103,7 +109,8 @@ class Connection(BaseModel):
         if self.client is not None:
             self._check_agreement(self.client)
             return self.client
-        fields = (self.voyage_api_key, self.api_key_path, *(getattr(self, n) for n in SETTINGS))
+        settings = (getattr(self, n) for n in SETTINGS)
+        fields = (self.voyage_api_key, self.api_key_path, self.observers, *settings)
         if self._made is None or self._made[0] != fields:
             self._made = fields, self._make()
         return self._made[1]
@@ -174,6 +181,7 @@ class Connection(BaseModel):
     def _check_agreement(self, client: Voyage) -> None:
         own, its = self.voyage_api_key, client.settings.api_key
         others = [] if own is None or own == its else ["api_key"]
+        others += ["observers"] if self.observers not in (NO_OBSERVERS, client.observers) else []
         others += [n for n in SETTINGS if getattr(self, n) != getattr(client.settings, n)]
         if others:
             raise ConfigurationError(
@@ -183,7 +191,7 @@ class Connection(BaseModel):
 
     def _make(self) -> Voyage:
         settings = {name: getattr(self, name) for name in SETTINGS}
-        return Voyage(api_key=self.voyage_api_key, **settings)
+        return Voyage(api_key=self.voyage_api_key, observers=self.observers, **settings)
 
 
 def hide_key(fields: dict[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ FLEXIBLE = (1024, 256, 512, 2048)
 
 K = 1_000
 M = 1_000_000
+BILLION = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,11 @@ class Model:
         request_tokens: Tokens of one request, all inputs together.
         request_inputs: Inputs of one request.
         video: Whether it takes video; where unknown, that is the service's to say.
+        pixel_price: Of a multimodal model: US dollars per billion pixels.
         query_tokens: Tokens of a reranker's query, else None.
         tokens_per_minute: Limit of usage tier 1, None where unknown.
-        price: US dollars per million tokens, None where unknown.
+        price: US dollars per million tokens, None where unknown; of a multimodal model, per million
+            tokens of text.
         status: Where it stands in Voyage's model lifecycle.
         source: Where the row comes from (see the head of this file).
     """
@@ -63,15 +66,23 @@ class Model:
     query_tokens: int | None = None
     request_inputs: int = 1_000
     video: bool = False
+    pixel_price: float | None = None
 
     @property
     def default_dimension(self) -> int | None:
         """The length of its vectors when none is asked for, None where unknown."""
         return self.dimensions[0] if self.dimensions else None
 
-    def cost(self, tokens: int) -> float | None:
-        """Price of `tokens` tokens in US dollars at list price, None where it is not known."""
-        return None if self.price is None else tokens * self.price / M
+    def cost(self, tokens: int, pixels: int = 0) -> float | None:
+        """The list price in US dollars, None where it is not known.
+
+        Args:
+            tokens: All tokens; of a multimodal model those of text.
+            pixels: Of images and videos.
+        """
+        if self.price is None or (pixels and self.pixel_price is None):
+            return None
+        return tokens * self.price / M + pixels * (self.pixel_price or 0.0) / BILLION
 
 
 def _text(
@@ -153,8 +164,8 @@ _ROWS = (
     Model("voyage-context-4", "contextualized", 32*K, FLEXIBLE, ALL_DTYPES, 120*K, 3*M, 0.12, "active", "models"),
     Model("voyage-context-3", "contextualized", 32*K, FLEXIBLE, ALL_DTYPES, 120*K, 3*M, 0.18, "legacy", "models"),
 
-    Model("voyage-multimodal-3.5", "multimodal", 32*K, FLEXIBLE, ALL_DTYPES, 320*K, 2*M, 0.12, "active", "models", video=True),
-    Model("voyage-multimodal-3",   "multimodal", 32*K, (1024,),  FLOAT_ONLY, 320*K, 2*M, 0.12, "legacy", "models"),
+    Model("voyage-multimodal-3.5", "multimodal", 32*K, FLEXIBLE, ALL_DTYPES, 320*K, 2*M, 0.12, "active", "models", video=True, pixel_price=0.60),
+    Model("voyage-multimodal-3",   "multimodal", 32*K, (1024,),  FLOAT_ONLY, 320*K, 2*M, 0.12, "legacy", "models", pixel_price=0.60),
 
     #         name             query   query + document  request  per minute  price  status
     _reranker("rerank-3",        8*K,  32*K,             600*K,   2*M,        0.05, "active"),

@@ -120,6 +120,12 @@ class Settings(BaseModel):
         """Host name of the service."""
         return urlsplit(self.base_url).hostname or ""
 
+    @property
+    def port(self) -> int:
+        """Its port."""
+        parts = urlsplit(self.base_url)
+        return parts.port or (443 if parts.scheme == "https" else 80)
+
 
 def host_of(key: APIKey) -> str:
     """The address of the host that `key` belongs to, by its prefix."""

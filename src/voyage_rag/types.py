@@ -6,10 +6,12 @@ Vectors stay compact, as `array.array`, until lists are asked for.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
+
+from voyage_rag.models import MODELS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,6 +70,7 @@ class Usage:
         text_tokens: Of a multimodal model: the tokens that text cost.
         image_pixels: Of a multimodal model: pixels of images, 560 to a token.
         video_pixels: Of a multimodal model: pixels of video, 1,120 to a token.
+        by_model: The same for each model it was spent on; empty where nothing was.
     """
 
     total_tokens: int = 0
@@ -75,15 +78,60 @@ class Usage:
     text_tokens: int = 0
     image_pixels: int = 0
     video_pixels: int = 0
+    by_model: Mapping[str, Usage] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def dollars(self) -> float | None:
+        """The list price, before free tokens, tiers and surcharges; None where it is not known.
+
+        Of the catalogue (`voyage_rag.models`); `unpriced` names the models that it does not know.
+        """
+        prices = [_price(model, usage) for model, usage in self.by_model.items()]
+        known = [price for price in prices if price is not None]
+        if len(known) < len(prices) or (self.total_tokens and not prices):
+            return None
+        return sum(known)
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """The models whose price is not known, or not for what was counted."""
+        return tuple(m for m, usage in self.by_model.items() if _price(m, usage) is None)
+
+    def of(self, model: str) -> Usage:
+        """The same, spent on this model."""
+        return replace(self, by_model={model: self})
 
     def __add__(self, other: Usage) -> Usage:
+        by_model = dict(self.by_model)
+        for model, usage in other.by_model.items():
+            by_model[model] = by_model[model] + usage if model in by_model else usage
         return Usage(
             self.total_tokens + other.total_tokens,
             self.requests + other.requests,
             self.text_tokens + other.text_tokens,
             self.image_pixels + other.image_pixels,
             self.video_pixels + other.video_pixels,
+            by_model,
         )
+
+    def __str__(self) -> str:
+        price = "an unknown price" if self.dollars is None else f"${self.dollars:,.4f}"
+        unknown = f" (of {', '.join(self.unpriced)})" if self.unpriced else ""
+        return (
+            f"{self.total_tokens:,} tokens in {self.requests:,} requests, {price}{unknown} at list"
+        )
+
+
+def _price(model: str, usage: Usage) -> float | None:
+    row = MODELS.get(model)
+    if row is None:
+        return None
+    if row.pixel_price is None:
+        return row.cost(usage.total_tokens)
+    pixels = usage.image_pixels + usage.video_pixels
+    if usage.total_tokens and not (usage.text_tokens or pixels):
+        return None  # the answer did not say which of the tokens were pixels
+    return row.cost(usage.text_tokens, pixels)
 
 
 class Vectors(Sequence["Vector"]):

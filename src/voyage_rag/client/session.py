@@ -17,13 +17,27 @@ from voyage_rag.io.clock import SYSTEM_CLOCK, Clock
 from voyage_rag.io.drive import Means
 from voyage_rag.io.tokenizer import Tokenizer
 from voyage_rag.io.transport import AsyncHTTPClient, HTTPClient, Transport
+from voyage_rag.io.watch import FullWatch, RetryWatch, Watch
 from voyage_rag.locks import Lock
+from voyage_rag.observe.log import Log, wants_everything
+from voyage_rag.observe.observers import (
+    NO_OBSERVERS,
+    Guarded,
+    Observers,
+    as_observers,
+    everywhere,
+)
+from voyage_rag.observe.usage import spent
 from voyage_rag.progress import Advance
 from voyage_rag.settings import Settings
 from voyage_rag.types import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pydantic import SecretStr
+
+    from voyage_rag.events import Observer
 
 
 class Session:
@@ -46,6 +60,7 @@ class Session:
         allow_insecure_http: bool = False,
         http_client: HTTPClient | None = None,
         async_http_client: AsyncHTTPClient | None = None,
+        observers: Iterable[Observer] = (),
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         settings = Settings.resolve(
@@ -62,16 +77,27 @@ class Session:
             cache=cache,
             tokenizer=tokenizer,
         )
-        self._begin(settings, Transport(settings, http_client, async_http_client), clock)
+        transport = Transport(settings, http_client, async_http_client)
+        self._begin(settings, transport, clock, as_observers(observers))
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: Settings, observers: Observers = NO_OBSERVERS) -> Self:
         """A client with settings that are already resolved."""
         client = cls.__new__(cls)
-        client._begin(settings, Transport(settings), SYSTEM_CLOCK)  # noqa: SLF001 - its own
+        transport = Transport(settings)
+        client._begin(settings, transport, SYSTEM_CLOCK, observers)  # noqa: SLF001 - its own
         return client
 
-    def _begin(self, settings: Settings, transport: Transport, clock: Clock) -> None:
+    def _begin(
+        self,
+        settings: Settings,
+        transport: Transport,
+        clock: Clock,
+        observers: Observers,
+    ) -> None:
+        self.observers = observers
+        self._listeners = tuple(map(Guarded, observers))
+        self._watch_of_retries = RetryWatch((Log(),), settings.host, settings.port)
         self.settings = settings
         self._transport = transport
         self._clock = clock
@@ -93,7 +119,7 @@ class Session:
 
     @property
     def usage(self) -> Usage:
-        """What this object has spent so far."""
+        """What this object has spent so far, per model, too; `dollars` is the list price."""
         return self._usage
 
     def close(self) -> None:
@@ -125,18 +151,30 @@ class Session:
     def __reduce__(self) -> tuple[Any, ...]:
         if self._transport.http_client or self._transport.async_http_client:
             raise TypeError("a Voyage with its own http_client cannot be pickled or copied")
-        return type(self).of, (self.settings,)
+        return type(self).of, (self.settings, self.observers)
 
     @property
     def _drivers(self) -> tuple[Means, int]:
         counting = self._count_tokens is not None
-        means = Means(self._transport, self._clock, self._cache, plans_in_thread=counting)
+        means = Means(
+            self._transport, self._clock, self._cache, plans_in_thread=counting, watch=self._watch
+        )
         return means, self.settings.concurrency
+
+    @property
+    def _watch(self) -> Watch:
+        """Whom the next call tells what."""
+        listeners = self._listeners + everywhere()
+        if not listeners and not wants_everything():
+            return self._watch_of_retries
+        host, port = self.settings.host, self.settings.port
+        return FullWatch((*listeners, Log()), host, port, self._clock.now)
 
     def _terms(self, advance: Advance | None = None) -> Terms:
         def answered(inputs: int, usage: Usage) -> None:
             with self._lock:
                 self._usage += usage
+            spent(usage)
             if advance is not None:
                 advance(inputs, usage.total_tokens)
 
@@ -158,6 +196,7 @@ class Session:
             slowed=notices.slowed,
             windowed=notices.windowed,
             unrelated=self._warn_of_lost_context,
+            observed=bool(self._listeners or everywhere() or wants_everything()),
         )
 
     def _warn_of_lost_context(self) -> None:

@@ -141,7 +141,8 @@ class TextVerbs(Session):
                 batch_size,
                 empty_text,
             )
-            for part in stream(call.flows(texts, None), *self._drivers):
+            flows, about = call.flows(texts, None), call.about("embed", None)
+            for part in stream(flows, *self._drivers, about):
                 yield from part
 
     async def aembed_iter(
@@ -169,7 +170,8 @@ class TextVerbs(Session):
                 batch_size,
                 empty_text,
             )
-            async with aclosing(astream(call.flows(texts, None), *self._drivers)) as parts:
+            flows, about = call.flows(texts, None), call.about("embed", None)
+            async with aclosing(astream(flows, *self._drivers, about)) as parts:
                 async for part in parts:
                     for vector in part:
                         yield vector
@@ -222,7 +224,8 @@ class TextVerbs(Session):
                 batch_size,
                 "error",
             )
-            for _ in stream(embedding.delivered(call, texts, sink), *self._drivers):
+            flows, about = embedding.delivered(call, texts, sink), call.about("embed", None)
+            for _ in stream(flows, *self._drivers, about):
                 pass
 
     async def aembed_into(
@@ -253,7 +256,8 @@ class TextVerbs(Session):
             means, concurrency = self._drivers
             means = replace(means, plans_in_thread=True)
             flows = embedding.delivered(call, texts, sink)
-            async with aclosing(astream(flows, means, concurrency)) as parts:
+            about = call.about("embed", None)
+            async with aclosing(astream(flows, means, concurrency, about)) as parts:
                 async for _ in parts:
                     pass
 

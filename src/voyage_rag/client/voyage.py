@@ -36,6 +36,8 @@ class Voyage(TextVerbs, ContextualizedVerbs, MultimodalVerbs, RerankingVerbs):
         allow_insecure_http: Let the key travel over plain http to another machine.
         http_client: Your own `httpx.Client` for sync calls: proxies, TLS, tracing. You close it.
         async_http_client: Your own `httpx.AsyncClient` for async calls, in one event loop.
+        observers: Functions that are told what its calls do (see `voyage_rag.events`). They stay in
+            this process: what is unpickled has none.
         clock: The time it lives in; for tests.
 
     Raises:

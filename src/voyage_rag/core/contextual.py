@@ -267,7 +267,8 @@ def contextualize(
         missing = tuple(i for i in range(len(documents)) if i not in finished)
         return PartialContextualizedEmbeddings(finished, missing, gathered.usage, call.row.name)
 
-    return Operation(call.flows(windows, gathered), join, rescue)
+    about = call.about("contextualized_embed", len(documents))
+    return Operation(call.flows(windows, gathered), join, rescue, about)
 
 
 def embed_chunks(
@@ -318,7 +319,7 @@ def embed_chunks(
         missing = tuple(i for i in range(len(listed)) if i not in vectors)
         return PartialEmbeddings(vectors, missing, partial.usage, partial.model)
 
-    return Operation(inner.flows, join, rescue)
+    return Operation(inner.flows, join, rescue, call.about("contextualized_embed", len(listed)))
 
 
 def _results(

@@ -228,10 +228,11 @@ def embed(
         found = {i: gathered.values[i] for i in range(len(listed)) if i in gathered.values}
         return PartialEmbeddings(found, missing, gathered.usage, call.row.name)
 
-    flows = call.flows(listed, gathered)
+    flows, about = call.flows(listed, gathered), call.about("embed", len(listed))
     if as_lists:
-        return Operation(map(_listing, flows), lambda parts: made([*chain(*parts)]), rescue)
-    return Operation(flows, lambda _: made(None), rescue)
+        listing = map(_listing, flows)
+        return Operation(listing, lambda parts: made([*chain(*parts)]), rescue, about)
+    return Operation(flows, lambda _: made(None), rescue, about)
 
 
 def _listing(flow: Flow[list[Vector]]) -> Flow[list[Numbers]]:

@@ -1,10 +1,11 @@
 """The nouns of a conversation with the outside. Nothing here does I/O or knows a clock.
 
 A `Flow` is a generator that decides: it yields an effect, is handed back what came of it, and
-returns its result. There are four effects. An `Attempt` is answered with a `Response`, or has an
+returns its result. There are five effects. An `Attempt` is answered with a `Response`, or has an
 `APIConnectionError` thrown into the flow; `Recall` and `Remember` are for the cache; `Work` is done
-where it holds up nobody. Whoever drives a flow only waits, sends, stores and works;
-`voyage_rag.io.drive` holds the two drivers.
+where it holds up nobody; `Tell` is for observers, and is yielded only where there are some. Whoever
+drives a flow only waits, sends, stores, works and tells; `voyage_rag.io.drive` holds the two
+drivers.
 
 An attempt says how long it still has to wait each time it is asked, so that a rate limit met by one
 request slows the others that are already waiting for their turn.
@@ -15,7 +16,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from voyage_rag.errors import VoyageError
+    from voyage_rag.events import Call, Event, Verb
 
 LARGEST_ANSWER = 2**28
 LEAST_LARGEST_ANSWER = 2**22
@@ -103,13 +108,17 @@ class Attempt:
         wait: Asked before sending and again after every wait; 0 means go.
         number: 1 for the first attempt of a request, 2 for its first repetition.
         failure: Why the attempt before this one was not enough.
+        delay: Seconds it was put off for that.
+        held: How many seconds the account's limit, and nothing else, makes it wait as things are.
     """
 
     request: Request
     timeout: float
     wait: Callable[[], float] = _at_once
     number: int = 1
-    failure: Exception | None = None
+    failure: VoyageError | None = None
+    delay: float = 0.0
+    held: Callable[[], float] = _at_once
 
     @property
     def time_for_all(self) -> float:
@@ -138,7 +147,18 @@ class Work:
     do: Callable[[], object]
 
 
-Effect: TypeAlias = Attempt | Recall | Remember | Work
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell observers this.
+
+    Attributes:
+        event: Makes the event, of the call it is about.
+    """
+
+    event: Callable[[Call], Event]
+
+
+Effect: TypeAlias = Attempt | Recall | Remember | Work | Tell
 
 Flow: TypeAlias = Generator[Effect, Any, T]
 """A conversation that ends in a T."""
@@ -163,6 +183,23 @@ def work(do: Callable[[], T]) -> Flow[T]:
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """What an operation is, to speak of.
+
+    Attributes:
+        verb: What it does.
+        model: The model it is for.
+        inputs: How many inputs it has, None where nobody knows.
+        dimension: Length of the vectors, None where there are none or it is not known.
+    """
+
+    verb: Verb = "request"
+    model: str = ""
+    inputs: int | None = None
+    dimension: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Operation(Generic[Part, Result]):
     """Independent flows, and the pure function that joins their parts in the order of the flows.
 
@@ -170,8 +207,10 @@ class Operation(Generic[Part, Result]):
         flows: May be lazy: a driver takes the next one only when it has room for it.
         join: Makes the result of all parts.
         rescue: Tells what is finished at this moment, for the error of an operation that fails.
+        about: What it is.
     """
 
     flows: Iterable[Flow[Part]]
     join: Callable[[Sequence[Part]], Result]
     rescue: Callable[[], object] | None = None
+    about: About = About()

@@ -309,7 +309,8 @@ def embed(call: Multimodal, inputs: object) -> Operation[Found, MultimodalEmbedd
         missing = tuple(i for i in places if i not in found)
         return PartialEmbeddings(found, missing, gathered.usage, call.row.name)
 
-    return Operation(call.flows(contents, gathered), join, rescue)
+    about = call.about("multimodal_embed", len(contents))
+    return Operation(call.flows(contents, gathered), join, rescue, about)
 
 
 def count(call: Multimodal, inputs: object) -> Usage:

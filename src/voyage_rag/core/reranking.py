@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from voyage_rag.core import arguments, wire
 from voyage_rag.core.failures import concerning, is_too_much
-from voyage_rag.core.http import Flow, Operation, Request
+from voyage_rag.core.http import About, Flow, Operation, Request, Tell
 from voyage_rag.core.plan import Limits, pack
 from voyage_rag.core.retry import retrying
 from voyage_rag.core.tokens import weigh
 from voyage_rag.errors import InvalidInputError, VoyageError
+from voyage_rag.events import BatchSplit, Billed
 from voyage_rag.types import RerankingObject, RerankingResult, Usage
 
 if TYPE_CHECKING:
@@ -73,10 +74,11 @@ def rerank(
         scores = [pair for part in parts for pair in part.scores]
         scores.sort(key=lambda pair: -pair[1])
         results = [RerankingResult(index, listed[index], score) for index, score in scores[:top_k]]
-        usage = Usage(sum(p.total_tokens for p in parts), sum(p.requests for p in parts))
+        total = Usage(sum(p.total_tokens for p in parts), sum(p.requests for p in parts))
+        usage = total.of(model)
         return RerankingObject(results, usage, model)
 
-    return Operation(flows, join)
+    return Operation(flows, join, about=About("rerank", model, len(listed)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +115,15 @@ def ranked(placed: Sequence[tuple[int, str]], ranking: Ranking, terms: Terms) ->
             counts = [budget.ratio.tokens(weigh(text)) for text in texts]
             raise concerning(failure, positions, counts) from failure.__cause__
         middle = len(placed) // 2
+        if terms.observed:
+            status = failure.http_status
+            yield Tell(partial(BatchSplit, inputs=len(placed), parts=2, status=status))
     else:
         budget.ratio.learn(weight, answer.total_tokens)
-        terms.answered(len(texts), Usage(answer.total_tokens, 1))
+        usage = Usage(answer.total_tokens, 1).of(model)
+        terms.answered(len(texts), usage)
+        if terms.observed:
+            yield Tell(partial(Billed, inputs=len(texts), usage=usage))
         scores = [(positions[index], score) for index, score in answer.scores]
         return wire.Ranked(scores, answer.total_tokens)
     first = yield from ranked(placed[:middle], ranking, terms)

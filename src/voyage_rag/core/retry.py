@@ -128,7 +128,15 @@ def retrying(
         attempts += 1
         try:
             response = yield from ask(
-                Attempt(request, policy.time_left(spent), turn.wait, attempts, failure)
+                Attempt(
+                    request,
+                    policy.time_left(spent),
+                    turn.wait,
+                    attempts,
+                    failure,
+                    delay,
+                    turn.held,
+                )
             )
             failure = failure_of(request, response, policy.wall_clock)
             if failure is None:

@@ -14,9 +14,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from voyage_rag.core.failures import concerning, is_too_much
-from voyage_rag.core.http import Remember, recall
+from voyage_rag.core.http import About, Remember, Tell, recall
 from voyage_rag.core.retry import retrying
 from voyage_rag.errors import VoyageError
+from voyage_rag.events import BatchSplit, Billed
 from voyage_rag.types import Usage
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from voyage_rag.core.terms import Terms
     from voyage_rag.core.tokens import TokenRatio
     from voyage_rag.core.wire import Embedded, EmbedOptions
+    from voyage_rag.events import Verb
     from voyage_rag.models import Model
 
 SLOW = 60.0
@@ -89,6 +91,10 @@ class Call(ABC, Generic[Item, Value]):
     row: Model
     budget: Budget
     ratio: TokenRatio
+
+    def about(self, verb: Verb, inputs: int | None) -> About:
+        """What it is, to speak of."""
+        return About(verb, self.row.name, inputs, self.options.expected_dimension)
 
     @abstractmethod
     def limits(self, count: int | None) -> Limits:
@@ -193,6 +199,9 @@ def _requested(
     parts = call.cut(items, failure)
     if failure is not None and not parts:
         raise call.blame(failure, items)
+    if call.terms.observed:
+        status = None if failure is None else failure.http_status
+        yield Tell(partial(BatchSplit, inputs=len(items), parts=len(parts), status=status))
     found: list[tuple[Item, Value]] = []
     for part in parts:
         found += yield from sliced(call, part, gathered)
@@ -209,9 +218,12 @@ def _answered(
     read = partial(call.read, items=items)
     answer = yield from retrying(call.request(items), read, terms.policy, call.budget.pace, tokens)
     call.learn(items, answer)
-    terms.answered(call.done(items), answer.usage)
+    usage = answer.usage.of(call.row.name)
+    terms.answered(call.done(items), usage)
+    if terms.observed:
+        yield Tell(partial(Billed, inputs=len(items), usage=usage))
     if gathered is not None:
-        gathered.add(items, answer.vectors, answer.usage)
+        gathered.add(items, answer.vectors, usage)
         tell_if_slow(call, gathered)
     if terms.caching:
         keys = map(call.key, items)

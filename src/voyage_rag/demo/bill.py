@@ -16,6 +16,10 @@ CHARACTERS_PER_TOKEN = 4
 """For a forecast only: docstrings hold more punctuation than prose, which has about five."""
 
 
+PIXELS_PER_TOKEN = 560
+"""Of images. They are billed by the pixel, and counted among the tokens all the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One line of a bill.
@@ -38,7 +42,8 @@ class Item:
     def dollars(self) -> float | None:
         """The list price, None for a model whose price is not known."""
         model = MODELS.get(self.model)
-        return None if model is None else model.cost(self.tokens)
+        words = self.tokens - self.pixels // PIXELS_PER_TOKEN
+        return None if model is None else model.cost(words, self.pixels)
 
 
 @dataclass(frozen=True, slots=True)

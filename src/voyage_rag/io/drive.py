@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 import anyio
 import anyio.to_thread
 
-from voyage_rag.core.http import Attempt, Recall, Remember, Work
+from voyage_rag.core.http import Attempt, Recall, Remember, Tell, Work
 from voyage_rag.errors import APIConnectionError
 from voyage_rag.io.abort import Abort, Stopped
+from voyage_rag.io.watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
     from voyage_rag.core.http import Effect, Flow, Response
@@ -57,12 +58,14 @@ class Means:
         store: The cache, None without one.
         plans_in_thread: Taking the next flow may take a while (a tokenizer counts), so that an
             event loop should not do it.
+        watch: Tells observers.
     """
 
     sender: Sender
     clock: Clock
     store: Store | None
     plans_in_thread: bool = False
+    watch: Watch = UNWATCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +81,13 @@ def drive(flow: Flow[T], means: Means, abort: Abort) -> T:
         effect = _advanced(flow.__next__)
         while not isinstance(effect, Ended):
             if isinstance(effect, Attempt):
-                _await_turn(effect, means.clock, abort)
+                _await_turn(effect, means, abort)
                 step = _attempted(flow, effect, means.sender, abort)
                 with abort.reading:
                     effect = _advanced(step)
+            elif isinstance(effect, Tell):
+                means.watch.tell(effect.event)
+                effect = _advanced(flow.__next__)
             else:
                 effect = _advanced(_resumed(flow, _done(effect, means.store)))
         return cast("T", effect.value)
@@ -89,9 +95,12 @@ def drive(flow: Flow[T], means: Means, abort: Abort) -> T:
         flow.close()
 
 
-def _await_turn(attempt: Attempt, clock: Clock, abort: Abort) -> None:
+def _await_turn(attempt: Attempt, means: Means, abort: Abort) -> None:
+    if attempt.number > 1:
+        means.watch.retried(attempt)
     while not abort.stopping.is_set() and (delay := attempt.wait()) > 0:
-        clock.sleep(delay, abort.stopping)
+        means.watch.waits(attempt)
+        means.clock.sleep(delay, abort.stopping)
     if abort.stopping.is_set():
         raise Stopped
 
@@ -123,12 +132,15 @@ async def adrive(
         effect = _advanced(flow.__next__)
         while not isinstance(effect, Ended):
             if isinstance(effect, Attempt):
-                await _aawait_turn(effect, means.clock, stopping)
+                await _aawait_turn(effect, means, stopping)
                 step = await _aattempted(flow, effect, means.sender)
                 if effect.request.inputs < LONG:
                     effect = _advanced(step)
                 else:
                     effect = await anyio.to_thread.run_sync(_advanced, step, limiter=reading)
+            elif isinstance(effect, Tell):
+                means.watch.tell(effect.event)
+                effect = _advanced(flow.__next__)
             else:
                 found = await anyio.to_thread.run_sync(_done, effect, means.store)
                 effect = _advanced(_resumed(flow, found))
@@ -137,9 +149,12 @@ async def adrive(
         flow.close()
 
 
-async def _aawait_turn(attempt: Attempt, clock: Clock, stopping: anyio.Event) -> None:
+async def _aawait_turn(attempt: Attempt, means: Means, stopping: anyio.Event) -> None:
+    if attempt.number > 1:
+        means.watch.retried(attempt)
     while not stopping.is_set() and (delay := attempt.wait()) > 0:
-        await clock.asleep(delay, stopping)
+        means.watch.waits(attempt)
+        await means.clock.asleep(delay, stopping)
     if stopping.is_set():
         raise Stopped
 

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -27,7 +27,8 @@ from voyage_rag.io.drive import Means, adrive, drive
 from voyage_rag.io.tasks import spawn
 
 if TYPE_CHECKING:
-    from voyage_rag.core.http import Flow, Operation
+    from voyage_rag.core.http import About, Flow, Operation
+    from voyage_rag.io.watch import Watch
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -38,25 +39,45 @@ TIME_TO_END = 1.0
 
 def run(operation: Operation[Part, Result], means: Means, concurrency: int) -> Result:
     """Run an operation and join its parts."""
-    try:
-        parts = list(stream(iter(operation.flows), means, concurrency))
-    except VoyageError as error:
-        raise _with_partial(error, operation)  # noqa: B904 - the error itself, bare
-    return operation.join(parts)
+    with means.watch.call(operation.about, at_once=True) as watch:
+        try:
+            parts = list(_stream(iter(operation.flows), _watched(means, watch), concurrency))
+        except VoyageError as error:
+            raise _with_partial(error, operation)  # noqa: B904 - the error itself, bare
+        return operation.join(parts)
 
 
 async def arun(operation: Operation[Part, Result], means: Means, concurrency: int) -> Result:
     """Async twin of `run`."""
-    try:
-        async with aclosing(astream(iter(operation.flows), means, concurrency)) as given:
-            parts = [part async for part in given]
-    except VoyageError as error:
-        raise _with_partial(error, operation)  # noqa: B904 - the error itself, bare
-    return operation.join(parts)
+    with means.watch.call(operation.about, at_once=True) as watch:
+        given = _astream(iter(operation.flows), _watched(means, watch), concurrency)
+        try:
+            async with aclosing(given):
+                parts = [part async for part in given]
+        except VoyageError as error:
+            raise _with_partial(error, operation)  # noqa: B904 - the error itself, bare
+        return operation.join(parts)
 
 
-def stream(flows: Iterator[Flow[Part]], means: Means, concurrency: int) -> Iterator[Part]:
+def stream(
+    flows: Iterator[Flow[Part]], means: Means, concurrency: int, about: About
+) -> Iterator[Part]:
     """Run flows in threads, a single one in this thread, and give their parts in order."""
+    with means.watch.call(about, at_once=False) as watch:
+        yield from _stream(flows, _watched(means, watch), concurrency)
+
+
+async def astream(
+    flows: Iterator[Flow[Part]], means: Means, concurrency: int, about: About
+) -> AsyncGenerator[Part]:
+    """Async twin of `stream`, in tasks."""
+    with means.watch.call(about, at_once=False) as watch:
+        async with aclosing(_astream(flows, _watched(means, watch), concurrency)) as parts:
+            async for part in parts:
+                yield part
+
+
+def _stream(flows: Iterator[Flow[Part]], means: Means, concurrency: int) -> Iterator[Part]:
     line = Line(flows, concurrency * AHEAD)
     first, second = line.next(), line.next()
     if first is not None and second is None and line.failure is None:
@@ -91,10 +112,9 @@ def stream(flows: Iterator[Flow[Part]], means: Means, concurrency: int) -> Itera
         raise line.failure
 
 
-async def astream(
+async def _astream(
     flows: Iterator[Flow[Part]], means: Means, concurrency: int
 ) -> AsyncGenerator[Part]:
-    """Async twin of `stream`, in tasks."""
     line = Line(flows, concurrency * AHEAD)
     first, second = await _anext(line, means), await _anext(line, means)
     stopping = anyio.Event()
@@ -209,6 +229,13 @@ def _next(waiting: deque[Place[Part]], line: Line[Part]) -> Place[Part] | None:
 
 async def _anext(line: Line[Part], means: Means) -> Place[Part] | None:
     return await anyio.to_thread.run_sync(line.next) if means.plans_in_thread else line.next()
+
+
+def _watched(means: Means, watch: Watch) -> Means:
+    """The same means, for one call."""
+    if watch is means.watch:
+        return means
+    return replace(means, sender=watch.sending(means.sender), watch=watch)
 
 
 def _with_partial(error: VoyageError, operation: Operation[Part, Result]) -> VoyageError:

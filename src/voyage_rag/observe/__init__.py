@@ -1,0 +1,17 @@
+"""Seeing what happens: logs, what was spent, OpenTelemetry, and observers of your own.
+
+    with track_usage() as usage:
+        ...
+    print(usage)
+
+    add_observer(print)               # of every client of this process, from its next call on
+    Voyage(observers=[print])         # of one
+
+`voyage_rag.events` lists what observers are told; `voyage_rag.observe.otel` is the bridge to
+OpenTelemetry.
+"""
+
+from voyage_rag.observe.observers import add_observer, remove_observer
+from voyage_rag.observe.usage import UsageTracker, track_usage
+
+__all__ = ["UsageTracker", "add_observer", "remove_observer", "track_usage"]

@@ -1,0 +1,145 @@
+"""Who is told, and how an observer that fails is kept from a call that is paid for."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, cast
+
+from voyage_rag.errors import ConfigurationError
+from voyage_rag.locks import Lock
+
+if TYPE_CHECKING:
+    from voyage_rag.events import Call, Event, Observer
+
+LOG = logging.getLogger("voyage_rag")
+
+
+class Guarded:
+    """An observer that raises nothing: what it raises is logged, once.
+
+    An observer that has a method `within(call)` gives a context manager, in which calls run that
+    are over when they return; OpenTelemetry's current span is such a context.
+    """
+
+    __slots__ = ("_complained", "_within", "observer")
+
+    def __init__(self, observer: Observer) -> None:
+        self.observer = observer
+        self._within = getattr(observer, "within", None)
+        self._complained = False
+
+    def __call__(self, event: Event) -> None:
+        """Tell it."""
+        try:
+            self.observer(event)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
+            self._complain(error)
+
+    def within(self, call: Call) -> AbstractContextManager[object]:
+        """What the call is to run in."""
+        return nullcontext() if self._within is None else self._entered(call)
+
+    @contextmanager
+    def _entered(self, call: Call) -> Iterator[None]:
+        context = None
+        try:
+            context = self._within(call)  # type: ignore[misc] # None was looked at above
+            context.__enter__()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
+            self._complain(error)
+            context = None
+        try:
+            yield
+        finally:
+            try:
+                if context is not None:
+                    context.__exit__(None, None, None)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
+                self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        if not self._complained:
+            self._complained = True
+            LOG.error(
+                "the observer %r failed; this is told once, and calls go on",
+                type(self.observer).__name__
+                if not inspect.isroutine(self.observer)
+                else self.observer.__qualname__,
+                exc_info=error,
+            )
+
+
+class Observers(tuple["Observer", ...]):
+    """Observers, as an object that holds them: copies keep them, pickles leave them behind."""
+
+    __slots__ = ()
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Observers:
+        return self
+
+    def __reduce__(self) -> tuple[type[Observers], tuple[()]]:
+        return Observers, ()
+
+
+NO_OBSERVERS = Observers()
+
+
+def as_observers(observers: object) -> Observers:
+    """Observers that can be told.
+
+    Raises:
+        ConfigurationError: One of them is not a plain function of an event.
+    """
+    if isinstance(observers, Observers):
+        return observers
+    if not isinstance(observers, Iterable):
+        raise ConfigurationError(
+            f"observers must be a list of functions that take an event, not "
+            f"{type(observers).__name__}"
+        )
+    return Observers(map(_checked, observers))
+
+
+_everywhere: tuple[Guarded, ...] = ()
+_lock = Lock()
+
+
+def add_observer(observer: Observer) -> None:
+    """Tell this observer of every call of this process, from the next one on.
+
+    Raises:
+        ConfigurationError: It is not a plain function of an event.
+    """
+    global _everywhere  # noqa: PLW0603 - replaced as a whole, so that readers need no lock
+    with _lock:
+        if all(known.observer != observer for known in _everywhere):
+            _everywhere = (*_everywhere, Guarded(_checked(observer)))
+
+
+def remove_observer(observer: Observer) -> None:
+    """Tell it no more; nothing happens if it was not added."""
+    global _everywhere  # noqa: PLW0603 - see above
+    with _lock:
+        _everywhere = tuple(known for known in _everywhere if known.observer != observer)
+
+
+def everywhere() -> tuple[Guarded, ...]:
+    """The observers of all calls."""
+    return _everywhere
+
+
+def _checked(observer: Any) -> Observer:
+    call = observer if inspect.isroutine(observer) else getattr(observer, "__call__", None)  # noqa: B004
+    if not callable(observer) or isinstance(observer, type):
+        raise ConfigurationError(
+            f"an observer must be a function that takes an event, not {type(observer).__name__}"
+        )
+    if inspect.iscoroutinefunction(call):
+        raise ConfigurationError(
+            "an observer must be a plain function, since it is called from threads and from event "
+            "loops: let it put events into a queue, and await that elsewhere"
+        )
+    return cast("Observer", observer)

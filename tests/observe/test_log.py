@@ -1,0 +1,119 @@
+"""What Python's logging is told of requests: quiet by default, a WARNING for a retry."""
+
+from __future__ import annotations
+
+import logging
+import re
+import subprocess
+import sys
+
+import pytest
+
+from fakes import (
+    KEY,
+    MODEL,
+    TOO_MANY_TOKENS,
+    FakeClock,
+    FakeService,
+    failed,
+    voyage_over,
+)
+from voyage_rag import Usage
+from voyage_rag.errors import APIConnectionError, AuthenticationError
+
+TEXT = "a text that nobody else may read"
+
+
+def test_a_retry_is_a_warning(face, caplog: pytest.LogCaptureFixture) -> None:
+    """That says why, how long, which attempt, model and request id; nothing else is told."""
+    clock = FakeClock()
+    voyage = voyage_over(FakeService(failed(503, x_request_id="req-7")), clock)
+    with caplog.at_level(logging.INFO, logger="voyage_rag"):
+        face.call(voyage, "embed", [TEXT], MODEL)
+
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("voyage_rag.requests", "WARNING")
+    assert record.message == (
+        f"/embeddings {MODEL}, 1 inputs: attempt 2 in {clock.sleeps[0]:.2f} s, since attempt 1 met "
+        "HTTP 503 (request req-7)"
+    )
+
+
+def test_a_retry_is_a_warning_with_an_observer_too(face, caplog: pytest.LogCaptureFixture) -> None:
+    """Once."""
+    service = FakeService(failed(503))
+    face.call(voyage_over(service, observers=[print]), "embed", [TEXT], MODEL)
+
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_debug_tells_every_attempt(face, caplog: pytest.LogCaptureFixture) -> None:
+    """And what became of it, with tokens and seconds; never a text, never the key."""
+    script = [
+        failed(400, TOO_MANY_TOKENS + TEXT),
+        failed(429, f"{TEXT} {KEY}"),
+        APIConnectionError(f"{TEXT} {KEY}"),
+    ]
+    with caplog.at_level(logging.DEBUG):
+        voyage = voyage_over(FakeService(*script), requests_per_minute=3, concurrency=1)
+        face.call(voyage, "embed", [TEXT, "b"], MODEL)
+
+    records = [record for record in caplog.records if record.name.startswith("voyage_rag")]
+    told = [record.message.partition(": ")[2] for record in records]
+    told = [re.sub(r" in [\d.]+ s", " in .. s", line) for line in told if "waits" not in line]
+    assert told == [
+        "begins, 2 inputs",
+        "attempt 1 sent",
+        "attempt 1 answered 400 in .. s",
+        "2 inputs are too much for one request, and go in 2",
+        "attempt 1 sent",
+        "attempt 1 answered 429 in .. s",
+        "attempt 2 in .. s, since attempt 1 met the rate limit (HTTP 429)",
+        "attempt 2 sent",
+        "attempt 2 not answered in .. s: APIConnectionError",
+        "attempt 3 in .. s, since attempt 2 met no answer (APIConnectionError)",
+        "attempt 3 sent",
+        "attempt 3 answered 200 in .. s",
+        f"1 inputs done, {len(TEXT)} tokens",
+        "attempt 1 sent",
+        "attempt 1 answered 200 in .. s",
+        "1 inputs done, 1 tokens",
+        f"done in .. s: {Usage(len(TEXT) + 1, 2).of(MODEL)}",
+    ]
+    everything = "\n".join(map(logging.Formatter().format, caplog.records))
+    assert TEXT not in everything
+    assert KEY not in everything
+
+
+def test_debug_tells_waits_for_the_limit(face, caplog: pytest.LogCaptureFixture) -> None:
+    """And for how long."""
+    with caplog.at_level(logging.DEBUG):
+        voyage = voyage_over(FakeService(), requests_per_minute=1, concurrency=1)
+        face.call(voyage, "embed", ["a", "b"], MODEL, batch_size=1)
+
+    (line,) = [r.message for r in caplog.records if ": waits" in r.message]
+    assert line.endswith("s for the account's rate limit")
+
+
+def test_debug_tells_of_failure(face, caplog: pytest.LogCaptureFixture) -> None:
+    """By the error's name and the request id."""
+    voyage = voyage_over(FakeService(failed(401, "no", x_request_id="req-9")))
+    with caplog.at_level(logging.DEBUG), pytest.raises(AuthenticationError):
+        face.call(voyage, "embed", ["a"], MODEL)
+
+    assert caplog.records[-1].message.endswith("AuthenticationError (request req-9)")
+
+
+def test_nothing_is_printed_by_default() -> None:
+    """Not even retries, where nobody has set up logging."""
+    program = (
+        "import sys; sys.path.insert(0, 'tests')\n"
+        "from fakes import *\n"
+        "service = FakeService(failed(503), failed(429))\n"
+        "voyage_over(service).embed(['a'], MODEL)\n"
+        "assert len(service.attempts) == 3\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, timeout=60, check=True
+    )
+    assert (done.stdout, done.stderr) == (b"", b"")
