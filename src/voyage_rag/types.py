@@ -26,6 +26,8 @@ EmptyText: TypeAlias = Literal["error", "zeros"]
 
 Vector: TypeAlias = "array[float] | array[int]"
 Numbers: TypeAlias = "list[float] | list[int]"
+Row: TypeAlias = "Vector | Numbers"
+"""A vector, compact or as a list."""
 
 TYPECODES: dict[OutputDtype, str] = {
     "float": "f",
@@ -35,6 +37,11 @@ TYPECODES: dict[OutputDtype, str] = {
     "ubinary": "B",
 }
 """How each output dtype is held: the type codes of `array` and of numpy."""
+
+
+def compact(row: Row, dtype: OutputDtype) -> Vector:
+    """A row as an array."""
+    return row if isinstance(row, array) else array(TYPECODES[dtype], row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +145,13 @@ class Vectors(Sequence["Vector"]):
     """Vectors of one length and number type, in input order, 4 bytes per float dimension.
 
     Each element is an `array.array`: a sequence of numbers that numpy and others read without
-    copying.
+    copying. Where lists were asked for, these are held instead, and the elements made of them.
     """
 
-    __slots__ = ("_lists", "_rows", "dtype")
+    __slots__ = ("_rows", "dtype")
 
-    def __init__(
-        self, rows: Sequence[Vector], dtype: OutputDtype, lists: Sequence[Numbers] | None = None
-    ) -> None:
+    def __init__(self, rows: Sequence[Row], dtype: OutputDtype) -> None:
         self._rows = rows
-        self._lists = lists
         self.dtype = dtype
 
     def __len__(self) -> int:
@@ -160,10 +164,10 @@ class Vectors(Sequence["Vector"]):
     def __getitem__(self, index: int | slice) -> Vector | Vectors:
         if isinstance(index, slice):
             return Vectors(self._rows[index], self.dtype)
-        return self._rows[index]
+        return compact(self._rows[index], self.dtype)
 
     def __iter__(self) -> Iterator[Vector]:
-        return iter(self._rows)
+        return (compact(row, self.dtype) for row in self._rows)
 
     def __repr__(self) -> str:
         length = len(self._rows[0]) if self._rows else 0
@@ -171,7 +175,7 @@ class Vectors(Sequence["Vector"]):
 
     def to_lists(self) -> list[Numbers]:
         """Plain Python lists, about eight times the memory."""
-        return [row.tolist() for row in self._rows] if self._lists is None else list(self._lists)
+        return [row.tolist() if isinstance(row, array) else row for row in self._rows]
 
     def to_numpy(self) -> np.ndarray:
         """An array of shape (vectors, numbers): float32, int8 or uint8. Needs numpy.

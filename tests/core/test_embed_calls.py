@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from array import array
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -275,3 +277,55 @@ def test_only_empty_texts_have_the_default_dimension_of_a_known_model() -> None:
 
     assert result.embeddings == [[0.0] * 512]
     assert ([], Usage()) == (service.attempts, result.usage)
+
+
+def test_lists_are_the_same_numbers(face) -> None:
+    """`as_lists` changes when lists are made, and nothing that can be seen."""
+    texts = ["", *texts_up_to(7)]
+    options = {"batch_size": 3, "empty_text": "zeros"}
+
+    compact = face.call(voyage_over(FakeService()), "embed", texts, MODEL, **options)
+    lists = face.call(voyage_over(FakeService()), "embed", texts, MODEL, as_lists=True, **options)
+
+    assert compact.embeddings == lists.embeddings
+    assert list(compact.vectors) == list(lists.vectors)
+    assert list(compact.vectors[2:4]) == list(lists.vectors[2:4])
+    assert compact.to_numpy().tolist() == lists.to_numpy().tolist()
+    assert {type(row) for row in lists.vectors} == {type(lists.vectors[0])} == {array}
+
+
+def test_zero_vectors_are_not_one_list() -> None:
+    """Changing one in place leaves the others as they are."""
+    found = voyage_over(FakeService()).embed(
+        ["", "", "a"], MODEL, empty_text="zeros", as_lists=True
+    )
+
+    found.embeddings[0][0] = 1.0
+
+    assert found.embeddings[1] == [0.0, 0.0]
+
+
+def test_a_failure_carries_compact_vectors_even_if_lists_were_asked_for() -> None:
+    """`partial` has one form."""
+    service = FakeService(served, always=lambda body: failed(500))
+    voyage = voyage_over(service, concurrency=1, max_retries=0)
+
+    partial = failure_of(voyage, texts_up_to(4), MODEL, batch_size=2, as_lists=True).partial
+
+    assert {0: array("f", vector_of("text 0")), 1: array("f", vector_of("text 1"))} == (
+        partial.vectors
+    )
+    assert partial.missing == (2, 3)
+
+
+def test_lists_come_of_the_cache_too(tmp_path: Path) -> None:
+    """And what is kept there does not depend on how it was asked for."""
+    service = FakeService()
+    voyage = voyage_over(service, cache=tmp_path / "cache")
+
+    first = voyage.embed(["a", "b"], MODEL, as_lists=True)
+    again = voyage.embed(["a", "b"], MODEL, as_lists=True)
+    compact = voyage.embed(["a", "b"], MODEL)
+
+    assert first.embeddings == again.embeddings == compact.embeddings
+    assert len(service.attempts) == 1

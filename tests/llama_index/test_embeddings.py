@@ -111,15 +111,42 @@ def test_usage_adds_up(embedding: VoyageEmbedding, emulator: Emulator, face: Fac
     assert embedding.usage.requests == 2
 
 
-def test_the_bar_is_llama_indexs(
-    embedding: VoyageEmbedding, capsys: pytest.CaptureFixture[str]
+@both
+def test_the_bar_counts_texts(
+    embedding: VoyageEmbedding, capsys: pytest.CaptureFixture[str], face: Face
 ) -> None:
-    """On stderr, one bar and not two."""
-    embedding.get_text_embedding_batch(TEXTS, show_progress=True)
+    """On stderr, one bar and not two, with tokens per second."""
+    face.call(embedding, "get_text_embedding_batch", TEXTS, show_progress=True)
     drawn = capsys.readouterr()
     assert drawn.out == ""
-    assert "Generating embeddings: 100%" in drawn.err
-    assert "Embedding:" not in drawn.err
+    assert f"Embedding: 100%|██████████| {len(TEXTS)}/{len(TEXTS)} " in drawn.err
+    assert "tokens/s" in drawn.err
+    assert "Generating embeddings" not in drawn.err
+
+
+@both
+def test_all_texts_are_planned_together(make: Any, emulator: Emulator, face: Face) -> None:
+    """LlamaIndex's largest batch is no barrier, and does not multiply the requests in flight."""
+    made = make(VoyageEmbedding, "voyage-4", output_dimension=256)
+    texts = [f"text {number}" for number in range(2_100)]
+    vectors = face.call(made, "get_text_embedding_batch", texts)
+    assert sorted(len(request.body["input"]) for request in emulator.requests) == [
+        2_100 - 15 * 132,
+        *[132] * 15,
+    ]
+    assert (
+        vectors[2_048:]
+        == made.voyage.embed(texts[2_048:], "voyage-4", "document", output_dimension=256).embeddings
+    )
+
+
+@both
+def test_the_batch_size_is_that_of_requests(make: Any, emulator: Emulator, face: Face) -> None:
+    """Several of them are under way at once."""
+    made = make(VoyageEmbedding, "voyage-4", embed_batch_size=3)
+    face.call(made, "get_text_embedding_batch", TEXTS)
+    sizes = sorted(len(request.body["input"]) for request in emulator.requests)
+    assert sizes == [len(TEXTS) % 3 or 3, *[3] * (-(-len(TEXTS) // 3) - 1)]
 
 
 # ── LlamaIndex's own cache, limiter and events ────────────────────────────────────────────────────

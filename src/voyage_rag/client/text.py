@@ -55,8 +55,8 @@ class TextVerbs(Session):
             batch_size: Most texts in one request; else as many as the limits allow and as keep
                 `concurrency` requests busy.
             empty_text: `error` refuses empty strings by position, `zeros` gives them zero vectors.
-            as_lists: Make lists of the vectors while others are still on their way, instead of when
-                `embeddings` is first asked for: done sooner, in eight times the memory.
+            as_lists: Make the lists of `embeddings` while other answers are still on their way, and
+                not when they are first asked for: sooner, in eight times the memory.
             show_progress_bar: Show a tqdm bar that counts texts.
 
         Returns:
@@ -77,8 +77,9 @@ class TextVerbs(Session):
                 output_dimension,
                 batch_size,
                 empty_text,
+                as_lists=as_lists,
             )
-            return run(embedding.embed(call, texts, as_lists=as_lists), *self._drivers)
+            return run(embedding.embed(call, texts), *self._drivers)
 
     async def aembed(
         self,
@@ -105,8 +106,9 @@ class TextVerbs(Session):
                 output_dimension,
                 batch_size,
                 empty_text,
+                as_lists=as_lists,
             )
-            return await arun(embedding.embed(call, texts, as_lists=as_lists), *self._drivers)
+            return await arun(embedding.embed(call, texts), *self._drivers)
 
     def embed_iter(
         self,
@@ -141,7 +143,7 @@ class TextVerbs(Session):
                 batch_size,
                 empty_text,
             )
-            flows, about = call.flows(texts, None), call.about("embed", None)
+            flows, about = embedding.embed_iter(call, texts), call.about("embed", None)
             for part in stream(flows, *self._drivers, about):
                 yield from part
 
@@ -170,7 +172,7 @@ class TextVerbs(Session):
                 batch_size,
                 empty_text,
             )
-            flows, about = call.flows(texts, None), call.about("embed", None)
+            flows, about = embedding.embed_iter(call, texts), call.about("embed", None)
             async with aclosing(astream(flows, *self._drivers, about)) as parts:
                 async for part in parts:
                     for vector in part:
@@ -271,6 +273,8 @@ class TextVerbs(Session):
         output_dimension: int | None,
         batch_size: int | None,
         empty_text: EmptyText,
+        *,
+        as_lists: bool = False,
     ) -> embedding.Embedding:
         return embedding.prepare(
             self._terms(advance),
@@ -281,6 +285,7 @@ class TextVerbs(Session):
             batch_size,
             empty_text,
             truncation=truncation,
+            as_lists=as_lists,
         )
 
 

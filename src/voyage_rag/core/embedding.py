@@ -4,36 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from math import inf
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from voyage_rag.core import arguments, wire
 from voyage_rag.core.http import Flow, Operation, Request, work
 from voyage_rag.core.memory import Keys, from_bytes, to_bytes
 from voyage_rag.core.plan import Limits, pack
 from voyage_rag.core.slices import Call, Gathered, sliced
-from voyage_rag.core.tokens import Weigh, weigh
+from voyage_rag.core.tokens import weigh
 from voyage_rag.core.vectors import length_of, zeros
 from voyage_rag.core.wire import Embedded
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.models import Kind
-from voyage_rag.types import EmbeddingsObject, PartialEmbeddings, Usage, Vectors
+from voyage_rag.types import EmbeddingsObject, PartialEmbeddings, Usage, Vectors, compact
 
 if TYPE_CHECKING:
     from voyage_rag.core.dialect import Dialect
     from voyage_rag.core.terms import Terms
     from voyage_rag.core.wire import EmbedOptions
     from voyage_rag.models import OutputDtype
-    from voyage_rag.types import EmptyText, InputType, Numbers, Vector
+    from voyage_rag.types import EmptyText, InputType, Row, Vector
 
 
 Sink: TypeAlias = Callable[[Sequence[int], "Sequence[Vector]", Usage], None]
 """Takes an answer: positions of texts, their vectors, and what they cost."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """A text, its position in the caller's list, and what it weighs."""
 
     position: int
@@ -79,11 +77,20 @@ ENDPOINTS: dict[Kind, Endpoint] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Embedding(Call[Placed, "Vector"]):
-    """One call to embed: what holds for all its slices."""
+class Embedding(Call[Placed, "Row"]):
+    """One call to embed: what holds for all its slices.
+
+    Attributes:
+        batch_size: Most texts in one request, None to leave it to the plan.
+        empty_text: What becomes of an empty text.
+        as_lists: Make lists of the vectors of each answer, while others are still on their way.
+        keys: Under which the cache keeps them.
+        endpoint: How they are asked for.
+    """
 
     batch_size: int | None
     empty_text: EmptyText
+    as_lists: bool
     keys: Keys
     endpoint: Endpoint
 
@@ -103,18 +110,18 @@ class Embedding(Call[Placed, "Vector"]):
         """Whether texts might be chunks of documents that the model could have known."""
         return self.row.kind == "contextualized" and self.options.input_type != "query"
 
-    def placed(self, texts: Iterable[str], weigh: Weigh) -> Iterator[Placed]:
-        """The texts with what they weigh, each checked as it comes."""
-        dialect = self.terms.dialect
-        for position, text in enumerate(arguments.iterable("texts", texts)):
-            name = f"texts[{position}]"
-            arguments.check_text(name, text, position)
+    def placed(self, texts: Iterable[str]) -> Iterator[Placed]:
+        """The texts with what they weigh at a guess, each checked as it comes."""
+        longest = self.terms.dialect.longest_alone or inf
+        for position, text in enumerate(texts):
+            if type(text) is not str or not text.isascii():  # most texts need no more
+                arguments.check_text(f"texts[{position}]", text, position)
             if not text and self.empty_text == "error":
-                arguments.refuse_empty(name, position)
-            if dialect.longest_alone is not None and len(text) > dialect.longest_alone:
+                arguments.refuse_empty(f"texts[{position}]", position)
+            if len(text) > longest:
                 raise InvalidInputError(
-                    f"{name} has {len(text)} characters, {dialect.name} takes "
-                    f"{dialect.longest_alone}: split it",
+                    f"texts[{position}] has {len(text)} characters, {self.terms.dialect.name} "
+                    f"takes {longest}: split it",
                     indices=(position,),
                 )
             yield Placed(position, text, weigh(text))
@@ -125,35 +132,43 @@ class Embedding(Call[Placed, "Vector"]):
         body = self.endpoint.body(texts, self.options, self.terms.dialect)
         return Request(self.endpoint.path, body, self.options.model, len(texts), len(texts))
 
-    def read(self, body: bytes, items: Sequence[Placed]) -> Embedded[Vector]:
+    def read(self, body: bytes, items: Sequence[Placed]) -> Embedded[Row]:
         """One vector per text."""
-        return self.endpoint.answer(body, len(items), self.options)
+        answer = self.endpoint.answer(body, len(items), self.options)
+        rows = list(map(self._held, answer.vectors))
+        return Embedded(rows, answer.total_tokens, answer.text_tokens)
 
     def key(self, item: Placed) -> bytes:
         """Of the text."""
         return self.keys(item.text)
 
-    def to_bytes(self, value: Vector) -> bytes:
+    def to_bytes(self, value: Row) -> bytes:
         """Its numbers."""
-        return to_bytes(value)
+        return to_bytes(compact(value, self.options.dtype))
 
-    def from_bytes(self, stored: bytes) -> Vector:
+    def from_bytes(self, stored: bytes) -> Row:
         """The vector of these numbers."""
-        return from_bytes(stored, self.options.dtype)
+        return self._held(from_bytes(stored, self.options.dtype))
+
+    def nothing(self, others: Mapping[int, Row]) -> Row:
+        """The vector of an empty text."""
+        return self._held(nothing_of(self.options, others))
+
+    def _held(self, vector: Vector) -> Row:
+        return vector.tolist() if self.as_lists else vector
 
     def flows(
-        self, texts: Iterable[str], gathered: Gathered[Vector] | None
-    ) -> Iterator[Flow[list[Vector]]]:
+        self, placed: Iterable[Placed], gathered: Gathered[Row] | None
+    ) -> Iterator[Flow[list[Row]]]:
         """One flow per request, in order."""
         count = None if gathered is None else gathered.expected
-        for placed in self.slices(texts, count):
-            yield embedding(self, placed, gathered)
+        for slice_ in self.slices(placed, count):
+            yield embedding(self, slice_, gathered)
 
-    def slices(self, texts: Iterable[str], count: int | None) -> Iterator[list[Placed]]:
+    def slices(self, placed: Iterable[Placed], count: int | None) -> Iterator[list[Placed]]:
         """What goes into each request; None if nobody knows how many texts there are."""
-        if count is None and self.loses_context:
-            self.terms.unrelated()
-        placed = self.placed(texts, self.terms.count_tokens or weigh)
+        if count_tokens := self.terms.count_tokens:
+            placed = (item._replace(weight=count_tokens(item.text)) for item in placed)
         longest = self.terms.dialect.longest_in_list or inf
         weighed = ((item, inf if len(item.text) > longest else item.weight) for item in placed)
         for slice_ in pack(weighed, lambda: self.limits(count)):
@@ -170,6 +185,7 @@ def prepare(
     empty_text: EmptyText,
     *,
     truncation: bool,
+    as_lists: bool = False,
 ) -> Embedding:
     """Check everything about a call to embed but the texts.
 
@@ -181,6 +197,7 @@ def prepare(
     terms.dialect.demand(endpoint.path)
     arguments.check_input_type(input_type)
     arguments.check_flag("truncation", truncation)
+    arguments.check_flag("as_lists", as_lists)
     arguments.check_choice("empty_text", empty_text, ("error", "zeros"))
     if batch_size is not None:
         arguments.check_count("batch_size", batch_size)
@@ -199,85 +216,88 @@ def prepare(
     budget = terms.budget(model)
     ratio = budget.ratio if terms.count_tokens is None else budget.exact_ratio
     keys = Keys(terms.host, options)
-    return Embedding(terms, options, row, budget, ratio, batch_size, empty_text, keys, endpoint)
+    return Embedding(
+        terms, options, row, budget, ratio, batch_size, empty_text, as_lists, keys, endpoint
+    )
 
 
-def embed(
-    call: Embedding, texts: object, *, as_lists: bool = False
-) -> Operation[Any, EmbeddingsObject]:
+def embed(call: Embedding, texts: object) -> Operation[list[Row], EmbeddingsObject]:
     """Vectors of a list of texts, in their order.
-
-    With `as_lists`, lists are made of each answer while others are still on their way.
 
     Raises:
         InvalidInputError: There is no list of texts, or one of them cannot be embedded.
     """
-    listed = arguments.listed("texts", texts)
-    weight = sum(item.weight for item in call.placed(listed, weigh))
-    gathered: Gathered[Vector] = Gathered(len(listed), weight)
-    if call.loses_context and len(listed) > 1:
+    placed = list(call.placed(arguments.iterable("texts", texts)))
+    gathered: Gathered[Row] = Gathered(len(placed), sum(item.weight for item in placed))
+    dtype = call.options.dtype
+    if call.loses_context and len(placed) > 1:
         call.terms.unrelated()
 
-    def made(lists: Sequence[Numbers] | None) -> EmbeddingsObject:
-        rows = [gathered.values[i] for i in range(len(listed))]
-        vectors = Vectors(rows, call.options.dtype, lists)
+    def join(parts: Sequence[list[Row]]) -> EmbeddingsObject:
+        vectors = Vectors([row for part in parts for row in part], dtype)
         return EmbeddingsObject(vectors, gathered.usage, call.row.name)
 
     def rescue() -> PartialEmbeddings:
-        missing = tuple(i for i in range(len(listed)) if i not in gathered.values)
-        found = {i: gathered.values[i] for i in range(len(listed)) if i in gathered.values}
+        values = gathered.values
+        found = {i: compact(values[i], dtype) for i in range(len(placed)) if i in values}
+        missing = tuple(i for i in range(len(placed)) if i not in found)
         return PartialEmbeddings(found, missing, gathered.usage, call.row.name)
 
-    flows, about = call.flows(listed, gathered), call.about("embed", len(listed))
-    if as_lists:
-        listing = map(_listing, flows)
-        return Operation(listing, lambda parts: made([*chain(*parts)]), rescue, about)
-    return Operation(flows, lambda _: made(None), rescue, about)
+    about = call.about("embed", len(placed))
+    return Operation(call.flows(placed, gathered), join, rescue, about)
 
 
-def _listing(flow: Flow[list[Vector]]) -> Flow[list[Numbers]]:
-    vectors = yield from flow
-    return [vector.tolist() for vector in vectors]
+def embed_iter(call: Embedding, texts: object) -> Iterator[Flow[list[Vector]]]:
+    """Vectors of any iterable of texts, which are read as there is room for them."""
+    flows = call.flows(_streamed(call, texts), None)
+    return cast("Iterator[Flow[list[Vector]]]", flows)  # a stream makes no lists
 
 
-def delivered(call: Embedding, texts: Iterable[str], sink: Sink) -> Iterator[Flow[None]]:
+def delivered(call: Embedding, texts: object, sink: Sink) -> Iterator[Flow[None]]:
     """One flow per request, that ends when the sink has taken its answer."""
-    for placed in call.slices(texts, None):
-        yield _delivered(call, placed, sink)
+    for slice_ in call.slices(_streamed(call, texts), None):
+        yield _delivered(call, slice_, sink)
 
 
 def _delivered(call: Embedding, placed: Sequence[Placed], sink: Sink) -> Flow[None]:
-    gathered: Gathered[Vector] = Gathered(len(placed), sum(item.weight for item in placed))
-    vectors = yield from embedding(call, placed, gathered)
+    gathered: Gathered[Row] = Gathered(len(placed), sum(item.weight for item in placed))
+    rows = yield from embedding(call, placed, gathered)
+    vectors = [compact(row, call.options.dtype) for row in rows]
     positions = [item.position for item in placed]
     yield from work(lambda: sink(positions, vectors, gathered.usage))
 
 
+def _streamed(call: Embedding, texts: object) -> Iterator[Placed]:
+    """Texts of which nobody knows how many there are."""
+    if call.loses_context:
+        call.terms.unrelated()
+    return call.placed(arguments.iterable("texts", texts))
+
+
 def embedding(
-    call: Embedding, placed: Sequence[Placed], gathered: Gathered[Vector] | None
-) -> Flow[list[Vector]]:
+    call: Embedding, placed: Sequence[Placed], gathered: Gathered[Row] | None
+) -> Flow[list[Row]]:
     """Vectors of one slice: of the cache, of the service, and zeros for empty texts."""
     asked = [item for item in placed if item.text]
     found = yield from sliced(call, asked, gathered)
-    vectors = {item.position: vector for item, vector in found}
-    empty = [item for item in placed if not item.text]
-    if empty:
-        nothing = nothing_of(call.options, vectors)
-        vectors |= dict.fromkeys((item.position for item in empty), nothing)
+    rows = {item.position: row for item, row in found}
+    if empty := [item for item in placed if not item.text]:
+        nothing = [call.nothing(rows) for _ in empty]
+        rows |= {item.position: row for item, row in zip(empty, nothing, strict=True)}
         call.terms.recalled(len(empty))
         if gathered is not None:
-            gathered.add(empty, [nothing] * len(empty), Usage())
-    return [vectors[item.position] for item in placed]
+            gathered.add(empty, nothing, Usage())
+    return [rows[item.position] for item in placed]
 
 
-def nothing_of(options: EmbedOptions, vectors: Mapping[int, Vector]) -> Vector:
+def nothing_of(options: EmbedOptions, others: Mapping[int, Row]) -> Vector:
     """The vector of an empty text, as long as the others.
 
     Raises:
         InvalidInputError: There are no others, and the model's dimension is not known.
     """
-    if vectors:
-        return zeros(len(next(iter(vectors.values()))), options.dtype)
+    if others:
+        return zeros(len(next(iter(others.values()))), options.dtype)
     if options.expected_dimension is None:
         raise InvalidInputError(
             f"the length of a zero vector of {options.model!r} is not known: pass output_dimension"

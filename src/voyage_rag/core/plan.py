@@ -60,12 +60,14 @@ def pack(
     now = limits()
     for item in inputs:
         more = bulk_of(item[0])
-        full = len(held) >= now.inputs or weight + item[1] > now.weight or bulk + more > now.bulk
-        if held and full:
+        if held and (weight + item[1] > now.weight or bulk + more > now.bulk):
             yield held
             held, weight, bulk, now = [], 0.0, 0.0, limits()
         held.append(item)
         weight += item[1]
         bulk += more
+        if len(held) >= now.inputs:  # sent without waiting for an input more
+            yield held
+            held, weight, bulk, now = [], 0.0, 0.0, limits()
     if held:
         yield held

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from voyage_rag.types import Vector
 
 # A float32 whose top byte is 0x7f or 0xff is NaN, infinite or beyond 1e38.
-NOT_SOUND = (b"\x7f", b"\xff")
+NAN_OR_HUGE, MINUS_NAN_OR_HUGE = b"\x7f", b"\xff"
 BIG_ENDIAN = sys.byteorder == "big"
 
 
@@ -70,4 +70,4 @@ def _from_numbers(numbers: list[float], dtype: OutputDtype) -> Vector:
 
 def _is_finite(vector: Vector) -> bool:
     top_bytes = vector.tobytes()[0 if BIG_ENDIAN else 3 :: 4]
-    return not any(mark in top_bytes for mark in NOT_SOUND)
+    return NAN_OR_HUGE not in top_bytes and MINUS_NAN_OR_HUGE not in top_bytes

@@ -58,12 +58,12 @@ class VoyageAIEmbeddings(Connection, Embeddings):
         Raises:
             VoyageError: See `voyage_rag.Voyage.embed`; what was finished is in its `partial`.
         """
-        found = self.voyage.embed(texts, **self._document_options)
+        found = self.voyage.embed(texts, **self._document_options, as_lists=True)
         return cast("list[list[float]]", found.embeddings)
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """Async twin of `embed_documents`."""
-        found = await self.voyage.aembed(texts, **self._document_options)
+        found = await self.voyage.aembed(texts, **self._document_options, as_lists=True)
         return cast("list[list[float]]", found.embeddings)
 
     def embed_query(self, text: str) -> list[float]:

@@ -49,13 +49,17 @@ class VoyageContextualEmbedding(VoyageEmbedding):
         """The name under which LlamaIndex serialises this class."""
         return "VoyageContextualEmbedding"
 
-    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+    def _get_text_embeddings(
+        self, texts: list[str], show_progress: bool = False
+    ) -> list[Embedding]:
         _refuse_several(texts)
-        return super()._get_text_embeddings(texts)
+        return super()._get_text_embeddings(texts, show_progress)
 
-    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+    async def _aget_text_embeddings(
+        self, texts: list[str], show_progress: bool = False
+    ) -> list[Embedding]:
         _refuse_several(texts)
-        return await super()._aget_text_embeddings(texts)
+        return await super()._aget_text_embeddings(texts, show_progress)
 
 
 def _refuse_several(texts: list[str]) -> None:

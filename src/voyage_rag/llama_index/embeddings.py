@@ -12,12 +12,12 @@ from llama_index.core.schema import BaseNode, ImageType
 from pydantic import ConfigDict
 
 from voyage_rag.connection import Connection, hide_key
-from voyage_rag.llama_index.nodes import documents_of, embedding_event, has_media
+from voyage_rag.llama_index.nodes import batch_events, documents_of, embedding_event, has_media
 from voyage_rag.models import OutputDtype, kind_of
 from voyage_rag.types import EmptyText, Image, InputType, Video
 
 LARGEST_BATCH = 2_048
-"""LlamaIndex cuts lists before we see them; its largest cut leaves the planning to the client."""
+"""LlamaIndex's largest `embed_batch_size`, which leaves the planning to the client."""
 
 
 class VoyageEmbedding(Connection, MultiModalEmbedding):
@@ -34,7 +34,7 @@ class VoyageEmbedding(Connection, MultiModalEmbedding):
     Args:
         model_name: An embedding model, e.g. `voyage-4`.
         voyage_api_key: The key, also as `api_key`; else it is looked for.
-        embed_batch_size: Most texts LlamaIndex hands over at once, and so in one request.
+        embed_batch_size: Most texts in one request; 2,048 leaves it to the planner.
         truncation: Cut texts to the model's context (None does, too); False refuses longer ones.
         output_dtype: Number type; other than `float` gives vectors of whole numbers.
         output_dimension: Length of the vectors, where the model offers several.
@@ -136,6 +136,43 @@ class VoyageEmbedding(Connection, MultiModalEmbedding):
                 )
             return chunks.embedded(found.embeddings)
 
+    def get_text_embedding_batch(
+        self, texts: list[str], show_progress: bool = False, **kwargs: Any
+    ) -> list[Embedding]:
+        """Embed texts: one vector per text, in order.
+
+        All of them are planned together, and up to `concurrency` requests are under way. With an
+        `embeddings_cache` or a `rate_limiter` LlamaIndex cuts them, and embeds one
+        `embed_batch_size` after the other.
+
+        Args:
+            texts: What to embed.
+            show_progress: Show a tqdm bar that counts texts.
+            kwargs: Ignored, as by LlamaIndex.
+
+        Raises:
+            VoyageError: See `voyage_rag.Voyage.embed`; what was finished is in its `partial`.
+        """
+        if self._is_cut_by_llama_index(texts):
+            return super().get_text_embedding_batch(texts, show_progress, **kwargs)
+        with batch_events(self, self._batches(texts)) as embeddings:
+            embeddings.extend(self._get_text_embeddings(texts, **_shown(show_progress)))
+        return embeddings
+
+    async def aget_text_embedding_batch(
+        self, texts: list[str], show_progress: bool = False, **kwargs: Any
+    ) -> list[Embedding]:
+        """Async twin of `get_text_embedding_batch`.
+
+        With `num_workers`, too, LlamaIndex cuts them, and has that many `embed_batch_size` under
+        way.
+        """
+        if self._is_cut_by_llama_index(texts) or self.num_workers:
+            return await super().aget_text_embedding_batch(texts, show_progress, **kwargs)
+        with batch_events(self, self._batches(texts)) as embeddings:
+            embeddings.extend(await self._aget_text_embeddings(texts, **_shown(show_progress)))
+        return embeddings
+
     @classmethod
     def class_name(cls) -> str:
         """The name under which LlamaIndex serialises this class."""
@@ -153,19 +190,27 @@ class VoyageEmbedding(Connection, MultiModalEmbedding):
     async def _aget_text_embedding(self, text: str) -> Embedding:
         return (await self._aembed([text], self.text_input_type))[0]
 
-    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return self._embed(texts, self.text_input_type)
+    def _get_text_embeddings(
+        self, texts: list[str], show_progress: bool = False
+    ) -> list[Embedding]:
+        return self._embed(texts, self.text_input_type, show_progress)
 
-    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return await self._aembed(texts, self.text_input_type)
+    async def _aget_text_embeddings(
+        self, texts: list[str], show_progress: bool = False
+    ) -> list[Embedding]:
+        return await self._aembed(texts, self.text_input_type, show_progress)
 
-    def _embed(self, texts: list[str], input_type: InputType | None) -> list[Embedding]:
-        found = self.voyage.embed(texts, **self._options, input_type=input_type)
-        return cast("list[Embedding]", found.embeddings)
+    def _embed(
+        self, texts: list[str], input_type: InputType | None, show_progress: bool = False
+    ) -> list[Embedding]:
+        options = self._options | {"input_type": input_type, "show_progress_bar": show_progress}
+        return cast("list[Embedding]", self.voyage.embed(texts, **options).embeddings)
 
-    async def _aembed(self, texts: list[str], input_type: InputType | None) -> list[Embedding]:
-        found = await self.voyage.aembed(texts, **self._options, input_type=input_type)
-        return cast("list[Embedding]", found.embeddings)
+    async def _aembed(
+        self, texts: list[str], input_type: InputType | None, show_progress: bool = False
+    ) -> list[Embedding]:
+        options = self._options | {"input_type": input_type, "show_progress_bar": show_progress}
+        return cast("list[Embedding]", (await self.voyage.aembed(texts, **options)).embeddings)
 
     # ── images and videos ─────────────────────────────────────────────────────────────────────────
 
@@ -240,6 +285,14 @@ class VoyageEmbedding(Connection, MultiModalEmbedding):
 
     # ── arguments ─────────────────────────────────────────────────────────────────────────────────
 
+    def _is_cut_by_llama_index(self, texts: list[str]) -> bool:
+        """Whether its base class is to plan, which knows its own cache and rate limiter."""
+        return not texts or self.embeddings_cache is not None or self.rate_limiter is not None
+
+    def _batches(self, texts: list[str]) -> list[list[str]]:
+        size = self.embed_batch_size
+        return [texts[start : start + size] for start in range(0, len(texts), size)]
+
     def _what_of(self, nodes: Sequence[BaseNode]) -> tuple[bool, bool]:
         """Whether nodes are embedded with their context, or with media."""
         kind = kind_of(self.model_name)
@@ -266,4 +319,11 @@ class VoyageEmbedding(Connection, MultiModalEmbedding):
             "output_dimension": self.output_dimension,
             "output_dtype": self.output_dtype,
             "empty_text": self.empty_text,
+            "batch_size": None if self.embed_batch_size == LARGEST_BATCH else self.embed_batch_size,
+            "as_lists": True,
         }
+
+
+def _shown(show_progress: bool) -> dict[str, bool]:
+    """For a method that a subclass may have with `texts` alone."""
+    return {"show_progress": True} if show_progress else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,12 +95,32 @@ def embedding_event(model: BaseEmbedding, nodes: Sequence[BaseNode]) -> Iterator
     """Tell LlamaIndex of nodes that are embedded together, as its own base class would."""
     texts = [node.get_content(metadata_mode=MetadataMode.EMBED) for node in nodes]
     chunks = Chunks(nodes, texts, [])
-    described = model.to_payload()
-    dispatcher.event(EmbeddingStartEvent(model_dict=described))
-    payload: dict[str, Any] = {EventPayload.SERIALIZED: described}
-    with model.callback_manager.event(CBEventType.EMBEDDING, payload=payload) as event:
+    with batch_events(model, [texts]) as embeddings:
         yield chunks
-        event.on_end(
-            payload={EventPayload.CHUNKS: texts, EventPayload.EMBEDDINGS: chunks.embeddings}
-        )
-    dispatcher.event(EmbeddingEndEvent(chunks=texts, embeddings=chunks.embeddings))
+        embeddings.extend(chunks.embeddings)
+
+
+@contextmanager
+def batch_events(model: BaseEmbedding, batches: Sequence[list[str]]) -> Iterator[list[Any]]:
+    """Tell LlamaIndex of batches of texts that are embedded at the same time.
+
+    Yields:
+        A list, to which their embeddings are to be added in order.
+    """
+    described = model.to_payload()
+    started: dict[str, Any] = {EventPayload.SERIALIZED: described}
+    embeddings: list[Any] = []
+    with ExitStack() as stack:
+        events = []
+        for _ in batches:
+            dispatcher.event(EmbeddingStartEvent(model_dict=described))
+            begun = model.callback_manager.event(CBEventType.EMBEDDING, payload=started)
+            events.append(stack.enter_context(begun))
+        yield embeddings
+        start = 0
+        for event, texts in zip(events, batches, strict=True):
+            its = embeddings[start : start + len(texts)]
+            start += len(texts)
+            event.on_end(payload={EventPayload.CHUNKS: texts, EventPayload.EMBEDDINGS: its})
+            # validation would copy every number
+            dispatcher.event(EmbeddingEndEvent.model_construct(chunks=texts, embeddings=its))

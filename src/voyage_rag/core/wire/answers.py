@@ -137,14 +137,14 @@ def _decode(body: bytes) -> Mapping[str, Any]:
 
 def _data(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     data = answer.get("data")
-    if not isinstance(data, list) or not all(isinstance(item, Mapping) for item in data):
+    if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
         raise UnexpectedAnswerError("the answer holds no list of results under 'data'")
     return data
 
 
 def _vectors(answer: Mapping[str, Any], count: int, options: EmbedOptions) -> list[Vector]:
-    items = _in_order(_data(answer), count)
-    vectors = [decode(item.get("embedding"), options.dtype) for item in items]
+    items, dtype = _in_order(_data(answer), count), options.dtype
+    vectors = [decode(item.get("embedding"), dtype) for item in items]
     _check_lengths(vectors, options)
     return vectors
 
