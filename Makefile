@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format record bench clean
+.PHONY: help demo test lint format record bench docs clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,8 +32,11 @@ record: $(VENV)/.dev ## Record the cassettes anew: from the live service with VO
 bench: $(VENV)/.bench ## Measure side by side with the packages it replaces (ARGS=--quick for minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+docs: $(VENV)/.docs ## Build the documentation into site/ (open site/index.html)
+	@$(BIN)/zensical build --strict --clean
+
 clean: ## Remove what was made
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist build site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -52,4 +55,8 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.demo
 
 $(VENV)/.bench: pyproject.toml $(VENV)/.demo
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml $(VENV)/.demo
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
 	@touch $@

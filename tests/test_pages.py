@@ -1,0 +1,130 @@
+"""Every example of the README and the guides runs; every link and command leads somewhere."""
+
+from __future__ import annotations
+
+import io
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pages import GUIDES, README, ROOT, blocks, command_lines, lay_out
+from voyage_rag.cli import main
+from voyage_rag.emulator import Emulator
+
+PAGES = [page for page in (README, *GUIDES) if blocks(page, "python")]
+SHELL = [page for page in (README, *GUIDES) if any(command_lines(page))]
+SLOW = {"demo", "emulate"}
+"""Commands that are parsed only: one takes a while, the other does not end."""
+
+
+def name_of(page: Path) -> str:
+    return page.stem
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, object]]:
+    """A reader's session: the files that examples are about, and a service for `Voyage()`."""
+    monkeypatch.chdir(tmp_path)
+    lay_out(tmp_path)
+    with Emulator() as url:
+        monkeypatch.setenv("VOYAGE_API_KEY", "pa-pages")
+        monkeypatch.setenv("VOYAGE_BASE_URL", url)
+        yield {}
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # examples leave closing to the interpreter
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_the_examples_run_one_after_another(page: Path, session: dict[str, object]) -> None:
+    """All Python blocks of a page in one session, as a reader would paste them."""
+    for block in blocks(page, "python"):
+        if block.remark == "run":
+            code = "\n" * (block.line - 1) + block.code
+            exec(compile(code, str(page), "exec"), session)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_the_examples_of_the_readme_find_the_right_thing(
+    session: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not only run."""
+    found: list[str] = []
+    for block in blocks(README, "python"):
+        exec(compile(block.code, "README.md", "exec"), session)
+        if "best = " in block.code:
+            found.append(str(session["best"]))
+
+    printed = capsys.readouterr().out
+    assert "3 vectors; best: Read a CSV file." in printed
+    assert re.search(r"^\d\.\d\d  Read a CSV file\.$", printed, re.MULTILINE)
+    assert len(found) == 2
+    assert all("Read a CSV file." in best for best in found)
+    assert "LangChain finds red.png" in printed
+    assert "LlamaIndex finds red.png" in printed
+    assert "soup.txt" in str(session["found"])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_example_is_left_out(page: Path) -> None:
+    """A Python block is run, or says why it is not."""
+    silent = [block.line for block in blocks(page, "python") if not block.remark]
+
+    assert silent == []
+
+
+@pytest.mark.parametrize("page", SHELL, ids=name_of)
+def test_the_commands_work(
+    page: Path,
+    session: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each `voyage-rag ...` of a shell block; what a pipe would bring is a few lines."""
+    for line, arguments in command_lines(page):
+        with (Path.cwd() / "answers.txt").open("rb") as lines:
+            monkeypatch.setattr("sys.stdin", io.TextIOWrapper(lines))
+            parsed_only = arguments[:1] and arguments[0] in SLOW
+            code = main([*arguments, "--help"] if parsed_only else arguments)
+        assert code == 0, f"{line}: {capsys.readouterr().err}"
+
+
+@pytest.mark.parametrize("page", [README, *GUIDES], ids=name_of)
+def test_links_to_files_lead_somewhere(page: Path) -> None:
+    """Inline or by reference, to files and to headings of the same page."""
+    text = page.read_text("utf-8")
+    targets = re.findall(r"\]\((?!https?:)([^)\s]+)\)", text)
+    targets += re.findall(r"^\[[^\]]+\]: (?!https?:)(\S+)$", text, re.MULTILINE)
+    for target in targets:
+        file = target.partition("#")[0]
+        assert not file or (page.parent / file).exists(), target
+    defined = set(re.findall(r"^\[([^\]]+)\]: ", text, re.MULTILINE))
+    used = set(re.findall(r"\]\[([^\]]+)\]", text))
+    assert used <= defined
+
+
+def test_the_site_links_to_what_the_readme_does() -> None:
+    """The landing page is the README; where its links lead is said for each of the two."""
+    of_readme = re.findall(r"^\[([^\]]+)\]: ", README.read_text("utf-8"), re.MULTILINE)
+    of_site = re.findall(
+        r"^\[([^\]]+)\]: ", (ROOT / "docs/index.md").read_text("utf-8"), re.MULTILINE
+    )
+
+    assert of_site == of_readme
+
+
+def pages_of(nav: Any) -> Iterator[str]:
+    """The files that a navigation names."""
+    for entry in nav:
+        for target in entry.values():
+            yield from pages_of(target) if isinstance(target, list) else [target]
+
+
+def test_the_navigation_leads_somewhere() -> None:
+    """The site's builder does not check it."""
+    nav = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))["project"]["nav"]
+    written = {page.relative_to(ROOT / "docs").as_posix() for page in ROOT.glob("docs/**/*.md")}
+
+    assert set(pages_of(nav)) <= written
