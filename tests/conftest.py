@@ -81,7 +81,8 @@ class Face:
     async def ask(self, owner: Any, verb: str, /, *args: Any, **kwargs: Any) -> Any:
         """The same inside a program."""
         if not self.is_sync:
-            return await getattr(owner, f"a{verb}")(*args, **kwargs)
+            twin = "await_" if verb == "wait" else f"a{verb}"  # the other is a keyword
+            return await getattr(owner, twin)(*args, **kwargs)
         self._closing.append(owner)
         return getattr(owner, verb)(*args, **kwargs)
 

@@ -15,6 +15,8 @@ import pytest
 
 import voyage_rag
 from voyage_rag import AsyncClient, Client, Voyage
+from voyage_rag.client.batches import Batches
+from voyage_rag.client.files import Files
 
 HEAVY = [
     "aiohttp",
@@ -82,21 +84,39 @@ def test_every_verb_has_two_faces() -> None:
     """The pairs, named `verb` and `averb`."""
     assert {"embed", "embed_iter", "rerank", "close"} <= set(VERBS)
     alone = {name for name in METHODS if name not in VERBS and name[1:] not in VERBS}
-    assert {"of", "usage"} == alone
+    assert {"batches", "files", "of", "usage"} == alone
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_sync_and_async_twins_take_the_same(verb: str) -> None:
+def twins(owner: type) -> list[tuple[type, str, str]]:
+    """The pairs of verbs of a class; that of `wait` is `await_`, since `await` is a keyword."""
+    names = [name for name in dir(owner) if not name.startswith("_")]
+    pairs = [(name, "await_" if name == "wait" else f"a{name}") for name in names]
+    return [(owner, name, twin) for name, twin in pairs if twin in names]
+
+
+TWINS = [pair for owner in (Voyage, Files, Batches) for pair in twins(owner)]
+
+
+@pytest.mark.parametrize(("owner", "verb", "twin_verb"), TWINS)
+def test_sync_and_async_twins_take_the_same(owner: type, verb: str, twin_verb: str) -> None:
     """Names, order, defaults and types; what comes out differs by being awaited or iterated."""
-    sync, twin = (inspect.signature(getattr(Voyage, name)) for name in (verb, f"a{verb}"))
+    sync, twin = (inspect.signature(getattr(owner, name)) for name in (verb, twin_verb))
 
     assert list(sync.parameters.values()) == list(twin.parameters.values())
     outcome = str(sync.return_annotation)
     for ours, theirs in ITERATORS.items():
         outcome = outcome.replace(ours, theirs) if outcome.startswith(ours) else outcome
     assert outcome == str(twin.return_annotation)
-    is_async = inspect.iscoroutinefunction(getattr(Voyage, f"a{verb}"))
-    assert is_async or inspect.isasyncgenfunction(getattr(Voyage, f"a{verb}"))
+    is_async = inspect.iscoroutinefunction(getattr(owner, twin_verb))
+    assert is_async or inspect.isasyncgenfunction(getattr(owner, twin_verb))
+
+
+@pytest.mark.parametrize("owner", [Files, Batches])
+def test_every_verb_of_files_and_batches_has_two_faces(owner: type) -> None:
+    """And is documented."""
+    public = {name for name in vars(owner) if not name.startswith("_")}
+    assert public == {name for _, *pair in twins(owner) for name in pair}
+    assert all(inspect.getdoc(getattr(owner, name)) for name in public)
 
 
 def test_the_import_is_light() -> None:

@@ -24,6 +24,7 @@ from voyage_rag.errors import (
     UnexpectedAnswerError,
     VoyageError,
 )
+from voyage_rag.records import Batch, BatchFault, BatchLine, File, LineFailure
 from voyage_rag.types import (
     ContextualizedEmbeddingsObject,
     ContextualizedEmbeddingsResult,
@@ -44,15 +45,20 @@ __all__ = [
     "APIError",
     "AsyncClient",
     "AuthenticationError",
+    "Batch",
+    "BatchFault",
+    "BatchLine",
     "CacheError",
     "Client",
     "ConfigurationError",
     "ContextualizedEmbeddingsObject",
     "ContextualizedEmbeddingsResult",
     "EmbeddingsObject",
+    "File",
     "Image",
     "InvalidInputError",
     "InvalidRequestError",
+    "LineFailure",
     "MultimodalEmbeddingsObject",
     "PartialContextualizedEmbeddings",
     "PartialEmbeddings",

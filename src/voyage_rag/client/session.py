@@ -7,8 +7,12 @@ import random
 from typing import TYPE_CHECKING, Any, Self
 
 from voyage_rag.client import notices
+from voyage_rag.client.batches import Batches
+from voyage_rag.client.files import Files
+from voyage_rag.client.talk import Talk
 from voyage_rag.core.budget import budgets_of
 from voyage_rag.core.dialect import dialect_of
+from voyage_rag.core.jobs.asking import JobTerms
 from voyage_rag.core.pacing import RateLimits
 from voyage_rag.core.retry import RetryPolicy
 from voyage_rag.core.terms import Terms
@@ -118,6 +122,16 @@ class Session:
         self._lock = Lock()
 
     @property
+    def files(self) -> Files:
+        """Files at the service, for batches."""
+        return Files(self._talk)
+
+    @property
+    def batches(self) -> Batches:
+        """Batches at the service. For more than one file there is `voyage_rag.batch.BatchJob`."""
+        return Batches(self._talk)
+
+    @property
     def usage(self) -> Usage:
         """What this object has spent so far, per model, too; `dollars` is the list price."""
         return self._usage
@@ -169,6 +183,11 @@ class Session:
             return self._watch_of_retries
         host, port = self.settings.host, self.settings.port
         return FullWatch((*listeners, Log()), host, port, self._clock.now)
+
+    @property
+    def _talk(self) -> Talk:
+        means, _ = self._drivers
+        return Talk(JobTerms(self._dialect, self._policy, self._clock.now), means)
 
     def _terms(self, advance: Advance | None = None) -> Terms:
         def answered(inputs: int, usage: Usage) -> None:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from itertools import islice
 from typing import TypeVar
 
 import anyio.to_thread
 
 T = TypeVar("T")
+
+STEP = 32
+"""Items worth a thread's switch."""
 
 _running: set[asyncio.Task[None]] = set()
 
@@ -21,6 +25,13 @@ _running: set[asyncio.Task[None]] = set()
 async def elsewhere(do: Callable[[], T]) -> T:
     """Do something that takes a while in a thread, so that the event loop goes on."""
     return await anyio.to_thread.run_sync(do)
+
+
+async def stepped(items: Iterator[T]) -> AsyncGenerator[T]:
+    """Items whose making takes a while, some at a time, in a thread."""
+    while some := await elsewhere(lambda: list(islice(items, STEP))):
+        for item in some:
+            yield item
 
 
 def spawn(work: Callable[[], Awaitable[None]], ended: Callable[[], None]) -> Callable[[], object]:

@@ -1,0 +1,189 @@
+"""`voyage.batches`: batches at the service."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, aclosing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, TypeAlias
+from uuid import uuid4
+
+from voyage_rag.core.jobs import batches, files
+from voyage_rag.core.jobs.answers import in_input_order
+from voyage_rag.core.jobs.batches import Order, Watch
+from voyage_rag.errors import InvalidInputError
+from voyage_rag.io.tasks import stepped
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+    from typing import Any
+
+    from voyage_rag.client.talk import Talk
+    from voyage_rag.records import Batch, BatchLine
+
+    BatchList: TypeAlias = list[Batch]  # where `list` is a verb
+
+
+class Batches:
+    """Batches of the account (docs: "Batches" in the API reference).
+
+    This is the API as it is: one file, one batch. For any number of inputs, across many batches and
+    processes, there is `voyage_rag.batch.BatchJob`. Every verb has an async twin with an `a` before
+    its name; that of `wait` is `await_`. All of them raise a `VoyageError` where the service could
+    not be had to answer, and `InvalidInputError` before anything is sent where an argument cannot
+    work.
+    """
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+
+    def create(
+        self,
+        endpoint: str,
+        input_file_id: str,
+        request_params: Mapping[str, Any],
+        metadata: Mapping[str, str] | None = None,
+    ) -> Batch:
+        """Create a batch, once: it is asked for again only where the service cannot have seen it.
+
+        If the answer is lost, the batch is looked for by a mark that is added to its metadata.
+
+        Args:
+            endpoint: `/v1/embeddings`, `/v1/contextualizedembeddings` or `/v1/rerank`.
+            input_file_id: An uploaded file.
+            request_params: `model`, and the endpoint's options, for all lines.
+            metadata: Up to 15 pairs of your own; keys of up to 64 characters, values of up to 512.
+
+        Raises:
+            RateLimitError: As many batches or tokens are in flight as the account may have: 100
+                batches and a billion tokens (docs: "Batch Inference").
+            APIConnectionError: There was no answer, and no such batch was found within a minute.
+        """
+        order = _order(endpoint, input_file_id, request_params, metadata)
+        return self._talk.run(batches.create(self._talk.terms, order))
+
+    async def acreate(
+        self,
+        endpoint: str,
+        input_file_id: str,
+        request_params: Mapping[str, Any],
+        metadata: Mapping[str, str] | None = None,
+    ) -> Batch:
+        """Async twin of `create`."""
+        order = _order(endpoint, input_file_id, request_params, metadata)
+        return await self._talk.arun(batches.create(self._talk.terms, order))
+
+    def get(self, batch_id: str) -> Batch:
+        """Describe a batch as it is now."""
+        return self._talk.run(batches.get(self._talk.terms, batch_id))
+
+    async def aget(self, batch_id: str) -> Batch:
+        """Async twin of `get`."""
+        return await self._talk.arun(batches.get(self._talk.terms, batch_id))
+
+    def list(self, *, limit: int | None = None) -> BatchList:
+        """The account's batches, newest first.
+
+        Args:
+            limit: How many at most; None for all, however many pages that takes.
+        """
+        return self._talk.run(batches.list_all(self._talk.terms, limit))
+
+    async def alist(self, *, limit: int | None = None) -> BatchList:
+        """Async twin of `list`."""
+        return await self._talk.arun(batches.list_all(self._talk.terms, limit))
+
+    def cancel(self, batch_id: str) -> Batch:
+        """Cancel a batch that is validated or in progress; takes up to ten minutes."""
+        return self._talk.run(batches.cancel(self._talk.terms, batch_id))
+
+    async def acancel(self, batch_id: str) -> Batch:
+        """Async twin of `cancel`."""
+        return await self._talk.arun(batches.cancel(self._talk.terms, batch_id))
+
+    def wait(
+        self,
+        batch_id: str,
+        *,
+        timeout: float | None = None,
+        poll_interval: float = 60.0,
+        on_progress: Callable[[Batch], object] | None = None,
+    ) -> Batch:
+        """Wait until a batch has ended, well or not.
+
+        Looks are two seconds apart at first, `poll_interval` in the end. The service may be away
+        for an hour at a time.
+
+        Args:
+            batch_id: Which one.
+            timeout: Seconds to wait, None for as long as it takes.
+            poll_interval: Most seconds between two looks.
+            on_progress: Told after every look.
+
+        Raises:
+            Timeout: It has not ended in time. It goes on by itself: wait again.
+        """
+        watch = Watch(timeout, poll_interval)
+        return self._talk.run(batches.wait(self._talk.terms, batch_id, watch, on_progress))
+
+    async def await_(
+        self,
+        batch_id: str,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - as its twin
+        poll_interval: float = 60.0,
+        on_progress: Callable[[Batch], object] | None = None,
+    ) -> Batch:
+        """Async twin of `wait`."""
+        watch = Watch(timeout, poll_interval)
+        return await self._talk.arun(batches.wait(self._talk.terms, batch_id, watch, on_progress))
+
+    def results(self, batch_id: str) -> Iterator[BatchLine]:
+        """What became of each line, in the order of the input, whatever that of the output.
+
+        Input, output and error file are downloaded into a temporary directory and read line by
+        line. A line that failed comes with its input.
+
+        Raises:
+            InvalidInputError: The batch has not ended.
+        """
+        batch = self.get(batch_id)
+        with TemporaryDirectory(prefix="voyage-rag-") as directory, ExitStack() as opened:
+            flow = files.gather(self._talk.terms, _files_of(batch), directory)
+            lines, *answers = [
+                opened.enter_context(Path(path).open("rb")) for path in self._talk.run(flow)
+            ]
+            yield from in_input_order(lines, answers)
+
+    async def aresults(self, batch_id: str) -> AsyncGenerator[BatchLine]:
+        """Async twin of `results`. Files are read in threads."""
+        batch = await self.aget(batch_id)
+        with TemporaryDirectory(prefix="voyage-rag-") as directory, ExitStack() as opened:
+            flow = files.gather(self._talk.terms, _files_of(batch), directory)
+            lines, *answers = [
+                opened.enter_context(Path(path).open("rb"))  # noqa: ASYNC230 - opening is quick
+                for path in await self._talk.arun(flow)
+            ]
+            async with aclosing(stepped(in_input_order(lines, answers))) as found:
+                async for line in found:
+                    yield line
+
+
+def _order(
+    endpoint: str,
+    input_file_id: str,
+    request_params: Mapping[str, Any],
+    metadata: Mapping[str, str] | None,
+) -> Order:
+    return Order(endpoint, input_file_id, request_params, metadata or {}, uuid4().hex)
+
+
+def _files_of(batch: Batch) -> list[str]:
+    """The input first."""
+    if not batch.has_ended:
+        raise InvalidInputError(
+            f"batch {batch.id} is {batch.status}: its results are there when it has ended; "
+            "wait for it first"
+        )
+    answers = (batch.output_file_id, batch.error_file_id)
+    return [batch.input_file_id, *(file_id for file_id in answers if file_id is not None)]

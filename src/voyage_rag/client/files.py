@@ -1,0 +1,120 @@
+"""`voyage.files`: files at the service."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+from uuid import uuid4
+
+from voyage_rag.core.jobs import files
+from voyage_rag.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from voyage_rag.client.talk import Talk
+    from voyage_rag.records import File
+
+    FileList: TypeAlias = list[File]  # where `list` is a verb
+
+
+class Files:
+    """Files of the account, for batches (docs: "Files" in the API reference).
+
+    They cost $0.05 per GB and month and are gone after 30 days. Every verb has an async twin with
+    an `a` before its name. All of them raise a `VoyageError` where the service could not be had to
+    answer, and `InvalidInputError` before anything is sent where an argument cannot work.
+    """
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+
+    def upload(self, path: str | os.PathLike[str], *, filename: str | None = None) -> File:
+        """Upload a file of lines for a batch, streamed from disk.
+
+        A line is `{"custom_id": "a1", "body": {"input": ["..."]}}`; its body has `inputs` for a
+        contextualized model, `query` and `documents` for a reranker. Model and options belong to
+        the batch (docs: "Batch Inference").
+
+        Args:
+            path: The file.
+            filename: What the service is told it is called; its own name unless given.
+        """
+        return self._talk.run(files.upload(self._talk.terms, *_checked(path, filename)))
+
+    async def aupload(self, path: str | os.PathLike[str], *, filename: str | None = None) -> File:
+        """Async twin of `upload`."""
+        return await self._talk.arun(files.upload(self._talk.terms, *_checked(path, filename)))
+
+    def get(self, file_id: str) -> File:
+        """Describe a file."""
+        return self._talk.run(files.get(self._talk.terms, file_id))
+
+    async def aget(self, file_id: str) -> File:
+        """Async twin of `get`."""
+        return await self._talk.arun(files.get(self._talk.terms, file_id))
+
+    def list(self, *, purpose: str | None = None, limit: int | None = None) -> FileList:
+        """The account's files, newest first.
+
+        Args:
+            purpose: `batch`, `batch-output` or `batch-error`; None for all.
+            limit: How many at most; None for all, however many pages that takes.
+        """
+        return self._talk.run(files.list_all(self._talk.terms, purpose, limit))
+
+    async def alist(self, *, purpose: str | None = None, limit: int | None = None) -> FileList:
+        """Async twin of `list`."""
+        return await self._talk.arun(files.list_all(self._talk.terms, purpose, limit))
+
+    def content(self, file_id: str) -> bytes:
+        """What is in a file, in memory: at most 256 MiB. `download` takes any size."""
+        return self._talk.run(files.content(self._talk.terms, file_id))
+
+    async def acontent(self, file_id: str) -> bytes:
+        """Async twin of `content`."""
+        return await self._talk.arun(files.content(self._talk.terms, file_id))
+
+    def download(self, file_id: str, path: str | os.PathLike[str]) -> Path:
+        """Write what is in a file to a path, streamed; it appears there whole or not at all."""
+        with _appearing(path) as part:
+            self._talk.run(files.download(self._talk.terms, file_id, str(part)))
+        return Path(path)
+
+    async def adownload(self, file_id: str, path: str | os.PathLike[str]) -> Path:
+        """Async twin of `download`."""
+        with _appearing(path) as part:
+            await self._talk.arun(files.download(self._talk.terms, file_id, str(part)))
+        return Path(path)
+
+    def delete(self, file_id: str) -> bool:
+        """Delete a file; whether it is gone."""
+        return self._talk.run(files.delete(self._talk.terms, file_id))
+
+    async def adelete(self, file_id: str) -> bool:
+        """Async twin of `delete`."""
+        return await self._talk.arun(files.delete(self._talk.terms, file_id))
+
+
+def _checked(path: str | os.PathLike[str], filename: str | None) -> tuple[str, str]:
+    try:
+        size = Path(path).stat().st_size
+        Path(path).open("rb").close()
+    except OSError as error:
+        raise InvalidInputError(f"cannot read {os.fspath(path)!r}: {error.strerror}") from error
+    if not size:
+        raise InvalidInputError(f"{os.fspath(path)!r} is empty: a batch needs a line at least")
+    return str(path), filename or Path(path).name
+
+
+@contextmanager
+def _appearing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A file beside `path` that takes its place in the end, or is gone."""
+    part = Path(path).with_name(f".{Path(path).name}.{uuid4().hex[:8]}")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            part.unlink()

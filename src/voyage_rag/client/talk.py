@@ -1,0 +1,50 @@
+"""One conversation with the service at a time, in a thread or in a task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from voyage_rag.core.http import Operation
+from voyage_rag.io.drive import Means
+from voyage_rag.io.fan_out import arun, run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voyage_rag.client.session import Session
+    from voyage_rag.core.http import Flow
+    from voyage_rag.core.jobs.asking import JobTerms
+
+T = TypeVar("T")
+
+
+def talk_of(voyage: Session) -> Talk:
+    """How a client talks to the service, for jobs that are made of many conversations."""
+    return voyage._talk  # noqa: SLF001 - of the same package
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """What it takes to run a flow about files and batches.
+
+    Attributes:
+        terms: On which terms the service is asked.
+        means: What drivers work with.
+    """
+
+    terms: JobTerms
+    means: Means
+
+    def run(self, flow: Flow[T]) -> T:
+        """Run a flow in this thread."""
+        return run(Operation([flow], _only), self.means, 1)
+
+    async def arun(self, flow: Flow[T]) -> T:
+        """Async twin of `run`."""
+        return await arun(Operation([flow], _only), self.means, 1)
+
+
+def _only(parts: Sequence[T]) -> T:
+    (part,) = parts
+    return part

@@ -1,0 +1,101 @@
+"""A question about files or batches, asked until it is answered.
+
+There is no rate limit to pace these calls by; each knows which failures it may be repeated after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING, TypeVar
+
+from voyage_rag.core.failures import failure_of
+from voyage_rag.core.http import Attempt, ask
+from voyage_rag.errors import APIConnectionError, UnexpectedAnswerError, VoyageError
+
+if TYPE_CHECKING:
+    from voyage_rag.core.dialect import Dialect
+    from voyage_rag.core.http import Flow, Request
+    from voyage_rag.core.retry import RetryPolicy
+
+T = TypeVar("T")
+
+SOUND = range(200, 300)
+
+OUTAGE = 3_600.0
+"""Seconds that a watch of half a day goes on while the service does not answer."""
+COUNTLESS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class JobTerms:
+    """On which terms files and batches are asked about.
+
+    Attributes:
+        dialect: What the host understands.
+        policy: How hard to try.
+        now: Seconds on a clock that never goes back.
+    """
+
+    dialect: Dialect
+    policy: RetryPolicy
+    now: Callable[[], float]
+
+    @property
+    def patient(self) -> JobTerms:
+        """The same, for a watch that outlasts an outage."""
+        policy = replace(self.policy, max_retries=COUNTLESS, total_timeout=OUTAGE)
+        return replace(self, policy=policy)
+
+
+def always(_: VoyageError) -> bool:
+    """After any failure that passes: the call changes nothing."""
+    return True
+
+
+def asking(
+    request: Request,
+    read: Callable[[bytes], T],
+    terms: JobTerms,
+    repeatable: Callable[[VoyageError], bool] = always,
+    not_before: float = -inf,
+) -> Flow[T]:
+    """Send a request until `read` accepts an answer.
+
+    Args:
+        request: What to send.
+        read: Makes the result of a body, or raises `UnexpectedAnswerError`.
+        terms: How hard to try.
+        repeatable: Whether the call may be made again after a failure that passes.
+        not_before: When it may leave, on the terms' clock.
+
+    Raises:
+        VoyageError: The last failure, with the number of attempts.
+    """
+    policy, attempts, delay, due = terms.policy, 0, 0.0, not_before
+    begun = max(terms.now(), not_before)
+    failure: VoyageError | None = None
+    while True:
+        attempts += 1
+        spent = terms.now() - begun if failure else 0.0
+        timeout = policy.timeout if request.is_transfer else policy.time_left(spent)
+        try:
+            wait = partial(_until, due, terms)
+            response = yield from ask(Attempt(request, timeout, wait, attempts, failure, delay))
+            if response.status in SOUND:
+                return read(response.body)
+            failure = failure_of(request, response, policy.wall_clock)
+        except (APIConnectionError, UnexpectedAnswerError) as error:
+            failure = error
+        assert failure is not None  # noqa: S101 - only a 200 is none
+        delay = policy.backoff(failure, attempts)
+        due = terms.now() + delay
+        if not (policy.allows(failure, attempts, due - begun) and repeatable(failure)):
+            failure.attempts = attempts
+            raise failure
+
+
+def _until(due: float, terms: JobTerms) -> float:
+    return max(0.0, due - terms.now())

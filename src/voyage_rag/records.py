@@ -1,0 +1,150 @@
+"""What the service keeps for an account, as it describes it: files and batches.
+
+Source: docs.voyageai.com, "Files" and "Batches" in the API reference. Fields the service adds are
+ignored; those it leaves out are None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+ENDED = frozenset({"completed", "failed", "cancelled", "expired"})
+"""Statuses that do not change any more. `expired` is not documented: an expired batch might as well
+be `completed`, without some of its lines."""
+
+REFUSED = range(400, 500)
+PASSING = frozenset({408, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file.
+
+    Attributes:
+        id: Its name at the service.
+        bytes: Its size.
+        filename: What it was called.
+        purpose: `batch`, `batch-output` or `batch-error`.
+        created_at: When it came to be.
+        expires_at: When it will be gone, 30 days later.
+    """
+
+    id: str
+    bytes: int
+    filename: str
+    purpose: str
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFault:
+    """Something that made a batch fail while it was validated.
+
+    Attributes:
+        code: A word for it.
+        message: What the service says.
+        line: The line of the input file, counted from 1, None where it is none in particular.
+        param: The field concerned, None where it is none in particular.
+    """
+
+    code: str
+    message: str
+    line: int | None = None
+    param: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch.
+
+    Attributes:
+        id: Its name at the service.
+        endpoint: `/v1/embeddings`, `/v1/contextualizedembeddings` or `/v1/rerank`.
+        status: `validating`, `in_progress`, `finalizing`, `completed`, `failed`, `cancelling`,
+            `cancelled`.
+        input_file_id: The file with its lines.
+        model: The model that works on them.
+        output_file_id: The file with the answers, None until there is one.
+        error_file_id: The file with the lines that failed, None until there is one.
+        total: How many lines there are; 0 until they are counted.
+        completed: How many have an answer.
+        failed: How many failed.
+        faults: Why the batch failed as a whole.
+        metadata: What it was created with.
+        created_at: When it was created.
+        in_progress_at: When its first line was worked on.
+        completed_at: When its output was there.
+        failed_at: When it failed as a whole.
+        cancelled_at: When it had been cancelled.
+        expected_completion_at: When the service expects it to be done.
+    """
+
+    id: str
+    endpoint: str
+    status: str
+    input_file_id: str
+    model: str = ""
+    output_file_id: str | None = None
+    error_file_id: str | None = None
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+    faults: tuple[BatchFault, ...] = ()
+    metadata: Mapping[str, str] | None = None
+    created_at: datetime | None = None
+    in_progress_at: datetime | None = None
+    completed_at: datetime | None = None
+    failed_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    expected_completion_at: datetime | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.status in ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class LineFailure:
+    """Why one line of a batch has no answer.
+
+    Attributes:
+        message: What the service says.
+        status: HTTP status of the line's answer, None where there was none.
+        code: A word for it: `batch_expired`; `unfinished`, where its batch ended without a word
+            about it; `unsound`, where the answer cannot be right.
+        input: The body of the line, as it was sent.
+    """
+
+    message: str
+    status: int | None
+    code: str | None
+    input: Mapping[str, Any]
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the same line would be refused again: a 4xx other than 408 and 429."""
+        return self.status in REFUSED and self.status not in PASSING
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLine:
+    """What became of one line of a batch.
+
+    Attributes:
+        custom_id: Its name.
+        input: The body of the line, as it was sent.
+        body: What the endpoint answers, parsed; None where it failed.
+        failure: Why there is no answer, else None.
+    """
+
+    custom_id: str
+    input: Mapping[str, Any]
+    body: Mapping[str, Any] | None = None
+    failure: LineFailure | None = None
