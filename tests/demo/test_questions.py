@@ -1,8 +1,10 @@
-"""The built-in questions."""
+"""The built-in questions, and those for measuring."""
 
 import sys
+from importlib.util import find_spec
 
-from voyage_rag.demo.questions import BUILT_IN_QUESTIONS, Question
+from voyage_rag.demo.corpus import standard_library
+from voyage_rag.demo.questions import BUILT_IN_QUESTIONS, Question, labelled_questions
 
 
 def test_there_are_ten_different_questions() -> None:
@@ -28,3 +30,25 @@ def test_a_module_answers_with_all_that_is_in_it() -> None:
 def test_a_question_of_ones_own_has_no_right_answer() -> None:
     """Nothing is judged where nobody said what is right."""
     assert not Question("What?").is_answered_by("csv")
+
+
+def test_the_labelled_questions_are_more_than_a_hundred_and_begin_with_the_demos() -> None:
+    """Enough that one question more or less is under one percent."""
+    labelled = labelled_questions()
+
+    assert len(labelled) > 100
+    assert labelled[:10] == BUILT_IN_QUESTIONS
+    assert len({question.text for question in labelled}) == len(labelled)
+    assert all(question.text.endswith("?") and question.modules for question in labelled)
+
+
+def test_every_module_that_answers_exists_and_has_a_passage() -> None:
+    """A label that nothing in the text can meet would count as a miss for ever."""
+    names = [passage.name for passage in standard_library()]
+    for question in labelled_questions():
+        for module in question.modules:
+            assert module.split(".")[0] in sys.stdlib_module_names, question
+            if find_spec(module) is None:  # some systems ship tkinter apart
+                continue
+            label = Question(question.text, (module,))
+            assert any(label.is_answered_by(name) for name in names), label

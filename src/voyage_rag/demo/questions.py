@@ -1,12 +1,15 @@
 """What the demo asks when it is not told what to ask.
 
 The questions are worded as a person would ask them, and were chosen before anything was measured.
-Each names the modules that answer it; a hit is right when it documents one of them.
+Each names the modules that answer it; a hit is right when it documents one of them. Ten are the
+demo's; `labelled_questions` has a hundred more, for notebooks that measure.
 """
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
+from importlib import resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +42,16 @@ BUILT_IN_QUESTIONS = (
     Question("How do I keep a log file from growing forever?", ("logging",)),
 )
 """The questions of the demo and of its promise: at least eight first hits are right."""
+
+
+def labelled_questions() -> tuple[Question, ...]:
+    """Return more than a hundred questions about the standard library: the demo's and others.
+
+    The others stand in `questions.csv`, beside this file. All of them were written before any was
+    tried; two were left out since no docstring of their modules is in the demo's text.
+    """
+    table = resources.files(__package__).joinpath("questions.csv").read_text("utf-8")
+    rows = csv.DictReader(table.splitlines())
+    return BUILT_IN_QUESTIONS + tuple(
+        Question(row["question"], tuple(row["modules"].split())) for row in rows
+    )
