@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format record bench docs clean
+.PHONY: help demo test lint format record bench notebooks docs clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ record: $(VENV)/.dev ## Record the cassettes anew: from the live service with VO
 bench: $(VENV)/.bench ## Measure side by side with the packages it replaces (ARGS=--quick for minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+notebooks: $(VENV)/.notebooks ## Run the notebooks (ARGS=04 for one) and write them into build/notebooks as HTML
+	@$(BIN)/python notebooks/execute.py $(ARGS)
+
 docs: $(VENV)/.docs ## Build the documentation into site/ (open site/index.html)
 	@$(BIN)/zensical build --strict --clean
 
@@ -55,6 +58,10 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.demo
 
 $(VENV)/.bench: pyproject.toml $(VENV)/.demo
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
+	@touch $@
+
+$(VENV)/.notebooks: pyproject.toml $(VENV)/.demo
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group notebooks
 	@touch $@
 
 $(VENV)/.docs: pyproject.toml $(VENV)/.demo

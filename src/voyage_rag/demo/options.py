@@ -13,6 +13,8 @@ MODEL = "voyage-4-lite"
 RERANK_MODEL = "rerank-3-lite"
 PICTURE_MODEL = "voyage-multimodal-3.5"
 
+EMULATOR_KEY = "pa-the-emulator-takes-any-key"
+
 CANDIDATES = 30
 """How many passages the vectors propose for each question."""
 

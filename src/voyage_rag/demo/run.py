@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from voyage_rag.demo.bill import Bill, Item, foresee
 from voyage_rag.demo.corpus import read_files, standard_library, take
 from voyage_rag.demo.errors import DemoError
-from voyage_rag.demo.options import CANDIDATES
+from voyage_rag.demo.options import CANDIDATES, EMULATOR_KEY
 from voyage_rag.demo.questions import BUILT_IN_QUESTIONS, Question
 from voyage_rag.demo.report import FRAMEWORKS, Exchange, Plan, Report
 from voyage_rag.demo.search import LangChainSearch, LlamaIndexSearch, Service
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from voyage_rag.demo.options import Options
     from voyage_rag.demo.search import AsyncSearcher, Searcher
     from voyage_rag.types import Usage
-
-EMULATOR_KEY = "pa-the-emulator-takes-any-key"
 
 
 def run(options: Options, out: Console, err: Console, began: float) -> Report:
