@@ -1,7 +1,10 @@
 """Faults on demand, as a client meets them."""
 
 import base64
+import json
+import socket
 from email.utils import parsedate_to_datetime
+from functools import partial
 from itertools import islice
 
 import httpx
@@ -11,6 +14,7 @@ import pytest
 from voyage_rag.emulator import faults
 
 BODY = {"input": ["one", "two", "three"], "model": "voyage-4", "output_dimension": 256}
+KEY = "pa-of-nobody"
 RERANK = {"query": "x", "documents": ["a", "b"], "model": "rerank-3"}
 
 
@@ -133,6 +137,31 @@ def test_a_body_can_end_too_soon(ask_with, fault: faults.Fault) -> None:
     assert ask("embeddings", BODY).status_code == 200
 
 
+def test_a_length_can_be_too_small(ask_with) -> None:
+    """The rest of the body stands where nobody reads it; the next request is answered."""
+    ask = ask_with(faults.SHORT_LENGTH)
+    answer = ask("embeddings", BODY)
+    assert answer.headers["content-length"] == str(len(answer.content))
+    with pytest.raises(ValueError, match=r"line 1 column"):
+        answer.json()
+    assert ask("embeddings", BODY).status_code == 200
+
+
+def test_a_connection_can_close_after_its_answer(ask_with) -> None:
+    """The answer is whole, and says nothing of it."""
+    url = httpx.URL(ask_with(faults.CLOSED).emulator.url)
+    body = json.dumps(BODY).encode()
+    head = f"POST /v1/embeddings HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n"
+    with socket.create_connection((url.host, url.port)) as connection:
+        connection.sendall(head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body)
+        connection.settimeout(10)
+        answer = b"".join(iter(partial(connection.recv, 65_536), b""))
+    told, _, came = answer.partition(b"\r\n\r\n")
+    assert told.startswith(b"HTTP/1.1 200")
+    assert b"connection:" not in told.lower()
+    assert len(json.loads(came)["data"]) == 3
+
+
 def test_json_can_stop_half_way(ask_with) -> None:
     """In an answer that is whole as HTTP."""
     answer = ask_with(faults.TRUNCATED)("embeddings", BODY)
@@ -158,5 +187,21 @@ def test_a_trickle_arrives_whole(ask_with) -> None:
 
 @pytest.mark.parametrize("name", faults.NAMED)
 def test_each_fault_has_a_name(name: str) -> None:
-    """For the command line."""
+    """For the command line, and for a count of what went wrong."""
     assert isinstance(faults.NAMED[name], faults.Instead | faults.Spoiled | faults.Broken)
+    assert faults.NAMED[name].name
+
+
+def test_requests_are_noted_with_what_went_wrong(ask_with) -> None:
+    """So that a client's account of them can be checked."""
+    wrong = [faults.status(429, retry_after=1), None, faults.status(503, "empty"), faults.NAN]
+    ask = ask_with(*wrong)
+    for _ in wrong:
+        ask("embeddings", BODY)
+    assert [request.fault for request in ask.emulator.requests] == wrong
+    assert [fault and fault.name for fault in wrong] == [
+        "429 json, Retry-After in seconds",
+        None,
+        "503 empty",
+        "nan",
+    ]

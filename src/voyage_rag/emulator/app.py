@@ -5,7 +5,6 @@ not the models behind it: vectors and scores come from counting words. Every ans
 `x-voyage-emulator` header.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator, MutableSequence
 from dataclasses import dataclass
@@ -89,9 +88,9 @@ class _Answering:
     requests: MutableSequence[Received] | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body, headers = _parse(await read_body(receive)), Headers(scope=scope)
+        body, headers = rules.parse(await read_body(receive)), Headers(scope=scope)
         received = self._note(body, headers)
-        fault = next(self.faults)
+        fault = received.fault = next(self.faults)
         if isinstance(fault, Instead):
             answer = fault.answer()
         else:
@@ -135,14 +134,6 @@ def _wall_clock(options: Options) -> Callable[[], float]:
     """Return seconds since the epoch, as of the first question, that pass as its clock does."""
     begin = cache(lambda: time.time() - options.clock())
     return lambda: begin() + options.clock()
-
-
-def _parse(raw: bytes) -> Any:
-    """Return JSON parsed, and what is not JSON as it came."""
-    try:
-        return json.loads(raw)
-    except ValueError:
-        return raw
 
 
 def _items(payload: Payload) -> list[Payload]:

@@ -87,6 +87,14 @@ async def deliver_badly(
             await _start(answer, len(body) + missing, send)
             await _continue(part, send)
             await _hang_up(scope, receive)
+        case "closed":
+            await deliver(answer, send)
+            await _hang_up(scope, receive)
+        case "short_length":
+            await _start(answer, len(body) - 10, send)
+            await _continue(body[:-10], send)
+            _connection(scope).write(body[-10:])  # past the server, which would not
+            await _hang_up(scope, receive)
 
 
 async def _start(answer: Answer, length: int, send: Send) -> None:
@@ -109,7 +117,12 @@ async def _trickle(body: bytes, broken: Broken, receive: Receive, send: Send) ->
 
 async def _hang_up(scope: Scope, receive: Receive) -> None:
     """Close the connection after what has been written, and wait until the server noticed."""
+    _connection(scope).close()
+    await wait(None, receive)
+
+
+def _connection(scope: Scope) -> asyncio.Transport:
     if TRANSPORT not in scope:
         raise ConnectionAbortedError("this fault needs the emulator's own server")
-    scope[TRANSPORT].close()
-    await wait(None, receive)
+    transport: asyncio.Transport = scope[TRANSPORT]
+    return transport

@@ -8,8 +8,8 @@ Three kinds, by what they touch:
 - `Instead`: the request is not looked at and this is answered: `status(...)`, `redirect(...)`.
 - `Spoiled`: the answer is proper HTTP and JSON with wrong contents: `REORDERED`, `MISSING`,
   `DUPLICATED`, `NAN`, `SHORT_VECTOR`, `WRONG_DTYPE`. Only a 200 can be spoiled.
-- `Broken`: the answer is right and its delivery is not: `DROPPED`, `CUT_OFF`, `WRONG_LENGTH`,
-  `TRUNCATED`, `SILENT`, `STALLED`, `trickled(...)`.
+- `Broken`: the answer is right and its delivery is not: `DROPPED`, `CUT_OFF`, `CLOSED`,
+  `WRONG_LENGTH`, `SHORT_LENGTH`, `TRUNCATED`, `SILENT`, `STALLED`, `trickled(...)`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +38,14 @@ class Instead:
     """Seconds, sent as Retry-After."""
     retry_after_as_date: bool = False
 
+    @property
+    def name(self) -> str:
+        """What it is, for a count of faults."""
+        kind = self.content_type.partition(";")[0].partition("/")[2] if self.body else "empty"
+        form = "date" if self.retry_after_as_date else "seconds"
+        waits = "" if self.retry_after is None else f", Retry-After in {form}"
+        return f"{self.status} {kind}{waits}"
+
     def answer(self) -> Answer:
         """Return the answer, dated now."""
         headers = dict(self.headers)
@@ -60,11 +68,24 @@ class Broken:
     """Deliver the right answer wrongly."""
 
     manner: Literal[
-        "dropped", "cut_off", "wrong_length", "truncated", "silent", "stalled", "trickled"
+        "dropped",
+        "cut_off",
+        "closed",
+        "wrong_length",
+        "short_length",
+        "truncated",
+        "silent",
+        "stalled",
+        "trickled",
     ]
     pieces: int = 1
     pause: float = 0.0
     """Seconds before each piece."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for a count of faults."""
+        return self.manner
 
 
 Fault: TypeAlias = Instead | Spoiled | Broken
@@ -150,8 +171,12 @@ DROPPED = Broken("dropped")
 """The connection closes before an answer."""
 CUT_OFF = Broken("cut_off")
 """The connection closes in the middle of the body."""
+CLOSED = Broken("closed")
+"""The connection closes after the whole answer, which did not say so."""
 WRONG_LENGTH = Broken("wrong_length")
 """Content-Length names ten bytes more than come before the connection closes."""
+SHORT_LENGTH = Broken("short_length")
+"""Content-Length names ten bytes fewer than come before the connection closes."""
 TRUNCATED = Broken("truncated")
 """A whole HTTP answer whose JSON stops half way."""
 SILENT = Broken("silent")
@@ -169,8 +194,9 @@ NAMED: dict[str, Fault] = {
     **{str(code): status(code) for code in (429, 500, 502, 503, 504, 529)},
     **{fault.name: fault for fault in (REORDERED, MISSING, DUPLICATED, NAN)},
     **{fault.name: fault for fault in (SHORT_VECTOR, WRONG_DTYPE)},
-    **{fault.manner: fault for fault in (DROPPED, CUT_OFF, WRONG_LENGTH, TRUNCATED)},
-    **{fault.manner: fault for fault in (SILENT, STALLED, trickled(5.0))},
+    **{fault.manner: fault for fault in (DROPPED, CUT_OFF, CLOSED, WRONG_LENGTH, SHORT_LENGTH)},
+    **{fault.manner: fault for fault in (TRUNCATED, SILENT, STALLED, trickled(5.0))},
+    "redirect": redirect("https://another-host.invalid/v1/embeddings"),
 }
 """Every kind by a name, for a command line."""
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from voyage_rag.emulator.faults import Fault
+
 
 @dataclass(slots=True)
 class Received:
@@ -23,6 +25,8 @@ class Received:
     answered_at: float | None = None
     """Seconds of the emulator's clock, when the answer began."""
     method: str = "POST"
+    fault: Fault | None = None
+    """What went wrong with it on purpose."""
 
 
 def without_key(headers: dict[str, str]) -> dict[str, str]:

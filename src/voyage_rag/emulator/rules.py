@@ -7,6 +7,7 @@ follow their pattern and are guesses.
 
 import json
 import math
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar
 
@@ -88,6 +89,24 @@ def refuse_arguments(clauses: Sequence[str]) -> NoReturn:
     raise Refusal(400, _PREAMBLE + "; ".join(clauses))
 
 
+_HALF_A_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+"""Where half a character (a lone surrogate) may stand: escaped, or in bytes."""
+
+
+def parse(raw: bytes) -> Any:
+    """Return JSON parsed, and what is not JSON as it came.
+
+    A text with half a character is no JSON either: a guess, after what JSON parsers of today do.
+    """
+    try:
+        parsed = json.loads(raw)
+        if _HALF_A_CHARACTER.search(raw):
+            json.dumps(parsed, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return raw
+    return parsed
+
+
 def _find_fault(body: bytes) -> int:
     """Return where a body stops being JSON; FastAPI gives this for an argument's name. Seen."""
     try:
@@ -96,7 +115,10 @@ def _find_fault(body: bytes) -> int:
         return error.pos
     except UnicodeDecodeError as error:
         return error.start
-    return 0
+    except RecursionError:
+        return 0
+    half = _HALF_A_CHARACTER.search(body)
+    return half.start() if half else 0
 
 
 # What a value may be. Each returns a clause, or None when the value will do.
