@@ -138,13 +138,12 @@ def test_a_body_can_end_too_soon(ask_with, fault: faults.Fault) -> None:
 
 
 def test_a_length_can_be_too_small(ask_with) -> None:
-    """The rest of the body stands where nobody reads it; the next request is answered."""
+    """The rest of the body stands where nobody reads it."""
     ask = ask_with(faults.SHORT_LENGTH)
     answer = ask("embeddings", BODY)
     assert answer.headers["content-length"] == str(len(answer.content))
     with pytest.raises(ValueError, match=r"line 1 column"):
         answer.json()
-    assert ask("embeddings", BODY).status_code == 200
 
 
 def test_a_connection_can_close_after_its_answer(ask_with) -> None:
