@@ -29,6 +29,7 @@ from voyage_rag._version import __version__
 from voyage_rag.core.http import Response
 from voyage_rag.errors import APIConnectionError, ConfigurationError, Timeout
 from voyage_rag.io.body import ACCEPTED_ENCODING, Body, UnreadableBodyError, body_of
+from voyage_rag.io.connecting import Connecting
 
 if TYPE_CHECKING:
     from voyage_rag.core.http import Attempt, Request
@@ -317,6 +318,7 @@ class LoopClient:
             keepalive_expiry=KEEP_ALIVE,
         )
         self.client = httpx.AsyncClient(verify=_trusted(), limits=limits)
+        _connect_cleanly(self.client)
         self._life = self._open_until_the_loop_ends()
 
     async def open(self) -> None:
@@ -332,6 +334,14 @@ class LoopClient:
             yield
         finally:
             await self.client.aclose()
+
+
+def _connect_cleanly(client: httpx.AsyncClient) -> None:
+    """Have a client's connections made by `Connecting`; httpx has no public way to say so."""
+    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
+        pool: Any = getattr(transport, "_pool", None)
+        if hasattr(pool, "_network_backend"):
+            pool._network_backend = Connecting(pool._network_backend)  # noqa: SLF001
 
 
 def _consumed(answer: httpx.Response, attempt: Attempt) -> Response:

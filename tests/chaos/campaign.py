@@ -1,0 +1,138 @@
+"""One door under faults, compared with the same door in peace."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chaos.account import Account, account_of
+from chaos.corpus import QUERY, Passage
+from chaos.doors import Door, Results
+from fakes import KEY, FakeClock
+from voyage_rag import Voyage
+from voyage_rag.emulator import Emulator
+from voyage_rag.emulator import faults as wrong
+from voyage_rag.emulator.faults import Chance, Fault
+from voyage_rag.io.clock import SYSTEM_CLOCK, Clock
+
+QUICK_FAULTS: Sequence[Fault] = (
+    *(wrong.status(code) for code in (429, 500, 502, 503, 504, 529)),
+    *(wrong.status(code, "html") for code in (429, 500, 502, 503)),
+    *(wrong.status(code, "empty") for code in (429, 500, 503, 529)),
+    wrong.status(429, retry_after=2),
+    wrong.status(429, retry_after=3, as_date=True),
+    wrong.status(503, "empty", retry_after=1),
+    *(wrong.REORDERED, wrong.MISSING, wrong.DUPLICATED),
+    *(wrong.NAN, wrong.SHORT_VECTOR, wrong.WRONG_DTYPE),
+    *(wrong.DROPPED, wrong.CUT_OFF, wrong.CLOSED),
+    *(wrong.WRONG_LENGTH, wrong.SHORT_LENGTH, wrong.TRUNCATED),
+)
+"""All that can go wrong and be survived, but for what takes real time."""
+
+ALL_FAULTS = (*QUICK_FAULTS, wrong.SILENT, wrong.STALLED, wrong.trickled(0.3))
+
+RATE = 0.2
+TIMEOUT = 4.0
+"""Seconds: what a silent or stalled answer costs, and far beyond what a sound one takes."""
+RETRIES = 20
+
+
+class SkippingClock(FakeClock):
+    """Waits pass at once; dates are those of the emulator."""
+
+    def wall(self) -> float:
+        return time.time()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a door.
+
+    Attributes:
+        door: Its name.
+        documents: How many passages went in.
+        seconds: It took.
+        account: What the emulator was asked.
+        grievances: What is wrong; empty if all is well.
+    """
+
+    door: str
+    documents: int
+    seconds: float
+    account: Account
+    grievances: list[str]
+
+
+def run(
+    name: str,
+    door: Door,
+    passages: Sequence[Passage],
+    seed: int,
+    faults: Sequence[Fault] = ALL_FAULTS,
+    rate: float = RATE,
+    *,
+    in_no_time: bool = True,
+) -> Outcome:
+    """Send all passages through a door, in peace and under faults.
+
+    Args:
+        name: Of the door.
+        door: What to call.
+        passages: What to send.
+        seed: Makes the same requests fail.
+        faults: What may go wrong, each as likely.
+        rate: Share of requests that go wrong.
+        in_no_time: Let the waits between attempts pass at once.
+    """
+    clock = SkippingClock() if in_no_time else SYSTEM_CLOCK
+    expected, peaceful, _ = _through(door, passages, Chance(0.0), SkippingClock())
+    found, account, seconds = _through(door, passages, Chance(rate, seed, faults), clock)
+    due = [
+        *(("/v1/embeddings", passage.text) for passage in passages),
+        *(("/v1/contextualizedembeddings", passage.text) for passage in passages),
+        *(("/v1/rerank", QUERY, passage.text) for passage in passages),
+    ]
+    grievances = [
+        *peaceful.grievances(due),
+        *account.grievances(due),
+        *_differences(expected, found),
+    ]
+    if peaceful.tokens != account.tokens:
+        grievances.append(f"{account.tokens} tokens instead of {peaceful.tokens}")
+    return Outcome(name, len(passages), seconds, account, grievances)
+
+
+def _through(
+    door: Door, passages: Sequence[Passage], faults: Chance, clock: Clock
+) -> tuple[Results, Account, float]:
+    emulator = Emulator(faults=faults)
+    with emulator as url:
+        voyage = Voyage(
+            f"{KEY}-{id(emulator)}",  # a budget of its own
+            base_url=url,
+            clock=clock,
+            timeout=TIMEOUT,
+            total_timeout=None,
+            max_retries=RETRIES,
+        )
+        began = time.monotonic()
+        with voyage:
+            results = door(voyage, passages)
+        took = time.monotonic() - began
+    account = account_of(emulator.requests)
+    assert voyage.usage.total_tokens == account.tokens, "the client counts other tokens"
+    return results, account, took
+
+
+def _differences(expected: Results, found: Results) -> list[str]:
+    if len(expected) != len(found):
+        return [f"{len(found)} results instead of {len(expected)}"]
+    pairs = enumerate(zip(expected, found, strict=True))
+    return [f"result {place} differs" for place, (one, other) in pairs if one != other]
+
+
+def faults_met(outcomes: Sequence[Outcome]) -> Counter[str]:
+    """Of all doors together."""
+    return sum((outcome.account.faults for outcome in outcomes), Counter())
