@@ -15,8 +15,14 @@ STATEMENTS = {
     "voyage_rag, in use": "from voyage_rag import Voyage; Voyage('key')",
     "LangChain's base": "from langchain_core.embeddings import Embeddings",
     "LangChain's class": "from voyage_rag.langchain import VoyageAIEmbeddings",
+    "LangChain's class, in use": (
+        "from voyage_rag.langchain import VoyageAIEmbeddings as V; V(model='m', api_key='key')"
+    ),
     "LlamaIndex's base": "from llama_index.core.base.embeddings.base import BaseEmbedding",
     "LlamaIndex's class": "from voyage_rag.llama_index import VoyageEmbedding",
+    "LlamaIndex's class, in use": (
+        "from voyage_rag.llama_index import VoyageEmbedding as V; V('m', api_key='key')"
+    ),
 }
 
 OF_PEERS = {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -39,18 +40,35 @@ VERBS = [name for name in METHODS if f"a{name}" in METHODS]
 ITERATORS = {"Iterator": "AsyncGenerator", "Generator": "AsyncGenerator"}
 
 
-def test_all_is_sorted_and_is_what_there_is() -> None:
-    """`__all__` names every public object, and nothing else."""
-    there = {
-        name
-        for name, value in vars(voyage_rag).items()
-        if not name.startswith("_") and not isinstance(value, ModuleType)
+DEFERRING = ["voyage_rag", "voyage_rag.langchain", "voyage_rag.llama_index", "voyage_rag.observe"]
+
+
+@pytest.mark.parametrize("package", DEFERRING)
+def test_all_is_sorted_and_is_what_there_is(package: str) -> None:
+    """`__all__` names what type checkers see, and all of it can be had; tab completion shows it."""
+    module = import_module(package)
+    seen = {
+        alias.name
+        for node in ast.walk(ast.parse(Path(module.__file__ or "").read_text("utf-8")))
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for imported in node.body
+        if isinstance(imported, ast.ImportFrom)
+        for alias in imported.names
     }
 
-    assert sorted(voyage_rag.__all__, key=str.casefold) == sorted(
-        there | {"__version__"}, key=str.casefold
-    )
-    assert sorted(voyage_rag.__all__) == voyage_rag.__all__
+    assert set(module.__all__) == seen | ({"__version__"} & set(module.__all__))
+    assert sorted(module.__all__) == module.__all__ == dir(module)
+    assert all(getattr(module, name) for name in module.__all__)
+
+
+@pytest.mark.parametrize("package", DEFERRING)
+def test_a_name_that_there_is_not_is_an_attribute_error(package: str) -> None:
+    """As of any module; submodules are found without being imported first."""
+    module = import_module(package)
+
+    assert voyage_rag.errors.VoyageError is voyage_rag.VoyageError
+    with pytest.raises(AttributeError, match=f"'{package}' has no attribute 'Voyag'"):
+        _ = module.Voyag
 
 
 @pytest.mark.parametrize("name", sorted(set(voyage_rag.__all__) - {"__version__"}))
@@ -119,20 +137,47 @@ def test_every_verb_of_files_and_batches_has_two_faces(owner: type) -> None:
     assert all(inspect.getdoc(getattr(owner, name)) for name in public)
 
 
-def test_the_import_is_light() -> None:
-    """No framework, no numpy, nothing that only some users need."""
-    program = "import sys, json, voyage_rag; print(json.dumps(sorted(sys.modules)))"
+def loaded_by(statement: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after it."""
+    program = f"{statement}; import sys, json; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
-        timeout=30,
+        timeout=60,
         check=True,
     )
-    loaded = {name.split(".")[0] for name in json.loads(done.stdout)}
+    return set(json.loads(done.stdout))
+
+
+def test_the_import_is_light() -> None:
+    """Not even what every user needs comes before it is used."""
+    loaded = loaded_by("import voyage_rag")
 
     assert "voyage_rag" in loaded
-    assert set() == loaded & set(HEAVY)
+    assert not loaded & {*HEAVY, "httpx", "pydantic", "anyio", "asyncio", "voyage_rag.client"}
+
+
+def test_the_client_is_light() -> None:
+    """No framework, no numpy, nothing that only some users need."""
+    loaded = loaded_by("from voyage_rag import Voyage; Voyage('key')")
+
+    assert "voyage_rag.client" in loaded
+    assert not loaded & set(HEAVY)
+
+
+@pytest.mark.parametrize(
+    ("ours", "base"),
+    [
+        ("voyage_rag.langchain import VoyageAIEmbeddings", "langchain_core.embeddings"),
+        ("voyage_rag.llama_index import VoyageEmbedding", "llama_index.core.base.embeddings.base"),
+    ],
+)
+def test_a_framework_s_class_adds_little_to_its_base_class(ours: str, base: str) -> None:
+    """The client, and httpx with it, are left until an object is made."""
+    loaded = loaded_by(f"import {base}; from {ours}")
+
+    assert not {"voyage_rag.client", "voyage_rag.io", "voyage_rag.core", "httpx"} & loaded
 
 
 VENDORS_CLIENT: dict[str, list[Any]] = {

@@ -4,41 +4,46 @@
 classes. With `Client` and `AsyncClient`, code written for Voyage's own package runs as it is.
 """
 
+from typing import TYPE_CHECKING
+
 from voyage_rag._version import __version__
-from voyage_rag.client import Voyage
-from voyage_rag.drop_in import AsyncClient, Client
-from voyage_rag.errors import (
-    APIConnectionError,
-    APIError,
-    AuthenticationError,
-    CacheError,
-    ConfigurationError,
-    InvalidInputError,
-    InvalidRequestError,
-    PermissionDeniedError,
-    QuotaExhaustedError,
-    RateLimitError,
-    ServerError,
-    ServiceUnavailableError,
-    Timeout,
-    UnexpectedAnswerError,
-    VoyageError,
-)
-from voyage_rag.records import Batch, BatchFault, BatchLine, File, LineFailure
-from voyage_rag.types import (
-    ContextualizedEmbeddingsObject,
-    ContextualizedEmbeddingsResult,
-    EmbeddingsObject,
-    Image,
-    MultimodalEmbeddingsObject,
-    PartialContextualizedEmbeddings,
-    PartialEmbeddings,
-    RerankingObject,
-    RerankingResult,
-    Usage,
-    Vectors,
-    Video,
-)
+from voyage_rag.deferred import deferred
+
+if TYPE_CHECKING:
+    from voyage_rag.client import Voyage
+    from voyage_rag.drop_in import AsyncClient, Client
+    from voyage_rag.errors import (
+        APIConnectionError,
+        APIError,
+        AuthenticationError,
+        CacheError,
+        ConfigurationError,
+        InvalidInputError,
+        InvalidRequestError,
+        PermissionDeniedError,
+        QuotaExhaustedError,
+        RateLimitError,
+        ServerError,
+        ServiceUnavailableError,
+        Timeout,
+        UnexpectedAnswerError,
+        VoyageError,
+    )
+    from voyage_rag.records import Batch, BatchFault, BatchLine, File, LineFailure
+    from voyage_rag.types import (
+        ContextualizedEmbeddingsObject,
+        ContextualizedEmbeddingsResult,
+        EmbeddingsObject,
+        Image,
+        MultimodalEmbeddingsObject,
+        PartialContextualizedEmbeddings,
+        PartialEmbeddings,
+        RerankingObject,
+        RerankingResult,
+        Usage,
+        Vectors,
+        Video,
+    )
 
 __all__ = [
     "APIConnectionError",
@@ -78,3 +83,10 @@ __all__ = [
     "VoyageError",
     "__version__",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = deferred(__name__, __all__, ["errors", "types", "records", "client", "drop_in"])
+
+
+def __dir__() -> list[str]:
+    return __all__

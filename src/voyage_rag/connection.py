@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
 
 from pydantic import (
     AliasChoices,
@@ -24,11 +24,13 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 
-from voyage_rag.client import Voyage
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.observe.observers import NO_OBSERVERS, Observers, as_observers
 from voyage_rag.secret import APIKey, as_key, find_key, find_same_key
-from voyage_rag.types import Usage
+
+if TYPE_CHECKING:
+    from voyage_rag.client import Voyage
+    from voyage_rag.types import Usage
 
 KEY_NAMES = ("voyage_api_key", "api_key")
 KEY_SCHEMA = {"type": "string", "format": "password", "writeOnly": True}
@@ -45,6 +47,20 @@ SETTINGS = (
     "allow_insecure_http",
 )
 """Fields that are settings of the client, too."""
+
+
+def _as_client(value: object) -> Voyage:
+    from voyage_rag.client import Voyage  # noqa: PLC0415 - classes are made without it
+
+    if not isinstance(value, Voyage):
+        raise ValueError(f"Input should be a Voyage, not {type(value).__name__}")  # noqa: TRY004
+    return value
+
+
+if TYPE_CHECKING:
+    Client: TypeAlias = Voyage
+else:  # imported when an object is made, since httpx comes with it
+    Client = Annotated[Any, PlainValidator(_as_client)]
 
 
 class Connection(BaseModel):
@@ -93,7 +109,7 @@ class Connection(BaseModel):
     observers: SkipJsonSchema[Annotated[Observers, PlainValidator(as_observers)]] = Field(
         default=NO_OBSERVERS, exclude=True, repr=False
     )
-    client: SkipJsonSchema[Voyage | None] = Field(default=None, exclude=True, repr=False)
+    client: SkipJsonSchema[Client | None] = Field(default=None, exclude=True, repr=False)
     api_key_fingerprint: str | None = Field(default=None, repr=False)
 
     _made: tuple[tuple[object, ...], Voyage] | None = PrivateAttr(default=None)
@@ -190,6 +206,8 @@ class Connection(BaseModel):
             )
 
     def _make(self) -> Voyage:
+        from voyage_rag.client import Voyage  # noqa: PLC0415 - classes are made without it
+
         settings = {name: getattr(self, name) for name in SETTINGS}
         return Voyage(api_key=self.voyage_api_key, observers=self.observers, **settings)
 

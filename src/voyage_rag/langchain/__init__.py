@@ -4,6 +4,10 @@
 made by the first of them.
 """
 
+from typing import TYPE_CHECKING
+
+from voyage_rag.deferred import deferred
+
 try:
     import langchain_core  # noqa: F401 - the door: say which extra is missing
 except ImportError as error:
@@ -11,10 +15,11 @@ except ImportError as error:
         "voyage_rag.langchain needs langchain-core: pip install 'voyage-rag[langchain]'"
     ) from error
 
-from voyage_rag.langchain.contextual import ContextualEmbeddings
-from voyage_rag.langchain.embeddings import VoyageAIEmbeddings
-from voyage_rag.langchain.multimodal import VoyageAIMultimodalEmbeddings
-from voyage_rag.langchain.rerank import VoyageAIRerank
+if TYPE_CHECKING:
+    from voyage_rag.langchain.contextual import ContextualEmbeddings
+    from voyage_rag.langchain.embeddings import VoyageAIEmbeddings
+    from voyage_rag.langchain.multimodal import VoyageAIMultimodalEmbeddings
+    from voyage_rag.langchain.rerank import VoyageAIRerank
 
 __all__ = [
     "ContextualEmbeddings",
@@ -22,3 +27,10 @@ __all__ = [
     "VoyageAIMultimodalEmbeddings",
     "VoyageAIRerank",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = deferred(__name__, __all__, ["embeddings", "rerank", "multimodal", "contextual"])
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from pydantic import ConfigDict, Field
 
 from voyage_rag.connection import Connection, hide_key
 from voyage_rag.errors import InvalidInputError
-from voyage_rag.langchain.contextual import ContextualEmbeddings, DocumentOf
 from voyage_rag.models import OutputDtype, kind_of
 from voyage_rag.types import EmptyText, InputType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from langchain_core.documents import Document
+
+    from voyage_rag.langchain.contextual import ContextualEmbeddings, DocumentOf
 
 
 class VoyageAIEmbeddings(Connection, Embeddings):
@@ -104,6 +108,8 @@ class VoyageAIEmbeddings(Connection, Embeddings):
                 f"{self.model!r} does not embed chunks in context: use voyage-context-4, or give "
                 "the store these embeddings as they are"
             )
+        from voyage_rag.langchain.contextual import ContextualEmbeddings  # noqa: PLC0415 - rare
+
         made = ContextualEmbeddings(self, by)
         made.include(documents)
         return made

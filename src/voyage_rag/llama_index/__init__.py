@@ -3,6 +3,10 @@
 Drop-in for `llama_index.embeddings.voyageai` and `llama_index.postprocessor.voyageai_rerank`.
 """
 
+from typing import TYPE_CHECKING
+
+from voyage_rag.deferred import deferred
+
 try:
     import llama_index.core  # noqa: F401 - the door: say which extra is missing
 except ImportError as error:
@@ -10,8 +14,16 @@ except ImportError as error:
         "voyage_rag.llama_index needs llama-index-core: pip install 'voyage-rag[llama-index]'"
     ) from error
 
-from voyage_rag.llama_index.contextual import VoyageContextualEmbedding
-from voyage_rag.llama_index.embeddings import VoyageEmbedding
-from voyage_rag.llama_index.rerank import VoyageAIRerank
+if TYPE_CHECKING:
+    from voyage_rag.llama_index.contextual import VoyageContextualEmbedding
+    from voyage_rag.llama_index.embeddings import VoyageEmbedding
+    from voyage_rag.llama_index.rerank import VoyageAIRerank
 
 __all__ = ["VoyageAIRerank", "VoyageContextualEmbedding", "VoyageEmbedding"]
+
+if not TYPE_CHECKING:
+    __getattr__ = deferred(__name__, __all__, ["embeddings", "rerank", "contextual"])
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -11,7 +11,19 @@
 OpenTelemetry.
 """
 
-from voyage_rag.observe.observers import add_observer, remove_observer
-from voyage_rag.observe.usage import UsageTracker, track_usage
+from typing import TYPE_CHECKING
+
+from voyage_rag.deferred import deferred
+
+if TYPE_CHECKING:
+    from voyage_rag.observe.observers import add_observer, remove_observer
+    from voyage_rag.observe.usage import UsageTracker, track_usage
 
 __all__ = ["UsageTracker", "add_observer", "remove_observer", "track_usage"]
+
+if not TYPE_CHECKING:
+    __getattr__ = deferred(__name__, __all__, ["observers", "usage"])
+
+
+def __dir__() -> list[str]:
+    return __all__
