@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format record bench notebooks docs clean
+.PHONY: help demo test stores lint format record bench notebooks docs clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -15,6 +15,9 @@ demo: $(VENV)/.demo ## Search the standard library's docstrings in both framewor
 
 test: $(VENV)/.dev ## Run the tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+stores: $(VENV)/.stores ## Test with Chroma, Qdrant, LanceDB, FAISS and PostgreSQL (PG_URI names a server of yours)
+	@$(BIN)/python -m pytest tests/stores $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types and who imports whom
 	@$(BIN)/ruff check .
@@ -54,6 +57,11 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.demo
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@touch $@
+
+$(VENV)/.stores: pyproject.toml $(VENV)/.demo
+	@echo "Installing the stores into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group stores
 	@touch $@
 
 $(VENV)/.bench: pyproject.toml $(VENV)/.demo

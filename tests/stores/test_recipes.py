@@ -1,0 +1,48 @@
+"""What docs/stores.md shows runs, and finds the right passage in every store."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stores.place import by_driver
+
+if TYPE_CHECKING:
+    from voyage_rag.emulator import Emulator
+
+PAGE = Path(__file__).parents[2] / "docs" / "stores.md"
+BLOCKS = re.findall(r"<!-- run -->\n```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+
+
+@pytest.mark.filterwarnings("ignore:`langchain-community` is being sunset:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # recipes leave closing to the interpreter
+def test_every_recipe_finds_the_passage(
+    postgres_uri: str,
+    emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """All blocks in one session, as a reader would paste them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VOYAGE_API_KEY", "pa-recipes")
+    monkeypatch.setenv("VOYAGE_BASE_URL", emulator.url)
+    session: dict[str, object] = {"PG_URI": by_driver("psycopg", postgres_uri)}
+    expected = "Read and write CSV files."
+    checked = 0
+
+    for block in BLOCKS:
+        session.pop("found", None)
+        exec(compile(block, PAGE.name, "exec"), session)
+        if "found" in session:
+            assert [document.page_content for document in session["found"]] == [expected]
+            checked += 1
+
+    assert [node.text for node in session["nodes"]] == [expected]
+    assert f"nearest by bits: {expected}" in capsys.readouterr().out
+    assert checked == 5
+    asyncio.run(session["engine"].close())
