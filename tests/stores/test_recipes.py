@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pages import ROOT, blocks
 from stores.place import by_driver
 
 if TYPE_CHECKING:
     from voyage_rag.emulator import Emulator
 
-PAGE = Path(__file__).parents[2] / "docs" / "stores.md"
-BLOCKS = re.findall(r"<!-- run -->\n```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+PAGE = ROOT / "docs" / "stores.md"
 
 
 @pytest.mark.filterwarnings("ignore:`langchain-community` is being sunset:DeprecationWarning")
@@ -35,9 +34,9 @@ def test_every_recipe_finds_the_passage(
     expected = "Read and write CSV files."
     checked = 0
 
-    for block in BLOCKS:
+    for block in blocks(PAGE, "python"):
         session.pop("found", None)
-        exec(compile(block, PAGE.name, "exec"), session)
+        exec(compile("\n" * (block.line - 1) + block.code, str(PAGE), "exec"), session)
         if "found" in session:
             assert [document.page_content for document in session["found"]] == [expected]
             checked += 1
