@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -37,6 +38,51 @@ def test_indexing_pictures_or_long_documents_takes_under_15_lines() -> None:
 
     assert len(lengths) == 4
     assert max(lengths) < 15
+
+
+def table(text: str) -> dict[str, list[str]]:
+    """The cells of the first table in a text, by row."""
+    lines = [line for line in text.splitlines() if line.startswith("|")][2:]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {name: cells for name, *cells in rows}
+
+
+def test_each_feature_says_how_it_was_checked() -> None:
+    """Row by row, and the tests that are named exist."""
+    told = table(section("Next to the other packages"))
+    checked = table((ROOT / "docs/comparison.md").read_text("utf-8"))
+
+    assert [*checked] == [*told]
+    for ours, _ in checked.values():
+        for file, _, test in re.findall(r"`(tests/[\w/]+\.py)(::(\w+))?`", ours):
+            assert f"def {test}(" in (ROOT / file).read_text("utf-8") or not test, test
+
+
+SEEN_AS = {
+    "embeds without reaching the Hugging Face hub": "embeds without the hub",
+    "retries by itself: 429, 5xx, lost connections": "retries by itself",
+    "obeys `Retry-After`": "obeys Retry-After",
+    "a failure keeps what was paid for": "keeps what was paid for",
+    "refuses too few vectors, puts others in order": "checks count and order",
+}
+"""Rows of the table by what `benchmarks/features.py` calls them."""
+
+
+def test_what_a_program_can_check_is_as_it_was_seen() -> None:
+    """Of us and of the others."""
+    told = table(section("Next to the other packages"))
+    seen = json.loads((ROOT / "benchmarks/results/features.json").read_text("utf-8"))
+    others = ("langchain-voyageai", "llama-index-embeddings-voyageai", "voyageai")
+    for row, probe in SEEN_AS.items():
+        ours = [
+            seen[probe][name].startswith("yes") for name in ("Voyage", "LangChain", "LlamaIndex")
+        ]
+        theirs = [seen[probe][name].startswith("yes") for name in others]
+        assert [cell == "yes" for cell in told[row]] == [all(ours), *theirs], row
+    at_once = {name: flight.split()[0] for name, flight in seen["requests in flight"].items()}
+    assert {at_once[name] for name in others} == {"1"}
+    assert at_once["Voyage"] == "16"
+    assert told["requests in flight at once"] == ["16, or as set", "1", "1; async: all", "1"]
 
 
 def test_the_make_targets_it_names_exist() -> None:
