@@ -29,7 +29,6 @@ from voyage_rag._version import __version__
 from voyage_rag.core.http import Response
 from voyage_rag.errors import APIConnectionError, ConfigurationError, Timeout
 from voyage_rag.io.body import ACCEPTED_ENCODING, Body, UnreadableBodyError, body_of
-from voyage_rag.io.connecting import Connecting
 
 if TYPE_CHECKING:
     from voyage_rag.core.http import Attempt, Request
@@ -338,6 +337,8 @@ class LoopClient:
 
 def _connect_cleanly(client: httpx.AsyncClient) -> None:
     """Have a client's connections made by `Connecting`; httpx has no public way to say so."""
+    from voyage_rag.io.connecting import Connecting  # noqa: PLC0415 - httpcore brings trio
+
     for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
         pool: Any = getattr(transport, "_pool", None)
         if hasattr(pool, "_network_backend"):
