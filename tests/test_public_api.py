@@ -24,6 +24,7 @@ HEAVY = [
     "langchain_core",
     "llama_index",
     "numpy",
+    "opentelemetry",
     "orjson",
     "PIL",
     "requests",

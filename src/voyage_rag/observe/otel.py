@@ -1,0 +1,203 @@
+"""OpenTelemetry: a span and two measurements for each call, under its GenAI names.
+
+    from voyage_rag.observe.otel import instrument
+
+    instrument()          # every client of this process, with the global providers
+
+The names are those of OpenTelemetry's "Semantic conventions for generative AI" as of 2026: spans
+`embeddings {model}` and `rerank {model}`, histograms `gen_ai.client.token.usage` and
+`gen_ai.client.operation.duration`. The conventions name no operation for rerankers; `rerank` is the
+field's word. Retries, splits and waits are events of the span. Nothing that is embedded or ranked
+is ever recorded: observers are not told.
+
+Needs `pip install 'voyage-rag[otel]'`, and an SDK of the application's choice.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, TypeAlias
+
+try:
+    from opentelemetry import metrics, trace
+except ImportError as error:
+    raise ImportError(
+        "voyage_rag.observe.otel needs opentelemetry-api: pip install 'voyage-rag[otel]'"
+    ) from error
+
+from voyage_rag._version import __version__
+from voyage_rag.events import (
+    BatchSplit,
+    CallDone,
+    CallFailed,
+    CallStarted,
+    Event,
+    RetryScheduled,
+    Throttled,
+)
+from voyage_rag.observe.observers import add_observer, remove_observer
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import Span, TracerProvider
+
+    from voyage_rag.events import Call
+
+Attribute: TypeAlias = "str | int | float | tuple[str, ...]"
+
+PROVIDER = "voyageai"
+
+TOKEN_BOUNDARIES = [4.0**power for power in range(14)]
+"""Of the histogram of tokens, as the conventions advise."""
+
+SECOND_BOUNDARIES = [0.01 * 2**power for power in range(14)]
+"""Of the histogram of durations, as the conventions advise."""
+
+
+HAPPENINGS: dict[type[Event], tuple[str, tuple[str, ...]]] = {
+    BatchSplit: ("voyage_rag.split", ("inputs", "parts", "status")),
+    Throttled: ("voyage_rag.throttled", ("seconds",)),
+    RetryScheduled: (
+        "voyage_rag.retry",
+        ("attempt", "delay", "reason", "error", "status", "request_id"),
+    ),
+}
+"""Events of a span, and which of their facts go with them."""
+
+
+class OpenTelemetryObserver:
+    """An observer that makes spans and measurements; for one client or, by `instrument`, for all.
+
+    Calls that return at once run within their span, so that spans of an instrumented httpx are its
+    children. Those of `embed_iter` do not, since their consumer's code runs in between.
+
+    Args:
+        tracer_provider: Where spans go; the global provider unless given.
+        meter_provider: Where measurements go; the global provider unless given.
+    """
+
+    def __init__(
+        self,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
+        self._tracer = trace.get_tracer("voyage_rag", __version__, tracer_provider)
+        meter = metrics.get_meter("voyage_rag", __version__, meter_provider)
+        self._tokens = meter.create_histogram(
+            "gen_ai.client.token.usage",
+            unit="{token}",
+            description="Number of input and output tokens used.",
+            explicit_bucket_boundaries_advisory=TOKEN_BOUNDARIES,
+        )
+        self._seconds = meter.create_histogram(
+            "gen_ai.client.operation.duration",
+            unit="s",
+            description="GenAI operation duration.",
+            explicit_bucket_boundaries_advisory=SECOND_BOUNDARIES,
+        )
+        self._spans: dict[int, Span] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Take what an observer is told."""
+        match event:
+            case CallStarted():
+                self._start(event.call)
+            case CallDone() | CallFailed():
+                self._end(event)
+            case RetryScheduled() | Throttled() | BatchSplit():
+                if span := self._spans.get(event.call.number):
+                    span.add_event(*_happening(event))
+            case _:
+                pass
+
+    def within(self, call: Call) -> AbstractContextManager[object]:
+        """The call's span as the current one."""
+        span = self._spans.get(call.number)
+        if span is None:
+            return nullcontext()
+        return trace.use_span(span, record_exception=False, set_status_on_exception=False)
+
+    def _start(self, call: Call) -> None:
+        attributes = _shared(call)
+        if call.verb != "rerank":
+            attributes["gen_ai.request.encoding_formats"] = ("base64",)
+        if call.dimension is not None:
+            attributes["gen_ai.embeddings.dimension.count"] = call.dimension
+        if call.inputs is not None:
+            attributes["voyage_rag.inputs"] = call.inputs
+        self._spans[call.number] = self._tracer.start_span(
+            f"{_operation(call)} {call.model}", kind=trace.SpanKind.CLIENT, attributes=attributes
+        )
+
+    def _end(self, event: CallDone | CallFailed) -> None:
+        shared = _shared(event.call)
+        span = self._spans.pop(event.call.number, None)
+        if span is not None:
+            span.set_attribute("gen_ai.usage.input_tokens", event.usage.total_tokens)
+            span.set_attribute("voyage_rag.requests", event.usage.requests)
+            if event.usage.dollars is not None:
+                span.set_attribute("voyage_rag.dollars", event.usage.dollars)
+        if isinstance(event, CallFailed):
+            shared["error.type"] = event.error
+            if span is not None:
+                span.set_attributes(_failure(event))
+                span.set_status(trace.Status(trace.StatusCode.ERROR, event.error))
+        if span is not None:
+            span.end()
+        self._seconds.record(event.seconds, shared)
+        if event.usage.requests:
+            shared["gen_ai.token.type"] = "input"
+            self._tokens.record(event.usage.total_tokens, shared)
+
+
+_instrumenting: list[OpenTelemetryObserver] = []
+
+
+def instrument(
+    tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
+) -> None:
+    """Observe every client of this process; once, however often it is called.
+
+    Args:
+        tracer_provider: Where spans go; the global provider unless given.
+        meter_provider: Where measurements go; the global provider unless given.
+    """
+    uninstrument()
+    _instrumenting.append(OpenTelemetryObserver(tracer_provider, meter_provider))
+    add_observer(_instrumenting[0])
+
+
+def uninstrument() -> None:
+    """Observe no more."""
+    while _instrumenting:
+        remove_observer(_instrumenting.pop())
+
+
+def _operation(call: Call) -> str:
+    return call.verb if call.verb in {"rerank", "request"} else "embeddings"
+
+
+def _shared(call: Call) -> dict[str, Attribute]:
+    """What spans and measurements have in common."""
+    return {
+        "gen_ai.operation.name": _operation(call),
+        "gen_ai.provider.name": PROVIDER,
+        "gen_ai.request.model": call.model,
+        "server.address": call.host,
+        "server.port": call.port,
+    }
+
+
+def _failure(event: CallFailed) -> dict[str, Attribute]:
+    told: dict[str, Attribute] = {"error.type": event.error}
+    if event.status is not None:
+        told["http.response.status_code"] = event.status
+    if event.request_id is not None:
+        told["voyage_rag.request_id"] = event.request_id
+    return told
+
+
+def _happening(event: Event) -> tuple[str, dict[str, Attribute]]:
+    name, about = HAPPENINGS[type(event)]
+    told = {f"voyage_rag.{fact}": getattr(event, fact) for fact in about}
+    return name, {key: value for key, value in told.items() if value is not None}
