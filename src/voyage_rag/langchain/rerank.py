@@ -11,6 +11,7 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field
 
 from voyage_rag.connection import Connection, hide_key
+from voyage_rag.langchain import tracing
 from voyage_rag.types import RerankingObject, RerankingResult
 
 
@@ -79,14 +80,15 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         self,
         documents: Sequence[Document],
         query: str,
-        callbacks: Callbacks | None = None,  # noqa: ARG002 - LangChain's signature
+        callbacks: Callbacks | None = None,
     ) -> Sequence[Document]:
         """Keep the documents most relevant to the query.
 
         Args:
             documents: What a retriever found. They are not changed.
             query: What is asked.
-            callbacks: LangChain's; a compressor that calls no chain has no use for them.
+            callbacks: LangChain's: told of a run with the query and the documents, and of what
+                became of them, or of the error.
 
         Returns:
             Copies by falling relevance, with id and metadata, and `relevance_score` in the
@@ -95,18 +97,26 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         Raises:
             VoyageError: See `voyage_rag.Voyage.rerank`.
         """
-        ranked = self.voyage.rerank(query, _texts(documents), **self._options())
-        return [_scored(documents[result.index], result) for result in ranked.results]
+        with tracing.run(*self._run(documents, query, callbacks)) as outputs:
+            ranked = self.voyage.rerank(query, _texts(documents), **self._options())
+            return _ended(outputs, documents, ranked)
 
     async def acompress_documents(
         self,
         documents: Sequence[Document],
         query: str,
-        callbacks: Callbacks | None = None,  # noqa: ARG002 - LangChain's signature
+        callbacks: Callbacks | None = None,
     ) -> Sequence[Document]:
         """Async twin of `compress_documents`."""
-        ranked = await self.voyage.arerank(query, _texts(documents), **self._options())
-        return [_scored(documents[result.index], result) for result in ranked.results]
+        async with tracing.arun(*self._run(documents, query, callbacks)) as outputs:
+            ranked = await self.voyage.arerank(query, _texts(documents), **self._options())
+            return _ended(outputs, documents, ranked)
+
+    def _run(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks
+    ) -> tuple[str, str, Callbacks, dict[str, Any]]:
+        inputs = {"query": query, "documents": documents}
+        return type(self).__name__, self.model, callbacks, inputs
 
     def _options(self, model: str | None = None, top_k: int | None = None) -> dict[str, Any]:
         return {
@@ -125,6 +135,21 @@ def _scores(ranked: RerankingObject) -> list[dict[str, Any]]:
         {"index": result.index, "relevance_score": result.relevance_score}
         for result in ranked.results
     ]
+
+
+def _ended(
+    outputs: dict[str, Any], documents: Sequence[Document], ranked: RerankingObject
+) -> list[Document]:
+    """The documents kept; callbacks are told of them, and of tokens as LangChain counts them."""
+    kept = [_scored(documents[result.index], result) for result in ranked.results]
+    tokens = ranked.total_tokens
+    outputs["documents"] = kept
+    outputs["usage_metadata"] = {
+        "input_tokens": tokens,
+        "output_tokens": 0,
+        "total_tokens": tokens,
+    }
+    return kept
 
 
 def _scored(document: Document, result: RerankingResult) -> Document:

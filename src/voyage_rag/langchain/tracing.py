@@ -63,7 +63,7 @@ async def arun(
     if not manager.handlers:
         yield outputs
         return
-    told = await manager.on_chain_start(None, inputs, name=name)  # type: ignore[arg-type]
+    told = await manager.on_chain_start(None, inputs, name=name)
     try:
         yield outputs
     except BaseException as error:
