@@ -12,7 +12,14 @@ from llama_index.core.schema import BaseNode, ImageType
 from pydantic import ConfigDict
 
 from voyage_rag.connection import Connection, hide_key
-from voyage_rag.llama_index.nodes import batch_events, documents_of, embedding_event, has_media
+from voyage_rag.llama_index.nodes import (
+    batch_events,
+    documents_of,
+    embedding_event,
+    end_on_failure,
+    has_media,
+    starting,
+)
 from voyage_rag.models import OutputDtype, kind_of
 from voyage_rag.types import EmptyText, Image, InputType, Video
 
@@ -178,27 +185,38 @@ class VoyageEmbedding(Connection, MultiModalEmbedding):
         """The name under which LlamaIndex serialises this class."""
         return "VoyageEmbedding"
 
+    def to_payload(self) -> dict[str, Any]:
+        """What LlamaIndex says of it where an embedding starts."""
+        starting()
+        return super().to_payload()
+
     def _get_query_embedding(self, query: str) -> Embedding:
-        return self._embed([query], self.query_input_type)[0]
+        with end_on_failure([query]):
+            return self._embed([query], self.query_input_type)[0]
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
-        return (await self._aembed([query], self.query_input_type))[0]
+        with end_on_failure([query]):
+            return (await self._aembed([query], self.query_input_type))[0]
 
     def _get_text_embedding(self, text: str) -> Embedding:
-        return self._embed([text], self.text_input_type)[0]
+        with end_on_failure([text]):
+            return self._embed([text], self.text_input_type)[0]
 
     async def _aget_text_embedding(self, text: str) -> Embedding:
-        return (await self._aembed([text], self.text_input_type))[0]
+        with end_on_failure([text]):
+            return (await self._aembed([text], self.text_input_type))[0]
 
     def _get_text_embeddings(
         self, texts: list[str], show_progress: bool = False
     ) -> list[Embedding]:
-        return self._embed(texts, self.text_input_type, show_progress)
+        with end_on_failure(texts):
+            return self._embed(texts, self.text_input_type, show_progress)
 
     async def _aget_text_embeddings(
         self, texts: list[str], show_progress: bool = False
     ) -> list[Embedding]:
-        return await self._aembed(texts, self.text_input_type, show_progress)
+        with end_on_failure(texts):
+            return await self._aembed(texts, self.text_input_type, show_progress)
 
     def _embed(
         self, texts: list[str], input_type: InputType | None, show_progress: bool = False

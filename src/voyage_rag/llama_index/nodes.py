@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
+from llama_index.core.instrumentation.span import active_span_id
 from llama_index.core.schema import BaseNode, ImageNode, MediaResource, MetadataMode, Node
 
 from voyage_rag.types import Image, Video
@@ -110,7 +112,7 @@ def batch_events(model: BaseEmbedding, batches: Sequence[list[str]]) -> Iterator
     described = model.to_payload()
     started: dict[str, Any] = {EventPayload.SERIALIZED: described}
     embeddings: list[Any] = []
-    with ExitStack() as stack:
+    with _ends_on_failure(batches), ExitStack() as stack:
         events = []
         for _ in batches:
             dispatcher.event(EmbeddingStartEvent(model_dict=described))
@@ -122,5 +124,47 @@ def batch_events(model: BaseEmbedding, batches: Sequence[list[str]]) -> Iterator
             its = embeddings[start : start + len(texts)]
             start += len(texts)
             event.on_end(payload={EventPayload.CHUNKS: texts, EventPayload.EMBEDDINGS: its})
-            # validation would copy every number
-            dispatcher.event(EmbeddingEndEvent.model_construct(chunks=texts, embeddings=its))
+            _end(texts, its)
+
+
+@contextmanager
+def end_on_failure(texts: list[str]) -> Iterator[None]:
+    """Tell LlamaIndex of the end of an embedding that fails, since its base class does not.
+
+    Within `batch_events` nothing is told, since that knows what was begun.
+    """
+    try:
+        yield
+    except BaseException:
+        if not _batches_are_told.get():
+            _end(texts, [], span_id=_started_in.get() or active_span_id.get())
+        raise
+
+
+_started_in: ContextVar[str | None] = ContextVar("started in", default=None)
+
+
+def starting() -> None:
+    """Note the span in which an embedding starts: LlamaIndex embeds in another one within it."""
+    _started_in.set(active_span_id.get())
+
+
+_batches_are_told: ContextVar[bool] = ContextVar("batches are told", default=False)
+
+
+@contextmanager
+def _ends_on_failure(batches: Sequence[list[str]]) -> Iterator[None]:
+    token = _batches_are_told.set(True)
+    try:
+        yield
+    except BaseException:
+        for texts in batches:
+            _end(texts, [])
+        raise
+    finally:
+        _batches_are_told.reset(token)
+
+
+def _end(texts: list[str], embeddings: list[Any], **span: Any) -> None:
+    # validation would copy every number
+    dispatcher.event(EmbeddingEndEvent.model_construct(chunks=texts, embeddings=embeddings, **span))
