@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import gc
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import httpx
 import pytest
 
-from fakes import KEY, MODEL, RERANKER, HTTPService, vector_of
+from fakes import KEY, MODEL, RERANKER, HTTPService, served, vector_of
 from voyage_rag import ConfigurationError, Voyage, __version__
+from voyage_rag.core.http import Response
+from voyage_rag.io import transport
 
 BACKENDS = ["asyncio", "trio"]
 
@@ -46,6 +51,32 @@ def test_requests_of_one_call_share_connections_with_the_next(
 
     face.run(program)
     assert http_service.connections <= 4
+
+
+def test_connections_that_nobody_wants_for_long_are_closed(
+    face, http_service: HTTPService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a burst, one goes with each later call, and those in use stay."""
+    voyage = voyage_to(http_service, concurrency=4)
+    later = SimpleNamespace(monotonic=lambda: time.monotonic() + 61)
+
+    async def program() -> None:
+        http_service.script = [meet] * 4
+        await face.ask(voyage, "embed", ["text"] * 4, MODEL, batch_size=1)
+        assert http_service.connections == 4
+        monkeypatch.setattr(transport, "time", later)
+        for _ in range(10):
+            await face.ask(voyage, "embed", ["text"], MODEL)
+        with http_service.arrived:
+            assert http_service.arrived.wait_for(lambda: len(http_service._open) == 1, 5)
+
+    meeting = threading.Barrier(4)
+
+    def meet(body: bytes) -> Response:
+        meeting.wait(10)
+        return served(body)
+
+    face.run(program)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -1,9 +1,10 @@
 """The only file that knows httpx: one call out, one answer or one of our errors back.
 
 Connections live long. Sync calls take a *lane*, a client with one connection, from a stack, so that
-a request some thread is waiting for can be ended from another thread. Async calls share one client
-per running event loop, which is closed with its loop. After a fork the child starts with none of
-these: it drops what it inherited, and never closes it.
+a request some thread is waiting for can be ended from another thread. So do async calls, from a
+stack of their event loop, which is closed with it: what httpcore's pool does for each request grows
+with the square of its connections (seen with 1.0.9; two hundred took 30 ms). After a fork the child
+starts with none of these: it drops what it inherited, and never closes it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import ssl
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing, closing, contextmanager, suppress
 from functools import cache
@@ -48,6 +50,10 @@ MOST_CONNECTIONS = 256
 USER_AGENT = f"voyage-rag/{__version__} httpx/{httpx.__version__}"
 
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+ONE_CONNECTION = httpx.Limits(
+    max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE
+)
+
 NO_ANSWER = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnreadableBodyError)
 
 BEGINS = ("connect_tcp.started", "start_tls.started")
@@ -83,9 +89,9 @@ class Transport:
 
     def _begin(self) -> None:
         process = os.getpid()
-        self._idle: list[Lane] = []
+        self._idle: deque[Lane] = deque()
         weakref.finalize(self, _close, self._idle, process)
-        self._per_loop: RunVar[LoopClient] = RunVar("voyage_rag.client")
+        self._per_loop: RunVar[AsyncLanes] = RunVar("voyage_rag.lanes")
         self._process = process  # last: until then every thread of a forked child begins anew
 
     def _guard(self) -> None:
@@ -119,6 +125,9 @@ class Transport:
             lane.forget()
         with self._lock:
             self._idle.append(lane)
+            unwanted = self._idle.popleft() if self._idle[0].idle_for() > KEEP_ALIVE else None
+        if unwanted is not None:
+            unwanted.client.close()
         return response
 
     def _sent(
@@ -150,7 +159,19 @@ class Transport:
     async def asend(self, attempt: Attempt) -> Response:
         """Async twin of `send`."""
         self._guard()
-        client = self.async_http_client or await self._client_of_loop()
+        if self.async_http_client is not None:
+            return await self._asent(self.async_http_client, attempt)
+        lanes = await self._lanes_of_loop()
+        client = await lanes.take()
+        try:
+            response = await self._asent(client, attempt)
+        except BaseException:
+            await lanes.discard(client)
+            raise
+        await lanes.give_back(client)
+        return response
+
+    async def _asent(self, client: httpx.AsyncClient, attempt: Attempt) -> Response:
         try:
             with anyio.fail_after(attempt.time_for_all):
                 with _content(attempt.request) as content:
@@ -170,21 +191,21 @@ class Transport:
         except NO_ANSWER as error:
             raise self._failure(error, attempt) from error
 
-    async def _client_of_loop(self) -> httpx.AsyncClient:
-        held = self._per_loop.get(None)
-        if held is None:
-            held = LoopClient()
-            self._per_loop.set(held)
-            await held.open()
-        return held.client
+    async def _lanes_of_loop(self) -> AsyncLanes:
+        lanes = self._per_loop.get(None)
+        if lanes is None:
+            lanes = AsyncLanes()
+            self._per_loop.set(lanes)
+            await lanes.open()
+        return lanes
 
     async def aclose(self) -> None:
         """Close the connections of this event loop. A later call opens new ones."""
         self._guard()
-        held = self._per_loop.get(None)
-        if held is not None:
-            self._per_loop = RunVar("voyage_rag.client")
-            await held.close()
+        lanes = self._per_loop.get(None)
+        if lanes is not None:
+            self._per_loop = RunVar("voyage_rag.lanes")
+            await lanes.close()
 
     # ── both ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -243,10 +264,7 @@ class Lane:
     """
 
     def __init__(self) -> None:
-        limits = httpx.Limits(
-            max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE
-        )
-        self.client = httpx.Client(verify=_trusted(), limits=limits)
+        self.client = httpx.Client(verify=_trusted(), limits=ONE_CONNECTION)
         self.ended = False
         self._stream: Any = None
         self._used_at = -inf
@@ -260,11 +278,15 @@ class Lane:
         """
         now = time.monotonic()
         idle, self._used_at, self._until = now - self._used_at, now, now + timeout
-        return self.trace if idle > SURELY_OPEN else None
+        return self.trace if idle > SURELY_OPEN or self._stream is None else None
+
+    def idle_for(self) -> float:
+        """Seconds since its last request began."""
+        return time.monotonic() - self._used_at
 
     def forget(self) -> None:
         """The next request opens another connection."""
-        self._used_at = -inf
+        self._stream = None
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
         """Follow httpcore's trace to know the connection (httpx docs, "Extensions: trace")."""
@@ -303,36 +325,62 @@ class Lane:
         stream.read, stream.write = read_in_time, write_in_time
 
 
-class LoopClient:
-    """The async client of one event loop, closed when the loop ends.
+class AsyncLanes:
+    """The async clients of one event loop, of one connection each, closed when the loop ends.
 
     Both asyncio and trio close the async generators that are still open when they end; a generator
     that is held open until then is how to be told.
     """
 
     def __init__(self) -> None:
-        limits = httpx.Limits(
-            max_connections=MOST_CONNECTIONS,
-            max_keepalive_connections=MOST_CONNECTIONS,
-            keepalive_expiry=KEEP_ALIVE,
-        )
-        self.client = httpx.AsyncClient(verify=_trusted(), limits=limits)
-        _connect_cleanly(self.client)
+        self._room = anyio.Semaphore(MOST_CONNECTIONS)
+        self._idle: deque[tuple[float, httpx.AsyncClient]] = deque()
+        self._all: set[httpx.AsyncClient] = set()
         self._life = self._open_until_the_loop_ends()
 
+    async def take(self) -> httpx.AsyncClient:
+        """One that is free, as soon as there is one."""
+        await self._room.acquire()
+        if self._idle:
+            return self._idle.pop()[1]
+        client = httpx.AsyncClient(verify=_trusted(), limits=ONE_CONNECTION)
+        _connect_cleanly(client)
+        self._all.add(client)
+        return client
+
+    async def give_back(self, client: httpx.AsyncClient) -> None:
+        """It is free again. One that nobody wanted for long is closed."""
+        now = time.monotonic()
+        self._idle.append((now, client))
+        self._room.release()
+        if self._idle[0][0] < now - KEEP_ALIVE:
+            await self._close(self._idle.popleft()[1])
+
+    async def discard(self, client: httpx.AsyncClient) -> None:
+        """Close one whose request failed or was cancelled."""
+        self._room.release()
+        await self._close(client)
+
     async def open(self) -> None:
-        """Tie the client's life to the running loop's."""
+        """Tie their life to the running loop's."""
         await self._life.__anext__()
 
     async def close(self) -> None:
-        """Close it now."""
+        """Close all of them now."""
         await self._life.aclose()
+
+    async def _close(self, client: httpx.AsyncClient) -> None:
+        self._all.discard(client)
+        with anyio.CancelScope(shield=True):
+            await client.aclose()
 
     async def _open_until_the_loop_ends(self) -> AsyncGenerator[None]:
         try:
             yield
         finally:
-            await self.client.aclose()
+            self._idle.clear()
+            while self._all:
+                await self._close(next(iter(self._all)))
 
 
 def _connect_cleanly(client: httpx.AsyncClient) -> None:
@@ -370,7 +418,7 @@ def _in_time(pieces: Iterator[bytes], end: float) -> Iterator[bytes]:
             raise httpx.ReadTimeout("no whole answer in time")
 
 
-def _close(idle: list[Lane], process: int) -> None:
+def _close(idle: deque[Lane], process: int) -> None:
     """Close idle lanes, unless they are those of the process this one was forked from."""
     while idle and process == os.getpid():
         idle.pop().client.close()

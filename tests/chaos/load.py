@@ -1,0 +1,169 @@
+"""Many callers that share one `Voyage`: no error, every answer its own, nothing that grows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from typing import Any
+
+import anyio
+
+from chaos.process import held, memory, settled
+from fakes import KEY
+from voyage_rag import Voyage
+
+CALLERS = 200
+TEXTS = [f"passage {number} about {number * number}" for number in range(64)]
+MODEL, RERANKER, DIMENSION = "voyage-4", "rerank-3", 256
+MEBIBYTE = 2**20
+SAMPLES = 12
+
+SERVE = "from voyage_rag.emulator import serve; serve(port=0)"
+
+
+@dataclass
+class Load:
+    """What a run under load showed.
+
+    Attributes:
+        face: Sync, asyncio or trio.
+        callers: At once.
+        calls: Answered rightly.
+        errors: Wrong answers and exceptions, described.
+        memory: MiB in use, sampled.
+        sockets: Open at these times.
+        left_sockets: More than before, after closing.
+        left_threads: More than before, after closing.
+        seconds: It took.
+    """
+
+    face: str
+    callers: int
+    calls: int = 0
+    errors: list[str] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
+    sockets: list[int] = field(default_factory=list)
+    left_sockets: int = 0
+    left_threads: int = 0
+    seconds: float = 0.0
+
+    def sample(self) -> None:
+        """Note what the process holds."""
+        self.memory.append(round(memory() / MEBIBYTE, 1))
+        self.sockets.append(held(collecting=False).sockets)
+
+    @property
+    def grown(self) -> float:
+        """MiB from the mean of the second quarter of samples to that of the last."""
+        quarter = max(1, len(self.memory) // 4)
+        early, late = self.memory[quarter : 2 * quarter], self.memory[-quarter:]
+        return sum(late) / len(late) - sum(early) / len(early)
+
+
+@contextmanager
+def emulator_apart() -> Iterator[str]:
+    """An emulator in a process of its own, so that its memory is not counted."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVE], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().split()[0]
+        finally:
+            process.terminate()
+
+
+def run(face: str, seconds: float, url: str, callers: int = CALLERS) -> Load:
+    """Let so many callers ask for so long, each with its own choice of texts."""
+    before = held()
+    load = Load(face, callers)
+    voyage = Voyage(KEY, base_url=url, max_retries=2)
+    vectors = voyage.embed(TEXTS, MODEL, output_dimension=DIMENSION).embeddings
+    expected = dict(zip(TEXTS, vectors, strict=True))
+    began = time.monotonic()
+    go = _in_threads if face == "sync" else partial(_in_tasks, face)
+    go(voyage, load, expected, began + seconds)
+    load.seconds = time.monotonic() - began
+    voyage.close()
+    left = settled(before)
+    load.left_sockets = left.sockets - before.sockets
+    load.left_threads = left.threads - before.threads
+    return load
+
+
+def _in_threads(voyage: Voyage, load: Load, expected: dict[str, Any], end: float) -> None:
+    lock = threading.Lock()
+
+    def caller(seed: int) -> None:
+        calls, errors, random = 0, [], Random(seed)
+        while time.monotonic() < end:
+            texts, ranks = random.sample(TEXTS, random.randint(1, 8)), random.random() < 0.2
+            try:
+                if ranks:
+                    found: Any = voyage.rerank(texts[0], texts, RERANKER)
+                else:
+                    found = voyage.embed(texts, MODEL, output_dimension=DIMENSION)
+            except Exception as error:  # noqa: BLE001 - told in the report
+                errors.append(repr(error))
+                continue
+            calls += _noted(found, texts, expected, errors)
+        with lock:
+            load.calls += calls
+            load.errors += errors
+
+    threads = [threading.Thread(target=caller, args=(number,)) for number in range(load.callers)]
+    for thread in threads:
+        thread.start()
+    step = (end - time.monotonic()) / SAMPLES
+    for _ in range(SAMPLES):
+        time.sleep(max(0.0, min(step, end - time.monotonic())))
+        load.sample()
+    for thread in threads:
+        thread.join()
+
+
+def _in_tasks(
+    backend: str, voyage: Voyage, load: Load, expected: dict[str, Any], end: float
+) -> None:
+    async def caller(seed: int) -> None:
+        random = Random(seed)
+        while time.monotonic() < end:
+            texts, ranks = random.sample(TEXTS, random.randint(1, 8)), random.random() < 0.2
+            try:
+                if ranks:
+                    found: Any = await voyage.arerank(texts[0], texts, RERANKER)
+                else:
+                    found = await voyage.aembed(texts, MODEL, output_dimension=DIMENSION)
+            except Exception as error:  # noqa: BLE001 - told in the report
+                load.errors.append(repr(error))
+                continue
+            load.calls += _noted(found, texts, expected, load.errors)
+
+    async def program() -> None:
+        async with anyio.create_task_group() as group:
+            for number in range(load.callers):
+                group.start_soon(caller, number)
+            step = (end - time.monotonic()) / SAMPLES
+            for _ in range(SAMPLES):
+                await anyio.sleep(max(0.0, min(step, end - time.monotonic())))
+                load.sample()
+
+    anyio.run(program, backend=backend)
+
+
+def _noted(found: Any, texts: list[str], expected: dict[str, Any], errors: list[str]) -> bool:
+    """Whether an answer is the right one; what is wrong is added to the errors."""
+    if hasattr(found, "results"):
+        right = {result.document for result in found.results} == set(texts)
+    else:
+        right = found.embeddings == [expected[text] for text in texts]
+    if not right:
+        errors.append(f"another's answer for {texts}")
+    return right
