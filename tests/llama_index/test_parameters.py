@@ -148,3 +148,14 @@ def test_no_truncation_given_is_truncation(
     made = make(VoyageEmbedding, "voyage-4", truncation=truncation)
     face.call(made, "get_text_embedding", "a")
     assert emulator.requests[0].body["truncation"] is True
+
+
+@pytest.mark.parametrize("prompt", [None, "query", "document"])
+def test_a_text_can_have_a_prompt_of_its_own(
+    prompt: Any, make: Any, emulator: Emulator, face: Face
+) -> None:
+    """Under the name the vendor's class has for it."""
+    made = make(VoyageEmbedding, "voyage-4")
+    vector = face.call(made, "get_general_text_embedding", "a text", prompt)
+    assert len(vector) == 1_024
+    assert emulator.requests[0].body.get("input_type") == prompt

@@ -91,8 +91,8 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
                 became of them, or of the error.
 
         Returns:
-            Copies by falling relevance, with id and metadata, and `relevance_score` in the
-            metadata.
+            Copies by falling relevance, with id and metadata, and in the metadata
+            `relevance_score`, and `total_tokens` of the whole call, as the vendor's class writes.
 
         Raises:
             VoyageError: See `voyage_rag.Voyage.rerank`.
@@ -141,8 +141,8 @@ def _ended(
     outputs: dict[str, Any], documents: Sequence[Document], ranked: RerankingObject
 ) -> list[Document]:
     """The documents kept; callbacks are told of them, and of tokens as LangChain counts them."""
-    kept = [_scored(documents[result.index], result) for result in ranked.results]
     tokens = ranked.total_tokens
+    kept = [_scored(documents[result.index], result, tokens) for result in ranked.results]
     outputs["documents"] = kept
     outputs["usage_metadata"] = {
         "input_tokens": tokens,
@@ -152,6 +152,6 @@ def _ended(
     return kept
 
 
-def _scored(document: Document, result: RerankingResult) -> Document:
-    metadata = {**deepcopy(document.metadata), "relevance_score": result.relevance_score}
-    return document.model_copy(update={"metadata": metadata})
+def _scored(document: Document, result: RerankingResult, total_tokens: int) -> Document:
+    told = {"relevance_score": result.relevance_score, "total_tokens": total_tokens}
+    return document.model_copy(update={"metadata": deepcopy(document.metadata) | told})

@@ -230,6 +230,26 @@ class VoyageEmbedding(Connection, MultiModalEmbedding):
         options = self._options | {"input_type": input_type, "show_progress_bar": show_progress}
         return cast("list[Embedding]", (await self.voyage.aembed(texts, **options)).embeddings)
 
+    def get_general_text_embedding(
+        self, text: str, input_type: InputType | None = None
+    ) -> Embedding:
+        """Embed a text with a prompt of its own.
+
+        Args:
+            text: What to embed.
+            input_type: The prompt: `document`, `query` or None.
+
+        Raises:
+            VoyageError: See `voyage_rag.Voyage.embed`.
+        """
+        return self._embed([text], input_type)[0]
+
+    async def aget_general_text_embedding(
+        self, text: str, input_type: InputType | None = None
+    ) -> Embedding:
+        """Async twin of `get_general_text_embedding`."""
+        return (await self._aembed([text], input_type))[0]
+
     # ── images and videos ─────────────────────────────────────────────────────────────────────────
 
     def _get_image_embedding(self, img_file_path: ImageType) -> Embedding:
