@@ -16,6 +16,7 @@ import pytest
 
 import voyage_rag
 from voyage_rag import AsyncClient, Client, Voyage
+from voyage_rag.batch import BatchJob
 from voyage_rag.client.batches import Batches
 from voyage_rag.client.files import Files
 
@@ -113,7 +114,7 @@ def twins(owner: type) -> list[tuple[type, str, str]]:
     return [(owner, name, twin) for name, twin in pairs if twin in names]
 
 
-TWINS = [pair for owner in (Voyage, Files, Batches) for pair in twins(owner)]
+TWINS = [pair for owner in (Voyage, Files, Batches, BatchJob) for pair in twins(owner)]
 
 
 @pytest.mark.parametrize(("owner", "verb", "twin_verb"), TWINS)

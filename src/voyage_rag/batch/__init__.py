@@ -10,6 +10,7 @@ week. Source: docs.voyageai.com, "Batch Inference".
 """
 
 from voyage_rag.batch.job import BatchJob
-from voyage_rag.batch.types import BatchLimits, BatchResult, Estimate, JobStatus, LineFailure
+from voyage_rag.batch.types import BatchLimits, BatchResult, Estimate, JobStatus
+from voyage_rag.records import LineFailure
 
 __all__ = ["BatchJob", "BatchLimits", "BatchResult", "Estimate", "JobStatus", "LineFailure"]

@@ -1,34 +1,105 @@
-"""A job: inputs cut into batches, sent, watched, and their results in the order of the inputs."""
+"""`BatchJob`: inputs cut into batches, sent, watched, and their results in their order."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import aclosing
+from functools import partial
+from typing import TYPE_CHECKING, Self
 
-from voyage_rag.batch.types import LIMITS, BatchLimits
+from voyage_rag.batch import outcome
+from voyage_rag.batch.course import Course
+from voyage_rag.batch.kinds import Options, kind_for, options_of
+from voyage_rag.batch.preparing import check_limits, estimated, prepare
+from voyage_rag.batch.spool import lines_of
+from voyage_rag.batch.state import JobState, StateFile
+from voyage_rag.batch.types import LIMITS, BatchLimits, Estimate
+from voyage_rag.client.talk import talk_of
+from voyage_rag.core.jobs.batches import Watch
+from voyage_rag.errors import InvalidInputError
+from voyage_rag.io.tasks import elsewhere, stepped
 
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+    from typing import TypeAlias
 
-    from voyage_rag.batch.types import BatchResult, Estimate, JobStatus
+    from voyage_rag.batch.state import Part
+    from voyage_rag.batch.types import BatchResult, JobStatus
     from voyage_rag.client import Voyage
     from voyage_rag.models import OutputDtype
     from voyage_rag.types import InputType
+
+    Inputs: TypeAlias = (
+        Iterable[str] | Iterable[Sequence[str]] | Iterable[tuple[str, Sequence[str]]]
+    )
 
 
 class BatchJob:
     """Work for Voyage's batch engine that outlives this process.
 
     Everything a job needs to be picked up is in its state file: a small JSON file, private, written
-    whole or not at all, without keys and texts. Every verb but `open` has an async twin whose name
-    starts with an `a` (`asubmit`, `aresults`, ...; that of `wait` is `await_`).
+    whole or not at all, without keys and texts. Results are at the service for 30 days. One process
+    at a time works on a job; others may look.
+
+    Every verb that talks to the service has an async twin whose name starts with an `a`
+    (`asubmit`, `aresults`, ...; that of `wait` is `await_`).
     """
+
+    def __init__(self, voyage: Voyage, file: StateFile, state: JobState) -> None:
+        """See `submit` and `open`."""
+        if state.host != voyage.settings.host:
+            raise InvalidInputError(
+                f"the job {str(file.path)!r} is at {state.host}, not at {voyage.settings.host}: "
+                "use the key or the base_url it was submitted with"
+            )
+        self._voyage = voyage
+        self._file = file
+        self._kind = kind_for(options_of(state.params))
+        self._course = Course(talk_of(voyage).terms, state, file)
+
+    def __repr__(self) -> str:
+        return f"BatchJob({str(self._file.path)!r})"
+
+    @property
+    def path(self) -> Path:
+        """The state file."""
+        return self._file.path
+
+    @classmethod
+    def open(cls, voyage: Voyage, state_file: str | os.PathLike[str]) -> Self:
+        """A job that was submitted before, by whatever process. Nothing is sent.
+
+        Raises:
+            InvalidInputError: There is no such file, or it is no job's, or of another host.
+        """
+        file = StateFile(state_file)
+        return cls(voyage, file, file.load())
+
+    @classmethod
+    def estimate(
+        cls,
+        inputs: Inputs,
+        *,
+        model: str,
+        limits: BatchLimits = LIMITS,
+    ) -> Estimate:
+        """What a job would take. Inputs are checked; nothing is sent or written.
+
+        Raises:
+            InvalidInputError: As for `submit`.
+        """
+        check_limits(limits)
+        kind = kind_for(Options(model))
+        return estimated(kind, lines_of(kind, inputs, None), limits)
+
+    # ── submitted ─────────────────────────────────────────────────────────────────────────────────
 
     @classmethod
     def submit(
         cls,
         voyage: Voyage,
-        inputs: Iterable[str] | Iterable[Sequence[str]] | Iterable[tuple[str, Sequence[str]]],
+        inputs: Inputs,
         state_file: str | os.PathLike[str],
         *,
         model: str,
@@ -39,11 +110,12 @@ class BatchJob:
         top_k: int | None = None,
         custom_ids: Iterable[str] | None = None,
         limits: BatchLimits = LIMITS,
-    ) -> BatchJob:
+    ) -> Self:
         """Check all inputs, cut them into batches, upload these and create as many as may run.
 
         Killed at any moment and called again with the same arguments it goes on where it was: no
-        batch is created twice.
+        batch is created twice. Of a batch whose creation was not answered that is only sure after
+        ten minutes; until then an error says so.
 
         Args:
             voyage: The client.
@@ -66,76 +138,207 @@ class BatchJob:
                 named, nothing was uploaded. Or the state file belongs to another job.
             VoyageError: The service could not be had to answer; call again to go on.
         """
-        raise NotImplementedError
+        options = Options(model, input_type, truncation, output_dtype, output_dimension, top_k)
+        file = StateFile(state_file)
+        with file.held():
+            job = cls._prepared(voyage, inputs, file, options, custom_ids, limits)
+            talk_of(voyage).run(job._course.advance())  # noqa: SLF001 - its own
+        return job
 
     @classmethod
-    def open(cls, voyage: Voyage, state_file: str | os.PathLike[str]) -> BatchJob:
-        """A job that was submitted before, by whatever process. Nothing is sent.
-
-        Raises:
-            InvalidInputError: There is no such file, or it is no job's, or of another host.
-        """
-        raise NotImplementedError
-
-    @classmethod
-    def estimate(
+    async def asubmit(
         cls,
-        inputs: Iterable[str] | Iterable[Sequence[str]] | Iterable[tuple[str, Sequence[str]]],
+        voyage: Voyage,
+        inputs: Inputs,
+        state_file: str | os.PathLike[str],
         *,
         model: str,
+        input_type: InputType | None = None,
+        truncation: bool = True,
+        output_dtype: OutputDtype | None = None,
+        output_dimension: int | None = None,
+        top_k: int | None = None,
+        custom_ids: Iterable[str] | None = None,
         limits: BatchLimits = LIMITS,
-    ) -> Estimate:
-        """What a job would take. Nothing is sent or written."""
-        raise NotImplementedError
+    ) -> Self:
+        """Async twin of `submit`. Inputs are read in a thread."""
+        options = Options(model, input_type, truncation, output_dtype, output_dimension, top_k)
+        file = StateFile(state_file)
+        with file.held():
+            job = await elsewhere(
+                partial(cls._prepared, voyage, inputs, file, options, custom_ids, limits)
+            )
+            await talk_of(voyage).arun(job._course.advance())  # noqa: SLF001 - its own
+        return job
+
+    @classmethod
+    def _prepared(
+        cls,
+        voyage: Voyage,
+        inputs: Inputs,
+        file: StateFile,
+        options: Options,
+        custom_ids: Iterable[str] | None,
+        limits: BatchLimits,
+    ) -> Self:
+        check_limits(limits)
+        kind = kind_for(options)
+        lines = lines_of(kind, inputs, custom_ids)
+        now = talk_of(voyage).terms.policy.wall_clock()
+        return cls(voyage, file, prepare(kind, lines, file, limits, voyage.settings.host, now))
+
+    # ── watched ───────────────────────────────────────────────────────────────────────────────────
 
     def status(self) -> JobStatus:
         """Ask the service where the job stands."""
-        raise NotImplementedError
+        self._reload()
+        talk_of(self._voyage).run(self._course.refresh())
+        return self._course.status()
+
+    async def astatus(self) -> JobStatus:
+        """Async twin of `status`."""
+        self._reload()
+        await talk_of(self._voyage).arun(self._course.refresh())
+        return self._course.status()
 
     def wait(
         self,
         *,
         timeout: float | None = None,
         poll_interval: float = 60.0,
-        on_progress: Callable[[JobStatus], None] | None = None,
+        on_progress: Callable[[JobStatus], object] | None = None,
     ) -> JobStatus:
         """Wait until every batch has ended, creating those for which there was no room before.
 
+        Looks are two seconds apart at first, `poll_interval` in the end. The service may be away
+        for an hour at a time.
+
         Args:
             timeout: Seconds to wait, None for as long as it takes.
-            poll_interval: Seconds between two looks; shorter at first.
+            poll_interval: Most seconds between two looks.
             on_progress: Told after every look.
 
         Raises:
             Timeout: It has not ended in time. Nothing is lost: wait again.
         """
-        raise NotImplementedError
+        with self._file.held():
+            self._reload()
+            watch = Watch(timeout, poll_interval)
+            talk_of(self._voyage).run(self._course.wait(watch, on_progress))
+            return self._course.status()
+
+    async def await_(
+        self,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - as its twin
+        poll_interval: float = 60.0,
+        on_progress: Callable[[JobStatus], object] | None = None,
+    ) -> JobStatus:
+        """Async twin of `wait`."""
+        with self._file.held():
+            self._reload()
+            watch = Watch(timeout, poll_interval)
+            await talk_of(self._voyage).arun(self._course.wait(watch, on_progress))
+            return self._course.status()
+
+    def cancel(self) -> JobStatus:
+        """Cancel every batch that has not ended. What is finished can still be fetched."""
+        with self._file.held():
+            self._reload()
+            talk_of(self._voyage).run(self._course.cancel())
+            return self._course.status()
+
+    async def acancel(self) -> JobStatus:
+        """Async twin of `cancel`."""
+        with self._file.held():
+            self._reload()
+            await talk_of(self._voyage).arun(self._course.cancel())
+            return self._course.status()
+
+    # ── fetched ───────────────────────────────────────────────────────────────────────────────────
 
     def results(self) -> Iterator[BatchResult]:
         """What became of each input, in their order, in constant memory.
 
         Inputs that failed are among them (see `BatchResult.failure`). Those of batches that have
-        not ended count as failed, with the code `unfinished`.
+        not ended count as failed, with the code `unfinished`. One batch after the other is
+        downloaded into a directory beside the state file, which is removed in the end.
         """
-        raise NotImplementedError
+        talk = talk_of(self._voyage)
+        self._reload()
+        talk.run(self._course.refresh())
+        with outcome.directory_of(self._course) as directory:
+            for part in self._parts():
+                fetched = talk.run(outcome.fetch(self._course, part, directory))
+                yield from outcome.results_of(self._kind, part, fetched)
+                outcome.remove(fetched, self._file.spooled(part))
 
-    def aresults(self) -> AsyncGenerator[BatchResult]:
-        """Async twin of `results`."""
-        raise NotImplementedError
+    async def aresults(self) -> AsyncGenerator[BatchResult]:
+        """Async twin of `results`. Files are read in threads."""
+        talk = talk_of(self._voyage)
+        self._reload()
+        await talk.arun(self._course.refresh())
+        with outcome.directory_of(self._course) as directory:
+            for part in self._parts():
+                fetched = await talk.arun(outcome.fetch(self._course, part, directory))
+                found = stepped(outcome.results_of(self._kind, part, fetched))
+                async with aclosing(found) as results:
+                    async for result in results:
+                        yield result
+                outcome.remove(fetched, self._file.spooled(part))
 
     def resubmit(self, *, include_refused: bool = False) -> int:
         """Submit the inputs that failed once more, as new batches of this job; how many they are.
+
+        Only batches that have ended are looked at; `wait` again for the new ones.
 
         Args:
             include_refused: Those, too, that the service refused for what they are (a 4xx): they
                 would be refused again.
         """
-        raise NotImplementedError
+        talk = talk_of(self._voyage)
+        with self._file.held(), outcome.directory_of(self._course) as directory:
+            self._reload()
+            talk.run(self._course.refresh())
+            count = talk.run(
+                outcome.resubmit(
+                    self._course, self._kind, directory, include_refused=include_refused
+                )
+            )
+            talk.run(self._course.advance())
+            return count
 
-    def cancel(self) -> JobStatus:
-        """Cancel every batch that has not ended. What is finished can still be fetched."""
-        raise NotImplementedError
+    async def aresubmit(self, *, include_refused: bool = False) -> int:
+        """Async twin of `resubmit`."""
+        talk = talk_of(self._voyage)
+        with self._file.held(), outcome.directory_of(self._course) as directory:
+            self._reload()
+            await talk.arun(self._course.refresh())
+            count = await talk.arun(
+                outcome.resubmit(
+                    self._course, self._kind, directory, include_refused=include_refused
+                )
+            )
+            await talk.arun(self._course.advance())
+            return count
 
     def delete_files(self) -> int:
         """Delete the job's files at the service; how many there were. Fetch the results before."""
-        raise NotImplementedError
+        self._reload()
+        talk = talk_of(self._voyage)
+        talk.run(self._course.refresh())
+        return talk.run(self._course.delete_files())
+
+    async def adelete_files(self) -> int:
+        """Async twin of `delete_files`."""
+        self._reload()
+        talk = talk_of(self._voyage)
+        await talk.arun(self._course.refresh())
+        return await talk.arun(self._course.delete_files())
+
+    def _parts(self) -> list[Part]:
+        return [part for part in self._course.state.parts if part.again is None]
+
+    def _reload(self) -> None:
+        """Another process may have gone on with the job."""
+        self._course.state = self._file.load()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from voyage_rag.records import LineFailure
     from voyage_rag.types import RerankingResult, Vector
+
+BATCH_DISCOUNT = 0.33
+"""Of the list price (docs: "Pricing")."""
 
 K = 1_000
 MIB = 1_048_576
@@ -37,29 +41,6 @@ class BatchLimits:
 
 LIMITS = BatchLimits()
 """Those of the documentation."""
-
-
-@dataclass(frozen=True, slots=True)
-class LineFailure:
-    """Why one input has no result.
-
-    Attributes:
-        message: What the service says.
-        status: HTTP status of the line's answer, None where there was none.
-        code: A word for it: `batch_expired`, `unfinished` (its batch was cancelled or failed), or
-            `unsound` (the answer cannot be right).
-        input: The body of its line, as it was sent.
-    """
-
-    message: str
-    status: int | None
-    code: str | None
-    input: Mapping[str, Any]
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether the same input would be refused again: a 4xx other than 408 and 429."""
-        return self.status in range(400, 500) and self.status not in {408, 429}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +99,7 @@ class JobStatus:
         state: `pending` until its first batch is created, `running`, then `ended`.
         inputs: How many there are, those that were submitted again not counted twice.
         completed: How many have a result so far.
-        failed: How many were tried and have none.
+        failed: How many have none, and will have none unless they are submitted again.
         batches: How many batches the job is made of.
         pending: How many of them still have to be created; `wait` does so when there is room.
         ended: How many of them have ended.

@@ -103,7 +103,16 @@ def _fits(text: object, longest: int) -> bool:
     return isinstance(text, str) and len(text) <= longest
 
 
-def create(terms: JobTerms, order: Order) -> Flow[Batch]:
+def surely_not_done(failure: VoyageError) -> bool:
+    """Whether the service cannot have created anything: it never saw the request, or refused it."""
+    return isinstance(failure, RateLimitError) or (
+        isinstance(failure, APIConnectionError) and failure.never_sent
+    )
+
+
+def create(
+    terms: JobTerms, order: Order, repeatable: Callable[[VoyageError], bool] = surely_not_done
+) -> Flow[Batch]:
     """Create a batch, once, whatever becomes of the answer.
 
     Raises:
@@ -115,7 +124,7 @@ def create(terms: JobTerms, order: Order) -> Flow[Batch]:
     terms.dialect.demand(PATH)
     order.check()
     try:
-        return (yield from asking(order.request(), descriptions.batch_of, terms, surely_not_done))
+        return (yield from asking(order.request(), descriptions.batch_of, terms, repeatable))
     except (APIConnectionError, ServerError, UnexpectedAnswerError) as failure:
         if surely_not_done(failure):
             raise
@@ -136,13 +145,6 @@ def _unknown(lost: VoyageError, search: str) -> APIConnectionError:
         "some minutes",
         model=lost.model,
         attempts=lost.attempts,
-    )
-
-
-def surely_not_done(failure: VoyageError) -> bool:
-    """Whether the service cannot have created anything: it never saw the request, or refused it."""
-    return isinstance(failure, RateLimitError) or (
-        isinstance(failure, APIConnectionError) and failure.never_sent
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voyage_rag.core.vectors import decode, length_of
 from voyage_rag.core.wire.shapes import Chunked, Embedded, EmbedOptions, Ranked
@@ -17,13 +17,16 @@ from voyage_rag.errors import UnexpectedAnswerError
 if TYPE_CHECKING:
     from voyage_rag.types import Vector
 
+Body: TypeAlias = "bytes | Mapping[str, Any]"
+"""As it came, or parsed already, as it is where it is part of a file."""
+
 LARGEST = sys.float_info.max
 MOST_TOKENS = 10**9
 """More than any request can cost: a larger number is no bill."""
 MOST_PIXELS = 10**13
 
 
-def embed_answer(body: bytes, count: int, options: EmbedOptions) -> Embedded[Vector]:
+def embed_answer(body: Body, count: int, options: EmbedOptions) -> Embedded[Vector]:
     """Read an answer of `POST /embeddings` to `count` texts.
 
     Raises:
@@ -34,7 +37,7 @@ def embed_answer(body: bytes, count: int, options: EmbedOptions) -> Embedded[Vec
 
 
 def contextual_answer(
-    body: bytes, counts: Sequence[int | None], options: EmbedOptions
+    body: Body, counts: Sequence[int | None], options: EmbedOptions
 ) -> Embedded[Chunked]:
     """Read an answer of `POST /contextualizedembeddings`.
 
@@ -90,7 +93,7 @@ def multimodal_answer(body: bytes, count: int, options: EmbedOptions) -> Embedde
     )
 
 
-def rerank_answer(body: bytes, count: int, top_k: int | None) -> Ranked:
+def rerank_answer(body: Body, count: int, top_k: int | None) -> Ranked:
     """Read an answer of `POST /rerank` over `count` documents.
 
     Raises:
@@ -125,7 +128,9 @@ def detail_of(body: bytes) -> str:
     return json.dumps(answer)[:300] if answer else ""
 
 
-def _decode(body: bytes) -> Mapping[str, Any]:
+def _decode(body: Body) -> Mapping[str, Any]:
+    if isinstance(body, Mapping):
+        return body
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):

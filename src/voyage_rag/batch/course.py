@@ -1,0 +1,312 @@
+"""The course of a job, as flows: uploaded, created, watched, cancelled.
+
+What is about to happen is written down before it happens, and what has happened after: so a job can
+be killed at any moment and picked up by another process, and no batch is created twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING
+
+from voyage_rag.batch.types import BatchLimits, JobStatus
+from voyage_rag.core.http import work
+from voyage_rag.core.jobs import batches, files
+from voyage_rag.core.jobs.batches import Order, Watch, surely_not_done
+from voyage_rag.errors import (
+    APIConnectionError,
+    InvalidInputError,
+    InvalidRequestError,
+    QuotaExhaustedError,
+    RateLimitError,
+    Timeout,
+    VoyageError,
+)
+from voyage_rag.records import ENDED
+
+if TYPE_CHECKING:
+    from voyage_rag.batch.state import JobState, Part, StateFile
+    from voyage_rag.core.http import Flow
+    from voyage_rag.core.jobs.asking import JobTerms
+    from voyage_rag.records import Batch
+
+FULL = 30 * 60.0
+"""Seconds to leave the service alone that has no room for another batch (docs: "Batch Inference"),
+unless one of this job ends before."""
+
+SETTLED = 10 * 60.0
+"""Seconds after which a batch that was asked for without an answer, and is not in the list of
+batches, was not created: far longer than any request is on its way."""
+
+CANCELLED = "cancelled"
+
+
+@dataclass(slots=True)
+class Course:
+    """A job on its way.
+
+    Attributes:
+        terms: On which terms the service is asked.
+        state: The job as it is known.
+        file: Where it is kept.
+        full_until: Until when there is no room for another batch, on the terms' clock.
+        full_at: How many batches had ended when that was found out.
+    """
+
+    terms: JobTerms
+    state: JobState
+    file: StateFile
+    full_until: float = -inf
+    full_at: int = 0
+    limits: BatchLimits = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.limits = BatchLimits(**self.state.limits)
+
+    # ── what there is ─────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def running(self) -> list[Part]:
+        """Batches that were created and have not ended."""
+        return [part for part in self.state.parts if part.batch_id and part.status not in ENDED]
+
+    @property
+    def pending(self) -> list[Part]:
+        """Batches that are not created."""
+        return [part for part in self.state.parts if not part.batch_id and not part.status]
+
+    @property
+    def ended(self) -> list[Part]:
+        """Batches of which nothing more will come."""
+        return [part for part in self.state.parts if part.status in ENDED]
+
+    def retries_of(self, part: Part) -> list[Part]:
+        """The parts with failed inputs of a part, in order."""
+        return [other for other in self.state.parts if other.again == part.number]
+
+    def status(self) -> JobStatus:
+        """Where the job stands, as far as is known."""
+        parts, ended = self.state.parts, self.ended
+        inputs = sum(part.inputs for part in parts if part.again is None)
+        tried_again = sum(part.inputs for part in parts if part.again is not None)
+        lost = sum(part.inputs - part.completed for part in ended)
+        created = any(part.batch_id for part in parts)
+        expected = [part.expected_at for part in self.running if part.expected_at is not None]
+        return JobStatus(
+            state="ended" if len(ended) == len(parts) else "running" if created else "pending",
+            inputs=inputs,
+            completed=sum(part.completed for part in parts),
+            failed=max(0, lost - tried_again),
+            batches=len(parts),
+            pending=len(self.pending),
+            ended=len(ended),
+            statuses={part.batch_id: part.status or "" for part in parts if part.batch_id},
+            expected_at=max(map(datetime.fromisoformat, expected), default=None),
+        )
+
+    # ── what is done ──────────────────────────────────────────────────────────────────────────────
+
+    def advance(self) -> Flow[None]:
+        """Create as many batches as there is room for, in order.
+
+        Raises:
+            APIConnectionError: Whether one was created is not known.
+            VoyageError: One cannot be created.
+        """
+        for part in self.pending:
+            if not self._has_room(part):
+                return
+            try:
+                yield from self._create(part)
+            except QuotaExhaustedError:
+                raise
+            except RateLimitError:
+                self.full_until, self.full_at = self.terms.now() + FULL, len(self.ended)
+                return
+
+    def _has_room(self, part: Part) -> bool:
+        running = self.running
+        tokens = sum(other.tokens for other in running) + part.tokens
+        is_full = self.terms.now() < self.full_until and len(self.ended) == self.full_at
+        return (
+            not is_full
+            and len(running) < self.limits.batches
+            and (not running or tokens <= self.limits.tokens)
+        )
+
+    def _create(self, part: Part) -> Flow[None]:
+        if part.file_id is None:
+            yield from self._upload(part)
+        mark = f"{self.state.id}-{part.number}"
+        batch = None
+        if part.asked_at is not None:
+            batch = yield from self._look_for(part, mark)
+        if batch is None:
+            batch = yield from self._order(part, mark)
+        part.asked_at = None
+        take(part, batch)
+        yield from self._save()
+        yield from work(partial(self.file.discard, part))
+
+    def _look_for(self, part: Part, mark: str) -> Flow[Batch | None]:
+        """Find what an earlier attempt may have created; None once it is sure that it has not."""
+        batch = yield from batches.find(self.terms, mark)
+        asked_at = part.asked_at or 0.0
+        left = asked_at + SETTLED - self.terms.policy.wall_clock()
+        if batch is None and left > 0:
+            raise APIConnectionError(
+                f"whether batch {part.number + 1} of the job was created is not known yet: nothing "
+                f"is repeated for another {left:,.0f} s, in which it may still appear; wait again"
+            )
+        return batch
+
+    def _order(self, part: Part, mark: str) -> Flow[Batch]:
+        assert part.file_id is not None  # noqa: S101 - it was just uploaded
+        part.asked_at = self.terms.policy.wall_clock()
+        yield from self._save()
+        state = self.state
+        metadata = {"voyage_rag_job": state.id, "voyage_rag_part": str(part.number)}
+        order = Order(state.endpoint, part.file_id, state.params, metadata, mark)
+        try:
+            return (yield from batches.create(self.terms, order, _is_unseen))
+        except VoyageError as error:
+            if surely_not_done(error) or isinstance(error, InvalidRequestError):
+                part.asked_at = None
+                yield from self._save()
+            raise
+
+    def _upload(self, part: Part) -> Flow[None]:
+        path, name = self.file.spooled(part), f"{self.state.id}-{part.number:04d}.jsonl"
+        if part.uploading:
+            known = yield from files.list_all(self.terms, "batch", None)
+            same = [file for file in known if (file.filename, file.bytes) == (name, part.size)]
+            part.file_id = same[0].id if same else None
+        if part.file_id is None:
+            if not (yield from work(path.exists)):
+                raise InvalidInputError(
+                    f"the inputs of batch {part.number + 1} are not in {str(path)!r} any more: "
+                    "submit the job again with the same inputs and the same file"
+                )
+            part.uploading = True
+            yield from self._save()
+            part.file_id = (yield from files.upload(self.terms, str(path), name)).id
+        yield from self._save()
+
+    def refresh(self, not_before: float = -inf) -> Flow[None]:
+        """Ask how every running batch is."""
+        for part in self.running:
+            assert part.batch_id is not None  # noqa: S101 - it runs
+            take(part, (yield from batches.get(self.terms.patient, part.batch_id, not_before)))
+
+    def wait(self, watch: Watch, on_progress: Callable[[JobStatus], object] | None) -> Flow[None]:
+        """Look at the job until it has ended, creating batches as there comes to be room.
+
+        Raises:
+            Timeout: It has not ended in time.
+        """
+        watch.check()
+        begun, looks, due = self.terms.now(), 0, -inf
+        while True:
+            if not self.running and due > -inf:  # nothing to look at, and yet a time to let pass
+                yield from batches.list_all(self.terms.patient, 1, due)
+            yield from self.refresh(due)
+            yield from self._advance_or_wait()
+            yield from self._save()
+            looks += 1
+            if on_progress is not None:
+                on_progress(self.status())
+            if not self.running and not self.pending:
+                return
+            elapsed = self.terms.now() - begun
+            if watch.is_over(elapsed):
+                raise self._late(elapsed)
+            due = self.terms.now() + watch.pause(looks, elapsed)
+
+    def _advance_or_wait(self) -> Flow[None]:
+        """Advance; what is not known yet will be in some minutes, and others go on meanwhile."""
+        try:
+            yield from self.advance()
+        except APIConnectionError:
+            if not any(part.asked_at is not None for part in self.pending):
+                raise
+
+    def _late(self, elapsed: float) -> Timeout:
+        status = self.status()
+        return Timeout(
+            f"{status.completed:,} of {status.inputs:,} inputs are done after {elapsed:,.0f} s, "
+            f"{status.ended} of {status.batches} batches have ended: the others go on by "
+            "themselves, wait again later"
+        )
+
+    def cancel(self) -> Flow[None]:
+        """Cancel every batch that has not ended, and create no more.
+
+        Raises:
+            APIConnectionError: Whether one was created is not known yet; the others are cancelled.
+        """
+        unknown: APIConnectionError | None = None
+        for part in self.pending:
+            batch = None
+            if part.asked_at is not None:
+                try:
+                    batch = yield from self._look_for(part, f"{self.state.id}-{part.number}")
+                except APIConnectionError as error:
+                    unknown = error
+                    continue
+            part.asked_at = None
+            if batch is None:
+                part.status = CANCELLED
+            else:
+                take(part, batch)
+        yield from self._save()
+        for part in self.running:
+            assert part.batch_id is not None  # noqa: S101 - it runs
+            try:
+                batch = yield from batches.cancel(self.terms, part.batch_id)
+            except InvalidRequestError:  # it is being finalised, or has ended
+                batch = yield from batches.get(self.terms, part.batch_id)
+            take(part, batch)
+        yield from self._save()
+        if unknown is not None:
+            raise unknown
+
+    def delete_files(self) -> Flow[int]:
+        """Delete the job's files at the service; how many there were."""
+        count = 0
+        for file_id in self._file_ids():
+            try:
+                count += yield from files.delete(self.terms, file_id)
+            except InvalidRequestError as error:
+                if error.http_status != NOT_FOUND:
+                    raise
+        return count
+
+    def _file_ids(self) -> Iterator[str]:
+        for part in self.state.parts:
+            for file_id in (part.file_id, part.output_file_id, part.error_file_id):
+                if file_id is not None:
+                    yield file_id
+
+    def _save(self) -> Flow[None]:
+        yield from work(partial(self.file.save, self.state))
+
+
+NOT_FOUND = 404
+
+
+def take(part: Part, batch: Batch) -> None:
+    """Note what the service says of a batch."""
+    part.batch_id, part.status = batch.id, batch.status
+    part.output_file_id, part.error_file_id = batch.output_file_id, batch.error_file_id
+    part.completed, part.failed = batch.completed, batch.failed
+    expected = batch.expected_completion_at
+    part.expected_at = None if expected is None else expected.astimezone(UTC).isoformat()
+
+
+def _is_unseen(failure: VoyageError) -> bool:
+    """A 429 is not asked again at once: there is no room until a batch has ended."""
+    return isinstance(failure, APIConnectionError) and failure.never_sent

@@ -1,0 +1,267 @@
+"""What a job can be about: texts, documents of chunks, or queries with their documents.
+
+Each says how an input becomes a line, what holds for all lines, and how an answer is read.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from voyage_rag.core import arguments, wire
+from voyage_rag.core.tokens import weigh
+from voyage_rag.errors import InvalidInputError
+from voyage_rag.models import Kind as ModelKind
+from voyage_rag.models import kind_of
+from voyage_rag.types import RerankingResult
+
+if TYPE_CHECKING:
+    from voyage_rag.models import OutputDtype
+    from voyage_rag.records import BatchLine
+    from voyage_rag.types import InputType
+
+MOST_CHUNKS = 16_000
+"""Of one document (docs: "Contextualized Chunk Embeddings")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a job is told besides its inputs (see `voyage_rag.batch.BatchJob.submit`)."""
+
+    model: str
+    input_type: InputType | None = None
+    truncation: bool = True
+    output_dtype: OutputDtype | None = None
+    output_dimension: int | None = None
+    top_k: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is made of a line's answer: see `BatchResult`."""
+
+    vectors: Sequence[Any] = ()
+    ranking: Sequence[RerankingResult] = ()
+    total_tokens: int = 0
+
+
+class Kind(ABC):
+    """One of the three endpoints that have batches.
+
+    Attributes:
+        model_kind: The models it is for.
+        endpoint: What a batch is created for.
+        params: Model and options, for all lines.
+        row: What is known of the model.
+    """
+
+    model_kind: ClassVar[ModelKind]
+    endpoint: ClassVar[str]
+
+    def __init__(self, options: Options) -> None:
+        self.row = arguments.check_model(options.model, self.model_kind)
+        self._options = options
+        given = self._checked(options)
+        self.params = {name: value for name, value in given.items() if value is not None}
+
+    @abstractmethod
+    def _checked(self, options: Options) -> dict[str, Any]:
+        """Options as the service takes them; refuse those it would not."""
+
+    @abstractmethod
+    def body(self, name: str, given: object, index: int) -> tuple[dict[str, Any], float]:
+        """The body of an input's line, and what it weighs.
+
+        Raises:
+            InvalidInputError: It cannot be one; the message names it.
+        """
+
+    @abstractmethod
+    def read(self, line: BatchLine) -> Answer:
+        """Read the answer to a line.
+
+        Raises:
+            UnexpectedAnswerError: It cannot be right.
+        """
+
+    def _embed_options(self) -> wire.EmbedOptions:
+        options = self._options
+        dtype = arguments.check_output(self.row, options.output_dimension, options.output_dtype)
+        arguments.check_input_type(options.input_type)
+        expected = options.output_dimension or self.row.default_dimension
+        return wire.EmbedOptions(
+            self.row.name,
+            options.input_type,
+            options.truncation,
+            options.output_dimension,
+            dtype,
+            expected,
+        )
+
+    def _refuse(self, **given: object) -> None:
+        for name, value in given.items():
+            if value is not None:
+                raise InvalidInputError(f"{name} is not for {self.row.name!r}: leave it out")
+
+
+class Texts(Kind):
+    """Texts, each embedded by itself."""
+
+    model_kind = "embedding"
+    endpoint = "/v1/embeddings"
+
+    def _checked(self, options: Options) -> dict[str, Any]:
+        self._refuse(top_k=options.top_k)
+        arguments.check_flag("truncation", options.truncation)
+        self._wire = self._embed_options()
+        return {
+            "model": self.row.name,
+            "input_type": options.input_type,
+            "truncation": options.truncation,
+            "output_dimension": options.output_dimension,
+            "output_dtype": self._wire.output_dtype,
+        }
+
+    def body(self, name: str, given: object, index: int) -> tuple[dict[str, Any], float]:
+        """See `Kind`."""
+        text = _text(name, given, index)
+        return {"input": [text]}, weigh(text)
+
+    def read(self, line: BatchLine) -> Answer:
+        """See `Kind`."""
+        found = wire.embed_answer(line.body or {}, 1, self._wire)
+        return Answer(found.vectors, (), found.total_tokens)
+
+
+class Documents(Kind):
+    """Documents of chunks, each chunk embedded with the context of the others."""
+
+    model_kind = "contextualized"
+    endpoint = "/v1/contextualizedembeddings"
+
+    def _checked(self, options: Options) -> dict[str, Any]:
+        self._refuse(top_k=options.top_k)
+        if options.truncation is not True:
+            raise InvalidInputError(f"{self.row.name!r} does not truncate: leave truncation out")
+        self._wire = self._embed_options()
+        return {
+            "model": self.row.name,
+            "input_type": options.input_type,
+            "output_dimension": options.output_dimension,
+            "output_dtype": self._wire.output_dtype,
+        }
+
+    def body(self, name: str, given: object, index: int) -> tuple[dict[str, Any], float]:
+        """See `Kind`. A lone string is a document of one chunk."""
+        chunks = _texts(name, [given] if isinstance(given, str) else given, "chunks", index)
+        if len(chunks) > MOST_CHUNKS:
+            raise InvalidInputError(
+                f"{name} has {len(chunks)} chunks, {MOST_CHUNKS} are possible: split the document",
+                indices=(index,),
+            )
+        return {"inputs": [chunks]}, sum(map(weigh, chunks))
+
+    def read(self, line: BatchLine) -> Answer:
+        """See `Kind`."""
+        (chunks,) = line.input["inputs"]
+        found = wire.contextual_answer(line.body or {}, [len(chunks)], self._wire)
+        return Answer(found.vectors[0].vectors, (), found.total_tokens)
+
+
+class Rankings(Kind):
+    """Queries, each with the documents to rank."""
+
+    model_kind = "rerank"
+    endpoint = "/v1/rerank"
+
+    def _checked(self, options: Options) -> dict[str, Any]:
+        self._refuse(
+            input_type=options.input_type,
+            output_dtype=options.output_dtype,
+            output_dimension=options.output_dimension,
+        )
+        arguments.check_flag("truncation", options.truncation)
+        if options.top_k is not None:
+            arguments.check_count("top_k", options.top_k)
+        return {
+            "model": self.row.name,
+            "top_k": options.top_k,
+            "truncation": options.truncation,
+        }
+
+    def body(self, name: str, given: object, index: int) -> tuple[dict[str, Any], float]:
+        """See `Kind`."""
+        if isinstance(given, str) or not isinstance(given, Sequence) or len(given) != PAIR:
+            raise InvalidInputError(
+                f"{name} must be a pair of a query and its documents, not {_shown(given)}",
+                indices=(index,),
+            )
+        query = _text(f"the query of {name}", given[0], index)
+        documents = _texts(name, given[1], "documents", index)
+        if len(documents) > self.row.request_inputs:
+            raise InvalidInputError(
+                f"{name} has {len(documents)} documents, {self.row.request_inputs} are possible: "
+                "make several inputs of it",
+                indices=(index,),
+            )
+        weight = weigh(query) * len(documents) + sum(map(weigh, documents))
+        return {"query": query, "documents": documents}, weight
+
+    def read(self, line: BatchLine) -> Answer:
+        """See `Kind`."""
+        documents = line.input["documents"]
+        found = wire.rerank_answer(line.body or {}, len(documents), self._options.top_k)
+        results = [RerankingResult(index, documents[index], score) for index, score in found.scores]
+        return Answer((), results, found.total_tokens)
+
+
+PAIR = 2
+KINDS: Mapping[ModelKind, type[Kind]] = {
+    kind.model_kind: kind for kind in (Texts, Documents, Rankings)
+}
+
+
+def kind_for(options: Options) -> Kind:
+    """The kind of a job, by its model.
+
+    Raises:
+        InvalidInputError: The model has no batches, or an option cannot work.
+    """
+    if not isinstance(options.model, str) or not options.model.strip():
+        raise InvalidInputError(f"model must be the name of a model, not {options.model!r}")
+    model_kind = kind_of(options.model)
+    if model_kind not in KINDS:
+        raise InvalidInputError(
+            f"{options.model!r} is a {model_kind} model, and there are no batches of them: use "
+            f"Voyage.{arguments.VERBS[model_kind]}"
+        )
+    return KINDS[model_kind](options)
+
+
+def options_of(params: Mapping[str, Any]) -> Options:
+    """The options that `Kind.params` was made of."""
+    return Options(**params)
+
+
+def _text(name: str, given: object, index: int) -> str:
+    text = arguments.check_text(name, given, index)
+    if not text:
+        raise InvalidInputError(
+            f"{name} is empty: leave it out, or give it some text", indices=(index,)
+        )
+    return text
+
+
+def _texts(name: str, given: object, what: str, index: int) -> list[str]:
+    if isinstance(given, str | bytes) or not isinstance(given, Sequence) or not given:
+        raise InvalidInputError(
+            f"the {what} of {name} must be a list of strings, not {_shown(given)}",
+            indices=(index,),
+        )
+    return [_text(f"{what}[{n}] of {name}", text, index) for n, text in enumerate(given)]
+
+
+def _shown(given: object) -> str:
+    return "an empty list" if isinstance(given, Sequence) and not given else type(given).__name__

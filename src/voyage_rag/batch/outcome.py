@@ -1,0 +1,134 @@
+"""What became of a job's inputs, part by part, in their order.
+
+The files of a part are downloaded into a directory beside the job, read line by line, and removed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voyage_rag.batch.spool import Line, cut, encoded
+from voyage_rag.batch.types import BatchResult
+from voyage_rag.core.http import work
+from voyage_rag.core.jobs import files
+from voyage_rag.core.jobs.answers import in_input_order
+from voyage_rag.core.tokens import weigh
+from voyage_rag.errors import UnexpectedAnswerError
+from voyage_rag.records import LineFailure
+
+if TYPE_CHECKING:
+    from voyage_rag.batch.course import Course
+    from voyage_rag.batch.kinds import Kind
+    from voyage_rag.batch.state import Part
+    from voyage_rag.core.http import Flow
+    from voyage_rag.records import BatchLine
+
+UNSOUND = "unsound"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The files of a part, on disk.
+
+    Attributes:
+        lines: Its input.
+        answers: Output and error files, of the part and of its retries.
+    """
+
+    lines: Path
+    answers: list[Path]
+
+
+@contextmanager
+def directory_of(course: Course) -> Iterator[str]:
+    """A private directory beside the job, where there is room for what it holds."""
+    path = course.file.path
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as directory:
+        yield directory
+
+
+def fetch(course: Course, part: Part, directory: str) -> Flow[Fetched]:
+    """Download the files of a part that has inputs of its own."""
+    waiting = course.file.spooled(part)
+    is_here = yield from work(waiting.exists)
+    ids = [] if is_here or part.file_id is None else [part.file_id]
+    for layer in (part, *course.retries_of(part)):
+        ids += [file_id for file_id in (layer.output_file_id, layer.error_file_id) if file_id]
+    paths = yield from files.gather(course.terms, ids, directory)
+    found = [Path(path) for path in paths]
+    return Fetched(waiting, found) if is_here else Fetched(found[0], found[1:])
+
+
+def results_of(kind: Kind, part: Part, fetched: Fetched) -> Iterator[BatchResult]:
+    """What became of each input of a part, in their order."""
+    with ExitStack() as opened:
+        lines, *answers = [
+            opened.enter_context(path.open("rb")) for path in (fetched.lines, *fetched.answers)
+        ]
+        for number, line in enumerate(in_input_order(lines, answers)):
+            yield _result(kind, part.first + number, line)
+
+
+def _result(kind: Kind, index: int, line: BatchLine) -> BatchResult:
+    if line.failure is not None:
+        return BatchResult(index, line.custom_id, failure=line.failure)
+    try:
+        answer = kind.read(line)
+    except UnexpectedAnswerError as error:
+        failure = LineFailure(error.message, None, UNSOUND, line.input)
+        return BatchResult(index, line.custom_id, failure=failure)
+    return BatchResult(index, line.custom_id, answer.vectors, answer.ranking, answer.total_tokens)
+
+
+def failed_lines(
+    kind: Kind, part: Part, fetched: Fetched, *, include_refused: bool
+) -> Iterator[Line]:
+    """The lines of a part that are worth submitting again, as they were."""
+    for result in results_of(kind, part, fetched):
+        failure = result.failure
+        if failure is not None and (include_refused or not failure.is_refused):
+            line = encoded(result.custom_id, dict(failure.input))
+            yield line, weigh(line.decode())
+
+
+def resubmit(course: Course, kind: Kind, directory: str, *, include_refused: bool) -> Flow[int]:
+    """Make new parts of the inputs that failed, ready to be created; how many inputs they are."""
+    count = 0
+    for part in [part for part in course.state.parts if part.again is None]:
+        if may_have_failed(course, part):
+            fetched = yield from fetch(course, part, directory)
+            lines = failed_lines(kind, part, fetched, include_refused=include_refused)
+            made = yield from work(partial(_spooled, course, part, lines))
+            course.state.parts += made
+            count += sum(other.inputs for other in made)
+            yield from work(partial(remove, fetched, course.file.spooled(part)))
+    yield from work(partial(course.file.save, course.state))
+    return count
+
+
+def _spooled(course: Course, part: Part, lines: Iterator[Line]) -> list[Part]:
+    directory = course.file.make_spool()
+    number = len(course.state.parts)
+    made = list(cut(lines, course.limits, directory, number))
+    return [other.model_copy(update={"first": part.first, "again": part.number}) for other in made]
+
+
+def may_have_failed(course: Course, part: Part) -> bool:
+    """Whether a part has ended, and not all of its inputs have a result."""
+    layers = [part, *course.retries_of(part)]
+    if any(layer not in course.ended for layer in layers):
+        return False
+    return sum(layer.completed for layer in layers) < part.inputs
+
+
+def remove(fetched: Fetched, keep: Path) -> None:
+    """Make room for the next part."""
+    for path in (fetched.lines, *fetched.answers):
+        if path != keep:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,166 @@
+"""Inputs into files of lines, as many to a file as a batch may hold, each checked as it comes.
+
+Only the file that is being written is open; nothing but the names of inputs is kept in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from voyage_rag.batch.state import PRIVATE, Part
+from voyage_rag.core import arguments
+from voyage_rag.core.tokens import MARGIN
+from voyage_rag.core.wire.bodies import COMPACT
+from voyage_rag.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from voyage_rag.batch.kinds import Kind
+    from voyage_rag.batch.types import BatchLimits
+
+MIB = 1_048_576
+LONGEST_LINE = 8 * MIB
+"""Bytes. A million tokens, the most a request of any model may have, are some five million."""
+LONGEST_NAME = 512
+
+Line = tuple[bytes, float]
+"""A line, and what it weighs."""
+
+
+def lines_of(kind: Kind, inputs: Iterable[object], names: Iterable[str] | None) -> Iterator[Line]:
+    """A line for each input.
+
+    Raises:
+        InvalidInputError: An input cannot be one, or its name is none or taken.
+    """
+    if isinstance(inputs, str | bytes):
+        raise InvalidInputError("inputs must be a list or another iterable, not one string")
+    given = None if names is None else iter(names)
+    taken: dict[str, int] = {}
+    for index, item in enumerate(arguments.iterable("inputs", inputs)):
+        name = f"inputs[{index}]"
+        custom_id = str(index) if given is None else _named(given, index, taken)
+        body, weight = kind.body(name, item, index)
+        line = encoded(custom_id, body)
+        if len(line) > LONGEST_LINE:
+            raise InvalidInputError(
+                f"{name} has {len(line):,} bytes as a line, {LONGEST_LINE:,} are possible: "
+                "shorten it",
+                indices=(index,),
+            )
+        yield line, weight
+    if given is not None and next(given, None) is not None:
+        raise InvalidInputError("there are more custom_ids than inputs: give one to each")
+
+
+def encoded(custom_id: str, body: Any) -> bytes:
+    """A line of an input file."""
+    return COMPACT.encode({"custom_id": custom_id, "body": body}).encode() + b"\n"
+
+
+def _named(names: Iterator[str], index: int, taken: dict[str, int]) -> str:
+    place = f"custom_ids[{index}]"
+    try:
+        name = arguments.check_text(place, next(names), index)
+    except StopIteration:
+        raise InvalidInputError(
+            f"inputs[{index}] has no custom_id: give one to each", indices=(index,)
+        ) from None
+    if not name or len(name) > LONGEST_NAME:
+        raise InvalidInputError(
+            f"{place} must have 1 to {LONGEST_NAME} characters, not {len(name)}", indices=(index,)
+        )
+    first = taken.setdefault(name, index)
+    if first != index:
+        raise InvalidInputError(
+            f"{place} is {name!r}, and so is custom_ids[{first}]: no two may be alike",
+            indices=(index,),
+        )
+    return name
+
+
+def cut(
+    lines: Iterable[Line], limits: BatchLimits, directory: Path | None, number: int = 0
+) -> Iterator[Part]:
+    """Write lines into files, as many to a file as a batch may hold.
+
+    Args:
+        lines: What to write.
+        limits: Of a batch.
+        directory: Where to; None to write nothing and only count.
+        number: Of the first part.
+    """
+    part = OpenPart(number, 0, directory)
+    try:
+        for line, weight in lines:
+            if part.inputs and not part.has_room(len(line), weight, limits):
+                yield part.close()
+                part = OpenPart(part.number + 1, part.first + part.inputs, directory)
+            part.add(line, weight)
+        if part.inputs:
+            yield part.close()
+    finally:
+        part.abandon()
+
+
+class OpenPart:
+    """A part that is being written.
+
+    Attributes:
+        number: Its place among the parts.
+        first: Position of its first input.
+        inputs: How many it has.
+    """
+
+    def __init__(self, number: int, first: int, directory: Path | None) -> None:
+        self.inputs = 0
+        self.number, self.first = number, first
+        self._weight, self._size = 0.0, 0
+        self._digest = hashlib.sha256()
+        self._path = None if directory is None else directory / f"part-{number:04d}.jsonl"
+        self._file = None if self._path is None else _private(self._path)
+
+    def has_room(self, size: int, weight: float, limits: BatchLimits) -> bool:
+        """Whether a line still goes in."""
+        return (
+            self.inputs < limits.inputs
+            and self._size + size <= limits.file_bytes
+            and (self._weight + weight) * MARGIN <= limits.tokens
+        )
+
+    def add(self, line: bytes, weight: float) -> None:
+        """Take a line."""
+        if self._file is not None:
+            self._file.write(line)
+        self._digest.update(line)
+        self.inputs += 1
+        self._size += len(line)
+        self._weight += weight
+
+    def abandon(self) -> None:
+        """Leave no open file, and no empty one."""
+        if self._file is not None and self._path is not None:
+            self._file.close()
+            if not self.inputs:
+                self._path.unlink(missing_ok=True)
+
+    def close(self) -> Part:
+        """The part, written."""
+        if self._file is not None:
+            self._file.close()
+        return Part(
+            number=self.number,
+            first=self.first,
+            inputs=self.inputs,
+            tokens=round(self._weight * MARGIN),
+            size=self._size,
+            sha256=self._digest.hexdigest(),
+        )
+
+
+def _private(path: Path) -> Any:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
+    return os.fdopen(handle, "wb", buffering=MIB)

@@ -1,0 +1,211 @@
+"""The file a job is kept in: small, private, written whole or not at all.
+
+It holds ids, counts and options: no text and no key. Everything else is at the service, except
+inputs that are not uploaded yet, which wait beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from voyage_rag.errors import InvalidInputError
+
+FORMAT: Literal["voyage-rag batch job"] = "voyage-rag batch job"
+VERSION: Literal[1] = 1
+PRIVATE = 0o600
+
+
+class Part(BaseModel):
+    """A batch of the job, from its first line to its last answer.
+
+    Attributes:
+        number: Its place among the parts.
+        first: Position of its first input; of inputs that were submitted again, that of the part
+            they are of.
+        again: The number of the part whose failed inputs these are, None for inputs of their own.
+        inputs: How many there are.
+        tokens: How many tokens they have, by an estimate that errs high.
+        size: Bytes of its file.
+        sha256: Digest of its file.
+        uploading: Whether an upload was begun, so that the file may be there already.
+        file_id: The uploaded file.
+        asked_at: When a batch was asked for whose creation is not known to have worked or failed;
+            in seconds since the epoch.
+        batch_id: The batch.
+        status: The service's, or `cancelled` for a batch that never was.
+        output_file_id: Answers.
+        error_file_id: Failures.
+        completed: Lines with an answer.
+        failed: Lines that failed.
+        expected_at: When the service expects it to be done, in RFC 3339.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: int
+    first: int
+    again: int | None = None
+    inputs: int
+    tokens: int
+    size: int
+    sha256: str
+    uploading: bool = False
+    file_id: str | None = None
+    asked_at: float | None = None
+    batch_id: str | None = None
+    status: str | None = None
+    output_file_id: str | None = None
+    error_file_id: str | None = None
+    completed: int = 0
+    failed: int = 0
+    expected_at: str | None = None
+
+
+class JobState(BaseModel):
+    """A job.
+
+    Attributes:
+        format: Tells the file from others.
+        version: Of the format.
+        id: Tells the job from others.
+        host: Where it is.
+        endpoint: What its batches are for.
+        params: Model and options.
+        limits: How it was cut, and what may be in flight.
+        created_at: Seconds since the epoch.
+        parts: Its batches.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal["voyage-rag batch job"] = FORMAT
+    version: Literal[1] = VERSION
+    id: str = Field(default_factory=lambda: uuid4().hex)
+    host: str
+    endpoint: str
+    params: dict[str, Any]
+    limits: dict[str, int]
+    created_at: float
+    parts: list[Part] = []
+
+
+class StateFile:
+    """Where a job is kept.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.spool = self.path.with_name(self.path.name + ".parts")
+
+    def spooled(self, part: Part) -> Path:
+        """Where the lines of a part wait."""
+        return self.spool / f"part-{part.number:04d}.jsonl"
+
+    def make_spool(self) -> Path:
+        """The directory in which lines wait, for this user alone."""
+        self.spool.mkdir(mode=0o700, exist_ok=True)
+        return self.spool
+
+    def exists(self) -> bool:
+        """Whether there is a job, or anything else."""
+        return self.path.exists()
+
+    def load(self) -> JobState:
+        """Read the job.
+
+        Raises:
+            InvalidInputError: There is none, or it cannot be read.
+        """
+        try:
+            held = json.loads(self.path.read_bytes())
+        except OSError as error:
+            raise InvalidInputError(
+                f"cannot read the job {str(self.path)!r}: {error.strerror}"
+            ) from error
+        except ValueError:
+            held = None
+        if not isinstance(held, dict) or held.get("format") != FORMAT:
+            raise InvalidInputError(
+                f"{str(self.path)!r} is no job of voyage-rag: name another file"
+            )
+        if held.get("version") != VERSION:
+            raise InvalidInputError(
+                f"the job {str(self.path)!r} has version {held.get('version')!r} and this "
+                f"voyage-rag knows version {VERSION}: use the one that wrote it"
+            )
+        try:
+            return JobState.model_validate(held)
+        except ValidationError as error:
+            place = ".".join(map(str, error.errors()[0]["loc"]))
+            raise InvalidInputError(
+                f"the job {str(self.path)!r} is damaged at {place!r}: restore it from a copy"
+            ) from error
+
+    def save(self, state: JobState) -> None:
+        """Write the job, so that whoever reads it sees it as it was or as it is."""
+        part = self.path.with_name(f".{self.path.name}.{uuid4().hex[:8]}")
+        try:
+            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "w") as file:  # noqa: PTH123 - private from its first moment
+                file.write(state.model_dump_json(indent=1, exclude_defaults=False))
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self.path)
+        finally:
+            with suppress(FileNotFoundError):
+                part.unlink()
+
+    def discard(self, part: Part) -> None:
+        """Let go of lines that the service has."""
+        self.spooled(part).unlink(missing_ok=True)
+        with suppress(OSError):  # there are others
+            self.spool.rmdir()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While a job is worked on, by one process at a time.
+
+        Raises:
+            InvalidInputError: Another process works on it.
+        """
+        try:
+            import fcntl  # noqa: PLC0415 - not on Windows, where two processes are not told apart
+        except ImportError:
+            yield
+            return
+        lock = self.path.with_name(self.path.name + ".lock")
+        while True:
+            held = os.open(lock, os.O_RDWR | os.O_CREAT, PRIVATE)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(held)
+                raise InvalidInputError(
+                    f"another process works on the job {str(self.path)!r}: stop it first, or let "
+                    "it finish"
+                ) from None
+            if _is_same(lock, held):
+                break
+            os.close(held)  # whoever held it before has just removed it
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+            os.close(held)
+
+
+def _is_same(path: Path, held: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(held))
+    except FileNotFoundError:
+        return False

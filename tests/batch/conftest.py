@@ -1,0 +1,96 @@
+"""What the tests of jobs share: an emulator and a client in the time of the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fakes import KEY, FakeClock
+from voyage_rag import Voyage
+from voyage_rag.batch import BatchJob, BatchLimits, BatchResult
+from voyage_rag.emulator import Emulator
+
+if TYPE_CHECKING:
+    from conftest import Face
+
+LIFE = {"batch_validating": 10, "batch_running": 600, "batch_ending": 10}
+OPTIONS = {"model": "voyage-4", "input_type": "document", "output_dimension": 256}
+SMALL = BatchLimits(inputs=4, batches=2)
+"""Ten texts are three batches, of which two may run at once."""
+
+
+class World:
+    """An emulator, and what a test does with it."""
+
+    def __init__(self, face: Face, clock: FakeClock, directory: Path, exits: ExitStack) -> None:
+        self.face, self.clock = face, clock
+        self.path = directory / "corpus.job"
+        self._exits = exits
+
+    def start(self, **options: Any) -> None:
+        """Begin a world with these options of the emulator."""
+        self.emulator = Emulator(**{"clock": self.clock.now, **LIFE, **options})
+        self._exits.enter_context(self.emulator)
+        self.voyage = self.another_voyage()
+
+    def another_voyage(self, **options: Any) -> Voyage:
+        """A client as another process would have it."""
+        voyage = Voyage(KEY, base_url=self.emulator.url, clock=self.clock, **options)
+        self._exits.callback(voyage.close)
+        return voyage
+
+    async def submit(self, inputs: Any, **options: Any) -> BatchJob:
+        """A job, submitted."""
+        return await self.face.ask(
+            BatchJob, "submit", self.voyage, inputs, self.path, **OPTIONS | options
+        )
+
+    def opened(self) -> BatchJob:
+        """The job, as another process sees it."""
+        return BatchJob.open(self.another_voyage(), self.path)
+
+    async def ask(self, job: BatchJob, verb: str, **options: Any) -> Any:
+        """A verb of a job."""
+        return await self.face.ask(job, verb, **options)
+
+    async def results(self, job: BatchJob) -> list[BatchResult]:
+        """All results."""
+        if self.face.is_sync:
+            return list(job.results())
+        return [result async for result in job.aresults()]
+
+    def asked(self, method: str, path: str) -> list[Any]:
+        """The requests of this kind so far."""
+        return [r for r in self.emulator.requests if (r.method, r.path) == (method, path)]
+
+    @property
+    def created(self) -> int:
+        """How many batches were asked for."""
+        return len(self.asked("POST", "/v1/batches"))
+
+    def left(self) -> list[str]:
+        """What there is on the disk."""
+        return sorted(str(p.relative_to(self.path.parent)) for p in self.path.parent.rglob("*"))
+
+
+@pytest.fixture
+def world(face: Face, clock: FakeClock, tmp_path: Path) -> Iterator[World]:
+    """A world that is not begun."""
+    with ExitStack() as exits:
+        yield World(face, clock, tmp_path, exits)
+
+
+@pytest.fixture
+def begun(world: World) -> World:
+    """A world without troubles."""
+    world.start()
+    return world
+
+
+@pytest.fixture
+def texts() -> Callable[[int], list[str]]:
+    return lambda count: [f"text number {number}" for number in range(count)]
