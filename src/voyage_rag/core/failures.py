@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from voyage_rag.core.wire import detail_of
+from voyage_rag.core.wire import detail_of, printable
 from voyage_rag.errors import (
     APIError,
     AuthenticationError,
@@ -44,12 +44,18 @@ CLASSES: dict[int, type[APIError]] = {
 }
 
 LONGEST_DETAIL = 600
+LONGEST_ID = 128
+
+AGAIN = "the service's own trouble: try again later"
 
 REMEDIES = {
+    400: "check the arguments",
     401: "check VOYAGE_API_KEY or api_key",
     403: "a key works on its own host only (see base_url), and from the addresses it allows",
     404: "check base_url: it should end in /v1",
+    408: AGAIN,
     410: "this model is retired: choose another",
+    TOO_LARGE: "shorten the inputs, or send fewer at once",
     TOO_MANY: "give requests_per_minute and tokens_per_minute, or ask for a higher limit",
 }
 
@@ -74,21 +80,28 @@ def failure_of(
     status = response.status
     if status == OK:
         return None
-    detail = detail_of(response.body)[:LONGEST_DETAIL]
+    detail = printable(detail_of(response.body)[:LONGEST_DETAIL])
     if status in REDIRECT:
         detail = (
             f"the address answered with a redirect to {_host_named(response)}; redirects are not "
             "followed, so that the key stays with its host: set base_url to the right address"
         )
+    kind = _class_of(status, detail)
     said = detail or f"the service answered {status} without saying why"
-    remedy = REMEDIES.get(status)
-    return _class_of(status, detail)(
+    remedy = _remedy(kind, status, detail)
+    return kind(
         f"{said} ({remedy})" if remedy else said,
         model=request.model,
         http_status=status,
-        request_id=response.headers.get("x-request-id"),
+        request_id=request_id_of(response),
         retry_after=retry_after(response.headers.get("retry-after"), wall_clock()),
     )
+
+
+def request_id_of(response: Response) -> str | None:
+    """The service's name of a request, as it can be printed: headers are somebody else's."""
+    given = response.headers.get("x-request-id")
+    return printable(given)[:LONGEST_ID] if given else None
 
 
 def is_too_many_tokens(failure: Exception) -> bool:
@@ -155,6 +168,14 @@ def _class_of(status: int, detail: str) -> type[APIError]:
     if status in REFUSED:
         return InvalidRequestError
     return ServerError if status in FAILED else APIError
+
+
+def _remedy(kind: type[APIError], status: int, detail: str) -> str | None:
+    if kind is QuotaExhaustedError:
+        return "add credit or raise the account's limit: waiting does not help"
+    if status == 400 and detail:  # noqa: PLR2004 - the service says what is wrong
+        return None
+    return REMEDIES.get(status, AGAIN if issubclass(kind, ServerError) else None)
 
 
 def _is_about_money(detail: str) -> bool:

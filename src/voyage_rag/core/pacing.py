@@ -40,9 +40,11 @@ TOKENS_BIND_FROM = 2_000.0
 """Tokens per request from which a refusal without a reason is taken to be about tokens: tier 1 has
 2,000 requests and 3 to 16 million tokens a minute."""
 
-NAMED_REQUESTS = re.compile(r"RPM\) rate limit of\s+([\d,]+)", re.IGNORECASE)
-NAMED_TOKENS = re.compile(r"TPM\) rate limit of\s+([\d,]+)", re.IGNORECASE)
-NAMED_FREE_TIER = re.compile(r"([\d,]+)\s*RPM and\s*([\d,]+)\s*K\s*TPM", re.IGNORECASE)
+NAMED_REQUESTS = re.compile(r"RPM\) rate limit of\s+([1-9][0-9,]{0,12})", re.IGNORECASE)
+NAMED_TOKENS = re.compile(r"TPM\) rate limit of\s+([1-9][0-9,]{0,12})", re.IGNORECASE)
+NAMED_FREE_TIER = re.compile(
+    r"\b([1-9][0-9,]{0,12})\s*RPM and\s*([1-9][0-9,]{0,9})\s*K\s*TPM", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from voyage_rag.core.failures import failure_of
+from voyage_rag.core.failures import failure_of, request_id_of
 from voyage_rag.core.http import Attempt, ask
 from voyage_rag.core.pacing import limits_named
 from voyage_rag.errors import (
@@ -157,6 +157,10 @@ def retrying(
 
 def _after(failure: VoyageError, attempts: int) -> VoyageError:
     failure.attempts = attempts
+    if isinstance(failure, UnexpectedAnswerError):
+        failure.message += (
+            " (a gateway or proxy may spoil answers: `voyage-rag doctor` says what is in between)"
+        )
     return failure
 
 
@@ -166,5 +170,5 @@ def _read(read: Callable[[bytes], Billed], request: Request, response: Response)
     except UnexpectedAnswerError as error:
         error.model = request.model
         error.http_status = response.status
-        error.request_id = response.headers.get("x-request-id")
+        error.request_id = request_id_of(response)
         raise

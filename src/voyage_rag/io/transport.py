@@ -57,6 +57,9 @@ ONE_CONNECTION = httpx.Limits(
 NO_ANSWER = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnreadableBodyError)
 
 BEGINS = ("connect_tcp.started", "start_tls.started")
+HIDDEN = b"**********"
+"""What stands for the key where an answer says it back."""
+
 NEW_CONNECTION = ("connect_tcp.complete", "start_tls.complete", "connect_unix_socket.complete")
 
 
@@ -140,11 +143,11 @@ class Transport:
                 answer = client.send(request, auth=None, follow_redirects=False, stream=True)
             with closing(answer):
                 if answer.is_stream_consumed:  # by a hook of the user's client
-                    return _consumed(answer, attempt)
+                    return self._response(answer, _consumed(answer, attempt))
                 with body_of(attempt.request, answer.status_code, answer.headers) as body:
                     for piece in _in_time(answer.iter_raw(), end):
                         body.add(piece)
-                    return Response(answer.status_code, answer.headers, body.whole())
+                    return self._response(answer, body.whole())
         except NO_ANSWER as error:
             raise self._failure(error, attempt) from error
 
@@ -181,11 +184,11 @@ class Transport:
                     )
                 async with aclosing(answer):
                     if answer.is_stream_consumed:
-                        return _consumed(answer, attempt)
+                        return self._response(answer, _consumed(answer, attempt))
                     with body_of(attempt.request, answer.status_code, answer.headers) as body:
                         async for piece in answer.aiter_raw():
                             await body.aadd(piece)
-                        return Response(answer.status_code, answer.headers, body.whole())
+                        return self._response(answer, body.whole())
         except TimeoutError as error:
             raise self._failure(httpx.ReadTimeout("no whole answer in time"), attempt) from error
         except NO_ANSWER as error:
@@ -236,6 +239,16 @@ class Transport:
             extensions={"trace": trace} if trace else None,
         )
 
+    def _response(self, answer: httpx.Response, body: bytes) -> Response:
+        """The answer; what is no result does not say the key back, as debugging gateways do."""
+        headers: Mapping[str, str] = answer.headers
+        key = self._api_key.get_secret_value()
+        if answer.status_code != httpx.codes.OK:
+            body = body.replace(key.encode(), HIDDEN)
+        if key in headers.get("x-request-id", ""):
+            headers = {**headers, "x-request-id": HIDDEN.decode()}
+        return Response(answer.status_code, headers, body)
+
     def _failure(self, error: Exception, attempt: Attempt) -> APIConnectionError:
         failure = self._named(error, attempt)
         failure.never_sent = isinstance(error, NEVER_SENT)
@@ -250,7 +263,11 @@ class Transport:
                 "raise timeout, or send less at once",
                 model=model,
             )
-        return APIConnectionError(f"no answer from {self._base_url}: {told}", model=model)
+        return APIConnectionError(
+            f"no answer from {self._base_url}: {told} (`voyage-rag doctor` looks at network, proxy "
+            "and certificates)",
+            model=model,
+        )
 
 
 class Lane:
@@ -393,11 +410,11 @@ def _connect_cleanly(client: httpx.AsyncClient) -> None:
             pool._network_backend = Connecting(pool._network_backend)  # noqa: SLF001
 
 
-def _consumed(answer: httpx.Response, attempt: Attempt) -> Response:
+def _consumed(answer: httpx.Response, attempt: Attempt) -> bytes:
     """An answer that something in the user's client has read and unpacked already."""
     body = Body({}, attempt.request.largest_answer)
     body.add(answer.content)
-    return Response(answer.status_code, answer.headers, body.whole())
+    return body.whole()
 
 
 @contextmanager

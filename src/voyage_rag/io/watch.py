@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from itertools import count
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from voyage_rag.core.failures import request_id_of
 from voyage_rag.errors import APIConnectionError, RateLimitError, Timeout, VoyageError
 from voyage_rag.events import (
     Answered,
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from voyage_rag.core.http import About, Attempt, Response
     from voyage_rag.io.abort import Abort
     from voyage_rag.io.drive import Sender
-
-LONGEST_ID = 128
 
 
 class Listener(Protocol):
@@ -186,7 +185,7 @@ class CallWatch(Watch):
                 call,
                 *_facts(attempt),
                 status=response.status,
-                request_id=_shown(response.headers.get("x-request-id")),
+                request_id=request_id_of(response),
                 seconds=seconds,
             )
         )
@@ -218,7 +217,7 @@ class CallWatch(Watch):
                 seconds,
                 type(error).__name__,
                 known.http_status,
-                _shown(known.request_id),
+                known.request_id,
             )
         )
 
@@ -286,20 +285,13 @@ def _retry(call: Call, attempt: Attempt) -> RetryScheduled:
         reason=reason_of(failure),
         error=type(known).__name__,
         status=known.http_status,
-        request_id=_shown(known.request_id),
+        request_id=known.request_id,
         retry_after=known.retry_after,
     )
 
 
 def _facts(attempt: Attempt) -> tuple[str, int, int]:
     return attempt.request.path, attempt.request.inputs, attempt.number
-
-
-def _shown(request_id: Any) -> str | None:
-    """A request id as it can be printed: headers are somebody else's."""
-    if not isinstance(request_id, str):
-        return None
-    return "".join(c if c.isprintable() else "?" for c in request_id[:LONGEST_ID])
 
 
 def _tell(listeners: Sequence[Listener], event: Event) -> None:

@@ -5,6 +5,7 @@ from voyage_rag.core.wire.answers import (
     detail_of,
     embed_answer,
     multimodal_answer,
+    printable,
     rerank_answer,
 )
 from voyage_rag.core.wire.bodies import (
@@ -30,6 +31,7 @@ __all__ = [
     "multimodal_answer",
     "multimodal_body",
     "multimodal_content",
+    "printable",
     "rerank_answer",
     "rerank_body",
 ]

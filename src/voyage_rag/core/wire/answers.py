@@ -24,6 +24,7 @@ LARGEST = sys.float_info.max
 MOST_TOKENS = 10**9
 """More than any request can cost: a larger number is no bill."""
 MOST_PIXELS = 10**13
+MOST_SAID = 300
 
 
 def embed_answer(body: Body, count: int, options: EmbedOptions) -> Embedded[Vector]:
@@ -115,17 +116,25 @@ def rerank_answer(body: Body, count: int, top_k: int | None) -> Ranked:
 def detail_of(body: bytes) -> str:
     """What an error answer says of itself, whatever its shape; never fails."""
     try:
-        answer = json.loads(body)
+        return _said(json.loads(body))
     except (ValueError, RecursionError):
-        text = body[:300].decode("utf-8", "replace").strip()
+        text = body[:MOST_SAID].decode("utf-8", "replace").strip()
         return "" if text.startswith("<") else text
+
+
+def _said(answer: object) -> str:
     if isinstance(answer, Mapping):
         for name in ("detail", "message", "error"):
             if said := answer.get(name):
                 if isinstance(said, Mapping) and isinstance(said.get("message"), str):
                     said = said["message"]
-                return said if isinstance(said, str) else json.dumps(said)[:300]
-    return json.dumps(answer)[:300] if answer else ""
+                return said if isinstance(said, str) else json.dumps(said)[:MOST_SAID]
+    return json.dumps(answer)[:MOST_SAID] if answer else ""
+
+
+def printable(text: str) -> str:
+    """A text from elsewhere, for messages: no escape sequence, no half of a character."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
 
 
 def _decode(body: Body) -> Mapping[str, Any]:
