@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test stores lint format record bench notebooks docs clean
+.PHONY: help demo test chaos stores lint format record bench notebooks docs clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ format: $(VENV)/.dev ## Put the code in order
 
 record: $(VENV)/.dev ## Record the cassettes anew: from the live service with VOYAGE_API_KEY, else the emulator
 	@$(BIN)/python tests/record.py $(ARGS)
+
+chaos: $(VENV)/.dev ## Documents under faults, cancelled calls, callers under load (ARGS=--help for less)
+	@PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
 
 bench: $(VENV)/.bench ## Measure side by side with the packages it replaces (ARGS=--quick for minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -24,6 +24,8 @@ TEXTS = [f"passage {number} about {number * number}" for number in range(64)]
 MODEL, RERANKER, DIMENSION = "voyage-4", "rerank-3", 256
 MEBIBYTE = 2**20
 SAMPLES = 12
+OTHER_SOCKETS = 10
+"""What event loops and the standard library hold."""
 
 SERVE = "from voyage_rag.emulator import serve; serve(port=0)"
 
@@ -53,6 +55,14 @@ class Load:
     left_sockets: int = 0
     left_threads: int = 0
     seconds: float = 0.0
+
+    @property
+    def sound(self) -> bool:
+        """No error, nothing that grows, nothing left."""
+        small = self.grown < max(2.0, 0.03 * self.memory[0])
+        few = max(self.sockets) <= self.callers + OTHER_SOCKETS
+        left = self.left_sockets <= 0 and self.left_threads <= 0
+        return bool(self.calls) and not self.errors and small and few and left
 
     def sample(self) -> None:
         """Note what the process holds."""

@@ -1,0 +1,95 @@
+"""`make chaos`: documents under faults, cancelled calls, callers under load; a report of all."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+from pathlib import Path
+
+from chaos import campaign, cancelling, load, report
+from chaos.campaign import Outcome
+from chaos.cancelling import Leaks
+from chaos.corpus import passages
+from chaos.doors import DOORS
+from chaos.load import Load
+from fakes import HTTPService
+
+FACES = ("sync", "asyncio", "trio")
+RESULT = Path("build/chaos.json")
+STAGES = {
+    "faults": "documents under faults",
+    "cancel": "cancelled calls",
+    "load": "callers under load",
+}
+
+
+def main() -> int:
+    """Run what the arguments ask for; 1 if anything was found."""
+    asked = _arguments()
+    logging.getLogger("voyage_rag").setLevel(logging.ERROR)  # retries are what this is about
+    chosen = [name for name in STAGES if getattr(asked, name)] or list(STAGES)
+    outcomes = _campaign(asked) if "faults" in chosen else []
+    leaks = _cancelled(asked) if "cancel" in chosen else []
+    loads = _load(asked) if "load" in chosen else []
+    RESULT.parent.mkdir(exist_ok=True)
+    told = report.as_json(vars(asked), outcomes, leaks, loads)
+    RESULT.write_text(json.dumps(told, indent=1), "utf-8")
+    report.tell(f"Written to {RESULT}")
+    sound = [
+        *(not outcome.grievances for outcome in outcomes),
+        *(each.none for each in leaks),
+        *(each.sound for each in loads),
+    ]
+    return 0 if all(sound) else 1
+
+
+def _campaign(asked: argparse.Namespace) -> list[Outcome]:
+    """All doors, again with another seed for as long as there is time; at least once."""
+    outcomes: list[Outcome] = []
+    end, seed = time.monotonic() + asked.seconds, asked.seed
+    while not outcomes or time.monotonic() < end:
+        texts = passages(asked.documents, seed)
+        outcomes += [
+            campaign.run(name, door, texts, seed + place, rate=asked.rate)
+            for place, (name, door) in enumerate(DOORS.items())
+        ]
+        seed += len(DOORS)
+    report.show_campaign(outcomes)
+    return outcomes
+
+
+def _cancelled(asked: argparse.Namespace) -> list[Leaks]:
+    leaks = []
+    for face in FACES:
+        service = HTTPService()
+        leaks.append(cancelling.run(face, asked.cancelled, asked.seed, service))
+        service.end()
+    report.show_leaks(leaks)
+    return leaks
+
+
+def _load(asked: argparse.Namespace) -> list[Load]:
+    with load.emulator_apart() as url:
+        loads = [load.run(face, asked.load_seconds, url, asked.callers) for face in FACES]
+    report.show_load(loads)
+    return loads
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="makes the same things go wrong")
+    parser.add_argument("--documents", type=int, default=1_000, help="of each door and round")
+    parser.add_argument("--rate", type=float, default=campaign.RATE, help="of requests that fail")
+    parser.add_argument("--seconds", type=float, default=60, help="begin rounds for so long")
+    parser.add_argument("--cancelled", type=int, default=10_000, help="calls on each face")
+    parser.add_argument("--callers", type=int, default=load.CALLERS, help="at once")
+    parser.add_argument("--load-seconds", type=float, default=60, help="on each face")
+    for name, told in STAGES.items():
+        parser.add_argument(f"--{name}", action="store_true", help=f"only {told}")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

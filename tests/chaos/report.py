@@ -1,0 +1,89 @@
+"""What the campaigns found, for people and as JSON."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from chaos.campaign import Outcome, faults_met
+from chaos.cancelling import Leaks
+from chaos.load import Load
+
+
+def show_campaign(outcomes: Sequence[Outcome]) -> None:
+    """A line for each door, and the faults of all."""
+    tell("Under faults (waits between attempts pass at once)")
+    tell(f"  {'door':22}{'documents':>10}{'requests':>10}{'faults':>8}{'retries':>9}"
+         f"{'paid again':>12}{'seconds':>9}  verdict")  # fmt: skip
+    for found in outcomes:
+        account = found.account
+        verdict = "identical" if not found.grievances else f"{len(found.grievances)} GRIEVANCES"
+        tell(f"  {found.door:22}{found.documents:>10,}{account.requests:>10,}"
+             f"{account.faults.total():>8,}{account.retries:>9,}{account.forced:>12,}"
+             f"{found.seconds:>9.1f}  {verdict}")  # fmt: skip
+        for grievance in found.grievances[:5]:
+            tell(f"      {grievance}")
+    tell("  Faults by kind, all doors")
+    for name, count in sorted(faults_met(outcomes).items()):
+        tell(f"    {count:>7,}  {name}")
+
+
+def show_leaks(leaks: Sequence[Leaks]) -> None:
+    """A line for each face."""
+    tell("Cancelled calls, and what is left of them after a second")
+    for each in leaks:
+        tell(f"  {each.face:9}{each.calls:>8,} begun,{each.cancelled:>8,} cancelled: "
+             f"{each.sockets} sockets, {each.threads} threads, {each.tasks} tasks more "
+             f"({each.seconds:.0f} s)")  # fmt: skip
+
+
+def show_load(loads: Sequence[Load]) -> None:
+    """Two lines for each face."""
+    tell("Callers that share one Voyage")
+    for each in loads:
+        pace = f"{each.calls:,} calls ({each.calls / each.seconds:,.0f} a second)"
+        tell(f"  {each.face:9}{each.callers:>5} callers, {each.seconds:.0f} s: {pace}, "
+             f"{len(each.errors)} errors")  # fmt: skip
+        tell(f"{'':11}memory {each.memory[0]} to {each.memory[-1]} MiB ({each.grown:+.1f} lately), "
+             f"sockets at most {max(each.sockets)}; left {each.left_sockets} sockets and "
+             f"{each.left_threads} threads")  # fmt: skip
+        for error in each.errors[:5]:
+            tell(f"      {error}")
+
+
+def as_json(
+    arguments: dict[str, Any],
+    outcomes: Sequence[Outcome],
+    leaks: Sequence[Leaks],
+    loads: Sequence[Load],
+) -> dict[str, Any]:
+    """All of it."""
+    return {
+        "arguments": arguments,
+        "machine": {"python": platform.python_version(), "system": platform.platform()},
+        "campaign": [
+            {
+                "door": found.door,
+                "documents": found.documents,
+                "seconds": found.seconds,
+                "requests": found.account.requests,
+                "retries": found.account.retries,
+                "texts_paid_again_by_force": found.account.forced,
+                "tokens": found.account.tokens,
+                "faults": dict(found.account.faults),
+                "grievances": found.grievances,
+            }
+            for found in outcomes
+        ],
+        "cancelled": [asdict(each) for each in leaks],
+        "load": [asdict(each) | {"grown_mebibytes": each.grown} for each in loads],
+    }
+
+
+def tell(line: str) -> None:
+    """Write a line now."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

@@ -1,0 +1,93 @@
+"""Documents under faults at a fifth of all requests: identical, in order, and paid for once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from chaos import campaign, load
+from chaos.account import account_of
+from chaos.campaign import QUICK_FAULTS
+from chaos.corpus import Passage, passages
+from chaos.doors import DOORS, langchain_sync
+from voyage_rag import Voyage
+from voyage_rag.emulator import Received, faults
+from voyage_rag.emulator.faults import Fault
+
+SEEDS = {name: 10 + place for place, name in enumerate(DOORS)}
+ADDRESS = "/v1/embeddings"
+
+
+@pytest.mark.filterwarnings("ignore:Async generator 'httpx:ResourceWarning")  # its own, on trio
+@pytest.mark.parametrize("name", DOORS)
+def test_every_document_arrives_once_and_unharmed(name: str) -> None:
+    """Both frameworks, on sync, asyncio and trio; `make chaos` sends thousands."""
+    outcome = campaign.run(name, DOORS[name], passages(160, 7), SEEDS[name], QUICK_FAULTS)
+
+    assert outcome.grievances == []
+    assert outcome.account.retries > 0
+    assert len(outcome.account.faults) > 2
+
+
+def test_the_account_notices_what_is_paid_twice_or_mixed_up() -> None:
+    """A door that asks again without need, or swaps or loses results, is found out."""
+
+    def again(voyage: Voyage, given: Sequence[Passage]) -> list[Any]:
+        voyage.embed([given[3].text], "voyage-4", "document", output_dimension=256)
+        return langchain_sync(voyage, given)
+
+    texts = passages(9, 1)
+    assert f"paid again without a fault: {(ADDRESS, texts[3].text)!r}" in (
+        campaign.run("again", again, texts, 1, QUICK_FAULTS).grievances
+    )
+    calls: list[int] = []
+
+    def unstable(voyage: Voyage, given: Sequence[Passage]) -> list[Any]:
+        calls.append(1)
+        results = langchain_sync(voyage, given)
+        return results if len(calls) == 1 else [results[1], results[0], *results[2:]]
+
+    found = campaign.run("unstable", unstable, texts, 1, QUICK_FAULTS).grievances
+    assert found == ["result 0 differs", "result 1 differs"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "sound"),
+    [
+        (None, True),
+        (faults.REORDERED, True),
+        (faults.CLOSED, True),
+        (faults.trickled(1.0), True),
+        (faults.MISSING, False),
+        (faults.NAN, False),
+        (faults.DROPPED, False),
+        (faults.SILENT, False),
+    ],
+)
+def test_the_account_knows_what_a_fault_forces(fault: Fault | None, sound: bool) -> None:
+    """A text whose answer was spoiled has to be paid for again; any other must not be."""
+    request = Received(ADDRESS, {"input": ["a", "b"]}, {}, 0.0, tokens=2, fault=fault)
+    whole = Received(ADDRESS, {"input": ["a", "b"]}, {}, 1.0, tokens=2)
+    due = [(ADDRESS, "a"), (ADDRESS, "b")]
+
+    once, twice = account_of([request]), account_of([request, whole])
+
+    assert (once.grievances(due) == []) is sound
+    assert (twice.grievances(due) == []) is not sound
+    assert (twice.forced == 2) is not sound
+    refused = Received(ADDRESS, {"input": ["a", "b"]}, {}, 0.0, fault=faults.status(503))
+    assert account_of([refused, whole]).grievances(due) == []
+
+
+@pytest.mark.filterwarnings("ignore:Async generator 'httpx:ResourceWarning")  # its own, on trio
+def test_callers_that_share_an_object_have_their_own_answers() -> None:
+    """Fifty of them, on each face; `make chaos` lets two hundred go on for a minute."""
+    with load.emulator_apart() as url:
+        for face in ("sync", "asyncio", "trio"):
+            found = load.run(face, 0.6, url, callers=50)
+            assert found.errors == []
+            assert found.calls > 50
+            assert max(found.sockets) <= 50 + load.OTHER_SOCKETS
+            assert (found.left_sockets, found.left_threads) <= (0, 0)
