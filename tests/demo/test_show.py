@@ -89,6 +89,15 @@ def test_the_columns_are_as_wide_for_every_line(make_report: MakeReport) -> None
         assert "zz  many" in table[2]
 
 
+def test_a_heading_is_shown_with_what_stands_below_it(make_report: MakeReport) -> None:
+    """A file's passage often begins with one, which says little."""
+    text = "march.md\n# Meeting\n\nMarch\n\nWe launch\non Monday.\n\nAnna signs."
+    answers = (Answer((Hit(Passage("march.md:1", text, "march.md", 1), 0.5),), 0.1),) * 2
+    report = replace(make_report(), exchanges=(Exchange(Question("When?"), answers),))
+
+    assert "  Meeting · March · We launch on Monday.\n" in shown(report)
+
+
 def test_text_cannot_steer_the_terminal(make_report: MakeReport) -> None:
     """An escape sequence in a searched file is shown as a dot."""
     passage = Passage("a\x1b[2J.md:1", "a.md\nred \x1b[31malert", "a.md", 1)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 RIGHT = "✓"
 ABSENT = "–"
 WIDEST_NAME = 44
+LONGEST_HEADING = 40
 FREE_TOKENS_PER_MINUTE = 10_000
 """Of an account without a payment method (docs.voyageai.com, "Rate Limits")."""
 
@@ -204,7 +205,13 @@ def _printable(text: str) -> str:
 
 
 def _gist(passage: Passage) -> str:
-    return " ".join(passage.body.split("\n\n", 1)[0].split())
+    """The first paragraph, after the headings above it: what ends without a full stop, and soon."""
+    gist = ""
+    for paragraph in passage.body.split("\n\n"):
+        gist += f"{' · ' if gist else ''}{' '.join(paragraph.lstrip('#').split())}"
+        if len(gist) > LONGEST_HEADING or gist.endswith((".", "!", "?")):
+            break
+    return gist
 
 
 def _price(dollars: float | None) -> str:
