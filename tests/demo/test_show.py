@@ -95,7 +95,7 @@ def test_a_heading_is_shown_with_what_stands_below_it(make_report: MakeReport) -
     answers = (Answer((Hit(Passage("march.md:1", text, "march.md", 1), 0.5),), 0.1),) * 2
     report = replace(make_report(), exchanges=(Exchange(Question("When?"), answers),))
 
-    assert "  Meeting · March · We launch on Monday.\n" in shown(report)
+    assert "  Meeting · March · We launch on Monday.\n" in shown(report, width=140)
 
 
 def test_text_cannot_steer_the_terminal(make_report: MakeReport) -> None:
