@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from statistics import median
 from typing import Any
 
 from benchmarks.contestants import Contestant
@@ -83,7 +84,9 @@ class Watch:
         if self._seen != self._count:
             raise AssertionError(f"{self._seen} vectors for {self._count} texts")
         warm = self._memory[int(len(self._memory) * WARM_MEMORY) :]
-        return {"memory_mb": warm[0], "growth_mb": max(warm) - warm[0], "samples_mb": self._memory}
+        fifth = len(warm) // 5
+        growth = median(warm[-fifth:]) - median(warm[:fifth])
+        return {"memory_mb": max(warm), "growth_mb": growth, "samples_mb": self._memory}
 
     def _take(self, row: Sequence[float]) -> None:
         if row[0] != mark_of(vector_of(next(self._due))):

@@ -147,10 +147,10 @@ def _imports(told: Mapping[str, float]) -> Iterator[Verdict]:
 def _memory(name: str, client: str, told: Mapping[str, Any]) -> Verdict:
     if name == works.STREAMED:
         return Verdict(
-            f"{name}, {client}: growth in MB after the first tenth",
+            f"{name}, {client}: growth in MB from the first fifth to the last",
             told["growth_mb"],
             FLAT_MB,
-            f"{told['memory_mb']:.0f} MB in all",
+            f"at most {told['memory_mb']:.0f} MB in all",
         )
     vectors_mb = VECTOR_MB * told["texts"]
     return Verdict(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class Limits:
         """
         share = MOST_WORTH_SENDING_TOGETHER if count is None else math.ceil(count / concurrency)
         inputs = max(FEWEST_WORTH_SPREADING, min(share, MOST_WORTH_SENDING_TOGETHER))
-        return replace(self, inputs=min(self.inputs, inputs))
+        return Limits(min(self.inputs, inputs), self.weight, self.bulk)
 
 
 def _none(_: object) -> float:

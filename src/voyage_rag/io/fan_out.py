@@ -50,10 +50,14 @@ def run(operation: Operation[Part, Result], means: Means, concurrency: int) -> R
 async def arun(operation: Operation[Part, Result], means: Means, concurrency: int) -> Result:
     """Async twin of `run`."""
     with means.watch.call(operation.about, at_once=True) as watch:
-        given = _astream(iter(operation.flows), _watched(means, watch), concurrency)
+        means = _watched(means, watch)
+        line = Line(iter(operation.flows), concurrency * AHEAD)
         try:
-            async with aclosing(given):
-                parts = [part async for part in given]
+            if only := await _planned(line.only, means):  # spares a query the generator
+                parts = [await adrive(only.flow, means, anyio.Event())]
+            else:
+                async with aclosing(_astream(line, means, concurrency)) as given:
+                    parts = [part async for part in given]
         except VoyageError as error:
             raise _with_partial(error, operation)  # noqa: B904 - the error itself, bare
         return operation.join(parts)
@@ -72,24 +76,23 @@ async def astream(
 ) -> AsyncGenerator[Part]:
     """Async twin of `stream`, in tasks."""
     with means.watch.call(about, at_once=False) as watch:
-        async with aclosing(_astream(flows, _watched(means, watch), concurrency)) as parts:
+        line = Line(flows, concurrency * AHEAD)
+        async with aclosing(_astream(line, _watched(means, watch), concurrency)) as parts:
             async for part in parts:
                 yield part
 
 
 def _stream(flows: Iterator[Flow[Part]], means: Means, concurrency: int) -> Iterator[Part]:
     line = Line(flows, concurrency * AHEAD)
-    first, second = line.next(), line.next()
-    if first is not None and second is None and line.failure is None:
-        yield drive(first.flow, means, Abort())
+    if only := line.only():
+        yield drive(only.flow, means, Abort())
         return
     abort = Abort()
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="voyage-rag")
     running: dict[Future[Part], int] = {}
-    waiting = deque(place for place in (first, second) if place)
     try:
         while True:
-            while len(running) < concurrency and (place := _next(waiting, line)):
+            while len(running) < concurrency and (place := line.next()):
                 context = contextvars.copy_context()
                 task = pool.submit(context.run, drive, place.flow, means, abort)
                 running[task] = place.number
@@ -112,19 +115,12 @@ def _stream(flows: Iterator[Flow[Part]], means: Means, concurrency: int) -> Iter
         raise line.failure
 
 
-async def _astream(
-    flows: Iterator[Flow[Part]], means: Means, concurrency: int
-) -> AsyncGenerator[Part]:
-    line = Line(flows, concurrency * AHEAD)
-    first, second = await _anext(line, means), await _anext(line, means)
+async def _astream(line: Line[Part], means: Means, concurrency: int) -> AsyncGenerator[Part]:
     stopping = anyio.Event()
-    if first is not None and second is None and line.failure is None:
-        yield await adrive(first.flow, means, stopping)
-        return
     changed = anyio.Event()
     reading = anyio.CapacityLimiter(1)
     running: dict[int, Callable[[], object]] = {}
-    waiting = deque(place for place in (first, second) if place)
+    waiting: deque[Place[Part]] = deque()
 
     async def work(place: Place[Part] | None) -> None:
         """One flow after the other: its next request leaves before other answers are read."""
@@ -147,9 +143,8 @@ async def _astream(
             running[place.number] = spawn(partial(work, place), partial(ended, place.number))
 
     try:
-        begin()
         while True:
-            while len(waiting) < concurrency and (place := await _anext(line, means)):
+            while len(waiting) < concurrency and (place := await _planned(line.next, means)):
                 waiting.append(place)
                 begin()
             if not running:
@@ -191,9 +186,20 @@ class Line(Generic[Part]):
         self._taken = 0
         self._given = 0
         self._parts: dict[int, Part] = {}
+        self._held: deque[Place[Part]] = deque()
+
+    def only(self) -> Place[Part] | None:
+        """The flow that is the only one; None if there are several, or none."""
+        first, second = self.next(), self.next()
+        if first is not None and second is None and self.failure is None:
+            return first
+        self._held.extend(place for place in (first, second) if place)
+        return None
 
     def next(self) -> Place[Part] | None:
         """The next flow to start; None if there is no more, no room, or no point any more."""
+        if self._held:
+            return self._held.popleft()
         if self.failure is not None or self._taken - self._given >= self._ahead:
             return None
         try:
@@ -223,12 +229,8 @@ class Line(Generic[Part]):
             yield part
 
 
-def _next(waiting: deque[Place[Part]], line: Line[Part]) -> Place[Part] | None:
-    return waiting.popleft() if waiting else line.next()
-
-
-async def _anext(line: Line[Part], means: Means) -> Place[Part] | None:
-    return await anyio.to_thread.run_sync(line.next) if means.plans_in_thread else line.next()
+async def _planned(plan: Callable[[], Place[Part] | None], means: Means) -> Place[Part] | None:
+    return await anyio.to_thread.run_sync(plan) if means.plans_in_thread else plan()
 
 
 def _watched(means: Means, watch: Watch) -> Means:

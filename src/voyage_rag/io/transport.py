@@ -18,7 +18,7 @@ import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing, closing, contextmanager, suppress
-from functools import cache
+from functools import cache, lru_cache
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -48,6 +48,13 @@ NO_TIME = 0.001
 WRITTEN_AT_ONCE = 2**18
 MOST_CONNECTIONS = 256
 USER_AGENT = f"voyage-rag/{__version__} httpx/{httpx.__version__}"
+
+HEADERS = {
+    "content-type": "application/json",
+    "accept": "application/json",
+    "accept-encoding": ACCEPTED_ENCODING,
+    "user-agent": USER_AGENT,
+}
 
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 ONE_CONNECTION = httpx.Limits(
@@ -219,24 +226,24 @@ class Transport:
         content: Mapping[str, Any],
         trace: Callable[..., None] | None,
     ) -> httpx.Request:
+        asked = attempt.request
+        url = _address(self._base_url + asked.path)
         headers = {
+            **HEADERS,
             "authorization": f"Bearer {self._api_key.get_secret_value()}",
-            "content-type": "application/json",
-            "accept": "application/json",
-            "accept-encoding": ACCEPTED_ENCODING,
-            "user-agent": USER_AGENT,
         }
-        if attempt.request.upload is not None:  # whose content type names its boundary
+        extensions: dict[str, Any] = {"timeout": _timeouts(attempt.timeout)}
+        if trace is not None:
+            extensions["trace"] = trace
+        if asked.upload is not None:  # whose content type names its boundary
             del headers["content-type"]
+        elif asked.method == "POST" and client not in (self.http_client, self.async_http_client):
+            headers["host"] = url.netloc.decode("ascii")
+            headers["content-length"] = str(len(asked.body))
+            body = httpx.ByteStream(asked.body)
+            return httpx.Request("POST", url, headers=headers, stream=body, extensions=extensions)
         return client.build_request(
-            attempt.request.method,
-            _address(self._base_url + attempt.request.path),
-            **content,
-            headers=headers,
-            timeout=httpx.Timeout(
-                attempt.timeout, connect=min(attempt.timeout, LONGEST_CONNECT), pool=None
-            ),
-            extensions={"trace": trace} if trace else None,
+            asked.method, url, **content, headers=headers, extensions=extensions
         )
 
     def _response(self, answer: httpx.Response, body: bytes) -> Response:
@@ -350,7 +357,7 @@ class AsyncLanes:
     """
 
     def __init__(self) -> None:
-        self._room = anyio.Semaphore(MOST_CONNECTIONS)
+        self._room = anyio.Semaphore(MOST_CONNECTIONS, fast_acquire=True)
         self._idle: deque[tuple[float, httpx.AsyncClient]] = deque()
         self._all: set[httpx.AsyncClient] = set()
         self._life = self._open_until_the_loop_ends()
@@ -445,6 +452,13 @@ def _close(idle: deque[Lane], process: int) -> None:
 def _address(url: str) -> httpx.URL:
     """An address, parsed once: it would be a twentieth of what a request on its way costs."""
     return httpx.URL(url)
+
+
+@lru_cache(64)
+def _timeouts(seconds: float) -> dict[str, float | None]:
+    """What httpx does with a timeout: how long each step of a request may take."""
+    connect = min(seconds, LONGEST_CONNECT)
+    return httpx.Timeout(seconds, connect=connect, pool=None).as_dict()
 
 
 @cache
