@@ -1,0 +1,408 @@
+"""A job that was killed, or whose answers were lost, goes on; and no batch is created twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import tracemalloc
+from pathlib import Path
+from time import sleep
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from batch.conftest import OPTIONS, SMALL, World
+from fakes import FakeClock, FakeService, failed, ok, voyage_over
+from voyage_rag import APIConnectionError, InvalidInputError, QuotaExhaustedError, Voyage
+from voyage_rag.batch import BatchJob, BatchLimits
+from voyage_rag.batch.course import FULL, SETTLED
+from voyage_rag.emulator import Emulator, faults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Texts = Callable[[int], list[str]]
+
+
+class Killed(BaseException):
+    """The end of a process, as far as can be had in a test."""
+
+
+class Mortal:
+    """A transport that dies with a request: before it leaves, or before its answer is read."""
+
+    def __init__(self, transport: Any, dies_at: int, *, after: bool) -> None:
+        self._transport, self._left, self._after = transport, dies_at, after
+        self.http_client = self.async_http_client = None
+
+    def send(self, attempt: Any, abort: Any) -> Any:
+        self._left -= 1
+        if self._left < 0 and not self._after:
+            raise Killed
+        answer = self._transport.send(attempt, abort)
+        if self._left < 0:
+            raise Killed
+        return answer
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_job_may_be_killed_at_every_request(
+    after: bool, clock: FakeClock, tmp_path: Path, texts: Texts
+) -> None:
+    """Submitted again it finds what it had done: three batches and no more, all results."""
+    life = {"batch_validating": 0, "batch_running": 3, "batch_ending": 0}
+    kills = 0
+    with Emulator(clock=clock.now, **life) as url:
+        while True:
+            path, key = tmp_path / f"{kills}.job", f"pa-{after}-{kills}"
+
+            def work_on(voyage: Voyage, path: Path = path) -> list[Any]:
+                with voyage:
+                    job = BatchJob.submit(voyage, texts(10), path, **OPTIONS, limits=SMALL)
+                    assert job.wait().completed == 10
+                    return list(job.results())
+
+            voyage = Voyage(key, base_url=url, clock=clock)
+            voyage._transport = Mortal(voyage._transport, kills, after=after)  # type: ignore[assignment]
+            try:
+                work_on(voyage)
+            except Killed:
+                kills += 1
+            else:
+                break
+            try:
+                found = work_on(Voyage(key, base_url=url, clock=clock))
+            except APIConnectionError:  # its batch may still appear
+                clock.advance(SETTLED)
+                found = work_on(Voyage(key, base_url=url, clock=clock))
+            assert [result.custom_id for result in found] == [str(n) for n in range(10)]
+            assert not [result for result in found if result.failure]
+            with Voyage(key, base_url=url, clock=clock) as other:
+                assert len(other.batches.list()) == 3
+                assert len(other.files.list(purpose="batch")) == 3
+    assert kills > 15
+
+
+def test_a_process_that_is_killed_leaves_nothing_in_the_way(tmp_path: Path) -> None:
+    """SIGKILL, in the moment when its batch is created and it does not know."""
+    program = """
+        import sys
+        from voyage_rag import Voyage
+        from voyage_rag.batch import BatchJob
+
+        voyage = Voyage("pa-any", base_url=sys.argv[1])
+        BatchJob.submit(voyage, ["a"], sys.argv[2], model="voyage-4")
+    """
+    emulator = Emulator(faults=[None, faults.SILENT], batch_speed=1_000)
+    with emulator as url:
+        child = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(program), url, str(tmp_path / "a.job")],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        while not [r for r in emulator.requests[1:] if r.answered_at is not None]:
+            assert child.poll() is None
+            sleep(0.01)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        with Voyage("pa-any", base_url=url) as voyage:
+            job = BatchJob.submit(voyage, ["a"], tmp_path / "a.job", model="voyage-4")
+            assert len(voyage.batches.list()) == 1
+            job.wait(poll_interval=0.01)
+            assert [result.failure for result in job.results()] == [None]
+
+
+@pytest.mark.parametrize("trouble", [faults.DROPPED, faults.CUT_OFF])
+def test_a_lost_answer_creates_no_second_batch(world: World, trouble: Any, texts: Texts) -> None:
+    """It is looked for, and found."""
+    world.start(faults=[None, trouble])
+
+    async def program() -> None:
+        job = await world.submit(texts(3))
+        assert (await world.ask(job, "wait")).completed == 3
+
+    world.face.run(program)
+    assert world.created == 1
+
+
+def test_what_is_not_found_is_created_when_it_is_sure(world: World, texts: Texts) -> None:
+    """A 503 may have been an answer to something done; ten minutes later it was not."""
+    world.start(faults=[None, faults.status(503)])
+
+    async def program() -> None:
+        with pytest.raises(APIConnectionError, match="whether the batch was created is not known"):
+            await world.submit(texts(3))
+        with pytest.raises(APIConnectionError, match="nothing is repeated for another 5"):
+            await world.submit(texts(3))
+        assert world.created == 1
+        world.clock.advance(SETTLED)
+        job = await world.submit(texts(3))
+        assert world.created == 2
+        assert (await world.ask(job, "wait")).completed == 3
+        assert len(await world.face.ask(world.voyage.batches, "list")) == 1
+
+    world.face.run(program)
+
+
+def test_waiting_settles_it_by_itself(world: World, texts: Texts) -> None:
+    """Other batches go on meanwhile."""
+    world.start(faults=[None, None, None, faults.status(503)])
+
+    async def program() -> None:
+        with pytest.raises(APIConnectionError, match="not known"):
+            await world.submit(texts(8), limits=BatchLimits(inputs=4))
+        job = world.opened()
+        assert (await world.ask(job, "wait")).completed == 8
+        assert len(await world.face.ask(world.voyage.batches, "list")) == 2
+
+    world.face.run(program)
+
+
+def test_cancelling_what_is_not_known_says_so(world: World, texts: Texts) -> None:
+    """And cancels the others."""
+    world.start(faults=[None, None, None, faults.status(503)])
+
+    async def program() -> None:
+        with pytest.raises(APIConnectionError, match="not known"):
+            await world.submit(texts(8), limits=BatchLimits(inputs=4))
+        job = world.opened()
+        with pytest.raises(APIConnectionError, match="not known yet"):
+            await world.ask(job, "cancel")
+        (batch,) = await world.face.ask(world.voyage.batches, "list")
+        assert batch.status == "cancelling"
+        world.clock.advance(SETTLED)
+        status = await world.ask(job, "cancel")
+        assert (status.pending, world.created) == (0, 2)
+
+    world.face.run(program)
+
+
+def test_a_refused_order_is_forgotten(begun: World, texts: Texts) -> None:
+    """A 400 has created nothing: it is sent again when it can be right."""
+
+    async def program() -> None:
+        with pytest.raises(Exception, match="is not supported"):
+            await begun.submit(texts(3), model="voyage-of-nobody")
+        with pytest.raises(Exception, match="is not supported"):
+            await begun.submit(texts(3), model="voyage-of-nobody")
+
+    begun.face.run(program)
+    assert begun.created == 2
+    assert len(begun.asked("POST", "/v1/files")) == 1
+
+
+# ── room ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_429_waits_for_room(world: World, texts: Texts) -> None:
+    """The account may have one batch at a time; whose end is waited for, not hammered at."""
+    world.start(batches_in_flight=1)
+
+    async def program() -> None:
+        job = await world.submit(texts(12), limits=BatchLimits(inputs=4))
+        assert (await world.ask(job, "status")).pending == 2
+        assert (await world.ask(job, "wait")).completed == 12
+
+    world.face.run(program)
+    statuses = [r.status for r in world.asked("POST", "/v1/batches")]
+    assert statuses == [200, 429, 200, 429, 200]
+
+
+def test_a_full_account_is_left_alone_for_half_an_hour(world: World, texts: Texts) -> None:
+    """Where others fill it (docs: "Batch Inference")."""
+    world.start(batches_in_flight=1, batch_running=2 * FULL)
+
+    async def program() -> None:
+        other = BatchJob
+        await world.face.ask(
+            other, "submit", world.voyage, texts(1), world.path.with_name("other"), **OPTIONS
+        )
+        job = await world.submit(texts(4))
+        assert (await world.ask(job, "status")).state == "pending"
+        begun, asked = world.clock.now(), world.created
+        assert (await world.ask(job, "wait")).completed == 4
+        assert world.clock.now() - begun > 2 * FULL
+        assert world.created - asked < 6
+
+    world.face.run(program)
+
+
+def test_an_account_without_money_is_an_error(face, tmp_path: Path) -> None:
+    """Waiting would not mend it."""
+
+    def answer(body: bytes) -> Any:
+        return failed(429, "insufficient balance") if body else ok({"id": "f"})
+
+    voyage = voyage_over(FakeService(always=answer))
+    with pytest.raises(QuotaExhaustedError):
+        face.call(BatchJob, "submit", voyage, ["a"], tmp_path / "a.job", model="voyage-4")
+
+
+# ── failures ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_failed_inputs_are_submitted_again(world: World, texts: Texts) -> None:
+    """Those that may succeed, in a batch of the same job; in the end every input has its place."""
+    world.start(failing_lines=["1", "6", "7"])
+    inputs = texts(10)
+    inputs[4] = "word " * 5_000
+    options: Any = {"model": "voyage-2", "truncation": False, "output_dimension": None}
+
+    async def program() -> None:
+        job = await world.submit(inputs, limits=BatchLimits(inputs=4), **options)
+        done = await world.ask(job, "wait")
+        assert (done.completed, done.failed) == (6, 4)
+        failures = {r.index: r.failure for r in await world.results(job) if r.failure}
+        assert sorted(failures) == [1, 4, 6, 7]
+        assert failures[1].input == {"input": [inputs[1]]}
+        assert [i for i, failure in failures.items() if failure.is_refused] == [4]
+
+        assert await world.ask(job, "resubmit") == 3
+        status = await world.ask(job, "status")
+        assert (status.state, status.inputs, status.failed, status.batches) == ("running", 10, 1, 5)
+        done = await world.ask(world.opened(), "wait")
+        assert (done.completed, done.failed) == (9, 1)
+        found = await world.results(world.opened())
+        assert [result.index for result in found] == list(range(10))
+        assert [result.index for result in found if result.failure] == [4]
+        asked = [texts(10)[n] for n in (1, 6)]
+        expected = await world.face.ask(
+            world.voyage, "embed", asked, "voyage-2", input_type="document"
+        )
+        for index, vector in zip((1, 6), expected.embeddings, strict=True):
+            assert list(found[index].vector) == pytest.approx(vector, abs=1e-6)
+
+        assert await world.ask(job, "resubmit") == 0
+        assert await world.ask(job, "resubmit", include_refused=True) == 1
+        assert (await world.ask(job, "wait")).failed == 1
+
+    world.face.run(program)
+
+
+def test_an_expired_batch_is_finished_by_another(world: World, texts: Texts) -> None:
+    """What was done in time is not done again."""
+    world.start(batch_running=60_000)
+
+    async def program() -> None:
+        job = await world.submit(texts(10))
+        done = await world.ask(job, "wait", poll_interval=3_600)
+        assert (done.completed, done.failed) == (7, 3)
+        codes = {r.failure.code for r in await world.results(job) if r.failure}
+        assert codes == {"batch_expired"}
+        assert await world.ask(job, "resubmit") == 3
+        await world.ask(job, "wait", poll_interval=3_600)
+        lines = [len(r.failure.input) for r in await world.results(job) if r.failure]
+        assert len(lines) == 1  # two more were done in the second half day
+
+    world.face.run(program)
+
+
+def test_a_cancelled_job_keeps_what_it_has(begun: World, texts: Texts) -> None:
+    """Of what was running; what was not yet created never is; and all of it can be resumed."""
+
+    async def program() -> None:
+        job = await begun.submit(texts(10), limits=SMALL)
+        begun.clock.advance(310)
+        status = await begun.ask(job, "cancel")
+        assert (status.state, status.pending, status.ended) == ("running", 0, 1)
+        done = await begun.ask(job, "wait")
+        assert (done.state, done.completed, done.failed) == ("ended", 4, 6)
+        assert begun.created == 2
+        found = await begun.results(job)
+        codes = [result.failure and result.failure.code for result in found]
+        assert (codes.count(None), codes.count("unfinished")) == (4, 6)
+        assert [r.failure.input for r in found[8:]] == [{"input": [t]} for t in texts(10)[8:]]
+        assert await begun.ask(job, "resubmit") == 6
+        assert (await begun.ask(job, "wait")).completed == 10
+        assert [r.failure for r in await begun.results(job)] == [None] * 10
+
+    begun.face.run(program)
+
+
+def test_what_has_ended_is_not_cancelled(begun: World, texts: Texts) -> None:
+    """A batch that is being finalised is left alone."""
+
+    async def program() -> None:
+        job = await begun.submit(texts(4))
+        begun.clock.advance(612)
+        assert set((await begun.ask(job, "cancel")).statuses.values()) == {"finalizing"}
+        assert (await begun.ask(job, "wait")).completed == 4
+        assert (await begun.ask(job, "cancel")).completed == 4
+
+    begun.face.run(program)
+
+
+def test_results_of_a_running_job_are_unfinished(begun: World, texts: Texts) -> None:
+    """Batches that have ended are there already."""
+
+    async def program() -> None:
+        job = await begun.submit(texts(10), limits=BatchLimits(inputs=4, batches=1))
+        begun.clock.advance(630)
+        await begun.ask(job, "status")
+        found = await begun.results(job)
+        assert [result.failure is None for result in found] == [True] * 4 + [False] * 6
+        assert await begun.ask(job, "resubmit") == 0
+
+    begun.face.run(program)
+
+
+# ── the disk ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_lost_lines_are_made_again(begun: World, texts: Texts) -> None:
+    """By whoever submits the same inputs."""
+
+    async def program() -> None:
+        job = await begun.submit(texts(10), limits=SMALL)
+        spool = begun.path.with_name("corpus.job.parts")
+        (spool / "part-0002.jsonl").unlink()
+        spool.rmdir()
+        with pytest.raises(InvalidInputError, match="submit the job again with the same inputs"):
+            await begun.ask(job, "wait")
+        job = await begun.submit(texts(10), limits=SMALL)
+        assert (await begun.ask(job, "wait")).completed == 10
+
+    begun.face.run(program)
+    assert begun.created == 3
+
+
+def test_a_full_disk_leaves_nothing(begun: World, texts: Texts, monkeypatch: Any) -> None:
+    """Neither a job nor half of its lines."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def program() -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr("voyage_rag.batch.spool.OpenPart.add", full)
+            with pytest.raises(OSError, match="No space left"):
+                await begun.submit(texts(10))
+        assert begun.left() == []
+        with monkeypatch.context() as patched:
+            patched.setattr("os.fsync", full)
+            with pytest.raises(OSError, match="No space left"):
+                await begun.submit(texts(10))
+        assert begun.emulator.requests == []
+        job = await begun.submit(texts(10))
+        assert (await begun.ask(job, "wait")).completed == 10
+
+    begun.face.run(program)
+
+
+def test_memory_does_not_grow_with_the_inputs(tmp_path: Path) -> None:
+    """Ten thousand texts of two kilobytes, in less than four megabytes."""
+    voyage = voyage_over(FakeService(always=lambda _: failed(401)))
+    texts = (f"{number} " + "x" * 2_000 for number in range(10_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(Exception, match="VOYAGE_API_KEY"):
+            BatchJob.submit(voyage, texts, tmp_path / "a.job", model="voyage-4")
+        assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "a.job.parts" / "part-0000.jsonl").stat().st_size > 20_000_000
