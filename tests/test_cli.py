@@ -270,7 +270,7 @@ def test_the_command_line_is_quick_to_import() -> None:
     """Neither the door nor the commands load a framework or the emulator."""
     script = (
         "import sys, voyage_rag.cli; first = set(sys.modules); import voyage_rag.commands.app;"
-        "heavy = {'langchain_core', 'llama_index', 'numpy', 'uvicorn', 'starlette'};"
+        "heavy = {'httpx', 'langchain_core', 'llama_index', 'numpy', 'pydantic', 'starlette'};"
         "sys.exit(bool({'typer'} & first or heavy & set(sys.modules)))"
     )
 

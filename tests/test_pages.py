@@ -127,4 +127,6 @@ def test_the_navigation_leads_somewhere() -> None:
     nav = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))["project"]["nav"]
     written = {page.relative_to(ROOT / "docs").as_posix() for page in ROOT.glob("docs/**/*.md")}
 
-    assert set(pages_of(nav)) <= written
+    named = [*pages_of(nav)]
+    assert len(named) == len(set(named))
+    assert set(named) <= written
