@@ -24,8 +24,8 @@ PAIRS = (
 """Who stands next to whom: ours, then the package it replaces."""
 
 IMPORTED = {
-    "LangChain": "LangChain's class",
-    "LlamaIndex": "LlamaIndex's class",
+    "LangChain": "LangChain's class, in use",
+    "LlamaIndex": "LlamaIndex's class, in use",
     "Voyage": "voyage_rag, in use",
 }
 """What importing ours is called where imports are timed."""

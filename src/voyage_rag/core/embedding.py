@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
@@ -227,10 +228,11 @@ def embed(call: Embedding, texts: object) -> Operation[list[Row], EmbeddingsObje
     Raises:
         InvalidInputError: There is no list of texts, or one of them cannot be embedded.
     """
-    placed = list(call.placed(arguments.iterable("texts", texts)))
-    gathered: Gathered[Row] = Gathered(len(placed), sum(item.weight for item in placed))
+    placed = deque(call.placed(arguments.iterable("texts", texts)))
+    count, weight = len(placed), sum(item.weight for item in placed)
+    gathered: Gathered[Row] = Gathered(count, weight)
     dtype = call.options.dtype
-    if call.loses_context and len(placed) > 1:
+    if call.loses_context and count > 1:
         call.terms.unrelated()
 
     def join(parts: Sequence[list[Row]]) -> EmbeddingsObject:
@@ -239,12 +241,18 @@ def embed(call: Embedding, texts: object) -> Operation[list[Row], EmbeddingsObje
 
     def rescue() -> PartialEmbeddings:
         values = gathered.values
-        found = {i: compact(values[i], dtype) for i in range(len(placed)) if i in values}
-        missing = tuple(i for i in range(len(placed)) if i not in found)
+        found = {i: compact(values[i], dtype) for i in range(count) if i in values}
+        missing = tuple(i for i in range(count) if i not in found)
         return PartialEmbeddings(found, missing, gathered.usage, call.row.name)
 
-    about = call.about("embed", len(placed))
-    return Operation(call.flows(placed, gathered), join, rescue, about)
+    flows = call.flows(_taken_from(placed), gathered)
+    return Operation(flows, join, rescue, call.about("embed", count))
+
+
+def _taken_from(placed: deque[Placed]) -> Iterator[Placed]:
+    """One after the other, without keeping those that were."""
+    while placed:
+        yield placed.popleft()
 
 
 def embed_iter(call: Embedding, texts: object) -> Iterator[Flow[list[Vector]]]:
