@@ -66,6 +66,9 @@ class Video:
     source: Any
 
 
+LEAST_SHOWN = 0.0001
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What was spent.
@@ -122,11 +125,17 @@ class Usage:
         )
 
     def __str__(self) -> str:
-        price = "an unknown price" if self.dollars is None else f"${self.dollars:,.4f}"
         unknown = f" (of {', '.join(self.unpriced)})" if self.unpriced else ""
         return (
-            f"{self.total_tokens:,} tokens in {self.requests:,} requests, {price}{unknown} at list"
+            f"{self.total_tokens:,} token{'s' * (self.total_tokens != 1)} in {self.requests:,} "
+            f"request{'s' * (self.requests != 1)}, {_shown(self.dollars)}{unknown} at list"
         )
+
+
+def _shown(dollars: float | None) -> str:
+    if dollars is None:
+        return "an unknown price"
+    return "less than $0.0001" if 0 < dollars < LEAST_SHOWN else f"${dollars:,.4f}"
 
 
 def _price(model: str, usage: Usage) -> float | None:

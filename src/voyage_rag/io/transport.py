@@ -288,7 +288,7 @@ class Lane:
     """
 
     def __init__(self) -> None:
-        self.client = httpx.Client(verify=_trusted(), limits=ONE_CONNECTION)
+        self.client = httpx.Client(verify=trusted(), limits=ONE_CONNECTION)
         self.ended = False
         self._stream: Any = None
         self._used_at = -inf
@@ -367,7 +367,7 @@ class AsyncLanes:
         await self._room.acquire()
         if self._idle:
             return self._idle.pop()[1]
-        client = httpx.AsyncClient(verify=_trusted(), limits=ONE_CONNECTION)
+        client = httpx.AsyncClient(verify=trusted(), limits=ONE_CONNECTION)
         _connect_cleanly(client)
         self._all.add(client)
         return client
@@ -462,7 +462,7 @@ def _timeouts(seconds: float) -> dict[str, float | None]:
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
+def trusted() -> ssl.SSLContext:
     """One TLS context for all clients: reading the certificates is the costly part of a client."""
     return httpx.create_ssl_context()
 

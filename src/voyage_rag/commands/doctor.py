@@ -1,0 +1,95 @@
+"""`voyage-rag doctor`: why does it not work?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from voyage_rag.commands.failure import FAILED
+from voyage_rag.commands.options import AsJSON, BaseURL
+from voyage_rag.commands.screen import console, one_line, working, write_json
+
+if TYPE_CHECKING:
+    from voyage_rag.doctor import Finding
+
+EXAMPLES = ("doctor", "doctor --call", "doctor --base-url http://localhost:8000/v1 --json")
+
+INDENT = 18
+STYLES = {"ok": "green", "note": "yellow", "broken": "bold red"}
+
+
+def doctor(
+    call: Annotated[
+        bool, typer.Option("--call", help="Make the smallest paid call, too: one word.")
+    ] = False,
+    base_url: BaseURL = None,
+    api_key_path: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A file that holds the key.",
+            show_default="VOYAGE_API_KEY_PATH, else the key in VOYAGE_API_KEY",
+        ),
+    ] = None,
+    allow_insecure_http: Annotated[
+        bool,
+        typer.Option("--allow-insecure-http", help="Let the key travel unencrypted."),
+    ] = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Say why it does not work: key, host, network, certificate, clock, limits, versions.
+
+    Costs nothing without --call. Ends with 1 if something is broken. Shows four characters of the
+    key at most, so what it prints can be sent to others.
+    """
+    from voyage_rag.doctor import examine  # noqa: PLC0415 - not needed for help
+
+    found = []
+    with working("Looking"):
+        for finding in examine(
+            api_key_path=api_key_path,
+            base_url=base_url,
+            allow_insecure_http=allow_insecure_http,
+            call=call,
+        ):
+            found.append(finding)
+            if not as_json:
+                _show(finding)
+    if as_json:
+        write_json(_as_json(found))
+    if any(finding.state == "broken" for finding in found):
+        raise typer.Exit(FAILED)
+
+
+def _show(finding: Finding) -> None:
+    out = console()
+    told = [f"{finding.state:<6}  {finding.name:<8}  {one_line(finding.said)}"]
+    if finding.remedy:
+        told.append(f"{'':<{INDENT}}-> {one_line(finding.remedy)}")
+    for number, text in enumerate(told):
+        indent = " " * (INDENT + 3 * number)
+        lines = wrap(text, out.width, subsequent_indent=indent, break_on_hyphens=False)
+        shown = Text("\n".join(lines))
+        if number == 0:
+            shown.stylize(STYLES[finding.state], 0, len(finding.state))
+        out.print(shown, soft_wrap=True)
+
+
+def _as_json(found: list[Finding]) -> dict[str, object]:
+    return {
+        "healthy": all(finding.state != "broken" for finding in found),
+        "findings": [
+            {
+                "name": finding.name,
+                "state": finding.state,
+                "said": finding.said,
+                "remedy": finding.remedy,
+                "facts": dict(finding.facts),
+            }
+            for finding in found
+        ],
+    }

@@ -1,0 +1,70 @@
+"""The examination, in the order in which a call needs things."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+
+from voyage_rag.doctor.findings import Finding, note
+from voyage_rag.doctor.identity import host_for, key_of
+from voyage_rag.doctor.network import way_to
+from voyage_rag.doctor.service import answers_of, paid_call, price
+from voyage_rag.doctor.surroundings import limits_of, versions
+from voyage_rag.settings import Settings
+
+
+def examine(
+    api_key: str | None = None,
+    *,
+    api_key_path: str | os.PathLike[str] | None = None,
+    base_url: str | None = None,
+    allow_insecure_http: bool = False,
+    call: bool = False,
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[Finding]:
+    """Look at everything between this program and the service.
+
+    Arguments are those of `voyage_rag.Voyage`, and two more.
+
+    Args:
+        api_key: See `Voyage`.
+        api_key_path: See `Voyage`.
+        base_url: See `Voyage`.
+        allow_insecure_http: See `Voyage`.
+        call: Make a paid call, of one word.
+        environ: Read instead of the process environment, by what is examined step by step; the
+            client's own transport reads the process environment.
+
+    Yields:
+        Findings as they are made. What depends on something broken is left out.
+    """
+    environ = os.environ if environ is None else environ
+    key, finding = key_of(api_key, api_key_path, environ)
+    yield finding
+    settings, finding = host_for(key, base_url, environ, insecure=allow_insecure_http)
+    yield finding
+    if settings is not None:
+        reached = True
+        for finding in way_to(settings, environ):
+            yield finding
+            reached = reached and finding.state != "broken"
+        if reached and key is not None:
+            yield from _service(settings, call=call)
+        yield limits_of(settings)
+    yield versions()
+
+
+def _service(settings: Settings, *, call: bool) -> Iterator[Finding]:
+    works = True
+    for finding in answers_of(settings):
+        yield finding
+        works = works and finding.state != "broken"
+    if call and works:
+        yield paid_call(settings)
+    elif works:
+        yield note("call", f"none made: --call embeds one word, for less than ${_up(price())}")
+
+
+def _up(amount: float) -> str:
+    """A price rounded up, so that it is not exceeded."""
+    return next(f"{limit:.7f}".rstrip("0") for limit in (1e-7, 1e-6, 1e-5, 1e-4) if amount < limit)

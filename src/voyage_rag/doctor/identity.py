@@ -1,0 +1,95 @@
+"""Which key, from where, and which host, and why."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from voyage_rag.doctor.findings import Finding, broken, note, ok
+from voyage_rag.errors import ConfigurationError
+from voyage_rag.secret import KEY_PATH_VARIABLE, KEY_VARIABLE, APIKey, find_key
+from voyage_rag.settings import (
+    BASE_URL_VARIABLE,
+    HOSTS_BY_KEY_PREFIX,
+    Settings,
+    host_of,
+)
+
+LONG_ENOUGH = 12
+"""Characters from which the last four do not tell much of a key."""
+
+
+def key_of(
+    api_key: str | None,
+    api_key_path: str | os.PathLike[str] | None,
+    environ: Mapping[str, str],
+) -> tuple[APIKey | None, Finding]:
+    """The key that would be used, and where it comes from."""
+    source = _source(api_key, api_key_path, environ)
+    try:
+        key = find_key(api_key, api_key_path, environ)
+    except ConfigurationError as error:
+        return None, broken("key", f"none that can be used ({source})", error.message)
+    text = key.get_secret_value()
+    shown = f"ends in ...{text[-4:]}" if len(text) >= LONG_ENOUGH else "too short to show any of it"
+    facts = {
+        "source": source,
+        "last_four": text[-4:] if len(text) >= LONG_ENOUGH else None,
+    }
+    said = f"{shown}, from {source}"
+    if source != KEY_VARIABLE and environ.get(KEY_VARIABLE, "").strip() not in {"", text}:
+        ignored = f"{KEY_VARIABLE} holds another key, which is not used: {source} goes before it"
+        return key, note("key", said, ignored, **facts)
+    return key, ok("key", said, **facts)
+
+
+def _source(
+    api_key: str | None,
+    api_key_path: str | os.PathLike[str] | None,
+    environ: Mapping[str, str],
+) -> str:
+    if api_key is not None:
+        return "the argument api_key"
+    if api_key_path:
+        return f"the file {os.fspath(api_key_path)}"
+    if path := environ.get(KEY_PATH_VARIABLE):
+        return f"the file {path} ({KEY_PATH_VARIABLE})"
+    return KEY_VARIABLE
+
+
+def host_for(
+    key: APIKey | None, base_url: str | None, environ: Mapping[str, str], *, insecure: bool
+) -> tuple[Settings | None, Finding]:
+    """Where requests would go; without a key, where one of Voyage's own would."""
+    assumed = key or APIKey("pa-no-key")
+    try:
+        settings = Settings.resolve(
+            assumed, base_url=base_url, environ=environ, allow_insecure_http=insecure
+        )
+    except ConfigurationError as error:
+        return None, broken("host", "none that can be used", error.message)
+    why, facts = _why(key, base_url, environ), {"base_url": settings.base_url}
+    said = f"{settings.base_url}, {why}"
+    if key is not None and (other := _belongs_elsewhere(key, settings)):
+        remedy = (
+            f"a key that begins like this one belongs to {other}: leave base_url and "
+            f"{BASE_URL_VARIABLE} unset, or use a key of this host"
+        )
+        return settings, broken("host", said, remedy, **facts)
+    return settings, ok("host", said, **facts)
+
+
+def _why(key: APIKey | None, base_url: str | None, environ: Mapping[str, str]) -> str:
+    if base_url:
+        return "the argument base_url"
+    if environ.get(BASE_URL_VARIABLE):
+        return f"of {BASE_URL_VARIABLE}"
+    return "Voyage's own, for want of a key" if key is None else "where such a key belongs"
+
+
+def _belongs_elsewhere(key: APIKey, settings: Settings) -> str | None:
+    """The key's own host, if requests go to another one of those that take keys."""
+    hosts = {urlsplit(url).hostname for _, url in HOSTS_BY_KEY_PREFIX}
+    own = urlsplit(host_of(key)).hostname
+    return own if settings.host in hosts and settings.host != own else None

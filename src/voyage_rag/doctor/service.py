@@ -1,0 +1,147 @@
+"""What the service answers: over the client's own transport, with the key, for nothing.
+
+The list of files costs nothing and needs a key, so it is asked for. Hosts that keep no files are
+sent an empty request to embed, which is refused before the key is looked at and billed to nobody.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+
+from voyage_rag.client import Voyage
+from voyage_rag.core.failures import failure_of
+from voyage_rag.core.http import Attempt, Request, Response
+from voyage_rag.core.wire import printable
+from voyage_rag.doctor.findings import Finding, broken, note, ok
+from voyage_rag.errors import (
+    APIConnectionError,
+    AuthenticationError,
+    PermissionDeniedError,
+    RateLimitError,
+    VoyageError,
+)
+from voyage_rag.io.abort import Abort
+from voyage_rag.io.transport import Transport
+from voyage_rag.models import MODELS
+from voyage_rag.settings import Settings
+
+PATIENCE = 10.0
+NEEDS_A_KEY = Request("/files?limit=1", b"", "", 0, method="GET")
+NEEDS_NO_KEY = Request("/embeddings", b"{}", "", 0)
+UNKNOWN_THERE = {404, 405, 501}
+REFUSED = {400, 422}
+OK = 200
+FAILED = range(500, 600)
+REDIRECT = range(300, 400)
+TOLERANCE = 60.0
+MODEL = "voyage-4-lite"
+WORD = "hello"
+TOKENS = 3
+"""At most, of such a word."""
+
+
+def answers_of(settings: Settings) -> Iterator[Finding]:
+    """What it answers, whether it takes the key, and what time it has."""
+    transport = Transport(settings)
+    try:
+        began = time.time()
+        response = _ask(transport, NEEDS_A_KEY)
+        ended = time.time()
+        if response.status in UNKNOWN_THERE:
+            response = _ask(transport, NEEDS_NO_KEY)
+            ended = time.time()
+            yield from _without_key(response)
+        else:
+            yield from _with_key(response)
+    except APIConnectionError as error:
+        remedy = "the steps above work, so look at proxies, and at SSL_CERT_FILE"
+        yield broken("http", error.message, remedy)
+        return
+    finally:
+        transport.close()
+    yield _clock(response, began, ended)
+
+
+def _ask(transport: Transport, request: Request) -> Response:
+    return transport.send(Attempt(request, PATIENCE), Abort())
+
+
+def _with_key(response: Response) -> Iterator[Finding]:
+    """An answer to what only a good key is answered."""
+    if response.status == OK:
+        yield _answered(response)
+        yield ok("accepted", "the service takes the key")
+        return
+    yield from _refused(response, NEEDS_A_KEY)
+
+
+def _without_key(response: Response) -> Iterator[Finding]:
+    """An answer to a request that nobody can serve."""
+    if response.status in REFUSED:
+        yield _answered(response)
+        said = "not known: this host looks at keys in paid calls only"
+        yield note("accepted", said, "ask for a paid call")
+        return
+    yield from _refused(response, NEEDS_NO_KEY)
+
+
+def _answered(response: Response) -> Finding:
+    if emulated := response.headers.get("x-voyage-emulator"):
+        return note("http", f"an {printable(emulated)}", status=response.status)
+    return ok(
+        "http", f"answers as the service does (HTTP {response.status})", status=response.status
+    )
+
+
+def _refused(response: Response, request: Request) -> Iterator[Finding]:
+    error = failure_of(request, response, time.time)
+    facts = {"status": response.status, "request_id": error and error.request_id}
+    if isinstance(error, (AuthenticationError, PermissionDeniedError)):
+        yield _answered(response)
+        remedy = "copy the key again, or make a new one in the dashboard it is of"
+        yield broken("accepted", f"the key is refused: {error.message}", remedy, **facts)
+    elif isinstance(error, RateLimitError):
+        yield _answered(response)
+        yield note("accepted", f"told to wait: {error.message}", "wait a minute", **facts)
+    elif response.status in REDIRECT and error is not None:
+        yield broken("http", error.message, "set base_url to the service's own address", **facts)
+    elif response.status in FAILED:
+        remedy = "it is the service's or a gateway's own trouble: try again later"
+        yield broken("http", f"answers HTTP {response.status}", remedy, **facts)
+    else:
+        said = f"answers HTTP {response.status}, which the service does not"
+        remedy = "check base_url, which ends in /v1 as a rule; a gateway may be answering instead"
+        yield broken("http", said, remedy, **facts)
+
+
+def _clock(response: Response, began: float, ended: float) -> Finding:
+    try:
+        there = parsedate_to_datetime(response.headers["date"]).timestamp()
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return note("clock", "not compared: the answer has no date")
+    skew = (began + ended) / 2 - there
+    if abs(skew) <= TOLERANCE:
+        return ok("clock", f"within {max(1, round(abs(skew)))} s of the service's", skew=skew)
+    said = f"{abs(skew):,.0f} s {'ahead of' if skew > 0 else 'behind'} the service's"
+    remedy = "set this machine's clock, and keep it by NTP: certificates depend on it"
+    return broken("clock", said, remedy, skew=skew)
+
+
+def price() -> float:
+    """Dollars that the paid call costs at most."""
+    return MODELS[MODEL].cost(TOKENS) or 0.0
+
+
+def paid_call(settings: Settings) -> Finding:
+    """Embed one word."""
+    with Voyage.of(settings.model_copy(update={"max_retries": 0})) as voyage:
+        began = time.perf_counter()
+        try:
+            found = voyage.embed([WORD], MODEL)
+        except VoyageError as error:
+            return broken("call", str(error), "see the lines above", error=type(error).__name__)
+        seconds = time.perf_counter() - began
+    said = f"{MODEL} embedded a word in {seconds * 1_000:.0f} ms: {found.usage}"
+    return ok("call", said, seconds=seconds, total_tokens=found.total_tokens)
