@@ -55,7 +55,8 @@ def main(beginnings: list[str]) -> int:
             notebook = asyncio.run(execute(path))
         except (CellExecutionError, DeadKernelError, TimeoutError) as error:
             failed += 1
-            print(f"{path.stem:<30} failed: {error or f'not done in {LIMIT} s'}", flush=True)
+            reason = str(error)[:4_000] or f"not done in {LIMIT} s"
+            print(f"{path.stem:<30} failed: {reason}", flush=True)
             continue
         seconds = time.perf_counter() - began
         page = SHOWN / f"{path.stem}.html"
