@@ -9,7 +9,7 @@ from typing import Annotated, cast
 import typer
 
 from voyage_rag._version import __version__
-from voyage_rag.commands import demo, doctor, emulate, models, rerank, tokens
+from voyage_rag.commands import demo, doctor, embed, emulate, models, rerank, tokens
 from voyage_rag.commands.failure import FAILED, INTERRUPTED, MISUSED, CommandError
 from voyage_rag.commands.screen import one_line
 from voyage_rag.demo.errors import DemoError
@@ -35,6 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(epilog=examples(*demo.EXAMPLES))(demo.demo)
+app.command(epilog=examples(*embed.EXAMPLES))(embed.embed)
 app.command(epilog=examples(*models.EXAMPLES))(models.models)
 app.command(epilog=examples(*rerank.EXAMPLES))(rerank.rerank)
 app.command(epilog=examples(*tokens.EXAMPLES))(tokens.tokens)

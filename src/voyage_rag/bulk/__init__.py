@@ -1,0 +1,26 @@
+"""Files and folders of any size into vectors: jobs that can be killed and resumed.
+
+    from voyage_rag.bulk import embed_file
+
+    embed_file("passages.parquet", "vectors.parquet", model="voyage-4")
+
+`pip install 'voyage-rag[bulk]'`
+"""
+
+from voyage_rag.bulk.errors import BadRowsError, JobError
+from voyage_rag.bulk.estimate import Estimate
+from voyage_rag.bulk.job import EmbeddingJob, aembed_file, embed_file
+from voyage_rag.bulk.options import JobOptions
+from voyage_rag.bulk.progress import JobProgress, JobReport
+
+__all__ = [
+    "BadRowsError",
+    "EmbeddingJob",
+    "Estimate",
+    "JobError",
+    "JobOptions",
+    "JobProgress",
+    "JobReport",
+    "aembed_file",
+    "embed_file",
+]

@@ -1,0 +1,137 @@
+"""How far a job is, and what came of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from voyage_rag.models import Model
+
+Stage: TypeAlias = Literal["reading", "embedding", "writing"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """How far a job is.
+
+    Attributes:
+        stage: `reading` and checking all rows, `embedding` them, or `writing` the output.
+        done: Rows that are done at this stage.
+        total: Rows there are, None while they are counted.
+        done_before: Rows that were done when this run began.
+        tokens: Tokens billed by now, in all runs.
+        dollars: What they cost at list price, None where it is not known.
+        seconds: Since the stage began in this run.
+    """
+
+    stage: Stage
+    done: int = 0
+    total: int | None = None
+    done_before: int = 0
+    tokens: int = 0
+    dollars: float | None = None
+    seconds: float = 0.0
+
+    @property
+    def rows_per_second(self) -> float | None:
+        """The rate of this run, None before there is one."""
+        done = self.done - self.done_before
+        return done / self.seconds if done > 0 and self.seconds > 0 else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At that rate, None before there is one."""
+        if self.total is None or self.rows_per_second is None:
+            return None
+        return (self.total - self.done) / self.rows_per_second
+
+
+OnProgress: TypeAlias = Callable[[JobProgress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """What came of a job.
+
+    Attributes:
+        output: The file or folder with the vectors.
+        texts: Vectors in it.
+        refused: Rows that are not in it.
+        refused_file: Where these are, None if there are none.
+        tokens: Tokens billed, in all runs.
+        requests: Requests that were answered, in all runs.
+        dollars: What that costs at list price, None where it is not known.
+        seconds: What this run took.
+        was_finished: Whether it was finished before this run, which did nothing then.
+    """
+
+    output: Path
+    texts: int
+    refused: int
+    refused_file: Path | None
+    tokens: int
+    requests: int
+    dollars: float | None
+    seconds: float
+    was_finished: bool
+
+
+class Telling:
+    """Tells how far a job is, from whatever thread.
+
+    Args:
+        on_progress: Told, None if nobody wants to know.
+        price: What tokens cost.
+    """
+
+    def __init__(
+        self, on_progress: OnProgress | None, price: Callable[[int], float | None]
+    ) -> None:
+        self._on_progress = on_progress
+        self._price = price
+        self._lock = threading.Lock()
+        self._began = time.monotonic()
+        self._stage: Stage = "reading"
+        self._done = self._done_before = self._tokens = 0
+        self._total: int | None = None
+
+    def begin(self, stage: Stage, total: int | None, done: int = 0, tokens: int = 0) -> None:
+        """A stage begins."""
+        with self._lock:
+            self._began = time.monotonic()
+            self._stage, self._total = stage, total
+            self._done = self._done_before = done
+            self._tokens = tokens
+        self.more(0)
+
+    def more(self, rows: int, tokens: int = 0) -> None:
+        """So many more rows are done, at such a cost."""
+        with self._lock:
+            self._done += rows
+            self._tokens += tokens
+            if self._on_progress is not None:
+                self._on_progress(
+                    JobProgress(
+                        self._stage,
+                        self._done,
+                        self._total,
+                        self._done_before,
+                        self._tokens,
+                        self._price(self._tokens),
+                        time.monotonic() - self._began,
+                    )
+                )
+
+
+def price_of(model: Model, *, discount: float) -> Callable[[int], float | None]:
+    """What tokens of a model cost, less a discount."""
+
+    def price(tokens: int) -> float | None:
+        cost = model.cost(tokens)
+        return None if cost is None else cost * (1 - discount)
+
+    return price

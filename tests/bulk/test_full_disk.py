@@ -1,0 +1,158 @@
+"""A disk that is full: found before anything is sent where it can be, and nothing is lost."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bulk.conftest import Service
+from bulk_inputs import embedded, expected, parquet, rows_of
+from conftest import Face
+from fakes import MODEL, voyage_over
+from voyage_rag.bulk import EmbeddingJob, JobError
+from voyage_rag.bulk.journal import Journal, glance
+
+ROWS = rows_of(95)
+OPTIONS: dict[str, Any] = {"model": MODEL, "rows_per_part": 10, "batch_size": 5}
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """No file may grow beyond that: the system refuses it as it refuses a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_cannot_hold_the_output_is_found_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what is needed, and what is there."""
+    usage = shutil_usage(free=300_000)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    source, service = parquet(tmp_path / "in.parquet", ROWS), Service()
+    job = EmbeddingJob(source, tmp_path / "out.parquet", model="voyage-4")
+
+    with pytest.raises(
+        JobError, match=r"0\.0 GB free, and the job takes 0\.0 GB.*nothing was sent"
+    ):
+        job.run(voyage_over(service))
+
+    assert service.attempts == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet"]
+
+
+def shutil_usage(free: int) -> Any:
+    return type("Usage", (), {"free": free})
+
+
+def test_room_for_a_part_is_taken_before_anything_of_it_is_sent(tmp_path: Path) -> None:
+    """So what is paid for has a place."""
+    source, service = parquet(tmp_path / "in.parquet", ROWS), Service()
+    job = EmbeddingJob(source, tmp_path / "out.parquet", model="voyage-4")
+
+    with files_up_to(100_000), pytest.raises(JobError, match="is full: make room and run the job"):
+        job.run(voyage_over(service))
+
+    assert service.attempts == []
+
+
+@pytest.mark.parametrize("output", ["out.parquet", "out"])
+@pytest.mark.parametrize("after", [0, 3, 9, 17])
+def test_a_disk_that_fills_up_costs_no_more_than_what_is_in_flight(
+    after: int,
+    output: str,
+    face: Face,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was stored before is not paid again."""
+    source, service = parquet(tmp_path / "in.parquet", ROWS), Service()
+    real, stored = os.pwritev, 0
+
+    def filling_up(*arguments: Any) -> int:
+        nonlocal stored
+        if stored == after:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        stored += 1
+        return real(*arguments)
+
+    monkeypatch.setattr(os, "pwritev", filling_up)
+    job = EmbeddingJob(source, tmp_path / output, **OPTIONS)
+    with pytest.raises(
+        JobError, match=r"is full: make room and run the job again; what is finished"
+    ):
+        face.call(job, "run", voyage_over(service, concurrency=2))
+    monkeypatch.undo()
+    assert not (tmp_path / output).exists()
+    face.call(job, "run", voyage_over(service, concurrency=2))
+
+    assert sum(service.paid.values()) - len(ROWS) <= 2 * 5
+    assert embedded(tmp_path / output) == expected(ROWS)
+
+
+def test_an_output_that_does_not_fit_costs_nothing(tmp_path: Path) -> None:
+    """The answers are still there."""
+    source, service = tmp_path / "in.txt", Service()
+    source.write_text("".join(f"{text}\n" for _, text in ROWS))
+    job = EmbeddingJob(source, tmp_path / "out.jsonl", **OPTIONS)
+
+    with files_up_to(3_000), pytest.raises(JobError, match="is full"):
+        job.run(voyage_over(service))
+    job.run(voyage_over(service))
+
+    assert sum(service.paid.values()) <= len(ROWS) + 5
+    assert (tmp_path / "out.jsonl").read_text().count("\n") == len(ROWS)
+
+
+def test_a_write_that_is_cut_short_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system may take less than it is given."""
+    real = os.pwritev
+    monkeypatch.setattr(os, "pwritev", lambda f, pieces, at: real(f, [bytes(pieces[0])[:7]], at))
+    journal = Journal(tmp_path / "journal", 0)
+    journal.add(3, 2, 9, b"12345678")
+    journal.close()
+
+    again = Journal(tmp_path / "journal", 0)
+
+    assert [(r.first, r.count, r.tokens) for r in again.records] == [(3, 2, 9)]
+    assert [bytes(piece) for piece in again.vectors(100)] == [b"12345678"]
+    assert glance(tmp_path / "journal") == (2, 9)
+    again.close()
+
+
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_a_journal_that_is_damaged_ends_before_the_damage(cut: int, tmp_path: Path) -> None:
+    """Cut off, or overwritten: records before it are good, and new ones take its place."""
+    path = tmp_path / "journal"
+    journal = Journal(path, 0)
+    journal.add(0, 1, 5, b"first---")
+    end = path.stat().st_size
+    journal.add(1, 1, 5, b"second--" * 4)
+    journal.close()
+    whole = path.read_bytes()
+
+    for damaged in (
+        whole[: end + cut],
+        whole[: end + cut] + bytes([whole[end + cut] ^ 1]) + whole[end + cut + 1 :],
+    ):
+        path.write_bytes(damaged)
+        again = Journal(path, 0)
+        assert [record.first for record in again.records] == [0]
+        again.add(7, 1, 5, b"third---")
+        again.close()
+        once_more = Journal(path, 0)
+        assert [bytes(piece) for piece in once_more.vectors(8)] == [b"first---", b"third---"]
+        once_more.close()

@@ -1,0 +1,217 @@
+"""Inputs of every form: which rows they hold, and what is wrong with bad ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bulk_inputs import jsonl, parquet
+from voyage_rag.bulk import JobError
+from voyage_rag.bulk.rows import flaw_of
+from voyage_rag.bulk.sources import InputFormat, open_source
+from voyage_rag.bulk.sources.source import Source
+
+
+def opened(
+    path: Path, form: InputFormat | None = None, text: str = "text", name: str | None = None
+) -> Source:
+    return open_source(path, form, text, name)
+
+
+def read(source: Source, skip: int = 0) -> list[tuple[object, object]]:
+    return [(row.id, row.text) for row in source.rows(skip)]
+
+
+def flaws(source: Source) -> dict[int, str]:
+    return {row.number: flaw for row in source.rows() if (flaw := flaw_of(row))}
+
+
+def written(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+ROWS = [("a", "one"), ("b", 'two "2"\nlines'), ("c", "drei ß")]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "tsv", "parquet", "parquet folder"])
+def test_names_and_texts_come_in_order_from_every_table(form: str, tmp_path: Path) -> None:
+    """And the same ones without the first, when these are skipped."""
+    if form == "jsonl":
+        path = jsonl(tmp_path / "in.jsonl", ROWS)
+    elif form.startswith("parquet"):
+        folder = tmp_path / "in"
+        folder.mkdir()
+        parquet(folder / "b.parquet", ROWS[2:])
+        parquet(folder / "a.parquet", ROWS[:2], group=1)
+        path = folder if "folder" in form else parquet(tmp_path / "in.parquet", ROWS, group=2)
+    else:
+        mark = {"csv": ",", "tsv": "\t"}[form]
+        lines = [
+            mark.join((name, f'"{text.replace(chr(34), chr(34) * 2)}"')) for name, text in ROWS
+        ]
+        content = f"\ufeffid{mark}text\r\n" + "\r\n".join(lines) + "\r\n\r\n"
+        path = written(tmp_path / f"in.{form}", content)
+
+    source = opened(path)
+
+    assert [read(source, skip) for skip in range(4)] == [ROWS, ROWS[1:], ROWS[2:], []]
+    assert flaws(source) == {}
+
+
+def test_rows_without_names_are_named_by_their_position(tmp_path: Path) -> None:
+    """Strings a line, objects without an id, lines of text."""
+    strings = opened(written(tmp_path / "a.jsonl", '"one"\n\n"two"\n'))
+    objects = opened(written(tmp_path / "b.jsonl", '{"text": "one"}\n{"text": "two"}\n'))
+    lines = opened(written(tmp_path / "c.txt", "one\r\n\n  \ntwo"))
+
+    assert read(strings) == read(objects) == read(lines) == [(0, "one"), (1, "two")]
+    assert read(strings, 1) == read(objects, 1) == read(lines, 1) == [(1, "two")]
+
+
+def test_a_folder_of_texts_is_named_by_its_paths(tmp_path: Path) -> None:
+    """In their order, hidden and other files left out; one that is no text is a bad row."""
+    folder = tmp_path / "notes"
+    (folder / "b").mkdir(parents=True)
+    (folder / ".git").mkdir()
+    written(folder / "b" / "x.md", "one")
+    written(folder / "a.txt", "two\n")
+    written(folder / "c.rst", b"\xff\xfe")
+    written(folder / "d.png", b"")
+    written(folder / ".git" / "e.txt", "no")
+
+    source = opened(folder)
+
+    assert read(source) == [("a.txt", "two\n"), ("b/x.md", "one"), ("c.rst", None)]
+    assert flaws(source) == {3: "not UTF-8 (byte 0)"}
+
+
+@pytest.mark.parametrize(
+    ("line", "flaw"),
+    [
+        ('{"id": "x", "body": 1}', "no text in 'text' (it has 'id', 'body')"),
+        ('{"id": "x", "text": null}', "no text in 'text' (it has 'id', 'text')"),
+        ('{"id": "x", "text": ""}', "its text is empty"),
+        ('{"id": "x", "text": 7}', "its text is no string but a number"),
+        ('{"id": "x", "text": ["a"]}', "its text is no string but a list"),
+        ('{"id": "x", "text": "\\ud800"}', "its text is not UTF-8, or holds half a character"),
+        ('{"text": "x"}', "no id"),
+        ('{"id": "", "text": "x"}', "no id"),
+        ('{"id": 1.5, "text": "x"}', "its id is no string or whole number but a number"),
+        ('{"id": true, "text": "x"}', "its id is no string or whole number but true or false"),
+        (f'{{"id": {2**63}, "text": "x"}}', "its id is a number of more than 64 bits"),
+        ('{"id": "x", "text": "x"', "the line is no JSON: Expecting ',' delimiter"),
+        ('["x"]', "the line is no JSON object"),
+        ("[" * 100_000, "the line is no JSON: nested too deeply"),
+    ],
+)
+def test_a_bad_line_says_what_is_wrong(line: str, flaw: str, tmp_path: Path) -> None:
+    """By its number in the file, blank lines counted."""
+    source = opened(written(tmp_path / "in.jsonl", f'{{"id": "a", "text": "b"}}\n\n{line}\n'))
+
+    assert flaws(source) == {3: flaw}
+
+
+def test_a_line_that_is_not_utf8_is_a_bad_row(tmp_path: Path) -> None:
+    """In JSON lines, CSV and plain lines."""
+    for name, good, bad in [
+        ("a.jsonl", b'{"id": "a", "text": "b"}\n', b'{"id": "c", "text": "\xff"}\n'),
+        ("a.csv", b"id,text\n", b"c,\xff\n"),
+        ("a.txt", b"b\n", b"\xff\n"),
+    ]:
+        found = flaws(opened(written(tmp_path / name, good + bad)))
+        assert list(found) == [2]
+        assert "not UTF-8" in found[2]
+
+
+def test_a_broken_line_of_a_table_is_a_bad_row(tmp_path: Path) -> None:
+    """Too few fields, too many, a stray quote; the lines after it are read."""
+    content = 'id,text\na,one\nb\nc,three,3\nd,"four" 4\ne,"fi\nve"\nf,six\n'
+    source = opened(written(tmp_path / "in.csv", content))
+
+    assert flaws(source) == {
+        3: "the line has 1 fields, the header 2",
+        4: "the line has 3 fields, the header 2",
+        5: "the line cannot be read: ',' expected after '\"'",
+    }
+    assert read(source)[4:] == [("e", "fi\nve"), ("f", "six")]
+    assert [row.number for row in source.rows()] == [2, 3, 4, 5, 6, 8]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_column_that_is_not_there_is_named_with_those_that_are(
+    suffix: str, tmp_path: Path
+) -> None:
+    """Of text and of names alike."""
+    path = tmp_path / f"in{suffix}"
+    if suffix == ".csv":
+        written(path, "id,text\na,b\n")
+    else:
+        parquet(path, [("a", "b")])
+
+    with pytest.raises(JobError, match=r"no column 'body' in in\..*; it has 'id', 'text'"):
+        opened(path, text="body")
+    with pytest.raises(JobError, match="no column 'key'"):
+        opened(path, name="key")
+
+
+def test_columns_of_other_types_are_refused(tmp_path: Path) -> None:
+    """A text is a string, a name a string or a whole number."""
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"number": [1], "half": [0.5], "text": ["a"]}), path)
+
+    with pytest.raises(JobError, match=r"'number' of in\.parquet holds int64, no strings"):
+        opened(path, text="number")
+    with pytest.raises(JobError, match=r"'half' of in\.parquet holds double"):
+        opened(path, name="half")
+    assert read(opened(path, name="number")) == [(1, "a")]
+
+
+def test_dictionaries_and_large_strings_are_strings(tmp_path: Path) -> None:
+    """As pandas and Polars write them."""
+    path = tmp_path / "in.parquet"
+    texts = pa.array(["a", "b", "a"])
+    table = pa.table({"text": texts.dictionary_encode(), "id": texts.cast(pa.large_string())})
+    pq.write_table(table, path)
+
+    assert read(opened(path)) == [("a", "a"), ("b", "b"), ("a", "a")]
+
+
+def test_parquet_that_is_not_utf8_is_a_bad_row(tmp_path: Path) -> None:
+    """Whoever wrote it."""
+    path = tmp_path / "in.parquet"
+    texts = pa.array([b"a", b"\xff"]).view(pa.string())
+    pq.write_table(pa.table({"text": texts}), path)
+
+    assert flaws(opened(path)) == {2: "its text is not UTF-8, or holds half a character"}
+
+
+def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """With what it would take."""
+    with pytest.raises(JobError, match="there is no"):
+        opened(tmp_path / "nothing.jsonl")
+    with pytest.raises(JobError, match="name the format, one of jsonl, csv, tsv, parquet"):
+        opened(written(tmp_path / "in.dat", "x"))
+    with pytest.raises(JobError, match="cannot be read as Parquet"):
+        opened(written(tmp_path / "in.parquet", "x"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(JobError, match=r"no \.md, \.rst, \.txt file"):
+        opened(tmp_path / "empty")
+    with pytest.raises(JobError, match="no id column 'key'"):
+        opened(written(tmp_path / "in.txt", "x"), name="key")
+
+
+def test_an_input_that_changes_is_another_one(tmp_path: Path) -> None:
+    """By size, time or name of any of its files; not by where it is."""
+    path = jsonl(tmp_path / "in.jsonl", ROWS)
+    before = opened(path).identity()
+    assert opened(path).identity() == before
+    path.write_text(json.dumps({"id": "a", "text": "other"}) + "\n")
+    after = opened(path).identity()
+    assert after != before
+    moved = path.rename(tmp_path / "elsewhere.jsonl").rename(path)
+    assert opened(moved).identity() == after
