@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos stores lint format record bench notebooks docs clean
+.PHONY: help demo test chaos stores dropin lint format record bench notebooks docs clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,9 @@ test: $(VENV)/.dev ## Run the tests
 
 stores: $(VENV)/.stores ## Test with Chroma, Qdrant, LanceDB, FAISS and PostgreSQL (PG_URI names a server of yours)
 	@$(BIN)/python -m pytest tests/stores $(ARGS)
+
+dropin: $(VENV)/.dev ## Run the same programs on the packages it replaces and on this one, and compare
+	@$(BIN)/python -m pytest tests/dropin $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types and who imports whom
 	@$(BIN)/ruff check .

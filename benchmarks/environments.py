@@ -22,16 +22,19 @@ REQUIREMENTS = {
 def python_of(contestant: str) -> str:
     """The interpreter that has what a contestant needs; made if it is not there."""
     requirement = REQUIREMENTS.get(contestant.removesuffix(ASYNC))
-    if requirement is None:
-        return sys.executable
-    place = PLACE / requirement
+    return sys.executable if requirement is None else python_with(requirement)
+
+
+def python_with(*requirements: str) -> str:
+    """The interpreter of an environment with these packages alone; made if it is not there."""
+    place = PLACE / "+".join(requirements)
     interpreter = place / "bin" / "python"
     done = place / ".done"
     if not done.exists():
-        sys.stderr.write(f"installing {requirement} ...\n")
+        sys.stderr.write(f"installing {', '.join(requirements)} ...\n")
         venv.create(place, clear=True, with_pip=True)
         subprocess.run(  # noqa: S603
-            [interpreter, "-m", "pip", "install", "--quiet", requirement],
+            [interpreter, "-m", "pip", "install", "--quiet", *requirements],
             check=True,
             stderr=subprocess.DEVNULL,
         )

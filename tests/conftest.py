@@ -17,7 +17,7 @@ from voyage_rag.core.budget import budgets_of
 
 T = TypeVar("T")
 
-collect_ignore = ["stores"]
+collect_ignore = ["dropin", "stores"]
 """Run only where they are named, as `make stores` does: they need more than the rest."""
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}

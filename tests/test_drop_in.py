@@ -73,6 +73,21 @@ def test_a_program_catches_the_vendors_errors() -> None:
         assert status == caught.value.http_status
 
 
+def test_a_program_catches_what_never_reached_the_service() -> None:
+    """Under the name that the vendor's client has for the service's refusal."""
+    service = FakeService()
+    vo = voyage_over(service)
+    for call in (
+        lambda: vo.embed([""], MODEL),
+        lambda: vo.embed(["a"], "voyage-4", output_dimension=100),
+        lambda: vo.rerank("q", ["a"], RERANKER, top_k=0),
+    ):
+        with pytest.raises(voyage_rag.error.InvalidRequestError) as caught:
+            call()
+        assert isinstance(caught.value, ValueError)
+    assert service.bodies == []
+
+
 def test_without_a_model_the_vendors_default_is_taken_with_a_warning() -> None:
     """Which points at the line that forgot it, on every face."""
     service = FakeService(*[failed(400)] * 3)

@@ -2,11 +2,11 @@
 
     VoyageError
     ├── ConfigurationError        settings that cannot work: no key, an unsafe address
-    ├── InvalidInputError         refused before anything was sent
     ├── APIConnectionError        no usable answer: refused, dropped, unreadable
     │   └── Timeout               nothing in time
     ├── APIError                  the service answered, and not with a result
     │   ├── InvalidRequestError   400, 404, 405, 410, 413, 422
+    │   │   └── InvalidInputError    refused here, before anything was sent or billed
     │   ├── AuthenticationError   401
     │   ├── PermissionDeniedError 403
     │   ├── RateLimitError        429
@@ -17,8 +17,10 @@
     └── CacheError                the cache file cannot be used
 
 The two that are found before sending are `ValueError`s too. The names are those of Voyage's own
-Python client where it has one. The error raised is always the last real one; `attempts` says how
-many requests led to it. All of them survive pickling, since ingestion runs in worker processes.
+Python client where it has one; so whoever catches its `InvalidRequestError` catches what is found
+here before the service could refuse it. The error raised is always the last real one; `attempts`
+says how many requests led to it. All of them survive pickling, since ingestion runs in worker
+processes.
 """
 
 from __future__ import annotations
@@ -91,10 +93,6 @@ class ConfigurationError(VoyageError, ValueError):
     """Settings that cannot work, found before anything was sent."""
 
 
-class InvalidInputError(VoyageError, ValueError):
-    """An argument refused before anything was sent or billed; the message names the remedy."""
-
-
 class APIConnectionError(VoyageError):
     """No usable HTTP answer came back: the connection was refused, dropped or garbled.
 
@@ -110,11 +108,15 @@ class Timeout(APIConnectionError, TimeoutError):  # noqa: N818 - the vendor's na
 
 
 class APIError(VoyageError):
-    """The service answered with an error status."""
+    """The service answered with an error status, or would have (`InvalidInputError`)."""
 
 
 class InvalidRequestError(APIError):
     """The service refused the request itself; sending it again cannot help."""
+
+
+class InvalidInputError(InvalidRequestError, ValueError):
+    """An argument refused before anything was sent or billed; the message names the remedy."""
 
 
 class AuthenticationError(APIError):

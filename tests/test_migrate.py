@@ -1,0 +1,67 @@
+"""The page for those who come from another package forgets nothing, and promises what is there."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from itertools import chain
+from typing import Any
+
+import pytest
+
+import voyage_rag
+from migration import SIGNATURES, becomes
+from voyage_rag import langchain, llama_index
+
+THEIRS: dict[str, dict[str, list[str]]] = json.loads(SIGNATURES.read_text("utf-8"))
+
+OURS: dict[str, Any] = {
+    "langchain_voyageai.VoyageAIEmbeddings": langchain.VoyageAIEmbeddings,
+    "langchain_voyageai.VoyageAIRerank": langchain.VoyageAIRerank,
+    "llama_index.embeddings.voyageai.VoyageEmbedding": llama_index.VoyageEmbedding,
+    "llama_index.postprocessor.voyageai_rerank.VoyageAIRerank": llama_index.VoyageAIRerank,
+    "voyageai.Client": voyage_rag.Client,
+    "voyageai.AsyncClient": voyage_rag.AsyncClient,
+}
+SAME = "the same"
+"""How a row begins whose parameter or method is here, too."""
+
+
+@pytest.mark.parametrize("kind", THEIRS)
+def test_every_parameter_and_method_of_the_peers_is_in_the_table(kind: str) -> None:
+    """And nothing that they do not have."""
+    named = set(THEIRS[kind]["__init__"]) | {
+        f"{name}({', '.join(given)})" for name, given in THEIRS[kind].items() if name != "__init__"
+    }
+
+    assert becomes(kind).keys() == named
+
+
+@pytest.mark.parametrize("kind", THEIRS)
+def test_what_is_said_to_be_the_same_is_there(kind: str) -> None:
+    """Parameters by name, methods with parameters of these names in this order."""
+    for named, told in becomes(kind).items():
+        if not told.startswith(SAME):
+            continue
+        method, called, given = named.partition("(")
+        if not called:
+            assert method in accepted(OURS[kind]), named
+        else:
+            expected = [one for one in given.rstrip(")").split(", ") if one]
+            ours = list(inspect.signature(getattr(OURS[kind], method)).parameters)
+            ours = [one for one in ours if one not in {"self", "cls"}]
+            assert ours[: len(expected)] == expected or "args" in ours, named
+
+
+def accepted(kind: Any) -> set[str]:
+    """What the constructor takes by name."""
+    if kind is voyage_rag.AsyncClient:  # which hands on whatever it is given
+        kind = voyage_rag.Voyage
+    fields = getattr(kind, "model_fields", {})
+    aliases = [getattr(field.validation_alias, "choices", ()) for field in fields.values()]
+    return {*inspect.signature(kind).parameters, *fields, *chain.from_iterable(aliases)}
+
+
+def test_every_class_of_the_peers_is_looked_at() -> None:
+    """The file of their signatures is about these six."""
+    assert THEIRS.keys() == OURS.keys()
