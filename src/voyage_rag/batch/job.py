@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from voyage_rag.batch.state import Part
     from voyage_rag.batch.types import BatchResult, JobStatus
     from voyage_rag.client import Voyage
+    from voyage_rag.models import Kind as ModelKind
     from voyage_rag.models import OutputDtype
     from voyage_rag.types import InputType
 
@@ -65,6 +66,11 @@ class BatchJob:
     def path(self) -> Path:
         """The state file."""
         return self._file.path
+
+    @property
+    def kind(self) -> ModelKind:
+        """What it makes: `embedding`, `contextualized` or `rerank`."""
+        return self._kind.model_kind
 
     @classmethod
     def open(cls, voyage: Voyage, state_file: str | os.PathLike[str]) -> Self:

@@ -9,7 +9,7 @@ from typing import Annotated, cast
 import typer
 
 from voyage_rag._version import __version__
-from voyage_rag.commands import demo, doctor, embed, emulate, models, rerank, tokens
+from voyage_rag.commands import batch, demo, doctor, embed, emulate, models, rerank, tokens
 from voyage_rag.commands.failure import FAILED, INTERRUPTED, MISUSED, CommandError
 from voyage_rag.commands.screen import one_line
 from voyage_rag.demo.errors import DemoError
@@ -40,6 +40,10 @@ app.command(epilog=examples(*models.EXAMPLES))(models.models)
 app.command(epilog=examples(*rerank.EXAMPLES))(rerank.rerank)
 app.command(epilog=examples(*tokens.EXAMPLES))(tokens.tokens)
 app.command(epilog=examples(*doctor.EXAMPLES))(doctor.doctor)
+jobs = typer.Typer(help="Work for the batch engine: within half a day, a third cheaper.")
+for command in batch.COMMANDS:
+    jobs.command(epilog=examples(*batch.EXAMPLES[command.__name__]))(command)
+app.add_typer(jobs, name="batch", no_args_is_help=True)
 app.command(epilog=examples(*emulate.EXAMPLES))(emulate.emulate)
 
 

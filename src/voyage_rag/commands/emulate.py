@@ -34,6 +34,9 @@ def emulate(
     latency: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="How long every answer takes.")
     ] = 0.0,
+    batch_speed: Annotated[
+        float, typer.Option(min=0.01, metavar="FACTOR", help="How much faster batches are done.")
+    ] = 1.0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Say where it listens as a line of JSON.")
     ] = False,
@@ -56,6 +59,7 @@ def emulate(
             tokens_per_minute=tokens_per_minute,
             free_tier=free_tier,
             latency=latency,
+            batch_speed=batch_speed,
             **announced,
         )
     except OSError as error:

@@ -19,12 +19,15 @@ EMULATOR_KEY = "pa-the-emulator-takes-any-key"
 
 
 @contextmanager
-def connected(base_url: str | None, *, emulated: bool, **settings: Any) -> Iterator[Voyage]:
+def connected(
+    base_url: str | None, *, emulated: bool, offline: str = "--emulator", **settings: Any
+) -> Iterator[Voyage]:
     """A client for the time of a command. Never an emulator unless the user says so.
 
     Args:
         base_url: Address of the API, None for where the key belongs.
         emulated: Start an emulator and ask that; told on stderr.
+        offline: How the command can be tried without a key.
         settings: Other arguments of `Voyage`.
 
     Raises:
@@ -36,7 +39,7 @@ def connected(base_url: str | None, *, emulated: bool, **settings: Any) -> Itera
         with _emulator() as url, Voyage(EMULATOR_KEY, base_url=url, **settings) as voyage:
             yield voyage
         return
-    _check_that_there_is_a_key()
+    _check_that_there_is_a_key(offline)
     with Voyage(base_url=base_url, **settings) as voyage:
         yield voyage
 
@@ -51,11 +54,11 @@ def _emulator() -> Iterator[str]:
         yield url
 
 
-def _check_that_there_is_a_key() -> None:
+def _check_that_there_is_a_key(offline: str) -> None:
     from voyage_rag.secret import KEY_PATH_VARIABLE, KEY_VARIABLE  # noqa: PLC0415 - as above
 
     if not os.environ.get(KEY_VARIABLE) and not os.environ.get(KEY_PATH_VARIABLE):
         raise CommandError(
             f"no Voyage API key: set {KEY_VARIABLE}, or name a key file with {KEY_PATH_VARIABLE}, "
-            "or try it without a key with --emulator"
+            f"or try it without a key with {offline}"
         )

@@ -1,0 +1,264 @@
+"""`voyage-rag batch`: submit, status, wait, fetch, resubmit, cancel, each a process of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes import FakeClock
+from voyage_rag.cli import main
+from voyage_rag.emulator import Emulator
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def emulate(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> Iterator[Callable[..., Emulator]]:
+    """An emulator where the environment says the service is, in the time of the test."""
+    with ExitStack() as exits:
+
+        def start(**options: Any) -> Emulator:
+            emulator = Emulator(clock=clock.now, **options)
+            monkeypatch.setenv("VOYAGE_API_KEY", "pa-commands")
+            monkeypatch.setenv("VOYAGE_BASE_URL", exits.enter_context(emulator))
+            return emulator
+
+        yield start
+
+
+@pytest.fixture
+def run(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    clock: FakeClock,
+) -> Run:
+    """A command line in a folder of its own: exit code, stdout, stderr. Waiting takes a minute."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        if arguments[0] == "wait":
+            clock.advance(60)
+        code = main(["batch", *arguments])
+        return code, *capsys.readouterr()
+
+    return command
+
+
+def rows(*values: Any) -> str:
+    text = "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values)
+    Path("rows.jsonl").write_text(text, "utf-8")
+    return "rows.jsonl"
+
+
+def lines(text: str) -> list[Any]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+SUBMIT = ("--job", "a.job", "--model", "voyage-4", "--output-dimension", "256")
+WAIT = ("wait", "a.job")
+
+
+def test_from_rows_to_vectors(run: Run, emulate: Callable[..., Emulator]) -> None:
+    """In the order of the rows, under their names."""
+    emulate()
+    file = rows(
+        {"url": "b", "text": "one"}, {"url": "a", "text": "zwei ü"}, {"url": 7, "text": "x"}
+    )
+    code, out, err = run("submit", file, *SUBMIT, "--id-field", "url")
+    assert (code, err) == (0, "")
+    assert re.fullmatch(
+        r"running: 0 of 3 inputs done; 0 of 1 batches ended; done by [-\d]+ [:\d]+\n", out
+    )
+    code, out, err = run(*WAIT)
+    assert (code, out, err) == (0, "ended: 3 of 3 inputs done; 1 of 1 batches ended\n", "")
+    code, out, err = run("fetch", "a.job", "-o", "vectors.jsonl")
+    assert (code, out, err) == (0, "", "")
+    found = lines(Path("vectors.jsonl").read_text("utf-8"))
+    assert [row["id"] for row in found] == ["b", "a", "7"]
+    assert [len(row["embedding"]) for row in found] == [256] * 3
+    assert run("fetch", "a.job")[1] == Path("vectors.jsonl").read_text("utf-8")
+    left = sorted(path.name for path in Path().iterdir())
+    assert left == ["a.job", "rows.jsonl", "vectors.jsonl"]
+
+
+def test_json_is_for_programs(run: Run, emulate: Callable[..., Emulator]) -> None:
+    """One object, the same fields for each command."""
+    emulate()
+    code, out, _ = run("submit", rows("one", "two"), *SUBMIT, "--json")
+    told = json.loads(out)
+    assert (code, told["job"], told["state"], told["inputs"]) == (0, "a.job", "running", 2)
+    for command in (WAIT, ("status", "a.job"), ("resubmit", "a.job"), ("cancel", "a.job")):
+        code, out, err = run(*command, "--json")
+        assert (code, err) == (0, "")
+        assert json.loads(out).keys() == told.keys()
+        assert (json.loads(out)["state"], json.loads(out)["completed"]) == ("ended", 2)
+
+
+def test_documents_and_rankings(run: Run, emulate: Callable[..., Emulator]) -> None:
+    """By the model's kind."""
+    emulate()
+    file = rows({"chunks": ["one", "two"]}, ["three"])
+    options = ("--model", "voyage-context-4", "--output-dimension", "256")
+    assert run("submit", file, "--job", "a.job", *options)[0] == 0
+    assert run(*WAIT)[0] == 0
+    found = lines(run("fetch", "a.job")[1])
+    assert [len(row["embeddings"]) for row in found] == [2, 1]
+    file = rows({"query": "one", "documents": ["two", "one"]})
+    assert run("submit", file, "--job", "b.job", "--model", "rerank-3", "-k", "1")[0] == 0
+    assert run("wait", "b.job")[0] == 0
+    (row,) = lines(run("fetch", "b.job")[1])
+    assert [result["index"] for result in row["results"]] == [1]
+
+
+def test_a_dry_run_sends_nothing(run: Run, emulate: Callable[..., Emulator]) -> None:
+    """What it would take, for people and for programs; no key is needed."""
+    emulator = emulate()
+    code, out, _ = run("submit", rows("one", "two"), *SUBMIT, "--dry-run")
+    assert code == 0
+    assert re.match(r"2 inputs of at most some \d tokens, 1 batches, <\$0.0001.", out)
+    code, out, _ = run("submit", "rows.jsonl", *SUBMIT, "--dry-run", "--json")
+    assert json.loads(out)["inputs"] == 2
+    assert run("submit", rows("one", ""), *SUBMIT, "--dry-run")[0] == 1
+    assert emulator.requests == []
+    assert not Path("a.job").exists()
+
+
+def test_inputs_that_fail_are_told_and_submitted_again(
+    run: Run, emulate: Callable[..., Emulator]
+) -> None:
+    """Beside the results, with their inputs and the reason; exit code 1."""
+    emulate(failing_lines=["1"])
+    long = "word " * 5_000
+    options = ("--job", "a.job", "--model", "voyage-2", "--no-truncation")
+    assert run("submit", rows("zero", "one", long), *options)[0] == 0
+    assert run(*WAIT)[1] == "ended: 1 of 3 inputs done, 2 failed; 1 of 1 batches ended\n"
+    code, out, err = run("fetch", "a.job", "-o", "out.jsonl")
+    assert (code, out) == (1, "")
+    assert err == (
+        "voyage-rag: 2 of 3 inputs failed; out.jsonl.failed.jsonl says why; voyage-rag batch "
+        "resubmit a.job submits those again that may succeed\n"
+    )
+    assert [row["id"] for row in lines(Path("out.jsonl").read_text())] == ["0"]
+    one, two = lines(Path("out.jsonl.failed.jsonl").read_text())
+    assert one == {
+        "id": "1",
+        "error": {"status": 500, "code": None, "message": "Internal Server Error"},
+        "input": {"input": ["one"]},
+    }
+    assert (two["id"], two["error"]["status"]) == ("2", 400)
+    assert run("resubmit", "a.job")[0] == 0
+    assert run(*WAIT)[1].startswith("ended: 2 of 3 inputs done, 1 failed")
+    code, out, _ = run("fetch", "a.job")
+    assert (code, [("error" in row) for row in lines(out)]) == (1, [False, False, True])
+
+
+def test_a_job_can_be_cancelled(run: Run, emulate: Callable[..., Emulator]) -> None:
+    """What there is can be fetched."""
+    emulate(batch_running=3_600)
+    assert run("submit", rows("one"), *SUBMIT)[0] == 0
+    code, out, err = run(*WAIT, "--timeout", "0")
+    assert (code, out, "the others go on by themselves" in err) == (1, "", True)
+    code, _, err = run("fetch", "a.job")
+    assert (code, "has not ended: 0 of 1 inputs are done" in err) == (1, True)
+    code, out, _ = run("fetch", "a.job", "--partial")
+    assert (code, lines(out)[0]["error"]["code"]) == (1, "unfinished")
+    assert run("cancel", "a.job")[1].startswith("running: 0 of 1 inputs done; 0 of 1 batches ended")
+    assert run(*WAIT)[1] == "ended: 0 of 1 inputs done, 1 failed; 1 of 1 batches ended\n"
+
+
+def test_files_are_deleted_when_they_are_fetched(
+    run: Run, emulate: Callable[..., Emulator]
+) -> None:
+    """Where that is asked for, and nothing failed."""
+    emulator = emulate()
+    assert run("submit", rows("one"), *SUBMIT)[0] == 0
+    assert run(*WAIT)[0] == 0
+    assert run("fetch", "a.job", "-o", "out.jsonl", "--delete-files")[0] == 0
+    assert [r.method for r in emulator.requests].count("DELETE") == 2
+
+
+def test_nothing_is_overwritten(run: Run, emulate: Callable[..., Emulator]) -> None:
+    """Neither results nor the file of failures, unless it is said."""
+    emulate(failing_lines=["0"])
+    assert run("submit", rows("one"), *SUBMIT)[0] == 0
+    assert run(*WAIT)[0] == 0
+    for name in ("out.jsonl", "out.jsonl.failed.jsonl"):
+        Path(name).write_text("mine")
+        code, _, err = run("fetch", "a.job", "-o", "out.jsonl")
+        assert (code, err.startswith(f"voyage-rag: {name} exists")) == (1, True)
+        assert Path(name).read_text() == "mine"
+        Path(name).unlink()
+    Path("out.jsonl").write_text("mine")
+    assert run("fetch", "a.job", "-o", "out.jsonl", "--overwrite")[0] == 1
+    assert Path("out.jsonl").read_text() == ""
+    assert run("fetch", "a.job", "-o", "no/such/out.jsonl")[2].startswith(
+        "voyage-rag: cannot write"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "said"),
+    [
+        (b'"a"\n""\n', (), "rows.jsonl:2: inputs[1] is empty"),
+        (b'"a"\n\n\n7\n', (), "rows.jsonl:4 is not a text, or an object with one under 'text'"),
+        (b'{"text": "a"}\n{"body": "b"}\n', (), "rows.jsonl:2 is not a text, or an object"),
+        (b'{"text": "a"}\n{"text": 7}\n', (), "rows.jsonl:2: inputs[1] must be a string"),
+        (b'{"text": "a"}\n{"text": null}\n', (), "rows.jsonl:2: inputs[1] must be a string"),
+        (b'"a"\n{broken\n', (), "rows.jsonl:2 is not JSON"),
+        (b'"a"\n"\xff"\n', (), "rows.jsonl:2 is not UTF-8"),
+        (b"", (), "there are no inputs"),
+        (b'{"text": "a"}\n', ("--id-field", "id"), "rows.jsonl:1 is not an object with 'id'"),
+        (
+            b'{"text": "a", "id": 1}\n{"text": "b", "id": "1"}\n',
+            ("--id-field", "id"),
+            "rows.jsonl:2: custom_ids[1] is '1', and so is custom_ids[0]",
+        ),
+        (b'"a"\n', ("--model", "voyage-context-4"), "rows.jsonl:1 is not a list of chunks"),
+        (b'{"query": "a"}\n', ("--model", "rerank-3"), "rows.jsonl:1 is not an object with a 'qu"),
+        (b'"a"\n', ("--model", "voyage-multimodal-3.5"), "there are no batches of them"),
+        (b'"a"\n', ("--input-type", "passage"), "input_type must be one of"),
+    ],
+)
+def test_a_bad_row_is_named(
+    run: Run, emulate: Callable[..., Emulator], content: bytes, options: Any, said: str
+) -> None:
+    """In one line; nothing is sent, and no job begun."""
+    emulator = emulate()
+    Path("rows.jsonl").write_bytes(content)
+    code, out, err = run("submit", "rows.jsonl", *SUBMIT[:4], *options)
+    assert (code, out) == (1, "")
+    assert said in err
+    assert err.count("\n") == 1
+    assert emulator.requests == []
+    assert [path.name for path in Path().iterdir()] == ["rows.jsonl"]
+
+
+def test_files_that_are_not_there(run: Run, emulate: Callable[..., Emulator]) -> None:
+    """Or are something else."""
+    emulate()
+    assert run("submit", "no.jsonl", *SUBMIT)[2].startswith("voyage-rag: cannot read no.jsonl")
+    Path("thesis").write_text("mine")
+    for command in ("status", "wait", "fetch", "resubmit", "cancel"):
+        assert "is no job of voyage-rag" in run(command, "thesis")[2]
+        assert "cannot read the job" in run(command, "no.job")[2]
+    code, _, err = run("submit", rows("a"), "--job", "no/such/a.job", "--model", "voyage-4")
+    assert (code, err.startswith("voyage-rag: cannot keep the job")) == (1, True)
+
+
+def test_without_a_key_it_says_how_to_try_it(run: Run) -> None:
+    """An emulator has to outlive the command, as the job does."""
+    code, _, err = run("submit", rows("a"), *SUBMIT)
+    assert (code, "voyage-rag emulate" in err) == (1, True)
+
+
+def test_misuse_is_told_apart(run: Run) -> None:
+    """Exit code 2."""
+    assert run("submit", "rows.jsonl")[0] == 2
+    assert run("fly")[0] == 2
