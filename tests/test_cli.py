@@ -11,13 +11,28 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import typer.main
 
 import voyage_rag
 from voyage_rag import VoyageError
 from voyage_rag.cli import main
+from voyage_rag.commands.app import app
 from voyage_rag.demo import DemoError
 from voyage_rag.demo.options import Options
 from voyage_rag.models import MODELS
+
+
+def options_of(command: Any, path: str = "") -> dict[str, set[str]]:
+    """The options of every command of the program, and of its groups, by its name."""
+    if children := getattr(command, "commands", {}):
+        found = {}
+        for name, child in children.items():
+            found |= options_of(child, f"{path} {name}".strip())
+        return found
+    return {path: {option for parameter in command.params for option in parameter.opts}}
+
+
+COMMANDS = options_of(typer.main.get_command(app))
 
 
 @pytest.fixture
@@ -49,18 +64,24 @@ def test_help_lists_the_commands(arguments: list[str], capsys: pytest.CaptureFix
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for command in ("demo", "models", "rerank", "tokens", "emulate"):
-        assert command in out
+    for command in COMMANDS:
+        assert command.split()[0] in out
 
 
-@pytest.mark.parametrize("command", ["demo", "models", "rerank", "tokens", "emulate"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each help page ends with command lines to copy, one to a line."""
-    assert main([command, "--help"]) == 0
+    assert main([*command.split(), "--help"]) == 0
     out = capsys.readouterr().out
     examples = out.partition("Examples:")[2].strip().splitlines()
     assert examples
-    assert all(f"voyage-rag {command}" in line for line in examples)
+    assert all(f"voyage-rag {command.split(maxsplit=1)[0]}" in line for line in examples)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_speaks_json(command: str) -> None:
+    """For programs."""
+    assert "--json" in COMMANDS[command]
 
 
 @pytest.mark.parametrize(
