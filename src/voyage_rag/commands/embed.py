@@ -27,8 +27,8 @@ UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 EXAMPLES = (
     "embed passages.parquet -o vectors.parquet",
-    "embed passages.jsonl -o vectors/ --text-column body --id-column key --dry-run",
-    "embed notes/ -o notes.npy --output-dimension 512 --output-dtype int8",
+    "embed passages.jsonl -o vectors/ --text-column body --dry-run",
+    "embed notes/ -o notes.npy --output-dtype int8",
     "zcat passages.jsonl.gz | voyage-rag embed - -o vectors.parquet --on-error skip",
 )
 
