@@ -34,7 +34,7 @@ QUICK_FAULTS: Sequence[Fault] = (
 ALL_FAULTS = (*QUICK_FAULTS, wrong.SILENT, wrong.STALLED, wrong.trickled(0.3))
 
 RATE = 0.2
-TIMEOUT = 4.0
+TIMEOUT = 10.0
 """Seconds: what a silent or stalled answer costs, and far beyond what a sound one takes."""
 RETRIES = 20
 
@@ -87,8 +87,8 @@ def run(
         in_no_time: Let the waits between attempts pass at once.
     """
     clock = SkippingClock() if in_no_time else SYSTEM_CLOCK
-    expected, peaceful, _ = _through(door, passages, Chance(0.0), SkippingClock())
-    found, account, seconds = _through(door, passages, Chance(rate, seed, faults), clock)
+    expected, peaceful, _, _ = _through(door, passages, Chance(0.0), SkippingClock())
+    found, account, seconds, usage = _through(door, passages, Chance(rate, seed, faults), clock)
     due = [
         *(("/v1/embeddings", passage.text) for passage in passages),
         *(("/v1/contextualizedembeddings", passage.text) for passage in passages),
@@ -99,14 +99,16 @@ def run(
         *account.grievances(due),
         *_differences(expected, found),
     ]
-    if peaceful.tokens != account.tokens:
-        grievances.append(f"{account.tokens} tokens instead of {peaceful.tokens}")
+    if not peaceful.tokens == account.tokens == usage:
+        grievances.append(
+            f"{peaceful.tokens} tokens in peace, {account.tokens} under faults, {usage} counted"
+        )
     return Outcome(name, len(passages), seconds, account, grievances)
 
 
 def _through(
     door: Door, passages: Sequence[Passage], faults: Chance, clock: Clock
-) -> tuple[Results, Account, float]:
+) -> tuple[Results, Account, float, int]:
     emulator = Emulator(faults=faults)
     with emulator as url:
         voyage = Voyage(
@@ -121,9 +123,7 @@ def _through(
         with voyage:
             results = door(voyage, passages)
         took = time.monotonic() - began
-    account = account_of(emulator.requests)
-    assert voyage.usage.total_tokens == account.tokens, "the client counts other tokens"
-    return results, account, took
+    return results, account_of(emulator.requests), took, voyage.usage.total_tokens
 
 
 def _differences(expected: Results, found: Results) -> list[str]:

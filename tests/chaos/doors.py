@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -31,6 +31,14 @@ def _ranked(passages: Sequence[Passage]) -> Iterator[Sequence[Passage]]:
     return (passages[start : start + RANKED] for start in range(0, len(passages), RANKED))
 
 
+def _order(ranking: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    """A ranking, checked to fall; texts of one score in an order of ours: the service's is free."""
+    pairs = list(ranking)
+    scores = [score for _, score in pairs]
+    assert scores == sorted(scores, reverse=True)
+    return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
+
+
 # ── LangChain ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -56,7 +64,7 @@ def langchain_sync(voyage: Voyage, passages: Sequence[Passage]) -> Results:
     ]
     for some in _ranked(passages):
         ranking = reranker.compress_documents(_documents(some), QUERY)
-        results.append([(d.page_content, d.metadata["relevance_score"]) for d in ranking])
+        results.append(_order((d.page_content, d.metadata["relevance_score"]) for d in ranking))
     return results
 
 
@@ -69,7 +77,7 @@ async def langchain_async(voyage: Voyage, passages: Sequence[Passage]) -> Result
     ]
     for some in _ranked(passages):
         ranking = await reranker.acompress_documents(_documents(some), QUERY)
-        results.append([(d.page_content, d.metadata["relevance_score"]) for d in ranking])
+        results.append(_order((d.page_content, d.metadata["relevance_score"]) for d in ranking))
     return results
 
 
@@ -102,7 +110,7 @@ def llama_index_sync(voyage: Voyage, passages: Sequence[Passage]) -> Results:
     results = [node.embedding for kind in (plain, contextual) for node in kind(_nodes(passages))]
     for some in _ranked(passages):
         ranking = reranker.postprocess_nodes(_scored(some), query_str=QUERY)
-        results.append([(found.node.text, found.score) for found in ranking])
+        results.append(_order((found.node.text, found.score) for found in ranking))
     return results
 
 
@@ -133,7 +141,7 @@ async def _llama_index_rest(voyage: Voyage, passages: Sequence[Passage]) -> Resu
     results = [node.embedding for node in await contextual.acall(_nodes(passages))]
     for some in _ranked(passages):
         ranking = await reranker.apostprocess_nodes(_scored(some), query_str=QUERY)
-        results.append([(found.node.text, found.score) for found in ranking])
+        results.append(_order((found.node.text, found.score) for found in ranking))
     return results
 
 

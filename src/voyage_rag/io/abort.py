@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures.thread  # noqa: F401 - registers before this module does, see the end
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from weakref import WeakSet
 
 
 class Stopped(Exception):  # noqa: N818 - no error: the work is not wanted any more
@@ -21,11 +23,19 @@ class Abort:
     """
 
     def __init__(self) -> None:
+        self._caller = threading.current_thread()
         self.stopping = threading.Event()
         self.reading = threading.Lock()
         self._ended = False
         self._lock = threading.Lock()
         self._in_flight: set[Callable[[], None]] = set()
+        _UNDER_WAY.add(self)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the interpreter will wait for whoever made the call."""
+        caller = self._caller
+        return caller.is_alive() and not caller.daemon and caller is not threading.main_thread()
 
     @contextmanager
     def in_flight(self, end: Callable[[], None]) -> Iterator[None]:
@@ -48,3 +58,22 @@ class Abort:
             ends = list(self._in_flight)
         for end in ends:
             end()
+
+
+_UNDER_WAY: WeakSet[Abort] = WeakSet()
+
+
+def _end_what_nobody_awaits() -> None:
+    """When the main thread is over: requests of daemons, and streams that were never consumed.
+
+    Python joins the threads of a pool before it ends, and would wait for their answers.
+    """
+    for abort in list(_UNDER_WAY):
+        if not abort.awaited:
+            abort.end_all()
+
+
+# Before the pools' own, which joins: the last to register is called first. Python has no public
+# way to say so; without this one the interpreter ends later.
+if hasattr(threading, "_register_atexit"):
+    threading._register_atexit(_end_what_nobody_awaits)  # noqa: SLF001

@@ -31,6 +31,8 @@ from voyage_rag._version import __version__
 from voyage_rag.core.http import Response
 from voyage_rag.errors import APIConnectionError, ConfigurationError, Timeout
 from voyage_rag.io.body import ACCEPTED_ENCODING, Body, UnreadableBodyError, body_of
+from voyage_rag.io.tasks import elsewhere
+from voyage_rag.locks import Lock
 
 if TYPE_CHECKING:
     from voyage_rag.core.http import Attempt, Request
@@ -367,8 +369,14 @@ class AsyncLanes:
         await self._room.acquire()
         if self._idle:
             return self._idle.pop()[1]
-        client = httpx.AsyncClient(verify=trusted(), limits=ONE_CONNECTION)
-        _connect_cleanly(client)
+        try:
+            if not self._all:
+                await elsewhere(trusted)
+            client = httpx.AsyncClient(verify=trusted(), limits=ONE_CONNECTION)
+            _connect_cleanly(client)
+        except BaseException:
+            self._room.release()
+            raise
         self._all.add(client)
         return client
 
@@ -461,9 +469,19 @@ def _timeouts(seconds: float) -> dict[str, float | None]:
     return httpx.Timeout(seconds, connect=connect, pool=None).as_dict()
 
 
-@cache
 def trusted() -> ssl.SSLContext:
     """One TLS context for all clients: reading the certificates is the costly part of a client."""
+    with _PREPARING:
+        return _prepared()
+
+
+_PREPARING = Lock()
+
+
+@cache
+def _prepared() -> ssl.SSLContext:
+    from voyage_rag.io import connecting  # noqa: F401, PLC0415 - imports much, here and not later
+
     return httpx.create_ssl_context()
 
 
