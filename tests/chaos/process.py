@@ -21,7 +21,7 @@ class Held:
 
     Attributes:
         sockets: Open ones.
-        threads: Of Python, daemons too.
+        threads: Of Python, daemons too, but for those that trio keeps for ten seconds.
     """
 
     sockets: int
@@ -32,7 +32,7 @@ def held(*, collecting: bool = True) -> Held:
     """What this process holds now, after garbage was collected or before."""
     if collecting:
         gc.collect()
-    return Held(_sockets(), threading.active_count())
+    return Held(_sockets(), sum(not _is_trios(thread) for thread in threading.enumerate()))
 
 
 def settled(expected: Held, *, collecting: bool = True) -> Held:
@@ -60,3 +60,8 @@ def _sockets() -> int:
         except OSError:
             continue  # the one this directory was listed with
     return count
+
+
+def _is_trios(thread: threading.Thread) -> bool:
+    """Whether a thread is one of trio's cache."""
+    return thread.name.lower().startswith("trio ")

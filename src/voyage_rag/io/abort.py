@@ -20,10 +20,12 @@ class Abort:
         stopping: Set when nothing new is to be sent; wakes whoever waits for a turn.
         reading: Held by the thread that reads an answer. Threads that read at once are all done
             late; one after the other, each sends its next request while others still read.
+        over: Whether the interpreter ends, and does not wait for the caller.
     """
 
     def __init__(self) -> None:
         self._caller = threading.current_thread()
+        self.over = False
         self.stopping = threading.Event()
         self.reading = threading.Lock()
         self._ended = False
@@ -70,6 +72,7 @@ def _end_what_nobody_awaits() -> None:
     """
     for abort in list(_UNDER_WAY):
         if not abort.awaited:
+            abort.over = True
             abort.end_all()
 
 

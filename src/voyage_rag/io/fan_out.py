@@ -92,7 +92,7 @@ def _stream(flows: Iterator[Flow[Part]], means: Means, concurrency: int) -> Iter
     running: dict[Future[Part], int] = {}
     try:
         while True:
-            while len(running) < concurrency and (place := line.next()):
+            while len(running) < concurrency and not abort.over and (place := line.next()):
                 context = contextvars.copy_context()
                 task = pool.submit(context.run, drive, place.flow, means, abort)
                 running[task] = place.number
@@ -111,6 +111,8 @@ def _stream(flows: Iterator[Flow[Part]], means: Means, concurrency: int) -> Iter
             abort.end_all()
             wait(running, TIME_TO_END)
         pool.shutdown(wait=not running, cancel_futures=True)
+    if abort.over:
+        raise SystemExit  # ends this thread and says nothing
     if line.failure is not None:
         raise line.failure
 

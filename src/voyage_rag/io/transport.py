@@ -362,6 +362,7 @@ class AsyncLanes:
         self._room = anyio.Semaphore(MOST_CONNECTIONS, fast_acquire=True)
         self._idle: deque[tuple[float, httpx.AsyncClient]] = deque()
         self._all: set[httpx.AsyncClient] = set()
+        self._preparing = anyio.Lock()
         self._life = self._open_until_the_loop_ends()
 
     async def take(self) -> httpx.AsyncClient:
@@ -370,8 +371,7 @@ class AsyncLanes:
         if self._idle:
             return self._idle.pop()[1]
         try:
-            if not self._all:
-                await elsewhere(trusted)
+            await self._prepare()
             client = httpx.AsyncClient(verify=trusted(), limits=ONE_CONNECTION)
             _connect_cleanly(client)
         except BaseException:
@@ -379,6 +379,13 @@ class AsyncLanes:
             raise
         self._all.add(client)
         return client
+
+    async def _prepare(self) -> None:
+        """Make what all clients share, in a thread: it takes a tenth of a second."""
+        if not is_prepared():
+            async with self._preparing:
+                if not is_prepared():
+                    await elsewhere(trusted)
 
     async def give_back(self, client: httpx.AsyncClient) -> None:
         """It is free again. One that nobody wanted for long is closed."""
@@ -473,6 +480,11 @@ def trusted() -> ssl.SSLContext:
     """One TLS context for all clients: reading the certificates is the costly part of a client."""
     with _PREPARING:
         return _prepared()
+
+
+def is_prepared() -> bool:
+    """Whether there is that context."""
+    return _prepared.cache_info().currsize > 0
 
 
 _PREPARING = Lock()
