@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
 
@@ -80,7 +80,6 @@ class Usage:
         text_tokens: Of a multimodal model: the tokens that text cost.
         image_pixels: Of a multimodal model: pixels of images, 560 to a token.
         video_pixels: Of a multimodal model: pixels of video, 1,120 to a token.
-        by_model: The same for each model it was spent on; empty where nothing was.
     """
 
     total_tokens: int = 0
@@ -88,7 +87,12 @@ class Usage:
     text_tokens: int = 0
     image_pixels: int = 0
     video_pixels: int = 0
-    by_model: Mapping[str, Usage] = field(default_factory=dict, compare=False, repr=False)
+    _by_model: Mapping[str, Usage] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def by_model(self) -> dict[str, Usage]:
+        """The same for each model it was spent on; empty where nothing was."""
+        return {model: usage.of(model) for model, usage in self._by_model.items()}
 
     @property
     def dollars(self) -> float | None:
@@ -96,24 +100,36 @@ class Usage:
 
         Of the catalogue (`voyage_rag.models`); `unpriced` names the models that it does not know.
         """
-        prices = [_price(model, usage) for model, usage in self.by_model.items()]
+        prices = [_price(model, usage) for model, usage in self._by_model.items()]
         known = [price for price in prices if price is not None]
         if len(known) < len(prices) or (self.total_tokens and not prices):
             return None
-        return sum(known)
+        return sum(known, 0.0)
 
     @property
     def unpriced(self) -> tuple[str, ...]:
         """The models whose price is not known, or not for what was counted."""
-        return tuple(m for m, usage in self.by_model.items() if _price(m, usage) is None)
+        return tuple(m for m, usage in self._by_model.items() if _price(m, usage) is None)
 
     def of(self, model: str) -> Usage:
         """The same, spent on this model."""
-        return replace(self, by_model={model: self})
+        counts = self._counts
+        alone = Usage(*counts) if self._by_model else self
+        return Usage(*counts, {model: alone})
+
+    @property
+    def _counts(self) -> tuple[int, int, int, int, int]:
+        return (
+            self.total_tokens,
+            self.requests,
+            self.text_tokens,
+            self.image_pixels,
+            self.video_pixels,
+        )
 
     def __add__(self, other: Usage) -> Usage:
-        by_model = dict(self.by_model)
-        for model, usage in other.by_model.items():
+        by_model = dict(self._by_model)
+        for model, usage in other._by_model.items():
             by_model[model] = by_model[model] + usage if model in by_model else usage
         return Usage(
             self.total_tokens + other.total_tokens,

@@ -200,6 +200,7 @@ def test_dollars_are_those_of_the_catalogue() -> None:
     usage = Usage(2_000_000, 3).of("voyage-4") + Usage(1_000_000, 1).of("rerank-3")
 
     assert usage.dollars == pytest.approx(2 * 0.06 + 0.05)
+    assert usage.by_model["voyage-4"].dollars == pytest.approx(2 * 0.06)
     assert usage.unpriced == ()
     assert str(usage) == "3,000,000 tokens in 4 requests, $0.1700 at list"
 

@@ -126,7 +126,9 @@ class OpenTelemetryObserver:
         if call.inputs is not None:
             attributes["voyage_rag.inputs"] = call.inputs
         self._spans[call.number] = self._tracer.start_span(
-            f"{_operation(call)} {call.model}", kind=trace.SpanKind.CLIENT, attributes=attributes
+            f"{_operation(call)} {call.model}".strip(),
+            kind=trace.SpanKind.CLIENT,
+            attributes=attributes,
         )
 
     def _end(self, event: CallDone | CallFailed) -> None:
