@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         EmbeddingsObject,
         MultimodalEmbeddingsObject,
         RerankingObject,
+        Usage,
     )
 
 Client = Voyage
@@ -55,6 +56,11 @@ class AsyncClient:
     ) -> RerankingObject:
         """See `Voyage.rerank`."""
         return await self.voyage.arerank(query, documents, model, *args, **kwargs)
+
+    @property
+    def usage(self) -> Usage:
+        """What this object has spent so far (see `Voyage.usage`)."""
+        return self.voyage.usage
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections import Counter
+from functools import partial
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +29,7 @@ from llama_index.core.schema import (
 )
 from llama_index.core.storage.kvstore import SimpleKVStore
 
+from pictures import png
 from voyage_rag import InvalidRequestError, VoyageError
 from voyage_rag.emulator.faults import status
 from voyage_rag.llama_index import VoyageAIRerank, VoyageContextualEmbedding, VoyageEmbedding
@@ -104,8 +108,6 @@ def test_the_token_counter_counts_the_text_of_nodes_with_images(
     make: Any, counter: TokenCountingHandler, face: Face, tmp_path: Any
 ) -> None:
     """Not the image, of which only the service knows tokens (see `usage`)."""
-    from pictures import png
-
     path = tmp_path / "cat.png"
     path.write_bytes(png())
     manager = CallbackManager([counter])
@@ -120,6 +122,23 @@ def test_the_token_counter_counts_the_text_of_nodes_with_images(
 
     face.run(program)
     assert counter.total_embedding_token_count == 2
+
+
+@both
+@pytest.mark.parametrize("verb", ["get_image_embedding", "get_image_embedding_batch"])
+def test_the_token_counter_breaks_no_call_that_embeds_images(
+    make: Any, counter: TokenCountingHandler, verb: str, face: Face
+) -> None:
+    """It takes them for texts, and would raise at a file in memory."""
+    manager = CallbackManager([counter])
+    embedding = make(VoyageEmbedding, "voyage-multimodal-3.5", callback_manager=manager)
+    data = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
+    for image in (BytesIO(png()), png(), data):
+        given = [image] if verb.endswith("batch") else image
+        face.run(partial(_asked, embedding, verb, given, face))
+
+    assert len(counter.embedding_token_counts) == 3
+    assert counter.total_embedding_token_count == 0
 
 
 def test_an_index_and_its_queries_are_counted(make: Any, counter: TokenCountingHandler) -> None:

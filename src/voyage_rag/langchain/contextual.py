@@ -16,7 +16,7 @@ from voyage_rag.locks import Lock
 
 if TYPE_CHECKING:
     from voyage_rag.langchain.embeddings import VoyageAIEmbeddings
-    from voyage_rag.types import EmbeddingsObject, Vector
+    from voyage_rag.types import EmbeddingsObject, Usage, Vector
 
 DocumentOf = str | Callable[[Document], Hashable]
 """What tells documents apart: a metadata field, or a function of a chunk."""
@@ -135,6 +135,11 @@ class ContextualEmbeddings(Embeddings):
     async def aembed_query(self, text: str) -> list[float]:
         """Async twin of `embed_query`."""
         return await self.embeddings.aembed_query(text)
+
+    @property
+    def usage(self) -> Usage:
+        """What the client has spent so far."""
+        return self.embeddings.usage
 
     def _source_of(self, document: Document, position: int) -> Hashable:
         by = self._by

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.callbacks import CallbackManager
-from llama_index.core.embeddings import MultiModalEmbedding
 from llama_index.core.schema import BaseNode, ImageType
 from pydantic import ConfigDict
 
 from voyage_rag.connection import Connection, hide_key
+from voyage_rag.llama_index.images import NamesImages, source_of
 from voyage_rag.llama_index.nodes import (
     batch_events,
     documents_of,
@@ -27,7 +27,7 @@ LARGEST_BATCH = 2_048
 """LlamaIndex's largest `embed_batch_size`, which leaves the planning to the client."""
 
 
-class VoyageEmbedding(Connection, MultiModalEmbedding):
+class VoyageEmbedding(Connection, NamesImages):
     """Voyage AI embeddings for LlamaIndex: of texts, of chunks in context, of images and videos.
 
     Any embedding model will do. A contextualized one embeds nodes with their documents' context
@@ -253,16 +253,18 @@ class VoyageEmbedding(Connection, MultiModalEmbedding):
     # ── images and videos ─────────────────────────────────────────────────────────────────────────
 
     def _get_image_embedding(self, img_file_path: ImageType) -> Embedding:
-        return self._embed_media([Image(img_file_path)], self.image_input_type)[0]
+        return self._get_image_embeddings([img_file_path])[0]
 
     async def _aget_image_embedding(self, img_file_path: ImageType) -> Embedding:
-        return (await self._aembed_media([Image(img_file_path)], self.image_input_type))[0]
+        return (await self._aget_image_embeddings([img_file_path]))[0]
 
     def _get_image_embeddings(self, img_file_paths: list[ImageType]) -> list[Embedding]:
-        return self._embed_media(list(map(Image, img_file_paths)), self.image_input_type)
+        images = [Image(source_of(image)) for image in img_file_paths]
+        return self._embed_media(images, self.image_input_type)
 
     async def _aget_image_embeddings(self, img_file_paths: list[ImageType]) -> list[Embedding]:
-        return await self._aembed_media(list(map(Image, img_file_paths)), self.image_input_type)
+        images = [Image(source_of(image)) for image in img_file_paths]
+        return await self._aembed_media(images, self.image_input_type)
 
     def get_video_embedding(
         self, video_path: object, input_type: InputType | None = "document"
