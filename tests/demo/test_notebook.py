@@ -70,10 +70,18 @@ def test_with_a_key_nothing_is_emulated_and_nothing_is_changed(
     choose_service()
 
     told = capsys.readouterr().out
-    assert told.startswith("Live: your key is used, at https://api.voyageai.com/v1")
-    assert "pa-a-real-key" not in told
+    assert told == "Your key is used, at https://api.voyageai.com/v1 (live: it is billed).\n"
     assert "VOYAGE_BASE_URL" not in os.environ
     assert notebook._emulator.cache_info().currsize == 0
+
+
+def test_a_service_on_this_machine_is_not_called_live(capsys: pytest.CaptureFixture[str]) -> None:
+    os.environ |= {"VOYAGE_API_KEY": "pa-mine", "VOYAGE_BASE_URL": "http://127.0.0.1:8080/v1"}
+
+    choose_service()
+
+    told = capsys.readouterr().out
+    assert told == "Your key is used, at http://127.0.0.1:8080/v1 (a service on this machine).\n"
 
 
 def test_it_says_what_is_compared_instead_of_meaning(capsys: pytest.CaptureFixture[str]) -> None:

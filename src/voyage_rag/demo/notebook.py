@@ -9,7 +9,7 @@ from functools import cache
 from voyage_rag.demo.options import EMULATOR_KEY
 from voyage_rag.emulator import Emulator
 from voyage_rag.secret import KEY_PATH_VARIABLE, KEY_VARIABLE
-from voyage_rag.settings import BASE_URL_VARIABLE, Settings
+from voyage_rag.settings import BASE_URL_VARIABLE, LOOPBACK, Settings
 
 
 def choose_service(compares: str = "words") -> None:
@@ -24,7 +24,9 @@ def choose_service(compares: str = "words") -> None:
     """
     given = os.environ.get(KEY_VARIABLE) or os.environ.get(KEY_PATH_VARIABLE)
     if given and given != EMULATOR_KEY:
-        told = f"Live: your key is used, at {Settings.resolve().base_url}, and tokens are billed."
+        settings = Settings.resolve()
+        where = "a service on this machine" if settings.host in LOOPBACK else "live: it is billed"
+        told = f"Your key is used, at {settings.base_url} ({where})."
     else:
         address = _emulator().url
         os.environ[KEY_VARIABLE], os.environ[BASE_URL_VARIABLE] = EMULATOR_KEY, address
