@@ -25,9 +25,9 @@ def trusting(
     path = tmp_path / "authority.pem"
     authority.cert_pem.write_to_path(str(path))
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    transport.trusted.cache_clear()
+    transport._prepared.cache_clear()
     yield
-    transport.trusted.cache_clear()
+    transport._prepared.cache_clear()
 
 
 @pytest.fixture

@@ -256,10 +256,10 @@ def test_certificates_to_trust_that_are_not_there(
 ) -> None:
     """SSL_CERT_FILE names a file that does not exist."""
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/at/all.pem")
-    transport.trusted.cache_clear()
+    transport._prepared.cache_clear()
     with host(answer(), certified()) as url:
         found = findings(base_url=url)
-    transport.trusted.cache_clear()
+    transport._prepared.cache_clear()
 
     assert broken(found) == ["tls"]
     assert "SSL_CERT_FILE" in (found["tls"].remedy or "")

@@ -30,6 +30,7 @@ from fakes import (
 )
 from voyage_rag import Voyage, events
 from voyage_rag.core.http import About, Attempt, Request
+from voyage_rag.emulator import Emulator
 from voyage_rag.errors import (
     APIConnectionError,
     AuthenticationError,
@@ -484,3 +485,42 @@ def test_a_limit_that_nobody_knows_yet_has_no_seconds(face, kept: Kept) -> None:
 
     face.run(program)
     assert [event.seconds for event in kept.of(Throttled)] == [None]
+
+
+VERBS: dict[str, tuple[str, tuple[Any, ...], str]] = {
+    "embed": ("/embeddings", (["a text", "another"], "voyage-4"), "embed"),
+    "contextualized_embed": (
+        "/contextualizedembeddings",
+        ([["a chunk", "and another"]], "voyage-context-4"),
+        "contextualized_embed",
+    ),
+    "embed_chunks": (
+        "/contextualizedembeddings",
+        (["a chunk", "and another"], ["x", "x"], "voyage-context-4"),
+        "contextualized_embed",
+    ),
+    "multimodal_embed": (
+        "/multimodalembeddings",
+        ([["a text"], ["another"]], "voyage-multimodal-3.5"),
+        "multimodal_embed",
+    ),
+    "rerank": ("/rerank", ("a query", ["a text", "another"], "rerank-3"), "rerank"),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_is_told(face, kept: Kept, verb: str) -> None:
+    """With its endpoint, the length of its vectors, and what it cost in dollars."""
+    endpoint, arguments, told_as = VERBS[verb]
+    with Emulator() as url:
+        voyage = Voyage(KEY, base_url=url, observers=[kept])
+        face.call(voyage, verb, *arguments)
+
+    assert kept.kinds == WELL
+    call = kept[0].call
+    assert (call.verb, call.host) == (told_as, "127.0.0.1")
+    assert call.dimension == (None if verb == "rerank" else 1024)
+    assert kept.of(AttemptSent)[0].endpoint == endpoint
+    (done,) = kept.of(CallDone)
+    assert done.usage.dollars > 0
+    assert done.usage == voyage.usage
