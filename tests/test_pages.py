@@ -30,7 +30,7 @@ def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[st
     """A reader's session: the files that examples are about, and a service for `Voyage()`."""
     monkeypatch.chdir(tmp_path)
     lay_out(tmp_path)
-    with Emulator() as url:
+    with Emulator(batch_speed=10_000) as url:
         monkeypatch.setenv("VOYAGE_API_KEY", "pa-pages")
         monkeypatch.setenv("VOYAGE_BASE_URL", url)
         yield {}
