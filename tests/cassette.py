@@ -2,7 +2,8 @@
 
 A file holds the parsed JSON of requests and answers, and says where they came from. A request is
 found by method, path and parsed body, so whoever plays a cassette has sent the same bytes as
-whoever recorded it. What is not in the file is an error, and so is what is in it and not asked for.
+whoever recorded it; the fields of a form stand for a form, and the mark of a batch, which no two
+share, for itself. What is not in the file is an error, and so is what is in it and not asked for.
 
 Nothing is stored that was not named here: of the headers those in `HEADERS`, of the address its
 path. A file that would hold the text of a key is not written.
@@ -14,6 +15,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email import message_from_bytes
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -24,6 +26,9 @@ from vcr import VCR
 from vcr.cassette import Cassette
 from vcr.persisters.filesystem import CassetteNotFoundError
 from vcr.request import Request
+
+MARK = "voyage_rag_id"
+"""By which the client finds a batch again; random, so that no two batches share it."""
 
 CASSETTES = Path(__file__).parent.parent / "cassettes"
 
@@ -244,10 +249,31 @@ def scrub_response(response: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parsed(body: bytes) -> Any:
+    if body.startswith(b"--"):
+        return dict(_fields(body))
     try:
-        return json.loads(body, object_pairs_hook=lambda pairs: dict(sorted(pairs)))
+        return json.loads(body, object_pairs_hook=_sorted)
     except ValueError:
         return body.decode()
+
+
+def _sorted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: "a mark" if name == MARK else value for name, value in sorted(pairs)}
+
+
+def _fields(form: bytes) -> Iterator[tuple[str, Any]]:
+    """The fields of a form; of a file the lines."""
+    boundary = form.partition(b"\r\n")[0].removeprefix(b"--")
+    head = b"content-type: multipart/form-data; boundary=" + boundary
+    for part in message_from_bytes(head + b"\r\n\r\n" + form).get_payload():
+        about = dict(part.get_params(header="content-disposition")[1:])
+        content = part.get_payload(decode=True)
+        is_file = "filename" in about
+        yield about["name"], _lines(content) if is_file else content.decode()
+
+
+def _lines(content: bytes) -> list[Any]:
+    return [json.loads(line) for line in content.splitlines()]
 
 
 # ── both ──────────────────────────────────────────────────────────────────────────────────────────
@@ -269,4 +295,4 @@ def _same_place(asked: Request, stored: Request) -> None:
 
 
 def _same_body(asked: Request, stored: Request) -> None:
-    assert json.loads(asked.body) == json.loads(stored.body)
+    assert _parsed(asked.body) == _parsed(stored.body)

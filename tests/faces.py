@@ -6,8 +6,12 @@ vectors or a plain ranking.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_core.documents import Document
@@ -28,7 +32,23 @@ Door: TypeAlias = Callable[[Scenario, Voyage, "Face"], Any]
 
 def client(scenario: Scenario, voyage: Voyage, face: Face) -> Vectors | Chunked | Ranking:
     """`Voyage` itself."""
+    if scenario.verb == "batch":
+        return plain(scenario, face.run(partial(batched, voyage, face, **scenario.arguments)))
     return plain(scenario, face.call(voyage, scenario.verb, **scenario.arguments))
+
+
+async def batched(voyage: Voyage, face: Face, texts: Sequence[str], **params: Any) -> list[Any]:
+    """What becomes of texts in a batch, by way of `voyage.files` and `voyage.batches`."""
+    lines = [{"custom_id": str(n), "body": {"input": [text]}} for n, text in enumerate(texts)]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "input.jsonl"
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+        file = await face.ask(voyage.files, "upload", path)
+    batch = await face.ask(voyage.batches, "create", "/v1/embeddings", file.id, params)
+    await face.ask(voyage.batches, "wait", batch.id)
+    if face.is_sync:
+        return list(voyage.batches.results(batch.id))
+    return [line async for line in voyage.batches.aresults(batch.id)]
 
 
 def langchain(scenario: Scenario, voyage: Voyage, face: Face) -> Vectors | Chunked | Ranking:

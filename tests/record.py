@@ -1,8 +1,9 @@
 """Record the cassettes anew: `python tests/record.py [name ...]`, or `make record`.
 
 With `VOYAGE_API_KEY` the live service is asked, otherwise the emulator; each file says which. What
-needs the emulator's faults always comes from there. A cassette is replaced only when the answer is
-what its scenario promises of any correct answer. The documented exchange is left as it is.
+needs the emulator's faults always comes from there, and so do batches, which may take half a day. A
+cassette is replaced only when the answer is what its scenario promises of any correct answer. The
+documented exchange is left as it is.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from cassette import CASSETTES, Provenance, load, names, recorded
+from conftest import Face
+from faces import client
 from fakes import FakeClock
-from scenarios import SCENARIOS, Scenario, plain
+from scenarios import SCENARIOS, Scenario
 from voyage_rag import Voyage, VoyageError, __version__
 from voyage_rag.emulator import Emulator
 from voyage_rag.io.clock import SYSTEM_CLOCK, Clock
@@ -57,8 +60,7 @@ def run(scenario: Scenario, voyage: Voyage) -> None:
         AssertionError: It is not what it should be.
     """
     try:
-        answer = getattr(voyage, scenario.verb)(**scenario.arguments)
-        scenario.check(plain(scenario, answer))
+        scenario.check(client(scenario, voyage, Face("sync")))
     except VoyageError as error:
         if scenario.error is None or not isinstance(error, scenario.error):
             raise
@@ -72,14 +74,15 @@ def _service(
     scenario: Scenario, live_key: str | None
 ) -> Iterator[tuple[Provenance, str, str, Clock]]:
     """Who answers: provenance, key, address, and the time to wait in."""
-    if live_key and not scenario.faults:
+    if live_key and not scenario.faults and not scenario.may_take_days:
         address = host_of(as_key(live_key))
         detail = f"{urlsplit(address).hostname}, {datetime.now(UTC).date().isoformat()}"
         yield Provenance("live service", detail), live_key, address, SYSTEM_CLOCK
         return
-    with Emulator(faults=scenario.faults) as url:
+    clock = FakeClock()
+    with Emulator(faults=scenario.faults, clock=clock.now) as url:
         detail = f"voyage-rag {__version__}; not Voyage's vectors or scores"
-        yield Provenance("emulator", detail), EMULATOR_KEY, url, FakeClock()
+        yield Provenance("emulator", detail), EMULATOR_KEY, url, clock
 
 
 def table() -> str:

@@ -71,10 +71,11 @@ class Scenario:
         wrong_key: Whether a key is sent that does not exist.
         faults: What the emulator does wrong. Such a call cannot be had of the live service.
         client_only: Why neither framework can make the call, if so.
+        may_take_days: Whether the live service is not waited for.
     """
 
     about: str
-    verb: Literal["embed", "contextualized_embed", "multimodal_embed", "rerank"]
+    verb: Literal["embed", "contextualized_embed", "multimodal_embed", "rerank", "batch"]
     arguments: Mapping[str, Any]
     check: Callable[[Any], None] = lambda result: None
     error: type[VoyageError] | None = None
@@ -82,6 +83,12 @@ class Scenario:
     wrong_key: bool = False
     faults: Sequence[Fault | None] = field(default=())
     client_only: str = ""
+    may_take_days: bool = False
+
+    @property
+    def billed(self) -> int:
+        """How many of its requests are answered with a bill: of a batch none is."""
+        return 0 if self.verb == "batch" else self.requests - len(self.faults)
 
 
 def plain(scenario: Scenario, answer: Any) -> Vectors | Chunked | Ranking:
@@ -91,6 +98,8 @@ def plain(scenario: Scenario, answer: Any) -> Vectors | Chunked | Ranking:
     if scenario.verb == "contextualized_embed":
         assert [result.index for result in answer.results] == list(range(len(answer.results)))
         return [result.embeddings for result in answer.results]
+    if scenario.verb == "batch":
+        return [line.body["data"][0]["embedding"] if line.body else line for line in answer]
     return answer.embeddings
 
 
@@ -169,6 +178,14 @@ def answer_first(count: int) -> Callable[[Ranking], None]:
     return check
 
 
+def second_failed(vectors: Sequence[Any]) -> None:
+    """The second of three texts is refused, with its text; the others have vectors."""
+    one, refused, three = vectors
+    assert len(one) == len(three) == 256
+    assert (refused.failure.status, refused.failure.is_refused) == (400, True)
+    assert refused.failure.input == {"input": [""]}
+
+
 def signs(packed: Any) -> list[int]:
     """The dimensions of a packed vector as -1 and 1, the first from the highest bit."""
     return [1 if byte >> bit & 1 else -1 for byte in packed for bit in range(7, -1, -1)]
@@ -194,6 +211,15 @@ def _contextualized(inputs: Sequence[Any], **arguments: Any) -> dict[str, Any]:
 def _multimodal(inputs: Sequence[Any], **arguments: Any) -> dict[str, Any]:
     given = {"inputs": list(inputs), "model": MULTIMODAL, "output_dimension": 256}
     return {"verb": "multimodal_embed", "arguments": given | arguments}
+
+
+def _batch(texts: Sequence[str], **params: Any) -> dict[str, Any]:
+    return {
+        "verb": "batch",
+        "arguments": {"texts": list(texts), **params},
+        "client_only": "frameworks want their vectors at once",
+        "may_take_days": True,
+    }
 
 
 def _rerank(**arguments: Any) -> dict[str, Any]:
@@ -266,6 +292,26 @@ SCENARIOS: dict[str, Scenario] = {
         about="The best two of four documents.",
         **_rerank(top_k=2),
         check=answer_first(2),
+    ),
+    "batch_results": Scenario(
+        about="Three texts as uint8 by the batch engine, from upload to results.",
+        **_batch(
+            NEAR_AND_FAR,
+            model=EMBEDDER,
+            input_type="document",
+            output_dimension=256,
+            output_dtype="uint8",
+        ),
+        check=near_before_far("uint8"),
+        requests=11,
+    ),
+    "batch_failures": Scenario(
+        about="A batch of three texts, of which one is empty.",
+        **_batch(
+            [QUESTION, "", ANSWER], model=EMBEDDER, output_dimension=256, output_dtype="uint8"
+        ),
+        check=second_failed,
+        requests=12,
     ),
     "rate_limited": Scenario(
         about="A 429 in the free tier's words, then the answer.",
