@@ -313,6 +313,20 @@ def test_a_proxy_that_is_no_address(url: str) -> None:
     assert "HTTP_PROXY" in found["proxy"].said
 
 
+@pytest.mark.parametrize(
+    ("address", "remedy"),
+    [("socks5://a.proxy:1080", "httpx[socks]"), ("gopher://a.proxy", "socks5h")],
+)
+def test_a_proxy_that_httpx_cannot_speak_to(
+    address: str, remedy: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the client would fail at it."""
+    monkeypatch.setattr("voyage_rag.doctor.network.find_spec", lambda name: None)
+    found = findings(base_url=url, environ={"ALL_PROXY": address})
+    assert broken(found) == ["proxy"]
+    assert remedy in (found["proxy"].remedy or "")
+
+
 def test_variables_that_httpx_does_not_read_are_noted(url: str) -> None:
     """People set them for other clients, and wonder."""
     found = findings(base_url=url, environ={"REQUESTS_CA_BUNDLE": "/a/file"})

@@ -14,6 +14,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -47,7 +48,10 @@ def way_to(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     except ValueError as error:
         yield broken("proxy", str(error), "correct it, or unset it")
         return
-    yield _told(proxy, environ)
+    told = (proxy and _unusable(proxy)) or _told(proxy, environ)
+    yield told
+    if told.state == "broken":
+        return
     host, port = (proxy.host, proxy.port) if proxy else (settings.host, settings.port)
     named = _look_up(host, port)
     yield named
@@ -102,6 +106,18 @@ def _parsed(variable: str, address: str) -> Proxy:
         authorization = f"Basic {b64encode(given.encode()).decode()}"
     default = 443 if parts.scheme == "https" else 80
     return Proxy(variable, parts.scheme, host, port or default, authorization)
+
+
+def _unusable(proxy: Proxy) -> Finding | None:
+    """What is wrong with a proxy before it is asked."""
+    if proxy.scheme in {"socks5", "socks5h"}:
+        if find_spec("socksio") is None:
+            said = f"{proxy}, of {proxy.variable}, which httpx cannot speak to as it is installed"
+            return broken("proxy", said, "pip install 'httpx[socks]'")
+    elif proxy.scheme not in {"http", "https"}:
+        said = f"{proxy.variable} names a proxy of {proxy.scheme}, which httpx does not know"
+        return broken("proxy", said, "use one of http, https, socks5 or socks5h, or unset it")
+    return None
 
 
 def _told(proxy: Proxy | None, environ: Mapping[str, str]) -> Finding:
