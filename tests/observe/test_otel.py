@@ -24,6 +24,7 @@ from opentelemetry.semconv.attributes import (
 
 from fakes import KEY, MODEL, RERANKER, TOO_MANY_TOKENS, FakeService, failed, voyage_over
 from voyage_rag import Voyage
+from voyage_rag.emulator import Emulator
 from voyage_rag.errors import AuthenticationError
 from voyage_rag.events import AttemptSent, Event
 from voyage_rag.observe.otel import OpenTelemetryObserver, instrument, uninstrument
@@ -236,6 +237,17 @@ def test_the_whole_process_can_be_instrumented(face, telemetry: Telemetry) -> No
     face.call(voyage, "embed", ["a"], MODEL)
 
     assert len(telemetry.spans) == 1
+
+
+def test_files_and_batches_are_no_genai_operations(face, telemetry: Telemetry) -> None:
+    """An instrumented httpx tells of them."""
+    with Emulator() as url:
+        voyage = Voyage(KEY, base_url=url, observers=[telemetry.observer])
+        face.call(voyage.files, "list")
+        voyage.close()
+
+    assert telemetry.spans == ()
+    assert telemetry.points("gen_ai.client.operation.duration") == []
 
 
 def test_names_are_those_of_the_conventions(face, telemetry: Telemetry) -> None:

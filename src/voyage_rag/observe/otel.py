@@ -98,7 +98,9 @@ class OpenTelemetryObserver:
         self._spans: dict[int, Span] = {}
 
     def __call__(self, event: Event) -> None:
-        """Take what an observer is told."""
+        """Take what an observer is told, but for files and batches, which have no convention."""
+        if event.call.verb == "request":
+            return
         match event:
             case CallStarted():
                 self._start(event.call)
@@ -176,7 +178,7 @@ def uninstrument() -> None:
 
 
 def _operation(call: Call) -> str:
-    return call.verb if call.verb in {"rerank", "request"} else "embeddings"
+    return "rerank" if call.verb == "rerank" else "embeddings"
 
 
 def _shared(call: Call) -> dict[str, Attribute]:
