@@ -208,6 +208,26 @@ def test_a_text_that_is_no_chunk_is_refused_with_the_remedy(
     assert emulator.requests == []
 
 
+def test_a_store_may_try_one_text_before_it_is_given_chunks(
+    contextual: ContextualEmbeddings, embeddings: VoyageAIEmbeddings, emulator: Emulator, face: Face
+) -> None:
+    """As Qdrant's does, to see how long vectors are; later such a text is a forgotten chunk."""
+
+    async def program() -> None:
+        tried = await face.ask(contextual, "embed_documents", ["dummy_text"])
+        assert [len(vector) for vector in tried] == [256]
+        await face.ask(contextual, "embed_documents", SOUP)
+        with pytest.raises(InvalidInputError, match="text 0 is no chunk"):
+            await face.ask(contextual, "embed_documents", ["dummy_text"])
+        await face.ask(embeddings.voyage, "close")
+
+    face.run(program)
+    assert [request.body["inputs"] for request in emulator.requests] == [
+        [["dummy_text"]],
+        [SOUP, CONTRACT],  # which have a sentence in common
+    ]
+
+
 def test_a_failure_loses_nothing(embeddings: VoyageAIEmbeddings, face: Face) -> None:
     """Asked again, the same chunks get the same vectors."""
     contract, soup = expected(embeddings, CONTRACT, SOUP)

@@ -79,8 +79,9 @@ class ContextualEmbeddings(Embeddings):
     Each text is looked up among the chunks and given the vector it has in its document. The store
     may ask in batches of any size and order; a document is embedded, whole, when the first of its
     chunks is asked for. A text that occurs several times is handed out in the order of the chunks.
-    A text that is no chunk is refused, since it would be embedded without context. Queries go to
-    the model as they are, so retrievers need nothing special.
+    A text that is no chunk is refused, since it would be embedded without context; but for one by
+    itself before any chunk, with which a store tries how long vectors are, as Qdrant's does.
+    Queries go to the model as they are, so retrievers need nothing special.
 
     Made by `VoyageAIEmbeddings.for_documents`; for threads and event loops alike.
     """
@@ -89,6 +90,7 @@ class ContextualEmbeddings(Embeddings):
         self.embeddings = embeddings
         self._by = by
         self._known: defaultdict[str, Occurrences] = defaultdict(Occurrences)
+        self._has_begun = False
         self._lock = Lock()
 
     def include(self, documents: Iterable[Document]) -> None:
@@ -116,6 +118,8 @@ class ContextualEmbeddings(Embeddings):
             InvalidInputError: A text is none of the chunks.
             VoyageError: See `voyage_rag.Voyage.embed_chunks`.
         """
+        if self._is_trial(texts):
+            return self.embeddings.embed_documents(texts)
         with self._claimed(texts) as claim:
             wanted = claim.missing
             found = self.embeddings.voyage.embed_chunks(*_flat(wanted), **self._options)
@@ -123,6 +127,8 @@ class ContextualEmbeddings(Embeddings):
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """Async twin of `embed_documents`."""
+        if self._is_trial(texts):
+            return await self.embeddings.aembed_documents(texts)
         with self._claimed(texts) as claim:
             wanted = claim.missing
             found = await self.embeddings.voyage.aembed_chunks(*_flat(wanted), **self._options)
@@ -153,6 +159,11 @@ class ContextualEmbeddings(Embeddings):
             )
         return name
 
+    def _is_trial(self, texts: Sequence[str]) -> bool:
+        """Whether a store only looks what it will get."""
+        with self._lock:
+            return not self._has_begun and len(texts) == 1 and texts[0] not in self._known
+
     @contextmanager
     def _claimed(self, texts: Sequence[str]) -> Iterator[Claim]:
         """The chunks that these texts are; free again if they cannot be embedded."""
@@ -165,6 +176,7 @@ class ContextualEmbeddings(Embeddings):
                         "before the store is given them, and let the store change nothing",
                         indices=(position,),
                     )
+            self._has_begun = True
             for text in texts:
                 known = self._known[text]
                 places.append(known.places[known.next % len(known.places)])
