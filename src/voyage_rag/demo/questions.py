@@ -48,7 +48,8 @@ def labelled_questions() -> tuple[Question, ...]:
     """Return more than a hundred questions about the standard library: the demo's and others.
 
     The others stand in `questions.csv`, beside this file. All of them were written before any was
-    tried; two were left out since no docstring of their modules is in the demo's text.
+    tried; two of them, and two modules of others, were left out, since the demo's text has no
+    docstring of theirs.
     """
     table = resources.files(__package__).joinpath("questions.csv").read_text("utf-8")
     rows = csv.DictReader(table.splitlines())
