@@ -141,3 +141,19 @@ def test_a_stream_may_be_consumed_under_a_timeout(backend: str) -> None:
     assert [vector_of(f"text {number}") for number in range(10)] == anyio.run(
         program, backend=backend
     )
+
+
+def test_requests_leave_while_the_consumer_thinks() -> None:
+    """The thread that has read an answer sends the next request, without being told to."""
+    arrived = threading.Semaphore(0)
+
+    def always(body: bytes) -> Response:
+        arrived.release()
+        return served(body)
+
+    voyage = voyage_over(FakeService(always=always), concurrency=1)
+    vectors = voyage.embed_iter(["a", "b", "c"], MODEL, batch_size=1)
+    next(vectors)
+
+    assert all(arrived.acquire(timeout=10) for _ in range(2))
+    vectors.close()

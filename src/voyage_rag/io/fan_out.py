@@ -10,12 +10,14 @@ bare. A caller that goes away instead (Ctrl-C, cancellation, a `break`) ends wha
 from __future__ import annotations
 
 import contextvars
+import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
@@ -89,28 +91,40 @@ def _stream(flows: Iterator[Flow[Part]], means: Means, concurrency: int) -> Iter
         return
     abort = Abort()
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="voyage-rag")
-    running: dict[Future[Part], int] = {}
+    crew = Crew[Part](concurrency)
+    ended: SimpleQueue[Callable[[], None]] = SimpleQueue()
+    running: set[Future[None]] = set()
+    unfinished = 0
+
+    def work(place: Place[Part] | None) -> None:
+        """One flow after the other: its next request leaves before other answers are read."""
+        while place is not None:
+            try:
+                part = drive(place.flow, means, abort)
+                ended.put(partial(line.done, place.number, part))
+            except BaseException as error:  # noqa: BLE001 - raised below, where it is awaited
+                abort.stopping.set()
+                ended.put(partial(line.failed, error))
+            place = crew.next()
+
     try:
         while True:
-            while len(running) < concurrency and not abort.over and (place := line.next()):
-                context = contextvars.copy_context()
-                task = pool.submit(context.run, drive, place.flow, means, abort)
-                running[task] = place.number
-            if not running:
+            while unfinished < 2 * concurrency and not abort.over and (place := line.next()):
+                unfinished += 1
+                if crew.has_room(place):
+                    task = pool.submit(contextvars.copy_context().run, work, place)
+                    running.add(task)
+                    task.add_done_callback(running.discard)
+            if not unfinished:
                 break
-            for task in wait(running, return_when=FIRST_COMPLETED).done:
-                number = running.pop(task)
-                if error := task.exception():
-                    line.failed(error)
-                    abort.stopping.set()
-                else:
-                    line.done(number, task.result())
+            ended.get()()
+            unfinished -= 1
             yield from line.ready()
     finally:
-        if running:
+        if unfinished:
             abort.end_all()
-            wait(running, TIME_TO_END)
-        pool.shutdown(wait=not running, cancel_futures=True)
+            wait(list(running), TIME_TO_END)
+        pool.shutdown(wait=not unfinished, cancel_futures=True)
     if abort.over:
         raise SystemExit  # ends this thread and says nothing
     if line.failure is not None:
@@ -172,6 +186,36 @@ class Place(Generic[Part]):
 
     number: int
     flow: Flow[Part]
+
+
+class Crew(Generic[Part]):
+    """Threads that take flows themselves for as long as there are some, and then end.
+
+    Args:
+        size: How many there may be.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._room = size
+        self._waiting: deque[Place[Part]] = deque()
+        self._lock = threading.Lock()
+
+    def has_room(self, place: Place[Part]) -> bool:
+        """Whether a thread may be started with this flow; else it waits for one of the others."""
+        with self._lock:
+            if not self._room:
+                self._waiting.append(place)
+                return False
+            self._room -= 1
+            return True
+
+    def next(self) -> Place[Part] | None:
+        """What a thread is to do next; None if it is to end."""
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._room += 1
+            return None
 
 
 class Line(Generic[Part]):

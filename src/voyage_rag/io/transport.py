@@ -338,7 +338,7 @@ class Lane:
 
     def _keep_deadlines(self, stream: Any) -> None:
         """Shorten the waits of httpcore's `NetworkStream` (its docs, "Network Backends")."""
-        read, write = stream.read, stream.write
+        read, write, told = stream.read, stream.write, stream.get_extra_info
 
         def read_in_time(max_bytes: int, timeout: float | None = None) -> Any:
             return read(max_bytes, self._time_left(timeout))
@@ -348,7 +348,12 @@ class Lane:
                 part = buffer[start : start + WRITTEN_AT_ONCE]
                 write(part, self._time_left(timeout))
 
+        def told_unless_ended(name: str) -> Any:
+            """A request in the making is to fail on this connection, not to open another."""
+            return False if self.ended and name == "is_readable" else told(name)
+
         stream.read, stream.write = read_in_time, write_in_time
+        stream.get_extra_info = told_unless_ended
 
 
 class AsyncLanes:
