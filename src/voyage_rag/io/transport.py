@@ -16,7 +16,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, closing, contextmanager, suppress
 from functools import cache, lru_cache
 from math import inf
@@ -45,7 +45,6 @@ AsyncHTTPClient: TypeAlias = httpx.AsyncClient
 
 KEEP_ALIVE = 60.0
 LONGEST_CONNECT = 15.0
-SURELY_OPEN = 1.0
 NO_TIME = 0.001
 WRITTEN_AT_ONCE = 2**18
 MOST_CONNECTIONS = 256
@@ -126,15 +125,13 @@ class Transport:
             lane = self._idle.pop() if self._idle else Lane()
         try:
             with abort.in_flight(lane.end):
-                response = self._sent(lane.client, attempt, lane.watch(attempt.time_for_all))
+                response = self._sent(lane.client, attempt, lane)
         except BaseException:
             lane.client.close()
             raise
         if lane.ended:  # too late for this request, and no connection for the next
             lane.client.close()
             return response
-        if response.headers.get("connection", "").lower() == "close":
-            lane.forget()
         with self._lock:
             self._idle.append(lane)
             unwanted = self._idle.popleft() if self._idle[0].idle_for() > KEEP_ALIVE else None
@@ -142,13 +139,13 @@ class Transport:
             unwanted.client.close()
         return response
 
-    def _sent(
-        self, client: httpx.Client, attempt: Attempt, trace: Callable[..., None] | None
-    ) -> Response:
+    def _sent(self, client: httpx.Client, attempt: Attempt, lane: Lane | None) -> Response:
         end = time.monotonic() + attempt.time_for_all
         try:
             with _content(attempt.request) as content:
-                request = self._request(client, attempt, content, trace)
+                request = self._request(client, attempt, content)
+                if lane is not None:
+                    lane.watch(request, end)
                 answer = client.send(request, auth=None, follow_redirects=False, stream=True)
             with closing(answer):
                 if answer.is_stream_consumed:  # by a hook of the user's client
@@ -187,7 +184,7 @@ class Transport:
         try:
             with anyio.fail_after(attempt.time_for_all):
                 with _content(attempt.request) as content:
-                    request = self._request(client, attempt, content, None)
+                    request = self._request(client, attempt, content)
                     answer = await client.send(
                         request, auth=None, follow_redirects=False, stream=True
                     )
@@ -226,7 +223,6 @@ class Transport:
         client: httpx.Client | httpx.AsyncClient,
         attempt: Attempt,
         content: Mapping[str, Any],
-        trace: Callable[..., None] | None,
     ) -> httpx.Request:
         asked = attempt.request
         url = _address(self._base_url + asked.path)
@@ -234,9 +230,7 @@ class Transport:
             **HEADERS,
             "authorization": f"Bearer {self._api_key.get_secret_value()}",
         }
-        extensions: dict[str, Any] = {"timeout": _timeouts(attempt.timeout)}
-        if trace is not None:
-            extensions["trace"] = trace
+        extensions = {"timeout": _timeouts(attempt.timeout)}
         if asked.upload is not None:  # whose content type names its boundary
             del headers["content-type"]
         elif asked.method == "POST" and client not in (self.http_client, self.async_http_client):
@@ -293,26 +287,23 @@ class Lane:
         self.client = httpx.Client(verify=trusted(), limits=ONE_CONNECTION)
         self.ended = False
         self._stream: Any = None
+        self._extensions: dict[str, Any] = {}
         self._used_at = -inf
         self._until = inf
 
-    def watch(self, timeout: float) -> Callable[..., None] | None:
-        """What follows the next request, where it may open a connection.
+    def watch(self, request: httpx.Request, until: float) -> None:
+        """Follow the next request, which is to be over by then.
 
-        A connection that was in use a moment ago is still the same, and tracing costs as much as a
-        tenth of a small call.
+        It is traced only where it opens a connection: that costs a tenth of a small call.
         """
-        now = time.monotonic()
-        idle, self._used_at, self._until = now - self._used_at, now, now + timeout
-        return self.trace if idle > SURELY_OPEN or self._stream is None else None
+        self._used_at, self._until = time.monotonic(), until
+        self._extensions = request.extensions
+        if self._stream is None:
+            self._extensions["trace"] = self.trace
 
     def idle_for(self) -> float:
         """Seconds since its last request began."""
         return time.monotonic() - self._used_at
-
-    def forget(self) -> None:
-        """The next request opens another connection."""
-        self._stream = None
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
         """Follow httpcore's trace to know the connection (httpx docs, "Extensions: trace")."""
@@ -338,7 +329,7 @@ class Lane:
 
     def _keep_deadlines(self, stream: Any) -> None:
         """Shorten the waits of httpcore's `NetworkStream` (its docs, "Network Backends")."""
-        read, write, told = stream.read, stream.write, stream.get_extra_info
+        read, write, told, close = stream.read, stream.write, stream.get_extra_info, stream.close
 
         def read_in_time(max_bytes: int, timeout: float | None = None) -> Any:
             return read(max_bytes, self._time_left(timeout))
@@ -352,8 +343,13 @@ class Lane:
             """A request in the making is to fail on this connection, not to open another."""
             return False if self.ended and name == "is_readable" else told(name)
 
+        def close_and_follow_the_next() -> None:
+            """This request may be the one that opens another, or the next."""
+            self._stream, self._extensions["trace"] = None, self.trace
+            close()
+
         stream.read, stream.write = read_in_time, write_in_time
-        stream.get_extra_info = told_unless_ended
+        stream.get_extra_info, stream.close = told_unless_ended, close_and_follow_the_next
 
 
 class AsyncLanes:
