@@ -66,7 +66,7 @@ def comparisons(runs: int, *, quick: bool, peers: bool, certificates: Path) -> l
     classes = CLASSES[:2] if quick else CLASSES
     others = PEERS if peers and not quick else PEERS[1:2] if peers else ()
     others_limited = ("voyageai", "langchain-voyageai", PEERS[-1]) if others == PEERS else ()
-    once = 1 if quick else min(runs, 2)
+    seldom = max(1, runs // 3)  # what a limit paces takes half a minute, and varies little
     return [
         Comparison(
             Work(INDEXING, "documents", 20_000, slow),
@@ -76,22 +76,20 @@ def comparisons(runs: int, *, quick: bool, peers: bool, certificates: Path) -> l
         Comparison(
             Work(GIVEN, "documents", 60_000, limited),
             tuple(Entry(name, LIMITS) for name in classes),
-            runs,
+            seldom,
         ),
         Comparison(
             Work(NOT_GIVEN, "documents", 60_000, limited),
             _entries(*classes, *others_limited),
-            runs,
+            seldom,
         ),
-        Comparison(Work(NAMED, "documents", 60_000, naming), _entries(*CLASSES[:1]), once),
+        Comparison(Work(NAMED, "documents", 60_000, naming), _entries(*CLASSES[:1]), seldom),
         Comparison(
             Work(QUERY, "query", 300 if quick else 1_000, secure, trusting),
             _entries(*HTTPX, *CLIENTS, *CLASSES, *others),
             runs,
         ),
-        Comparison(
-            Work(KEPT, "documents", 25_000 if quick else 100_000, slow), _entries(*CLIENTS), once
-        ),
+        Comparison(Work(KEPT, "documents", 100_000, slow), _entries(*CLIENTS), seldom),
         Comparison(
             Work(STREAMED, "streamed", 50_000 if quick else 1_000_000), _entries(*CLIENTS), 1
         ),
