@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     Texts = Callable[[int], list[str]]
 
 
+ONE_BY_ONE = BatchLimits(inputs=2, batches=1)
+
+
 class Killed(BaseException):
     """The end of a process, as far as can be had in a test."""
 
@@ -55,7 +58,7 @@ class Mortal:
 def test_a_job_may_be_killed_at_every_request(
     after: bool, clock: FakeClock, tmp_path: Path, texts: Texts
 ) -> None:
-    """Submitted again it finds what it had done: three batches and no more, all results."""
+    """Submitted again it finds what it had done: two batches and no more, all results."""
     life = {"batch_validating": 0, "batch_running": 3, "batch_ending": 0}
     kills = 0
     with Emulator(clock=clock.now, **life) as url:
@@ -64,8 +67,8 @@ def test_a_job_may_be_killed_at_every_request(
 
             def work_on(voyage: Voyage, path: Path = path) -> list[Any]:
                 with voyage:
-                    job = BatchJob.submit(voyage, texts(10), path, **OPTIONS, limits=SMALL)
-                    assert job.wait().completed == 10
+                    job = BatchJob.submit(voyage, texts(3), path, **OPTIONS, limits=ONE_BY_ONE)
+                    assert job.wait().completed == 3
                     return list(job.results())
 
             voyage = Voyage(key, base_url=url, clock=clock)
@@ -81,12 +84,12 @@ def test_a_job_may_be_killed_at_every_request(
             except APIConnectionError:  # its batch may still appear
                 clock.advance(SETTLED)
                 found = work_on(Voyage(key, base_url=url, clock=clock))
-            assert [result.custom_id for result in found] == [str(n) for n in range(10)]
+            assert [result.custom_id for result in found] == [str(n) for n in range(3)]
             assert not [result for result in found if result.failure]
             with Voyage(key, base_url=url, clock=clock) as other:
-                assert len(other.batches.list()) == 3
-                assert len(other.files.list(purpose="batch")) == 3
-    assert kills > 15
+                assert len(other.batches.list()) == 2
+                assert len(other.files.list(purpose="batch")) == 2
+    assert kills > 10
 
 
 def test_a_process_that_is_killed_leaves_nothing_in_the_way(tmp_path: Path) -> None:
@@ -115,6 +118,27 @@ def test_a_process_that_is_killed_leaves_nothing_in_the_way(tmp_path: Path) -> N
             assert len(voyage.batches.list()) == 1
             job.wait(poll_interval=0.01)
             assert [result.failure for result in job.results()] == [None]
+
+
+def test_ctrl_c_ends_a_wait_and_not_the_job(tmp_path: Path) -> None:
+    """While an answer is due within a minute: at once, in one line; the job is as it was."""
+    emulator = Emulator(faults=[None, None, faults.SILENT])
+    with emulator as url, Voyage("pa-any", base_url=url) as voyage:
+        job = BatchJob.submit(voyage, ["a"], tmp_path / "a.job", model="voyage-4")
+        with subprocess.Popen(
+            [sys.executable, "-m", "voyage_rag", "batch", "wait", str(tmp_path / "a.job")],
+            env={**os.environ, "VOYAGE_API_KEY": "pa-any", "VOYAGE_BASE_URL": url},
+            stderr=subprocess.PIPE,
+        ) as child:
+            while not [r for r in emulator.requests[2:] if r.answered_at is not None]:
+                assert child.poll() is None
+                sleep(0.01)
+            child.send_signal(signal.SIGINT)
+            _, said = child.communicate(timeout=10)
+        assert (child.returncode, said) == (130, b"voyage-rag: interrupted\n")
+        assert [path.name for path in tmp_path.iterdir()] == ["a.job"]
+        assert job.status().state == "running"
+        assert len(voyage.batches.list()) == 1
 
 
 @pytest.mark.parametrize("trouble", [faults.DROPPED, faults.CUT_OFF])
@@ -395,9 +419,9 @@ def test_a_full_disk_leaves_nothing(begun: World, texts: Texts, monkeypatch: Any
 
 
 def test_memory_does_not_grow_with_the_inputs(tmp_path: Path) -> None:
-    """Ten thousand texts of two kilobytes, in less than four megabytes."""
+    """Four thousand texts of four kilobytes, in less than four megabytes."""
     voyage = voyage_over(FakeService(always=lambda _: failed(401)))
-    texts = (f"{number} " + "x" * 2_000 for number in range(10_000))
+    texts = (f"{number} " + "x" * 4_000 for number in range(4_000))
     tracemalloc.start()
     try:
         with pytest.raises(Exception, match="VOYAGE_API_KEY"):
@@ -405,4 +429,4 @@ def test_memory_does_not_grow_with_the_inputs(tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
     finally:
         tracemalloc.stop()
-    assert (tmp_path / "a.job.parts" / "part-0000.jsonl").stat().st_size > 20_000_000
+    assert (tmp_path / "a.job.parts" / "part-0000.jsonl").stat().st_size > 16_000_000

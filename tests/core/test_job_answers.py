@@ -6,7 +6,7 @@ import io
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voyage_rag.core.jobs.answers import in_input_order
@@ -37,6 +37,7 @@ def one(*files: io.BytesIO) -> BatchLine:
     return found
 
 
+@settings(max_examples=40)
 @given(NAMES, st.randoms())
 def test_every_line_has_its_own_answer(names: list[str], random: Any) -> None:
     """In the order of the input, with names of any characters."""

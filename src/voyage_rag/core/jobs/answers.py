@@ -28,10 +28,10 @@ def in_input_order(lines: BinaryIO, answers: Sequence[BinaryIO]) -> Iterator[Bat
         answers: Output and error files. Of several answers to a line a result counts before a
             failure, and a later one before an earlier one.
     """
-    places = [place for number, file in enumerate(answers) for place in _places(number, file)]
     found: dict[str, list[Place]] = {}
-    for name, place in places:
-        found.setdefault(name, []).append(place)
+    for number, file in enumerate(answers):
+        for name, place in _places(number, file):
+            found.setdefault(name, []).append(place)
     for raw in lines:
         if raw.strip():
             line = json.loads(raw)
