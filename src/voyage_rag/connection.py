@@ -20,7 +20,6 @@ from pydantic import (
     Field,
     PlainValidator,
     PrivateAttr,
-    WithJsonSchema,
 )
 from pydantic.json_schema import SkipJsonSchema
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from voyage_rag.types import Usage
 
 KEY_NAMES = ("voyage_api_key", "api_key")
-KEY_SCHEMA = {"type": "string", "format": "password", "writeOnly": True}
 SETTINGS = (
     "base_url",
     "timeout",
@@ -92,7 +90,7 @@ class Connection(BaseModel):
         protected_namespaces=(),
     )
 
-    voyage_api_key: Annotated[APIKey, WithJsonSchema(KEY_SCHEMA)] | None = Field(
+    voyage_api_key: APIKey | None = Field(
         default=None, validation_alias=AliasChoices(*KEY_NAMES), exclude=True, repr=False
     )
     api_key_path: Annotated[str, BeforeValidator(os.fspath)] | None = None

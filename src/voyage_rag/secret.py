@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from pydantic import GetCoreSchemaHandler, SecretStr
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SecretStr
 from pydantic_core import core_schema
 
 from voyage_rag.errors import ConfigurationError
@@ -65,6 +65,13 @@ class APIKey(SecretStr):
         return core_schema.no_info_plain_validator_function(
             as_key, serialization=core_schema.to_string_ser_schema()
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Describe a field of this type as pydantic describes its own secrets."""
+        return {"type": "string", "format": "password", "writeOnly": True}
 
 
 _IN_USE: WeakValueDictionary[str, APIKey] = WeakValueDictionary()

@@ -1,0 +1,402 @@
+"""Everything the package can put out, searched for the key and for the texts it was given.
+
+The key is nowhere. Texts are where the user asked for them: in results, and in a cassette or an
+error only where the service said one back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import os
+import pickle
+import socket
+import stat
+import sys
+import threading
+import traceback
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from langchain_core.load import dumps
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pydantic import BaseModel
+
+import cassette
+from fakes import MODEL, RERANKER, FakeClock, HTTPService, drop, failed
+from voyage_rag import ConfigurationError, Voyage, VoyageError
+from voyage_rag.cli import main
+from voyage_rag.core.http import Response
+from voyage_rag.emulator import Emulator, faults
+from voyage_rag.langchain import (
+    VoyageAIEmbeddings,
+    VoyageAIMultimodalEmbeddings,
+)
+from voyage_rag.langchain import VoyageAIRerank as LangChainRerank
+from voyage_rag.llama_index import VoyageAIRerank as LlamaIndexRerank
+from voyage_rag.llama_index import VoyageContextualEmbedding, VoyageEmbedding
+from voyage_rag.observe.otel import OpenTelemetryObserver
+from voyage_rag.secret import APIKey
+from voyage_rag.settings import Settings
+
+KEY = "pa-Zq7-a-key-that-must-not-be-seen-WXYZ"
+TEXT = "a document that nobody else may read"
+HIDDEN_FORMS = [
+    KEY,
+    KEY[:-4],
+    KEY[5:],
+    KEY[::-1],
+    b64encode(KEY.encode()).decode().rstrip("=")[:-2],
+    KEY.encode().hex(),
+]
+"""The key as it is, in part, and in the disguises that are no secret."""
+
+CLASSES: dict[type, dict[str, Any]] = {
+    VoyageAIEmbeddings: {"model": MODEL},
+    VoyageAIMultimodalEmbeddings: {},
+    LangChainRerank: {"model": RERANKER},
+    VoyageEmbedding: {"model_name": MODEL},
+    VoyageContextualEmbedding: {},
+    LlamaIndexRerank: {"model": RERANKER},
+}
+"""Every class of both frameworks, and what it needs besides a key."""
+
+
+def keys_in(*shown: object) -> list[str]:
+    """What shows the key, in whatever form."""
+    texts = [bytes(each).decode("latin-1") if isinstance(each, bytes | bytearray) else str(each)
+             for each in shown]  # fmt: skip
+    return [text for text in texts if any(form in text for form in HIDDEN_FORMS)]
+
+
+def texts_in(*shown: object) -> list[str]:
+    """What shows a document."""
+    return [str(each) for each in shown if TEXT in str(each)]
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """Everything that is logged by anybody, at DEBUG, with tracebacks."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(logging.Formatter("%(name)s %(message)s %(args)s"))
+    root, level = logging.getLogger(), logging.getLogger().level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield written
+    root.removeHandler(handler)
+    root.setLevel(level)
+
+
+CALLS: list[tuple[Any, ...]] = [
+    ("embed", [TEXT], "voyage-4"),
+    ("rerank", "query", [TEXT, "b"], "rerank-3"),
+    ("contextualized_embed", [[TEXT]], "voyage-context-4"),
+    ("multimodal_embed", [[TEXT]], "voyage-multimodal-3.5"),
+]
+"""One of every verb."""
+
+
+# ── while it works, and while it does not ─────────────────────────────────────────────────────────
+
+
+def test_no_log_event_span_or_progress_shows_the_key_or_a_text(
+    face, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of ours, httpx, httpcore, asyncio or whoever; every verb, with a retry for each."""
+    exporter, reader, events = InMemorySpanExporter(), InMemoryMetricReader(), []
+    tracers, meters = TracerProvider(), MeterProvider([reader])
+    tracers.add_span_processor(SimpleSpanProcessor(exporter))
+    observers = [OpenTelemetryObserver(tracers, meters), events.append]
+    with Emulator(faults=[faults.status(503), None] * len(CALLS)) as url:
+        voyage = Voyage(KEY, base_url=url, clock=FakeClock(), observers=observers)
+        for verb, *arguments in CALLS:
+            shown = {} if verb == "rerank" else {"show_progress_bar": True}
+            face.call(voyage, verb, *arguments, **shown)
+        face.close()
+    metrics = reader.get_metrics_data()
+    meters.shutdown()
+    tracers.shutdown()
+    spans = [span.to_json() for span in exporter.get_finished_spans()]
+    out = (log.getvalue(), *map(repr, events), *spans, metrics, *capsys.readouterr())
+
+    assert "httpcore" in log.getvalue()
+    assert len(events) > 20
+    assert len(spans) >= len(CALLS)
+    assert "%|" in out[-1]
+    assert keys_in(*out) == []
+    assert texts_in(*out) == []
+
+
+TROUBLES: dict[str, Callable[[bytes], Response]] = {
+    "401": lambda body: failed(401),
+    "400": lambda body: failed(400, "it cannot be"),
+    "503": lambda body: failed(503),
+    "redirect": lambda body: Response(307, {"location": "http://elsewhere.invalid/"}, b""),
+    "dropped": drop,
+    "no JSON": lambda body: Response(200, {}, b"nothing"),
+    "bad header": lambda body: Response(200, {"content-encoding": "gzip"}, b"nothing"),
+    "said back": lambda body: failed(400, f"the key {KEY} is not known"),
+}
+
+
+def told_of(error: BaseException) -> list[str]:
+    """All that tools show of an error: message, notes, attributes, traceback with its locals."""
+    with_locals = traceback.TracebackException.from_exception(error, capture_locals=True)
+    return [
+        str(error),
+        repr(error),
+        repr(vars(error)),
+        *traceback.format_exception(error),
+        *with_locals.format(),
+        pickle.dumps(error).decode("latin-1"),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # httpx's, on trio
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_no_error_shows_the_key(
+    face, trouble: str, http_service: HTTPService, log: io.StringIO
+) -> None:
+    """Whatever it is made of; nor does the log. Of the texts, its message shows none."""
+    http_service.always = TROUBLES[trouble]
+    voyage = Voyage(KEY, base_url=http_service.url, clock=FakeClock(), max_retries=1)
+    with pytest.raises(VoyageError) as caught:
+        face.call(voyage, "embed", [TEXT], MODEL)
+
+    assert keys_in(*told_of(caught.value), log.getvalue()) == []
+    assert texts_in(caught.value, repr(caught.value), log.getvalue()) == []
+
+
+def test_no_error_of_a_connection_shows_the_key(face) -> None:
+    """Refused, or lost while the request is on its way."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+    voyage = Voyage(KEY, base_url=url, max_retries=0)
+    with pytest.raises(VoyageError) as caught:
+        face.call(voyage, "embed", [TEXT], MODEL)
+    assert keys_in(*told_of(caught.value)) == []
+
+
+# ── objects ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
+@pytest.mark.parametrize("given", ["argument", "environment", "client"])
+def test_no_form_of_an_object_shows_the_key(
+    kind: type, given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Text, dictionary, JSON, schema, pickle and copy of every class of both frameworks."""
+    monkeypatch.setenv("VOYAGE_API_KEY", KEY)
+    how = {
+        "argument": {"voyage_api_key": KEY},
+        "environment": {},
+        "client": {"client": Voyage(KEY)},
+    }[given]
+    made = kind(**CLASSES[kind], **how)
+    forms: list[object] = [
+        repr(made),
+        str(made),
+        f"{made}",
+        made.model_dump(),
+        made.model_dump_json(),
+        made.model_json_schema(),
+        made.__dict__,
+        vars(made.voyage),
+        made.voyage.settings.model_dump_json(),
+        copy.copy(made),
+        copy.deepcopy(made),
+        *(pickle.dumps(made, protocol) for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1)),
+    ]
+    serialisers = [name for name in ("to_dict", "to_json") if hasattr(made, name)]
+    forms += [getattr(made, name)() for name in serialisers]
+    with contextlib.suppress(NotImplementedError):
+        forms.append(dumps(made))
+
+    assert keys_in(*forms) == []
+    assert made.voyage.settings.api_key.get_secret_value() == KEY
+
+
+def test_a_model_of_yours_may_hold_a_key() -> None:
+    """Its dumps and its schema show that there is one, and nothing of it."""
+
+    class Mine(BaseModel):
+        key: APIKey
+
+    mine = Mine(key=KEY)  # type: ignore[arg-type]
+    schema = Mine.model_json_schema()
+
+    assert schema["properties"]["key"]["format"] == "password"
+    assert keys_in(repr(mine), mine.model_dump(), mine.model_dump_json(), schema) == []
+    assert keys_in(Settings(api_key=KEY, base_url="https://h.example").model_json_schema()) == []
+
+
+# ── files ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has other permissions")
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_a_cache_is_private_and_holds_neither_key_nor_texts(
+    umask: int, http_service: HTTPService, tmp_path: Path
+) -> None:
+    """The file and what SQLite puts beside it, whatever the umask."""
+    before = os.umask(umask)
+    try:
+        voyage = Voyage(KEY, base_url=http_service.url, cache=tmp_path / "vectors.db")
+        voyage.embed([TEXT], MODEL)
+        files = {path.name: path for path in tmp_path.iterdir()}
+        assert "vectors.db-wal" in files
+        modes = {name: stat.S_IMODE(path.stat().st_mode) for name, path in files.items()}
+        held = [path.read_bytes() for path in files.values()]
+        voyage.close()
+    finally:
+        os.umask(before)
+
+    assert set(modes.values()) == {0o600}, modes
+    assert keys_in(*held, (tmp_path / "vectors.db").read_bytes()) == []
+    assert not [text for text in held if TEXT.encode() in text]
+
+
+def test_a_cassette_shows_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recorded with it, it is nowhere in the file; said back by a service, the file is not made."""
+    monkeypatch.setattr(cassette, "CASSETTES", tmp_path)
+    where = cassette.Provenance("emulator", "a test")
+    with Emulator() as url, cassette.recorded("one", "a text", where, [KEY]):
+        Voyage(KEY, base_url=url).embed([TEXT], "voyage-4")
+
+    assert TEXT in (tmp_path / "one.yaml").read_text()
+    assert keys_in((tmp_path / "one.yaml").read_text()) == []
+
+
+def test_an_emulator_remembers_no_key() -> None:
+    """Nor does what it answers."""
+    emulator = Emulator()
+    with emulator as url, httpx.Client() as client:
+        answer = client.post(
+            f"{url}/embeddings",
+            json={"input": [TEXT], "model": "voyage-4"},
+            headers={"authorization": f"Bearer {KEY}"},
+        )
+    assert answer.status_code == 200
+    assert keys_in(*emulator.requests, answer.text, answer.headers) == []
+
+
+# ── the command line ──────────────────────────────────────────────────────────────────────────────
+
+COMMANDS = [
+    ["models"],
+    ["doctor", "--call"],
+    ["rerank", "a query", TEXT, "another"],
+    ["tokens", "--model", "voyage-4", TEXT],
+    ["rerank", "--model", "voyage-4", "a query", TEXT],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("works", [True, False])
+def test_no_command_shows_the_key(
+    command: list[str],
+    works: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """But the last four characters, by which `doctor` tells which key it is."""
+    monkeypatch.setenv("VOYAGE_API_KEY", KEY)
+    with Emulator(keys=None if works else ["another"]) as url:
+        monkeypatch.setenv("VOYAGE_BASE_URL", url)
+        with contextlib.suppress(SystemExit):
+            main(command)
+    out = "".join(capsys.readouterr())
+
+    assert out
+    assert keys_in(out.replace("WXYZ", "")) == []
+
+
+# ── to its own host only ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://api.voyageai.com/v1",
+        "http://127.0.0.1.evil.example/v1",
+        "http://localhost.evil.example/v1",
+        "http://127.0.0.2:80/v1",
+        "http://[::ffff:1.2.3.4]/v1",
+        "http://0x7f.1/v1",
+        f"https://{KEY}@api.voyageai.com/v1",
+        f"https://user:{KEY}@api.voyageai.com/v1",
+        f"https://api.voyageai.com/v1?key={KEY}",
+        f"https://api.voyageai.com/v1#{KEY}",
+        "https://api.voyageai.com@evil.example/v1",
+        "ftp://api.voyageai.com/v1",
+        "//api.voyageai.com/v1",
+        "https:///v1",
+        "https://api.voyageai.com:port/v1",
+    ],
+)
+def test_an_address_that_gives_the_key_away_is_refused(address: str) -> None:
+    """Before anything is sent, and without a word of the key."""
+    with pytest.raises(ConfigurationError) as caught:
+        Voyage(KEY, base_url=address)
+    assert keys_in(*traceback.format_exception(caught.value)) == []
+
+
+def test_plain_http_needs_a_word_of_yours() -> None:
+    """`allow_insecure_http`; loopback does not."""
+    assert Voyage(KEY, base_url="http://10.0.0.1/v1", allow_insecure_http=True)
+    for here in ("http://localhost:8080/v1", "http://127.0.0.1/v1", "http://[::1]:1/v1"):
+        assert Voyage(KEY, base_url=here)
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+def test_a_proxy_never_sees_the_key(
+    face, accepts: bool, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    """It is asked for a tunnel (CONNECT); the key goes through that, encrypted, or nowhere."""
+    seen: list[bytes] = []
+
+    def serve(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(5)
+            seen.append(connection.recv(65_536))
+            answer = b"200 Connection established" if accepts else b"407 Who are you"
+            connection.sendall(b"HTTP/1.1 %b\r\n\r\n" % answer)
+            with contextlib.suppress(OSError):
+                while data := connection.recv(65_536):
+                    seen.append(data)
+                    connection.shutdown(socket.SHUT_WR)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,), daemon=True)
+        thread.start()
+        proxy = f"http://proxy-user:proxy-word@127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        voyage = Voyage(KEY, base_url="https://api.voyageai.example/v1", max_retries=0, timeout=5)
+        with pytest.raises(VoyageError) as caught:
+            face.call(voyage, "embed", [TEXT], MODEL)
+        thread.join(5)
+
+    assert seen[0].startswith(b"CONNECT api.voyageai.example:443 HTTP/1.1")
+    assert (len(seen) > 1) is accepts  # a TLS greeting, if there is a tunnel
+    assert keys_in(*seen, *told_of(caught.value), log.getvalue()) == []
+    assert not [text for text in seen if TEXT.encode() in text]
+    assert "proxy-word" not in str(caught.value)
+
+
+def test_what_looks_for_the_key_finds_it() -> None:
+    """In every form; else the tests above would say nothing."""
+    shown = [f"Bearer {KEY}", KEY.encode(), {"key": KEY[:-4]}, KEY.encode().hex(), KEY[::-1]]
+    assert len(keys_in(*shown, b64encode(f"{KEY}".encode()).decode())) == len(shown) + 1
+    assert keys_in("nothing", b"nothing") == []
