@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos stores dropin lint format record bench notebooks docs clean
+.PHONY: help demo test chaos fuzz audit stores dropin lint format record bench notebooks docs clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,16 @@ record: $(VENV)/.dev ## Record the cassettes anew: from the live service with VO
 
 chaos: $(VENV)/.dev ## Documents under faults, cancelled calls, callers under load (ARGS=--help for less)
 	@PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
+
+fuzz: $(VENV)/.fuzz ## Feed every decoder with bytes that a fuzzer invents (ARGS="--seconds 600" for longer)
+	@PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)
+
+audit: $(VENV)/.audit ## List the licences of what is installed along, and look for known vulnerabilities
+	@mkdir -p build
+	@$(BIN)/python tests/licences.py
+	@$(BIN)/pip-audit --local --skip-editable --progress-spinner off 2>build/audit.txt || \
+		{ grep '^Found' build/audit.txt || \
+			echo "the database of vulnerabilities could not be read: $$(tail -n 1 build/audit.txt)"; exit 1; }
 
 bench: $(VENV)/.bench ## Measure side by side with the packages it replaces (ARGS=--quick for minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -72,6 +82,14 @@ $(VENV)/.stores: pyproject.toml $(VENV)/.demo
 
 $(VENV)/.bench: pyproject.toml $(VENV)/.demo
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
+	@touch $@
+
+$(VENV)/.fuzz: pyproject.toml $(VENV)/.dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
+	@touch $@
+
+$(VENV)/.audit: pyproject.toml $(VENV)/.dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group audit
 	@touch $@
 
 $(VENV)/.notebooks: pyproject.toml $(VENV)/.demo

@@ -26,6 +26,7 @@ from pydantic.json_schema import SkipJsonSchema
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.observe.observers import NO_OBSERVERS, Observers, as_observers
 from voyage_rag.secret import APIKey, as_key, find_key, find_same_key
+from voyage_rag.settings import as_path
 
 if TYPE_CHECKING:
     from voyage_rag.client import Voyage
@@ -93,7 +94,7 @@ class Connection(BaseModel):
     voyage_api_key: APIKey | None = Field(
         default=None, validation_alias=AliasChoices(*KEY_NAMES), exclude=True, repr=False
     )
-    api_key_path: Annotated[str, BeforeValidator(os.fspath)] | None = None
+    api_key_path: Annotated[str, BeforeValidator(as_path)] | None = None
     base_url: str | None = None
     timeout: float | None = None
     max_retries: int | None = None
@@ -101,8 +102,8 @@ class Connection(BaseModel):
     concurrency: int | None = None
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
-    cache: Annotated[str, BeforeValidator(os.fspath)] | None = None
-    tokenizer: Annotated[str, BeforeValidator(os.fspath)] | None = None
+    cache: Annotated[str, BeforeValidator(as_path)] | None = None
+    tokenizer: Annotated[str, BeforeValidator(as_path)] | None = None
     allow_insecure_http: bool = False
     observers: SkipJsonSchema[Annotated[Observers, PlainValidator(as_observers)]] = Field(
         default=NO_OBSERVERS, exclude=True, repr=False

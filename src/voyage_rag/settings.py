@@ -32,7 +32,8 @@ HOSTS_BY_KEY_PREFIX = (
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
-def _path(value: object) -> object:
+def as_path(value: object) -> object:
+    """The path of a file as text; a `ValueError` for what is none."""
     if isinstance(value, (str, os.PathLike)):
         return os.fspath(value)
     raise ValueError(f"must be the path of a file, not {type(value).__name__}")
@@ -71,8 +72,8 @@ class Settings(BaseModel):
     concurrency: Annotated[int, Field(ge=1, le=256)] = 16
     requests_per_minute: PerMinute | None = None
     tokens_per_minute: PerMinute | None = None
-    cache: Annotated[str, BeforeValidator(_path)] | None = None
-    tokenizer: Annotated[str, BeforeValidator(_path)] | None = None
+    cache: Annotated[str, BeforeValidator(as_path)] | None = None
+    tokenizer: Annotated[str, BeforeValidator(as_path)] | None = None
     allow_insecure_http: bool = False
 
     @classmethod

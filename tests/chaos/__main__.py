@@ -85,7 +85,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60, help="begin rounds for so long")
     parser.add_argument("--cancelled", type=int, default=10_000, help="calls on each face")
     parser.add_argument("--callers", type=int, default=load.CALLERS, help="at once")
-    parser.add_argument("--load-seconds", type=float, default=60, help="on each face")
+    parser.add_argument("--load-seconds", type=float, default=120, help="on each face")
     for name, told in STAGES.items():
         parser.add_argument(f"--{name}", action="store_true", help=f"only {told}")
     return parser.parse_args()

@@ -23,7 +23,7 @@ CALLERS = 200
 TEXTS = [f"passage {number} about {number * number}" for number in range(64)]
 MODEL, RERANKER, DIMENSION = "voyage-4", "rerank-3", 256
 MEBIBYTE = 2**20
-SAMPLES = 12
+SAMPLES = 24
 OTHER_SOCKETS = 10
 """What event loops and the standard library hold."""
 
@@ -71,9 +71,12 @@ class Load:
 
     @property
     def grown(self) -> float:
-        """MiB from the mean of the second quarter of samples to that of the last."""
+        """MiB from the mean of the third quarter of samples to that of the last.
+
+        A `Pace` remembers a minute of requests, so memory settles only after one.
+        """
         quarter = max(1, len(self.memory) // 4)
-        early, late = self.memory[quarter : 2 * quarter], self.memory[-quarter:]
+        early, late = self.memory[-2 * quarter : -quarter], self.memory[-quarter:]
         return sum(late) / len(late) - sum(early) / len(early)
 
 

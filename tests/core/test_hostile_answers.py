@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes import base64_of
-from voyage_rag.core.wire import EmbedOptions, embed_answer, rerank_answer
-from voyage_rag.errors import UnexpectedAnswerError
+from fuzz import targets
+from fuzz.targets import EXAMPLES, TARGETS
 from voyage_rag.models import ALL_DTYPES
 
 names = st.sampled_from(
@@ -35,51 +34,96 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 )
 items = st.dictionaries(names, scalars | st.lists(scalars, max_size=3), max_size=4)
 near_answers = st.fixed_dictionaries({"data": st.lists(items, max_size=4), "usage": json_values})
-bodies = (json_values | near_answers).map(lambda value: json.dumps(value).encode()) | st.binary()
+of_documents = st.fixed_dictionaries(
+    {
+        "data": st.lists(
+            st.fixed_dictionaries(
+                {"index": st.integers(0, 2), "data": st.lists(items, max_size=3)}
+            ),
+            max_size=3,
+        ),
+        "usage": json_values,
+        "chunker_version": scalars,
+    }
+)
+bodies = (json_values | near_answers | of_documents).map(
+    lambda value: json.dumps(value).encode()
+) | st.binary()
+dtypes = pytest.mark.parametrize("dtype", [None, *ALL_DTYPES])
+HELL = [
+    b'{"data":[{"index":1e400}]}',
+    b'{"data":[{"index":0,"embedding":[1e400]}]}',
+    b'{"data":[{"index":0,"embedding":[' + b"9" * 5_000 + b"]}]}",
+    b'{"data":[{"index":0,"data":[{"index":0,"embedding":[1e400]}]}]}',
+    b'{"data":[{"index":0,"relevance_score":1e400}]}',
+    b'{"data":[{"index":0,"relevance_score":1' + b"0" * 400 + b"}]}",
+    b'{"data":[{"index":0,"relevance_score":' + b"9" * 5_000 + b"}]}",
+    b"\xef\xbb\xbf{}",
+    b"[" * 1_000_000,
+    '{"data":[]}'.encode("utf-32"),
+]
 
 
-def sound_or_refused(read: Callable[[], Any]) -> Any:
-    """The result, or None where the client refused with its own error."""
-    try:
-        return read()
-    except UnexpectedAnswerError:
-        return None
-
-
-@pytest.mark.parametrize("dtype", [None, *ALL_DTYPES])
+@dtypes
 @given(body=bodies, count=st.integers(1, 4), dimension=st.none() | st.integers(1, 16))
-@example(body=b'{"data":[{"index":1e400}]}', count=1, dimension=None)
-@example(body=b'{"data":[{"index":0,"embedding":[1e400]}]}', count=1, dimension=None)
-@example(body=b'{"data":[{"index":0,"embedding":[' + b"9" * 5_000 + b"]}]}", count=1, dimension=1)
-@example(body=b"\xef\xbb\xbf{}", count=1, dimension=None)
-@example(body=b"[" * 1_000_000, count=1, dimension=None)
-@example(body='{"data":[]}'.encode("utf-32"), count=1, dimension=None)
 def test_any_answer_to_texts_is_sound_or_refused(
     dtype: Any, body: bytes, count: int, dimension: int | None
 ) -> None:
     """A result has one finite vector of one length per text, and a count of tokens."""
-    options = EmbedOptions("m", None, True, None, dtype, dimension)
-    read = sound_or_refused(lambda: embed_answer(body, count, options))
-    if read is not None:
-        assert count == len(read.vectors)
-        assert len({len(vector) for vector in read.vectors}) == 1
-        assert all(math.isfinite(number) for vector in read.vectors for number in vector)
-        assert read.total_tokens >= 0
+    targets.texts(body, count, dtype, dimension)
+
+
+@settings(max_examples=40)
+@dtypes
+@given(
+    body=bodies,
+    counts=st.lists(st.none() | st.integers(1, 3), min_size=1, max_size=3),
+    dimension=st.none() | st.integers(1, 16),
+)
+def test_any_answer_to_chunks_is_sound_or_refused(
+    dtype: Any, body: bytes, counts: list[int | None], dimension: int | None
+) -> None:
+    """A result has every document with its chunks, and texts for all of these or none."""
+    targets.chunks(body, counts, dtype, dimension)
+
+
+@settings(max_examples=40)
+@dtypes
+@given(body=bodies, count=st.integers(1, 4), dimension=st.none() | st.integers(1, 16))
+def test_any_answer_to_media_is_sound_or_refused(
+    dtype: Any, body: bytes, count: int, dimension: int | None
+) -> None:
+    """As for texts, with pixels that are counts."""
+    targets.media(body, count, dtype, dimension)
 
 
 @given(body=bodies, count=st.integers(1, 4), top_k=st.none() | st.integers(1, 5))
-@example(body=b'{"data":[{"index":0,"relevance_score":1e400}]}', count=1, top_k=None)
-@example(body=b'{"data":[{"index":0,"relevance_score":1' + b"0" * 400 + b"}]}", count=1, top_k=None)
-@example(body=b'{"data":[{"index":0,"relevance_score":' + b"9" * 5_000 + b"}]}", count=1, top_k=1)
 def test_any_answer_to_documents_is_sound_or_refused(
     body: bytes, count: int, top_k: int | None
 ) -> None:
     """A ranking names documents that exist, each once, by falling finite score."""
-    read = sound_or_refused(lambda: rerank_answer(body, count, top_k))
-    if read is not None:
-        indices = [index for index, _ in read.scores]
-        scores = [score for _, score in read.scores]
-        assert min(top_k or count, count) == len(indices) == len(set(indices))
-        assert set(indices) <= set(range(count))
-        assert sorted(scores, reverse=True) == scores
-        assert all(map(math.isfinite, scores))
+    targets.ranking(body, count, top_k)
+
+
+@pytest.mark.parametrize("body", HELL, ids=range(len(HELL)))
+def test_answers_known_from_hell(body: bytes) -> None:
+    """Numbers beyond floats, brackets beyond the parser, other encodings; for every reader."""
+    targets.ranking(body, 1, None)
+    targets.failure(body, 429)
+    for dtype in ALL_DTYPES:
+        targets.texts(body, 1, dtype, 1)
+        targets.chunks(body, [None], dtype, 1)
+        targets.media(body, 1, dtype, 1)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_a_fuzzer_is_fed_first_reaches_a_result(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An example of each decoder is sound, and half of it is not; so there is a way to both."""
+    accepted = []
+    monkeypatch.setattr(targets, "_check_vectors", lambda *given: accepted.append(given))
+    for example_ in EXAMPLES[name]:
+        TARGETS[name](example_)
+        TARGETS[name](example_[: len(example_) // 2])
+    assert bool(accepted) is (name in {"texts", "chunks", "media"})

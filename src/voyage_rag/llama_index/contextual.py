@@ -37,7 +37,7 @@ class VoyageContextualEmbedding(VoyageEmbedding):
     """
 
     def __init__(self, model_name: str = "voyage-context-4", *args: Any, **kwargs: Any) -> None:
-        if kind_of(model_name) != "contextualized":
+        if not isinstance(model_name, str) or kind_of(model_name) != "contextualized":
             raise ConfigurationError(
                 f"{model_name!r} does not embed chunks in context: use voyage-context-4, or "
                 "VoyageEmbedding"

@@ -1,0 +1,1 @@
+"""Decoders fed with any bytes: hypothesis in the tests, atheris in `make fuzz`."""
