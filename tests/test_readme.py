@@ -128,3 +128,15 @@ def test_make_alone_explains_itself() -> None:
 
     for target in ("demo", "test", "lint", "record", "docs"):
         assert re.search(rf"^{target}\s+\S", shown, re.MULTILINE), target
+
+
+def test_what_happens_when_names_the_tests_that_say_so() -> None:
+    """A test for every line, and it exists."""
+    lines = table(section("What happens when ..."))
+
+    assert len(lines) >= 20
+    for occasion, (_, said_by) in lines.items():
+        file, _, test = said_by.strip("`").partition("::")
+        assert re.search(
+            rf"^def {test}\(", (ROOT / "tests" / file).read_text("utf-8"), re.MULTILINE
+        ), occasion
