@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pages import ROOT, blocks
+from stores import langchain_stores, llama_index_stores
 from stores.place import by_driver
 
 if TYPE_CHECKING:
     from voyage_rag.emulator import Emulator
 
+CELLS = {"LangChain": langchain_stores.CELLS, "LlamaIndex": llama_index_stores.CELLS}
 PAGE = ROOT / "docs" / "stores.md"
 
 
@@ -45,3 +48,17 @@ def test_every_recipe_finds_the_passage(
     assert f"nearest by bits: {expected}" in capsys.readouterr().out
     assert checked == 5
     asyncio.run(session["engine"].close())
+
+
+@pytest.mark.parametrize(("framework", "column"), [("LangChain", 3), ("LlamaIndex", 4)])
+def test_the_table_says_what_is_tested(framework: str, column: int) -> None:
+    """Every store and dtype of the tests, and no other."""
+    table = PAGE.read_text("utf-8").partition("## Recipes")[0]
+    told, store = set(), ""
+    for row in re.findall(r"^\| .*`.*\|$", table, re.MULTILINE)[1:]:
+        cells = [cell.strip() for cell in row.split("|")[1:-1]]
+        store = re.sub(r"(ql)?,.*", "", cells[0].lower()) or store
+        if cells[column].startswith("sync, async"):
+            told |= {(store, dtype) for dtype in re.findall(r"`(\w+)`", cells[1])}
+
+    assert {(name.split()[0], dtype) for name, dtype in CELLS[framework]} == told
