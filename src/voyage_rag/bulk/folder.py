@@ -57,7 +57,7 @@ class JobFolder:
         self.accounts = path / "accounts.jsonl"
         self.ids = path / "ids.tmp"
         self.stdin = path / "stdin"
-        self.batch = path / "batch.json"
+        self.batch = path / "batch" / "job.json"
         self._manifest = path / "manifest.json"
         self._lock: int | None = None
 
@@ -110,8 +110,8 @@ class JobFolder:
         """Forget the job that was here before, but for what was just found of the new one."""
         self._manifest.unlink(missing_ok=True)
         self.forget_vectors()
-        for path in (self.accounts, self.batch):
-            path.unlink(missing_ok=True)
+        self.accounts.unlink(missing_ok=True)
+        shutil.rmtree(self.batch.parent, ignore_errors=True)
 
     def forget_vectors(self) -> None:
         """Delete what the output holds, too, or is not wanted."""

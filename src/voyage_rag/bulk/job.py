@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
+from voyage_rag.bulk import batches
 from voyage_rag.bulk.errors import JobError
 from voyage_rag.bulk.estimate import Estimate, estimate
 from voyage_rag.bulk.folder import JobFolder
@@ -64,8 +65,6 @@ class EmbeddingJob:
         self.input = Path(input)
         self.output = Path(output)
         self._form = output_format(self.output, self.options.output_format)
-        if self.options.engine == "batch":
-            raise JobError("the batch engine does no files yet: use BatchJob")
 
     def estimate(
         self,
@@ -120,6 +119,8 @@ class EmbeddingJob:
             run = self._run(voyage, folder, on_progress)
             try:
                 run.prepare()
+                if self.options.engine == "batch" and not run.is_embedded:
+                    batches.embed(voyage, run)
                 while not run.is_embedded:
                     try:
                         voyage.embed_into(
@@ -141,6 +142,8 @@ class EmbeddingJob:
             run = self._run(voyage, folder, on_progress)
             try:
                 await in_thread(run.prepare)
+                if self.options.engine == "batch" and not run.is_embedded:
+                    await batches.aembed(voyage, run)
                 while not run.is_embedded:
                     try:
                         await voyage.aembed_into(

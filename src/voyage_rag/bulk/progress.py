@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from voyage_rag.models import Model
 
-Stage: TypeAlias = Literal["reading", "embedding", "writing"]
+Stage: TypeAlias = Literal["reading", "waiting", "embedding", "writing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class JobProgress:
     """How far a job is.
 
     Attributes:
-        stage: `reading` and checking all rows, `embedding` them, or `writing` the output.
+        stage: `reading` and checking all rows, `waiting` for the batch engine, `embedding` them
+            (with the batch engine: fetching its vectors), or `writing` the output.
         done: Rows that are done at this stage.
         total: Rows there are, None while they are counted.
         done_before: Rows that were done when this run began.
@@ -107,6 +108,10 @@ class Telling:
             self._done = self._done_before = done
             self._tokens = tokens
         self.more(0)
+
+    def now(self, done: int) -> None:
+        """So many rows are done by now."""
+        self.more(done - self._done)
 
     def more(self, rows: int, tokens: int = 0) -> None:
         """So many more rows are done, at such a cost."""

@@ -176,6 +176,22 @@ class Run:
             "output_dimension": self._options.output_dimension,
         }
 
+    @property
+    def batch_file(self) -> Path:
+        """The state of the job at the batch engine."""
+        self._folder.batch.parent.mkdir(exist_ok=True)
+        return self._folder.batch
+
+    def all_texts(self) -> Iterator[str]:
+        """Whether they have vectors or not."""
+        self._telling.begin("waiting", self._manifest.plan.rows)
+        for row in kept_rows(self._source, self._folder.refused_at_scan, 0):
+            yield row.text
+
+    def waited(self, done: int) -> None:
+        """The batch engine has done so many texts."""
+        self._telling.now(done)
+
     def texts(self) -> Iterator[str]:
         """The texts that still have no vector."""
         first = self._store.first_untaken
@@ -208,6 +224,28 @@ class Run:
             self.batch_size = self._options.batch_size
         self._store.begin_anew()
 
+    def row_of(self, sent: int) -> int:
+        """The row of a text by its position among those that `texts` gave."""
+        return self._store.row_of(sent)
+
+    def fetching(self) -> None:
+        """The batch engine is done."""
+        self._telling.begin("embedding", self._manifest.plan.rows, self._store.rows_done)
+
+    def refused_in_batch(self, number: int, message: str) -> None:
+        """The batch engine refused a row: leave it out.
+
+        Raises:
+            JobError: Rows are not to be skipped.
+        """
+        if self._options.on_error == "stop":
+            row = next(kept_rows(self._source, self._folder.refused_at_scan, number))
+            raise JobError(
+                f"the service refused {self._source.where(row)}: {message} What is finished is "
+                "kept: skip such rows with on_error skip"
+            )
+        self._leave_out(number, f"the service refused it: {message}")
+
     def _leave_out(self, number: int, reason: str) -> None:
         row = next(kept_rows(self._source, self._folder.refused_at_scan, number))
         with self._folder.refused_later.open("a", encoding="utf-8") as side:
@@ -231,6 +269,8 @@ class Run:
     def finish(self) -> JobReport:
         """Make the output, once all vectors are there."""
         if self._manifest.state != "finished":
+            if self._store.first_untaken < self._manifest.plan.rows:
+                raise JobError("some rows have no vector yet: run the job again")
             self._manifest.state = "assembling"
             self._manifest.length = self._store.length
             self._folder.write(self._manifest)

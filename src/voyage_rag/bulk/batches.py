@@ -1,0 +1,113 @@
+"""The batch engine for a whole file: submitted, waited for, and its vectors kept as others are.
+
+Killed at any moment it goes on: the engine's job has a state file in the job's folder, and vectors
+that were fetched are in journals.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+
+from voyage_rag.batch import BatchJob
+from voyage_rag.bulk.errors import JobError
+from voyage_rag.types import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from voyage_rag.batch import BatchResult, JobStatus
+    from voyage_rag.bulk.run import Run
+    from voyage_rag.client import Voyage
+    from voyage_rag.types import Vector
+
+KEPT_AT_ONCE = 256
+
+
+def embed(voyage: Voyage, run: Run) -> None:
+    """Have all vectors made, and keep them."""
+    job = BatchJob.submit(voyage, run.all_texts(), run.batch_file, **run.arguments)
+    status = job.wait(on_progress=lambda status: run.waited(status.completed))
+    if status.failed and job.resubmit():  # once, since a batch may have expired
+        job.wait(on_progress=lambda status: run.waited(status.completed))
+    kept = Kept(run)
+    for result in job.results():
+        kept.take(result)
+    kept.end()
+
+
+async def aembed(voyage: Voyage, run: Run) -> None:
+    """Async twin of `embed`."""
+
+    def on_progress(status: JobStatus) -> None:
+        run.waited(status.completed)
+
+    job = await BatchJob.asubmit(voyage, run.all_texts(), run.batch_file, **run.arguments)
+    status = await job.await_(on_progress=on_progress)
+    if status.failed and await job.aresubmit():
+        await job.await_(on_progress=on_progress)
+    kept = Kept(run)
+    async with aclosing(job.aresults()) as results:
+        async for result in results:
+            await to_thread.run_sync(kept.take, result)
+    await to_thread.run_sync(kept.end)
+
+
+class Kept:
+    """Results on their way into the store, in the order of the rows."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        run.fetching()
+        self._texts: Iterator[str] = run.texts()
+        self._sent = -1
+        self._row: int | None = None
+        self._held: dict[int, Vector] = {}
+        self._tokens = 0
+        self._unfinished = 0
+        self._next()
+
+    def take(self, result: BatchResult) -> None:
+        """What became of one row; nothing to do if that is known already."""
+        if result.index != self._row:
+            return
+        if result.failure is None:
+            self._held[self._sent] = result.vector
+            self._tokens += result.total_tokens
+            if len(self._held) >= KEPT_AT_ONCE:
+                self._keep()
+        elif result.failure.is_refused:
+            self._keep()
+            self._run.refused_in_batch(result.index, result.failure.message)
+        else:
+            self._unfinished += 1
+        self._next()
+
+    def end(self) -> None:
+        """All results were taken.
+
+        Raises:
+            JobError: Some rows have none.
+        """
+        self._keep()
+        if self._unfinished:
+            raise JobError(
+                f"{self._unfinished:,} texts have no result, since their batch expired or failed: "
+                "run the job again, and they are submitted again; what is finished is kept"
+            )
+        self._run.is_embedded = True
+
+    def _next(self) -> None:
+        """Go to the next row that has no vector."""
+        self._row = None
+        if next(self._texts, None) is not None:
+            self._sent += 1
+            self._row = self._run.row_of(self._sent)
+
+    def _keep(self) -> None:
+        if self._held:
+            usage = Usage(self._tokens, 1)
+            self._run.take(list(self._held), list(self._held.values()), usage)
+            self._held, self._tokens = {}, 0
