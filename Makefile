@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos fuzz audit stores dropin lint format record bench notebooks docs clean
+.PHONY: help demo test chaos fuzz audit stores ray dropin lint format record bench notebooks docs clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ stores: $(VENV)/.stores ## Test with Chroma, Qdrant, LanceDB, FAISS and PostgreS
 
 dropin: $(VENV)/.dev ## Run the same programs on the packages it replaces and on this one, and compare
 	@$(BIN)/python -m pytest tests/dropin $(ARGS)
+
+ray: $(VENV)/.ray ## Test Ray Data on a cluster of this machine
+	@VOYAGE_RAG_RAY=1 $(BIN)/python -m pytest tests/bulk/test_ray.py $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types and who imports whom
 	@$(BIN)/ruff check .
@@ -73,6 +76,11 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.demo
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@touch $@
+
+$(VENV)/.ray: pyproject.toml $(VENV)/.dev
+	@echo "Installing Ray into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group ray
 	@touch $@
 
 $(VENV)/.stores: pyproject.toml $(VENV)/.demo

@@ -1,0 +1,193 @@
+"""Ray Data: a column of a dataset into vectors, by actors that share one account's limits.
+
+    import ray
+    from voyage_rag.bulk.ray import embed
+
+    passages = ray.data.read_parquet("s3://corpus/passages/")
+    embed(passages, "text", model="voyage-4", actors=8).write_parquet("s3://corpus/vectors/")
+
+`pip install 'voyage-rag[ray]'`, on every node. The key is never sent through Ray, whose dashboard
+and logs show arguments: each worker finds it in `VOYAGE_API_KEY`, or in a file of its own
+(`api_key_path`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from voyage_rag.bulk.arrow import pa
+from voyage_rag.bulk.errors import JobError
+from voyage_rag.bulk.shared_pace import NAMESPACE, Bookkeeper, SharedPace
+from voyage_rag.bulk.tables import NUMBERS
+from voyage_rag.client import Voyage
+from voyage_rag.core import arguments
+from voyage_rag.core.budget import budgets_of
+from voyage_rag.io.clock import SYSTEM_CLOCK
+
+try:
+    import ray
+    import ray.data
+except ImportError as error:
+    raise ImportError("this needs Ray: pip install 'voyage-rag[ray]'") from error
+
+if TYPE_CHECKING:
+    from voyage_rag.models import OutputDtype
+    from voyage_rag.settings import Settings
+    from voyage_rag.types import InputType
+
+ROWS_PER_CALL = 2_048
+CALLS_AT_ONCE = 2
+"""Of one actor: while the last answers of a batch come in, requests of the next one leave."""
+
+
+class Embedder:
+    """Embeds a column of Arrow batches: what `Dataset.map_batches` makes in each of its actors.
+
+        dataset.map_batches(
+            Embedder,
+            fn_constructor_kwargs={"column": "text", "model": "voyage-4"},
+            batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(size=4),
+        )
+
+    Args:
+        column: Where the text is.
+        model: An embedding model (docs: "Text Embeddings").
+        output_column: Where the vectors go: lists of fixed size, of float32, int8 or uint8.
+        input_type: Which of Voyage's prompts goes before a text; None for neither.
+        truncation: Cut texts to the model's context; False refuses longer ones.
+        output_dimension: Length of the vectors, where the model offers several.
+        output_dtype: `float`, `int8`, `uint8`, or `binary`/`ubinary`, eight dimensions in a number.
+        share_limits: Take turns with all other actors of the cluster that use the same key, host
+            and model. Else each actor paces itself, and all together exceed the account's limits.
+        settings: Arguments of `Voyage`, without the key: `requests_per_minute`, `base_url`, ...
+
+    Raises:
+        JobError: A key is given, or the column is not there.
+        ConfigurationError: The worker finds no key.
+    """
+
+    def __init__(
+        self,
+        column: str,
+        model: str,
+        *,
+        output_column: str = "embedding",
+        input_type: InputType | None = "document",
+        truncation: bool = True,
+        output_dimension: int | None = None,
+        output_dtype: OutputDtype = "float",
+        share_limits: bool = True,
+        **settings: Any,
+    ) -> None:
+        _refuse_key(settings)
+        self.voyage = Voyage(**settings)
+        if share_limits:
+            share(self.voyage.settings, model)
+        self._column = column
+        self._output_column = output_column
+        self._dtype = output_dtype
+        self._options: dict[str, Any] = {
+            "model": model,
+            "input_type": input_type,
+            "truncation": truncation,
+            "output_dimension": output_dimension,
+            "output_dtype": output_dtype,
+        }
+
+    def __call__(self, batch: Any) -> Any:
+        """The batch, an Arrow table, with a column more."""
+        if self._column not in batch.column_names:
+            raise JobError(f"there is no column {self._column!r}; there is {batch.column_names}")
+        texts = batch.column(self._column).to_pylist()
+        vectors = self.voyage.embed(texts, **self._options).vectors
+        length = len(vectors[0]) if len(vectors) else 0
+        numbers = pa.Array.from_buffers(
+            NUMBERS[self._dtype], len(vectors) * length, [None, pa.py_buffer(b"".join(vectors))]
+        )
+        column = pa.FixedSizeListArray.from_arrays(numbers, length)
+        return batch.append_column(self._output_column, column)
+
+
+def embed(
+    dataset: ray.data.Dataset,
+    column: str = "text",
+    *,
+    model: str,
+    actors: int | tuple[int, int] = 2,
+    cpus_per_actor: float = 1.0,
+    rows_per_call: int = ROWS_PER_CALL,
+    **options: Any,
+) -> ray.data.Dataset:
+    """Embed a column of a dataset, lazily as all of Ray Data.
+
+    Requests are retried by the client. When a worker dies, Ray starts another one and gives it the
+    batches that were not finished: those are paid again, `rows_per_call` rows for each call that
+    was under way, and nothing is lost.
+
+    Args:
+        dataset: Any.
+        column: Where the text is.
+        model: An embedding model.
+        actors: How many, or from how many to how many.
+        cpus_per_actor: What Ray sets aside for each. One actor keeps a core busy.
+        rows_per_call: Texts that an actor is given at once.
+        options: The other arguments of `Embedder`; `concurrency` is requests at once per call.
+
+    Returns:
+        The dataset with a column more, `embedding` unless `output_column` says otherwise.
+
+    Raises:
+        JobError: A key is among the options.
+        InvalidInputError: The model does not offer what is asked.
+    """
+    _refuse_key(options)
+    row = arguments.check_embedding_model(model)
+    arguments.check_output(row, options.get("output_dimension"), options.get("output_dtype"))
+    fewest, most = (actors, actors) if isinstance(actors, int) else actors
+    return dataset.map_batches(
+        cast("Any", Embedder),
+        fn_constructor_kwargs={"column": column, "model": model, **options},
+        batch_size=rows_per_call,
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        compute=ray.data.ActorPoolStrategy(
+            min_size=fewest, max_size=most, max_tasks_in_flight_per_actor=2 * CALLS_AT_ONCE
+        ),
+        num_cpus=cpus_per_actor,
+        max_concurrency=CALLS_AT_ONCE,
+        max_restarts=-1,
+        max_task_retries=-1,
+    )
+
+
+def share(settings: Settings, model: str) -> None:
+    """Have every client of this process take turns with the whole cluster, for one model.
+
+    The actor that books time is named by host, model and a fingerprint of the key, and lives until
+    the cluster ends or `ray.kill` ends it.
+    """
+    account = (settings.host, settings.api_key.fingerprint)
+    actor = (
+        ray.remote(Bookkeeper)
+        .options(
+            name=" ".join((*account, model)),
+            namespace=NAMESPACE,
+            get_if_exists=True,
+            lifetime="detached",
+            num_cpus=0,
+            max_restarts=-1,
+            max_task_retries=-1,
+        )
+        .remote()
+    )
+    now = SYSTEM_CLOCK.now
+    budgets_of(account, now).draw_on(model, SharedPace(now, actor, ray.get))
+
+
+def _refuse_key(settings: dict[str, Any]) -> None:
+    if "api_key" in settings:
+        raise JobError(
+            "a key does not travel through Ray, which shows arguments: set VOYAGE_API_KEY on every "
+            "node, or name a file there with api_key_path"
+        )

@@ -1,0 +1,159 @@
+"""Ray Data on a cluster of this machine. It takes a minute or two: `make ray`."""
+
+from __future__ import annotations
+
+import os
+import runpy
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bulk_inputs import rows_of
+from fakes import KEY
+from voyage_rag.bulk import JobError
+from voyage_rag.emulator import Emulator
+
+if "VOYAGE_RAG_RAY" not in os.environ:
+    pytest.skip("starts a Ray cluster: make ray", allow_module_level=True)
+
+ray = pytest.importorskip("ray", reason="needs Ray: make ray")
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("ignore"),  # Ray's own
+]
+
+ROWS = rows_of(2_000)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """Four cores, real or not; the key is where every worker looks for it."""
+    os.environ["VOYAGE_API_KEY"] = KEY
+    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    paths = os.pathsep.join(str(path) for path in [Path(__file__).parents[1]])
+    ray.init(
+        num_cpus=4,
+        include_dashboard=False,
+        logging_level="error",
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": paths}},
+    )
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    yield
+    ray.shutdown()
+    del os.environ["VOYAGE_API_KEY"]
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    emulator = Emulator()
+    emulator.start()
+    yield emulator
+    emulator.stop()
+
+
+def dataset(rows: Any = ROWS) -> Any:
+    table = pa.table({"id": [name for name, _ in rows], "text": [text for _, text in rows]})
+    return ray.data.from_arrow([table.slice(at, 250) for at in range(0, len(rows), 250)])
+
+
+def test_a_column_becomes_compact_vectors(
+    cluster: None, emulator: Emulator, tmp_path: Path
+) -> None:
+    """By two actors; every row is there once, with its own columns and a list of fixed size."""
+    from voyage_rag.bulk.ray import embed
+
+    options = {"output_dimension": 256, "output_dtype": "int8", "base_url": emulator.url}
+    vectors = embed(dataset(), model="voyage-4", actors=2, rows_per_call=100, **options)
+    vectors.write_parquet(str(tmp_path / "out"))
+
+    table = pq.read_table(tmp_path / "out")
+    kind = table.schema.field("embedding").type
+    assert (kind.list_size, str(kind.value_type)) == (256, "int8")
+    assert sorted(zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True)) == sorted(
+        ROWS
+    )
+
+
+def test_a_worker_that_dies_loses_nothing(
+    cluster: None, emulator: Emulator, tmp_path: Path
+) -> None:
+    """Ray starts another one, which does what was not finished."""
+    from voyage_rag.bulk.ray import Embedder
+
+    class Mortal(Embedder):
+        def __call__(self, batch: Any) -> Any:
+            done = super().__call__(batch)
+            try:
+                os.close(os.open(tmp_path / "died", os.O_CREAT | os.O_EXCL))
+            except FileExistsError:
+                return done
+            os._exit(1)
+
+    arguments = {"column": "text", "model": "voyage-4", "base_url": emulator.url}
+    vectors = dataset().map_batches(
+        Mortal,
+        fn_constructor_kwargs={**arguments, "output_dimension": 256},
+        batch_size=100,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(size=2),
+        max_restarts=-1,
+        max_task_retries=-1,
+    )
+    names = [row["id"] for row in vectors.select_columns(["id"]).iter_rows()]
+
+    assert (tmp_path / "died").exists()
+    assert sorted(names) == sorted(name for name, _ in ROWS)
+
+
+def test_four_actors_keep_one_limit(cluster: None) -> None:
+    """The emulator refuses what is beyond it: nothing is."""
+    from voyage_rag.bulk.ray import embed
+
+    limit = 20_000
+    emulator = Emulator(tokens_per_minute=limit, burst_seconds=5)
+    with emulator as url:
+        options = {"output_dimension": 256, "base_url": url, "tokens_per_minute": limit}
+        vectors = embed(
+            dataset(), model="voyage-4", actors=4, cpus_per_actor=0.5, rows_per_call=50, **options
+        )
+        assert vectors.count() == len(ROWS)
+    statuses = Counter(request.status for request in emulator.requests)
+    assert set(statuses) == {200}
+
+
+def test_a_key_does_not_travel_through_ray(cluster: None) -> None:
+    """It would be shown."""
+    from voyage_rag.bulk.ray import Embedder, embed
+
+    with pytest.raises(JobError, match="a key does not travel through Ray"):
+        embed(dataset(), model="voyage-4", api_key=KEY)
+    with pytest.raises(JobError, match="a key does not travel through Ray"):
+        Embedder("text", "voyage-4", api_key=KEY)
+
+
+def test_a_column_that_is_not_there_is_named(cluster: None, emulator: Emulator) -> None:
+    """By the worker that misses it."""
+    from voyage_rag.bulk.ray import embed
+
+    vectors = embed(dataset(ROWS[:10]), "body", model="voyage-4", base_url=emulator.url)
+    with pytest.raises(Exception, match="there is no column 'body'"):
+        vectors.materialize()
+
+
+def test_the_example_runs(cluster: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a reader would run it, on the cluster that is there."""
+    key = os.environ.pop("VOYAGE_API_KEY")
+    try:
+        example = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "ray_data.py"))
+        example["main"]()
+    finally:
+        os.environ["VOYAGE_API_KEY"] = key
+
+    assert "2,000 vectors in" in capsys.readouterr().out
