@@ -5,7 +5,7 @@
 
 Without VOYAGE_API_KEY an emulator on this machine answers: it compares words and is not Voyage. On
 a cluster, set the key in the environment of every node (or `api_key_path` to a file there), install
-`voyage-rag[ray]` everywhere, and submit the script as a job: `ray job submit -- python ray_data.py`.
+`voyage-rag[ray]` everywhere, and submit the script: `ray job submit -- python ray_data.py`.
 """
 
 from __future__ import annotations

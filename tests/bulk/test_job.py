@@ -368,12 +368,17 @@ def test_bad_rows_can_be_left_out(embed: Embed, tmp_path: Path) -> None:
     }
 
 
-def test_names_are_compared_across_all_rows(embed: Embed, tmp_path: Path) -> None:
-    """However far apart they are."""
+@pytest.mark.parametrize("most_in_memory", [500_000, 5_000, 0])
+def test_names_are_compared_across_all_rows(
+    most_in_memory: int, voyage: Voyage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However far apart they are, and however many."""
+    monkeypatch.setattr("voyage_rag.bulk.names.MOST_IN_MEMORY", most_in_memory)
     rows = [*rows_of(10_000), ("doc-17", "again")]
+    source = parquet(tmp_path / "in.parquet", rows, group=4_096)
 
     with pytest.raises(BadRowsError, match=r"row 10,001 of in.parquet: .* is that of row 18, too"):
-        embed(parquet(tmp_path / "in.parquet", rows, group=4_096))
+        EmbeddingJob(source, tmp_path / "out.parquet", model=MODEL).run(voyage)
 
 
 def test_nothing_to_embed_is_an_error(embed: Embed, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ import pytest
 
 from bulk_inputs import rows_of
 from fakes import KEY
+from pages import blocks
+from voyage_rag import Voyage
 from voyage_rag.bulk import JobError
 from voyage_rag.emulator import Emulator
 
@@ -47,7 +49,7 @@ def cluster() -> Iterator[None]:
     ray.data.DataContext.get_current().enable_progress_bars = False
     yield
     ray.shutdown()
-    del os.environ["VOYAGE_API_KEY"]
+    os.environ.pop("VOYAGE_API_KEY", None)
 
 
 @pytest.fixture
@@ -148,12 +150,40 @@ def test_a_column_that_is_not_there_is_named(cluster: None, emulator: Emulator) 
 
 
 def test_the_example_runs(cluster: None, capsys: pytest.CaptureFixture[str]) -> None:
-    """As a reader would run it, on the cluster that is there."""
-    key = os.environ.pop("VOYAGE_API_KEY")
-    try:
-        example = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "ray_data.py"))
-        example["main"]()
-    finally:
-        os.environ["VOYAGE_API_KEY"] = key
+    """As a reader without a key would run it, on the cluster that is there."""
+    example = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "ray_data.py"))
 
-    assert "2,000 vectors in" in capsys.readouterr().out
+    example["main"]()
+
+    out = capsys.readouterr().out
+    assert "it is not Voyage" in out
+    assert "2,000 vectors in" in out
+
+
+@pytest.mark.parametrize("mark", ["pandas", "polars", "ray"])
+def test_the_guide_runs(
+    cluster: None,
+    mark: str,
+    emulator: Emulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its blocks that need more than the development packages."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VOYAGE_API_KEY", KEY)
+    monkeypatch.setenv("VOYAGE_BASE_URL", emulator.url)
+    guide = Path(__file__).parents[2] / "docs" / "bulk.md"
+    code = [block.code for block in blocks(guide, "python") if block.remark == "make ray runs it"]
+    session: dict[str, Any] = {"Voyage": Voyage}
+    (chosen,) = (block for block in code if f"import {mark}" in block)
+    if mark == "ray":  # workers were started with another environment
+        chosen = chosen.replace("actors=2", f"actors=2, base_url={emulator.url!r}")
+
+    exec(chosen, session)
+
+    if mark == "pandas":
+        assert session["frame"]["embedding"][1].shape == (1024,)
+    elif mark == "polars":
+        assert str(session["passages"].schema["embedding"]) == "Array(Float32, shape=(1024,))"
+    else:
+        assert len(session["first"]) == 1_024

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from voyage_rag.bulk.names import Names
 from voyage_rag.bulk.rows import Row, flaw_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 IdKind: TypeAlias = Literal["integer", "string"]
 
 ROWS_AT_ONCE = 4_096
-CACHE_KIB = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,69 +110,46 @@ def scan(
 class _Checked:
     """Rows in chunks, with what is wrong with some of them.
 
-    Names are compared in a temporary database on disk: exact, and in flat memory.
-
     Attributes:
         kind: What the names are, None before the first.
     """
 
     def __init__(self, source: Source, ids_file: Path) -> None:
         self.kind: IdKind | None = None
+        self._type: type[str | int] | None = None
         self._source = source
-        self._file = ids_file
-        self._seen: sqlite3.Connection | None = None
-        if not source.names_are_unique:
-            ids_file.unlink(missing_ok=True)
-            self._seen = sqlite3.connect(ids_file, isolation_level=None)
-            self._seen.execute("PRAGMA journal_mode = OFF")
-            self._seen.execute("PRAGMA synchronous = OFF")
-            self._seen.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-            self._seen.execute("CREATE TABLE seen (id PRIMARY KEY, number) WITHOUT ROWID")
-            self._seen.execute("BEGIN")
+        self._names = None if source.names_are_unique else Names(ids_file)
 
     def chunks(self) -> Iterator[tuple[list[Row], dict[int, str]]]:
         """So many rows at a time, and the flaws of the bad ones by their place in the chunk."""
         rows = self._source.rows()
         while chunk := list(islice(rows, ROWS_AT_ONCE)):
             flaws = {at: flaw for at, row in enumerate(chunk) if (flaw := self._flaw_of(row))}
-            if self._seen is not None:
-                flaws |= self._duplicates(self._seen, chunk, flaws)
+            if self._names is not None:
+                named = {at: row for at, row in enumerate(chunk) if at not in flaws}
+                for at, first in self._names.taken(named).items():
+                    unit, name = self._source.unit, named[at].id
+                    flaws[at] = f"its id {name!r} is that of {unit} {first:,}, too"
             yield chunk, flaws
 
     def close(self) -> None:
         """Forget the names."""
-        if self._seen is not None:
-            self._seen.close()
-            self._file.unlink(missing_ok=True)
+        if self._names is not None:
+            self._names.close()
 
     def _flaw_of(self, row: Row) -> str | None:
+        text, name = row.text, row.id
+        is_plain = row.flaw is None and type(text) is str and text and text.isascii()
+        if is_plain and type(name) is str and self._type is str and name and name.isascii():
+            return None  # most rows, quickly
         if flaw := flaw_of(row):
             return flaw
-        kind: IdKind = "string" if isinstance(row.id, str) else "integer"
+        kind: IdKind = "string" if isinstance(name, str) else "integer"
         if self.kind is None:
-            self.kind = kind
+            self.kind, self._type = kind, type(name)
         if kind != self.kind:
-            return f"its id {row.id!r} is no {self.kind}, as the ids before it are"
+            return f"its id {name!r} is no {self.kind}, as the ids before it are"
         return None
-
-    def _duplicates(
-        self, seen: sqlite3.Connection, chunk: list[Row], flaws: dict[int, str]
-    ) -> dict[int, str]:
-        named = [(row.id, row.number) for at, row in enumerate(chunk) if at not in flaws]
-        before = seen.total_changes
-        seen.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?)", named)
-        if seen.total_changes - before == len(named):
-            return {}
-        found = {}
-        for at, row in enumerate(chunk):
-            if at not in flaws:
-                (first,) = seen.execute(
-                    "SELECT number FROM seen WHERE id = ?", (row.id,)
-                ).fetchone()
-                if first != row.number:
-                    unit = self._source.unit
-                    found[at] = f"its id {row.id!r} is that of {unit} {first:,}, too"
-        return found
 
 
 def read_refused(file: Path) -> Iterator[dict[str, Any]]:
