@@ -89,3 +89,18 @@ def test_damaged_lines_and_strangers_are_no_answers() -> None:
 def test_blank_lines_of_the_input_are_no_lines() -> None:
     """As the service sees it."""
     assert list(in_input_order(io.BytesIO(b"\n \n"), [])) == []
+
+
+def test_lines_that_are_none_have_a_place() -> None:
+    """A batch with such lines has failed; what is read of them is told."""
+    lines = io.BytesIO(
+        b'{"custom_id": "a"}\nnonsense\n{"body": {}}\n{"custom_id": 7, "body": {}}\n'
+    )
+    found = list(in_input_order(lines, [file_of(right("a"))]))
+    assert [(item.custom_id, item.input) for item in found] == [
+        ("a", {"custom_id": "a"}),
+        ("", {}),
+        ("", {"body": {}}),
+        ("7", {"custom_id": 7, "body": {}}),
+    ]
+    assert {item.failure.code for item in found} == {"invalid"}

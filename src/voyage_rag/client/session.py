@@ -7,12 +7,8 @@ import random
 from typing import TYPE_CHECKING, Any, Self
 
 from voyage_rag.client import notices
-from voyage_rag.client.batches import Batches
-from voyage_rag.client.files import Files
-from voyage_rag.client.talk import Talk
 from voyage_rag.core.budget import budgets_of
 from voyage_rag.core.dialect import dialect_of
-from voyage_rag.core.jobs.asking import JobTerms
 from voyage_rag.core.pacing import RateLimits
 from voyage_rag.core.retry import RetryPolicy
 from voyage_rag.core.terms import Terms
@@ -41,6 +37,9 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
+    from voyage_rag.client.batches import Batches
+    from voyage_rag.client.files import Files
+    from voyage_rag.client.talk import Talk
     from voyage_rag.events import Observer
 
 
@@ -124,11 +123,15 @@ class Session:
     @property
     def files(self) -> Files:
         """Files at the service, for batches."""
+        from voyage_rag.client.files import Files  # noqa: PLC0415 - few programs need it
+
         return Files(self._talk)
 
     @property
     def batches(self) -> Batches:
         """Batches at the service. For more than one file there is `voyage_rag.batch.BatchJob`."""
+        from voyage_rag.client.batches import Batches  # noqa: PLC0415 - as above
+
         return Batches(self._talk)
 
     @property
@@ -186,6 +189,9 @@ class Session:
 
     @property
     def _talk(self) -> Talk:
+        from voyage_rag.client.talk import Talk  # noqa: PLC0415 - as above
+        from voyage_rag.core.jobs.asking import JobTerms  # noqa: PLC0415 - as above
+
         means, _ = self._drivers
         return Talk(JobTerms(self._dialect, self._policy, self._clock.now), means)
 

@@ -1,9 +1,9 @@
 """An emulator of the Voyage AI API, for tests, demos and notebooks without a key or a network.
 
 NOT VOYAGE AI, AND NOT VOYAGE'S VECTORS. It imitates the rules of the HTTP API: arguments, limits,
-error bodies, headers, usage, rate limits, and faults on demand. Its vectors and relevance scores
-come from counting words and pieces of words, so retrieval over it works and can be looked at, and
-says nothing about the quality of Voyage's models.
+error bodies, headers, usage, rate limits, files and batches (whose time can be sped up), and faults
+on demand. Its vectors and relevance scores come from counting words and pieces of words, so
+retrieval over it works and can be looked at, and says nothing about the quality of Voyage's models.
 
     from voyage_rag.emulator import Emulator
 

@@ -15,6 +15,7 @@ from voyage_rag.records import BatchLine, LineFailure
 
 CUSTOM_ID = re.compile(rb'"custom_id"\s*:\s*("(?:[^"\\]|\\.)*")')
 OK = 200
+INVALID = "invalid"
 
 Place = tuple[int, int]
 """Which file, and where its line begins."""
@@ -30,12 +31,20 @@ def in_input_order(lines: BinaryIO, answers: Sequence[BinaryIO]) -> Iterator[Bat
     """
     found: dict[str, list[Place]] = {}
     for number, file in enumerate(answers):
-        for name, place in _places(number, file):
-            found.setdefault(name, []).append(place)
+        for custom_id, place in _places(number, file):
+            found.setdefault(custom_id, []).append(place)
     for raw in lines:
         if raw.strip():
-            line = json.loads(raw)
-            yield _answered(line["custom_id"], line["body"], found, answers)
+            line = _parsed(raw)
+            name, body = line.get("custom_id"), line.get("body")
+            if isinstance(name, str) and isinstance(body, Mapping):
+                yield _answered(name, body, found, answers)
+            else:
+                yield BatchLine(str(name or ""), line, failure=_invalid(line))
+
+
+def _invalid(line: Mapping[str, Any]) -> LineFailure:
+    return LineFailure("it is no line of a batch: custom_id and body are due", None, INVALID, line)
 
 
 def _places(number: int, file: BinaryIO) -> Iterator[tuple[str, Place]]:
