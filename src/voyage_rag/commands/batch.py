@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from voyage_rag.batch import BatchJob, JobStatus
 
 SUBMIT_EXAMPLES = (
-    "batch submit corpus.jsonl --job corpus.job --model voyage-4 --input-type document",
-    "batch submit corpus.jsonl --job corpus.job --model voyage-4 --dry-run",
-    "batch submit corpus.jsonl --job corpus.job --model voyage-4 --field body --id-field url",
+    "batch submit corpus.jsonl --job corpus.job --model voyage-4",
+    "batch submit rows.jsonl --job a.job --model voyage-4 --dry-run",
+    "batch submit rows.jsonl --job a.job --model voyage-4 --field body",
 )
 EXAMPLES = {
     "submit": SUBMIT_EXAMPLES,

@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
@@ -62,12 +62,13 @@ class Emulator:
         listening = _listen(*self._address)
         self._url = _base_url(listening)
         self._app = create_app(self.options, self.requests)
-        self._server = _Server(_configure(self._app))
+        is_up = threading.Event()
+        self._server = _Server(_configure(self._app), is_up.set)
         self._thread = threading.Thread(
             target=self._server.run, args=([listening],), name="voyage-emulator", daemon=True
         )
         self._thread.start()
-        if not self._server.ready.wait(_START_SECONDS):
+        if not is_up.wait(_START_SECONDS):
             raise RuntimeError("the emulator did not start")
         return self._url
 
@@ -108,9 +109,8 @@ def serve(
     """
     app = create_app(Options(**options))
     with _listen(host, port) as listening, suppress(KeyboardInterrupt):
-        sys.stdout.write(announcement.replace("{url}", _base_url(listening)) + "\n")
-        sys.stdout.flush()
-        _Server(_configure(app)).run([listening])
+        line = announcement.replace("{url}", _base_url(listening))
+        _Server(_configure(app), lambda: print(line, flush=True)).run([listening])  # noqa: T201
     app.state.batches.close()
 
 
@@ -161,13 +161,13 @@ class _Connection(H11Protocol):
 class _Server(uvicorn.Server):
     """A server that says when it is up, and goes down at once, whoever is still waiting."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, is_up: Callable[[], None]) -> None:
         super().__init__(config)
-        self.ready = threading.Event()
+        self._is_up = is_up
 
     async def main_loop(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        self.ready.set()
+        self._is_up()
         await self._stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
