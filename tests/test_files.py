@@ -162,3 +162,12 @@ def test_a_wrong_key_is_not_tried_twice(face) -> None:
     with pytest.raises(Exception, match="VOYAGE_API_KEY"):
         face.call(voyage_over(service).files, "list")
     assert len(service.attempts) == 1
+
+
+def test_an_upload_is_given_time(face, path: Path) -> None:
+    """The service may take a while with a large file; to give up would be to send it again."""
+    service = FakeService(always=lambda _: ok({"id": "f"}))
+    voyage = voyage_over(service, timeout=5, max_retries=0)
+    face.call(voyage.files, "upload", path)
+    face.call(voyage.files, "get", "f")
+    assert [attempt.timeout for attempt in service.attempts] == [600, 5]

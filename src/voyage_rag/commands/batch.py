@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from voyage_rag.commands.batch_rows import STDOUT, Rows, appearing, as_row, is_free
 from voyage_rag.commands.failure import CommandError
 from voyage_rag.commands.options import AsJSON, BaseURL
-from voyage_rag.commands.screen import console, dollars, remark, write_json
+from voyage_rag.commands.screen import console, dollars, remark, working, write_json
 from voyage_rag.commands.service import connected
 
 if TYPE_CHECKING:
@@ -113,8 +113,9 @@ def submit(
         "top_k": top_k,
         "custom_ids": rows.names,
     }
-    with connected(base_url, emulated=False, offline=OFFLINE) as voyage, _row_named(rows):
-        submitted = BatchJob.submit(voyage, rows, job, **options)
+    with connected(base_url, emulated=False, offline=OFFLINE) as voyage:
+        with _row_named(rows), working(f"Checking and submitting {file}"):
+            submitted = BatchJob.submit(voyage, rows, job, **options)
         _tell(submitted, submitted.status(), as_json=as_json)
     remark(f"voyage-rag batch wait {job}")
 
@@ -177,7 +178,8 @@ def fetch(
         is_free(path, overwrite=overwrite)
     with _opened(job, base_url) as opened:
         _check_ended(opened, job, partial=partial)
-        done, lost = _write(opened, output, failed)
+        with nullcontext() if output == STDOUT else working(f"Fetching into {output}"):
+            done, lost = _write(opened, output, failed)
         if delete_files and not lost:
             opened.delete_files()
     remark(f"{done:,} results written")

@@ -28,6 +28,10 @@ OUTAGE = 3_600.0
 """Seconds that a watch of half a day goes on while the service does not answer."""
 COUNTLESS = 1_000_000
 
+DIGESTING = 600.0
+"""Seconds the service may take to answer an upload, as long as Voyage's own client waits for
+anything: to give up sooner would be to send it all again."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobTerms:
@@ -80,7 +84,7 @@ def asking(
     while True:
         attempts += 1
         spent = terms.now() - begun if failure else 0.0
-        timeout = policy.timeout if request.is_transfer else policy.time_left(spent)
+        timeout = _patience(request, policy) if request.is_transfer else policy.time_left(spent)
         try:
             wait = partial(_until, due, terms)
             response = yield from ask(Attempt(request, timeout, wait, attempts, failure, delay))
@@ -95,6 +99,10 @@ def asking(
         if not (policy.allows(failure, attempts, due - begun) and repeatable(failure)):
             failure.attempts = attempts
             raise failure
+
+
+def _patience(request: Request, policy: RetryPolicy) -> float:
+    return policy.timeout if request.upload is None else max(policy.timeout, DIGESTING)
 
 
 def _until(due: float, terms: JobTerms) -> float:
