@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from pages import GUIDES, README, ROOT, blocks, command_lines, lay_out
 from voyage_rag.cli import main
 from voyage_rag.emulator import Emulator
+from voyage_rag.observe.otel import uninstrument
 
 PAGES = [page for page in (README, *GUIDES) if blocks(page, "python")]
 SHELL = [page for page in (README, *GUIDES) if any(command_lines(page))]
@@ -30,10 +33,22 @@ def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[st
     """A reader's session: the files that examples are about, and a service for `Voyage()`."""
     monkeypatch.chdir(tmp_path)
     lay_out(tmp_path)
-    with Emulator(batch_speed=10_000) as url:
+    with Emulator(batch_speed=10_000) as url, nothing_left_behind():
         monkeypatch.setenv("VOYAGE_API_KEY", "pa-pages")
         monkeypatch.setenv("VOYAGE_BASE_URL", url)
         yield {}
+
+
+@contextmanager
+def nothing_left_behind() -> Iterator[None]:
+    """What an example sets up for the whole process goes with it: logging, instrumentation."""
+    root, ours = logging.getLogger(), logging.getLogger("voyage_rag")
+    handlers, levels = [*root.handlers], (root.level, ours.level)
+    yield
+    uninstrument()
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # examples leave closing to the interpreter
