@@ -52,9 +52,9 @@ def nothing_left_behind() -> Iterator[None]:
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # examples leave closing to the interpreter
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", [page for page in PAGES if page != README], ids=name_of)
 def test_the_examples_run_one_after_another(page: Path, session: dict[str, object]) -> None:
-    """All Python blocks of a page in one session, as a reader would paste them."""
+    """All Python blocks of a guide in one session, as a reader would paste them."""
     for block in blocks(page, "python"):
         if block.remark == "run":
             code = "\n" * (block.line - 1) + block.code
@@ -65,7 +65,7 @@ def test_the_examples_run_one_after_another(page: Path, session: dict[str, objec
 def test_the_examples_of_the_readme_find_the_right_thing(
     session: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Not only run."""
+    """All of them run, too, in one session."""
     found: list[str] = []
     for block in blocks(README, "python"):
         exec(compile(block.code, "README.md", "exec"), session)
