@@ -116,9 +116,11 @@ def _limited(name: str, told: Mapping[str, Mapping[str, Any]], factor: float) ->
 
 def _query(told: Mapping[str, Mapping[str, Any]]) -> Iterator[Verdict]:
     for name in (*CLIENTS, *CLASSES):
-        bare = told["bare httpx async" if name.endswith("async") else "bare httpx"]
+        floors = works.HTTPX_IN_LLAMA_INDEX if name.startswith("LlamaIndex") else works.HTTPX
+        floor = floors[name.endswith("async")]
+        bare = told[floor]
         yield Verdict(
-            f"{works.QUERY}, {name}: p50 over bare httpx",
+            f"{works.QUERY}, {name}: p50 over {floor.removesuffix(' async')}",
             told[name]["p50_ms"] / bare["p50_ms"],
             1.35,
             f"{told[name]['p50_ms']:.3f} ms, httpx {bare['p50_ms']:.3f} ms",

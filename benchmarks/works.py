@@ -36,6 +36,7 @@ PEERS = (
     "llama-index-embeddings-voyageai async",
 )
 HTTPX = ("bare httpx", "bare httpx async")
+HTTPX_IN_LLAMA_INDEX = ("bare httpx in LlamaIndex", "bare httpx in LlamaIndex async")
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def comparisons(runs: int, *, quick: bool, peers: bool, certificates: Path) -> l
         Comparison(Work(NAMED, "documents", 60_000, naming), _entries(*CLASSES[:1]), seldom),
         Comparison(
             Work(QUERY, "query", 300 if quick else 1_000, secure, trusting),
-            _entries(*HTTPX, *CLIENTS, *CLASSES, *others),
+            _entries(*HTTPX, *HTTPX_IN_LLAMA_INDEX, *CLIENTS, *CLASSES, *others),
             runs,
         ),
         Comparison(Work(KEPT, "documents", 100_000, slow), _entries(*CLIENTS), seldom),

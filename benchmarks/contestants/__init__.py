@@ -39,6 +39,7 @@ MODULES = {
     "llama-index-embeddings-voyageai": "peer_llama_index",
     "raw sockets": "raw_sockets",
     "bare httpx": "bare_httpx",
+    "bare httpx in LlamaIndex": "bare_llama_index",
 }
 """The module of each; it is imported only in the environment that has its packages."""
 
