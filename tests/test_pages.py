@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+import voyage_rag
 from pages import GUIDES, README, ROOT, blocks, command_lines, lay_out
+from voyage_rag import batch, bulk, errors, langchain, llama_index, observe
 from voyage_rag.cli import main
 from voyage_rag.emulator import Emulator
 from voyage_rag.observe.otel import uninstrument
@@ -143,3 +145,14 @@ def test_the_navigation_has_every_page() -> None:
     written = {page.relative_to(ROOT / "docs").as_posix() for page in ROOT.glob("docs/**/*.md")}
 
     assert sorted(pages_of(nav)) == sorted(written)
+
+
+def test_the_reference_has_every_public_name() -> None:
+    """Of the package and of its doors."""
+    shown = "".join(page.read_text("utf-8") for page in (ROOT / "docs/reference").glob("*.md"))
+    doors = (voyage_rag, langchain, llama_index, batch, bulk, observe)
+    public = {name for door in doors for name in door.__all__} - {"__version__"}
+    public -= {name for name in vars(errors) if name.endswith("Error")} | {"Timeout"}
+
+    assert "::: voyage_rag.errors" in shown
+    assert {name for name in public if not re.search(rf"\b{name}\b", shown)} == set()
