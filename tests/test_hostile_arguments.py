@@ -50,6 +50,11 @@ VERBS: dict[str, dict[str, Any]] = {
     "embed": {"texts": ["a", "b"], "model": MODEL},
     "embed_iter": {"texts": ["a", "b"], "model": MODEL},
     "contextualized_embed": {"inputs": [["a"], ["b"]], "model": "voyage-context-4"},
+    "embed_chunks": {
+        "chunks": ["a", "b"],
+        "documents": [0, 1],
+        "model": "voyage-context-4",
+    },
     "multimodal_embed": {"inputs": [["a"]], "model": "voyage-multimodal-3.5"},
     "rerank": {"query": "q", "documents": ["a", "b"], "model": RERANKER},
 }

@@ -75,3 +75,21 @@ def test_any_argument_is_answered_or_named(
         answer = ask(path, json.dumps(body | {name: value}).encode("utf-8", "surrogatepass"))
         assert answer.status_code in {200, 400}, answer.text[:300]
         assert answer.status_code == 200 or answer.json()["detail"]
+
+
+@pytest.mark.parametrize("line", [b'{"custom_id":"\\ud800"}', b"[" * 200_000, b"\xed\xa0\x80"])
+def test_a_batch_of_such_lines_is_refused_too(ask, line: bytes) -> None:
+    """As lines that are no JSON, by their number; and so is an order for a batch."""
+    url, headers = ask.emulator.url, {"authorization": "Bearer pa-of-nobody"}
+    file = ask.client.post(
+        f"{url}/files",
+        files={"file": ("a.jsonl", line)},
+        data={"purpose": "batch"},
+        headers=headers,
+    ).json()
+    order = {"input_file_id": file["id"], "endpoint": "/v1/embeddings", "completion_window": "12h"}
+    order |= {"request_params": {"model": "voyage-4"}}
+    answer = ask.client.post(f"{url}/batches", json=order, headers=headers)
+    assert answer.status_code == 200, answer.text
+    refused = ask.client.post(f"{url}/batches", content=line, headers=headers)
+    assert refused.status_code == 400

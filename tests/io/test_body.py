@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 from fakes import KEY, MODEL, FakeClock, HTTPService, served, vector_of
 from voyage_rag import APIConnectionError, Voyage, VoyageError
 from voyage_rag.core.http import LARGEST_ANSWER, Request, Response
+from voyage_rag.core.wire import EmbedOptions, embed_answer
+from voyage_rag.errors import UnexpectedAnswerError
 from voyage_rag.io.body import EITHER_HEADER, Body, UnreadableBodyError
 
 MIB = 2**20
@@ -218,3 +220,19 @@ def test_every_answer_to_a_request_fits(vectors: int | None) -> None:
     written_out = min(count, 1_000) * len(json.dumps([-0.123456789012345678] * 2_048))
 
     assert max(in_base64, written_out) + 1_000 <= request.largest_answer <= LARGEST_ANSWER
+
+
+@pytest.mark.parametrize(
+    "piece", [b"[],", b'{"":{}},', b"[" * 900 + b"]" * 900 + b",", b"1e9,", b'"\xc3\xa9",']
+)
+def test_the_worst_answer_that_fits_takes_so_much_memory(piece: bytes) -> None:
+    """JSON made of what costs Python the most: fifty times its size, as documented."""
+    body = b"[" + piece * ((ALLOWED - 4) // len(piece)) + b"1]"
+    options = EmbedOptions(MODEL, None, True, None, None, None)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnexpectedAnswerError):
+            embed_answer(body, 1, options)
+        assert tracemalloc.get_traced_memory()[1] < 50 * ALLOWED
+    finally:
+        tracemalloc.stop()

@@ -78,7 +78,10 @@ class Request:
 
     @property
     def largest_answer(self) -> int:
-        """Bytes that an answer may have: 4 MiB, and 64 KiB for each vector; 256 MiB at most."""
+        """Bytes that an answer may have: 4 MiB, and 64 KiB for each vector; 256 MiB at most.
+
+        Reading it takes up to 50 times that in memory, if it is JSON made to: lists in lists.
+        """
         if self.vectors is None:
             return LARGEST_ANSWER
         return min(LARGEST_ANSWER, LEAST_LARGEST_ANSWER + self.vectors * LARGEST_VECTOR)

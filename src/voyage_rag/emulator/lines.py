@@ -82,10 +82,7 @@ def inspect(path: Path, kind: Kind) -> Inspection:
 
 
 def _inspect_line(raw: bytes, number: int, kind: Kind, found: Inspection) -> None:
-    try:
-        line = json.loads(raw)
-    except ValueError:
-        line = None
+    line = rules.parse(raw)
     if not isinstance(line, dict):
         found.faults.append(make_fault("invalid_json_line", "This line is not valid JSON.", number))
         return

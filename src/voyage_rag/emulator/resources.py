@@ -5,7 +5,6 @@ wordings of refusals that have no model of the live service are guesses, and so 
 count towards no rate limit.
 """
 
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, MutableSequence
 from dataclasses import dataclass
@@ -304,8 +303,4 @@ async def _read(request: Request) -> Any:
             return dict(await request.form())
         except HTTPException:
             return b""
-    raw = await request.body()
-    try:
-        return json.loads(raw)
-    except ValueError:
-        return raw
+    return rules.parse(await request.body())
