@@ -139,8 +139,9 @@ def wait(
     as_json: AsJSON = False,
 ) -> None:
     """Wait until a job has ended. Ctrl-C stops waiting, not the job."""
-    with _opened(job, base_url) as opened, _bar() as advance:
-        ended = opened.wait(timeout=timeout, poll_interval=poll_interval, on_progress=advance)
+    with _opened(job, base_url) as opened:
+        with _bar() as advance:
+            ended = opened.wait(timeout=timeout, poll_interval=poll_interval, on_progress=advance)
         _tell(opened, ended, as_json=as_json)
 
 
@@ -244,8 +245,7 @@ def _bar() -> Iterator[Any]:
     """Progress on a terminal, silence in a pipe."""
     err = console(stderr=True)
     if not err.is_terminal:
-        with nullcontext():
-            yield None
+        yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=err, transient=True) as bar:
