@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -329,3 +331,22 @@ def test_lists_come_of_the_cache_too(tmp_path: Path) -> None:
 
     assert first.embeddings == again.embeddings == compact.embeddings
     assert len(service.attempts) == 1
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_looking_at_many_texts_blocks_no_event_loop(backend: str) -> None:
+    """A thread checks and weighs them."""
+    seen_in: set[int] = set()
+
+    class Texts(list[str]):
+        def __iter__(self) -> Iterator[str]:
+            seen_in.add(threading.get_ident())
+            return super().__iter__()
+
+    async def program() -> int:
+        found = await voyage_over(FakeService()).aembed(Texts(texts_up_to(1_001)), MODEL)
+        assert len(found.vectors) == 1_001
+        return threading.get_ident()
+
+    assert anyio.run(program, backend=backend) not in seen_in
+    assert seen_in

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -130,3 +131,22 @@ def test_a_failure_keeps_what_was_paid_for(face: Face, clock: FakeClock) -> None
         voyage.close()
     assert sorted(caught.value.partial.vectors) == [0, 1]
     assert caught.value.partial.missing == (2,)
+
+
+def test_what_the_cache_holds_is_not_paid_for_again(
+    make: Any, emulator: Emulator, face: Face, tmp_path: Path
+) -> None:
+    """By another object, too; a query is not a document."""
+    one, other = (
+        make(VoyageAIEmbeddings, model="voyage-4", output_dimension=256, cache=tmp_path / "cache")
+        for _ in range(2)
+    )
+    first = face.call(one, "embed_documents", TEXTS[:4])
+    again = face.call(other, "embed_documents", TEXTS[:5])
+    face.call(other, "embed_query", TEXTS[0])
+    assert again[:4] == first
+    assert [request.body["input"] for request in emulator.requests] == [
+        TEXTS[:4],
+        TEXTS[4:5],
+        TEXTS[:1],
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -147,6 +148,24 @@ def test_the_batch_size_is_that_of_requests(make: Any, emulator: Emulator, face:
     face.call(made, "get_text_embedding_batch", TEXTS)
     sizes = sorted(len(request.body["input"]) for request in emulator.requests)
     assert sizes == [len(TEXTS) % 3 or 3, *[3] * (-(-len(TEXTS) // 3) - 1)]
+
+
+@both
+def test_what_the_cache_holds_is_not_paid_for_again(
+    make: Any, emulator: Emulator, face: Face, tmp_path: Path
+) -> None:
+    """By another object, too; a query is not a document."""
+    cache = tmp_path / "cache"
+    one, other = (make(VoyageEmbedding, "voyage-4", cache=cache) for _ in range(2))
+    first = face.call(one, "get_text_embedding_batch", TEXTS[:4])
+    again = face.call(other, "get_text_embedding_batch", TEXTS[:5])
+    face.call(other, "get_query_embedding", TEXTS[0])
+    assert again[:4] == first
+    assert [request.body["input"] for request in emulator.requests] == [
+        TEXTS[:4],
+        TEXTS[4:5],
+        TEXTS[:1],
+    ]
 
 
 # ── LlamaIndex's own cache, limiter and events ────────────────────────────────────────────────────

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from voyage_rag.client.session import Session
 from voyage_rag.core import embedding
 from voyage_rag.io.fan_out import arun, astream, run, stream
+from voyage_rag.io.tasks import elsewhere
 from voyage_rag.progress import Advance, progress_bar
 from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, Vector
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Iterable, Iterator
 
     from voyage_rag.core.embedding import Sink
     from voyage_rag.models import OutputDtype
 
 DEFAULT_EMBED_MODEL = "voyage-2"
+
+MANY = 1_000
+"""Texts that take two milliseconds to look at, so that a thread does it and not an event loop."""
 
 
 class TextVerbs(Session):
@@ -108,7 +114,11 @@ class TextVerbs(Session):
                 empty_text,
                 as_lists=as_lists,
             )
-            return await arun(embedding.embed(call, texts), *self._drivers)
+            if isinstance(texts, Sequence) and len(texts) > MANY:
+                operation = await elsewhere(partial(embedding.embed, call, texts))
+            else:
+                operation = embedding.embed(call, texts)
+            return await arun(operation, *self._drivers)
 
     def embed_iter(
         self,
