@@ -87,8 +87,9 @@ def _told(event: Event) -> str:  # noqa: PLR0911 - a line for each kind of event
 
 def _subject(event: Event) -> str:
     if isinstance(event, RequestEvent):
-        return f"{event.endpoint} {event.model}, {event.inputs} inputs"
-    return f"{event.call.verb} {event.model}"
+        carries = f" {event.model}, {event.inputs} inputs" if event.inputs else ""
+        return f"{event.endpoint}{carries}"
+    return f"{event.call.verb} {event.model}".strip()
 
 
 def _named(request_id: str | None) -> str:
