@@ -365,6 +365,16 @@ def test_a_host_without_files_is_asked_otherwise() -> None:
     assert found["accepted"].state == "note"
 
 
+@pytest.mark.parametrize("body", [b"<html>Please log in</html>", b"[]", b'{"data":7}', b""])
+def test_a_portal_that_answers_everything(body: bytes) -> None:
+    """A 200 is not enough."""
+    with host(answer(200, body, time.time())) as url:
+        found = findings(base_url=url)
+
+    assert broken(found) == ["http"]
+    assert "portal" in (found["http"].remedy or "")
+
+
 def test_a_wrong_path() -> None:
     """A base_url without /v1, say."""
     with host(answer(404, b"<html>", time.time())) as url:

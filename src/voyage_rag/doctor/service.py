@@ -6,6 +6,7 @@ sent an empty request to embed, which is refused before the key is looked at and
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
@@ -46,12 +47,9 @@ def answers_of(settings: Settings) -> Iterator[Finding]:
     """What it answers, whether it takes the key, and what time it has."""
     transport = Transport(settings)
     try:
-        began = time.time()
-        response = _ask(transport, NEEDS_A_KEY)
-        ended = time.time()
+        response, moment = _ask(transport, NEEDS_A_KEY)
         if response.status in UNKNOWN_THERE:
-            response = _ask(transport, NEEDS_NO_KEY)
-            ended = time.time()
+            response, moment = _ask(transport, NEEDS_NO_KEY)
             yield from _without_key(response)
         else:
             yield from _with_key(response)
@@ -61,20 +59,33 @@ def answers_of(settings: Settings) -> Iterator[Finding]:
         return
     finally:
         transport.close()
-    yield _clock(response, began, ended)
+    yield _clock(response, moment)
 
 
-def _ask(transport: Transport, request: Request) -> Response:
-    return transport.send(Attempt(request, PATIENCE), Abort())
+def _ask(transport: Transport, request: Request) -> tuple[Response, float]:
+    """An answer, and when it was on its way by this machine's clock."""
+    began = time.time()
+    response = transport.send(Attempt(request, PATIENCE), Abort())
+    return response, (began + time.time()) / 2
 
 
 def _with_key(response: Response) -> Iterator[Finding]:
     """An answer to what only a good key is answered."""
-    if response.status == OK:
+    if response.status != OK:
+        yield from _refused(response, NEEDS_A_KEY)
+    elif _is_list(response.body):
         yield _answered(response)
         yield ok("accepted", "the service takes the key")
-        return
-    yield from _refused(response, NEEDS_A_KEY)
+    else:
+        remedy = "check base_url; a portal of your network may want you to log in with a browser"
+        yield broken("http", "answers, but with something that is not the service's", remedy)
+
+
+def _is_list(body: bytes) -> bool:
+    try:
+        return isinstance(json.loads(body)["data"], list)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
 
 
 def _without_key(response: Response) -> Iterator[Finding]:
@@ -116,12 +127,12 @@ def _refused(response: Response, request: Request) -> Iterator[Finding]:
         yield broken("http", said, remedy, **facts)
 
 
-def _clock(response: Response, began: float, ended: float) -> Finding:
+def _clock(response: Response, moment: float) -> Finding:
     try:
         there = parsedate_to_datetime(response.headers["date"]).timestamp()
     except (KeyError, ValueError, TypeError, OverflowError):
         return note("clock", "not compared: the answer has no date")
-    skew = (began + ended) / 2 - there
+    skew = moment - there
     if abs(skew) <= TOLERANCE:
         return ok("clock", f"within {max(1, round(abs(skew)))} s of the service's", skew=skew)
     said = f"{abs(skew):,.0f} s {'ahead of' if skew > 0 else 'behind'} the service's"
