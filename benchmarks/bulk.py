@@ -1,0 +1,218 @@
+"""The command next to the client alone: throughput, memory, and how soon a finished job is known.
+
+`python -m benchmarks.bulk` takes some minutes; `--texts`, `--pairs` and `--rows` make it less. Both
+sides are fresh processes that may use all cores, beside a server that answers at once; they take
+turns, so that a slow minute of the machine hits both. It ends with 1 if a bound was not reached.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.server import Manner
+from benchmarks.serving import ROOT, served
+from benchmarks.texts import stream
+
+RESULTS = Path(__file__).parent / "results" / "bulk.json"
+LEAST_THROUGHPUT = 0.7
+MOST_MEMORY_MB = 1_024
+LONGEST_TO_KNOW = 10.0
+KEY = "pa-of-the-benchmarks"
+
+ALONE = """
+import json, os, resource, sys, time
+from benchmarks.texts import stream
+from voyage_rag import Voyage
+
+url, count = sys.argv[1], int(sys.argv[2])
+voyage = Voyage(base_url=url)
+start = time.perf_counter()
+assert sum(1 for _ in voyage.embed_iter(stream(count), "voyage-4", "document")) == count
+print(json.dumps({"seconds": time.perf_counter() - start}))
+"""
+
+RAY = """
+import json, sys, time
+import ray
+
+url, source, output, actors = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+ray.init(num_cpus=2 * actors, include_dashboard=False, logging_level="error", log_to_driver=False)
+ray.data.DataContext.get_current().enable_progress_bars = False
+from voyage_rag.bulk.ray import embed
+
+def run(source, output):
+    start = time.perf_counter()
+    passages = ray.data.read_parquet(source)
+    embed(passages, model="voyage-4", actors=actors, base_url=url).write_parquet(output)
+    return time.perf_counter() - start
+
+print(json.dumps({"seconds": run(source, output)}))
+"""
+
+
+def written(path: Path, count: int) -> Path:
+    """A Parquet file of so many texts, in eight row groups at least."""
+    schema = pa.schema({"id": pa.string(), "text": pa.string()})
+    with pq.ParquetWriter(path, schema) as writer:
+        for texts in batched_texts(count, max(1, min(50_000, count // 8))):
+            ids = [text.partition(" ")[0] for text in texts]
+            writer.write_table(pa.table({"id": ids, "text": texts}))
+    return path
+
+
+def batched_texts(count: int, size: int) -> Any:
+    """The texts of all benchmarks, so many at a time."""
+    texts = stream(count)
+    return iter(lambda: list(islice(texts, size)), [])
+
+
+def measured(arguments: Sequence[str]) -> dict[str, Any]:
+    """Run a process: wall and processor seconds, most memory in MB, and what it said last."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.perf_counter()
+    done = subprocess.run(  # noqa: S603 - our own
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "VOYAGE_API_KEY": KEY},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    wall = time.perf_counter() - start
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2_000:])
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    told = json.loads(done.stdout[done.stdout.index("{") :])
+    return {
+        "wall_s": wall,
+        "cpu_s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "told": told,
+    }
+
+
+def alone(url: str, count: int) -> dict[str, Any]:
+    """The client alone."""
+    run = measured(["-c", ALONE, url, str(count)])
+    return {"seconds": run["told"]["seconds"], "cpu_s": run["cpu_s"]}
+
+
+def command(url: str, source: Path, output: Path) -> dict[str, Any]:
+    """The command, Parquet to Parquet."""
+    arguments = ["embed", str(source), "-o", str(output), "--base-url", url, "--json"]
+    run = measured(["-m", "voyage_rag", *arguments])
+    return {"seconds": run["told"]["seconds"], "cpu_s": run["cpu_s"], "wall_s": run["wall_s"]}
+
+
+def by_ray(url: str, source: Path, output: Path, actors: int) -> dict[str, Any]:
+    """Ray Data with so many actors; their start counts, that of the cluster does not."""
+    run = measured(["-c", RAY, url, str(source), str(output), str(actors)])
+    return {"seconds": run["told"]["seconds"]}
+
+
+def pair(folder: Path, source: Path, count: int) -> dict[str, Any]:
+    """Both sides once, one after the other."""
+    with served(Manner()) as server:
+        one = alone(server.url, count)
+    with served(Manner()) as server:
+        other = command(server.url, source, folder / "vectors.parquet")
+    for path in folder.glob("vectors*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return {"alone": one, "command": other, "ratio": one["seconds"] / other["seconds"]}
+
+
+def large(folder: Path, rows: int) -> dict[str, Any]:
+    """Memory of a large job, and the time it takes to know that it is finished."""
+    source = written(folder / "large.parquet", rows)
+    output = folder / "large-vectors"
+    program = (
+        "import json, resource, runpy, sys\n"
+        "from voyage_rag.cli import main\n"
+        "assert main(sys.argv[1:]) == 0\n"
+        "used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        "print(json.dumps({'memory_mb': used}), file=sys.stderr)\n"
+    )
+    with served(Manner()) as server:
+        arguments = ["embed", str(source), "-o", str(output), "--base-url", server.url]
+        start = time.perf_counter()
+        done = subprocess.run(  # noqa: S603 - our own
+            [sys.executable, "-c", program, *arguments],
+            cwd=ROOT,
+            env={**os.environ, "VOYAGE_API_KEY": KEY},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seconds = time.perf_counter() - start
+        again = measured(["-m", "voyage_rag", *arguments, "--json"])
+    if not again["told"]["was_finished"]:
+        raise AssertionError("a finished job was not known")
+    memory = json.loads(done.stderr.splitlines()[-1])["memory_mb"]
+    return {"rows": rows, "seconds": seconds, "memory_mb": memory, "known_after_s": again["wall_s"]}
+
+
+def main() -> int:
+    """Measure, print, keep."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--texts", type=int, default=200_000)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="0 to leave it out")
+    parser.add_argument("--actors", type=int, default=0, help="of Ray, 0 to leave it out")
+    given = parser.parse_args()
+    told: dict[str, Any] = {"texts": given.texts, "load": os.getloadavg()[0]}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = written(folder / "texts.parquet", given.texts)
+        told["pairs"] = [pair(folder, source, given.texts) for _ in range(given.pairs)]
+        if given.actors:
+            with served(Manner()) as server:
+                told["ray"] = by_ray(server.url, source, folder / "ray", given.actors)
+        if given.rows:
+            told["large"] = large(folder, given.rows)
+    return report(told)
+
+
+def report(told: dict[str, Any]) -> int:
+    """Print it with its bounds; 1 if one was missed."""
+    texts, missed = told["texts"], 0
+    for one in told["pairs"]:
+        sides = "  ".join(
+            f"{name} {texts / one[name]['seconds']:>7,.0f} texts/s "
+            f"{1e6 * one[name]['cpu_s'] / texts:>5.1f} µs CPU"
+            for name in ("alone", "command")
+        )
+        sys.stdout.write(f"{sides}  ratio {one['ratio']:.2f}\n")
+    if told["pairs"]:
+        told["ratio"] = median(one["ratio"] for one in told["pairs"])
+        missed += told["ratio"] < LEAST_THROUGHPUT
+        sys.stdout.write(f"median ratio {told['ratio']:.2f} (at least {LEAST_THROUGHPUT})\n")
+    if ray := told.get("ray"):
+        sys.stdout.write(f"Ray {texts / ray['seconds']:,.0f} texts/s\n")
+    if big := told.get("large"):
+        missed += big["memory_mb"] > MOST_MEMORY_MB or big["known_after_s"] > LONGEST_TO_KNOW
+        sys.stdout.write(
+            f"{big['rows']:,} rows: {big['memory_mb']:,.0f} MB at most (up to {MOST_MEMORY_MB}), "
+            f"known to be finished after {big['known_after_s']:.1f} s (up to {LONGEST_TO_KNOW:g})\n"
+        )
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
