@@ -187,3 +187,22 @@ def test_the_interpreter_does_not_wait_for_what_nobody_awaits(
 
     assert (code, err) == (0, b"")
     assert float(out) < 1
+
+
+AFTER_MAIN = """
+def work():
+    threading.main_thread().join()
+    assert len(voyage.embed(texts, MODEL, batch_size=2).embeddings) == len(texts)
+    assert len(list(voyage.embed_iter(texts, MODEL, batch_size=1))) == len(texts)
+    try:
+        voyage.embed([*texts, ""], MODEL, batch_size=1)
+    except ValueError:
+        print("all done", flush=True)
+
+threading.Thread(target=work).start()
+"""
+
+
+def test_a_thread_goes_on_after_the_main_thread(http_service: HTTPService) -> None:
+    """Python waits for it and starts no others: its requests go one after the other."""
+    assert ended(AFTER_MAIN, http_service.url) == (0, b"all done\n", b"")

@@ -112,7 +112,11 @@ def _stream(flows: Iterator[Flow[Part]], means: Means, concurrency: int) -> Iter
             while unfinished < 2 * concurrency and not abort.over and (place := line.next()):
                 unfinished += 1
                 if crew.has_room(place):
-                    task = pool.submit(contextvars.copy_context().run, work, place)
+                    try:
+                        task = pool.submit(contextvars.copy_context().run, work, place)
+                    except RuntimeError:  # the main thread is over: Python starts no others
+                        work(place)
+                        continue
                     running.add(task)
                     task.add_done_callback(running.discard)
             if not unfinished:
