@@ -136,7 +136,8 @@ def matrix(path: Path, schema: Any) -> Iterator[TableWriter]:
     """A NumPy file of shape (rows, numbers), and beside it the names, one JSON value a line."""
     np = numpy()
     kind = schema.field(EMBEDDING).type
-    header = {"descr": np.dtype(kind.value_type.to_pandas_dtype()).str, "fortran_order": False}
+    numbers = pa.array([], kind.value_type).to_numpy()  # `to_pandas_dtype` would import pandas
+    header = {"descr": numbers.dtype.str, "fortran_order": False}
 
     def write_header() -> None:
         file.seek(0)  # numpy leaves room for the number of rows to grow
