@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import json
 import logging
 import os
 import pickle
@@ -268,7 +269,7 @@ def test_a_cache_is_private_and_holds_neither_key_nor_texts(
 
 
 def test_a_cassette_shows_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Recorded with it, it is nowhere in the file; said back by a service, the file is not made."""
+    """Recorded with it, it is nowhere in the file."""
     monkeypatch.setattr(cassette, "CASSETTES", tmp_path)
     where = cassette.Provenance("emulator", "a test")
     with Emulator() as url, cassette.recorded("one", "a text", where, [KEY]):
@@ -320,6 +321,45 @@ def test_no_command_shows_the_key(
 
     assert out
     assert keys_in(out.replace("WXYZ", "")) == []
+
+
+@pytest.mark.parametrize("works", [True, False])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["embed", "rows.jsonl", "-o", "vectors.jsonl"],
+        ["batch", "submit", "rows.jsonl", "--job", "rows.job", "--model", "voyage-4"],
+    ],
+    ids=["embed", "batch"],
+)
+def test_no_file_of_a_job_holds_the_key(
+    command: list[str],
+    works: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Neither vectors, nor what is beside them. Texts are kept of an upload that may go on."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VOYAGE_API_KEY", KEY)
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"id": "1", "text": TEXT}) + "\n", "utf-8")
+    emulator = Emulator(keys=None if works else ["another"])
+    with emulator as url:
+        monkeypatch.setenv("VOYAGE_BASE_URL", url)
+        with contextlib.suppress(SystemExit):
+            main(command)
+    out = "".join(capsys.readouterr())
+    written = {
+        path.name: path.read_bytes()
+        for path in tmp_path.rglob("*")
+        if path.is_file() and path.name != "rows.jsonl"
+    }
+
+    assert emulator.requests
+    assert bool(written) or not works
+    assert keys_in(out, *written.values(), *written) == []
+    if works:
+        assert [name for name, held in written.items() if TEXT.encode() in held] == []
 
 
 # ── to its own host only ──────────────────────────────────────────────────────────────────────────
