@@ -28,7 +28,7 @@ WINDOW = 12 * 3_600.0
 ENDED = {"completed", "failed", "cancelled"}
 CANCELLABLE = {"validating", "in_progress"}
 
-PATIENCE = 2.0
+PATIENCE = 10.0
 """Seconds of real time that a question waits for the work it asks about."""
 
 
