@@ -16,7 +16,7 @@ import pytest
 from bulk.conftest import Service
 from bulk_inputs import embedded, expected, jsonl, parquet, rows_of
 from conftest import Face
-from fakes import MODEL, failed, served, voyage_over
+from fakes import MODEL, base64_of, failed, ok, served, voyage_over
 from voyage_rag import AuthenticationError, InvalidInputError, Voyage
 from voyage_rag.bulk import BadRowsError, EmbeddingJob, JobError, JobProgress, JobReport
 from voyage_rag.core.http import Response
@@ -550,3 +550,36 @@ def test_stdin_is_kept_for_another_run(
 
     assert sum(service.paid.values()) == 95 - 16
     assert embedded(tmp_path / "out.parquet") == expected(ROWS)
+
+
+@pytest.mark.parametrize("dtype", ["float", "int8"])
+@pytest.mark.parametrize("output", ["out.parquet", "out", "out.jsonl", "out.npy"])
+def test_a_part_of_several_row_groups_is_written_as_one_of_many_rows(
+    output: str, dtype: str, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Groups are read into the same memory one after the other; each is written before the next."""
+    monkeypatch.setattr("voyage_rag.bulk.part.ROWS_PER_GROUP", 4)
+
+    def answer(body: bytes) -> Response:
+        texts = json.loads(body)["input"]
+        numbers = [[int(text.split()[-1]), 7] for text in texts]
+        code = "f" if dtype == "float" else "b"
+        data = [
+            {"index": index, "embedding": base64_of(pair, code)}
+            for index, pair in enumerate(numbers)
+        ]
+        return ok({"data": data, "model": MODEL, "usage": {"total_tokens": 1}})
+
+    job = EmbeddingJob(
+        source, tmp_path / output, model=MODEL, output_dtype=dtype, rows_per_part=30, batch_size=7
+    )
+    job.run(voyage_over(Service(always=answer)))
+
+    path = tmp_path / output
+    if output == "out.npy":
+        vectors = np.load(path).tolist()
+    elif output == "out.jsonl":
+        vectors = [json.loads(line)["embedding"] for line in path.read_text().splitlines()]
+    else:
+        vectors = [vector for _, vector in embedded(path)]
+    assert vectors == [[number, 7] for number in range(95)]
