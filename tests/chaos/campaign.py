@@ -15,6 +15,7 @@ from voyage_rag import Voyage
 from voyage_rag.emulator import Emulator
 from voyage_rag.emulator import faults as wrong
 from voyage_rag.emulator.faults import Chance, Fault
+from voyage_rag.events import Event, Unanswered
 from voyage_rag.io.clock import SYSTEM_CLOCK, Clock
 
 QUICK_FAULTS: Sequence[Fault] = (
@@ -34,7 +35,7 @@ QUICK_FAULTS: Sequence[Fault] = (
 ALL_FAULTS = (*QUICK_FAULTS, wrong.SILENT, wrong.STALLED, wrong.trickled(0.3))
 
 RATE = 0.2
-TIMEOUT = 10.0
+TIMEOUT = 20.0
 """Seconds: what a silent or stalled answer costs, and far beyond what a sound one takes."""
 RETRIES = 20
 
@@ -87,14 +88,18 @@ def run(
         in_no_time: Let the waits between attempts pass at once.
     """
     clock = SkippingClock() if in_no_time else SYSTEM_CLOCK
-    expected, peaceful, _, _ = _through(door, passages, Chance(0.0), SkippingClock())
-    found, account, seconds, usage = _through(door, passages, Chance(rate, seed, faults), clock)
+    expected, peaceful, *_ = _through(door, passages, Chance(0.0), SkippingClock())
+    found, account, seconds, usage, given_up = _through(
+        door, passages, Chance(rate, seed, faults), clock
+    )
     due = [
         *(("/v1/embeddings", passage.text) for passage in passages),
         *(("/v1/contextualizedembeddings", passage.text) for passage in passages),
         *(("/v1/rerank", QUERY, passage.text) for passage in passages),
     ]
+    late = given_up - account.faults["silent"] - account.faults["stalled"]
     grievances = [
+        *([f"{late} answers came after {TIMEOUT:g} s: this machine is too busy"] if late else []),
         *peaceful.grievances(due),
         *account.grievances(due),
         *_differences(expected, found),
@@ -108,8 +113,13 @@ def run(
 
 def _through(
     door: Door, passages: Sequence[Passage], faults: Chance, clock: Clock
-) -> tuple[Results, Account, float, int]:
-    emulator = Emulator(faults=faults)
+) -> tuple[Results, Account, float, int, int]:
+    emulator, lost = Emulator(faults=faults), Counter[str]()
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Unanswered):
+            lost[event.error] += 1
+
     with emulator as url:
         voyage = Voyage(
             f"{KEY}-{id(emulator)}",  # a budget of its own
@@ -118,12 +128,14 @@ def _through(
             timeout=TIMEOUT,
             total_timeout=None,
             max_retries=RETRIES,
+            observers=[observe],
         )
         began = time.monotonic()
         with voyage:
             results = door(voyage, passages)
         took = time.monotonic() - began
-    return results, account_of(emulator.requests), took, voyage.usage.total_tokens
+    account = account_of(emulator.requests)
+    return results, account, took, voyage.usage.total_tokens, lost["Timeout"]
 
 
 def _differences(expected: Results, found: Results) -> list[str]:
