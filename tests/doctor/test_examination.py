@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import socket
 import ssl
 import time
@@ -19,7 +19,7 @@ from voyage_rag.emulator.faults import redirect, status
 from voyage_rag.io import transport
 
 KEY = "pa-a-key-that-must-stay-secret-wxyz"
-DAY = datetime.timedelta(days=1)
+DAY = dt.timedelta(days=1)
 
 Certified = Callable[..., ssl.SSLContext]
 
@@ -98,8 +98,8 @@ def test_a_certificate_that_ends_soon_is_noted(trusting: None, certified: Certif
         assert findings(base_url=url)["tls"].state == "note"
 
 
-def _in(days: float) -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC) + days * DAY
+def _in(days: float) -> dt.datetime:
+    return dt.datetime.now(dt.UTC) + days * DAY
 
 
 # ── key and host ──────────────────────────────────────────────────────────────────────────────────
