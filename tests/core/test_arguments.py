@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fakes import MODEL, FakeService, voyage_over
-from voyage_rag.core.arguments import names_of
+from voyage_rag.core.arguments import check_model, names_of
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.models import MODELS
 
@@ -132,3 +132,9 @@ def test_a_refusal_of_a_model_names_those_that_would_do() -> None:
     assert "voyage-4" in names_of("embedding")
     assert not {"voyage-01", "rerank-3"} & set(names_of("embedding"))
     assert {row.name for row in MODELS.values() if row.kind == "rerank"} == set(names_of("rerank"))
+
+
+def test_a_model_name_that_cannot_be_sent_is_refused_in_words() -> None:
+    """UTF-8 does not carry half a character."""
+    with pytest.raises(InvalidInputError, match="model holds half a character"):
+        check_model("a\ud800b", "embedding")

@@ -31,6 +31,7 @@ def check_model(model: object, kind: Kind) -> Model:
     """
     if not isinstance(model, str) or not model.strip():
         raise InvalidInputError(f"model must be the name of a model, not {model!r}")
+    check_text("model", model)
     row = look_up(model, kind)
     if row.kind != kind:
         raise InvalidInputError(
