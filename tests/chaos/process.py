@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +22,9 @@ class Held:
     """What there is.
 
     Attributes:
-        sockets: Open ones.
-        threads: Of Python, daemons too, but for those that trio keeps for ten seconds.
+        sockets: Open ones; not those that such a server has accepted.
+        threads: Of Python, daemons too, but for those that trio keeps for ten seconds and those of
+            a server of the tests, which may still read what clients have closed.
     """
 
     sockets: int
@@ -32,7 +35,7 @@ def held(*, collecting: bool = True) -> Held:
     """What this process holds now, after garbage was collected or before."""
     if collecting:
         gc.collect()
-    return Held(_sockets(), sum(not _is_trios(thread) for thread in threading.enumerate()))
+    return Held(_sockets(), sum(not _is_others(thread) for thread in threading.enumerate()))
 
 
 def settled(expected: Held, *, collecting: bool = True) -> Held:
@@ -53,15 +56,30 @@ def memory() -> int:
 
 
 def _sockets() -> int:
-    count = 0
-    for descriptor in DESCRIPTORS.iterdir():
-        try:
-            count += str(descriptor.readlink()).startswith("socket:")
-        except OSError:
-            continue  # the one this directory was listed with
-    return count
+    ends = [end for path in DESCRIPTORS.iterdir() if (end := _ends_of(path)) is not None]
+    servers = {ours for ours, theirs in ends if theirs is None and ours}
+    return sum(theirs is None or ours not in servers for ours, theirs in ends)
 
 
-def _is_trios(thread: threading.Thread) -> bool:
-    """Whether a thread is one of trio's cache."""
-    return thread.name.lower().startswith("trio ")
+def _ends_of(path: Path) -> tuple[object, object] | None:
+    """The two ports of a socket, None for what has none; nothing if it is no socket."""
+    try:
+        if not str(path.readlink()).startswith("socket:"):
+            return None
+        with socket.socket(fileno=os.dup(int(path.name))) as same:
+            return _port(same.getsockname), _port(same.getpeername)
+    except OSError:
+        return None  # the descriptor this directory was listed with
+
+
+def _port(name: Callable[[], object]) -> object:
+    try:
+        address = name()
+    except OSError:
+        return None
+    return address[1] if isinstance(address, tuple) else None
+
+
+def _is_others(thread: threading.Thread) -> bool:
+    """Whether a thread is one of trio's cache, or of a server of the tests."""
+    return thread.name.lower().startswith("trio ") or "process_request_thread" in thread.name

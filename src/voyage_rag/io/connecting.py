@@ -40,6 +40,7 @@ class Connecting(httpcore.AsyncNetworkBackend):
         """Connect, or close what is connected too late."""
         streams: list[httpcore.AsyncNetworkStream] = []
         failures: list[Exception] = []
+        abandoned = False
         over = anyio.Event()
 
         async def connect() -> None:
@@ -47,9 +48,12 @@ class Connecting(httpcore.AsyncNetworkBackend):
                 stream = await self._backend.connect_tcp(
                     host, port, timeout, local_address, socket_options
                 )
-                streams.append(stream)
             except Exception as error:  # noqa: BLE001 - raised where it is awaited
                 failures.append(error)
+                return
+            if abandoned:
+                await stream.aclose()
+            streams.append(stream)
 
         cancel = spawn(connect, over.set)
         try:
@@ -58,6 +62,7 @@ class Connecting(httpcore.AsyncNetworkBackend):
             with anyio.CancelScope(shield=True):
                 with anyio.move_on_after(GRACE):
                     await over.wait()
+                abandoned = True
                 cancel()
                 for stream in streams:
                     await stream.aclose()
