@@ -23,7 +23,8 @@ dropin: $(VENV)/.dev ## Run the same programs on the packages it replaces and on
 	@$(BIN)/python -m pytest tests/dropin $(ARGS)
 
 ray: $(VENV)/.ray ## Test Ray Data on a cluster of this machine
-	@VOYAGE_RAG_RAY=1 $(BIN)/python -m pytest tests/bulk/test_ray.py $(ARGS)
+	@# Ray ends its processes without waiting for them, which Python warns of.
+	@VOYAGE_RAG_RAY=1 $(BIN)/python -m pytest tests/bulk/test_ray.py -W "ignore:subprocess:ResourceWarning" $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types and who imports whom
 	@$(BIN)/ruff check .
