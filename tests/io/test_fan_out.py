@@ -82,6 +82,25 @@ def test_an_error_is_raised_as_it_is(face, error: Exception, several: bool) -> N
     assert error is caught.value
 
 
+@pytest.mark.parametrize("steps", range(12))
+def test_no_flow_is_lost_however_long_planning_takes(
+    face, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that is planned while the only task ends is sent, too."""
+
+    async def planned(plan: Any, means: Any) -> Any:
+        for _ in range(steps):
+            await anyio.lowlevel.checkpoint()
+        return plan()
+
+    monkeypatch.setattr("voyage_rag.io.fan_out._planned", planned)
+    voyage = voyage_over(FakeService(), concurrency=1)
+
+    result = face.call(voyage, "embed", texts_up_to(20), MODEL, batch_size=1)
+
+    assert [vector_of(text) for text in texts_up_to(20)] == result.embeddings
+
+
 class FailingService(FakeService):
     """Refuses `text 0` when the others are in flight; these are answered after that."""
 

@@ -131,8 +131,7 @@ def _stream(flows: Iterator[Flow[Part]], means: Means, concurrency: int) -> Iter
         pool.shutdown(wait=not unfinished, cancel_futures=True)
     if abort.over:
         raise SystemExit  # ends this thread and says nothing
-    if line.failure is not None:
-        raise line.failure
+    line.end()
 
 
 async def _astream(line: Line[Part], means: Means, concurrency: int) -> AsyncGenerator[Part]:
@@ -158,7 +157,7 @@ async def _astream(line: Line[Part], means: Means, concurrency: int) -> AsyncGen
         changed.set()
 
     def begin() -> None:
-        while waiting and len(running) < concurrency:
+        while waiting and len(running) < concurrency and not stopping.is_set():
             place = waiting.popleft()
             running[place.number] = spawn(partial(work, place), partial(ended, place.number))
 
@@ -167,12 +166,17 @@ async def _astream(line: Line[Part], means: Means, concurrency: int) -> AsyncGen
             while len(waiting) < concurrency and (place := await _planned(line.next, means)):
                 waiting.append(place)
                 begin()
+            begin()  # a task may have ended while the next flow was planned
+            has_given = False
+            for part in line.ready():
+                yield part
+                has_given = True
+            if has_given:
+                continue  # there is room for more
             if not running:
                 break
             await changed.wait()
             changed = anyio.Event()
-            for part in line.ready():
-                yield part
     finally:
         for cancel in list(running.values()):
             cancel()
@@ -180,8 +184,7 @@ async def _astream(line: Line[Part], means: Means, concurrency: int) -> AsyncGen
             while running:
                 await changed.wait()
                 changed = anyio.Event()
-    if line.failure is not None:
-        raise line.failure
+    line.end()
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +273,13 @@ class Line(Generic[Part]):
         """A flow, or making one, has failed."""
         if self.failure is None and not isinstance(error, Stopped):
             self.failure = error
+
+    def end(self) -> None:
+        """Raise the failure, if there was one; else every part has been given."""
+        if self.failure is not None:
+            raise self.failure
+        if self._given < self._taken:
+            raise RuntimeError("a request of this call was lost: a mistake in voyage-rag")
 
     def ready(self) -> Iterator[Part]:
         """The parts whose turn it is."""
