@@ -36,6 +36,7 @@ files be published."""
 
 NAMES = {
     "academic free license (afl)": "AFL",
+    "3-clause bsd license": "BSD-3-Clause",
     "apache 2.0": "Apache-2.0",
     "apache license 2.0": "Apache-2.0",
     "apache license, version 2.0": "Apache-2.0",
