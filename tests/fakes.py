@@ -19,6 +19,7 @@ import anyio.lowlevel
 
 from voyage_rag import Voyage
 from voyage_rag.core.http import Attempt, Response
+from voyage_rag.io.clock import Clock
 
 KEY = "pa-a-key-that-must-stay-secret"
 MODEL = "voyage-of-tests"
@@ -161,7 +162,7 @@ class FakeService:
         pass
 
 
-def voyage_over(service: FakeService, clock: FakeClock | None = None, **options: Any) -> Voyage:
+def voyage_over(service: FakeService, clock: Clock | None = None, **options: Any) -> Voyage:
     """A client that talks to a service in memory and lives in a time that needs no waiting."""
     voyage = Voyage(KEY, clock=clock or FakeClock(), **options)
     voyage._transport = service  # type: ignore[assignment]

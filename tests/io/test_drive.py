@@ -15,7 +15,7 @@ from voyage_rag.core.http import Attempt, Flow, Recall, Remember, Request, Respo
 from voyage_rag.errors import APIConnectionError, AuthenticationError
 from voyage_rag.io.abort import Abort, Stopped
 from voyage_rag.io.clock import SystemClock
-from voyage_rag.io.drive import Means, adrive, drive
+from voyage_rag.io.drive import Means, Together, adrive, drive
 
 REQUEST = Request("/embeddings", b'{"input":"a"}', "m", 1)
 
@@ -27,7 +27,7 @@ def driven(face: Any, flow: Flow[Any], *script: Any, clock: Any = None, store: A
         return drive(flow, means, Abort())
 
     async def program() -> Any:
-        return await adrive(flow, means, anyio.Event())
+        return await adrive(flow, means, Together())
 
     return face.run(program)
 
@@ -154,7 +154,7 @@ def test_cancellation_closes_the_flow(backend: str) -> None:
 
     async def program(recorded: Recorded) -> bool:
         with anyio.move_on_after(0.05) as scope:
-            await adrive(recorded.flow(), Means(Silent(), SystemClock(), None), anyio.Event())
+            await adrive(recorded.flow(), Means(Silent(), SystemClock(), None), Together())
         return scope.cancelled_caught
 
     for wait in (0.0, 60.0):

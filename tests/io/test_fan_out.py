@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import contextvars
+import json
 import threading
 import time
+from collections import Counter
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
+import trio
+import trio.testing
 
-from fakes import MODEL, FakeService, failed, served, vector_of, voyage_over
+from fakes import (
+    MODEL,
+    FakeClock,
+    FakeService,
+    embedded,
+    failed,
+    ok,
+    served,
+    vector_of,
+    voyage_over,
+)
 from voyage_rag.core.http import Attempt, Response
 from voyage_rag.errors import AuthenticationError, InvalidRequestError
-from voyage_rag.io.clock import SYSTEM_CLOCK
+from voyage_rag.io.clock import SYSTEM_CLOCK, SystemClock
 from voyage_rag.types import Usage
 
 
@@ -253,3 +267,72 @@ def test_cancellation_ends_what_is_in_flight(backend: str, count: int) -> None:
 
     assert min(4, count) == sent == service.cancelled
     assert [vector_of("again")] == result.embeddings
+
+
+class CrowdedClock(FakeClock):
+    """Keeps how many slept at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = self.asleep_now = 0
+        self.counting = threading.Lock()
+
+    def fell_asleep(self) -> None:
+        with self.counting:
+            self.asleep_now += 1
+            self.most = max(self.most, self.asleep_now)
+
+    def sleep(self, seconds: float, wake: threading.Event) -> None:
+        self.fell_asleep()
+        wake.wait(0.001)
+        super().sleep(seconds, wake)
+        with self.counting:
+            self.asleep_now -= 1
+
+    async def asleep(self, seconds: float, wake: anyio.Event) -> None:
+        self.fell_asleep()
+        await anyio.sleep(0.001)
+        super().sleep(seconds, threading.Event())
+        self.asleep_now -= 1
+
+
+def test_two_requests_of_a_call_queue_for_a_limit_and_the_others_book_nothing_yet(face) -> None:
+    """The third one's place is booked by what is known when it gets there."""
+    service, clock = FakeService(), CrowdedClock()
+    voyage = voyage_over(service, clock=clock, concurrency=16, requests_per_minute=600)
+
+    result = face.call(voyage, "embed", texts_up_to(60), MODEL, batch_size=1)
+
+    assert clock.most == 2
+    assert [vector_of(text) for text in texts_up_to(60)] == result.embeddings
+
+
+def test_a_limit_is_used_up_though_costs_were_overestimated_at_first() -> None:
+    """In the first minute already: 32 requests at once, and tokens are a third of the guess."""
+
+    tokens, limit = 8_000, 1_000_000
+    left: list[float] = []
+
+    class TrioClock(SystemClock):
+        def now(self) -> float:
+            return trio.current_time()
+
+    class Slow(FakeService):
+        async def asend(self, attempt: Attempt) -> Response:
+            left.append(trio.current_time())
+            await anyio.sleep(0.5)
+            texts = json.loads(attempt.request.body)["input"]
+            return ok(embedded([vector_of(text) for text in texts], tokens))
+
+    async def program() -> None:
+        voyage = voyage_over(Slow(), clock=TrioClock(), concurrency=32, tokens_per_minute=limit)
+        await voyage.aembed(["x" * 9 * tokens] * 250, MODEL, batch_size=1)
+
+    clock = trio.testing.MockClock(autojump_threshold=0)
+
+    anyio.run(program, backend="trio", backend_options={"clock": clock})
+
+    in_minutes = Counter(int((at - left[0]) // 60) for at in left)
+    assert in_minutes[0] * tokens >= 0.93 * limit
+    assert in_minutes[1] * tokens >= 0.96 * limit
+    assert all(sum(tokens for other in left if at <= other < at + 60) <= limit for at in left)

@@ -13,7 +13,6 @@ from contextvars import ContextVar
 from math import inf
 from typing import Any
 
-import anyio
 import pytest
 
 from fakes import (
@@ -55,7 +54,7 @@ from voyage_rag.events import (
     Unanswered,
 )
 from voyage_rag.io.abort import Abort
-from voyage_rag.io.drive import Means, adrive, drive
+from voyage_rag.io.drive import Means, Together, adrive, drive
 from voyage_rag.observe import add_observer, remove_observer
 
 TEXT = "a text that nobody else may read"
@@ -481,7 +480,7 @@ def test_a_limit_that_nobody_knows_yet_has_no_seconds(face, kept: Kept) -> None:
             if face.is_sync:
                 drive(flow(), means, Abort())
             else:
-                await adrive(flow(), means, anyio.Event())
+                await adrive(flow(), means, Together())
 
     face.run(program)
     assert [event.seconds for event in kept.of(Throttled)] == [None]

@@ -23,6 +23,9 @@ from voyage_rag.locks import Lock
 Clock = Callable[[], float]
 """Seconds on a clock that never goes back."""
 
+Estimate = Callable[[], float]
+"""The tokens a request is expected to cost, by all that is known when it is asked."""
+
 WINDOW = 60.5
 """Voyage counts per minute (docs: "Rate Limits"); half a second is left for the way there."""
 
@@ -93,18 +96,19 @@ class Turn:
     """One attempt's place in the queue of its budget.
 
     Attributes:
-        tokens: What it is expected to cost.
+        tokens: What it was expected to cost when it was booked.
         sent_at: When it was let go, None while it waits.
     """
 
-    __slots__ = ("_booked", "_era", "_not_before", "_pace", "sent_at", "tokens")
+    __slots__ = ("_booked", "_era", "_estimate", "_not_before", "_pace", "sent_at", "tokens")
 
-    def __init__(self, pace: Pace, tokens: float, not_before: float) -> None:
+    def __init__(self, pace: Pace, estimate: Estimate, not_before: float) -> None:
         self._pace = pace
+        self._estimate = estimate
         self._not_before = not_before
         self._era = -1
         self._booked: Booking | None = None
-        self.tokens = tokens
+        self.tokens = 0.0
         self.sent_at: float | None = None
 
     def wait(self) -> float:
@@ -114,6 +118,7 @@ class Turn:
             return self._not_before - now
         if self._booked is None or self._booked.at == inf or self._era != self._pace.era:
             self._era = self._pace.era
+            self.tokens = self._estimate()
             self._booked = self._pace.place(self.tokens)
         delay = self._pace.delay(self._booked)
         if delay <= 0:
@@ -174,9 +179,10 @@ class Pace:
         self._accepted = Accepted(self.now())
         self._grown_at = self.now()
 
-    def book(self, tokens: float, delay: float = 0.0) -> Turn:
-        """Take a place in the queue, for `delay` seconds from now or later."""
-        return Turn(self, tokens, self.now() + delay)
+    def book(self, tokens: float | Estimate, delay: float = 0.0) -> Turn:
+        """A turn, `delay` seconds from now or later; its place is booked when it first waits."""
+        estimate = tokens if callable(tokens) else lambda: tokens
+        return Turn(self, estimate, self.now() + delay)
 
     def keep_to(self, limits: RateLimits) -> None:
         """Keep to limits that the user gives."""

@@ -108,7 +108,7 @@ def ranked(placed: Sequence[tuple[int, str]], ranking: Ranking, terms: Terms) ->
             partial(wire.rerank_answer, count=len(texts), top_k=top_k),
             terms.policy,
             budget.pace,
-            tokens,
+            partial(budget.ratio.tokens, weight),
         )
     except VoyageError as failure:
         if not is_too_much(failure, budget.pace, tokens) or len(placed) == 1:

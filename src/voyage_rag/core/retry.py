@@ -25,7 +25,7 @@ from voyage_rag.errors import (
 
 if TYPE_CHECKING:
     from voyage_rag.core.http import Flow, Request, Response
-    from voyage_rag.core.pacing import Pace
+    from voyage_rag.core.pacing import Estimate, Pace
 
 DEFAULT_RETRIES = 6
 FIRST_BACKOFF = 0.5
@@ -105,7 +105,7 @@ def retrying(
     read: Callable[[bytes], Billed],
     policy: RetryPolicy,
     pace: Pace,
-    tokens: float,
+    tokens: Estimate,
 ) -> Flow[Billed]:
     """Send a request until `read` accepts an answer.
 
@@ -116,7 +116,7 @@ def retrying(
         read: Makes the result of a body, or raises `UnexpectedAnswerError`.
         policy: How hard to try.
         pace: Whose turn it is.
-        tokens: What it is expected to cost.
+        tokens: Says what it is expected to cost; asked when it is about to leave.
 
     Raises:
         VoyageError: The last failure, with the number of attempts.
@@ -149,7 +149,7 @@ def retrying(
         spent += turn.age() + delay
         if isinstance(failure, RateLimitError):
             turn.refused(failure.retry_after, limits_named(failure.message))
-            if pace.never_takes(tokens):
+            if pace.never_takes(tokens()):
                 raise _after(failure, attempts)
         if not policy.allows(failure, attempts, spent):
             raise _after(failure, attempts)

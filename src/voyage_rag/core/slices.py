@@ -186,12 +186,13 @@ def _requested(
     call: Call[Item, Value], items: Sequence[Item], gathered: Gathered[Value] | None
 ) -> Flow[list[tuple[Item, Value]]]:
     """Ask the service; cut the slice for as long as it is too much for one request."""
-    tokens = call.tokens(sum(item.weight for item in items))
+    weight = sum(item.weight for item in items)
+    tokens = call.tokens(weight)
     tell_if_slow(call, gathered)
     failure: VoyageError | None = None
     if len(items) == 1 or not call.budget.pace.never_takes(tokens):
         try:
-            return (yield from _answered(call, items, tokens, gathered))
+            return (yield from _answered(call, items, weight, gathered))
         except VoyageError as error:
             if not call.is_too_much(error, tokens):
                 raise call.blame(error, items)  # noqa: B904 - the error itself, with its cause
@@ -211,11 +212,12 @@ def _requested(
 def _answered(
     call: Call[Item, Value],
     items: Sequence[Item],
-    tokens: float,
+    weight: float,
     gathered: Gathered[Value] | None,
 ) -> Flow[list[tuple[Item, Value]]]:
     terms = call.terms
     read = partial(call.read, items=items)
+    tokens = partial(call.tokens, weight)
     answer = yield from retrying(call.request(items), read, terms.policy, call.budget.pace, tokens)
     call.learn(items, answer)
     usage = answer.usage.of(call.row.name)

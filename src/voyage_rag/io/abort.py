@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from weakref import WeakSet
 
+QUEUE = 2
+"""Requests of a call that wait for their turn at once: while one leaves, another is in line."""
+
 
 class Stopped(Exception):  # noqa: N818 - no error: the work is not wanted any more
     """Another flow of the same operation has failed, or the caller has gone."""
@@ -20,6 +23,8 @@ class Abort:
         stopping: Set when nothing new is to be sent; wakes whoever waits for a turn.
         reading: Held by the thread that reads an answer. Threads that read at once are all done
             late; one after the other, each sends its next request while others still read.
+        queueing: Held by those few that wait for their turn. A place in the queue is booked by what
+            a request is expected to cost, and the answers before it mend that: so, not too early.
         over: Whether the interpreter ends, and does not wait for the caller.
     """
 
@@ -28,6 +33,7 @@ class Abort:
         self.over = False
         self.stopping = threading.Event()
         self.reading = threading.Lock()
+        self.queueing = threading.Semaphore(QUEUE)
         self._ended = False
         self._lock = threading.Lock()
         self._in_flight: set[Callable[[], None]] = set()

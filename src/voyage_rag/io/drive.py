@@ -7,6 +7,7 @@ code, so that no error of the transport can be taken for its end.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
@@ -15,7 +16,7 @@ import anyio.to_thread
 
 from voyage_rag.core.http import Attempt, Recall, Remember, Tell, Work
 from voyage_rag.errors import APIConnectionError
-from voyage_rag.io.abort import Abort, Stopped
+from voyage_rag.io.abort import QUEUE, Abort, Stopped
 from voyage_rag.io.watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
@@ -68,6 +69,23 @@ class Means:
     watch: Watch = UNWATCHED
 
 
+class Together:
+    """What the tasks of one operation share. For threads, it is `Abort`, which says more.
+
+    Attributes:
+        stopping: Set when nothing new is to be sent; wakes whoever waits for a turn.
+        reading: Held by the task that has an answer read.
+        queueing: Held by those few that wait for their turn.
+    """
+
+    __slots__ = ("queueing", "reading", "stopping")
+
+    def __init__(self) -> None:
+        self.stopping = anyio.Event()
+        self.reading = anyio.CapacityLimiter(1)
+        self.queueing = anyio.Semaphore(QUEUE, fast_acquire=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Ended(Generic[T]):
     """What a flow returned."""
@@ -98,9 +116,10 @@ def drive(flow: Flow[T], means: Means, abort: Abort) -> T:
 def _await_turn(attempt: Attempt, means: Means, abort: Abort) -> None:
     if attempt.number > 1:
         means.watch.retried(attempt)
-    while not abort.stopping.is_set() and (delay := attempt.wait()) > 0:
-        means.watch.waits(attempt)
-        means.clock.sleep(delay, abort.stopping)
+    with abort.queueing if attempt.number == 1 else nullcontext():
+        while not abort.stopping.is_set() and (delay := attempt.wait()) > 0:
+            means.watch.waits(attempt)
+            means.clock.sleep(delay, abort.stopping)
     if abort.stopping.is_set():
         raise Stopped
 
@@ -114,30 +133,26 @@ def _attempted(
         return _failed(flow, error)
 
 
-async def adrive(
-    flow: Flow[T],
-    means: Means,
-    stopping: anyio.Event,
-    reading: anyio.CapacityLimiter | None = None,
-) -> T:
+async def adrive(flow: Flow[T], means: Means, together: Together) -> T:
     """Run a flow in this task, but read long answers in a thread, where they block no event loop.
 
     Args:
         flow: What to run.
         means: What to work with.
-        stopping: Set when nothing new is to be sent; wakes whoever waits for a turn.
-        reading: Lets one flow read at a time (see `Abort.reading`).
+        together: What it shares with the other flows of its operation.
     """
     try:
         effect = _advanced(flow.__next__)
         while not isinstance(effect, Ended):
             if isinstance(effect, Attempt):
-                await _aawait_turn(effect, means, stopping)
+                await _aawait_turn(effect, means, together)
                 step = await _aattempted(flow, effect, means.sender)
                 if effect.request.inputs < LONG:
                     effect = _advanced(step)
                 else:
-                    effect = await anyio.to_thread.run_sync(_advanced, step, limiter=reading)
+                    effect = await anyio.to_thread.run_sync(
+                        _advanced, step, limiter=together.reading
+                    )
             elif isinstance(effect, Tell):
                 means.watch.tell(effect.event)
                 effect = _advanced(flow.__next__)
@@ -149,12 +164,14 @@ async def adrive(
         flow.close()
 
 
-async def _aawait_turn(attempt: Attempt, means: Means, stopping: anyio.Event) -> None:
+async def _aawait_turn(attempt: Attempt, means: Means, together: Together) -> None:
+    stopping = together.stopping
     if attempt.number > 1:
         means.watch.retried(attempt)
-    while not stopping.is_set() and (delay := attempt.wait()) > 0:
-        means.watch.waits(attempt)
-        await means.clock.asleep(delay, stopping)
+    async with together.queueing if attempt.number == 1 else nullcontext():
+        while not stopping.is_set() and (delay := attempt.wait()) > 0:
+            means.watch.waits(attempt)
+            await means.clock.asleep(delay, stopping)
     if stopping.is_set():
         raise Stopped
 

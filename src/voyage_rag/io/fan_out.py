@@ -25,7 +25,7 @@ import anyio.to_thread
 
 from voyage_rag.errors import VoyageError
 from voyage_rag.io.abort import Abort, Stopped
-from voyage_rag.io.drive import Means, adrive, drive
+from voyage_rag.io.drive import Means, Together, adrive, drive
 from voyage_rag.io.tasks import spawn
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ async def arun(operation: Operation[Part, Result], means: Means, concurrency: in
         line = Line(iter(operation.flows), concurrency * AHEAD)
         try:
             if only := await _planned(line.only, means):  # spares a query the generator
-                parts = [await adrive(only.flow, means, anyio.Event())]
+                parts = [await adrive(only.flow, means, Together())]
             else:
                 async with aclosing(_astream(line, means, concurrency)) as given:
                     parts = [part async for part in given]
@@ -135,9 +135,9 @@ def _stream(flows: Iterator[Flow[Part]], means: Means, concurrency: int) -> Iter
 
 
 async def _astream(line: Line[Part], means: Means, concurrency: int) -> AsyncGenerator[Part]:
-    stopping = anyio.Event()
+    together = Together()
+    stopping = together.stopping
     changed = anyio.Event()
-    reading = anyio.CapacityLimiter(1)
     running: dict[int, Callable[[], object]] = {}
     waiting: deque[Place[Part]] = deque()
 
@@ -145,7 +145,7 @@ async def _astream(line: Line[Part], means: Means, concurrency: int) -> AsyncGen
         """One flow after the other: its next request leaves before other answers are read."""
         while place is not None:
             try:
-                line.done(place.number, await adrive(place.flow, means, stopping, reading))
+                line.done(place.number, await adrive(place.flow, means, together))
             except Exception as error:  # noqa: BLE001 - raised below, where it is awaited
                 line.failed(error)
                 stopping.set()
