@@ -54,7 +54,7 @@ class Manner:
 
 @dataclass
 class Statistics:
-    """What has been asked of it."""
+    """What has been asked of it; times are seconds since the epoch."""
 
     connections: int = 0
     requests: int = 0
@@ -63,7 +63,9 @@ class Statistics:
     tokens: int = 0
     most_at_once: int = 0
     busy_seconds: float = 0.0
+    first_asked_at: float | None = None
     sizes: dict[int, int] = field(default_factory=dict)
+    tokens_by_second: dict[int, int] = field(default_factory=dict)
 
 
 class Service:
@@ -87,12 +89,15 @@ class Service:
         texts = [asked["input"]] if isinstance(asked["input"], str) else asked["input"]
         tokens = sum(map(tokens_of, texts))
         self.statistics.requests += 1
+        self.statistics.first_asked_at = self.statistics.first_asked_at or time.time()
         if not self._allowance.take(tokens, time.monotonic()):
             self.statistics.refused += 1
             named = self.manner.tokens_per_minute if self.manner.names_limit else None
             return TOO_MANY, refusal(asked["model"], named), self.manner.base_latency
         self.statistics.texts += len(texts)
         self.statistics.tokens += tokens
+        by_second, second = self.statistics.tokens_by_second, int(time.time())
+        by_second[second] = by_second.get(second, 0) + tokens
         self.statistics.sizes[len(texts)] = self.statistics.sizes.get(len(texts), 0) + 1
         answer = self._answers.embedded(texts, asked.get("encoding_format"), asked["model"])
         return OK, answer, self.manner.base_latency + self.manner.token_latency * tokens

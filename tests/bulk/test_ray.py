@@ -60,9 +60,10 @@ def emulator() -> Iterator[Emulator]:
     emulator.stop()
 
 
-def dataset(rows: Any = ROWS) -> Any:
+def dataset(rows: Any = ROWS, rows_per_block: int = 250) -> Any:
     table = pa.table({"id": [name for name, _ in rows], "text": [text for _, text in rows]})
-    return ray.data.from_arrow([table.slice(at, 250) for at in range(0, len(rows), 250)])
+    starts = range(0, len(rows), rows_per_block)
+    return ray.data.from_arrow([table.slice(at, rows_per_block) for at in starts])
 
 
 def test_a_column_becomes_compact_vectors(
@@ -83,11 +84,24 @@ def test_a_column_becomes_compact_vectors(
     )
 
 
-def test_a_worker_that_dies_loses_nothing(
-    cluster: None, emulator: Emulator, tmp_path: Path
+@pytest.mark.parametrize("rows_per_block", [30, len(ROWS)])
+def test_every_actor_has_work_whatever_the_blocks(
+    cluster: None, emulator: Emulator, rows_per_block: int
+) -> None:
+    """Blocks are cut and joined to what an actor is given at once."""
+    from voyage_rag.bulk.ray import embed
+
+    options = {"output_dimension": 256, "base_url": emulator.url, "rows_per_call": 200}
+    vectors = embed(dataset(rows_per_block=rows_per_block), model="voyage-4", **options)
+
+    assert vectors.materialize().num_blocks() == len(ROWS) / 200
+
+
+def test_a_worker_that_dies_loses_nothing_and_costs_two_blocks(
+    cluster: None, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ray starts another one, which does what was not finished."""
-    from voyage_rag.bulk.ray import Embedder
+    from voyage_rag.bulk.ray import Embedder, embed
 
     class Mortal(Embedder):
         def __call__(self, batch: Any) -> Any:
@@ -98,20 +112,31 @@ def test_a_worker_that_dies_loses_nothing(
                 return done
             os._exit(1)
 
-    arguments = {"column": "text", "model": "voyage-4", "base_url": emulator.url}
-    vectors = dataset().map_batches(
-        Mortal,
-        fn_constructor_kwargs={**arguments, "output_dimension": 256},
-        batch_size=100,
-        batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=2),
-        max_restarts=-1,
-        max_task_retries=-1,
-    )
+    monkeypatch.setattr("voyage_rag.bulk.ray.Embedder", Mortal)
+    options = {"output_dimension": 256, "base_url": emulator.url, "rows_per_call": 100}
+    vectors = embed(dataset(rows_per_block=len(ROWS)), model="voyage-4", **options)
     names = [row["id"] for row in vectors.select_columns(["id"]).iter_rows()]
 
     assert (tmp_path / "died").exists()
     assert sorted(names) == sorted(name for name, _ in ROWS)
+    paid = sum(len(request.body["input"]) for request in emulator.requests)
+    assert len(ROWS) < paid <= len(ROWS) + 2 * 100
+
+
+def test_it_is_used_from_plain_map_batches(cluster: None, emulator: Emulator) -> None:
+    """With batches and pools of the user's own."""
+    from voyage_rag.bulk.ray import Embedder
+
+    vectors = dataset().map_batches(
+        Embedder,
+        fn_constructor_kwargs={"column": "text", "model": "voyage-4", "base_url": emulator.url},
+        batch_size=100,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(size=2),
+    )
+
+    assert vectors.select_columns(["id"]).count() == len(ROWS)
+    assert len(vectors.take(1)[0]["embedding"]) == 1_024
 
 
 def test_four_actors_keep_one_limit(cluster: None) -> None:

@@ -28,11 +28,15 @@ class Handle:
     """What Ray gives for an actor, without Ray: the call is made at once."""
 
     def __init__(self, bookkeeper: Bookkeeper) -> None:
-        self._bookkeeper = bookkeeper
+        self.bookkeeper = bookkeeper
+        self.calls = 0
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self._bookkeeper, name)
-        return type("Method", (), {"remote": staticmethod(method)})
+        def called(*arguments: Any) -> Any:
+            self.calls += 1
+            return getattr(self.bookkeeper, name)(*arguments)
+
+        return type("Method", (), {"remote": staticmethod(called)})
 
 
 def workers(count: int, time: Time, limits: RateLimits | None) -> list[SharedPace]:
@@ -112,6 +116,40 @@ def test_a_limit_that_one_worker_meets_slows_all() -> None:
     assert len(by_four) >= 0.9 * len(by_one)
     assert len(by_four) * TOKENS >= 0.8 * 10 * 1_000_000
     assert shared.refused <= 2 * alone.refused + 4
+
+
+def test_where_nobody_knows_of_a_limit_nobody_asks_for_every_request() -> None:
+    """A thousand requests in ten seconds cost a call to the actor every tenth of one, and it hears
+    of all of them."""
+    time = Time()
+    (pace,) = workers(1, time, None)
+    handle = pace._actor
+
+    for _ in range(1_000):
+        turn = pace.book(TOKENS)
+        assert turn.wait() == 0
+        turn.accepted(TOKENS)
+        time.seconds += 0.01
+
+    pace.refused(pace.era, None, RateLimits())
+    assert handle.calls <= 130
+    found = handle.bookkeeper.state().limits.tokens_per_minute
+    assert found == pytest.approx(0.95 * 6_000 * TOKENS, rel=0.02)
+
+
+def test_a_limit_that_others_met_is_known_within_a_second() -> None:
+    """Though a worker that may send asks nobody."""
+    time = Time()
+    one, other = workers(2, time, None)
+    assert one.book(TOKENS).wait() == other.book(TOKENS).wait() == 0
+    assert other.book(TOKENS).wait() == 0
+
+    one.refused(one.era, None, RateLimits(requests_per_minute=3))
+    time.seconds += 1.0
+
+    waits = [other.book(TOKENS).wait() for _ in range(4)]
+    assert waits[-1] > 0
+    assert other.limits == RateLimits(requests_per_minute=3)
 
 
 def test_a_budget_that_was_lost_is_kept_to_the_limits_again() -> None:

@@ -3,20 +3,40 @@
 The actor holds a `Pace`, as a process does for its threads. In every worker a `SharedPace` stands
 for it: turns are booked there and waited for here. Times travel as seconds from now, since the
 clocks of two machines have nothing to do with each other.
+
+A call to an actor costs more than booking does, so there are few: answers travel together, and as
+long as nobody knows of a limit nobody books.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from voyage_rag.core.pacing import WINDOW, Booking, Clock, Pace, RateLimits
 
 NAMESPACE = "voyage-rag"
 ASKED_AGAIN = 0.5
-"""Seconds after which a worker that waits asks whether others met a limit in the meantime."""
+"""Seconds after which a worker asks whether others met a limit in the meantime."""
+TOLD_AFTER = 0.1
+"""Seconds that answers are kept, to tell the actor of several at once."""
+
+
+class Answer(NamedTuple):
+    """A request that the service took.
+
+    Attributes:
+        number: That of its booking, None if it left without.
+        expected: Tokens it was expected to cost.
+        billed: Tokens it did cost.
+    """
+
+    number: int | None
+    expected: float
+    billed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +47,13 @@ class State:
         era: See `Pace`.
         limits: See `Pace`.
         known: See `Pace`.
+        is_open: See `Pace`.
     """
 
     era: int
     limits: RateLimits
     known: bool
+    is_open: bool
 
 
 class Bookkeeper:
@@ -42,12 +64,19 @@ class Bookkeeper:
         self._bookings: dict[int, Booking] = {}
         self._last = 0
 
-    def state(self) -> State:
-        """What it keeps to."""
-        return State(self._pace.era, self._pace.limits, self._pace.known)
+    def state(self, answers: Sequence[Answer] = ()) -> State:
+        """What it keeps to, having heard of these answers."""
+        for number, expected, billed in answers:
+            booking = None if number is None else self._bookings.pop(number, None)
+            self._pace.accepted(booking, expected, billed)
+        pace = self._pace
+        return State(pace.era, pace.limits, pace.known, pace.is_open)
 
-    def place(self, given: RateLimits, tokens: float) -> tuple[int, float, State]:
+    def place(
+        self, given: RateLimits, tokens: float, answers: Sequence[Answer] = ()
+    ) -> tuple[int, float, State]:
         """Book so many tokens: the booking's number, and the seconds until it is due."""
+        self.state(answers)
         self._pace.keep_to(given)
         booking = self._pace.place(tokens)
         now = self._pace.now()
@@ -56,13 +85,15 @@ class Bookkeeper:
         self._bookings[self._last] = booking
         return self._last, booking.at - now, self.state()
 
-    def accepted(self, number: int | None, expected: float, billed: int) -> None:
-        """The service took a request."""
-        booking = None if number is None else self._bookings.pop(number, None)
-        self._pace.accepted(booking, expected, billed)
-
-    def refused(self, era: int, retry_after: float | None, named: RateLimits) -> State:
+    def refused(
+        self,
+        era: int,
+        retry_after: float | None,
+        named: RateLimits,
+        answers: Sequence[Answer] = (),
+    ) -> State:
         """The service refused a request for the rate."""
+        self.state(answers)
         self._pace.refused(era, retry_after, named)
         return self.state()
 
@@ -97,8 +128,11 @@ class SharedPace(Pace):
         self._actor = actor
         self._wait = wait
         self._known = False
-        self._asked_at = clock()
+        self._is_open = False
+        self._asked_at = self._told_at = clock()
         self._asking = threading.Lock()
+        self._answers: list[Answer] = []
+        self._telling = threading.Lock()
 
     @property
     def known(self) -> bool:
@@ -110,10 +144,15 @@ class SharedPace(Pace):
         if limits and limits != self._given:
             self._given = self.limits = limits
             self._known = True
+            self._is_open = False
 
     def place(self, tokens: float) -> Booking:
         """See `Pace`."""
-        number, delay, state = self._wait(self._actor.place.remote(self._given, tokens))
+        if self._is_open and self.now() - self._asked_at < ASKED_AGAIN:
+            return Booking(self.now(), tokens)
+        number, delay, state = self._wait(
+            self._actor.place.remote(self._given, tokens, self._untold())
+        )
         self._learn(state)
         return Ticket(number, self.now() + delay, tokens)
 
@@ -124,18 +163,30 @@ class SharedPace(Pace):
             return delay
         with self._asking:
             if self.now() - self._asked_at > ASKED_AGAIN:
-                self._learn(self._wait(self._actor.state.remote()))
+                self._learn(self._wait(self._actor.state.remote(self._untold())))
         return min(delay, ASKED_AGAIN)
 
     def accepted(self, booking: Booking | None, expected: float, billed: int) -> None:
         """See `Pace`. Nobody waits for the actor to hear of it."""
         number = booking.number if isinstance(booking, Ticket) else None
-        self._actor.accepted.remote(number, expected, billed)
+        with self._telling:
+            self._answers.append(Answer(number, expected, billed))
+            is_due = self.now() - self._told_at > TOLD_AFTER
+        if is_due:
+            self._actor.state.remote(self._untold())
 
     def refused(self, era: int, retry_after: float | None, named: RateLimits) -> None:
         """See `Pace`."""
-        self._learn(self._wait(self._actor.refused.remote(era, retry_after, named)))
+        self._learn(self._wait(self._actor.refused.remote(era, retry_after, named, self._untold())))
+
+    def _untold(self) -> list[Answer]:
+        """The answers that the actor has not heard of; it will now."""
+        with self._telling:
+            answers, self._answers = self._answers, []
+            self._told_at = self.now()
+            return answers
 
     def _learn(self, state: State) -> None:
         self.era, self.limits, self._known = state.era, state.limits, state.known
+        self._is_open = state.is_open
         self._asked_at = self.now()

@@ -196,6 +196,11 @@ class Pace:
         """Whether the limits were given or named, and not discovered."""
         return bool(self._ceiling)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has to wait: no limit is known, and none was met just now."""
+        return not self.limits and not self._probing and self.now() >= self._held_until
+
     def forecast(self, tokens: float, requests: int) -> float:
         """Seconds that so much work takes at the limits."""
         return self.limits.seconds(tokens / max(1, requests)) * requests
