@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from voyage_rag.bulk.shared_pace import Bookkeeper, SharedPace
-from voyage_rag.core.pacing import Pace, RateLimits, Turn
+from voyage_rag.core.pacing import Pace, Turn
+from voyage_rag.core.rates import RateLimits
 
 TOKENS = 8_000
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from voyage_rag.core.pacing import Pace, RateLimits, Turn
+from voyage_rag.core.pacing import Pace, Turn
+from voyage_rag.core.rates import RateLimits
 
 NOTHING_NAMED = RateLimits()
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from core.simulation import Bucket, Minute, simulate
 from fakes import FREE_TIER, FakeClock
-from voyage_rag.core.pacing import Pace, RateLimits, limits_named
+from voyage_rag.core.pacing import Pace
+from voyage_rag.core.rates import RateLimits, limits_named
 
 FREE = RateLimits(3, 10_000)
 
@@ -77,6 +78,67 @@ def test_limits_that_a_refusal_names_are_kept_to_from_then_on() -> None:
     assert len(first_burst) - 3 == run.refused
     assert run.seconds < 1.05 * 20 / 3 * 60
     assert run.most_attempts == 2
+
+
+def ask(pace: Pace, clock: FakeClock, *, refused: bool = False) -> float:
+    """One small request after the other; the seconds this one waited for its turn."""
+    turn, began = pace.book(20), clock.now()
+    while (delay := turn.wait()) > 0:
+        clock.advance(delay)
+    waited = clock.now() - began
+    clock.advance(0.2)
+    if refused:
+        turn.refused(None, RateLimits())
+    else:
+        turn.accepted(20)
+    return waited
+
+
+def test_a_refusal_by_chance_does_not_slow_down_who_asks_now_and_then() -> None:
+    """Six requests in a minute were taken, because no more were sent."""
+    clock = FakeClock()
+    pace = Pace(clock.now)
+    for _ in range(10):
+        ask(pace, clock)
+        clock.advance(10.0)
+
+    ask(pace, clock, refused=True)
+
+    assert ask(pace, clock) < 1.0
+    assert max(ask(pace, clock) for _ in range(10)) < 0.1
+
+
+def test_a_limit_that_is_not_met_again_is_forgotten() -> None:
+    """In some minutes, whatever was found."""
+    clock = FakeClock()
+    pace = Pace(clock.now)
+    for _ in range(3):
+        ask(pace, clock)
+    ask(pace, clock, refused=True)
+    ask(pace, clock)
+    assert pace.limits
+
+    for _ in range(600):
+        ask(pace, clock)
+        clock.advance(1.0)
+
+    assert not pace.limits
+    assert pace.is_open
+
+
+def test_a_limit_that_was_given_is_never_forgotten() -> None:
+    """Though refusals made it lower for a while, and it is absurd."""
+    clock, given = FakeClock(), RateLimits(requests_per_minute=2e6)
+    pace = Pace(clock.now)
+    pace.keep_to(given)
+    ask(pace, clock, refused=True)
+    assert pace.limits != given
+
+    for _ in range(600):
+        ask(pace, clock)
+        clock.advance(1.0)
+
+    assert pace.limits == given
 
 
 def test_a_service_without_limits_is_never_waited_for() -> None:

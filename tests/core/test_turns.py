@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from fakes import FREE_TIER, FakeClock
 from voyage_rag.core.budget import Budgets, budgets_of
-from voyage_rag.core.pacing import Pace, RateLimits, Turn, limits_named
+from voyage_rag.core.pacing import Pace, Turn
+from voyage_rag.core.rates import RateLimits, limits_named
 
 NOBODY_SAYS = RateLimits()
 

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from voyage_rag.core.pacing import WINDOW, Booking, Clock, Pace, RateLimits
+from voyage_rag.core.pacing import WINDOW, Booking, Clock, Pace
+from voyage_rag.core.rates import RateLimits
 
 NAMESPACE = "voyage-rag"
 ASKED_AGAIN = 0.5

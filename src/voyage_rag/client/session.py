@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from voyage_rag.client import notices
 from voyage_rag.core.budget import budgets_of
 from voyage_rag.core.dialect import dialect_of
-from voyage_rag.core.pacing import RateLimits
+from voyage_rag.core.rates import RateLimits
 from voyage_rag.core.retry import RetryPolicy
 from voyage_rag.core.terms import Terms
 from voyage_rag.io.cache import Cache

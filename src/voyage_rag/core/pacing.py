@@ -6,18 +6,18 @@ thread, task and object that share the budget book their turns here.
 Limits that are known, because the user gave them or a 429 named them, are kept in every minute: a
 turn is booked only where the minute before it has room. Limits that are not known are discovered.
 Between two refusals the service has taken exactly what the account allows, so what was accepted in
-that time is the rate to go on with; it rises slowly until the next refusal. After a refusal one
-request at a time probes whether the service takes anything again.
+that time is the rate to go on with, as far as it was asked for anything; it rises slowly until the
+next refusal, and faster if none comes in a minute. After a refusal one request at a time probes
+whether the service takes anything again.
 """
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
 
+from voyage_rag.core.rates import Accepted, RateLimits, scaled, stricter
 from voyage_rag.locks import Lock
 
 Clock = Callable[[], float]
@@ -34,62 +34,13 @@ BURST = 1.0
 
 CAUTION = 0.95
 GROWTH_PER_SECOND = 0.01
-MEASURED_SPAN = 10.0
+IMPATIENT_AFTER = 60.0
+"""Seconds without a refusal after which a rate rises twice as fast, and then ever faster: what was
+met once may have passed, or was not the account's limit at all."""
 FIRST_HOLD = 0.5
 LONGEST_HOLD = 32.0
 ASK_AGAIN = 0.5
 PROBE_PATIENCE = 10.0
-TOKENS_BIND_FROM = 2_000.0
-"""Tokens per request from which a refusal without a reason is taken to be about tokens: tier 1 has
-2,000 requests and 3 to 16 million tokens a minute."""
-
-NAMED_REQUESTS = re.compile(r"RPM\) rate limit of\s+([1-9][0-9,]{0,12})", re.IGNORECASE)
-NAMED_TOKENS = re.compile(r"TPM\) rate limit of\s+([1-9][0-9,]{0,12})", re.IGNORECASE)
-NAMED_FREE_TIER = re.compile(
-    r"\b([1-9][0-9,]{0,12})\s*RPM and\s*([1-9][0-9,]{0,9})\s*K\s*TPM", re.IGNORECASE
-)
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimits:
-    """What an account may send in a minute, None where it is not known.
-
-    Attributes:
-        requests_per_minute: Requests.
-        tokens_per_minute: Tokens.
-    """
-
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-
-    def __bool__(self) -> bool:
-        return self.requests_per_minute is not None or self.tokens_per_minute is not None
-
-    def seconds(self, tokens: float) -> float:
-        """How much of a minute one request with so many tokens takes up."""
-        return 60.0 * max(
-            1 / (self.requests_per_minute or inf), tokens / (self.tokens_per_minute or inf)
-        )
-
-    def __str__(self) -> str:
-        told = []
-        if self.requests_per_minute is not None:
-            told.append(f"{self.requests_per_minute:,.0f} requests")
-        if self.tokens_per_minute is not None:
-            told.append(f"{self.tokens_per_minute:,.0f} tokens")
-        return " and ".join(told) + " per minute"
-
-
-def limits_named(detail: str) -> RateLimits:
-    """The limits that the text of a 429 names: the free tier's, or one of Atlas's."""
-    if free := NAMED_FREE_TIER.search(detail):
-        return RateLimits(_number(free[1]), 1_000 * _number(free[2]))
-    requests, tokens = NAMED_REQUESTS.search(detail), NAMED_TOKENS.search(detail)
-    return RateLimits(requests and _number(requests[1]), tokens and _number(tokens[1]))
-
-
-def _number(text: str) -> float:
-    return float(text.replace(",", ""))
 
 
 class Turn:
@@ -177,7 +128,7 @@ class Pace:
         self._holds = 0
         self._probing = False
         self._accepted = Accepted(self.now())
-        self._grown_at = self.now()
+        self._last_event_at = self._grown_at = self._refused_at = self.now()
 
     def book(self, tokens: float | Estimate, delay: float = 0.0) -> Turn:
         """A turn, `delay` seconds from now or later; its place is booked when it first waits."""
@@ -214,6 +165,9 @@ class Pace:
         with self._lock:
             now = self.now()
             self._forget(now)
+            if self._was_idle(now):
+                self._accepted.idle(now - self._last_event_at)
+            self._last_event_at = now
             if self._probing and self._is_probed(now):
                 return Booking(inf, tokens)
             cost = self.limits.seconds(tokens)
@@ -233,7 +187,7 @@ class Pace:
     def accepted(self, booking: Booking | None, expected: float, billed: int) -> None:
         """The service took a request: correct what was booked, and let the rate rise."""
         with self._lock:
-            now = self.now()
+            now = self._last_event_at = self.now()
             if booking is not None:
                 self._full_at -= self.limits.seconds(expected) - self.limits.seconds(billed)
                 booking.tokens = billed
@@ -241,17 +195,19 @@ class Pace:
             self._holds = 0
             if self._probing:
                 self._probing = False
+                self._grown_at = now
                 self._new_era(now)
             self._grow(now)
 
     def refused(self, era: int, retry_after: float | None, named: RateLimits) -> None:
         """The service refused a request. Of those that left together only the first counts."""
         with self._lock:
-            now = self.now()
+            now = self._last_event_at = self.now()
             if era != self.era:
                 return
+            self._refused_at = now
             if named:
-                self.limits = self._ceiling = _stricter(named, self._given)
+                self.limits = self._ceiling = stricter(named, self._given)
             else:
                 self._slow_down(now)
             self._holds += 1
@@ -267,15 +223,23 @@ class Pace:
 
     def _slow_down(self, now: float) -> None:
         if self.known:
-            self.limits = _scaled(self.limits, CAUTION)
+            self.limits = scaled(self.limits, CAUTION)
         elif taken := self._accepted.rate_at_refusal(now):
-            self.limits = _scaled(taken, CAUTION)
+            self.limits = scaled(taken, CAUTION)
 
     def _grow(self, now: float) -> None:
         if self.limits and self.limits != self._ceiling:
-            grown = _scaled(self.limits, 1 + GROWTH_PER_SECOND * min(1, now - self._grown_at))
-            self.limits = _stricter(grown, self._ceiling)
+            impatience = 1 + ((now - self._refused_at) / IMPATIENT_AFTER) ** 4
+            growth = GROWTH_PER_SECOND * impatience * (now - self._grown_at)
+            grown = scaled(self.limits, 1 + min(1.0, growth))
+            is_forgotten = grown.is_beyond_all and not self.known
+            self.limits = RateLimits() if is_forgotten else stricter(grown, self._ceiling)
         self._grown_at = now
+
+    def _was_idle(self, now: float) -> bool:
+        """Whether nobody has waited for a turn since the last event."""
+        waits = self._booked and self._booked[-1].at > self._last_event_at
+        return not self._probing and now >= self._held_until and not waits
 
     def _is_probed(self, now: float) -> bool:
         return any(
@@ -300,63 +264,5 @@ class Pace:
         return at
 
 
-class Accepted:
-    """What the service has taken: in the last minute, and between refusals."""
-
-    def __init__(self, now: float) -> None:
-        self._requests = 0
-        self._tokens = 0
-        self._last_minute: deque[tuple[float, int]] = deque()
-        self._marks = deque([(now, 0, 0)])
-        self._unmeasured = True
-
-    def add(self, now: float, tokens: int) -> None:
-        """One more request."""
-        self._last_minute.append((now, tokens))
-        self._requests += 1
-        self._tokens += tokens
-        while self._last_minute[0][0] <= now - 60:
-            self._last_minute.popleft()
-
-    def rate_at_refusal(self, now: float) -> RateLimits | None:
-        """What it takes in a minute, in the unit that is likely to bind; None if it took nothing.
-
-        At least what it took in the last minute; more, if it took more for its time since a refusal
-        some seconds ago. The first measurement, which holds what had been saved up, is used once.
-        """
-        while len(self._marks) > 1 and self._marks[0][0] < now - MEASURED_SPAN:
-            self._marks.popleft()
-        since, requests_then, tokens_then = self._marks[0]
-        requests: float = len(self._last_minute)
-        tokens: float = sum(tokens for _, tokens in self._last_minute)
-        if self._requests > requests_then and now > since:
-            requests = max(requests, 60 * (self._requests - requests_then) / (now - since))
-            tokens = max(tokens, 60 * (self._tokens - tokens_then) / (now - since))
-        if self._unmeasured:
-            self._unmeasured = False
-            self._marks.clear()
-        self._marks.append((now, self._requests, self._tokens))
-        if not requests:
-            return None
-        if tokens / requests >= TOKENS_BIND_FROM:
-            return RateLimits(tokens_per_minute=tokens)
-        return RateLimits(requests_per_minute=requests)
-
-
 def _hold(refusals: int) -> float:
     return float(min(LONGEST_HOLD, FIRST_HOLD * 2.0 ** min(refusals - 1, 10)))
-
-
-def _scaled(limits: RateLimits, factor: float) -> RateLimits:
-    requests, tokens = limits.requests_per_minute, limits.tokens_per_minute
-    return RateLimits(requests and requests * factor, tokens and tokens * factor)
-
-
-def _stricter(one: RateLimits, other: RateLimits) -> RateLimits:
-    def least(a: float | None, b: float | None) -> float | None:
-        return min((value for value in (a, b) if value is not None), default=None)
-
-    return RateLimits(
-        least(one.requests_per_minute, other.requests_per_minute),
-        least(one.tokens_per_minute, other.tokens_per_minute),
-    )

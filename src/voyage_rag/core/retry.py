@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from voyage_rag.core.failures import failure_of, request_id_of
 from voyage_rag.core.http import Attempt, ask
-from voyage_rag.core.pacing import limits_named
+from voyage_rag.core.rates import limits_named
 from voyage_rag.errors import (
     APIConnectionError,
     QuotaExhaustedError,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from voyage_rag.core.budget import Budget, Budgets
     from voyage_rag.core.dialect import Dialect
-    from voyage_rag.core.pacing import RateLimits
+    from voyage_rag.core.rates import RateLimits
     from voyage_rag.core.retry import RetryPolicy
     from voyage_rag.core.tokens import Weigh
     from voyage_rag.types import Usage
