@@ -53,6 +53,9 @@ NAMES = {
 }
 """What packages write in older metadata."""
 
+SAY_NOTHING = {"unknown", "dual license"}
+"""Words in place of a licence; classifiers name it, or several."""
+
 CONJUNCTION = re.compile(r"\s+(?:AND|OR)\s+|[()]")
 
 
@@ -121,7 +124,7 @@ def _licence(name: str) -> Licence:
 def _short(text: str | None) -> str:
     """The name of a licence; of one that is there in full, its first words."""
     first = (text or "").strip().partition("\n")[0].strip()
-    return "" if first.upper() == "UNKNOWN" else first
+    return "" if first.lower() in SAY_NOTHING else first
 
 
 def main() -> int:
