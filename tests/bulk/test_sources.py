@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -61,6 +63,29 @@ def test_names_and_texts_come_in_order_from_every_table(form: str, tmp_path: Pat
 
     assert [read(source, skip) for skip in range(4)] == [ROWS, ROWS[1:], ROWS[2:], []]
     assert flaws(source) == {}
+
+
+@pytest.mark.parametrize("name", ["in.jsonl", "in.csv", "in.txt"])
+def test_a_packed_file_is_read_as_if_it_were_not(name: str, tmp_path: Path) -> None:
+    """By its name: `.gz`, after that of the form."""
+    content = '\ufeffid,text\n"a","one"\n"b","two"\n' if name == "in.csv" else '"one"\n"two"\n'
+    plain = written(tmp_path / name, content)
+    packed = written(tmp_path / f"{name}.GZ", gzip.compress(plain.read_bytes()))
+
+    assert read(opened(packed)) == read(opened(plain))
+    assert read(opened(packed), 1) == read(opened(plain), 1)
+    assert len(read(opened(packed))) == 2
+
+
+@pytest.mark.parametrize("spoil", [lambda it: it[:-9], lambda it: b"no" + it, lambda _: b"x" * 99])
+@pytest.mark.parametrize("name", ["in.jsonl.gz", "in.csv.gz", "in.txt.gz"])
+def test_a_packed_file_that_is_damaged_is_named(name: str, spoil: Any, tmp_path: Path) -> None:
+    """Before anything is sent, as everything is read first."""
+    lines = "".join(f"text,{n}\n" for n in range(1_000))
+    path = written(tmp_path / name, spoil(gzip.compress(lines.encode())))
+
+    with pytest.raises(JobError, match=f"{name} cannot be unpacked: "):
+        read(opened(path, text="text"))
 
 
 def test_rows_without_names_are_named_by_their_position(tmp_path: Path) -> None:

@@ -90,8 +90,9 @@ def embed(
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="JSON Lines, CSV, TSV or Parquet, a text file (a text a line), a folder of texts "
-            "or of Parquet files, or - for stdin (JSON Lines unless --input-format).",
+            help="JSON Lines, CSV, TSV or a text file (a text a line), each also packed (.gz); "
+            "Parquet; a folder of texts or of Parquet files; or - for stdin (JSON Lines unless "
+            "--input-format).",
         ),
     ],
     output: Annotated[

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from voyage_rag.bulk.errors import JobError
+from voyage_rag.bulk.sources.packed import unpacked_suffix
 
 if TYPE_CHECKING:
     from voyage_rag.bulk.sources.source import Source
@@ -74,7 +75,7 @@ def form_of(path: Path) -> InputFormat:
     """
     if path.is_dir():
         return "parquet" if any(path.glob("*.parquet")) else "folder"
-    if form := BY_SUFFIX.get(path.suffix.lower()):
+    if form := BY_SUFFIX.get(unpacked_suffix(path)):
         return form
     raise JobError(
         f"{str(path)!r} does not say how texts lie in it: name the format, one of "

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
 from voyage_rag.bulk.errors import JobError
 from voyage_rag.bulk.rows import Row
+from voyage_rag.bulk.sources.packed import opened
 from voyage_rag.bulk.sources.source import Source
 
 if TYPE_CHECKING:
@@ -75,8 +77,8 @@ class Delimited(Source):
     def _opened(self) -> Iterator[TextIO]:
         limit = csv.field_size_limit(LONGEST_FIELD)
         try:
-            with self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-                yield file
+            with opened(self.path) as file:
+                yield TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
         finally:
             csv.field_size_limit(limit)
 

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from voyage_rag.bulk.rows import Row
+from voyage_rag.bulk.sources.packed import opened
 from voyage_rag.bulk.sources.source import DEFAULT_ID_COLUMN, Source
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class JSONLines(Source):
                 yield self._row(number, position, line)
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
-        with self.path.open("rb") as file:
+        with opened(self.path) as file:
             for number, line in enumerate(file, start=1):
                 if number == 1:
                     line = line.removeprefix(codecs.BOM_UTF8)  # noqa: PLW2901 - the same line

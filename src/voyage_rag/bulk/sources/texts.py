@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from voyage_rag.bulk.errors import JobError
 from voyage_rag.bulk.rows import Row
+from voyage_rag.bulk.sources.packed import opened
 from voyage_rag.bulk.sources.source import Source
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Lines(Source):
     def rows(self, skip: int = 0) -> Iterator[Row]:
         """See `Source`."""
         position = -1
-        with self.path.open("rb") as file:
+        with opened(self.path) as file:
             for number, line in enumerate(file, start=1):
                 text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
                 if text.isspace() or not text:
