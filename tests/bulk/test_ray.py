@@ -16,7 +16,7 @@ import pytest
 from bulk_inputs import rows_of
 from fakes import KEY
 from pages import blocks
-from voyage_rag import Voyage
+from voyage_rag import ConfigurationError, InvalidInputError, Voyage
 from voyage_rag.bulk import JobError
 from voyage_rag.emulator import Emulator
 
@@ -163,6 +163,43 @@ def test_a_key_does_not_travel_through_ray(cluster: None) -> None:
         embed(dataset(), model="voyage-4", api_key=KEY)
     with pytest.raises(JobError, match="a key does not travel through Ray"):
         Embedder("text", "voyage-4", api_key=KEY)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "named"),
+    [
+        ({"outptu_dimension": 256}, TypeError, "outptu_dimension"),
+        ({"concurrency": 0}, ConfigurationError, "concurrency"),
+        ({"base_url": "http://voyage.example/v1"}, ConfigurationError, "http"),
+        ({"output_dimension": 100}, InvalidInputError, "100"),
+        ({"empty_text": "skip"}, InvalidInputError, "empty_text"),
+        ({"rows_per_call": 0}, InvalidInputError, "rows_per_call"),
+        ({"actors": 0}, InvalidInputError, "actors"),
+        ({"actors": (3, 2)}, JobError, "actors"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_before_a_worker_starts(
+    options: dict[str, Any], error: type[Exception], named: str
+) -> None:
+    """By name."""
+    from voyage_rag.bulk.ray import embed
+
+    with pytest.raises(error, match=named):
+        embed(dataset(ROWS[:10]), model="voyage-4", **options)
+
+
+def test_an_empty_text_has_a_zero_vector_if_that_is_wanted(
+    cluster: None, emulator: Emulator
+) -> None:
+    """Else it is refused, which ends the job."""
+    from voyage_rag.bulk.ray import embed
+
+    rows = [("a", "one"), ("b", "")]
+    options = {"base_url": emulator.url, "output_dimension": 256}
+
+    vectors = embed(dataset(rows), model="voyage-4", empty_text="zeros", **options).take_all()
+
+    assert [any(row["embedding"]) for row in vectors] == [True, False]
 
 
 def test_a_column_that_is_not_there_is_named(cluster: None, emulator: Emulator) -> None:

@@ -14,7 +14,7 @@ and logs show arguments: each worker finds it in `VOYAGE_API_KEY`, or in a file 
 from __future__ import annotations
 
 from inspect import signature
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from voyage_rag.bulk.arrow import pa
 from voyage_rag.bulk.errors import JobError
@@ -24,6 +24,7 @@ from voyage_rag.client import Voyage
 from voyage_rag.core import arguments
 from voyage_rag.core.budget import budgets_of
 from voyage_rag.io.clock import SYSTEM_CLOCK
+from voyage_rag.types import EmptyText
 
 try:
     import ray
@@ -64,6 +65,7 @@ class Embedder:
         output_column: Where the vectors go: lists of fixed size, of float32, int8 or uint8.
         input_type: Which of Voyage's prompts goes before a text; None for neither.
         truncation: Cut texts to the model's context; False refuses longer ones.
+        empty_text: `error` refuses empty strings, `zeros` gives them zero vectors.
         output_dimension: Length of the vectors, where the model offers several.
         output_dtype: `float`, `int8`, `uint8`, or `binary`/`ubinary`, eight dimensions in a number.
         share_limits: Take turns with all other actors of the cluster that use the same key, host
@@ -83,6 +85,7 @@ class Embedder:
         output_column: str = "embedding",
         input_type: InputType | None = "document",
         truncation: bool = True,
+        empty_text: EmptyText = "error",
         output_dimension: int | None = None,
         output_dtype: OutputDtype = "float",
         share_limits: bool = True,
@@ -99,6 +102,7 @@ class Embedder:
             "model": model,
             "input_type": input_type,
             "truncation": truncation,
+            "empty_text": empty_text,
             "output_dimension": output_dimension,
             "output_dtype": output_dtype,
         }
@@ -147,13 +151,21 @@ def embed(
         The dataset with a column more, `embedding` unless `output_column` says otherwise.
 
     Raises:
-        JobError: A key is among the options.
-        InvalidInputError: The model does not offer what is asked.
+        JobError: A key is among the options, or more actors are needed than there may be.
+        InvalidInputError: The model does not offer what is asked, or a number is too small.
+        ConfigurationError: An option of `Voyage` cannot be used.
+        TypeError: Neither `Embedder` nor `Voyage` has such an option.
     """
     _refuse_key(options)
+    _check_settings(options)
     row = arguments.check_embedding_model(model)
     arguments.check_output(row, options.get("output_dimension"), options.get("output_dtype"))
-    fewest, most = (actors, actors) if isinstance(actors, int) else actors
+    arguments.check_choice("empty_text", options.get("empty_text", "error"), get_args(EmptyText))
+    arguments.check_count("rows_per_call", rows_per_call)
+    fewest, most = actors if isinstance(actors, tuple) else (actors, actors)
+    arguments.check_count("actors", fewest)
+    if fewest > most:
+        raise JobError(f"actors is {actors!r}: it is how many, or (fewest, most)")
     blocks = dataset.repartition(target_num_rows_per_block=rows_per_call, **EXACTLY)
     return blocks.map_batches(
         cast("Any", Embedder),
@@ -193,6 +205,13 @@ def share(settings: Settings, model: str) -> None:
     )
     now = SYSTEM_CLOCK.now
     budgets_of(account, now).draw_on(model, SharedPace(now, actor, ray.get))
+
+
+def _check_settings(options: dict[str, Any]) -> None:
+    """Find out here what cannot work there, in workers that take seconds to start."""
+    elsewhere = {*signature(Embedder).parameters, "api_key_path", "cache", "tokenizer"}
+    settings = {name: value for name, value in options.items() if name not in elsewhere}
+    Voyage("pa-lies-on-the-nodes", **settings).close()
 
 
 def _refuse_key(settings: dict[str, Any]) -> None:
