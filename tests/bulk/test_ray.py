@@ -179,7 +179,7 @@ def test_a_key_does_not_travel_through_ray(cluster: None) -> None:
     ],
 )
 def test_options_that_cannot_work_are_refused_before_a_worker_starts(
-    options: dict[str, Any], error: type[Exception], named: str
+    cluster: None, options: dict[str, Any], error: type[Exception], named: str
 ) -> None:
     """By name."""
     from voyage_rag.bulk.ray import embed
