@@ -270,20 +270,24 @@ def test_cancellation_ends_what_is_in_flight(backend: str, count: int) -> None:
 
 
 class CrowdedClock(FakeClock):
-    """Keeps how many slept at once."""
+    """Keeps how many slept at once; the first sleeps until there is a second."""
 
     def __init__(self) -> None:
         super().__init__()
         self.most = self.asleep_now = 0
         self.counting = threading.Lock()
+        self.together = threading.Event()
 
     def fell_asleep(self) -> None:
         with self.counting:
             self.asleep_now += 1
             self.most = max(self.most, self.asleep_now)
+            if self.most > 1:
+                self.together.set()
 
     def sleep(self, seconds: float, wake: threading.Event) -> None:
         self.fell_asleep()
+        assert self.together.wait(5)
         wake.wait(0.001)
         super().sleep(seconds, wake)
         with self.counting:
@@ -291,6 +295,9 @@ class CrowdedClock(FakeClock):
 
     async def asleep(self, seconds: float, wake: anyio.Event) -> None:
         self.fell_asleep()
+        with anyio.fail_after(5):
+            while not self.together.is_set():
+                await anyio.lowlevel.checkpoint()
         await anyio.sleep(0.001)
         super().sleep(seconds, threading.Event())
         self.asleep_now -= 1
@@ -309,7 +316,6 @@ def test_two_requests_of_a_call_queue_for_a_limit_and_the_others_book_nothing_ye
 
 def test_a_limit_is_used_up_though_costs_were_overestimated_at_first() -> None:
     """In the first minute already: 32 requests at once, and tokens are a third of the guess."""
-
     tokens, limit = 8_000, 1_000_000
     left: list[float] = []
 

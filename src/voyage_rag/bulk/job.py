@@ -49,8 +49,9 @@ class EmbeddingJob:
     it is complete.
 
     Args:
-        input: JSON Lines, CSV, TSV, Parquet, a file with a text on each line, a folder of Parquet
-            files, or a folder of texts (.txt, .md, .rst); `-` for stdin.
+        input: JSON Lines, CSV, TSV or a file with a text on each line, each also packed (`.gz`);
+            Parquet, a folder of Parquet files, or a folder of texts (.txt, .md, .rst); `-` for
+            stdin.
         output: A Parquet file (`.parquet`), a folder of such (no suffix), JSON Lines (`.jsonl`), or
             a NumPy matrix (`.npy`) with the names beside it (`.npy.ids.jsonl`).
         options: The attributes of `JobOptions`; `model` is required.

@@ -113,7 +113,7 @@ class Embedder:
             raise JobError(f"there is no column {self._column!r}; there is {batch.column_names}")
         texts = batch.column(self._column).to_pylist()
         vectors = self.voyage.embed(texts, **self._options).vectors
-        length = len(vectors[0]) if len(vectors) else 0
+        length = len(vectors[0])  # Ray gives no batch without rows
         numbers = pa.Array.from_buffers(
             NUMBERS[self._dtype], len(vectors) * length, [None, pa.py_buffer(b"".join(vectors))]
         )

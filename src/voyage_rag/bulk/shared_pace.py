@@ -67,9 +67,7 @@ class Bookkeeper:
 
     def state(self, answers: Sequence[Answer] = ()) -> State:
         """What it keeps to, having heard of these answers."""
-        for number, expected, billed in answers:
-            booking = None if number is None else self._bookings.pop(number, None)
-            self._pace.accepted(booking, expected, billed)
+        self._hear(answers)
         pace = self._pace
         return State(pace.era, pace.limits, pace.known, pace.is_open)
 
@@ -77,7 +75,7 @@ class Bookkeeper:
         self, given: RateLimits, tokens: float, answers: Sequence[Answer] = ()
     ) -> tuple[int, float, State]:
         """Book so many tokens: the booking's number, and the seconds until it is due."""
-        self.state(answers)
+        self._hear(answers)
         self._pace.keep_to(given)
         booking = self._pace.place(tokens)
         now = self._pace.now()
@@ -94,9 +92,14 @@ class Bookkeeper:
         answers: Sequence[Answer] = (),
     ) -> State:
         """The service refused a request for the rate."""
-        self.state(answers)
+        self._hear(answers)
         self._pace.refused(era, retry_after, named)
         return self.state()
+
+    def _hear(self, answers: Sequence[Answer]) -> None:
+        for number, expected, billed in answers:
+            booking = None if number is None else self._bookings.pop(number, None)
+            self._pace.accepted(booking, expected, billed)
 
     def _forget(self, now: float) -> None:
         """Bookings whose worker died, or was refused, are never answered."""
@@ -140,6 +143,11 @@ class SharedPace(Pace):
         """See `Pace`."""
         return self._known
 
+    @property
+    def is_open(self) -> bool:
+        """See `Pace`. For as long as what the actor said is worth something."""
+        return self._is_open and self.now() - self._asked_at < ASKED_AGAIN
+
     def keep_to(self, limits: RateLimits) -> None:
         """See `Pace`. The actor is told with the next booking."""
         if limits and limits != self._given:
@@ -149,7 +157,7 @@ class SharedPace(Pace):
 
     def place(self, tokens: float) -> Booking:
         """See `Pace`."""
-        if self._is_open and self.now() - self._asked_at < ASKED_AGAIN:
+        if self.is_open:
             return Booking(self.now(), tokens)
         number, delay, state = self._wait(
             self._actor.place.remote(self._given, tokens, self._untold())
