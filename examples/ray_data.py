@@ -41,7 +41,7 @@ def main() -> None:
         texts = [f"Passage {number} of the handbook." for number in range(PASSAGES)]
         passages = ray.data.from_arrow(pa.table({"id": range(PASSAGES), "text": texts}))
         vectors = embed(
-            passages.repartition(8),
+            passages,
             "text",
             model="voyage-4",
             actors=2,
