@@ -16,7 +16,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, closing, contextmanager, suppress
 from functools import cache, lru_cache
 from math import inf
@@ -236,7 +236,7 @@ class Transport:
         elif asked.method == "POST" and client not in (self.http_client, self.async_http_client):
             headers["host"] = url.netloc.decode("ascii")
             headers["content-length"] = str(len(asked.body))
-            body = httpx.ByteStream(asked.body)
+            body = RequestBody(asked.body)
             return httpx.Request("POST", url, headers=headers, stream=body, extensions=extensions)
         return client.build_request(
             asked.method, url, **content, headers=headers, extensions=extensions
@@ -271,6 +271,36 @@ class Transport:
             "and certificates)",
             model=model,
         )
+
+
+class RequestBody(httpx.ByteStream):
+    """Bytes in one piece.
+
+    httpx gives them out by an async generator, which a cancelled request leaves behind unfinished,
+    and trio warns of that.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self._body = body
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return OnePiece(self._body)
+
+
+class OnePiece:
+    """An async iterator that needs no end."""
+
+    def __init__(self, piece: bytes) -> None:
+        self._pieces = [piece]
+
+    def __aiter__(self) -> OnePiece:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._pieces:
+            raise StopAsyncIteration
+        return self._pieces.pop()
 
 
 class Lane:
