@@ -18,7 +18,7 @@ import anyio
 import anyio.lowlevel
 
 from voyage_rag import Voyage
-from voyage_rag.core.http import Attempt, Response
+from voyage_rag.core.flow import Attempt, Response
 from voyage_rag.io.clock import Clock
 
 KEY = "pa-a-key-that-must-stay-secret"

@@ -13,7 +13,7 @@ from voyage_rag import InvalidInputError, InvalidRequestError, Voyage
 from voyage_rag.types import Usage, Vector
 
 
-class Kept:
+class Recorder:
     """A sink in memory."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Kept:
 
 def test_every_vector_is_handed_over_with_the_position_of_its_text(face: Face) -> None:
     """Whatever the order of the answers; and what was paid is told."""
-    service, kept = FakeService(), Kept()
+    service, kept = FakeService(), Recorder()
     texts = [f"text {n}" for n in range(1_000)]
 
     face.call(voyage_over(service), "embed_into", kept, iter(texts), MODEL, batch_size=64)
@@ -42,7 +42,7 @@ def test_every_vector_is_handed_over_with_the_position_of_its_text(face: Face) -
 
 def test_what_was_answered_before_and_beside_a_failure_is_handed_over(face: Face) -> None:
     """A request that fails for good takes nothing with it, and no other is sent after it."""
-    service, kept = FakeService(), Kept()
+    service, kept = FakeService(), Recorder()
     voyage = voyage_over(service, concurrency=1)
     sent = service.always
     service.always = lambda body: failed(400) if b'"text 5"' in body else sent(body)
@@ -56,7 +56,7 @@ def test_what_was_answered_before_and_beside_a_failure_is_handed_over(face: Face
 
 def test_a_bad_text_ends_the_call_after_what_is_in_flight(face: Face) -> None:
     """It is named by its position."""
-    kept = Kept()
+    kept = Recorder()
 
     with pytest.raises(InvalidInputError, match=r"texts\[3\]"):
         face.call(voyage_over(FakeService()), "embed_into", kept, ["a", "b", "c", ""], MODEL)

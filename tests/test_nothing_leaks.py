@@ -37,7 +37,7 @@ import cassette
 from fakes import MODEL, RERANKER, FakeClock, HTTPService, drop, failed
 from voyage_rag import ConfigurationError, Voyage, VoyageError
 from voyage_rag.cli import main
-from voyage_rag.core.http import Response
+from voyage_rag.core.flow import Response
 from voyage_rag.emulator import Emulator, faults
 from voyage_rag.langchain import (
     VoyageAIEmbeddings,

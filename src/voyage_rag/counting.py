@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from voyage_rag.core.tokens import TokenRatio, weigh
+from voyage_rag.core.token_estimate import TokenRatio, estimate_tokens
 from voyage_rag.io.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -52,5 +52,5 @@ class TokenCounter:
         if self._count is not None:
             counted = self._count(text)
             return TokenRange(counted, counted)
-        high = TokenRatio().tokens(weigh(text))
+        high = TokenRatio().tokens(estimate_tokens(text))
         return TokenRange(min(high, -(-len(text) // CHARACTERS_PER_TOKEN)), high)

@@ -18,7 +18,7 @@ from batch.conftest import OPTIONS, SMALL, World
 from fakes import FakeClock, FakeService, failed, ok, voyage_over
 from voyage_rag import APIConnectionError, InvalidInputError, QuotaExhaustedError, Voyage
 from voyage_rag.batch import BatchJob, BatchLimits
-from voyage_rag.batch.course import FULL, SETTLED
+from voyage_rag.batch.workflow import FULL, SETTLED
 from voyage_rag.emulator import Emulator, faults
 
 if TYPE_CHECKING:

@@ -73,7 +73,7 @@ class Load:
     def grown(self) -> float:
         """MiB from the mean of the third quarter of samples to that of the last.
 
-        A `Pace` remembers a minute of requests, so memory settles only after one.
+        A `RateLimiter` remembers a minute of requests, so memory settles only after one.
         """
         quarter = max(1, len(self.memory) // 4)
         early, late = self.memory[-2 * quarter : -quarter], self.memory[-quarter:]

@@ -1,4 +1,4 @@
-"""A service with rate limits and clients with a `Pace`, in simulated time."""
+"""A service with rate limits and clients with a `RateLimiter`, in simulated time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from voyage_rag.core.pacing import Pace, Turn
-from voyage_rag.core.rates import RateLimits
+from voyage_rag.core.rate_limiter import RateLimiter, Reservation
+from voyage_rag.core.rate_limits import RateLimits
 
 NOTHING_NAMED = RateLimits()
 
@@ -91,13 +91,13 @@ def simulate(
 ) -> Run:
     """Send requests of these sizes, `workers` at a time, until the service has taken all."""
     now = [0.0]
-    pace = Pace(lambda: now[0])
+    pace = RateLimiter(lambda: now[0])
     pace.keep_to(given)
     chance = random.Random(seed)
     todo = deque(sizes)
     run = Run()
     numbers = itertools.count()
-    turns: dict[int, tuple[Turn, float, int]] = {}
+    turns: dict[int, tuple[Reservation, float, int]] = {}
     agenda: list[tuple[float, int, int, bool | None]] = []
 
     def at(time: float, worker: int, answer: bool | None) -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from fakes import FakeClock, FakeService, base64_of, failed, ok, voyage_over
 from voyage_rag.core.contextual import USUAL
-from voyage_rag.core.http import Response
-from voyage_rag.core.tokens import weigh
+from voyage_rag.core.flow import Response
+from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.core.windows import Window
 from voyage_rag.core.wire import EmbedOptions, contextual_answer
 from voyage_rag.errors import InvalidInputError, InvalidRequestError, ServerError
@@ -114,7 +114,7 @@ def test_halves_are_neighbours_and_weigh_about_the_same(weights: list[float]) ->
     assert first.chunks
     assert second.chunks
     assert (first.first, second.first) == (5, 5 + len(first.chunks))
-    off = abs(first.weight - second.weight)
+    off = abs(first.estimated_tokens - second.estimated_tokens)
     best = min(abs(sum(weights[:at]) - sum(weights[at:])) for at in range(1, len(weights)))
     assert off == pytest.approx(best)
 
@@ -140,7 +140,7 @@ def test_a_request_keeps_to_the_limits(documents: list[list[str]], requests: int
     assert len(service.bodies) <= requests
     for body in service.bodies:
         assert sum(map(len, body["inputs"])) <= 16_000
-        weight = sum(weigh(chunk) for chunks in body["inputs"] for chunk in chunks)
+        weight = sum(estimate_tokens(chunk) for chunks in body["inputs"] for chunk in chunks)
         assert weight <= 120_000
 
 
@@ -162,7 +162,7 @@ def test_a_document_beyond_the_window_is_cut_greedily_and_the_user_is_told(
         voyage_over(service), "contextualized_embed", [["short"], [chunk] * 70, ["also"]], MODEL
     )
 
-    most = int(32_000 / USUAL / weigh(chunk))
+    most = int(32_000 / USUAL / estimate_tokens(chunk))
     assert most == 32
     assert found.results[1].windows == (most, most, 70 - 2 * most)
     assert found.results[0].windows == found.results[2].windows == (1,)

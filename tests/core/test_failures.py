@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fakes import EPOCH, FREE_TIER, TOO_MANY_TOKENS
 from voyage_rag.core.failures import failure_of, is_too_many_tokens, retry_after
-from voyage_rag.core.http import Request, Response
+from voyage_rag.core.flow import Request, Response
 from voyage_rag.core.wire import detail_of
 from voyage_rag.errors import (
     APIError,

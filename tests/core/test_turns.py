@@ -7,20 +7,22 @@ from hypothesis import strategies as st
 
 from fakes import FREE_TIER, FakeClock
 from voyage_rag.core.budget import Budgets, budgets_of
-from voyage_rag.core.pacing import Pace, Turn
-from voyage_rag.core.rates import RateLimits, limits_named
+from voyage_rag.core.rate_limiter import RateLimiter, Reservation
+from voyage_rag.core.rate_limits import RateLimits, limits_named
 
 NOBODY_SAYS = RateLimits()
 
 
-def leave(pace: Pace, clock: FakeClock, turn: Turn) -> float:
+def leave(pace: RateLimiter, clock: FakeClock, turn: Reservation) -> float:
     """Wait for a turn, and say when it left."""
     while (delay := turn.wait()) > 0:
         clock.advance(delay)
     return clock.now()
 
 
-def send_all(clock: FakeClock, pace: Pace, work: list[int], lanes: int) -> list[tuple[float, int]]:
+def send_all(
+    clock: FakeClock, pace: RateLimiter, work: list[int], lanes: int
+) -> list[tuple[float, int]]:
     """Send requests of so many tokens, `lanes` at a time; what was taken when."""
     todo, taken = list(reversed(work)), []
     turns = [pace.book(todo.pop()) for _ in range(min(lanes, len(todo)))]
@@ -55,7 +57,7 @@ def test_limits_that_are_known_are_kept_in_every_minute(
 ) -> None:
     """However much is waiting, no sixty seconds hold more than the account allows."""
     clock = FakeClock()
-    pace = Pace(clock.now)
+    pace = RateLimiter(clock.now)
     pace.keep_to(RateLimits(requests, tokens))
 
     taken = send_all(clock, pace, work, lanes)
@@ -69,7 +71,7 @@ def test_limits_that_are_known_are_kept_in_every_minute(
 def test_known_limits_are_used_up() -> None:
     """Ninety requests at thirty a minute take three minutes, not four."""
     clock = FakeClock()
-    pace = Pace(clock.now)
+    pace = RateLimiter(clock.now)
     pace.keep_to(RateLimits(requests_per_minute=30))
     began = clock.now()
 
@@ -82,7 +84,7 @@ def test_known_limits_are_used_up() -> None:
 def test_after_a_refusal_everybody_waits(seconds: float, named: bool) -> None:
     """Nobody leaves before the time that the service asked for, booked before or after."""
     clock = FakeClock()
-    pace = Pace(clock.now)
+    pace = RateLimiter(clock.now)
     first, before = pace.book(1), pace.book(1)
     leave(pace, clock, first)
     refused_at = clock.now()
@@ -98,7 +100,7 @@ def test_requests_refused_together_count_once() -> None:
     one, many = FakeClock(), FakeClock()
     waits = []
     for clock, refused in ((one, 1), (many, 16)):
-        pace = Pace(clock.now)
+        pace = RateLimiter(clock.now)
         turns = [pace.book(1) for _ in range(16)]
         for turn in turns:
             leave(pace, clock, turn)
@@ -113,7 +115,7 @@ def test_requests_refused_together_count_once() -> None:
 def test_a_turn_has_no_age_before_it_left() -> None:
     """Waiting for a turn is not counted against the total timeout."""
     clock = FakeClock()
-    pace = Pace(clock.now)
+    pace = RateLimiter(clock.now)
     turn = pace.book(1, delay=5)
 
     clock.advance(3)
@@ -134,7 +136,7 @@ def test_any_refusal_can_be_read(detail: str) -> None:
 def test_a_named_limit_is_kept_from_then_on() -> None:
     """After the free tier's refusal no minute holds more than three requests."""
     clock = FakeClock()
-    pace = Pace(clock.now)
+    pace = RateLimiter(clock.now)
     turn = pace.book(1)
     leave(pace, clock, turn)
     turn.refused(None, limits_named(FREE_TIER))
@@ -146,11 +148,11 @@ def test_a_named_limit_is_kept_from_then_on() -> None:
 
 def test_a_request_that_is_more_than_a_minute_allows_is_known() -> None:
     """It would wait for ever: whoever asks can cut it."""
-    pace = Pace(FakeClock().now)
+    pace = RateLimiter(FakeClock().now)
     pace.keep_to(RateLimits(None, 10_000))
 
-    assert (pace.never_takes(10_000), pace.never_takes(10_001)) == (False, True)
-    assert not Pace(FakeClock().now).never_takes(1e9)
+    assert (pace.exceeds_minute_limit(10_000), pace.exceeds_minute_limit(10_001)) == (False, True)
+    assert not RateLimiter(FakeClock().now).exceeds_minute_limit(1e9)
 
 
 def test_one_account_has_one_budget_per_model() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 from fakes import base64_of
 from voyage_rag.core.failures import failure_of
-from voyage_rag.core.http import Request, Response
-from voyage_rag.core.rates import limits_named
+from voyage_rag.core.flow import Request, Response
+from voyage_rag.core.rate_limits import limits_named
 from voyage_rag.core.wire import (
     EmbedOptions,
     contextual_answer,

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from fakes import KEY, MODEL, FakeClock, HTTPService, served, vector_of
 from voyage_rag import APIConnectionError, Voyage, VoyageError
-from voyage_rag.core.http import LARGEST_ANSWER, Request, Response
+from voyage_rag.core.flow import LARGEST_ANSWER, Request, Response
 from voyage_rag.core.wire import EmbedOptions, embed_answer
 from voyage_rag.errors import UnexpectedAnswerError
 from voyage_rag.io.body import EITHER_HEADER, Body, UnreadableBodyError

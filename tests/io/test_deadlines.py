@@ -15,7 +15,7 @@ import pytest
 
 from fakes import KEY, MODEL, HTTPService
 from voyage_rag import Timeout, Voyage, VoyageError
-from voyage_rag.core.http import Response
+from voyage_rag.core.flow import Response
 from voyage_rag.emulator import Emulator
 from voyage_rag.emulator.faults import Chance, status
 

@@ -15,8 +15,8 @@ import pytest
 
 from fakes import KEY, MODEL, FakeClock, HTTPService, drop, served, vector_of
 from voyage_rag import APIConnectionError, APIError, Timeout, Voyage, VoyageError
-from voyage_rag.core.http import Attempt, Request, Response
-from voyage_rag.io.abort import Abort, Stopped
+from voyage_rag.core.flow import Attempt, Request, Response
+from voyage_rag.io.call_state import Stopped, ThreadCallState
 from voyage_rag.io.transport import Transport
 from voyage_rag.settings import Settings
 
@@ -189,7 +189,7 @@ def attempt(text: str = "a", timeout: float = 20.0) -> Attempt:
 def test_abort_ends_a_request_that_another_thread_waits_for(http_service: HTTPService) -> None:
     """The waiting thread goes on within a moment; the transport works on."""
     http_service.script = [http_service.hang]
-    transport, abort = transport_to(http_service), Abort()
+    transport, abort = transport_to(http_service), ThreadCallState()
     outcome: list[Any] = []
 
     def wait() -> None:
@@ -206,13 +206,13 @@ def test_abort_ends_a_request_that_another_thread_waits_for(http_service: HTTPSe
 
     assert not thread.is_alive()
     assert isinstance(outcome[0], APIConnectionError)
-    assert served(attempt().request.body).body == transport.send(attempt(), Abort()).body
+    assert served(attempt().request.body).body == transport.send(attempt(), ThreadCallState()).body
     transport.close()
 
 
 def test_nothing_begins_after_an_abort(http_service: HTTPService) -> None:
     """A request that comes too late is not sent."""
-    transport, abort = transport_to(http_service), Abort()
+    transport, abort = transport_to(http_service), ThreadCallState()
     abort.end_all()
 
     with pytest.raises(Stopped):
@@ -225,7 +225,7 @@ def test_a_connection_that_was_ended_too_late_is_not_used_again(
 ) -> None:
     """The answer was there before the end came: the next request does not suffer for it."""
 
-    class Late(Abort):
+    class Late(ThreadCallState):
         @contextmanager
         def in_flight(self, end: Callable[[], None]) -> Iterator[None]:
             with super().in_flight(end):
@@ -234,7 +234,7 @@ def test_a_connection_that_was_ended_too_late_is_not_used_again(
 
     transport = transport_to(http_service)
     for text in ("a", "b", "c"):
-        answer = transport.send(attempt(text), Late() if text == "a" else Abort())
+        answer = transport.send(attempt(text), Late() if text == "a" else ThreadCallState())
         assert served(attempt(text).request.body).body == answer.body
     assert http_service.connections == 2
     transport.close()

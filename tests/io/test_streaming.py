@@ -13,7 +13,7 @@ import pytest
 
 from fakes import MODEL, FakeService, failed, served, vector_of, voyage_over
 from voyage_rag import Voyage
-from voyage_rag.core.http import Response
+from voyage_rag.core.flow import Response
 from voyage_rag.errors import InvalidInputError, InvalidRequestError
 from voyage_rag.types import Usage
 

@@ -15,8 +15,8 @@ import pytest
 
 from fakes import KEY, HTTPService, drop, failed
 from voyage_rag import APIConnectionError, Timeout
-from voyage_rag.core.http import Attempt, Request, Response, Upload
-from voyage_rag.io.abort import Abort
+from voyage_rag.core.flow import Attempt, Request, Response, Upload
+from voyage_rag.io.call_state import ThreadCallState
 from voyage_rag.io.transport import Transport
 from voyage_rag.settings import Settings
 
@@ -35,7 +35,7 @@ def exchange(face: Face, url: str, request: Request, timeout: float = 10.0) -> R
     async def program() -> Response:
         if face.is_sync:
             try:
-                return transport.send(attempt, Abort())
+                return transport.send(attempt, ThreadCallState())
             finally:
                 transport.close()
         return await transport.asend(attempt)

@@ -36,7 +36,7 @@ DOCUMENTS = [
 ]
 
 
-class Kept(BaseTracer):
+class Recorder(BaseTracer):
     """A tracer that keeps every run that ends, and checks that it was begun."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Compressing(BaseRetriever):
 
 def test_a_ranking_is_a_run(reranker: VoyageAIRerank, face: Face) -> None:
     """With query and documents, what became of them, what it cost, and the model."""
-    kept = Kept()
+    kept = Recorder()
     ranked = face.call(reranker, "compress_documents", DOCUMENTS, QUERY, callbacks=[kept])
 
     (run,) = kept.runs
@@ -100,7 +100,7 @@ def test_a_ranking_is_a_run(reranker: VoyageAIRerank, face: Face) -> None:
 
 def test_a_failure_is_a_run(make: Any, face: Face) -> None:
     """That ends with the error."""
-    kept, reranker = Kept(), make(VoyageAIRerank, model="rerank-of-nobody")
+    kept, reranker = Recorder(), make(VoyageAIRerank, model="rerank-of-nobody")
     with pytest.raises(InvalidRequestError):
         face.call(reranker, "compress_documents", DOCUMENTS, QUERY, callbacks=[kept])
 
@@ -112,7 +112,7 @@ def test_a_failure_is_a_run(make: Any, face: Face) -> None:
 @pytest.mark.parametrize("is_async", [False, True])
 def test_a_retrievers_run_holds_the_rankings(reranker: VoyageAIRerank, is_async: bool) -> None:
     """As with any compressor: the child of the retriever that compresses."""
-    kept, retriever = Kept(), Compressing(base_compressor=reranker)
+    kept, retriever = Recorder(), Compressing(base_compressor=reranker)
     config: Any = {"callbacks": [kept]}
     if is_async:
         asyncio.run(retriever.ainvoke(QUERY, config))
@@ -130,7 +130,7 @@ def test_a_runnable_that_hands_on_no_callbacks_holds_it_too(
     reranker: VoyageAIRerank, is_async: bool
 ) -> None:
     """LangChain's context tells which run is at work."""
-    kept = Kept()
+    kept = Recorder()
     config: Any = {"callbacks": [kept]}
     if is_async:
 

@@ -28,7 +28,7 @@ from fakes import (
     voyage_over,
 )
 from voyage_rag import Voyage, events
-from voyage_rag.core.http import About, Attempt, Request
+from voyage_rag.core.flow import Attempt, OperationInfo, Request
 from voyage_rag.emulator import Emulator
 from voyage_rag.errors import (
     APIConnectionError,
@@ -53,8 +53,8 @@ from voyage_rag.events import (
     Throttled,
     Unanswered,
 )
-from voyage_rag.io.abort import Abort
-from voyage_rag.io.drive import Means, Together, adrive, drive
+from voyage_rag.io.call_state import ThreadCallState
+from voyage_rag.io.driver import AsyncCallState, DriverContext, adrive, drive
 from voyage_rag.observe import add_observer, remove_observer
 
 TEXT = "a text that nobody else may read"
@@ -62,7 +62,7 @@ UNAVAILABLE = failed(503, "try later", x_request_id="req-7")
 WELL = [CallStarted, AttemptSent, Answered, Billed, CallDone]
 
 
-class Kept(list[Event]):
+class Recorder(list[Event]):
     """An observer that keeps what it is told."""
 
     def __call__(self, event: Event) -> None:
@@ -77,15 +77,17 @@ class Kept(list[Event]):
 
 
 @pytest.fixture
-def kept() -> Kept:
-    return Kept()
+def kept() -> Recorder:
+    return Recorder()
 
 
-def observed(kept: Kept, *script: Any, clock: FakeClock | None = None, **options: Any) -> Voyage:
+def observed(
+    kept: Recorder, *script: Any, clock: FakeClock | None = None, **options: Any
+) -> Voyage:
     return voyage_over(FakeService(*script), clock, observers=[kept], **options)
 
 
-def test_a_call_that_goes_well(face, kept: Kept) -> None:
+def test_a_call_that_goes_well(face, kept: Recorder) -> None:
     """Started, sent, answered, billed, done: each with what is known by then."""
     voyage = observed(kept)
     face.call(voyage, "embed", [TEXT, "b"], MODEL, input_type="document")
@@ -103,7 +105,7 @@ def test_a_call_that_goes_well(face, kept: Kept) -> None:
     assert done.usage.by_model[MODEL].total_tokens == len(TEXT) + 1
 
 
-def test_reranking_is_told_too(face, kept: Kept) -> None:
+def test_reranking_is_told_too(face, kept: Recorder) -> None:
     """Under its own verb and endpoint."""
     face.call(observed(kept), "rerank", "q", ["a", "b", "c"], RERANKER)
 
@@ -112,7 +114,7 @@ def test_reranking_is_told_too(face, kept: Kept) -> None:
     assert (kept.of(AttemptSent)[0].endpoint, kept.of(Billed)[0].inputs) == ("/rerank", 3)
 
 
-def test_a_retry_says_why_and_when(face, kept: Kept) -> None:
+def test_a_retry_says_why_and_when(face, kept: Recorder) -> None:
     """Between the attempts: reason, delay, status and request id of the one that failed."""
     clock = FakeClock()
     face.call(observed(kept, UNAVAILABLE, clock=clock), "embed", [TEXT], MODEL)
@@ -136,7 +138,7 @@ def test_a_retry_says_why_and_when(face, kept: Kept) -> None:
     ],
 )
 def test_reasons_are_words_of_our_own(
-    face, kept: Kept, failure: Any, reason: str, kind: str
+    face, kept: Recorder, failure: Any, reason: str, kind: str
 ) -> None:
     """Whatever the service or a gateway said."""
     face.call(observed(kept, failure), "embed", [TEXT], MODEL)
@@ -146,7 +148,7 @@ def test_reasons_are_words_of_our_own(
     assert retry.retry_after == (3.0 if kind == "RateLimitError" else None)
 
 
-def test_a_lost_answer_is_told(face, kept: Kept) -> None:
+def test_a_lost_answer_is_told(face, kept: Recorder) -> None:
     """Sent, and not answered, by the error's name."""
     face.call(observed(kept, APIConnectionError("gone")), "embed", [TEXT], MODEL)
 
@@ -154,7 +156,7 @@ def test_a_lost_answer_is_told(face, kept: Kept) -> None:
     assert (lost.error, lost.attempt, lost.endpoint) == ("APIConnectionError", 1, "/embeddings")
 
 
-def test_a_failure_is_the_end(face, kept: Kept) -> None:
+def test_a_failure_is_the_end(face, kept: Recorder) -> None:
     """With status and request id of the last answer, and what was paid until then."""
     voyage = observed(kept, failed(401, "Provided API key is invalid.", x_request_id="req-9"))
     with pytest.raises(AuthenticationError):
@@ -166,7 +168,7 @@ def test_a_failure_is_the_end(face, kept: Kept) -> None:
     assert end.usage.total_tokens == 0
 
 
-def test_a_server_error_that_stays_is_told(face, kept: Kept) -> None:
+def test_a_server_error_that_stays_is_told(face, kept: Recorder) -> None:
     """One retry per further attempt, and the end."""
     voyage = observed(kept, *[failed(500)] * 3, max_retries=2)
     with pytest.raises(ServerError):
@@ -176,14 +178,14 @@ def test_a_server_error_that_stays_is_told(face, kept: Kept) -> None:
     assert kept.kinds[-1] is CallFailed
 
 
-def test_what_is_refused_before_sending_is_no_call(face, kept: Kept) -> None:
+def test_what_is_refused_before_sending_is_no_call(face, kept: Recorder) -> None:
     """There is nothing to observe."""
     with pytest.raises(InvalidInputError):
         face.call(observed(kept), "embed", [""], MODEL)
     assert kept == []
 
 
-def test_a_limit_that_holds_a_request_is_told(face, kept: Kept) -> None:
+def test_a_limit_that_holds_a_request_is_told(face, kept: Recorder) -> None:
     """Once for each request that waits, with the seconds it is to wait."""
     clock = FakeClock()
     voyage = observed(kept, clock=clock, requests_per_minute=1, concurrency=1)
@@ -195,13 +197,13 @@ def test_a_limit_that_holds_a_request_is_told(face, kept: Kept) -> None:
     assert (throttled.attempt, throttled.inputs) == (1, 1)
 
 
-def test_a_backoff_is_no_throttling(face, kept: Kept) -> None:
+def test_a_backoff_is_no_throttling(face, kept: Recorder) -> None:
     """The account's limit did not make it wait."""
     face.call(observed(kept, UNAVAILABLE), "embed", [TEXT], MODEL)
     assert kept.of(Throttled) == []
 
 
-def test_a_split_is_told(face, kept: Kept) -> None:
+def test_a_split_is_told(face, kept: Recorder) -> None:
     """With how many parts it went on, and the refusal's status."""
     voyage = observed(kept, failed(400, TOO_MANY_TOKENS))
     face.call(voyage, "embed", ["a", "b", "c"], MODEL)
@@ -211,7 +213,7 @@ def test_a_split_is_told(face, kept: Kept) -> None:
     assert [billed.inputs for billed in kept.of(Billed)] == [1, 2]
 
 
-def test_a_split_ranking_is_told(face, kept: Kept) -> None:
+def test_a_split_ranking_is_told(face, kept: Recorder) -> None:
     """As a split batch of texts is."""
     voyage = observed(kept, failed(400, TOO_MANY_TOKENS))
     face.call(voyage, "rerank", "q", ["a", "b", "c"], RERANKER)
@@ -219,7 +221,7 @@ def test_a_split_ranking_is_told(face, kept: Kept) -> None:
     assert [(split.inputs, split.parts) for split in kept.of(BatchSplit)] == [(3, 2)]
 
 
-def test_many_requests_belong_to_one_call(face, kept: Kept) -> None:
+def test_many_requests_belong_to_one_call(face, kept: Recorder) -> None:
     """In worker threads and tasks, too."""
     voyage = observed(kept)
     face.call(voyage, "embed", [str(n) for n in range(20)], MODEL, batch_size=1)
@@ -229,7 +231,7 @@ def test_many_requests_belong_to_one_call(face, kept: Kept) -> None:
     assert kept.of(CallDone)[0].usage.requests == 20
 
 
-def test_a_stream_is_a_call_that_ends_when_it_is_left(face, kept: Kept) -> None:
+def test_a_stream_is_a_call_that_ends_when_it_is_left(face, kept: Recorder) -> None:
     """Started at the first step, done at the end or where the consumer had enough."""
     voyage = observed(kept, concurrency=2)
 
@@ -251,7 +253,7 @@ def test_a_stream_is_a_call_that_ends_when_it_is_left(face, kept: Kept) -> None:
     assert kept[0].call.inputs is None
 
 
-def test_cancellation_is_told(kept: Kept) -> None:
+def test_cancellation_is_told(kept: Recorder) -> None:
     """The attempt has no answer and the call has failed, by the name of the exception."""
 
     class Silent(FakeService):
@@ -273,7 +275,7 @@ def test_cancellation_is_told(kept: Kept) -> None:
 # ── what is never told ────────────────────────────────────────────────────────────────────────────
 
 
-def test_no_event_holds_a_text_or_a_key(face, kept: Kept) -> None:
+def test_no_event_holds_a_text_or_a_key(face, kept: Recorder) -> None:
     """Not even where the service says them back."""
     script = [
         failed(503, f"{TEXT} {KEY}"),
@@ -290,7 +292,7 @@ def test_no_event_holds_a_text_or_a_key(face, kept: Kept) -> None:
     assert KEY not in repr(kept)
 
 
-def test_request_ids_are_printable(face, kept: Kept) -> None:
+def test_request_ids_are_printable(face, kept: Recorder) -> None:
     """A header is somebody else's: neither escape sequences nor novels."""
     voyage = observed(kept, failed(503, x_request_id="\x1b[31m" + "x" * 5_000))
     face.call(voyage, "embed", [TEXT], MODEL)
@@ -305,7 +307,7 @@ def test_request_ids_are_printable(face, kept: Kept) -> None:
 
 def test_an_observer_that_raises_breaks_nothing(face, caplog: pytest.LogCaptureFixture) -> None:
     """The paid call goes on; the failure is logged once; others are told all the same."""
-    kept = Kept()
+    kept = Recorder()
 
     def broken(event: Event) -> None:
         raise ZeroDivisionError("oops")
@@ -378,7 +380,7 @@ def test_a_call_runs_within_an_observers_context(face) -> None:
     assert seen == [0]
 
 
-@pytest.mark.parametrize("wrong", [7, [7], [Kept], ["print"]])
+@pytest.mark.parametrize("wrong", [7, [7], [Recorder], ["print"]])
 def test_an_observer_must_be_a_function(wrong: Any) -> None:
     """Refused when the client is made."""
     with pytest.raises(ConfigurationError, match="observer"):
@@ -397,7 +399,7 @@ def test_an_observer_must_not_be_a_coroutine() -> None:
         add_observer(observer)
 
 
-def test_an_observer_of_the_whole_process(face, kept: Kept) -> None:
+def test_an_observer_of_the_whole_process(face, kept: Recorder) -> None:
     """Hears every client, once however often it was added, until it is removed."""
     voyage = voyage_over(FakeService())
     add_observer(kept)
@@ -416,7 +418,7 @@ def test_an_observer_of_the_whole_process(face, kept: Kept) -> None:
 def test_copies_keep_observers_and_pickles_do_not() -> None:
     """A lock or an open file in an observer keeps nobody from sending a client to a worker."""
 
-    class Locked(Kept):
+    class Locked(Recorder):
         def __init__(self) -> None:
             super().__init__()
             self.lock = threading.Lock()
@@ -446,7 +448,7 @@ def test_without_observers_no_event_is_made(face, monkeypatch: pytest.MonkeyPatc
     face.call(voyage, "embed", ["a", "b"], MODEL, batch_size=1)
     face.call(voyage, "rerank", "q", ["a"], RERANKER)
     with pytest.raises(AssertionError, match="Call was made"):
-        face.call(voyage_over(FakeService(), observers=[Kept()]), "embed", ["a"], MODEL)
+        face.call(voyage_over(FakeService(), observers=[Recorder()]), "embed", ["a"], MODEL)
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -458,7 +460,7 @@ def test_events_are_frozen_and_drawn(name: str) -> None:
     assert not issubclass(kind, Event) or name in (events.__doc__ or "")
 
 
-def test_a_limit_that_nobody_knows_yet_has_no_seconds(face, kept: Kept) -> None:
+def test_a_limit_that_nobody_knows_yet_has_no_seconds(face, kept: Recorder) -> None:
     """While it is being discovered; and however often it is asked, it is told once an attempt."""
     waits = iter([0.5, 0.5, 0.0])
     voyage = observed(kept)
@@ -475,12 +477,12 @@ def test_a_limit_that_nobody_knows_yet_has_no_seconds(face, kept: Kept) -> None:
         return "done"
 
     async def program() -> None:
-        with watch.call(About("embed", MODEL), at_once=True) as told:
-            means = Means(told.sending(FakeService()), FakeClock(), None, watch=told)
+        with watch.call(OperationInfo("embed", MODEL), at_once=True) as told:
+            means = DriverContext(told.sending(FakeService()), FakeClock(), None, telemetry=told)
             if face.is_sync:
-                drive(flow(), means, Abort())
+                drive(flow(), means, ThreadCallState())
             else:
-                await adrive(flow(), means, Together())
+                await adrive(flow(), means, AsyncCallState())
 
     face.run(program)
     assert [event.seconds for event in kept.of(Throttled)] == [None]
@@ -508,7 +510,7 @@ VERBS: dict[str, tuple[str, tuple[Any, ...], str]] = {
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_is_told(face, kept: Kept, verb: str) -> None:
+def test_every_verb_is_told(face, kept: Recorder, verb: str) -> None:
     """With its endpoint, the length of its vectors, and what it cost in dollars."""
     endpoint, arguments, told_as = VERBS[verb]
     with Emulator() as url:

@@ -41,7 +41,7 @@ CLASSES: list[tuple[type, str]] = [
 ]
 
 
-class Kept(list[Event]):
+class Recorder(list[Event]):
     """An observer that no pickle could hold."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ def use(thing: Any) -> None:
 @pytest.mark.parametrize(("kind", "model"), CLASSES)
 def test_every_class_takes_observers_and_knows_its_usage(kind: type, model: str, url: str) -> None:
     """With the price, since the models are known."""
-    kept = Kept()
+    kept = Recorder()
     thing = made(kind, model, url, observers=[kept])
     use(thing)
 
@@ -95,7 +95,7 @@ def test_copies_keep_observers_and_serialised_forms_do_not(
     kind: type, model: str, url: str
 ) -> None:
     """Neither pickles nor dictionaries; nor does an observer keep an object from being copied."""
-    kept = Kept()
+    kept = Recorder()
     thing = made(kind, model, url, observers=[kept])
     for twin in (copy.deepcopy(thing), thing.model_copy()):
         assert twin.observers[0] is kept
@@ -119,19 +119,19 @@ def test_what_is_no_observer_is_refused(wrong: Any, url: str) -> None:
 
 def test_observers_of_a_client_that_is_given_are_its_own(url: str) -> None:
     """Others beside it would not be told, so they are refused."""
-    kept = Kept()
+    kept = Recorder()
     voyage = Voyage(KEY, base_url=url, observers=[kept])
     use(VoyageAIEmbeddings(model="voyage-4", client=voyage))
     assert kept
 
     with pytest.raises(ConfigurationError, match="observers"):
-        VoyageAIEmbeddings(model="voyage-4", client=voyage, observers=[Kept()])
+        VoyageAIEmbeddings(model="voyage-4", client=voyage, observers=[Recorder()])
     voyage.close()
 
 
 def test_observers_can_be_changed(url: str) -> None:
     """As other fields."""
-    kept = Kept()
+    kept = Recorder()
     thing = made(VoyageAIEmbeddings, "voyage-4", url)
     other = thing.model_copy(update={"observers": [kept]})
     use(other)
@@ -141,7 +141,7 @@ def test_observers_can_be_changed(url: str) -> None:
 
 def test_the_vendors_async_client_knows_its_usage(url: str) -> None:
     """And takes observers."""
-    kept = Kept()
+    kept = Recorder()
 
     async def program() -> int:
         async with AsyncClient(KEY, base_url=url, observers=[kept]) as client:

@@ -7,16 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from voyage_rag.batch import outcome
-from voyage_rag.batch.course import Course
 from voyage_rag.batch.kinds import Options, kind_for, options_of
 from voyage_rag.batch.preparing import check_limits, estimated, prepare
 from voyage_rag.batch.spool import lines_of
 from voyage_rag.batch.state import JobState, StateFile
 from voyage_rag.batch.types import LIMITS, BatchLimits, Estimate
+from voyage_rag.batch.workflow import BatchWorkflow
 from voyage_rag.client.talk import talk_of
-from voyage_rag.core.jobs.batches import Watch
+from voyage_rag.core.jobs.batches import PollSchedule
 from voyage_rag.errors import InvalidInputError
-from voyage_rag.io.tasks import elsewhere, stepped
+from voyage_rag.io.tasks import iterate_in_thread, run_in_thread
 
 if TYPE_CHECKING:
     import os
@@ -57,7 +57,7 @@ class BatchJob:
         self._voyage = voyage
         self._file = file
         self._kind = kind_for(options_of(state.params))
-        self._course = Course(talk_of(voyage).terms, state, file)
+        self._course = BatchWorkflow(talk_of(voyage).context, state, file)
 
     def __repr__(self) -> str:
         return f"BatchJob({str(self._file.path)!r})"
@@ -171,7 +171,7 @@ class BatchJob:
         options = Options(model, input_type, truncation, output_dtype, output_dimension, top_k)
         file = StateFile(state_file)
         with file.held():
-            job = await elsewhere(
+            job = await run_in_thread(
                 partial(cls._prepared, voyage, inputs, file, options, custom_ids, limits)
             )
             await talk_of(voyage).arun(job._course.advance())  # noqa: SLF001 - its own
@@ -190,7 +190,7 @@ class BatchJob:
         check_limits(limits)
         kind = kind_for(options)
         lines = lines_of(kind, inputs, custom_ids)
-        now = talk_of(voyage).terms.policy.wall_clock()
+        now = talk_of(voyage).context.policy.wall_clock()
         return cls(voyage, file, prepare(kind, lines, file, limits, voyage.settings.host, now))
 
     # ── watched ───────────────────────────────────────────────────────────────────────────────────
@@ -229,7 +229,7 @@ class BatchJob:
         """
         with self._file.held():
             self._reload()
-            watch = Watch(timeout, poll_interval)
+            watch = PollSchedule(timeout, poll_interval)
             talk_of(self._voyage).run(self._course.wait(watch, on_progress))
             return self._course.status()
 
@@ -243,7 +243,7 @@ class BatchJob:
         """Async twin of `wait`."""
         with self._file.held():
             self._reload()
-            watch = Watch(timeout, poll_interval)
+            watch = PollSchedule(timeout, poll_interval)
             await talk_of(self._voyage).arun(self._course.wait(watch, on_progress))
             return self._course.status()
 
@@ -287,7 +287,7 @@ class BatchJob:
         with outcome.directory_of(self._course) as directory:
             for part in self._parts():
                 fetched = await talk.arun(outcome.fetch(self._course, part, directory))
-                found = stepped(outcome.results_of(self._kind, part, fetched))
+                found = iterate_in_thread(outcome.results_of(self._kind, part, fetched))
                 async with aclosing(found) as results:
                     async for result in results:
                         yield result

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from voyage_rag.core import arguments, wire
-from voyage_rag.core.tokens import weigh
+from voyage_rag.core import validation, wire
+from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.models import Kind as ModelKind
 from voyage_rag.models import kind_of
@@ -61,7 +61,7 @@ class Kind(ABC):
     endpoint: ClassVar[str]
 
     def __init__(self, options: Options) -> None:
-        self.row = arguments.check_model(options.model, self.model_kind)
+        self.row = validation.check_model(options.model, self.model_kind)
         self._options = options
         given = self._checked(options)
         self.params = {name: value for name, value in given.items() if value is not None}
@@ -88,8 +88,8 @@ class Kind(ABC):
 
     def _embed_options(self) -> wire.EmbedOptions:
         options = self._options
-        dtype = arguments.check_output(self.row, options.output_dimension, options.output_dtype)
-        arguments.check_input_type(options.input_type)
+        dtype = validation.check_output(self.row, options.output_dimension, options.output_dtype)
+        validation.check_input_type(options.input_type)
         expected = options.output_dimension or self.row.default_dimension
         return wire.EmbedOptions(
             self.row.name,
@@ -114,7 +114,7 @@ class Texts(Kind):
 
     def _checked(self, options: Options) -> dict[str, Any]:
         self._refuse(top_k=options.top_k)
-        arguments.check_flag("truncation", options.truncation)
+        validation.check_flag("truncation", options.truncation)
         self._wire = self._embed_options()
         return {
             "model": self.row.name,
@@ -127,7 +127,7 @@ class Texts(Kind):
     def body(self, name: str, given: object, index: int) -> tuple[dict[str, Any], float]:
         """See `Kind`."""
         text = _text(name, given, index)
-        return {"input": [text]}, weigh(text)
+        return {"input": [text]}, estimate_tokens(text)
 
     def read(self, line: BatchLine) -> Answer:
         """See `Kind`."""
@@ -161,7 +161,7 @@ class Documents(Kind):
                 f"{name} has {len(chunks)} chunks, {MOST_CHUNKS} are possible: split the document",
                 indices=(index,),
             )
-        return {"inputs": [chunks]}, sum(map(weigh, chunks))
+        return {"inputs": [chunks]}, sum(map(estimate_tokens, chunks))
 
     def read(self, line: BatchLine) -> Answer:
         """See `Kind`."""
@@ -182,9 +182,9 @@ class Rankings(Kind):
             output_dtype=options.output_dtype,
             output_dimension=options.output_dimension,
         )
-        arguments.check_flag("truncation", options.truncation)
+        validation.check_flag("truncation", options.truncation)
         if options.top_k is not None:
-            arguments.check_count("top_k", options.top_k)
+            validation.check_count("top_k", options.top_k)
         return {
             "model": self.row.name,
             "top_k": options.top_k,
@@ -206,7 +206,7 @@ class Rankings(Kind):
                 "make several inputs of it",
                 indices=(index,),
             )
-        weight = weigh(query) * len(documents) + sum(map(weigh, documents))
+        weight = estimate_tokens(query) * len(documents) + sum(map(estimate_tokens, documents))
         return {"query": query, "documents": documents}, weight
 
     def read(self, line: BatchLine) -> Answer:
@@ -235,7 +235,7 @@ def kind_for(options: Options) -> Kind:
     if model_kind not in KINDS:
         raise InvalidInputError(
             f"{options.model!r} is a {model_kind} model, and there are no batches of them: use "
-            f"Voyage.{arguments.VERBS[model_kind]}"
+            f"Voyage.{validation.VERBS[model_kind]}"
         )
     return KINDS[model_kind](options)
 
@@ -246,7 +246,7 @@ def options_of(params: Mapping[str, Any]) -> Options:
 
 
 def _text(name: str, given: object, index: int) -> str:
-    text = arguments.check_text(name, given, index)
+    text = validation.check_text(name, given, index)
     if not text:
         raise InvalidInputError(
             f"{name} is empty: leave it out, or give it some text", indices=(index,)

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 
 from voyage_rag.batch.spool import Line, cut, encoded
 from voyage_rag.batch.types import BatchResult
-from voyage_rag.core.http import work
+from voyage_rag.core.flow import offload
 from voyage_rag.core.jobs import files
 from voyage_rag.core.jobs.answers import in_input_order
-from voyage_rag.core.tokens import weigh
+from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.errors import UnexpectedAnswerError
 from voyage_rag.records import LineFailure
 
 if TYPE_CHECKING:
-    from voyage_rag.batch.course import Course
     from voyage_rag.batch.kinds import Kind
     from voyage_rag.batch.state import Part
-    from voyage_rag.core.http import Flow
+    from voyage_rag.batch.workflow import BatchWorkflow
+    from voyage_rag.core.flow import Flow
     from voyage_rag.records import BatchLine
 
 UNSOUND = "unsound"
@@ -46,21 +46,21 @@ class Fetched:
 
 
 @contextmanager
-def directory_of(course: Course) -> Iterator[str]:
+def directory_of(course: BatchWorkflow) -> Iterator[str]:
     """A private directory beside the job, where there is room for what it holds."""
     path = course.file.path
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as directory:
         yield directory
 
 
-def fetch(course: Course, part: Part, directory: str) -> Flow[Fetched]:
+def fetch(course: BatchWorkflow, part: Part, directory: str) -> Flow[Fetched]:
     """Download the files of a part that has inputs of its own."""
     waiting = course.file.spooled(part)
-    is_here = yield from work(waiting.exists)
+    is_here = yield from offload(waiting.exists)
     ids = [] if is_here or part.file_id is None else [part.file_id]
     for layer in (part, *course.retries_of(part)):
         ids += [file_id for file_id in (layer.output_file_id, layer.error_file_id) if file_id]
-    paths = yield from files.gather(course.terms, ids, directory)
+    paths = yield from files.gather(course.context, ids, directory)
     found = [Path(path) for path in paths]
     return Fetched(waiting, found) if is_here else Fetched(found[0], found[1:])
 
@@ -94,32 +94,34 @@ def failed_lines(
         failure = result.failure
         if failure is not None and (include_refused or not failure.is_refused):
             line = encoded(result.custom_id, dict(failure.input))
-            yield line, weigh(line.decode())
+            yield line, estimate_tokens(line.decode())
 
 
-def resubmit(course: Course, kind: Kind, directory: str, *, include_refused: bool) -> Flow[int]:
+def resubmit(
+    course: BatchWorkflow, kind: Kind, directory: str, *, include_refused: bool
+) -> Flow[int]:
     """Make new parts of the inputs that failed, ready to be created; how many inputs they are."""
     count = 0
     for part in [part for part in course.state.parts if part.again is None]:
         if may_have_failed(course, part):
             fetched = yield from fetch(course, part, directory)
             lines = failed_lines(kind, part, fetched, include_refused=include_refused)
-            made = yield from work(partial(_spooled, course, part, lines))
+            made = yield from offload(partial(_spooled, course, part, lines))
             course.state.parts += made
             count += sum(other.inputs for other in made)
-            yield from work(partial(remove, fetched, course.file.spooled(part)))
-    yield from work(partial(course.file.save, course.state))
+            yield from offload(partial(remove, fetched, course.file.spooled(part)))
+    yield from offload(partial(course.file.save, course.state))
     return count
 
 
-def _spooled(course: Course, part: Part, lines: Iterator[Line]) -> list[Part]:
+def _spooled(course: BatchWorkflow, part: Part, lines: Iterator[Line]) -> list[Part]:
     directory = course.file.make_spool()
     number = len(course.state.parts)
     made = list(cut(lines, course.limits, directory, number))
     return [other.model_copy(update={"first": part.first, "again": part.number}) for other in made]
 
 
-def may_have_failed(course: Course, part: Part) -> bool:
+def may_have_failed(course: BatchWorkflow, part: Part) -> bool:
     """Whether a part has ended, and not all of its inputs have a result."""
     layers = [part, *course.retries_of(part)]
     if any(layer not in course.ended for layer in layers):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from voyage_rag.batch.spool import Line, cut
 from voyage_rag.batch.state import JobState, Part, StateFile
 from voyage_rag.batch.types import BATCH_DISCOUNT, BatchLimits, Estimate
-from voyage_rag.core import arguments
+from voyage_rag.core import validation
 from voyage_rag.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def check_limits(limits: BatchLimits) -> None:
     """Refuse limits that are no whole numbers."""
     for each in fields(limits):
-        arguments.check_count(f"limits.{each.name}", getattr(limits, each.name))
+        validation.check_count(f"limits.{each.name}", getattr(limits, each.name))
 
 
 def prepare(

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voyage_rag.batch.state import PRIVATE, Part
-from voyage_rag.core import arguments
-from voyage_rag.core.tokens import MARGIN
+from voyage_rag.core import validation
+from voyage_rag.core.token_estimate import MARGIN
 from voyage_rag.core.wire.bodies import COMPACT
 from voyage_rag.errors import InvalidInputError
 
@@ -40,7 +40,7 @@ def lines_of(kind: Kind, inputs: Iterable[object], names: Iterable[str] | None) 
         raise InvalidInputError("inputs must be a list or another iterable, not one string")
     given = None if names is None else iter(names)
     taken: dict[str, int] = {}
-    for index, item in enumerate(arguments.iterable("inputs", inputs)):
+    for index, item in enumerate(validation.iterable("inputs", inputs)):
         name = f"inputs[{index}]"
         custom_id = str(index) if given is None else _named(given, index, taken)
         body, weight = kind.body(name, item, index)
@@ -64,7 +64,7 @@ def encoded(custom_id: str, body: Any) -> bytes:
 def _named(names: Iterator[str], index: int, taken: dict[str, int]) -> str:
     place = f"custom_ids[{index}]"
     try:
-        name = arguments.check_text(place, next(names), index)
+        name = validation.check_text(place, next(names), index)
     except StopIteration:
         raise InvalidInputError(
             f"inputs[{index}] has no custom_id: give one to each", indices=(index,)

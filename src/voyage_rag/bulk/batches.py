@@ -32,7 +32,7 @@ def embed(voyage: Voyage, run: Run) -> None:
     status = job.wait(on_progress=lambda status: run.waited(status.completed))
     if status.failed and job.resubmit():  # once, since a batch may have expired
         job.wait(on_progress=lambda status: run.waited(status.completed))
-    kept = Kept(run)
+    kept = ResultWriter(run)
     for result in job.results():
         kept.take(result)
     kept.end()
@@ -48,14 +48,14 @@ async def aembed(voyage: Voyage, run: Run) -> None:
     status = await job.await_(on_progress=on_progress)
     if status.failed and await job.aresubmit():
         await job.await_(on_progress=on_progress)
-    kept = Kept(run)
+    kept = ResultWriter(run)
     async with aclosing(job.aresults()) as results:
         async for result in results:
             await to_thread.run_sync(kept.take, result)
     await to_thread.run_sync(kept.end)
 
 
-class Kept:
+class ResultWriter:
     """Results on their way into the store, in the order of the rows."""
 
     def __init__(self, run: Run) -> None:

@@ -19,7 +19,7 @@ from voyage_rag.bulk.folder import JobFolder
 from voyage_rag.bulk.options import JobOptions
 from voyage_rag.bulk.outputs import output_format
 from voyage_rag.bulk.planning import opened, planned
-from voyage_rag.bulk.progress import Telling
+from voyage_rag.bulk.progress import ProgressReporter
 from voyage_rag.bulk.run import Run
 from voyage_rag.client import Voyage
 from voyage_rag.errors import InvalidRequestError, VoyageError
@@ -92,7 +92,7 @@ class EmbeddingJob:
             JobFolder(Path(temporary)) as folder,
         ):
             source, _ = opened(self.input, self.options, folder)
-            telling = Telling(on_progress, lambda _: None)
+            telling = ProgressReporter(on_progress, lambda _: None)
             plan = planned(source, None if tokenizer is None else str(tokenizer), folder, telling)
             return estimate(
                 plan,
@@ -173,7 +173,7 @@ class EmbeddingJob:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn errors of the disk into errors of the job."""
+        """Reservation errors of the disk into errors of the job."""
         try:
             yield
         except OSError as error:

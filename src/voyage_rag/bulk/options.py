@@ -10,7 +10,7 @@ from voyage_rag.bulk.errors import JobError
 from voyage_rag.bulk.outputs import OutputFormat
 from voyage_rag.bulk.sources import InputFormat
 from voyage_rag.bulk.store import ROWS_PER_PART
-from voyage_rag.core import arguments
+from voyage_rag.core import validation
 from voyage_rag.core.vectors import length_of
 from voyage_rag.models import Model, OutputDtype
 from voyage_rag.types import InputType
@@ -80,7 +80,7 @@ class JobOptions(BaseModel):
                 known = ", ".join(cls.model_fields)
                 raise JobError(f"unknown option {name!r}; the options are {known}") from None
             raise JobError(f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
-        arguments.check_output(options.row, options.output_dimension, options.output_dtype)
+        validation.check_output(options.row, options.output_dimension, options.output_dtype)
         return options
 
     @property
@@ -90,7 +90,7 @@ class JobOptions(BaseModel):
         Raises:
             InvalidInputError: It is no embedding model.
         """
-        return arguments.check_embedding_model(self.model)
+        return validation.check_embedding_model(self.model)
 
     @property
     def length(self) -> int | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from voyage_rag.bulk import stdin
 from voyage_rag.bulk.scan import Plan, scan
 from voyage_rag.bulk.sources import open_source
-from voyage_rag.core.tokens import MARGIN, weigh
+from voyage_rag.core.token_estimate import MARGIN, estimate_tokens
 from voyage_rag.io.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from voyage_rag.bulk.folder import JobFolder
     from voyage_rag.bulk.options import JobOptions
-    from voyage_rag.bulk.progress import Telling
+    from voyage_rag.bulk.progress import ProgressReporter
     from voyage_rag.bulk.sources.source import Source
 
 
@@ -30,7 +30,9 @@ def opened(path: Path, options: JobOptions, folder: JobFolder) -> tuple[Source, 
     return source, source.identity()
 
 
-def planned(source: Source, tokenizer: str | None, folder: JobFolder, telling: Telling) -> Plan:
+def planned(
+    source: Source, tokenizer: str | None, folder: JobFolder, telling: ProgressReporter
+) -> Plan:
     """Check and count all rows; those that cannot be embedded are in the folder then.
 
     Args:
@@ -41,5 +43,5 @@ def planned(source: Source, tokenizer: str | None, folder: JobFolder, telling: T
     """
     count = None if tokenizer is None else Tokenizer(tokenizer)
     telling.begin("reading", None)
-    plan = scan(source, count or weigh, folder.refused_at_scan, folder.ids, telling.more)
+    plan = scan(source, count or estimate_tokens, folder.refused_at_scan, folder.ids, telling.more)
     return plan if count else replace(plan, tokens=round(plan.tokens * MARGIN))

@@ -81,7 +81,7 @@ class JobReport:
     was_finished: bool
 
 
-class Telling:
+class ProgressReporter:
     """Tells how far a job is, from whatever thread.
 
     Args:

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from voyage_rag.bulk.arrow import pa
 from voyage_rag.bulk.errors import JobError
-from voyage_rag.bulk.shared_pace import NAMESPACE, Bookkeeper, SharedPace
+from voyage_rag.bulk.shared_limiter import NAMESPACE, Bookkeeper, SharedRateLimiter
 from voyage_rag.bulk.tables import NUMBERS
 from voyage_rag.client import Voyage
-from voyage_rag.core import arguments
+from voyage_rag.core import validation
 from voyage_rag.core.budget import budgets_of
 from voyage_rag.io.clock import SYSTEM_CLOCK
 from voyage_rag.types import EmptyText
@@ -158,12 +158,12 @@ def embed(
     """
     _refuse_key(options)
     _check_settings(options)
-    row = arguments.check_embedding_model(model)
-    arguments.check_output(row, options.get("output_dimension"), options.get("output_dtype"))
-    arguments.check_choice("empty_text", options.get("empty_text", "error"), get_args(EmptyText))
-    arguments.check_count("rows_per_call", rows_per_call)
+    row = validation.check_embedding_model(model)
+    validation.check_output(row, options.get("output_dimension"), options.get("output_dtype"))
+    validation.check_choice("empty_text", options.get("empty_text", "error"), get_args(EmptyText))
+    validation.check_count("rows_per_call", rows_per_call)
     fewest, most = actors if isinstance(actors, tuple) else (actors, actors)
-    arguments.check_count("actors", fewest)
+    validation.check_count("actors", fewest)
     if fewest > most:
         raise JobError(f"actors is {actors!r}: it is how many, or (fewest, most)")
     blocks = dataset.repartition(target_num_rows_per_block=rows_per_call, **EXACTLY)
@@ -204,13 +204,13 @@ def share(settings: Settings, model: str) -> None:
         .remote()
     )
     now = SYSTEM_CLOCK.now
-    budgets_of(account, now).draw_on(model, SharedPace(now, actor, ray.get))
+    budgets_of(account, now).draw_on(model, SharedRateLimiter(now, actor, ray.get))
 
 
 def _check_settings(options: dict[str, Any]) -> None:
     """Find out here what cannot work there, in workers that take seconds to start."""
-    elsewhere = {*signature(Embedder).parameters, "api_key_path", "cache", "tokenizer"}
-    settings = {name: value for name, value in options.items() if name not in elsewhere}
+    run_in_thread = {*signature(Embedder).parameters, "api_key_path", "cache", "tokenizer"}
+    settings = {name: value for name, value in options.items() if name not in run_in_thread}
     Voyage("pa-lies-on-the-nodes", **settings).close()
 
 

@@ -15,7 +15,7 @@ from voyage_rag.bulk.estimate import BATCH_DISCOUNT
 from voyage_rag.bulk.folder import JobFolder, Manifest
 from voyage_rag.bulk.making import open_output
 from voyage_rag.bulk.planning import opened, planned
-from voyage_rag.bulk.progress import JobReport, Telling, price_of
+from voyage_rag.bulk.progress import JobReport, ProgressReporter, price_of
 from voyage_rag.bulk.resuming import (
     is_resumed,
     refuse_bad_rows,
@@ -84,7 +84,7 @@ class Run:
         self._folder = folder
         discount = BATCH_DISCOUNT if options.engine == "batch" else 0.0
         self._price = price_of(options.row, discount=discount)
-        self._telling = Telling(on_progress, self._price)
+        self._telling = ProgressReporter(on_progress, self._price)
         self._began = time.monotonic()
         self._has_taken = self._was_finished = False
         self._refusals = 0

@@ -30,7 +30,7 @@ class Plan:
         rows: Rows to embed.
         refused: Rows that cannot be.
         characters: Of all texts to embed.
-        tokens: What these are expected to be at most (see `voyage_rag.core.tokens.weigh`).
+        tokens: What these are expected to be at most (see `voyage_rag.core.token_estimate.weigh`).
         ids: What the names are.
         first_refused: The first row that cannot be embedded and why, for a message.
     """
@@ -71,7 +71,7 @@ class Refused:
 
 def scan(
     source: Source,
-    weigh: Callable[[str], float],
+    estimate_tokens: Callable[[str], float],
     refused_file: Path,
     ids_file: Path,
     on_rows: Callable[[int], None],
@@ -80,7 +80,7 @@ def scan(
 
     Args:
         source: The input.
-        weigh: Tokens of a text, at most.
+        estimate_tokens: Tokens of a text, at most.
         refused_file: Where rows that cannot be embedded are written, in order.
         ids_file: Where the names are kept for the time it takes, so that memory stays flat.
         on_rows: Told how many more rows have been looked at.
@@ -97,7 +97,7 @@ def scan(
                     first_refused = first_refused or f"{source.where(row)}: {reason}"
                 else:
                     characters += len(row.text)
-                    tokens += weigh(row.text)
+                    tokens += estimate_tokens(row.text)
             seen += len(chunk)
             refused += len(flaws)
             rows += len(chunk) - len(flaws)

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 from voyage_rag.core.jobs import batches, files
 from voyage_rag.core.jobs.answers import in_input_order
-from voyage_rag.core.jobs.batches import Order, Watch
+from voyage_rag.core.jobs.batches import Order, PollSchedule
 from voyage_rag.errors import InvalidInputError
-from voyage_rag.io.tasks import stepped
+from voyage_rag.io.tasks import iterate_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
@@ -60,7 +60,7 @@ class Batches:
             APIConnectionError: There was no answer, and no such batch was found within a minute.
         """
         order = _order(endpoint, input_file_id, request_params, metadata)
-        return self._talk.run(batches.create(self._talk.terms, order))
+        return self._talk.run(batches.create(self._talk.context, order))
 
     async def acreate(
         self,
@@ -71,15 +71,15 @@ class Batches:
     ) -> Batch:
         """Async twin of `create`."""
         order = _order(endpoint, input_file_id, request_params, metadata)
-        return await self._talk.arun(batches.create(self._talk.terms, order))
+        return await self._talk.arun(batches.create(self._talk.context, order))
 
     def get(self, batch_id: str) -> Batch:
         """Describe a batch as it is now."""
-        return self._talk.run(batches.get(self._talk.terms, batch_id))
+        return self._talk.run(batches.get(self._talk.context, batch_id))
 
     async def aget(self, batch_id: str) -> Batch:
         """Async twin of `get`."""
-        return await self._talk.arun(batches.get(self._talk.terms, batch_id))
+        return await self._talk.arun(batches.get(self._talk.context, batch_id))
 
     def list(self, *, limit: int | None = None) -> BatchList:
         """The account's batches, newest first.
@@ -87,19 +87,19 @@ class Batches:
         Args:
             limit: How many at most; None for all, however many pages that takes.
         """
-        return self._talk.run(batches.list_all(self._talk.terms, limit))
+        return self._talk.run(batches.list_all(self._talk.context, limit))
 
     async def alist(self, *, limit: int | None = None) -> BatchList:
         """Async twin of `list`."""
-        return await self._talk.arun(batches.list_all(self._talk.terms, limit))
+        return await self._talk.arun(batches.list_all(self._talk.context, limit))
 
     def cancel(self, batch_id: str) -> Batch:
         """Cancel a batch that is validated or in progress; takes up to ten minutes."""
-        return self._talk.run(batches.cancel(self._talk.terms, batch_id))
+        return self._talk.run(batches.cancel(self._talk.context, batch_id))
 
     async def acancel(self, batch_id: str) -> Batch:
         """Async twin of `cancel`."""
-        return await self._talk.arun(batches.cancel(self._talk.terms, batch_id))
+        return await self._talk.arun(batches.cancel(self._talk.context, batch_id))
 
     def wait(
         self,
@@ -123,8 +123,8 @@ class Batches:
         Raises:
             Timeout: It has not ended in time. It goes on by itself: wait again.
         """
-        watch = Watch(timeout, poll_interval)
-        return self._talk.run(batches.wait(self._talk.terms, batch_id, watch, on_progress))
+        watch = PollSchedule(timeout, poll_interval)
+        return self._talk.run(batches.wait(self._talk.context, batch_id, watch, on_progress))
 
     async def await_(
         self,
@@ -135,8 +135,8 @@ class Batches:
         on_progress: Callable[[Batch], object] | None = None,
     ) -> Batch:
         """Async twin of `wait`."""
-        watch = Watch(timeout, poll_interval)
-        return await self._talk.arun(batches.wait(self._talk.terms, batch_id, watch, on_progress))
+        watch = PollSchedule(timeout, poll_interval)
+        return await self._talk.arun(batches.wait(self._talk.context, batch_id, watch, on_progress))
 
     def results(self, batch_id: str) -> Iterator[BatchLine]:
         """What became of each line, in the order of the input, whatever that of the output.
@@ -149,7 +149,7 @@ class Batches:
         """
         batch = self.get(batch_id)
         with TemporaryDirectory(prefix="voyage-rag-") as directory, ExitStack() as opened:
-            flow = files.gather(self._talk.terms, _files_of(batch), directory)
+            flow = files.gather(self._talk.context, _files_of(batch), directory)
             lines, *answers = [
                 opened.enter_context(Path(path).open("rb")) for path in self._talk.run(flow)
             ]
@@ -159,12 +159,12 @@ class Batches:
         """Async twin of `results`. Files are read in threads."""
         batch = await self.aget(batch_id)
         with TemporaryDirectory(prefix="voyage-rag-") as directory, ExitStack() as opened:
-            flow = files.gather(self._talk.terms, _files_of(batch), directory)
+            flow = files.gather(self._talk.context, _files_of(batch), directory)
             lines, *answers = [
                 opened.enter_context(Path(path).open("rb"))  # noqa: ASYNC230 - opening is quick
                 for path in await self._talk.arun(flow)
             ]
-            async with aclosing(stepped(in_input_order(lines, answers))) as found:
+            async with aclosing(iterate_in_thread(in_input_order(lines, answers))) as found:
                 async for line in found:
                     yield line
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from voyage_rag.client.session import Session
 from voyage_rag.core import contextual
 from voyage_rag.core.documents import check_chunking
-from voyage_rag.io.fan_out import arun, run
+from voyage_rag.io.concurrency import arun, run
 from voyage_rag.progress import Advance, progress_bar
 from voyage_rag.types import (
     ContextualizedEmbeddingsObject,
@@ -188,5 +188,5 @@ class ContextualizedVerbs(Session):
         chunking: Chunking | None,
     ) -> contextual.Contextualizing:
         return contextual.prepare(
-            self._terms(advance), model, input_type, output_dtype, output_dimension, chunking
+            self._context(advance), model, input_type, output_dtype, output_dimension, chunking
         )

@@ -41,19 +41,19 @@ class Files:
             path: The file.
             filename: What the service is told it is called; its own name unless given.
         """
-        return self._talk.run(files.upload(self._talk.terms, *_checked(path, filename)))
+        return self._talk.run(files.upload(self._talk.context, *_checked(path, filename)))
 
     async def aupload(self, path: str | os.PathLike[str], *, filename: str | None = None) -> File:
         """Async twin of `upload`."""
-        return await self._talk.arun(files.upload(self._talk.terms, *_checked(path, filename)))
+        return await self._talk.arun(files.upload(self._talk.context, *_checked(path, filename)))
 
     def get(self, file_id: str) -> File:
         """Describe a file."""
-        return self._talk.run(files.get(self._talk.terms, file_id))
+        return self._talk.run(files.get(self._talk.context, file_id))
 
     async def aget(self, file_id: str) -> File:
         """Async twin of `get`."""
-        return await self._talk.arun(files.get(self._talk.terms, file_id))
+        return await self._talk.arun(files.get(self._talk.context, file_id))
 
     def list(self, *, purpose: str | None = None, limit: int | None = None) -> FileList:
         """The account's files, newest first.
@@ -62,39 +62,39 @@ class Files:
             purpose: `batch`, `batch-output` or `batch-error`; None for all.
             limit: How many at most; None for all, however many pages that takes.
         """
-        return self._talk.run(files.list_all(self._talk.terms, purpose, limit))
+        return self._talk.run(files.list_all(self._talk.context, purpose, limit))
 
     async def alist(self, *, purpose: str | None = None, limit: int | None = None) -> FileList:
         """Async twin of `list`."""
-        return await self._talk.arun(files.list_all(self._talk.terms, purpose, limit))
+        return await self._talk.arun(files.list_all(self._talk.context, purpose, limit))
 
     def content(self, file_id: str) -> bytes:
         """What is in a file, in memory: at most 256 MiB. `download` takes any size."""
-        return self._talk.run(files.content(self._talk.terms, file_id))
+        return self._talk.run(files.content(self._talk.context, file_id))
 
     async def acontent(self, file_id: str) -> bytes:
         """Async twin of `content`."""
-        return await self._talk.arun(files.content(self._talk.terms, file_id))
+        return await self._talk.arun(files.content(self._talk.context, file_id))
 
     def download(self, file_id: str, path: str | os.PathLike[str]) -> Path:
         """Write what is in a file to a path, streamed; it appears there whole or not at all."""
         with _appearing(path) as part:
-            self._talk.run(files.download(self._talk.terms, file_id, str(part)))
+            self._talk.run(files.download(self._talk.context, file_id, str(part)))
         return Path(path)
 
     async def adownload(self, file_id: str, path: str | os.PathLike[str]) -> Path:
         """Async twin of `download`."""
         with _appearing(path) as part:
-            await self._talk.arun(files.download(self._talk.terms, file_id, str(part)))
+            await self._talk.arun(files.download(self._talk.context, file_id, str(part)))
         return Path(path)
 
     def delete(self, file_id: str) -> bool:
         """Delete a file; whether it is gone."""
-        return self._talk.run(files.delete(self._talk.terms, file_id))
+        return self._talk.run(files.delete(self._talk.context, file_id))
 
     async def adelete(self, file_id: str) -> bool:
         """Async twin of `delete`."""
-        return await self._talk.arun(files.delete(self._talk.terms, file_id))
+        return await self._talk.arun(files.delete(self._talk.context, file_id))
 
 
 def _checked(path: str | os.PathLike[str], filename: str | None) -> tuple[str, str]:

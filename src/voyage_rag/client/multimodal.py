@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from voyage_rag.client.session import Session
 from voyage_rag.core import multimodal
-from voyage_rag.io.fan_out import arun, run
+from voyage_rag.io.concurrency import arun, run
 from voyage_rag.io.media import READER
-from voyage_rag.io.tasks import elsewhere
+from voyage_rag.io.tasks import run_in_thread
 from voyage_rag.progress import Advance, progress_bar
 from voyage_rag.types import InputType, MultimodalEmbeddingsObject
 
@@ -92,7 +92,7 @@ class MultimodalVerbs(Session):
             call = self._multimodal_call(
                 advance, model, input_type, output_dtype, output_dimension, truncation, downscale
             )
-            operation = await elsewhere(partial(multimodal.embed, call, inputs))
+            operation = await run_in_thread(partial(multimodal.embed, call, inputs))
             return await arun(operation, *self._drivers)
 
     def count_usage(self, inputs: Sequence[object], model: str) -> dict[str, int]:
@@ -120,7 +120,7 @@ class MultimodalVerbs(Session):
 
     async def acount_usage(self, inputs: Sequence[object], model: str) -> dict[str, int]:
         """Async twin of `count_usage`."""
-        return await elsewhere(partial(self.count_usage, inputs, model))
+        return await run_in_thread(partial(self.count_usage, inputs, model))
 
     def _multimodal_call(
         self,
@@ -133,7 +133,7 @@ class MultimodalVerbs(Session):
         downscale: bool,
     ) -> multimodal.Multimodal:
         return multimodal.prepare(
-            self._terms(advance),
+            self._context(advance),
             model,
             input_type,
             output_dtype,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from voyage_rag.core.rates import RateLimits
+    from voyage_rag.core.rate_limits import RateLimits
 
 LOG = logging.getLogger("voyage_rag")
 HOUR = 3_600

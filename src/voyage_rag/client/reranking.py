@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voyage_rag.client.session import Session
-from voyage_rag.core.reranking import rerank
-from voyage_rag.io.fan_out import arun, run
+from voyage_rag.core.rerank import rerank
+from voyage_rag.io.concurrency import arun, run
 from voyage_rag.types import RerankingObject
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class RerankingVerbs(Session):
             VoyageError: The service could not be had to answer (see `voyage_rag.errors`).
         """
         return run(
-            rerank(self._terms(), query, documents, model, top_k, truncation=truncation),
+            rerank(self._context(), query, documents, model, top_k, truncation=truncation),
             *self._drivers,
         )
 
@@ -56,6 +56,6 @@ class RerankingVerbs(Session):
     ) -> RerankingObject:
         """Async twin of `rerank`."""
         return await arun(
-            rerank(self._terms(), query, documents, model, top_k, truncation=truncation),
+            rerank(self._context(), query, documents, model, top_k, truncation=truncation),
             *self._drivers,
         )

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from voyage_rag.client import notices
 from voyage_rag.core.budget import budgets_of
+from voyage_rag.core.context import CallContext
 from voyage_rag.core.dialect import dialect_of
-from voyage_rag.core.rates import RateLimits
+from voyage_rag.core.rate_limits import RateLimits
 from voyage_rag.core.retry import RetryPolicy
-from voyage_rag.core.terms import Terms
 from voyage_rag.io.cache import Cache
 from voyage_rag.io.clock import SYSTEM_CLOCK, Clock
-from voyage_rag.io.drive import Means
+from voyage_rag.io.driver import DriverContext
+from voyage_rag.io.telemetry import FullWatch, RetryWatch, Telemetry
 from voyage_rag.io.tokenizer import Tokenizer
 from voyage_rag.io.transport import AsyncHTTPClient, HTTPClient, Transport
-from voyage_rag.io.watch import FullWatch, RetryWatch, Watch
 from voyage_rag.locks import Lock
 from voyage_rag.observe.log import Log, wants_everything
 from voyage_rag.observe.observers import (
@@ -25,9 +25,9 @@ from voyage_rag.observe.observers import (
     Guarded,
     Observers,
     as_observers,
-    everywhere,
+    global_observers,
 )
-from voyage_rag.observe.usage import spent
+from voyage_rag.observe.usage import record_usage
 from voyage_rag.progress import Advance
 from voyage_rag.settings import Settings
 from voyage_rag.types import Usage
@@ -171,17 +171,21 @@ class Session:
         return type(self).of, (self.settings, self.observers)
 
     @property
-    def _drivers(self) -> tuple[Means, int]:
+    def _drivers(self) -> tuple[DriverContext, int]:
         counting = self._count_tokens is not None
-        means = Means(
-            self._transport, self._clock, self._cache, plans_in_thread=counting, watch=self._watch
+        means = DriverContext(
+            self._transport,
+            self._clock,
+            self._cache,
+            plans_in_thread=counting,
+            telemetry=self._watch,
         )
         return means, self.settings.concurrency
 
     @property
-    def _watch(self) -> Watch:
+    def _watch(self) -> Telemetry:
         """Whom the next call tells what."""
-        listeners = self._listeners + everywhere()
+        listeners = self._listeners + global_observers()
         if not listeners and not wants_everything():
             return self._watch_of_retries
         host, port = self.settings.host, self.settings.port
@@ -190,16 +194,16 @@ class Session:
     @property
     def _talk(self) -> Talk:
         from voyage_rag.client.talk import Talk  # noqa: PLC0415 - as above
-        from voyage_rag.core.jobs.asking import JobTerms  # noqa: PLC0415 - as above
+        from voyage_rag.core.jobs.asking import JobContext  # noqa: PLC0415 - as above
 
         means, _ = self._drivers
-        return Talk(JobTerms(self._dialect, self._policy, self._clock.now), means)
+        return Talk(JobContext(self._dialect, self._policy, self._clock.now), means)
 
-    def _terms(self, advance: Advance | None = None) -> Terms:
+    def _context(self, advance: Advance | None = None) -> CallContext:
         def answered(inputs: int, usage: Usage) -> None:
             with self._lock:
                 self._usage += usage
-            spent(usage)
+            record_usage(usage)
             if advance is not None:
                 advance(inputs, usage.total_tokens)
 
@@ -207,7 +211,7 @@ class Session:
             if advance is not None:
                 advance(inputs, 0)
 
-        return Terms(
+        return CallContext(
             host=self.settings.host,
             dialect=self._dialect,
             policy=self._policy,
@@ -221,7 +225,7 @@ class Session:
             slowed=notices.slowed,
             windowed=notices.windowed,
             unrelated=self._warn_of_lost_context,
-            observed=bool(self._listeners or everywhere() or wants_everything()),
+            observed=bool(self._listeners or global_observers() or wants_everything()),
         )
 
     def _warn_of_lost_context(self) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from voyage_rag.core.http import Operation
-from voyage_rag.io.drive import Means
-from voyage_rag.io.fan_out import arun, run
+from voyage_rag.core.flow import Operation
+from voyage_rag.io.concurrency import arun, run
+from voyage_rag.io.driver import DriverContext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from voyage_rag.client.session import Session
-    from voyage_rag.core.http import Flow
-    from voyage_rag.core.jobs.asking import JobTerms
+    from voyage_rag.core.flow import Flow
+    from voyage_rag.core.jobs.asking import JobContext
 
 T = TypeVar("T")
 
@@ -33,8 +33,8 @@ class Talk:
         means: What drivers work with.
     """
 
-    terms: JobTerms
-    means: Means
+    context: JobContext
+    means: DriverContext
 
     def run(self, flow: Flow[T]) -> T:
         """Run a flow in this thread."""

@@ -10,16 +10,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from voyage_rag.client.session import Session
-from voyage_rag.core import embedding
-from voyage_rag.io.fan_out import arun, astream, run, stream
-from voyage_rag.io.tasks import elsewhere
+from voyage_rag.core import embed as embed_flows
+from voyage_rag.io.concurrency import arun, astream, run, stream
+from voyage_rag.io.tasks import run_in_thread
 from voyage_rag.progress import Advance, progress_bar
 from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, Vector
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator
 
-    from voyage_rag.core.embedding import Sink
+    from voyage_rag.core.embed import Sink
     from voyage_rag.models import OutputDtype
 
 DEFAULT_EMBED_MODEL = "voyage-2"
@@ -85,7 +85,7 @@ class TextVerbs(Session):
                 empty_text,
                 as_lists=as_lists,
             )
-            return run(embedding.embed(call, texts), *self._drivers)
+            return run(embed_flows.embed(call, texts), *self._drivers)
 
     async def aembed(
         self,
@@ -115,9 +115,9 @@ class TextVerbs(Session):
                 as_lists=as_lists,
             )
             if isinstance(texts, Sequence) and len(texts) > MANY:
-                operation = await elsewhere(partial(embedding.embed, call, texts))
+                operation = await run_in_thread(partial(embed_flows.embed, call, texts))
             else:
-                operation = embedding.embed(call, texts)
+                operation = embed_flows.embed(call, texts)
             return await arun(operation, *self._drivers)
 
     def embed_iter(
@@ -153,7 +153,7 @@ class TextVerbs(Session):
                 batch_size,
                 empty_text,
             )
-            flows, about = embedding.embed_iter(call, texts), call.about("embed", None)
+            flows, about = embed_flows.embed_iter(call, texts), call.about("embed", None)
             for part in stream(flows, *self._drivers, about):
                 yield from part
 
@@ -182,7 +182,7 @@ class TextVerbs(Session):
                 batch_size,
                 empty_text,
             )
-            flows, about = embedding.embed_iter(call, texts), call.about("embed", None)
+            flows, about = embed_flows.embed_iter(call, texts), call.about("embed", None)
             async with aclosing(astream(flows, *self._drivers, about)) as parts:
                 async for part in parts:
                     for vector in part:
@@ -236,7 +236,7 @@ class TextVerbs(Session):
                 batch_size,
                 "error",
             )
-            flows, about = embedding.delivered(call, texts, sink), call.about("embed", None)
+            flows, about = embed_flows.delivered(call, texts, sink), call.about("embed", None)
             for _ in stream(flows, *self._drivers, about):
                 pass
 
@@ -267,7 +267,7 @@ class TextVerbs(Session):
             )
             means, concurrency = self._drivers
             means = replace(means, plans_in_thread=True)
-            flows = embedding.delivered(call, texts, sink)
+            flows = embed_flows.delivered(call, texts, sink)
             about = call.about("embed", None)
             async with aclosing(astream(flows, means, concurrency, about)) as parts:
                 async for _ in parts:
@@ -285,9 +285,9 @@ class TextVerbs(Session):
         empty_text: EmptyText,
         *,
         as_lists: bool = False,
-    ) -> embedding.Embedding:
-        return embedding.prepare(
-            self._terms(advance),
+    ) -> embed_flows.Embedding:
+        return embed_flows.prepare(
+            self._context(advance),
             model or _default_model(),
             input_type,
             output_dimension,

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cache
 
-from voyage_rag.core.pacing import Clock, Pace
-from voyage_rag.core.tokens import TokenRatio
+from voyage_rag.core.rate_limiter import Clock, RateLimiter
+from voyage_rag.core.token_estimate import TokenRatio
 from voyage_rag.locks import Lock
 
 
@@ -24,7 +24,7 @@ class Budget:
         exact_ratio: What texts cost that were counted with a tokenizer.
     """
 
-    pace: Pace
+    pace: RateLimiter
     ratio: TokenRatio = field(default_factory=TokenRatio)
     exact_ratio: TokenRatio = field(default_factory=TokenRatio)
 
@@ -45,10 +45,10 @@ class Budgets:
     def __getitem__(self, model: str) -> Budget:
         with self._lock:
             if model not in self._by_model:
-                self._by_model[model] = Budget(Pace(self._clock))
+                self._by_model[model] = Budget(RateLimiter(self._clock))
             return self._by_model[model]
 
-    def draw_on(self, model: str, pace: Pace) -> None:
+    def draw_on(self, model: str, pace: RateLimiter) -> None:
         """Have everybody in this process take turns for a model at a pace that others share."""
         with self._lock:
             self._by_model[model] = Budget(pace)

@@ -28,7 +28,7 @@ class Text:
     """A segment of words, and their tokens."""
 
     text: str
-    weight: float
+    estimated_tokens: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Content:
 
     position: int
     segments: tuple[Segment, ...]
-    weight: float
+    estimated_tokens: float
 
     @property
     def way(self) -> Way | None:
@@ -59,7 +59,7 @@ class Content:
         return None
 
     @property
-    def bulk(self) -> int:
+    def size(self) -> int:
         """Bytes it will take in a request, about."""
         return sum(_bulk(segment) for segment in self.segments)
 

@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from voyage_rag.core import arguments, wire
+from voyage_rag.core import validation, wire
+from voyage_rag.core.cache_keys import CacheKeys, from_bytes, to_bytes
+from voyage_rag.core.call import EndpointCall, PartialResults, sliced
 from voyage_rag.core.documents import Flat, documents_of, grouped
-from voyage_rag.core.embedding import nothing_of
+from voyage_rag.core.embed import zero_vector
 from voyage_rag.core.failures import example_named
-from voyage_rag.core.http import Flow, Operation, Request
-from voyage_rag.core.memory import Keys, from_bytes, to_bytes
-from voyage_rag.core.plan import Limits, pack
-from voyage_rag.core.slices import Call, Gathered, sliced
-from voyage_rag.core.tokens import weigh
+from voyage_rag.core.flow import Flow, Operation, Request
+from voyage_rag.core.planning import Limits, pack
+from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.core.windows import Chunks, Window
 from voyage_rag.core.wire import Chunked, Chunking
 from voyage_rag.errors import InvalidRequestError, VoyageError
@@ -37,7 +37,7 @@ from voyage_rag.types import (
 )
 
 if TYPE_CHECKING:
-    from voyage_rag.core.terms import Terms
+    from voyage_rag.core.context import CallContext
     from voyage_rag.core.wire import Embedded
     from voyage_rag.models import OutputDtype
     from voyage_rag.types import EmptyText, InputType, Vector
@@ -55,7 +55,7 @@ Found = list[tuple[Window, Chunked]]
 
 
 @dataclass(frozen=True, slots=True)
-class Contextualizing(Call[Window, Chunked]):
+class Contextualizing(EndpointCall[Window, Chunked]):
     """One call: what holds for all its slices.
 
     Attributes:
@@ -66,7 +66,7 @@ class Contextualizing(Call[Window, Chunked]):
     """
 
     chunking: Chunking | None
-    keys: Keys
+    keys: CacheKeys
     flat: Flat | None = None
     windowed: set[int] = field(default_factory=set)
 
@@ -75,13 +75,13 @@ class Contextualizing(Call[Window, Chunked]):
         tokens = self.row.request_tokens
         if per_minute := self.budget.pace.limits.tokens_per_minute:
             tokens = min(tokens, int(per_minute))
-        limits = Limits(self.row.request_inputs, self.ratio.weight(tokens), MOST_CHUNKS)
-        return limits.spread(count, self.terms.concurrency)
+        limits = Limits(self.row.request_inputs, self.ratio.estimated_tokens(tokens), MOST_CHUNKS)
+        return limits.spread(count, self.context.concurrency)
 
     def request(self, items: Sequence[Window]) -> Request:
         """What asks for these windows, each as a document."""
         documents = [item.chunks for item in items]
-        body = wire.contextual_body(documents, self.options, self.terms.dialect, self.chunking)
+        body = wire.contextual_body(documents, self.options, self.context.dialect, self.chunking)
         chunks = None if self.chunking else sum(len(item.chunks) for item in items)
         return Request(PATH, body, self.options.model, len(items), chunks)
 
@@ -122,7 +122,7 @@ class Contextualizing(Call[Window, Chunked]):
 
     def is_too_much(self, failure: VoyageError, tokens: float) -> bool:
         """Also where one window is longer than the model's."""
-        return Call.is_too_much(self, failure, tokens) or _is_over_window(failure)
+        return EndpointCall.is_too_much(self, failure, tokens) or _is_over_window(failure)
 
     def cut(self, items: Sequence[Window], failure: VoyageError | None) -> list[Sequence[Window]]:
         """The window that does not fit in two; or fewer windows; or the last one in two."""
@@ -146,7 +146,7 @@ class Contextualizing(Call[Window, Chunked]):
         new = [position for position in documents if position not in self.windowed]
         if new:
             self.windowed.update(new)
-            self.terms.windowed([self.flat.names[i] if self.flat else i for i in new])
+            self.context.windowed([self.flat.names[i] if self.flat else i for i in new])
 
     def blame(self, failure: VoyageError, items: Sequence[Window]) -> VoyageError:
         """The failure, and which document and chunk it is about."""
@@ -158,7 +158,7 @@ class Contextualizing(Call[Window, Chunked]):
                 indices = self.flat.groups[window.position][window.first :][:1]
                 chunk = f"chunks[{indices[0]}]"
             failure.indices = tuple(indices)
-            tokens = self.tokens(window.weight)
+            tokens = self.tokens(window.estimated_tokens)
             failure.message += f" That is {chunk}: ~{tokens:,} tokens. Split this chunk."
             return failure
         positions = [item.position for item in items]
@@ -174,35 +174,39 @@ class Contextualizing(Call[Window, Chunked]):
 
     def windows(self, documents: Sequence[Chunks]) -> Iterator[Window]:
         """The documents, those that are too long in several windows."""
-        exact = self.terms.count_tokens
+        exact = self.context.count_tokens
         for position, chunks in enumerate(documents):
-            weights = tuple(map(exact or weigh, chunks))
-            whole = Window(position, 0, chunks, weights)
+            estimated_tokens_per_chunk = tuple(map(exact or estimate_tokens, chunks))
+            whole = Window(position, 0, chunks, estimated_tokens_per_chunk)
             if self.chunking is not None:
                 yield whole
                 continue
             most = float(self.row.context) if exact else self.row.context / USUAL
-            start, weight = 0, 0.0
-            for at, more in enumerate(weights):
-                if at > start and (weight + more > most or at - start >= MOST_CHUNKS):
+            start, estimated_tokens = 0, 0.0
+            for at, more in enumerate(estimated_tokens_per_chunk):
+                if at > start and (estimated_tokens + more > most or at - start >= MOST_CHUNKS):
                     yield whole.part(start, at)
-                    start, weight = at, 0.0
-                weight += more
+                    start, estimated_tokens = at, 0.0
+                estimated_tokens += more
             yield whole.part(start, len(chunks))
 
     def flows(
-        self, windows: Iterable[Window], gathered: Gathered[Chunked]
+        self, windows: Iterable[Window], partial_results: PartialResults[Chunked]
     ) -> Iterator[Flow[Found]]:
         """One flow per request."""
-        weighed = ((window, window.weight) for window in windows)
+        estimated = ((window, window.estimated_tokens) for window in windows)
         slices = pack(
-            weighed, lambda: self.limits(gathered.expected), lambda window: len(window.chunks)
+            estimated,
+            lambda: self.limits(partial_results.expected),
+            lambda window: len(window.chunks),
         )
-        return (sliced(self, [window for window, _ in slice_], gathered) for slice_ in slices)
+        return (
+            sliced(self, [window for window, _ in slice_], partial_results) for slice_ in slices
+        )
 
 
 def prepare(
-    terms: Terms,
+    context: CallContext,
     model: str,
     input_type: InputType | None,
     output_dtype: OutputDtype | None,
@@ -214,21 +218,23 @@ def prepare(
     Raises:
         InvalidInputError: An argument cannot work.
     """
-    terms.dialect.demand(PATH)
-    row = arguments.check_model(model, "contextualized")
-    arguments.check_input_type(input_type)
+    context.dialect.demand(PATH)
+    row = validation.check_model(model, "contextualized")
+    validation.check_input_type(input_type)
     options = wire.EmbedOptions(
         model=row.name,
         input_type=input_type,
         truncation=False,
         output_dimension=output_dimension,
-        output_dtype=arguments.check_output(row, output_dimension, output_dtype),
+        output_dtype=validation.check_output(row, output_dimension, output_dtype),
         expected_dimension=output_dimension or row.default_dimension,
     )
-    budget = terms.budget(model)
-    ratio = budget.ratio if terms.count_tokens is None else budget.exact_ratio
-    keys = Keys(terms.host, options, "chunks", chunking and (chunking.size, chunking.overlap))
-    return Contextualizing(terms, options, row, budget, ratio, chunking, keys)
+    budget = context.budget(model)
+    ratio = budget.ratio if context.count_tokens is None else budget.exact_ratio
+    keys = CacheKeys(
+        context.host, options, "chunks", chunking and (chunking.size, chunking.overlap)
+    )
+    return Contextualizing(context, options, row, budget, ratio, chunking, keys)
 
 
 def contextualize(
@@ -246,29 +252,33 @@ def contextualize(
         automatic=call.chunking is not None,
     )
     windows = list(call.windows(documents))
-    gathered: Gathered[Chunked] = Gathered(len(documents), sum(w.weight for w in windows))
+    partial_results: PartialResults[Chunked] = PartialResults(
+        len(documents), sum(w.estimated_tokens for w in windows)
+    )
     call.tell_of(dict.fromkeys(window.position for window in windows if window.first))
 
     def results(found: Mapping[Any, Chunked]) -> dict[int, ContextualizedEmbeddingsResult]:
         return _results(found, documents, call, made=chunk_fn is not None)
 
     def join(parts: Sequence[Found]) -> ContextualizedEmbeddingsObject:
-        found = {window.place: value for part in parts for window, value in part}
+        found = {window.key_of: value for part in parts for window, value in part}
         versions = [value.chunker for value in found.values() if value.chunker]
         return ContextualizedEmbeddingsObject(
             list(results(found).values()),
-            gathered.usage,
+            partial_results.usage,
             call.row.name,
             versions[0] if versions else None,
         )
 
     def rescue() -> PartialContextualizedEmbeddings:
-        finished = results(dict(gathered.values))
+        finished = results(dict(partial_results.values))
         missing = tuple(i for i in range(len(documents)) if i not in finished)
-        return PartialContextualizedEmbeddings(finished, missing, gathered.usage, call.row.name)
+        return PartialContextualizedEmbeddings(
+            finished, missing, partial_results.usage, call.row.name
+        )
 
     about = call.about("contextualized_embed", len(documents))
-    return Operation(call.flows(windows, gathered), join, rescue, about)
+    return Operation(call.flows(windows, partial_results), join, rescue, about)
 
 
 def embed_chunks(
@@ -285,37 +295,37 @@ def embed_chunks(
     Raises:
         InvalidInputError: There are not as many documents as chunks, or one cannot identify.
     """
-    arguments.check_choice("empty_text", empty_text, ("error", "zeros"))
-    listed = arguments.listed("chunks", chunks)
+    validation.check_choice("empty_text", empty_text, ("error", "zeros"))
+    listed = validation.listed("chunks", chunks)
     for position, chunk in enumerate(listed):
         name = f"chunks[{position}]"
-        if not arguments.check_text(name, chunk, position) and empty_text == "error":
-            arguments.refuse_empty(name, position)
+        if not validation.check_text(name, chunk, position) and empty_text == "error":
+            validation.refuse_empty(name, position)
     flat = grouped(listed, documents)
     call = replace(call, flat=flat)
     inner = contextualize(call, [[listed[i] for i in group] for group in flat.groups], None)
     empty = [position for position, chunk in enumerate(listed) if not chunk]
     if empty:
-        nothing_of(call.options, {})
+        zero_vector(call.options, {})
 
-    def place(results: Iterable[ContextualizedEmbeddingsResult]) -> dict[int, Vector]:
+    def key_of(results: Iterable[ContextualizedEmbeddingsResult]) -> dict[int, Vector]:
         vectors = {
             position: vector
             for result in results
             for position, vector in zip(flat.groups[result.index], result.vectors, strict=True)
         }
-        nothing = {position: nothing_of(call.options, vectors) for position in empty}
+        nothing = {position: zero_vector(call.options, vectors) for position in empty}
         return dict(sorted((vectors | nothing).items()))
 
     def join(parts: Sequence[Found]) -> EmbeddingsObject:
         joined = inner.join(parts)
-        rows = list(place(joined.results).values())
+        rows = list(key_of(joined.results).values())
         return EmbeddingsObject(Vectors(rows, call.options.dtype), joined.usage, joined.model)
 
     def rescue() -> PartialEmbeddings:
         partial = inner.rescue and inner.rescue()
         assert isinstance(partial, PartialContextualizedEmbeddings)  # noqa: S101 - from above
-        vectors = place(partial.results.values())
+        vectors = key_of(partial.results.values())
         missing = tuple(i for i in range(len(listed)) if i not in vectors)
         return PartialEmbeddings(vectors, missing, partial.usage, partial.model)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from voyage_rag.core import arguments
+from voyage_rag.core import validation
 from voyage_rag.core.windows import Chunks
 from voyage_rag.core.wire import Chunking
 from voyage_rag.errors import InvalidInputError
@@ -34,7 +34,7 @@ def check_chunking(
     Raises:
         InvalidInputError: The arguments contradict each other.
     """
-    arguments.check_flag("enable_auto_chunking", enabled)
+    validation.check_flag("enable_auto_chunking", enabled)
     if chunk_fn is not None and not callable(chunk_fn):
         raise InvalidInputError(f"chunk_fn must be a function, not {type(chunk_fn).__name__}")
     if not enabled:
@@ -49,7 +49,7 @@ def check_chunking(
     if input_type != "document":
         raise InvalidInputError("enable_auto_chunking=True needs input_type='document'")
     if size is not None:
-        arguments.check_count("chunk_size", size, LARGEST_CHUNK_SIZE)
+        validation.check_count("chunk_size", size, LARGEST_CHUNK_SIZE)
     if overlap is not None:
         if size is None:
             raise InvalidInputError("chunk_overlap needs chunk_size, too")
@@ -162,7 +162,7 @@ def _cut(name: str, text: str, chunk_fn: Callable[[str], list[str]], position: i
 
 
 def _check_chunk(name: str, chunk: object, position: int) -> None:
-    if not arguments.check_text(name, chunk, position):
+    if not validation.check_text(name, chunk, position):
         raise InvalidInputError(
             f"{name} is empty: leave it out, since the service refuses empty chunks",
             indices=(position,),

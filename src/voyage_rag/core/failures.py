@@ -22,8 +22,8 @@ from voyage_rag.errors import (
 )
 
 if TYPE_CHECKING:
-    from voyage_rag.core.http import Request, Response
-    from voyage_rag.core.pacing import Pace
+    from voyage_rag.core.flow import Request, Response
+    from voyage_rag.core.rate_limiter import RateLimiter
 
 OK = 200
 REDIRECT = range(300, 400)
@@ -118,10 +118,10 @@ def is_too_large(failure: Exception) -> bool:
     )
 
 
-def is_too_much(failure: Exception, pace: Pace, tokens: float) -> bool:
+def is_too_much(failure: Exception, pace: RateLimiter, tokens: float) -> bool:
     """Whether a smaller request would be accepted, be it for its size or for the rate limit."""
     return is_too_large(failure) or (
-        isinstance(failure, RateLimitError) and pace.never_takes(tokens)
+        isinstance(failure, RateLimitError) and pace.exceeds_minute_limit(tokens)
     )
 
 

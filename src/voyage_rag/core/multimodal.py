@@ -15,7 +15,9 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
-from voyage_rag.core import arguments, media, wire
+from voyage_rag.core import media, validation, wire
+from voyage_rag.core.cache_keys import CacheKeys, from_bytes, to_bytes
+from voyage_rag.core.call import EndpointCall, PartialResults, sliced
 from voyage_rag.core.contents import (
     Content,
     Link,
@@ -29,12 +31,10 @@ from voyage_rag.core.contents import (
     items_of,
     listed,
 )
-from voyage_rag.core.http import Flow, Operation, Request, work
+from voyage_rag.core.flow import Flow, Operation, Request, offload
 from voyage_rag.core.media import Media, Reader
-from voyage_rag.core.memory import Keys, from_bytes, to_bytes
-from voyage_rag.core.plan import Limits, pack
-from voyage_rag.core.slices import Call, Gathered, sliced
-from voyage_rag.core.tokens import weigh
+from voyage_rag.core.planning import Limits, pack
+from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.errors import InvalidInputError, VoyageError
 from voyage_rag.types import (
     Image,
@@ -46,7 +46,7 @@ from voyage_rag.types import (
 )
 
 if TYPE_CHECKING:
-    from voyage_rag.core.terms import Terms
+    from voyage_rag.core.context import CallContext
     from voyage_rag.core.wire import Embedded
     from voyage_rag.models import OutputDtype
     from voyage_rag.types import InputType, Vector
@@ -75,18 +75,18 @@ class Loaded:
     """
 
     position: int
-    weight: float
+    estimated_tokens: float
     body: bytes
     digest: bytes
 
     @property
-    def place(self) -> int:
+    def key_of(self) -> int:
         """Its position."""
         return self.position
 
 
 @dataclass(frozen=True, slots=True)
-class Multimodal(Call[Loaded, "Vector"]):
+class Multimodal(EndpointCall[Loaded, "Vector"]):
     """One call: what holds for all its slices.
 
     Attributes:
@@ -95,7 +95,7 @@ class Multimodal(Call[Loaded, "Vector"]):
         most_pixels: To which larger images are reduced, None to leave them as they are.
     """
 
-    keys: Keys
+    keys: CacheKeys
     reader: Reader
     most_pixels: int | None
 
@@ -106,16 +106,18 @@ class Multimodal(Call[Loaded, "Vector"]):
             tokens = min(tokens, int(per_minute))
         return Limits(self.row.request_inputs, tokens, MOST_BODY_BYTES)
 
-    def tokens(self, weight: float) -> int:
+    def tokens(self, estimated_tokens: float) -> int:
         """What was weighed is tokens already: those of media are known, not learnt."""
-        return max(1, round(weight))
+        return max(1, round(estimated_tokens))
 
     def learn(self, items: Sequence[Loaded], answer: Embedded[Vector]) -> None:
         """Nothing."""
 
     def request(self, items: Sequence[Loaded]) -> Request:
         """What asks for these inputs."""
-        body = wire.multimodal_body([item.body for item in items], self.options, self.terms.dialect)
+        body = wire.multimodal_body(
+            [item.body for item in items], self.options, self.context.dialect
+        )
         return Request(PATH, body, self.options.model, len(items), len(items))
 
     def read(self, body: bytes, items: Sequence[Loaded]) -> Embedded[Vector]:
@@ -171,7 +173,7 @@ class Multimodal(Call[Loaded, "Vector"]):
             item = item.source
         if isinstance(item, str) and is_link(item):
             kind = kind or media.kind_of_url(item) or "image"
-            arguments.check_text(name, item, position)
+            validation.check_text(name, item, position)
             if kind == "video":
                 _about(name, position, partial(media.check_takes_video, self.row))
             return Link(kind, item)
@@ -180,16 +182,16 @@ class Multimodal(Call[Loaded, "Vector"]):
         return looked
 
     def _text(self, name: str, position: int, text: str) -> Text:
-        if not arguments.check_text(name, text, position):
+        if not validation.check_text(name, text, position):
             raise InvalidInputError(
                 f"{name} is empty: leave it out, since the service refuses empty text",
                 indices=(position,),
             )
-        return Text(text, (self.terms.count_tokens or weigh)(text))
+        return Text(text, (self.context.count_tokens or estimate_tokens)(text))
 
     def _weight(self, segment: Segment) -> float:
         if isinstance(segment, Text):
-            return segment.weight
+            return segment.estimated_tokens
         if isinstance(segment, Link):
             segment = Media(segment.kind, "", None, None, None, None)
         return media.tokens_of(segment, self.row.context)
@@ -197,7 +199,7 @@ class Multimodal(Call[Loaded, "Vector"]):
     # ── requests ──────────────────────────────────────────────────────────────────────────────────
 
     def flows(
-        self, contents: Sequence[Content], gathered: Gathered[Vector]
+        self, contents: Sequence[Content], partial_results: PartialResults[Vector]
     ) -> Iterator[Flow[Found]]:
         """One flow per request, each as full as the limits allow."""
         by_way: dict[Way | None, list[Content]] = {"url": [], "base64": [], None: []}
@@ -210,18 +212,20 @@ class Multimodal(Call[Loaded, "Vector"]):
         )
         slices = (
             pack(
-                ((content, content.weight) for content in group),
+                ((content, content.estimated_tokens) for content in group),
                 partial(self.limits, None),
-                lambda content: content.bulk,
+                lambda content: content.size,
             )
             for group in groups
         )
         for slice_ in chain.from_iterable(slices):
-            yield self._embedding([content for content, _ in slice_], gathered)
+            yield self._embedding([content for content, _ in slice_], partial_results)
 
-    def _embedding(self, contents: Sequence[Content], gathered: Gathered[Vector]) -> Flow[Found]:
-        loaded = yield from work(partial(self._loaded, contents))
-        return (yield from sliced(self, loaded, gathered))
+    def _embedding(
+        self, contents: Sequence[Content], partial_results: PartialResults[Vector]
+    ) -> Flow[Found]:
+        loaded = yield from offload(partial(self._loaded, contents))
+        return (yield from sliced(self, loaded, partial_results))
 
     def _loaded(self, contents: Sequence[Content]) -> list[Loaded]:
         """Read and encode the media of a request. Takes a while."""
@@ -234,9 +238,9 @@ class Multimodal(Call[Loaded, "Vector"]):
                 ]
             )
             digest = b""
-            if self.terms.caching:
+            if self.context.caching:
                 digest = hashlib.blake2b(body, digest_size=DIGEST_BYTES).digest()
-            loaded.append(Loaded(content.position, content.weight, body, digest))
+            loaded.append(Loaded(content.position, content.estimated_tokens, body, digest))
         return loaded
 
     def _written(self, segment: Segment, position: int, number: int) -> tuple[str, str | bytes]:
@@ -254,7 +258,7 @@ class Multimodal(Call[Loaded, "Vector"]):
 
 
 def prepare(
-    terms: Terms,
+    context: CallContext,
     model: str,
     input_type: InputType | None,
     output_dtype: OutputDtype | None,
@@ -269,23 +273,23 @@ def prepare(
     Raises:
         InvalidInputError: An argument cannot work.
     """
-    terms.dialect.demand(PATH)
-    row = arguments.check_model(model, "multimodal")
-    arguments.check_input_type(input_type)
-    arguments.check_flag("truncation", truncation)
-    arguments.check_flag("downscale", downscale)
+    context.dialect.demand(PATH)
+    row = validation.check_model(model, "multimodal")
+    validation.check_input_type(input_type)
+    validation.check_flag("truncation", truncation)
+    validation.check_flag("downscale", downscale)
     options = wire.EmbedOptions(
         model=row.name,
         input_type=input_type,
         truncation=truncation,
         output_dimension=output_dimension,
-        output_dtype=arguments.check_output(row, output_dimension, output_dtype),
+        output_dtype=validation.check_output(row, output_dimension, output_dtype),
         expected_dimension=output_dimension or row.default_dimension,
     )
-    budget = terms.budget(model)
-    keys = Keys(terms.host, options, "content")
+    budget = context.budget(model)
+    keys = CacheKeys(context.host, options, "content")
     most_pixels = media.MOST_COUNTED if downscale else None
-    return Multimodal(terms, options, row, budget, budget.ratio, keys, reader, most_pixels)
+    return Multimodal(context, options, row, budget, budget.ratio, keys, reader, most_pixels)
 
 
 def embed(call: Multimodal, inputs: object) -> Operation[Found, MultimodalEmbeddingsObject]:
@@ -295,22 +299,24 @@ def embed(call: Multimodal, inputs: object) -> Operation[Found, MultimodalEmbedd
         InvalidInputError: An input cannot be embedded; nothing was sent.
     """
     contents = call.contents(inputs)
-    gathered: Gathered[Vector] = Gathered(len(contents), sum(c.weight for c in contents))
+    partial_results: PartialResults[Vector] = PartialResults(
+        len(contents), sum(c.estimated_tokens for c in contents)
+    )
 
     def join(parts: Sequence[Found]) -> MultimodalEmbeddingsObject:
         found = {loaded.position: vector for part in parts for loaded, vector in part}
         rows = [found[position] for position in range(len(contents))]
         vectors = Vectors(rows, call.options.dtype)
-        return MultimodalEmbeddingsObject(vectors, gathered.usage, call.row.name)
+        return MultimodalEmbeddingsObject(vectors, partial_results.usage, call.row.name)
 
     def rescue() -> PartialEmbeddings:
         places = range(len(contents))
-        found = {i: gathered.values[i] for i in places if i in gathered.values}
+        found = {i: partial_results.values[i] for i in places if i in partial_results.values}
         missing = tuple(i for i in places if i not in found)
-        return PartialEmbeddings(found, missing, gathered.usage, call.row.name)
+        return PartialEmbeddings(found, missing, partial_results.usage, call.row.name)
 
     about = call.about("multimodal_embed", len(contents))
-    return Operation(call.flows(contents, gathered), join, rescue, about)
+    return Operation(call.flows(contents, partial_results), join, rescue, about)
 
 
 def count(call: Multimodal, inputs: object) -> Usage:
@@ -323,7 +329,7 @@ def count(call: Multimodal, inputs: object) -> Usage:
     for content in call.contents(inputs):
         for segment in content.segments:
             if isinstance(segment, Text):
-                text += segment.weight
+                text += segment.estimated_tokens
                 continue
             counted = segment.counted if isinstance(segment, Media) else None
             if counted is None:
@@ -334,7 +340,7 @@ def count(call: Multimodal, inputs: object) -> Usage:
                 )
             if isinstance(segment, Media):
                 pixels[segment.kind] += counted
-    ratio = 1.0 if call.terms.count_tokens else call.ratio.tokens(text) / max(text, 1.0)
+    ratio = 1.0 if call.context.count_tokens else call.ratio.tokens(text) / max(text, 1.0)
     text_tokens = round(text * ratio) if text else 0
     total = text_tokens + sum(pixels[kind] // each for kind, each in media.PIXELS_PER_TOKEN.items())
     return Usage(total, 0, text_tokens, pixels["image"], pixels["video"])

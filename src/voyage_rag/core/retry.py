@@ -12,8 +12,8 @@ from math import inf
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from voyage_rag.core.failures import failure_of, request_id_of
-from voyage_rag.core.http import Attempt, ask
-from voyage_rag.core.rates import limits_named
+from voyage_rag.core.flow import Attempt, send
+from voyage_rag.core.rate_limits import limits_named
 from voyage_rag.errors import (
     APIConnectionError,
     QuotaExhaustedError,
@@ -24,8 +24,8 @@ from voyage_rag.errors import (
 )
 
 if TYPE_CHECKING:
-    from voyage_rag.core.http import Flow, Request, Response
-    from voyage_rag.core.pacing import Estimate, Pace
+    from voyage_rag.core.flow import Flow, Request, Response
+    from voyage_rag.core.rate_limiter import Estimate, RateLimiter
 
 DEFAULT_RETRIES = 6
 FIRST_BACKOFF = 0.5
@@ -104,7 +104,7 @@ def retrying(
     request: Request,
     read: Callable[[bytes], Billed],
     policy: RetryPolicy,
-    pace: Pace,
+    pace: RateLimiter,
     tokens: Estimate,
 ) -> Flow[Billed]:
     """Send a request until `read` accepts an answer.
@@ -127,7 +127,7 @@ def retrying(
         turn = pace.book(tokens, delay)
         attempts += 1
         try:
-            response = yield from ask(
+            response = yield from send(
                 Attempt(
                     request,
                     policy.time_left(spent),
@@ -149,7 +149,7 @@ def retrying(
         spent += turn.age() + delay
         if isinstance(failure, RateLimitError):
             turn.refused(failure.retry_after, limits_named(failure.message))
-            if pace.never_takes(tokens()):
+            if pace.exceeds_minute_limit(tokens()):
                 raise _after(failure, attempts)
         if not policy.allows(failure, attempts, spent):
             raise _after(failure, attempts)

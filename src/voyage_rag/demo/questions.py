@@ -25,7 +25,7 @@ class Question:
     modules: tuple[str, ...] = ()
 
     def is_answered_by(self, name: str) -> bool:
-        """Tell whether the thing of this dotted name belongs to a right module."""
+        """Emit whether the thing of this dotted name belongs to a right module."""
         return any(name == module or name.startswith(f"{module}.") for module in self.modules)
 
 

@@ -46,7 +46,7 @@ class Exchange:
     answers: tuple[Answer, ...]
 
     def is_right(self, framework: int) -> bool:
-        """Tell whether the framework's first hit belongs to a right module."""
+        """Emit whether the framework's first hit belongs to a right module."""
         hits = self.answers[framework].hits
         return bool(hits) and self.question.is_answered_by(hits[0].passage.name)
 

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from voyage_rag.doctor.findings import Finding, broken, note, ok
-from voyage_rag.io.transport import trusted
+from voyage_rag.io.transport import shared_ssl_context
 from voyage_rag.settings import Settings
 
 PATIENCE = 5.0
@@ -163,7 +163,7 @@ def _connect(host: str, port: int, proxy: Proxy | None) -> Finding:
 def _trusts() -> Finding | None:
     """What is wrong with the certificates that are trusted here."""
     try:
-        trusted()
+        shared_ssl_context()
     except (OSError, ssl.SSLError) as error:
         said = f"the certificates to trust cannot be read ({_short(error)})"
         return broken("tls", said, "correct SSL_CERT_FILE or SSL_CERT_DIR, or unset it")
@@ -197,10 +197,10 @@ def _look_at_certificate(settings: Settings, proxy: Proxy | None) -> Finding:
 def _connection(settings: Settings, proxy: Proxy | None) -> http.client.HTTPSConnection:
     if proxy is None:
         return http.client.HTTPSConnection(
-            settings.host, settings.port, timeout=PATIENCE, context=trusted()
+            settings.host, settings.port, timeout=PATIENCE, context=shared_ssl_context()
         )
     connection = http.client.HTTPSConnection(
-        proxy.host, proxy.port, timeout=PATIENCE, context=trusted()
+        proxy.host, proxy.port, timeout=PATIENCE, context=shared_ssl_context()
     )
     headers = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
     connection.set_tunnel(settings.host, settings.port, headers)

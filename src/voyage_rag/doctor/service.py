@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 
 from voyage_rag.client import Voyage
 from voyage_rag.core.failures import failure_of
-from voyage_rag.core.http import Attempt, Request, Response
+from voyage_rag.core.flow import Attempt, Request, Response
 from voyage_rag.core.wire import printable
 from voyage_rag.doctor.findings import Finding, broken, note, ok
 from voyage_rag.errors import (
@@ -23,7 +23,7 @@ from voyage_rag.errors import (
     RateLimitError,
     VoyageError,
 )
-from voyage_rag.io.abort import Abort
+from voyage_rag.io.call_state import ThreadCallState
 from voyage_rag.io.transport import Transport
 from voyage_rag.models import MODELS
 from voyage_rag.settings import Settings
@@ -65,7 +65,7 @@ def answers_of(settings: Settings) -> Iterator[Finding]:
 def _ask(transport: Transport, request: Request) -> tuple[Response, float]:
     """An answer, and when it was on its way by this machine's clock."""
     began = time.time()
-    response = transport.send(Attempt(request, PATIENCE), Abort())
+    response = transport.send(Attempt(request, PATIENCE), ThreadCallState())
     return response, (began + time.time()) / 2
 
 

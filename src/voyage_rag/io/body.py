@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from voyage_rag.io.tasks import elsewhere
+from voyage_rag.io.tasks import run_in_thread
 
 if TYPE_CHECKING:
-    from voyage_rag.core.http import Request
+    from voyage_rag.core.flow import Request
 
 OK = 200
 
@@ -122,7 +122,7 @@ class SavedBody:
 
     async def aadd(self, piece: bytes) -> None:
         """Async twin of `add`."""
-        await elsewhere(partial(self.add, piece))
+        await run_in_thread(partial(self.add, piece))
 
     def whole(self) -> bytes:
         """Nothing: it is in the file.

@@ -22,14 +22,14 @@ STEP = 32
 _running: set[asyncio.Task[None]] = set()
 
 
-async def elsewhere(do: Callable[[], T]) -> T:
+async def run_in_thread(do: Callable[[], T]) -> T:
     """Do something that takes a while in a thread, so that the event loop goes on."""
     return await anyio.to_thread.run_sync(do)
 
 
-async def stepped(items: Iterator[T]) -> AsyncGenerator[T]:
+async def iterate_in_thread(items: Iterator[T]) -> AsyncGenerator[T]:
     """Items whose making takes a while, some at a time, in a thread."""
-    while some := await elsewhere(lambda: list(islice(items, STEP))):
+    while some := await run_in_thread(lambda: list(islice(items, STEP))):
         for item in some:
             yield item
 

@@ -28,15 +28,15 @@ import httpx
 from anyio.lowlevel import RunVar
 
 from voyage_rag._version import __version__
-from voyage_rag.core.http import Response
+from voyage_rag.core.flow import Response
 from voyage_rag.errors import APIConnectionError, ConfigurationError, Timeout
 from voyage_rag.io.body import ACCEPTED_ENCODING, Body, UnreadableBodyError, body_of
-from voyage_rag.io.tasks import elsewhere
+from voyage_rag.io.tasks import run_in_thread
 from voyage_rag.locks import Lock
 
 if TYPE_CHECKING:
-    from voyage_rag.core.http import Attempt, Request
-    from voyage_rag.io.abort import Abort
+    from voyage_rag.core.flow import Attempt, Request
+    from voyage_rag.io.call_state import ThreadCallState
     from voyage_rag.settings import Settings
 
 HTTPClient: TypeAlias = httpx.Client
@@ -112,7 +112,7 @@ class Transport:
 
     # ── sync ──────────────────────────────────────────────────────────────────────────────────────
 
-    def send(self, attempt: Attempt, abort: Abort) -> Response:
+    def send(self, attempt: Attempt, abort: ThreadCallState) -> Response:
         """Send and wait for the whole answer.
 
         Raises:
@@ -314,7 +314,7 @@ class Lane:
     """
 
     def __init__(self) -> None:
-        self.client = httpx.Client(verify=trusted(), limits=ONE_CONNECTION)
+        self.client = httpx.Client(verify=shared_ssl_context(), limits=ONE_CONNECTION)
         self.ended = False
         self._stream: Any = None
         self._extensions: dict[str, Any] = {}
@@ -403,7 +403,7 @@ class AsyncLanes:
             return self._idle.pop()[1]
         try:
             await self._prepare()
-            client = httpx.AsyncClient(verify=trusted(), limits=ONE_CONNECTION)
+            client = httpx.AsyncClient(verify=shared_ssl_context(), limits=ONE_CONNECTION)
             _connect_cleanly(client)
         except BaseException:
             self._room.release()
@@ -416,7 +416,7 @@ class AsyncLanes:
         if not is_prepared():
             async with self._preparing:
                 if not is_prepared():
-                    await elsewhere(trusted)
+                    await run_in_thread(shared_ssl_context)
 
     async def give_back(self, client: httpx.AsyncClient) -> None:
         """It is free again. One that nobody wanted for long is closed."""
@@ -507,7 +507,7 @@ def _timeouts(seconds: float) -> dict[str, float | None]:
     return httpx.Timeout(seconds, connect=connect, pool=None).as_dict()
 
 
-def trusted() -> ssl.SSLContext:
+def shared_ssl_context() -> ssl.SSLContext:
     """One TLS context for all clients: reading the certificates is the costly part of a client."""
     with _PREPARING:
         return _prepared()

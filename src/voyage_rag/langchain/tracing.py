@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def run(
     name: str, model: str, callbacks: Callbacks, inputs: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Tell callbacks of a start, and of its end or error; without callbacks, nothing happens.
+    """Emit callbacks of a start, and of its end or error; without callbacks, nothing happens.
 
     Those of the Runnable that is at work are told, too, as for any Runnable.
 

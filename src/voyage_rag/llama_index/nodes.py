@@ -94,7 +94,7 @@ def _source_of(resource: MediaResource | None) -> object:
 
 @contextmanager
 def embedding_event(model: BaseEmbedding, nodes: Sequence[BaseNode]) -> Iterator[Chunks]:
-    """Tell LlamaIndex of nodes that are embedded together, as its own base class would."""
+    """Emit LlamaIndex of nodes that are embedded together, as its own base class would."""
     texts = [node.get_content(metadata_mode=MetadataMode.EMBED) for node in nodes]
     chunks = Chunks(nodes, texts, [])
     with batch_events(model, [texts]) as embeddings:
@@ -104,7 +104,7 @@ def embedding_event(model: BaseEmbedding, nodes: Sequence[BaseNode]) -> Iterator
 
 @contextmanager
 def batch_events(model: BaseEmbedding, batches: Sequence[list[str]]) -> Iterator[list[Any]]:
-    """Tell LlamaIndex of batches of texts that are embedded at the same time.
+    """Emit LlamaIndex of batches of texts that are embedded at the same time.
 
     Yields:
         A list, to which their embeddings are to be added in order.
@@ -129,7 +129,7 @@ def batch_events(model: BaseEmbedding, batches: Sequence[list[str]]) -> Iterator
 
 @contextmanager
 def end_on_failure(texts: list[str]) -> Iterator[None]:
-    """Tell LlamaIndex of the end of an embedding that fails, since its base class does not.
+    """Emit LlamaIndex of the end of an embedding that fails, since its base class does not.
 
     Within `batch_events` nothing is told, since that knows what was begun.
     """

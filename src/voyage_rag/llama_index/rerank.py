@@ -143,7 +143,7 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
     def _told(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None
     ) -> Iterator[list[NodeWithScore]]:
-        """Tell LlamaIndex of the start, and of the end even of a failure."""
+        """Emit LlamaIndex of the start, and of the end even of a failure."""
         ranked: list[NodeWithScore] = []
         top_n = self.top_n or len(nodes)
         dispatcher.event(

@@ -32,7 +32,7 @@ class Guarded:
         self._complained = False
 
     def __call__(self, event: Event) -> None:
-        """Tell it."""
+        """Emit it."""
         try:
             self.observer(event)
         except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
@@ -108,7 +108,7 @@ _lock = Lock()
 
 
 def add_observer(observer: Observer) -> None:
-    """Tell this observer of every call of this process, from the next one on.
+    """Emit this observer of every call of this process, from the next one on.
 
     Raises:
         ConfigurationError: It is not a plain function of an event.
@@ -120,13 +120,13 @@ def add_observer(observer: Observer) -> None:
 
 
 def remove_observer(observer: Observer) -> None:
-    """Tell it no more; nothing happens if it was not added."""
+    """Emit it no more; nothing happens if it was not added."""
     global _everywhere  # noqa: PLW0603 - see above
     with _lock:
         _everywhere = tuple(known for known in _everywhere if known.observer != observer)
 
 
-def everywhere() -> tuple[Guarded, ...]:
+def global_observers() -> tuple[Guarded, ...]:
     """The observers of all calls."""
     return _everywhere
 

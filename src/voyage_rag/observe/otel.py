@@ -54,7 +54,7 @@ SECOND_BOUNDARIES = [0.01 * 2**power for power in range(14)]
 """Of the histogram of durations, as the conventions advise."""
 
 
-HAPPENINGS: dict[type[Event], tuple[str, tuple[str, ...]]] = {
+SPAN_EVENTS: dict[type[Event], tuple[str, tuple[str, ...]]] = {
     BatchSplit: ("voyage_rag.split", ("inputs", "parts", "status")),
     Throttled: ("voyage_rag.throttled", ("seconds",)),
     RetryScheduled: (
@@ -202,6 +202,6 @@ def _failure(event: CallFailed) -> dict[str, Attribute]:
 
 
 def _happening(event: Event) -> tuple[str, dict[str, Attribute]]:
-    name, about = HAPPENINGS[type(event)]
+    name, about = SPAN_EVENTS[type(event)]
     told = {f"voyage_rag.{fact}": getattr(event, fact) for fact in about}
     return name, {key: value for key, value in told.items() if value is not None}

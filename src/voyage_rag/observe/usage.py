@@ -119,7 +119,7 @@ def track_usage() -> Iterator[UsageTracker]:
             _open.set(tuple(other for other in _open.get() if other is not tracker))
 
 
-def spent(usage: Usage) -> None:
-    """Tell the open blocks of this context."""
+def record_usage(usage: Usage) -> None:
+    """Emit the open blocks of this context."""
     for tracker in _open.get():
         tracker.add(usage)

@@ -12,12 +12,12 @@ from math import inf
 from typing import TYPE_CHECKING, TypeVar
 
 from voyage_rag.core.failures import failure_of
-from voyage_rag.core.http import Attempt, ask
+from voyage_rag.core.flow import Attempt, send
 from voyage_rag.errors import APIConnectionError, UnexpectedAnswerError, VoyageError
 
 if TYPE_CHECKING:
     from voyage_rag.core.dialect import Dialect
-    from voyage_rag.core.http import Flow, Request
+    from voyage_rag.core.flow import Flow, Request
     from voyage_rag.core.retry import RetryPolicy
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ anything: to give up sooner would be to send it all again."""
 
 
 @dataclass(frozen=True, slots=True)
-class JobTerms:
+class JobContext:
     """On which terms files and batches are asked about.
 
     Attributes:
@@ -48,7 +48,7 @@ class JobTerms:
     now: Callable[[], float]
 
     @property
-    def patient(self) -> JobTerms:
+    def patient(self) -> JobContext:
         """The same, for a watch that outlasts an outage."""
         policy = replace(self.policy, max_retries=COUNTLESS, total_timeout=OUTAGE)
         return replace(self, policy=policy)
@@ -62,7 +62,7 @@ def always(_: VoyageError) -> bool:
 def asking(
     request: Request,
     read: Callable[[bytes], T],
-    terms: JobTerms,
+    context: JobContext,
     repeatable: Callable[[VoyageError], bool] = always,
     not_before: float = -inf,
 ) -> Flow[T]:
@@ -71,23 +71,23 @@ def asking(
     Args:
         request: What to send.
         read: Makes the result of a body, or raises `UnexpectedAnswerError`.
-        terms: How hard to try.
+        context: How hard to try.
         repeatable: Whether the call may be made again after a failure that passes.
         not_before: When it may leave, on the terms' clock.
 
     Raises:
         VoyageError: The last failure, with the number of attempts.
     """
-    policy, attempts, delay, due = terms.policy, 0, 0.0, not_before
-    begun = max(terms.now(), not_before)
+    policy, attempts, delay, due = context.policy, 0, 0.0, not_before
+    begun = max(context.now(), not_before)
     failure: VoyageError | None = None
     while True:
         attempts += 1
-        spent = terms.now() - begun if failure else 0.0
+        spent = context.now() - begun if failure else 0.0
         timeout = _patience(request, policy) if request.is_transfer else policy.time_left(spent)
         try:
-            wait = partial(_until, due, terms)
-            response = yield from ask(Attempt(request, timeout, wait, attempts, failure, delay))
+            wait = partial(_until, due, context)
+            response = yield from send(Attempt(request, timeout, wait, attempts, failure, delay))
             if response.status in SOUND:
                 return read(response.body)
             failure = failure_of(request, response, policy.wall_clock)
@@ -95,7 +95,7 @@ def asking(
             failure = error
         assert failure is not None  # noqa: S101 - only a 200 is none
         delay = policy.backoff(failure, attempts)
-        due = terms.now() + delay
+        due = context.now() + delay
         if not (policy.allows(failure, attempts, due - begun) and repeatable(failure)):
             failure.attempts = attempts
             raise failure
@@ -105,5 +105,5 @@ def _patience(request: Request, policy: RetryPolicy) -> float:
     return policy.timeout if request.upload is None else max(policy.timeout, DIGESTING)
 
 
-def _until(due: float, terms: JobTerms) -> float:
-    return max(0.0, due - terms.now())
+def _until(due: float, context: JobContext) -> float:
+    return max(0.0, due - context.now())

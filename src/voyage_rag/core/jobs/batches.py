@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from voyage_rag.core import arguments
-from voyage_rag.core.http import Request
+from voyage_rag.core import validation
+from voyage_rag.core.flow import Request
 from voyage_rag.core.jobs import descriptions
-from voyage_rag.core.jobs.asking import JobTerms, asking
+from voyage_rag.core.jobs.asking import JobContext, asking
 from voyage_rag.core.jobs.files import listing, path_of
 from voyage_rag.errors import (
     APIConnectionError,
@@ -28,7 +28,7 @@ from voyage_rag.errors import (
 )
 
 if TYPE_CHECKING:
-    from voyage_rag.core.http import Flow
+    from voyage_rag.core.flow import Flow
     from voyage_rag.records import Batch
 
 PATH = "/batches"
@@ -70,7 +70,7 @@ class Order:
         Raises:
             InvalidInputError: An argument cannot work.
         """
-        arguments.check_choice("endpoint", self.endpoint, ENDPOINTS)
+        validation.check_choice("endpoint", self.endpoint, ENDPOINTS)
         path_of("/files", self.input_file_id)
         if not isinstance(self.request_params, Mapping) or "model" not in self.request_params:
             raise InvalidInputError("request_params must be a dictionary that names the 'model'")
@@ -111,7 +111,7 @@ def surely_not_done(failure: VoyageError) -> bool:
 
 
 def create(
-    terms: JobTerms, order: Order, repeatable: Callable[[VoyageError], bool] = surely_not_done
+    context: JobContext, order: Order, repeatable: Callable[[VoyageError], bool] = surely_not_done
 ) -> Flow[Batch]:
     """Create a batch, once, whatever becomes of the answer.
 
@@ -121,16 +121,16 @@ def create(
             batch can be found.
         VoyageError: There is none.
     """
-    terms.dialect.demand(PATH)
+    context.dialect.demand(PATH)
     order.check()
     try:
-        return (yield from asking(order.request(), descriptions.batch_of, terms, repeatable))
+        return (yield from asking(order.request(), descriptions.batch_of, context, repeatable))
     except (APIConnectionError, ServerError, UnexpectedAnswerError) as failure:
         if surely_not_done(failure):
             raise
         lost = failure
     try:
-        found = yield from find(terms, order.mark, looks=LOOKS)
+        found = yield from find(context, order.mark, looks=LOOKS)
     except VoyageError as failure:
         raise _unknown(lost, f"It could not be looked for: {failure.message}") from failure
     if found is None:
@@ -148,34 +148,34 @@ def _unknown(lost: VoyageError, search: str) -> APIConnectionError:
     )
 
 
-def find(terms: JobTerms, mark: str, looks: tuple[float, ...] = (0.0,)) -> Flow[Batch | None]:
+def find(context: JobContext, mark: str, looks: tuple[float, ...] = (0.0,)) -> Flow[Batch | None]:
     """Look for a batch by its mark, once or after some waits; None if it is not there."""
     for wait in looks:
-        batches = yield from list_all(terms, None, terms.now() + wait)
+        batches = yield from list_all(context, None, context.now() + wait)
         for batch in batches:
             if batch.metadata is not None and batch.metadata.get(MARK) == mark:
                 return batch
     return None
 
 
-def get(terms: JobTerms, batch_id: str, not_before: float = -inf) -> Flow[Batch]:
+def get(context: JobContext, batch_id: str, not_before: float = -inf) -> Flow[Batch]:
     """Describe a batch."""
-    terms.dialect.demand(PATH)
+    context.dialect.demand(PATH)
     request = Request(path_of(PATH, batch_id), b"", "", 0, method="GET")
-    return (yield from asking(request, descriptions.batch_of, terms, not_before=not_before))
+    return (yield from asking(request, descriptions.batch_of, context, not_before=not_before))
 
 
-def list_all(terms: JobTerms, limit: int | None, not_before: float = -inf) -> Flow[list[Batch]]:
+def list_all(context: JobContext, limit: int | None, not_before: float = -inf) -> Flow[list[Batch]]:
     """The batches there are, newest first, however many pages they take."""
-    terms.dialect.demand(PATH)
+    context.dialect.demand(PATH)
     if limit is not None:
-        arguments.check_count("limit", limit)
+        validation.check_count("limit", limit)
     found: list[Batch] = []
     after: str | None = None
     while limit is None or len(found) < limit:
         room = MOST_ON_A_PAGE if limit is None else min(limit - len(found), MOST_ON_A_PAGE)
         request = listing(PATH, limit=room, after=after)
-        page = yield from asking(request, descriptions.batches_of, terms, not_before=not_before)
+        page = yield from asking(request, descriptions.batches_of, context, not_before=not_before)
         found += page.items
         after = page.after
         if after is None:
@@ -183,15 +183,15 @@ def list_all(terms: JobTerms, limit: int | None, not_before: float = -inf) -> Fl
     return found
 
 
-def cancel(terms: JobTerms, batch_id: str) -> Flow[Batch]:
+def cancel(context: JobContext, batch_id: str) -> Flow[Batch]:
     """Cancel a batch; where it has ended meanwhile, describe it."""
-    terms.dialect.demand(PATH)
+    context.dialect.demand(PATH)
     request = Request(path_of(PATH, batch_id, "cancel"), b"", "", 0)
-    return (yield from asking(request, descriptions.batch_of, terms))
+    return (yield from asking(request, descriptions.batch_of, context))
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class PollSchedule:
     """How often to look, and for how long.
 
     Attributes:
@@ -229,7 +229,10 @@ ENOUGH_GROWTH = 40
 
 
 def wait(
-    terms: JobTerms, batch_id: str, watch: Watch, on_progress: Callable[[Batch], object] | None
+    context: JobContext,
+    batch_id: str,
+    watch: PollSchedule,
+    on_progress: Callable[[Batch], object] | None,
 ) -> Flow[Batch]:
     """Look at a batch until it has ended.
 
@@ -237,20 +240,20 @@ def wait(
         Timeout: It has not ended in time; it goes on by itself.
     """
     watch.check()
-    begun, looks = terms.now(), 0
+    begun, looks = context.now(), 0
     due = -inf
     while True:
-        batch = yield from get(terms.patient, batch_id, due)
+        batch = yield from get(context.patient, batch_id, due)
         looks += 1
         if on_progress is not None:
             on_progress(batch)
         if batch.has_ended:
             return batch
-        elapsed = terms.now() - begun
+        elapsed = context.now() - begun
         if watch.is_over(elapsed):
             raise Timeout(
                 f"batch {batch_id} is {batch.status} after {elapsed:,.0f} s, {batch.completed} of "
                 f"{batch.total} lines done: it goes on by itself, wait again later",
                 model=batch.model or None,
             )
-        due = terms.now() + watch.pause(looks, elapsed)
+        due = context.now() + watch.pause(looks, elapsed)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-from voyage_rag.core import arguments
-from voyage_rag.core.http import Request, Upload
+from voyage_rag.core import validation
+from voyage_rag.core.flow import Request, Upload
 from voyage_rag.core.jobs import descriptions
-from voyage_rag.core.jobs.asking import JobTerms, asking
+from voyage_rag.core.jobs.asking import JobContext, asking
 from voyage_rag.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from voyage_rag.core.http import Flow
+    from voyage_rag.core.flow import Flow
     from voyage_rag.records import File
 
 PATH = "/files"
@@ -39,35 +39,35 @@ def listing(base: str, **query: object) -> Request:
     return Request(f"{base}?{urlencode(given)}" if given else base, b"", "", 0, method="GET")
 
 
-def upload(terms: JobTerms, path: str, filename: str) -> Flow[File]:
+def upload(context: JobContext, path: str, filename: str) -> Flow[File]:
     """Send a file of lines.
 
     A lost answer is asked for again: at worst there is a file that nobody uses, gone in 30 days.
     """
-    terms.dialect.demand(PATH)
+    context.dialect.demand(PATH)
     request = Request(PATH, b"", "", 0, upload=Upload(path, filename, {"purpose": "batch"}))
-    return (yield from asking(request, descriptions.file_of, terms))
+    return (yield from asking(request, descriptions.file_of, context))
 
 
-def get(terms: JobTerms, file_id: str) -> Flow[File]:
+def get(context: JobContext, file_id: str) -> Flow[File]:
     """Describe a file."""
-    terms.dialect.demand(PATH)
+    context.dialect.demand(PATH)
     request = Request(path_of(PATH, file_id), b"", "", 0, method="GET")
-    return (yield from asking(request, descriptions.file_of, terms))
+    return (yield from asking(request, descriptions.file_of, context))
 
 
-def list_all(terms: JobTerms, purpose: str | None, limit: int | None) -> Flow[list[File]]:
+def list_all(context: JobContext, purpose: str | None, limit: int | None) -> Flow[list[File]]:
     """The files there are, newest first, however many pages they take."""
-    terms.dialect.demand(PATH)
-    arguments.check_choice("purpose", purpose, (*PURPOSES, None))
+    context.dialect.demand(PATH)
+    validation.check_choice("purpose", purpose, (*PURPOSES, None))
     if limit is not None:
-        arguments.check_count("limit", limit)
+        validation.check_count("limit", limit)
     found: list[File] = []
     after: str | None = None
     while limit is None or len(found) < limit:
         room = MOST_ON_A_PAGE if limit is None else min(limit - len(found), MOST_ON_A_PAGE)
         request = listing(PATH, purpose=purpose, limit=room, after=after)
-        page = yield from asking(request, descriptions.files_of, terms)
+        page = yield from asking(request, descriptions.files_of, context)
         found += page.items
         after = page.after
         if after is None:
@@ -75,31 +75,31 @@ def list_all(terms: JobTerms, purpose: str | None, limit: int | None) -> Flow[li
     return found
 
 
-def content(terms: JobTerms, file_id: str) -> Flow[bytes]:
+def content(context: JobContext, file_id: str) -> Flow[bytes]:
     """What is in a file."""
-    terms.dialect.demand(PATH)
+    context.dialect.demand(PATH)
     request = Request(path_of(PATH, file_id, "content"), b"", "", 0, method="GET")
-    return (yield from asking(request, bytes, terms))
+    return (yield from asking(request, bytes, context))
 
 
-def download(terms: JobTerms, file_id: str, save_to: str) -> Flow[None]:
+def download(context: JobContext, file_id: str, save_to: str) -> Flow[None]:
     """Write what is in a file to a path, whole only when this returns."""
-    terms.dialect.demand(PATH)
+    context.dialect.demand(PATH)
     path = path_of(PATH, file_id, "content")
     request = Request(path, b"", "", 0, method="GET", save_to=save_to)
-    yield from asking(request, bytes, terms)
+    yield from asking(request, bytes, context)
 
 
-def delete(terms: JobTerms, file_id: str) -> Flow[bool]:
+def delete(context: JobContext, file_id: str) -> Flow[bool]:
     """Delete a file; whether it is gone."""
-    terms.dialect.demand(PATH)
+    context.dialect.demand(PATH)
     request = Request(path_of(PATH, file_id), b"", "", 0, method="DELETE")
-    return (yield from asking(request, descriptions.deleted, terms))
+    return (yield from asking(request, descriptions.deleted, context))
 
 
-def gather(terms: JobTerms, file_ids: Sequence[str], directory: str) -> Flow[list[str]]:
+def gather(context: JobContext, file_ids: Sequence[str], directory: str) -> Flow[list[str]]:
     """Write files into a directory; their paths, in order."""
     paths = [f"{directory}/{number}.jsonl" for number in range(len(file_ids))]
     for file_id, path in zip(file_ids, paths, strict=True):
-        yield from download(terms, file_id, path)
+        yield from download(context, file_id, path)
     return paths

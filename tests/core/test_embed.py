@@ -26,7 +26,7 @@ from fakes import (
     vector_of,
     voyage_over,
 )
-from voyage_rag.core.http import Response
+from voyage_rag.core.flow import Response
 from voyage_rag.errors import InvalidInputError, InvalidRequestError, ServerError, VoyageError
 from voyage_rag.models import ALL_DTYPES, OutputDtype
 from voyage_rag.types import Usage

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from voyage_rag.bulk.shared_pace import Bookkeeper, SharedPace
-from voyage_rag.core.pacing import Pace, Turn
-from voyage_rag.core.rates import RateLimits
+from voyage_rag.bulk.shared_limiter import Bookkeeper, SharedRateLimiter
+from voyage_rag.core.rate_limiter import RateLimiter, Reservation
+from voyage_rag.core.rate_limits import RateLimits
 
 TOKENS = 8_000
 
@@ -40,9 +40,11 @@ class Handle:
         return type("Method", (), {"remote": staticmethod(called)})
 
 
-def workers(count: int, time: Time, limits: RateLimits | None) -> list[SharedPace]:
+def workers(count: int, time: Time, limits: RateLimits | None) -> list[SharedRateLimiter]:
     actor = Handle(Bookkeeper(time.shifted(0)))
-    paces = [SharedPace(time.shifted(1_000.0 * n), actor, lambda it: it) for n in range(count)]
+    paces = [
+        SharedRateLimiter(time.shifted(1_000.0 * n), actor, lambda it: it) for n in range(count)
+    ]
     for pace in paces:
         if limits:
             pace.keep_to(limits)
@@ -50,13 +52,13 @@ def workers(count: int, time: Time, limits: RateLimits | None) -> list[SharedPac
 
 
 def run(
-    paces: Sequence[Pace], time: Time, seconds: float, taken: Any, requests: int = 32
+    paces: Sequence[RateLimiter], time: Time, seconds: float, taken: Any, requests: int = 32
 ) -> list[float]:
     """So many requests at a time, that take half a second each; when they left."""
     left: list[float] = []
-    events: list[tuple[float, int, Pace, Turn]] = []
+    events: list[tuple[float, int, RateLimiter, Reservation]] = []
 
-    def ask(number: int, pace: Pace, turn: Turn) -> None:
+    def ask(number: int, pace: RateLimiter, turn: Reservation) -> None:
         delay = turn.wait()
         if delay > 0:
             heapq.heappush(events, (time.seconds + delay, number, pace, turn))
@@ -111,7 +113,7 @@ class Bucket:
 def test_a_limit_that_one_worker_meets_slows_all() -> None:
     """Nobody gave a limit: four workers find it as the threads of one process do."""
     alone, shared = Bucket(1_000_000), Bucket(1_000_000)
-    by_one = run([Pace((time := Time()).shifted(0))], time, 600.0, alone, requests=32)
+    by_one = run([RateLimiter((time := Time()).shifted(0))], time, 600.0, alone, requests=32)
     by_four = run(workers(4, time := Time(), None), time, 600.0, shared, requests=32)
 
     assert len(by_four) >= 0.9 * len(by_one)
@@ -132,7 +134,7 @@ def test_where_nobody_knows_of_a_limit_nobody_asks_for_every_request() -> None:
         turn.accepted(TOKENS)
         time.seconds += 0.01
 
-    pace.refused(pace.era, None, RateLimits())
+    pace.refused(pace.generation, None, RateLimits())
     assert handle.calls <= 130
     found = handle.bookkeeper.state().limits.tokens_per_minute
     assert found == pytest.approx(0.95 * 6_000 * TOKENS, rel=0.02)
@@ -145,7 +147,7 @@ def test_a_limit_that_others_met_is_known_within_a_second() -> None:
     assert one.book(TOKENS).wait() == other.book(TOKENS).wait() == 0
     assert other.book(TOKENS).wait() == 0
 
-    one.refused(one.era, None, RateLimits(requests_per_minute=3))
+    one.refused(one.generation, None, RateLimits(requests_per_minute=3))
     time.seconds += 1.0
 
     waits = [other.book(TOKENS).wait() for _ in range(4)]

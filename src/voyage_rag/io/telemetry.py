@@ -1,7 +1,8 @@
 """Makes events of what happens, for whoever observes.
 
-Three degrees: nobody is told anything (`Watch`), only of retries (`RetryWatch`, which costs nothing
-while all is well), and of everything (`FullWatch`, which makes a `CallWatch` for each call).
+Three degrees: nobody is told anything (`Telemetry`), only of retries (`RetryWatch`, which costs
+nothing while all is well), and of everything (`FullWatch`, which makes a `CallWatch` for each
+call).
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ from voyage_rag.locks import Lock
 from voyage_rag.types import Usage
 
 if TYPE_CHECKING:
-    from voyage_rag.core.http import About, Attempt, Response
-    from voyage_rag.io.abort import Abort
-    from voyage_rag.io.drive import Sender
+    from voyage_rag.core.flow import Attempt, OperationInfo, Response
+    from voyage_rag.io.call_state import ThreadCallState
+    from voyage_rag.io.driver import Sender
 
 
 class Listener(Protocol):
@@ -46,10 +47,10 @@ class Listener(Protocol):
         """What the call is to run in."""
 
 
-class Watch:
+class Telemetry:
     """Tells nobody."""
 
-    def call(self, about: About, *, at_once: bool) -> AbstractContextManager[Watch]:  # noqa: ARG002
+    def call(self, about: OperationInfo, *, at_once: bool) -> AbstractContextManager[Telemetry]:  # noqa: ARG002
         """While a call runs, what watches it.
 
         Args:
@@ -73,10 +74,10 @@ class Watch:
         """Something else has happened."""
 
 
-UNWATCHED = Watch()
+UNWATCHED = Telemetry()
 
 
-class RetryWatch(Watch):
+class RetryWatch(Telemetry):
     """Tells of retries alone.
 
     Args:
@@ -91,12 +92,12 @@ class RetryWatch(Watch):
         self._port = port
 
     def retried(self, attempt: Attempt) -> None:
-        """See `Watch`."""
+        """See `Telemetry`."""
         call = Call(0, "request", attempt.request.model, self._host, self._port, None, None)
         _tell(self._listeners, _retry(call, attempt))
 
 
-class FullWatch(Watch):
+class FullWatch(Telemetry):
     """Tells of everything.
 
     Args:
@@ -117,8 +118,8 @@ class FullWatch(Watch):
         self._now = now
 
     @contextmanager
-    def call(self, about: About, *, at_once: bool) -> Iterator[Watch]:
-        """See `Watch`."""
+    def call(self, about: OperationInfo, *, at_once: bool) -> Iterator[Telemetry]:
+        """See `Telemetry`."""
         call = Call(
             next(self._numbers),
             about.verb,
@@ -128,24 +129,24 @@ class FullWatch(Watch):
             about.inputs,
             about.dimension,
         )
-        watch = CallWatch(call, self._listeners, self._now)
+        telemetry = CallWatch(call, self._listeners, self._now)
         began = self._now()
-        watch.tell(CallStarted)
+        telemetry.tell(CallStarted)
         try:
             with ExitStack() as contexts:
                 for listener in self._listeners if at_once else ():
                     contexts.enter_context(listener.within(call))
-                yield watch
+                yield telemetry
         except GeneratorExit:  # the consumer of an iterator has had enough
-            watch.done(self._now() - began)
+            telemetry.done(self._now() - began)
             raise
         except BaseException as error:
-            watch.failed(error, self._now() - began)
+            telemetry.failed(error, self._now() - began)
             raise
-        watch.done(self._now() - began)
+        telemetry.done(self._now() - began)
 
 
-class CallWatch(Watch):
+class CallWatch(Telemetry):
     """Tells of one call."""
 
     def __init__(self, call: Call, listeners: Sequence[Listener], now: Callable[[], float]) -> None:
@@ -157,15 +158,15 @@ class CallWatch(Watch):
         self._lock = Lock()
 
     def sending(self, sender: Sender) -> Sender:
-        """See `Watch`."""
+        """See `Telemetry`."""
         return WatchedSender(sender, self, self._now)
 
     def retried(self, attempt: Attempt) -> None:
-        """See `Watch`."""
+        """See `Telemetry`."""
         _tell(self._listeners, _retry(self._call, attempt))
 
     def waits(self, attempt: Attempt) -> None:
-        """See `Watch`. Told once for each attempt, when it is the account's limit that holds it."""
+        """See `Telemetry`. Told once for each attempt that the account's limit holds."""
         seconds = attempt.held()
         if seconds <= 0 or id(attempt) in self._held:
             return
@@ -196,7 +197,7 @@ class CallWatch(Watch):
         self.tell(lambda call: Unanswered(call, *_facts(attempt), error=name, seconds=seconds))
 
     def tell(self, event: Callable[[Call], Event]) -> None:
-        """See `Watch`."""
+        """See `Telemetry`."""
         made = event(self._call)
         if isinstance(made, Billed):
             with self._lock:
@@ -225,12 +226,12 @@ class CallWatch(Watch):
 class WatchedSender:
     """Sends, and tells of it."""
 
-    def __init__(self, sender: Sender, watch: CallWatch, now: Callable[[], float]) -> None:
+    def __init__(self, sender: Sender, telemetry: CallWatch, now: Callable[[], float]) -> None:
         self._sender = sender
-        self._watch = watch
+        self._watch = telemetry
         self._now = now
 
-    def send(self, attempt: Attempt, abort: Abort) -> Response:
+    def send(self, attempt: Attempt, abort: ThreadCallState) -> Response:
         """See `Sender`."""
         with self._told(attempt) as answered:
             return answered(self._sender.send(attempt, abort))

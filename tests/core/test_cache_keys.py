@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voyage_rag.core.memory import Keys, from_bytes, to_bytes
+from voyage_rag.core.cache_keys import CacheKeys, from_bytes, to_bytes
 from voyage_rag.core.vectors import decode
 from voyage_rag.core.wire import EmbedOptions
 
@@ -24,7 +24,7 @@ BASE: dict[str, Any] = {
 
 def key(text: str = "a", host: str = "h", **options: Any) -> bytes:
     """The key of a text under some options."""
-    return Keys(host, EmbedOptions(**BASE | options))(text)
+    return CacheKeys(host, EmbedOptions(**BASE | options))(text)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_asking_for_the_default_is_asking_for_the_same() -> None:
 @given(st.text(), st.text())
 def test_texts_share_a_key_only_if_they_are_equal(one: str, other: str) -> None:
     """And a key is short, whatever the text."""
-    keys = Keys("h", EmbedOptions(**BASE))
+    keys = CacheKeys("h", EmbedOptions(**BASE))
 
     assert (one == other) == (keys(one) == keys(other))
     assert len(keys(one)) == 20

@@ -27,7 +27,7 @@ from fakes import (
     vector_of,
     voyage_over,
 )
-from voyage_rag.core.http import Attempt, Response
+from voyage_rag.core.flow import Attempt, Response
 from voyage_rag.errors import AuthenticationError, InvalidRequestError
 from voyage_rag.io.clock import SYSTEM_CLOCK, SystemClock
 from voyage_rag.types import Usage
@@ -107,7 +107,7 @@ def test_no_flow_is_lost_however_long_planning_takes(
             await anyio.lowlevel.checkpoint()
         return plan()
 
-    monkeypatch.setattr("voyage_rag.io.fan_out._planned", planned)
+    monkeypatch.setattr("voyage_rag.io.concurrency._planned", planned)
     voyage = voyage_over(FakeService(), concurrency=1)
 
     result = face.call(voyage, "embed", texts_up_to(20), MODEL, batch_size=1)

@@ -2,10 +2,10 @@
 
 A `Flow` is a generator that decides: it yields an effect, is handed back what came of it, and
 returns its result. There are five effects. An `Attempt` is answered with a `Response`, or has an
-`APIConnectionError` thrown into the flow; `Recall` and `Remember` are for the cache; `Work` is done
-where it holds up nobody; `Tell` is for observers, and is yielded only where there are some. Whoever
-drives a flow only waits, sends, stores, works and tells; `voyage_rag.io.drive` holds the two
-drivers.
+`APIConnectionError` thrown into the flow; `CacheGet` and `CachePut` are for the cache; `Offload` is
+done where it holds up nobody; `Emit` is for observers, and is yielded only where there are some.
+Whoever drives a flow only waits, sends, stores, works and tells; `voyage_rag.io.driver` holds the
+two drivers.
 
 An attempt says how long it still has to wait each time it is asked, so that a rate limit met by one
 request slows the others that are already waiting for their turn.
@@ -130,29 +130,29 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Recall:
+class CacheGet:
     """Which of these keys does the cache hold? Answered with a mapping of those it does."""
 
     keys: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Remember:
+class CachePut:
     """Keep these in the cache, before anything else is done."""
 
     entries: Mapping[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class Offload:
     """Do this, which may take a while, and answer with what it returns."""
 
     do: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
-    """Tell observers this.
+class Emit:
+    """Emit observers this.
 
     Attributes:
         event: Makes the event, of the call it is about.
@@ -161,32 +161,32 @@ class Tell:
     event: Callable[[Call], Event]
 
 
-Effect: TypeAlias = Attempt | Recall | Remember | Work | Tell
+Effect: TypeAlias = Attempt | CacheGet | CachePut | Offload | Emit
 
 Flow: TypeAlias = Generator[Effect, Any, T]
 """A conversation that ends in a T."""
 
 
-def ask(attempt: Attempt) -> Flow[Response]:
+def send(attempt: Attempt) -> Flow[Response]:
     """Send, and have the answer."""
     response: Response = yield attempt
     return response
 
 
-def recall(keys: Sequence[bytes]) -> Flow[Mapping[bytes, bytes]]:
+def cache_get(keys: Sequence[bytes]) -> Flow[Mapping[bytes, bytes]]:
     """Have what the cache holds of these keys."""
-    found: Mapping[bytes, bytes] = yield Recall(keys)
+    found: Mapping[bytes, bytes] = yield CacheGet(keys)
     return found
 
 
-def work(do: Callable[[], T]) -> Flow[T]:
+def offload(do: Callable[[], T]) -> Flow[T]:
     """Have something done that may take a while, and have its result."""
-    done: T = yield Work(do)
+    done: T = yield Offload(do)
     return done
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class OperationInfo:
     """What an operation is, to speak of.
 
     Attributes:
@@ -216,4 +216,4 @@ class Operation(Generic[Part, Result]):
     flows: Iterable[Flow[Part]]
     join: Callable[[Sequence[Part]], Result]
     rescue: Callable[[], object] | None = None
-    about: About = About()
+    about: OperationInfo = OperationInfo()

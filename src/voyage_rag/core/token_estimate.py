@@ -17,19 +17,19 @@ ENOUGH_TO_LEARN = 200.0
 FORGETTING = 0.9
 
 
-Weigh = Callable[[str], float]
+TokenEstimator = Callable[[str], float]
 
 
-def weigh(text: str) -> float:
+def estimate_tokens(text: str) -> float:
     """Tokens of one text at a guess that errs high, before anything was learnt.
 
     Raises:
         UnicodeEncodeError: The text holds half a character (a lone surrogate).
     """
-    weight = 1.0 + len(text) / CHARACTERS_PER_TOKEN
+    estimated_tokens = 1.0 + len(text) / CHARACTERS_PER_TOKEN
     if not text.isascii():
-        weight += (len(text.encode()) - len(text)) / BYTES_PER_TOKEN_BEYOND_ASCII
-    return weight
+        estimated_tokens += (len(text.encode()) - len(text)) / BYTES_PER_TOKEN_BEYOND_ASCII
+    return estimated_tokens
 
 
 class TokenRatio:
@@ -39,18 +39,18 @@ class TokenRatio:
         self._ratio = 1.0
         self._lock = Lock()
 
-    def tokens(self, weight: float) -> int:
+    def tokens(self, estimated_tokens: float) -> int:
         """Expected tokens of texts that weigh this much together."""
-        return max(1, round(weight * self._ratio * MARGIN))
+        return max(1, round(estimated_tokens * self._ratio * MARGIN))
 
-    def weight(self, tokens: int) -> float:
+    def estimated_tokens(self, tokens: int) -> float:
         """How much texts may weigh to stay within so many tokens."""
         return tokens / (self._ratio * MARGIN)
 
-    def learn(self, weight: float, tokens: int) -> None:
-        """Take note of what was billed for texts that weighed `weight`."""
-        if weight < ENOUGH_TO_LEARN or tokens <= 0:
+    def learn(self, estimated_tokens: float, tokens: int) -> None:
+        """Take note of what was billed for texts that weighed `estimated_tokens`."""
+        if estimated_tokens < ENOUGH_TO_LEARN or tokens <= 0:
             return
-        seen = tokens / weight
+        seen = tokens / estimated_tokens
         with self._lock:
             self._ratio = max(seen, FORGETTING * self._ratio + (1 - FORGETTING) * seen)

@@ -19,7 +19,7 @@ from fakes import (
     served,
     voyage_over,
 )
-from voyage_rag.core.http import Response
+from voyage_rag.core.flow import Response
 from voyage_rag.errors import InvalidRequestError, ServerError
 from voyage_rag.types import RerankingResult, Usage
 

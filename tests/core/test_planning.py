@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voyage_rag.core.plan import Limits, pack
+from voyage_rag.core.planning import Limits, pack
 
 weights = st.floats(0.1, 1_000)
 works = st.lists(weights, max_size=200)
@@ -32,7 +32,10 @@ def test_no_slice_is_empty_or_over_a_limit(work: list[float], allowed: Limits) -
     """A slice keeps to both limits, unless it is a single input that is too heavy by itself."""
     for piece in slices_of(work, allowed):
         assert 1 <= len(piece) <= allowed.inputs
-        assert len(piece) == 1 or sum(weight for _, weight in piece) <= allowed.weight * 1.000001
+        assert (
+            len(piece) == 1
+            or sum(weight for _, weight in piece) <= allowed.estimated_tokens * 1.000001
+        )
 
 
 @given(works, limits)
@@ -42,7 +45,7 @@ def test_a_slice_ends_only_where_the_next_input_does_not_fit(
     """No request is sent that the one before it could have carried."""
     for piece, following in pairwise(slices_of(work, allowed)):
         weight = sum(weight for _, weight in piece) + following[0][1]
-        assert len(piece) == allowed.inputs or weight > allowed.weight * 0.999999
+        assert len(piece) == allowed.inputs or weight > allowed.estimated_tokens * 0.999999
 
 
 def test_inputs_are_taken_only_when_a_slice_needs_them() -> None:
@@ -85,7 +88,7 @@ def test_spreading_never_raises_a_limit(
     spread = allowed.spread(count, concurrency)
 
     assert 1 <= spread.inputs <= allowed.inputs
-    assert 0 < spread.weight <= allowed.weight
+    assert 0 < spread.estimated_tokens <= allowed.estimated_tokens
 
 
 @given(st.integers(1, 10**6), st.integers(1, 256))

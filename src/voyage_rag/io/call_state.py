@@ -16,7 +16,7 @@ class Stopped(Exception):  # noqa: N818 - no error: the work is not wanted any m
     """Another flow of the same operation has failed, or the caller has gone."""
 
 
-class Abort:
+class ThreadCallState:
     """The requests in flight of one operation, and what their threads share.
 
     Attributes:
@@ -68,7 +68,7 @@ class Abort:
             end()
 
 
-_UNDER_WAY: WeakSet[Abort] = WeakSet()
+_UNDER_WAY: WeakSet[ThreadCallState] = WeakSet()
 
 
 def _end_what_nobody_awaits() -> None:

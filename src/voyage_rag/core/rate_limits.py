@@ -88,7 +88,7 @@ def stricter(one: RateLimits, other: RateLimits) -> RateLimits:
     )
 
 
-class Accepted:
+class ThroughputMeter:
     """What the service has taken: in the last minute, and between refusals."""
 
     def __init__(self, now: float) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 KEY_BYTES = 20
 
 
-class Keys:
+class CacheKeys:
     """Cache keys of inputs that share a host and options.
 
     Args:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 import anyio
 import anyio.to_thread
 
-from voyage_rag.core.http import Attempt, Recall, Remember, Tell, Work
+from voyage_rag.core.flow import Attempt, CacheGet, CachePut, Emit, Offload
 from voyage_rag.errors import APIConnectionError
-from voyage_rag.io.abort import QUEUE, Abort, Stopped
-from voyage_rag.io.watch import UNWATCHED, Watch
+from voyage_rag.io.call_state import QUEUE, Stopped, ThreadCallState
+from voyage_rag.io.telemetry import UNWATCHED, Telemetry
 
 if TYPE_CHECKING:
-    from voyage_rag.core.http import Effect, Flow, Response
+    from voyage_rag.core.flow import Effect, Flow, Response
     from voyage_rag.io.clock import Clock
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ LONG = 16
 class Sender(Protocol):
     """What a driver needs of a transport."""
 
-    def send(self, attempt: Attempt, abort: Abort) -> Response:
+    def send(self, attempt: Attempt, abort: ThreadCallState) -> Response:
         """Send and wait for the whole answer."""
 
     async def asend(self, attempt: Attempt) -> Response:
@@ -50,7 +50,7 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class DriverContext:
     """What drivers work with.
 
     Attributes:
@@ -66,11 +66,11 @@ class Means:
     clock: Clock
     store: Store | None
     plans_in_thread: bool = False
-    watch: Watch = UNWATCHED
+    telemetry: Telemetry = UNWATCHED
 
 
-class Together:
-    """What the tasks of one operation share. For threads, it is `Abort`, which says more.
+class AsyncCallState:
+    """What the tasks of one operation share. For threads, it is `ThreadCallState`, which says more.
 
     Attributes:
         stopping: Set when nothing new is to be sent; wakes whoever waits for a turn.
@@ -93,7 +93,7 @@ class Ended(Generic[T]):
     value: T
 
 
-def drive(flow: Flow[T], means: Means, abort: Abort) -> T:
+def drive(flow: Flow[T], means: DriverContext, abort: ThreadCallState) -> T:
     """Run a flow in this thread."""
     try:
         effect = _advanced(flow.__next__)
@@ -103,8 +103,8 @@ def drive(flow: Flow[T], means: Means, abort: Abort) -> T:
                 step = _attempted(flow, effect, means.sender, abort)
                 with abort.reading:
                     effect = _advanced(step)
-            elif isinstance(effect, Tell):
-                means.watch.tell(effect.event)
+            elif isinstance(effect, Emit):
+                means.telemetry.tell(effect.event)
                 effect = _advanced(flow.__next__)
             else:
                 effect = _advanced(_resumed(flow, _done(effect, means.store)))
@@ -113,19 +113,19 @@ def drive(flow: Flow[T], means: Means, abort: Abort) -> T:
         flow.close()
 
 
-def _await_turn(attempt: Attempt, means: Means, abort: Abort) -> None:
+def _await_turn(attempt: Attempt, means: DriverContext, abort: ThreadCallState) -> None:
     if attempt.number > 1:
-        means.watch.retried(attempt)
+        means.telemetry.retried(attempt)
     with abort.queueing if attempt.number == 1 else nullcontext():
         while not abort.stopping.is_set() and (delay := attempt.wait()) > 0:
-            means.watch.waits(attempt)
+            means.telemetry.waits(attempt)
             means.clock.sleep(delay, abort.stopping)
     if abort.stopping.is_set():
         raise Stopped
 
 
 def _attempted(
-    flow: Flow[T], attempt: Attempt, sender: Sender, abort: Abort
+    flow: Flow[T], attempt: Attempt, sender: Sender, abort: ThreadCallState
 ) -> Callable[[], Effect]:
     try:
         return _resumed(flow, sender.send(attempt, abort))
@@ -133,7 +133,7 @@ def _attempted(
         return _failed(flow, error)
 
 
-async def adrive(flow: Flow[T], means: Means, together: Together) -> T:
+async def adrive(flow: Flow[T], means: DriverContext, together: AsyncCallState) -> T:
     """Run a flow in this task, but read long answers in a thread, where they block no event loop.
 
     Args:
@@ -153,8 +153,8 @@ async def adrive(flow: Flow[T], means: Means, together: Together) -> T:
                     effect = await anyio.to_thread.run_sync(
                         _advanced, step, limiter=together.reading
                     )
-            elif isinstance(effect, Tell):
-                means.watch.tell(effect.event)
+            elif isinstance(effect, Emit):
+                means.telemetry.tell(effect.event)
                 effect = _advanced(flow.__next__)
             else:
                 found = await anyio.to_thread.run_sync(_done, effect, means.store)
@@ -164,13 +164,13 @@ async def adrive(flow: Flow[T], means: Means, together: Together) -> T:
         flow.close()
 
 
-async def _aawait_turn(attempt: Attempt, means: Means, together: Together) -> None:
+async def _aawait_turn(attempt: Attempt, means: DriverContext, together: AsyncCallState) -> None:
     stopping = together.stopping
     if attempt.number > 1:
-        means.watch.retried(attempt)
+        means.telemetry.retried(attempt)
     async with together.queueing if attempt.number == 1 else nullcontext():
         while not stopping.is_set() and (delay := attempt.wait()) > 0:
-            means.watch.waits(attempt)
+            means.telemetry.waits(attempt)
             await means.clock.asleep(delay, stopping)
     if stopping.is_set():
         raise Stopped
@@ -198,14 +198,14 @@ def _failed(flow: Flow[T], error: APIConnectionError) -> Callable[[], Effect]:
     return lambda: flow.throw(error)
 
 
-def _done(effect: Recall | Remember | Work, store: Store | None) -> object:
-    return effect.do() if isinstance(effect, Work) else _stored(effect, store)
+def _done(effect: CacheGet | CachePut | Offload, store: Store | None) -> object:
+    return effect.do() if isinstance(effect, Offload) else _stored(effect, store)
 
 
-def _stored(effect: Recall | Remember, store: Store | None) -> Mapping[bytes, bytes]:
+def _stored(effect: CacheGet | CachePut, store: Store | None) -> Mapping[bytes, bytes]:
     if store is None:
         return {}
-    if isinstance(effect, Recall):
+    if isinstance(effect, CacheGet):
         return store.find(effect.keys)
     store.add(effect.entries)
     return {}

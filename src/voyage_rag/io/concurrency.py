@@ -24,13 +24,13 @@ import anyio
 import anyio.to_thread
 
 from voyage_rag.errors import VoyageError
-from voyage_rag.io.abort import Abort, Stopped
-from voyage_rag.io.drive import Means, Together, adrive, drive
+from voyage_rag.io.call_state import Stopped, ThreadCallState
+from voyage_rag.io.driver import AsyncCallState, DriverContext, adrive, drive
 from voyage_rag.io.tasks import spawn
 
 if TYPE_CHECKING:
-    from voyage_rag.core.http import About, Flow, Operation
-    from voyage_rag.io.watch import Watch
+    from voyage_rag.core.flow import Flow, Operation, OperationInfo
+    from voyage_rag.io.telemetry import Telemetry
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -39,24 +39,26 @@ AHEAD = 4
 TIME_TO_END = 1.0
 
 
-def run(operation: Operation[Part, Result], means: Means, concurrency: int) -> Result:
+def run(operation: Operation[Part, Result], means: DriverContext, concurrency: int) -> Result:
     """Run an operation and join its parts."""
-    with means.watch.call(operation.about, at_once=True) as watch:
+    with means.telemetry.call(operation.about, at_once=True) as telemetry:
         try:
-            parts = list(_stream(iter(operation.flows), _watched(means, watch), concurrency))
+            parts = list(_stream(iter(operation.flows), _watched(means, telemetry), concurrency))
         except VoyageError as error:
             raise _with_partial(error, operation)  # noqa: B904 - the error itself, bare
         return operation.join(parts)
 
 
-async def arun(operation: Operation[Part, Result], means: Means, concurrency: int) -> Result:
+async def arun(
+    operation: Operation[Part, Result], means: DriverContext, concurrency: int
+) -> Result:
     """Async twin of `run`."""
-    with means.watch.call(operation.about, at_once=True) as watch:
-        means = _watched(means, watch)
-        line = Line(iter(operation.flows), concurrency * AHEAD)
+    with means.telemetry.call(operation.about, at_once=True) as telemetry:
+        means = _watched(means, telemetry)
+        line = OrderedResults(iter(operation.flows), concurrency * AHEAD)
         try:
             if only := await _planned(line.only, means):  # spares a query the generator
-                parts = [await adrive(only.flow, means, Together())]
+                parts = [await adrive(only.flow, means, AsyncCallState())]
             else:
                 async with aclosing(_astream(line, means, concurrency)) as given:
                     parts = [part async for part in given]
@@ -66,56 +68,56 @@ async def arun(operation: Operation[Part, Result], means: Means, concurrency: in
 
 
 def stream(
-    flows: Iterator[Flow[Part]], means: Means, concurrency: int, about: About
+    flows: Iterator[Flow[Part]], means: DriverContext, concurrency: int, about: OperationInfo
 ) -> Iterator[Part]:
     """Run flows in threads, a single one in this thread, and give their parts in order."""
-    with means.watch.call(about, at_once=False) as watch:
-        yield from _stream(flows, _watched(means, watch), concurrency)
+    with means.telemetry.call(about, at_once=False) as telemetry:
+        yield from _stream(flows, _watched(means, telemetry), concurrency)
 
 
 async def astream(
-    flows: Iterator[Flow[Part]], means: Means, concurrency: int, about: About
+    flows: Iterator[Flow[Part]], means: DriverContext, concurrency: int, about: OperationInfo
 ) -> AsyncGenerator[Part]:
     """Async twin of `stream`, in tasks."""
-    with means.watch.call(about, at_once=False) as watch:
-        line = Line(flows, concurrency * AHEAD)
-        async with aclosing(_astream(line, _watched(means, watch), concurrency)) as parts:
+    with means.telemetry.call(about, at_once=False) as telemetry:
+        line = OrderedResults(flows, concurrency * AHEAD)
+        async with aclosing(_astream(line, _watched(means, telemetry), concurrency)) as parts:
             async for part in parts:
                 yield part
 
 
-def _stream(flows: Iterator[Flow[Part]], means: Means, concurrency: int) -> Iterator[Part]:
-    line = Line(flows, concurrency * AHEAD)
+def _stream(flows: Iterator[Flow[Part]], means: DriverContext, concurrency: int) -> Iterator[Part]:
+    line = OrderedResults(flows, concurrency * AHEAD)
     if only := line.only():
-        yield drive(only.flow, means, Abort())
+        yield drive(only.flow, means, ThreadCallState())
         return
-    abort = Abort()
+    abort = ThreadCallState()
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="voyage-rag")
-    crew = Crew[Part](concurrency)
+    slots = WorkerSlots[Part](concurrency)
     ended: SimpleQueue[Callable[[], None]] = SimpleQueue()
     running: set[Future[None]] = set()
     unfinished = 0
 
-    def work(place: Place[Part] | None) -> None:
+    def work(indexed: IndexedFlow[Part] | None) -> None:
         """One flow after the other: its next request leaves before other answers are read."""
-        while place is not None:
+        while indexed is not None:
             try:
-                part = drive(place.flow, means, abort)
-                ended.put(partial(line.done, place.number, part))
+                part = drive(indexed.flow, means, abort)
+                ended.put(partial(line.done, indexed.number, part))
             except BaseException as error:  # noqa: BLE001 - raised below, where it is awaited
                 abort.stopping.set()
                 ended.put(partial(line.failed, error))
-            place = crew.next()
+            indexed = slots.next()
 
     try:
         while True:
-            while unfinished < 2 * concurrency and not abort.over and (place := line.next()):
+            while unfinished < 2 * concurrency and not abort.over and (indexed := line.next()):
                 unfinished += 1
-                if crew.has_room(place):
+                if slots.has_room(indexed):
                     try:
-                        task = pool.submit(contextvars.copy_context().run, work, place)
+                        task = pool.submit(contextvars.copy_context().run, work, indexed)
                     except RuntimeError:  # the main thread is over: Python starts no others
-                        work(place)
+                        work(indexed)
                         continue
                     running.add(task)
                     task.add_done_callback(running.discard)
@@ -134,23 +136,25 @@ def _stream(flows: Iterator[Flow[Part]], means: Means, concurrency: int) -> Iter
     line.end()
 
 
-async def _astream(line: Line[Part], means: Means, concurrency: int) -> AsyncGenerator[Part]:
-    together = Together()
+async def _astream(
+    line: OrderedResults[Part], means: DriverContext, concurrency: int
+) -> AsyncGenerator[Part]:
+    together = AsyncCallState()
     stopping = together.stopping
     changed = anyio.Event()
     running: dict[int, Callable[[], object]] = {}
-    waiting: deque[Place[Part]] = deque()
+    waiting: deque[IndexedFlow[Part]] = deque()
 
-    async def work(place: Place[Part] | None) -> None:
+    async def work(indexed: IndexedFlow[Part] | None) -> None:
         """One flow after the other: its next request leaves before other answers are read."""
-        while place is not None:
+        while indexed is not None:
             try:
-                line.done(place.number, await adrive(place.flow, means, together))
+                line.done(indexed.number, await adrive(indexed.flow, means, together))
             except Exception as error:  # noqa: BLE001 - raised below, where it is awaited
                 line.failed(error)
                 stopping.set()
             changed.set()
-            place = waiting.popleft() if waiting and not stopping.is_set() else None
+            indexed = waiting.popleft() if waiting and not stopping.is_set() else None
 
     def ended(number: int) -> None:
         del running[number]
@@ -158,13 +162,13 @@ async def _astream(line: Line[Part], means: Means, concurrency: int) -> AsyncGen
 
     def begin() -> None:
         while waiting and len(running) < concurrency and not stopping.is_set():
-            place = waiting.popleft()
-            running[place.number] = spawn(partial(work, place), partial(ended, place.number))
+            indexed = waiting.popleft()
+            running[indexed.number] = spawn(partial(work, indexed), partial(ended, indexed.number))
 
     try:
         while True:
-            while len(waiting) < concurrency and (place := await _planned(line.next, means)):
-                waiting.append(place)
+            while len(waiting) < concurrency and (indexed := await _planned(line.next, means)):
+                waiting.append(indexed)
                 begin()
             begin()  # a task may have ended while the next flow was planned
             has_given = False
@@ -188,14 +192,14 @@ async def _astream(line: Line[Part], means: Means, concurrency: int) -> AsyncGen
 
 
 @dataclass(frozen=True, slots=True)
-class Place(Generic[Part]):
+class IndexedFlow(Generic[Part]):
     """A flow and its number in the line."""
 
     number: int
     flow: Flow[Part]
 
 
-class Crew(Generic[Part]):
+class WorkerSlots(Generic[Part]):
     """Threads that take flows themselves for as long as there are some, and then end.
 
     Args:
@@ -204,19 +208,19 @@ class Crew(Generic[Part]):
 
     def __init__(self, size: int) -> None:
         self._room = size
-        self._waiting: deque[Place[Part]] = deque()
+        self._waiting: deque[IndexedFlow[Part]] = deque()
         self._lock = threading.Lock()
 
-    def has_room(self, place: Place[Part]) -> bool:
+    def has_room(self, indexed: IndexedFlow[Part]) -> bool:
         """Whether a thread may be started with this flow; else it waits for one of the others."""
         with self._lock:
             if not self._room:
-                self._waiting.append(place)
+                self._waiting.append(indexed)
                 return False
             self._room -= 1
             return True
 
-    def next(self) -> Place[Part] | None:
+    def next(self) -> IndexedFlow[Part] | None:
         """What a thread is to do next; None if it is to end."""
         with self._lock:
             if self._waiting:
@@ -225,7 +229,7 @@ class Crew(Generic[Part]):
             return None
 
 
-class Line(Generic[Part]):
+class OrderedResults(Generic[Part]):
     """Flows on their way in, and parts on their way out, in the same order.
 
     Attributes:
@@ -239,17 +243,17 @@ class Line(Generic[Part]):
         self._taken = 0
         self._given = 0
         self._parts: dict[int, Part] = {}
-        self._held: deque[Place[Part]] = deque()
+        self._held: deque[IndexedFlow[Part]] = deque()
 
-    def only(self) -> Place[Part] | None:
+    def only(self) -> IndexedFlow[Part] | None:
         """The flow that is the only one; None if there are several, or none."""
         first, second = self.next(), self.next()
         if first is not None and second is None and self.failure is None:
             return first
-        self._held.extend(place for place in (first, second) if place)
+        self._held.extend(indexed for indexed in (first, second) if indexed)
         return None
 
-    def next(self) -> Place[Part] | None:
+    def next(self) -> IndexedFlow[Part] | None:
         """The next flow to start; None if there is no more, no room, or no point any more."""
         if self._held:
             return self._held.popleft()
@@ -263,7 +267,7 @@ class Line(Generic[Part]):
             self.failed(error)
             return None
         self._taken += 1
-        return Place(self._taken - 1, flow)
+        return IndexedFlow(self._taken - 1, flow)
 
     def done(self, number: int, part: Part) -> None:
         """A flow has ended well."""
@@ -289,15 +293,17 @@ class Line(Generic[Part]):
             yield part
 
 
-async def _planned(plan: Callable[[], Place[Part] | None], means: Means) -> Place[Part] | None:
+async def _planned(
+    plan: Callable[[], IndexedFlow[Part] | None], means: DriverContext
+) -> IndexedFlow[Part] | None:
     return await anyio.to_thread.run_sync(plan) if means.plans_in_thread else plan()
 
 
-def _watched(means: Means, watch: Watch) -> Means:
+def _watched(means: DriverContext, telemetry: Telemetry) -> DriverContext:
     """The same means, for one call."""
-    if watch is means.watch:
+    if telemetry is means.telemetry:
         return means
-    return replace(means, sender=watch.sending(means.sender), watch=watch)
+    return replace(means, sender=telemetry.sending(means.sender), telemetry=telemetry)
 
 
 def _with_partial(error: VoyageError, operation: Operation[Part, Result]) -> VoyageError:

@@ -14,9 +14,9 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from voyage_rag.batch.types import BatchLimits, JobStatus
-from voyage_rag.core.http import work
+from voyage_rag.core.flow import offload
 from voyage_rag.core.jobs import batches, files
-from voyage_rag.core.jobs.batches import Order, Watch, surely_not_done
+from voyage_rag.core.jobs.batches import Order, PollSchedule, surely_not_done
 from voyage_rag.errors import (
     APIConnectionError,
     InvalidInputError,
@@ -30,8 +30,8 @@ from voyage_rag.records import ENDED
 
 if TYPE_CHECKING:
     from voyage_rag.batch.state import JobState, Part, StateFile
-    from voyage_rag.core.http import Flow
-    from voyage_rag.core.jobs.asking import JobTerms
+    from voyage_rag.core.flow import Flow
+    from voyage_rag.core.jobs.asking import JobContext
     from voyage_rag.records import Batch
 
 FULL = 30 * 60.0
@@ -46,18 +46,18 @@ CANCELLED = "cancelled"
 
 
 @dataclass(slots=True)
-class Course:
+class BatchWorkflow:
     """A job on its way.
 
     Attributes:
-        terms: On which terms the service is asked.
+        context: On which context the service is asked.
         state: The job as it is known.
         file: Where it is kept.
-        full_until: Until when there is no room for another batch, on the terms' clock.
+        full_until: Until when there is no room for another batch, on the context' clock.
         full_at: How many batches had ended when that was found out.
     """
 
-    terms: JobTerms
+    context: JobContext
     state: JobState
     file: StateFile
     full_until: float = -inf
@@ -125,13 +125,13 @@ class Course:
             except QuotaExhaustedError:
                 raise
             except RateLimitError:
-                self.full_until, self.full_at = self.terms.now() + FULL, len(self.ended)
+                self.full_until, self.full_at = self.context.now() + FULL, len(self.ended)
                 return
 
     def _has_room(self, part: Part) -> bool:
         running = self.running
         tokens = sum(other.tokens for other in running) + part.tokens
-        is_full = self.terms.now() < self.full_until and len(self.ended) == self.full_at
+        is_full = self.context.now() < self.full_until and len(self.ended) == self.full_at
         return (
             not is_full
             and len(running) < self.limits.batches
@@ -150,13 +150,13 @@ class Course:
         part.asked_at = None
         take(part, batch)
         yield from self._save()
-        yield from work(partial(self.file.discard, part))
+        yield from offload(partial(self.file.discard, part))
 
     def _look_for(self, part: Part, mark: str) -> Flow[Batch | None]:
         """Find what an earlier attempt may have created; None once it is sure that it has not."""
-        batch = yield from batches.find(self.terms, mark)
+        batch = yield from batches.find(self.context, mark)
         asked_at = part.asked_at or 0.0
-        left = asked_at + SETTLED - self.terms.policy.wall_clock()
+        left = asked_at + SETTLED - self.context.policy.wall_clock()
         if batch is None and left > 0:
             raise APIConnectionError(
                 f"whether batch {part.number + 1} of the job was created is not known yet: nothing "
@@ -166,13 +166,13 @@ class Course:
 
     def _order(self, part: Part, mark: str) -> Flow[Batch]:
         assert part.file_id is not None  # noqa: S101 - it was just uploaded
-        part.asked_at = self.terms.policy.wall_clock()
+        part.asked_at = self.context.policy.wall_clock()
         yield from self._save()
         state = self.state
         metadata = {"voyage_rag_job": state.id, "voyage_rag_part": str(part.number)}
         order = Order(state.endpoint, part.file_id, state.params, metadata, mark)
         try:
-            return (yield from batches.create(self.terms, order, _is_unseen))
+            return (yield from batches.create(self.context, order, _is_unseen))
         except VoyageError as error:
             if surely_not_done(error) or isinstance(error, InvalidRequestError):
                 part.asked_at = None
@@ -182,37 +182,39 @@ class Course:
     def _upload(self, part: Part) -> Flow[None]:
         path, name = self.file.spooled(part), f"{self.state.id}-{part.number:04d}.jsonl"
         if part.uploading:
-            known = yield from files.list_all(self.terms, "batch", None)
+            known = yield from files.list_all(self.context, "batch", None)
             same = [file for file in known if (file.filename, file.bytes) == (name, part.size)]
             part.file_id = same[0].id if same else None
         if part.file_id is None:
-            if not (yield from work(path.exists)):
+            if not (yield from offload(path.exists)):
                 raise InvalidInputError(
                     f"the inputs of batch {part.number + 1} are not in {str(path)!r} any more: "
                     "submit the job again with the same inputs and the same file"
                 )
             part.uploading = True
             yield from self._save()
-            part.file_id = (yield from files.upload(self.terms, str(path), name)).id
+            part.file_id = (yield from files.upload(self.context, str(path), name)).id
         yield from self._save()
 
     def refresh(self, not_before: float = -inf) -> Flow[None]:
         """Ask how every running batch is."""
         for part in self.running:
             assert part.batch_id is not None  # noqa: S101 - it runs
-            take(part, (yield from batches.get(self.terms.patient, part.batch_id, not_before)))
+            take(part, (yield from batches.get(self.context.patient, part.batch_id, not_before)))
 
-    def wait(self, watch: Watch, on_progress: Callable[[JobStatus], object] | None) -> Flow[None]:
+    def wait(
+        self, watch: PollSchedule, on_progress: Callable[[JobStatus], object] | None
+    ) -> Flow[None]:
         """Look at the job until it has ended, creating batches as there comes to be room.
 
         Raises:
             Timeout: It has not ended in time.
         """
         watch.check()
-        begun, looks, due = self.terms.now(), 0, -inf
+        begun, looks, due = self.context.now(), 0, -inf
         while True:
             if not self.running and due > -inf:  # nothing to look at, and yet a time to let pass
-                yield from batches.list_all(self.terms.patient, 1, due)
+                yield from batches.list_all(self.context.patient, 1, due)
             yield from self.refresh(due)
             yield from self._advance_or_wait()
             yield from self._save()
@@ -221,10 +223,10 @@ class Course:
                 on_progress(self.status())
             if not self.running and not self.pending:
                 return
-            elapsed = self.terms.now() - begun
+            elapsed = self.context.now() - begun
             if watch.is_over(elapsed):
                 raise self._late(elapsed)
-            due = self.terms.now() + watch.pause(looks, elapsed)
+            due = self.context.now() + watch.pause(looks, elapsed)
 
     def _advance_or_wait(self) -> Flow[None]:
         """Advance; what is not known yet will be in some minutes, and others go on meanwhile."""
@@ -266,9 +268,9 @@ class Course:
         for part in self.running:
             assert part.batch_id is not None  # noqa: S101 - it runs
             try:
-                batch = yield from batches.cancel(self.terms, part.batch_id)
+                batch = yield from batches.cancel(self.context, part.batch_id)
             except InvalidRequestError:  # it is being finalised, or has ended
-                batch = yield from batches.get(self.terms, part.batch_id)
+                batch = yield from batches.get(self.context, part.batch_id)
             take(part, batch)
         yield from self._save()
         if unknown is not None:
@@ -279,7 +281,7 @@ class Course:
         count = 0
         for file_id in self._file_ids():
             try:
-                count += yield from files.delete(self.terms, file_id)
+                count += yield from files.delete(self.context, file_id)
             except InvalidRequestError as error:
                 if error.http_status != NOT_FOUND:
                     raise
@@ -292,7 +294,7 @@ class Course:
                     yield file_id
 
     def _save(self) -> Flow[None]:
-        yield from work(partial(self.file.save, self.state))
+        yield from offload(partial(self.file.save, self.state))
 
 
 NOT_FOUND = 404

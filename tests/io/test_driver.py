@@ -11,23 +11,23 @@ import anyio
 import pytest
 
 from fakes import FakeClock, FakeService, ok
-from voyage_rag.core.http import Attempt, Flow, Recall, Remember, Request, Response
+from voyage_rag.core.flow import Attempt, CacheGet, CachePut, Flow, Request, Response
 from voyage_rag.errors import APIConnectionError, AuthenticationError
-from voyage_rag.io.abort import Abort, Stopped
+from voyage_rag.io.call_state import Stopped, ThreadCallState
 from voyage_rag.io.clock import SystemClock
-from voyage_rag.io.drive import Means, Together, adrive, drive
+from voyage_rag.io.driver import AsyncCallState, DriverContext, adrive, drive
 
 REQUEST = Request("/embeddings", b'{"input":"a"}', "m", 1)
 
 
 def driven(face: Any, flow: Flow[Any], *script: Any, clock: Any = None, store: Any = None) -> Any:
     """The outcome of a flow on one of the faces."""
-    means = Means(FakeService(*script), clock or FakeClock(), store)
+    means = DriverContext(FakeService(*script), clock or FakeClock(), store)
     if face.is_sync:
-        return drive(flow, means, Abort())
+        return drive(flow, means, ThreadCallState())
 
     async def program() -> Any:
-        return await adrive(flow, means, Together())
+        return await adrive(flow, means, AsyncCallState())
 
     return face.run(program)
 
@@ -100,7 +100,7 @@ def test_an_error_of_the_flow_is_raised(face) -> None:
 
 def test_without_a_cache_nothing_is_recalled(face) -> None:
     """A flow that asks all the same is told that there is nothing."""
-    recorded = Recorded(Recall([b"k"]), Remember({b"k": b"v"}))
+    recorded = Recorded(CacheGet([b"k"]), CachePut({b"k": b"v"}))
 
     assert driven(face, recorded.flow()) == "done"
     assert recorded.told == [{}, {}]
@@ -117,7 +117,7 @@ def test_a_cache_is_asked_and_told(face) -> None:
         def add(self, entries: Any) -> None:
             kept.update(entries)
 
-    recorded = Recorded(Remember({b"new": b"2"}), Recall([b"old", b"new", b"none"]))
+    recorded = Recorded(CachePut({b"new": b"2"}), CacheGet([b"old", b"new", b"none"]))
     driven(face, recorded.flow(), store=Store())
 
     assert recorded.told[1] == {b"old": b"1", b"new": b"2"}
@@ -126,17 +126,17 @@ def test_a_cache_is_asked_and_told(face) -> None:
 def test_a_stopped_thread_sends_nothing_more() -> None:
     """Stopped before its first attempt, or while it waits for a turn; the flow is closed."""
     for waiting in (False, True):
-        abort, service, clock = Abort(), FakeService(), FakeClock()
+        abort, service, clock = ThreadCallState(), FakeService(), FakeClock()
         recorded = Recorded(Attempt(REQUEST, 1.0, wait=partial(_stops, abort, stops=waiting)))
         if not waiting:
             abort.stopping.set()
 
         with pytest.raises(Stopped):
-            drive(recorded.flow(), Means(service, clock, None), abort)
+            drive(recorded.flow(), DriverContext(service, clock, None), abort)
         assert (service.attempts, recorded.told, recorded.closed) == ([], [], True)
 
 
-def _stops(abort: Abort, *, stops: bool) -> float:
+def _stops(abort: ThreadCallState, *, stops: bool) -> float:
     """A turn that somebody stops, a while before it may leave."""
     if stops:
         abort.stopping.set()
@@ -154,7 +154,9 @@ def test_cancellation_closes_the_flow(backend: str) -> None:
 
     async def program(recorded: Recorded) -> bool:
         with anyio.move_on_after(0.05) as scope:
-            await adrive(recorded.flow(), Means(Silent(), SystemClock(), None), Together())
+            await adrive(
+                recorded.flow(), DriverContext(Silent(), SystemClock(), None), AsyncCallState()
+            )
         return scope.cancelled_caught
 
     for wait in (0.0, 60.0):

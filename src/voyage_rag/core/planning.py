@@ -27,8 +27,8 @@ class Limits:
     """
 
     inputs: int
-    weight: float
-    bulk: float = math.inf
+    estimated_tokens: float
+    size: float = math.inf
 
     def spread(self, count: int | None, concurrency: int) -> Limits:
         """Smaller slices, so that work on so many inputs keeps `concurrency` requests busy.
@@ -39,7 +39,7 @@ class Limits:
         """
         share = MOST_WORTH_SENDING_TOGETHER if count is None else math.ceil(count / concurrency)
         inputs = max(FEWEST_WORTH_SPREADING, min(share, MOST_WORTH_SENDING_TOGETHER))
-        return Limits(min(self.inputs, inputs), self.weight, self.bulk)
+        return Limits(min(self.inputs, inputs), self.estimated_tokens, self.size)
 
 
 def _none(_: object) -> float:
@@ -49,25 +49,25 @@ def _none(_: object) -> float:
 def pack(
     inputs: Iterable[tuple[T, float]],
     limits: Callable[[], Limits],
-    bulk_of: Callable[[T], float] = _none,
+    size_of: Callable[[T], float] = _none,
 ) -> Iterator[list[tuple[T, float]]]:
     """Cut weighed inputs into slices, lazily. An input over a limit goes alone.
 
     `limits` is asked again for every slice, since they are learnt on the way.
     """
     held: list[tuple[T, float]] = []
-    weight = bulk = 0.0
+    estimated_tokens = size = 0.0
     now = limits()
     for item in inputs:
-        more = bulk_of(item[0])
-        if held and (weight + item[1] > now.weight or bulk + more > now.bulk):
+        more = size_of(item[0])
+        if held and (estimated_tokens + item[1] > now.estimated_tokens or size + more > now.size):
             yield held
-            held, weight, bulk, now = [], 0.0, 0.0, limits()
+            held, estimated_tokens, size, now = [], 0.0, 0.0, limits()
         held.append(item)
-        weight += item[1]
-        bulk += more
+        estimated_tokens += item[1]
+        size += more
         if len(held) >= now.inputs:  # sent without waiting for an input more
             yield held
-            held, weight, bulk, now = [], 0.0, 0.0, limits()
+            held, estimated_tokens, size, now = [], 0.0, 0.0, limits()
     if held:
         yield held

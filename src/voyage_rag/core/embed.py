@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
-from voyage_rag.core import arguments, wire
-from voyage_rag.core.http import Flow, Operation, Request, work
-from voyage_rag.core.memory import Keys, from_bytes, to_bytes
-from voyage_rag.core.plan import Limits, pack
-from voyage_rag.core.slices import Call, Gathered, sliced
-from voyage_rag.core.tokens import weigh
+from voyage_rag.core import validation, wire
+from voyage_rag.core.cache_keys import CacheKeys, from_bytes, to_bytes
+from voyage_rag.core.call import EndpointCall, PartialResults, sliced
+from voyage_rag.core.flow import Flow, Operation, Request, offload
+from voyage_rag.core.planning import Limits, pack
+from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.core.vectors import length_of, zeros
 from voyage_rag.core.wire import Embedded
 from voyage_rag.errors import InvalidInputError
@@ -21,8 +21,8 @@ from voyage_rag.models import Kind
 from voyage_rag.types import EmbeddingsObject, PartialEmbeddings, Usage, Vectors, compact
 
 if TYPE_CHECKING:
+    from voyage_rag.core.context import CallContext
     from voyage_rag.core.dialect import Dialect
-    from voyage_rag.core.terms import Terms
     from voyage_rag.core.wire import EmbedOptions
     from voyage_rag.models import OutputDtype
     from voyage_rag.types import EmptyText, InputType, Row, Vector
@@ -32,15 +32,15 @@ Sink: TypeAlias = Callable[[Sequence[int], "Sequence[Vector]", Usage], None]
 """Takes an answer: positions of texts, their vectors, and what they cost."""
 
 
-class Placed(NamedTuple):
+class IndexedText(NamedTuple):
     """A text, its position in the caller's list, and what it weighs."""
 
     position: int
     text: str
-    weight: float
+    estimated_tokens: float
 
     @property
-    def place(self) -> int:
+    def key_of(self) -> int:
         """Its position."""
         return self.position
 
@@ -78,7 +78,7 @@ ENDPOINTS: dict[Kind, Endpoint] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Embedding(Call[Placed, "Row"]):
+class Embedding(EndpointCall[IndexedText, "Row"]):
     """One call to embed: what holds for all its slices.
 
     Attributes:
@@ -92,54 +92,54 @@ class Embedding(Call[Placed, "Row"]):
     batch_size: int | None
     empty_text: EmptyText
     as_lists: bool
-    keys: Keys
+    keys: CacheKeys
     endpoint: Endpoint
 
     def limits(self, count: int | None) -> Limits:
         """What the next request may hold, of so many texts."""
-        inputs = min(self.row.request_inputs, self.terms.dialect.request_inputs)
+        inputs = min(self.row.request_inputs, self.context.dialect.request_inputs)
         tokens = self.row.request_tokens
         if per_minute := self.budget.pace.limits.tokens_per_minute:
             tokens = min(tokens, int(per_minute))
-        limits = Limits(inputs, self.ratio.weight(tokens))
+        limits = Limits(inputs, self.ratio.estimated_tokens(tokens))
         if self.batch_size is not None:
             return replace(limits, inputs=min(inputs, self.batch_size))
-        return limits.spread(count, self.terms.concurrency)
+        return limits.spread(count, self.context.concurrency)
 
     @property
     def loses_context(self) -> bool:
         """Whether texts might be chunks of documents that the model could have known."""
         return self.row.kind == "contextualized" and self.options.input_type != "query"
 
-    def placed(self, texts: Iterable[str]) -> Iterator[Placed]:
+    def placed(self, texts: Iterable[str]) -> Iterator[IndexedText]:
         """The texts with what they weigh at a guess, each checked as it comes."""
-        longest = self.terms.dialect.longest_alone or inf
+        longest = self.context.dialect.longest_alone or inf
         for position, text in enumerate(texts):
             if type(text) is not str or not text.isascii():  # most texts need no more
-                arguments.check_text(f"texts[{position}]", text, position)
+                validation.check_text(f"texts[{position}]", text, position)
             if not text and self.empty_text == "error":
-                arguments.refuse_empty(f"texts[{position}]", position)
+                validation.refuse_empty(f"texts[{position}]", position)
             if len(text) > longest:
                 raise InvalidInputError(
-                    f"texts[{position}] has {len(text)} characters, {self.terms.dialect.name} "
+                    f"texts[{position}] has {len(text)} characters, {self.context.dialect.name} "
                     f"takes {longest}: split it",
                     indices=(position,),
                 )
-            yield Placed(position, text, weigh(text))
+            yield IndexedText(position, text, estimate_tokens(text))
 
-    def request(self, items: Sequence[Placed]) -> Request:
+    def request(self, items: Sequence[IndexedText]) -> Request:
         """What asks for these."""
         texts = [item.text for item in items]
-        body = self.endpoint.body(texts, self.options, self.terms.dialect)
+        body = self.endpoint.body(texts, self.options, self.context.dialect)
         return Request(self.endpoint.path, body, self.options.model, len(texts), len(texts))
 
-    def read(self, body: bytes, items: Sequence[Placed]) -> Embedded[Row]:
+    def read(self, body: bytes, items: Sequence[IndexedText]) -> Embedded[Row]:
         """One vector per text."""
         answer = self.endpoint.answer(body, len(items), self.options)
         rows = list(map(self._held, answer.vectors))
         return Embedded(rows, answer.total_tokens, answer.text_tokens)
 
-    def key(self, item: Placed) -> bytes:
+    def key(self, item: IndexedText) -> bytes:
         """Of the text."""
         return self.keys(item.text)
 
@@ -153,31 +153,35 @@ class Embedding(Call[Placed, "Row"]):
 
     def nothing(self, others: Mapping[int, Row]) -> Row:
         """The vector of an empty text."""
-        return self._held(nothing_of(self.options, others))
+        return self._held(zero_vector(self.options, others))
 
     def _held(self, vector: Vector) -> Row:
         return vector.tolist() if self.as_lists else vector
 
     def flows(
-        self, placed: Iterable[Placed], gathered: Gathered[Row] | None
+        self, placed: Iterable[IndexedText], partial_results: PartialResults[Row] | None
     ) -> Iterator[Flow[list[Row]]]:
         """One flow per request, in order."""
-        count = None if gathered is None else gathered.expected
+        count = None if partial_results is None else partial_results.expected
         for slice_ in self.slices(placed, count):
-            yield embedding(self, slice_, gathered)
+            yield embedding(self, slice_, partial_results)
 
-    def slices(self, placed: Iterable[Placed], count: int | None) -> Iterator[list[Placed]]:
+    def slices(
+        self, placed: Iterable[IndexedText], count: int | None
+    ) -> Iterator[list[IndexedText]]:
         """What goes into each request; None if nobody knows how many texts there are."""
-        if count_tokens := self.terms.count_tokens:
-            placed = (item._replace(weight=count_tokens(item.text)) for item in placed)
-        longest = self.terms.dialect.longest_in_list or inf
-        weighed = ((item, inf if len(item.text) > longest else item.weight) for item in placed)
-        for slice_ in pack(weighed, lambda: self.limits(count)):
+        if count_tokens := self.context.count_tokens:
+            placed = (item._replace(estimated_tokens=count_tokens(item.text)) for item in placed)
+        longest = self.context.dialect.longest_in_list or inf
+        estimated = (
+            (item, inf if len(item.text) > longest else item.estimated_tokens) for item in placed
+        )
+        for slice_ in pack(estimated, lambda: self.limits(count)):
             yield [item for item, _ in slice_]
 
 
 def prepare(
-    terms: Terms,
+    context: CallContext,
     model: str,
     input_type: InputType | None,
     output_dimension: int | None,
@@ -193,32 +197,32 @@ def prepare(
     Raises:
         InvalidInputError: An argument cannot work.
     """
-    row = arguments.check_embedding_model(model)
+    row = validation.check_embedding_model(model)
     endpoint = ENDPOINTS[row.kind]
-    terms.dialect.demand(endpoint.path)
-    arguments.check_input_type(input_type)
-    arguments.check_flag("truncation", truncation)
-    arguments.check_flag("as_lists", as_lists)
-    arguments.check_choice("empty_text", empty_text, ("error", "zeros"))
+    context.dialect.demand(endpoint.path)
+    validation.check_input_type(input_type)
+    validation.check_flag("truncation", truncation)
+    validation.check_flag("as_lists", as_lists)
+    validation.check_choice("empty_text", empty_text, ("error", "zeros"))
     if batch_size is not None:
-        arguments.check_count("batch_size", batch_size)
-    if not truncation and not terms.dialect.knows("truncation"):
+        validation.check_count("batch_size", batch_size)
+    if not truncation and not context.dialect.knows("truncation"):
         raise InvalidInputError(
-            f"{terms.dialect.name} always truncates: leave truncation=True, and shorten texts"
+            f"{context.dialect.name} always truncates: leave truncation=True, and shorten texts"
         )
     options = wire.EmbedOptions(
         model=row.name,
         input_type=input_type,
         truncation=truncation,
         output_dimension=output_dimension,
-        output_dtype=arguments.check_output(row, output_dimension, output_dtype),
+        output_dtype=validation.check_output(row, output_dimension, output_dtype),
         expected_dimension=output_dimension or row.default_dimension,
     )
-    budget = terms.budget(model)
-    ratio = budget.ratio if terms.count_tokens is None else budget.exact_ratio
-    keys = Keys(terms.host, options)
+    budget = context.budget(model)
+    ratio = budget.ratio if context.count_tokens is None else budget.exact_ratio
+    keys = CacheKeys(context.host, options)
     return Embedding(
-        terms, options, row, budget, ratio, batch_size, empty_text, as_lists, keys, endpoint
+        context, options, row, budget, ratio, batch_size, empty_text, as_lists, keys, endpoint
     )
 
 
@@ -228,28 +232,28 @@ def embed(call: Embedding, texts: object) -> Operation[list[Row], EmbeddingsObje
     Raises:
         InvalidInputError: There is no list of texts, or one of them cannot be embedded.
     """
-    placed = deque(call.placed(arguments.iterable("texts", texts)))
-    count, weight = len(placed), sum(item.weight for item in placed)
-    gathered: Gathered[Row] = Gathered(count, weight)
+    placed = deque(call.placed(validation.iterable("texts", texts)))
+    count, estimated_tokens = len(placed), sum(item.estimated_tokens for item in placed)
+    partial_results: PartialResults[Row] = PartialResults(count, estimated_tokens)
     dtype = call.options.dtype
     if call.loses_context and count > 1:
-        call.terms.unrelated()
+        call.context.unrelated()
 
     def join(parts: Sequence[list[Row]]) -> EmbeddingsObject:
         vectors = Vectors([row for part in parts for row in part], dtype)
-        return EmbeddingsObject(vectors, gathered.usage, call.row.name)
+        return EmbeddingsObject(vectors, partial_results.usage, call.row.name)
 
     def rescue() -> PartialEmbeddings:
-        values = gathered.values
+        values = partial_results.values
         found = {i: compact(values[i], dtype) for i in range(count) if i in values}
         missing = tuple(i for i in range(count) if i not in found)
-        return PartialEmbeddings(found, missing, gathered.usage, call.row.name)
+        return PartialEmbeddings(found, missing, partial_results.usage, call.row.name)
 
-    flows = call.flows(_taken_from(placed), gathered)
+    flows = call.flows(_taken_from(placed), partial_results)
     return Operation(flows, join, rescue, call.about("embed", count))
 
 
-def _taken_from(placed: deque[Placed]) -> Iterator[Placed]:
+def _taken_from(placed: deque[IndexedText]) -> Iterator[IndexedText]:
     """One after the other, without keeping those that were."""
     while placed:
         yield placed.popleft()
@@ -267,38 +271,40 @@ def delivered(call: Embedding, texts: object, sink: Sink) -> Iterator[Flow[None]
         yield _delivered(call, slice_, sink)
 
 
-def _delivered(call: Embedding, placed: Sequence[Placed], sink: Sink) -> Flow[None]:
-    gathered: Gathered[Row] = Gathered(len(placed), sum(item.weight for item in placed))
-    rows = yield from embedding(call, placed, gathered)
+def _delivered(call: Embedding, placed: Sequence[IndexedText], sink: Sink) -> Flow[None]:
+    partial_results: PartialResults[Row] = PartialResults(
+        len(placed), sum(item.estimated_tokens for item in placed)
+    )
+    rows = yield from embedding(call, placed, partial_results)
     vectors = [compact(row, call.options.dtype) for row in rows]
     positions = [item.position for item in placed]
-    yield from work(lambda: sink(positions, vectors, gathered.usage))
+    yield from offload(lambda: sink(positions, vectors, partial_results.usage))
 
 
-def _streamed(call: Embedding, texts: object) -> Iterator[Placed]:
+def _streamed(call: Embedding, texts: object) -> Iterator[IndexedText]:
     """Texts of which nobody knows how many there are."""
     if call.loses_context:
-        call.terms.unrelated()
-    return call.placed(arguments.iterable("texts", texts))
+        call.context.unrelated()
+    return call.placed(validation.iterable("texts", texts))
 
 
 def embedding(
-    call: Embedding, placed: Sequence[Placed], gathered: Gathered[Row] | None
+    call: Embedding, placed: Sequence[IndexedText], partial_results: PartialResults[Row] | None
 ) -> Flow[list[Row]]:
     """Vectors of one slice: of the cache, of the service, and zeros for empty texts."""
     asked = [item for item in placed if item.text]
-    found = yield from sliced(call, asked, gathered)
+    found = yield from sliced(call, asked, partial_results)
     rows = {item.position: row for item, row in found}
     if empty := [item for item in placed if not item.text]:
         nothing = [call.nothing(rows) for _ in empty]
         rows |= {item.position: row for item, row in zip(empty, nothing, strict=True)}
-        call.terms.recalled(len(empty))
-        if gathered is not None:
-            gathered.add(empty, nothing, Usage())
+        call.context.recalled(len(empty))
+        if partial_results is not None:
+            partial_results.add(empty, nothing, Usage())
     return [rows[item.position] for item in placed]
 
 
-def nothing_of(options: EmbedOptions, others: Mapping[int, Row]) -> Vector:
+def zero_vector(options: EmbedOptions, others: Mapping[int, Row]) -> Vector:
     """The vector of an empty text, as long as the others.
 
     Raises:

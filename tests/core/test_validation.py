@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fakes import MODEL, FakeService, voyage_over
-from voyage_rag.core.arguments import check_model, names_of
+from voyage_rag.core.validation import check_model, names_of
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.models import MODELS
 

@@ -1,8 +1,8 @@
 """One account's rate budget for a whole Ray cluster: a named actor books time for everybody.
 
-The actor holds a `Pace`, as a process does for its threads. In every worker a `SharedPace` stands
-for it: turns are booked there and waited for here. Times travel as seconds from now, since the
-clocks of two machines have nothing to do with each other.
+The actor holds a `RateLimiter`, as a process does for its threads. In every worker a
+`SharedRateLimiter` stands for it: turns are booked there and waited for here. Times travel as
+seconds from now, since the clocks of two machines have nothing to do with each other.
 
 A call to an actor costs more than booking does, so there are few: answers travel together, and as
 long as nobody knows of a limit nobody books.
@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from voyage_rag.core.pacing import WINDOW, Booking, Clock, Pace
-from voyage_rag.core.rates import RateLimits
+from voyage_rag.core.rate_limiter import WINDOW, Clock, RateLimiter, Slot
+from voyage_rag.core.rate_limits import RateLimits
 
 NAMESPACE = "voyage-rag"
 ASKED_AGAIN = 0.5
@@ -45,13 +45,13 @@ class State:
     """What the actor keeps to.
 
     Attributes:
-        era: See `Pace`.
-        limits: See `Pace`.
-        known: See `Pace`.
-        is_open: See `Pace`.
+        era: See `RateLimiter`.
+        limits: See `RateLimiter`.
+        known: See `RateLimiter`.
+        is_open: See `RateLimiter`.
     """
 
-    era: int
+    generation: int
     limits: RateLimits
     known: bool
     is_open: bool
@@ -61,15 +61,15 @@ class Bookkeeper:
     """The actor. Its methods are called by workers, one after the other."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
-        self._pace = Pace(clock)
-        self._bookings: dict[int, Booking] = {}
+        self._pace = RateLimiter(clock)
+        self._bookings: dict[int, Slot] = {}
         self._last = 0
 
     def state(self, answers: Sequence[Answer] = ()) -> State:
         """What it keeps to, having heard of these answers."""
         self._hear(answers)
         pace = self._pace
-        return State(pace.era, pace.limits, pace.known, pace.is_open)
+        return State(pace.generation, pace.limits, pace.known, pace.is_open)
 
     def place(
         self, given: RateLimits, tokens: float, answers: Sequence[Answer] = ()
@@ -86,14 +86,14 @@ class Bookkeeper:
 
     def refused(
         self,
-        era: int,
+        generation: int,
         retry_after: float | None,
         named: RateLimits,
         answers: Sequence[Answer] = (),
     ) -> State:
         """The service refused a request for the rate."""
         self._hear(answers)
-        self._pace.refused(era, retry_after, named)
+        self._pace.refused(generation, retry_after, named)
         return self.state()
 
     def _hear(self, answers: Sequence[Answer]) -> None:
@@ -108,7 +108,7 @@ class Bookkeeper:
             del self._bookings[number]
 
 
-class Ticket(Booking):
+class Ticket(Slot):
     """A booking that is kept elsewhere."""
 
     __slots__ = ("number",)
@@ -118,7 +118,7 @@ class Ticket(Booking):
         self.number = number
 
 
-class SharedPace(Pace):
+class SharedRateLimiter(RateLimiter):
     """Stands for the actor in a worker.
 
     Args:
@@ -140,33 +140,33 @@ class SharedPace(Pace):
 
     @property
     def known(self) -> bool:
-        """See `Pace`."""
+        """See `RateLimiter`."""
         return self._known
 
     @property
     def is_open(self) -> bool:
-        """See `Pace`. For as long as what the actor said is worth something."""
+        """See `RateLimiter`. For as long as what the actor said is worth something."""
         return self._is_open and self.now() - self._asked_at < ASKED_AGAIN
 
     def keep_to(self, limits: RateLimits) -> None:
-        """See `Pace`. The actor is told with the next booking."""
+        """See `RateLimiter`. The actor is told with the next booking."""
         if limits and limits != self._given:
             self._given = self.limits = limits
             self._known = True
             self._is_open = False
 
-    def place(self, tokens: float) -> Booking:
-        """See `Pace`."""
+    def place(self, tokens: float) -> Slot:
+        """See `RateLimiter`."""
         if self.is_open:
-            return Booking(self.now(), tokens)
+            return Slot(self.now(), tokens)
         number, delay, state = self._wait(
             self._actor.place.remote(self._given, tokens, self._untold())
         )
         self._learn(state)
         return Ticket(number, self.now() + delay, tokens)
 
-    def delay(self, booking: Booking) -> float:
-        """See `Pace`. What others met while this worker waited counts, too."""
+    def delay(self, booking: Slot) -> float:
+        """See `RateLimiter`. What others met while this worker waited counts, too."""
         delay = super().delay(booking)
         if delay <= 0:
             return delay
@@ -175,8 +175,8 @@ class SharedPace(Pace):
                 self._learn(self._wait(self._actor.state.remote(self._untold())))
         return min(delay, ASKED_AGAIN)
 
-    def accepted(self, booking: Booking | None, expected: float, billed: int) -> None:
-        """See `Pace`. Nobody waits for the actor to hear of it."""
+    def accepted(self, booking: Slot | None, expected: float, billed: int) -> None:
+        """See `RateLimiter`. Nobody waits for the actor to hear of it."""
         number = booking.number if isinstance(booking, Ticket) else None
         with self._telling:
             self._answers.append(Answer(number, expected, billed))
@@ -184,9 +184,11 @@ class SharedPace(Pace):
         if is_due:
             self._actor.state.remote(self._untold())
 
-    def refused(self, era: int, retry_after: float | None, named: RateLimits) -> None:
-        """See `Pace`."""
-        self._learn(self._wait(self._actor.refused.remote(era, retry_after, named, self._untold())))
+    def refused(self, generation: int, retry_after: float | None, named: RateLimits) -> None:
+        """See `RateLimiter`."""
+        self._learn(
+            self._wait(self._actor.refused.remote(generation, retry_after, named, self._untold()))
+        )
 
     def _untold(self) -> list[Answer]:
         """The answers that the actor has not heard of; it will now."""
@@ -196,6 +198,6 @@ class SharedPace(Pace):
             return answers
 
     def _learn(self, state: State) -> None:
-        self.era, self.limits, self._known = state.era, state.limits, state.known
+        self.generation, self.limits, self._known = state.generation, state.limits, state.known
         self._is_open = state.is_open
         self._asked_at = self.now()

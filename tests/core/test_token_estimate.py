@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voyage_rag.core.tokens import TokenRatio, weigh
+from voyage_rag.core.token_estimate import TokenRatio, estimate_tokens
 
 bills = st.lists(st.tuples(st.floats(200, 1e6), st.integers(1, 10**6)), max_size=30)
 
@@ -14,7 +14,7 @@ bills = st.lists(st.tuples(st.floats(200, 1e6), st.integers(1, 10**6)), max_size
 @given(st.text(), st.text())
 def test_a_longer_text_weighs_more(text: str, more: str) -> None:
     """Weight is positive and never falls as a text grows."""
-    assert 1.0 <= weigh(text) <= weigh(text + more)
+    assert 1.0 <= estimate_tokens(text) <= estimate_tokens(text + more)
 
 
 @pytest.mark.parametrize(
@@ -28,13 +28,13 @@ def test_a_longer_text_weighs_more(text: str, more: str) -> None:
 )
 def test_the_first_guess_errs_high(text: str, pieces: int) -> None:
     """A token per word and mark, two per Cyrillic word, one per CJK character, or more."""
-    assert weigh(text) >= pieces
+    assert estimate_tokens(text) >= pieces
 
 
 def test_a_text_that_utf8_cannot_carry_has_no_weight() -> None:
     """Half a character is refused before it is sent."""
     with pytest.raises(UnicodeEncodeError):
-        weigh("\ud800")
+        estimate_tokens("\ud800")
 
 
 @given(bills, st.floats(1, 1e5))
@@ -46,7 +46,9 @@ def test_what_fits_is_what_is_expected(seen: list[tuple[float, int]], weight: fl
 
     limit = ratio.tokens(weight)
     assert limit >= 1
-    assert ratio.weight(limit) == pytest.approx(weight, abs=0.51 * ratio.weight(1) + 1, rel=0.01)
+    assert ratio.estimated_tokens(limit) == pytest.approx(
+        weight, abs=0.51 * ratio.estimated_tokens(1) + 1, rel=0.01
+    )
 
 
 def test_a_bill_above_the_guess_is_believed_at_once() -> None:

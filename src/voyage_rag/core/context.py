@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
     from voyage_rag.core.budget import Budget, Budgets
     from voyage_rag.core.dialect import Dialect
-    from voyage_rag.core.rates import RateLimits
+    from voyage_rag.core.rate_limits import RateLimits
     from voyage_rag.core.retry import RetryPolicy
-    from voyage_rag.core.tokens import Weigh
+    from voyage_rag.core.token_estimate import TokenEstimator
     from voyage_rag.types import Usage
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class CallContext:
     """What holds for every request of an operation.
 
     Attributes:
@@ -34,7 +34,7 @@ class Terms:
         slowed: Told that a limit makes the call slow: seconds, the limit, the model.
         windowed: Told of documents, by position or name, too long to be embedded as a whole.
         unrelated: Told that several texts go to a model of chunks, each without its document.
-        observed: Whether anybody is to be told of splits and bills (`Tell`).
+        observed: Whether anybody is to be told of splits and bills (`Emit`).
     """
 
     host: str
@@ -43,7 +43,7 @@ class Terms:
     budgets: Budgets
     limits: RateLimits
     concurrency: int
-    count_tokens: Weigh | None
+    count_tokens: TokenEstimator | None
     caching: bool
     answered: Callable[[int, Usage], None]
     recalled: Callable[[int], None]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from core.simulation import Bucket, Minute, simulate
 from fakes import FREE_TIER, FakeClock
-from voyage_rag.core.pacing import Pace
-from voyage_rag.core.rates import RateLimits, limits_named
+from voyage_rag.core.rate_limiter import RateLimiter
+from voyage_rag.core.rate_limits import RateLimits, limits_named
 
 FREE = RateLimits(3, 10_000)
 
@@ -80,7 +80,7 @@ def test_limits_that_a_refusal_names_are_kept_to_from_then_on() -> None:
     assert run.most_attempts == 2
 
 
-def ask(pace: Pace, clock: FakeClock, *, refused: bool = False) -> float:
+def ask(pace: RateLimiter, clock: FakeClock, *, refused: bool = False) -> float:
     """One small request after the other; the seconds this one waited for its turn."""
     turn, began = pace.book(20), clock.now()
     while (delay := turn.wait()) > 0:
@@ -97,7 +97,7 @@ def ask(pace: Pace, clock: FakeClock, *, refused: bool = False) -> float:
 def test_a_refusal_by_chance_does_not_slow_down_who_asks_now_and_then() -> None:
     """Six requests in a minute were taken, because no more were sent."""
     clock = FakeClock()
-    pace = Pace(clock.now)
+    pace = RateLimiter(clock.now)
     for _ in range(10):
         ask(pace, clock)
         clock.advance(10.0)
@@ -111,7 +111,7 @@ def test_a_refusal_by_chance_does_not_slow_down_who_asks_now_and_then() -> None:
 def test_a_limit_that_is_not_met_again_is_forgotten() -> None:
     """In some minutes, whatever was found."""
     clock = FakeClock()
-    pace = Pace(clock.now)
+    pace = RateLimiter(clock.now)
     for _ in range(3):
         ask(pace, clock)
     ask(pace, clock, refused=True)
@@ -129,7 +129,7 @@ def test_a_limit_that_is_not_met_again_is_forgotten() -> None:
 def test_a_limit_that_was_given_is_never_forgotten() -> None:
     """Though refusals made it lower for a while, and it is absurd."""
     clock, given = FakeClock(), RateLimits(requests_per_minute=2e6)
-    pace = Pace(clock.now)
+    pace = RateLimiter(clock.now)
     pace.keep_to(given)
     ask(pace, clock, refused=True)
     assert pace.limits != given
@@ -166,7 +166,7 @@ def test_limits_are_read_from_the_words_of_a_refusal(detail: str, limits: RateLi
 def test_a_refusal_holds_back_those_who_wait() -> None:
     """A turn that was booked before the refusal is booked anew after it."""
     clock = FakeClock()
-    pace = Pace(clock.now)
+    pace = RateLimiter(clock.now)
     refused, waiting = pace.book(100), pace.book(100)
     assert refused.wait() == 0
 
@@ -182,7 +182,7 @@ def test_a_refusal_holds_back_those_who_wait() -> None:
 def test_only_one_probe_goes_after_a_refusal() -> None:
     """Until something is accepted again, the others wait."""
     clock = FakeClock()
-    pace = Pace(clock.now)
+    pace = RateLimiter(clock.now)
     first = pace.book(100)
     assert first.wait() == 0
     first.refused(None, RateLimits())
@@ -200,7 +200,7 @@ def test_only_one_probe_goes_after_a_refusal() -> None:
 def test_a_probe_that_vanishes_does_not_stop_the_others() -> None:
     """Its answer never comes: after some seconds the next one tries."""
     clock = FakeClock()
-    pace = Pace(clock.now)
+    pace = RateLimiter(clock.now)
     first = pace.book(100)
     assert first.wait() == 0
     first.refused(None, RateLimits())
@@ -217,7 +217,7 @@ def test_a_probe_that_vanishes_does_not_stop_the_others() -> None:
 def test_a_turn_waits_for_its_backoff_first() -> None:
     """A repetition does not take a place before its time."""
     clock = FakeClock()
-    turn = Pace(clock.now).book(10, delay=3.0)
+    turn = RateLimiter(clock.now).book(10, delay=3.0)
 
     assert turn.wait() == pytest.approx(3.0)
     clock.advance(3.0)
@@ -228,7 +228,7 @@ def test_a_turn_waits_for_its_backoff_first() -> None:
 def test_what_was_billed_replaces_what_was_expected() -> None:
     """A request that was overestimated gives its place in the minute back."""
     clock = FakeClock()
-    pace = Pace(clock.now)
+    pace = RateLimiter(clock.now)
     pace.keep_to(RateLimits(None, 1_000))
     big = pace.book(1_000)
     assert big.wait() == 0
@@ -240,7 +240,7 @@ def test_what_was_billed_replaces_what_was_expected() -> None:
 def test_the_last_limits_given_hold() -> None:
     """Another client of the account that was told other limits corrects the first."""
     clock = FakeClock()
-    pace = Pace(clock.now)
+    pace = RateLimiter(clock.now)
     pace.keep_to(RateLimits(1, None))
     assert pace.book(1).wait() == 0
     assert pace.book(1).wait() > 50
@@ -253,7 +253,7 @@ def test_the_last_limits_given_hold() -> None:
 def test_threads_that_share_a_pace_keep_its_limits() -> None:
     """Two hundred turns booked from eight threads: as many leave at once as the limit allows."""
     clock = FakeClock()
-    pace = Pace(clock.now)
+    pace = RateLimiter(clock.now)
     pace.keep_to(RateLimits(10, None))
     left: list[float] = []
 
@@ -274,7 +274,7 @@ def test_threads_that_share_a_pace_keep_its_limits() -> None:
 def test_a_lost_probe_under_given_limits_holds_nobody_for_ever() -> None:
     """After a refusal one request probes; if its answer is lost, others ask again in a moment."""
     clock = FakeClock()
-    pace = Pace(clock.now)
+    pace = RateLimiter(clock.now)
     pace.keep_to(RateLimits(2_000, 3_000_000))
     refused = pace.book(10.0)
     assert refused.wait() == 0

@@ -1,6 +1,6 @@
 """Who may send when. Books time, never spends it.
 
-One `Pace` stands for one budget of the account: a host, a key and a model. Requests of every
+One `RateLimiter` stands for one budget of the account: a host, a key and a model. Requests of every
 thread, task and object that share the budget book their turns here.
 
 Limits that are known, because the user gave them or a 429 named them, are kept in every minute: a
@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from math import inf
 
-from voyage_rag.core.rates import Accepted, RateLimits, scaled, stricter
+from voyage_rag.core.rate_limits import RateLimits, ThroughputMeter, scaled, stricter
 from voyage_rag.locks import Lock
 
 Clock = Callable[[], float]
@@ -43,7 +43,7 @@ ASK_AGAIN = 0.5
 PROBE_PATIENCE = 10.0
 
 
-class Turn:
+class Reservation:
     """One attempt's place in the queue of its budget.
 
     Attributes:
@@ -51,14 +51,14 @@ class Turn:
         sent_at: When it was let go, None while it waits.
     """
 
-    __slots__ = ("_booked", "_era", "_estimate", "_not_before", "_pace", "sent_at", "tokens")
+    __slots__ = ("_booked", "_estimate", "_generation", "_not_before", "_pace", "sent_at", "tokens")
 
-    def __init__(self, pace: Pace, estimate: Estimate, not_before: float) -> None:
+    def __init__(self, pace: RateLimiter, estimate: Estimate, not_before: float) -> None:
         self._pace = pace
         self._estimate = estimate
         self._not_before = not_before
-        self._era = -1
-        self._booked: Booking | None = None
+        self._generation = -1
+        self._booked: Slot | None = None
         self.tokens = 0.0
         self.sent_at: float | None = None
 
@@ -67,8 +67,12 @@ class Turn:
         now = self._pace.now()
         if now < self._not_before:
             return self._not_before - now
-        if self._booked is None or self._booked.at == inf or self._era != self._pace.era:
-            self._era = self._pace.era
+        if (
+            self._booked is None
+            or self._booked.at == inf
+            or self._generation != self._pace.generation
+        ):
+            self._generation = self._pace.generation
             self.tokens = self._estimate()
             self._booked = self._pace.place(self.tokens)
         delay = self._pace.delay(self._booked)
@@ -93,10 +97,10 @@ class Turn:
 
     def refused(self, retry_after: float | None, named: RateLimits) -> None:
         """The service refused it for the rate, and may want nothing for so many seconds."""
-        self._pace.refused(self._era, retry_after, named)
+        self._pace.refused(self._generation, retry_after, named)
 
 
-class Booking:
+class Slot:
     """A time in the queue, and what was booked for it."""
 
     __slots__ = ("at", "tokens")
@@ -106,7 +110,7 @@ class Booking:
         self.tokens = tokens
 
 
-class Pace:
+class RateLimiter:
     """The turns of one budget.
 
     Attributes:
@@ -117,30 +121,30 @@ class Pace:
 
     def __init__(self, clock: Clock) -> None:
         self.now = clock
-        self.era = 0
+        self.generation = 0
         self.limits = RateLimits()
         self._given = RateLimits()
         self._ceiling = RateLimits()
         self._lock = Lock()
-        self._booked: deque[Booking] = deque()
+        self._booked: deque[Slot] = deque()
         self._full_at = -inf
         self._held_until = -inf
         self._holds = 0
         self._probing = False
-        self._accepted = Accepted(self.now())
+        self._accepted = ThroughputMeter(self.now())
         self._last_event_at = self._grown_at = self._refused_at = self.now()
 
-    def book(self, tokens: float | Estimate, delay: float = 0.0) -> Turn:
+    def book(self, tokens: float | Estimate, delay: float = 0.0) -> Reservation:
         """A turn, `delay` seconds from now or later; its place is booked when it first waits."""
         estimate = tokens if callable(tokens) else lambda: tokens
-        return Turn(self, estimate, self.now() + delay)
+        return Reservation(self, estimate, self.now() + delay)
 
     def keep_to(self, limits: RateLimits) -> None:
         """Keep to limits that the user gives."""
         with self._lock:
             if limits and limits != self._given:
                 self._given = self.limits = self._ceiling = limits
-                self._new_era(self.now())
+                self._new_generation(self.now())
 
     @property
     def known(self) -> bool:
@@ -156,11 +160,11 @@ class Pace:
         """Seconds that so much work takes at the limits."""
         return self.limits.seconds(tokens / max(1, requests)) * requests
 
-    def never_takes(self, tokens: float) -> bool:
+    def exceeds_minute_limit(self, tokens: float) -> bool:
         """Whether one request with so many tokens is more than a whole minute's allowance."""
         return self.known and tokens > (self.limits.tokens_per_minute or inf)
 
-    def place(self, tokens: float) -> Booking:
+    def place(self, tokens: float) -> Slot:
         """Find the first time that has room, and take it."""
         with self._lock:
             now = self.now()
@@ -169,22 +173,22 @@ class Pace:
                 self._accepted.idle(now - self._last_event_at)
             self._last_event_at = now
             if self._probing and self._is_probed(now):
-                return Booking(inf, tokens)
+                return Slot(inf, tokens)
             cost = self.limits.seconds(tokens)
             at = max(now, self._held_until, self._full_at - max(BURST, cost))
             if self.known:
                 at = self._first_with_room(at, tokens)
             self._full_at = max(self._full_at, at) + cost
-            booking = Booking(at, tokens)
+            booking = Slot(at, tokens)
             self._booked.append(booking)
             return booking
 
-    def delay(self, booking: Booking) -> float:
+    def delay(self, booking: Slot) -> float:
         """Seconds until a booking's time; at most a moment while it or the limits are not known."""
         delay = booking.at - self.now()
         return delay if self.known and delay < inf else min(delay, ASK_AGAIN)
 
-    def accepted(self, booking: Booking | None, expected: float, billed: int) -> None:
+    def accepted(self, booking: Slot | None, expected: float, billed: int) -> None:
         """The service took a request: correct what was booked, and let the rate rise."""
         with self._lock:
             now = self._last_event_at = self.now()
@@ -196,14 +200,14 @@ class Pace:
             if self._probing:
                 self._probing = False
                 self._grown_at = now
-                self._new_era(now)
+                self._new_generation(now)
             self._grow(now)
 
-    def refused(self, era: int, retry_after: float | None, named: RateLimits) -> None:
+    def refused(self, generation: int, retry_after: float | None, named: RateLimits) -> None:
         """The service refused a request. Of those that left together only the first counts."""
         with self._lock:
             now = self._last_event_at = self.now()
-            if era != self.era:
+            if generation != self.generation:
                 return
             self._refused_at = now
             if named:
@@ -213,10 +217,10 @@ class Pace:
             self._holds += 1
             self._held_until = now + max(retry_after or 0.0, _hold(self._holds))
             self._probing = not named
-            self._new_era(now)
+            self._new_generation(now)
 
-    def _new_era(self, now: float) -> None:
-        self.era += 1
+    def _new_generation(self, now: float) -> None:
+        self.generation += 1
         self._full_at = max(now, self._held_until) + BURST
         while self._booked and self._booked[-1].at > now:
             self._booked.pop()
