@@ -1,0 +1,33 @@
+"""Where models run: one file per host, and the table by which an address selects one."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from voyage_rag.hosts.aimlapi import AIMLAPI
+from voyage_rag.hosts.aimlapi import HOSTNAME as AIMLAPI_HOSTNAME
+from voyage_rag.hosts.host import Host, InProcessHost
+from voyage_rag.hosts.voyage import VoyageAPI
+from voyage_rag.secret import APIKey
+
+BY_HOSTNAME: dict[str, type[VoyageAPI]] = {AIMLAPI_HOSTNAME: AIMLAPI}
+"""Hosts that are recognised by `base_url`; any other address is taken to serve the Voyage API."""
+
+
+def select_host(
+    api_key: APIKey, base_url: str | None, *, allow_insecure_http: bool = False
+) -> VoyageAPI:
+    """The host at an address, or without one the host that the key belongs to.
+
+    Raises:
+        ConfigurationError: The address cannot work, or would expose the key.
+    """
+    try:
+        hostname = urlsplit(base_url or "").hostname
+    except (ValueError, AttributeError):  # the host itself says what is wrong
+        hostname = None
+    host = BY_HOSTNAME.get(hostname or "", VoyageAPI)
+    return host(api_key, base_url, allow_insecure_http=allow_insecure_http)
+
+
+__all__ = ["AIMLAPI", "Host", "InProcessHost", "VoyageAPI", "select_host"]

@@ -1,0 +1,54 @@
+"""Addresses: what can be one, and what would expose the key."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote, urlsplit
+
+from voyage_rag.errors import ConfigurationError
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+EXAMPLE_ADDRESS = "https://api.voyageai.com/v1"
+UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f-\x9f]")
+"""Characters that URL parsers disagree about, so that one reads another host than the next."""
+
+
+def check_address(base_url: str, *, allow_insecure_http: bool, sends_key: bool = True) -> str:
+    """An address without spaces around it and without a trailing slash.
+
+    Raises:
+        ConfigurationError: It is no http(s) address, is written so that programs disagree about
+            where it leads, holds credentials, or is plain http to another machine.
+    """
+    try:
+        base_url = base_url.strip()
+        parts = urlsplit(base_url)
+        hostname, _ = parts.hostname, parts.port
+    except (ValueError, AttributeError):
+        raise ConfigurationError(
+            f"base_url is not an address: expected e.g. {EXAMPLE_ADDRESS!r}"
+        ) from None
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError(
+            "base_url holds a user name or password: remove it; the key goes into api_key"
+        )
+    if parts.scheme not in {"http", "https"} or not hostname:
+        raise ConfigurationError(
+            f"base_url {base_url!r} is not an http(s) address: expected e.g. {EXAMPLE_ADDRESS!r}"
+        )
+    if UNSAFE.search(base_url):
+        raise ConfigurationError(
+            f"base_url {base_url!r} holds a space, a backslash or a control character: copy it "
+            "again"
+        )
+    if {".", ".."} & set(unquote(parts.path).split("/")):
+        raise ConfigurationError(f"base_url {base_url!r} holds '..' or '.' in its path: remove it")
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"base_url for {hostname!r} holds a query or fragment: remove it")
+    if parts.scheme == "http" and hostname not in LOOPBACK and not allow_insecure_http:
+        what = "the key" if sends_key else "texts"
+        raise ConfigurationError(
+            f"base_url {base_url!r} would send {what} unencrypted to {hostname!r}: use https, or "
+            "pass allow_insecure_http=True if you trust the network between"
+        )
+    return base_url.rstrip("/")

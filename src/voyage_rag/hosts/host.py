@@ -1,0 +1,175 @@
+"""The interface of a host: where models run, and how that differs from the Voyage API.
+
+A host does no I/O. The core asks it how a request is written and what a response means, the
+transport asks it where a request goes and how it is authorised.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from voyage_rag.errors import InvalidInputError
+from voyage_rag.hosts.address import check_address
+from voyage_rag.hosts.failures import ErrorDetail, error_detail
+from voyage_rag.hosts.messages import Request, Response
+from voyage_rag.secret import APIKey
+
+COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+HTTPS_PORT = 443
+HTTP_PORT = 80
+
+REDACTED = b"**********"
+"""Replaces a key that an error response repeats."""
+
+DEFAULTS: Mapping[str, object] = {"truncation": True, "output_dtype": "float"}
+"""Values that a host without the field has anyway, so that leaving it out changes nothing."""
+
+
+class Host:
+    """Where models run. A subclass overrides what differs from the Voyage API.
+
+    Args:
+        base_url: Address of the API, up to and including its version.
+        api_key: The key; None for a host that needs none or signs by other means.
+        allow_insecure_http: Let the key travel over plain http to a host that is not loopback.
+
+    Attributes:
+        name: What messages call the host.
+        endpoints: Paths it serves, None for all.
+        fields: Request fields it knows, None for all.
+        ignored_fields: Fields it lacks that are left out without an error, whatever they hold.
+        request_inputs: Inputs one request may hold.
+        request_bytes: Bytes the body of one request may have, None for any number.
+        list_text_chars: Characters of a text that may share a request with others, None for any
+            number; a longer one is sent alone.
+        text_chars: Characters of a text it accepts at all, None for any number.
+        rewrites_responses: Whether `decode` must see every response.
+
+    Raises:
+        ConfigurationError: The address cannot work, or would expose the key.
+    """
+
+    name: str = "the Voyage API"
+    endpoints: ClassVar[frozenset[str] | None] = None
+    fields: ClassVar[frozenset[str] | None] = None
+    ignored_fields: ClassVar[frozenset[str]] = frozenset({"encoding_format"})
+    request_inputs: int = 1_000
+    request_bytes: int | None = None
+    list_text_chars: int | None = None
+    text_chars: int | None = None
+    rewrites_responses: ClassVar[bool] = False
+
+    def __init__(
+        self, base_url: str, api_key: APIKey | None = None, *, allow_insecure_http: bool = False
+    ) -> None:
+        self.base_url = check_address(base_url, allow_insecure_http=allow_insecure_http)
+        self.api_key = api_key
+        parts = urlsplit(self.base_url)
+        self.hostname = parts.hostname or ""
+        self.port = parts.port or (HTTPS_PORT if parts.scheme == "https" else HTTP_PORT)
+
+    # ── where a request goes, and how it is authorised ────────────────────────────────────────────
+
+    def url(self, request: Request) -> str:
+        """The address of a request."""
+        return self.base_url + request.path
+
+    def headers(self, method: str, url: str, body: bytes) -> Mapping[str, str]:  # noqa: ARG002 - to sign
+        """Headers that authorise a request. Called for every attempt, so that it may sign."""
+        if self.api_key is None:
+            return {}
+        return {"authorization": f"Bearer {self.api_key.get_secret_value()}"}
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `headers` can be called without blocking. If not, `prepare` is called first."""
+        return True
+
+    def prepare(self) -> None:
+        """Get what `headers` needs, which may block; called in a thread."""
+
+    def redact(self, data: bytes) -> bytes:
+        """Data without the key, of an error response."""
+        if self.api_key is None:
+            return data
+        return data.replace(self.api_key.get_secret_value().encode(), REDACTED)
+
+    @property
+    def account(self) -> tuple[str, str]:
+        """Whose rate limits requests draw on: the address, and the fingerprint of the key."""
+        fingerprint = self.api_key.fingerprint if self.api_key else ""
+        return f"{self.hostname}:{self.port}", fingerprint
+
+    @property
+    def cache_scope(self) -> str:
+        """What keeps this host's vectors apart from those of others in a cache."""
+        return self.hostname
+
+    # ── how a request is written ──────────────────────────────────────────────────────────────────
+
+    def supports(self, field: str) -> bool:
+        """Whether a request may hold this field."""
+        return self.fields is None or field in self.fields
+
+    def require(self, endpoint: str, fields: Mapping[str, Any] | None = None) -> None:
+        """Refuse an endpoint that the host lacks, or a field whose value it cannot honour.
+
+        Raises:
+            InvalidInputError: It lacks one of them.
+        """
+        if self.endpoints is not None and endpoint not in self.endpoints:
+            raise InvalidInputError(
+                f"{self.name} serves {', '.join(sorted(self.endpoints))} only, not {endpoint}: "
+                "use a Voyage key and host for it"
+            )
+        for field, value in (fields or {}).items():
+            if not (
+                value is None
+                or self.supports(field)
+                or field in self.ignored_fields
+                or DEFAULTS.get(field) == value
+            ):
+                raise InvalidInputError(
+                    f"{self.name} has no {field}, so {field}={value!r} cannot be honoured: leave "
+                    "it out, or use another host"
+                )
+
+    def encode(self, endpoint: str, fields: Mapping[str, Any]) -> bytes:  # noqa: ARG002 - may differ
+        """The request document, of fields as the Voyage API names them. None means absent."""
+        return COMPACT.encode(
+            {n: value for n, value in fields.items() if value is not None and self.supports(n)}
+        ).encode()
+
+    # ── what a response means ─────────────────────────────────────────────────────────────────────
+
+    def decode(self, request: Request, document: Any) -> Any:  # noqa: ARG002 - may differ
+        """The parsed response as the Voyage API would have sent it, if `rewrites_responses`."""
+        return document
+
+    def error(self, response: Response) -> ErrorDetail:
+        """What a response says that is not a 200."""
+        return error_detail(response)
+
+    # ── objects ───────────────────────────────────────────────────────────────────────────────────
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({getattr(self, 'base_url', '')!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.account))
+
+
+class InProcessHost(Host):
+    """A host that runs inside this process: no address, no key, no network."""
+
+    @abstractmethod
+    def respond(self, request: Request) -> Response:
+        """Compute the response to a request. May take long; never called on an event loop."""

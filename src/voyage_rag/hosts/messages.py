@@ -1,0 +1,78 @@
+"""An HTTP request and its response, as the core writes and reads them and as hosts see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+MAX_RESPONSE_BYTES = 2**28
+MIN_MAX_RESPONSE_BYTES = 2**22
+MAX_VECTOR_BYTES = 2**16
+"""Base64 of 2,048 floats has 11 KB; the same numbers written out may have 45."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that is sent from disk, as `multipart/form-data`.
+
+    Attributes:
+        path: Where it is.
+        filename: What the service is told it is called.
+        fields: The other fields of the form.
+    """
+
+    path: str
+    filename: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call of an endpoint. The host knows its address and how it is authorised.
+
+    Attributes:
+        path: The endpoint, as the Voyage API names it, for example `/embeddings`.
+        body: The JSON document to send, encoded; empty for none.
+        model: The model it is for.
+        inputs: How many inputs it carries.
+        vectors: How many vectors its response holds, None where only the service knows.
+        method: `POST`, `GET` or `DELETE`.
+        upload: A file to send instead of a body.
+        save_to: A path to which the body of a 200 is written, instead of being held in memory.
+        fields: The document before the host encoded it, with the names of the Voyage API.
+    """
+
+    path: str
+    body: bytes
+    model: str
+    inputs: int
+    vectors: int | None = None
+    method: str = "POST"
+    upload: Upload | None = None
+    save_to: str | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def is_transfer(self) -> bool:
+        """Whether it moves a file, for which the timeout limits silence and not the whole."""
+        return self.upload is not None or self.save_to is not None
+
+    @property
+    def largest_answer(self) -> int:
+        """Bytes that a response may have: 4 MiB, and 64 KiB for each vector; 256 MiB at most.
+
+        Parsing takes up to 50 times that in memory, for JSON that nests lists to that end.
+        """
+        if self.vectors is None:
+            return MAX_RESPONSE_BYTES
+        return min(MAX_RESPONSE_BYTES, MIN_MAX_RESPONSE_BYTES + self.vectors * MAX_VECTOR_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Any HTTP response. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
