@@ -34,7 +34,6 @@ KNOWN_LONG_FILES = {
     "core/contextual.py",
     "core/multimodal.py",
     "io/transport.py",
-    "llama_index/embeddings.py",
     "types.py",
 }
 KNOWN_SHARED_NAMES = {

@@ -47,6 +47,9 @@ SETTINGS = (
 )
 """Fields that are settings of the client, too."""
 
+CONNECTION_FIELDS = frozenset({"voyage_api_key", "api_key_path", "observers", "client", *SETTINGS})
+"""Fields of which the client is made: it is made anew when one of them has changed."""
+
 
 def _as_client(value: object) -> Voyage:
     from voyage_rag.client import Voyage  # noqa: PLC0415 - classes are made without it
@@ -111,7 +114,7 @@ class Connection(BaseModel):
     client: SkipJsonSchema[Client | None] = Field(default=None, exclude=True, repr=False)
     api_key_fingerprint: str | None = Field(default=None, repr=False)
 
-    _made: tuple[tuple[object, ...], Voyage] | None = PrivateAttr(default=None)
+    _voyage: Voyage | None = PrivateAttr(default=None)  # None after a field has changed
 
     @property
     def voyage(self) -> Voyage:
@@ -121,14 +124,11 @@ class Connection(BaseModel):
             ConfigurationError: There is no key, or a setting cannot work, or was changed although
                 the client was given.
         """
-        if self.client is not None:
-            self._check_agreement(self.client)
-            return self.client
-        settings = (getattr(self, n) for n in SETTINGS)
-        fields = (self.voyage_api_key, self.api_key_path, self.observers, *settings)
-        if self._made is None or self._made[0] != fields:
-            self._made = fields, self._make()
-        return self._made[1]
+        if self._voyage is None:
+            if self.client is not None:
+                self._check_agreement(self.client)
+            self._voyage = self.client or self._make()
+        return self._voyage
 
     @property
     def usage(self) -> Usage:
@@ -161,6 +161,8 @@ class Connection(BaseModel):
         if name in KEY_NAMES:
             name, value = KEY_NAMES[0], None if value is None else as_key(value)
             super().__setattr__("api_key_fingerprint", value and value.fingerprint)
+        if name in CONNECTION_FIELDS and getattr(self, name, None) != value:
+            self._voyage = None
         super().__setattr__(name, value)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
@@ -175,6 +177,8 @@ class Connection(BaseModel):
         copied = super().model_copy(update=given, deep=deep)
         for name, key in keys.items():
             setattr(copied, name, key)
+        if not CONNECTION_FIELDS.isdisjoint(given):
+            copied._voyage = None  # noqa: SLF001 - its own
         if given.get("client") is not None:
             copied._adopt(given["client"], given.keys() | keys.keys())  # noqa: SLF001 - its own
         return copied

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.callbacks import CallbackManager
-from llama_index.core.schema import BaseNode, ImageType
+from llama_index.core.schema import BaseNode
 from pydantic import ConfigDict
 
 from voyage_rag.connection import Connection, hide_key
-from voyage_rag.llama_index.images import NamesImages, source_of
+from voyage_rag.llama_index.media import MediaEmbedding
 from voyage_rag.llama_index.nodes import (
     batch_events,
     documents_of,
@@ -21,13 +21,13 @@ from voyage_rag.llama_index.nodes import (
     starting,
 )
 from voyage_rag.models import OutputDtype, kind_of
-from voyage_rag.types import EmptyText, Image, InputType, Video
+from voyage_rag.types import EmptyText, InputType
 
 LARGEST_BATCH = 2_048
 """LlamaIndex's largest `embed_batch_size`, which leaves the planning to the client."""
 
 
-class VoyageEmbedding(Connection, NamesImages):
+class VoyageEmbedding(Connection, MediaEmbedding):
     """Voyage AI embeddings for LlamaIndex: of texts, of chunks in context, of images and videos.
 
     Any embedding model will do. A contextualized one embeds nodes with their documents' context
@@ -64,7 +64,6 @@ class VoyageEmbedding(Connection, NamesImages):
     empty_text: EmptyText = "error"
     text_input_type: InputType | None = "document"
     query_input_type: InputType | None = "query"
-    image_input_type: InputType | None = "document"
     downscale: bool = False
 
     def __init__(
@@ -250,66 +249,6 @@ class VoyageEmbedding(Connection, NamesImages):
         """Async twin of `get_general_text_embedding`."""
         return (await self._aembed([text], input_type))[0]
 
-    # ── images and videos ─────────────────────────────────────────────────────────────────────────
-
-    def _get_image_embedding(self, img_file_path: ImageType) -> Embedding:
-        return self._get_image_embeddings([img_file_path])[0]
-
-    async def _aget_image_embedding(self, img_file_path: ImageType) -> Embedding:
-        return (await self._aget_image_embeddings([img_file_path]))[0]
-
-    def _get_image_embeddings(self, img_file_paths: list[ImageType]) -> list[Embedding]:
-        images = [Image(source_of(image)) for image in img_file_paths]
-        return self._embed_media(images, self.image_input_type)
-
-    async def _aget_image_embeddings(self, img_file_paths: list[ImageType]) -> list[Embedding]:
-        images = [Image(source_of(image)) for image in img_file_paths]
-        return await self._aembed_media(images, self.image_input_type)
-
-    def get_video_embedding(
-        self, video_path: object, input_type: InputType | None = "document"
-    ) -> Embedding:
-        """Embed a video.
-
-        Args:
-            video_path: An MP4: a path, URL, bytes or binary file.
-            input_type: The prompt; None for none.
-
-        Raises:
-            VoyageError: See `voyage_rag.Voyage.multimodal_embed`.
-        """
-        return self.get_video_embeddings([video_path], input_type)[0]
-
-    async def aget_video_embedding(
-        self, video_path: object, input_type: InputType | None = "document"
-    ) -> Embedding:
-        """Async twin of `get_video_embedding`."""
-        return (await self.aget_video_embeddings([video_path], input_type))[0]
-
-    def get_video_embeddings(
-        self, video_paths: Sequence[object], input_type: InputType | None = "document"
-    ) -> list[Embedding]:
-        """Embed videos, as many to a request as it may hold; see `get_video_embedding`."""
-        return self._embed_media(list(map(Video, video_paths)), input_type)
-
-    async def aget_video_embeddings(
-        self, video_paths: Sequence[object], input_type: InputType | None = "document"
-    ) -> list[Embedding]:
-        """Async twin of `get_video_embeddings`."""
-        return await self._aembed_media(list(map(Video, video_paths)), input_type)
-
-    def get_multimodal_embeddings(
-        self, inputs: Sequence[object], input_type: InputType | None = "document"
-    ) -> list[Embedding]:
-        """Embed texts, images and videos, interleaved; see `voyage_rag.Voyage.multimodal_embed`."""
-        return self._embed_media(inputs, input_type)
-
-    async def aget_multimodal_embeddings(
-        self, inputs: Sequence[object], input_type: InputType | None = "document"
-    ) -> list[Embedding]:
-        """Async twin of `get_multimodal_embeddings`."""
-        return await self._aembed_media(inputs, input_type)
-
     def _embed_media(
         self, inputs: Sequence[object], input_type: InputType | None
     ) -> list[Embedding]:
@@ -322,8 +261,6 @@ class VoyageEmbedding(Connection, NamesImages):
         options = self._node_options({}) | self._media_options | {"input_type": input_type}
         found = await self.voyage.amultimodal_embed(inputs, **options)
         return cast("list[Embedding]", found.embeddings)
-
-    # ── arguments ─────────────────────────────────────────────────────────────────────────────────
 
     def _is_cut_by_llama_index(self, texts: list[str]) -> bool:
         """Whether its base class is to plan, which knows its own cache and rate limiter."""
