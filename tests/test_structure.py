@@ -32,7 +32,6 @@ ADDRESSES_BELONG_TO = ("hosts", "emulator")
 KNOWN_LONG_FILES = {
     "commands/embed.py",
     "core/contextual.py",
-    "core/multimodal.py",
     "io/transport.py",
     "types.py",
 }
@@ -50,11 +49,9 @@ KNOWN_SHARED_NAMES = {
     "RateLimits",
     "Source",
     "Store",
-    "Text",
 }
 KNOWN_PRIVATE_ATTRIBUTES = {
     "io/call_state.py: _register_atexit",
-    "io/media.py: _im",
     "io/transport.py: _mounts",
     "io/transport.py: _network_backend",
     "io/transport.py: _pool",

@@ -32,23 +32,23 @@ PICTURES: list[tuple[bytes, str, int]] = [
 
 @pytest.mark.parametrize(("data", "format_", "pixels"), PICTURES)
 def test_format_and_size_stand_in_the_header(data: bytes, format_: str, pixels: int) -> None:
-    assert (media.sniff(data), media.pixels_of(data)) == (format_, pixels)
+    assert (media.format_of(data), media.pixels_of(data)) == (format_, pixels)
 
 
 @pytest.mark.parametrize("data", [data for data, _, _ in PICTURES] + [mp4()])
 def test_a_header_that_is_cut_short_says_nothing_and_breaks_nothing(data: bytes) -> None:
     for end in range(min(len(data), 60)):
-        media.sniff(data[:end])
+        media.format_of(data[:end])
         assert media.pixels_of(data[: min(end, 9)]) is None
-        media.film_of(data[:end])
+        media.video_size(data[:end])
 
 
 @given(st.binary(max_size=200), st.sampled_from([data[:12] for data, _, _ in PICTURES]))
 def test_no_bytes_break_the_reading_of_headers(rest: bytes, start: bytes) -> None:
     pixels = media.pixels_of(start + rest)
     assert pixels is None or pixels > 0
-    media.film_of(start + rest)
-    media.film_of(mp4()[:24] + rest)
+    media.video_size(start + rest)
+    media.video_size(mp4()[:24] + rest)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_no_bytes_break_the_reading_of_headers(rest: bytes, start: bytes) -> Non
     ],
 )
 def test_other_formats_are_not_taken_for_those(data: bytes) -> None:
-    assert media.sniff(data) == ""
+    assert media.format_of(data) == ""
     assert media.pixels_of(data) is None
 
 
@@ -74,15 +74,15 @@ def test_other_formats_are_not_taken_for_those(data: bytes) -> None:
 def test_a_film_says_its_size_and_frames(frames: int, even: int) -> None:
     """Wherever its index stands; an even number of frames is counted."""
     film = mp4(640, 360, frames, size=5_000)
-    assert media.sniff(film) == "video/mp4"
-    assert media.film_of(film) == (640 * 360, even)
+    assert media.format_of(film) == "video/mp4"
+    assert media.video_size(film) == (640 * 360, even)
 
 
 def test_a_film_with_long_boxes() -> None:
     film = mp4(640, 360, 4)
     long = struct.pack(">I4sQ", 1, b"free", 20) + b"abcd"
-    assert media.film_of(long + film) == (640 * 360, 4)
-    assert media.film_of(struct.pack(">I4sQ", 1, b"free", 3) + film) is None
+    assert media.video_size(long + film) == (640 * 360, 4)
+    assert media.video_size(struct.pack(">I4sQ", 1, b"free", 3) + film) is None
 
 
 def image(pixels: int | None = 100, size: int | None = 1_000, format_: str = "image/png") -> Media:
@@ -106,7 +106,7 @@ def test_pixels_are_counted_as_they_are_billed(
     one: Media, counted: int | None, tokens: float
 ) -> None:
     """At least 50,000 and at most 2 million each; the most there can be where nothing is known."""
-    assert one.counted == counted
+    assert one.billed_pixels == counted
     assert media.tokens_of(one, 32_000) == tokens
 
 
@@ -126,7 +126,7 @@ TOO_LARGE: list[tuple[Media, str]] = [
 @pytest.mark.parametrize(("one", "said"), TOO_LARGE)
 def test_what_is_too_large_is_refused(one: Media, said: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        media.check(one, ROW, None)
+        media.check_limits(one, ROW, None)
     assert said in str(caught.value)
 
 
@@ -139,21 +139,21 @@ def test_what_is_too_large_is_refused(one: Media, said: str) -> None:
     ],
 )
 def test_what_fits_is_taken(one: Media) -> None:
-    media.check(one, ROW, None)
+    media.check_limits(one, ROW, None)
 
 
 def test_an_image_that_is_to_be_reduced_may_be_larger() -> None:
-    media.check(image(30_000_000, 50_000_000), ROW, 2_000_000)
+    media.check_limits(image(30_000_000, 50_000_000), ROW, 2_000_000)
     with pytest.raises(InvalidInputError):
-        media.check(image(1_000, 50_000_000), ROW, 2_000_000)
+        media.check_limits(image(1_000, 50_000_000), ROW, 2_000_000)
 
 
 def test_video_is_for_the_models_that_take_it() -> None:
     film = Media("video", "video/mp4", None, 10, 10, 2)
     with pytest.raises(InvalidInputError, match="'voyage-multimodal-3' takes no video: use voyage"):
-        media.check(film, MODELS["voyage-multimodal-3"], None)
-    media.check(film, ROW, None)
-    media.check(film, look_up("voyage-multimodal-9", "multimodal"), None)
+        media.check_limits(film, MODELS["voyage-multimodal-3"], None)
+    media.check_limits(film, ROW, None)
+    media.check_limits(film, look_up("voyage-multimodal-9", "multimodal"), None)
 
 
 @pytest.mark.parametrize(

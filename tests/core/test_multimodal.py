@@ -20,7 +20,7 @@ from fakes import FakeClock, FakeService, base64_of, failed, ok, voyage_over
 from pictures import gif, jpeg, mp4, png, png_header, webp
 from voyage_rag import Image, Video
 from voyage_rag.core.flow import Response
-from voyage_rag.core.media import Reader
+from voyage_rag.core.media import MediaReader
 from voyage_rag.core.multimodal import MOST_BODY_BYTES
 from voyage_rag.errors import InvalidInputError, InvalidRequestError, ServerError
 from voyage_rag.io.media import READER
@@ -276,13 +276,13 @@ def test_files_are_read_when_their_request_is_made(tmp_path: Path) -> None:
     sent_before: list[int] = []
     service = FakeService(always=served)
 
-    def load(media: Any, most_pixels: int | None) -> tuple[str, bytes]:
+    def load(media: Any, max_pixels: int | None) -> tuple[str, bytes]:
         loaded.append(paths.index(media.source))
         sent_before.append(len(service.attempts))
-        return READER.load(media, most_pixels)
+        return READER.load(media, max_pixels)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(voyage_rag.client.multimodal, "READER", Reader(READER.look, load))
+        patch.setattr(voyage_rag.client.multimodal, "READER", MediaReader(READER.inspect, load))
         voyage_over(service, concurrency=1).multimodal_embed(paths, MODEL)
     assert loaded == [0, 1, 2, 3, 4, 5]
     assert sent_before == [0, 1, 2, 3, 4, 5]
@@ -304,7 +304,7 @@ def test_reading_and_encoding_never_hold_up_the_event_loop(
 
         return noted
 
-    reader = Reader(noting(READER.look), noting(READER.load))
+    reader = MediaReader(noting(READER.inspect), noting(READER.load))
     monkeypatch.setattr(voyage_rag.client.multimodal, "READER", reader)
     encoding = SimpleNamespace(b64encode=noting(base64.b64encode))
     monkeypatch.setattr("voyage_rag.core.multimodal.base64", encoding)
@@ -420,7 +420,7 @@ REFUSED: list[tuple[Any, str]] = [
     ([png_header(4_001, 4_000)], "inputs[0]: the image has 16,004,000 pixels"),
     ([["a", jpeg(size=20_000_001)]], "inputs[0][1]: the image has 20,000,001 bytes"),
     ([mp4(size=20_000_100)], "the video has 20,000,1"),
-    ([[JPG_URL, png()]], "inputs[0] holds URLs and files"),
+    ([[JPG_URL, png()]], "inputs[0] mixes URLs with files"),
     ([{"content": []}], "inputs[0] is empty"),
     ([{"text": "a"}], "inputs[0] must be a dictionary with a list 'content'"),
     ([{"content": "a"}], "inputs[0] must be a dictionary with a list 'content'"),
@@ -477,12 +477,12 @@ def test_options_are_checked(options: dict[str, Any], said: str) -> None:
 def test_a_file_that_is_gone_when_its_turn_comes_is_named(face, picture: Path) -> None:
     """Looked at before, read later."""
 
-    def load(media: Any, most_pixels: int | None) -> tuple[str, bytes]:
+    def load(media: Any, max_pixels: int | None) -> tuple[str, bytes]:
         picture.unlink(missing_ok=True)
-        return READER.load(media, most_pixels)
+        return READER.load(media, max_pixels)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(voyage_rag.client.multimodal, "READER", Reader(READER.look, load))
+        patch.setattr(voyage_rag.client.multimodal, "READER", MediaReader(READER.inspect, load))
         with pytest.raises(InvalidInputError, match=r"inputs\[1\]\[1\]: .*No such file") as caught:
             face.call(
                 voyage_over(FakeService(always=served)),

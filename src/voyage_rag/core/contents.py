@@ -1,45 +1,51 @@
-"""What multimodal inputs are made of, and what callers may write for it."""
+"""Inputs of multimodal models: what callers may pass, checked and turned into segments."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, TypeAlias, TypeVar
 
-from voyage_rag.core import media
-from voyage_rag.core.media import Media
-from voyage_rag.errors import InvalidInputError
+from voyage_rag.core import media, validation
+from voyage_rag.core.media import Media, MediaKind, MediaReader
+from voyage_rag.core.token_estimate import TokenEstimator
+from voyage_rag.errors import InvalidInputError, VoyageError
+from voyage_rag.models import Model
 from voyage_rag.types import Image, Video
 
-Way = Literal["url", "base64"]
+Delivery: TypeAlias = Literal["url", "base64"]
+"""How media reach the service: it fetches a URL, or they are part of the request."""
 
-SEGMENTS: dict[str, tuple[media.Kind, Way] | None] = {
+SEGMENT_TYPES: dict[str, tuple[MediaKind, Delivery] | None] = {
     "text": None,
     "image_url": ("image", "url"),
     "image_base64": ("image", "base64"),
     "video_url": ("video", "url"),
     "video_base64": ("video", "base64"),
 }
-"""The API's types of segments: what they hold, and how."""
+"""The API's types of segments."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """A segment of words, and their tokens."""
+class TextSegment:
+    """A text and an estimate of its tokens."""
 
     text: str
     estimated_tokens: float
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """A segment that the service fetches."""
+class UrlSegment:
+    """An image or a video that the service fetches."""
 
-    kind: media.Kind
+    kind: MediaKind
     url: str
 
 
-Segment = Text | Link | Media
+Segment: TypeAlias = TextSegment | UrlSegment | Media
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +57,109 @@ class Content:
     estimated_tokens: float
 
     @property
-    def way(self) -> Way | None:
-        """How its media go: as URLs or in base64; None without media."""
+    def delivery(self) -> Delivery | None:
+        """How its media reach the service, None if it has none."""
         for segment in self.segments:
-            if not isinstance(segment, Text):
-                return "url" if isinstance(segment, Link) else "base64"
+            if not isinstance(segment, TextSegment):
+                return "url" if isinstance(segment, UrlSegment) else "base64"
         return None
 
     @property
     def size(self) -> int:
-        """Bytes it will take in a request, about."""
-        return sum(_bulk(segment) for segment in self.segments)
+        """About how many bytes it takes in a request."""
+        return sum(map(_size_in_request, self.segments))
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """Text, whatever it looks like."""
+class ContentParser:
+    """Checks the inputs of a call and reads the headers of their media.
 
-    text: str
+    Attributes:
+        row: The model.
+        reader: Reads media.
+        max_pixels: Pixels to which larger images are reduced, None to leave them as they are.
+        estimate_tokens: Of a text.
+    """
+
+    row: Model
+    reader: MediaReader
+    max_pixels: int | None
+    estimate_tokens: TokenEstimator
+
+    def parse(self, inputs: object) -> list[Content]:
+        """The inputs as segments, in their order.
+
+        Raises:
+            InvalidInputError: One cannot be embedded; it is named.
+        """
+        return [self._content(position, given) for position, given in enumerate(_listed(inputs))]
+
+    def _content(self, position: int, given: object) -> Content:
+        segments = tuple(
+            self._segment(f"inputs[{position}]{name}", position, item)
+            for name, item in _items_of(position, given)
+        )
+        content = Content(position, segments, sum(map(self._tokens_of, segments)))
+        media_types = {type(s) for s in segments if not isinstance(s, TextSegment)}
+        if len(media_types) > 1:
+            raise InvalidInputError(
+                f"inputs[{position}] mixes URLs with files, which the service does not accept in "
+                "one request: pass all its media as URLs or all as files",
+                indices=(position,),
+            )
+        return content
+
+    def _segment(self, name: str, position: int, item: object) -> Segment:
+        if isinstance(item, Mapping):
+            item = _from_api(name, position, item)
+        elif isinstance(item, str):
+            item = _image_or_video(item) or TextSegment(item, 0)
+        if isinstance(item, TextSegment):
+            return self._text(name, position, item.text)
+        kind: MediaKind | None = None
+        if isinstance(item, (Image, Video)):
+            kind = "image" if isinstance(item, Image) else "video"
+            item = item.source
+        if isinstance(item, str) and _is_http(item):
+            validation.check_text(name, item, position)
+            kind = kind or "image"
+            if kind == "video":
+                naming(name, position, partial(media.check_takes_video, self.row))
+            return UrlSegment(kind, item)
+        found = naming(name, position, partial(self.reader.inspect, item, kind))
+        naming(name, position, partial(media.check_limits, found, self.row, self.max_pixels))
+        return found
+
+    def _text(self, name: str, position: int, text: str) -> TextSegment:
+        if not validation.check_text(name, text, position):
+            raise InvalidInputError(
+                f"{name} is empty: leave it out, since the service refuses empty text",
+                indices=(position,),
+            )
+        return TextSegment(text, self.estimate_tokens(text))
+
+    def _tokens_of(self, segment: Segment) -> float:
+        if isinstance(segment, TextSegment):
+            return segment.estimated_tokens
+        if isinstance(segment, UrlSegment):
+            segment = Media(segment.kind, "", None, None, None, None)
+        return media.tokens_of(segment, self.row.context)
 
 
-def listed(inputs: object) -> Iterable[object]:
-    """The inputs, if they can be gone through one by one."""
+def naming(name: str, position: int, do: Callable[[], T]) -> T:
+    """Call a function, and name the input in what it raises.
+
+    Raises:
+        InvalidInputError: The function raised one, or an `OSError`.
+    """
+    try:
+        return do()
+    except (OSError, InvalidInputError) as error:
+        reason = error.message if isinstance(error, VoyageError) else str(error)
+        raise InvalidInputError(f"{name}: {reason}", indices=(position,)) from error
+
+
+def _listed(inputs: object) -> Iterable[object]:
     if isinstance(inputs, (str, bytes, bytearray, Mapping)) or not isinstance(inputs, Iterable):
         raise InvalidInputError(
             "inputs must be a list of inputs, each a list of texts, images and videos, not "
@@ -81,8 +168,8 @@ def listed(inputs: object) -> Iterable[object]:
     return inputs
 
 
-def items_of(position: int, given: object) -> list[tuple[str, object]]:
-    """The segments of one input, each with what it is called."""
+def _items_of(position: int, given: object) -> list[tuple[str, object]]:
+    """The items of one input, each with its index as an error message shows it."""
     if isinstance(given, Mapping):
         content = given.get("content")
         if set(given) != {"content"} or not isinstance(content, (list, tuple)):
@@ -91,12 +178,11 @@ def items_of(position: int, given: object) -> list[tuple[str, object]]:
                 f"{sorted(map(str, given))}",
                 indices=(position,),
             )
-        name, items = "['content']", list(content)
-        if not all(isinstance(item, Mapping) for item in items):
+        if not all(isinstance(item, Mapping) for item in content):
             raise InvalidInputError(
                 f"inputs[{position}]['content'] must hold dictionaries", indices=(position,)
             )
-        items = [dict(item) for item in items]
+        name, items = "['content']", list(content)
     elif isinstance(given, (list, tuple)):
         name, items = "", list(given)
     else:
@@ -106,12 +192,12 @@ def items_of(position: int, given: object) -> list[tuple[str, object]]:
     return [(f"{name}[{number}]", item) for number, item in enumerate(items)]
 
 
-def from_dictionary(name: str, position: int, item: dict[str, Any]) -> object:
-    """A segment as the API writes it."""
+def _from_api(name: str, position: int, item: Mapping[Any, Any]) -> TextSegment | Image | Video:
+    """A segment as the API's reference writes it."""
     kind = item.get("type")
-    if kind not in SEGMENTS:
+    if not isinstance(kind, str) or kind not in SEGMENT_TYPES:
         raise InvalidInputError(
-            f"{name} must have a 'type' among {', '.join(SEGMENTS)}, not {kind!r}",
+            f"{name} must have a 'type' among {', '.join(SEGMENT_TYPES)}, not {kind!r}",
             indices=(position,),
         )
     value = item.get(kind)
@@ -120,42 +206,44 @@ def from_dictionary(name: str, position: int, item: dict[str, Any]) -> object:
             f"{name} must hold 'type' and a string under {kind!r}, and nothing else",
             indices=(position,),
         )
-    held = SEGMENTS[kind]
+    held = SEGMENT_TYPES[kind]
     if held is None:
-        return Words(value)
-    if is_link(value) != (held[1] == "url") or (held[1] == "base64" and not _is_data(value)):
-        due = (
-            "an http(s) URL" if held[1] == "url" else f"a data URL (data:{held[0]}/...;base64,...)"
+        return TextSegment(value, 0)
+    media_kind, delivery = held
+    if not (_is_http(value) if delivery == "url" else _is_data_url(value)):
+        expected = (
+            "an http(s) URL"
+            if delivery == "url"
+            else f"a data URL (data:{media_kind}/...;base64,...)"
         )
-        raise InvalidInputError(f"{name} must hold {due}", indices=(position,))
-    return Image(value) if held[0] == "image" else Video(value)
+        raise InvalidInputError(f"{name} must hold {expected}", indices=(position,))
+    return Image(value) if media_kind == "image" else Video(value)
 
 
-def in_words(text: str) -> Words | Image | Video:
-    """The image or video that a string stands for, else text."""
-    if _is_data(text) and text.startswith(("data:image/", "data:video/")):
+def _image_or_video(text: str) -> Image | Video | None:
+    """The image or video that a string stands for, None for a text."""
+    if _is_data_url(text) and text.startswith(("data:image/", "data:video/")):
         return Image(text) if text.startswith("data:image/") else Video(text)
-    if is_link(text) and not any(map(str.isspace, text)):
+    if _is_http(text) and not any(map(str.isspace, text)):
         kind = media.kind_of_url(text)
         if kind is not None:
             return Image(text) if kind == "image" else Video(text)
-    return Words(text)
+    return None
 
 
-def is_link(text: str) -> bool:
-    """Whether the service can fetch it."""
+def _is_http(text: str) -> bool:
     return text[:8].lower().startswith(("http://", "https://"))
 
 
-def _is_data(text: str) -> bool:
+def _is_data_url(text: str) -> bool:
     return text.startswith("data:") and ";base64," in text[:200]
 
 
-def _bulk(segment: Segment) -> int:
-    if isinstance(segment, Text):
+def _size_in_request(segment: Segment) -> int:
+    if isinstance(segment, TextSegment):
         return len(segment.text)
-    if isinstance(segment, Link):
+    if isinstance(segment, UrlSegment):
         return len(segment.url)
-    # Encoded anew, an image takes less than a byte per pixel as a rule.
+    # Encoded again, an image takes less than a byte per pixel as a rule.
     size = segment.size if segment.size is not None else segment.pixels or 0
     return size * 4 // 3

@@ -1,4 +1,4 @@
-"""What images and videos are, what they cost, and what is too large, by their first bytes.
+"""Formats, sizes and prices of images and videos, read from their first bytes.
 
 Sizes are read from headers, so nothing is decoded that is sent as it is. Limits and prices are
 those of docs.voyageai.com, "Multimodal Embeddings".
@@ -14,41 +14,43 @@ from typing import Literal, TypeAlias
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.models import Model
 
-Kind: TypeAlias = Literal["image", "video"]
+MediaKind: TypeAlias = Literal["image", "video"]
 
-MOST_BYTES = 20_000_000
-MOST_PIXELS = 16_000_000
-FEWEST_COUNTED, MOST_COUNTED = 50_000, 2_000_000
-"""What an image or a frame counts as, at least and at most. More pixels bring nothing."""
-PIXELS_PER_TOKEN: dict[Kind, int] = {"image": 560, "video": 1_120}
+MAX_BYTES = 20_000_000
+MAX_PIXELS = 16_000_000
+MIN_BILLED_PIXELS, MAX_BILLED_PIXELS = 50_000, 2_000_000
+"""What an image or a frame is billed as, at least and at most."""
+PIXELS_PER_TOKEN: dict[MediaKind, int] = {"image": 560, "video": 1_120}
 
-TAKEN = ("image/png", "image/jpeg", "image/webp", "image/gif", "video/mp4")
-"""Formats the service takes."""
+ACCEPTED_FORMATS = ("image/png", "image/jpeg", "image/webp", "image/gif", "video/mp4")
+"""MIME types that the service accepts."""
 
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
-VIDEO_ENDINGS = (".mp4",)
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
+OTHER_IMAGE_SUFFIXES = (".avif", ".bmp", ".heic", ".jp2", ".tif", ".tiff")
+VIDEO_SUFFIXES = (".mp4",)
+MAX_PATH_LENGTH = 1_024
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff"
-FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-ALONE = frozenset({0x01, 0xFF, *range(0xD0, 0xD8)})
-"""JPEG markers without a length: fill bytes and restarts."""
+JPEG_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+JPEG_MARKERS_WITHOUT_LENGTH = frozenset({0x01, 0xFF, *range(0xD0, 0xD8)})
+"""Fill bytes and restarts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """An image or a video that has been looked at, and not read.
+    """An image or a video whose header has been read.
 
     Attributes:
         kind: Which of the two.
-        format: Its MIME type, empty if it is none the service takes.
-        source: Where its bytes are, for who reads it.
-        size: In bytes, None where that is known only when it is encoded.
-        pixels: Of the image, or of one frame; None where that cannot be told.
-        frames: Of the video, 1 for an image; None where that cannot be told.
+        format: Its MIME type, empty if the service does not accept it.
+        source: Where its bytes are, for the `MediaReader`.
+        size: In bytes, None where it is known only after encoding.
+        pixels: Of the image or of one frame, None if the header does not say.
+        frames: Of the video, 1 for an image, None if the header does not say.
     """
 
-    kind: Kind
+    kind: MediaKind
     format: str
     source: object
     size: int | None
@@ -56,42 +58,40 @@ class Media:
     frames: int | None = 1
 
     @property
-    def counted(self) -> int | None:
-        """Pixels it is billed for, None where that cannot be told."""
+    def billed_pixels(self) -> int | None:
+        """Pixels it is billed for, None if the header does not say."""
         if self.pixels is None or self.frames is None:
             return None
-        return self.frames * min(max(self.pixels, FEWEST_COUNTED), MOST_COUNTED)
+        return self.frames * min(max(self.pixels, MIN_BILLED_PIXELS), MAX_BILLED_PIXELS)
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """Whoever can read media. Both may take a while.
+class MediaReader:
+    """Reads images and videos. Both functions may block.
 
     Attributes:
-        look: Says what a source is, of the kind given, if one is.
-        load: The MIME type and bytes to send: as they are, unless the format is not taken or the
-            image is to have fewer pixels than it has.
+        inspect: Reads the header of a source, which must be of the kind given, if one is.
+        load: Returns the MIME type and bytes to send. An image is encoded again if the service
+            does not accept its format or if it has more pixels than the limit given.
     """
 
-    look: Callable[[object, Kind | None], Media]
+    inspect: Callable[[object, MediaKind | None], Media]
     load: Callable[[Media, int | None], tuple[str, bytes]]
 
 
 def tokens_of(media: Media, context: int) -> float:
-    """What it takes of the context; the most it can where that cannot be told."""
-    if media.counted is not None:
-        return media.counted / PIXELS_PER_TOKEN[media.kind]
-    return context if media.kind == "video" else MOST_COUNTED / PIXELS_PER_TOKEN["image"]
+    """Tokens it takes of the context, or the most it can take if its size is not known."""
+    if media.billed_pixels is not None:
+        return media.billed_pixels / PIXELS_PER_TOKEN[media.kind]
+    return context if media.kind == "video" else MAX_BILLED_PIXELS / PIXELS_PER_TOKEN["image"]
 
 
-def is_reduced(media: Media, most_pixels: int | None) -> bool:
-    """Whether it is to lose pixels."""
-    return bool(
-        most_pixels and media.kind == "image" and media.pixels and media.pixels > most_pixels
-    )
+def needs_downscale(media: Media, max_pixels: int | None) -> bool:
+    """Whether an image has more pixels than the limit, if there is one."""
+    return bool(max_pixels and media.kind == "image" and media.pixels and media.pixels > max_pixels)
 
 
-def check(media: Media, row: Model, most_pixels: int | None) -> None:
+def check_limits(media: Media, row: Model, max_pixels: int | None) -> None:
     """Refuse what the service would.
 
     Raises:
@@ -99,29 +99,29 @@ def check(media: Media, row: Model, most_pixels: int | None) -> None:
     """
     if media.kind == "video":
         check_takes_video(row)
-    if is_reduced(media, most_pixels):
+    if needs_downscale(media, max_pixels):
         return
-    if media.kind == "image" and (media.pixels or 0) > MOST_PIXELS:
+    if media.kind == "image" and (media.pixels or 0) > MAX_PIXELS:
         raise InvalidInputError(
-            f"the image has {media.pixels:,} pixels, the service takes {MOST_PIXELS:,}: pass "
+            f"the image has {media.pixels:,} pixels, the service takes {MAX_PIXELS:,}: pass "
             "downscale=True, or a smaller image"
         )
     if media.format:
         check_size(media.kind, media.size or 0)
 
 
-def check_size(kind: Kind, size: int) -> None:
+def check_size(kind: MediaKind, size: int) -> None:
     """Refuse more bytes than the service takes.
 
     Raises:
         InvalidInputError: There are more.
     """
-    if size > MOST_BYTES:
+    if size > MAX_BYTES:
         remedy = (
             "pass downscale=True, or a smaller image" if kind == "image" else "cut or shrink it"
         )
         raise InvalidInputError(
-            f"the {kind} has {size:,} bytes, the service takes {MOST_BYTES:,}: {remedy}"
+            f"the {kind} has {size:,} bytes, the service takes {MAX_BYTES:,}: {remedy}"
         )
 
 
@@ -129,22 +129,31 @@ def check_takes_video(row: Model) -> None:
     """Refuse video for a model that takes none.
 
     Raises:
-        InvalidInputError: It is known to take none.
+        InvalidInputError: The model is known to take none.
     """
     if not row.video:
         raise InvalidInputError(f"{row.name!r} takes no video: use voyage-multimodal-3.5")
 
 
-def kind_of_url(url: str) -> Kind | None:
-    """What a URL leads to, by its ending; None if it has none that says so."""
+def kind_of_url(url: str) -> MediaKind | None:
+    """The kind of media that a URL's suffix names, None if it names none."""
     path = url.partition("?")[0].partition("#")[0].lower()
-    if path.endswith(IMAGE_ENDINGS):
+    if path.endswith(IMAGE_SUFFIXES):
         return "image"
-    return "video" if path.endswith(VIDEO_ENDINGS) else None
+    return "video" if path.endswith(VIDEO_SUFFIXES) else None
 
 
-def sniff(head: bytes) -> str:
-    """The format of a file by its first dozen bytes, empty if it is none the service takes."""
+def is_media_name(text: str) -> bool:
+    """Whether a text is probably the path or URL of an image or a video, given by mistake."""
+    if len(text) > MAX_PATH_LENGTH or not text.partition("?")[0].lower().endswith(
+        IMAGE_SUFFIXES + OTHER_IMAGE_SUFFIXES + VIDEO_SUFFIXES
+    ):
+        return False
+    return not any(map(str.isspace, text)) or text.startswith(("/", "./", "../", "~/", "file:"))
+
+
+def format_of(head: bytes) -> str:
+    """The MIME type of a file by its first dozen bytes, empty if the service does not accept it."""
     if head.startswith(PNG):
         return "image/png"
     if head.startswith(JPEG):
@@ -163,9 +172,9 @@ NOT_VIDEO = {b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"}
 
 
 def pixels_of(head: bytes) -> int | None:
-    """Pixels of an image of a format the service takes, None if the header is not all there."""
+    """Pixels of an image of an accepted format, None if the header is incomplete."""
     try:
-        match sniff(head):
+        match format_of(head):
             case "image/png":
                 width, height = struct.unpack_from(">II", head, 16)
             case "image/gif":
@@ -199,20 +208,20 @@ def _jpeg_size(head: bytes) -> tuple[int, int]:
         if head[at] != 0xFF:  # noqa: PLR2004 - every marker begins so
             raise IndexError("not at a marker")
         marker = head[at + 1]
-        if marker in ALONE:
+        if marker in JPEG_MARKERS_WITHOUT_LENGTH:
             at += 1 if marker == 0xFF else 2  # noqa: PLR2004 - a fill byte
             continue
         (length,) = struct.unpack_from(">H", head, at + 2)
-        if marker in FRAME_HEADERS:
+        if marker in JPEG_FRAME_HEADERS:
             height, width = struct.unpack_from(">HH", head, at + 5)
             return width, height
         at += 2 + length
 
 
-def film_of(data: bytes) -> tuple[int, int] | None:
-    """Pixels of a frame and number of frames, even, of an MP4; None if it does not say."""
+def video_size(data: bytes) -> tuple[int, int] | None:
+    """Pixels of a frame and the even number of frames of an MP4, None if it does not say."""
     try:
-        for moov in _boxes(data, b"moov"):
+        for moov in _boxes(memoryview(data), b"moov"):
             for track in _boxes(moov, b"trak"):
                 header = next(_boxes(track, b"tkhd"))
                 width, height = struct.unpack(">II", header[-8:])
@@ -225,17 +234,20 @@ def film_of(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _frames(track: bytes) -> int:
-    """What the track's table of times adds up to."""
+def _frames(track: memoryview) -> int:
+    """The sum of the counts in the track's table of sample times."""
     inner = track
     for name in (b"mdia", b"minf", b"stbl", b"stts"):
         inner = next(_boxes(inner, name))
     (entries,) = struct.unpack_from(">I", inner, 4)
-    return sum(struct.unpack_from(f">{2 * entries}I", inner, 8)[::2])
+    table = inner[8 : 8 + 8 * entries]
+    if len(table) < 8 * entries:
+        raise struct.error("the table is cut short")
+    return sum(count for count, _ in struct.iter_unpack(">II", table))
 
 
-def _boxes(data: bytes, name: bytes) -> Iterator[bytes]:
-    """What is in the boxes of a name, one level deep."""
+def _boxes(data: memoryview, name: bytes) -> Iterator[memoryview]:
+    """The contents of the boxes of a name, one level deep."""
     at = 0
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)

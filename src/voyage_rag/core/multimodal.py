@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -20,29 +20,23 @@ from voyage_rag.core.cache_keys import CacheKeys, from_bytes, to_bytes
 from voyage_rag.core.call import EndpointCall, PartialResults, sliced
 from voyage_rag.core.contents import (
     Content,
-    Link,
+    ContentParser,
+    Delivery,
     Segment,
-    Text,
-    Way,
-    Words,
-    from_dictionary,
-    in_words,
-    is_link,
-    items_of,
-    listed,
+    TextSegment,
+    UrlSegment,
+    naming,
 )
 from voyage_rag.core.flow import Flow, Operation, Request, offload
-from voyage_rag.core.media import Media, Reader
+from voyage_rag.core.media import Media, MediaReader
 from voyage_rag.core.planning import Limits, pack
 from voyage_rag.core.token_estimate import estimate_tokens
-from voyage_rag.errors import InvalidInputError, VoyageError
+from voyage_rag.errors import InvalidInputError
 from voyage_rag.types import (
-    Image,
     MultimodalEmbeddingsObject,
     PartialEmbeddings,
     Usage,
     Vectors,
-    Video,
 )
 
 if TYPE_CHECKING:
@@ -91,13 +85,11 @@ class Multimodal(EndpointCall[Loaded, "Vector"]):
 
     Attributes:
         keys: Of the cache.
-        reader: Reads media.
-        most_pixels: To which larger images are reduced, None to leave them as they are.
+        parser: Of its inputs.
     """
 
     keys: CacheKeys
-    reader: Reader
-    most_pixels: int | None
+    parser: ContentParser
 
     def limits(self, count: int | None) -> Limits:  # noqa: ARG002 - large inputs are not spread
         """As much as a request may hold."""
@@ -136,87 +128,23 @@ class Multimodal(EndpointCall[Loaded, "Vector"]):
         """The vector of these numbers."""
         return from_bytes(stored, self.options.dtype)
 
-    # ── before sending ────────────────────────────────────────────────────────────────────────────
-
-    def contents(self, inputs: object) -> list[Content]:
-        """The inputs, every one checked and every medium looked at.
-
-        Raises:
-            InvalidInputError: One cannot be embedded; it is named.
-        """
-        return [self._content(position, given) for position, given in enumerate(listed(inputs))]
-
-    def _content(self, position: int, given: object) -> Content:
-        segments = tuple(
-            self._segment(f"inputs[{position}]{name}", position, item)
-            for name, item in items_of(position, given)
-        )
-        ways = {isinstance(segment, Link) for segment in segments if not isinstance(segment, Text)}
-        if len(ways) > 1:
-            raise InvalidInputError(
-                f"inputs[{position}] holds URLs and files, which the service takes in one request "
-                "as little as in one input: give all its media one way",
-                indices=(position,),
-            )
-        return Content(position, segments, sum(map(self._weight, segments)))
-
-    def _segment(self, name: str, position: int, item: object) -> Segment:
-        if isinstance(item, dict):
-            item = from_dictionary(name, position, item)
-        elif isinstance(item, str):
-            item = in_words(item)
-        if isinstance(item, Words):
-            return self._text(name, position, item.text)
-        kind: media.Kind | None = None
-        if isinstance(item, (Image, Video)):
-            kind = "image" if isinstance(item, Image) else "video"
-            item = item.source
-        if isinstance(item, str) and is_link(item):
-            kind = kind or media.kind_of_url(item) or "image"
-            validation.check_text(name, item, position)
-            if kind == "video":
-                _about(name, position, partial(media.check_takes_video, self.row))
-            return Link(kind, item)
-        looked = _about(name, position, partial(self.reader.look, item, kind))
-        _about(name, position, partial(media.check, looked, self.row, self.most_pixels))
-        return looked
-
-    def _text(self, name: str, position: int, text: str) -> Text:
-        if not validation.check_text(name, text, position):
-            raise InvalidInputError(
-                f"{name} is empty: leave it out, since the service refuses empty text",
-                indices=(position,),
-            )
-        return Text(text, (self.context.count_tokens or estimate_tokens)(text))
-
-    def _weight(self, segment: Segment) -> float:
-        if isinstance(segment, Text):
-            return segment.estimated_tokens
-        if isinstance(segment, Link):
-            segment = Media(segment.kind, "", None, None, None, None)
-        return media.tokens_of(segment, self.row.context)
-
     # ── requests ──────────────────────────────────────────────────────────────────────────────────
 
     def flows(
         self, contents: Sequence[Content], partial_results: PartialResults[Vector]
     ) -> Iterator[Flow[Found]]:
         """One flow per request, each as full as the limits allow."""
-        by_way: dict[Way | None, list[Content]] = {"url": [], "base64": [], None: []}
+        groups: dict[Delivery, list[Content]] = {"url": [], "base64": []}
+        default: Delivery = "url" if {c.delivery for c in contents} <= {"url", None} else "base64"
         for content in contents:
-            by_way[content.way].append(content)
-        words = "base64" if by_way["base64"] or not by_way["url"] else "url"
-        groups = (
-            sorted(by_way[way] + (by_way[None] if way == words else []), key=lambda c: c.position)
-            for way in ("url", "base64")
-        )
+            groups[content.delivery or default].append(content)
         slices = (
             pack(
                 ((content, content.estimated_tokens) for content in group),
                 partial(self.limits, None),
                 lambda content: content.size,
             )
-            for group in groups
+            for group in groups.values()
         )
         for slice_ in chain.from_iterable(slices):
             yield self._embedding([content for content, _ in slice_], partial_results)
@@ -244,17 +172,17 @@ class Multimodal(EndpointCall[Loaded, "Vector"]):
         return loaded
 
     def _written(self, segment: Segment, position: int, number: int) -> tuple[str, str | bytes]:
-        if isinstance(segment, Text):
+        if isinstance(segment, TextSegment):
             return "text", segment.text
-        if isinstance(segment, Link):
+        if isinstance(segment, UrlSegment):
             return f"{segment.kind}_url", segment.url
 
         def load() -> bytes:
-            mime, data = self.reader.load(segment, self.most_pixels)
+            mime, data = self.parser.reader.load(segment, self.parser.max_pixels)
             media.check_size(segment.kind, len(data))
             return b"data:%b;base64,%b" % (mime.encode(), base64.b64encode(data))
 
-        return f"{segment.kind}_base64", _about(f"inputs[{position}][{number}]", position, load)
+        return f"{segment.kind}_base64", naming(f"inputs[{position}][{number}]", position, load)
 
 
 def prepare(
@@ -263,7 +191,7 @@ def prepare(
     input_type: InputType | None,
     output_dtype: OutputDtype | None,
     output_dimension: int | None,
-    reader: Reader,
+    reader: MediaReader,
     *,
     truncation: bool,
     downscale: bool,
@@ -288,8 +216,9 @@ def prepare(
     )
     budget = context.budget(model)
     keys = CacheKeys(context.host, options, "content")
-    most_pixels = media.MOST_COUNTED if downscale else None
-    return Multimodal(context, options, row, budget, budget.ratio, keys, reader, most_pixels)
+    max_pixels = media.MAX_BILLED_PIXELS if downscale else None
+    parser = ContentParser(row, reader, max_pixels, context.count_tokens or estimate_tokens)
+    return Multimodal(context, options, row, budget, budget.ratio, keys, parser)
 
 
 def embed(call: Multimodal, inputs: object) -> Operation[Found, MultimodalEmbeddingsObject]:
@@ -298,7 +227,7 @@ def embed(call: Multimodal, inputs: object) -> Operation[Found, MultimodalEmbedd
     Raises:
         InvalidInputError: An input cannot be embedded; nothing was sent.
     """
-    contents = call.contents(inputs)
+    contents = call.parser.parse(inputs)
     partial_results: PartialResults[Vector] = PartialResults(
         len(contents), sum(c.estimated_tokens for c in contents)
     )
@@ -326,12 +255,12 @@ def count(call: Multimodal, inputs: object) -> Usage:
         InvalidInputError: An input cannot be embedded, or its size is not known before.
     """
     text, pixels = 0.0, {"image": 0, "video": 0}
-    for content in call.contents(inputs):
+    for content in call.parser.parse(inputs):
         for segment in content.segments:
-            if isinstance(segment, Text):
+            if isinstance(segment, TextSegment):
                 text += segment.estimated_tokens
                 continue
-            counted = segment.counted if isinstance(segment, Media) else None
+            counted = segment.billed_pixels if isinstance(segment, Media) else None
             if counted is None:
                 raise InvalidInputError(
                     f"inputs[{content.position}] holds media of a size that is not "
@@ -344,12 +273,3 @@ def count(call: Multimodal, inputs: object) -> Usage:
     text_tokens = round(text * ratio) if text else 0
     total = text_tokens + sum(pixels[kind] // each for kind, each in media.PIXELS_PER_TOKEN.items())
     return Usage(total, 0, text_tokens, pixels["image"], pixels["video"])
-
-
-def _about(name: str, position: int, do: Callable[[], T]) -> T:
-    """Do it; what goes wrong is the named input's fault."""
-    try:
-        return do()
-    except (OSError, InvalidInputError) as error:
-        said = error.message if isinstance(error, VoyageError) else str(error)
-        raise InvalidInputError(f"{name}: {said}", indices=(position,)) from error

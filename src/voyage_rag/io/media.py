@@ -18,14 +18,14 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from voyage_rag.core.media import (
-    TAKEN,
-    Kind,
+    ACCEPTED_FORMATS,
     Media,
-    Reader,
-    film_of,
-    is_reduced,
+    MediaKind,
+    MediaReader,
+    format_of,
+    needs_downscale,
     pixels_of,
-    sniff,
+    video_size,
 )
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.locks import Lock
@@ -43,7 +43,7 @@ _pillows_own = Lock()
 """Pillow's images read their file when first used, so one thread at a time uses them."""
 
 
-def look(source: object, kind: Kind | None) -> Media:
+def inspect(source: object, kind: MediaKind | None) -> Media:
     """Say what a source is.
 
     Args:
@@ -61,9 +61,9 @@ def look(source: object, kind: Kind | None) -> Media:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         head = file.read(HEAD)
-        format_ = sniff(head)
+        format_ = format_of(head)
         if format_.startswith("video") and kind != "image":
-            film = film_of(head + file.read())
+            film = video_size(head + file.read())
             pixels, frames = film or (None, None)
             return Media("video", format_, held, size, pixels, frames)
         if kind == "video" or format_.startswith("video"):
@@ -80,33 +80,33 @@ def look(source: object, kind: Kind | None) -> Media:
     return Media("image", format_, held, size, pixels)
 
 
-def load(media: Media, most_pixels: int | None) -> tuple[str, bytes]:
+def load(media: Media, max_pixels: int | None) -> tuple[str, bytes]:
     """The MIME type and the bytes to send.
 
     Args:
         media: What `look` said.
-        most_pixels: To which a larger image is reduced; None to leave it.
+        max_pixels: To which a larger image is reduced; None to leave it.
 
     Raises:
         OSError: It cannot be read any more.
         InvalidInputError: It has to be encoded anew, and cannot be.
     """
-    reduced = is_reduced(media, most_pixels)
+    reduced = needs_downscale(media, max_pixels)
     if _is_pillows(media.source):
         with _pillows_own:
             if not reduced and (data := _untouched(media.source)) is not None:
                 return media.format, data
             own: Any = media.source
-            return _encoded(own, most_pixels if reduced else None)
+            return _encoded(own, max_pixels if reduced else None)
     with _opened(media.source) as file:
-        if media.format in TAKEN and not reduced:
+        if media.format in ACCEPTED_FORMATS and not reduced:
             return media.format, file.read()
         pillow = _pillow("making images smaller" if reduced else "this format")
         with _read_by(pillow, file) as image:
-            return _encoded(image, most_pixels if reduced else None)
+            return _encoded(image, max_pixels if reduced else None)
 
 
-READER = Reader(look, load)
+READER = MediaReader(inspect, load)
 
 
 # ── where bytes are ───────────────────────────────────────────────────────────────────────────────
@@ -199,12 +199,12 @@ def _look_with_pillow(held: object, file: Any, head: bytes) -> Media:
         return Media("image", "", held, None, image.width * image.height)
 
 
-def _look_at_pillows(image: Any, kind: Kind | None) -> Media:
+def _look_at_pillows(image: Any, kind: MediaKind | None) -> Media:
     if kind == "video":
         raise InvalidInputError("is an image where a video is due")
     with _pillows_own:
         data = _untouched(image)
-    format_ = sniff(data) if data else ""
+    format_ = format_of(data) if data else ""
     pixels = image.width * image.height
     return Media("image", format_, image, len(data) if data else None, pixels)
 
@@ -212,9 +212,7 @@ def _look_at_pillows(image: Any, kind: Kind | None) -> Media:
 def _untouched(image: Any) -> bytes | None:
     """The file of an image that was opened and not used yet, so that it is still what it was."""
     file = getattr(image, "fp", None)
-    fields = vars(image)
-    # Pillow reads pixels when they are first used, into `_im`, or `im` before its version 11.
-    if file is None or fields.get("_im", fields.get("im", "unknown")) is not None:
+    if file is None or _is_decoded(image):
         return None
     try:
         at = file.tell()
@@ -224,20 +222,28 @@ def _untouched(image: Any) -> bytes | None:
     except (OSError, ValueError):
         return None
     same = pixels_of(data) == image.width * image.height
-    return data if same and sniff(data) in TAKEN else None
+    return data if same and format_of(data) in ACCEPTED_FORMATS else None
 
 
-def _encoded(image: Pillow.Image, most_pixels: int | None) -> tuple[str, bytes]:
+def _is_decoded(image: Any) -> bool:
+    """Whether Pillow has read the pixels, which it does when they are first used."""
+    try:
+        return image.im is not None
+    except AssertionError:  # since its version 11
+        return False
+
+
+def _encoded(image: Pillow.Image, max_pixels: int | None) -> tuple[str, bytes]:
     """The image upright, and no larger than asked: as JPEG if it was one, else as PNG."""
     from PIL import ImageOps  # noqa: PLC0415 - here Pillow is there
 
     was_jpeg = image.format == "JPEG"
-    if most_pixels is not None:
-        image.draft("RGB", _reduced(image, most_pixels))
+    if max_pixels is not None:
+        image.draft("RGB", _reduced(image, max_pixels))
     image = ImageOps.exif_transpose(image)
     image = image.convert(_mode_of(image))
-    if most_pixels is not None:
-        image = image.resize(_reduced(image, most_pixels))
+    if max_pixels is not None:
+        image = image.resize(_reduced(image, max_pixels))
     out = BytesIO()
     if was_jpeg:
         image.convert("L" if image.mode == "L" else "RGB").save(out, "JPEG", quality=QUALITY)
@@ -246,9 +252,9 @@ def _encoded(image: Pillow.Image, most_pixels: int | None) -> tuple[str, bytes]:
     return "image/png", out.getvalue()
 
 
-def _reduced(image: Pillow.Image, most_pixels: int) -> tuple[int, int]:
+def _reduced(image: Pillow.Image, max_pixels: int) -> tuple[int, int]:
     """The size of the image with at most so many pixels."""
-    share = min(1.0, (most_pixels / (image.width * image.height)) ** 0.5)
+    share = min(1.0, (max_pixels / (image.width * image.height)) ** 0.5)
     return max(1, int(image.width * share)), max(1, int(image.height * share))
 
 
