@@ -18,7 +18,8 @@ import anyio
 import anyio.lowlevel
 
 from voyage_rag import Voyage
-from voyage_rag.core.flow import Attempt, Response
+from voyage_rag.core.flow import Attempt
+from voyage_rag.hosts.messages import Response
 from voyage_rag.io.clock import Clock
 
 KEY = "pa-a-key-that-must-stay-secret"

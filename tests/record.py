@@ -22,9 +22,9 @@ from fakes import FakeClock
 from scenarios import SCENARIOS, Scenario
 from voyage_rag import Voyage, VoyageError, __version__
 from voyage_rag.emulator import Emulator
+from voyage_rag.hosts.voyage import address_of
 from voyage_rag.io.clock import SYSTEM_CLOCK, Clock
 from voyage_rag.secret import as_key
-from voyage_rag.settings import host_of
 
 README = CASSETTES / "README.md"
 EMULATOR_KEY = "pa-for-the-emulator"
@@ -75,7 +75,7 @@ def _service(
 ) -> Iterator[tuple[Provenance, str, str, Clock]]:
     """Who answers: provenance, key, address, and the time to wait in."""
     if live_key and not scenario.faults and not scenario.may_take_days:
-        address = host_of(as_key(live_key))
+        address = address_of(as_key(live_key))
         detail = f"{urlsplit(address).hostname}, {datetime.now(UTC).date().isoformat()}"
         yield Provenance("live service", detail), live_key, address, SYSTEM_CLOCK
         return

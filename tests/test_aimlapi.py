@@ -106,9 +106,9 @@ def test_it_has_no_reranker(face: Face) -> None:
 
 def test_it_always_truncates(face: Face) -> None:
     """truncation=False cannot be had, and is refused rather than dropped."""
-    with pytest.raises(InvalidInputError, match="always truncates"):
+    with pytest.raises(InvalidInputError, match="truncation=False cannot be honoured"):
         face.call(Voyage(**CONNECTION), "embed", [TEXT], MODEL, truncation=False)
-    with pytest.raises(InvalidInputError, match="always truncates"):
+    with pytest.raises(InvalidInputError, match="truncation=False cannot be honoured"):
         face.call(
             VoyageEmbedding(MODEL, truncation=False, **CONNECTION), "get_text_embedding", TEXT
         )

@@ -24,7 +24,7 @@ from fakes import (
     voyage_over,
 )
 from voyage_rag import EmbeddingsObject, RerankingObject, Usage, Vectors, Voyage
-from voyage_rag.core.flow import Response
+from voyage_rag.hosts.messages import Response
 from voyage_rag.models import OutputDtype
 from voyage_rag.settings import Settings
 

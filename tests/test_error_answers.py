@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fakes import FREE_TIER, KEY, MODEL, RERANKER, FakeClock, FakeService, failed, ok, voyage_over
-from voyage_rag.core.flow import Response
 from voyage_rag.errors import (
     APIConnectionError,
     APIError,
@@ -25,6 +24,7 @@ from voyage_rag.errors import (
     UnexpectedAnswerError,
     VoyageError,
 )
+from voyage_rag.hosts.messages import Response
 
 WORDS = st.sampled_from(
     [

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from fakes import KEY, MODEL, RERANKER, FakeService, embedded, ok, served, vector_of, voyage_over
 from voyage_rag import ConfigurationError, InvalidInputError, Voyage
-from voyage_rag.core.flow import Response
+from voyage_rag.hosts.messages import Response
 from voyage_rag.langchain import VoyageAIEmbeddings, VoyageAIMultimodalEmbeddings
 from voyage_rag.langchain import VoyageAIRerank as LangChainRerank
 from voyage_rag.llama_index import VoyageAIRerank as LlamaIndexRerank

@@ -133,7 +133,7 @@ def test_the_host_is_the_one_the_key_belongs_to(key: str, host: str) -> None:
     """By the key's prefix, as MongoDB documents it."""
     settings = Settings.resolve(key, environ={})
 
-    assert (host, f"https://{host}/v1") == (settings.host, settings.base_url)
+    assert (host, f"https://{host}/v1") == (settings.host.hostname, settings.base_url)
 
 
 def test_an_address_goes_before_the_keys_host() -> None:

@@ -28,7 +28,7 @@ from fakes import (
     voyage_over,
 )
 from voyage_rag import InvalidInputError, InvalidRequestError, Voyage
-from voyage_rag.core.flow import Response
+from voyage_rag.hosts.messages import Response
 
 
 def collect(face: Face, voyage: Voyage, texts: Any, **options: Any) -> list[list[float]]:

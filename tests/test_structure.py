@@ -56,7 +56,7 @@ KNOWN_PRIVATE_ATTRIBUTES = {
     "io/transport.py: _network_backend",
     "io/transport.py: _pool",
 }
-KNOWN_ADDRESSES = {"core/dialect.py", "io/transport.py", "settings.py"}
+KNOWN_ADDRESSES: set[str] = set()
 
 
 @cache

@@ -108,7 +108,15 @@ class Timeout(APIConnectionError, TimeoutError):  # noqa: N818 - the vendor's na
 
 
 class APIError(VoyageError):
-    """The service answered with an error status, or would have (`InvalidInputError`)."""
+    """The service answered with an error status, or would have (`InvalidInputError`).
+
+    Attributes:
+        is_too_large: Whether fewer inputs in a request would be accepted.
+        input_index: The position, within the request, of the one input it is about.
+    """
+
+    is_too_large: bool = False
+    input_index: int | None = None
 
 
 class InvalidRequestError(APIError):

@@ -7,29 +7,29 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Annotated, Any, Self
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
+from pydantic.json_schema import SkipJsonSchema
 
 from voyage_rag.errors import ConfigurationError
-from voyage_rag.secret import APIKey, find_key
+from voyage_rag.hosts import Host, select_host
+from voyage_rag.secret import find_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pydantic import SecretStr
 
+    from voyage_rag.secret import APIKey
+
 BASE_URL_VARIABLE = "VOYAGE_BASE_URL"
-
-HOSTS_BY_KEY_PREFIX = (
-    ("al-eu-", "https://eu.ai.mongodb.com/v1"),
-    ("al-us-", "https://us.ai.mongodb.com/v1"),
-    ("al-", "https://ai.mongodb.com/v1"),
-    ("", "https://api.voyageai.com/v1"),
-)
-"""A key works on its own host only; MongoDB documents the prefixes ("Voyage AI: API keys")."""
-
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 def as_path(value: object) -> object:
@@ -47,8 +47,7 @@ class Settings(BaseModel):
     """Everything a `Voyage` needs to know before its first call. Frozen; shows no key.
 
     Attributes:
-        api_key: The key.
-        base_url: Address of the API up to and including its version, without a trailing slash.
+        host: Where the models run, which holds the address and the key.
         timeout: Seconds one attempt may take, from connecting to the last byte of the answer.
         max_retries: Further attempts after a first one that failed. None means 6, and for a rate
             limit as many as `total_timeout` allows.
@@ -62,10 +61,11 @@ class Settings(BaseModel):
         allow_insecure_http: Let the key travel over plain http to a host that is not loopback.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True
+    )
 
-    api_key: APIKey
-    base_url: str
+    host: SkipJsonSchema[Annotated[Host, PlainSerializer(repr, when_used="json")]]
     timeout: Seconds = 60.0
     max_retries: Annotated[int, Field(ge=0)] | None = None
     total_timeout: Seconds | None = 300.0
@@ -83,6 +83,7 @@ class Settings(BaseModel):
         *,
         api_key_path: str | os.PathLike[str] | None = None,
         base_url: str | None = None,
+        host: Host | None = None,
         allow_insecure_http: bool = False,
         environ: Mapping[str, str] | None = None,
         **options: Any,
@@ -93,6 +94,7 @@ class Settings(BaseModel):
             api_key: The key itself; else it is looked for (see `voyage_rag.secret.find_key`).
             api_key_path: A file that holds the key.
             base_url: Overrides `VOYAGE_BASE_URL` and the host that goes with the key's prefix.
+            host: Where the models run, instead of a key and an address.
             allow_insecure_http: See the attribute.
             environ: Read instead of the process environment.
             options: The other attributes; None means the default.
@@ -101,75 +103,51 @@ class Settings(BaseModel):
             ConfigurationError: A setting is missing or cannot work; the message names it.
         """
         environ = os.environ if environ is None else environ
-        key = find_key(api_key, api_key_path, environ)
-        address = base_url or environ.get(BASE_URL_VARIABLE) or host_of(key)
         given = {name: value for name, value in options.items() if value is not None}
         if "total_timeout" in options:
             given["total_timeout"] = options["total_timeout"]
-        try:
-            return cls(
-                api_key=key,
-                base_url=check_address(address, allow_insecure_http=allow_insecure_http),
+        if host is None:
+            key = find_key(api_key, api_key_path, environ)
+            address = base_url or environ.get(BASE_URL_VARIABLE) or None
+            host = select_host(key, address, allow_insecure_http=allow_insecure_http)
+        else:
+            _check_alone(
+                api_key=api_key,
+                api_key_path=api_key_path,
+                base_url=base_url,
                 allow_insecure_http=allow_insecure_http,
-                **given,
             )
+        try:
+            return cls(host=host, allow_insecure_http=allow_insecure_http, **given)
         except ValidationError as error:
-            raise ConfigurationError(_told(error)) from None
+            raise ConfigurationError(_describe(error)) from None
 
     @property
-    def host(self) -> str:
-        """Host name of the service."""
-        return urlsplit(self.base_url).hostname or ""
+    def base_url(self) -> str:
+        """Address of the API up to and including its version, without a trailing slash."""
+        return self.host.base_url
 
     @property
-    def port(self) -> int:
-        """Its port."""
-        parts = urlsplit(self.base_url)
-        return parts.port or (443 if parts.scheme == "https" else 80)
+    def api_key(self) -> APIKey | None:
+        """The key, None for a host that has none."""
+        return self.host.api_key
 
 
-def host_of(key: APIKey) -> str:
-    """The address of the host that `key` belongs to, by its prefix."""
-    text = key.get_secret_value()
-    return next(url for prefix, url in HOSTS_BY_KEY_PREFIX if text.startswith(prefix))
-
-
-def check_address(base_url: str, *, allow_insecure_http: bool) -> str:
-    """Refuse an address that cannot work or would expose the key.
-
-    Raises:
-        ConfigurationError: No http(s) address, credentials inside it, or plain http to another
-            machine.
-    """
-    try:
-        parts = urlsplit(base_url.strip())
-        hostname, _ = parts.hostname, parts.port
-    except (ValueError, AttributeError):
+def _check_alone(**others: object) -> None:
+    """Refuse what a host brings itself."""
+    if given := [name for name, value in others.items() if value]:
         raise ConfigurationError(
-            "base_url is not an address: expected e.g. 'https://api.voyageai.com/v1'"
-        ) from None
-    if parts.username is not None or parts.password is not None:
-        raise ConfigurationError(
-            "base_url holds a user name or password: remove it; the key goes into api_key"
+            f"{', '.join(given)} cannot be passed beside host, which holds its own address and "
+            "key: pass them to the host"
         )
-    if parts.scheme not in {"http", "https"} or not hostname:
-        raise ConfigurationError(
-            f"base_url {base_url!r} is not an http(s) address: expected e.g. "
-            "'https://api.voyageai.com/v1'"
-        )
-    if parts.query or parts.fragment:
-        raise ConfigurationError(f"base_url for {hostname!r} holds a query or fragment: remove it")
-    if parts.scheme == "http" and hostname not in LOOPBACK and not allow_insecure_http:
-        raise ConfigurationError(
-            f"base_url {base_url!r} would send the key unencrypted to {hostname!r}: use https, or "
-            "say allow_insecure_http=True if you trust the network between"
-        )
-    return base_url.strip().rstrip("/")
 
 
-def _told(error: ValidationError) -> str:
+def _describe(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown setting {name!r}; the settings are {', '.join(Settings.model_fields)}"
+        return f"unknown setting {name!r}; the settings are {', '.join(SETTING_NAMES)}"
     return f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+SETTING_NAMES = ("api_key", "base_url", *Settings.model_fields)

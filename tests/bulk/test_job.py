@@ -19,7 +19,7 @@ from conftest import Face
 from fakes import MODEL, base64_of, failed, ok, served, voyage_over
 from voyage_rag import AuthenticationError, InvalidInputError, Voyage
 from voyage_rag.bulk import BadRowsError, EmbeddingJob, JobError, JobProgress, JobReport
-from voyage_rag.core.flow import Response
+from voyage_rag.hosts.messages import Response
 
 Embed = Callable[..., JobReport]
 

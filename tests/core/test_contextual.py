@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from fakes import FakeClock, FakeService, base64_of, failed, ok, voyage_over
 from voyage_rag.core.contextual import USUAL
-from voyage_rag.core.flow import Response
 from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.core.windows import Window
 from voyage_rag.core.wire import EmbedOptions, contextual_answer
 from voyage_rag.errors import InvalidInputError, InvalidRequestError, ServerError
 from voyage_rag.errors import UnexpectedAnswerError as Unexpected
+from voyage_rag.hosts.messages import Response
 
 MODEL = "voyage-context-of-tests"
 OVER_WINDOW = (

@@ -26,8 +26,8 @@ from fakes import (
     vector_of,
     voyage_over,
 )
-from voyage_rag.core.flow import Response
 from voyage_rag.errors import InvalidInputError, InvalidRequestError, ServerError, VoyageError
+from voyage_rag.hosts.messages import Response
 from voyage_rag.models import ALL_DTYPES, OutputDtype
 from voyage_rag.types import Usage
 

@@ -10,9 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import EPOCH, FREE_TIER, TOO_MANY_TOKENS
-from voyage_rag.core.failures import failure_of, is_too_many_tokens, retry_after
-from voyage_rag.core.flow import Request, Response
-from voyage_rag.core.wire import detail_of
+from voyage_rag.core.failures import failure_of, is_too_large, retry_after
 from voyage_rag.errors import (
     APIError,
     AuthenticationError,
@@ -24,6 +22,10 @@ from voyage_rag.errors import (
     ServiceUnavailableError,
     VoyageError,
 )
+from voyage_rag.hosts import select_host
+from voyage_rag.hosts.failures import message_of
+from voyage_rag.hosts.messages import Request, Response
+from voyage_rag.secret import APIKey
 
 ONE_TOO_LONG = (
     "The example at index 0 in your batch has too many tokens and does not fit into the model's "
@@ -32,18 +34,19 @@ ONE_TOO_LONG = (
 )
 
 REQUEST = Request("/embeddings", b"{}", "voyage-4", 3)
+HOST = select_host(APIKey("pa-test"), None)
 
 
 def failure(status: int, body: bytes = b"", **headers: str) -> APIError:
     """The error of an answer."""
-    found = failure_of(REQUEST, Response(status, headers, body), lambda: EPOCH)
+    found = failure_of(REQUEST, Response(status, headers, body), HOST, lambda: EPOCH)
     assert found is not None
     return found
 
 
 def test_a_200_is_no_failure() -> None:
     """Only a 200 has no error."""
-    assert failure_of(REQUEST, Response(200, {}, b""), lambda: EPOCH) is None
+    assert failure_of(REQUEST, Response(200, {}, b""), HOST, lambda: EPOCH) is None
 
 
 DETAILS = [
@@ -76,7 +79,7 @@ def test_the_detail_of_an_error_answer_is_found_whatever_its_shape(
     body: bytes, detail: str
 ) -> None:
     """FastAPI's envelope, gateways' envelopes, plain text; a page of HTML says nothing."""
-    assert detail == detail_of(body)
+    assert detail == message_of(body)
 
 
 json_values: st.SearchStrategy[Any] = st.recursive(
@@ -125,7 +128,7 @@ def test_a_status_has_its_class(statuses: tuple[int, ...], error: type[APIError]
 
 def test_a_silent_answer_is_spoken_for() -> None:
     """An error without a reason says which status it was."""
-    assert failure(418).message == "the service answered 418 without saying why"
+    assert failure(418).message == "the service responded with 418 and no reason"
 
 
 def test_a_long_detail_is_cut() -> None:
@@ -156,7 +159,7 @@ def test_a_redirect_is_named_and_not_followed() -> None:
 
 def test_a_redirect_to_nowhere_is_still_an_error() -> None:
     """A redirect without or with a broken location is an error like any other."""
-    assert "an unnamed place" in failure(301).message
+    assert "an unnamed host" in failure(301).message
     assert isinstance(failure(301, location="http://[broken"), APIError)
 
 
@@ -209,7 +212,7 @@ def test_only_a_batch_with_too_many_tokens_is_worth_halving(
     """It is the recorded wording of a 400, and nothing like it."""
     error = failure(status, json.dumps({"detail": detail}).encode())
 
-    assert expected is is_too_many_tokens(error)
+    assert expected is is_too_large(error)
 
 
 @given(st.text(max_size=40))

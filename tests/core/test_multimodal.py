@@ -19,10 +19,10 @@ import voyage_rag.client.multimodal
 from fakes import FakeClock, FakeService, base64_of, failed, ok, voyage_over
 from pictures import gif, jpeg, mp4, png, png_header, webp
 from voyage_rag import Image, Video
-from voyage_rag.core.flow import Response
 from voyage_rag.core.media import MediaReader
 from voyage_rag.core.multimodal import MOST_BODY_BYTES
 from voyage_rag.errors import InvalidInputError, InvalidRequestError, ServerError
+from voyage_rag.hosts.messages import Response
 from voyage_rag.io.media import READER
 
 MODEL = "voyage-multimodal-of-tests"

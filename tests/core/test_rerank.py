@@ -19,8 +19,8 @@ from fakes import (
     served,
     voyage_over,
 )
-from voyage_rag.core.flow import Response
 from voyage_rag.errors import InvalidRequestError, ServerError
+from voyage_rag.hosts.messages import Response
 from voyage_rag.types import RerankingResult, Usage
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fakes import EPOCH, FREE_TIER, FakeClock, FakeService, failed, ok, voyage_over
-from voyage_rag.core.flow import Attempt, Response
+from voyage_rag.core.flow import Attempt
 from voyage_rag.core.retry import RetryPolicy
 from voyage_rag.errors import (
     APIConnectionError,
@@ -26,6 +26,7 @@ from voyage_rag.errors import (
     UnexpectedAnswerError,
     VoyageError,
 )
+from voyage_rag.hosts.messages import Response
 
 
 @dataclass

@@ -8,15 +8,20 @@ from typing import Any
 import pytest
 
 from fakes import base64_of, embedded
-from voyage_rag.core.dialect import AIMLAPI, VOYAGE
 from voyage_rag.core.wire import (
     EmbedOptions,
     embed_answer,
-    embed_body,
+    embed_fields,
+    make_request,
     rerank_answer,
-    rerank_body,
+    rerank_fields,
 )
 from voyage_rag.errors import UnexpectedAnswerError
+from voyage_rag.hosts import Host, select_host
+from voyage_rag.secret import APIKey
+
+VOYAGE = select_host(APIKey("pa-test"), None)
+AIMLAPI = select_host(APIKey("test"), "https://api.aimlapi.com/v1")
 
 
 def options(expected_dimension: int | None = 2, **given: Any) -> EmbedOptions:
@@ -40,6 +45,11 @@ def answer(*items: Any, **fields: Any) -> bytes:
 def item(index: Any, *numbers: float) -> dict[str, Any]:
     """One embedding, as a list."""
     return {"embedding": list(numbers), "index": index}
+
+
+def embed_body(texts: list[str], chosen: EmbedOptions, host: Host) -> bytes:
+    """The body of a request to embed."""
+    return make_request(host, "/embeddings", embed_fields(texts, chosen), len(texts), 1).body
 
 
 # ── out ───────────────────────────────────────────────────────────────────────────────────────────
@@ -84,10 +94,8 @@ def test_text_is_sent_as_compact_utf8() -> None:
 
 def test_a_rerank_request_names_query_documents_and_model() -> None:
     """`top_k` is sent only when it is given."""
-    sent = [
-        json.loads(rerank_body("q", ["a", "b"], "rerank-3", top_k, truncation=True, dialect=VOYAGE))
-        for top_k in (None, 1)
-    ]
+    fields = [rerank_fields("q", ["a", "b"], "rerank-3", n, truncation=True) for n in (None, 1)]
+    sent = [json.loads(make_request(VOYAGE, "/rerank", f, 2, 0).body) for f in fields]
 
     expected = {"query": "q", "documents": ["a", "b"], "model": "rerank-3", "truncation": True}
     assert [expected, expected | {"top_k": 1}] == sent
@@ -95,7 +103,7 @@ def test_a_rerank_request_names_query_documents_and_model() -> None:
 
 def test_a_gateway_is_sent_only_the_fields_it_knows() -> None:
     """api.aimlapi.com takes input and model; a lone text goes as a string."""
-    chosen = options(input_type="query", output_dimension=256)
+    chosen = options(input_type="query")
 
     assert json.loads(embed_body(["a"], chosen, AIMLAPI)) == {"input": "a", "model": "voyage-4"}
     assert json.loads(embed_body(["a", "b"], chosen, AIMLAPI))["input"] == ["a", "b"]

@@ -10,7 +10,6 @@ from typing import Any
 
 from fakes import base64_of
 from voyage_rag.core.failures import failure_of
-from voyage_rag.core.flow import Request, Response
 from voyage_rag.core.rate_limits import limits_named
 from voyage_rag.core.wire import (
     EmbedOptions,
@@ -20,13 +19,17 @@ from voyage_rag.core.wire import (
     rerank_answer,
 )
 from voyage_rag.errors import UnexpectedAnswerError, VoyageError
+from voyage_rag.hosts import select_host
+from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.io.body import Body, UnreadableBodyError
 from voyage_rag.models import ALL_DTYPES, OutputDtype
+from voyage_rag.secret import APIKey
 
 Target = Callable[[bytes], None]
 
 MOST = 2**16
 REQUEST = Request("/embeddings", b"", "a-model", 1)
+HOST = select_host(APIKey("pa-fuzz"), None)
 
 
 def texts(body: bytes, count: int, dtype: OutputDtype | None, dimension: int | None) -> None:
@@ -84,7 +87,7 @@ def ranking(body: bytes, count: int, top_k: int | None) -> None:
 
 def failure(body: bytes, status: int) -> None:
     """An error answer: always an error of ours, with a message, and limits if it names some."""
-    error = failure_of(REQUEST, Response(status, {}, body), lambda: 0.0)
+    error = failure_of(REQUEST, Response(status, {}, body), HOST, lambda: 0.0)
     assert isinstance(error, VoyageError)
     assert str(error)
     named = limits_named(error.message)

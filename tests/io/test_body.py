@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from fakes import KEY, MODEL, FakeClock, HTTPService, served, vector_of
 from voyage_rag import APIConnectionError, Voyage, VoyageError
-from voyage_rag.core.flow import LARGEST_ANSWER, Request, Response
 from voyage_rag.core.wire import EmbedOptions, embed_answer
 from voyage_rag.errors import UnexpectedAnswerError
+from voyage_rag.hosts.messages import MAX_RESPONSE_BYTES, Request, Response
 from voyage_rag.io.body import EITHER_HEADER, Body, UnreadableBodyError
 
 MIB = 2**20
@@ -219,7 +219,7 @@ def test_every_answer_to_a_request_fits(vectors: int | None) -> None:
     in_base64 = count * (2_048 * 4 * 4 // 3 + 100)
     written_out = min(count, 1_000) * len(json.dumps([-0.123456789012345678] * 2_048))
 
-    assert max(in_base64, written_out) + 1_000 <= request.largest_answer <= LARGEST_ANSWER
+    assert max(in_base64, written_out) + 1_000 <= request.largest_answer <= MAX_RESPONSE_BYTES
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,9 @@ from fakes import (
     vector_of,
     voyage_over,
 )
-from voyage_rag.core.flow import Attempt, Response
+from voyage_rag.core.flow import Attempt
 from voyage_rag.errors import AuthenticationError, InvalidRequestError
+from voyage_rag.hosts.messages import Response
 from voyage_rag.io.clock import SYSTEM_CLOCK, SystemClock
 from voyage_rag.types import Usage
 

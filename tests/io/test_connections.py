@@ -15,7 +15,7 @@ import pytest
 
 from fakes import KEY, MODEL, RERANKER, HTTPService, served, vector_of
 from voyage_rag import ConfigurationError, Voyage, __version__
-from voyage_rag.core.flow import Response
+from voyage_rag.hosts.messages import Response
 from voyage_rag.io import transport
 
 BACKENDS = ["asyncio", "trio"]

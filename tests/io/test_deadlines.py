@@ -15,9 +15,9 @@ import pytest
 
 from fakes import KEY, MODEL, HTTPService
 from voyage_rag import Timeout, Voyage, VoyageError
-from voyage_rag.core.flow import Response
 from voyage_rag.emulator import Emulator
 from voyage_rag.emulator.faults import Chance, status
+from voyage_rag.hosts.messages import Response
 
 PATIENCE = 1.0
 SOON = 0.95 * PATIENCE

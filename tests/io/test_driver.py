@@ -11,8 +11,9 @@ import anyio
 import pytest
 
 from fakes import FakeClock, FakeService, ok
-from voyage_rag.core.flow import Attempt, CacheGet, CachePut, Flow, Request, Response
+from voyage_rag.core.flow import Attempt, CacheGet, CachePut, Flow
 from voyage_rag.errors import APIConnectionError, AuthenticationError
+from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.io.call_state import Stopped, ThreadCallState
 from voyage_rag.io.clock import SystemClock
 from voyage_rag.io.driver import AsyncCallState, DriverContext, adrive, drive

@@ -15,7 +15,8 @@ import pytest
 
 from fakes import KEY, MODEL, FakeClock, HTTPService, drop, served, vector_of
 from voyage_rag import APIConnectionError, APIError, Timeout, Voyage, VoyageError
-from voyage_rag.core.flow import Attempt, Request, Response
+from voyage_rag.core.flow import Attempt
+from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.io.call_state import Stopped, ThreadCallState
 from voyage_rag.io.transport import Transport
 from voyage_rag.settings import Settings

@@ -13,8 +13,8 @@ import pytest
 
 from fakes import MODEL, FakeService, failed, served, vector_of, voyage_over
 from voyage_rag import Voyage
-from voyage_rag.core.flow import Response
 from voyage_rag.errors import InvalidInputError, InvalidRequestError
+from voyage_rag.hosts.messages import Response
 from voyage_rag.types import Usage
 
 

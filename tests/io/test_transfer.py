@@ -15,7 +15,8 @@ import pytest
 
 from fakes import KEY, HTTPService, drop, failed
 from voyage_rag import APIConnectionError, Timeout
-from voyage_rag.core.flow import Attempt, Request, Response, Upload
+from voyage_rag.core.flow import Attempt
+from voyage_rag.hosts.messages import Request, Response, Upload
 from voyage_rag.io.call_state import ThreadCallState
 from voyage_rag.io.transport import Transport
 from voyage_rag.settings import Settings

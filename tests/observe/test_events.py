@@ -28,7 +28,7 @@ from fakes import (
     voyage_over,
 )
 from voyage_rag import Voyage, events
-from voyage_rag.core.flow import Attempt, OperationInfo, Request
+from voyage_rag.core.flow import Attempt, OperationInfo
 from voyage_rag.emulator import Emulator
 from voyage_rag.errors import (
     APIConnectionError,
@@ -53,6 +53,7 @@ from voyage_rag.events import (
     Throttled,
     Unanswered,
 )
+from voyage_rag.hosts.messages import Request
 from voyage_rag.io.call_state import ThreadCallState
 from voyage_rag.io.driver import AsyncCallState, DriverContext, adrive, drive
 from voyage_rag.observe import add_observer, remove_observer

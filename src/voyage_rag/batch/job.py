@@ -49,11 +49,9 @@ class BatchJob:
 
     def __init__(self, voyage: Voyage, file: StateFile, state: JobState) -> None:
         """See `submit` and `open`."""
-        if state.host != voyage.settings.host:
-            raise InvalidInputError(
-                f"the job {str(file.path)!r} is at {state.host}, not at {voyage.settings.host}: "
-                "use the key or the base_url it was submitted with"
-            )
+        if state.host != (host := voyage.settings.host.hostname):
+            message = f"the job {str(file.path)!r} is at {state.host}, not at {host}: "
+            raise InvalidInputError(f"{message}use the key or base_url it was submitted with")
         self._voyage = voyage
         self._file = file
         self._kind = kind_for(options_of(state.params))
@@ -191,7 +189,8 @@ class BatchJob:
         kind = kind_for(options)
         lines = lines_of(kind, inputs, custom_ids)
         now = talk_of(voyage).context.policy.wall_clock()
-        return cls(voyage, file, prepare(kind, lines, file, limits, voyage.settings.host, now))
+        state = prepare(kind, lines, file, limits, voyage.settings.host.hostname, now)
+        return cls(voyage, file, state)
 
     # ── watched ───────────────────────────────────────────────────────────────────────────────────
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from voyage_rag.batch.state import PRIVATE, Part
 from voyage_rag.core import validation
 from voyage_rag.core.token_estimate import MARGIN
-from voyage_rag.core.wire.bodies import COMPACT
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.hosts.host import COMPACT
 
 if TYPE_CHECKING:
     from voyage_rag.batch.kinds import Kind

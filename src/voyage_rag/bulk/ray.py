@@ -189,7 +189,7 @@ def share(settings: Settings, model: str) -> None:
     The actor that books time is named by host, model and a fingerprint of the key, and lives until
     the cluster ends or `ray.kill` ends it.
     """
-    account = (settings.host, settings.api_key.fingerprint)
+    account = settings.host.account
     actor = (
         ray.remote(Bookkeeper)
         .options(

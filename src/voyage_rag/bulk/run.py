@@ -104,7 +104,10 @@ class Run:
             BadRowsError: The input holds bad rows, and these are not to be skipped.
         """
         self._source, identity = opened(self._input, self._options, self._folder)
-        told = self._options.of_the_vectors() | {"host": self._settings.host, "form": self._form}
+        told = self._options.of_the_vectors() | {
+            "host": self._settings.host.cache_scope,
+            "form": self._form,
+        }
         begun = self._folder.read()
         overwrite = self._options.overwrite
         if begun and is_resumed(begun, told, identity, self._path, self._folder, overwrite):

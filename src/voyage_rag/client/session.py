@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 from voyage_rag.client import notices
 from voyage_rag.core.budget import budgets_of
 from voyage_rag.core.context import CallContext
-from voyage_rag.core.dialect import dialect_of
 from voyage_rag.core.rate_limits import RateLimits
 from voyage_rag.core.retry import RetryPolicy
 from voyage_rag.io.cache import Cache
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from voyage_rag.client.files import Files
     from voyage_rag.client.talk import Talk
     from voyage_rag.events import Observer
+    from voyage_rag.hosts import Host
 
 
 class Session:
@@ -54,6 +54,7 @@ class Session:
         base_url: str | None = None,
         *,
         api_key_path: str | os.PathLike[str] | None = None,
+        host: Host | None = None,
         total_timeout: float | None = 300.0,
         concurrency: int | None = None,
         requests_per_minute: float | None = None,
@@ -70,6 +71,7 @@ class Session:
             api_key,
             api_key_path=api_key_path,
             base_url=base_url,
+            host=host,
             allow_insecure_http=allow_insecure_http,
             max_retries=max_retries,
             timeout=timeout,
@@ -100,13 +102,12 @@ class Session:
     ) -> None:
         self.observers = observers
         self._listeners = tuple(map(Guarded, observers))
-        self._watch_of_retries = RetryWatch((Log(),), settings.host, settings.port)
+        self._watch_of_retries = RetryWatch((Log(),), settings.host.hostname, settings.host.port)
         self.settings = settings
         self._transport = transport
         self._clock = clock
         self._cache = None if settings.cache is None else Cache(settings.cache)
-        self._dialect = dialect_of(settings.host)
-        self._budgets = budgets_of((settings.host, settings.api_key.fingerprint), clock.now)
+        self._budgets = budgets_of(settings.host.account, clock.now)
         self._policy = RetryPolicy(
             max_retries=settings.max_retries,
             timeout=settings.timeout,
@@ -188,7 +189,7 @@ class Session:
         listeners = self._listeners + global_observers()
         if not listeners and not wants_everything():
             return self._watch_of_retries
-        host, port = self.settings.host, self.settings.port
+        host, port = self.settings.host.hostname, self.settings.host.port
         return FullWatch((*listeners, Log()), host, port, self._clock.now)
 
     @property
@@ -197,7 +198,7 @@ class Session:
         from voyage_rag.core.jobs.asking import JobContext  # noqa: PLC0415 - as above
 
         means, _ = self._drivers
-        return Talk(JobContext(self._dialect, self._policy, self._clock.now), means)
+        return Talk(JobContext(self.settings.host, self._policy, self._clock.now), means)
 
     def _context(self, advance: Advance | None = None) -> CallContext:
         def answered(inputs: int, usage: Usage) -> None:
@@ -213,7 +214,6 @@ class Session:
 
         return CallContext(
             host=self.settings.host,
-            dialect=self._dialect,
             policy=self._policy,
             budgets=self._budgets,
             limits=self._limits,

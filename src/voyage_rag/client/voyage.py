@@ -21,9 +21,9 @@ class Voyage(TextVerbs, ContextualizedVerbs, MultimodalVerbs, RerankingVerbs):
         max_retries: Further attempts after a 429, 408, 5xx, a lost connection, a timeout or an
             unsound answer. Unless given, 6, and for a 429 as many as `total_timeout` allows.
         timeout: Seconds one attempt may take. 60 unless given.
-        base_url: Address of the API; else `VOYAGE_BASE_URL`, else the host the key belongs to. For
-            `https://api.aimlapi.com/v1` that gateway's dialect is spoken.
+        base_url: Address of the API; else `VOYAGE_BASE_URL`, else the host the key belongs to.
         api_key_path: A file that holds the key; else `VOYAGE_API_KEY_PATH`.
+        host: Where the models run, of `voyage_rag.hosts`, instead of a key and an address.
         total_timeout: Seconds one request may take with all its attempts and the waits between
             them; None for no limit.
         concurrency: Requests in flight at once for one call. 16 unless given.

@@ -23,11 +23,12 @@ from voyage_rag.types import Usage
 if TYPE_CHECKING:
     from voyage_rag.core.budget import Budget
     from voyage_rag.core.context import CallContext
-    from voyage_rag.core.flow import Flow, Request
+    from voyage_rag.core.flow import Flow
     from voyage_rag.core.planning import Limits
     from voyage_rag.core.token_estimate import TokenRatio
-    from voyage_rag.core.wire import Embedded, EmbedOptions
+    from voyage_rag.core.wire import Body, Embedded, EmbedOptions
     from voyage_rag.events import Verb
+    from voyage_rag.hosts.messages import Request
     from voyage_rag.models import Model
 
 SLOW = 60.0
@@ -105,7 +106,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
         """What asks for these."""
 
     @abstractmethod
-    def read(self, body: bytes, items: Sequence[Item]) -> Embedded[Value]:
+    def read(self, body: Body, items: Sequence[Item]) -> Embedded[Value]:
         """The answer to that, or `UnexpectedAnswerError`."""
 
     @abstractmethod
@@ -229,7 +230,7 @@ def _answered(
     read = partial(call.read, items=items)
     tokens = partial(call.tokens, estimated_tokens)
     answer = yield from retrying(
-        call.request(items), read, context.policy, call.budget.pace, tokens
+        call.request(items), read, context.host, context.policy, call.budget.pace, tokens
     )
     call.learn(items, answer)
     usage = answer.usage.of(call.row.name)

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from voyage_rag.core.budget import Budget, Budgets
-    from voyage_rag.core.dialect import Dialect
     from voyage_rag.core.rate_limits import RateLimits
     from voyage_rag.core.retry import RetryPolicy
     from voyage_rag.core.token_estimate import TokenEstimator
+    from voyage_rag.hosts.host import Host
     from voyage_rag.types import Usage
 
 
@@ -21,8 +21,7 @@ class CallContext:
     """What holds for every request of an operation.
 
     Attributes:
-        host: Name of the host, for the keys of the cache.
-        dialect: What the host understands.
+        host: Where the models run.
         policy: How hard to try.
         budgets: The account's allowance per model.
         limits: The rate limits that the user gave.
@@ -37,8 +36,7 @@ class CallContext:
         observed: Whether anybody is to be told of splits and bills (`Emit`).
     """
 
-    host: str
-    dialect: Dialect
+    host: Host
     policy: RetryPolicy
     budgets: Budgets
     limits: RateLimits

@@ -21,12 +21,13 @@ from voyage_rag.core.call import EndpointCall, PartialResults, sliced
 from voyage_rag.core.documents import Flat, documents_of, grouped
 from voyage_rag.core.embed import zero_vector
 from voyage_rag.core.failures import example_named
-from voyage_rag.core.flow import Flow, Operation, Request
+from voyage_rag.core.flow import Flow, Operation
 from voyage_rag.core.planning import Limits, pack
 from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.core.windows import Chunks, Window
 from voyage_rag.core.wire import Chunked, Chunking
 from voyage_rag.errors import InvalidRequestError, VoyageError
+from voyage_rag.hosts.messages import Request
 from voyage_rag.types import (
     ContextualizedEmbeddingsObject,
     ContextualizedEmbeddingsResult,
@@ -81,11 +82,11 @@ class Contextualizing(EndpointCall[Window, Chunked]):
     def request(self, items: Sequence[Window]) -> Request:
         """What asks for these windows, each as a document."""
         documents = [item.chunks for item in items]
-        body = wire.contextual_body(documents, self.options, self.context.dialect, self.chunking)
+        fields = wire.contextual_fields(documents, self.options, self.chunking)
         chunks = None if self.chunking else sum(len(item.chunks) for item in items)
-        return Request(PATH, body, self.options.model, len(items), chunks)
+        return wire.make_request(self.context.host, PATH, fields, len(items), chunks)
 
-    def read(self, body: bytes, items: Sequence[Window]) -> Embedded[Chunked]:
+    def read(self, body: wire.Body, items: Sequence[Window]) -> Embedded[Chunked]:
         """One vector per chunk."""
         counts = [None if self.chunking else len(item.chunks) for item in items]
         return wire.contextual_answer(body, counts, self.options)
@@ -218,7 +219,6 @@ def prepare(
     Raises:
         InvalidInputError: An argument cannot work.
     """
-    context.dialect.demand(PATH)
     row = validation.check_model(model, "contextualized")
     validation.check_input_type(input_type)
     options = wire.EmbedOptions(
@@ -229,10 +229,11 @@ def prepare(
         output_dtype=validation.check_output(row, output_dimension, output_dtype),
         expected_dimension=output_dimension or row.default_dimension,
     )
+    context.host.require(PATH, wire.contextual_fields([], options, chunking))
     budget = context.budget(model)
     ratio = budget.ratio if context.count_tokens is None else budget.exact_ratio
     keys = CacheKeys(
-        context.host, options, "chunks", chunking and (chunking.size, chunking.overlap)
+        context.host.cache_scope, options, "chunks", chunking and (chunking.size, chunking.overlap)
     )
     return Contextualizing(context, options, row, budget, ratio, chunking, keys)
 

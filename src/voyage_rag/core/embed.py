@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 from voyage_rag.core import validation, wire
 from voyage_rag.core.cache_keys import CacheKeys, from_bytes, to_bytes
 from voyage_rag.core.call import EndpointCall, PartialResults, sliced
-from voyage_rag.core.flow import Flow, Operation, Request, offload
+from voyage_rag.core.flow import Flow, Operation, offload
 from voyage_rag.core.planning import Limits, pack
 from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.core.vectors import length_of, zeros
 from voyage_rag.core.wire import Embedded
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.hosts.messages import Request
 from voyage_rag.models import Kind
 from voyage_rag.types import EmbeddingsObject, PartialEmbeddings, Usage, Vectors, compact
 
 if TYPE_CHECKING:
     from voyage_rag.core.context import CallContext
-    from voyage_rag.core.dialect import Dialect
     from voyage_rag.core.wire import EmbedOptions
+    from voyage_rag.hosts.host import Host
     from voyage_rag.models import OutputDtype
     from voyage_rag.types import EmptyText, InputType, Row, Vector
 
@@ -50,29 +51,35 @@ class Endpoint:
     """How texts are written for a kind of model, and vectors read, one per text."""
 
     path: str
-    body: Callable[[Sequence[str], EmbedOptions, Dialect], bytes]
-    answer: Callable[[bytes, int, EmbedOptions], Embedded[Vector]]
+    request: Callable[[Host, Sequence[str], EmbedOptions], Request]
+    answer: Callable[[wire.Body, int, EmbedOptions], Embedded[Vector]]
 
 
-def _alone_body(texts: Sequence[str], options: EmbedOptions, dialect: Dialect) -> bytes:
+def _text_request(host: Host, texts: Sequence[str], options: EmbedOptions) -> Request:
+    fields, count = wire.embed_fields(texts, options), len(texts)
+    return wire.make_request(host, "/embeddings", fields, count, count)
+
+
+def _alone_request(host: Host, texts: Sequence[str], options: EmbedOptions) -> Request:
     """Each text as a document of its own, which is what keeps them apart."""
-    return wire.contextual_body([[text] for text in texts], options, dialect)
+    fields, count = wire.contextual_fields([[text] for text in texts], options), len(texts)
+    return wire.make_request(host, "/contextualizedembeddings", fields, count, count)
 
 
-def _alone_answer(body: bytes, count: int, options: EmbedOptions) -> Embedded[Vector]:
+def _alone_answer(body: wire.Body, count: int, options: EmbedOptions) -> Embedded[Vector]:
     answer = wire.contextual_answer(body, [1] * count, options)
     return wire.Embedded([document.vectors[0] for document in answer.vectors], answer.total_tokens)
 
 
-def _content_body(texts: Sequence[str], options: EmbedOptions, dialect: Dialect) -> bytes:
+def _content_request(host: Host, texts: Sequence[str], options: EmbedOptions) -> Request:
     contents = [wire.multimodal_content([("text", text)]) for text in texts]
-    return wire.multimodal_body(contents, options, dialect)
+    return wire.multimodal_request(host, contents, options)
 
 
 ENDPOINTS: dict[Kind, Endpoint] = {
-    "embedding": Endpoint("/embeddings", wire.embed_body, wire.embed_answer),
-    "contextualized": Endpoint("/contextualizedembeddings", _alone_body, _alone_answer),
-    "multimodal": Endpoint("/multimodalembeddings", _content_body, wire.multimodal_answer),
+    "embedding": Endpoint("/embeddings", _text_request, wire.embed_answer),
+    "contextualized": Endpoint("/contextualizedembeddings", _alone_request, _alone_answer),
+    "multimodal": Endpoint("/multimodalembeddings", _content_request, wire.multimodal_answer),
 }
 """Every kind of model that makes vectors of texts."""
 
@@ -97,7 +104,7 @@ class Embedding(EndpointCall[IndexedText, "Row"]):
 
     def limits(self, count: int | None) -> Limits:
         """What the next request may hold, of so many texts."""
-        inputs = min(self.row.request_inputs, self.context.dialect.request_inputs)
+        inputs = min(self.row.request_inputs, self.context.host.request_inputs)
         tokens = self.row.request_tokens
         if per_minute := self.budget.pace.limits.tokens_per_minute:
             tokens = min(tokens, int(per_minute))
@@ -113,7 +120,7 @@ class Embedding(EndpointCall[IndexedText, "Row"]):
 
     def placed(self, texts: Iterable[str]) -> Iterator[IndexedText]:
         """The texts with what they weigh at a guess, each checked as it comes."""
-        longest = self.context.dialect.longest_alone or inf
+        longest = self.context.host.text_chars or inf
         for position, text in enumerate(texts):
             if type(text) is not str or not text.isascii():  # most texts need no more
                 validation.check_text(f"texts[{position}]", text, position)
@@ -121,7 +128,7 @@ class Embedding(EndpointCall[IndexedText, "Row"]):
                 validation.refuse_empty(f"texts[{position}]", position)
             if len(text) > longest:
                 raise InvalidInputError(
-                    f"texts[{position}] has {len(text)} characters, {self.context.dialect.name} "
+                    f"texts[{position}] has {len(text)} characters, {self.context.host.name} "
                     f"takes {longest}: split it",
                     indices=(position,),
                 )
@@ -130,10 +137,9 @@ class Embedding(EndpointCall[IndexedText, "Row"]):
     def request(self, items: Sequence[IndexedText]) -> Request:
         """What asks for these."""
         texts = [item.text for item in items]
-        body = self.endpoint.body(texts, self.options, self.context.dialect)
-        return Request(self.endpoint.path, body, self.options.model, len(texts), len(texts))
+        return self.endpoint.request(self.context.host, texts, self.options)
 
-    def read(self, body: bytes, items: Sequence[IndexedText]) -> Embedded[Row]:
+    def read(self, body: wire.Body, items: Sequence[IndexedText]) -> Embedded[Row]:
         """One vector per text."""
         answer = self.endpoint.answer(body, len(items), self.options)
         rows = list(map(self._held, answer.vectors))
@@ -172,7 +178,7 @@ class Embedding(EndpointCall[IndexedText, "Row"]):
         """What goes into each request; None if nobody knows how many texts there are."""
         if count_tokens := self.context.count_tokens:
             placed = (item._replace(estimated_tokens=count_tokens(item.text)) for item in placed)
-        longest = self.context.dialect.longest_in_list or inf
+        longest = self.context.host.list_text_chars or inf
         estimated = (
             (item, inf if len(item.text) > longest else item.estimated_tokens) for item in placed
         )
@@ -199,17 +205,12 @@ def prepare(
     """
     row = validation.check_embedding_model(model)
     endpoint = ENDPOINTS[row.kind]
-    context.dialect.demand(endpoint.path)
     validation.check_input_type(input_type)
     validation.check_flag("truncation", truncation)
     validation.check_flag("as_lists", as_lists)
     validation.check_choice("empty_text", empty_text, ("error", "zeros"))
     if batch_size is not None:
         validation.check_count("batch_size", batch_size)
-    if not truncation and not context.dialect.knows("truncation"):
-        raise InvalidInputError(
-            f"{context.dialect.name} always truncates: leave truncation=True, and shorten texts"
-        )
     options = wire.EmbedOptions(
         model=row.name,
         input_type=input_type,
@@ -218,9 +219,13 @@ def prepare(
         output_dtype=validation.check_output(row, output_dimension, output_dtype),
         expected_dimension=output_dimension or row.default_dimension,
     )
+    fields = options.fields
+    if row.kind == "contextualized":
+        fields["truncation"] = None
+    context.host.require(endpoint.path, fields)
     budget = context.budget(model)
     ratio = budget.ratio if context.count_tokens is None else budget.exact_ratio
-    keys = CacheKeys(context.host, options)
+    keys = CacheKeys(context.host.cache_scope, options)
     return Embedding(
         context, options, row, budget, ratio, batch_size, empty_text, as_lists, keys, endpoint
     )

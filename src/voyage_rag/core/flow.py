@@ -18,82 +18,15 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
+from voyage_rag.hosts.messages import Request, Response
+
 if TYPE_CHECKING:
     from voyage_rag.errors import VoyageError
     from voyage_rag.events import Call, Event, Verb
 
-LARGEST_ANSWER = 2**28
-LEAST_LARGEST_ANSWER = 2**22
-LARGEST_VECTOR = 2**16
-"""Bytes. Base64 of 2,048 floats has 11 KB, the same numbers written out may have 45."""
-
 T = TypeVar("T")
 Part = TypeVar("Part")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file that is sent from disk, as `multipart/form-data`.
-
-    Attributes:
-        path: Where it is.
-        filename: What the service is told it is called.
-        fields: The other fields of the form.
-    """
-
-    path: str
-    filename: str
-    fields: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One HTTP call, without host and key, which only the transport knows.
-
-    Attributes:
-        path: Path below the base URL, for example `/embeddings`.
-        body: The JSON document to send, encoded; empty for none.
-        model: The model it is for, to speak of.
-        inputs: How many inputs it carries, to speak of.
-        vectors: How many vectors its answer holds, None where only the service knows.
-        method: `POST`, `GET` or `DELETE`.
-        upload: A file to send instead of a body.
-        save_to: A path to which the body of a 200 is written, instead of being held in memory.
-    """
-
-    path: str
-    body: bytes
-    model: str
-    inputs: int
-    vectors: int | None = None
-    method: str = "POST"
-    upload: Upload | None = None
-    save_to: str | None = None
-
-    @property
-    def is_transfer(self) -> bool:
-        """Whether it moves a file, which takes as long as it takes."""
-        return self.upload is not None or self.save_to is not None
-
-    @property
-    def largest_answer(self) -> int:
-        """Bytes that an answer may have: 4 MiB, and 64 KiB for each vector; 256 MiB at most.
-
-        Reading it takes up to 50 times that in memory, if it is JSON made to: lists in lists.
-        """
-        if self.vectors is None:
-            return LARGEST_ANSWER
-        return min(LARGEST_ANSWER, LEAST_LARGEST_ANSWER + self.vectors * LARGEST_VECTOR)
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """Any HTTP answer. Header names are lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 def _at_once() -> float:

@@ -27,11 +27,12 @@ from voyage_rag.core.contents import (
     UrlSegment,
     naming,
 )
-from voyage_rag.core.flow import Flow, Operation, Request, offload
+from voyage_rag.core.flow import Flow, Operation, offload
 from voyage_rag.core.media import Media, MediaReader
 from voyage_rag.core.planning import Limits, pack
 from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.hosts.messages import Request
 from voyage_rag.types import (
     MultimodalEmbeddingsObject,
     PartialEmbeddings,
@@ -107,12 +108,10 @@ class Multimodal(EndpointCall[Loaded, "Vector"]):
 
     def request(self, items: Sequence[Loaded]) -> Request:
         """What asks for these inputs."""
-        body = wire.multimodal_body(
-            [item.body for item in items], self.options, self.context.dialect
-        )
-        return Request(PATH, body, self.options.model, len(items), len(items))
+        contents = [item.body for item in items]
+        return wire.multimodal_request(self.context.host, contents, self.options)
 
-    def read(self, body: bytes, items: Sequence[Loaded]) -> Embedded[Vector]:
+    def read(self, body: wire.Body, items: Sequence[Loaded]) -> Embedded[Vector]:
         """One vector per input."""
         return wire.multimodal_answer(body, len(items), self.options)
 
@@ -201,7 +200,6 @@ def prepare(
     Raises:
         InvalidInputError: An argument cannot work.
     """
-    context.dialect.demand(PATH)
     row = validation.check_model(model, "multimodal")
     validation.check_input_type(input_type)
     validation.check_flag("truncation", truncation)
@@ -214,8 +212,9 @@ def prepare(
         output_dtype=validation.check_output(row, output_dimension, output_dtype),
         expected_dimension=output_dimension or row.default_dimension,
     )
+    context.host.require(PATH, options.fields)
     budget = context.budget(model)
-    keys = CacheKeys(context.host, options, "content")
+    keys = CacheKeys(context.host.cache_scope, options, "content")
     max_pixels = media.MAX_BILLED_PIXELS if downscale else None
     parser = ContentParser(row, reader, max_pixels, context.count_tokens or estimate_tokens)
     return Multimodal(context, options, row, budget, budget.ratio, keys, parser)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from voyage_rag.core import validation, wire
 from voyage_rag.core.failures import concerning, is_too_much
-from voyage_rag.core.flow import Emit, Flow, Operation, OperationInfo, Request
+from voyage_rag.core.flow import Emit, Flow, Operation, OperationInfo
 from voyage_rag.core.planning import Limits, pack
 from voyage_rag.core.retry import retrying
 from voyage_rag.core.token_estimate import estimate_tokens
@@ -40,9 +40,9 @@ def rerank(
     Raises:
         InvalidInputError: An argument cannot work.
     """
-    context.dialect.demand("/rerank")
     row = validation.check_model(model, "rerank")
     validation.check_flag("truncation", truncation)
+    context.host.require("/rerank", {"truncation": truncation})
     if top_k is not None:
         validation.check_count("top_k", top_k)
     asked = validation.check_text("query", query)
@@ -66,7 +66,8 @@ def rerank(
     def limits() -> Limits:
         per_minute = budget.pace.limits.tokens_per_minute or row.request_tokens
         tokens = min(row.request_tokens, int(per_minute))
-        return Limits(row.request_inputs, budget.ratio.estimated_tokens(tokens))
+        inputs = min(row.request_inputs, context.host.request_inputs)
+        return Limits(inputs, budget.ratio.estimated_tokens(tokens))
 
     flows = (
         ranked([item for item, _ in slice_], ranking, context) for slice_ in pack(estimated, limits)
@@ -104,14 +105,13 @@ def ranked(
     estimated_tokens = estimate_tokens(ranking.query) * len(texts) + sum(
         map(estimate_tokens, texts)
     )
-    body = wire.rerank_body(
-        ranking.query, texts, model, top_k, truncation=ranking.truncation, dialect=context.dialect
-    )
+    fields = wire.rerank_fields(ranking.query, texts, model, top_k, truncation=ranking.truncation)
     tokens = budget.ratio.tokens(estimated_tokens)
     try:
         answer = yield from retrying(
-            Request("/rerank", body, model, len(texts), vectors=0),
+            wire.make_request(context.host, "/rerank", fields, len(texts), vectors=0),
             partial(wire.rerank_answer, count=len(texts), top_k=top_k),
+            context.host,
             context.policy,
             budget.pace,
             partial(budget.ratio.tokens, estimated_tokens),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from voyage_rag.core.failures import failure_of, request_id_of
 from voyage_rag.core.flow import Attempt, send
 from voyage_rag.core.rate_limits import limits_named
+from voyage_rag.core.wire import parse
 from voyage_rag.errors import (
     APIConnectionError,
     QuotaExhaustedError,
@@ -24,8 +25,11 @@ from voyage_rag.errors import (
 )
 
 if TYPE_CHECKING:
-    from voyage_rag.core.flow import Flow, Request, Response
+    from voyage_rag.core.flow import Flow
     from voyage_rag.core.rate_limiter import Estimate, RateLimiter
+    from voyage_rag.core.wire import Body
+    from voyage_rag.hosts.host import Host
+    from voyage_rag.hosts.messages import Request, Response
 
 DEFAULT_RETRIES = 6
 FIRST_BACKOFF = 0.5
@@ -102,7 +106,8 @@ Billed = TypeVar("Billed", bound=HasTotal)
 
 def retrying(
     request: Request,
-    read: Callable[[bytes], Billed],
+    read: Callable[[Body], Billed],
+    host: Host,
     policy: RetryPolicy,
     pace: RateLimiter,
     tokens: Estimate,
@@ -114,6 +119,7 @@ def retrying(
     Args:
         request: What to send.
         read: Makes the result of a body, or raises `UnexpectedAnswerError`.
+        host: Who is asked, and knows what errors mean.
         policy: How hard to try.
         pace: Whose turn it is.
         tokens: Says what it is expected to cost; asked when it is about to leave.
@@ -138,9 +144,9 @@ def retrying(
                     turn.held,
                 )
             )
-            failure = failure_of(request, response, policy.wall_clock)
+            failure = failure_of(request, response, host, policy.wall_clock)
             if failure is None:
-                result = _read(read, request, response)
+                result = _read(read, request, response, host)
                 turn.accepted(result.total_tokens)
                 return result
         except (APIConnectionError, UnexpectedAnswerError) as error:
@@ -164,8 +170,12 @@ def _after(failure: VoyageError, attempts: int) -> VoyageError:
     return failure
 
 
-def _read(read: Callable[[bytes], Billed], request: Request, response: Response) -> Billed:
+def _read(
+    read: Callable[[Body], Billed], request: Request, response: Response, host: Host
+) -> Billed:
     try:
+        if host.rewrites_responses:
+            return read(host.decode(request, parse(response.body)))
         return read(response.body)
     except UnexpectedAnswerError as error:
         error.model = request.model

@@ -8,8 +8,9 @@ from functools import cache
 
 from voyage_rag.demo.options import EMULATOR_KEY
 from voyage_rag.emulator import Emulator
+from voyage_rag.hosts.address import LOOPBACK
 from voyage_rag.secret import KEY_PATH_VARIABLE, KEY_VARIABLE
-from voyage_rag.settings import BASE_URL_VARIABLE, LOOPBACK, Settings
+from voyage_rag.settings import BASE_URL_VARIABLE, Settings
 
 
 def choose_service(compares: str = "words") -> None:
@@ -25,7 +26,11 @@ def choose_service(compares: str = "words") -> None:
     given = os.environ.get(KEY_VARIABLE) or os.environ.get(KEY_PATH_VARIABLE)
     if given and given != EMULATOR_KEY:
         settings = Settings.resolve()
-        where = "a service on this machine" if settings.host in LOOPBACK else "live: it is billed"
+        where = (
+            "a service on this machine"
+            if settings.host.hostname in LOOPBACK
+            else "live: it is billed"
+        )
         told = f"Your key is used, at {settings.base_url} ({where})."
     else:
         address = _emulator().url

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from voyage_rag.demo.options import CANDIDATES, SHOWN
 from voyage_rag.demo.report import FRAMEWORKS
-from voyage_rag.settings import LOOPBACK
+from voyage_rag.hosts.address import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

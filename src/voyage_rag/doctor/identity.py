@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from voyage_rag.doctor.findings import Finding, broken, note, ok
 from voyage_rag.errors import ConfigurationError
+from voyage_rag.hosts.voyage import other_host_of
 from voyage_rag.secret import KEY_PATH_VARIABLE, KEY_VARIABLE, APIKey, find_key
-from voyage_rag.settings import (
-    BASE_URL_VARIABLE,
-    HOSTS_BY_KEY_PREFIX,
-    Settings,
-    host_of,
-)
+from voyage_rag.settings import BASE_URL_VARIABLE, Settings
 
 LONG_ENOUGH = 12
 """Characters from which the last four do not tell much of a key."""
@@ -71,7 +66,7 @@ def host_for(
         return None, broken("host", "none that can be used", error.message)
     why, facts = _why(key, base_url, environ), {"base_url": settings.base_url}
     said = f"{settings.base_url}, {why}"
-    if key is not None and (other := _belongs_elsewhere(key, settings)):
+    if key is not None and (other := other_host_of(key, settings.host.hostname)):
         remedy = (
             f"a key that begins like this one belongs to {other}: leave base_url and "
             f"{BASE_URL_VARIABLE} unset, or use a key of this host"
@@ -86,10 +81,3 @@ def _why(key: APIKey | None, base_url: str | None, environ: Mapping[str, str]) -
     if environ.get(BASE_URL_VARIABLE):
         return f"of {BASE_URL_VARIABLE}"
     return "Voyage's own, for want of a key" if key is None else "where such a key belongs"
-
-
-def _belongs_elsewhere(key: APIKey, settings: Settings) -> str | None:
-    """The key's own host, if requests go to another one of those that take keys."""
-    hosts = {urlsplit(url).hostname for _, url in HOSTS_BY_KEY_PREFIX}
-    own = urlsplit(host_of(key)).hostname
-    return own if settings.host in hosts and settings.host != own else None

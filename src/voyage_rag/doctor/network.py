@@ -52,7 +52,7 @@ def way_to(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     yield told
     if told.state == "broken":
         return
-    host, port = (proxy.host, proxy.port) if proxy else (settings.host, settings.port)
+    host, port = (proxy.host, proxy.port) if proxy else (settings.host.hostname, settings.host.port)
     named = _look_up(host, port)
     yield named
     if named.state == "broken":
@@ -78,7 +78,7 @@ def _proxy_for(settings: Settings, environ: Mapping[str, str]) -> Proxy | None:
         for name, value in lower.items()
         if name.endswith("_proxy")
     }
-    if _goes_around(settings.host, proxies.get("no", "")):
+    if _goes_around(settings.host.hostname, proxies.get("no", "")):
         return None
     for kind in (scheme, "all"):
         if address := proxies.get(kind):
@@ -184,7 +184,7 @@ def _look_at_certificate(settings: Settings, proxy: Proxy | None) -> Finding:
     except (ssl.SSLError, OSError, http.client.HTTPException) as error:
         remedy = "check that base_url is that of an https port"
         if proxy is not None:
-            remedy = f"check that the proxy lets connections to {settings.host} through"
+            remedy = f"check that the proxy lets connections to {settings.host.hostname} through"
         return broken("tls", f"no handshake ({_short(error)})", remedy)
     days = int((ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) // DAY)
     facts = {"version": version, "issuer": _issuer(certificate), "days_left": days}
@@ -197,13 +197,16 @@ def _look_at_certificate(settings: Settings, proxy: Proxy | None) -> Finding:
 def _connection(settings: Settings, proxy: Proxy | None) -> http.client.HTTPSConnection:
     if proxy is None:
         return http.client.HTTPSConnection(
-            settings.host, settings.port, timeout=PATIENCE, context=shared_ssl_context()
+            settings.host.hostname,
+            settings.host.port,
+            timeout=PATIENCE,
+            context=shared_ssl_context(),
         )
     connection = http.client.HTTPSConnection(
         proxy.host, proxy.port, timeout=PATIENCE, context=shared_ssl_context()
     )
     headers = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
-    connection.set_tunnel(settings.host, settings.port, headers)
+    connection.set_tunnel(settings.host.hostname, settings.host.port, headers)
     return connection
 
 

@@ -13,8 +13,7 @@ from email.utils import parsedate_to_datetime
 
 from voyage_rag.client import Voyage
 from voyage_rag.core.failures import failure_of
-from voyage_rag.core.flow import Attempt, Request, Response
-from voyage_rag.core.wire import printable
+from voyage_rag.core.flow import Attempt
 from voyage_rag.doctor.findings import Finding, broken, note, ok
 from voyage_rag.errors import (
     APIConnectionError,
@@ -23,6 +22,9 @@ from voyage_rag.errors import (
     RateLimitError,
     VoyageError,
 )
+from voyage_rag.hosts import Host
+from voyage_rag.hosts.failures import printable
+from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.io.call_state import ThreadCallState
 from voyage_rag.io.transport import Transport
 from voyage_rag.models import MODELS
@@ -50,9 +52,9 @@ def answers_of(settings: Settings) -> Iterator[Finding]:
         response, moment = _ask(transport, NEEDS_A_KEY)
         if response.status in UNKNOWN_THERE:
             response, moment = _ask(transport, NEEDS_NO_KEY)
-            yield from _without_key(response)
+            yield from _without_key(response, settings.host)
         else:
-            yield from _with_key(response)
+            yield from _with_key(response, settings.host)
     except APIConnectionError as error:
         remedy = "the steps above work, so look at proxies, and at SSL_CERT_FILE"
         yield broken("http", error.message, remedy)
@@ -69,10 +71,10 @@ def _ask(transport: Transport, request: Request) -> tuple[Response, float]:
     return response, (began + time.time()) / 2
 
 
-def _with_key(response: Response) -> Iterator[Finding]:
+def _with_key(response: Response, host: Host) -> Iterator[Finding]:
     """An answer to what only a good key is answered."""
     if response.status != OK:
-        yield from _refused(response, NEEDS_A_KEY)
+        yield from _refused(response, NEEDS_A_KEY, host)
     elif _is_list(response.body):
         yield _answered(response)
         yield ok("accepted", "the service takes the key")
@@ -88,14 +90,14 @@ def _is_list(body: bytes) -> bool:
         return False
 
 
-def _without_key(response: Response) -> Iterator[Finding]:
+def _without_key(response: Response, host: Host) -> Iterator[Finding]:
     """An answer to a request that nobody can serve."""
     if response.status in REFUSED:
         yield _answered(response)
         said = "not known: this host looks at keys in paid calls only"
         yield note("accepted", said, "ask for a paid call")
         return
-    yield from _refused(response, NEEDS_NO_KEY)
+    yield from _refused(response, NEEDS_NO_KEY, host)
 
 
 def _answered(response: Response) -> Finding:
@@ -106,8 +108,8 @@ def _answered(response: Response) -> Finding:
     )
 
 
-def _refused(response: Response, request: Request) -> Iterator[Finding]:
-    error = failure_of(request, response, time.time)
+def _refused(response: Response, request: Request, host: Host) -> Iterator[Finding]:
+    error = failure_of(request, response, host, time.time)
     facts = {"status": response.status, "request_id": error and error.request_id}
     if isinstance(error, (AuthenticationError, PermissionDeniedError)):
         yield _answered(response)

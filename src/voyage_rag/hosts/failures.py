@@ -110,7 +110,8 @@ def error_detail(response: Response, remedies: Mapping[int, str] = REMEDIES) -> 
         message,
         error_class,
         _remedy(error_class, status, message, {**REMEDIES, **remedies}),
-        status == TOO_LARGE or (status in REFUSED and TOO_MANY_TOKENS in message),
+        issubclass(error_class, InvalidRequestError)
+        and (status == TOO_LARGE or TOO_MANY_TOKENS in message),
         int(named[1]) if named else None,
     )
 

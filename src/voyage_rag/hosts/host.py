@@ -7,6 +7,7 @@ transport asks it where a request goes and how it is authorised.
 from __future__ import annotations
 
 import json
+import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -24,7 +25,8 @@ HTTPS_PORT = 443
 HTTP_PORT = 80
 
 REDACTED = b"**********"
-"""Replaces a key that an error response repeats."""
+SHORT_KEY_CHARS = 12
+"""A shorter key is hidden only where it stands alone, since words may contain it."""
 
 DEFAULTS: Mapping[str, object] = {"truncation": True, "output_dtype": "float"}
 """Values that a host without the field has anyway, so that leaving it out changes nothing."""
@@ -95,9 +97,7 @@ class Host:
 
     def redact(self, data: bytes) -> bytes:
         """Data without the key, of an error response."""
-        if self.api_key is None:
-            return data
-        return data.replace(self.api_key.get_secret_value().encode(), REDACTED)
+        return data if self.api_key is None else redacted(data, self.api_key.get_secret_value())
 
     @property
     def account(self) -> tuple[str, str]:
@@ -165,6 +165,14 @@ class Host:
 
     def __hash__(self) -> int:
         return hash((type(self), self.account))
+
+
+def redacted(data: bytes, secret: str) -> bytes:
+    """Data with asterisks instead of a secret."""
+    pattern = re.escape(secret.encode())
+    if len(secret) < SHORT_KEY_CHARS:
+        pattern = rb"(?<![\w-])" + pattern + rb"(?![\w-])"
+    return re.sub(pattern, REDACTED, data)
 
 
 class InProcessHost(Host):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from voyage_rag.io.tasks import run_in_thread
 
 if TYPE_CHECKING:
-    from voyage_rag.core.flow import Request
+    from voyage_rag.hosts.messages import Request
 
 OK = 200
 

@@ -20,7 +20,8 @@ from voyage_rag.io.call_state import QUEUE, Stopped, ThreadCallState
 from voyage_rag.io.telemetry import UNWATCHED, Telemetry
 
 if TYPE_CHECKING:
-    from voyage_rag.core.flow import Effect, Flow, Response
+    from voyage_rag.core.flow import Effect, Flow
+    from voyage_rag.hosts.messages import Response
     from voyage_rag.io.clock import Clock
 
 T = TypeVar("T")

@@ -32,7 +32,8 @@ from voyage_rag.locks import Lock
 from voyage_rag.types import Usage
 
 if TYPE_CHECKING:
-    from voyage_rag.core.flow import Attempt, OperationInfo, Response
+    from voyage_rag.core.flow import Attempt, OperationInfo
+    from voyage_rag.hosts.messages import Response
     from voyage_rag.io.call_state import ThreadCallState
     from voyage_rag.io.driver import Sender
 

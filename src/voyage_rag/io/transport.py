@@ -28,14 +28,15 @@ import httpx
 from anyio.lowlevel import RunVar
 
 from voyage_rag._version import __version__
-from voyage_rag.core.flow import Response
 from voyage_rag.errors import APIConnectionError, ConfigurationError, Timeout
+from voyage_rag.hosts.messages import Response
 from voyage_rag.io.body import ACCEPTED_ENCODING, Body, UnreadableBodyError, body_of
 from voyage_rag.io.tasks import run_in_thread
 from voyage_rag.locks import Lock
 
 if TYPE_CHECKING:
-    from voyage_rag.core.flow import Attempt, Request
+    from voyage_rag.core.flow import Attempt
+    from voyage_rag.hosts.messages import Request
     from voyage_rag.io.call_state import ThreadCallState
     from voyage_rag.settings import Settings
 
@@ -65,9 +66,6 @@ ONE_CONNECTION = httpx.Limits(
 NO_ANSWER = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnreadableBodyError)
 
 BEGINS = ("connect_tcp.started", "start_tls.started")
-HIDDEN = b"**********"
-"""What stands for the key where an answer says it back."""
-
 NEW_CONNECTION = ("connect_tcp.complete", "start_tls.complete", "connect_unix_socket.complete")
 
 
@@ -93,8 +91,7 @@ class Transport:
         _check_client("async_http_client", async_http_client, httpx.AsyncClient)
         self.http_client = http_client
         self.async_http_client = async_http_client
-        self._base_url = settings.base_url
-        self._api_key = settings.api_key
+        self._host = settings.host
         self._lock = threading.Lock()
         self._begin()
 
@@ -225,11 +222,8 @@ class Transport:
         content: Mapping[str, Any],
     ) -> httpx.Request:
         asked = attempt.request
-        url = _address(self._base_url + asked.path)
-        headers = {
-            **HEADERS,
-            "authorization": f"Bearer {self._api_key.get_secret_value()}",
-        }
+        url = _address(self._host.url(asked))
+        headers = {**HEADERS, **self._host.headers(asked.method, str(url), asked.body)}
         extensions = {"timeout": _timeouts(attempt.timeout)}
         if asked.upload is not None:  # whose content type names its boundary
             del headers["content-type"]
@@ -245,11 +239,11 @@ class Transport:
     def _response(self, answer: httpx.Response, body: bytes) -> Response:
         """The answer; what is no result does not say the key back, as debugging gateways do."""
         headers: Mapping[str, str] = answer.headers
-        key = self._api_key.get_secret_value()
         if answer.status_code != httpx.codes.OK:
-            body = body.replace(key.encode(), HIDDEN)
-        if key in headers.get("x-request-id", ""):
-            headers = {**headers, "x-request-id": HIDDEN.decode()}
+            body = self._host.redact(body)
+        if named := headers.get("x-request-id"):
+            hidden = self._host.redact(named.encode()).decode()
+            headers = headers if hidden == named else {**headers, "x-request-id": hidden}
         return Response(answer.status_code, headers, body)
 
     def _failure(self, error: Exception, attempt: Attempt) -> APIConnectionError:
@@ -262,13 +256,13 @@ class Transport:
         model = attempt.request.model
         if isinstance(error, httpx.TimeoutException):
             return Timeout(
-                f"{self._base_url} did not answer within {attempt.timeout:g} s ({told}): "
+                f"{self._host.base_url} did not answer within {attempt.timeout:g} s ({told}): "
                 "raise timeout, or send less at once",
                 model=model,
             )
         return APIConnectionError(
-            f"no answer from {self._base_url}: {told} (`voyage-rag doctor` looks at network, proxy "
-            "and certificates)",
+            f"no answer from {self._host.base_url}: {told} (`voyage-rag doctor` looks at network, "
+            "proxy and certificates)",
             model=model,
         )
 

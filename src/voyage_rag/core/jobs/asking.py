@@ -16,9 +16,10 @@ from voyage_rag.core.flow import Attempt, send
 from voyage_rag.errors import APIConnectionError, UnexpectedAnswerError, VoyageError
 
 if TYPE_CHECKING:
-    from voyage_rag.core.dialect import Dialect
-    from voyage_rag.core.flow import Flow, Request
+    from voyage_rag.core.flow import Flow
     from voyage_rag.core.retry import RetryPolicy
+    from voyage_rag.hosts.host import Host
+    from voyage_rag.hosts.messages import Request
 
 T = TypeVar("T")
 
@@ -38,12 +39,12 @@ class JobContext:
     """On which terms files and batches are asked about.
 
     Attributes:
-        dialect: What the host understands.
+        host: Where the models run.
         policy: How hard to try.
         now: Seconds on a clock that never goes back.
     """
 
-    dialect: Dialect
+    host: Host
     policy: RetryPolicy
     now: Callable[[], float]
 
@@ -90,7 +91,7 @@ def asking(
             response = yield from send(Attempt(request, timeout, wait, attempts, failure, delay))
             if response.status in SOUND:
                 return read(response.body)
-            failure = failure_of(request, response, policy.wall_clock)
+            failure = failure_of(request, response, context.host, policy.wall_clock)
         except (APIConnectionError, UnexpectedAnswerError) as error:
             failure = error
         assert failure is not None  # noqa: S101 - only a 200 is none

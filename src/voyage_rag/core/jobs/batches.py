@@ -13,7 +13,6 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from voyage_rag.core import validation
-from voyage_rag.core.flow import Request
 from voyage_rag.core.jobs import descriptions
 from voyage_rag.core.jobs.asking import JobContext, asking
 from voyage_rag.core.jobs.files import listing, path_of
@@ -26,6 +25,7 @@ from voyage_rag.errors import (
     UnexpectedAnswerError,
     VoyageError,
 )
+from voyage_rag.hosts.messages import Request
 
 if TYPE_CHECKING:
     from voyage_rag.core.flow import Flow
@@ -121,7 +121,7 @@ def create(
             batch can be found.
         VoyageError: There is none.
     """
-    context.dialect.demand(PATH)
+    context.host.require(PATH)
     order.check()
     try:
         return (yield from asking(order.request(), descriptions.batch_of, context, repeatable))
@@ -160,14 +160,14 @@ def find(context: JobContext, mark: str, looks: tuple[float, ...] = (0.0,)) -> F
 
 def get(context: JobContext, batch_id: str, not_before: float = -inf) -> Flow[Batch]:
     """Describe a batch."""
-    context.dialect.demand(PATH)
+    context.host.require(PATH)
     request = Request(path_of(PATH, batch_id), b"", "", 0, method="GET")
     return (yield from asking(request, descriptions.batch_of, context, not_before=not_before))
 
 
 def list_all(context: JobContext, limit: int | None, not_before: float = -inf) -> Flow[list[Batch]]:
     """The batches there are, newest first, however many pages they take."""
-    context.dialect.demand(PATH)
+    context.host.require(PATH)
     if limit is not None:
         validation.check_count("limit", limit)
     found: list[Batch] = []
@@ -185,7 +185,7 @@ def list_all(context: JobContext, limit: int | None, not_before: float = -inf) -
 
 def cancel(context: JobContext, batch_id: str) -> Flow[Batch]:
     """Cancel a batch; where it has ended meanwhile, describe it."""
-    context.dialect.demand(PATH)
+    context.host.require(PATH)
     request = Request(path_of(PATH, batch_id, "cancel"), b"", "", 0)
     return (yield from asking(request, descriptions.batch_of, context))
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from voyage_rag.core import validation
-from voyage_rag.core.flow import Request, Upload
 from voyage_rag.core.jobs import descriptions
 from voyage_rag.core.jobs.asking import JobContext, asking
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.hosts.messages import Request, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,21 +44,21 @@ def upload(context: JobContext, path: str, filename: str) -> Flow[File]:
 
     A lost answer is asked for again: at worst there is a file that nobody uses, gone in 30 days.
     """
-    context.dialect.demand(PATH)
+    context.host.require(PATH)
     request = Request(PATH, b"", "", 0, upload=Upload(path, filename, {"purpose": "batch"}))
     return (yield from asking(request, descriptions.file_of, context))
 
 
 def get(context: JobContext, file_id: str) -> Flow[File]:
     """Describe a file."""
-    context.dialect.demand(PATH)
+    context.host.require(PATH)
     request = Request(path_of(PATH, file_id), b"", "", 0, method="GET")
     return (yield from asking(request, descriptions.file_of, context))
 
 
 def list_all(context: JobContext, purpose: str | None, limit: int | None) -> Flow[list[File]]:
     """The files there are, newest first, however many pages they take."""
-    context.dialect.demand(PATH)
+    context.host.require(PATH)
     validation.check_choice("purpose", purpose, (*PURPOSES, None))
     if limit is not None:
         validation.check_count("limit", limit)
@@ -77,14 +77,14 @@ def list_all(context: JobContext, purpose: str | None, limit: int | None) -> Flo
 
 def content(context: JobContext, file_id: str) -> Flow[bytes]:
     """What is in a file."""
-    context.dialect.demand(PATH)
+    context.host.require(PATH)
     request = Request(path_of(PATH, file_id, "content"), b"", "", 0, method="GET")
     return (yield from asking(request, bytes, context))
 
 
 def download(context: JobContext, file_id: str, save_to: str) -> Flow[None]:
     """Write what is in a file to a path, whole only when this returns."""
-    context.dialect.demand(PATH)
+    context.host.require(PATH)
     path = path_of(PATH, file_id, "content")
     request = Request(path, b"", "", 0, method="GET", save_to=save_to)
     yield from asking(request, bytes, context)
@@ -92,7 +92,7 @@ def download(context: JobContext, file_id: str, save_to: str) -> Flow[None]:
 
 def delete(context: JobContext, file_id: str) -> Flow[bool]:
     """Delete a file; whether it is gone."""
-    context.dialect.demand(PATH)
+    context.host.require(PATH)
     request = Request(path_of(PATH, file_id), b"", "", 0, method="DELETE")
     return (yield from asking(request, descriptions.deleted, context))
 

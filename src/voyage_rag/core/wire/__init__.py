@@ -1,37 +1,41 @@
 """JSON out and JSON in, a pair of functions per endpoint."""
 
 from voyage_rag.core.wire.answers import (
+    Body,
     contextual_answer,
-    detail_of,
     embed_answer,
     multimodal_answer,
-    printable,
+    parse,
     rerank_answer,
 )
 from voyage_rag.core.wire.bodies import (
-    contextual_body,
-    embed_body,
-    multimodal_body,
+    Fields,
+    contextual_fields,
+    embed_fields,
+    make_request,
     multimodal_content,
-    rerank_body,
+    multimodal_request,
+    rerank_fields,
 )
 from voyage_rag.core.wire.shapes import Chunked, Chunking, Embedded, EmbedOptions, Ranked
 
 __all__ = [
+    "Body",
     "Chunked",
     "Chunking",
     "EmbedOptions",
     "Embedded",
+    "Fields",
     "Ranked",
     "contextual_answer",
-    "contextual_body",
-    "detail_of",
+    "contextual_fields",
     "embed_answer",
-    "embed_body",
+    "embed_fields",
+    "make_request",
     "multimodal_answer",
-    "multimodal_body",
     "multimodal_content",
-    "printable",
+    "multimodal_request",
+    "parse",
     "rerank_answer",
-    "rerank_body",
+    "rerank_fields",
 ]

@@ -24,7 +24,6 @@ LARGEST = sys.float_info.max
 MOST_TOKENS = 10**9
 """More than any request can cost: a larger number is no bill."""
 MOST_PIXELS = 10**13
-MOST_SAID = 300
 
 
 def embed_answer(body: Body, count: int, options: EmbedOptions) -> Embedded[Vector]:
@@ -78,7 +77,7 @@ def _chunked(
     return Chunked(vectors, texts or None, chunker)
 
 
-def multimodal_answer(body: bytes, count: int, options: EmbedOptions) -> Embedded[Vector]:
+def multimodal_answer(body: Body, count: int, options: EmbedOptions) -> Embedded[Vector]:
     """Read an answer of `POST /multimodalembeddings` to `count` inputs.
 
     Raises:
@@ -113,37 +112,20 @@ def rerank_answer(body: Body, count: int, top_k: int | None) -> Ranked:
     return Ranked(scores, _total_tokens(answer))
 
 
-def detail_of(body: bytes) -> str:
-    """What an error answer says of itself, whatever its shape; never fails."""
+def parse(body: bytes) -> Any:
+    """The JSON document of a response.
+
+    Raises:
+        UnexpectedAnswerError: It is not JSON.
+    """
     try:
-        return _said(json.loads(body))
+        return json.loads(body)
     except (ValueError, RecursionError):
-        text = body[:MOST_SAID].decode("utf-8", "replace").strip()
-        return "" if text.startswith("<") else text
-
-
-def _said(answer: object) -> str:
-    if isinstance(answer, Mapping):
-        for name in ("detail", "message", "error"):
-            if said := answer.get(name):
-                if isinstance(said, Mapping) and isinstance(said.get("message"), str):
-                    said = said["message"]
-                return said if isinstance(said, str) else json.dumps(said)[:MOST_SAID]
-    return json.dumps(answer)[:MOST_SAID] if answer else ""
-
-
-def printable(text: str) -> str:
-    """A text from elsewhere, for messages: no escape sequence, no half of a character."""
-    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
+        raise UnexpectedAnswerError("the answer is not JSON") from None
 
 
 def _decode(body: Body) -> Mapping[str, Any]:
-    if isinstance(body, Mapping):
-        return body
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        raise UnexpectedAnswerError("the answer is not JSON") from None
+    answer = parse(body) if isinstance(body, bytes) else body
     if not isinstance(answer, Mapping):
         raise UnexpectedAnswerError("the answer is no JSON object")
     return answer

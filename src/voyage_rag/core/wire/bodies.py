@@ -1,53 +1,58 @@
-"""JSON out: the body of a request, per endpoint (docs: "API Reference")."""
+"""JSON out: the fields of a request, per endpoint (docs: "API Reference"), and the request."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voyage_rag.core.wire.shapes import Chunking, EmbedOptions
+from voyage_rag.hosts.messages import Request
 
 if TYPE_CHECKING:
-    from voyage_rag.core.dialect import Dialect
+    from voyage_rag.hosts.host import Host
 
-COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
-
-def embed_body(texts: Sequence[str], options: EmbedOptions, dialect: Dialect) -> bytes:
-    """The request of `POST /embeddings`."""
-    alone = len(texts) == 1 and dialect.longest_in_list is not None
-    fields = {
-        "input": texts[0] if alone else list(texts),
-        "model": options.model,
-        "input_type": options.input_type,
-        "truncation": options.truncation,
-        "output_dimension": options.output_dimension,
-        "output_dtype": options.output_dtype,
-        "encoding_format": "base64",
-    }
-    return _encode(fields, dialect)
+Fields: TypeAlias = dict[str, Any]
+"""Fields of a request as the Voyage API names them; None for one that is left out."""
 
 
-def contextual_body(
-    documents: Sequence[Sequence[str]],
-    options: EmbedOptions,
-    dialect: Dialect,
-    chunking: Chunking | None = None,
-) -> bytes:
-    """The request of `POST /contextualizedembeddings`. The endpoint has no truncation."""
-    fields = {
+def make_request(
+    host: Host, path: str, fields: Fields, count: int, vectors: int | None, inputs: bytes = b""
+) -> Request:
+    """The request of an endpoint, as its host wants it.
+
+    Args:
+        host: Where the model runs.
+        path: The endpoint.
+        fields: What to send.
+        count: Inputs that it carries.
+        vectors: Vectors that its response holds, None where only the service knows.
+        inputs: The field `inputs`, encoded already.
+    """
+    body = host.encode(path, fields)
+    if inputs:
+        body = b'{"inputs":' + inputs + (b"}" if body == b"{}" else b"," + body[1:])
+    return Request(path, body, fields["model"], count, vectors, fields=fields)
+
+
+def embed_fields(texts: Sequence[str], options: EmbedOptions) -> Fields:
+    """What `POST /embeddings` is sent."""
+    return {"input": list(texts), **options.fields, "encoding_format": "base64"}
+
+
+def contextual_fields(
+    documents: Sequence[Sequence[str]], options: EmbedOptions, chunking: Chunking | None = None
+) -> Fields:
+    """What `POST /contextualizedembeddings` is sent. The endpoint has no truncation."""
+    return {
         "inputs": list(map(list, documents)),
-        "model": options.model,
-        "input_type": options.input_type,
-        "output_dimension": options.output_dimension,
-        "output_dtype": options.output_dtype,
+        **options.fields,
+        "truncation": None,
         "encoding_format": "base64",
         "enable_auto_chunking": None if chunking is None else True,
         "chunk_size": chunking and chunking.size,
         "chunk_overlap": chunking and chunking.overlap,
     }
-    return _encode(fields, dialect)
 
 
 def multimodal_content(segments: Sequence[tuple[str, str | bytes]]) -> bytes:
@@ -68,44 +73,30 @@ def _quoted(value: str | bytes) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 
-def multimodal_body(contents: Sequence[bytes], options: EmbedOptions, dialect: Dialect) -> bytes:
-    """The request of `POST /multimodalembeddings`, of inputs that are encoded already.
+def multimodal_fields(options: EmbedOptions) -> Fields:
+    """What `POST /multimodalembeddings` is sent, besides `inputs`.
 
     The name of `encoding_format` is what Voyage's own clients send; its reference speaks of
     `output_encoding`.
     """
-    fields = {
-        "model": options.model,
-        "input_type": options.input_type,
-        "truncation": options.truncation,
-        "output_dimension": options.output_dimension,
-        "output_dtype": options.output_dtype,
-        "encoding_format": "base64",
-    }
-    return b'{"inputs":[' + b",".join(contents) + b"]," + _encode(fields, dialect)[1:]
+    return {**options.fields, "encoding_format": "base64"}
 
 
-def rerank_body(
-    query: str,
-    documents: Sequence[str],
-    model: str,
-    top_k: int | None,
-    *,
-    truncation: bool,
-    dialect: Dialect,
-) -> bytes:
-    """The request of `POST /rerank`."""
-    fields = {
+def multimodal_request(host: Host, contents: Sequence[bytes], options: EmbedOptions) -> Request:
+    """The request of `POST /multimodalembeddings`, of inputs that are encoded already."""
+    count, inputs = len(contents), b"[" + b",".join(contents) + b"]"
+    fields = multimodal_fields(options)
+    return make_request(host, "/multimodalembeddings", fields, count, count, inputs)
+
+
+def rerank_fields(
+    query: str, documents: Sequence[str], model: str, top_k: int | None, *, truncation: bool
+) -> Fields:
+    """What `POST /rerank` is sent."""
+    return {
         "query": query,
         "documents": list(documents),
         "model": model,
         "top_k": top_k,
         "truncation": truncation,
     }
-    return _encode(fields, dialect)
-
-
-def _encode(fields: dict[str, Any], dialect: Dialect) -> bytes:
-    sent = {name: value for name, value in fields.items() if value is not None}
-    known = {name: value for name, value in sent.items() if dialect.knows(name)}
-    return COMPACT.encode(known).encode()

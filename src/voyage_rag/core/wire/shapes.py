@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from voyage_rag.types import Usage
 
@@ -33,6 +33,17 @@ class EmbedOptions:
     output_dimension: int | None
     output_dtype: OutputDtype | None
     expected_dimension: int | None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """As request fields, named by the Voyage API."""
+        return {
+            "model": self.model,
+            "input_type": self.input_type,
+            "truncation": self.truncation,
+            "output_dimension": self.output_dimension,
+            "output_dtype": self.output_dtype,
+        }
 
     @property
     def dtype(self) -> OutputDtype:

@@ -1,30 +1,31 @@
-"""A gateway that speaks less of the API is spoken to in its own dialect."""
+"""A gateway that serves less of the API is sent what it knows."""
 
 from __future__ import annotations
 
 import pytest
 
 from fakes import MODEL, FakeService, voyage_over
-from voyage_rag.core.dialect import AIMLAPI, VOYAGE, dialect_of
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.hosts import AIMLAPI, VoyageAPI, select_host
+from voyage_rag.secret import APIKey
 
 GATEWAY = "https://api.aimlapi.com/v1"
 
 
 @pytest.mark.parametrize(
-    ("host", "dialect"),
+    ("base_url", "host"),
     [
-        ("api.voyageai.com", VOYAGE),
-        ("ai.mongodb.com", VOYAGE),
-        ("127.0.0.1", VOYAGE),
-        ("", VOYAGE),
-        ("api.aimlapi.com", AIMLAPI),
-        ("api.aimlapi.com.evil.example", VOYAGE),
+        (None, VoyageAPI),
+        ("https://ai.mongodb.com/v1", VoyageAPI),
+        ("http://127.0.0.1:8000/v1", VoyageAPI),
+        (GATEWAY, AIMLAPI),
+        ("https://API.aimlapi.com/v1", AIMLAPI),
+        ("https://api.aimlapi.com.evil.example", VoyageAPI),
     ],
 )
-def test_the_dialect_is_that_of_the_host(host: str, dialect: object) -> None:
-    """Every host speaks the whole API but the gateway that is known not to."""
-    assert dialect is dialect_of(host)
+def test_an_address_selects_the_host(base_url: str | None, host: type) -> None:
+    """Every address is taken to serve the whole API but that of the gateway."""
+    assert host is type(select_host(APIKey("pa-test"), base_url))
 
 
 def test_the_gateway_is_sent_what_it_knows() -> None:
@@ -57,7 +58,12 @@ def test_the_gateway_is_sent_128_texts_at_most() -> None:
     ("verb", "arguments", "told"),
     [
         ("embed", (["ok", "x" * 8_001], MODEL), "texts[1] has 8001 characters"),
-        ("embed", (["a"], MODEL, None, False), "always truncates"),
+        ("embed", (["a"], MODEL, None, False), "truncation=False cannot be honoured"),
+        (
+            "embed",
+            (["a"], MODEL, None, True, "float", 256),
+            "output_dimension=256 cannot",
+        ),
         ("rerank", ("q", ["a"], "rerank-3"), "not /rerank"),
     ],
 )
