@@ -20,7 +20,7 @@ import anyio.lowlevel
 from voyage_rag import Voyage
 from voyage_rag.core.flow import Attempt
 from voyage_rag.hosts.messages import Response
-from voyage_rag.io.clock import Clock
+from voyage_rag.io.ports import Clock
 
 KEY = "pa-a-key-that-must-stay-secret"
 MODEL = "voyage-of-tests"
@@ -166,7 +166,7 @@ class FakeService:
 def voyage_over(service: FakeService, clock: Clock | None = None, **options: Any) -> Voyage:
     """A client that talks to a service in memory and lives in a time that needs no waiting."""
     voyage = Voyage(KEY, clock=clock or FakeClock(), **options)
-    voyage._transport = service  # type: ignore[assignment]
+    voyage.driver.sender = service  # type: ignore[assignment]
     return voyage
 
 

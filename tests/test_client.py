@@ -70,9 +70,9 @@ def test_objects_of_one_account_wait_for_each_other() -> None:
     """A limit that one has met holds for all that use the key; another key is not slowed."""
     clock = FakeClock()
     voyage, same = (voyage_over(FakeService(), clock) for _ in range(2))
-    voyage._transport = FakeService(failed(429, FREE_TIER))  # type: ignore[assignment]
+    voyage.driver.sender = FakeService(failed(429, FREE_TIER))  # type: ignore[assignment]
     other = Voyage("pa-other", clock=clock)
-    other._transport = FakeService()  # type: ignore[assignment]
+    other.driver.sender = FakeService()  # type: ignore[assignment]
     voyage.embed(["a"], MODEL)
 
     began = clock.now()

@@ -29,7 +29,7 @@ def test_a_sync_program_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setenv("VOYAGE_API_KEY", KEY)
     vo = voyageai.Client()
-    monkeypatch.setattr(vo, "_transport", FakeService())
+    monkeypatch.setattr(vo.driver, "sender", FakeService())
 
     result = vo.embed(DOCUMENTS, model=MODEL, input_type="document")
     query = vo.embed(["When is the call?"], model=MODEL, input_type="query").embeddings[0]
@@ -50,7 +50,7 @@ def test_an_async_program_runs(backend: str) -> None:
 
     async def program() -> None:
         async with voyage_rag.AsyncClient(KEY, max_retries=2, timeout=30, clock=FakeClock()) as vo:
-            vo.voyage._transport = FakeService(failed(429))  # type: ignore[assignment]
+            vo.voyage.driver.sender = FakeService(failed(429))  # type: ignore[assignment]
             result = await vo.embed(DOCUMENTS, model=MODEL, input_type="document")
             reranking = await vo.rerank("q", DOCUMENTS, model=RERANKER, top_k=1)
             assert [vector_of(text) for text in DOCUMENTS] == result.embeddings

@@ -72,7 +72,7 @@ def test_a_job_may_be_killed_at_every_request(
                     return list(job.results())
 
             voyage = Voyage(key, base_url=url, clock=clock)
-            voyage._transport = Mortal(voyage._transport, kills, after=after)  # type: ignore[assignment]
+            voyage.driver.sender = Mortal(voyage.driver.sender, kills, after=after)  # type: ignore[assignment]
             try:
                 work_on(voyage)
             except Killed:

@@ -129,7 +129,7 @@ def test_the_file_holds_no_text(path: str) -> None:
     """Texts go into the key as a hash."""
     voyage = voyage_over(FakeService(), cache=path)
     voyage.embed("a secret passage", MODEL)
-    voyage._cache.close()
+    voyage.driver.cache.close()
 
     assert b"secret passage" not in Path(path).read_bytes()
 

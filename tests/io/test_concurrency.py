@@ -31,6 +31,7 @@ from voyage_rag.core.flow import Attempt
 from voyage_rag.errors import AuthenticationError, InvalidRequestError
 from voyage_rag.hosts.messages import Response
 from voyage_rag.io.clock import SYSTEM_CLOCK, SystemClock
+from voyage_rag.io.driver import Driver
 from voyage_rag.types import Usage
 
 
@@ -103,12 +104,12 @@ def test_no_flow_is_lost_however_long_planning_takes(
 ) -> None:
     """A request that is planned while the only task ends is sent, too."""
 
-    async def planned(plan: Any, means: Any) -> Any:
+    async def planned(driver: Driver, plan: Any) -> Any:
         for _ in range(steps):
             await anyio.lowlevel.checkpoint()
         return plan()
 
-    monkeypatch.setattr("voyage_rag.io.concurrency._planned", planned)
+    monkeypatch.setattr(Driver, "_planned", planned)
     voyage = voyage_over(FakeService(), concurrency=1)
 
     result = face.call(voyage, "embed", texts_up_to(20), MODEL, batch_size=1)
@@ -261,7 +262,7 @@ def test_cancellation_ends_what_is_in_flight(backend: str, count: int) -> None:
                     await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
         sent = len(service.attempts)
-        voyage._transport = FakeService()
+        voyage.driver.sender = FakeService()
         return sent, await voyage.aembed(["again"], MODEL)
 
     sent, result = anyio.run(program, backend=backend)

@@ -1,4 +1,4 @@
-"""The two drivers: what becomes of a flow, however it ends."""
+"""The driver: what becomes of a flow, however it ends."""
 
 from __future__ import annotations
 
@@ -11,26 +11,20 @@ import anyio
 import pytest
 
 from fakes import FakeClock, FakeService, ok
-from voyage_rag.core.flow import Attempt, CacheGet, CachePut, Flow
+from voyage_rag.core.flow import Attempt, CacheGet, CachePut, Flow, single
 from voyage_rag.errors import APIConnectionError, AuthenticationError
 from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.io.call_state import Stopped, ThreadCallState
 from voyage_rag.io.clock import SystemClock
-from voyage_rag.io.driver import AsyncCallState, DriverContext, adrive, drive
+from voyage_rag.io.driver import Driver
 
 REQUEST = Request("/embeddings", b'{"input":"a"}', "m", 1)
 
 
 def driven(face: Any, flow: Flow[Any], *script: Any, clock: Any = None, store: Any = None) -> Any:
     """The outcome of a flow on one of the faces."""
-    means = DriverContext(FakeService(*script), clock or FakeClock(), store)
-    if face.is_sync:
-        return drive(flow, means, ThreadCallState())
-
-    async def program() -> Any:
-        return await adrive(flow, means, AsyncCallState())
-
-    return face.run(program)
+    driver = Driver(FakeService(*script), clock or FakeClock(), store)
+    return face.run(partial(face.ask, driver, "run", single(flow)))
 
 
 class Recorded:
@@ -118,6 +112,9 @@ def test_a_cache_is_asked_and_told(face) -> None:
         def add(self, entries: Any) -> None:
             kept.update(entries)
 
+        def close(self) -> None:
+            pass
+
     recorded = Recorded(CachePut({b"new": b"2"}), CacheGet([b"old", b"new", b"none"]))
     driven(face, recorded.flow(), store=Store())
 
@@ -133,7 +130,7 @@ def test_a_stopped_thread_sends_nothing_more() -> None:
             abort.stopping.set()
 
         with pytest.raises(Stopped):
-            drive(recorded.flow(), DriverContext(service, clock, None), abort)
+            Driver(service, clock).drive(recorded.flow(), abort, None)
         assert (service.attempts, recorded.told, recorded.closed) == ([], [], True)
 
 
@@ -155,9 +152,7 @@ def test_cancellation_closes_the_flow(backend: str) -> None:
 
     async def program(recorded: Recorded) -> bool:
         with anyio.move_on_after(0.05) as scope:
-            await adrive(
-                recorded.flow(), DriverContext(Silent(), SystemClock(), None), AsyncCallState()
-            )
+            await Driver(Silent(), SystemClock()).arun(single(recorded.flow()))
         return scope.cancelled_caught
 
     for wait in (0.0, 60.0):

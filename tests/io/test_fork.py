@@ -56,7 +56,7 @@ from voyage_rag import Voyage
 
 voyage = Voyage(KEY, base_url=sys.argv[1], max_retries=0)
 voyage.embed(["a"], MODEL)
-with voyage._transport._lock:  # as another thread of the parent may hold it
+with voyage.driver.sender._lock:  # as another thread of the parent may hold it
     child = os.fork()
     if child == 0:
         worker = threading.Thread(target=lambda: os._exit(0) if voyage.embed(["b"], MODEL) else 1)
@@ -82,7 +82,7 @@ held, over = threading.Event(), threading.Event()
 def hold():
     for lock in list(_LOCKS):
         lock.__enter__()
-    with voyage._transport._lock:
+    with voyage.driver.sender._lock:
         held.set()
         over.wait()
 
@@ -123,7 +123,7 @@ if child == 0:
     os._exit(0)
 os.read(parent_may_close[0], 1)
 voyage.embed(["parent"], MODEL)
-voyage._cache.close()
+voyage.driver.cache.close()
 os.write(child_may_add[1], b".")
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 

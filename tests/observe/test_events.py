@@ -10,6 +10,7 @@ import pickle
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -28,7 +29,7 @@ from fakes import (
     voyage_over,
 )
 from voyage_rag import Voyage, events
-from voyage_rag.core.flow import Attempt, OperationInfo
+from voyage_rag.core.flow import Attempt, single
 from voyage_rag.emulator import Emulator
 from voyage_rag.errors import (
     APIConnectionError,
@@ -54,8 +55,6 @@ from voyage_rag.events import (
     Unanswered,
 )
 from voyage_rag.hosts.messages import Request
-from voyage_rag.io.call_state import ThreadCallState
-from voyage_rag.io.driver import AsyncCallState, DriverContext, adrive, drive
 from voyage_rag.observe import add_observer, remove_observer
 
 TEXT = "a text that nobody else may read"
@@ -133,9 +132,9 @@ def test_a_retry_says_why_and_when(face, kept: Recorder) -> None:
     ("failure", "reason", "kind"),
     [
         (failed(429, FREE_TIER, retry_after="3"), "the rate limit (HTTP 429)", "RateLimitError"),
-        (Timeout("nothing"), "no answer in time", "Timeout"),
-        (APIConnectionError("gone"), "no answer (APIConnectionError)", "APIConnectionError"),
-        (ok({"data": []}), "an unsound answer", "UnexpectedAnswerError"),
+        (Timeout("nothing"), "no response in time", "Timeout"),
+        (APIConnectionError("gone"), "no response (APIConnectionError)", "APIConnectionError"),
+        (ok({"data": []}), "an invalid response", "UnexpectedAnswerError"),
     ],
 )
 def test_reasons_are_words_of_our_own(
@@ -262,7 +261,7 @@ def test_cancellation_is_told(kept: Recorder) -> None:
             await asyncio.sleep(60)
 
     voyage = observed(kept)
-    voyage._transport = Silent()  # type: ignore[assignment]
+    voyage.driver.sender = Silent()  # type: ignore[assignment]
 
     async def program() -> None:
         with pytest.raises(TimeoutError):
@@ -465,7 +464,6 @@ def test_a_limit_that_nobody_knows_yet_has_no_seconds(face, kept: Recorder) -> N
     """While it is being discovered; and however often it is asked, it is told once an attempt."""
     waits = iter([0.5, 0.5, 0.0])
     voyage = observed(kept)
-    watch = voyage._watch
     attempt = Attempt(
         Request("/embeddings", b'{"input":"a"}', MODEL, 1),
         1.0,
@@ -477,15 +475,7 @@ def test_a_limit_that_nobody_knows_yet_has_no_seconds(face, kept: Recorder) -> N
         yield attempt
         return "done"
 
-    async def program() -> None:
-        with watch.call(OperationInfo("embed", MODEL), at_once=True) as told:
-            means = DriverContext(told.sending(FakeService()), FakeClock(), None, telemetry=told)
-            if face.is_sync:
-                drive(flow(), means, ThreadCallState())
-            else:
-                await adrive(flow(), means, AsyncCallState())
-
-    face.run(program)
+    face.run(partial(face.ask, voyage.driver, "run", single(flow())))
     assert [event.seconds for event in kept.of(Throttled)] == [None]
 
 

@@ -71,7 +71,7 @@ def test_debug_tells_every_attempt(face, caplog: pytest.LogCaptureFixture) -> No
         "attempt 2 in .. s, since attempt 1 met the rate limit (HTTP 429)",
         "attempt 2 sent",
         "attempt 2 not answered in .. s: APIConnectionError",
-        "attempt 3 in .. s, since attempt 2 met no answer (APIConnectionError)",
+        "attempt 3 in .. s, since attempt 2 met no response (APIConnectionError)",
         "attempt 3 sent",
         "attempt 3 answered 200 in .. s",
         f"1 inputs done, {len(TEXT)} tokens",

@@ -13,7 +13,7 @@ from voyage_rag.batch.spool import lines_of
 from voyage_rag.batch.state import JobState, StateFile
 from voyage_rag.batch.types import LIMITS, BatchLimits, Estimate
 from voyage_rag.batch.workflow import BatchWorkflow
-from voyage_rag.client.talk import talk_of
+from voyage_rag.core.flow import single
 from voyage_rag.core.jobs.batches import PollSchedule
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.io.tasks import iterate_in_thread, run_in_thread
@@ -55,7 +55,7 @@ class BatchJob:
         self._voyage = voyage
         self._file = file
         self._kind = kind_for(options_of(state.params))
-        self._course = BatchWorkflow(talk_of(voyage).context, state, file)
+        self._course = BatchWorkflow(voyage.job_context, state, file)
 
     def __repr__(self) -> str:
         return f"BatchJob({str(self._file.path)!r})"
@@ -146,7 +146,7 @@ class BatchJob:
         file = StateFile(state_file)
         with file.held():
             job = cls._prepared(voyage, inputs, file, options, custom_ids, limits)
-            talk_of(voyage).run(job._course.advance())  # noqa: SLF001 - its own
+            voyage.driver.run(single(job._course.advance()))  # noqa: SLF001 - its own
         return job
 
     @classmethod
@@ -172,7 +172,7 @@ class BatchJob:
             job = await run_in_thread(
                 partial(cls._prepared, voyage, inputs, file, options, custom_ids, limits)
             )
-            await talk_of(voyage).arun(job._course.advance())  # noqa: SLF001 - its own
+            await voyage.driver.arun(single(job._course.advance()))  # noqa: SLF001 - its own
         return job
 
     @classmethod
@@ -188,7 +188,7 @@ class BatchJob:
         check_limits(limits)
         kind = kind_for(options)
         lines = lines_of(kind, inputs, custom_ids)
-        now = talk_of(voyage).context.policy.wall_clock()
+        now = voyage.job_context.policy.wall_clock()
         state = prepare(kind, lines, file, limits, voyage.settings.host.hostname, now)
         return cls(voyage, file, state)
 
@@ -197,13 +197,13 @@ class BatchJob:
     def status(self) -> JobStatus:
         """Ask the service where the job stands."""
         self._reload()
-        talk_of(self._voyage).run(self._course.refresh())
+        self._voyage.driver.run(single(self._course.refresh()))
         return self._course.status()
 
     async def astatus(self) -> JobStatus:
         """Async twin of `status`."""
         self._reload()
-        await talk_of(self._voyage).arun(self._course.refresh())
+        await self._voyage.driver.arun(single(self._course.refresh()))
         return self._course.status()
 
     def wait(
@@ -229,7 +229,7 @@ class BatchJob:
         with self._file.held():
             self._reload()
             watch = PollSchedule(timeout, poll_interval)
-            talk_of(self._voyage).run(self._course.wait(watch, on_progress))
+            self._voyage.driver.run(single(self._course.wait(watch, on_progress)))
             return self._course.status()
 
     async def await_(
@@ -243,21 +243,21 @@ class BatchJob:
         with self._file.held():
             self._reload()
             watch = PollSchedule(timeout, poll_interval)
-            await talk_of(self._voyage).arun(self._course.wait(watch, on_progress))
+            await self._voyage.driver.arun(single(self._course.wait(watch, on_progress)))
             return self._course.status()
 
     def cancel(self) -> JobStatus:
         """Cancel every batch that has not ended. What is finished can still be fetched."""
         with self._file.held():
             self._reload()
-            talk_of(self._voyage).run(self._course.cancel())
+            self._voyage.driver.run(single(self._course.cancel()))
             return self._course.status()
 
     async def acancel(self) -> JobStatus:
         """Async twin of `cancel`."""
         with self._file.held():
             self._reload()
-            await talk_of(self._voyage).arun(self._course.cancel())
+            await self._voyage.driver.arun(single(self._course.cancel()))
             return self._course.status()
 
     # ── fetched ───────────────────────────────────────────────────────────────────────────────────
@@ -269,23 +269,23 @@ class BatchJob:
         not ended count as failed, with the code `unfinished`. One batch after the other is
         downloaded into a directory beside the state file, which is removed in the end.
         """
-        talk = talk_of(self._voyage)
+        driver = self._voyage.driver
         self._reload()
-        talk.run(self._course.refresh())
+        driver.run(single(self._course.refresh()))
         with outcome.directory_of(self._course) as directory:
             for part in self._parts():
-                fetched = talk.run(outcome.fetch(self._course, part, directory))
+                fetched = driver.run(single(outcome.fetch(self._course, part, directory)))
                 yield from outcome.results_of(self._kind, part, fetched)
                 outcome.remove(fetched, self._file.spooled(part))
 
     async def aresults(self) -> AsyncGenerator[BatchResult]:
         """Async twin of `results`. Files are read in threads."""
-        talk = talk_of(self._voyage)
+        driver = self._voyage.driver
         self._reload()
-        await talk.arun(self._course.refresh())
+        await driver.arun(single(self._course.refresh()))
         with outcome.directory_of(self._course) as directory:
             for part in self._parts():
-                fetched = await talk.arun(outcome.fetch(self._course, part, directory))
+                fetched = await driver.arun(single(outcome.fetch(self._course, part, directory)))
                 found = iterate_in_thread(outcome.results_of(self._kind, part, fetched))
                 async with aclosing(found) as results:
                     async for result in results:
@@ -301,45 +301,49 @@ class BatchJob:
             include_refused: Those, too, that the service refused for what they are (a 4xx): they
                 would be refused again.
         """
-        talk = talk_of(self._voyage)
+        driver = self._voyage.driver
         with self._file.held(), outcome.directory_of(self._course) as directory:
             self._reload()
-            talk.run(self._course.refresh())
-            count = talk.run(
-                outcome.resubmit(
-                    self._course, self._kind, directory, include_refused=include_refused
+            driver.run(single(self._course.refresh()))
+            count = driver.run(
+                single(
+                    outcome.resubmit(
+                        self._course, self._kind, directory, include_refused=include_refused
+                    )
                 )
             )
-            talk.run(self._course.advance())
+            driver.run(single(self._course.advance()))
             return count
 
     async def aresubmit(self, *, include_refused: bool = False) -> int:
         """Async twin of `resubmit`."""
-        talk = talk_of(self._voyage)
+        driver = self._voyage.driver
         with self._file.held(), outcome.directory_of(self._course) as directory:
             self._reload()
-            await talk.arun(self._course.refresh())
-            count = await talk.arun(
-                outcome.resubmit(
-                    self._course, self._kind, directory, include_refused=include_refused
+            await driver.arun(single(self._course.refresh()))
+            count = await driver.arun(
+                single(
+                    outcome.resubmit(
+                        self._course, self._kind, directory, include_refused=include_refused
+                    )
                 )
             )
-            await talk.arun(self._course.advance())
+            await driver.arun(single(self._course.advance()))
             return count
 
     def delete_files(self) -> int:
         """Delete the job's files at the service; how many there were. Fetch the results before."""
         self._reload()
-        talk = talk_of(self._voyage)
-        talk.run(self._course.refresh())
-        return talk.run(self._course.delete_files())
+        driver = self._voyage.driver
+        driver.run(single(self._course.refresh()))
+        return driver.run(single(self._course.delete_files()))
 
     async def adelete_files(self) -> int:
         """Async twin of `delete_files`."""
         self._reload()
-        talk = talk_of(self._voyage)
-        await talk.arun(self._course.refresh())
-        return await talk.arun(self._course.delete_files())
+        driver = self._voyage.driver
+        await driver.arun(single(self._course.refresh()))
+        return await driver.arun(single(self._course.delete_files()))
 
     def _parts(self) -> list[Part]:
         return [part for part in self._course.state.parts if part.again is None]

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeAlias
 from uuid import uuid4
 
+from voyage_rag.core.flow import single
 from voyage_rag.core.jobs import batches, files
 from voyage_rag.core.jobs.answers import in_input_order
 from voyage_rag.core.jobs.batches import Order, PollSchedule
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
     from typing import Any
 
-    from voyage_rag.client.talk import Talk
+    from voyage_rag.core.jobs.asking import JobContext
+    from voyage_rag.io.driver import Driver
     from voyage_rag.records import Batch, BatchLine
 
     BatchList: TypeAlias = list[Batch]  # where `list` is a verb
@@ -34,8 +36,9 @@ class Batches:
     work.
     """
 
-    def __init__(self, talk: Talk) -> None:
-        self._talk = talk
+    def __init__(self, driver: Driver, context: JobContext) -> None:
+        self._driver = driver
+        self._context = context
 
     def create(
         self,
@@ -60,7 +63,7 @@ class Batches:
             APIConnectionError: There was no answer, and no such batch was found within a minute.
         """
         order = _order(endpoint, input_file_id, request_params, metadata)
-        return self._talk.run(batches.create(self._talk.context, order))
+        return self._driver.run(single(batches.create(self._context, order)))
 
     async def acreate(
         self,
@@ -71,15 +74,15 @@ class Batches:
     ) -> Batch:
         """Async twin of `create`."""
         order = _order(endpoint, input_file_id, request_params, metadata)
-        return await self._talk.arun(batches.create(self._talk.context, order))
+        return await self._driver.arun(single(batches.create(self._context, order)))
 
     def get(self, batch_id: str) -> Batch:
         """Describe a batch as it is now."""
-        return self._talk.run(batches.get(self._talk.context, batch_id))
+        return self._driver.run(single(batches.get(self._context, batch_id)))
 
     async def aget(self, batch_id: str) -> Batch:
         """Async twin of `get`."""
-        return await self._talk.arun(batches.get(self._talk.context, batch_id))
+        return await self._driver.arun(single(batches.get(self._context, batch_id)))
 
     def list(self, *, limit: int | None = None) -> BatchList:
         """The account's batches, newest first.
@@ -87,19 +90,19 @@ class Batches:
         Args:
             limit: How many at most; None for all, however many pages that takes.
         """
-        return self._talk.run(batches.list_all(self._talk.context, limit))
+        return self._driver.run(single(batches.list_all(self._context, limit)))
 
     async def alist(self, *, limit: int | None = None) -> BatchList:
         """Async twin of `list`."""
-        return await self._talk.arun(batches.list_all(self._talk.context, limit))
+        return await self._driver.arun(single(batches.list_all(self._context, limit)))
 
     def cancel(self, batch_id: str) -> Batch:
         """Cancel a batch that is validated or in progress; takes up to ten minutes."""
-        return self._talk.run(batches.cancel(self._talk.context, batch_id))
+        return self._driver.run(single(batches.cancel(self._context, batch_id)))
 
     async def acancel(self, batch_id: str) -> Batch:
         """Async twin of `cancel`."""
-        return await self._talk.arun(batches.cancel(self._talk.context, batch_id))
+        return await self._driver.arun(single(batches.cancel(self._context, batch_id)))
 
     def wait(
         self,
@@ -124,7 +127,7 @@ class Batches:
             Timeout: It has not ended in time. It goes on by itself: wait again.
         """
         watch = PollSchedule(timeout, poll_interval)
-        return self._talk.run(batches.wait(self._talk.context, batch_id, watch, on_progress))
+        return self._driver.run(single(batches.wait(self._context, batch_id, watch, on_progress)))
 
     async def await_(
         self,
@@ -136,7 +139,9 @@ class Batches:
     ) -> Batch:
         """Async twin of `wait`."""
         watch = PollSchedule(timeout, poll_interval)
-        return await self._talk.arun(batches.wait(self._talk.context, batch_id, watch, on_progress))
+        return await self._driver.arun(
+            single(batches.wait(self._context, batch_id, watch, on_progress))
+        )
 
     def results(self, batch_id: str) -> Iterator[BatchLine]:
         """What became of each line, in the order of the input, whatever that of the output.
@@ -149,9 +154,10 @@ class Batches:
         """
         batch = self.get(batch_id)
         with TemporaryDirectory(prefix="voyage-rag-") as directory, ExitStack() as opened:
-            flow = files.gather(self._talk.context, _files_of(batch), directory)
+            flow = files.gather(self._context, _files_of(batch), directory)
             lines, *answers = [
-                opened.enter_context(Path(path).open("rb")) for path in self._talk.run(flow)
+                opened.enter_context(Path(path).open("rb"))
+                for path in self._driver.run(single(flow))
             ]
             yield from in_input_order(lines, answers)
 
@@ -159,10 +165,10 @@ class Batches:
         """Async twin of `results`. Files are read in threads."""
         batch = await self.aget(batch_id)
         with TemporaryDirectory(prefix="voyage-rag-") as directory, ExitStack() as opened:
-            flow = files.gather(self._talk.context, _files_of(batch), directory)
+            flow = files.gather(self._context, _files_of(batch), directory)
             lines, *answers = [
                 opened.enter_context(Path(path).open("rb"))  # noqa: ASYNC230 - opening is quick
-                for path in await self._talk.arun(flow)
+                for path in await self._driver.arun(single(flow))
             ]
             async with aclosing(iterate_in_thread(in_input_order(lines, answers))) as found:
                 async for line in found:

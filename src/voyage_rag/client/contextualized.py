@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from voyage_rag.client.session import Session
 from voyage_rag.core import contextual
 from voyage_rag.core.documents import check_chunking
-from voyage_rag.io.concurrency import arun, run
 from voyage_rag.progress import Advance, progress_bar
 from voyage_rag.types import (
     ContextualizedEmbeddingsObject,
@@ -87,7 +86,7 @@ class ContextualizedVerbs(Session):
                     input_type, chunk_fn, enable_auto_chunking, chunk_size, chunk_overlap
                 ),
             )
-            return run(contextual.contextualize(call, inputs, chunk_fn), *self._drivers)
+            return self.driver.run(contextual.contextualize(call, inputs, chunk_fn))
 
     async def acontextualized_embed(
         self,
@@ -115,7 +114,7 @@ class ContextualizedVerbs(Session):
                     input_type, chunk_fn, enable_auto_chunking, chunk_size, chunk_overlap
                 ),
             )
-            return await arun(contextual.contextualize(call, inputs, chunk_fn), *self._drivers)
+            return await self.driver.arun(contextual.contextualize(call, inputs, chunk_fn))
 
     def embed_chunks(
         self,
@@ -155,7 +154,7 @@ class ContextualizedVerbs(Session):
             call = self._contextual_call(
                 advance, model, input_type, output_dtype, output_dimension, None
             )
-            return run(contextual.embed_chunks(call, chunks, documents, empty_text), *self._drivers)
+            return self.driver.run(contextual.embed_chunks(call, chunks, documents, empty_text))
 
     async def aembed_chunks(
         self,
@@ -174,9 +173,8 @@ class ContextualizedVerbs(Session):
             call = self._contextual_call(
                 advance, model, input_type, output_dtype, output_dimension, None
             )
-            return await arun(
-                contextual.embed_chunks(call, chunks, documents, empty_text), *self._drivers
-            )
+            operation = contextual.embed_chunks(call, chunks, documents, empty_text)
+            return await self.driver.arun(operation)
 
     def _contextual_call(
         self,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from voyage_rag.client.session import Session
 from voyage_rag.core import multimodal
-from voyage_rag.io.concurrency import arun, run
 from voyage_rag.io.media import READER
 from voyage_rag.io.tasks import run_in_thread
 from voyage_rag.progress import Advance, progress_bar
@@ -73,7 +72,7 @@ class MultimodalVerbs(Session):
             call = self._multimodal_call(
                 advance, model, input_type, output_dtype, output_dimension, truncation, downscale
             )
-            return run(multimodal.embed(call, inputs), *self._drivers)
+            return self.driver.run(multimodal.embed(call, inputs))
 
     async def amultimodal_embed(
         self,
@@ -93,7 +92,7 @@ class MultimodalVerbs(Session):
                 advance, model, input_type, output_dtype, output_dimension, truncation, downscale
             )
             operation = await run_in_thread(partial(multimodal.embed, call, inputs))
-            return await arun(operation, *self._drivers)
+            return await self.driver.arun(operation)
 
     def count_usage(self, inputs: Sequence[object], model: str) -> dict[str, int]:
         """What multimodal inputs will cost, before anything is sent.

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from voyage_rag.client.session import Session
 from voyage_rag.core.rerank import rerank
-from voyage_rag.io.concurrency import arun, run
 from voyage_rag.types import RerankingObject
 
 if TYPE_CHECKING:
@@ -41,9 +40,8 @@ class RerankingVerbs(Session):
             InvalidInputError: An argument cannot work; nothing was sent.
             VoyageError: The service could not be had to answer (see `voyage_rag.errors`).
         """
-        return run(
-            rerank(self._context(), query, documents, model, top_k, truncation=truncation),
-            *self._drivers,
+        return self.driver.run(
+            rerank(self._context(), query, documents, model, top_k, truncation=truncation)
         )
 
     async def arerank(
@@ -55,7 +53,6 @@ class RerankingVerbs(Session):
         truncation: bool = True,
     ) -> RerankingObject:
         """Async twin of `rerank`."""
-        return await arun(
-            rerank(self._context(), query, documents, model, top_k, truncation=truncation),
-            *self._drivers,
+        return await self.driver.arun(
+            rerank(self._context(), query, documents, model, top_k, truncation=truncation)
         )

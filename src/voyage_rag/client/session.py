@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Self
 from voyage_rag.client import notices
 from voyage_rag.core.budget import budgets_of
 from voyage_rag.core.context import CallContext
+from voyage_rag.core.jobs.asking import JobContext
 from voyage_rag.core.rate_limits import RateLimits
 from voyage_rag.core.retry import RetryPolicy
 from voyage_rag.io.cache import Cache
-from voyage_rag.io.clock import SYSTEM_CLOCK, Clock
-from voyage_rag.io.driver import DriverContext
-from voyage_rag.io.telemetry import FullWatch, RetryWatch, Telemetry
+from voyage_rag.io.clock import SYSTEM_CLOCK
+from voyage_rag.io.driver import Driver
 from voyage_rag.io.tokenizer import Tokenizer
 from voyage_rag.io.transport import AsyncHTTPClient, HTTPClient, Transport
 from voyage_rag.locks import Lock
@@ -38,13 +38,22 @@ if TYPE_CHECKING:
 
     from voyage_rag.client.batches import Batches
     from voyage_rag.client.files import Files
-    from voyage_rag.client.talk import Talk
     from voyage_rag.events import Observer
     from voyage_rag.hosts import Host
+    from voyage_rag.io.ports import Clock, Listener
+
+LOG = Log()
 
 
 class Session:
-    """See `voyage_rag.Voyage`, which adds the verbs."""
+    """See `voyage_rag.Voyage`, which adds the verbs.
+
+    Attributes:
+        settings: What it was made with.
+        observers: Who observes its calls.
+        driver: Runs flows with its connections, cache and observers.
+        job_context: What requests about files and batches have in common.
+    """
 
     def __init__(
         self,
@@ -83,6 +92,7 @@ class Session:
             tokenizer=tokenizer,
         )
         transport = Transport(settings, http_client, async_http_client)
+        self._has_own_clients = http_client is not None or async_http_client is not None
         self._begin(settings, transport, clock, as_observers(observers))
 
     @classmethod
@@ -90,6 +100,7 @@ class Session:
         """A client with settings that are already resolved."""
         client = cls.__new__(cls)
         transport = Transport(settings)
+        client._has_own_clients = False  # noqa: SLF001 - its own
         client._begin(settings, transport, SYSTEM_CLOCK, observers)  # noqa: SLF001 - its own
         return client
 
@@ -102,11 +113,19 @@ class Session:
     ) -> None:
         self.observers = observers
         self._listeners = tuple(map(Guarded, observers))
-        self._watch_of_retries = RetryWatch((Log(),), settings.host.hostname, settings.host.port)
         self.settings = settings
-        self._transport = transport
         self._clock = clock
-        self._cache = None if settings.cache is None else Cache(settings.cache)
+        self.driver = Driver(
+            transport,
+            clock,
+            None if settings.cache is None else Cache(settings.cache),
+            concurrency=settings.concurrency,
+            listeners=self._listening,
+            retry_log=LOG,
+            host=settings.host.hostname,
+            port=settings.host.port,
+            plans_in_thread=settings.tokenizer is not None,
+        )
         self._budgets = budgets_of(settings.host.account, clock.now)
         self._policy = RetryPolicy(
             max_retries=settings.max_retries,
@@ -115,6 +134,7 @@ class Session:
             chance=random.random,
             wall_clock=clock.wall,
         )
+        self.job_context = JobContext(settings.host, self._policy, clock.now)
         self._count_tokens = Tokenizer(settings.tokenizer) if settings.tokenizer else None
         self._limits = RateLimits(settings.requests_per_minute, settings.tokens_per_minute)
         self._usage = Usage()
@@ -126,14 +146,14 @@ class Session:
         """Files at the service, for batches."""
         from voyage_rag.client.files import Files  # noqa: PLC0415 - few programs need it
 
-        return Files(self._talk)
+        return Files(self.driver, self.job_context)
 
     @property
     def batches(self) -> Batches:
         """Batches at the service. For more than one file there is `voyage_rag.batch.BatchJob`."""
         from voyage_rag.client.batches import Batches  # noqa: PLC0415 - as above
 
-        return Batches(self._talk)
+        return Batches(self.driver, self.job_context)
 
     @property
     def usage(self) -> Usage:
@@ -142,14 +162,11 @@ class Session:
 
     def close(self) -> None:
         """Close the idle connections of sync calls and the cache. A later call opens them anew."""
-        self._transport.close()
-        if self._cache is not None:
-            self._cache.close()
+        self.driver.close()
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop, and what `close` closes."""
-        await self._transport.aclose()
-        self.close()
+        await self.driver.aclose()
 
     def __enter__(self) -> Self:
         return self
@@ -167,38 +184,14 @@ class Session:
         return f"Voyage(base_url={self.settings.base_url!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._transport.http_client or self._transport.async_http_client:
+        if self._has_own_clients:
             raise TypeError("a Voyage with its own http_client cannot be pickled or copied")
         return type(self).of, (self.settings, self.observers)
 
-    @property
-    def _drivers(self) -> tuple[DriverContext, int]:
-        counting = self._count_tokens is not None
-        means = DriverContext(
-            self._transport,
-            self._clock,
-            self._cache,
-            plans_in_thread=counting,
-            telemetry=self._watch,
-        )
-        return means, self.settings.concurrency
-
-    @property
-    def _watch(self) -> Telemetry:
-        """Whom the next call tells what."""
+    def _listening(self) -> tuple[Listener, ...]:
+        """Who observes the next call; nobody, where only retries are logged."""
         listeners = self._listeners + global_observers()
-        if not listeners and not wants_everything():
-            return self._watch_of_retries
-        host, port = self.settings.host.hostname, self.settings.host.port
-        return FullWatch((*listeners, Log()), host, port, self._clock.now)
-
-    @property
-    def _talk(self) -> Talk:
-        from voyage_rag.client.talk import Talk  # noqa: PLC0415 - as above
-        from voyage_rag.core.jobs.asking import JobContext  # noqa: PLC0415 - as above
-
-        means, _ = self._drivers
-        return Talk(JobContext(self.settings.host, self._policy, self._clock.now), means)
+        return (*listeners, LOG) if listeners or wants_everything() else ()
 
     def _context(self, advance: Advance | None = None) -> CallContext:
         def answered(inputs: int, usage: Usage) -> None:
@@ -219,13 +212,12 @@ class Session:
             limits=self._limits,
             concurrency=self.settings.concurrency,
             count_tokens=self._count_tokens,
-            caching=self._cache is not None,
+            caching=self.driver.cache is not None,
             answered=answered,
             recalled=recalled,
             slowed=notices.slowed,
             windowed=notices.windowed,
             unrelated=self._warn_of_lost_context,
-            observed=bool(self._listeners or global_observers() or wants_everything()),
         )
 
     def _warn_of_lost_context(self) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from voyage_rag.client.session import Session
 from voyage_rag.core import embed as embed_flows
-from voyage_rag.io.concurrency import arun, astream, run, stream
 from voyage_rag.io.tasks import run_in_thread
 from voyage_rag.progress import Advance, progress_bar
 from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, Vector
@@ -85,7 +83,7 @@ class TextVerbs(Session):
                 empty_text,
                 as_lists=as_lists,
             )
-            return run(embed_flows.embed(call, texts), *self._drivers)
+            return self.driver.run(embed_flows.embed(call, texts))
 
     async def aembed(
         self,
@@ -118,7 +116,7 @@ class TextVerbs(Session):
                 operation = await run_in_thread(partial(embed_flows.embed, call, texts))
             else:
                 operation = embed_flows.embed(call, texts)
-            return await arun(operation, *self._drivers)
+            return await self.driver.arun(operation)
 
     def embed_iter(
         self,
@@ -153,8 +151,8 @@ class TextVerbs(Session):
                 batch_size,
                 empty_text,
             )
-            flows, about = embed_flows.embed_iter(call, texts), call.about("embed", None)
-            for part in stream(flows, *self._drivers, about):
+            flows, info = embed_flows.embed_iter(call, texts), call.info("embed", None)
+            for part in self.driver.stream(flows, info):
                 yield from part
 
     async def aembed_iter(
@@ -182,8 +180,8 @@ class TextVerbs(Session):
                 batch_size,
                 empty_text,
             )
-            flows, about = embed_flows.embed_iter(call, texts), call.about("embed", None)
-            async with aclosing(astream(flows, *self._drivers, about)) as parts:
+            flows, info = embed_flows.embed_iter(call, texts), call.info("embed", None)
+            async with aclosing(self.driver.astream(flows, info)) as parts:
                 async for part in parts:
                     for vector in part:
                         yield vector
@@ -236,8 +234,8 @@ class TextVerbs(Session):
                 batch_size,
                 "error",
             )
-            flows, about = embed_flows.delivered(call, texts, sink), call.about("embed", None)
-            for _ in stream(flows, *self._drivers, about):
+            flows, info = embed_flows.delivered(call, texts, sink), call.info("embed", None)
+            for _ in self.driver.stream(flows, info):
                 pass
 
     async def aembed_into(
@@ -265,11 +263,9 @@ class TextVerbs(Session):
                 batch_size,
                 "error",
             )
-            means, concurrency = self._drivers
-            means = replace(means, plans_in_thread=True)
-            flows = embed_flows.delivered(call, texts, sink)
-            about = call.about("embed", None)
-            async with aclosing(astream(flows, means, concurrency, about)) as parts:
+            flows, info = embed_flows.delivered(call, texts, sink), call.info("embed", None)
+            stream = self.driver.astream(flows, info, plans_in_thread=True)
+            async with aclosing(stream) as parts:
                 async for _ in parts:
                     pass
 

@@ -93,8 +93,8 @@ class EndpointCall(ABC, Generic[Item, Value]):
     budget: Budget
     ratio: TokenRatio
 
-    def about(self, verb: Verb, inputs: int | None) -> OperationInfo:
-        """What it is, to speak of."""
+    def info(self, verb: Verb, inputs: int | None) -> OperationInfo:
+        """What observers learn about it."""
         return OperationInfo(verb, self.row.name, inputs, self.options.expected_dimension)
 
     @abstractmethod
@@ -211,9 +211,8 @@ def _requested(
     parts = call.cut(items, failure)
     if failure is not None and not parts:
         raise call.blame(failure, items)
-    if call.context.observed:
-        status = None if failure is None else failure.http_status
-        yield Emit(partial(BatchSplit, inputs=len(items), parts=len(parts), status=status))
+    status = None if failure is None else failure.http_status
+    yield Emit(partial(BatchSplit, inputs=len(items), parts=len(parts), status=status))
     found: list[tuple[Item, Value]] = []
     for part in parts:
         found += yield from sliced(call, part, partial_results)
@@ -235,8 +234,7 @@ def _answered(
     call.learn(items, answer)
     usage = answer.usage.of(call.row.name)
     context.answered(call.done(items), usage)
-    if context.observed:
-        yield Emit(partial(Billed, inputs=len(items), usage=usage))
+    yield Emit(partial(Billed, inputs=len(items), usage=usage))
     if partial_results is not None:
         partial_results.add(items, answer.vectors, usage)
         tell_if_slow(call, partial_results)

@@ -33,7 +33,6 @@ class CallContext:
         slowed: Told that a limit makes the call slow: seconds, the limit, the model.
         windowed: Told of documents, by position or name, too long to be embedded as a whole.
         unrelated: Told that several texts go to a model of chunks, each without its document.
-        observed: Whether anybody is to be told of splits and bills (`Emit`).
     """
 
     host: Host
@@ -48,7 +47,6 @@ class CallContext:
     slowed: Callable[[float, RateLimits, str], None]
     windowed: Callable[[Sequence[object]], None]
     unrelated: Callable[[], None]
-    observed: bool = False
 
     def budget(self, model: str) -> Budget:
         """The allowance of a model, kept to the limits that the user gave."""

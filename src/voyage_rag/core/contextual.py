@@ -278,8 +278,8 @@ def contextualize(
             finished, missing, partial_results.usage, call.row.name
         )
 
-    about = call.about("contextualized_embed", len(documents))
-    return Operation(call.flows(windows, partial_results), join, rescue, about)
+    info = call.info("contextualized_embed", len(documents))
+    return Operation(call.flows(windows, partial_results), join, rescue, info)
 
 
 def embed_chunks(
@@ -324,13 +324,13 @@ def embed_chunks(
         return EmbeddingsObject(Vectors(rows, call.options.dtype), joined.usage, joined.model)
 
     def rescue() -> PartialEmbeddings:
-        partial = inner.rescue and inner.rescue()
+        partial = inner.partial and inner.partial()
         assert isinstance(partial, PartialContextualizedEmbeddings)  # noqa: S101 - from above
         vectors = key_of(partial.results.values())
         missing = tuple(i for i in range(len(listed)) if i not in vectors)
         return PartialEmbeddings(vectors, missing, partial.usage, partial.model)
 
-    return Operation(inner.flows, join, rescue, call.about("contextualized_embed", len(listed)))
+    return Operation(inner.flows, join, rescue, call.info("contextualized_embed", len(listed)))
 
 
 def _results(

@@ -255,7 +255,7 @@ def embed(call: Embedding, texts: object) -> Operation[list[Row], EmbeddingsObje
         return PartialEmbeddings(found, missing, partial_results.usage, call.row.name)
 
     flows = call.flows(_taken_from(placed), partial_results)
-    return Operation(flows, join, rescue, call.about("embed", count))
+    return Operation(flows, join, rescue, call.info("embed", count))
 
 
 def _taken_from(placed: deque[IndexedText]) -> Iterator[IndexedText]:

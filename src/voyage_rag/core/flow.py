@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from voyage_rag.hosts.messages import Request, Response
@@ -120,12 +121,12 @@ def offload(do: Callable[[], T]) -> Flow[T]:
 
 @dataclass(frozen=True, slots=True)
 class OperationInfo:
-    """What an operation is, to speak of.
+    """What observers learn about an operation.
 
     Attributes:
-        verb: What it does.
-        model: The model it is for.
-        inputs: How many inputs it has, None where nobody knows.
+        verb: The client's method.
+        model: Name of the model.
+        inputs: How many inputs it has, None where they come one by one.
         dimension: Length of the vectors, None where there are none or it is not known.
     """
 
@@ -140,13 +141,18 @@ class Operation(Generic[Part, Result]):
     """Independent flows, and the pure function that joins their parts in the order of the flows.
 
     Attributes:
-        flows: May be lazy: a driver takes the next one only when it has room for it.
+        flows: May be lazy: a driver takes the next one only when it may start.
         join: Makes the result of all parts.
-        rescue: Tells what is finished at this moment, for the error of an operation that fails.
-        about: What it is.
+        partial: Returns what is finished at this moment, for the error of an operation that fails.
+        info: What observers learn about it.
     """
 
     flows: Iterable[Flow[Part]]
     join: Callable[[Sequence[Part]], Result]
-    rescue: Callable[[], object] | None = None
-    about: OperationInfo = OperationInfo()
+    partial: Callable[[], object] | None = None
+    info: OperationInfo = OperationInfo()
+
+
+def single(flow: Flow[T]) -> Operation[T, T]:
+    """An operation of one flow, whose result is the flow's."""
+    return Operation([flow], itemgetter(0))

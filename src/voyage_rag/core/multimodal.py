@@ -243,8 +243,8 @@ def embed(call: Multimodal, inputs: object) -> Operation[Found, MultimodalEmbedd
         missing = tuple(i for i in places if i not in found)
         return PartialEmbeddings(found, missing, partial_results.usage, call.row.name)
 
-    about = call.about("multimodal_embed", len(contents))
-    return Operation(call.flows(contents, partial_results), join, rescue, about)
+    info = call.info("multimodal_embed", len(contents))
+    return Operation(call.flows(contents, partial_results), join, rescue, info)
 
 
 def count(call: Multimodal, inputs: object) -> Usage:

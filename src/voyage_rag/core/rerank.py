@@ -81,7 +81,7 @@ def rerank(
         usage = total.of(model)
         return RerankingObject(results, usage, model)
 
-    return Operation(flows, join, about=OperationInfo("rerank", model, len(listed)))
+    return Operation(flows, join, info=OperationInfo("rerank", model, len(listed)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +121,13 @@ def ranked(
             counts = [budget.ratio.tokens(estimate_tokens(text)) for text in texts]
             raise concerning(failure, positions, counts) from failure.__cause__
         middle = len(placed) // 2
-        if context.observed:
-            status = failure.http_status
-            yield Emit(partial(BatchSplit, inputs=len(placed), parts=2, status=status))
+        status = failure.http_status
+        yield Emit(partial(BatchSplit, inputs=len(placed), parts=2, status=status))
     else:
         budget.ratio.learn(estimated_tokens, answer.total_tokens)
         usage = Usage(answer.total_tokens, 1).of(model)
         context.answered(len(texts), usage)
-        if context.observed:
-            yield Emit(partial(Billed, inputs=len(texts), usage=usage))
+        yield Emit(partial(Billed, inputs=len(texts), usage=usage))
         scores = [(positions[index], score) for index, score in answer.scores]
         return wire.Ranked(scores, answer.total_tokens)
     first = yield from ranked(placed[:middle], ranking, context)

@@ -1,53 +1,44 @@
-"""Ends requests that threads are waiting for: what cancellation is to tasks."""
+"""What the threads, or the tasks, that work on one call share."""
 
 from __future__ import annotations
 
-import concurrent.futures.thread  # noqa: F401 - registers before this module does, see the end
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from weakref import WeakSet
+from functools import cached_property
 
-QUEUE = 2
-"""Requests of a call that wait for their turn at once: while one leaves, another is in line."""
+import anyio
+
+QUEUE_LENGTH = 2
+"""Requests of a call that wait for the rate limit at once. A slot is booked by what a request is
+expected to cost, and earlier responses improve that estimate, so no more of them book ahead."""
 
 
-class Stopped(Exception):  # noqa: N818 - no error: the work is not wanted any more
-    """Another flow of the same operation has failed, or the caller has gone."""
+class Stopped(Exception):  # noqa: N818 - no error: the result is not wanted any more
+    """Another flow of the same call has failed, or the caller has gone."""
 
 
 class ThreadCallState:
-    """The requests in flight of one operation, and what their threads share.
+    """The requests in flight of one call, and the locks its threads share.
 
     Attributes:
-        stopping: Set when nothing new is to be sent; wakes whoever waits for a turn.
-        reading: Held by the thread that reads an answer. Threads that read at once are all done
-            late; one after the other, each sends its next request while others still read.
-        queueing: Held by those few that wait for their turn. A place in the queue is booked by what
-            a request is expected to cost, and the answers before it mend that: so, not too early.
-        over: Whether the interpreter ends, and does not wait for the caller.
+        stopping: Set when nothing new is to be sent; wakes threads that wait for the rate limit.
+        reading: Held by the thread that decodes a response. Threads that decode at once all finish
+            late; one after the other, each sends its next request while others still decode.
+        queueing: Held by the threads that wait for the rate limit.
     """
 
     def __init__(self) -> None:
-        self._caller = threading.current_thread()
-        self.over = False
         self.stopping = threading.Event()
         self.reading = threading.Lock()
-        self.queueing = threading.Semaphore(QUEUE)
+        self.queueing = threading.Semaphore(QUEUE_LENGTH)
         self._ended = False
         self._lock = threading.Lock()
         self._in_flight: set[Callable[[], None]] = set()
-        _UNDER_WAY.add(self)
-
-    @property
-    def awaited(self) -> bool:
-        """Whether the interpreter will wait for whoever made the call."""
-        caller = self._caller
-        return caller.is_alive() and not caller.daemon and caller is not threading.main_thread()
 
     @contextmanager
     def in_flight(self, end: Callable[[], None]) -> Iterator[None]:
-        """While a request is under way, know how to end it."""
+        """While a request is in flight, know how to end it from another thread."""
         with self._lock:
             if self._ended:
                 raise Stopped
@@ -68,21 +59,31 @@ class ThreadCallState:
             end()
 
 
-_UNDER_WAY: WeakSet[ThreadCallState] = WeakSet()
+class AsyncCallState:
+    """The same for tasks, which are cancelled and so need no list of requests.
 
-
-def _end_what_nobody_awaits() -> None:
-    """When the main thread is over: requests of daemons, and streams that were never consumed.
-
-    Python joins the threads of a pool before it ends, and would wait for their answers.
+    Each part is made when it is first needed: a query that waits for nothing needs none.
     """
-    for abort in list(_UNDER_WAY):
-        if not abort.awaited:
-            abort.over = True
-            abort.end_all()
 
+    def __init__(self) -> None:
+        self.is_stopping = False
 
-# Before the pools' own, which joins: the last to register is called first. Python has no public
-# way to say so; without this one the interpreter ends later.
-if hasattr(threading, "_register_atexit"):
-    threading._register_atexit(_end_what_nobody_awaits)  # noqa: SLF001
+    def stop(self) -> None:
+        """Send nothing new, and wake tasks that wait for the rate limit."""
+        self.is_stopping = True
+        self.stopping.set()
+
+    @cached_property
+    def stopping(self) -> anyio.Event:
+        """Set by `stop`."""
+        return anyio.Event()
+
+    @cached_property
+    def reading(self) -> anyio.CapacityLimiter:
+        """Lets one thread at a time decode a response."""
+        return anyio.CapacityLimiter(1)
+
+    @cached_property
+    def queueing(self) -> anyio.Semaphore:
+        """Held by the tasks that wait for the rate limit."""
+        return anyio.Semaphore(QUEUE_LENGTH, fast_acquire=True)

@@ -1,47 +1,28 @@
-"""Time, as something that can be handed in: tests bring a clock that needs no waiting."""
+"""The system's clock; `voyage_rag.io.ports.Clock` describes what may take its place."""
 
 from __future__ import annotations
 
-import threading
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import anyio
 
-
-class Clock(Protocol):
-    """What the drivers and the retry policy know of time."""
-
-    def now(self) -> float:
-        """Seconds on a clock that never goes back."""
-
-    def wall(self) -> float:
-        """Seconds since the epoch."""
-
-    def sleep(self, seconds: float, wake: threading.Event) -> None:
-        """Wait in this thread, or until `wake` is set."""
-
-    async def asleep(self, seconds: float, wake: anyio.Event) -> None:
-        """Wait in this task, or until `wake` is set."""
+if TYPE_CHECKING:
+    import threading
 
 
 class SystemClock:
     """The real time."""
 
-    def now(self) -> float:
-        """See `Clock`."""
-        return time.monotonic()
-
-    def wall(self) -> float:
-        """See `Clock`."""
-        return time.time()
+    now = staticmethod(time.monotonic)
+    wall = staticmethod(time.time)
 
     def sleep(self, seconds: float, wake: threading.Event) -> None:
-        """See `Clock`. A signal interrupts it, as it does any wait on an event."""
+        """Wait in this thread. A signal interrupts it, as it does any wait on an event."""
         wake.wait(seconds)
 
     async def asleep(self, seconds: float, wake: anyio.Event) -> None:
-        """See `Clock`."""
+        """Wait in this task."""
         with anyio.move_on_after(seconds):
             await wake.wait()
 

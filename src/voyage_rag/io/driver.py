@@ -1,212 +1,306 @@
-"""The two drivers: what a flow asks for, done in a thread or in a task.
+"""The driver: runs flows in threads for sync calls, and in tasks for async ones.
 
-Flows decide; here is only waiting, sending and storing. The `try` around a flow covers only its own
-code, so that no error of the transport can be taken for its end.
+Flows decide; the driver waits, sends, caches and reports. The `try` around a flow covers only the
+flow's own code, so that no error of the transport is mistaken for the end of a flow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
+from functools import partial
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import anyio
 import anyio.to_thread
 
-from voyage_rag.core.flow import Attempt, CacheGet, CachePut, Emit, Offload
-from voyage_rag.errors import APIConnectionError
-from voyage_rag.io.call_state import QUEUE, Stopped, ThreadCallState
-from voyage_rag.io.telemetry import UNWATCHED, Telemetry
+from voyage_rag.core.flow import Attempt, CacheGet, CachePut, Emit, Offload, OperationInfo
+from voyage_rag.errors import APIConnectionError, VoyageError
+from voyage_rag.io.call_state import AsyncCallState, Stopped, ThreadCallState
+from voyage_rag.io.concurrency import run_in_tasks, run_in_threads
+from voyage_rag.io.telemetry import UNNUMBERED, Telemetry
 
 if TYPE_CHECKING:
-    from voyage_rag.core.flow import Effect, Flow
+    from voyage_rag.core.flow import Effect, Flow, Operation
     from voyage_rag.hosts.messages import Response
-    from voyage_rag.io.clock import Clock
+    from voyage_rag.io.ports import Clock, Listener, Sender, VectorStore
 
 T = TypeVar("T")
+Part = TypeVar("Part")
+Result = TypeVar("Result")
 
-LONG = 16
-"""Inputs of a request from which its answer takes a millisecond to read, ten times a thread's."""
+LONG_RESPONSE = 16
+"""Inputs of a request from which decoding the response takes a millisecond, ten times what it takes
+to have a thread do it."""
 
-
-class Sender(Protocol):
-    """What a driver needs of a transport."""
-
-    def send(self, attempt: Attempt, abort: ThreadCallState) -> Response:
-        """Send and wait for the whole answer."""
-
-    async def asend(self, attempt: Attempt) -> Response:
-        """Async twin of `send`."""
-
-
-class Store(Protocol):
-    """What a driver needs of a cache."""
-
-    def find(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """What it holds of these keys."""
-
-    def add(self, entries: Mapping[bytes, bytes]) -> None:
-        """Keep these, and come back when they are safe."""
+NOT_OBSERVED: AbstractContextManager[None] = nullcontext()
+NOT_QUEUED = nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
-class DriverContext:
-    """What drivers work with.
-
-    Attributes:
-        sender: Sends attempts.
-        clock: Waits.
-        store: The cache, None without one.
-        plans_in_thread: Taking the next flow may take a while (a tokenizer counts), so that an
-            event loop should not do it.
-        watch: Tells observers.
-    """
-
-    sender: Sender
-    clock: Clock
-    store: Store | None
-    plans_in_thread: bool = False
-    telemetry: Telemetry = UNWATCHED
-
-
-class AsyncCallState:
-    """What the tasks of one operation share. For threads, it is `ThreadCallState`, which says more.
-
-    Attributes:
-        stopping: Set when nothing new is to be sent; wakes whoever waits for a turn.
-        reading: Held by the task that has an answer read.
-        queueing: Held by those few that wait for their turn.
-    """
-
-    __slots__ = ("queueing", "reading", "stopping")
-
-    def __init__(self) -> None:
-        self.stopping = anyio.Event()
-        self.reading = anyio.CapacityLimiter(1)
-        self.queueing = anyio.Semaphore(QUEUE, fast_acquire=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Ended(Generic[T]):
+class Finished(Generic[T]):
     """What a flow returned."""
 
     value: T
 
 
-def drive(flow: Flow[T], means: DriverContext, abort: ThreadCallState) -> T:
-    """Run a flow in this thread."""
-    try:
-        effect = _advanced(flow.__next__)
-        while not isinstance(effect, Ended):
-            if isinstance(effect, Attempt):
-                _await_turn(effect, means, abort)
-                step = _attempted(flow, effect, means.sender, abort)
-                with abort.reading:
-                    effect = _advanced(step)
-            elif isinstance(effect, Emit):
-                means.telemetry.tell(effect.event)
-                effect = _advanced(flow.__next__)
-            else:
-                effect = _advanced(_resumed(flow, _done(effect, means.store)))
-        return cast("T", effect.value)
-    finally:
-        flow.close()
-
-
-def _await_turn(attempt: Attempt, means: DriverContext, abort: ThreadCallState) -> None:
-    if attempt.number > 1:
-        means.telemetry.retried(attempt)
-    with abort.queueing if attempt.number == 1 else nullcontext():
-        while not abort.stopping.is_set() and (delay := attempt.wait()) > 0:
-            means.telemetry.waits(attempt)
-            means.clock.sleep(delay, abort.stopping)
-    if abort.stopping.is_set():
-        raise Stopped
-
-
-def _attempted(
-    flow: Flow[T], attempt: Attempt, sender: Sender, abort: ThreadCallState
-) -> Callable[[], Effect]:
-    try:
-        return _resumed(flow, sender.send(attempt, abort))
-    except APIConnectionError as error:
-        return _failed(flow, error)
-
-
-async def adrive(flow: Flow[T], means: DriverContext, together: AsyncCallState) -> T:
-    """Run a flow in this task, but read long answers in a thread, where they block no event loop.
+class Driver:
+    """Runs the flows of one client.
 
     Args:
-        flow: What to run.
-        means: What to work with.
-        together: What it shares with the other flows of its operation.
+        sender: The transport.
+        clock: Waits.
+        cache: Where vectors are kept, None for nowhere.
+        concurrency: Requests in flight at once for one call.
+        listeners: Returns who observes the next call.
+        retry_log: Receives retries where nobody observes the call.
+        host: Host name of the service, for events.
+        port: Its port.
+        plans_in_thread: Planning takes long (a tokenizer counts), so no event loop should do it.
     """
-    try:
-        effect = _advanced(flow.__next__)
-        while not isinstance(effect, Ended):
-            if isinstance(effect, Attempt):
-                await _aawait_turn(effect, means, together)
-                step = await _aattempted(flow, effect, means.sender)
-                if effect.request.inputs < LONG:
-                    effect = _advanced(step)
+
+    def __init__(
+        self,
+        sender: Sender,
+        clock: Clock,
+        cache: VectorStore | None = None,
+        *,
+        concurrency: int = 1,
+        listeners: Callable[[], Sequence[Listener]] = tuple,
+        retry_log: Listener | None = None,
+        host: str = "",
+        port: int = 0,
+        plans_in_thread: bool = False,
+    ) -> None:
+        self.sender = sender
+        self.clock = clock
+        self.cache = cache
+        self._concurrency = concurrency
+        self._listeners = listeners
+        self._retry_log = retry_log
+        self._host = host
+        self._port = port
+        self._plans_in_thread = plans_in_thread
+
+    def close(self) -> None:
+        """Close the idle connections of sync calls and the cache. A later call opens them anew."""
+        self.sender.close()
+        if self.cache is not None:
+            self.cache.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop, and what `close` closes."""
+        await self.sender.aclose()
+        self.close()
+
+    # ── sync ──────────────────────────────────────────────────────────────────────────────────────
+
+    def run(self, operation: Operation[Part, Result]) -> Result:
+        """Run an operation, a single flow in this thread, and join its parts.
+
+        Raises:
+            VoyageError: A flow failed; the error carries what was finished as `partial`.
+        """
+        with self._telemetry(operation.info) as telemetry:
+            flows = iter(operation.flows)
+            few = list(islice(flows, 2))
+            try:
+                if len(few) == 1:
+                    parts = [self.drive(few[0], ThreadCallState(), telemetry)]
                 else:
-                    effect = await anyio.to_thread.run_sync(
-                        _advanced, step, limiter=together.reading
-                    )
-            elif isinstance(effect, Emit):
-                means.telemetry.tell(effect.event)
-                effect = _advanced(flow.__next__)
-            else:
-                found = await anyio.to_thread.run_sync(_done, effect, means.store)
-                effect = _advanced(_resumed(flow, found))
-        return cast("T", effect.value)
-    finally:
-        flow.close()
+                    parts = list(self._threads(chain(few, flows), telemetry))
+            except VoyageError as error:
+                raise _with_partial(error, operation)  # noqa: B904 - the error itself, bare
+            return operation.join(parts)
 
+    def stream(self, flows: Iterator[Flow[Part]], info: OperationInfo) -> Iterator[Part]:
+        """Run flows in threads, and yield their parts in order."""
+        with self._telemetry(info, is_stream=True) as telemetry:
+            yield from self._threads(flows, telemetry)
 
-async def _aawait_turn(attempt: Attempt, means: DriverContext, together: AsyncCallState) -> None:
-    stopping = together.stopping
-    if attempt.number > 1:
-        means.telemetry.retried(attempt)
-    async with together.queueing if attempt.number == 1 else nullcontext():
-        while not stopping.is_set() and (delay := attempt.wait()) > 0:
-            means.telemetry.waits(attempt)
-            await means.clock.asleep(delay, stopping)
-    if stopping.is_set():
-        raise Stopped
+    def _threads(self, flows: Iterator[Flow[Part]], telemetry: Telemetry | None) -> Iterator[Part]:
+        drive = partial(self.drive, telemetry=telemetry)
+        return run_in_threads(flows, drive, self._concurrency)
 
+    def drive(self, flow: Flow[T], state: ThreadCallState, telemetry: Telemetry | None) -> T:
+        """Run a flow in this thread."""
+        try:
+            effect = _step(flow.send, None)
+            while not isinstance(effect, Finished):
+                if isinstance(effect, Attempt):
+                    self._wait(effect, state, telemetry)
+                    resume: Callable[[Any], Effect] = flow.send
+                    try:
+                        value: object = self._sent(effect, state, telemetry)
+                    except APIConnectionError as error:
+                        resume, value = flow.throw, error
+                    with state.reading:
+                        effect = _step(resume, value)
+                else:
+                    effect = _step(flow.send, self._performed(effect, telemetry))
+            return effect.value  # type: ignore[no-any-return]
+        finally:
+            flow.close()
 
-async def _aattempted(flow: Flow[T], attempt: Attempt, sender: Sender) -> Callable[[], Effect]:
-    try:
-        return _resumed(flow, await sender.asend(attempt))
-    except APIConnectionError as error:
-        return _failed(flow, error)
+    def _wait(self, attempt: Attempt, state: ThreadCallState, telemetry: Telemetry | None) -> None:
+        if attempt.number > 1:
+            self._report_retry(attempt, telemetry)
+        with state.queueing if attempt.number == 1 else NOT_QUEUED:
+            while not state.stopping.is_set() and (delay := attempt.wait()) > 0:
+                if telemetry is not None:
+                    telemetry.throttled(attempt)
+                self.clock.sleep(delay, state.stopping)
+        if state.stopping.is_set():
+            raise Stopped
 
+    def _sent(
+        self, attempt: Attempt, state: ThreadCallState, telemetry: Telemetry | None
+    ) -> Response:
+        if telemetry is None:
+            return self.sender.send(attempt, state)
+        with telemetry.sending(attempt) as answered:
+            return answered(self.sender.send(attempt, state))
 
-def _advanced(step: Callable[[], Effect]) -> Effect | Ended[object]:
-    try:
-        return step()
-    except StopIteration as end:
-        return Ended(end.value)
+    # ── async ─────────────────────────────────────────────────────────────────────────────────────
 
+    async def arun(self, operation: Operation[Part, Result]) -> Result:
+        """Async variant of `run`: one flow runs in this task, several in tasks of their own."""
+        with self._telemetry(operation.info) as telemetry:
+            flows = iter(operation.flows)
+            few = await self._planned(lambda: list(islice(flows, 2)))
+            try:
+                if len(few) == 1:
+                    parts = [await self.adrive(few[0], AsyncCallState(), telemetry)]
+                else:
+                    async with aclosing(self._tasks(chain(few, flows), telemetry)) as results:
+                        parts = [part async for part in results]
+            except VoyageError as error:
+                raise _with_partial(error, operation)  # noqa: B904 - the error itself, bare
+            return operation.join(parts)
 
-def _resumed(flow: Flow[T], answer: object) -> Callable[[], Effect]:
-    return lambda: flow.send(answer)
+    async def astream(
+        self,
+        flows: Iterator[Flow[Part]],
+        info: OperationInfo,
+        *,
+        plans_in_thread: bool = False,
+    ) -> AsyncGenerator[Part]:
+        """Async variant of `stream`.
 
+        Args:
+            flows: What to run.
+            info: What the operation is.
+            plans_in_thread: Making the next flow may block, so a thread does it.
+        """
+        with self._telemetry(info, is_stream=True) as telemetry:
+            tasks = self._tasks(flows, telemetry, plans_in_thread=plans_in_thread)
+            async with aclosing(tasks) as parts:
+                async for part in parts:
+                    yield part
 
-def _failed(flow: Flow[T], error: APIConnectionError) -> Callable[[], Effect]:
-    return lambda: flow.throw(error)
+    def _tasks(
+        self,
+        flows: Iterator[Flow[Part]],
+        telemetry: Telemetry | None,
+        *,
+        plans_in_thread: bool = False,
+    ) -> AsyncGenerator[Part]:
+        drive = partial(self.adrive, telemetry=telemetry)
+        planned = anyio.to_thread.run_sync if plans_in_thread else self._planned
+        return run_in_tasks(flows, drive, planned, self._concurrency)
 
+    async def _planned(self, plan: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(plan) if self._plans_in_thread else plan()
 
-def _done(effect: CacheGet | CachePut | Offload, store: Store | None) -> object:
-    return effect.do() if isinstance(effect, Offload) else _stored(effect, store)
+    async def adrive(self, flow: Flow[T], state: AsyncCallState, telemetry: Telemetry | None) -> T:
+        """Run a flow in this task; decode long responses in a thread, to not block the loop."""
+        try:
+            effect = _step(flow.send, None)
+            while not isinstance(effect, Finished):
+                if isinstance(effect, Attempt):
+                    await self._await(effect, state, telemetry)
+                    resume: Callable[[Any], Effect] = flow.send
+                    try:
+                        value: object = await self._asent(effect, telemetry)
+                    except APIConnectionError as error:
+                        resume, value = flow.throw, error
+                    if effect.request.inputs < LONG_RESPONSE:
+                        effect = _step(resume, value)
+                    else:
+                        effect = await anyio.to_thread.run_sync(
+                            _step, resume, value, limiter=state.reading
+                        )
+                elif isinstance(effect, Emit):
+                    effect = _step(flow.send, self._performed(effect, telemetry))
+                else:
+                    done = await anyio.to_thread.run_sync(self._performed, effect, telemetry)
+                    effect = _step(flow.send, done)
+            return effect.value  # type: ignore[no-any-return]
+        finally:
+            flow.close()
 
+    async def _await(
+        self, attempt: Attempt, state: AsyncCallState, telemetry: Telemetry | None
+    ) -> None:
+        if attempt.number > 1:
+            self._report_retry(attempt, telemetry)
+        async with state.queueing if attempt.number == 1 else NOT_QUEUED:
+            while not state.is_stopping and (delay := attempt.wait()) > 0:
+                if telemetry is not None:
+                    telemetry.throttled(attempt)
+                await self.clock.asleep(delay, state.stopping)
+        if state.is_stopping:
+            raise Stopped
 
-def _stored(effect: CacheGet | CachePut, store: Store | None) -> Mapping[bytes, bytes]:
-    if store is None:
+    async def _asent(self, attempt: Attempt, telemetry: Telemetry | None) -> Response:
+        if telemetry is None:
+            return await self.sender.asend(attempt)
+        with telemetry.sending(attempt) as answered:
+            return answered(await self.sender.asend(attempt))
+
+    # ── both ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _performed(
+        self, effect: CacheGet | CachePut | Offload | Emit, telemetry: Telemetry | None
+    ) -> object:
+        if isinstance(effect, Offload):
+            return effect.do()
+        if isinstance(effect, Emit):
+            if telemetry is not None:
+                telemetry.emit(effect.event)
+        elif isinstance(effect, CachePut):
+            if self.cache is not None:
+                self.cache.add(effect.entries)
+        elif self.cache is not None:
+            return self.cache.find(effect.keys)
         return {}
-    if isinstance(effect, CacheGet):
-        return store.find(effect.keys)
-    store.add(effect.entries)
-    return {}
+
+    def _telemetry(
+        self, info: OperationInfo, *, is_stream: bool = False
+    ) -> AbstractContextManager[Telemetry | None]:
+        listeners = self._listeners()
+        if not listeners:
+            return NOT_OBSERVED
+        telemetry = Telemetry(listeners, info, self._host, self._port, self.clock.now)
+        return telemetry.reporting(within=not is_stream)
+
+    def _report_retry(self, attempt: Attempt, telemetry: Telemetry | None) -> None:
+        if telemetry is None and self._retry_log is not None:
+            info, now = OperationInfo(model=attempt.request.model), self.clock.now
+            telemetry = Telemetry([self._retry_log], info, self._host, self._port, now, UNNUMBERED)
+        if telemetry is not None:
+            telemetry.retried(attempt)
+
+
+def _step(resume: Callable[[Any], Effect], value: object) -> Effect | Finished[Any]:
+    try:
+        return resume(value)
+    except StopIteration as end:
+        return Finished(end.value)
+
+
+def _with_partial(error: VoyageError, operation: Operation[Part, Result]) -> VoyageError:
+    if operation.partial is not None and error.partial is None:
+        error.partial = operation.partial()
+    return error
