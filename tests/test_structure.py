@@ -51,10 +51,10 @@ KNOWN_SHARED_NAMES = {
     "Store",
 }
 KNOWN_PRIVATE_ATTRIBUTES = {
-    "io/call_state.py: _register_atexit",
     "io/transport.py: _mounts",
     "io/transport.py: _network_backend",
     "io/transport.py: _pool",
+    "io/transport.py: _transport",
 }
 KNOWN_ADDRESSES: set[str] = set()
 

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from fakes import FakeClock, FakeService, ok
-from voyage_rag.core.flow import Attempt, CacheGet, CachePut, Flow, single
+from voyage_rag.core.flow import Attempt, CacheGet, CachePut, Flow
 from voyage_rag.errors import APIConnectionError, AuthenticationError
 from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.io.call_state import Stopped, ThreadCallState
@@ -24,7 +24,7 @@ REQUEST = Request("/embeddings", b'{"input":"a"}', "m", 1)
 def driven(face: Any, flow: Flow[Any], *script: Any, clock: Any = None, store: Any = None) -> Any:
     """The outcome of a flow on one of the faces."""
     driver = Driver(FakeService(*script), clock or FakeClock(), store)
-    return face.run(partial(face.ask, driver, "run", single(flow)))
+    return face.run(partial(face.ask, driver, "run", flow))
 
 
 class Recorded:
@@ -152,7 +152,7 @@ def test_cancellation_closes_the_flow(backend: str) -> None:
 
     async def program(recorded: Recorded) -> bool:
         with anyio.move_on_after(0.05) as scope:
-            await Driver(Silent(), SystemClock()).arun(single(recorded.flow()))
+            await Driver(Silent(), SystemClock()).arun(recorded.flow())
         return scope.cancelled_caught
 
     for wait in (0.0, 60.0):

@@ -29,7 +29,7 @@ from fakes import (
     voyage_over,
 )
 from voyage_rag import Voyage, events
-from voyage_rag.core.flow import Attempt, single
+from voyage_rag.core.flow import Attempt
 from voyage_rag.emulator import Emulator
 from voyage_rag.errors import (
     APIConnectionError,
@@ -475,7 +475,7 @@ def test_a_limit_that_nobody_knows_yet_has_no_seconds(face, kept: Recorder) -> N
         yield attempt
         return "done"
 
-    face.run(partial(face.ask, voyage.driver, "run", single(flow())))
+    face.run(partial(face.ask, voyage.driver, "run", flow()))
     assert [event.seconds for event in kept.of(Throttled)] == [None]
 
 

@@ -13,7 +13,6 @@ from voyage_rag.batch.spool import lines_of
 from voyage_rag.batch.state import JobState, StateFile
 from voyage_rag.batch.types import LIMITS, BatchLimits, Estimate
 from voyage_rag.batch.workflow import BatchWorkflow
-from voyage_rag.core.flow import single
 from voyage_rag.core.jobs.batches import PollSchedule
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.io.tasks import iterate_in_thread, run_in_thread
@@ -146,7 +145,7 @@ class BatchJob:
         file = StateFile(state_file)
         with file.held():
             job = cls._prepared(voyage, inputs, file, options, custom_ids, limits)
-            voyage.driver.run(single(job._course.advance()))  # noqa: SLF001 - its own
+            voyage.driver.run(job._course.advance())  # noqa: SLF001 - its own
         return job
 
     @classmethod
@@ -172,7 +171,7 @@ class BatchJob:
             job = await run_in_thread(
                 partial(cls._prepared, voyage, inputs, file, options, custom_ids, limits)
             )
-            await voyage.driver.arun(single(job._course.advance()))  # noqa: SLF001 - its own
+            await voyage.driver.arun(job._course.advance())  # noqa: SLF001 - its own
         return job
 
     @classmethod
@@ -197,13 +196,13 @@ class BatchJob:
     def status(self) -> JobStatus:
         """Ask the service where the job stands."""
         self._reload()
-        self._voyage.driver.run(single(self._course.refresh()))
+        self._voyage.driver.run(self._course.refresh())
         return self._course.status()
 
     async def astatus(self) -> JobStatus:
         """Async twin of `status`."""
         self._reload()
-        await self._voyage.driver.arun(single(self._course.refresh()))
+        await self._voyage.driver.arun(self._course.refresh())
         return self._course.status()
 
     def wait(
@@ -229,7 +228,7 @@ class BatchJob:
         with self._file.held():
             self._reload()
             watch = PollSchedule(timeout, poll_interval)
-            self._voyage.driver.run(single(self._course.wait(watch, on_progress)))
+            self._voyage.driver.run(self._course.wait(watch, on_progress))
             return self._course.status()
 
     async def await_(
@@ -243,21 +242,21 @@ class BatchJob:
         with self._file.held():
             self._reload()
             watch = PollSchedule(timeout, poll_interval)
-            await self._voyage.driver.arun(single(self._course.wait(watch, on_progress)))
+            await self._voyage.driver.arun(self._course.wait(watch, on_progress))
             return self._course.status()
 
     def cancel(self) -> JobStatus:
         """Cancel every batch that has not ended. What is finished can still be fetched."""
         with self._file.held():
             self._reload()
-            self._voyage.driver.run(single(self._course.cancel()))
+            self._voyage.driver.run(self._course.cancel())
             return self._course.status()
 
     async def acancel(self) -> JobStatus:
         """Async twin of `cancel`."""
         with self._file.held():
             self._reload()
-            await self._voyage.driver.arun(single(self._course.cancel()))
+            await self._voyage.driver.arun(self._course.cancel())
             return self._course.status()
 
     # ── fetched ───────────────────────────────────────────────────────────────────────────────────
@@ -271,10 +270,10 @@ class BatchJob:
         """
         driver = self._voyage.driver
         self._reload()
-        driver.run(single(self._course.refresh()))
+        driver.run(self._course.refresh())
         with outcome.directory_of(self._course) as directory:
             for part in self._parts():
-                fetched = driver.run(single(outcome.fetch(self._course, part, directory)))
+                fetched = driver.run(outcome.fetch(self._course, part, directory))
                 yield from outcome.results_of(self._kind, part, fetched)
                 outcome.remove(fetched, self._file.spooled(part))
 
@@ -282,10 +281,10 @@ class BatchJob:
         """Async twin of `results`. Files are read in threads."""
         driver = self._voyage.driver
         self._reload()
-        await driver.arun(single(self._course.refresh()))
+        await driver.arun(self._course.refresh())
         with outcome.directory_of(self._course) as directory:
             for part in self._parts():
-                fetched = await driver.arun(single(outcome.fetch(self._course, part, directory)))
+                fetched = await driver.arun(outcome.fetch(self._course, part, directory))
                 found = iterate_in_thread(outcome.results_of(self._kind, part, fetched))
                 async with aclosing(found) as results:
                     async for result in results:
@@ -304,15 +303,13 @@ class BatchJob:
         driver = self._voyage.driver
         with self._file.held(), outcome.directory_of(self._course) as directory:
             self._reload()
-            driver.run(single(self._course.refresh()))
+            driver.run(self._course.refresh())
             count = driver.run(
-                single(
-                    outcome.resubmit(
-                        self._course, self._kind, directory, include_refused=include_refused
-                    )
+                outcome.resubmit(
+                    self._course, self._kind, directory, include_refused=include_refused
                 )
             )
-            driver.run(single(self._course.advance()))
+            driver.run(self._course.advance())
             return count
 
     async def aresubmit(self, *, include_refused: bool = False) -> int:
@@ -320,30 +317,28 @@ class BatchJob:
         driver = self._voyage.driver
         with self._file.held(), outcome.directory_of(self._course) as directory:
             self._reload()
-            await driver.arun(single(self._course.refresh()))
+            await driver.arun(self._course.refresh())
             count = await driver.arun(
-                single(
-                    outcome.resubmit(
-                        self._course, self._kind, directory, include_refused=include_refused
-                    )
+                outcome.resubmit(
+                    self._course, self._kind, directory, include_refused=include_refused
                 )
             )
-            await driver.arun(single(self._course.advance()))
+            await driver.arun(self._course.advance())
             return count
 
     def delete_files(self) -> int:
         """Delete the job's files at the service; how many there were. Fetch the results before."""
         self._reload()
         driver = self._voyage.driver
-        driver.run(single(self._course.refresh()))
-        return driver.run(single(self._course.delete_files()))
+        driver.run(self._course.refresh())
+        return driver.run(self._course.delete_files())
 
     async def adelete_files(self) -> int:
         """Async twin of `delete_files`."""
         self._reload()
         driver = self._voyage.driver
-        await driver.arun(single(self._course.refresh()))
-        return await driver.arun(single(self._course.delete_files()))
+        await driver.arun(self._course.refresh())
+        return await driver.arun(self._course.delete_files())
 
     def _parts(self) -> list[Part]:
         return [part for part in self._course.state.parts if part.again is None]

@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeAlias
 from uuid import uuid4
 
-from voyage_rag.core.flow import single
 from voyage_rag.core.jobs import batches, files
 from voyage_rag.core.jobs.answers import in_input_order
 from voyage_rag.core.jobs.batches import Order, PollSchedule
@@ -63,7 +62,7 @@ class Batches:
             APIConnectionError: There was no answer, and no such batch was found within a minute.
         """
         order = _order(endpoint, input_file_id, request_params, metadata)
-        return self._driver.run(single(batches.create(self._context, order)))
+        return self._driver.run(batches.create(self._context, order))
 
     async def acreate(
         self,
@@ -74,15 +73,15 @@ class Batches:
     ) -> Batch:
         """Async twin of `create`."""
         order = _order(endpoint, input_file_id, request_params, metadata)
-        return await self._driver.arun(single(batches.create(self._context, order)))
+        return await self._driver.arun(batches.create(self._context, order))
 
     def get(self, batch_id: str) -> Batch:
         """Describe a batch as it is now."""
-        return self._driver.run(single(batches.get(self._context, batch_id)))
+        return self._driver.run(batches.get(self._context, batch_id))
 
     async def aget(self, batch_id: str) -> Batch:
         """Async twin of `get`."""
-        return await self._driver.arun(single(batches.get(self._context, batch_id)))
+        return await self._driver.arun(batches.get(self._context, batch_id))
 
     def list(self, *, limit: int | None = None) -> BatchList:
         """The account's batches, newest first.
@@ -90,19 +89,19 @@ class Batches:
         Args:
             limit: How many at most; None for all, however many pages that takes.
         """
-        return self._driver.run(single(batches.list_all(self._context, limit)))
+        return self._driver.run(batches.list_all(self._context, limit))
 
     async def alist(self, *, limit: int | None = None) -> BatchList:
         """Async twin of `list`."""
-        return await self._driver.arun(single(batches.list_all(self._context, limit)))
+        return await self._driver.arun(batches.list_all(self._context, limit))
 
     def cancel(self, batch_id: str) -> Batch:
         """Cancel a batch that is validated or in progress; takes up to ten minutes."""
-        return self._driver.run(single(batches.cancel(self._context, batch_id)))
+        return self._driver.run(batches.cancel(self._context, batch_id))
 
     async def acancel(self, batch_id: str) -> Batch:
         """Async twin of `cancel`."""
-        return await self._driver.arun(single(batches.cancel(self._context, batch_id)))
+        return await self._driver.arun(batches.cancel(self._context, batch_id))
 
     def wait(
         self,
@@ -127,7 +126,7 @@ class Batches:
             Timeout: It has not ended in time. It goes on by itself: wait again.
         """
         watch = PollSchedule(timeout, poll_interval)
-        return self._driver.run(single(batches.wait(self._context, batch_id, watch, on_progress)))
+        return self._driver.run(batches.wait(self._context, batch_id, watch, on_progress))
 
     async def await_(
         self,
@@ -139,9 +138,7 @@ class Batches:
     ) -> Batch:
         """Async twin of `wait`."""
         watch = PollSchedule(timeout, poll_interval)
-        return await self._driver.arun(
-            single(batches.wait(self._context, batch_id, watch, on_progress))
-        )
+        return await self._driver.arun(batches.wait(self._context, batch_id, watch, on_progress))
 
     def results(self, batch_id: str) -> Iterator[BatchLine]:
         """What became of each line, in the order of the input, whatever that of the output.
@@ -156,8 +153,7 @@ class Batches:
         with TemporaryDirectory(prefix="voyage-rag-") as directory, ExitStack() as opened:
             flow = files.gather(self._context, _files_of(batch), directory)
             lines, *answers = [
-                opened.enter_context(Path(path).open("rb"))
-                for path in self._driver.run(single(flow))
+                opened.enter_context(Path(path).open("rb")) for path in self._driver.run(flow)
             ]
             yield from in_input_order(lines, answers)
 
@@ -168,7 +164,7 @@ class Batches:
             flow = files.gather(self._context, _files_of(batch), directory)
             lines, *answers = [
                 opened.enter_context(Path(path).open("rb"))  # noqa: ASYNC230 - opening is quick
-                for path in await self._driver.arun(single(flow))
+                for path in await self._driver.arun(flow)
             ]
             async with aclosing(iterate_in_thread(in_input_order(lines, answers))) as found:
                 async for line in found:

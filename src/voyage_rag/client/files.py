@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from uuid import uuid4
 
-from voyage_rag.core.flow import single
 from voyage_rag.core.jobs import files
 from voyage_rag.errors import InvalidInputError
 
@@ -44,21 +43,19 @@ class Files:
             path: The file.
             filename: What the service is told it is called; its own name unless given.
         """
-        return self._driver.run(single(files.upload(self._context, *_checked(path, filename))))
+        return self._driver.run(files.upload(self._context, *_checked(path, filename)))
 
     async def aupload(self, path: str | os.PathLike[str], *, filename: str | None = None) -> File:
         """Async twin of `upload`."""
-        return await self._driver.arun(
-            single(files.upload(self._context, *_checked(path, filename)))
-        )
+        return await self._driver.arun(files.upload(self._context, *_checked(path, filename)))
 
     def get(self, file_id: str) -> File:
         """Describe a file."""
-        return self._driver.run(single(files.get(self._context, file_id)))
+        return self._driver.run(files.get(self._context, file_id))
 
     async def aget(self, file_id: str) -> File:
         """Async twin of `get`."""
-        return await self._driver.arun(single(files.get(self._context, file_id)))
+        return await self._driver.arun(files.get(self._context, file_id))
 
     def list(self, *, purpose: str | None = None, limit: int | None = None) -> FileList:
         """The account's files, newest first.
@@ -67,39 +64,39 @@ class Files:
             purpose: `batch`, `batch-output` or `batch-error`; None for all.
             limit: How many at most; None for all, however many pages that takes.
         """
-        return self._driver.run(single(files.list_all(self._context, purpose, limit)))
+        return self._driver.run(files.list_all(self._context, purpose, limit))
 
     async def alist(self, *, purpose: str | None = None, limit: int | None = None) -> FileList:
         """Async twin of `list`."""
-        return await self._driver.arun(single(files.list_all(self._context, purpose, limit)))
+        return await self._driver.arun(files.list_all(self._context, purpose, limit))
 
     def content(self, file_id: str) -> bytes:
         """What is in a file, in memory: at most 256 MiB. `download` takes any size."""
-        return self._driver.run(single(files.content(self._context, file_id)))
+        return self._driver.run(files.content(self._context, file_id))
 
     async def acontent(self, file_id: str) -> bytes:
         """Async twin of `content`."""
-        return await self._driver.arun(single(files.content(self._context, file_id)))
+        return await self._driver.arun(files.content(self._context, file_id))
 
     def download(self, file_id: str, path: str | os.PathLike[str]) -> Path:
         """Write what is in a file to a path, streamed; it appears there whole or not at all."""
         with _appearing(path) as part:
-            self._driver.run(single(files.download(self._context, file_id, str(part))))
+            self._driver.run(files.download(self._context, file_id, str(part)))
         return Path(path)
 
     async def adownload(self, file_id: str, path: str | os.PathLike[str]) -> Path:
         """Async twin of `download`."""
         with _appearing(path) as part:
-            await self._driver.arun(single(files.download(self._context, file_id, str(part))))
+            await self._driver.arun(files.download(self._context, file_id, str(part)))
         return Path(path)
 
     def delete(self, file_id: str) -> bool:
         """Delete a file; whether it is gone."""
-        return self._driver.run(single(files.delete(self._context, file_id)))
+        return self._driver.run(files.delete(self._context, file_id))
 
     async def adelete(self, file_id: str) -> bool:
         """Async twin of `delete`."""
-        return await self._driver.arun(single(files.delete(self._context, file_id)))
+        return await self._driver.arun(files.delete(self._context, file_id))
 
 
 def _checked(path: str | os.PathLike[str], filename: str | None) -> tuple[str, str]:

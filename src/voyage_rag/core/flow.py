@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from voyage_rag.hosts.messages import Request, Response
@@ -151,8 +150,3 @@ class Operation(Generic[Part, Result]):
     join: Callable[[Sequence[Part]], Result]
     partial: Callable[[], object] | None = None
     info: OperationInfo = OperationInfo()
-
-
-def single(flow: Flow[T]) -> Operation[T, T]:
-    """An operation of one flow, whose result is the flow's."""
-    return Operation([flow], itemgetter(0))

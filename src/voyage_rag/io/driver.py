@@ -11,18 +11,27 @@ from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio.to_thread
 
-from voyage_rag.core.flow import Attempt, CacheGet, CachePut, Emit, Offload, OperationInfo
+from voyage_rag.core.flow import (
+    Attempt,
+    CacheGet,
+    CachePut,
+    Emit,
+    Offload,
+    Operation,
+    OperationInfo,
+)
 from voyage_rag.errors import APIConnectionError, VoyageError
 from voyage_rag.io.call_state import AsyncCallState, Stopped, ThreadCallState
 from voyage_rag.io.concurrency import run_in_tasks, run_in_threads
 from voyage_rag.io.telemetry import UNNUMBERED, Telemetry
 
 if TYPE_CHECKING:
-    from voyage_rag.core.flow import Effect, Flow, Operation
+    from voyage_rag.core.flow import Effect, Flow
     from voyage_rag.hosts.messages import Response
     from voyage_rag.io.ports import Clock, Listener, Sender, VectorStore
 
@@ -96,12 +105,13 @@ class Driver:
 
     # ── sync ──────────────────────────────────────────────────────────────────────────────────────
 
-    def run(self, operation: Operation[Part, Result]) -> Result:
-        """Run an operation, a single flow in this thread, and join its parts.
+    def run(self, work: Operation[Any, Result] | Flow[Result]) -> Result:
+        """Run a flow in this thread, or the flows of an operation in threads, and join their parts.
 
         Raises:
             VoyageError: A flow failed; the error carries what was finished as `partial`.
         """
+        operation = _as_operation(work)
         with self._telemetry(operation.info) as telemetry:
             flows = iter(operation.flows)
             few = list(islice(flows, 2))
@@ -164,8 +174,9 @@ class Driver:
 
     # ── async ─────────────────────────────────────────────────────────────────────────────────────
 
-    async def arun(self, operation: Operation[Part, Result]) -> Result:
+    async def arun(self, work: Operation[Any, Result] | Flow[Result]) -> Result:
         """Async variant of `run`: one flow runs in this task, several in tasks of their own."""
+        operation = _as_operation(work)
         with self._telemetry(operation.info) as telemetry:
             flows = iter(operation.flows)
             few = await self._planned(lambda: list(islice(flows, 2)))
@@ -291,6 +302,10 @@ class Driver:
             telemetry = Telemetry([self._retry_log], info, self._host, self._port, now, UNNUMBERED)
         if telemetry is not None:
             telemetry.retried(attempt)
+
+
+def _as_operation(work: Operation[Any, Result] | Flow[Result]) -> Operation[Any, Result]:
+    return work if isinstance(work, Operation) else Operation([work], itemgetter(0))
 
 
 def _step(resume: Callable[[Any], Effect], value: object) -> Effect | Finished[Any]:
