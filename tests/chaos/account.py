@@ -11,8 +11,8 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from voyage_rag.emulator import Received, faults
-from voyage_rag.emulator.faults import Broken, Fault
+from voyage_rag.emulator import ReceivedRequest, faults
+from voyage_rag.emulator.faults import DeliveryFault, Fault
 
 STAYS_SOUND = (faults.REORDERED, faults.CLOSED)
 ONLY_OF_VECTORS = (faults.SHORT_VECTOR, faults.WRONG_DTYPE)
@@ -52,7 +52,7 @@ class Account:
         ]
 
 
-def account_of(requests: Sequence[Received]) -> Account:
+def account_of(requests: Sequence[ReceivedRequest]) -> Account:
     """Read a record."""
     paid: Counter[Hashable] = Counter()
     sound: Counter[Hashable] = Counter()
@@ -84,19 +84,19 @@ def _texts(path: str, body: Any) -> Iterator[Hashable]:
             yield from ((path, query, text) for text in texts)
 
 
-def _is_sound(request: Received, texts: Sequence[Hashable]) -> bool:
+def _is_sound(request: ReceivedRequest, texts: Sequence[Hashable]) -> bool:
     """Whether a client has all it needs of an answer that was paid for."""
     fault: Fault | None = request.fault
     if fault is None or fault in STAYS_SOUND:
         return True
-    if isinstance(fault, Broken):
-        return fault.manner == "trickled"
+    if isinstance(fault, DeliveryFault):
+        return fault.name == "trickled"
     if fault in ONLY_OF_VECTORS:
         return request.path.endswith("/rerank")
     return fault is faults.DUPLICATED and _items(request) == 1
 
 
-def _items(request: Received) -> int:
+def _items(request: ReceivedRequest) -> int:
     """How many results the faults choose from: of the first document where there are documents."""
     if "inputs" in request.body:
         return len(request.body["inputs"][0])

@@ -14,7 +14,7 @@ from fakes import KEY, FakeClock
 from voyage_rag import Voyage
 from voyage_rag.emulator import Emulator
 from voyage_rag.emulator import faults as wrong
-from voyage_rag.emulator.faults import Chance, Fault
+from voyage_rag.emulator.faults import Fault, RandomFaults
 from voyage_rag.events import Event, Unanswered
 from voyage_rag.io.clock import SYSTEM_CLOCK
 from voyage_rag.io.ports import Clock
@@ -89,9 +89,9 @@ def run(
         in_no_time: Let the waits between attempts pass at once.
     """
     clock = SkippingClock() if in_no_time else SYSTEM_CLOCK
-    expected, peaceful, *_ = _through(door, passages, Chance(0.0), SkippingClock())
+    expected, peaceful, *_ = _through(door, passages, RandomFaults(0.0), SkippingClock())
     found, account, seconds, usage, given_up = _through(
-        door, passages, Chance(rate, seed, faults), clock
+        door, passages, RandomFaults(rate, seed, faults), clock
     )
     due = [
         *(("/v1/embeddings", passage.text) for passage in passages),
@@ -113,7 +113,7 @@ def run(
 
 
 def _through(
-    door: Door, passages: Sequence[Passage], faults: Chance, clock: Clock
+    door: Door, passages: Sequence[Passage], faults: RandomFaults, clock: Clock
 ) -> tuple[Results, Account, float, int, int]:
     emulator, lost = Emulator(faults=faults), Counter[str]()
 

@@ -13,7 +13,7 @@ from chaos.campaign import QUICK_FAULTS
 from chaos.corpus import Passage, passages
 from chaos.doors import DOORS, langchain_sync
 from voyage_rag import Voyage
-from voyage_rag.emulator import Received, faults
+from voyage_rag.emulator import ReceivedRequest, faults
 from voyage_rag.emulator.faults import Fault
 
 SEEDS = {name: 10 + place for place, name in enumerate(DOORS)}
@@ -68,8 +68,8 @@ def test_the_account_notices_what_is_paid_twice_or_mixed_up() -> None:
 )
 def test_the_account_knows_what_a_fault_forces(fault: Fault | None, sound: bool) -> None:
     """A text whose answer was spoiled has to be paid for again; any other must not be."""
-    request = Received(ADDRESS, {"input": ["a", "b"]}, {}, 0.0, tokens=2, fault=fault)
-    whole = Received(ADDRESS, {"input": ["a", "b"]}, {}, 1.0, tokens=2)
+    request = ReceivedRequest(ADDRESS, {"input": ["a", "b"]}, {}, 0.0, tokens=2, fault=fault)
+    whole = ReceivedRequest(ADDRESS, {"input": ["a", "b"]}, {}, 1.0, tokens=2)
     due = [(ADDRESS, "a"), (ADDRESS, "b")]
 
     once, twice = account_of([request]), account_of([request, whole])
@@ -77,7 +77,7 @@ def test_the_account_knows_what_a_fault_forces(fault: Fault | None, sound: bool)
     assert (once.grievances(due) == []) is sound
     assert (twice.grievances(due) == []) is not sound
     assert (twice.forced == 2) is not sound
-    refused = Received(ADDRESS, {"input": ["a", "b"]}, {}, 0.0, fault=faults.status(503))
+    refused = ReceivedRequest(ADDRESS, {"input": ["a", "b"]}, {}, 0.0, fault=faults.status(503))
     assert account_of([refused, whole]).grievances(due) == []
 
 

@@ -20,7 +20,7 @@ from voyage_rag.demo import DemoError, run, run_demo
 from voyage_rag.demo.corpus import Passage, standard_library
 from voyage_rag.demo.options import Options
 from voyage_rag.demo.report import FRAMEWORKS, Report
-from voyage_rag.emulator import Emulator, Received
+from voyage_rag.emulator import Emulator, ReceivedRequest
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost", None}
 
@@ -32,7 +32,7 @@ class Ran:
     report: Report
     out: str
     err: str
-    received: list[Received]
+    received: list[ReceivedRequest]
 
 
 def run_with(emulator: Emulator, options: Options) -> Ran:

@@ -9,7 +9,7 @@ import pytest
 
 from emulated import GOOD_LINES, PARAMS, Account
 from fakes import FakeClock
-from voyage_rag.emulator.batches import WINDOW
+from voyage_rag.emulator.batches import WINDOW_SECONDS
 
 if TYPE_CHECKING:
     from emulator.conftest import Asking
@@ -128,9 +128,9 @@ def test_lines_that_fail_are_in_the_error_file(
 
 def test_a_batch_expires(emulate: Callable[..., Asking], clock: FakeClock) -> None:
     """What is done stays; what is not is in the error file."""
-    account = Account(emulate(clock=clock.now, **LIFE | {"batch_running": 2 * WINDOW}))
+    account = Account(emulate(clock=clock.now, **LIFE | {"batch_running": 2 * WINDOW_SECONDS}))
     batch = account.create()
-    assert later(account, clock, batch, WINDOW - 1)["status"] == "in_progress"
+    assert later(account, clock, batch, WINDOW_SECONDS - 1)["status"] == "in_progress"
     assert later(account, clock, batch, 1)["status"] == "finalizing"
     done = later(account, clock, batch, 10)
     assert done["status"] == "completed"

@@ -26,10 +26,10 @@ def test_faults_come_in_turn_and_then_end(emulate) -> None:
 
 def test_faults_by_chance_are_repeatable() -> None:
     """The seed decides which requests fail; the rate how many."""
-    drawn = list(islice(faults.draw(faults.Chance(0.3, seed=7)), 1000))
-    assert drawn == list(islice(faults.draw(faults.Chance(0.3, seed=7)), 1000))
+    drawn = list(islice(faults.iterate_faults(faults.RandomFaults(0.3, seed=7)), 1000))
+    assert drawn == list(islice(faults.iterate_faults(faults.RandomFaults(0.3, seed=7)), 1000))
     assert 250 < sum(fault is not None for fault in drawn) < 350
-    assert drawn != list(islice(faults.draw(faults.Chance(0.3, seed=8)), 1000))
+    assert drawn != list(islice(faults.iterate_faults(faults.RandomFaults(0.3, seed=8)), 1000))
 
 
 @pytest.mark.parametrize("code", [429, 500, 502, 503, 504, 529])
@@ -182,13 +182,6 @@ def test_a_trickle_arrives_whole(ask_with) -> None:
     """In as many pieces as asked for."""
     ask = ask_with(faults.trickled(0.0, 7))
     assert ask("embeddings", BODY).json() == ask("embeddings", BODY).json()
-
-
-@pytest.mark.parametrize("name", faults.NAMED)
-def test_each_fault_has_a_name(name: str) -> None:
-    """For the command line, and for a count of what went wrong."""
-    assert isinstance(faults.NAMED[name], faults.Instead | faults.Spoiled | faults.Broken)
-    assert faults.NAMED[name].name
 
 
 def test_requests_are_noted_with_what_went_wrong(ask_with) -> None:

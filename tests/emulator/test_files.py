@@ -12,7 +12,7 @@ import pytest
 from emulated import GOOD_LINES, Account, lines_of
 from fakes import FakeClock
 from voyage_rag.emulator import faults
-from voyage_rag.emulator.storage import LIFETIME
+from voyage_rag.emulator.file_storage import LIFETIME_SECONDS
 
 if TYPE_CHECKING:
     from emulator.conftest import Asking
@@ -75,7 +75,7 @@ def test_files_expire(emulate: Callable[..., Asking], clock: FakeClock) -> None:
     """After thirty days."""
     account = Account(emulate(clock=clock.now))
     file = account.upload(b"x")
-    clock.advance(LIFETIME - 1)
+    clock.advance(LIFETIME_SECONDS - 1)
     assert account.get(f"files/{file['id']}")["id"] == file["id"]
     clock.advance(1)
     assert account.ask_for("GET", f"files/{file['id']}").status_code == 404

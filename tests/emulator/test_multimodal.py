@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from voyage_rag.emulator import pixels as pixels_module
-from voyage_rag.emulator.captions import describe
-from voyage_rag.emulator.pictures import Size, measure_film, measure_picture
-from voyage_rag.emulator.pixels import read_pixels
+from voyage_rag.emulator import images
+from voyage_rag.emulator.images import describe, read_pixels
+from voyage_rag.emulator.media_size import MediaSize, measure_image, measure_video
 
 PATH = "multimodalembeddings"
 RED, BLUE, GREEN, WHITE = (220, 20, 30), (20, 60, 220), (20, 160, 60), (255, 255, 255)
@@ -261,7 +260,7 @@ def test_sizes_are_read_from_headers(kind: str) -> None:
     for options in ({}, {"lossless": True}) if kind == "WEBP" else ({},):
         written = io.BytesIO()
         pillow.new("RGB", (123, 45), RED).save(written, kind, **options)
-        assert measure_picture(written.getvalue()) == Size(123, 45)
+        assert measure_image(written.getvalue()) == MediaSize(123, 45)
         pixels = read_pixels(written.getvalue())
         assert pixels is not None
         assert describe(pixels) == "plain red picture"
@@ -276,7 +275,7 @@ def test_pngs_are_read_with_or_without_pillow(monkeypatch, channels: int) -> Non
     def lack(name: str) -> None:
         raise ImportError(name)
 
-    monkeypatch.setattr(pixels_module, "import_module", lack)
+    monkeypatch.setattr(images, "import_module", lack)
     alone = read_pixels(data)
     assert alone is not None
     assert alone.shape == (10, 7, 3)
@@ -290,12 +289,12 @@ def test_pngs_are_read_with_or_without_pillow(monkeypatch, channels: int) -> Non
 def test_broken_pictures_are_measured_but_not_read() -> None:
     """A header is enough to count pixels."""
     data = png(draw("circle", RED))[:60]
-    assert measure_picture(data) == Size(80, 80)
+    assert measure_image(data) == MediaSize(80, 80)
     assert read_pixels(data) is None
 
 
 def test_films_are_measured() -> None:
     """By the first track that has sides, and its table of times."""
-    assert measure_film(mp4(640, 480, 25)) == Size(640, 480, 24)
+    assert measure_video(mp4(640, 480, 25)) == MediaSize(640, 480, 24)
     with pytest.raises(ValueError, match="not an MP4"):
-        measure_film(mp4(0, 0, 25))
+        measure_video(mp4(0, 0, 25))

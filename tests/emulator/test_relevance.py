@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voyage_rag.emulator import lexical, relevance
+from voyage_rag.emulator import relevance, vectors
 
 MODULES = (
     "argparse", "base64", "bisect", "calendar", "collections", "configparser", "copy", "csv",
@@ -104,8 +104,8 @@ def test_retrieval_finds_the_right_module() -> None:
     passages = [(name, f"{name}\n{text}") for name, text in members if len(text.split()) > 4]
     assert len(passages) > 800
     texts = [text for _, text in passages]
-    documents = lexical.shape(lexical.sketch(texts), "voyage-4", 1024, "document")
-    queries = lexical.shape(lexical.sketch(list(QUESTIONS)), "voyage-4", 1024, "query")
+    documents = vectors.shape(vectors.sketch(texts), "voyage-4", 1024, "document")
+    queries = vectors.shape(vectors.sketch(list(QUESTIONS)), "voyage-4", 1024, "query")
     wrong = {}
     for (question, module), cosines in zip(QUESTIONS.items(), queries @ documents.T, strict=True):
         candidates = np.argsort(-cosines)[:30]

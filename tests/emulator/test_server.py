@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from voyage_rag.emulator import Emulator, Options, faults
+from voyage_rag.emulator import Emulator, EmulatorOptions, faults
 
 BODY = {"input": "hello", "model": "voyage-4"}
 HEADERS = {"authorization": "Bearer pa-secret"}
@@ -126,7 +126,7 @@ def test_unknown_options_are_refused() -> None:
     """By name, before anything starts."""
     with pytest.raises(TypeError, match="latncy"):
         Emulator(latncy=1)
-    assert Emulator(latency=1).options == Options(latency=1)
+    assert Emulator(latency=1).options == EmulatorOptions(latency=1)
 
 
 def test_it_writes_no_log(caplog: pytest.LogCaptureFixture) -> None:

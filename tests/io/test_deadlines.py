@@ -16,7 +16,7 @@ import pytest
 from fakes import KEY, MODEL, HTTPService
 from voyage_rag import Timeout, Voyage, VoyageError
 from voyage_rag.emulator import Emulator
-from voyage_rag.emulator.faults import Chance, status
+from voyage_rag.emulator.faults import RandomFaults, status
 from voyage_rag.hosts.messages import Response
 
 PATIENCE = 1.0
@@ -198,7 +198,7 @@ def test_all_attempts_end_in_the_total_time(face) -> None:
     with ExitStack() as servers:
         urls = [servers.enter_context(speaking(dripping_headers))]
         urls += [
-            servers.enter_context(Emulator(faults=Chance(1.0, among=[wrong])))
+            servers.enter_context(Emulator(faults=RandomFaults(1.0, among=[wrong])))
             for wrong in (status(503), status(429), status(429, retry_after=60))
         ]
         calls = [

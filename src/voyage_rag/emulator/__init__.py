@@ -1,9 +1,9 @@
 """An emulator of the Voyage AI API, for tests, demos and notebooks without a key or a network.
 
 NOT VOYAGE AI, AND NOT VOYAGE'S VECTORS. It imitates the rules of the HTTP API: arguments, limits,
-error bodies, headers, usage, rate limits, files and batches (whose time can be sped up), and faults
-on demand. Its vectors and relevance scores come from counting words and pieces of words, so
-retrieval over it works and can be looked at, and says nothing about the quality of Voyage's models.
+error bodies, headers, usage, rate limits, files and batches (whose time can be accelerated), and
+faults on demand. Its vectors and relevance scores come from counting words and parts of words, so
+retrieval over it works, and says nothing about the quality of Voyage's models.
 
     from voyage_rag.emulator import Emulator
 
@@ -15,8 +15,7 @@ It is a separate program: it shares no code with the client.
 
 try:
     from voyage_rag.emulator.app import create_app
-    from voyage_rag.emulator.options import Options
-    from voyage_rag.emulator.received import Received
+    from voyage_rag.emulator.options import EmulatorOptions, ReceivedRequest
     from voyage_rag.emulator.server import Emulator, serve
 except ModuleNotFoundError as error:
     _missing = (error.name or str(error)).split(".")[0]
@@ -24,4 +23,4 @@ except ModuleNotFoundError as error:
         f"the emulator needs {_missing}: pip install 'voyage-rag[emulator]'", name=error.name
     ) from error
 
-__all__ = ["Emulator", "Options", "Received", "create_app", "serve"]
+__all__ = ["Emulator", "EmulatorOptions", "ReceivedRequest", "create_app", "serve"]

@@ -1,162 +1,258 @@
 """The emulated API as an ASGI application.
 
 NOT VOYAGE AI. It imitates the rules of the HTTP API (arguments, limits, errors, headers, usage),
-not the models behind it: vectors and scores come from counting words. Every answer says so in its
+not the models behind it: vectors and scores come from counting words. Every response says so in its
 `x-voyage-emulator` header.
 """
 
 import time
-from collections.abc import Callable, Iterator, MutableSequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 import orjson
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from voyage_rag.emulator import answers, contextual, embeddings, multimodal, rerank, rules
-from voyage_rag.emulator.answers import Answer
-from voyage_rag.emulator.batches import Batches
-from voyage_rag.emulator.delivery import (
+from voyage_rag.emulator import contextualized, embeddings, multimodal, rerank
+from voyage_rag.emulator.arguments import (
+    EmulatedEndpoint,
+    RejectedRequest,
+    authenticate,
+    check_arguments,
+    parse_json,
+)
+from voyage_rag.emulator.faults import (
+    ContentFault,
+    DeliveryFault,
+    Fault,
+    ResponseFault,
+    iterate_faults,
+    send_badly,
+)
+from voyage_rag.emulator.files_and_batches import FilesAndBatches, ResourceHandler, ResourceRequest
+from voyage_rag.emulator.options import EmulatorOptions, ReceivedRequest
+from voyage_rag.emulator.rate_limits import EmulatedRateLimits
+from voyage_rag.emulator.responses import (
+    NOTICE,
+    PAYMENT_NOTICE,
+    EmulatedResponse,
     Receive,
     Scope,
     Send,
-    deliver,
-    deliver_badly,
-    read_body,
-    wait,
+    encode,
+    make_response,
+    send_file,
+    send_response,
+    wait_or_disconnect,
 )
-from voyage_rag.emulator.faults import Broken, Fault, Instead, Spoiled, draw
-from voyage_rag.emulator.options import Options
-from voyage_rag.emulator.ratelimit import RateLimits
-from voyage_rag.emulator.received import Received, without_key
-from voyage_rag.emulator.resources import RESOURCES, serve_resources
-from voyage_rag.emulator.rules import Refusal
-from voyage_rag.emulator.storage import Storage
-from voyage_rag.emulator.work import Endpoint, Payload
 
 ENDPOINTS = (
     embeddings.ENDPOINT,
-    contextual.ENDPOINT,
+    contextualized.ENDPOINT,
     multimodal.ENDPOINT,
     rerank.ENDPOINT,
 )
 
+JSONL_CONTENT_TYPE = "application/octet-stream"
+"""Of a file's content; a guess."""
+
 
 def create_app(
-    options: Options | None = None, requests: MutableSequence[Received] | None = None
+    options: EmulatorOptions | None = None, requests: MutableSequence[ReceivedRequest] | None = None
 ) -> Starlette:
     """Return an emulated API.
 
     Args:
         options: Its settings.
-        requests: Where to note what is asked; None to note nothing.
+        requests: Where to record the requests it receives; None to record nothing.
     """
-    options = options or Options()
-    limits, faults = RateLimits(options), draw(options.faults)
+    options = options or EmulatorOptions()
+    shared = _Shared(options, EmulatedRateLimits(options), iterate_faults(options.faults), requests)
+    resources = FilesAndBatches(options, _epoch_clock(options))
+    by_path: dict[str, dict[str, ResourceHandler]] = {}
+    for (method, path), handler in resources.handlers.items():
+        by_path.setdefault(path, {})[method] = handler
     routes = [
-        Route(
-            endpoint.path, _Answering(endpoint, options, limits, faults, requests), methods=["POST"]
-        )
+        Route(endpoint.path, _EndpointApp(shared, endpoint), methods=["POST"])
         for endpoint in ENDPOINTS
+    ] + [
+        Route(path, _ResourceApp(shared, handlers), methods=list(handlers))
+        for path, handlers in by_path.items()
     ]
-    storage = Storage(_wall_clock(options))
-    batches = Batches(options, storage)
-    routes += serve_resources(batches, storage, options, faults, requests)
+    names = [f"POST {endpoint.path}" for endpoint in ENDPOINTS]
+    names += [f"{method} {path}" for method, path in resources.handlers]
     app = Starlette(
-        routes=[Route("/", _front_page, methods=["GET"]), *routes],
-        exception_handlers={HTTPException: _refuse_route},
+        routes=[Route("/", _index_page(names), methods=["GET"]), *routes],
+        exception_handlers={HTTPException: _respond_to_wrong_path},
     )
     app.router.redirect_slashes = False
-    app.state.batches = batches
+    app.state.resources = resources
     return app
 
 
-@dataclass(frozen=True, slots=True)
-class _Answering:
-    """ASGI application of one endpoint; all endpoints of an emulator share the rest."""
-
-    endpoint: Endpoint
-    options: Options
-    limits: RateLimits
-    faults: Iterator[Fault | None]
-    requests: MutableSequence[Received] | None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body, headers = rules.parse(await read_body(receive)), Headers(scope=scope)
-        received = self._note(body, headers)
-        fault = received.fault = next(self.faults)
-        if isinstance(fault, Instead):
-            answer = fault.answer()
-        else:
-            answer = self._answer(body, headers.get("authorization"), fault, received)
-        delay = self.options.latency + self.options.seconds_per_token * (received.tokens or 0)
-        if not await wait(delay, receive):
-            return
-        received.answered_at = self.options.clock()
-        if isinstance(fault, Broken):
-            await deliver_badly(answer, fault, scope, receive, send)
-        else:
-            received.status = answer.status
-            await deliver(answer, send)
-
-    def _note(self, body: Any, headers: Headers) -> Received:
-        shown = without_key(dict(headers))
-        received = Received(self.endpoint.path, body, shown, self.options.clock())
-        if self.requests is not None:
-            self.requests.append(received)
-        return received
-
-    def _answer(
-        self, body: Any, authorization: str | None, fault: Fault | None, received: Received
-    ) -> Answer:
-        try:
-            arguments = rules.check_arguments(body, self.endpoint.arguments)
-            self.endpoint.check_together(arguments)
-            key = rules.authenticate(authorization, self.options.keys)
-            work = self.endpoint.prepare(arguments)
-            self.limits.admit(key, work.model, work.tokens)
-        except Refusal as refusal:
-            return answers.fail(refusal)
-        received.tokens = work.tokens
-        payload = work.produce()
-        if isinstance(fault, Spoiled):
-            fault.spoil(_items(payload))
-        return answers.succeed(payload, as_base64=work.as_base64, free_tier=self.options.free_tier)
-
-
-def _wall_clock(options: Options) -> Callable[[], float]:
-    """Return seconds since the epoch, as of the first question, that pass as its clock does."""
+def _epoch_clock(options: EmulatorOptions) -> Callable[[], float]:
+    """Return a function that gives seconds since the epoch, at the pace of the emulator's clock."""
     begin = cache(lambda: time.time() - options.clock())
     return lambda: begin() + options.clock()
 
 
-def _items(payload: Payload) -> list[Payload]:
-    """Return the results of an answer, those of the first document where documents hold them."""
-    items: list[Payload] = payload["data"]
-    documents: list[Payload] = items[0].get("data", items)
-    return documents
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What all paths of an emulator share."""
+
+    options: EmulatorOptions
+    limits: EmulatedRateLimits
+    faults: Iterator[Fault | None]
+    requests: MutableSequence[ReceivedRequest] | None
 
 
-async def _front_page(_: Request) -> Response:
-    paths = "\n".join([*(f"POST {endpoint.path}" for endpoint in ENDPOINTS), *RESOURCES])
+class _PathApp(ABC):
+    """ASGI application of one path: records requests, applies faults, sends responses."""
+
+    def __init__(self, shared: _Shared) -> None:
+        self._shared, self._options = shared, shared.options
+
+    @abstractmethod
+    async def handle(
+        self, request: Request, body: Any, received: ReceivedRequest
+    ) -> EmulatedResponse | Path:
+        """Return a response or the path of its body; raise `RejectedRequest`."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        body = await _read_body(request)
+        received = self._record(request, body)
+        fault = received.fault = next(self._shared.faults)
+        try:
+            if isinstance(fault, ResponseFault):
+                response: EmulatedResponse | Path = fault.response()
+            else:
+                response = await self.handle(request, body, received)
+        except RejectedRequest as rejected:
+            error = orjson.dumps(rejected.body)
+            response = make_response(rejected.status, error, rejected.headers)
+        await request.close()
+        delay = self._options.latency + self._options.seconds_per_token * (received.tokens or 0)
+        if not await wait_or_disconnect(delay, receive):
+            return
+        received.answered_at = self._options.clock()
+        if isinstance(fault, DeliveryFault):
+            await send_badly(_whole(response), fault, scope, receive, send)
+        elif isinstance(response, EmulatedResponse):
+            received.status = response.status
+            await send_response(response, send)
+        else:
+            received.status = 200
+            await send_file(make_response(200, b"", {}, JSONL_CONTENT_TYPE), response, send)
+
+    def _record(self, request: Request, body: Any) -> ReceivedRequest:
+        headers = dict(request.headers)
+        if "authorization" in headers:
+            headers["authorization"] = "..."
+        if isinstance(body, dict) and isinstance(upload := body.get("file"), UploadFile):
+            body = body | {"file": {"filename": upload.filename, "bytes": upload.size}}
+        path, now = request.url.path, self._options.clock()
+        received = ReceivedRequest(path, body, headers, now, method=request.method)
+        if self._shared.requests is not None:
+            self._shared.requests.append(received)
+        return received
+
+
+def _whole(response: EmulatedResponse | Path) -> EmulatedResponse:
+    if isinstance(response, EmulatedResponse):
+        return response
+    return make_response(200, response.read_bytes(), {}, JSONL_CONTENT_TYPE)
+
+
+class _EndpointApp(_PathApp):
+    """Embeds or reranks."""
+
+    def __init__(self, shared: _Shared, endpoint: EmulatedEndpoint) -> None:
+        super().__init__(shared)
+        self._endpoint = endpoint
+
+    async def handle(
+        self, request: Request, body: Any, received: ReceivedRequest
+    ) -> EmulatedResponse:
+        arguments = check_arguments(body, self._endpoint.arguments)
+        self._endpoint.check_together(arguments)
+        key = authenticate(request.headers.get("authorization"), self._options.keys)
+        accepted = self._endpoint.accept(arguments)
+        self._shared.limits.take(key, accepted.model, accepted.tokens)
+        received.tokens = accepted.tokens
+        payload = accepted.compute()
+        if isinstance(received.fault, ContentFault):
+            # The results, those of the first document where documents hold them.
+            items = payload["data"]
+            received.fault.spoil(items[0].get("data", items))
+        warning = PAYMENT_NOTICE if self._options.free_tier else ""
+        content = encode(payload, as_base64=accepted.as_base64)
+        return make_response(200, content, {"x-api-warning": warning})
+
+
+class _ResourceApp(_PathApp):
+    """Serves files and batches, in a thread: it may wait for the lines of a batch."""
+
+    def __init__(self, shared: _Shared, handlers: Mapping[str, ResourceHandler]) -> None:
+        super().__init__(shared)
+        self._handlers = handlers
+
+    async def handle(
+        self,
+        request: Request,
+        body: Any,
+        received: ReceivedRequest,  # noqa: ARG002  (its tokens stay None: nothing is billed)
+    ) -> EmulatedResponse | Path:
+        resource = ResourceRequest(
+            partial(authenticate, request.headers.get("authorization"), self._options.keys),
+            request.path_params.get("id", ""),
+            dict(request.query_params),
+            body,
+        )
+        handler = self._handlers[request.method if request.method != "HEAD" else "GET"]
+        result = await anyio.to_thread.run_sync(handler, resource)
+        return result if isinstance(result, Path) else make_response(200, orjson.dumps(result))
+
+
+async def _read_body(request: Request) -> Any:
+    """Return the fields of a form, parsed JSON, or the bytes of what is neither."""
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        try:
+            return dict(await request.form())
+        except HTTPException:
+            return b""
+    try:
+        return parse_json(await request.body())
+    except ClientDisconnect:
+        return b""
+
+
+def _index_page(names: Iterable[str]) -> Callable[[Request], Response]:
     text = (
-        f"This is an {answers.NOTICE}.\n\nIt imitates the rules of the Voyage AI API for tests and "
-        f"demos without a key or a network:\n\n{paths}\n"
+        f"This is an {NOTICE}.\n\nIt imitates the rules of the Voyage AI API for tests and demos "
+        f"without a key or a network:\n\n{chr(10).join(names)}\n"
     )
-    return _respond(answers.write(200, text.encode(), content_type="text/plain; charset=utf-8"))
+
+    def respond(_: Request) -> Response:
+        return _as_starlette(make_response(200, text.encode(), {}, "text/plain; charset=utf-8"))
+
+    return respond
 
 
-async def _refuse_route(_: Request, error: Exception) -> Response:
+async def _respond_to_wrong_path(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  (what the handler is registered for)
     body = orjson.dumps({"detail": error.detail})
-    return _respond(answers.write(error.status_code, body, error.headers or {}))
+    return _as_starlette(make_response(error.status_code, body, error.headers or {}))
 
 
-def _respond(answer: Answer) -> Response:
-    return Response(answer.body, answer.status, answer.headers)
+def _as_starlette(response: EmulatedResponse) -> Response:
+    return Response(response.body, response.status, response.headers)

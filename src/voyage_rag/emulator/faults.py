@@ -1,17 +1,18 @@
-"""Things that go wrong on demand.
+"""Faults on demand.
 
-    Emulator(faults=[status(503), None, DROPPED])   # one for each request in turn
-    Emulator(faults=Chance(0.1, seed=7))            # one request in ten, the same ones every time
+    Emulator(faults=[status(503), None, DROPPED])  # one for each request in turn
+    Emulator(faults=RandomFaults(0.1, seed=7))    # one request in ten, the same ones every time
 
-Three kinds, by what they touch:
+There are three kinds:
 
-- `Instead`: the request is not looked at and this is answered: `status(...)`, `redirect(...)`.
-- `Spoiled`: the answer is proper HTTP and JSON with wrong contents: `REORDERED`, `MISSING`,
-  `DUPLICATED`, `NAN`, `SHORT_VECTOR`, `WRONG_DTYPE`. Only a 200 can be spoiled.
-- `Broken`: the answer is right and its delivery is not: `DROPPED`, `CUT_OFF`, `CLOSED`,
-  `WRONG_LENGTH`, `SHORT_LENGTH`, `TRUNCATED`, `SILENT`, `STALLED`, `trickled(...)`.
+- `ResponseFault` answers without looking at the request: `status(...)`, `redirect(...)`.
+- `ContentFault` puts wrong contents into a proper 200: `REORDERED`, `MISSING`, `DUPLICATED`, `NAN`,
+  `SHORT_VECTOR`, `WRONG_DTYPE`.
+- `DeliveryFault` sends the right response wrongly: `DROPPED`, `CUT_OFF`, `CLOSED`, `WRONG_LENGTH`,
+  `SHORT_LENGTH`, `TRUNCATED`, `SILENT`, `STALLED`, `trickled(...)`.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -22,73 +23,97 @@ from typing import Literal, TypeAlias
 import numpy as np
 import orjson
 
-from voyage_rag.emulator.answers import PAYMENT, Answer, retry_after, write
-from voyage_rag.emulator.work import Payload
+from voyage_rag.emulator.responses import (
+    PAYMENT_NOTICE,
+    EmulatedResponse,
+    Payload,
+    Receive,
+    Scope,
+    Send,
+    make_response,
+    retry_after,
+    send_body,
+    send_head,
+    send_response,
+    wait_or_disconnect,
+)
+
+TRANSPORT_KEY = "voyage_emulator.transport"
+"""Key of the ASGI scope under which the server puts the connection, for faults to close."""
 
 
 @dataclass(frozen=True, slots=True)
-class Instead:
-    """Answer with this."""
+class ResponseFault:
+    """Respond with this instead.
+
+    Attributes:
+        retry_after: Seconds, sent as Retry-After; None for no such header.
+    """
 
     status: int
     body: bytes = b""
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     retry_after: int | None = None
-    """Seconds, sent as Retry-After."""
     retry_after_as_date: bool = False
 
     @property
     def name(self) -> str:
-        """What it is, for a count of faults."""
+        """Short description, for statistics of faults."""
         kind = self.content_type.partition(";")[0].partition("/")[2] if self.body else "empty"
         form = "date" if self.retry_after_as_date else "seconds"
         waits = "" if self.retry_after is None else f", Retry-After in {form}"
         return f"{self.status} {kind}{waits}"
 
-    def answer(self) -> Answer:
-        """Return the answer, dated now."""
+    def response(self) -> EmulatedResponse:
+        """Return the response, dated now."""
         headers = dict(self.headers)
         if self.retry_after is not None:
             headers |= retry_after(self.retry_after, as_date=self.retry_after_as_date)
-        return write(self.status, self.body, headers, self.content_type)
+        return make_response(self.status, self.body, headers, self.content_type)
 
 
 @dataclass(frozen=True, slots=True)
-class Spoiled:
-    """Answer with contents that are wrong."""
+class ContentFault:
+    """Respond with wrong contents.
+
+    Attributes:
+        spoil: Changes the items of `data` in place (of the first document, for contextualized
+            embeddings).
+    """
 
     name: str
     spoil: Callable[[list[Payload]], None]
-    """Change the items of `data` in place (of the first document, for contextualized ones)."""
+
+
+Manner: TypeAlias = Literal[
+    "dropped",
+    "cut_off",
+    "closed",
+    "wrong_length",
+    "short_length",
+    "truncated",
+    "silent",
+    "stalled",
+    "trickled",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
-    """Deliver the right answer wrongly."""
+class DeliveryFault:
+    """Send the right response in a wrong way.
 
-    manner: Literal[
-        "dropped",
-        "cut_off",
-        "closed",
-        "wrong_length",
-        "short_length",
-        "truncated",
-        "silent",
-        "stalled",
-        "trickled",
-    ]
+    Attributes:
+        pieces: Number of parts in which a trickled body is sent.
+        pause_seconds: Time before each part.
+    """
+
+    name: Manner
     pieces: int = 1
-    pause: float = 0.0
-    """Seconds before each piece."""
-
-    @property
-    def name(self) -> str:
-        """What it is, for a count of faults."""
-        return self.manner
+    pause_seconds: float = 0.0
 
 
-Fault: TypeAlias = Instead | Spoiled | Broken
+Fault: TypeAlias = ResponseFault | ContentFault | DeliveryFault
 
 
 def status(
@@ -97,17 +122,17 @@ def status(
     *,
     retry_after: int | None = None,
     as_date: bool = False,
-) -> Instead:
-    """Return a fault that answers with an error.
+) -> ResponseFault:
+    """Return a fault that responds with an error.
 
     Args:
-        code: HTTP status. A 429 speaks of the missing payment method, as the service does.
-        form: `json` as the API itself answers, `html` as a gateway before it, or no body.
+        code: HTTP status. A 429 mentions the missing payment method, as the service does.
+        form: `json` as the API itself responds, `html` as a gateway does, or no body.
         retry_after: Seconds to name in a Retry-After header; None for no header.
         as_date: Name the date instead of the seconds.
     """
-    phrase = _PHRASES.get(code) or HTTPStatus(code).phrase
-    detail = PAYMENT if code == HTTPStatus.TOO_MANY_REQUESTS else phrase
+    phrase = _UNREGISTERED_PHRASES.get(code) or HTTPStatus(code).phrase
+    detail = PAYMENT_NOTICE if code == HTTPStatus.TOO_MANY_REQUESTS else phrase
     body, content_type = {
         "json": (orjson.dumps({"detail": detail}), "application/json"),
         "html": (
@@ -117,22 +142,28 @@ def status(
         ),
         "empty": (b"", "text/plain"),
     }[form]
-    return Instead(code, body, content_type, retry_after=retry_after, retry_after_as_date=as_date)
+    return ResponseFault(
+        code, body, content_type, retry_after=retry_after, retry_after_as_date=as_date
+    )
 
 
-_PHRASES = {529: "Site is overloaded"}  # not registered, used by some gateways
+_UNREGISTERED_PHRASES = {529: "Site is overloaded"}  # used by some gateways
 
 
-def redirect(url: str, code: int = 307) -> Instead:
-    """Return a fault that sends the client elsewhere; a key must not follow it to another host."""
-    return Instead(code, headers=(("location", url),))
+def redirect(url: str, code: int = 307) -> ResponseFault:
+    """Return a fault that redirects; a client must not send its key to another host."""
+    return ResponseFault(code, headers=(("location", url),))
 
 
 def _repeat_first(items: list[Payload]) -> None:
     items[-1:] = [dict(items[0])]
 
 
-def _lose_a_number(items: list[Payload]) -> None:
+def _drop_last(items: list[Payload]) -> None:
+    items.pop()
+
+
+def _put_nan(items: list[Payload]) -> None:
     if "relevance_score" in items[0]:
         items[0]["relevance_score"] = float("nan")
     elif items[0]["embedding"].dtype.kind == "f":
@@ -145,79 +176,127 @@ def _shorten(items: list[Payload]) -> None:
         items[0]["embedding"] = items[0]["embedding"][:-1]
 
 
-def _retype(items: list[Payload]) -> None:
+def _change_dtype(items: list[Payload]) -> None:
     for item in items:
         if "embedding" in item:
             wrong = np.int8 if item["embedding"].dtype.kind == "f" else np.float32
             item["embedding"] = (item["embedding"] * 100).astype(wrong)
 
 
-REORDERED = Spoiled("reordered", list.reverse)
+REORDERED = ContentFault("reordered", list.reverse)
 """Items in reverse order, each with its right index."""
-MISSING = Spoiled(
-    "missing", lambda items: items.clear() if len(items) == 1 else items.__delitem__(-1)
-)
+MISSING = ContentFault("missing", _drop_last)
 """The last item is not there."""
-DUPLICATED = Spoiled("duplicated", _repeat_first)
+DUPLICATED = ContentFault("duplicated", _repeat_first)
 """The last item is the first one again."""
-NAN = Spoiled("nan", _lose_a_number)
+NAN = ContentFault("nan", _put_nan)
 """The first number is not one: NaN among base64 bytes, null among JSON numbers."""
-SHORT_VECTOR = Spoiled("short_vector", _shorten)
+SHORT_VECTOR = ContentFault("short_vector", _shorten)
 """The first vector lacks its last number."""
-WRONG_DTYPE = Spoiled("wrong_dtype", _retype)
+WRONG_DTYPE = ContentFault("wrong_dtype", _change_dtype)
 """Integers where floats were asked for, floats where integers were."""
 
-DROPPED = Broken("dropped")
-"""The connection closes before an answer."""
-CUT_OFF = Broken("cut_off")
+DROPPED = DeliveryFault("dropped")
+"""The connection closes before a response."""
+CUT_OFF = DeliveryFault("cut_off")
 """The connection closes in the middle of the body."""
-CLOSED = Broken("closed")
-"""The connection closes after the whole answer, which did not say so."""
-WRONG_LENGTH = Broken("wrong_length")
+CLOSED = DeliveryFault("closed")
+"""The connection closes after the whole response, which did not announce it."""
+WRONG_LENGTH = DeliveryFault("wrong_length")
 """Content-Length names ten bytes more than come before the connection closes."""
-SHORT_LENGTH = Broken("short_length")
+SHORT_LENGTH = DeliveryFault("short_length")
 """Content-Length names ten bytes fewer than come before the connection closes."""
-TRUNCATED = Broken("truncated")
-"""A whole HTTP answer whose JSON stops half way."""
-SILENT = Broken("silent")
-"""Nothing is answered, and the connection stays open."""
-STALLED = Broken("stalled")
+TRUNCATED = DeliveryFault("truncated")
+"""A whole HTTP response whose JSON stops half way."""
+SILENT = DeliveryFault("silent")
+"""No response, and the connection stays open."""
+STALLED = DeliveryFault("stalled")
 """Half the body comes, and the connection stays open."""
 
 
-def trickled(seconds: float, pieces: int = 10) -> Broken:
+def trickled(seconds: float, pieces: int = 10) -> DeliveryFault:
     """Return a fault that spreads the body over so many seconds."""
-    return Broken("trickled", pieces, seconds / pieces)
+    return DeliveryFault("trickled", pieces, seconds / pieces)
 
 
-NAMED: dict[str, Fault] = {
-    **{str(code): status(code) for code in (429, 500, 502, 503, 504, 529)},
-    **{fault.name: fault for fault in (REORDERED, MISSING, DUPLICATED, NAN)},
-    **{fault.name: fault for fault in (SHORT_VECTOR, WRONG_DTYPE)},
-    **{fault.manner: fault for fault in (DROPPED, CUT_OFF, CLOSED, WRONG_LENGTH, SHORT_LENGTH)},
-    **{fault.manner: fault for fault in (TRUNCATED, SILENT, STALLED, trickled(5.0))},
-    "redirect": redirect("https://another-host.invalid/v1/embeddings"),
-}
-"""Every kind by a name, for a command line."""
+async def send_badly(
+    response: EmulatedResponse, fault: DeliveryFault, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Send a response in the way of a fault."""
+    body, half = response.body, response.body[: len(response.body) // 2]
+    match fault.name:
+        case "dropped":
+            await _close(scope, receive)
+        case "silent":
+            await wait_or_disconnect(None, receive)
+        case "truncated":
+            await send_head(response, len(half), send)
+            await send_body(half, send, last=True)
+        case "trickled":
+            await send_head(response, len(body), send)
+            await _trickle(body, fault, receive, send)
+        case "stalled":
+            await send_head(response, len(body), send)
+            await send_body(half, send)
+            await wait_or_disconnect(None, receive)
+        case "cut_off" | "wrong_length":
+            part, missing = (half, 0) if fault.name == "cut_off" else (body, 10)
+            await send_head(response, len(body) + missing, send)
+            await send_body(part, send)
+            await _close(scope, receive)
+        case "closed":
+            await send_response(response, send)
+            await _close(scope, receive)
+        case "short_length":
+            await send_head(response, len(body) - 10, send)
+            await send_body(body[:-10], send)
+            _connection(scope).write(body[-10:])  # not through the server, which would refuse
+            await _close(scope, receive)
 
-PASSING = (status(429), status(500), status(502, "html"), status(503, "empty"), DROPPED, CUT_OFF)
-"""Faults that a second try is likely to get past."""
+
+async def _trickle(body: bytes, fault: DeliveryFault, receive: Receive, send: Send) -> None:
+    size = -(-len(body) // fault.pieces) or 1
+    for start in range(0, len(body), size):
+        if not await wait_or_disconnect(fault.pause_seconds, receive):
+            return
+        await send_body(body[start : start + size], send, last=start + size >= len(body))
+
+
+async def _close(scope: Scope, receive: Receive) -> None:
+    """Close the connection after what has been written, and wait until the server noticed."""
+    _connection(scope).close()
+    await wait_or_disconnect(None, receive)
+
+
+def _connection(scope: Scope) -> asyncio.Transport:
+    if TRANSPORT_KEY not in scope:
+        raise ConnectionAbortedError("this fault needs the emulator's own server")
+    transport: asyncio.Transport = scope[TRANSPORT_KEY]
+    return transport
+
+
+TRANSIENT = (status(429), status(500), status(502, "html"), status(503, "empty"), DROPPED, CUT_OFF)
+"""Faults that a retry is likely to overcome."""
 
 
 @dataclass(frozen=True, slots=True)
-class Chance:
-    """A fault now and then."""
+class RandomFaults:
+    """Faults at random.
+
+    Attributes:
+        rate: Share of requests that meet a fault, 0 to 1.
+        seed: The same seed makes the same requests fail, in order of their arrival.
+        among: The faults to choose from.
+    """
 
     rate: float
-    """Share of requests that meet one, 0 to 1."""
     seed: int = 0
-    """The same seed makes the same requests fail, in order of their arrival."""
-    among: Sequence[Fault] = PASSING
+    among: Sequence[Fault] = TRANSIENT
 
 
-def draw(faults: Sequence[Fault | None] | Chance) -> Iterator[Fault | None]:
-    """Yield what goes wrong with each request, without end."""
-    if not isinstance(faults, Chance):
+def iterate_faults(faults: Sequence[Fault | None] | RandomFaults) -> Iterator[Fault | None]:
+    """Yield the fault of each request, None for a proper response, without end."""
+    if not isinstance(faults, RandomFaults):
         yield from chain(faults, repeat(None))
         return
     random = Random(faults.seed)  # noqa: S311  (repeatable on purpose)

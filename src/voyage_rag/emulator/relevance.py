@@ -1,13 +1,12 @@
-"""A reranker made of words: how much of the query a document says, and how much of its heading.
+"""A reranker from words: how much of the query a document contains, and how much of its heading.
 
 NOT VOYAGE'S RERANKER, which reads both texts with a neural network. The score of a pair depends on
 that pair alone, as with the service: the same query and document score the same in any request.
 
-Each query word is looked for in the document by stem, or else as a near spelling (`argument` in
+Each query word is searched in the document by stem, or else as a near spelling (`argument` in
 `args`, `parse` in `argparse`), and counts in the manner of BM25: more for repeated mentions, with
-falling returns, most in the heading (the first line), less in long documents. The heading counts
-once more from its own side: the greater the part of it the query speaks of, the better. Words are
-weighed by `words.Word.weight` throughout.
+diminishing returns, most in the heading (the first line), less in long documents. A further share
+of the score is the part of the heading that the query mentions. Words count by their weight.
 """
 
 import math
@@ -19,25 +18,25 @@ from typing import NamedTuple
 import numpy as np
 
 from voyage_rag.emulator.vectors import to_bfloat16
-from voyage_rag.emulator.words import TELLING, Word, split_words
+from voyage_rag.emulator.words import LEAST_CONTENT_WEIGHT, Word, split_words
 
 # Found by trial over eighty questions about Python's standard library, then rounded.
-_HEADING = 3.5  # a mention in the heading counts as this many
+_HEADING_MENTIONS = 3.5  # mentions that one in the heading counts for
 _SATURATION = 0.5  # mentions after which half of a word's credit is given (k1 of BM25)
-_LENGTH_SHARE = 0.8  # how much of the document's length is held against it (b of BM25)
-_USUAL_LENGTH = 60  # words; longer documents lose, shorter ones gain
-_NEAR = 0.6  # credit of a near spelling
-_NEAREST = 0.4  # the least likeness that counts
+_LENGTH_SHARE = 0.8  # how strongly the length of a document reduces its credit (b of BM25)
+_TYPICAL_LENGTH = 60  # words; longer documents lose, shorter ones gain
+_NEAR_CREDIT = 0.6  # of a near spelling
+_LEAST_LIKENESS = 0.4  # of a near spelling
 _SHORTEST_INSIDE = 4  # letters a stem must have to be recognised inside another word
-_HEADING_SHARE = 0.2  # of the score that the heading's own view decides
+_HEADING_SHARE = 0.2  # of the score
 _HEADING_DECAY = 0.25  # each further word of the heading matters that much less
-_MIDDLE, _STEEPNESS = 0.4, 9.0  # the credit that scores a half, and how fast it changes there
+_MIDDLE, _STEEPNESS = 0.4, 9.0  # the credit that scores 0.5, and how fast the score changes there
 
 
-class _Document(NamedTuple):
+class _ParsedDocument(NamedTuple):
     heading: list[Word]
     mentions: dict[str, float]
-    """How often each stem is mentioned, the heading's mentions counting more."""
+    """Number of mentions of each stem; those in the heading count more."""
     texts: dict[str, str]
     """Each stem's word, in full."""
     length: int
@@ -46,52 +45,52 @@ class _Document(NamedTuple):
 
 def score(query: str, document: str) -> float:
     """Return how relevant `document` is to `query`, 0 to 1, in steps of bfloat16."""
-    sought, read = tuple(split_words(query)), _read(document)
-    if not sought or not read.length:
+    query_words, parsed = tuple(split_words(query)), _parse(document)
+    if not query_words or not parsed.length:
         return 0.0
-    found = _mean((word.weight, _credit(word, read)) for word in sought)
-    headed = _mean(
-        (word.weight / (1 + _HEADING_DECAY * position), _spoken_of(word, sought))
-        for position, word in enumerate(read.heading)
+    found = _weighted_mean((word.weight, _credit(word, parsed)) for word in query_words)
+    heading = _weighted_mean(
+        (word.weight / (1 + _HEADING_DECAY * position), _mentioned(word, query_words))
+        for position, word in enumerate(parsed.heading)
     )
-    credit = (1 - _HEADING_SHARE) * found + _HEADING_SHARE * headed
+    credit = (1 - _HEADING_SHARE) * found + _HEADING_SHARE * heading
     relevance = 1 / (1 + math.exp(-_STEEPNESS * (credit - _MIDDLE)))
     return float(to_bfloat16(np.array([relevance], np.float32))[0])
 
 
 @lru_cache(maxsize=1024)
-def _read(document: str) -> _Document:
+def _parse(document: str) -> _ParsedDocument:
     first, _, rest = document.strip().partition("\n")
     heading, body = split_words(first), split_words(rest)
     mentions: dict[str, float] = {}
     texts: dict[str, str] = {}
-    for words, amount in ((heading, _HEADING), (body, 1.0)):
+    for words, amount in ((heading, _HEADING_MENTIONS), (body, 1.0)):
         for word in words:
             mentions[word.stem] = mentions.get(word.stem, 0.0) + amount
             texts.setdefault(word.stem, word.text)
-    return _Document(heading, mentions, texts, len(heading) + len(body))
+    return _ParsedDocument(heading, mentions, texts, len(heading) + len(body))
 
 
-def _credit(word: Word, document: _Document) -> float:
-    """Return 0 to 1: how well the document answers for one word of the query."""
+def _credit(word: Word, document: _ParsedDocument) -> float:
+    """Return 0 to 1: how well the document covers one word of the query."""
     if mentions := document.mentions.get(word.stem):
         return _saturate(mentions, document.length)
     nearest = max(document.texts, key=lambda stem: _likeness(word, document.texts[stem]))
     likeness = _likeness(word, document.texts[nearest])
-    return _NEAR * likeness * _saturate(document.mentions[nearest], document.length)
+    return _NEAR_CREDIT * likeness * _saturate(document.mentions[nearest], document.length)
 
 
 def _saturate(mentions: float, length: int) -> float:
-    slack = 1 - _LENGTH_SHARE + _LENGTH_SHARE * length / _USUAL_LENGTH
+    slack = 1 - _LENGTH_SHARE + _LENGTH_SHARE * length / _TYPICAL_LENGTH
     return mentions / (mentions + _SATURATION * slack)
 
 
-def _spoken_of(word: Word, sought: tuple[Word, ...]) -> float:
-    """Return 0 to 1: how surely the query speaks of a word of the heading."""
-    telling = [other for other in sought if other.weight >= TELLING]
-    if any(other.stem == word.stem for other in telling):
+def _mentioned(word: Word, query_words: tuple[Word, ...]) -> float:
+    """Return 0 to 1: how surely the query mentions a word of the heading."""
+    others = [other for other in query_words if other.weight >= LEAST_CONTENT_WEIGHT]
+    if any(other.stem == word.stem for other in others):
         return 1.0
-    return _NEAR * max((_likeness(other, word.text) for other in telling), default=0.0)
+    return _NEAR_CREDIT * max((_likeness(other, word.text) for other in others), default=0.0)
 
 
 @lru_cache(maxsize=100_000)
@@ -101,13 +100,13 @@ def _likeness(word: Word, text: str) -> float:
         return 1.0
     if text[0] != word.text[0]:  # near spellings of English words rarely begin differently
         return 0.0
-    mine, theirs = set(pairwise(word.text)), set(pairwise(text))
-    share = 2 * len(mine & theirs) / max(len(mine) + len(theirs), 1)
-    return share if share >= _NEAREST else 0.0
+    ours, theirs = set(pairwise(word.text)), set(pairwise(text))
+    share = 2 * len(ours & theirs) / max(len(ours) + len(theirs), 1)
+    return share if share >= _LEAST_LIKENESS else 0.0
 
 
-def _mean(weighed: Iterable[tuple[float, float]]) -> float:
+def _weighted_mean(weighted: Iterable[tuple[float, float]]) -> float:
     """Return the weighted mean of (weight, value) pairs, 0 for none."""
-    pairs = list(weighed)
+    pairs = list(weighted)
     total = sum(weight for weight, _ in pairs)
     return sum(weight * value for weight, value in pairs) / total if total else 0.0

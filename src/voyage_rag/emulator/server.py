@@ -1,4 +1,4 @@
-"""The emulated API on a port: in a thread for tests and notebooks, or alone for a command line."""
+"""The emulated API on a port: in a thread of this process, or as the only task of a process."""
 
 import asyncio
 import socket
@@ -12,24 +12,26 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from voyage_rag.emulator.answers import NOTICE
 from voyage_rag.emulator.app import create_app
-from voyage_rag.emulator.delivery import TRANSPORT, Receive, Scope, Send
-from voyage_rag.emulator.options import Options
-from voyage_rag.emulator.received import Received
+from voyage_rag.emulator.faults import TRANSPORT_KEY
+from voyage_rag.emulator.options import EmulatorOptions, ReceivedRequest
+from voyage_rag.emulator.responses import NOTICE, Receive, Scope, Send
 
-# Far beyond what it takes; only a machine in trouble gets there.
-_START_SECONDS = 10.0
-_STOP_SECONDS = 1.0
+_START_TIMEOUT_SECONDS = 10.0  # far more than it takes
+_STOP_TIMEOUT_SECONDS = 1.0
 
 
 class Emulator:
     """An emulated API in a thread of this process.
 
-    NOT VOYAGE AI: answers follow the API's rules, vectors and scores come from counting words.
+    NOT VOYAGE AI: responses follow the API's rules, vectors and scores come from counting words.
 
         with Emulator(requests_per_minute=100) as url:
             ...  # POST to f"{url}/embeddings" with any key
+
+    Attributes:
+        options: Its settings.
+        requests: Every request to an endpoint so far, in order of arrival.
     """
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0, **options: Any) -> None:
@@ -38,11 +40,10 @@ class Emulator:
         Args:
             host: Address to listen on.
             port: Port to listen on, 0 for any free one.
-            **options: The fields of `Options`.
+            **options: The fields of `EmulatorOptions`.
         """
-        self.options = Options(**options)
-        self.requests: list[Received] = []
-        """Every request to an endpoint so far, in order of arrival."""
+        self.options = EmulatorOptions(**options)
+        self.requests: list[ReceivedRequest] = []
         self._address = host, port
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -62,22 +63,22 @@ class Emulator:
         listening = _listen(*self._address)
         self._url = _base_url(listening)
         self._app = create_app(self.options, self.requests)
-        is_up = threading.Event()
-        self._server = _Server(_configure(self._app), is_up.set)
+        listens = threading.Event()
+        self._server = _Server(_configure(self._app), listens.set)
         self._thread = threading.Thread(
             target=self._server.run, args=([listening],), name="voyage-emulator", daemon=True
         )
         self._thread.start()
-        if not is_up.wait(_START_SECONDS):
+        if not listens.wait(_START_TIMEOUT_SECONDS):
             raise RuntimeError("the emulator did not start")
         return self._url
 
     def stop(self) -> None:
-        """Close every connection and the port; do nothing where nothing runs."""
+        """Close every connection and the port; do nothing if the emulator is not running."""
         if self._server is not None and self._thread is not None:
-            self._server.hang_up()
+            self._server.stop_soon()
             self._thread.join()
-            self._app.state.batches.close()
+            self._app.state.resources.close()
         self._server = self._thread = None
 
     def __enter__(self) -> str:
@@ -105,13 +106,13 @@ def serve(
         host: Address to listen on.
         port: Port to listen on, 0 for any free one.
         announcement: The line written to stdout once it listens, with the base URL for `{url}`.
-        **options: The fields of `Options`.
+        **options: The fields of `EmulatorOptions`.
     """
-    app = create_app(Options(**options))
+    app = create_app(EmulatorOptions(**options))
     with _listen(host, port) as listening, suppress(KeyboardInterrupt):
         line = announcement.replace("{url}", _base_url(listening))
         _Server(_configure(app), lambda: print(line, flush=True)).run([listening])  # noqa: T201
-    app.state.batches.close()
+    app.state.resources.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -131,58 +132,58 @@ def _configure(app: Starlette) -> uvicorn.Config:
         ws="none",
         lifespan="off",
         loop="asyncio",
-        log_config=None,  # leaves the program's own logging alone
+        log_config=None,  # keeps the program's own logging as it is
         log_level="critical",
         access_log=False,
-        timeout_keep_alive=600,  # seconds; that of the load balancer before the service
+        timeout_keep_alive=600,  # seconds; that of the service's load balancer
         server_header=False,  # the application writes these two, in the service's order
         date_header=False,
     )
 
 
 class _Connection(H11Protocol):
-    """An HTTP connection that the application can reach, to close it half way."""
+    """An HTTP connection that the application can access, to close it during a response."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         # asyncio does this only for sockets opened with the protocol number of TCP, which those of
-        # `socket.create_server` are not; without it each answer waits 40 ms for an acknowledgement.
+        # `socket.create_server` are not; without it each response waits 40 ms to be acknowledged.
         connected: socket.socket = transport.get_extra_info("socket")
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        answer = self.app
+        app = self.app
 
-        async def answer_on(scope: Scope, receive: Receive, send: Send) -> None:
-            scope[TRANSPORT] = transport
-            await answer(scope, receive, send)
+        async def app_with_transport(scope: Scope, receive: Receive, send: Send) -> None:
+            scope[TRANSPORT_KEY] = transport
+            await app(scope, receive, send)
 
-        self.app = answer_on
+        self.app = app_with_transport
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it is up, and goes down at once, whoever is still waiting."""
+    """A server that calls back once it listens, and stops at once, even if clients are waiting."""
 
-    def __init__(self, config: uvicorn.Config, is_up: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
         super().__init__(config)
-        self._is_up = is_up
+        self._on_listening = on_listening
 
     async def main_loop(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        self._is_up()
+        self._on_listening()
         await self._stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
         for server in self.servers:
             server.close()
-        # Answers that wait or stall end when their connection does.
+        # Responses that wait or stall end with their connection.
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         if self.server_state.tasks:
-            await asyncio.wait(list(self.server_state.tasks), timeout=_STOP_SECONDS)
+            await asyncio.wait(list(self.server_state.tasks), timeout=_STOP_TIMEOUT_SECONDS)
 
-    def hang_up(self) -> None:
-        """Stop, from any thread."""
+    def stop_soon(self) -> None:
+        """Stop the server, from any thread."""
         self._loop.call_soon_threadsafe(self._stopping.set)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
-        self.hang_up()
+        self.stop_soon()

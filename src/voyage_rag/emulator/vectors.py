@@ -1,43 +1,165 @@
-"""Vectors in the number types the service offers, each shape (vectors, dimension) or packed.
+"""Vectors from words: texts that share words are close together.
 
-Source: "Flexible dimensions and quantization" in Voyage's documentation.
+NOT VOYAGE'S VECTORS. Voyage's models read meaning; this module only counts words and their parts:
+
+1. `words.split_words` returns weighted stems. Every stem is one feature; so is every sequence of
+   four and five letters inside `^word$`, at a small weight, which brings `serialise` near
+   `serialization`. A word counts by the square root of its frequency, and more in the first line.
+2. A feature has sixteen of 2,048 positions, each with a sign, all read from its BLAKE2 hash. A text
+   adds up its features there (a count sketch, the sparse kind of random projection).
+3. A Walsh-Hadamard rotation spreads those positions over all dimensions. It changes no angle; it
+   makes each prefix of the vector a random projection of its own, so the first 256, 512 or 1,024
+   dimensions, renormalised, keep most of the information, as Voyage's Matryoshka vectors do.
+4. The input type adds a small constant of its own: queries and documents differ, and stay
+   comparable. Each model family flips its own signs, so vectors of different families are not
+   comparable, as with the service, where only the voyage-4 models share a space.
+
+Everything follows from hashes: the same text gives the same numbers in any process.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from hashlib import blake2b
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voyage_rag.emulator.lexical import Floats
+from voyage_rag.emulator.words import Word, split_words
+
+Floats: TypeAlias = NDArray[np.float32]
+
+DIMENSIONS = 2048
+"""Length of the longest vector offered; shorter ones are its prefixes."""
+
+_POSITIONS = 16  # of each feature; its hash gives two bytes for each
+_PART_LENGTHS = (4, 5)  # letters
+_PART_WEIGHT = 0.12
+_MAX_WORD_LETTERS = 40  # read of one word; more is data, not language
+_FIRST_LINE_WEIGHT = 1.6
+_BLOCK_TEXTS = 256  # rotated at once, to keep the intermediate array small
+_PROMPT_LENGTH = 0.08  # of what the input type adds to a vector of length 1
 
 _DECIMALS = 9  # of a number written as JSON, as recorded
 _FULL_SCALE = 4.0  # standard deviations that the outermost of the 256 steps stands for
 
 
-def write_numbers(rows: Floats, dtype: str, *, as_base64: bool) -> NDArray[Any]:
-    """Return unit vectors as the numbers an answer carries.
+def sketch(texts: Sequence[str]) -> Floats:
+    """Return one unit vector per text, shape (texts, 2048), before prompt, family and dimension."""
+    rows = np.empty((len(texts), DIMENSIONS), dtype=np.float32)
+    for start in range(0, len(texts), _BLOCK_TEXTS):
+        scattered = np.stack([_scatter(text) for text in texts[start : start + _BLOCK_TEXTS]])
+        # Rotated in double precision, so that rounding hides how many texts were rotated together.
+        rows[start : start + _BLOCK_TEXTS] = _rotate(scattered)
+    return normalise(rows)
+
+
+def shape(rows: Floats, family: str, dimension: int, input_type: str | None) -> Floats:
+    """Return `rows` as vectors of a model family, shape (rows, dimension), unit length each."""
+    if input_type is not None:
+        rows = rows + _PROMPT_LENGTH * _constant(f"input_type {input_type}")
+    return normalise((rows * np.sign(_constant(f"family {family}")))[:, :dimension])
+
+
+def normalise(rows: Floats) -> Floats:
+    """Return `rows` with length 1 each."""
+    normalised: Floats = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return normalised
+
+
+def convert(rows: Floats, dtype: str, *, as_base64: bool) -> NDArray[Any]:
+    """Return unit vectors in a number type of the service.
+
+    Source: "Flexible dimensions and quantization" in Voyage's documentation.
 
     Args:
         rows: Shape (vectors, dimension).
         dtype: `float`, `int8`, `uint8`, `binary` or `ubinary`; the last two hold eight dimensions
-            in a byte, the first in its highest bit, `binary` with 128 taken off.
-        as_base64: Whether they go out as bytes, where floats keep all their bits.
+            in a byte, the first in its highest bit, `binary` with 128 subtracted.
+        as_base64: Whether they are sent as bytes, where floats keep all their bits.
     """
     if dtype == "float":
-        # Added zero turns -0.0, which the service never sent, into 0.0.
+        # Adding zero turns -0.0, which the service never sent, into 0.0.
         return rows if as_base64 else np.round(rows.astype(np.float64), _DECIMALS) + 0.0
     if dtype in ("binary", "ubinary"):
         packed = np.packbits(rows > 0, axis=1)
         return packed if dtype == "ubinary" else (packed.astype(np.int16) - 128).astype(np.int8)
     # One scale for all vectors of a dimension, so that their products can be compared.
     steps = np.round(rows * (np.sqrt(rows.shape[1]) * 127 / _FULL_SCALE)).clip(-128, 127)
-    numbers: NDArray[Any] = (
-        steps.astype(np.int8) if dtype == "int8" else (steps + 128).astype(np.uint8)
-    )
-    return numbers
+    integers: NDArray[Any] = (steps + (128 if dtype == "uint8" else 0)).astype(dtype)
+    return integers
 
 
 def to_bfloat16(values: Floats) -> Floats:
     """Round to the nearest bfloat16: a float32 of which only the upper half is used."""
     rounded: Floats = ((values.view(np.uint32) + 0x8000) & 0xFFFF0000).view(np.float32)
     return rounded
+
+
+def _scatter(text: str) -> NDArray[np.float64]:
+    """Add up the features of one text at their positions; unrotated, shape (2048,)."""
+    counts: dict[Word, float] = {}
+    heading, _, body = text.strip().partition("\n")
+    for part, amount in ((heading, _FIRST_LINE_WEIGHT), (body, 1.0)):
+        for word in split_words(part):
+            counts[word] = counts.get(word, 0.0) + amount
+    if not counts:  # no letters or digits: only the whole text distinguishes it
+        return _add_up(*_hash_feature(f"text {text}"))
+    features = [_features(word) for word in counts]
+    positions = np.concatenate([positions for positions, _ in features])
+    factors = np.sqrt(np.array(list(counts.values()), np.float32))
+    factors = np.repeat(factors, [len(positions) for positions, _ in features])
+    return _add_up(positions, np.concatenate([amounts for _, amounts in features]) * factors)
+
+
+def _add_up(positions: NDArray[np.uint16], amounts: Floats) -> NDArray[np.float64]:
+    return np.bincount(positions, amounts, DIMENSIONS).astype(np.float64, copy=False)
+
+
+@lru_cache(maxsize=20_000)
+def _features(word: Word) -> tuple[NDArray[np.uint16], Floats]:
+    """Return the positions of a word's stem and parts, and what it adds at each."""
+    bounded = f"^{word.text[:_MAX_WORD_LETTERS]}$"
+    parts = {
+        bounded[start : start + length]
+        for length in _PART_LENGTHS
+        for start in range(len(bounded) - length + 1)
+    }
+    names = [f"word {word.stem}", *(f"piece {part}" for part in sorted(parts))]
+    positions, signs = zip(*map(_hash_feature, names), strict=True)
+    weights = np.full(len(names), word.weight * _PART_WEIGHT, np.float32)
+    weights[0] = word.weight
+    return np.concatenate(positions), np.concatenate(signs) * np.repeat(weights, _POSITIONS)
+
+
+@lru_cache(maxsize=50_000)
+def _hash_feature(feature: str) -> tuple[NDArray[np.uint16], Floats]:
+    """Read sixteen positions (0 to 2047) and signs (1 or -1) from a feature's hash."""
+    digest = blake2b(feature.encode("utf-8", "surrogatepass"), digest_size=2 * _POSITIONS).digest()
+    numbers = np.frombuffer(digest, dtype="<u2").astype(np.uint16)
+    return numbers % DIMENSIONS, np.where(numbers >= 2**15, 1, -1).astype(np.float32)
+
+
+@cache
+def _hadamard(size: int) -> NDArray[np.float64]:
+    matrix = np.ones((1, 1))
+    while len(matrix) < size:
+        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
+    return matrix
+
+
+def _rotate(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Multiply by the 2,048-sided Hadamard matrix, as a 32-sided and a 64-sided one in turn."""
+    outer, inner = 32, 64
+    folded = rows.reshape(len(rows), outer, inner) @ _hadamard(inner)
+    rotated: NDArray[np.float64] = _hadamard(outer) @ folded
+    return rotated.reshape(len(rows), DIMENSIONS)
+
+
+@cache
+def _constant(name: str) -> Floats:
+    """Return the fixed unit vector of that name, no entry of it zero, shape (2048,)."""
+    blocks = [blake2b(f"{name} {block}".encode()).digest() for block in range(DIMENSIONS // 512)]
+    signs = np.unpackbits(np.frombuffer(b"".join(blocks), dtype=np.uint8))
+    constant: Floats = ((2.0 * signs - 1.0) / np.sqrt(DIMENSIONS)).astype(np.float32)
+    return constant

@@ -1,11 +1,10 @@
-"""Text into weighted word stems: what the lexical vectors and the lexical reranker both read.
+"""Text as weighted word stems, for the emulator's vectors and its reranker.
 
-A text is cut at everything that is not a letter or a digit, and identifiers are cut where they
-change: `argparse.ArgumentParser` gives `argparse`, `argument`, `parser`; `max_workers` gives
-`max`, `workers`; `HTTPServer` gives `http`, `server`. Each word is lower-cased, stemmed (English
-endings, a handful of rules) and weighed by how much it is likely to tell: function words next to
-nothing, everyday words half, anything else one. The weights are static. Voyage's models know what
-words mean; nothing here does.
+A text is split at everything that is not a letter or a digit, and identifiers at their parts:
+`argparse.ArgumentParser` gives `argparse`, `argument`, `parser`; `max_workers` gives `max`,
+`workers`; `HTTPServer` gives `http`, `server`. Words are lower-cased, stemmed (by rules for English
+endings) and weighted by how specific they are: function words almost zero, common words 0.5,
+any other word 1. The weights are static. Nothing here knows what words mean.
 """
 
 import re
@@ -17,7 +16,7 @@ _RUN = re.compile(r"[\u3040-\u9fff]|[^\W\d_\u3040-\u9fff]+|\d+")
 # An acronym before a capitalised word, a word with or without its capital, an acronym.
 _PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 
-_GRAMMAR = """
+_FUNCTION_TEXT = """
 a about above after again all also although always am among an and another any anyone anything
 are aren around as ask at away back be became because been before being below between both but
 by came can cannot come could d did didn do does doesn doing don done down during each either
@@ -35,7 +34,7 @@ what whatever when whenever where whether which while who whole whom whose why w
 within without would yes yet you your yours yourself
 """
 
-_EVERYDAY = """
+_COMMON_TEXT = """
 able above accept access according act actual add additional allow alternative appropriate apply
 arbitrary argument associated available base based basic begin behavior behaviour best better
 big block body bool call called caller case certain change check choose class code common
@@ -59,12 +58,12 @@ time top total treat true try tuple turn type unique useful user usual valid val
 various version view whatever word work world write wrong year zero
 """
 
-_GRAMMAR_WORDS = frozenset(_GRAMMAR.split())
-_GRAMMAR_WEIGHT = 0.03
-_EVERYDAY_WEIGHT = 0.5
+_FUNCTION_WORDS = frozenset(_FUNCTION_TEXT.split())
+_FUNCTION_WEIGHT = 0.03
+_COMMON_WEIGHT = 0.5
 
-TELLING = _EVERYDAY_WEIGHT
-"""The least weight of a word that is more than grammar."""
+LEAST_CONTENT_WEIGHT = _COMMON_WEIGHT
+"""The least weight of a word that is not a function word."""
 
 
 class Word(NamedTuple):
@@ -75,26 +74,26 @@ class Word(NamedTuple):
     text: str
     """Lower case, whole."""
     weight: float
-    """How much it is likely to tell, 0.03 (the, of) to 1.0."""
+    """How specific it is, 0.03 (the, of) to 1.0."""
 
 
 def split_words(text: str) -> list[Word]:
-    """Return the words of `text` in order, identifiers taken apart."""
-    return [word for run in _RUN.findall(text) for word in _take_apart(run)]
+    """Return the words of `text` in order, identifiers split."""
+    return [word for run in _RUN.findall(text) for word in _split_run(run)]
 
 
 @lru_cache(maxsize=65536)
-def _take_apart(run: str) -> tuple[Word, ...]:
+def _split_run(run: str) -> tuple[Word, ...]:
     parts = _PART.findall(run) if run.isascii() and run.isalpha() else [run]
-    return tuple(Word(stem(text), text, _weigh(text)) for text in map(str.lower, parts))
+    return tuple(Word(stem(text), text, _weight_of(text)) for text in map(str.lower, parts))
 
 
-def _weigh(text: str) -> float:
-    if text in _GRAMMAR_WORDS:
-        return _GRAMMAR_WEIGHT
+def _weight_of(text: str) -> float:
+    if text in _FUNCTION_WORDS:
+        return _FUNCTION_WEIGHT
     # Single Latin letters and digits are list marks, sizes and variables.
     mark = len(text) == 1 and text.isascii()
-    return _EVERYDAY_WEIGHT if mark or stem(text) in _EVERYDAY_STEMS else 1.0
+    return _COMMON_WEIGHT if mark or stem(text) in _COMMON_STEMS else 1.0
 
 
 _ENDINGS = (
@@ -135,11 +134,11 @@ _SHORTEST_STEM = 3
 
 
 def stem(word: str) -> str:
-    """Return `word` without its English ending: parse, parser, parsed, parsing give one stem.
+    """Return `word` without its English ending: parse, parser, parsed, parsing have one stem.
 
-    Only what is left with three letters and a vowel is cut, and never after `ss` or `us`.
+    The stem keeps at least three letters and a vowel, and an `s` after `s` or `u` stays.
     """
-    for ending, put in _ENDINGS:
+    for ending, replacement in _ENDINGS:
         if not word.endswith(ending):
             continue
         rest = word[: -len(ending)]
@@ -147,14 +146,14 @@ def stem(word: str) -> str:
             continue
         if ending == "s" and rest[-1] in "su":
             break
-        return _undouble(rest) + put
+        return _undouble(rest) + replacement
     return word
 
 
 def _undouble(rest: str) -> str:
-    """`running` leaves `runn`; give `run`. Keep `ll` and `ss`: `calling`, `passed`."""
+    """Return `run` for the `runn` of `running`; keep `ll` and `ss`, as in `calling`, `passed`."""
     doubled = len(rest) > _SHORTEST_STEM and rest[-1] == rest[-2] and rest[-1] not in "aeiouls"
     return rest[:-1] if doubled else rest
 
 
-_EVERYDAY_STEMS = frozenset(map(stem, _EVERYDAY.split()))
+_COMMON_STEMS = frozenset(map(stem, _COMMON_TEXT.split()))

@@ -1,4 +1,4 @@
-"""Lexical vectors."""
+"""Vectors from words."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voyage_rag.emulator import lexical, words
+from voyage_rag.emulator import vectors, words
 
 TEXTS = (
     "argparse.ArgumentParser\nObject for parsing command line strings into Python objects.",
@@ -19,41 +19,41 @@ TEXTS = (
 QUESTION = "how do I parse command line arguments?"
 
 
-def vectors(
+def embed(
     *texts: str, family: str = "voyage-4", dimension: int = 1024, input_type: str | None = None
-) -> lexical.Floats:
-    return lexical.shape(lexical.sketch(texts), family, dimension, input_type)
+) -> vectors.Floats:
+    return vectors.shape(vectors.sketch(texts), family, dimension, input_type)
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=3), st.sampled_from([256, 1536, 2048]))
 def test_any_text_has_a_unit_vector(texts: list[str], dimension: int) -> None:
     """Symbols, other scripts and lone surrogates included."""
-    lengths = np.linalg.norm(vectors(*texts, dimension=dimension), axis=1)
+    lengths = np.linalg.norm(embed(*texts, dimension=dimension), axis=1)
     assert lengths == pytest.approx(1.0, abs=1e-5)
 
 
 @pytest.mark.parametrize("dimension", [256, 512, 1024, 2048])
 def test_a_question_is_nearest_to_the_text_that_shares_its_words(dimension: int) -> None:
     """At each dimension offered, a prefix of the widest."""
-    documents = vectors(*TEXTS, dimension=dimension, input_type="document")
-    query = vectors(QUESTION, dimension=dimension, input_type="query")[0]
+    documents = embed(*TEXTS, dimension=dimension, input_type="document")
+    query = embed(QUESTION, dimension=dimension, input_type="query")[0]
     assert np.argmax(documents @ query) == 0
 
 
 def test_prefixes_keep_angles() -> None:
     """256 dimensions tell nearly what 2,048 do."""
-    wide, narrow = vectors(*TEXTS, dimension=2048), vectors(*TEXTS, dimension=256)
+    wide, narrow = embed(*TEXTS, dimension=2048), embed(*TEXTS, dimension=256)
     assert wide @ wide.T == pytest.approx(narrow @ narrow.T, abs=0.2)
 
 
 def test_other_texts_of_the_request_change_nothing() -> None:
     """A text has one vector."""
-    assert np.allclose(vectors(*TEXTS)[2], vectors(TEXTS[2])[0], atol=1e-6)
+    assert np.allclose(embed(*TEXTS)[2], embed(TEXTS[2])[0], atol=1e-6)
 
 
 def test_input_types_differ_and_stay_comparable() -> None:
     """Query, document and no type at all: near, not equal."""
-    kinds = [vectors(QUESTION, input_type=kind)[0] for kind in (None, "query", "document")]
+    kinds = [embed(QUESTION, input_type=kind)[0] for kind in (None, "query", "document")]
     products = np.array([one @ two for one in kinds for two in kinds if one is not two])
     assert np.all(products > 0.98)
     assert np.all(products < 0.9999)
@@ -61,19 +61,19 @@ def test_input_types_differ_and_stay_comparable() -> None:
 
 def test_families_share_no_space() -> None:
     """The same text under two model families is as near as two strangers."""
-    (one,), (two,) = vectors(QUESTION, family="voyage-4"), vectors(QUESTION, family="voyage-3.5")
+    (one,), (two,) = embed(QUESTION, family="voyage-4"), embed(QUESTION, family="voyage-3.5")
     assert abs(one @ two) < 0.15
 
 
 def test_another_process_gives_the_same_numbers() -> None:
     """Nothing depends on the seed of Python's own hashes."""
     program = (
-        "from voyage_rag.emulator import lexical;"
-        f"print(lexical.sketch([{QUESTION!r}])[0, :8].tolist())"
+        "from voyage_rag.emulator import vectors;"
+        f"print(vectors.sketch([{QUESTION!r}])[0, :8].tolist())"
     )
     run = [sys.executable, "-c", program]
     printed = subprocess.run(run, capture_output=True, text=True, check=True).stdout
-    assert printed.strip() == str(lexical.sketch([QUESTION])[0, :8].tolist())
+    assert printed.strip() == str(vectors.sketch([QUESTION])[0, :8].tolist())
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How large pictures and films are, read from their headers."""
+"""Sizes of images and videos, read from their headers."""
 
 import struct
 from collections.abc import Iterator
@@ -8,62 +8,62 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
-class Size(NamedTuple):
-    """Pixels across and down, and how many frames."""
+class MediaSize(NamedTuple):
+    """Pixels across and down, and the number of frames."""
 
     width: int
     height: int
     frames: int = 1
 
 
-def measure_picture(data: bytes) -> Size:
+def measure_image(data: bytes) -> MediaSize:
     """Return the size of a PNG, GIF, WEBP or JPEG.
 
     Raises:
-        ValueError: It is none of these, or cut short.
+        ValueError: It is none of these, or truncated.
     """
     try:
         if data.startswith(_PNG):
-            return Size(*struct.unpack_from(">II", data, 16))
+            return MediaSize(*struct.unpack_from(">II", data, 16))
         if data[:6] in (b"GIF87a", b"GIF89a"):
-            return Size(*struct.unpack_from("<HH", data, 6))
+            return MediaSize(*struct.unpack_from("<HH", data, 6))
         if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
             return _measure_webp(data)
         if data.startswith(b"\xff\xd8"):
             return _measure_jpeg(data)
     except (struct.error, IndexError):
-        raise ValueError("a picture cut short") from None
-    raise ValueError("not a PNG, JPEG, WEBP or GIF picture")
+        raise ValueError("a truncated image") from None
+    raise ValueError("not a PNG, JPEG, WEBP or GIF image")
 
 
-def _measure_webp(data: bytes) -> Size:
+def _measure_webp(data: bytes) -> MediaSize:
     kind = data[12:16]
     if kind == b"VP8 ":
         width, height = struct.unpack_from("<HH", data, 26)
-        return Size(width & 0x3FFF, height & 0x3FFF)
+        return MediaSize(width & 0x3FFF, height & 0x3FFF)
     if kind == b"VP8L":
         (bits,) = struct.unpack_from("<I", data, 21)
-        return Size((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
+        return MediaSize((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
     less_one = (data[24:27], data[27:30])
     width, height = (int.from_bytes(number, "little") + 1 for number in less_one)
-    return Size(width, height)
+    return MediaSize(width, height)
 
 
-def _measure_jpeg(data: bytes) -> Size:
+def _measure_jpeg(data: bytes) -> MediaSize:
     at = 2
     while True:
         marker, length = struct.unpack_from(">xBH", data, at)
         if marker in _JPEG_SIZE_MARKERS:
             height, width = struct.unpack_from(">HH", data, at + 5)
-            return Size(width, height)
+            return MediaSize(width, height)
         at += 2 + length
 
 
-def measure_film(data: bytes) -> Size:
-    """Return the size of an MP4's first moving picture, an even number of frames.
+def measure_video(data: bytes) -> MediaSize:
+    """Return the size of an MP4's first video track, an even number of frames.
 
     Raises:
-        ValueError: It is not an MP4, or none of its tracks moves.
+        ValueError: It is not an MP4, or has no video track.
     """
     try:
         for moov in _boxes(data, b"moov"):
@@ -72,10 +72,10 @@ def measure_film(data: bytes) -> Size:
                 width, height = struct.unpack(">II", header[-8:])  # in 16.16 fixed point
                 if width and height:
                     frames = _count_samples(track)
-                    return Size(width >> 16, height >> 16, frames - frames % 2)
+                    return MediaSize(width >> 16, height >> 16, frames - frames % 2)
     except (struct.error, StopIteration):
         pass
-    raise ValueError("not an MP4 film")
+    raise ValueError("not an MP4 video")
 
 
 def _count_samples(track: bytes) -> int:
@@ -89,7 +89,7 @@ def _count_samples(track: bytes) -> int:
 
 
 def _boxes(data: bytes, name: bytes) -> Iterator[bytes]:
-    """Yield the contents of the boxes of that name that stand directly in `data`."""
+    """Yield the contents of the boxes of that name directly inside `data`."""
     at = 0
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)

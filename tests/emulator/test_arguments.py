@@ -6,7 +6,7 @@ import httpx
 import numpy as np
 import pytest
 
-from voyage_rag.emulator.limits import TEXT_MODELS
+from voyage_rag.emulator.model_limits import TEXT_MODELS
 
 PREAMBLE = (
     "The request body is not valid JSON, or some arguments were not specified properly. "

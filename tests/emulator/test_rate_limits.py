@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voyage_rag.emulator.options import Options
-from voyage_rag.emulator.ratelimit import Bucket, RateLimits
-from voyage_rag.emulator.rules import Refusal
+from voyage_rag.emulator.arguments import RejectedRequest
+from voyage_rag.emulator.options import EmulatorOptions
+from voyage_rag.emulator.rate_limits import EmulatedRateLimits, TokenBucket
 
 BODY = {"input": "Hello, world!", "model": "voyage-4"}
 
@@ -26,18 +26,20 @@ def clock() -> Clock:
     return Clock()
 
 
-def refusal(limits: RateLimits, tokens: int = 1, key: str = "pa-1", model: str = "voyage-4") -> str:
+def refusal(
+    limits: EmulatedRateLimits, tokens: int = 1, key: str = "pa-1", model: str = "voyage-4"
+) -> str:
     """Return why a request is refused, empty for one that is not."""
     try:
-        limits.admit(key, model, tokens)
-    except Refusal as refused:
-        return str(refused)
+        limits.take(key, model, tokens)
+    except RejectedRequest as rejected:
+        return str(rejected)
     return ""
 
 
 def test_requests_come_back_with_time(clock: Clock) -> None:
     """Two a minute: two at once, and one more each half minute."""
-    limits = RateLimits(Options(requests_per_minute=2, clock=clock))
+    limits = EmulatedRateLimits(EmulatorOptions(requests_per_minute=2, clock=clock))
     assert [bool(refusal(limits)) for _ in range(4)] == [False, False, True, True]
     clock.now = 30
     assert [bool(refusal(limits)) for _ in range(2)] == [False, True]
@@ -45,7 +47,7 @@ def test_requests_come_back_with_time(clock: Clock) -> None:
 
 def test_tokens_are_limited_too(clock: Clock) -> None:
     """A refused request takes none."""
-    limits = RateLimits(Options(tokens_per_minute=100, clock=clock))
+    limits = EmulatedRateLimits(EmulatorOptions(tokens_per_minute=100, clock=clock))
     assert not refusal(limits, 60)
     assert refusal(limits, 60)
     assert not refusal(limits, 40)
@@ -53,14 +55,14 @@ def test_tokens_are_limited_too(clock: Clock) -> None:
 
 def test_more_than_the_limit_never_passes(clock: Clock) -> None:
     """However long one waits."""
-    limits = RateLimits(Options(tokens_per_minute=100, clock=clock))
+    limits = EmulatedRateLimits(EmulatorOptions(tokens_per_minute=100, clock=clock))
     clock.now = 1e6
     assert refusal(limits, 101)
 
 
 def test_each_key_and_model_has_its_own_limits(clock: Clock) -> None:
     """One does not use up another's."""
-    limits = RateLimits(Options(requests_per_minute=1, clock=clock))
+    limits = EmulatedRateLimits(EmulatorOptions(requests_per_minute=1, clock=clock))
     assert not refusal(limits)
     assert not refusal(limits, key="pa-2")
     assert not refusal(limits, model="voyage-4-lite")
@@ -69,13 +71,13 @@ def test_each_key_and_model_has_its_own_limits(clock: Clock) -> None:
 
 def test_wordings_are_those_seen_live(clock: Clock) -> None:
     """Limit, model and, for tokens, what was used."""
-    requests = RateLimits(Options(requests_per_minute=1, clock=clock))
+    requests = EmulatedRateLimits(EmulatorOptions(requests_per_minute=1, clock=clock))
     refusal(requests)
     assert refusal(requests).startswith(
         "You have exceeded your project's Requests Per Minute (RPM) rate limit of 1 requests per "
         "minute for voyage-4. "
     )
-    tokens = RateLimits(Options(tokens_per_minute=4_000_000, clock=clock))
+    tokens = EmulatedRateLimits(EmulatorOptions(tokens_per_minute=4_000_000, clock=clock))
     refusal(tokens, 3_971_647, model="rerank-3")
     assert refusal(tokens, 50_000, model="rerank-3").startswith(
         "You have exceeded the project's Tokens Per Minute (TPM) rate limit of 4,000,000 tokens "
@@ -85,7 +87,7 @@ def test_wordings_are_those_seen_live(clock: Clock) -> None:
 
 def test_the_free_tier_allows_three_requests_and_ten_thousand_tokens(clock: Clock) -> None:
     """And asks for a payment method."""
-    limits = RateLimits(Options(free_tier=True, clock=clock))
+    limits = EmulatedRateLimits(EmulatorOptions(free_tier=True, clock=clock))
     assert refusal(limits, 10_001).startswith("You have not yet added your payment method")
     assert [bool(refusal(limits)) for _ in range(4)] == [False, False, False, True]
 
@@ -99,10 +101,10 @@ def test_the_rate_holds_over_time(
     limit: int, burst_seconds: float, asked: list[tuple[float, int]]
 ) -> None:
     """What passes is at most the rate times the time, one burst and one loan."""
-    bucket, now, passed = Bucket(limit, burst_seconds, 0.0), 0.0, 0
+    bucket, now, passed = TokenBucket(limit, burst_seconds, 0.0), 0.0, 0
     for pause, amount in asked:
         now += pause
-        if bucket.wait_for(amount, now) == 0:
+        if bucket.seconds_until(amount, now) == 0:
             bucket.take(amount)
             passed += amount
     assert passed <= limit * (now + burst_seconds) / 60 + limit + 1e-6
@@ -111,10 +113,10 @@ def test_the_rate_holds_over_time(
 @given(st.integers(1, 10_000), st.floats(1, 120), st.integers(1, 10_000))
 def test_the_wait_named_is_enough(limit: int, burst_seconds: float, amount: int) -> None:
     """After it, the same amount passes."""
-    bucket = Bucket(limit, burst_seconds, 0.0)
+    bucket = TokenBucket(limit, burst_seconds, 0.0)
     bucket.take(limit)
-    wait = bucket.wait_for(min(amount, limit), 0.0)
-    assert bucket.wait_for(min(amount, limit), wait + 1e-6) == 0
+    wait = bucket.seconds_until(min(amount, limit), 0.0)
+    assert bucket.seconds_until(min(amount, limit), wait + 1e-6) == 0
 
 
 def test_a_429_carries_no_retry_after_unless_told(emulate, clock: Clock) -> None:

@@ -1,7 +1,7 @@
-"""Files that were uploaded to an emulator or made by its batches. Source: "Files" in the API docs.
+"""Files uploaded to an emulator or written by its batches. Source: "Files" in the API docs.
 
-Contents lie in a private directory that goes with the emulator, so files may be large. A file
-belongs to the key that made it and is gone after thirty days of the emulator's clock.
+Contents are in a private directory that is removed with the emulator, so files may be large. A file
+belongs to the key that created it and expires after thirty days of the emulator's clock.
 """
 
 import shutil
@@ -12,22 +12,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, TypeAlias
 from uuid import uuid4
 
-from voyage_rag.emulator.rules import Refusal
-from voyage_rag.emulator.work import Payload
+from voyage_rag.emulator.arguments import RejectedRequest
+from voyage_rag.emulator.responses import Payload
 
-Purpose = Literal["batch", "batch-output", "batch-error"]
-PURPOSES: tuple[Purpose, ...] = ("batch", "batch-output", "batch-error")
+Purpose: TypeAlias = Literal["batch", "batch-output", "batch-error"]
 
-LIFETIME = 30 * 24 * 3_600.0
-"""Seconds a file is kept."""
+LIFETIME_SECONDS = 30 * 24 * 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file."""
+    """One file.
+
+    Attributes:
+        path: Where its contents are.
+        created_at: Seconds since the epoch, by the emulator's clock.
+        size: Bytes.
+    """
 
     id: str
     key: str
@@ -35,27 +39,26 @@ class StoredFile:
     purpose: Purpose
     path: Path
     created_at: float
-    """Seconds since the epoch, as the emulator has it."""
     size: int
 
     def describe(self) -> Payload:
-        """Return what the API says of it. The order of keys is a guess."""
+        """Return the file as the API shows it. The order of keys is a guess."""
         return {
             "id": self.id,
             "object": "file",
             "bytes": self.size,
-            "created_at": moment(self.created_at),
-            "expires_at": moment(self.created_at + LIFETIME),
+            "created_at": rfc3339(self.created_at),
+            "expires_at": rfc3339(self.created_at + LIFETIME_SECONDS),
             "filename": self.filename,
             "purpose": self.purpose,
         }
 
 
-class Storage:
-    """The files of all keys, in the order they were made.
+class FileStorage:
+    """The files of all keys, in order of creation.
 
     Attributes:
-        now: Seconds since the epoch.
+        now: Returns seconds since the epoch.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -64,36 +67,36 @@ class Storage:
         self._directory: Path | None = None
         self._lock = threading.Lock()
 
-    def make_path(self) -> Path:
-        """Return where a new file may be written."""
+    def new_path(self) -> Path:
+        """Return a path to which a new file may be written."""
         with self._lock:
             if self._directory is None:
                 self._directory = Path(tempfile.mkdtemp(prefix="voyage-emulator-"))
                 weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
         return self._directory / uuid4().hex
 
-    def keep(self, key: str, filename: str, purpose: Purpose, path: Path) -> StoredFile:
-        """Take in what was written to a path."""
+    def add(self, key: str, filename: str, purpose: Purpose, path: Path) -> StoredFile:
+        """Add the file that was written to `path`."""
         size = path.stat().st_size
-        file = StoredFile(name_one("file"), key, filename, purpose, path, self.now(), size)
+        file = StoredFile(new_id("file"), key, filename, purpose, path, self.now(), size)
         self._files[file.id] = file
         return file
 
-    def of(self, key: str) -> list[StoredFile]:
+    def list(self, key: str) -> Sequence[StoredFile]:
         """Return a key's files, oldest first."""
         for file in list(self._files.values()):
-            if self.now() >= file.created_at + LIFETIME:
+            if self.now() >= file.created_at + LIFETIME_SECONDS:
                 self._remove(file)
         return [file for file in self._files.values() if file.key == key]
 
     def find(self, key: str, id_: str) -> StoredFile:
-        """Return a file of a key, or refuse."""
-        file = next((file for file in self.of(key) if file.id == id_), None)
-        return file or refuse_unknown("file", id_)
+        """Return a file of a key, or reject the request."""
+        file = next((file for file in self.list(key) if file.id == id_), None)
+        return file or reject_unknown("file", id_)
 
-    def delete(self, key: str, ids: Sequence[str]) -> list[str]:
-        """Delete all of these files, or none where some are not there; return those."""
-        known = {file.id: file for file in self.of(key)}
+    def delete(self, key: str, ids: Sequence[str]) -> Sequence[str]:
+        """Delete all of these files, or none where some do not exist; return those."""
+        known = {file.id: file for file in self.list(key)}
         missing = [id_ for id_ in ids if id_ not in known]
         for id_ in ids if not missing else ():
             self._remove(known[id_])
@@ -104,34 +107,34 @@ class Storage:
         file.path.unlink(missing_ok=True)
 
 
-def name_one(what: str) -> str:
+def new_id(kind: str) -> str:
     """Return a new id; the documentation writes them with `-` and with `_`."""
-    return f"{what}-{uuid4().hex[:24]}"
+    return f"{kind}-{uuid4().hex[:24]}"
 
 
-def moment(seconds: float | None) -> str | None:
-    """Return seconds since the epoch as RFC 3339 writes them."""
+def rfc3339(seconds: float | None) -> str | None:
+    """Return seconds since the epoch as a date and time in UTC."""
     if seconds is None:
         return None
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def refuse_unknown(what: str, id_: str) -> NoReturn:
-    """Refuse an id that the key does not have. The wording is a guess."""
-    raise Refusal(404, f"No such {what}: '{id_}'.")
+def reject_unknown(kind: str, id_: str) -> NoReturn:
+    """Reject an id that the key does not have. The wording is a guess."""
+    raise RejectedRequest(404, f"No such {kind}: '{id_}'.")
 
 
 def page(items: Sequence[Any], after: str | None, limit: int) -> Payload:
-    """Return a list as the API pages it, of items with an `id` and a `describe`.
+    """Return one page of a list, of items with an `id` and a `describe`.
 
     Args:
-        items: All there are, in the order asked for.
-        after: The id the page begins after, None for the beginning.
+        items: All items, in the order requested.
+        after: The id after which the page begins, None for the first page.
         limit: Items on the page.
     """
     ids = [item.id for item in items]
     if after is not None and after not in ids:
-        refuse_unknown("object", after)
+        reject_unknown("object", after)
     start = 0 if after is None else ids.index(after) + 1
     shown = items[start : start + limit]
     return {

@@ -1,7 +1,7 @@
 """POST /v1/contextualizedembeddings. Source: "Contextualized chunk embeddings" in Voyage's docs.
 
-A chunk's vector leans towards the rest of its own document and depends on nothing else: not on the
-other documents of the request, and for the only chunk of a document on nothing but itself.
+A chunk's vector is drawn towards the rest of its own document and depends on nothing else: not on
+the other documents of the request. The only chunk of a document depends on nothing but itself.
 """
 
 from collections.abc import Sequence
@@ -10,19 +10,25 @@ from typing import Any
 
 import numpy as np
 
-from voyage_rag.emulator import lexical, rules, tokens
-from voyage_rag.emulator.embeddings import check_output, embedding_item, shape_vectors
-from voyage_rag.emulator.limits import CONTEXT_MODELS, LONGEST_BATCH, MOST_CHUNKS
-from voyage_rag.emulator.rules import Argument, Arguments
-from voyage_rag.emulator.work import Endpoint, Payload, Work
+from voyage_rag.emulator import arguments as args
+from voyage_rag.emulator import model_limits, tokens, vectors
+from voyage_rag.emulator.arguments import (
+    AcceptedRequest,
+    Argument,
+    ArgumentValues,
+    EmulatedEndpoint,
+)
+from voyage_rag.emulator.embeddings import embedding_item, make_vectors
+from voyage_rag.emulator.model_limits import CONTEXT_MODELS, MAX_CHUNKS
+from voyage_rag.emulator.responses import Payload
 
 CHUNKER_VERSION = "1.0.0"
-"""Named in answers to auto chunking."""
+"""Named in responses to auto chunking."""
 
-_CHUNK_SIZE = 512  # tokens, when none is asked for
-_CONTEXT_SHARE = 0.35  # weight of the rest of the document beside a chunk's own weight of one
+_DEFAULT_CHUNK_TOKENS = 512
+_CONTEXT_WEIGHT = 0.35  # of the rest of the document; a chunk's own weight is one
 
-_HINT = (
+_TOO_LONG_HINT = (
     "Contextualized chunk embeddings do not support truncation. Either lower the number of tokens "
     "in the listed example(s), or pass `enable_auto_chunking=true` with "
     '`input_type="document"` and one string per input to have the server split oversize documents.'
@@ -30,20 +36,20 @@ _HINT = (
 
 
 def _check_inputs(value: Any) -> str | None:
-    """Lists of strings, or strings; none of either empty."""
+    """Accept lists of strings, or strings; none of either empty."""
     if not isinstance(value, list) or not value:
-        return rules.EMPTY if value == [] else _NEITHER
+        return args.EMPTY if value == [] else _WRONG_INPUTS
     if all(isinstance(item, str) for item in value):
-        return rules.texts(value)
-    clauses = [rules.texts(item) if isinstance(item, list) else _NEITHER for item in value]
+        return args.texts(value)
+    clauses = [args.texts(item) if isinstance(item, list) else _WRONG_INPUTS for item in value]
     return next(filter(None, clauses), None)
 
 
-_NEITHER = "Error for argument '{}': Input should be a valid list of lists of strings"
+_WRONG_INPUTS = "Error for argument '{}': Input should be a valid list of lists of strings"
 
 
-def _check_together(arguments: Arguments) -> None:
-    """Refuse arguments that do not go with one another. Wordings are guesses."""
+def _check_together(arguments: ArgumentValues) -> None:
+    """Reject arguments that exclude each other. Wordings are guesses."""
     inputs, automatic = arguments["inputs"], arguments["enable_auto_chunking"]
     flat, query = isinstance(inputs[0], str), arguments["input_type"] == "query"
     reasons: list[tuple[str, str]] = []
@@ -58,73 +64,70 @@ def _check_together(arguments: Arguments) -> None:
         for name in ("chunk_size", "chunk_overlap")
         if arguments[name] is not None and not automatic
     ]
-    if (arguments["chunk_overlap"] or 0) >= (arguments["chunk_size"] or _CHUNK_SIZE):
+    if (arguments["chunk_overlap"] or 0) >= (arguments["chunk_size"] or _DEFAULT_CHUNK_TOKENS):
         reasons.append(("chunk_overlap", "It must be less than chunk_size"))
     if reasons:
-        rules.refuse_arguments(
+        args.reject_arguments(
             [f"Error for argument '{name}': Value error, {reason}" for name, reason in reasons]
         )
 
 
-def _prepare(arguments: Arguments) -> Work:
+def _accept(arguments: ArgumentValues) -> AcceptedRequest:
     name, automatic = arguments["model"], arguments["enable_auto_chunking"]
-    model = rules.find_model(name, CONTEXT_MODELS, list(CONTEXT_MODELS))
-    check_output(arguments, model)
+    model = model_limits.find_model(name, CONTEXT_MODELS)
+    model_limits.check_output(arguments, model)
     documents = [[item] if isinstance(item, str) else item for item in arguments["inputs"]]
-    rules.check_batch_size(name, len(documents), LONGEST_BATCH)
+    model_limits.check_input_count(name, len(documents))
     costs = [sum(map(tokens.count, chunks)) for chunks in documents]
     for index, cost in enumerate(costs):
         if cost > model.context and not automatic:
-            rules.refuse_length(name, index, model.context, _HINT)
+            model_limits.reject_length(name, index, model.context, _TOO_LONG_HINT)
     # A document is read as one text, so the input type makes it one token cheaper, not each chunk.
     billed = sum(costs) - len(documents) * (arguments["input_type"] is not None)
-    rules.check_batch_tokens(name, billed, model.batch)
+    model_limits.check_request_tokens(name, billed, model.batch)
     if automatic:
-        size, overlap = arguments["chunk_size"] or _CHUNK_SIZE, arguments["chunk_overlap"] or 0
+        size = arguments["chunk_size"] or _DEFAULT_CHUNK_TOKENS
+        overlap = arguments["chunk_overlap"] or 0
         documents = [tokens.split(chunks[0], size, overlap) for chunks in documents]
-    _check_chunks(name, documents)
-
+    chunk_count = sum(map(len, documents))
+    if chunk_count > MAX_CHUNKS:
+        message = f"The chunk limit is {MAX_CHUNKS}. Your batch has {chunk_count} chunks."
+        model_limits.reject(name, message)
     as_base64 = arguments["encoding_format"] is not None
 
-    def produce() -> Payload:
+    def compute() -> Payload:
         rows = np.concatenate([sketch_document(chunks) for chunks in documents])
-        vectors = shape_vectors(rows, arguments, model, as_base64=as_base64)
+        numbers = make_vectors(rows, arguments, model, as_base64=as_base64)
         payload: Payload = {
             "object": "list",
-            "data": _nest(vectors, documents, with_text=automatic),
+            "data": _nest(numbers, documents, with_text=automatic),
             "model": name,
         }
         if automatic:
             payload["chunker_version"] = CHUNKER_VERSION
         return payload | {"usage": {"total_tokens": billed}}
 
-    return Work(name, billed, as_base64, produce)
+    return AcceptedRequest(name, billed, as_base64, compute)
 
 
-def _check_chunks(model: str, documents: Sequence[Sequence[str]]) -> None:
-    chunks = sum(map(len, documents))
-    if chunks > MOST_CHUNKS:
-        rules.refuse(model, f"The chunk limit is {MOST_CHUNKS}. Your batch has {chunks} chunks.")
-
-
-def sketch_document(chunks: Sequence[str]) -> lexical.Floats:
-    """Return one unit vector per chunk of a document, leaning towards the rest, (chunks, 2048)."""
-    own = lexical.sketch(chunks)
+def sketch_document(chunks: Sequence[str]) -> vectors.Floats:
+    """Return one unit vector per chunk, drawn towards the rest of the document, (chunks, 2048)."""
+    own = vectors.sketch(chunks)
     if len(chunks) == 1:
         return own
     rest = own.sum(axis=0) - own
-    return lexical.normalise(own + _CONTEXT_SHARE * lexical.normalise(rest))
+    return vectors.normalise(own + _CONTEXT_WEIGHT * vectors.normalise(rest))
 
 
-def _nest(vectors: Any, documents: Sequence[Sequence[str]], *, with_text: bool) -> list[Payload]:
+def _nest(rows: Any, documents: Sequence[Sequence[str]], *, with_text: bool) -> list[Payload]:
     """Return vectors as documents of chunks."""
     ends = np.cumsum([0, *map(len, documents)]).tolist()
     return [
         {
             "object": "list",
             "data": [
-                embedding_item(index, vector, text if with_text else None)
-                for index, (vector, text) in enumerate(zip(vectors[start:end], chunks, strict=True))
+                embedding_item(index, row, text if with_text else None)
+                for index, (row, text) in enumerate(zip(rows[start:end], chunks, strict=True))
             ],
             "index": document,
         }
@@ -134,19 +137,19 @@ def _nest(vectors: Any, documents: Sequence[Sequence[str]], *, with_text: bool) 
     ]
 
 
-ENDPOINT = Endpoint(
+ENDPOINT = EmulatedEndpoint(
     "/v1/contextualizedembeddings",
     (
         Argument("inputs", _check_inputs, required=True),
-        Argument("model", rules.text, required=True),
-        rules.INPUT_TYPE,
-        rules.OUTPUT_DIMENSION,
-        rules.OUTPUT_DTYPE,
-        rules.ENCODING_FORMAT,
-        Argument("enable_auto_chunking", rules.flag, default=False),
-        Argument("chunk_size", rules.between(1, 32_000)),
-        Argument("chunk_overlap", rules.between(0, 32_000)),
+        Argument("model", args.text, required=True),
+        args.INPUT_TYPE,
+        args.OUTPUT_DIMENSION,
+        args.OUTPUT_DTYPE,
+        args.ENCODING_FORMAT,
+        Argument("enable_auto_chunking", args.boolean, default=False),
+        Argument("chunk_size", args.integer_between(1, 32_000)),
+        Argument("chunk_overlap", args.integer_between(0, 32_000)),
     ),
-    _prepare,
+    _accept,
     _check_together,
 )

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voyage_rag.emulator import lexical, tokens
-from voyage_rag.emulator.contextual import sketch_document
+from voyage_rag.emulator import tokens, vectors
+from voyage_rag.emulator.contextualized import sketch_document
 
 PATH = "contextualizedembeddings"
 GOOD = {"inputs": [["one fish", "two fish"], ["red fish"]], "model": "voyage-context-4"}
@@ -21,7 +21,7 @@ AUTOMATIC = {
 }
 
 
-def vectors(answer: Any, document: int) -> Any:
+def chunk_vectors(answer: Any, document: int) -> Any:
     """Return the vectors of one document of an answer."""
     return [item["embedding"] for item in answer.json()["data"][document]["data"]]
 
@@ -40,20 +40,22 @@ def test_answers_are_documents_of_chunks(ask) -> None:
 def test_a_vector_depends_on_its_document_and_on_nothing_else(ask) -> None:
     """Bit for bit, whatever other documents share the request."""
     together = ask(PATH, GOOD)
-    assert vectors(together, 0) == vectors(ask(PATH, GOOD | {"inputs": GOOD["inputs"][:1]}), 0)
+    assert chunk_vectors(together, 0) == chunk_vectors(
+        ask(PATH, GOOD | {"inputs": GOOD["inputs"][:1]}), 0
+    )
     others = GOOD | {"inputs": [["one fish", "blue bird"], ["red fish"]]}
-    assert vectors(together, 0)[0] != vectors(ask(PATH, others), 0)[0]
-    assert vectors(together, 1) == vectors(ask(PATH, others), 1)
+    assert chunk_vectors(together, 0)[0] != chunk_vectors(ask(PATH, others), 0)[0]
+    assert chunk_vectors(together, 1) == chunk_vectors(ask(PATH, others), 1)
 
 
 def test_a_lone_chunk_is_embedded_plainly() -> None:
     """As on /v1/embeddings."""
-    assert np.array_equal(sketch_document(["red fish"]), lexical.sketch(["red fish"]))
+    assert np.array_equal(sketch_document(["red fish"]), vectors.sketch(["red fish"]))
 
 
 def test_neighbours_draw_a_chunk_towards_their_subject() -> None:
     """A chunk that says "it" is found by what the rest of its document is about."""
-    query = lexical.sketch(["how fast does the zephyr turbine spin?"])[0]
+    query = vectors.sketch(["how fast does the zephyr turbine spin?"])[0]
     chunk = "It reaches nine hundred revolutions per minute."
     alone = sketch_document([chunk])[0]
     among = sketch_document(["The Zephyr turbine stands at sea.", chunk])[1]
@@ -151,7 +153,7 @@ def test_limits_of_a_request(ask) -> None:
 def test_number_types_and_dimensions(ask) -> None:
     """As on /v1/embeddings."""
     body = GOOD | {"output_dimension": 512, "output_dtype": "ubinary"}
-    assert len(vectors(ask(PATH, body), 0)[0]) == 64
+    assert len(chunk_vectors(ask(PATH, body), 0)[0]) == 64
     assert "Supported models are ['voyage-context-4'" in ask.detail(
         PATH, GOOD | {"model": "voyage-4"}
     )
