@@ -16,6 +16,8 @@ from voyage_rag.models import Model
 
 MediaKind: TypeAlias = Literal["image", "video"]
 
+HEADER_BYTES = 262_144
+"""Bytes of a file that hold the size of almost every image; EXIF data and previews come before."""
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 16_000_000
 MIN_BILLED_PIXELS, MAX_BILLED_PIXELS = 50_000, 2_000_000

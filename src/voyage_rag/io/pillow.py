@@ -1,0 +1,225 @@
+"""Images that need Pillow, the extra `images`: its own, other formats, and those to be reduced.
+
+Pillow is never given a file of a format that would start another program or decode at once, and
+reads no more than a header before the number of pixels is known.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from voyage_rag.core.media import (
+    ACCEPTED_FORMATS,
+    HEADER_BYTES,
+    MAX_BYTES,
+    Media,
+    MediaKind,
+    format_of,
+    pixels_of,
+)
+from voyage_rag.errors import InvalidInputError
+from voyage_rag.locks import Lock
+
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
+
+MAX_PILLOW_HEADER_BYTES = 32_000_000
+"""What Pillow may read of a file to say how many pixels it has."""
+
+PILLOW_FORMATS = ("AVIF", "BMP", "DIB", "HEIF", "JPEG2000", "PPM", "TIFF")
+"""Formats opened with Pillow, HEIF where the application has added it. Of the others, EPS would run
+Ghostscript, and ICO decodes what is inside before it says its size."""
+
+RUNS_A_PROGRAM = {"EPS"}
+"""Formats that Pillow reads with the help of another program."""
+
+JPEG_QUALITY = 90
+PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
+
+_pillow_images = Lock()
+"""Pillow's images read their file when first used, so one thread at a time uses them."""
+
+
+class HeaderFile:
+    """A binary file that gives out a limited number of bytes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._left = MAX_PILLOW_HEADER_BYTES
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """Like the file's own method, as long as the limit is not exceeded."""
+        data = self._file.read(self._left + 1 if size is None or size < 0 else size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise OSError("its header is too large")
+        return data
+
+
+def is_pillow_image(source: object) -> bool:
+    """Whether it is an image of Pillow's; does not import Pillow."""
+    module = sys.modules.get("PIL.Image")  # whoever has an image of Pillow's has imported it
+    return module is not None and isinstance(source, module.Image)
+
+
+def _pillow(purpose: str) -> Any:
+    try:
+        from PIL import Image  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise InvalidInputError(
+            f"{purpose} needs Pillow: pip install 'voyage-rag[images]', or convert to PNG, JPEG, "
+            "WEBP or GIF"
+        ) from None
+    Image.init()
+    return Image
+
+
+@contextmanager
+def _pillow_errors() -> Iterator[None]:
+    """Make whatever Pillow raises for a damaged or malicious file ours."""
+    try:
+        yield
+    except InvalidInputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - its plugins raise errors of any class
+        raise InvalidInputError(
+            f"is no image that can be read ({type(error).__name__}: {error}): PNG, JPEG, WEBP and "
+            "GIF are sent as they are, other formats if Pillow can read them"
+        ) from None
+
+
+@contextmanager
+def _open(
+    pillow: Any, file: BinaryIO | HeaderFile, formats: tuple[str, ...]
+) -> Iterator[Pillow.Image]:
+    file.seek(0)
+    available = [name for name in map(str.upper, formats) if name in pillow.OPEN]
+    with _pillow_errors(), pillow.open(file, formats=available) as image:
+        yield image
+
+
+def inspect_file(source: object, file: BinaryIO) -> Media:
+    """Read the header of a file whose format the service does not accept.
+
+    Raises:
+        InvalidInputError: It is no image, or Pillow is not there.
+    """
+    pillow = _pillow("an image that is not PNG, JPEG, WEBP or GIF")
+    with _open(pillow, HeaderFile(file), PILLOW_FORMATS) as image:
+        return Media("image", "", source, None, image.width * image.height)
+
+
+def inspect_image(image: Any, kind: MediaKind | None) -> Media:
+    """Look at an image of Pillow's without decoding it.
+
+    Raises:
+        InvalidInputError: It cannot be sent.
+    """
+    if kind == "video":
+        raise InvalidInputError("is an image where a video is expected")
+    pixels = image.width * image.height
+    if not pixels:
+        raise InvalidInputError("is an image without pixels")
+    with _pillow_images, _unchanged_file(image) as file:
+        if file is not None:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            return Media("image", format_of(file.read(HEADER_BYTES)), image, size, pixels)
+        if image.format in RUNS_A_PROGRAM and not _is_decoded(image):
+            raise InvalidInputError(
+                f"is an {image.format} file, which another program would have to read: call the "
+                "image's load() first if you trust the file"
+            )
+    return Media("image", "", image, None, pixels)
+
+
+def load_image(media: Media, max_pixels: int | None) -> tuple[str, bytes]:
+    """An image of Pillow's as its file if it is unchanged, else encoded; see `io.media.load`."""
+    with _pillow_images:
+        with _unchanged_file(media.source) as file:
+            if file is not None and max_pixels is None:
+                file.seek(0)
+                return media.format, file.read()
+        return _encoded(media.source, max_pixels)
+
+
+def encode_file(media: Media, file: BinaryIO, max_pixels: int | None) -> tuple[str, bytes]:
+    """A file's image encoded again, with at most so many pixels."""
+    pillow = _pillow("this format" if max_pixels is None else "making images smaller")
+    formats = (media.format.removeprefix("image/"),) if media.format else PILLOW_FORMATS
+    with _open(pillow, file, formats) as image:
+        return _encoded(image, max_pixels)
+
+
+@contextmanager
+def _unchanged_file(image: Any) -> Iterator[BinaryIO | None]:
+    """The file of an image that was opened and not used yet, so that it is still what it was.
+
+    None if there is none, or none that the service accepts.
+    """
+    file: BinaryIO | None = None if _is_decoded(image) else getattr(image, "fp", None)
+    if file is None:
+        yield None
+        return
+    try:
+        at = file.tell()
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        head = file.read(HEADER_BYTES)
+    except (OSError, ValueError):
+        yield None
+        return
+    is_same = pixels_of(head) == image.width * image.height
+    accepted = format_of(head) in ACCEPTED_FORMATS and size <= MAX_BYTES
+    try:
+        yield file if is_same and accepted else None
+    finally:
+        file.seek(at)
+
+
+def _is_decoded(image: Any) -> bool:
+    """Whether Pillow has read the pixels, which it does when they are first used."""
+    try:
+        return image.im is not None
+    except AssertionError:  # since its version 11
+        return False
+
+
+def _encoded(image: Any, max_pixels: int | None) -> tuple[str, bytes]:
+    """The image upright, and no larger than asked: as JPEG if it was one, else as PNG."""
+    with _pillow_errors():
+        from PIL import ImageOps  # noqa: PLC0415 - here Pillow is there
+
+        was_jpeg = image.format == "JPEG"
+        if max_pixels is not None:
+            image.draft("RGB", _reduced(image, max_pixels))
+        image = ImageOps.exif_transpose(image)
+        image = image.convert(_mode_of(image))
+        if max_pixels is not None:
+            image = image.resize(_reduced(image, max_pixels))
+        out = BytesIO()
+        if was_jpeg:
+            jpeg = image.convert("L" if image.mode == "L" else "RGB")
+            jpeg.save(out, "JPEG", quality=JPEG_QUALITY)
+            return "image/jpeg", out.getvalue()
+        image.save(out, "PNG")
+        return "image/png", out.getvalue()
+
+
+def _reduced(image: Pillow.Image, max_pixels: int) -> tuple[int, int]:
+    """The size of the image with at most so many pixels."""
+    share = min(1.0, (max_pixels / (image.width * image.height)) ** 0.5)
+    return max(1, int(image.width * share)), max(1, int(image.height * share))
+
+
+def _mode_of(image: Pillow.Image) -> str:
+    """A mode that can be resized well and that PNG has."""
+    if image.mode == "P":
+        return "RGBA" if "transparency" in image.info else "RGB"
+    return image.mode if image.mode in PNG_MODES else "RGBA" if "A" in image.mode else "RGB"
