@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -157,15 +156,20 @@ def test_video_is_for_the_models_that_take_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "kind"),
+    ("text", "is_name"),
     [
-        ("https://x.y/a.png", "image"),
-        ("https://x.y/a.JPG?sig=1.mp4", "image"),
-        ("https://x.y/a.webp#b", "image"),
-        ("https://x.y/film.mp4?x", "video"),
-        ("https://x.y/a", None),
-        ("https://x.y/a.html", None),
+        ("img/red.png", True),
+        ("red.JPG", True),
+        ("https://x.y/a.webp?size=3", True),
+        ("/home/me/my pictures/a.tiff", True),
+        ("file:///a.mp4", True),
+        ("see https://x.y/a.jpg", False),
+        ("a picture of a.png", False),
+        ("red", False),
+        ("", False),
+        ("a" * 2_000 + ".png", False),
+        ("report.pdf", False),
     ],
 )
-def test_a_url_is_what_it_ends_in(url: str, kind: Any) -> None:
-    assert media.kind_of_url(url) == kind
+def test_the_name_of_a_picture_is_told_from_a_text(text: str, is_name: bool) -> None:
+    assert media.is_media_name(text) is is_name

@@ -96,7 +96,8 @@ WAYS: list[tuple[Callable[[Path], Any], tuple[str, str]]] = [
     (lambda path: path.open("rb"), PNG),
     (lambda _: PNG[1], PNG),
     (lambda _: Image(PNG[1]), PNG),
-    (lambda _: JPG_URL, ("image_url", JPG_URL)),
+    (lambda _: JPG_URL, ("text", JPG_URL)),
+    (lambda _: Image(JPG_URL), ("image_url", JPG_URL)),
     (lambda _: Image("https://example.com/picture"), ("image_url", "https://example.com/picture")),
     (lambda _: gif(), ("image_base64", data_url(gif(), "image/gif"))),
     (lambda _: webp(), ("image_base64", data_url(webp(), "image/webp"))),
@@ -105,7 +106,7 @@ WAYS: list[tuple[Callable[[Path], Any], tuple[str, str]]] = [
     (lambda _: Video(mp4()), MP4),
     (lambda _: VideoOfTheVendors(), MP4),
     (lambda _: MP4[1], MP4),
-    (lambda _: "https://example.com/a.mp4", ("video_url", "https://example.com/a.mp4")),
+    (lambda _: Video("https://example.com/a.mp4"), ("video_url", "https://example.com/a.mp4")),
     (lambda _: Video("https://example.com/f"), ("video_url", "https://example.com/f")),
     (lambda _: {"type": "text", "text": JPG_URL}, ("text", JPG_URL)),
     (lambda _: {"type": "image_url", "image_url": JPG_URL}, ("image_url", JPG_URL)),
@@ -131,6 +132,20 @@ def test_an_input_may_be_written_in_many_ways(
     assert sent(service) == [[{"type": kind, kind: value}]]
     if hasattr(given, "close"):
         given.close()
+
+
+@pytest.mark.parametrize("verb", ["multimodal_embed", "embed"])
+@pytest.mark.parametrize("text", ["img/red.png", JPG_URL, "/my pictures/film.mp4"])
+def test_a_text_that_names_a_file_is_embedded_with_a_warning(
+    face, verb: str, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once per call: only what was declared as a file or URL is read or fetched."""
+    service = FakeService(always=served)
+    face.call(voyage_over(service), verb, ["words", text, text], MODEL)
+    assert sent(service)[1] == [{"type": "text", "text": text}]
+    [record] = caplog.records
+    assert text in record.getMessage()
+    assert "voyage_rag.Image(" in record.getMessage()
 
 
 def test_segments_keep_their_order(picture: Path) -> None:
@@ -208,11 +223,12 @@ def test_an_input_larger_than_a_request_goes_alone() -> None:
 def test_urls_and_files_never_share_a_request_and_every_vector_finds_its_place(
     kinds: list[str],
 ) -> None:
-    values = {"text": "words {}", "url": "https://example.com/{}.png", "file": "{}"}
-    inputs: list[Any] = [
-        png((number, 0, 0), 4, 4) if kind == "file" else values[kind].format(number)
-        for number, kind in enumerate(kinds)
-    ]
+    makers: dict[str, Callable[[int], Any]] = {
+        "text": lambda number: f"words {number}",
+        "url": lambda number: Image(f"https://example.com/{number}.png"),
+        "file": lambda number: png((number, 0, 0), 4, 4),
+    }
+    inputs = [makers[kind](number) for number, kind in enumerate(kinds)]
     service = FakeService(always=served)
     found = voyage_over(service, concurrency=1).multimodal_embed(inputs, MODEL)
 
@@ -228,8 +244,10 @@ def test_urls_and_files_never_share_a_request_and_every_vector_finds_its_place(
     for given_, vector in zip(inputs, found.embeddings, strict=True):
         if isinstance(given_, bytes):
             kind, value = "image_base64", data_url(given_)
+        elif isinstance(given_, Image):
+            kind, value = "image_url", given_.source
         else:
-            kind, value = "image_url" if given_.startswith("https") else "text", given_
+            kind, value = "text", given_
         item = {"content": [{"type": kind, kind: value}]}
         assert vector == vector_of(item)
 
@@ -364,7 +382,7 @@ def test_finished_inputs_survive_a_failure(face) -> None:
 def test_the_bill_speaks_of_pixels(face) -> None:
     service = FakeService(always=served)
     voyage = voyage_over(service, concurrency=1)
-    found = face.call(voyage, "multimodal_embed", ["a", "https://example.com/a.png"], MODEL)
+    found = face.call(voyage, "multimodal_embed", ["a", Image("https://example.com/a.png")], MODEL)
     counted = (found.text_tokens, found.image_pixels, found.video_pixels, found.total_tokens)
     assert counted == (1, 1_120, 0, 3)
     assert voyage.usage == found.usage
@@ -385,7 +403,7 @@ def test_what_it_will_cost_is_known_before(face, picture: Path) -> None:
     assert usage["total_tokens"] == (usage["text_tokens"] + 2_050_000 // 560 + 768_000 // 1_120)
     assert face.call(voyage, "count_usage", [], MODEL)["total_tokens"] == 0
     with pytest.raises(InvalidInputError, match=r"inputs\[1\] holds media of a size"):
-        face.call(voyage, "count_usage", ["a", JPG_URL], MODEL)
+        face.call(voyage, "count_usage", ["a", Image(JPG_URL)], MODEL)
     assert service.attempts == []
 
 
@@ -420,7 +438,7 @@ REFUSED: list[tuple[Any, str]] = [
     ([png_header(4_001, 4_000)], "inputs[0]: the image has 16,004,000 pixels"),
     ([["a", jpeg(size=20_000_001)]], "inputs[0][1]: the image has 20,000,001 bytes"),
     ([mp4(size=20_000_100)], "the video has 20,000,1"),
-    ([[JPG_URL, png()]], "inputs[0] mixes URLs with files"),
+    ([[Image(JPG_URL), png()]], "inputs[0] mixes URLs with files"),
     ([{"content": []}], "inputs[0] is empty"),
     ([{"text": "a"}], "inputs[0] must be a dictionary with a list 'content'"),
     ([{"content": "a"}], "inputs[0] must be a dictionary with a list 'content'"),
@@ -449,7 +467,7 @@ def test_what_cannot_be_embedded_is_named_before_anything_is_sent(
     assert service.attempts == []
 
 
-@pytest.mark.parametrize("item", [mp4(), "https://example.com/a.mp4", Video("https://a.b/c")])
+@pytest.mark.parametrize("item", [mp4(), Video("https://a.b/c")])
 def test_a_model_without_video_is_not_sent_any(face, item: Any) -> None:
     service = FakeService()
     with pytest.raises(InvalidInputError, match=r"inputs\[1\]: 'voyage-multimodal-3' takes no vid"):

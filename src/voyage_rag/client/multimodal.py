@@ -36,17 +36,17 @@ class MultimodalVerbs(Session):
         """Embed texts, images and videos, alone or interleaved.
 
         Images in PNG, JPEG, WEBP and GIF are sent as they are, and so are videos in MP4. Other
-        formats, and images of Pillow's that were changed since they were opened, are encoded anew
-        (Pillow: the extra `images`). Files are read when their request is made, so that a folder of
-        any size can be embedded. Limits are checked before anything is sent: 20 MB and 16 million
-        pixels an image, 20 MB a video, video only for a model that takes it.
+        formats, and images of Pillow's that were changed since they were opened, are encoded
+        again (Pillow: the extra `images`). Files are read when their request is made, so that a
+        folder of any size can be embedded. Limits are checked before anything is sent: 20 MB and 16
+        million pixels an image, 20 MB a video, video only for a model that takes it.
 
         Args:
             inputs: One list per vector, of texts, images and videos in any order; a single one need
-                not be in a list. A string is text, unless it is a data URL or an http(s) URL that
-                ends as images and videos do. A `pathlib.Path`, bytes or a binary file is an image
-                or a video, by its first bytes; so is an image of Pillow's. `Image(...)` and
-                `Video(...)` say it of any string. Or dictionaries as in Voyage's API reference:
+                not be in a list. A string is a text, unless it is a data URL; `Image(...)` and
+                `Video(...)` declare any string as a URL or path. A `pathlib.Path`, bytes or a
+                binary file is an image or a video, by its first bytes; so is an image of Pillow's.
+                Or dictionaries as in Voyage's API reference:
                 `{"content": [{"type": "text", "text": ...}, ...]}`.
             model: A multimodal model (docs: "Multimodal Embeddings").
             input_type: `query` for what is searched with, `document` for what is searched, None for

@@ -46,3 +46,12 @@ def unrelated() -> None:
         "LangChain embeddings.for_documents(chunks), in LlamaIndex the embedding as a "
         "transformation after the splitter"
     )
+
+
+def media_named(text: str) -> None:
+    """Warn that the name of a file was embedded, and not the file."""
+    LOG.warning(
+        "%r is embedded as a text although it names an image or a video: pass a pathlib.Path, "
+        "voyage_rag.Image(...) or voyage_rag.Video(...) to embed the file itself",
+        text,
+    )

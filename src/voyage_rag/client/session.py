@@ -218,6 +218,7 @@ class Session:
             slowed=notices.slowed,
             windowed=notices.windowed,
             unrelated=self._warn_of_lost_context,
+            media_named=notices.media_named,
         )
 
     def _warn_of_lost_context(self) -> None:

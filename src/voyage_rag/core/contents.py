@@ -79,12 +79,14 @@ class ContentParser:
         reader: Reads media.
         max_pixels: Pixels to which larger images are reduced, None to leave them as they are.
         estimate_tokens: Of a text.
+        report_media_name: Called with the first text that is probably the path or URL of a file.
     """
 
     row: Model
     reader: MediaReader
     max_pixels: int | None
     estimate_tokens: TokenEstimator
+    report_media_name: Callable[[str], None]
 
     def parse(self, inputs: object) -> list[Content]:
         """The inputs as segments, in their order.
@@ -92,7 +94,13 @@ class ContentParser:
         Raises:
             InvalidInputError: One cannot be embedded; it is named.
         """
-        return [self._content(position, given) for position, given in enumerate(_listed(inputs))]
+        contents = [
+            self._content(position, given) for position, given in enumerate(_listed(inputs))
+        ]
+        texts = (s.text for c in contents for s in c.segments if isinstance(s, TextSegment))
+        if (name := next(filter(media.is_media_name, texts), None)) is not None:
+            self.report_media_name(name)
+        return contents
 
     def _content(self, position: int, given: object) -> Content:
         segments = tuple(
@@ -221,14 +229,15 @@ def _from_api(name: str, position: int, item: Mapping[Any, Any]) -> TextSegment 
 
 
 def _image_or_video(text: str) -> Image | Video | None:
-    """The image or video that a string stands for, None for a text."""
-    if _is_data_url(text) and text.startswith(("data:image/", "data:video/")):
-        return Image(text) if text.startswith("data:image/") else Video(text)
-    if _is_http(text) and not any(map(str.isspace, text)):
-        kind = media.kind_of_url(text)
-        if kind is not None:
-            return Image(text) if kind == "image" else Video(text)
-    return None
+    """The image or video that a data URL holds, None for a text.
+
+    A text that looks like another URL is a text: what a document says is never fetched.
+    """
+    if not _is_data_url(text):
+        return None
+    if text.startswith("data:image/"):
+        return Image(text)
+    return Video(text) if text.startswith("data:video/") else None
 
 
 def _is_http(text: str) -> bool:

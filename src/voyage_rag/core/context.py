@@ -33,6 +33,7 @@ class CallContext:
         slowed: Told that a limit makes the call slow: seconds, the limit, the model.
         windowed: Told of documents, by position or name, too long to be embedded as a whole.
         unrelated: Told that several texts go to a model of chunks, each without its document.
+        media_named: Called with a text for a multimodal model that names an image or a video.
     """
 
     host: Host
@@ -47,6 +48,7 @@ class CallContext:
     slowed: Callable[[float, RateLimits, str], None]
     windowed: Callable[[Sequence[object]], None]
     unrelated: Callable[[], None]
+    media_named: Callable[[str], None]
 
     def budget(self, model: str) -> Budget:
         """The allowance of a model, kept to the limits that the user gave."""

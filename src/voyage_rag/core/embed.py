@@ -12,6 +12,7 @@ from voyage_rag.core import validation, wire
 from voyage_rag.core.cache_keys import CacheKeys, from_bytes, to_bytes
 from voyage_rag.core.call import EndpointCall, PartialResults, sliced
 from voyage_rag.core.flow import Flow, Operation, offload
+from voyage_rag.core.media import is_media_name
 from voyage_rag.core.planning import Limits, pack
 from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.core.vectors import length_of, zeros
@@ -121,6 +122,7 @@ class Embedding(EndpointCall[IndexedText, "Row"]):
     def placed(self, texts: Iterable[str]) -> Iterator[IndexedText]:
         """The texts with what they weigh at a guess, each checked as it comes."""
         longest = self.context.host.text_chars or inf
+        looks_for_names = self.row.kind == "multimodal"
         for position, text in enumerate(texts):
             if type(text) is not str or not text.isascii():  # most texts need no more
                 validation.check_text(f"texts[{position}]", text, position)
@@ -132,6 +134,9 @@ class Embedding(EndpointCall[IndexedText, "Row"]):
                     f"takes {longest}: split it",
                     indices=(position,),
                 )
+            if looks_for_names and is_media_name(text):
+                self.context.media_named(text)
+                looks_for_names = False
             yield IndexedText(position, text, estimate_tokens(text))
 
     def request(self, items: Sequence[IndexedText]) -> Request:

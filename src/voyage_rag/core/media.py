@@ -137,14 +137,6 @@ def check_takes_video(row: Model) -> None:
         raise InvalidInputError(f"{row.name!r} takes no video: use voyage-multimodal-3.5")
 
 
-def kind_of_url(url: str) -> MediaKind | None:
-    """The kind of media that a URL's suffix names, None if it names none."""
-    path = url.partition("?")[0].partition("#")[0].lower()
-    if path.endswith(IMAGE_SUFFIXES):
-        return "image"
-    return "video" if path.endswith(VIDEO_SUFFIXES) else None
-
-
 def is_media_name(text: str) -> bool:
     """Whether a text is probably the path or URL of an image or a video, given by mistake."""
     if len(text) > MAX_PATH_LENGTH or not text.partition("?")[0].lower().endswith(

@@ -216,7 +216,9 @@ def prepare(
     budget = context.budget(model)
     keys = CacheKeys(context.host.cache_scope, options, "content")
     max_pixels = media.MAX_BILLED_PIXELS if downscale else None
-    parser = ContentParser(row, reader, max_pixels, context.count_tokens or estimate_tokens)
+    parser = ContentParser(
+        row, reader, max_pixels, context.count_tokens or estimate_tokens, context.media_named
+    )
     return Multimodal(context, options, row, budget, budget.ratio, keys, parser)
 
 
