@@ -9,7 +9,8 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast, overload
 
 from voyage_rag.models import MODELS
 
@@ -64,6 +65,11 @@ class Video:
     """
 
     source: Any
+
+
+def media_sources(sources: object) -> list[Any]:
+    """A list of media, of which a path, URL or file's bytes by itself is one."""
+    return [sources] if isinstance(sources, (str, bytes, PurePath)) else list(cast("Any", sources))
 
 
 LEAST_SHOWN = 0.0001

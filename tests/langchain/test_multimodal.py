@@ -105,6 +105,15 @@ def test_images_are_embedded_by_uri(
     assert {item["content"][0]["type"] for item in request.body["inputs"]} == {"image_base64"}
 
 
+@pytest.mark.parametrize("as_given", [Path, str, Path.read_bytes])
+def test_one_image_need_not_be_in_a_list(
+    embeddings: VoyageAIMultimodalEmbeddings, folder: Path, face: Face, as_given: Any
+) -> None:
+    """A string is a path, and no list of letters."""
+    vectors = face.call(embeddings, "embed_images", as_given(folder / "red.png"))
+    assert vectors == embeddings.embed_images([folder / "red.png"])
+
+
 def test_urls_are_left_to_the_service(
     embeddings: VoyageAIMultimodalEmbeddings, emulator: Emulator, face: Face
 ) -> None:

@@ -88,6 +88,17 @@ def test_an_image_may_come_in_many_ways(
         given.close()
 
 
+@both
+def test_one_image_need_not_be_in_a_list(
+    embedding: VoyageEmbedding, folder: Path, face: Face
+) -> None:
+    """A string is a path, and no list of letters."""
+    path = folder / "red.png"
+    for one in (path, str(path)):
+        vectors = face.call(embedding, "get_image_embedding_batch", one)
+        assert vectors == [embedding.get_image_embedding(path)]
+
+
 def test_an_image_behind_a_url(embedding: VoyageEmbedding, emulator: Emulator, face: Face) -> None:
     face.call(embedding, "get_image_embedding", "https://example.com/a")
     assert types_sent(emulator) == [["image_url"]]

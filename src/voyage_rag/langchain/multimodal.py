@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.langchain.embeddings import VoyageAIEmbeddings
 from voyage_rag.models import kind_of
-from voyage_rag.types import Image, InputType
+from voyage_rag.types import Image, InputType, media_sources
 
 if TYPE_CHECKING:
     from voyage_rag.types import MultimodalEmbeddingsObject
@@ -93,7 +93,8 @@ class VoyageAIMultimodalEmbeddings(VoyageAIEmbeddings):
         """Embed images, under the name that LangChain's vector stores look for.
 
         Args:
-            uris: Paths, `file://`, http(s) or data URLs; also bytes and images of Pillow's.
+            uris: Paths, `file://`, http(s) or data URLs, bytes and images of Pillow's. A path by
+                itself is a list of one.
 
         Returns:
             One vector per image, in order.
@@ -101,11 +102,14 @@ class VoyageAIMultimodalEmbeddings(VoyageAIEmbeddings):
         Raises:
             VoyageError: See `voyage_rag.Voyage.multimodal_embed`.
         """
-        return self.embed_multimodal(list(map(Image, uris)), self.document_input_type)
+        return self.embed_multimodal(
+            list(map(Image, media_sources(uris))), self.document_input_type
+        )
 
     async def aembed_image(self, uris: Sequence[object]) -> list[list[float]]:
         """Async twin of `embed_image`."""
-        return await self.aembed_multimodal(list(map(Image, uris)), self.document_input_type)
+        images = list(map(Image, media_sources(uris)))
+        return await self.aembed_multimodal(images, self.document_input_type)
 
     def embed_images(self, uris: Sequence[object]) -> list[list[float]]:
         """`embed_image` by its other name."""

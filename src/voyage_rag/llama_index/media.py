@@ -15,7 +15,7 @@ from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.embeddings import MultiModalEmbedding
 from llama_index.core.schema import ImageType
 
-from voyage_rag.types import Image, InputType, Video
+from voyage_rag.types import Image, InputType, Video, media_sources
 
 
 class NamedImage(str):
@@ -108,13 +108,13 @@ class MediaEmbedding(MultiModalEmbedding):
         self, video_paths: Sequence[object], input_type: InputType | None = "document"
     ) -> list[Embedding]:
         """Embed videos, as many to a request as it may hold; see `get_video_embedding`."""
-        return self._embed_media(list(map(Video, video_paths)), input_type)
+        return self._embed_media(list(map(Video, media_sources(video_paths))), input_type)
 
     async def aget_video_embeddings(
         self, video_paths: Sequence[object], input_type: InputType | None = "document"
     ) -> list[Embedding]:
         """Async variant of `get_video_embeddings`."""
-        return await self._aembed_media(list(map(Video, video_paths)), input_type)
+        return await self._aembed_media(list(map(Video, media_sources(video_paths))), input_type)
 
     def get_multimodal_embeddings(
         self, inputs: Sequence[object], input_type: InputType | None = "document"
@@ -142,7 +142,7 @@ class MediaEmbedding(MultiModalEmbedding):
 
 
 def _named(images: Sequence[object]) -> list[ImageType]:
-    return cast("list[ImageType]", list(map(NamedImage.of, images)))
+    return cast("list[ImageType]", list(map(NamedImage.of, media_sources(images))))
 
 
 def _images(images: Sequence[object]) -> list[Image]:
