@@ -87,12 +87,19 @@ def test_empty_texts_are_refused_or_given_zeros(make: Any, emulator: Emulator, f
     assert [len(vector) for vector in vectors] == [256] * 3
 
 
-def test_small_number_types_give_whole_numbers(make: Any, face: Face) -> None:
-    """output_dtype, which the vendor's class does not have."""
-    made = make(VoyageAIEmbeddings, model="voyage-4", output_dimension=256, output_dtype="int8")
+@pytest.mark.parametrize(("options", "kind"), [({}, float), ({"integers": True}, int)])
+def test_small_number_types_give_floats_unless_integers_are_asked_for(
+    make: Any, face: Face, options: dict[str, Any], kind: type
+) -> None:
+    """LangChain's contract is list[list[float]]; PostgreSQL's stores refuse whole numbers."""
+    made = make(
+        VoyageAIEmbeddings, model="voyage-4", output_dimension=256, output_dtype="int8", **options
+    )
     (vector,) = face.call(made, "embed_documents", ["a"])
-    assert len(vector) == 256
-    assert {type(number) for number in vector} == {int}
+    query = face.call(made, "embed_query", "a")
+    assert len(vector) == len(query) == 256
+    assert {type(number) for number in [*vector, *query]} == {kind}
+    assert any(vector)
 
 
 def test_the_bar_is_drawn_on_stderr_and_counts_texts(

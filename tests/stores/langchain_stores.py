@@ -147,3 +147,6 @@ CELLS = {
     ("postgres halfvec", "int8"): Store(partial(postgres, column="halfvec"), by_field),
 }
 """What is tested, by store and output_dtype; a store that is only named keeps floats."""
+
+NEED_INTEGERS = {"lancedb"}
+"""LanceDB takes whole numbers for packed bits, which floats are not."""

@@ -8,7 +8,7 @@ import pytest
 from langchain_core.documents import Document
 
 from stores.corpus import BEST, NEXT, OTHER_TOPIC, PASSAGES, QUERY, numbers_in
-from stores.langchain_stores import CELLS
+from stores.langchain_stores import CELLS, NEED_INTEGERS
 from stores.place import Place
 from voyage_rag.langchain import VoyageAIEmbeddings
 
@@ -34,7 +34,11 @@ def test_a_store_is_filled_searched_filtered_and_emptied(
 ) -> None:
     """The right passage comes first, the right one of a topic, and none that was deleted."""
     embeddings = VoyageAIEmbeddings(
-        model="voyage-4", output_dtype=dtype, api_key="pa-key", base_url=emulator.url
+        model="voyage-4",
+        output_dtype=dtype,
+        integers=store in NEED_INTEGERS,
+        api_key="pa-key",
+        base_url=emulator.url,
     )
     cell = CELLS[store, dtype]
 

@@ -1,7 +1,8 @@
 """LangChain classes, drop-in for those of `langchain_voyageai`.
 
-`VoyageAIEmbeddings`, `VoyageAIMultimodalEmbeddings` and `VoyageAIRerank`; `ContextualEmbeddings` is
-made by the first of them.
+`VoyageAIEmbeddings`, `VoyageAIMultimodalEmbeddings` and `VoyageAIRerank`; and for chunks with the
+context of their documents `ContextualVectorStore`, and `ContextualEmbeddings`, which the first of
+them makes.
 """
 
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from voyage_rag.deferred import deferred
 
 try:
-    import langchain_core  # noqa: F401 - the door: say which extra is missing
+    import langchain_core  # noqa: F401 - to say which extra is missing
 except ImportError as error:
     raise ImportError(
         "voyage_rag.langchain needs langchain-core: pip install 'voyage-rag[langchain]'"
@@ -20,16 +21,20 @@ if TYPE_CHECKING:
     from voyage_rag.langchain.embeddings import VoyageAIEmbeddings
     from voyage_rag.langchain.multimodal import VoyageAIMultimodalEmbeddings
     from voyage_rag.langchain.rerank import VoyageAIRerank
+    from voyage_rag.langchain.vectorstore import ContextualVectorStore
 
 __all__ = [
     "ContextualEmbeddings",
+    "ContextualVectorStore",
     "VoyageAIEmbeddings",
     "VoyageAIMultimodalEmbeddings",
     "VoyageAIRerank",
 ]
 
 if not TYPE_CHECKING:
-    __getattr__ = deferred(__name__, __all__, ["embeddings", "rerank", "multimodal", "contextual"])
+    __getattr__ = deferred(
+        __name__, __all__, ["embeddings", "rerank", "multimodal", "contextual", "vectorstore"]
+    )
 
 
 def __dir__() -> list[str]:

@@ -1,73 +1,35 @@
-"""Chunks with the context of their documents, through vector stores that know texts only."""
+"""Embeddings that find chunks among documents that were announced, by their texts alone."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.langchain.chunks import Chunks, DocumentOf, Place, group
+from voyage_rag.langchain.documents import (
+    ContextualModel,
+    DocumentVectors,
+    EmbeddedDocument,
+    SplitDocuments,
+)
 from voyage_rag.locks import Lock
 
 if TYPE_CHECKING:
-    from voyage_rag.langchain.embeddings import VoyageAIEmbeddings
-    from voyage_rag.types import EmbeddingsObject, Usage, Vector
+    from collections.abc import Hashable
 
-DocumentOf = str | Callable[[Document], Hashable]
-"""What tells documents apart: a metadata field, or a function of a chunk."""
-
-
-@dataclass(slots=True)
-class Source:
-    """One document: its chunks, and their vectors from when they are embedded until all are taken.
-
-    Attributes:
-        chunks: The chunks, in order.
-        vectors: Their vectors, None while there are none.
-        taken: Which chunks were handed out since.
-    """
-
-    chunks: list[str]
-    vectors: Sequence[Vector] | None = None
-    taken: set[int] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class Occurrences:
-    """Where a text is a chunk: (document, position) in the order in which they were given."""
-
-    places: list[tuple[Source, int]] = field(default_factory=list)
-    next: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Chunks that a store asks for.
-
-    Attributes:
-        places: Document and position of each.
-        vectors: Those of the documents that are embedded already, by identity.
-    """
-
-    places: list[tuple[Source, int]]
-    vectors: dict[int, Sequence[Vector]]
-
-    @property
-    def missing(self) -> list[Source]:
-        """The documents that are not embedded, each once."""
-        sources = {id(source): source for source, _ in self.places}
-        return [source for key, source in sources.items() if key not in self.vectors]
+    from voyage_rag.types import Usage
 
 
 class ContextualEmbeddings(Embeddings):
     """Embeddings that know of which documents the texts are chunks.
 
-    A vector store hands over nothing but texts, so the documents are told beforehand:
+    For what takes embeddings and no documents. Where there is a vector store, use
+    `ContextualVectorStore`, which sees the documents themselves:
 
         embeddings = VoyageAIEmbeddings(model="voyage-context-4")
         contextual = embeddings.for_documents(chunks)          # grouped by metadata["source"]
@@ -76,22 +38,25 @@ class ContextualEmbeddings(Embeddings):
         contextual.include(more_chunks)                        # later, before the store gets them
         store.add_documents(more_chunks)
 
-    Each text is looked up among the chunks and given the vector it has in its document. The store
-    may ask in batches of any size and order; a document is embedded, whole, when the first of its
-    chunks is asked for. A text that occurs several times is handed out in the order of the chunks.
-    A text that is no chunk is refused, since it would be embedded without context; but for one by
-    itself before any chunk, with which a store tries how long vectors are, as Qdrant's does.
-    Queries go to the model as they are, so retrievers need nothing special.
+    Each text is looked up among the chunks and given the vector it has in its document, which is
+    embedded as a whole when the first of its chunks is asked for. A text that occurs in several
+    documents is taken for the neighbour of the texts beside it in the same call, where one of these
+    occurs in one document only; otherwise it is refused, and so is a text that is no chunk, except
+    for one by itself before any chunk, with which a store may find out the length of vectors.
+    Queries need no documents.
 
     Made by `VoyageAIEmbeddings.for_documents`; for threads and event loops alike.
     """
 
-    def __init__(self, embeddings: VoyageAIEmbeddings, by: DocumentOf) -> None:
+    def __init__(self, embeddings: ContextualModel, by: DocumentOf) -> None:
         self.embeddings = embeddings
         self._by = by
-        self._known: defaultdict[str, Occurrences] = defaultdict(Occurrences)
+        self._names: dict[Chunks, Hashable] = {}
+        self._places: defaultdict[str, dict[Place, None]] = defaultdict(dict)
+        self._taken: defaultdict[Chunks, set[int]] = defaultdict(set)
         self._has_begun = False
         self._lock = Lock()
+        self._documents = DocumentVectors(SplitDocuments(embeddings))
 
     def include(self, documents: Iterable[Document]) -> None:
         """Learn of more chunks. All chunks of a document have to come together, in order.
@@ -102,116 +67,107 @@ class ContextualEmbeddings(Embeddings):
         Raises:
             InvalidInputError: A chunk does not say which document it is of.
         """
-        sources: defaultdict[Hashable, list[str]] = defaultdict(list)
-        for position, document in enumerate(documents):
-            sources[self._source_of(document, position)].append(document.page_content)
+        grouped = group(list(documents), self._by)
         with self._lock:
-            for chunks in sources.values():
-                source = Source(chunks)
-                for at, chunk in enumerate(chunks):
-                    self._known[chunk].places.append((source, at))
+            self._names |= grouped.names
+            for chunks, at in grouped.places:
+                self._places[chunks[at]][chunks, at] = None
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Vectors of chunks, each with its document's context, in the order asked for.
 
         Raises:
-            InvalidInputError: A text is none of the chunks.
+            InvalidInputError: A text is none of the chunks, or may be one of several.
             VoyageError: See `voyage_rag.Voyage.embed_chunks`.
         """
         if self._is_trial(texts):
             return self.embeddings.embed_documents(texts)
-        with self._claimed(texts) as claim:
-            wanted = claim.missing
-            found = self.embeddings.voyage.embed_chunks(*_flat(wanted), **self._options)
-            return self._taken(claim, found)
+        places = self._find(texts)
+        return self._vectors(places, self._documents.get(self._named(places)))
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Async twin of `embed_documents`."""
+        """Async variant of `embed_documents`."""
         if self._is_trial(texts):
             return await self.embeddings.aembed_documents(texts)
-        with self._claimed(texts) as claim:
-            wanted = claim.missing
-            found = await self.embeddings.voyage.aembed_chunks(*_flat(wanted), **self._options)
-            return self._taken(claim, found)
+        places = self._find(texts)
+        return self._vectors(places, await self._documents.aget(self._named(places)))
 
     def embed_query(self, text: str) -> list[float]:
         """A query, as `VoyageAIEmbeddings` embeds it."""
         return self.embeddings.embed_query(text)
 
     async def aembed_query(self, text: str) -> list[float]:
-        """Async twin of `embed_query`."""
+        """Async variant of `embed_query`."""
         return await self.embeddings.aembed_query(text)
 
     @property
     def usage(self) -> Usage:
         """What the client has spent so far."""
-        return self.embeddings.usage
-
-    def _source_of(self, document: Document, position: int) -> Hashable:
-        by = self._by
-        name = by(document) if callable(by) else document.metadata.get(by)
-        if name is None or not isinstance(name, Hashable):
-            field = "the function" if callable(by) else f"metadata[{by!r}]"
-            raise InvalidInputError(
-                f"{field} does not say which document chunk {position} is of: name another "
-                "metadata field or a function, as in for_documents(chunks, by='title')",
-                indices=(position,),
-            )
-        return name
+        return self.embeddings.voyage.usage
 
     def _is_trial(self, texts: Sequence[str]) -> bool:
         """Whether a store only looks what it will get."""
         with self._lock:
-            return not self._has_begun and len(texts) == 1 and texts[0] not in self._known
+            return not self._has_begun and len(texts) == 1 and texts[0] not in self._places
 
-    @contextmanager
-    def _claimed(self, texts: Sequence[str]) -> Iterator[Claim]:
-        """The chunks that these texts are; free again if they cannot be embedded."""
-        places: list[tuple[Source, int]] = []
+    def _find(self, texts: Sequence[str]) -> list[Place]:
+        """The chunks that these texts are."""
         with self._lock:
+            candidates: list[list[Place]] = []
             for position, text in enumerate(texts):
-                if text not in self._known:
+                if text not in self._places:
                     raise InvalidInputError(
                         f"text {position} is no chunk that was announced: call include(chunks) "
                         "before the store is given them, and let the store change nothing",
                         indices=(position,),
                     )
+                candidates.append(list(self._places[text]))
             self._has_begun = True
-            for text in texts:
-                known = self._known[text]
-                places.append(known.places[known.next % len(known.places)])
-                known.next += 1
-            vectors = {id(source): source.vectors for source, _ in places if source.vectors}
-        try:
-            yield Claim(places, vectors)
-        except BaseException:
-            with self._lock:
-                for text in texts:
-                    self._known[text].next -= 1
-            raise
+        return [_chosen(candidates, position) for position in range(len(texts))]
 
-    def _taken(self, claim: Claim, found: EmbeddingsObject) -> list[list[float]]:
-        """Keep the new vectors, hand out those asked for, and forget what was all handed out."""
-        rows = iter(found.vectors)
-        new = {id(source): [next(rows) for _ in source.chunks] for source in claim.missing}
-        vectors = claim.vectors | new
+    def _named(self, places: Iterable[Place]) -> dict[Chunks, Hashable]:
+        return {chunks: self._names[chunks] for chunks, _ in places}
+
+    def _vectors(
+        self, places: Sequence[Place], embedded: dict[Chunks, EmbeddedDocument]
+    ) -> list[list[float]]:
+        """Vectors of chunks; documents of which all chunks were asked for are forgotten."""
         with self._lock:
-            for source, at in claim.places:
-                source.vectors = vectors[id(source)]
-                source.taken.add(at)
-            for source, _ in claim.places:
-                if len(source.taken) == len(source.chunks):
-                    source.vectors, source.taken = None, set()
-        return cast("list[list[float]]", [vectors[id(s)][at].tolist() for s, at in claim.places])
-
-    @property
-    def _options(self) -> dict[str, Any]:
-        return self.embeddings.chunk_options
+            for chunks, at in places:
+                self._taken[chunks].add(at)
+            done = [chunks for chunks in embedded if len(self._taken[chunks]) == len(chunks)]
+            for chunks in done:
+                del self._taken[chunks]
+        self._documents.forget(done)
+        return self.embeddings.as_numbers(embedded[c].vectors[at] for c, at in places)
 
 
-def _flat(sources: Sequence[Source]) -> tuple[list[str], list[int]]:
-    """All chunks, and for each the number of its document."""
-    return (
-        [chunk for source in sources for chunk in source.chunks],
-        [number for number, source in enumerate(sources) for _ in source.chunks],
+def _chosen(candidates: Sequence[Sequence[Place]], position: int) -> Place:
+    """The chunk that the text at this position is, by the texts beside it if there are several."""
+    if len(candidates[position]) == 1:
+        return candidates[position][0]
+    fitting = {place for step in (-1, 1) for place in _beside(candidates, position, step)}
+    if len(fitting) == 1:
+        return fitting.pop()
+    raise InvalidInputError(
+        f"text {position} is a chunk of several documents, or several times of one, and the other "
+        "texts of the call do not say which of these is meant: use ContextualVectorStore("
+        "vectorstore, embeddings), which is given documents and not only their texts",
+        indices=(position,),
     )
+
+
+def _beside(candidates: Sequence[Sequence[Place]], position: int, step: int) -> Iterator[Place]:
+    """The candidate that continues the nearest certain chunk on one side, if one does."""
+    at = position + step
+    while 0 <= at < len(candidates) and len(candidates[at]) > 1:
+        at += step
+    if not 0 <= at < len(candidates):
+        return
+    ((chunks, number),) = candidates[at]
+    between = range(at, position, -step)
+    places = [(chunks, number + other - at) for other in between] + [
+        (chunks, number + position - at)
+    ]
+    if all(place in candidates[place[1] - number + at] for place in places):
+        yield places[-1]

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from voyage_rag.connection import Connection, hide_key
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.langchain.precomputed import CURRENT_VECTORS
 from voyage_rag.models import OutputDtype, kind_of
 from voyage_rag.types import EmptyText, InputType
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
     from langchain_core.documents import Document
 
-    from voyage_rag.langchain.contextual import ContextualEmbeddings, DocumentOf
+    from voyage_rag.langchain.chunks import DocumentOf
+    from voyage_rag.langchain.contextual import ContextualEmbeddings
+    from voyage_rag.types import Numbers, Vector
 
 
 class VoyageAIEmbeddings(Connection, Embeddings):
@@ -31,7 +34,10 @@ class VoyageAIEmbeddings(Connection, Embeddings):
         batch_size: Most texts in one request; None leaves it to the planner.
         truncation: Cut texts to the model's context; False refuses longer ones.
         output_dimension: Length of the vectors, where the model offers several.
-        output_dtype: Number type; other than `float` gives vectors of whole numbers.
+        output_dtype: Number type; see `integers` for others than `float`.
+        integers: Return vectors of an integer dtype as Python integers. LangChain's contract is
+            floats, on which PostgreSQL's stores rely; Qdrant's `uint8` and LanceDB's bits need
+            integers.
         show_progress_bar: Show a tqdm bar while documents are embedded.
         empty_text: `error` refuses empty strings by position, `zeros` gives them zero vectors.
         document_input_type: The prompt of `embed_documents`; None for none.
@@ -45,6 +51,7 @@ class VoyageAIEmbeddings(Connection, Embeddings):
     truncation: bool = True
     output_dimension: int | None = None
     output_dtype: OutputDtype | None = None
+    integers: bool = False
     show_progress_bar: bool = False
     empty_text: EmptyText = "error"
     document_input_type: InputType | None = "document"
@@ -62,13 +69,17 @@ class VoyageAIEmbeddings(Connection, Embeddings):
         Raises:
             VoyageError: See `voyage_rag.Voyage.embed`; what was finished is in its `partial`.
         """
+        if (given := CURRENT_VECTORS.get()) and given.are_of(self):
+            return given.take(texts)
         found = self.voyage.embed(texts, **self._document_options, as_lists=True)
-        return cast("list[list[float]]", found.embeddings)
+        return self._floats(found.embeddings)
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Async twin of `embed_documents`."""
+        """Async variant of `embed_documents`."""
+        if (given := CURRENT_VECTORS.get()) and given.are_of(self):
+            return given.take(texts)
         found = await self.voyage.aembed(texts, **self._document_options, as_lists=True)
-        return cast("list[list[float]]", found.embeddings)
+        return self._floats(found.embeddings)
 
     def embed_query(self, text: str) -> list[float]:
         """Embed a query.
@@ -77,12 +88,12 @@ class VoyageAIEmbeddings(Connection, Embeddings):
             VoyageError: See `voyage_rag.Voyage.embed`.
         """
         found = self.voyage.embed([text], **self._options, input_type=self.query_input_type)
-        return cast("list[float]", found.embeddings[0])
+        return self._floats(found.embeddings)[0]
 
     async def aembed_query(self, text: str) -> list[float]:
-        """Async twin of `embed_query`."""
+        """Async variant of `embed_query`."""
         found = await self.voyage.aembed([text], **self._options, input_type=self.query_input_type)
-        return cast("list[float]", found.embeddings[0])
+        return self._floats(found.embeddings)[0]
 
     def for_documents(
         self, documents: Iterable[Document], by: DocumentOf = "source"
@@ -113,6 +124,15 @@ class VoyageAIEmbeddings(Connection, Embeddings):
         made = ContextualEmbeddings(self, by)
         made.include(documents)
         return made
+
+    def as_numbers(self, vectors: Iterable[Vector]) -> list[list[float]]:
+        """Vectors as LangChain's lists: of floats, or of whole numbers with `integers`."""
+        return self._floats([vector.tolist() for vector in vectors])
+
+    def _floats(self, rows: list[Numbers]) -> list[list[float]]:
+        if self.integers or self.output_dtype in {None, "float"}:
+            return cast("list[list[float]]", rows)
+        return [list(map(float, row)) for row in rows]
 
     @property
     def chunk_options(self) -> dict[str, Any]:

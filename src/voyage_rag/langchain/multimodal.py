@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.langchain.embeddings import VoyageAIEmbeddings
 from voyage_rag.models import kind_of
 from voyage_rag.types import Image, InputType, media_sources
-
-if TYPE_CHECKING:
-    from voyage_rag.types import MultimodalEmbeddingsObject
 
 
 class VoyageAIMultimodalEmbeddings(VoyageAIEmbeddings):
@@ -57,14 +54,16 @@ class VoyageAIMultimodalEmbeddings(VoyageAIEmbeddings):
         Raises:
             VoyageError: See `voyage_rag.Voyage.multimodal_embed`.
         """
-        return _vectors(self.voyage.multimodal_embed(inputs, **self._media_options(input_type)))
+        found = self.voyage.multimodal_embed(inputs, **self._media_options(input_type))
+        return self._floats(found.embeddings)
 
     async def aembed_multimodal(
         self, inputs: Sequence[object], input_type: InputType | None = "document"
     ) -> list[list[float]]:
-        """Async twin of `embed_multimodal`."""
+        """Async variant of `embed_multimodal`."""
         options = self._media_options(input_type)
-        return _vectors(await self.voyage.amultimodal_embed(inputs, **options))
+        found = await self.voyage.amultimodal_embed(inputs, **options)
+        return self._floats(found.embeddings)
 
     def embed_multimodal_from_dicts(
         self, inputs: Sequence[Mapping[str, Any]], input_type: InputType | None = "document"
@@ -86,7 +85,7 @@ class VoyageAIMultimodalEmbeddings(VoyageAIEmbeddings):
     async def aembed_multimodal_from_dicts(
         self, inputs: Sequence[Mapping[str, Any]], input_type: InputType | None = "document"
     ) -> list[list[float]]:
-        """Async twin of `embed_multimodal_from_dicts`."""
+        """Async variant of `embed_multimodal_from_dicts`."""
         return await self.aembed_multimodal(inputs, input_type)
 
     def embed_image(self, uris: Sequence[object]) -> list[list[float]]:
@@ -107,7 +106,7 @@ class VoyageAIMultimodalEmbeddings(VoyageAIEmbeddings):
         )
 
     async def aembed_image(self, uris: Sequence[object]) -> list[list[float]]:
-        """Async twin of `embed_image`."""
+        """Async variant of `embed_image`."""
         images = list(map(Image, media_sources(uris)))
         return await self.aembed_multimodal(images, self.document_input_type)
 
@@ -116,7 +115,7 @@ class VoyageAIMultimodalEmbeddings(VoyageAIEmbeddings):
         return self.embed_image(uris)
 
     async def aembed_images(self, uris: Sequence[object]) -> list[list[float]]:
-        """Async twin of `embed_images`."""
+        """Async variant of `embed_images`."""
         return await self.aembed_image(uris)
 
     def _media_options(self, input_type: InputType | None) -> dict[str, Any]:
@@ -129,7 +128,3 @@ class VoyageAIMultimodalEmbeddings(VoyageAIEmbeddings):
             "downscale": self.downscale,
             "show_progress_bar": self.show_progress_bar,
         }
-
-
-def _vectors(found: MultimodalEmbeddingsObject) -> list[list[float]]:
-    return cast("list[list[float]]", found.embeddings)

@@ -1,0 +1,252 @@
+"""Which document a chunk is of, where it stands in it, and what a store gets of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TypeAlias
+
+from langchain_core.documents import Document
+
+from voyage_rag.errors import InvalidInputError
+from voyage_rag.locks import Lock
+
+LOG = logging.getLogger("voyage_rag")
+
+DOCUMENT_HASH = "document_hash"
+CHUNK_NUMBER = "chunk_number"
+"""Metadata with which `Announcements` recognises a chunk."""
+
+DocumentOf: TypeAlias = str | Callable[[Document], Hashable]
+"""What tells documents apart: a metadata field, or a function of a chunk."""
+
+Chunks: TypeAlias = tuple[str, ...]
+"""The chunks of a document in order, on which alone the vectors of all of them depend."""
+
+Place: TypeAlias = tuple[Chunks, int]
+"""A chunk: its document, and its position there."""
+
+
+@dataclass(slots=True)
+class GroupedChunks:
+    """Chunks of several documents.
+
+    Attributes:
+        names: What each document is called.
+        places: For each chunk its document and its position there.
+    """
+
+    names: dict[Chunks, Hashable] = field(default_factory=dict)
+    places: list[Place] = field(default_factory=list)
+
+
+def group(documents: Sequence[Document], by: DocumentOf) -> GroupedChunks:
+    """The documents of which these are the chunks: those of one name, in the order given.
+
+    Raises:
+        InvalidInputError: A chunk does not say which document it is of.
+    """
+    sources = [name_of(document, by, position) for position, document in enumerate(documents)]
+    chunks: dict[Hashable, list[str]] = {}
+    at: list[int] = []
+    for document, source in zip(documents, sources, strict=True):
+        known = chunks.setdefault(source, [])
+        at.append(len(known))
+        known.append(document.page_content)
+    whole = {source: tuple(known) for source, known in chunks.items()}
+    places = [(whole[source], number) for source, number in zip(sources, at, strict=True)]
+    return GroupedChunks({whole[source]: source for source in whole}, places)
+
+
+def name_of(document: Document, by: DocumentOf, position: int) -> Hashable:
+    """The document of which something is a chunk.
+
+    Raises:
+        InvalidInputError: The chunk does not say so.
+    """
+    name = by(document) if callable(by) else document.metadata.get(by)
+    if name is None or not isinstance(name, Hashable):
+        field_name = "the function" if callable(by) else f"metadata[{by!r}]"
+        raise InvalidInputError(
+            f"{field_name} does not say which document chunk {position} is of: name another "
+            "metadata field or a function, as in by='title'",
+            indices=(position,),
+        )
+    return name
+
+
+def hash_of(chunks: Chunks) -> str:
+    """A hash of a document, which changes with any of its chunks and where these are cut."""
+    lengths = ",".join(str(len(chunk)) for chunk in chunks)
+    text = f"{lengths}:{''.join(chunks)}"
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Announcements:
+    """Whole documents, of which chunks may be added one by one.
+
+    A chunk is recognised by the hash of its document and its number, which its metadata holds.
+    """
+
+    def __init__(self, by: DocumentOf) -> None:
+        self._by = by
+        self._whole: dict[str, Chunks] = {}
+        self._announced: set[Chunks] = set()
+        self._unwritten: dict[Chunks, set[int]] = {}
+        self._seen: dict[Hashable, int] = {}
+        self._has_warned = False
+        self._lock = Lock()
+
+    def include(self, documents: Sequence[Document]) -> list[Document]:
+        """Learn of whole documents.
+
+        Returns:
+            Copies of their chunks, with hash and number in the metadata.
+        """
+        grouped = group(documents, self._by)
+        hashes = {chunks: hash_of(chunks) for chunks in grouped.names}
+        with self._lock:
+            self._whole |= {hash_: chunks for chunks, hash_ in hashes.items()}
+            self._announced |= hashes.keys()
+        copies = []
+        for document, (chunks, number) in zip(documents, grouped.places, strict=True):
+            added = {DOCUMENT_HASH: hashes[chunks], CHUNK_NUMBER: number}
+            copies.append(document.model_copy(update={"metadata": document.metadata | added}))
+        return copies
+
+    def group(self, documents: Sequence[Document]) -> GroupedChunks:
+        """The documents of these chunks, those that were announced as a whole.
+
+        Raises:
+            InvalidInputError: A chunk does not say which document it is of, or says that it is of
+                one that is not known here and of which other chunks are missing.
+        """
+        unknown = [at for at, one in enumerate(documents) if DOCUMENT_HASH not in one.metadata]
+        others = group([documents[at] for at in unknown], self._by)
+        self._warn_of_parts(others.names)
+        places, names = dict(zip(unknown, others.places, strict=True)), others.names
+        together = _together(documents)
+        for at, document in enumerate(documents):
+            if at not in places:
+                places[at] = self._recognised(at, document, together)
+                names[places[at][0]] = name_of(document, self._by, at)
+        return GroupedChunks(names, [places[at] for at in range(len(documents))])
+
+    def written(self, places: Iterable[Place]) -> list[Chunks]:
+        """Take note of chunks that a store holds.
+
+        Returns:
+            The documents of which no chunk is awaited any more.
+        """
+        done: dict[Chunks, None] = {}
+        with self._lock:
+            for chunks, at in places:
+                if chunks in self._announced:
+                    awaited = self._unwritten.setdefault(chunks, {*range(len(chunks))})
+                    awaited.discard(at)
+                    if awaited:
+                        continue
+                    del self._unwritten[chunks]
+                done[chunks] = None
+        return list(done)
+
+    def _recognised(
+        self, at: int, document: Document, together: dict[str, dict[int, str]]
+    ) -> Place:
+        hash_ = document.metadata[DOCUMENT_HASH]
+        number = document.metadata.get(CHUNK_NUMBER, -1)
+        with self._lock:
+            whole = self._whole.get(hash_)
+        if whole is None:
+            numbered = together[hash_]
+            whole = tuple(numbered[position] for position in sorted(numbered))
+            if hash_of(whole) != hash_:
+                raise InvalidInputError(
+                    f"chunk {at} comes without the other chunks of its document: call "
+                    "include(chunks) with all of them before some are added",
+                    indices=(at,),
+                )
+        if not 0 <= number < len(whole) or whole[number] != document.page_content:
+            raise InvalidInputError(
+                f"chunk {at} is not as it was when include() was called: include it again after it "
+                "was changed",
+                indices=(at,),
+            )
+        return whole, number
+
+    def _warn_of_parts(self, names: dict[Chunks, Hashable]) -> None:
+        """Say once that a document's chunks came in several calls."""
+        with self._lock:
+            seen = {name: hash(chunks) for chunks, name in names.items()}
+            parts = [name for name in seen if self._seen.get(name, seen[name]) != seen[name]]
+            self._seen |= seen
+            if not parts or self._has_warned:
+                return
+            self._has_warned = True
+        LOG.warning(
+            "chunks of %r were added before in another call: each chunk knows only those that were "
+            "added with it; to give all of them the whole context, add what store.include(chunks) "
+            "returns for all chunks of the document",
+            parts[0],
+        )
+
+
+def _together(documents: Iterable[Document]) -> dict[str, dict[int, str]]:
+    """The texts of numbered chunks, by the hash of their document."""
+    together: dict[str, dict[int, str]] = {}
+    for document in documents:
+        if hash_ := document.metadata.get(DOCUMENT_HASH):
+            number = document.metadata.get(CHUNK_NUMBER, -1)
+            together.setdefault(hash_, {})[number] = document.page_content
+    return together
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A chunk on its way to the store.
+
+    Attributes:
+        document: What the store gets.
+        place: Its document and its position there, on which its vector depends.
+        id: Its id, None where the store makes one.
+    """
+
+    document: Document
+    place: Place
+    id: str | None
+
+
+def rounds(entries: Sequence[Entry]) -> list[list[int]]:
+    """Positions of entries, so that those of one round with equal texts have equal vectors."""
+    made: list[list[int]] = []
+    places: dict[str, dict[Place, int]] = {}
+    for position, entry in enumerate(entries):
+        known = places.setdefault(entry.document.page_content, {})
+        number = known.setdefault(entry.place, len(known))
+        if number == len(made):
+            made.append([])
+        made[number].append(position)
+    return made
+
+
+def refuse_empty(documents: Sequence[Document]) -> None:
+    """Refuse documents without text.
+
+    Raises:
+        InvalidInputError: There is one; it is named by position, and by source or id.
+    """
+    for position, document in enumerate(documents):
+        if not document.page_content:
+            raise InvalidInputError(
+                f"documents[{position}] ({title(document)}) is empty: leave it out, or make the "
+                "embeddings with another empty_text",
+                indices=(position,),
+            )
+
+
+def title(document: Document) -> str:
+    """What a message calls a document."""
+    source = document.metadata.get("source", document.id)
+    return "without source and id" if source is None else repr(source)

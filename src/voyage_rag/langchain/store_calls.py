@@ -1,0 +1,110 @@
+"""Calls of a wrapped vector store, made by one generator for the sync and the async variant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+from langchain_core.embeddings import Embeddings
+from langchain_core.vectorstores import VectorStore
+
+from voyage_rag.errors import ConfigurationError
+from voyage_rag.langchain.precomputed import PrecomputedVectors, handed_over
+
+T = TypeVar("T")
+
+IDS_PER_LOOKUP = 1_000
+
+IGNORED = (
+    "the vector store did not ask its embeddings for the vectors of what it added, which was "
+    "deleted again: make the store with the same embeddings object that ContextualVectorStore gets"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCall:
+    """A call of the wrapped store, and the vectors it is to find.
+
+    Attributes:
+        name: The method, under its sync name.
+        args: Its arguments.
+        options: Its keyword arguments.
+        vectors: The vectors of its texts, for a call that adds.
+    """
+
+    name: str
+    args: tuple[Any, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    vectors: dict[str, list[float]] | None = None
+
+
+Steps: TypeAlias = Generator[StoreCall, Any, T]
+"""Calls of the wrapped store, of which each is sent what it returned."""
+
+
+def run(steps: Steps[T], store: VectorStore, embeddings: Embeddings) -> T:
+    """Make the calls, one after the other.
+
+    Raises:
+        ConfigurationError: The store did not use the vectors that were made for it.
+    """
+    result = None
+    try:
+        while True:
+            call = steps.send(result)
+            with _vectors_of(call, embeddings) as vectors:
+                result = getattr(store, call.name)(*call.args, **call.options)
+            if _is_ignored(vectors):
+                store.delete(result)
+                raise ConfigurationError(IGNORED)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
+async def arun(steps: Steps[T], store: VectorStore, embeddings: Embeddings) -> T:
+    """Async variant of `run`."""
+    result = None
+    try:
+        while True:
+            call = steps.send(result)
+            with _vectors_of(call, embeddings) as vectors:
+                result = await getattr(store, f"a{call.name}")(*call.args, **call.options)
+            if _is_ignored(vectors):
+                await store.adelete(result)
+                raise ConfigurationError(IGNORED)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
+def held(ids: Sequence[str]) -> Steps[list[str]]:
+    """Which of these ids the store holds."""
+    found: list[str] = []
+    for first in range(0, len(ids), IDS_PER_LOOKUP):
+        some = yield StoreCall("get_by_ids", (ids[first : first + IDS_PER_LOOKUP],))
+        found += [document.id for document in some]
+    return found
+
+
+def delegated(name: str) -> Callable[..., Any]:
+    """A method, sync or async, that is the wrapped store's."""
+
+    def call(self: Any, *args: Any, **options: Any) -> Any:
+        return getattr(self.vectorstore, name)(*args, **options)
+
+    call.__name__ = name
+    call.__doc__ = f"`{name}` of the wrapped store."
+    return call
+
+
+def _vectors_of(
+    call: StoreCall, embeddings: Embeddings
+) -> AbstractContextManager[PrecomputedVectors | None]:
+    if call.vectors is None:
+        return nullcontext()
+    return handed_over(embeddings, call.vectors)
+
+
+def _is_ignored(vectors: PrecomputedVectors | None) -> bool:
+    return vectors is not None and bool(vectors.by_text) and not vectors.is_used
