@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos fuzz audit stores ray dropin lint format record bench notebooks docs clean
+.PHONY: help demo test chaos fuzz audit stores ray dropin lint format record bench notebooks docs dist clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ notebooks: $(VENV)/.notebooks ## Run the notebooks (ARGS=04 for one) and write t
 docs: $(VENV)/.docs ## Build the documentation into site/ (open site/index.html)
 	@$(BIN)/zensical build --strict --clean
 
+dist: $(VENV)/.dist ## Build wheel and sdist, install them in an environment of their own and use them
+	@$(BIN)/python tests/distribution.py
+
 clean: ## Remove what was made
 	rm -rf $(VENV) dist build site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
@@ -107,4 +110,8 @@ $(VENV)/.notebooks: pyproject.toml $(VENV)/.demo
 
 $(VENV)/.docs: pyproject.toml $(VENV)/.demo
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
+	@touch $@
+
+$(VENV)/.dist: pyproject.toml | $(VENV)/bin/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dist
 	@touch $@
