@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from voyage_rag.bulk.shared_limiter import Bookkeeper, SharedRateLimiter
+from voyage_rag.bulk.shared_limiter import LimiterActor, SharedRateLimiter
 from voyage_rag.core.rate_limiter import RateLimiter, Reservation
-from voyage_rag.core.rate_limits import RateLimits
+from voyage_rag.core.rate_limits import NO_LIMITS, RateLimits
 
 TOKENS = 8_000
 
@@ -28,54 +28,54 @@ class Time:
 class Handle:
     """What Ray gives for an actor, without Ray: the call is made at once."""
 
-    def __init__(self, bookkeeper: Bookkeeper) -> None:
-        self.bookkeeper = bookkeeper
+    def __init__(self, actor: LimiterActor) -> None:
+        self.actor = actor
         self.calls = 0
 
     def __getattr__(self, name: str) -> Any:
         def called(*arguments: Any) -> Any:
             self.calls += 1
-            return getattr(self.bookkeeper, name)(*arguments)
+            return getattr(self.actor, name)(*arguments)
 
         return type("Method", (), {"remote": staticmethod(called)})
 
 
 def workers(count: int, time: Time, limits: RateLimits | None) -> list[SharedRateLimiter]:
-    actor = Handle(Bookkeeper(time.shifted(0)))
-    paces = [
+    actor = Handle(LimiterActor(time.shifted(0)))
+    limiters = [
         SharedRateLimiter(time.shifted(1_000.0 * n), actor, lambda it: it) for n in range(count)
     ]
-    for pace in paces:
+    for limiter in limiters:
         if limits:
-            pace.keep_to(limits)
-    return paces
+            limiter.keep_to(limits)
+    return limiters
 
 
 def run(
-    paces: Sequence[RateLimiter], time: Time, seconds: float, taken: Any, requests: int = 32
+    limiters: Sequence[RateLimiter], time: Time, seconds: float, taken: Any, requests: int = 32
 ) -> list[float]:
     """So many requests at a time, that take half a second each; when they left."""
     left: list[float] = []
     events: list[tuple[float, int, RateLimiter, Reservation]] = []
 
-    def ask(number: int, pace: RateLimiter, turn: Reservation) -> None:
-        delay = turn.wait()
+    def ask(number: int, limiter: RateLimiter, reservation: Reservation) -> None:
+        delay = reservation.wait()
         if delay > 0:
-            heapq.heappush(events, (time.seconds + delay, number, pace, turn))
+            heapq.heappush(events, (time.seconds + delay, number, limiter, reservation))
             return
-        if taken(time.seconds, pace, turn):
+        if taken(time.seconds, limiter, reservation):
             left.append(time.seconds)
-            turn.accepted(TOKENS)
+            reservation.accepted(TOKENS)
         else:
-            turn.refused(None, RateLimits())
-        heapq.heappush(events, (time.seconds + 0.5, number, pace, pace.book(TOKENS)))
+            reservation.refused(None, NO_LIMITS)
+        heapq.heappush(events, (time.seconds + 0.5, number, limiter, limiter.reserve(TOKENS)))
 
     for number in range(requests):
-        pace = paces[number % len(paces)]
-        ask(number, pace, pace.book(TOKENS))
+        limiter = limiters[number % len(limiters)]
+        ask(number, limiter, limiter.reserve(TOKENS))
     while events and events[0][0] < seconds:
-        time.seconds, number, pace, turn = heapq.heappop(events)
-        ask(number, pace, turn)
+        time.seconds, number, limiter, reservation = heapq.heappop(events)
+        ask(number, limiter, reservation)
     return left
 
 
@@ -83,9 +83,9 @@ def run(
 def test_limits_that_are_given_are_kept_and_used_by_all_together(count: int) -> None:
     """Never more than the limit in any minute, and no more than 5 % less."""
     time, limits = Time(), RateLimits(tokens_per_minute=1_000_000)
-    paces = workers(count, time, limits)
+    limiters = workers(count, time, limits)
 
-    left = run(paces, time, 600.0, lambda *_: True)
+    left = run(limiters, time, 600.0, lambda *_: True)
 
     for at in left:
         assert sum(TOKENS for other in left if at <= other < at + 60) <= 1_000_000
@@ -125,18 +125,21 @@ def test_where_nobody_knows_of_a_limit_nobody_asks_for_every_request() -> None:
     """A thousand requests in ten seconds cost a call to the actor every tenth of one, and it hears
     of all of them."""
     time = Time()
-    (pace,) = workers(1, time, None)
-    handle = pace._actor
+    (limiter,) = workers(1, time, None)
+    handle = limiter._actor
 
     for _ in range(1_000):
-        turn = pace.book(TOKENS)
-        assert turn.wait() == 0
-        turn.accepted(TOKENS)
+        reservation = limiter.reserve(TOKENS)
+        assert reservation.wait() == 0
+        reservation.accepted(TOKENS)
         time.seconds += 0.01
+    refused = [limiter.reserve(TOKENS) for _ in range(3)]
+    assert [reservation.wait() for reservation in refused] == [0, 0, 0]
+    for reservation in refused:
+        reservation.refused(None, NO_LIMITS)
 
-    pace.refused(pace.generation, None, RateLimits())
     assert handle.calls <= 130
-    found = handle.bookkeeper.state().limits.tokens_per_minute
+    found = handle.actor.state().limits.tokens_per_minute
     assert found == pytest.approx(0.95 * 6_000 * TOKENS, rel=0.02)
 
 
@@ -144,13 +147,15 @@ def test_a_limit_that_others_met_is_known_within_a_second() -> None:
     """Though a worker that may send asks nobody."""
     time = Time()
     one, other = workers(2, time, None)
-    assert one.book(TOKENS).wait() == other.book(TOKENS).wait() == 0
-    assert other.book(TOKENS).wait() == 0
+    assert one.reserve(TOKENS).wait() == other.reserve(TOKENS).wait() == 0
+    assert other.reserve(TOKENS).wait() == 0
 
-    one.refused(one.generation, None, RateLimits(requests_per_minute=3))
+    refused = one.reserve(TOKENS)
+    assert refused.wait() == 0
+    refused.refused(None, RateLimits(requests_per_minute=3))
     time.seconds += 1.0
 
-    waits = [other.book(TOKENS).wait() for _ in range(4)]
+    waits = [other.reserve(TOKENS).wait() for _ in range(4)]
     assert waits[-1] > 0
     assert other.limits == RateLimits(requests_per_minute=3)
 
@@ -158,23 +163,42 @@ def test_a_limit_that_others_met_is_known_within_a_second() -> None:
 def test_a_budget_that_was_lost_is_kept_to_the_limits_again() -> None:
     """An actor that Ray starts anew learns them with the next booking."""
     time = Time()
-    (pace,) = workers(1, time, RateLimits(requests_per_minute=60))
-    pace._actor = Handle(Bookkeeper(time.shifted(0)))
+    (limiter,) = workers(1, time, RateLimits(requests_per_minute=60))
+    limiter._actor = Handle(LimiterActor(time.shifted(0)))
 
-    turns = [pace.book(TOKENS) for _ in range(70)]
-    waits = [turn.wait() for turn in turns]
+    reservations = [limiter.reserve(TOKENS) for _ in range(70)]
+    waits = [reservation.wait() for reservation in reservations]
 
-    assert pace.known
-    assert pace.limits == RateLimits(requests_per_minute=60)
-    assert sum(wait == 0 for wait in waits) <= 2
+    assert limiter.known
+    assert limiter.limits == RateLimits(requests_per_minute=60)
+    assert sum(wait == 0 for wait in waits) == 54
 
 
-def test_bookings_of_workers_that_died_are_forgotten() -> None:
+def test_slots_of_workers_that_died_are_forgotten() -> None:
     """So that the actor does not grow."""
     time = Time()
-    bookkeeper = Bookkeeper(time.shifted(0))
-    for _ in range(1_000):
+    actor = LimiterActor(time.shifted(0))
+    for number in range(1_000):
         time.seconds += 1
-        bookkeeper.place(RateLimits(), 1.0)
+        actor.ask(("worker", number), 1.0, NO_LIMITS)
 
-    assert len(bookkeeper._bookings) < 200
+    assert len(actor._slots) < 200
+
+
+def test_a_query_of_one_worker_leaves_before_the_job_of_another() -> None:
+    """And what is cancelled gives its place to others."""
+    time = Time()
+    one, other = workers(2, time, RateLimits(requests_per_minute=1))
+    assert one.reserve(1).wait() == 0
+    job, query = one.reserve(1), other.reserve(1, is_query=True)
+    for _ in range(60):
+        assert job.wait() > 0
+        assert query.wait() > 0
+        time.seconds += 1.0
+    cancelled = one.reserve(1, is_query=True)
+    assert cancelled.wait() > 0
+    cancelled.cancel()
+    time.seconds += 0.5
+
+    assert job.wait() > 0
+    assert query.wait() == 0

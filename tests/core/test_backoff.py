@@ -38,13 +38,6 @@ def test_the_bound_of_a_wait_rises_with_the_attempts_and_ends(
     assert 0.5 <= sooner <= later <= 32
 
 
-def test_a_rate_limit_is_given_more_time_than_a_failure() -> None:
-    """Its window is a minute: waits start at one second instead of a half."""
-    waits = [policy().backoff(error(), 1) for error in (RateLimitError, ServerError)]
-
-    assert waits == [1.0, 0.5]
-
-
 @given(failures, st.integers(1, 100), chances)
 def test_jitter_shortens_a_wait_by_a_quarter_at_most(
     failure: type[VoyageError], attempts: int, chance: float

@@ -514,7 +514,7 @@ def test_requests_in_flight_together_are_paced_and_retried_as_for_texts(face, ve
     answered = voyage.usage.requests
     assert answered > 1
     assert len(service.attempts) == answered + 2
-    assert sum(clock.sleeps) > 0.5
+    assert sum(clock.sleeps) > 0.3
 
 
 def test_a_limit_that_makes_it_slow_is_told(caplog: pytest.LogCaptureFixture) -> None:

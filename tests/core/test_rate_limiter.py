@@ -1,76 +1,298 @@
-"""Given limits hold in every minute; unknown ones are found; nobody waits for ever."""
+"""Given limits hold in every minute and are used in full; unknown ones are found; queries first."""
 
 from __future__ import annotations
 
 import threading
+from math import inf
+from statistics import median
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.simulation import Bucket, Minute, simulate
+from core.simulation import Bucket, Everything, Minute, Service, Stray, simulate
 from fakes import FREE_TIER, FakeClock
-from voyage_rag.core.rate_limiter import RateLimiter
-from voyage_rag.core.rate_limits import RateLimits, limits_named
+from voyage_rag.core.budget import Budgets, budgets_of
+from voyage_rag.core.rate_limiter import RateLimiter, Reservation
+from voyage_rag.core.rate_limits import NO_LIMITS, RateLimits, limits_named
 
 FREE = RateLimits(3, 10_000)
+SIZE = 12_160.0
 
 
-class Everything:
-    """A service without limits."""
-
-    def takes(self, now: float, tokens: float) -> bool:
-        return True
+# ── given limits ──────────────────────────────────────────────────────────────────────────────────
 
 
-@settings(max_examples=60)
+@settings(max_examples=80)
 @given(
     sizes=st.lists(st.floats(1, 3_000), min_size=1, max_size=60),
     requests=st.integers(1, 300),
     tokens=st.floats(3_200, 100_000),
     workers=st.integers(1, 20),
+    queries=st.lists(st.floats(0, 200), max_size=20),
 )
 def test_given_limits_are_never_exceeded_in_any_minute(
-    sizes: list[float], requests: int, tokens: float, workers: int
+    sizes: list[float], requests: int, tokens: float, workers: int, queries: list[float]
 ) -> None:
     """Whatever the sizes and however many callers: no sixty seconds hold more than was given."""
     limits = RateLimits(requests, tokens)
 
-    run = simulate(Everything(), sizes, given=limits, workers=workers, overestimate=1.0)
+    run = simulate(
+        Everything(), sizes, given=limits, workers=workers, overestimate=1.0, queries_at=queries
+    )
 
     sent, spent = run.most_in_a_minute()
     assert sent <= requests
     assert spent <= tokens + len(sizes)  # billed tokens are whole numbers
-    assert len(sizes) == len(run.sent)
+    assert len(sizes) + len(queries) == len(run.sent)
+
+
+@settings(max_examples=60)
+@given(
+    sizes=st.lists(st.floats(1, 3_000), min_size=1, max_size=40),
+    requests=st.integers(1, 100),
+    tokens=st.floats(3_200, 60_000),
+    queries=st.lists(st.floats(0, 200), max_size=10),
+)
+def test_given_limits_are_met_by_a_service_that_counts_minutes(
+    sizes: list[float], requests: int, tokens: float, queries: list[float]
+) -> None:
+    """No request under limits that are true is answered 429."""
+    run = simulate(
+        Minute(requests, tokens), sizes, given=RateLimits(requests, tokens), queries_at=queries
+    )
+
+    assert run.refused == 0
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_what_the_minute_allows_is_sent_at_once(share: float) -> None:
+    """A job within the minute's allowance is not slower for knowing it."""
+    sizes = [SIZE] * int(share * 3e6 / SIZE)
+
+    free = simulate(Everything(), sizes)
+    limited = simulate(Minute(2_000, 3e6), sizes, given=RateLimits(2_000, 3e6))
+
+    assert limited.refused == 0
+    assert limited.seconds <= 1.001 * free.seconds
 
 
 def test_given_limits_are_used_in_full() -> None:
-    """12 million tokens a minute, ten seconds of burst: no refusal, and as fast as the rate."""
-    run = simulate(Bucket(12e6, 10), [12_160.0] * 469, given=RateLimits(2_000, 12e6))
+    """A job of four minutes' allowance takes no longer, with what it leaves to queries."""
+    limits = RateLimits(2_000, 3e6)
+
+    run = simulate(Minute(2_000, 3e6), [SIZE] * int(4 * 3e6 / SIZE), given=limits)
 
     assert run.refused == 0
-    assert run.seconds < 1.1 * 469 * 12_160 / 200_000
+    assert run.seconds <= 1.05 * 4 * 60
+
+
+@pytest.mark.parametrize("burst_seconds", [5, 10, 30])
+def test_a_service_that_smooths_traffic_is_found_out(burst_seconds: float) -> None:
+    """It refuses what the minute allows: the client smooths as well, and is as fast as the rate."""
+    run = simulate(Bucket(12e6, burst_seconds), [SIZE] * 469, given=RateLimits(2_000, 12e6))
+
+    assert run.share_refused < 0.06
+    assert run.seconds < 1.05 * 469 * SIZE / 200_000
+
+
+def test_known_requests_are_used_up() -> None:
+    """Ninety queries at thirty a minute take two minutes; jobs leave a tenth to queries."""
+    thirty = RateLimits(requests_per_minute=30)
+
+    queries = simulate(Everything(), [], given=thirty, queries_at=[0.0] * 90)
+    job = simulate(Everything(), [1.0] * 54, given=thirty)
+
+    assert 120 < queries.seconds < 122
+    assert 60 < job.seconds < 62
+
+
+def test_a_request_that_is_more_than_a_minute_allows_leaves_alone() -> None:
+    """It cannot be cut, and the service decides."""
+    run = simulate(Everything(), [100.0, 5_000.0, 100.0], given=RateLimits(None, 1_000))
+
+    times = {size: at for at, size in run.sent}
+    assert times[5_000.0] > 60
+    assert max(at for at, _ in run.sent) > times[5_000.0] + 60
+
+
+def test_the_last_limits_given_hold() -> None:
+    """Another client of the account, with other limits, corrects the first."""
+    clock = FakeClock()
+    limiter = RateLimiter(clock.now)
+    limiter.keep_to(RateLimits(1, None))
+    assert limiter.reserve(1).wait() == 0
+    blocked = limiter.reserve(1)
+    assert blocked.wait() > 0
+    assert blocked.held() > 50
+
+    limiter.keep_to(RateLimits(100, None))
+
+    assert limiter.reserve(1).wait() == blocked.wait() == 0
+
+
+def test_what_was_billed_replaces_what_was_expected() -> None:
+    """A request that was overestimated gives its place in the minute back."""
+    clock = FakeClock()
+    limiter = RateLimiter(clock.now)
+    limiter.keep_to(RateLimits(None, 1_000))
+    big = limiter.reserve(900)
+    assert big.wait() == 0
+    waiting = limiter.reserve(800)
+    assert waiting.wait() > 0
+    big.accepted(10)
+
+    assert waiting.wait() == 0
+
+
+def test_a_bill_that_comes_after_the_minute_changes_nothing() -> None:
+    """Its request is not counted any more."""
+    clock = FakeClock()
+    limiter = RateLimiter(clock.now)
+    limiter.keep_to(RateLimits(None, 1_000))
+    slow = limiter.reserve(900)
+    assert slow.wait() == 0
+    clock.advance(61)
+    assert limiter.reserve(900).wait() == 0
+    slow.accepted(10)
+
+    assert limiter.reserve(800).wait() > 0
+
+
+def test_threads_that_share_a_limiter_keep_its_limits() -> None:
+    """Two hundred requests of eight threads: as many leave at once as the limit allows."""
+    clock = FakeClock()
+    limiter = RateLimiter(clock.now)
+    limiter.keep_to(RateLimits(10, None))
+    reservations: list[Reservation] = []
+    delays: list[float] = []
+
+    def ask() -> None:
+        for _ in range(25):
+            reservation = limiter.reserve(1, is_query=True)
+            delays.append(reservation.wait())
+            reservations.append(reservation)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sum(delay == 0 for delay in delays) == 10
+    assert all(60 <= it.held() <= 121 for it in reservations if it.slot.sent_at is None)
+
+
+# ── queries and jobs ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("per_minute", "middle", "most"), [(60, 6.0, 61.0), (600, 2.0, 5.0), (2_000, 0.2, 0.2)]
+)
+def test_a_query_does_not_wait_for_a_job(per_minute: int, middle: float, most: float) -> None:
+    """A job that uses up the limit leaves some of it to queries, and lets them go first."""
+    limits = RateLimits(requests_per_minute=per_minute)
+    asked_at = [10.0 + 7 * number for number in range(40)]
+
+    run = simulate(
+        Minute(per_minute, inf), [100.0] * (per_minute * 5), given=limits, queries_at=asked_at
+    )
+
+    assert run.refused == 0
+    assert median(run.query_seconds) <= middle
+    assert max(run.query_seconds) <= most
+
+
+@pytest.mark.parametrize("service", [Minute(60, inf), Bucket(6_000, 10)])
+def test_a_query_leaves_before_a_job_where_the_limit_is_not_known(service: Service) -> None:
+    """With a limit that is measured, too."""
+    run = simulate(service, [100.0] * 200, queries_at=[100.0 + 9 * n for n in range(10)])
+
+    assert len(run.query_seconds) == 10
+    assert median(run.query_seconds) <= 6.0
+
+
+def test_a_query_that_waits_leaves_before_a_job_that_waited_longer() -> None:
+    """The next free slot is its own."""
+    clock = FakeClock()
+    limiter = RateLimiter(clock.now)
+    limiter.keep_to(RateLimits(1, None))
+    assert limiter.reserve(1).wait() == 0
+    job, query = limiter.reserve(1), limiter.reserve(1, is_query=True)
+    for _ in range(11):
+        assert job.wait() > 0
+        assert query.wait() > 0
+        clock.advance(5.5)
+
+    assert job.wait() > 0
+    assert query.wait() == 0
+
+
+def test_what_is_cancelled_leaves_its_place() -> None:
+    """Those behind it move up at once."""
+    clock = FakeClock()
+    limiter = RateLimiter(clock.now)
+    limiter.keep_to(RateLimits(1, None))
+    assert limiter.reserve(1).wait() == 0
+    first, second = limiter.reserve(1), limiter.reserve(1)
+    first.wait()
+    second.wait()
+    assert second.held() > 61
+    first.cancel()
+    second.wait()
+
+    assert second.held() == pytest.approx(60.5)
+
+
+def test_what_asks_no_more_loses_its_place() -> None:
+    """A worker that died holds nobody up."""
+    clock = FakeClock()
+    limiter = RateLimiter(clock.now)
+    limiter.keep_to(RateLimits(1, None))
+    assert limiter.reserve(1).wait() == 0
+    dead = limiter.reserve(1)
+    dead.wait()
+    clock.advance(60.5)
+
+    waiting = limiter.reserve(1)
+    assert waiting.wait() == 0
+
+
+def test_a_request_asks_again_while_it_waits() -> None:
+    """After a tenth of its wait at most, so that it knows when others give up."""
+    clock = FakeClock()
+    limiter = RateLimiter(clock.now)
+    limiter.keep_to(RateLimits(1, None))
+    assert limiter.reserve(1).wait() == 0
+    waiting = limiter.reserve(1)
+
+    assert waiting.wait() == pytest.approx(6.05)
+    clock.advance(60)
+    assert waiting.wait() == pytest.approx(0.5)
+
+
+# ── limits that nobody gave ───────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_unknown_limits_of_a_bucket_are_found(seed: int) -> None:
-    """Limits nobody named: within 1.25 of the rate, at most a tenth refused."""
-    run = simulate(Bucket(12e6, 10), [12_160.0] * 469, seed=seed)
+    """Limits that nobody named: within 0.7 of the rate, as a burst is saved up; few refused."""
+    run = simulate(Bucket(12e6, 10), [SIZE] * 469, seed=seed)
 
-    assert run.seconds < 1.25 * 469 * 12_160 / 200_000
-    assert run.share_refused < 0.1
+    assert run.seconds < 0.72 * 469 * SIZE / 200_000
+    assert run.share_refused < 0.06
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_unknown_limits_per_minute_are_found(seed: int) -> None:
     """The same where the service counts sixty seconds back."""
-    run = simulate(Minute(2_000, 8e6), [12_160.0] * 2_000, seed=seed)
+    run = simulate(Minute(2_000, 8e6), [SIZE] * 2_000, seed=seed)
 
-    assert run.seconds < 1.25 * 2_000 * 12_160 * 60 / 8e6
+    assert run.seconds < 1.25 * 2_000 * SIZE * 60 / 8e6
     assert run.share_refused < 0.1
 
 
-def test_limits_that_a_refusal_names_are_kept_to_from_then_on() -> None:
+def test_limits_that_a_refusal_names_are_applied_from_then_on() -> None:
     """The free tier: the first burst is refused, and nothing after it."""
     run = simulate(Minute(3, 10_000), [3_000.0] * 20, named=FREE)
 
@@ -80,72 +302,233 @@ def test_limits_that_a_refusal_names_are_kept_to_from_then_on() -> None:
     assert run.most_attempts == 2
 
 
-def ask(pace: RateLimiter, clock: FakeClock, *, refused: bool = False) -> float:
-    """One small request after the other; the seconds this one waited for its turn."""
-    turn, began = pace.book(20), clock.now()
-    while (delay := turn.wait()) > 0:
+def test_a_minute_that_another_process_used_up_is_waited_for() -> None:
+    """The limit is named and the minute looks empty from here: few attempts, within the minute."""
+    service = Minute(3, 10_000)
+    for _ in range(3):
+        assert service.takes(-1.0, 20)
+
+    run = simulate(service, [], named=FREE, queries_at=[0.0])
+
+    assert run.most_attempts <= 4
+    assert run.query_seconds[0] < 70
+
+
+@pytest.mark.parametrize("named", [NO_LIMITS, FREE], ids=["unnamed", "named"])
+@pytest.mark.parametrize("given", [NO_LIMITS, RateLimits(20_000, 3e7)], ids=["unknown", "given"])
+@pytest.mark.parametrize("seed", range(5))
+def test_stray_refusals_cost_little(seed: int, given: RateLimits, named: RateLimits) -> None:
+    """One response in a hundred is a 429 for no reason, even one that speaks of the free tier."""
+    calm = simulate(Everything(), [SIZE] * 400, given=given)
+
+    run = simulate(Stray(Everything(), 0.01, seed), [SIZE] * 400, given=given, named=named)
+
+    assert run.refused > 0
+    assert run.seconds <= 1.5 * calm.seconds
+
+
+def ask(limiter: RateLimiter, clock: FakeClock, *, refused: bool = False) -> float:
+    """One small request after the other; the seconds this one waited."""
+    reservation, began = limiter.reserve(20), clock.now()
+    while (delay := reservation.wait()) > 0:
         clock.advance(delay)
     waited = clock.now() - began
     clock.advance(0.2)
     if refused:
-        turn.refused(None, RateLimits())
+        reservation.refused(None, NO_LIMITS)
     else:
-        turn.accepted(20)
+        reservation.accepted(20)
     return waited
 
 
-def test_a_refusal_by_chance_does_not_slow_down_who_asks_now_and_then() -> None:
-    """Six requests in a minute were taken, because no more were sent."""
+def test_a_refusal_by_chance_slows_down_nobody() -> None:
+    """Nor two; three among sixteen responses are a limit."""
     clock = FakeClock()
-    pace = RateLimiter(clock.now)
+    limiter = RateLimiter(clock.now)
     for _ in range(10):
-        ask(pace, clock)
-        clock.advance(10.0)
+        ask(limiter, clock)
 
-    ask(pace, clock, refused=True)
+    for _ in range(2):
+        ask(limiter, clock, refused=True)
+    assert limiter.is_open
 
-    assert ask(pace, clock) < 1.0
-    assert max(ask(pace, clock) for _ in range(10)) < 0.1
+    ask(limiter, clock, refused=True)
+    assert not limiter.is_open
+    assert limiter.limits
 
 
 def test_a_limit_that_is_not_met_again_is_forgotten() -> None:
     """In some minutes, whatever was found."""
     clock = FakeClock()
-    pace = RateLimiter(clock.now)
-    for _ in range(3):
-        ask(pace, clock)
-    ask(pace, clock, refused=True)
-    ask(pace, clock)
-    assert pace.limits
+    limiter = RateLimiter(clock.now)
+    for refused in (False, False, False, True, True, True, False):
+        ask(limiter, clock, refused=refused)
+    assert limiter.limits
 
     for _ in range(600):
-        ask(pace, clock)
+        ask(limiter, clock)
         clock.advance(1.0)
 
-    assert not pace.limits
-    assert pace.is_open
+    assert not limiter.limits
+    assert limiter.is_open
 
 
 def test_a_limit_that_was_given_is_never_forgotten() -> None:
     """Though refusals made it lower for a while, and it is absurd."""
-    clock, given = FakeClock(), RateLimits(requests_per_minute=2e6)
-    pace = RateLimiter(clock.now)
-    pace.keep_to(given)
-    ask(pace, clock, refused=True)
-    assert pace.limits != given
+    clock, absurd = FakeClock(), RateLimits(requests_per_minute=2e6)
+    limiter = RateLimiter(clock.now)
+    limiter.keep_to(absurd)
+    for _ in range(6):
+        ask(limiter, clock, refused=True)
+    assert limiter.limits != absurd
 
     for _ in range(600):
-        ask(pace, clock)
+        ask(limiter, clock)
         clock.advance(1.0)
 
-    assert pace.limits == given
+    assert limiter.limits == absurd
 
 
 def test_a_service_without_limits_is_never_waited_for() -> None:
-    """Nothing is refused, so nothing is paced."""
+    """Nothing is refused, so nothing waits."""
     run = simulate(Everything(), [10_000.0] * 160, latency=lambda tokens: 1.0)
 
     assert run.seconds == pytest.approx(10.0)
+
+
+# ── after a 429 ───────────────────────────────────────────────────────────────────────────────────
+
+
+def refuse(limiter: RateLimiter, clock: FakeClock, named: RateLimits = NO_LIMITS) -> None:
+    """As many 429s as are taken for a limit."""
+    first = [limiter.reserve(100) for _ in range(3)]
+    assert [it.wait() for it in first] == [0, 0, 0]
+    for reservation in first:
+        reservation.refused(None, named)
+
+
+@given(st.floats(0.1, 100), st.booleans())
+def test_everybody_waits_for_as_long_as_the_service_asks(seconds: float, named: bool) -> None:
+    """Whether they asked before or after."""
+    clock = FakeClock()
+    limiter = RateLimiter(clock.now)
+    first, before = limiter.reserve(1), limiter.reserve(1, delay=0.001)
+    assert first.wait() == 0
+    assert before.wait() > 0
+    refused_at = clock.now()
+    first.refused(seconds, RateLimits(requests_per_minute=600) if named else NO_LIMITS)
+
+    for reservation in (before, limiter.reserve(1)):
+        while (delay := reservation.wait()) > 0:
+            clock.advance(delay)
+        assert clock.now() - refused_at >= seconds - 1e-6
+        reservation.accepted(1)
+
+
+def test_only_one_probe_leaves_after_a_refusal() -> None:
+    """Until something is accepted again, the others wait; a query probes before a job."""
+    clock = FakeClock()
+    limiter = RateLimiter(clock.now)
+    refuse(limiter, clock)
+    job, query = limiter.reserve(100), limiter.reserve(100, is_query=True)
+    assert job.wait() > 0
+    assert query.wait() > 0
+    clock.advance(0.6)
+    assert query.wait() == 0
+    assert job.wait() > 0
+    assert job.held() == inf
+
+    query.accepted(100)
+    clock.advance(1.0)
+
+    assert job.wait() == 0
+
+
+@pytest.mark.parametrize("given", [NO_LIMITS, RateLimits(2_000, 3_000_000)])
+def test_a_probe_that_vanishes_does_not_stop_the_others(given: RateLimits) -> None:
+    """Its response never comes: after some seconds the next one tries."""
+    clock = FakeClock()
+    limiter = RateLimiter(clock.now)
+    limiter.keep_to(given)
+    refuse(limiter, clock)
+    clock.advance(0.6)
+    assert limiter.reserve(100).wait() == 0
+    other = limiter.reserve(100)
+    assert other.wait() > 0
+
+    clock.advance(10.1)
+
+    assert other.wait() == 0
+
+
+def test_requests_refused_together_count_once() -> None:
+    """Sixteen refusals of one moment slow down as much as three do."""
+    waits = []
+    for refused in (3, 16):
+        clock = FakeClock()
+        limiter = RateLimiter(clock.now)
+        reservations = [limiter.reserve(1) for _ in range(16)]
+        for reservation in reservations:
+            assert reservation.wait() == 0
+        for reservation in reservations[:refused]:
+            reservation.refused(None, NO_LIMITS)
+        waits.append(limiter.reserve(1).wait())
+
+    assert waits[0] == waits[1] > 0
+
+
+def test_refusals_of_requests_that_left_before_a_limit_was_known_say_nothing_new() -> None:
+    """They do not make the limit that the first one named lower."""
+    clock = FakeClock()
+    limiter = RateLimiter(clock.now)
+    reservations = [limiter.reserve(1) for _ in range(16)]
+    for reservation in reservations:
+        assert reservation.wait() == 0
+
+    for reservation in reservations:
+        reservation.refused(None, FREE)
+
+    assert limiter.limits == FREE
+
+
+# ── one reservation ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_reservation_waits_for_its_backoff_first() -> None:
+    """A repetition does not queue before its time."""
+    clock = FakeClock()
+    reservation = RateLimiter(clock.now).reserve(10, delay=3.0)
+
+    assert reservation.wait() == pytest.approx(3.0)
+    assert reservation.held() == 0
+    clock.advance(3.0)
+    assert reservation.wait() == 0
+    assert clock.now() == reservation.slot.sent_at
+
+
+def test_a_reservation_has_no_age_before_it_left() -> None:
+    """Its age counts from then."""
+    clock = FakeClock()
+    reservation = RateLimiter(clock.now).reserve(1)
+    clock.advance(3)
+    assert reservation.age() == 0
+    assert reservation.wait() == 0
+    clock.advance(2)
+
+    assert reservation.age() == 2
+
+
+def test_a_request_that_is_more_than_a_minute_allows_is_known() -> None:
+    """The caller can cut it."""
+    limiter = RateLimiter(FakeClock().now)
+    limiter.keep_to(RateLimits(None, 10_000))
+
+    assert not limiter.exceeds_minute_limit(10_000)
+    assert limiter.exceeds_minute_limit(10_001)
+    assert not RateLimiter(FakeClock().now).exceeds_minute_limit(1e9)
+
+
+# ── what is read and what is shared ───────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -154,8 +537,8 @@ def test_a_service_without_limits_is_never_waited_for() -> None:
         (FREE_TIER, FREE),
         ("Requests Per Minute (RPM) rate limit of 2,000 for voyage-4", RateLimits(2_000, None)),
         ("Tokens Per Minute (TPM) rate limit of 8000000 reached", RateLimits(None, 8e6)),
-        ("slow down", RateLimits()),
-        ("", RateLimits()),
+        ("slow down", NO_LIMITS),
+        ("", NO_LIMITS),
     ],
 )
 def test_limits_are_read_from_the_words_of_a_refusal(detail: str, limits: RateLimits) -> None:
@@ -163,130 +546,34 @@ def test_limits_are_read_from_the_words_of_a_refusal(detail: str, limits: RateLi
     assert limits == limits_named(detail)
 
 
-def test_a_refusal_holds_back_those_who_wait() -> None:
-    """A turn that was booked before the refusal is booked anew after it."""
-    clock = FakeClock()
-    pace = RateLimiter(clock.now)
-    refused, waiting = pace.book(100), pace.book(100)
-    assert refused.wait() == 0
+@given(st.text(alphabet="0123456789,RPMTK and()limtsof ", max_size=60))
+def test_any_refusal_can_be_read(detail: str) -> None:
+    """No wording breaks the client."""
+    limits = limits_named(detail)
 
-    refused.refused(7.0, RateLimits())
-
-    assert 0 < waiting.wait() <= 7.0
-    clock.advance(6.9)
-    assert waiting.wait() > 0
-    clock.advance(0.2)
-    assert waiting.wait() == 0
+    assert limits.requests_per_minute is None or limits.requests_per_minute >= 0
 
 
-def test_only_one_probe_goes_after_a_refusal() -> None:
-    """Until something is accepted again, the others wait."""
-    clock = FakeClock()
-    pace = RateLimiter(clock.now)
-    first = pace.book(100)
-    assert first.wait() == 0
-    first.refused(None, RateLimits())
-    probe, other = pace.book(100), pace.book(100)
-    clock.advance(0.6)
-    assert probe.wait() == 0
-    assert other.wait() > 0
-
-    probe.accepted(100)
-    clock.advance(1.0)
-
-    assert other.wait() == 0
+@pytest.mark.parametrize(
+    ("limits", "for_jobs"),
+    [
+        (RateLimits(60, 600_000), RateLimits(54, 580_000)),
+        (RateLimits(3, 10_000), RateLimits(3, 9_500)),
+        (RateLimits(2_000, None), RateLimits(1_940, None)),
+        (NO_LIMITS, NO_LIMITS),
+    ],
+)
+def test_jobs_leave_a_tenth_to_queries(limits: RateLimits, for_jobs: RateLimits) -> None:
+    """A tenth where there is little; never more than people ask for."""
+    assert for_jobs == limits.for_jobs
 
 
-def test_a_probe_that_vanishes_does_not_stop_the_others() -> None:
-    """Its answer never comes: after some seconds the next one tries."""
-    clock = FakeClock()
-    pace = RateLimiter(clock.now)
-    first = pace.book(100)
-    assert first.wait() == 0
-    first.refused(None, RateLimits())
-    clock.advance(0.6)
-    assert pace.book(100).wait() == 0
-    other = pace.book(100)
-    assert other.wait() > 0
+def test_one_account_has_one_budget_per_model() -> None:
+    """Shared by every object of the process, and by no other account."""
+    now = FakeClock().now
+    mine = budgets_of(("host:443", "key"), now)
 
-    clock.advance(10.1)
-
-    assert other.wait() == 0
-
-
-def test_a_turn_waits_for_its_backoff_first() -> None:
-    """A repetition does not take a place before its time."""
-    clock = FakeClock()
-    turn = RateLimiter(clock.now).book(10, delay=3.0)
-
-    assert turn.wait() == pytest.approx(3.0)
-    clock.advance(3.0)
-    assert turn.wait() == 0
-    assert clock.now() == turn.sent_at
-
-
-def test_what_was_billed_replaces_what_was_expected() -> None:
-    """A request that was overestimated gives its place in the minute back."""
-    clock = FakeClock()
-    pace = RateLimiter(clock.now)
-    pace.keep_to(RateLimits(None, 1_000))
-    big = pace.book(1_000)
-    assert big.wait() == 0
-    big.accepted(10)
-
-    assert pace.book(900).wait() == 0
-
-
-def test_the_last_limits_given_hold() -> None:
-    """Another client of the account that was told other limits corrects the first."""
-    clock = FakeClock()
-    pace = RateLimiter(clock.now)
-    pace.keep_to(RateLimits(1, None))
-    assert pace.book(1).wait() == 0
-    assert pace.book(1).wait() > 50
-
-    pace.keep_to(RateLimits(100, None))
-
-    assert pace.book(1).wait() < 2
-
-
-def test_threads_that_share_a_pace_keep_its_limits() -> None:
-    """Two hundred turns booked from eight threads: as many leave at once as the limit allows."""
-    clock = FakeClock()
-    pace = RateLimiter(clock.now)
-    pace.keep_to(RateLimits(10, None))
-    left: list[float] = []
-
-    def ask() -> None:
-        left.extend(pace.book(1).wait() for _ in range(25))
-
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert len(left) == 200
-    assert sum(delay == 0 for delay in left) <= 10
-    assert max(left) >= 60 * 190 / 10
-
-
-def test_a_lost_probe_under_given_limits_holds_nobody_for_ever() -> None:
-    """After a refusal one request probes; if its answer is lost, others ask again in a moment."""
-    clock = FakeClock()
-    pace = RateLimiter(clock.now)
-    pace.keep_to(RateLimits(2_000, 3_000_000))
-    refused = pace.book(10.0)
-    assert refused.wait() == 0
-    refused.refused(None, RateLimits())
-    probe = pace.book(10.0)
-    while (delay := probe.wait()) > 0:
-        clock.advance(delay)
-
-    waiting = pace.book(10.0)
-    for _ in range(60):
-        if (delay := waiting.wait()) == 0:
-            break
-        assert delay <= 60
-        clock.advance(delay)
-    assert waiting.sent_at is not None
+    assert mine["a"] is budgets_of(("host:443", "key"), now)["a"]
+    others = [mine["b"], budgets_of(("host:443", "other"), now)["a"]]
+    others += [budgets_of(("host:8000", "key"), now)["a"], Budgets(now)["a"]]
+    assert all(mine["a"] is not other for other in others)

@@ -306,9 +306,9 @@ class CrowdedClock(FakeClock):
 
 
 def test_two_requests_of_a_call_queue_for_a_limit_and_the_others_book_nothing_yet(face) -> None:
-    """The third one's place is booked by what is known when it gets there."""
+    """The third one is counted by what is known when it gets there."""
     service, clock = FakeService(), CrowdedClock()
-    voyage = voyage_over(service, clock=clock, concurrency=16, requests_per_minute=600)
+    voyage = voyage_over(service, clock=clock, concurrency=16, requests_per_minute=30)
 
     result = face.call(voyage, "embed", texts_up_to(60), MODEL, batch_size=1)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from voyage_rag.bulk.arrow import pa
 from voyage_rag.bulk.errors import JobError
-from voyage_rag.bulk.shared_limiter import NAMESPACE, Bookkeeper, SharedRateLimiter
+from voyage_rag.bulk.shared_limiter import NAMESPACE, LimiterActor, SharedRateLimiter
 from voyage_rag.bulk.tables import NUMBERS
 from voyage_rag.client import Voyage
 from voyage_rag.core import validation
@@ -184,14 +184,14 @@ def embed(
 
 
 def share(settings: Settings, model: str) -> None:
-    """Have every client of this process take turns with the whole cluster, for one model.
+    """Have every client of this process share one budget with the whole cluster, for one model.
 
-    The actor that books time is named by host, model and a fingerprint of the key, and lives until
-    the cluster ends or `ray.kill` ends it.
+    The actor is named by address, model and a fingerprint of the key, and lives until the cluster
+    ends or `ray.kill` ends it.
     """
     account = settings.host.account
     actor = (
-        ray.remote(Bookkeeper)
+        ray.remote(LimiterActor)
         .options(
             name=" ".join((*account, model)),
             namespace=NAMESPACE,
@@ -204,7 +204,7 @@ def share(settings: Settings, model: str) -> None:
         .remote()
     )
     now = SYSTEM_CLOCK.now
-    budgets_of(account, now).draw_on(model, SharedRateLimiter(now, actor, ray.get))
+    budgets_of(account, now).share(model, SharedRateLimiter(now, actor, ray.get))
 
 
 def _check_settings(options: dict[str, Any]) -> None:

@@ -1,11 +1,11 @@
-"""One account's rate budget for a whole Ray cluster: a named actor books time for everybody.
+"""One account's rate limits for a whole Ray cluster: a named actor decides for all workers.
 
 The actor holds a `RateLimiter`, as a process does for its threads. In every worker a
-`SharedRateLimiter` stands for it: turns are booked there and waited for here. Times travel as
-seconds from now, since the clocks of two machines have nothing to do with each other.
+`SharedRateLimiter` stands for it: requests ask it, and wait in the worker. Times travel as seconds
+from now, since the clocks of two machines have nothing to do with each other.
 
-A call to an actor costs more than booking does, so there are few: answers travel together, and as
-long as nobody knows of a limit nobody books.
+A call to an actor costs more than the decision, so there are few: responses are reported several at
+once, and as long as no limit is known no request asks.
 """
 
 from __future__ import annotations
@@ -13,43 +13,41 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import count
 from typing import Any, NamedTuple
+from uuid import uuid4
+from weakref import WeakKeyDictionary
 
-from voyage_rag.core.rate_limiter import WINDOW, Clock, RateLimiter, Slot
+from voyage_rag.core.rate_limiter import Clock, RateLimiter
 from voyage_rag.core.rate_limits import RateLimits
+from voyage_rag.core.sliding_window import WINDOW_SECONDS, Slot
 
 NAMESPACE = "voyage-rag"
-ASKED_AGAIN = 0.5
-"""Seconds after which a worker asks whether others met a limit in the meantime."""
-TOLD_AFTER = 0.1
-"""Seconds that answers are kept, to tell the actor of several at once."""
+REFRESH_SECONDS = 0.5
+"""After so long a worker asks whether others met a limit in the meantime."""
+REPORT_SECONDS = 0.1
+"""How long responses are kept, to report several at once."""
+
+SlotId = tuple[str, int]
+"""The worker and its request."""
 
 
-class Answer(NamedTuple):
-    """A request that the service took.
+class AcceptedRequest(NamedTuple):
+    """A request that the service accepted.
 
     Attributes:
-        number: That of its booking, None if it left without.
+        id: Of its slot, None if it left without asking.
         expected: Tokens it was expected to cost.
         billed: Tokens it did cost.
     """
 
-    number: int | None
+    id: SlotId | None
     expected: float
     billed: int
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """What the actor keeps to.
-
-    Attributes:
-        era: See `RateLimiter`.
-        limits: See `RateLimiter`.
-        known: See `RateLimiter`.
-        is_open: See `RateLimiter`.
-    """
+class State(NamedTuple):
+    """What the actor applies; see `RateLimiter` for each."""
 
     generation: int
     limits: RateLimits
@@ -57,65 +55,69 @@ class State:
     is_open: bool
 
 
-class Bookkeeper:
-    """The actor. Its methods are called by workers, one after the other."""
+class LimiterActor:
+    """The actor. Workers call its methods, one call after the other."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
-        self._pace = RateLimiter(clock)
-        self._bookings: dict[int, Slot] = {}
-        self._last = 0
+        self._limiter = RateLimiter(clock)
+        self._slots: dict[SlotId, tuple[Slot, float]] = {}
 
-    def state(self, answers: Sequence[Answer] = ()) -> State:
-        """What it keeps to, having heard of these answers."""
-        self._hear(answers)
-        pace = self._pace
-        return State(pace.generation, pace.limits, pace.known, pace.is_open)
+    def state(self, reports: Sequence[AcceptedRequest] = ()) -> State:
+        """What it applies, with these responses taken into account."""
+        for slot_id, expected, billed in reports:
+            self._limiter.accepted(self._taken(slot_id, expected), billed)
+        limiter = self._limiter
+        return State(limiter.generation, limiter.limits, limiter.known, limiter.is_open)
 
-    def place(
-        self, given: RateLimits, tokens: float, answers: Sequence[Answer] = ()
-    ) -> tuple[int, float, State]:
-        """Book so many tokens: the booking's number, and the seconds until it is due."""
-        self._hear(answers)
-        self._pace.keep_to(given)
-        booking = self._pace.place(tokens)
-        now = self._pace.now()
+    def ask(
+        self,
+        slot_id: SlotId,
+        tokens: float,
+        given: RateLimits,
+        reports: Sequence[AcceptedRequest] = (),
+        is_query: bool = False,
+    ) -> tuple[float, State]:
+        """The seconds until a request may leave; at 0 it leaves."""
+        self.state(reports)
+        self._limiter.keep_to(given)
+        now = self._limiter.now()
+        slot, _ = self._slots.get(slot_id) or (Slot(tokens, is_query=is_query), now)
+        self._slots[slot_id] = slot, now
+        slot.tokens = tokens
+        delay = self._limiter.ask(slot)
         self._forget(now)
-        self._last += 1
-        self._bookings[self._last] = booking
-        return self._last, booking.at - now, self.state()
+        return delay, self.state()
+
+    def cancel(self, slot_id: SlotId) -> None:
+        """A request that waits is not wanted any more."""
+        if slot_id in self._slots:
+            self._limiter.cancel(self._slots.pop(slot_id)[0])
 
     def refused(
         self,
-        generation: int,
+        slot_id: SlotId | None,
+        expected: float,
         retry_after: float | None,
         named: RateLimits,
-        answers: Sequence[Answer] = (),
+        generation: int,
+        reports: Sequence[AcceptedRequest] = (),
     ) -> State:
-        """The service refused a request for the rate."""
-        self._hear(answers)
-        self._pace.refused(generation, retry_after, named)
+        """The service answered 429 to a request."""
+        self.state(reports)
+        slot = self._taken(slot_id, expected)
+        slot.generation = generation
+        self._limiter.refused(slot, retry_after, named)
         return self.state()
 
-    def _hear(self, answers: Sequence[Answer]) -> None:
-        for number, expected, billed in answers:
-            booking = None if number is None else self._bookings.pop(number, None)
-            self._pace.accepted(booking, expected, billed)
+    def _taken(self, slot_id: SlotId | None, expected: float) -> Slot:
+        slot, _ = self._slots.pop(slot_id, (None, 0.0)) if slot_id else (None, 0.0)
+        return slot or self._limiter.left(expected)
 
     def _forget(self, now: float) -> None:
-        """Bookings whose worker died, or was refused, are never answered."""
-        old = [number for number, it in self._bookings.items() if it.at < now - 2 * WINDOW]
-        for number in old:
-            del self._bookings[number]
-
-
-class Ticket(Slot):
-    """A booking that is kept elsewhere."""
-
-    __slots__ = ("number",)
-
-    def __init__(self, number: int, at: float, tokens: float) -> None:
-        super().__init__(at, tokens)
-        self.number = number
+        """The slots of workers that died are never reported."""
+        old = [slot_id for slot_id, (_, at) in self._slots.items() if at < now - 2 * WINDOW_SECONDS]
+        for slot_id in old:
+            del self._slots[slot_id]
 
 
 class SharedRateLimiter(RateLimiter):
@@ -123,8 +125,8 @@ class SharedRateLimiter(RateLimiter):
 
     Args:
         clock: The worker's.
-        actor: A handle of a `Bookkeeper` that runs as an actor.
-        wait: Waits for a call and gives its answer: `ray.get`.
+        actor: A handle of a `LimiterActor`.
+        wait: Waits for a call and returns its result: `ray.get`.
     """
 
     def __init__(self, clock: Clock, actor: Any, wait: Any) -> None:
@@ -133,10 +135,12 @@ class SharedRateLimiter(RateLimiter):
         self._wait = wait
         self._known = False
         self._is_open = False
-        self._asked_at = self._told_at = clock()
-        self._asking = threading.Lock()
-        self._answers: list[Answer] = []
-        self._telling = threading.Lock()
+        self._refreshed_at = self._reported_at = clock()
+        self._worker = uuid4().hex
+        self._numbers = count()
+        self._ids: WeakKeyDictionary[Slot, SlotId] = WeakKeyDictionary()
+        self._reports: list[AcceptedRequest] = []
+        self._mutex = threading.Lock()
 
     @property
     def known(self) -> bool:
@@ -145,59 +149,66 @@ class SharedRateLimiter(RateLimiter):
 
     @property
     def is_open(self) -> bool:
-        """See `RateLimiter`. For as long as what the actor said is worth something."""
-        return self._is_open and self.now() - self._asked_at < ASKED_AGAIN
+        """See `RateLimiter`. For as long as what the actor said is recent."""
+        return self._is_open and self.now() - self._refreshed_at < REFRESH_SECONDS
 
     def keep_to(self, limits: RateLimits) -> None:
-        """See `RateLimiter`. The actor is told with the next booking."""
+        """See `RateLimiter`. The actor learns them with the next request."""
         if limits and limits != self._given:
             self._given = self.limits = limits
             self._known = True
             self._is_open = False
 
-    def place(self, tokens: float) -> Slot:
+    def ask(self, slot: Slot) -> float:
         """See `RateLimiter`."""
-        if self.is_open:
-            return Slot(self.now(), tokens)
-        number, delay, state = self._wait(
-            self._actor.place.remote(self._given, tokens, self._untold())
-        )
-        self._learn(state)
-        return Ticket(number, self.now() + delay, tokens)
-
-    def delay(self, booking: Slot) -> float:
-        """See `RateLimiter`. What others met while this worker waited counts, too."""
-        delay = super().delay(booking)
+        delay = 0.0
+        if not self.is_open:
+            slot_id = self._ids.setdefault(slot, (self._worker, next(self._numbers)))
+            delay, state = self._wait(
+                self._actor.ask.remote(
+                    slot_id, slot.tokens, self._given, self._unreported(), slot.is_query
+                )
+            )
+            self._apply(state)
+        now = self.now()
+        slot.allowed_at = now + delay
         if delay <= 0:
-            return delay
-        with self._asking:
-            if self.now() - self._asked_at > ASKED_AGAIN:
-                self._learn(self._wait(self._actor.state.remote(self._untold())))
-        return min(delay, ASKED_AGAIN)
+            slot.sent_at, slot.generation = now, self.generation
+        return delay
 
-    def accepted(self, booking: Slot | None, expected: float, billed: int) -> None:
-        """See `RateLimiter`. Nobody waits for the actor to hear of it."""
-        number = booking.number if isinstance(booking, Ticket) else None
-        with self._telling:
-            self._answers.append(Answer(number, expected, billed))
-            is_due = self.now() - self._told_at > TOLD_AFTER
-        if is_due:
-            self._actor.state.remote(self._untold())
-
-    def refused(self, generation: int, retry_after: float | None, named: RateLimits) -> None:
+    def cancel(self, slot: Slot) -> None:
         """See `RateLimiter`."""
-        self._learn(
-            self._wait(self._actor.refused.remote(generation, retry_after, named, self._untold()))
+        if slot_id := self._ids.pop(slot, None):
+            self._actor.cancel.remote(slot_id)
+
+    def accepted(self, slot: Slot, billed: int) -> None:
+        """See `RateLimiter`. Nothing waits for the actor to learn of it."""
+        with self._mutex:
+            slot_id = self._ids.pop(slot, None)
+            self._reports.append(AcceptedRequest(slot_id, slot.tokens, billed))
+            is_due = self.now() - self._reported_at > REPORT_SECONDS
+        if is_due:
+            self._actor.state.remote(self._unreported())
+
+    def refused(self, slot: Slot, retry_after: float | None, named: RateLimits) -> None:
+        """See `RateLimiter`."""
+        call = self._actor.refused.remote(
+            self._ids.pop(slot, None),
+            slot.tokens,
+            retry_after,
+            named,
+            slot.generation,
+            self._unreported(),
         )
+        self._apply(self._wait(call))
 
-    def _untold(self) -> list[Answer]:
-        """The answers that the actor has not heard of; it will now."""
-        with self._telling:
-            answers, self._answers = self._answers, []
-            self._told_at = self.now()
-            return answers
+    def _unreported(self) -> list[AcceptedRequest]:
+        """The responses that the actor does not know of; the caller sends them."""
+        with self._mutex:
+            reports, self._reports = self._reports, []
+            self._reported_at = self.now()
+            return reports
 
-    def _learn(self, state: State) -> None:
-        self.generation, self.limits, self._known = state.generation, state.limits, state.known
-        self._is_open = state.is_open
-        self._asked_at = self.now()
+    def _apply(self, state: State) -> None:
+        self.generation, self.limits, self._known, self._is_open = state
+        self._refreshed_at = self.now()

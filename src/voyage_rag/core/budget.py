@@ -1,7 +1,7 @@
-"""What is shared by every object of this process that draws on the same allowance.
+"""What every object of this process shares that draws on the same budget of an account.
 
-Voyage counts its rate limits per account and model (docs: "Rate Limits"), so a budget belongs to a
-host, a key and a model, and not to an object.
+Voyage counts its rate limits per account and model (docs: "Rate Limits"), so a budget belongs to an
+address, a key and a model, and not to an object.
 """
 
 from __future__ import annotations
@@ -16,45 +16,45 @@ from voyage_rag.locks import Lock
 
 @dataclass(frozen=True)
 class Budget:
-    """One allowance.
+    """What the account may use of one model.
 
     Attributes:
-        pace: Whose turn it is.
-        ratio: What texts cost that were weighed by their length.
-        exact_ratio: What texts cost that were counted with a tokenizer.
+        limiter: When a request may leave.
+        ratio: Billed tokens per token estimated from the length of a text.
+        exact_ratio: Billed tokens per token counted with a tokenizer.
     """
 
-    pace: RateLimiter
+    limiter: RateLimiter
     ratio: TokenRatio = field(default_factory=TokenRatio)
     exact_ratio: TokenRatio = field(default_factory=TokenRatio)
 
 
 class Budgets:
-    """The budgets of one account, by model.
+    """The budgets of one account, by model."""
 
-    Attributes:
-        account: Host and fingerprint of the key.
-    """
-
-    def __init__(self, account: tuple[str, str], clock: Clock) -> None:
-        self.account = account
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._by_model: dict[str, Budget] = {}
         self._lock = Lock()
 
     def __getitem__(self, model: str) -> Budget:
+        if budget := self._by_model.get(model):
+            return budget
         with self._lock:
-            if model not in self._by_model:
-                self._by_model[model] = Budget(RateLimiter(self._clock))
-            return self._by_model[model]
+            return self._by_model.setdefault(model, Budget(RateLimiter(self._clock)))
 
-    def draw_on(self, model: str, pace: RateLimiter) -> None:
-        """Have everybody in this process take turns for a model at a pace that others share."""
+    def share(self, model: str, limiter: RateLimiter) -> None:
+        """Use, for a model, a limiter that other processes use as well."""
         with self._lock:
-            self._by_model[model] = Budget(pace)
+            self._by_model[model] = Budget(limiter)
 
 
 @cache
-def budgets_of(account: tuple[str, str], clock: Clock) -> Budgets:
-    """The budgets of an account: one set per process, however many clients draw on it."""
-    return Budgets(account, clock)
+def budgets_of(account: tuple[str, str], clock: Clock) -> Budgets:  # noqa: ARG001 - the cache's key
+    """The budgets of an account: one set per process, however many clients draw on it.
+
+    Args:
+        account: The service's address with its port, and the fingerprint of the key.
+        clock: Seconds on a clock that never goes back.
+    """
+    return Budgets(clock)

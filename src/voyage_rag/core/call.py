@@ -154,7 +154,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
 
     def is_too_much(self, failure: VoyageError, tokens: float) -> bool:
         """Whether a smaller request would be accepted."""
-        return is_too_much(failure, self.budget.pace, tokens)
+        return is_too_much(failure, self.budget.limiter, tokens)
 
 
 def sliced(
@@ -201,7 +201,7 @@ def _requested(
     tokens = call.tokens(estimated_tokens)
     tell_if_slow(call, partial_results)
     failure: VoyageError | None = None
-    if len(items) == 1 or not call.budget.pace.exceeds_minute_limit(tokens):
+    if len(items) == 1 or not call.budget.limiter.exceeds_minute_limit(tokens):
         try:
             return (yield from _answered(call, items, estimated_tokens, partial_results))
         except VoyageError as error:
@@ -229,7 +229,7 @@ def _answered(
     read = partial(call.read, items=items)
     tokens = partial(call.tokens, estimated_tokens)
     answer = yield from retrying(
-        call.request(items), read, context.host, context.policy, call.budget.pace, tokens
+        call.request(items), read, context.host, context.policy, call.budget.limiter, tokens
     )
     call.learn(items, answer)
     usage = answer.usage.of(call.row.name)
@@ -248,14 +248,14 @@ def tell_if_slow(
     call: EndpointCall[Item, Value], partial_results: PartialResults[Value] | None
 ) -> None:
     """Say once that a rate limit makes this a matter of minutes."""
-    pace = call.budget.pace
-    if partial_results is None or partial_results.told or not pace.known:
+    limiter = call.budget.limiter
+    if partial_results is None or partial_results.told or not limiter.known:
         return
     limits = call.limits(partial_results.expected)
     by_weight = round(partial_results.estimated_tokens_left / max(1.0, limits.estimated_tokens))
     by_count = round((partial_results.expected - len(partial_results.values)) / limits.inputs)
     requests = max(1, by_weight, by_count)
-    seconds = pace.forecast(call.tokens(partial_results.estimated_tokens_left), requests)
+    seconds = limiter.forecast(call.tokens(partial_results.estimated_tokens_left), requests)
     if seconds > SLOW:
         partial_results.told = True
-        call.context.slowed(seconds, pace.limits, call.row.name)
+        call.context.slowed(seconds, limiter.limits, call.row.name)

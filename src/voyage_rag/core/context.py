@@ -53,5 +53,5 @@ class CallContext:
     def budget(self, model: str) -> Budget:
         """The allowance of a model, kept to the limits that the user gave."""
         budget = self.budgets[model]
-        budget.pace.keep_to(self.limits)
+        budget.limiter.keep_to(self.limits)
         return budget

@@ -74,7 +74,7 @@ class Contextualizing(EndpointCall[Window, Chunked]):
     def limits(self, count: int | None) -> Limits:
         """As many whole documents as a request may hold, and as keep all busy."""
         tokens = self.row.request_tokens
-        if per_minute := self.budget.pace.limits.tokens_per_minute:
+        if per_minute := self.budget.limiter.limits.tokens_per_minute:
             tokens = min(tokens, int(per_minute))
         limits = Limits(self.row.request_inputs, self.ratio.estimated_tokens(tokens), MOST_CHUNKS)
         return limits.spread(count, self.context.concurrency)

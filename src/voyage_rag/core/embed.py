@@ -107,7 +107,7 @@ class Embedding(EndpointCall[IndexedText, "Row"]):
         """What the next request may hold, of so many texts."""
         inputs = min(self.row.request_inputs, self.context.host.request_inputs)
         tokens = self.row.request_tokens
-        if per_minute := self.budget.pace.limits.tokens_per_minute:
+        if per_minute := self.budget.limiter.limits.tokens_per_minute:
             tokens = min(tokens, int(per_minute))
         limits = Limits(inputs, self.ratio.estimated_tokens(tokens))
         if self.batch_size is not None:

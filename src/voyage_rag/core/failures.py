@@ -57,10 +57,10 @@ def is_too_large(failure: Exception) -> bool:
     return isinstance(failure, APIError) and failure.is_too_large
 
 
-def is_too_much(failure: Exception, pace: RateLimiter, tokens: float) -> bool:
+def is_too_much(failure: Exception, limiter: RateLimiter, tokens: float) -> bool:
     """Whether a smaller request would be accepted, be it for its size or for the rate limit."""
     return is_too_large(failure) or (
-        isinstance(failure, RateLimitError) and pace.exceeds_minute_limit(tokens)
+        isinstance(failure, RateLimitError) and limiter.exceeds_minute_limit(tokens)
     )
 
 

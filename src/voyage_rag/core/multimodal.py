@@ -95,7 +95,7 @@ class Multimodal(EndpointCall[Loaded, "Vector"]):
     def limits(self, count: int | None) -> Limits:  # noqa: ARG002 - large inputs are not spread
         """As much as a request may hold."""
         tokens = self.row.request_tokens
-        if per_minute := self.budget.pace.limits.tokens_per_minute:
+        if per_minute := self.budget.limiter.limits.tokens_per_minute:
             tokens = min(tokens, int(per_minute))
         return Limits(self.row.request_inputs, tokens, MOST_BODY_BYTES)
 

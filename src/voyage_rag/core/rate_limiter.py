@@ -1,23 +1,30 @@
-"""Who may send when. Books time, never spends it.
+"""When a request may leave under the rate limits of one budget.
 
-One `RateLimiter` stands for one budget of the account: a host, a key and a model. Requests of every
-thread, task and object that share the budget book their turns here.
+One `RateLimiter` stands for one budget of the account: an address, a key and a model. Requests of
+every thread, task and object that share the budget ask it before they leave. It computes delays and
+never blocks. Queries, for which somebody waits, leave before requests of jobs.
 
-Limits that are known, because the user gave them or a 429 named them, are kept in every minute: a
-turn is booked only where the minute before it has room. Limits that are not known are discovered.
-Between two refusals the service has taken exactly what the account allows, so what was accepted in
-that time is the rate to go on with, as far as it was asked for anything; it rises slowly until the
-next refusal, and faster if none comes in a minute. After a refusal one request at a time probes
-whether the service takes anything again.
+- While no limit is known, every request leaves at once.
+- Limits that the user gave or a 429 named are applied as the service counts them: a request leaves
+  as soon as the minute before it has room, so that a minute's allowance may leave in a second. If
+  the service answers 429 all the same, it smooths traffic, and requests leave evenly from then on.
+- Limits that nobody names are measured. Between two 429s the service has accepted exactly what the
+  account allows, so requests continue at that rate; it rises slowly until the next 429, and faster
+  if none comes in a minute. After a 429 one request at a time probes whether the service accepts
+  anything again.
+
+A few 429s among many accepted requests are no limit (a gateway that restarts, an overloaded
+replica): only the request that met one is put off.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import inf
 
-from voyage_rag.core.rate_limits import RateLimits, ThroughputMeter, scaled, stricter
+from voyage_rag.core.rate_limits import NO_LIMITS, RateLimits, ThroughputMeter, scaled, stricter
+from voyage_rag.core.sliding_window import SlidingWindow, Slot
 from voyage_rag.locks import Lock
 
 Clock = Callable[[], float]
@@ -26,135 +33,144 @@ Clock = Callable[[], float]
 Estimate = Callable[[], float]
 """The tokens a request is expected to cost, by all that is known when it is asked."""
 
-WINDOW = 60.5
-"""Voyage counts per minute (docs: "Rate Limits"); half a second is left for the way there."""
-
-BURST = 1.0
-"""Seconds' worth that may leave at once after a pause, or two requests if they are worth more."""
+BURST_SECONDS = 1.0
+"""How much of a smoothed rate may leave at once after a pause; one request always may."""
 
 CAUTION = 0.95
 GROWTH_PER_SECOND = 0.01
-IMPATIENT_AFTER = 60.0
-"""Seconds without a refusal after which a rate rises twice as fast, and then ever faster: what was
-met once may have passed, or was not the account's limit at all."""
-FIRST_HOLD = 0.5
-LONGEST_HOLD = 32.0
-ASK_AGAIN = 0.5
-PROBE_PATIENCE = 10.0
+FASTER_GROWTH_AFTER_SECONDS = 60.0
+"""Without a 429 for so long a measured rate rises twice as fast, and then ever faster: what was met
+once may have passed, or was not the account's limit at all."""
+
+FIRST_HOLD_SECONDS = 0.5
+LONGEST_HOLD_SECONDS = 32.0
+PROBE_TIMEOUT_SECONDS = 10.0
+
+ASK_AGAIN_SECONDS = 0.5
+ASK_AGAIN_SHARE = 0.1
+"""A request that waits asks again after a tenth of its wait, or half a second: meanwhile a query
+may have gone ahead of it, or others may have cost less than expected."""
+
+ABANDONED_AFTER_SECONDS = 5.0
+"""A request that asks so much later than it should loses its place to those behind it."""
+
+OUTCOMES_REMEMBERED = 16
+REFUSALS_OF_A_LIMIT = 3
+"""So many 429s among the last outcomes are a limit; fewer happen by chance."""
+
+DISBELIEF = 2.0
+"""A named limit is not the account's if the last minute held more than so many times as much."""
 
 
 class Reservation:
-    """One attempt's place in the queue of its budget.
+    """Asks for one attempt when it may leave, and reports what became of it.
 
     Attributes:
-        tokens: What it was expected to cost when it was booked.
-        sent_at: When it was let go, None while it waits.
+        slot: What the budget counts.
+        asked_at: When it first asked, None before.
     """
 
-    __slots__ = ("_booked", "_estimate", "_generation", "_not_before", "_pace", "sent_at", "tokens")
+    __slots__ = ("_estimate", "_limiter", "_not_before", "asked_at", "slot")
 
-    def __init__(self, pace: RateLimiter, estimate: Estimate, not_before: float) -> None:
-        self._pace = pace
+    def __init__(
+        self, limiter: RateLimiter, estimate: Estimate, not_before: float, *, is_query: bool
+    ) -> None:
+        self._limiter = limiter
         self._estimate = estimate
         self._not_before = not_before
-        self._generation = -1
-        self._booked: Slot | None = None
-        self.tokens = 0.0
-        self.sent_at: float | None = None
+        self.slot = Slot(0.0, is_query=is_query)
+        self.asked_at: float | None = None
 
     def wait(self) -> float:
         """Seconds until the attempt may leave, or until it should ask again; 0 means it leaves."""
-        now = self._pace.now()
+        now = self._limiter.now()
+        if self.asked_at is None:
+            self.asked_at = now
         if now < self._not_before:
             return self._not_before - now
-        if (
-            self._booked is None
-            or self._booked.at == inf
-            or self._generation != self._pace.generation
-        ):
-            self._generation = self._pace.generation
-            self.tokens = self._estimate()
-            self._booked = self._pace.place(self.tokens)
-        delay = self._pace.delay(self._booked)
-        if delay <= 0:
-            self.sent_at = now
-            return 0.0
-        return delay
+        self.slot.tokens = self._estimate()
+        return ask_again_after(self._limiter.ask(self.slot))
 
     def held(self) -> float:
-        """Seconds its place in the queue, and no delay of its own, makes it wait; maybe inf."""
-        if self._booked is None or self.sent_at is not None:
+        """Seconds the limits, and no backoff of its own, make it wait; inf while another probes."""
+        if self.slot.sent_at is not None:
             return 0.0
-        return max(0.0, self._booked.at - self._pace.now())
+        return max(0.0, self.slot.allowed_at - self._limiter.now())
 
     def age(self) -> float:
         """Seconds since it left."""
-        return 0.0 if self.sent_at is None else self._pace.now() - self.sent_at
+        return 0.0 if self.slot.sent_at is None else self._limiter.now() - self.slot.sent_at
 
     def accepted(self, tokens: int) -> None:
-        """The service took it, and billed so many tokens."""
-        self._pace.accepted(self._booked, self.tokens, tokens)
+        """The service accepted it, and billed so many tokens."""
+        self._limiter.accepted(self.slot, tokens)
 
     def refused(self, retry_after: float | None, named: RateLimits) -> None:
-        """The service refused it for the rate, and may want nothing for so many seconds."""
-        self._pace.refused(self._generation, retry_after, named)
+        """The service answered 429, and may want nothing for so many seconds."""
+        self._limiter.refused(self.slot, retry_after, named)
 
-
-class Slot:
-    """A time in the queue, and what was booked for it."""
-
-    __slots__ = ("at", "tokens")
-
-    def __init__(self, at: float, tokens: float) -> None:
-        self.at = at
-        self.tokens = tokens
+    def cancel(self) -> None:
+        """Leave the queue; nothing happens if it has left already."""
+        if self.slot.sent_at is None and self.asked_at is not None:
+            self._limiter.cancel(self.slot)
 
 
 class RateLimiter:
-    """The turns of one budget.
+    """The rate limits of one budget.
 
     Attributes:
         now: The clock.
-        era: Counts the refusals; a turn that was booked in an earlier era is booked anew.
-        limits: What is kept to now.
+        generation: Counts the changes of the limits. What left before the last one says nothing
+            new when it is answered 429.
+        limits: What is applied now.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.now = clock
         self.generation = 0
-        self.limits = RateLimits()
-        self._given = RateLimits()
-        self._ceiling = RateLimits()
+        self.limits = NO_LIMITS
+        self._given = NO_LIMITS
+        self._ceiling = NO_LIMITS
         self._lock = Lock()
-        self._booked: deque[Slot] = deque()
-        self._full_at = -inf
+        self._window = SlidingWindow()
+        self._queries: dict[Slot, float] = {}
+        self._jobs: dict[Slot, float] = {}
+        self._drained_at = -inf
         self._held_until = -inf
         self._holds = 0
-        self._probing = False
-        self._accepted = ThroughputMeter(self.now())
+        self._is_probing = False
+        self._is_smoothing = False
+        self._probe: Slot | None = None
+        self._outcomes: deque[bool] = deque(maxlen=OUTCOMES_REMEMBERED)
+        self._throughput = ThroughputMeter(self.now())
         self._last_event_at = self._grown_at = self._refused_at = self.now()
 
-    def book(self, tokens: float | Estimate, delay: float = 0.0) -> Reservation:
-        """A turn, `delay` seconds from now or later; its place is booked when it first waits."""
+    def reserve(
+        self, tokens: float | Estimate, delay: float = 0.0, *, is_query: bool = False
+    ) -> Reservation:
+        """A reservation that may leave in `delay` seconds or later, and queues from then on."""
         estimate = tokens if callable(tokens) else lambda: tokens
-        return Reservation(self, estimate, self.now() + delay)
+        return Reservation(self, estimate, self.now() + delay, is_query=is_query)
 
     def keep_to(self, limits: RateLimits) -> None:
-        """Keep to limits that the user gives."""
+        """Apply limits that the user gives."""
+        if limits is self._given or not limits:
+            return
         with self._lock:
-            if limits and limits != self._given:
+            if limits != self._given:
                 self._given = self.limits = self._ceiling = limits
-                self._new_generation(self.now())
+                self._is_smoothing = self._is_probing = False
+                self._begin_generation(self.now())
 
     @property
     def known(self) -> bool:
-        """Whether the limits were given or named, and not discovered."""
+        """Whether the limits were given or named, and not measured."""
         return bool(self._ceiling)
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody has to wait: no limit is known, and none was met just now."""
-        return not self.limits and not self._probing and self.now() >= self._held_until
+        """Whether nothing has to wait: no limit is known, and none was met just now."""
+        return not self.limits and not self._is_probing and self.now() >= self._held_until
 
     def forecast(self, tokens: float, requests: int) -> float:
         """Seconds that so much work takes at the limits."""
@@ -164,109 +180,170 @@ class RateLimiter:
         """Whether one request with so many tokens is more than a whole minute's allowance."""
         return self.known and tokens > (self.limits.tokens_per_minute or inf)
 
-    def place(self, tokens: float) -> Slot:
-        """Find the first time that has room, and take it."""
+    def ask(self, slot: Slot) -> float:
+        """Seconds until a request may leave, as things are; at 0 it leaves, and is counted."""
         with self._lock:
             now = self.now()
-            self._forget(now)
-            if self._was_idle(now):
-                self._accepted.idle(now - self._last_event_at)
+            if not self._queries and not self._jobs and not self._is_held(now):
+                self._throughput.idle_seconds += now - self._last_event_at
             self._last_event_at = now
-            if self._probing and self._is_probed(now):
-                return Slot(inf, tokens)
-            cost = self.limits.seconds(tokens)
-            at = max(now, self._held_until, self._full_at - max(BURST, cost))
-            if self.known:
-                at = self._first_with_room(at, tokens)
-            self._full_at = max(self._full_at, at) + cost
-            booking = Slot(at, tokens)
-            self._booked.append(booking)
-            return booking
+            queue = self._queries if slot.is_query else self._jobs
+            if self.limits or self._is_held(now):
+                queue.setdefault(slot, now)
+                slot.allowed_at = self._earliest(slot, now)
+                if (delay := slot.allowed_at - now) > 0:
+                    queue[slot] = now + ask_again_after(delay) + ABANDONED_AFTER_SECONDS
+                    return delay
+            queue.pop(slot, None)
+            self._leave(slot, now)
+            return 0.0
 
-    def delay(self, booking: Slot) -> float:
-        """Seconds until a booking's time; at most a moment while it or the limits are not known."""
-        delay = booking.at - self.now()
-        return delay if self.known and delay < inf else min(delay, ASK_AGAIN)
+    def left(self, tokens: float) -> Slot:
+        """Count a request that left without asking."""
+        with self._lock:
+            slot = Slot(tokens)
+            self._leave(slot, self.now())
+            return slot
 
-    def accepted(self, booking: Slot | None, expected: float, billed: int) -> None:
-        """The service took a request: correct what was booked, and let the rate rise."""
+    def cancel(self, slot: Slot) -> None:
+        """A request that waits is not wanted any more."""
+        with self._lock:
+            (self._queries if slot.is_query else self._jobs).pop(slot, None)
+
+    def accepted(self, slot: Slot, billed: int) -> None:
+        """The service accepted a request: correct what was counted, and let the rate rise."""
         with self._lock:
             now = self._last_event_at = self.now()
-            if booking is not None:
-                self._full_at -= self.limits.seconds(expected) - self.limits.seconds(billed)
-                booking.tokens = billed
-            self._accepted.add(now, billed)
+            if self.limits:
+                self._drained_at -= self.limits.seconds(slot.tokens) - self.limits.seconds(billed)
+            self._window.correct(slot, billed)
+            slot.is_accepted = True
+            self._throughput.requests += 1
+            self._throughput.tokens += billed
+            self._outcomes.append(True)
             self._holds = 0
-            if self._probing:
-                self._probing = False
+            if self._is_probing and slot.generation == self.generation:
+                self._is_probing = False
                 self._grown_at = now
-                self._new_generation(now)
-            self._grow(now)
+                self._drained_at = max(now, self._held_until) + BURST_SECONDS
+            if slot.generation < self.generation and self._ceiling != self._given:
+                self._doubt(now)
+            if self.limits != self._ceiling:
+                self._grow(now)
 
-    def refused(self, generation: int, retry_after: float | None, named: RateLimits) -> None:
-        """The service refused a request. Of those that left together only the first counts."""
+    def refused(self, slot: Slot, retry_after: float | None, named: RateLimits) -> None:
+        """The service answered 429. Of requests that left together only the first one counts."""
         with self._lock:
             now = self._last_event_at = self.now()
-            if generation != self.generation:
-                return
-            self._refused_at = now
-            if named:
-                self.limits = self._ceiling = stricter(named, self._given)
+            self._outcomes.append(False)
+            if slot.generation == self.generation:
+                self._learn(now, slot, retry_after, self._believed(named))
+            self._window.remove(slot)
+
+    def _learn(self, now: float, slot: Slot, retry_after: float | None, named: RateLimits) -> None:
+        is_rare = self._outcomes.count(False) < REFUSALS_OF_A_LIMIT
+        is_measured = bool(self.limits) and not self.known
+        if is_rare and not named and not retry_after and not is_measured and not self._is_probing:
+            return
+        self._refused_at = self._grown_at = now
+        if not named:
+            self._slow_down(now, slot)
+            self._is_smoothing = self.known
+        else:
+            allowed = stricter(named, self._given)
+            if allowed == self._ceiling:  # the minute had room, as it is counted here
+                self._slow_down(now, slot)
+                self._is_smoothing = True
             else:
-                self._slow_down(now)
-            self._holds += 1
-            self._held_until = now + max(retry_after or 0.0, _hold(self._holds))
-            self._probing = not named
-            self._new_generation(now)
+                self.limits = self._ceiling = allowed
+        self._holds += 1
+        hold = FIRST_HOLD_SECONDS * 2.0 ** min(self._holds - 1, 10)
+        hold = min(LONGEST_HOLD_SECONDS, max(hold, self.limits.seconds(slot.tokens)))
+        self._held_until = now + max(retry_after or 0.0, hold)
+        self._is_probing = not named
+        self._probe = None
+        self._outcomes.clear()
+        self._begin_generation(now)
 
-    def _new_generation(self, now: float) -> None:
+    def _believed(self, named: RateLimits) -> RateLimits:
+        """The limits that a 429 names, or none if the service has just accepted far more."""
+        requests, tokens = self._window.accepted()
+        is_contradicted = requests > DISBELIEF * (
+            named.requests_per_minute or inf
+        ) or tokens > DISBELIEF * (named.tokens_per_minute or inf)
+        return NO_LIMITS if is_contradicted else named
+
+    def _doubt(self, now: float) -> None:
+        """Drop limits that a 429 named if requests that had left before were accepted after all."""
+        if not self._believed(self._ceiling):
+            self.limits = self._ceiling = self._given
+            self._held_until = now
+
+    def _begin_generation(self, now: float) -> None:
         self.generation += 1
-        self._full_at = max(now, self._held_until) + BURST
-        while self._booked and self._booked[-1].at > now:
-            self._booked.pop()
+        self._drained_at = max(now, self._held_until) + BURST_SECONDS
 
-    def _slow_down(self, now: float) -> None:
+    def _slow_down(self, now: float, slot: Slot) -> None:
         if self.known:
-            self.limits = scaled(self.limits, CAUTION)
-        elif taken := self._accepted.rate_at_refusal(now):
-            self.limits = scaled(taken, CAUTION)
+            if self._is_smoothing:
+                self.limits = scaled(self.limits, CAUTION)
+        elif rate := self._throughput.rate_at_refusal(
+            now, self._window.accepted(), self._window.in_flight_before(slot)
+        ):
+            self.limits = scaled(rate, CAUTION)
 
     def _grow(self, now: float) -> None:
-        if self.limits and self.limits != self._ceiling:
-            impatience = 1 + ((now - self._refused_at) / IMPATIENT_AFTER) ** 4
-            growth = GROWTH_PER_SECOND * impatience * (now - self._grown_at)
-            grown = scaled(self.limits, 1 + min(1.0, growth))
-            is_forgotten = grown.is_beyond_all and not self.known
-            self.limits = RateLimits() if is_forgotten else stricter(grown, self._ceiling)
+        haste = 1 + ((now - self._refused_at) / FASTER_GROWTH_AFTER_SECONDS) ** 4
+        growth = GROWTH_PER_SECOND * haste * (now - self._grown_at)
+        grown = scaled(self.limits, 1 + min(1.0, growth))
+        is_forgotten = grown.is_beyond_any_tier and not self.known
+        self.limits = NO_LIMITS if is_forgotten else stricter(grown, self._ceiling)
         self._grown_at = now
 
-    def _was_idle(self, now: float) -> bool:
-        """Whether nobody has waited for a turn since the last event."""
-        waits = self._booked and self._booked[-1].at > self._last_event_at
-        return not self._probing and now >= self._held_until and not waits
+    def _is_held(self, now: float) -> bool:
+        return self._is_probing or now < self._held_until
+
+    def _leave(self, slot: Slot, now: float) -> None:
+        slot.sent_at = now
+        slot.generation = self.generation
+        self._window.add(slot, now)
+        if self._is_probing:
+            self._probe = slot
+        if self.limits:
+            self._drained_at = max(self._drained_at, now) + self.limits.seconds(slot.tokens)
+
+    def _earliest(self, slot: Slot, now: float) -> float:
+        """When a request may leave, after those ahead of it; inf while another one probes."""
+        if self._is_probing and self._is_probed(now):
+            return inf
+        requests, tokens, ahead_seconds = 1, slot.tokens, 0.0
+        for other in self._ahead_of(slot, now):
+            requests += 1
+            tokens += other.tokens
+            ahead_seconds += self.limits.seconds(other.tokens)
+        at = max(now, self._held_until)
+        if self._is_smoothing or not self.known:
+            burst = max(BURST_SECONDS, self.limits.seconds(slot.tokens))
+            at = max(at, self._drained_at + ahead_seconds - burst)
+        if not self.known:
+            return at
+        return self._window.when_room(at, self.limits, requests, tokens, for_job=not slot.is_query)
+
+    def _ahead_of(self, slot: Slot, now: float) -> Iterator[Slot]:
+        for queue in (self._queries,) if slot.is_query else (self._queries, self._jobs):
+            for other, asks_by in queue.items():
+                if other is slot:
+                    return
+                if now <= asks_by:
+                    yield other
 
     def _is_probed(self, now: float) -> bool:
-        return any(
-            self._held_until <= booking.at and now < booking.at + PROBE_PATIENCE
-            for booking in self._booked
-        )
-
-    def _forget(self, now: float) -> None:
-        while self._booked and self._booked[0].at <= now - WINDOW:
-            self._booked.popleft()
-
-    def _first_with_room(self, at: float, tokens: float) -> float:
-        inside = [booking for booking in self._booked if booking.at > at - WINDOW]
-        count, total = len(inside), sum(booking.tokens for booking in inside)
-        most_requests = self.limits.requests_per_minute or inf
-        most_tokens = self.limits.tokens_per_minute or inf
-        for booking in inside:
-            if count + 1 <= most_requests and total + tokens <= most_tokens:
-                break
-            count, total = count - 1, total - booking.tokens
-            at = max(at, booking.at + WINDOW)
-        return at
+        probe = self._probe
+        return probe is not None and now < (probe.sent_at or 0.0) + PROBE_TIMEOUT_SECONDS
 
 
-def _hold(refusals: int) -> float:
-    return float(min(LONGEST_HOLD, FIRST_HOLD * 2.0 ** min(refusals - 1, 10)))
+def ask_again_after(delay: float) -> float:
+    """Seconds after which a request asks again that may leave in `delay` seconds."""
+    if delay == inf:
+        return ASK_AGAIN_SECONDS
+    return max(0.0, min(delay, max(ASK_AGAIN_SECONDS, ASK_AGAIN_SHARE * delay)))

@@ -1,19 +1,23 @@
-"""How much in a minute: what the user says, what a refusal names, and what was taken."""
+"""How much in a minute: what the user gives, what a 429 names, and what the service accepted."""
 
 from __future__ import annotations
 
 import re
 from collections import deque
 from dataclasses import dataclass
-from math import inf
+from math import floor, inf
 
-MEASURED_SPAN = 10.0
+MEASURED_SECONDS = 10.0
 TOKENS_BIND_FROM = 2_000.0
-"""Tokens per request from which a refusal without a reason is taken to be about tokens: tier 1 has
+"""Tokens per request from which a 429 without a reason is taken to be about tokens: tier 1 has
 2,000 requests and 3 to 16 million tokens a minute."""
 
-MOST_REQUESTS, MOST_TOKENS = 1e6, 1e10
-"""Per minute, a hundred times what any tier has (docs: "Rate Limits")."""
+HIGHEST_REQUESTS_PER_MINUTE, HIGHEST_TOKENS_PER_MINUTE = 1e6, 1e10
+"""A hundred times what any tier has (docs: "Rate Limits")."""
+
+QUERY_SHARE_OF_REQUESTS, QUERY_SHARE_OF_TOKENS = 0.1, 0.05
+MOST_QUERY_REQUESTS_PER_MINUTE, MOST_QUERY_TOKENS_PER_MINUTE = 60.0, 20_000.0
+"""What jobs leave to queries, which are short, and no more than people ask in a minute."""
 
 NAMED_REQUESTS = re.compile(r"RPM\) rate limit of\s+([1-9][0-9,]{0,12})", re.IGNORECASE)
 NAMED_TOKENS = re.compile(r"TPM\) rate limit of\s+([1-9][0-9,]{0,12})", re.IGNORECASE)
@@ -24,12 +28,7 @@ NAMED_FREE_TIER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """What an account may send in a minute, None where it is not known.
-
-    Attributes:
-        requests_per_minute: Requests.
-        tokens_per_minute: Tokens.
-    """
+    """Limits of one budget; None where there is none, or it is not known."""
 
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
@@ -38,10 +37,21 @@ class RateLimits:
         return self.requests_per_minute is not None or self.tokens_per_minute is not None
 
     @property
-    def is_beyond_all(self) -> bool:
+    def is_beyond_any_tier(self) -> bool:
         """Whether no account is limited to so much."""
         requests, tokens = self.requests_per_minute or 0.0, self.tokens_per_minute or 0.0
-        return requests > MOST_REQUESTS or tokens > MOST_TOKENS
+        return requests > HIGHEST_REQUESTS_PER_MINUTE or tokens > HIGHEST_TOKENS_PER_MINUTE
+
+    @property
+    def for_jobs(self) -> RateLimits:
+        """What jobs may use of it, so that a query does not wait for the end of the minute."""
+        requests, tokens = self.requests_per_minute, self.tokens_per_minute
+        return RateLimits(
+            requests
+            and requests
+            - min(floor(requests * QUERY_SHARE_OF_REQUESTS), MOST_QUERY_REQUESTS_PER_MINUTE),
+            tokens and tokens - min(tokens * QUERY_SHARE_OF_TOKENS, MOST_QUERY_TOKENS_PER_MINUTE),
+        )
 
     def seconds(self, tokens: float) -> float:
         """How much of a minute one request with so many tokens takes up."""
@@ -50,12 +60,15 @@ class RateLimits:
         )
 
     def __str__(self) -> str:
-        told = []
+        parts = []
         if self.requests_per_minute is not None:
-            told.append(f"{self.requests_per_minute:,.0f} requests")
+            parts.append(f"{self.requests_per_minute:,.0f} requests")
         if self.tokens_per_minute is not None:
-            told.append(f"{self.tokens_per_minute:,.0f} tokens")
-        return " and ".join(told) + " per minute"
+            parts.append(f"{self.tokens_per_minute:,.0f} tokens")
+        return " and ".join(parts) + " per minute"
+
+
+NO_LIMITS = RateLimits()
 
 
 def limits_named(detail: str) -> RateLimits:
@@ -71,7 +84,7 @@ def _number(text: str) -> float:
 
 
 def scaled(limits: RateLimits, factor: float) -> RateLimits:
-    """So many times as much."""
+    """Both limits, multiplied."""
     requests, tokens = limits.requests_per_minute, limits.tokens_per_minute
     return RateLimits(requests and requests * factor, tokens and tokens * factor)
 
@@ -89,48 +102,55 @@ def stricter(one: RateLimits, other: RateLimits) -> RateLimits:
 
 
 class ThroughputMeter:
-    """What the service has taken: in the last minute, and between refusals."""
+    """Measures what the service accepts between 429s: then it accepts what the account allows.
+
+    Attributes:
+        requests: Accepted so far.
+        tokens: Billed for these.
+        idle_seconds: How long nothing was asked, which says nothing about what is allowed.
+    """
+
+    __slots__ = ("_is_first", "_marks", "idle_seconds", "requests", "tokens")
 
     def __init__(self, now: float) -> None:
-        self._requests = 0
-        self._tokens = 0
-        self._last_minute: deque[tuple[float, int]] = deque()
-        self._marks = deque([(now, 0, 0)])
-        self._idle = 0.0
-        self._unmeasured = True
+        self.requests = 0
+        self.tokens = 0.0
+        self.idle_seconds = 0.0
+        self._marks: deque[tuple[float, int, float]] = deque([(now, 0, 0.0)])
+        self._is_first = True
 
-    def add(self, now: float, tokens: int) -> None:
-        """One more request."""
-        self._last_minute.append((now, tokens))
-        self._requests += 1
-        self._tokens += tokens
-        while self._last_minute[0][0] <= now - 60:
-            self._last_minute.popleft()
+    def rate_at_refusal(
+        self, now: float, last_minute: tuple[int, float], in_flight: tuple[int, float]
+    ) -> RateLimits | None:
+        """What the service accepts in a minute, in the unit that is likely to bind.
 
-    def idle(self, seconds: float) -> None:
-        """Nothing was asked for so long: it does not tell what the service would have taken."""
-        self._idle += seconds
+        At least what it accepted in the last minute; more, if it accepted more for the time since a
+        429 some seconds ago. The first measurement, which includes what had been saved up, counts
+        once.
 
-    def rate_at_refusal(self, now: float) -> RateLimits | None:
-        """What it takes in a minute, in the unit that is likely to bind; None if it took nothing.
+        Args:
+            now: A time.
+            last_minute: Requests accepted in the last minute, and their tokens.
+            in_flight: The same for those that left before the one that met the 429; the service has
+                accepted them, though the response is still on its way.
 
-        At least what it took in the last minute; more, if it took more for its time since a refusal
-        some seconds ago. The first measurement, which holds what had been saved up, is used once.
-        Time in which nothing was asked does not count.
+        Returns:
+            The rate; None if nothing was accepted.
         """
-        now -= self._idle
-        while len(self._marks) > 1 and self._marks[0][0] < now - MEASURED_SPAN:
+        now -= self.idle_seconds
+        while len(self._marks) > 1 and self._marks[0][0] < now - MEASURED_SECONDS:
             self._marks.popleft()
         since, requests_then, tokens_then = self._marks[0]
-        requests: float = len(self._last_minute)
-        tokens: float = sum(tokens for _, tokens in self._last_minute)
-        if self._requests > requests_then and now > since:
-            requests = max(requests, 60 * (self._requests - requests_then) / (now - since))
-            tokens = max(tokens, 60 * (self._tokens - tokens_then) / (now - since))
-        if self._unmeasured:
-            self._unmeasured = False
+        all_requests, all_tokens = self.requests + in_flight[0], self.tokens + in_flight[1]
+        requests: float = last_minute[0]
+        tokens = last_minute[1]
+        if all_requests > requests_then and now > since:
+            requests = max(requests, 60 * (all_requests - requests_then) / (now - since))
+            tokens = max(tokens, 60 * (all_tokens - tokens_then) / (now - since))
+        if self._is_first:
+            self._is_first = False
             self._marks.clear()
-        self._marks.append((now, self._requests, self._tokens))
+        self._marks.append((now, all_requests, all_tokens))
         if not requests:
             return None
         if tokens / requests >= TOKENS_BIND_FROM:

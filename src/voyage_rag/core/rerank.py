@@ -64,7 +64,7 @@ def rerank(
     budget = context.budget(row.name)
 
     def limits() -> Limits:
-        per_minute = budget.pace.limits.tokens_per_minute or row.request_tokens
+        per_minute = budget.limiter.limits.tokens_per_minute or row.request_tokens
         tokens = min(row.request_tokens, int(per_minute))
         inputs = min(row.request_inputs, context.host.request_inputs)
         return Limits(inputs, budget.ratio.estimated_tokens(tokens))
@@ -113,11 +113,11 @@ def ranked(
             partial(wire.rerank_answer, count=len(texts), top_k=top_k),
             context.host,
             context.policy,
-            budget.pace,
+            budget.limiter,
             partial(budget.ratio.tokens, estimated_tokens),
         )
     except VoyageError as failure:
-        if not is_too_much(failure, budget.pace, tokens) or len(placed) == 1:
+        if not is_too_much(failure, budget.limiter, tokens) or len(placed) == 1:
             counts = [budget.ratio.tokens(estimate_tokens(text)) for text in texts]
             raise concerning(failure, positions, counts) from failure.__cause__
         middle = len(placed) // 2

@@ -32,10 +32,9 @@ if TYPE_CHECKING:
     from voyage_rag.hosts.messages import Request, Response
 
 DEFAULT_RETRIES = 6
-FIRST_BACKOFF = 0.5
-LONGEST_BACKOFF = 32.0
+FIRST_BACKOFF_SECONDS = 0.5
+LONGEST_BACKOFF_SECONDS = 32.0
 DOUBLINGS = 6
-RATE_LIMIT_PATIENCE = 2.0  # a rate-limit window is a minute: start at a second
 
 WORTH_ANOTHER_TRY = (APIConnectionError, RateLimitError, ServerError, UnexpectedAnswerError)
 """An embedding changes nothing at the service, so a lost answer may be asked for again."""
@@ -63,14 +62,13 @@ class RetryPolicy:
     def backoff(self, failure: VoyageError, attempts: int) -> float:
         """Seconds to wait after so many failed attempts.
 
-        Doubles from half a second to 32 (from one second after a 429, whose window is a minute),
-        with jitter downward. A Retry-After is waited out in full, with jitter upward.
+        Doubles from half a second to 32, with jitter downward. A Retry-After is waited out in full,
+        with jitter upward.
         """
         if failure.retry_after is not None:
             return failure.retry_after + 0.25 * self.chance()
-        patience = RATE_LIMIT_PATIENCE if isinstance(failure, RateLimitError) else 1.0
-        delay = FIRST_BACKOFF * patience * 2.0 ** min(attempts - 1, DOUBLINGS)
-        return min(delay, LONGEST_BACKOFF) * (1 - 0.25 * self.chance())
+        delay = FIRST_BACKOFF_SECONDS * 2.0 ** min(attempts - 1, DOUBLINGS)
+        return min(delay, LONGEST_BACKOFF_SECONDS) * (1 - 0.25 * self.chance())
 
     def allows(self, failure: VoyageError, attempts: int, spent: float) -> bool:
         """Whether to try again after so many attempts, having spent so many seconds."""
@@ -109,20 +107,20 @@ def retrying(
     read: Callable[[Body], Billed],
     host: Host,
     policy: RetryPolicy,
-    pace: RateLimiter,
+    limiter: RateLimiter,
     tokens: Estimate,
 ) -> Flow[Billed]:
-    """Send a request until `read` accepts an answer.
+    """Send a request until `read` accepts a response.
 
-    Time spent waiting for a turn under a rate limit does not count towards the total timeout.
+    Time spent waiting for the rate limit does not count towards the total timeout.
 
     Args:
         request: What to send.
         read: Makes the result of a body, or raises `UnexpectedAnswerError`.
         host: Who is asked, and knows what errors mean.
         policy: How hard to try.
-        pace: Whose turn it is.
-        tokens: Says what it is expected to cost; asked when it is about to leave.
+        limiter: The budget's.
+        tokens: What the request is expected to cost; asked when it is about to leave.
 
     Raises:
         VoyageError: The last failure, with the number of attempts.
@@ -130,32 +128,34 @@ def retrying(
     attempts, spent, delay = 0, 0.0, 0.0
     failure: VoyageError | None = None
     while True:
-        turn = pace.book(tokens, delay)
+        reservation = limiter.reserve(tokens, delay)
         attempts += 1
         try:
             response = yield from send(
                 Attempt(
                     request,
                     policy.time_left(spent),
-                    turn.wait,
+                    reservation.wait,
                     attempts,
                     failure,
                     delay,
-                    turn.held,
+                    reservation.held,
                 )
             )
             failure = failure_of(request, response, host, policy.wall_clock)
             if failure is None:
                 result = _read(read, request, response, host)
-                turn.accepted(result.total_tokens)
+                reservation.accepted(result.total_tokens)
                 return result
         except (APIConnectionError, UnexpectedAnswerError) as error:
             failure = error
+        finally:
+            reservation.cancel()
         delay = policy.backoff(failure, attempts)
-        spent += turn.age() + delay
+        spent += reservation.age() + delay
         if isinstance(failure, RateLimitError):
-            turn.refused(failure.retry_after, limits_named(failure.message))
-            if pace.exceeds_minute_limit(tokens()):
+            reservation.refused(failure.retry_after, limits_named(failure.message))
+            if limiter.exceeds_minute_limit(tokens()):
                 raise _after(failure, attempts)
         if not policy.allows(failure, attempts, spent):
             raise _after(failure, attempts)

@@ -1,0 +1,137 @@
+"""The most recent minute of a budget, as the service counts it."""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from voyage_rag.core.rate_limits import RateLimits
+
+WINDOW_SECONDS = 60.5
+"""Voyage counts per minute (docs: "Rate Limits"); half a second is left for the way there."""
+
+
+class Slot:
+    """One request, as its budget counts it.
+
+    Attributes:
+        tokens: What it costs: expected at first, then billed.
+        is_query: Whether somebody waits for it; else it is part of a job.
+        allowed_at: When it may leave, as things were when it last asked.
+        sent_at: When it left, None while it waits.
+        generation: That of the limiter when it left.
+        is_accepted: Whether the service accepted it.
+        is_counted: Whether it is part of the most recent minute.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "allowed_at",
+        "generation",
+        "is_accepted",
+        "is_counted",
+        "is_query",
+        "sent_at",
+        "tokens",
+    )
+
+    def __init__(self, tokens: float, *, is_query: bool = False) -> None:
+        self.tokens = tokens
+        self.is_query = is_query
+        self.allowed_at = -inf
+        self.sent_at: float | None = None
+        self.generation = 0
+        self.is_accepted = False
+        self.is_counted = False
+
+
+class SlidingWindow:
+    """Requests that left in the most recent minute, with running totals."""
+
+    __slots__ = ("_job_requests", "_job_tokens", "_requests", "_slots", "_tokens")
+
+    def __init__(self) -> None:
+        self._slots: deque[tuple[float, Slot]] = deque()
+        self._requests = self._job_requests = 0
+        self._tokens = self._job_tokens = 0.0
+
+    def add(self, slot: Slot, now: float) -> None:
+        """Count a request that leaves now, and forget those that are too old."""
+        while self._slots and self._slots[0][0] <= now - WINDOW_SECONDS:
+            self.remove(self._slots.popleft()[1])
+        self._slots.append((now, slot))
+        slot.is_counted = True
+        self._count(slot, 1, slot.tokens)
+
+    def correct(self, slot: Slot, tokens: float) -> None:
+        """Count what a request turned out to cost."""
+        if slot.is_counted:
+            self._count(slot, 0, tokens - slot.tokens)
+        slot.tokens = tokens
+
+    def remove(self, slot: Slot) -> None:
+        """Do not count a request: the service refused it, or it is too old."""
+        if slot.is_counted:
+            slot.is_counted = False
+            self._count(slot, -1, -slot.tokens)
+
+    def _count(self, slot: Slot, requests: int, tokens: float) -> None:
+        self._requests += requests
+        self._tokens += tokens
+        if not slot.is_query:
+            self._job_requests += requests
+            self._job_tokens += tokens
+
+    def accepted(self) -> tuple[int, float]:
+        """How many requests the service accepted of those, and their tokens."""
+        tokens = [slot.tokens for _, slot in self._slots if slot.is_counted and slot.is_accepted]
+        return len(tokens), sum(tokens)
+
+    def in_flight_before(self, other: Slot) -> tuple[int, float]:
+        """The same for those without a response that left before another one."""
+        tokens = [
+            slot.tokens
+            for sent_at, slot in self._slots
+            if slot.is_counted and not slot.is_accepted and sent_at < (other.sent_at or 0.0)
+        ]
+        return len(tokens), sum(tokens)
+
+    def when_room(
+        self, at: float, limits: RateLimits, requests: int, tokens: float, *, for_job: bool
+    ) -> float:
+        """The earliest time, from `at` on, at which the minute before has room.
+
+        A request that is more than a whole minute's allowance leaves when the minute is empty.
+
+        Args:
+            at: A time.
+            limits: Of the budget.
+            requests: How many are to leave: one, and those ahead of it.
+            tokens: Their tokens.
+            for_job: Whether it is part of a job, which leaves some of the budget to queries.
+        """
+        most_requests = limits.requests_per_minute or inf
+        most_tokens = limits.tokens_per_minute or inf
+        share = limits.for_jobs if for_job else limits
+        job_requests, job_tokens = share.requests_per_minute or inf, share.tokens_per_minute or inf
+        total_requests, total_tokens = requests + self._requests, tokens + self._tokens
+        requests_of_jobs = requests + self._job_requests
+        tokens_of_jobs = tokens + self._job_tokens
+        for sent_at, slot in self._slots:
+            has_room = total_requests <= most_requests and total_tokens <= most_tokens
+            if has_room and (
+                not for_job
+                or requests_of_jobs == 1
+                or (requests_of_jobs <= job_requests and tokens_of_jobs <= job_tokens)
+            ):
+                return at
+            if slot.is_counted:
+                total_requests -= 1
+                total_tokens -= slot.tokens
+                if not slot.is_query:
+                    requests_of_jobs -= 1
+                    tokens_of_jobs -= slot.tokens
+                at = max(at, sent_at + WINDOW_SECONDS)
+        return at if requests == 1 or total_requests <= most_requests else at + WINDOW_SECONDS
