@@ -18,7 +18,7 @@ from voyage_rag import VoyageError
 from voyage_rag.cli import main
 from voyage_rag.commands.app import app
 from voyage_rag.demo import DemoError
-from voyage_rag.demo.options import Options
+from voyage_rag.demo.options import DemoOptions
 from voyage_rag.models import MODELS
 
 
@@ -36,9 +36,9 @@ COMMANDS = options_of(typer.main.get_command(app))
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[DemoOptions]:
     """What the demo was asked to do, instead of doing it."""
-    calls: list[Options] = []
+    calls: list[DemoOptions] = []
     monkeypatch.setattr("voyage_rag.demo.run_demo", lambda options, out, err: calls.append(options))
     return calls
 
@@ -149,7 +149,7 @@ def test_an_unforeseen_failure_is_not_hidden(monkeypatch: pytest.MonkeyPatch) ->
         main(["demo"])
 
 
-def test_the_demo_gets_what_was_asked(asked: list[Options]) -> None:
+def test_the_demo_gets_what_was_asked(asked: list[DemoOptions]) -> None:
     """Questions, files and options reach the demo."""
     assert main(["demo"]) == 0
     options = [
@@ -166,8 +166,8 @@ def test_the_demo_gets_what_was_asked(asked: list[Options]) -> None:
     assert main(["demo", "how?", "why?", *options]) == 0
 
     assert asked == [
-        Options(),
-        Options(("how?", "why?"), (Path("notes"),), "voyage-4", "rerank-3", 9, as_json=True),
+        DemoOptions(),
+        DemoOptions(("how?", "why?"), (Path("notes"),), "voyage-4", "rerank-3", 9, as_json=True),
     ]
 
 
@@ -179,14 +179,14 @@ def test_the_demo_gets_what_was_asked(asked: list[Options]) -> None:
         ["--limit", "3", "how?", "--files", "a.md", "b.md", "--limit", "4"],
     ],
 )
-def test_files_takes_all_paths_that_follow(arguments: list[str], asked: list[Options]) -> None:
+def test_files_takes_all_paths_that_follow(arguments: list[str], asked: list[DemoOptions]) -> None:
     """A shell's `*.md` after `--files` is many paths, and no question."""
     assert main(["demo", *arguments]) == 0
     assert asked[0].questions == ("how?",)
     assert asked[0].files == (Path("a.md"), Path("b.md"))
 
 
-def test_two_dashes_end_the_options(asked: list[Options]) -> None:
+def test_two_dashes_end_the_options(asked: list[DemoOptions]) -> None:
     """A question may look like an option."""
     assert main(["demo", "--files", "a.md", "--", "--files", "what is that?"]) == 0
     assert asked[0].questions == ("--files", "what is that?")

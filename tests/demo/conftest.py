@@ -4,11 +4,16 @@ from collections.abc import Callable
 
 import pytest
 
-from voyage_rag.demo.bill import Bill, Item
 from voyage_rag.demo.corpus import Passage
 from voyage_rag.demo.questions import Question
-from voyage_rag.demo.report import Exchange, Plan, Report
-from voyage_rag.demo.search import Answer, Hit, Service
+from voyage_rag.demo.report import (
+    DemoPlan,
+    DemoReport,
+    QuestionResults,
+    UsageItem,
+    UsageSummary,
+)
+from voyage_rag.demo.search import DemoService, Hit, SearchResult
 
 KEY = "pa-this-is-a-secret"
 
@@ -22,32 +27,32 @@ def run_by_hand(
     emulated: bool = True,
     modules: tuple[str, ...] = ("csv",),
     model: str = "voyage-4-lite",
-) -> Report:
+) -> DemoReport:
     """One question that LangChain gets right and LlamaIndex does not."""
     question = Question("How do I read [rows]?", modules)
-    first = Answer((Hit(READER, 0.875), Hit(SORTER, 0.5)), 0.1)
-    second = Answer((Hit(LONG, 0.75), Hit(READER, 0.625)), 0.3)
-    service = Service(model, "rerank-3-lite", "https://api.voyageai.com/v1", KEY)
-    plan = Plan(
+    first = SearchResult((Hit(READER, 0.875), Hit(SORTER, 0.5)), 0.1)
+    second = SearchResult((Hit(LONG, 0.75), Hit(READER, 0.625)), 0.3)
+    service = DemoService(model, "rerank-3-lite", "https://api.voyageai.com/v1", KEY)
+    plan = DemoPlan(
         emulated=emulated,
         service=service,
-        text="3 docstrings",
+        corpus="3 docstrings",
         passages=(READER, SORTER, LONG),
         questions=(question,),
-        forecast=Bill((Item("passages", model, 1_000_000),)),
+        forecast=UsageSummary((UsageItem("passages", model, 1_000_000),)),
     )
-    bill = Bill(
+    usage = UsageSummary(
         (
-            Item("passages", model, 1_000_000, 3),
-            Item("questions", model, 10, 2),
-            Item("reranking", "rerank-3-lite", 500_000, 2),
+            UsageItem("passages", model, 1_000_000, 3),
+            UsageItem("questions", model, 10, 2),
+            UsageItem("reranking", "rerank-3-lite", 500_000, 2),
         )
     )
     seconds = {"reading": 1.0, "embedding": 2.0, "total": 4.0}
-    return Report(plan, (Exchange(question, (first, second)),), bill, seconds)
+    return DemoReport(plan, (QuestionResults(question, (first, second)),), usage, seconds)
 
 
 @pytest.fixture
-def make_report() -> Callable[..., Report]:
+def make_report() -> Callable[..., DemoReport]:
     """Make a run with the emulator or without, of a built-in question or of one's own."""
     return run_by_hand

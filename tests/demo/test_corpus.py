@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from voyage_rag.demo.corpus import (
-    FEWEST_WORDS,
+    MIN_WORDS,
     PASSAGE_WORDS,
     Passage,
     read_files,
     standard_library,
     take,
 )
-from voyage_rag.demo.errors import DemoError
+from voyage_rag.demo.options import DemoError
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_what_nobody_asks_about_is_left_out(library: list[Passage]) -> None:
         assert not any(part.startswith("_") for part in parts)
         assert not passage.source.startswith(("idlelib/", "lib2to3/", "turtledemo/", "test/"))
         assert "/tests/" not in passage.source
-        assert len(passage.body.split()) >= FEWEST_WORDS
+        assert len(passage.body.split()) >= MIN_WORDS
 
 
 def test_a_passage_says_where_it_is_from(library: list[Passage]) -> None:

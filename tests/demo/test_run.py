@@ -18,8 +18,8 @@ from voyage_rag import ConfigurationError
 from voyage_rag.cli import main
 from voyage_rag.demo import DemoError, run, run_demo
 from voyage_rag.demo.corpus import Passage, standard_library
-from voyage_rag.demo.options import Options
-from voyage_rag.demo.report import FRAMEWORKS, Report
+from voyage_rag.demo.options import DemoOptions
+from voyage_rag.demo.report import FRAMEWORKS, DemoReport
 from voyage_rag.emulator import Emulator, ReceivedRequest
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost", None}
@@ -29,13 +29,13 @@ LOOPBACK = {"127.0.0.1", "::1", "localhost", None}
 class Ran:
     """A finished run: what it found, printed, and asked of the service."""
 
-    report: Report
+    report: DemoReport
     out: str
     err: str
     received: list[ReceivedRequest]
 
 
-def run_with(emulator: Emulator, options: Options) -> Ran:
+def run_with(emulator: Emulator, options: DemoOptions) -> Ran:
     out, err = StringIO(), StringIO()
     report = run_demo(options, Console(file=out, width=100), Console(file=err, width=100))
     return Ran(report, out.getvalue(), err.getvalue(), emulator.requests)
@@ -72,7 +72,7 @@ def full() -> Iterator[Ran]:
         stay_at_home(monkeypatch)
         emulator = Emulator()
         monkeypatch.setattr(run, "Emulator", lambda: emulator)
-        yield run_with(emulator, Options())
+        yield run_with(emulator, DemoOptions())
 
 
 @pytest.fixture(autouse=True)
@@ -128,8 +128,8 @@ def test_the_passages_are_embedded_once(full: Ran) -> None:
 
 def test_every_question_gets_three_reranked_hits(full: Ran) -> None:
     """Hits come best first, scored by the reranker, from thirty candidates."""
-    for exchange in full.report.exchanges:
-        for answer in exchange.answers:
+    for results in full.report.questions:
+        for answer in results.results:
             scores = [hit.score for hit in answer.hits]
             assert len(scores) == 3
             assert scores == sorted(scores, reverse=True)
@@ -140,13 +140,13 @@ def test_every_question_gets_three_reranked_hits(full: Ran) -> None:
 
 def test_the_bill_is_what_the_service_counted(full: Ran) -> None:
     """Requests add up to those the emulator received, and tokens to more than the words."""
-    bill = full.report.bill
+    usage = full.report.usage
 
-    assert bill.requests == len(full.received)
-    assert [item.what for item in bill.items] == ["passages", "questions", "reranking"]
-    assert bill.items[0].tokens > 150_000
-    assert bill.dollars is not None
-    assert 0 < bill.dollars < 0.05
+    assert usage.requests == len(full.received)
+    assert [item.purpose for item in usage.items] == ["passages", "questions", "reranking"]
+    assert usage.items[0].tokens > 150_000
+    assert usage.dollars is not None
+    assert 0 < usage.dollars < 0.05
 
 
 def test_a_pipe_gets_no_progress_bar(full: Ran) -> None:
@@ -163,9 +163,9 @@ def test_questions_of_ones_own_over_files_of_ones_own(
     (tmp_path / "bread.md").write_text("Knead the dough.\n\nBake the bread for an hour.\n", "utf-8")
     (tmp_path / "ships.txt").write_text("A ship leaves the harbour at noon.\n", "utf-8")
 
-    ran = run_with(emulator, Options(("When does the ship leave?",), (tmp_path,)))
+    ran = run_with(emulator, DemoOptions(("When does the ship leave?",), (tmp_path,)))
 
-    for answer in ran.report.exchanges[0].answers:
+    for answer in ran.report.questions[0].results:
         assert [hit.passage.name for hit in answer.hits] == [
             f"{tmp_path / 'ships.txt'}:1",
             f"{tmp_path / 'bread.md'}:1",
@@ -175,7 +175,7 @@ def test_questions_of_ones_own_over_files_of_ones_own(
 
 def test_a_limit_takes_so_many_passages(emulator: Emulator, account: str) -> None:
     """A cautious first run embeds no more than it was told to, and says so."""
-    ran = run_with(emulator, Options(("How do I sort?",), limit=7))
+    ran = run_with(emulator, DemoOptions(("How do I sort?",), limit=7))
 
     bodies = [received.body for received in ran.received]
     assert sum(len(body["input"]) for body in bodies if body.get("input_type") == "document") == 7
@@ -194,7 +194,7 @@ def test_with_a_key_the_price_is_told_before_anything_is_spent(
         show_plan(console, plan)
 
     monkeypatch.setattr(run, "show_plan", show)
-    ran = run_with(emulator, Options(("How do I sort?",), limit=5))
+    ran = run_with(emulator, DemoOptions(("How do I sort?",), limit=5))
 
     assert sent_before == [0]
     opening = f"Using the service on this machine at {emulator.url} with your key."
@@ -229,7 +229,7 @@ def test_json_without_a_key_says_nothing_else(capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--files", "."], "ask your files something"),
+        (["--files", "."], "add a question about your files"),
         (["  "], "a question is empty"),
         (["how?", "--files", "nowhere"], "no such file or folder: nowhere"),
         (["how?", "--limit", "3", "--model", "no-such-model"], "no-such-model"),
@@ -266,7 +266,9 @@ def test_a_missing_key_file_is_no_reason_to_emulate(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("VOYAGE_API_KEY_PATH", "/no/such/file")
 
     with pytest.raises(ConfigurationError, match="/no/such/file"):
-        run_demo(Options(("how?",), limit=3), Console(file=StringIO()), Console(file=StringIO()))
+        run_demo(
+            DemoOptions(("how?",), limit=3), Console(file=StringIO()), Console(file=StringIO())
+        )
 
 
 @pytest.mark.parametrize("missing", ["langchain_core", "llama_index", "starlette"])
@@ -279,4 +281,4 @@ def test_a_missing_package_is_named(missing: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, missing, None)
 
     with pytest.raises(DemoError, match=f"{missing}.*pip install 'voyage-rag\\[all\\]'"):
-        run_demo(Options(), Console(file=StringIO()), Console(file=StringIO()))
+        run_demo(DemoOptions(), Console(file=StringIO()), Console(file=StringIO()))

@@ -9,20 +9,20 @@ from rich.console import Console
 
 from voyage_rag.demo.corpus import Passage
 from voyage_rag.demo.questions import Question
-from voyage_rag.demo.report import Exchange, Report
-from voyage_rag.demo.search import Answer, Hit
-from voyage_rag.demo.show import show_exchange, show_heading, show_plan, show_report
+from voyage_rag.demo.report import DemoReport, QuestionResults
+from voyage_rag.demo.search import Hit, SearchResult
+from voyage_rag.demo.show import show_heading, show_plan, show_report, show_results
 
-MakeReport = Callable[..., Report]
+MakeReport = Callable[..., DemoReport]
 
 
-def shown(report: Report, width: int = 100, *, terminal: bool = False) -> str:
+def shown(report: DemoReport, width: int = 100, *, terminal: bool = False) -> str:
     out = StringIO()
     console = Console(file=out, width=width, force_terminal=terminal, highlight=False)
     show_plan(console, report.plan)
     show_heading(console, report.plan)
-    for number, exchange in enumerate(report.exchanges, start=1):
-        show_exchange(console, number, exchange)
+    for number, results in enumerate(report.questions, start=1):
+        show_results(console, number, results)
     show_report(console, report)
     return out.getvalue()
 
@@ -92,8 +92,8 @@ def test_the_columns_are_as_wide_for_every_line(make_report: MakeReport) -> None
 def test_a_heading_is_shown_with_what_stands_below_it(make_report: MakeReport) -> None:
     """A file's passage often begins with one, which says little."""
     text = "march.md\n# Meeting\n\nMarch\n\nWe launch\non Monday.\n\nAnna signs."
-    answers = (Answer((Hit(Passage("march.md:1", text, "march.md", 1), 0.5),), 0.1),) * 2
-    report = replace(make_report(), exchanges=(Exchange(Question("When?"), answers),))
+    answers = (SearchResult((Hit(Passage("march.md:1", text, "march.md", 1), 0.5),), 0.1),) * 2
+    report = replace(make_report(), questions=(QuestionResults(Question("When?"), answers),))
 
     assert "  Meeting · March · We launch on Monday.\n" in shown(report, width=140)
 
@@ -101,8 +101,8 @@ def test_a_heading_is_shown_with_what_stands_below_it(make_report: MakeReport) -
 def test_text_cannot_steer_the_terminal(make_report: MakeReport) -> None:
     """An escape sequence in a searched file is shown as a dot."""
     passage = Passage("a\x1b[2J.md:1", "a.md\nred \x1b[31malert", "a.md", 1)
-    answers = (Answer((Hit(passage, 0.5),), 0.1),) * 2
-    report = replace(make_report(), exchanges=(Exchange(Question("What?"), answers),))
+    answers = (SearchResult((Hit(passage, 0.5),), 0.1),) * 2
+    report = replace(make_report(), questions=(QuestionResults(Question("What?"), answers),))
 
     assert "\x1b" not in shown(report)
     assert "a·[2J.md:1" in shown(report)

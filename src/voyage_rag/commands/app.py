@@ -12,7 +12,7 @@ from voyage_rag._version import __version__
 from voyage_rag.commands import batch, demo, doctor, embed, emulate, models, rerank, tokens
 from voyage_rag.commands.failure import FAILED, INTERRUPTED, MISUSED, CommandError
 from voyage_rag.commands.screen import one_line
-from voyage_rag.demo.errors import DemoError
+from voyage_rag.demo.options import DemoError
 from voyage_rag.errors import VoyageError
 
 PROGRAM = "voyage-rag"

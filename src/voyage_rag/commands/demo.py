@@ -9,7 +9,7 @@ import typer
 
 from voyage_rag.commands.options import AsJSON
 from voyage_rag.commands.screen import console
-from voyage_rag.demo.options import MODEL, PICTURE_MODEL, RERANK_MODEL, Options
+from voyage_rag.demo.options import IMAGE_MODEL, MODEL, RERANK_MODEL, DemoOptions
 
 EXAMPLES = (
     "demo",
@@ -38,19 +38,19 @@ def demo(
         typer.Option(
             "--images",
             metavar="DIR",
-            help="Search the PNG, JPEG, WEBP and GIF pictures of a folder, without a reranker.",
+            help="Search the PNG, JPEG, WEBP and GIF images of a folder, without a reranker.",
         ),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
             help="The embedding model.",
-            show_default=f"{MODEL}; {PICTURE_MODEL} with --images",
+            show_default=f"{MODEL}; {IMAGE_MODEL} with --images",
         ),
     ] = None,
     rerank_model: Annotated[str, typer.Option(help="The reranker.")] = RERANK_MODEL,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Take N passages or pictures only.")
+        int | None, typer.Option(min=1, metavar="N", help="Embed only N passages or images.")
     ] = None,
     as_json: AsJSON = False,
 ) -> None:
@@ -64,10 +64,10 @@ def demo(
     """
     from voyage_rag.demo import run_demo  # noqa: PLC0415 - not needed for help
 
-    options = Options(
+    options = DemoOptions(
         questions=tuple(questions or ()),
         files=tuple(files or ()),
-        model=model or (PICTURE_MODEL if images else MODEL),
+        model=model or (IMAGE_MODEL if images else MODEL),
         rerank_model=rerank_model,
         limit=limit,
         as_json=as_json,

@@ -1,6 +1,6 @@
-"""A demo over text that every machine with Python has: the standard library's docstrings.
+"""A demo that searches text found on every machine with Python: the standard library's docstrings.
 
-`run_demo` is the door. What lies behind it needs both frameworks, the emulator and rich.
+`run_demo` is its entry point. The other modules need both frameworks, the emulator and rich.
 """
 
 from __future__ import annotations
@@ -8,44 +8,47 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from voyage_rag.demo.errors import DemoError
+from voyage_rag.demo.options import DemoError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from voyage_rag.demo.options import Options
-    from voyage_rag.demo.report import Report
+    from voyage_rag.demo.options import DemoOptions
+    from voyage_rag.demo.report import DemoReport
 
 __all__ = ["DemoError", "run_demo"]
 
-REQUIRED = frozenset(
+REQUIRED_PACKAGES = frozenset(
     {"langchain_core", "llama_index", "numpy", "orjson", "rich", "starlette", "tqdm", "uvicorn"}
 )
-"""The packages that `voyage-rag[all]` brings and the demo imports."""
+"""Packages that `voyage-rag[all]` installs and the demo imports."""
 
 
-def run_demo(options: Options, out: Console, err: Console) -> Report:
-    """Run the demo (see `voyage_rag.demo.run.run`, and `voyage_rag.demo.pictures` for images).
+def run_demo(options: DemoOptions, out: Console, err: Console) -> DemoReport:
+    """Run the demo.
+
+    Args:
+        options: Options of the command line.
+        out: Console for the results.
+        err: Console for the announcement and the progress when `out` is for JSON.
 
     Raises:
-        DemoError: A package is missing, or there is nothing to search or to ask.
-        VoyageError: The service, or the emulator, would not answer.
+        DemoError: A package is missing, or there is nothing to search or no question.
+        VoyageError: The service, or the emulator, responded with an error.
     """
     from voyage_rag.demo.show import busy  # noqa: PLC0415 - imports rich
 
     began = time.perf_counter()
-    screen = err if options.as_json else out
     try:
-        with busy(screen, "Loading LangChain and LlamaIndex"):
-            from voyage_rag.demo.pictures import run_pictures  # noqa: PLC0415
+        with busy(err if options.as_json else out, "Loading LangChain and LlamaIndex"):
             from voyage_rag.demo.run import run  # noqa: PLC0415 - imports both frameworks
     except ImportError as error:
-        missing = _missing(error) or _missing(error.__cause__)
-        if missing not in REQUIRED:
+        missing = _missing_package(error) or _missing_package(error.__cause__)
+        if missing not in REQUIRED_PACKAGES:
             raise
         raise DemoError(f"the demo needs {missing}: pip install 'voyage-rag[all]'") from error
-    return (run_pictures if options.images else run)(options, out, err, began)
+    return run(options, out, err, began)
 
 
-def _missing(error: BaseException | None) -> str:
+def _missing_package(error: BaseException | None) -> str:
     return ((error.name if isinstance(error, ImportError) else None) or "").split(".")[0]

@@ -1,8 +1,8 @@
-"""The demo's text: what every machine with Python has, or files of your own.
+"""The demo's text: docstrings of the standard library, or the user's files.
 
-The standard library is read, not imported: its source files are parsed for their docstrings.
-Modules written in C have no source to read, so a fixed list of harmless ones is imported and asked
-for its documentation. The order is that of names and lines: one Python always gives the same.
+The standard library is parsed, not imported. Modules written in C have no source to parse, so a
+fixed list of harmless ones is imported for its documentation. The order is that of names and lines:
+one version of Python always gives the same.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voyage_rag.demo.errors import DemoError
+from voyage_rag.demo.options import DemoError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-FEWEST_WORDS = 5
+MIN_WORDS = 5
 """A docstring of fewer words ("Return the name.") says nothing that its name does not."""
 
 PASSAGE_WORDS = 120
-"""Where a file is cut: long enough to answer a question, short enough to be about one thing."""
+"""Most words of a file's passage: enough to answer a question, and mostly about one subject."""
 
 SUFFIXES = (".md", ".py", ".rst", ".txt")
 
-LEFT_OUT = frozenset({"distutils", "encodings", "ensurepip", "idlelib", "lib2to3", "pydoc_data"})
+EXCLUDED = frozenset({"distutils", "encodings", "ensurepip", "idlelib", "lib2to3", "pydoc_data"})
 """Packages of the standard library that hold tables, tools or vendored code."""
 
 TESTS = frozenset({"test", "tests", "idle_test", "turtledemo"})
 
 # fmt: off
-BUILT_IN = (
+C_MODULES = (
     "array", "atexit", "binascii", "builtins", "cmath", "csv", "datetime", "decimal", "errno", "gc",
     "hashlib", "io", "itertools", "marshal", "math", "operator", "os", "select", "socket",
     "sqlite3", "struct", "sys", "time", "unicodedata", "zlib",
@@ -44,7 +44,7 @@ BUILT_IN = (
 # fmt: on
 """Modules written in C, wholly or in part, that do nothing when imported."""
 
-REPLACEABLE = frozenset({"breakpointhook", "displayhook", "excepthook", "unraisablehook"})
+REPLACEABLE_HOOKS = frozenset({"breakpointhook", "displayhook", "excepthook", "unraisablehook"})
 """Functions of `sys` that a running program may have changed for its own."""
 
 IMPLEMENTED_IN = {"os": ("posix", "nt"), "io": ("_io",), "datetime": ("_datetime", "_pydatetime")}
@@ -53,12 +53,12 @@ IMPLEMENTED_IN = {"os": ("posix", "nt"), "io": ("_io",), "datetime": ("_datetime
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of text to be found.
+    """A piece of text to be searched.
 
     Attributes:
-        name: What it is called in a result: a dotted name, or a file and line.
+        name: Its name in a result: a dotted name, or a file and line.
         text: What is embedded: a heading line, then the text.
-        source: The file it comes from, or what stands for it.
+        source: The file that contains it, or a description of its origin.
         line: Its first line there; 0 where there is no source.
     """
 
@@ -77,13 +77,13 @@ def standard_library() -> list[Passage]:
     """Collect the docstrings of this Python's standard library.
 
     Raises:
-        DemoError: This Python carries no source files.
+        DemoError: This Python has no source files.
     """
     root = Path(sysconfig.get_path("stdlib"))
     passages = [passage for name, path in _modules(root) for passage in _parsed(root, name, path)]
     if not passages:
         raise DemoError(
-            f"no standard library source in {str(root)!r}: give text of your own with --files"
+            f"no standard library source in {str(root)!r}: search your own text with --files"
         )
     known = {passage.name for passage in passages}
     passages += [passage for passage in _compiled() if passage.name not in known]
@@ -92,7 +92,7 @@ def standard_library() -> list[Passage]:
 
 def _modules(root: Path) -> Iterator[tuple[str, Path]]:
     for name in sorted(sys.stdlib_module_names):
-        if name.startswith("_") or name in LEFT_OUT | TESTS:
+        if name.startswith("_") or name in EXCLUDED | TESTS:
             continue
         if (single := root / f"{name}.py").is_file():
             yield name, single
@@ -107,11 +107,11 @@ def _parsed(root: Path, name: str, path: Path) -> Iterator[Passage]:
     source = path.relative_to(root).as_posix()
     try:
         tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):  # a file broken on purpose, or meant for another Python
+    except (SyntaxError, ValueError):  # broken on purpose, or for another Python
         return
     for dotted, node in _documented(tree, name):
         text = ast.get_docstring(node) or ""
-        if _says_something(text):
+        if _is_informative(text):
             line = 1 if isinstance(node, ast.Module) else node.lineno
             yield Passage(dotted, f"{dotted}\n{text}", source, line)
 
@@ -130,38 +130,38 @@ def _documented(node: _Documented, name: str) -> Iterator[tuple[str, _Documented
 
 
 def _compiled() -> Iterator[Passage]:
-    for name in BUILT_IN:
+    for name in C_MODULES:
         try:
             module = importlib.import_module(name)
         except ImportError:  # a Python built without, say, SQLite
             continue
-        homes = (name, f"_{name}", *IMPLEMENTED_IN.get(name, ()))
+        origins = (name, f"_{name}", *IMPLEMENTED_IN.get(name, ()))
         source = f"{name} (built in)"
-        yield from _asked(module, name, source)
+        yield from _documentation_of(module, name, source)
         for attribute, value in _public(module):
-            if getattr(value, "__module__", None) in homes and callable(value):
+            if getattr(value, "__module__", None) in origins and callable(value):
                 dotted = attribute if name == "builtins" else f"{name}.{attribute}"
-                yield from _asked(value, dotted, source)
+                yield from _documentation_of(value, dotted, source)
                 if inspect.isclass(value) and not issubclass(value, BaseException):
                     for method, function in _public(value):
                         if inspect.isroutine(function):
-                            yield from _asked(function, f"{dotted}.{method}", source)
+                            yield from _documentation_of(function, f"{dotted}.{method}", source)
 
 
 def _public(owner: object) -> Iterator[tuple[str, object]]:
     for name, value in sorted(vars(owner).items()):
-        if not name.startswith("_") and name not in REPLACEABLE:
+        if not name.startswith("_") and name not in REPLACEABLE_HOOKS:
             yield name, value
 
 
-def _asked(thing: object, name: str, source: str) -> Iterator[Passage]:
+def _documentation_of(thing: object, name: str, source: str) -> Iterator[Passage]:
     text = inspect.cleandoc(getattr(thing, "__doc__", None) or "")
-    if _says_something(text):
+    if _is_informative(text):
         yield Passage(name, f"{name}\n{text}", source, 0)
 
 
-def _says_something(text: str) -> bool:
-    return len(text.split()) >= FEWEST_WORDS
+def _is_informative(text: str) -> bool:
+    return len(text.split()) >= MIN_WORDS
 
 
 def read_files(paths: Sequence[Path]) -> list[Passage]:
@@ -174,7 +174,7 @@ def read_files(paths: Sequence[Path]) -> list[Passage]:
         DemoError: A path does not exist, a file is not text in UTF-8, or nothing was found.
     """
     files = list(dict.fromkeys(file for path in paths for file in _files(path)))
-    passages = [passage for file in files for passage in _cut(file)]
+    passages = [passage for file in files for passage in _read_passages(file)]
     if not passages:
         raise DemoError(
             f"no text in {', '.join(str(path) for path in paths)}: "
@@ -198,46 +198,37 @@ def _files(path: Path) -> Iterator[Path]:
         yield path
 
 
-def _cut(file: Path) -> Iterator[Passage]:
+def _read_passages(file: Path) -> Iterator[Passage]:
     try:
         text = file.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DemoError(f"{file} is not UTF-8 text (byte {error.start})") from None
     except OSError as error:
         raise DemoError(f"cannot read {file}: {error.strerror}") from None
-    for line, body in _passages(text):
+    for line, body in _split(text):
         yield Passage(f"{file}:{line}", f"{file.name}\n{body}", str(file), line)
 
 
-def _passages(text: str) -> Iterator[tuple[int, str]]:
-    """Whole paragraphs, as many as make up a passage, with the number of the first line."""
-    first, held, words = 1, list[str](), 0
-    for line, paragraph in _paragraphs(text):
-        length = len(paragraph.split())
-        if held and words + length > PASSAGE_WORDS:
-            yield first, "\n\n".join(held)
-            held, words = [], 0
-        if not held:
-            first = line
-        held.append(paragraph)
-        words += length
-    if held:
-        yield first, "\n\n".join(held)
+def _split(text: str) -> Iterator[tuple[int, str]]:
+    """Yield passages with the number of their first line: whole paragraphs where they fit."""
+    paragraphs = _join(_lines(text), "\n")
+    yield from _join(paragraphs, "\n\n")
 
 
-def _paragraphs(text: str) -> Iterator[tuple[int, str]]:
-    """Runs of lines that are not blank, cut where one alone would be too long a passage."""
-    first, held, words = 1, list[str](), 0
-    for number, line in _lines(text):
-        if held and (not line or words >= PASSAGE_WORDS):
-            yield first, "\n".join(held)
-            held, words = [], 0
-        if line:
-            first = first if held else number
-            held.append(line)
-            words += len(line.split())
-    if held:
-        yield first, "\n".join(held)
+def _join(pieces: Iterable[tuple[int, str]], separator: str) -> Iterator[tuple[int, str]]:
+    """Join consecutive pieces up to 120 words; an empty piece ends what is joined so far."""
+    first, joined, words = 1, list[str](), 0
+    for line, piece in pieces:
+        length = len(piece.split())
+        if joined and (not piece or words + length > PASSAGE_WORDS):
+            yield first, separator.join(joined)
+            joined, words = [], 0
+        if piece:
+            first = first if joined else line
+            joined.append(piece)
+            words += length
+    if joined:
+        yield first, separator.join(joined)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -251,7 +242,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def take(passages: Iterable[Passage], limit: int) -> list[Passage]:
-    """The first passages of every module or file in turn, so that few stand for all."""
+    """Return the first passages of every module or file in turn, so that few represent all."""
     by_source: dict[str, list[Passage]] = {}
     for passage in passages:
         by_source.setdefault(passage.source, []).append(passage)

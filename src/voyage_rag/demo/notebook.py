@@ -1,4 +1,4 @@
-"""Where a notebook's vectors come from: the live service with a key, an emulator without."""
+"""The first cell of the notebooks: the live service with a key, an emulator without."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from voyage_rag.settings import BASE_URL_VARIABLE, Settings
 def choose_service(compares: str = "words") -> None:
     """Use the live service where there is a key, else start an emulator; print which.
 
-    The emulator lives as long as this process. So that the cells which follow are written as for
-    the live service, it is entered into the environment: `VOYAGE_API_KEY` and `VOYAGE_BASE_URL` of
-    this process and its workers.
+    The emulator runs until this process ends. It is set as `VOYAGE_API_KEY` and `VOYAGE_BASE_URL`
+    of this process and its workers, so that all later cells work as with the live service.
 
     Args:
         compares: What the emulator compares instead of meaning.
@@ -31,15 +30,15 @@ def choose_service(compares: str = "words") -> None:
             if settings.host.hostname in LOOPBACK
             else "live: it is billed"
         )
-        told = f"Your key is used, at {settings.base_url} ({where})."
+        message = f"Your key is used, at {settings.base_url} ({where})."
     else:
         address = _emulator().url
         os.environ[KEY_VARIABLE], os.environ[BASE_URL_VARIABLE] = EMULATOR_KEY, address
-        told = (
+        message = (
             f"Not Voyage's vectors: there is no {KEY_VARIABLE}, so an emulator at {address} "
-            f"answers.\nIt speaks Voyage's API and compares {compares}, not meaning."
+            f"responds.\nIt implements Voyage's API and compares {compares}, not meaning."
         )
-    sys.stdout.write(told + "\n")
+    sys.stdout.write(message + "\n")
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What a run of the demo was asked for."""
+"""Options of the demo, and its error."""
 
 from __future__ import annotations
 
@@ -8,32 +8,35 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-
 MODEL = "voyage-4-lite"
 RERANK_MODEL = "rerank-3-lite"
-PICTURE_MODEL = "voyage-multimodal-3.5"
+IMAGE_MODEL = "voyage-multimodal-3.5"
 
 EMULATOR_KEY = "pa-the-emulator-takes-any-key"
 
 CANDIDATES = 30
-"""How many passages the vectors propose for each question."""
+"""Passages that are reranked for each question."""
 
 SHOWN = 3
-"""How many of them the reranker keeps, and how many pictures are shown."""
+"""Results that are shown for each question."""
+
+
+class DemoError(Exception):
+    """The demo cannot run; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line asked for.
+class DemoOptions:
+    """Options of the command line.
 
     Attributes:
-        questions: Questions of the user's own; empty for the built-in ones.
-        files: Text of the user's own; empty for the standard library.
-        images: A folder of pictures to search instead of text.
+        questions: The user's own questions; empty for the built-in ones.
+        files: The user's own text files; empty for the standard library.
         model: The embedding model.
         rerank_model: The reranker.
-        limit: Take so many passages only.
-        as_json: Write one JSON object instead of showing anything.
+        limit: The most passages or images to embed; None for all.
+        as_json: Write one JSON object instead of a table.
+        images: A folder of images to search instead of text.
     """
 
     questions: tuple[str, ...] = ()

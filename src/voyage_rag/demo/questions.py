@@ -1,8 +1,8 @@
-"""What the demo asks when it is not told what to ask.
+"""Built-in questions about Python's standard library.
 
-The questions are worded as a person would ask them, and were chosen before anything was measured.
-Each names the modules that answer it; a hit is right when it documents one of them. Ten are the
-demo's; `labelled_questions` has a hundred more, for notebooks that measure.
+They are worded as a person would ask them, and were chosen before anything was measured. Each names
+the modules that answer it; a hit is right when it documents one of them. Ten are the demo's;
+`labelled_questions` has a hundred more, for notebooks that measure.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib import resources
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question, and where its answer is known to be.
+    """A question, and the modules known to answer it.
 
     Attributes:
         text: The question.
@@ -25,7 +25,7 @@ class Question:
     modules: tuple[str, ...] = ()
 
     def is_answered_by(self, name: str) -> bool:
-        """Emit whether the thing of this dotted name belongs to a right module."""
+        """Return whether the object of this dotted name belongs to a right module."""
         return any(name == module or name.startswith(f"{module}.") for module in self.modules)
 
 
@@ -41,15 +41,14 @@ BUILT_IN_QUESTIONS = (
     Question("How do I download a web page?", ("urllib", "http.client")),
     Question("How do I keep a log file from growing forever?", ("logging",)),
 )
-"""The questions of the demo and of its promise: at least eight first hits are right."""
+"""The demo's questions, for at least eight of which the first hit must be right."""
 
 
 def labelled_questions() -> tuple[Question, ...]:
     """Return more than a hundred questions about the standard library: the demo's and others.
 
-    The others stand in `questions.csv`, beside this file. All of them were written before any was
-    tried; two of them, and two modules of others, were left out, since the demo's text has no
-    docstring of theirs.
+    The others are in `questions.csv`. All were written before any was tried; two of them, and two
+    modules of others, were left out, since the demo's text has no docstring of theirs.
     """
     table = resources.files(__package__).joinpath("questions.csv").read_text("utf-8")
     rows = csv.DictReader(table.splitlines())

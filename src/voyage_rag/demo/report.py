@@ -1,138 +1,201 @@
-"""What a run found, as data: the screen shows it and `--json` writes it."""
+"""Results of a run as data: plan, hits, usage and cost, for the screen and for `--json`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from voyage_rag.models import MODELS
+
 if TYPE_CHECKING:
-    from voyage_rag.demo.bill import Bill
     from voyage_rag.demo.corpus import Passage
     from voyage_rag.demo.questions import Question
-    from voyage_rag.demo.search import Answer, Service
+    from voyage_rag.demo.search import DemoService, SearchResult
+    from voyage_rag.types import Usage
 
 FRAMEWORKS = ("LangChain", "LlamaIndex")
-"""In the order in which answers are kept and shown."""
+"""In the order of results."""
+
+CHARACTERS_PER_TOKEN = 4
+"""For a forecast only: docstrings hold more punctuation than prose, which has about five."""
+
+PIXELS_PER_TOKEN = 560
+"""Images are billed by the pixel, and their tokens are part of the total all the same."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What is about to happen.
+class UsageItem:
+    """What was used for one purpose.
 
     Attributes:
-        emulated: Whether the emulator answers, instead of the service.
-        service: Whom to ask, and for which models; `base_url` is always set.
-        text: What the passages are, in words.
-        passages: The passages.
+        purpose: `passages`, `images`, `questions` or `reranking`.
+        requests: 0 in a forecast.
+        image_pixels: Pixels of images, whose tokens are among `tokens`.
+    """
+
+    purpose: str
+    model: str
+    tokens: int
+    requests: int = 0
+    image_pixels: int = 0
+
+    @classmethod
+    def of(cls, purpose: str, model: str, usage: Usage, since: Usage | None = None) -> UsageItem:
+        """Return the usage of a client, without that of an earlier moment."""
+        return cls(
+            purpose,
+            model,
+            usage.total_tokens - (since.total_tokens if since else 0),
+            usage.requests - (since.requests if since else 0),
+            usage.image_pixels - (since.image_pixels if since else 0),
+        )
+
+    @property
+    def dollars(self) -> float | None:
+        """The list price, None for a model whose price is unknown."""
+        model = MODELS.get(self.model)
+        text_tokens = self.tokens - self.image_pixels // PIXELS_PER_TOKEN
+        return None if model is None else model.cost(text_tokens, self.image_pixels)
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSummary:
+    """Usage for every purpose, and its sums."""
+
+    items: tuple[UsageItem, ...]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all items."""
+        return sum(item.tokens for item in self.items)
+
+    @property
+    def requests(self) -> int:
+        """Requests of all items."""
+        return sum(item.requests for item in self.items)
+
+    @property
+    def image_pixels(self) -> int:
+        """Pixels of all items."""
+        return sum(item.image_pixels for item in self.items)
+
+    @property
+    def dollars(self) -> float | None:
+        """The list price of all items, None if one is unknown."""
+        known = [item.dollars for item in self.items if item.dollars is not None]
+        return sum(known) if len(known) == len(self.items) else None
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPlan:
+    """What a run will do.
+
+    Attributes:
+        emulated: Whether the emulator responds, instead of the service.
+        service: Address and models; `base_url` is always set.
+        corpus: What is searched, in words.
+        passages: The passages, or what represents the images.
         questions: The questions.
-        forecast: What it will take, before anything is spent.
-        of_pictures: Whether the passages stand for pictures; then nothing is reranked.
+        forecast: Expected usage.
+        of_images: Whether the passages represent images; then nothing is reranked.
     """
 
     emulated: bool
-    service: Service
-    text: str
+    service: DemoService
+    corpus: str
     passages: tuple[Passage, ...]
     questions: tuple[Question, ...]
-    forecast: Bill
-    of_pictures: bool = False
+    forecast: UsageSummary
+    of_images: bool = False
+
+    @property
+    def noun(self) -> str:
+        """`passages` or `images`."""
+        return "images" if self.of_images else "passages"
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
-    """One question and what each framework answered, in the order of `FRAMEWORKS`."""
+class QuestionResults:
+    """One question and the results of each framework, in the order of `FRAMEWORKS`."""
 
     question: Question
-    answers: tuple[Answer, ...]
+    results: tuple[SearchResult, ...]
 
     def is_right(self, framework: int) -> bool:
-        """Emit whether the framework's first hit belongs to a right module."""
-        hits = self.answers[framework].hits
+        """Return whether the framework's first hit belongs to a right module."""
+        hits = self.results[framework].hits
         return bool(hits) and self.question.is_answered_by(hits[0].passage.name)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the results in JSON's types."""
+        return {
+            "question": self.question.text,
+            "right_modules": list(self.question.modules),
+            "answers": {
+                name: {
+                    "hits": [
+                        {
+                            "name": hit.passage.name,
+                            "score": hit.score,
+                            "source": hit.passage.source,
+                            "line": hit.passage.line,
+                            "text": hit.passage.body,
+                        }
+                        for hit in result.hits
+                    ],
+                    "seconds": round(result.seconds, 4),
+                }
+                for name, result in zip(FRAMEWORKS, self.results, strict=True)
+            },
+        }
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """Everything a run found.
+class DemoReport:
+    """Results of a run.
 
     Attributes:
-        plan: What was to happen.
-        exchanges: The questions and answers.
-        bill: What was spent, or would have been.
-        seconds: How long each stage took, by its name, in order; "total" stands last.
+        plan: What the run was to do.
+        questions: The questions and their results.
+        usage: Actual usage.
+        seconds: Duration of each stage by its name, in order; "total" is the last.
     """
 
-    plan: Plan
-    exchanges: tuple[Exchange, ...]
-    bill: Bill
+    plan: DemoPlan
+    questions: tuple[QuestionResults, ...]
+    usage: UsageSummary
     seconds: dict[str, float]
 
     @property
-    def judged(self) -> tuple[Exchange, ...]:
+    def judged(self) -> tuple[QuestionResults, ...]:
         """The built-in questions, whose right modules are known."""
-        return tuple(exchange for exchange in self.exchanges if exchange.question.modules)
+        return tuple(results for results in self.questions if results.question.modules)
 
     def right(self, framework: int) -> int:
-        """For how many built-in questions the framework's first hit is right."""
-        return sum(exchange.is_right(framework) for exchange in self.judged)
+        """Return for how many built-in questions the framework's first hit is right."""
+        return sum(results.is_right(framework) for results in self.judged)
 
     def seconds_per_question(self, framework: int) -> float:
-        """How long the framework took for one question, on average."""
-        spent = [exchange.answers[framework].seconds for exchange in self.exchanges]
+        """Return the framework's mean duration of a question."""
+        spent = [results.results[framework].seconds for results in self.questions]
         return sum(spent) / len(spent)
 
     def as_json(self) -> dict[str, Any]:
-        """The report in JSON's types. Holds no key."""
+        """Return the report in JSON's types. It contains no key."""
         plan = self.plan
+        right = {name: self.right(framework) for framework, name in enumerate(FRAMEWORKS)}
         return {
             "emulated": plan.emulated,
             "base_url": plan.service.base_url,
             "model": plan.service.model,
-            "rerank_model": None if plan.of_pictures else plan.service.rerank_model,
-            "text": plan.text,
-            "pictures" if plan.of_pictures else "passages": len(plan.passages),
-            "questions": [_exchange_as_json(exchange) for exchange in self.exchanges],
-            "first_hit_right": {
-                name: self.right(framework) for framework, name in enumerate(FRAMEWORKS)
-            }
-            if self.judged
-            else None,
+            "rerank_model": None if plan.of_images else plan.service.rerank_model,
+            "text": plan.corpus,
+            plan.noun: len(plan.passages),
+            "questions": [results.as_json() for results in self.questions],
+            "first_hit_right": right if self.judged else None,
             "built_in_questions": len(self.judged),
-            "usage": [
-                {
-                    "what": item.what,
-                    "model": item.model,
-                    "tokens": item.tokens,
-                    "requests": item.requests,
-                    "image_pixels": item.pixels,
-                    "dollars": item.dollars,
-                }
-                for item in self.bill.items
-            ],
-            "total_tokens": self.bill.tokens,
-            "dollars": self.bill.dollars,
+            "usage": [asdict(item) | {"dollars": item.dollars} for item in self.usage.items],
+            "total_tokens": self.usage.tokens,
+            "dollars": self.usage.dollars,
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
         }
-
-
-def _exchange_as_json(exchange: Exchange) -> dict[str, Any]:
-    return {
-        "question": exchange.question.text,
-        "right_modules": list(exchange.question.modules),
-        "answers": {
-            name: {
-                "hits": [
-                    {
-                        "name": hit.passage.name,
-                        "score": hit.score,
-                        "source": hit.passage.source,
-                        "line": hit.passage.line,
-                        "text": hit.passage.body,
-                    }
-                    for hit in answer.hits
-                ],
-                "seconds": round(answer.seconds, 4),
-            }
-            for name, answer in zip(FRAMEWORKS, exchange.answers, strict=True)
-        },
-    }

@@ -10,163 +10,170 @@ import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from voyage_rag.demo.bill import Bill, Item, foresee
 from voyage_rag.demo.corpus import read_files, standard_library, take
-from voyage_rag.demo.errors import DemoError
-from voyage_rag.demo.options import CANDIDATES, EMULATOR_KEY
+from voyage_rag.demo.images import check_image_options, forecast_images, read_images
+from voyage_rag.demo.options import CANDIDATES, EMULATOR_KEY, DemoError
 from voyage_rag.demo.questions import BUILT_IN_QUESTIONS, Question
-from voyage_rag.demo.report import FRAMEWORKS, Exchange, Plan, Report
-from voyage_rag.demo.search import LangChainSearch, LlamaIndexSearch, Service
-from voyage_rag.demo.show import busy, show_exchange, show_heading, show_plan, show_report
+from voyage_rag.demo.report import (
+    CHARACTERS_PER_TOKEN,
+    FRAMEWORKS,
+    DemoPlan,
+    DemoReport,
+    QuestionResults,
+    UsageItem,
+    UsageSummary,
+)
+from voyage_rag.demo.search import DemoService, LangChainSearch, LlamaIndexSearch
+from voyage_rag.demo.show import busy, show_heading, show_plan, show_report, show_results
 from voyage_rag.emulator import Emulator
 from voyage_rag.secret import KEY_PATH_VARIABLE, KEY_VARIABLE
 from voyage_rag.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
     from voyage_rag.demo.corpus import Passage
-    from voyage_rag.demo.options import Options
-    from voyage_rag.demo.search import AsyncSearcher, Searcher
-    from voyage_rag.types import Usage
+    from voyage_rag.demo.options import DemoOptions
 
 
-def run(options: Options, out: Console, err: Console, began: float) -> Report:
+def run(options: DemoOptions, out: Console, err: Console, began: float) -> DemoReport:
     """Run the demo.
 
     Args:
-        options: What to do.
-        out: Where answers go.
-        err: Where the announcement and the progress go when `out` is for JSON.
+        options: Options of the command line.
+        out: Console for the results.
+        err: Console for the announcement and the progress when `out` is for JSON.
         began: When the run began, by `time.perf_counter`.
 
     Raises:
-        DemoError: There is nothing to search or nothing to ask.
-        VoyageError: The service, or the emulator, would not answer.
+        DemoError: There is nothing to search or no question.
+        VoyageError: The service, or the emulator, responded with an error.
     """
     seconds = {"importing": time.perf_counter() - began}
     screen = err if options.as_json else out
     questions = _questions(options)
-    with reach(options) as (service, emulated):
-        with timed(seconds, "reading"), busy(screen, "Reading the text"):
-            passages, text = _text(options)
-        searches = len(questions) * len(FRAMEWORKS)
-        forecast = foresee(passages, searches, CANDIDATES, service.model, service.rerank_model)
-        plan = Plan(emulated, service, text, passages, questions, forecast)
+    with _service(options) as (service, emulated):
+        with _timed(seconds, "reading"), busy(screen, "Reading the text"):
+            plan = _plan(options, questions, service, emulated=emulated)
         if not (options.as_json and emulated):
             show_plan(screen, plan)
-        exchanges, bill = _search(plan, seconds, screen, None if options.as_json else out)
+        results, usage = _search(plan, seconds, screen, None if options.as_json else out)
     seconds["total"] = time.perf_counter() - began
-    report = Report(plan, exchanges, bill, seconds)
-    tell(report, options, out)
-    return report
-
-
-def tell(report: Report, options: Options, out: Console) -> None:
-    """Sum up the run, as text or as JSON."""
+    report = DemoReport(plan, results, usage, seconds)
     if options.as_json:
         out.file.write(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n")
     else:
         show_report(out, report)
+    return report
 
 
-def _questions(options: Options) -> tuple[Question, ...]:
+def _questions(options: DemoOptions) -> tuple[Question, ...]:
+    if options.images:
+        check_image_options(options)
     if not options.questions and options.files:
         raise DemoError(
-            "ask your files something: the built-in questions are about Python's standard library"
+            "add a question about your files: the built-in ones are about Python's standard library"
         )
     if not all(text.strip() for text in options.questions):
         raise DemoError("a question is empty: write it in quotes")
     return tuple(Question(text) for text in options.questions) or BUILT_IN_QUESTIONS
 
 
-def _text(options: Options) -> tuple[tuple[Passage, ...], str]:
-    found = read_files(options.files) if options.files else standard_library()
-    passages = found if options.limit is None else take(found, options.limit)
+@contextmanager
+def _service(options: DemoOptions) -> Iterator[tuple[DemoService, bool]]:
+    """Use the live service where there is a key, else an emulator for the time of the run."""
+    if os.environ.get(KEY_VARIABLE) or os.environ.get(KEY_PATH_VARIABLE):
+        address = Settings.resolve().base_url
+        yield DemoService(options.model, options.rerank_model, address), False
+    else:
+        with Emulator() as address:
+            yield DemoService(options.model, options.rerank_model, address, EMULATOR_KEY), True
+
+
+def _plan(
+    options: DemoOptions, questions: tuple[Question, ...], service: DemoService, *, emulated: bool
+) -> DemoPlan:
+    if options.images:
+        found, what = read_images(options.images), f"images of {options.images}"
+    elif options.files:
+        paths = ", ".join(str(path) for path in options.files)
+        found, what = read_files(options.files), f"passages of {paths}"
+    else:
+        python = f"Python {platform.python_version()}"
+        found, what = standard_library(), f"docstrings of the standard library of {python}"
+    passages = tuple(found if options.limit is None else take(found, options.limit))
     count = f"{len(passages):,}"
     if len(passages) < len(found):
         count += f" of {len(found):,}"
-    if options.files:
-        what = f"passages of {', '.join(str(path) for path in options.files)}"
+    if options.images:
+        forecast = UsageSummary((forecast_images(passages, service),))
     else:
-        what = f"docstrings of the standard library of Python {platform.python_version()}"
-    return tuple(passages), f"{count} {what}"
+        forecast = forecast_text(passages, len(questions) * len(FRAMEWORKS), service)
+    of_images = options.images is not None
+    corpus = f"{count} {what}"
+    return DemoPlan(emulated, service, corpus, passages, questions, forecast, of_images)
 
 
-@contextmanager
-def reach(options: Options) -> Iterator[tuple[Service, bool]]:
-    """The live service where there is a key, else an emulator for the time of the run."""
-    if os.environ.get(KEY_VARIABLE) or os.environ.get(KEY_PATH_VARIABLE):
-        address = Settings.resolve().base_url
-        yield Service(options.model, options.rerank_model, address), False
-    else:
-        with Emulator() as address:
-            yield Service(options.model, options.rerank_model, address, EMULATOR_KEY), True
-
-
-def _search(
-    plan: Plan, seconds: dict[str, float], screen: Console, answers: Console | None
-) -> tuple[tuple[Exchange, ...], Bill]:
-    service, progress = plan.service, screen.is_terminal
-    with closing(LangChainSearch(plan.passages, service, show_progress=progress)) as first:
-        with timed(seconds, "embedding"):
-            first.index()
-        for_passages = first.embedder.usage
-        with timed(seconds, "indexing"), busy(screen, "Handing the vectors to LlamaIndex"):
-            second = LlamaIndexSearch(plan.passages, first.vectors, service)
-        if answers:
-            if progress:
-                answers.print()
-            show_heading(answers, plan)
-        with timed(seconds, "asking"):
-            exchanges = tuple(ask_all(plan, first, second, answers))
-    embedding = first.embedder.usage + second.embedder.usage
-    ranking = first.ranker.usage + second.ranker.usage
-    return exchanges, Bill(
+def forecast_text(passages: Sequence[Passage], searches: int, service: DemoService) -> UsageSummary:
+    """Estimate the usage of embedding the passages and reranking the candidates of each search."""
+    tokens = sum(len(passage.text) for passage in passages) // CHARACTERS_PER_TOKEN
+    reranked = tokens * min(CANDIDATES, len(passages)) * searches // max(len(passages), 1)
+    return UsageSummary(
         (
-            item_of("passages", service.model, for_passages),
-            questions_item(service.model, embedding, for_passages),
-            item_of("reranking", service.rerank_model, ranking),
+            UsageItem("passages", service.model, tokens),
+            UsageItem("reranking", service.rerank_model, reranked),
         )
     )
 
 
-def ask_all(
-    plan: Plan, first: Searcher, second: AsyncSearcher, answers: Console | None
-) -> Iterator[Exchange]:
-    """Put every question to both frameworks, and show what they answer as it comes."""
+def _search(
+    plan: DemoPlan, seconds: dict[str, float], screen: Console, out: Console | None
+) -> tuple[tuple[QuestionResults, ...], UsageSummary]:
+    service, progress = plan.service, screen.is_terminal
+    with closing(LangChainSearch(plan, show_progress=progress)) as first:
+        with _timed(seconds, "embedding"):
+            vectors = first.index()
+        indexing = first.embedder.usage
+        with _timed(seconds, "indexing"), busy(screen, "Passing the vectors to LlamaIndex"):
+            second = LlamaIndexSearch(plan, vectors)
+        if out:
+            if progress:
+                out.print()
+            show_heading(out, plan)
+        with _timed(seconds, "asking"):
+            results = tuple(_ask(plan, first, second, out))
+    embedding = first.embedder.usage + second.embedder.usage
+    items = [
+        UsageItem.of(plan.noun, service.model, indexing),
+        UsageItem.of("questions", service.model, embedding, since=indexing),
+    ]
+    if not plan.of_images:
+        reranking = first.ranker.usage + second.ranker.usage
+        items.append(UsageItem.of("reranking", service.rerank_model, reranking))
+    return results, UsageSummary(tuple(items))
+
+
+def _ask(
+    plan: DemoPlan, first: LangChainSearch, second: LlamaIndexSearch, out: Console | None
+) -> Iterator[QuestionResults]:
+    """Search for every question with both frameworks, and show the results of each at once."""
     with asyncio.Runner() as runner:
         try:
             for number, question in enumerate(plan.questions, start=1):
-                found = first.ask(question.text), runner.run(second.ask(question.text))
-                exchange = Exchange(question, found)
-                if answers:
-                    show_exchange(answers, number, exchange)
-                yield exchange
+                found = first.search(question.text), runner.run(second.search(question.text))
+                results = QuestionResults(question, found)
+                if out:
+                    show_results(out, number, results)
+                yield results
         finally:
             runner.run(second.aclose())
 
 
-def item_of(what: str, model: str, usage: Usage) -> Item:
-    """The line of a bill for what a client has spent."""
-    return Item(what, model, usage.total_tokens, usage.requests, usage.image_pixels)
-
-
-def questions_item(model: str, embedding: Usage, indexing: Usage) -> Item:
-    """The line for the questions: what embedding took beyond the index."""
-    return Item(
-        "questions",
-        model,
-        embedding.total_tokens - indexing.total_tokens,
-        embedding.requests - indexing.requests,
-    )
-
-
 @contextmanager
-def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Note how long a stage takes."""
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Record the duration of a stage."""
     start = time.perf_counter()
     yield
     seconds[stage] = time.perf_counter() - start

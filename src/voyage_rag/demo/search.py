@@ -1,20 +1,19 @@
-"""One question, two frameworks: the same vectors and the same reranker model behind both.
+"""One question, two frameworks: both search the same vectors with the same models.
 
-The passages are embedded once, through LangChain, and LlamaIndex is handed those vectors. LangChain
-is asked synchronously and LlamaIndex asynchronously, so a run walks both faces of the client.
+The passages are embedded once, through LangChain, and LlamaIndex gets those vectors. LangChain is
+called synchronously and LlamaIndex asynchronously, so a run uses both variants of the client.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from langchain_core.documents import Document
-from langchain_core.runnables import RunnableLambda, RunnableParallel, RunnablePassthrough
 from langchain_core.vectorstores import InMemoryVectorStore
 from llama_index.core import VectorStoreIndex
-from llama_index.core.schema import TextNode
+from llama_index.core.schema import ImageNode, TextNode
 
 from voyage_rag import Voyage, langchain, llama_index
 from voyage_rag.demo.options import CANDIDATES, SHOWN
@@ -22,20 +21,16 @@ from voyage_rag.demo.options import CANDIDATES, SHOWN
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from langchain_core.runnables import Runnable
-
     from voyage_rag.demo.corpus import Passage
+    from voyage_rag.demo.report import DemoPlan
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """Whom to ask, and for what.
+class DemoService:
+    """Address, key and models.
 
     Attributes:
-        model: The embedding model.
-        rerank_model: The reranker.
-        base_url: The address.
-        api_key: The key, None for that of the environment.
+        api_key: None for that of the environment.
     """
 
     model: str
@@ -44,106 +39,83 @@ class Service:
     api_key: str | None = field(default=None, repr=False)
 
     def connect(self) -> Voyage:
-        """A client of its own, so that what it spends can be told apart."""
+        """Return a new client, which counts its own usage."""
         return Voyage(self.api_key, base_url=self.base_url)
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A passage found, and how relevant the reranker holds it to be (0 to 1).
-
-    For a picture, which no reranker takes, the score is the cosine of the vectors.
-    """
+class Hit(NamedTuple):
+    """A passage and its relevance, 0 to 1; for an image the cosine of the vectors."""
 
     passage: Passage
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The best hits for one question, best first, and the seconds they took."""
+class SearchResult(NamedTuple):
+    """The best hits for one question, best first, and the seconds that the search took."""
 
     hits: tuple[Hit, ...]
     seconds: float
 
 
-class Searcher(Protocol):
-    """Whoever answers a question at once."""
-
-    def ask(self, question: str) -> Answer:
-        """Find the best hits."""
-
-
-class AsyncSearcher(Protocol):
-    """Whoever answers a question in an event loop."""
-
-    async def ask(self, question: str) -> Answer:
-        """Find the best hits."""
-
-    async def aclose(self) -> None:
-        """Close the connections of the running event loop."""
-
-
 class LangChainSearch:
-    """`InMemoryVectorStore`, its retriever and `compress_documents`, as one runnable.
+    """`InMemoryVectorStore` and, for text, `VoyageAIRerank`, used synchronously.
 
     Attributes:
-        embedder: The client that embeds; its `usage` tells what that took.
+        embedder: The client that embeds.
         ranker: The client that reranks.
     """
 
-    def __init__(
-        self, passages: Sequence[Passage], service: Service, *, show_progress: bool = False
-    ) -> None:
-        self._passages = passages
-        self.embedder = service.connect()
-        self.ranker = service.connect()
-        embeddings = langchain.VoyageAIEmbeddings(
+    def __init__(self, plan: DemoPlan, *, show_progress: bool = False) -> None:
+        self._plan, service = plan, plan.service
+        self.embedder, self.ranker = service.connect(), service.connect()
+        embeddings = (
+            langchain.VoyageAIMultimodalEmbeddings
+            if plan.of_images
+            else langchain.VoyageAIEmbeddings
+        )
+        self._embeddings = embeddings(
             model=service.model, client=self.embedder, show_progress_bar=show_progress
         )
+        self._store = InMemoryVectorStore(self._embeddings)
         self._reranker = langchain.VoyageAIRerank(
             model=service.rerank_model, client=self.ranker, top_k=SHOWN
         )
-        self._store = InMemoryVectorStore(embeddings)
-        candidates = RunnableParallel(
-            query=RunnablePassthrough(),
-            documents=self._store.as_retriever(search_kwargs={"k": CANDIDATES}),
-        )
-        self._pipe: Runnable[str, list[Document]] = candidates | RunnableLambda(self._rerank)
 
-    def index(self) -> None:
-        """Embed and store the passages: the one call that spends more than a question's worth."""
-        self._store.add_documents(
-            [
-                Document(page_content=passage.text, metadata={"position": position})
-                for position, passage in enumerate(self._passages)
-            ],
-            ids=[str(position) for position in range(len(self._passages))],
-        )
+    def index(self) -> list[list[float]]:
+        """Embed and store the passages, and return their vectors."""
+        passages, embeddings = self._plan.passages, self._embeddings
+        if isinstance(embeddings, langchain.VoyageAIMultimodalEmbeddings):
+            vectors = embeddings.embed_images([Path(passage.source) for passage in passages])
+        else:
+            vectors = embeddings.embed_documents([passage.text for passage in passages])
+        for position, (passage, vector) in enumerate(zip(passages, vectors, strict=True)):
+            # `add_documents` would embed the text, which an image does not have, and keep vectors
+            # that LlamaIndex needs.
+            self._store.store[str(position)] = {
+                "id": str(position),
+                "vector": vector,
+                "text": passage.text,
+                "metadata": {"position": position},
+            }
+        return vectors
 
-    @property
-    def vectors(self) -> list[list[float]]:
-        """The stored vectors, in the order of the passages."""
-        return [self._store.store[str(place)]["vector"] for place in range(len(self._passages))]
-
-    def ask(self, question: str) -> Answer:
-        """Retrieve and rerank, synchronously."""
+    def search(self, question: str) -> SearchResult:
+        """Find the nearest passages, and rerank text."""
         start = time.perf_counter()
-        documents = self._pipe.invoke(question)
+        limit = SHOWN if self._plan.of_images else CANDIDATES
+        found = self._store.similarity_search_with_score(question, k=limit)
+        if not self._plan.of_images:
+            documents = [document for document, _ in found]
+            ranked = self._reranker.compress_documents(documents, question)
+            found = [(document, document.metadata["relevance_score"]) for document in ranked]
         seconds = time.perf_counter() - start
-        return Answer(
+        passages = self._plan.passages
+        return SearchResult(
             tuple(
-                Hit(
-                    self._passages[document.metadata["position"]],
-                    document.metadata["relevance_score"],
-                )
-                for document in documents
+                Hit(passages[found_one.metadata["position"]], score) for found_one, score in found
             ),
             seconds,
         )
-
-    def _rerank(self, found: dict[str, Any]) -> list[Document]:
-        return list(self._reranker.compress_documents(found["documents"], found["query"]))
 
     def close(self) -> None:
         """Close the connections."""
@@ -152,41 +124,43 @@ class LangChainSearch:
 
 
 class LlamaIndexSearch:
-    """`VectorStoreIndex`, its retriever and a node postprocessor, asynchronously.
+    """`VectorStoreIndex`, its retriever and, for text, a node postprocessor, used asynchronously.
 
     Attributes:
-        embedder: The client that embeds; its `usage` tells what that took.
+        embedder: The client that embeds.
         ranker: The client that reranks.
     """
 
-    def __init__(
-        self, passages: Sequence[Passage], vectors: Sequence[list[float]], service: Service
-    ) -> None:
-        self._passages = passages
-        self.embedder = service.connect()
-        self.ranker = service.connect()
+    def __init__(self, plan: DemoPlan, vectors: Sequence[list[float]]) -> None:
+        self._plan, service = plan, plan.service
+        self.embedder, self.ranker = service.connect(), service.connect()
         embedding = llama_index.VoyageEmbedding(service.model, client=self.embedder)
         self._reranker = llama_index.VoyageAIRerank(
             service.rerank_model, client=self.ranker, top_n=SHOWN
         )
-        nodes = [
-            TextNode(id_=str(position), text=passage.text, embedding=vector)
-            for position, (passage, vector) in enumerate(zip(passages, vectors, strict=True))
-        ]
+        nodes: list[TextNode] = []
+        for position, (passage, vector) in enumerate(zip(plan.passages, vectors, strict=True)):
+            id_, text = str(position), passage.text
+            nodes.append(
+                ImageNode(id_=id_, text=text, image_path=passage.source, embedding=vector)
+                if plan.of_images
+                else TextNode(id_=id_, text=text, embedding=vector)
+            )
         index = VectorStoreIndex(nodes, embed_model=embedding)
-        self._retriever = index.as_retriever(similarity_top_k=CANDIDATES)
+        self._retriever = index.as_retriever(
+            similarity_top_k=SHOWN if plan.of_images else CANDIDATES
+        )
 
-    async def ask(self, question: str) -> Answer:
-        """Retrieve and rerank, asynchronously."""
+    async def search(self, question: str) -> SearchResult:
+        """Find the nearest passages, and rerank text."""
         start = time.perf_counter()
-        candidates = await self._retriever.aretrieve(question)
-        best = await self._reranker.apostprocess_nodes(candidates, query_str=question)
+        found = await self._retriever.aretrieve(question)
+        if not self._plan.of_images:
+            found = await self._reranker.apostprocess_nodes(found, query_str=question)
         seconds = time.perf_counter() - start
-        return Answer(
-            tuple(
-                Hit(self._passages[int(found.node.node_id)], found.score or 0.0) for found in best
-            ),
-            seconds,
+        passages = self._plan.passages
+        return SearchResult(
+            tuple(Hit(passages[int(one.node.node_id)], one.score or 0.0) for one in found), seconds
         )
 
     async def aclose(self) -> None:

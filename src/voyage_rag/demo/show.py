@@ -1,4 +1,4 @@
-"""How a run looks: made for a terminal, and the same words without colour in a pipe.
+"""The demo's output: for a terminal, and the same words without colour in a pipe.
 
 Both frameworks search the same vectors, so their hits mostly agree: they share one table, with a
 column of scores for each.
@@ -23,92 +23,86 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from voyage_rag.demo.corpus import Passage
-    from voyage_rag.demo.report import Exchange, Plan, Report
+    from voyage_rag.demo.report import DemoPlan, DemoReport, QuestionResults, UsageSummary
 
 RIGHT = "✓"
 ABSENT = "–"
-WIDEST_NAME = 44
-LONGEST_HEADING = 40
+MAX_NAME_COLUMNS = 44
+MAX_HEADING_CHARACTERS = 40
 FREE_TOKENS_PER_MINUTE = 10_000
 """Of an account without a payment method (docs.voyageai.com, "Rate Limits")."""
 
 
 def busy(console: Console, what: str) -> AbstractContextManager[object]:
-    """Show that something takes a moment, on a terminal only."""
+    """Show on a terminal that something is being done."""
     return console.status(f"[dim]{what}[/]") if console.is_terminal else nullcontext()
 
 
-def show_plan(console: Console, plan: Plan) -> None:
-    """Say who answers, from what, and, before anything is spent, what it will take."""
-    compared = (
-        "colours and simple shapes, not meaning" if plan.of_pictures else "words, not meaning"
-    )
+def show_plan(console: Console, plan: DemoPlan) -> None:
+    """Show which service responds, what is searched, and the forecast of usage and cost."""
+    compared = "colours and simple shapes" if plan.of_images else "words"
     if plan.emulated:
         opening = Text.assemble(
             ("These are not Voyage's vectors. ", "bold yellow"),
-            "There is no VOYAGE_API_KEY, so an emulator on this machine answers: it speaks Voyage's"
-            f" API and compares {compared}. Nothing is sent anywhere, nothing is spent.",
+            "There is no VOYAGE_API_KEY, so an emulator on this machine responds: it implements "
+            f"Voyage's API and compares {compared}, not meaning. Nothing is sent over the network, "
+            "nothing is spent.",
         )
     else:
         forecast = plan.forecast
-        own = urlsplit(plan.service.base_url).hostname in LOOPBACK
+        is_local = urlsplit(plan.service.base_url).hostname in LOOPBACK
         opening = Text.assemble(
-            (f"Using the {'service on this machine' if own else 'live service'}", "bold green"),
+            (
+                f"Using the {'service on this machine' if is_local else 'live service'}",
+                "bold green",
+            ),
             f" at {plan.service.base_url} with your key. This will spend about "
             f"{forecast.tokens:,} tokens, {_at_list_price(forecast.dollars)}.",
         )
         if forecast.tokens > FREE_TOKENS_PER_MINUTE:
             opening.append(
-                " An account without a payment method is held to 3 requests and "
-                f"{FREE_TOKENS_PER_MINUTE:,} tokens a minute: there, press Ctrl-C and begin with "
-                f"one question of your own and --limit {3 if plan.of_pictures else 30}.",
+                " An account without a payment method is limited to 3 requests and "
+                f"{FREE_TOKENS_PER_MINUTE:,} tokens a minute: with such an account, press Ctrl-C "
+                f"and start with one question and --limit {3 if plan.of_images else 30}.",
                 "dim",
             )
-    reranker = f"{plan.service.rerank_model}, the best {SHOWN} of those"
-    facts = Text.assemble(
-        f"  {'pictures' if plan.of_pictures else 'text':<8}  {_printable(plan.text)}",
-        f"\n  vectors   {plan.service.model}, the nearest "
-        f"{SHOWN if plan.of_pictures else CANDIDATES} for each question",
-        f"\n  reranker  {'none: rerankers take text only' if plan.of_pictures else reranker}",
-    )
     _wrap(console, opening)
-    console.print()
-    console.print(facts)
-    console.print()
+    nearest = SHOWN if plan.of_images else CANDIDATES
+    reranker = f"{plan.service.rerank_model}, the best {SHOWN} of those"
+    console.print(
+        Text.assemble(
+            f"\n  {'images' if plan.of_images else 'text':<8}  {_printable(plan.corpus)}",
+            f"\n  vectors   {plan.service.model}, the nearest {nearest} for each question",
+            f"\n  reranker  {'none: rerankers accept text only' if plan.of_images else reranker}\n",
+        )
+    )
 
 
-def show_heading(console: Console, plan: Plan) -> None:
-    """Name the columns of the answers to come, once for all of them."""
+def show_heading(console: Console, plan: DemoPlan) -> None:
+    """Show the columns of all results."""
     judged = any(question.modules for question in plan.questions)
-    thing = "picture" if plan.of_pictures else "passage"
+    thing = plan.noun.removesuffix("s")
     about = f"{thing} ({RIGHT} of a module that answers)" if judged else thing
     console.print(_row(console, "", FRAMEWORKS, about, style="dim"))
 
 
-def show_exchange(console: Console, number: int, exchange: Exchange) -> None:
+def show_results(console: Console, number: int, results: QuestionResults) -> None:
     """Show one question and the hits of both frameworks, with their scores side by side."""
-    scores = [{hit.passage: hit.score for hit in answer.hits} for answer in exchange.answers]
+    scores = [{hit.passage: hit.score for hit in result.hits} for result in results.results]
     found = dict.fromkeys(passage for column in scores for passage in column)
     console.print()
-    console.print(Text.assemble((f"{number:>2}  ", "dim"), (exchange.question.text, "bold")))
+    console.print(Text.assemble((f"{number:>2}  ", "dim"), (results.question.text, "bold")))
     for passage in found:
-        right = exchange.question.is_answered_by(passage.name)
+        right = results.question.is_answered_by(passage.name)
         cells = [f"{column[passage]:.3f}" if passage in column else ABSENT for column in scores]
-        row = _row(
-            console,
-            RIGHT if right else "",
-            cells,
-            passage.name,
-            _gist(passage),
-            style="green" if right else "",
-        )
-        console.print(row)
+        mark, style = (RIGHT, "green") if right else ("", "")
+        console.print(_row(console, mark, cells, passage.name, _gist(passage), style))
     if not found:
         console.print(Text("    nothing found", "dim"))
 
 
-def show_report(console: Console, report: Report) -> None:
-    """Sum up: how many first hits were right, what it took and what that costs."""
+def show_report(console: Console, report: DemoReport) -> None:
+    """Show how many first hits were right, and actual usage, cost and durations."""
     console.print()
     if judged := len(report.judged):
         for framework, name in enumerate(FRAMEWORKS):
@@ -121,40 +115,39 @@ def show_report(console: Console, report: Report) -> None:
                 )
             )
         console.print()
-    console.print(_bill(report))
+    console.print(_usage_table(report.usage))
     console.print()
-    price = _at_list_price(report.bill.dollars)
+    price = _at_list_price(report.usage.dollars)
     if report.plan.emulated:
-        told = f"It would cost {price}, by the emulator's own token counts."
+        cost = f"It would cost {price}, by the emulator's own token counts."
     else:
-        told = f"It cost {price}, before any free tokens of your account."
-    if report.bill.pixels:
-        told += f" The pictures count {report.bill.pixels:,} pixels, within the tokens."
-    _wrap(console, Text(told))
-    _wrap(console, Text(_times(report), "dim"))
+        cost = f"It cost {price}, before any free tokens of your account."
+    if report.usage.image_pixels:
+        cost += f" The images have {report.usage.image_pixels:,} pixels, included in the tokens."
+    _wrap(console, Text(cost))
+    _wrap(console, Text(_durations(report), "dim"))
 
 
 def _wrap(console: Console, text: Text) -> None:
-    """Print a paragraph without the blanks that rich leaves at the end of wrapped lines."""
+    """Print a paragraph without the spaces that rich leaves at the end of wrapped lines."""
     for line in text.wrap(console, console.width):
         line.rstrip()
         console.print(line)
 
 
-def _bill(report: Report) -> Text:
-    bill = report.bill
-    width = max(len(item.model) for item in bill.items)
+def _usage_table(usage: UsageSummary) -> Text:
+    width = max(len(item.model) for item in usage.items)
     line = f"  {{:<9}}  {{:<{width}}}  {{:>8}}  {{:>9}}  {{:>17}}\n".format
     table = Text(line("", "model", "requests", "tokens", "at list price"), "dim", end="")
-    for item in bill.items:
+    for item in usage.items:
         price = _price(item.dollars)
-        table.append(line(item.what, item.model, item.requests, f"{item.tokens:,}", price))
-    total = _price(bill.dollars)
-    table.append(line("total", "", bill.requests, f"{bill.tokens:,}", total).rstrip(), "bold")
+        table.append(line(item.purpose, item.model, item.requests, f"{item.tokens:,}", price))
+    total = _price(usage.dollars)
+    table.append(line("total", "", usage.requests, f"{usage.tokens:,}", total).rstrip(), "bold")
     return table
 
 
-def _times(report: Report) -> str:
+def _durations(report: DemoReport) -> str:
     stages = ", ".join(
         f"{stage} {taken:.1f} s" for stage, taken in report.seconds.items() if stage != "total"
     )
@@ -173,7 +166,7 @@ def _row(
     gist: str = "",
     style: str = "",
 ) -> Text:
-    """One line of mark, scores, name and gist, whose columns are as wide for every question."""
+    """Return mark, scores, name and gist in columns of the same width for every question."""
     row = Text.assemble(f"  {mark:1}", style=style, no_wrap=True, overflow="ellipsis")
     for framework, score in zip(FRAMEWORKS, scores, strict=True):
         row.append(f"  {score:>{len(framework)}}")
@@ -188,11 +181,11 @@ def _row(
 
 
 def _name_width(console: Console) -> int:
-    return max(24, min(WIDEST_NAME, (console.width - 30) * 3 // 5))
+    return max(24, min(MAX_NAME_COLUMNS, (console.width - 30) * 3 // 5))
 
 
 def _shorten(name: str, width: int) -> str:
-    """Cut out the middle: a name tells most at its ends, and a file's line stands last."""
+    """Cut out the middle: the ends of a name say most, and a file's line number is last."""
     if cell_len(name) <= width:
         return name
     tail = (width - 1) * 2 // 3
@@ -200,16 +193,16 @@ def _shorten(name: str, width: int) -> str:
 
 
 def _printable(text: str) -> str:
-    """Keep a file's escape sequences from reaching the terminal."""
+    """Replace control characters, so that a file cannot send escape sequences."""
     return "".join(character if character.isprintable() else "·" for character in text)
 
 
 def _gist(passage: Passage) -> str:
-    """The first paragraph, after the headings above it: what ends without a full stop, and soon."""
+    """Return the first paragraph and the headings above it: short ones without a full stop."""
     gist = ""
     for paragraph in passage.body.split("\n\n"):
         gist += f"{' · ' if gist else ''}{' '.join(paragraph.lstrip('#').split())}"
-        if len(gist) > LONGEST_HEADING or gist.endswith((".", "!", "?")):
+        if len(gist) > MAX_HEADING_CHARACTERS or gist.endswith((".", "!", "?")):
             break
     return gist
 

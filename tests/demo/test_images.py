@@ -13,7 +13,7 @@ from rich.console import Console
 from pictures import COLOURS, png, png_header
 from voyage_rag.cli import main
 from voyage_rag.demo import run, run_demo
-from voyage_rag.demo.options import PICTURE_MODEL, Options
+from voyage_rag.demo.options import IMAGE_MODEL, DemoOptions
 from voyage_rag.demo.report import FRAMEWORKS
 from voyage_rag.emulator import Emulator
 
@@ -72,31 +72,31 @@ def told(line: str) -> str:
 def test_words_find_the_picture_in_both_frameworks(emulator: Emulator, folder: Path) -> None:
     """A red circle comes first among circles and squares; three files are shown, best first."""
     out, err = StringIO(), StringIO()
-    options = Options(("a red circle", "a blue square"), model=PICTURE_MODEL, images=folder)
+    options = DemoOptions(("a red circle", "a blue square"), model=IMAGE_MODEL, images=folder)
     report = run_demo(options, Console(file=out, width=100), Console(file=err, width=100))
 
-    for exchange, name in zip(report.exchanges, ("red-circle.png", "blue-square.PNG"), strict=True):
-        assert len(exchange.answers) == len(FRAMEWORKS)
-        for answer in exchange.answers:
+    for results, name in zip(report.questions, ("red-circle.png", "blue-square.PNG"), strict=True):
+        assert len(results.results) == len(FRAMEWORKS)
+        for answer in results.results:
             scores = [hit.score for hit in answer.hits]
             assert answer.hits[0].passage.name == name
             assert len(scores) == 3
             assert scores == sorted(scores, reverse=True)
-    first, second = report.exchanges[0].answers
+    first, second = report.questions[0].results
     assert first.hits[0].score == pytest.approx(second.hits[0].score, abs=1e-3)
     text = told(out.getvalue())
     assert text.startswith("These are not Voyage's vectors.")
     assert "compares colours and simple shapes, not meaning" in text
-    assert "pictures 6 pictures of" in text
-    assert "reranker none: rerankers take text only" in text
-    assert "LangChain LlamaIndex picture" in text
-    assert "The pictures count 300,000 pixels" in text
+    assert "images 6 images of" in text
+    assert "reranker none: rerankers accept text only" in text
+    assert "LangChain LlamaIndex image" in text
+    assert "The images have 300,000 pixels" in text
     assert err.getvalue() == ""
 
 
 def test_each_picture_is_embedded_once(emulator: Emulator, folder: Path) -> None:
     """LlamaIndex is handed LangChain's vectors; the bill is what the service counted."""
-    options = Options(("a red circle",), model=PICTURE_MODEL, images=folder)
+    options = DemoOptions(("a red circle",), model=IMAGE_MODEL, images=folder)
     report = run_demo(options, Console(file=StringIO()), Console(file=StringIO()))
 
     bodies = [received.body for received in emulator.requests]
@@ -104,10 +104,10 @@ def test_each_picture_is_embedded_once(emulator: Emulator, folder: Path) -> None
     for body in bodies:
         sent[body["input_type"]] += len(body["inputs"])
     assert sent == {"document": 6, "query": 2}
-    assert report.bill.requests == len(bodies)
-    assert [item.what for item in report.bill.items] == ["pictures", "questions"]
-    assert report.bill.pixels == report.plan.forecast.pixels == 300_000
-    assert report.bill.items[0].tokens == pytest.approx(report.plan.forecast.tokens, abs=6)
+    assert report.usage.requests == len(bodies)
+    assert [item.purpose for item in report.usage.items] == ["images", "questions"]
+    assert report.usage.image_pixels == report.plan.forecast.image_pixels == 300_000
+    assert report.usage.items[0].tokens == pytest.approx(report.plan.forecast.tokens, abs=6)
 
 
 def test_json_tells_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,8 +117,8 @@ def test_json_tells_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -
     out, err = capsys.readouterr()
 
     data = json.loads(out)
-    assert (data["model"], data["rerank_model"]) == (PICTURE_MODEL, None)
-    assert (data["pictures"], data["emulated"], err) == (6, True, "")
+    assert (data["model"], data["rerank_model"]) == (IMAGE_MODEL, None)
+    assert (data["images"], data["emulated"], err) == (6, True, "")
     for name in FRAMEWORKS:
         hit = data["questions"][0]["answers"][name]["hits"][0]
         assert hit["source"] == str(folder / "red-circle.png")
@@ -128,7 +128,7 @@ def test_json_tells_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -
 def test_a_limit_takes_so_many_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The first ones by name, and the count says of how many."""
     assert main(["demo", "blue", "--images", str(folder), "--limit", "2"]) == 0
-    assert "pictures  2 of 6 pictures" in capsys.readouterr().out
+    assert "images    2 of 6 images" in capsys.readouterr().out
 
 
 def test_with_a_key_the_price_is_told_first(
@@ -150,8 +150,11 @@ def test_with_a_key_the_price_is_told_first(
     [
         ([], 'e.g. voyage-rag demo "a red circle" --images'),
         ([" "], "a question is empty"),
-        (["what?", "--model", "voyage-4"], "voyage-4 takes no pictures: use --model voyage-multi"),
-        (["what?", "--rerank-model", "rerank-3"], "rerankers take text only"),
+        (
+            ["what?", "--model", "voyage-4"],
+            "voyage-4 does not embed images: use --model",
+        ),
+        (["what?", "--rerank-model", "rerank-3"], "rerankers accept text only"),
         (["what?", "--files", "a.md"], "either --files or --images"),
     ],
 )

@@ -1,0 +1,88 @@
+"""A folder of images to search instead of text.
+
+No reranker follows, since rerankers accept text only: the nearest vectors are the result.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voyage_rag.demo.corpus import Passage
+from voyage_rag.demo.options import IMAGE_MODEL, RERANK_MODEL, DemoError
+from voyage_rag.demo.report import UsageItem
+from voyage_rag.errors import InvalidInputError
+from voyage_rag.models import kind_of
+from voyage_rag.types import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voyage_rag.demo.options import DemoOptions
+    from voyage_rag.demo.search import DemoService
+
+SUFFIXES = (".gif", ".jpeg", ".jpg", ".png", ".webp")
+
+EXAMPLE = 'voyage-rag demo "a red circle" --images pictures/'
+
+
+def check_image_options(options: DemoOptions) -> None:
+    """Raise `DemoError` for options that a search of images does not have."""
+    if options.files:
+        raise DemoError("give either --files or --images: text and images are searched separately")
+    if not options.questions:
+        raise DemoError(f"add a description of the image you look for, e.g. {EXAMPLE}")
+    if options.rerank_model != RERANK_MODEL:
+        raise DemoError("leave out --rerank-model: rerankers accept text only, no images")
+    if kind_of(options.model) != "multimodal":
+        raise DemoError(f"{options.model} does not embed images: use --model {IMAGE_MODEL}")
+
+
+def read_images(folder: Path) -> list[Passage]:
+    """Return a passage for each image of a folder; its text is shown and not embedded.
+
+    Raises:
+        DemoError: It is not a folder, cannot be read, or contains no image.
+    """
+    if not folder.is_dir():
+        reason = "is a file" if folder.exists() else "does not exist"
+        raise DemoError(f"--images needs a folder of images: {folder} {reason}")
+    try:
+        found = [
+            _as_passage(path)
+            for path in sorted(folder.iterdir())
+            if path.suffix.lower() in SUFFIXES and path.is_file() and path.name[0] != "."
+        ]
+    except OSError as error:
+        raise DemoError(f"cannot read {folder}: {error.strerror}") from None
+    if not found:
+        raise DemoError(f"no images in {folder}: expected {', '.join(SUFFIXES)} files")
+    return found
+
+
+def _as_passage(path: Path) -> Passage:
+    kilobytes = path.stat().st_size / 1_000
+    body = f"{path.suffix[1:].upper()}, {kilobytes:,.1f} kB"
+    return Passage(path.name, f"{path.name}\n{body}", str(path), 0)
+
+
+def forecast_images(images: Sequence[Passage], service: DemoService) -> UsageItem:
+    """Count tokens and pixels of the images.
+
+    Raises:
+        DemoError: An image exceeds the limits of the service; the message names it.
+    """
+    tokens = pixels = 0
+    with service.connect() as client:
+        for image in images:
+            try:
+                counted = client.count_usage([Image(Path(image.source))], service.model)
+            except InvalidInputError as error:
+                reason = str(error).removeprefix("inputs[0]: ").removesuffix(" [input 0]")
+                reason = reason.replace(
+                    "pass downscale=True, or a smaller image", "make it smaller"
+                )
+                raise DemoError(f"cannot embed {image.source}: {reason}") from error
+            tokens += counted["total_tokens"]
+            pixels += counted["image_pixels"]
+    return UsageItem("images", service.model, tokens, image_pixels=pixels)
