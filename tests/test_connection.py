@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from fakes import HTTPService
 from voyage_rag import ConfigurationError, Voyage, langchain, llama_index
+from voyage_rag.hosts import Host
 from voyage_rag.settings import Settings
 
 if TYPE_CHECKING:
@@ -293,3 +294,78 @@ def test_a_client_that_cannot_be_pickled_says_so(kind: Kind) -> None:
         pickle.dumps(made)
     assert made.voyage is voyage
     voyage.close()
+
+
+# ── hosts and HTTP clients ────────────────────────────────────────────────────────────────────────
+
+
+class HostOfTests(Host):
+    """A host that is given as an object."""
+
+    name = "the host of tests"
+
+
+def test_a_host_needs_no_key_and_reaches_every_class(kind: Kind, http_service: HTTPService) -> None:
+    """No key is looked for, and copies and pickles use the same host."""
+    host = HostOfTests(http_service.url)
+    one = kind.make(host=host)
+
+    assert one.voyage_api_key is None
+    for copied in (one, copy.copy(one), copy.deepcopy(one), one.model_copy(deep=True),
+                   pickle.loads(pickle.dumps(one))):  # fmt: skip
+        assert copied.voyage.settings.host == host
+
+
+def test_a_host_takes_the_place_of_a_key(kind: Kind, http_service: HTTPService) -> None:
+    """In a copy, in an assignment, and never beside one."""
+    host = HostOfTests(http_service.url)
+    one = kind.make(api_key=KEY)
+    copied = one.model_copy(update={"host": host})
+    assert (copied.voyage.settings.host, copied.voyage_api_key) == (host, None)
+    assert one.voyage.settings.api_key.get_secret_value() == KEY
+
+    for beside in ({"api_key": KEY}, {"base_url": http_service.url}):
+        with pytest.raises(ConfigurationError, match="beside host"):
+            kind.make(host=host, **beside)
+    with pytest.raises(ValidationError, match=r"voyage_rag\.hosts"):
+        kind.make(host="https://h.example")
+
+
+def test_a_client_brings_its_host(kind: Kind, http_service: HTTPService) -> None:
+    """As it brings its other settings."""
+    host = HostOfTests(http_service.url)
+    one = kind.make(client=Voyage(host=host))
+
+    assert one.host == host
+    assert one.model_copy().voyage.settings.host == host
+
+
+def test_a_serialised_object_does_not_forget_its_host(http_service: HTTPService) -> None:
+    """It would be at another one, silently."""
+    host = HostOfTests(http_service.url)
+    stored = llama_index.VoyageEmbedding("m", host=host).to_dict()
+
+    assert llama_index.VoyageEmbedding.from_dict(stored, host=host).host == host
+    with pytest.raises(ConfigurationError, match="HostOfTests"):
+        llama_index.VoyageEmbedding.from_dict(stored)
+
+
+def test_http_clients_are_fields(kind: Kind, http_service: HTTPService, face: Face) -> None:
+    """They are used, shared by copies, and refused where they cannot go."""
+    name = "http_client" if face.is_sync else "http_async_client"
+    own = (httpx.Client if face.is_sync else httpx.AsyncClient)(
+        headers={"x-gateway-token": "t"}, limits=httpx.Limits(max_keepalive_connections=0)
+    )
+    one = kind.make(api_key=KEY, base_url=http_service.url, **{name: own})
+    for copied in (one, copy.deepcopy(one), one.model_copy()):
+        kind.ask(copied, face)
+    with pytest.raises(TypeError, match=name):
+        pickle.dumps(one)
+    with pytest.raises(ConfigurationError, match=name):
+        kind.make(client=Voyage(KEY), **{name: own})
+    own.close() if face.is_sync else face.call(own, "close")
+
+    assert {request.headers["x-gateway-token"] for request in http_service.received} == {"t"}
+    wrong = httpx.AsyncClient() if face.is_sync else httpx.Client()
+    with pytest.raises(ConfigurationError, match="http_client"):
+        kind.make(api_key=KEY, **{name: wrong})

@@ -12,7 +12,9 @@ import sys
 import traceback
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from operator import methodcaller
+from multiprocessing.reduction import ForkingPickler
+from operator import attrgetter, methodcaller
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,7 +109,7 @@ def test_a_fingerprint_tells_keys_apart_and_does_not_tell_the_key() -> None:
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 def test_a_pickle_hides_the_key_and_opens_in_this_process(protocol: int) -> None:
-    """Client, settings, key: sealed on the way, the same afterwards."""
+    """Client, settings, key: no key in the pickle, the same key afterwards."""
     voyage = Voyage(KEY, timeout=7.0, base_url="https://h.example/v1", concurrency=3)
 
     for original in (voyage, voyage.settings, voyage.settings.api_key):
@@ -115,11 +117,6 @@ def test_a_pickle_hides_the_key_and_opens_in_this_process(protocol: int) -> None
     opened = pickle.loads(pickle.dumps(voyage, protocol))
     assert voyage.settings == opened.settings
     assert opened.settings.api_key.get_secret_value() == KEY
-
-
-def test_two_pickles_of_one_key_differ() -> None:
-    """A stream of bytes is used once."""
-    assert pickle.dumps(as_key(KEY)) != pickle.dumps(as_key(KEY))
 
 
 def test_copies_have_the_same_key() -> None:
@@ -143,13 +140,35 @@ def test_a_client_with_your_own_http_client_is_not_copied() -> None:
             pickle.dumps(voyage)
 
 
-def test_a_worker_process_has_the_same_key() -> None:
-    """Ingestion with several workers, as `multiprocessing` starts them anew."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as workers:
-        told = workers.submit(methodcaller("get_secret_value"), as_key(KEY)).result(30)
+METHODS = [
+    m for m in ("fork", "spawn", "forkserver") if m in multiprocessing.get_all_start_methods()
+]
 
-    assert told == KEY
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_worker_process_has_the_same_key(method: str) -> None:
+    """Whichever way `multiprocessing` starts it, as a task's argument and as its initialiser's."""
+    context = multiprocessing.get_context(method)
+    voyage, ask = Voyage(KEY), methodcaller("__reduce__")
+    told = []
+    with ProcessPoolExecutor(1, mp_context=context, initializer=ask, initargs=(voyage,)) as workers:
+        told.append(workers.submit(READ_KEY, voyage).result(60))
+    with context.Pool(1, initializer=ask, initargs=(voyage,)) as pool:
+        told.append(pool.apply(READ_KEY, (voyage,)))
+
+    assert told == [KEY, KEY]
+
+
+READ_KEY = attrgetter("settings.api_key._secret_value")
+
+
+def test_only_what_multiprocessing_serialises_holds_the_key() -> None:
+    """A pickle may end on a disk; what a worker is sent does not."""
+    voyage = Voyage(KEY)
+
+    assert KEY.encode() in bytes(ForkingPickler.dumps(voyage))
+    assert KEY.encode() not in pickle.dumps(voyage)
+    assert KEY.encode() not in pickle.dumps(pickle.dumps([voyage]))
 
 
 OPEN = """
@@ -195,19 +214,6 @@ def test_a_stranger_opens_a_pickle_with_the_same_key_only(
         assert OTHER_KEY not in answer
 
 
-def test_a_damaged_seal_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One bit, and the key is looked for in the environment."""
-    opener, (sealed, expected) = as_key(KEY).__reduce__()
-    for position in (0, 20, len(sealed) - 1):
-        damaged = bytearray(sealed)
-        damaged[position] ^= 1
-        monkeypatch.setenv("VOYAGE_API_KEY", KEY)
-        assert opener(bytes(damaged), expected) == as_key(KEY)
-        monkeypatch.setenv("VOYAGE_API_KEY", OTHER_KEY)
-        with pytest.raises(ConfigurationError, match=expected):
-            opener(bytes(damaged), expected)
-
-
 def test_a_key_in_use_is_found_by_its_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
     """A serialised object is read back beside one that holds the key; else it is looked for."""
     key = as_key("pa-a-key-used-by-one-object-only")
@@ -220,3 +226,91 @@ def test_a_key_in_use_is_found_by_its_fingerprint(monkeypatch: pytest.MonkeyPatc
     assert expected == find_same_key("pa-a-key-used-by-one-object-only", expected).fingerprint
     with pytest.raises(ConfigurationError, match=fingerprint(OTHER_KEY)):
         find_same_key(OTHER_KEY, expected)
+
+
+# ── mistakes ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("key", "cause"),
+    [
+        ('"pa-abcdef123456"', "quotes"),
+        ("'pa-abcdef123456", "quotes"),
+        ("VOYAGE_API_KEY=pa-abcdef123456", "variable's name"),
+        ("export VOYAGE_API_KEY=pa-abcdef123456", "variable's name"),
+        ("Bearer pa-abcdef123456", "scheme"),
+        ("Authorization: Bearer pa-abcdef123456", "scheme"),
+        ("<your-key>", "placeholder"),
+        ("your_voyage_api_key", "placeholder"),
+        ("pa-your-api-key", "placeholder"),
+        ("YOUR_VOYAGE_API_KEY", "placeholder"),
+        ("$VOYAGE_API_KEY", "placeholder"),
+        ("{{ voyage_key }}", "placeholder"),
+        ("None", "placeholder"),
+        ("pa-...", "placeholder"),
+        ("**********", "placeholder"),
+        ("pa-abc def", "space"),
+        ("pa-\u00e9", "non-ASCII"),
+        ("", "empty"),
+    ],
+)
+@pytest.mark.parametrize("given", ["argument", "variable", "file"])
+def test_an_implausible_key_is_refused_with_the_likely_cause(
+    key: str, cause: str, given: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Wherever it comes from, and no traceback with local variables shows it."""
+    path = tmp_path / "key"
+    path.write_text(key, "utf-8")
+    monkeypatch.setenv("VOYAGE_API_KEY", key)
+    arguments = {"argument": {"api_key": key}, "variable": {}, "file": {"api_key_path": path}}
+    with pytest.raises(ConfigurationError) as caught:
+        Voyage(**arguments[given])
+
+    assert (cause if key or given != "variable" else "no Voyage API key") in caught.value.message
+    trace = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    ours = [frame for frame in trace.stack if "voyage_rag" in frame.filename]
+    if len(key) > 12:
+        assert key not in repr([(frame.line, frame.locals) for frame in ours])
+
+
+@pytest.mark.parametrize("key", ["sk-proj-abcdefghijkl", "hf_abcdefghijkl", "AIzaSyabcdefghijkl"])
+def test_a_key_of_another_service_is_refused_at_voyages_hosts_only(key: str) -> None:
+    """A gateway or a server of your own may give out such keys."""
+    with pytest.raises(ConfigurationError, match="not Voyage's"):
+        Voyage(key)
+
+    assert Voyage(key, base_url="https://gateway.example/v1").settings.api_key == as_key(key)
+
+
+def test_a_key_is_hidden_before_anything_can_fail(adapter: type, arguments: dict[str, Any]) -> None:
+    """Tracebacks with local variables, as rich and Sentry show them, of calls that cannot work."""
+    with pytest.raises((ConfigurationError, ValidationError)) as caught:
+        adapter(**arguments)
+
+    trace = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    ours = [frame for frame in trace.stack if f"src{os.sep}voyage_rag" in frame.filename]
+    assert ours
+    assert KEY not in repr([frame.locals for frame in ours])
+
+
+@pytest.fixture(params=["client", "langchain", "langchain-rerank", "llama_index", "li-rerank"])
+def adapter(request: pytest.FixtureRequest) -> Any:
+    """Each class that takes a key."""
+    from voyage_rag import langchain, llama_index
+
+    classes = {
+        "client": Voyage,
+        "langchain": partial(langchain.VoyageAIEmbeddings, model="voyage-4"),
+        "langchain-rerank": partial(langchain.VoyageAIRerank, model="rerank-3"),
+        "llama_index": partial(llama_index.VoyageEmbedding, "voyage-4"),
+        "li-rerank": partial(llama_index.VoyageAIRerank, "rerank-3"),
+    }
+    return classes[request.param]
+
+
+@pytest.fixture(
+    params=[{"timeout": -1}, {"base_url": "no address"}, {"base_url": "https://h.example/a b"}]
+)
+def arguments(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """A key, and something that cannot work."""
+    return {"api_key": KEY, **request.param}

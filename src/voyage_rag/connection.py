@@ -3,11 +3,14 @@
 A mixin for pydantic models, since LangChain's and LlamaIndex's classes are both. The client is made
 of the fields as they are when it is needed, so a copy with another key or address uses these, and
 nothing that is printed, dumped or serialised holds a key.
+
+Objects that cannot be serialised (`host`, `client`, `http_client`, `http_async_client`) are shared
+by copies and left out of dictionaries and JSON. A pickle holds the host, which is how it reaches
+worker processes; an object with an HTTP client of your own cannot be pickled.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
@@ -24,11 +27,14 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from voyage_rag.errors import ConfigurationError
+from voyage_rag.hosts import Host, VoyageAPI
 from voyage_rag.observe.observers import NO_OBSERVERS, Observers, as_observers
-from voyage_rag.secret import APIKey, as_key, find_key, find_same_key
+from voyage_rag.secret import APIKey, as_key, find_key, find_same_key, hidden
 from voyage_rag.settings import as_path
 
 if TYPE_CHECKING:
+    import httpx
+
     from voyage_rag.client import Voyage
     from voyage_rag.types import Usage
 
@@ -46,8 +52,11 @@ SETTINGS = (
     "allow_insecure_http",
 )
 """Fields that are settings of the client, too."""
+HTTP_CLIENTS = ("http_client", "http_async_client")
 
-CONNECTION_FIELDS = frozenset({"voyage_api_key", "api_key_path", "observers", "client", *SETTINGS})
+CONNECTION_FIELDS = frozenset(
+    {*KEY_NAMES, *SETTINGS, *HTTP_CLIENTS, "api_key_path", "observers", "client", "host"}
+)
 """Fields of which the client is made: it is made anew when one of them has changed."""
 
 
@@ -59,10 +68,21 @@ def _as_client(value: object) -> Voyage:
     return value
 
 
+def _as_host(value: object) -> Host:
+    if not isinstance(value, Host):
+        raise ValueError(  # noqa: TRY004 - pydantic's convention
+            f"Input should be a host of voyage_rag.hosts, not {type(value).__name__}"
+        )
+    return value
+
+
 if TYPE_CHECKING:
     Client: TypeAlias = Voyage
+    HTTPClient: TypeAlias = httpx.Client
+    AsyncHTTPClient: TypeAlias = httpx.AsyncClient
 else:  # imported when an object is made, since httpx comes with it
     Client = Annotated[Any, PlainValidator(_as_client)]
+    HTTPClient = AsyncHTTPClient = Any  # checked by `Voyage`
 
 
 class Connection(BaseModel):
@@ -83,8 +103,13 @@ class Connection(BaseModel):
         tokenizer: A model's `tokenizer.json`, to plan by exact counts.
         allow_insecure_http: Let the key travel over plain http to another machine.
         observers: Functions that are told what its calls do (see `voyage_rag.events`).
+        host: Where the models run, of `voyage_rag.hosts`, instead of a key and an address.
+        http_client: Your own `httpx.Client` for sync calls, with its own proxies, certificates,
+            headers and auth. You close it.
+        http_async_client: The same for async calls, which all have to be in one event loop.
         client: A `Voyage` to share with other objects; it brings the fields above.
         api_key_fingerprint: Which key a serialised object had, if it was given as an argument.
+        host_name: Which host a serialised object had, if it was given as an argument.
     """
 
     model_config = ConfigDict(
@@ -111,8 +136,16 @@ class Connection(BaseModel):
     observers: SkipJsonSchema[Annotated[Observers, PlainValidator(as_observers)]] = Field(
         default=NO_OBSERVERS, exclude=True, repr=False
     )
+    host: SkipJsonSchema[Annotated[Host, PlainValidator(_as_host)] | None] = Field(
+        default=None, exclude=True
+    )
+    http_client: SkipJsonSchema[HTTPClient | None] = Field(default=None, exclude=True, repr=False)
+    http_async_client: SkipJsonSchema[AsyncHTTPClient | None] = Field(
+        default=None, exclude=True, repr=False
+    )
     client: SkipJsonSchema[Client | None] = Field(default=None, exclude=True, repr=False)
     api_key_fingerprint: str | None = Field(default=None, repr=False)
+    host_name: str | None = Field(default=None, repr=False)
 
     _voyage: Voyage | None = PrivateAttr(default=None)  # None after a field has changed
 
@@ -141,26 +174,41 @@ class Connection(BaseModel):
         Raises:
             ConfigurationError: There is no key, or a setting cannot work.
         """
-        pinned, told = self.api_key_fingerprint, "api_key_fingerprint" in self.model_fields_set
         if self.client is not None:
             self._adopt(self.client, self.model_fields_set)
+        if self.host is None and self.host_name is not None:
+            raise ConfigurationError(
+                f"this object was made with host={self.host_name}, and hosts are not serialised: "
+                "pass the same host=..., or make the object anew"
+            )
+        if self.host is None:
+            self._settle_key()
+        else:
+            self.host_name = repr(self.host)
+        _ = self.voyage
+
+    def _settle_key(self) -> None:
+        pinned, is_given = self.api_key_fingerprint, "api_key_fingerprint" in self.model_fields_set
         if self.voyage_api_key:
             key = self.voyage_api_key
-            if pinned or not told:
+            if pinned or not is_given:
                 pinned = key.fingerprint
         elif pinned:
             key = find_same_key(None, pinned)
         else:
-            key = find_key(None, self.api_key_path, os.environ)
+            key = find_key(None, self.api_key_path)
         self.voyage_api_key = key
         self.api_key_fingerprint = pinned
-        _ = self.voyage
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Hide a key that is set later, and take note which one it is."""
         if name in KEY_NAMES:
             name, value = KEY_NAMES[0], None if value is None else as_key(value)
             super().__setattr__("api_key_fingerprint", value and value.fingerprint)
+        if name == "host" and value is not None:  # which brings its own key and address
+            for replaced in ("voyage_api_key", "api_key_fingerprint", "api_key_path", "base_url"):
+                super().__setattr__(replaced, None)
+            super().__setattr__("host_name", repr(value))
         if name in CONNECTION_FIELDS and getattr(self, name, None) != value:
             self._voyage = None
         super().__setattr__(name, value)
@@ -173,7 +221,7 @@ class Connection(BaseModel):
             deep: Copy what the fields hold, too.
         """
         given = dict(update or {})
-        keys = {name: given.pop(name) for name in KEY_NAMES if name in given}
+        keys = {name: given.pop(name) for name in (*KEY_NAMES, "host") if name in given}
         copied = super().model_copy(update=given, deep=deep)
         for name, key in keys.items():
             setattr(copied, name, key)
@@ -183,10 +231,20 @@ class Connection(BaseModel):
             copied._adopt(given["client"], given.keys() | keys.keys())  # noqa: SLF001 - its own
         return copied
 
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """A copy that shares the HTTP clients, which cannot be copied."""
+        memo = {} if memo is None else memo
+        if shared := [http for http in (self.http_client, self.http_async_client) if http]:
+            memo |= {id(one): one for one in (*shared, self._voyage)}
+        return super().__deepcopy__(memo)
+
     def __getstate__(self) -> dict[Any, Any]:
-        """What is pickled: refused if the client cannot be, instead of left out of it."""
+        """What is pickled: refused if a client cannot be, instead of left out of it."""
         if self.client is not None:
             self.client.__reduce__()
+        for name in HTTP_CLIENTS:
+            if getattr(self, name) is not None:
+                raise TypeError(f"an object with its own {name} cannot be pickled")
         return super().__getstate__()
 
     def _adopt(self, client: Voyage, given: AbstractSet[str]) -> None:
@@ -194,14 +252,23 @@ class Connection(BaseModel):
         for name in SETTINGS:
             if name not in given:
                 setattr(self, name, getattr(client.settings, name))
-        if not given & {*KEY_NAMES}:
+        if not isinstance(client.settings.host, VoyageAPI):
+            self.host, self.base_url = client.settings.host, None
+        elif not given & {*KEY_NAMES}:
             self.voyage_api_key = client.settings.api_key
 
     def _check_agreement(self, client: Voyage) -> None:
         own, its = self.voyage_api_key, client.settings.api_key
         others = [] if own is None or own == its else ["api_key"]
         others += ["observers"] if self.observers not in (NO_OBSERVERS, client.observers) else []
-        others += [n for n in SETTINGS if getattr(self, n) != getattr(client.settings, n)]
+        others += ["host"] if self.host not in (None, client.settings.host) else []
+        others += [n for n in HTTP_CLIENTS if getattr(self, n) is not None]
+        others += [
+            name
+            for name in SETTINGS
+            if getattr(self, name) != getattr(client.settings, name)
+            and not (name == "base_url" and self.host)
+        ]
         if others:
             raise ConfigurationError(
                 f"{', '.join(others)} cannot differ from what the given client has: pass a client "
@@ -212,12 +279,25 @@ class Connection(BaseModel):
         from voyage_rag.client import Voyage  # noqa: PLC0415 - classes are made without it
 
         settings = {name: getattr(self, name) for name in SETTINGS}
-        return Voyage(api_key=self.voyage_api_key, observers=self.observers, **settings)
+        return Voyage(
+            api_key=self.voyage_api_key,
+            host=self.host,
+            http_client=self.http_client,
+            async_http_client=self.http_async_client,
+            observers=self.observers,
+            **settings,
+        )
 
 
 def hide_key(fields: dict[str, Any]) -> dict[str, Any]:
-    """Wrap a key among constructor arguments, so that no message about them can show it."""
-    return {
-        name: as_key(value) if name in KEY_NAMES and value is not None else value
-        for name, value in fields.items()
-    }
+    """Wrap a key among constructor arguments, in place, so that no traceback can show it.
+
+    Raises:
+        ConfigurationError: It cannot be a key.
+    """
+    names = [name for name in KEY_NAMES if fields.get(name) is not None]
+    for name in names:
+        fields[name] = hidden(fields[name])
+    for name in names:
+        as_key(fields[name])
+    return fields

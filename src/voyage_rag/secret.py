@@ -1,18 +1,18 @@
 """The API key, as an object that cannot be leaked by accident.
 
-`APIKey` hides itself in repr, str and JSON. Copying shares it. Pickling seals it: the pickle holds
-the key encrypted for this process and the worker processes it starts (they share
-`multiprocessing`'s family secret), so ingestion with several workers works while a pickle on disk
-is of no use to anyone else. Unpickled elsewhere, the key is looked for where Voyage documents it
-and accepted only if its fingerprint is the same: another tenant's key is never taken instead.
+`APIKey` hides itself in repr, str and JSON. Copying shares it. What `multiprocessing` serialises
+for its own workers (arguments and tasks of `Process`, `Pool` and `ProcessPoolExecutor`) includes
+the key. Any other pickle includes only its fingerprint: when it is loaded, the key is looked for
+among those in use in this process, then where Voyage documents it, and accepted only if its
+fingerprint is the same, so that another tenant's key is never taken instead.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
-from multiprocessing import current_process
+import re
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -27,6 +27,23 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "VOYAGE_API_KEY"
 KEY_PATH_VARIABLE = "VOYAGE_API_KEY_PATH"
+
+PLACEHOLDER = (
+    r"<.*>|\$?\{.*\}|\$\w+|(pa-|al-)?[.*\u2026]+"
+    r"|(?i:none|null|undefined|changeme|\W*x{3,}\W*|.*\byour[-_ ].*key.*)"
+)
+IMPLAUSIBLE = (
+    (r"", "is empty: pass your Voyage API key"),
+    (r"[\"'`].*|.*[\"'`]", "is in quotes: remove them"),
+    (r"(export\s+)?[A-Z][A-Z0-9_]*=.*", "begins with its variable's name: pass what follows '='"),
+    (r"([\w-]+:\s*)?[A-Za-z]+\s+\S+", "begins with an authentication scheme: pass the key alone"),
+    (PLACEHOLDER, "is a placeholder: put your Voyage API key in its place"),
+    (
+        r".*[^!-~].*",
+        "holds a space, a line break or a non-ASCII character, which no key has: copy it again",
+    ),
+)
+"""What people pass by mistake, and the likely cause. The whole key must match."""
 
 
 class APIKey(SecretStr):
@@ -54,8 +71,7 @@ class APIKey(SecretStr):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        secret = self.get_secret_value()
-        return unseal, (seal(secret), fingerprint(secret))
+        return find_same_key, (None, self.fingerprint)
 
     @classmethod
     def __get_pydantic_core_schema__(
@@ -75,98 +91,105 @@ class APIKey(SecretStr):
 
 
 _IN_USE: WeakValueDictionary[str, APIKey] = WeakValueDictionary()
-"""The keys that objects of this process hold now, by fingerprint, for `from_dict`."""
+"""The keys that objects of this process hold now, by fingerprint, for what is loaded."""
+
+
+def _reduce_for_worker(key: APIKey) -> tuple[Any, ...]:
+    return APIKey, (key.get_secret_value(),)
+
+
+ForkingPickler.register(APIKey, _reduce_for_worker)
+
+
+def hidden(value: object) -> Any:
+    """A string or any framework's SecretStr as an `APIKey`, unchecked; anything else as it is.
+
+    Never raises, so that a function can hide a key before something else in it fails: tracebacks
+    may show its local variables.
+    """
+    if isinstance(value, APIKey):
+        return value
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    return APIKey(value.strip()) if isinstance(value, str) else value
 
 
 def as_key(value: object) -> APIKey:
     """Make a key of a string or of any framework's SecretStr.
 
     Raises:
-        ConfigurationError: The value is no string, empty, or holds a character that cannot stand
-            in an HTTP header.
+        ConfigurationError: The value is no string, empty, or cannot be a key: it is quoted, a
+            placeholder, or holds a character that cannot stand in an HTTP header.
     """
-    if isinstance(value, APIKey):
-        return value
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
-    if not isinstance(text, str):
-        raise ConfigurationError(f"api_key must be a string, not {type(text).__name__}")
-    text = text.strip()
-    if not text:
-        raise ConfigurationError("api_key is empty: pass your Voyage API key")
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise ConfigurationError(
-            "api_key holds characters that no Voyage key has (a space, a line break or a "
-            "non-ASCII character): copy it again"
-        )
-    return APIKey(text)
+    value = hidden(value)
+    if not isinstance(value, APIKey):
+        value = type(value).__name__
+        raise ConfigurationError(f"api_key must be a string, not {value}")
+    if problem := _problem_with(value):
+        raise ConfigurationError(f"api_key {problem}")
+    return value
+
+
+def _problem_with(key: APIKey) -> str | None:
+    text = key.get_secret_value()
+    return next(
+        (what for pattern, what in IMPLAUSIBLE if re.fullmatch(pattern, text, re.DOTALL)), None
+    )
 
 
 def find_key(
     api_key: str | SecretStr | None,
     api_key_path: str | os.PathLike[str] | None,
-    environ: Mapping[str, str],
+    environ: Mapping[str, str] | None = None,
 ) -> APIKey:
     """Look for the key where Voyage documents it.
 
-    The order is that of docs.voyageai.com, "API Key and Python Client": the argument; a key file,
-    named by argument or by `VOYAGE_API_KEY_PATH`; `VOYAGE_API_KEY`.
+    The order is that of Voyage's documentation, "API Key and Python Client": the argument; a key
+    file, named by argument or by `VOYAGE_API_KEY_PATH`; `VOYAGE_API_KEY`.
+
+    Args:
+        api_key: The key itself.
+        api_key_path: A file that holds it.
+        environ: Read instead of the process environment.
 
     Raises:
-        ConfigurationError: There is no key, or the file cannot be read.
+        ConfigurationError: There is no key, it is implausible, or the file cannot be read.
     """
-    if api_key is not None:
-        return as_key(api_key)
-    if path := api_key_path or environ.get(KEY_PATH_VARIABLE):
-        return as_key(_read(Path(path)))
-    if value := environ.get(KEY_VARIABLE):
-        return as_key(value)
-    raise ConfigurationError(
-        "no Voyage API key: pass api_key=..., or name a file with api_key_path=... or "
-        f"{KEY_PATH_VARIABLE}, or set {KEY_VARIABLE}"
-    )
+    key = hidden(api_key)
+    del api_key
+    if key is None and (path := api_key_path or variable(KEY_PATH_VARIABLE, environ)):
+        key = _read(Path(path))
+    if key is None:
+        key = hidden(variable(KEY_VARIABLE, environ))
+    if key is None:
+        raise ConfigurationError(
+            "no Voyage API key: pass api_key=..., or name a file with api_key_path=... or "
+            f"{KEY_PATH_VARIABLE}, or set {KEY_VARIABLE}"
+        )
+    return as_key(key)
 
 
-def _read(path: Path) -> str:
+def variable(name: str, environ: Mapping[str, str] | None = None) -> str | None:
+    """A variable of the environment, None if it is unset or empty."""
+    return (os.environ if environ is None else environ).get(name) or None
+
+
+def _read(path: Path) -> APIKey:
     try:
-        text = path.read_text("utf-8").strip()
+        key: APIKey = hidden(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"the key file {str(path)!r} cannot be read ({type(error).__name__}): check the path "
             f"in api_key_path or {KEY_PATH_VARIABLE}"
         ) from None
-    if not text:
+    if not key:
         raise ConfigurationError(f"the key file {str(path)!r} is empty")
-    return text
+    return key
 
 
 def fingerprint(secret: str) -> str:
     """Twelve hex digits of a salted hash."""
     return hashlib.sha256(b"voyage-rag key\0" + secret.encode()).hexdigest()[:12]
-
-
-def seal(secret: str) -> bytes:
-    """Encrypt for this process and its `multiprocessing` children.
-
-    A fresh nonce per seal makes the key stream a one-time pad; the tag tells whether the reader
-    belongs to the family.
-    """
-    nonce = os.urandom(16)
-    text = secret.encode()
-    hidden = bytes(a ^ b for a, b in zip(text, _stream(nonce, len(text)), strict=True))
-    return nonce + _tag(nonce + hidden) + hidden
-
-
-def unseal(sealed: bytes, expected: str) -> APIKey:
-    """Open a sealed key, or find the same key in this process's environment.
-
-    Raises:
-        ConfigurationError: Neither gives the key with the `expected` fingerprint.
-    """
-    nonce, tag, hidden = sealed[:16], sealed[16:48], sealed[48:]
-    if hmac.compare_digest(tag, _tag(nonce + hidden)):
-        text = bytes(a ^ b for a, b in zip(hidden, _stream(nonce, len(hidden)), strict=True))
-        return APIKey(text.decode())
-    return find_same_key(None, expected)
 
 
 def find_same_key(api_key: str | SecretStr | None, expected: str) -> APIKey:
@@ -177,12 +200,14 @@ def find_same_key(api_key: str | SecretStr | None, expected: str) -> APIKey:
     """
     if api_key is None and (in_use := _IN_USE.get(expected)):
         return in_use
+    api_key = hidden(api_key)
     try:
-        key = find_key(api_key, None, os.environ)
+        key = find_key(api_key, None)
     except ConfigurationError as error:
         raise ConfigurationError(
-            f"this object was made with the Voyage API key of fingerprint {expected}, and keys are "
-            f"not stored with it: {error.message}"
+            f"this object was made with the Voyage API key of fingerprint {expected}, and a key is "
+            "serialised only for multiprocessing's own workers; elsewhere it is looked up: "
+            f"{error.message}"
         ) from None
     if key.fingerprint != expected:
         raise ConfigurationError(
@@ -191,11 +216,3 @@ def find_same_key(api_key: str | SecretStr | None, expected: str) -> APIKey:
             "object anew with the key it should use"
         )
     return key
-
-
-def _stream(nonce: bytes, length: int) -> bytes:
-    return hashlib.shake_256(b"stream" + current_process().authkey + nonce).digest(length)
-
-
-def _tag(data: bytes) -> bytes:
-    return hmac.new(current_process().authkey, b"tag" + data, hashlib.sha256).digest()

@@ -19,8 +19,8 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from voyage_rag.errors import ConfigurationError
-from voyage_rag.hosts import Host, select_host
-from voyage_rag.secret import find_key
+from voyage_rag.hosts import Host, VoyageAPI, select_host
+from voyage_rag.secret import find_key, hidden, variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,13 +102,13 @@ class Settings(BaseModel):
         Raises:
             ConfigurationError: A setting is missing or cannot work; the message names it.
         """
-        environ = os.environ if environ is None else environ
+        api_key = hidden(api_key)
         given = {name: value for name, value in options.items() if value is not None}
         if "total_timeout" in options:
             given["total_timeout"] = options["total_timeout"]
         if host is None:
             key = find_key(api_key, api_key_path, environ)
-            address = base_url or environ.get(BASE_URL_VARIABLE) or None
+            address = base_url or variable(BASE_URL_VARIABLE, environ)
             host = select_host(key, address, allow_insecure_http=allow_insecure_http)
         else:
             _check_alone(
@@ -131,6 +131,12 @@ class Settings(BaseModel):
     def api_key(self) -> APIKey | None:
         """The key, None for a host that has none."""
         return self.host.api_key
+
+    @property
+    def selection(self) -> str:
+        """How `Voyage` is given this host, without a key: by its address, or as an object."""
+        selected = isinstance(self.host, VoyageAPI)
+        return f"base_url={self.base_url!r}" if selected else f"host={self.host!r}"
 
 
 def _check_alone(**others: object) -> None:

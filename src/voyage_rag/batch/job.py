@@ -57,7 +57,8 @@ class BatchJob:
         self._course = BatchWorkflow(voyage.job_context, state, file)
 
     def __repr__(self) -> str:
-        return f"BatchJob({str(self._file.path)!r})"
+        file = getattr(self, "_file", None)  # of a job half made, none yet
+        return f"BatchJob({str(file.path) if file else ''!r})"
 
     @property
     def path(self) -> Path:

@@ -12,9 +12,12 @@ from voyage_rag.core.context import CallContext
 from voyage_rag.core.jobs.asking import JobContext
 from voyage_rag.core.rate_limits import RateLimits
 from voyage_rag.core.retry import RetryPolicy
+from voyage_rag.errors import ConfigurationError
+from voyage_rag.hosts import InProcessHost
 from voyage_rag.io.cache import Cache
 from voyage_rag.io.clock import SYSTEM_CLOCK
 from voyage_rag.io.driver import Driver
+from voyage_rag.io.in_process import InProcessSender
 from voyage_rag.io.tokenizer import Tokenizer
 from voyage_rag.io.transport import AsyncHTTPClient, HTTPClient, Transport
 from voyage_rag.locks import Lock
@@ -28,6 +31,7 @@ from voyage_rag.observe.observers import (
 )
 from voyage_rag.observe.usage import record_usage
 from voyage_rag.progress import Advance
+from voyage_rag.secret import hidden
 from voyage_rag.settings import Settings
 from voyage_rag.types import Usage
 
@@ -40,7 +44,7 @@ if TYPE_CHECKING:
     from voyage_rag.client.files import Files
     from voyage_rag.events import Observer
     from voyage_rag.hosts import Host
-    from voyage_rag.io.ports import Clock, Listener
+    from voyage_rag.io.ports import Clock, Listener, Sender
 
 LOG = Log()
 
@@ -76,6 +80,7 @@ class Session:
         observers: Iterable[Observer] = (),
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        api_key = hidden(api_key)
         settings = Settings.resolve(
             api_key,
             api_key_path=api_key_path,
@@ -91,7 +96,7 @@ class Session:
             cache=cache,
             tokenizer=tokenizer,
         )
-        transport = Transport(settings, http_client, async_http_client)
+        transport = _sender(settings, http_client, async_http_client)
         self._has_own_clients = http_client is not None or async_http_client is not None
         self._begin(settings, transport, clock, as_observers(observers))
 
@@ -99,7 +104,7 @@ class Session:
     def of(cls, settings: Settings, observers: Observers = NO_OBSERVERS) -> Self:
         """A client with settings that are already resolved."""
         client = cls.__new__(cls)
-        transport = Transport(settings)
+        transport = _sender(settings)
         client._has_own_clients = False  # noqa: SLF001 - its own
         client._begin(settings, transport, SYSTEM_CLOCK, observers)  # noqa: SLF001 - its own
         return client
@@ -107,7 +112,7 @@ class Session:
     def _begin(
         self,
         settings: Settings,
-        transport: Transport,
+        transport: Sender,
         clock: Clock,
         observers: Observers,
     ) -> None:
@@ -181,7 +186,8 @@ class Session:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"Voyage(base_url={self.settings.base_url!r})"
+        settings: Settings | None = getattr(self, "settings", None)  # of one half made, none yet
+        return f"Voyage({settings.selection if settings else ''})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._has_own_clients:
@@ -225,3 +231,16 @@ class Session:
         if not self._warned_of_lost_context:
             self._warned_of_lost_context = True
             notices.unrelated()
+
+
+def _sender(
+    settings: Settings,
+    http_client: HTTPClient | None = None,
+    async_http_client: AsyncHTTPClient | None = None,
+) -> Sender:
+    """What sends requests: over HTTP, or to a host in this process."""
+    if not isinstance(settings.host, InProcessHost):
+        return Transport(settings, http_client, async_http_client)
+    if http_client or async_http_client:
+        raise ConfigurationError(f"{settings.host.name} uses no network: leave out HTTP clients")
+    return InProcessSender(settings.host)

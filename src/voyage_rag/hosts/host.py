@@ -10,7 +10,7 @@ import json
 import re
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from voyage_rag.errors import InvalidInputError
@@ -30,6 +30,9 @@ SHORT_KEY_CHARS = 12
 
 DEFAULTS: Mapping[str, object] = {"truncation": True, "output_dtype": "float"}
 """Values that a host without the field has anyway, so that leaving it out changes nothing."""
+
+CONTENT = frozenset({"model", "input", "inputs", "query", "documents"})
+"""Fields that a host may carry otherwise, as a model in its address."""
 
 
 class Host:
@@ -132,6 +135,7 @@ class Host:
                 value is None
                 or self.supports(field)
                 or field in self.ignored_fields
+                or field in CONTENT
                 or DEFAULTS.get(field) == value
             ):
                 raise InvalidInputError(
@@ -160,6 +164,12 @@ class Host:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({getattr(self, 'base_url', '')!r})"
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and vars(self) == vars(other)
 
@@ -180,4 +190,8 @@ class InProcessHost(Host):
 
     @abstractmethod
     def respond(self, request: Request) -> Response:
-        """Compute the response to a request. May take long; never called on an event loop."""
+        """Compute the response to a request.
+
+        Called in the caller's thread or in a worker thread, never on an event loop, and by several
+        threads at once.
+        """

@@ -21,6 +21,7 @@ from voyage_rag.llama_index.nodes import (
     starting,
 )
 from voyage_rag.models import OutputDtype, kind_of
+from voyage_rag.secret import hidden
 from voyage_rag.types import EmptyText, InputType
 
 LARGEST_BATCH = 2_048
@@ -78,7 +79,7 @@ class VoyageEmbedding(Connection, MediaEmbedding):
         **kwargs: Any,
     ) -> None:
         if voyage_api_key is not None:
-            kwargs["voyage_api_key"] = voyage_api_key
+            kwargs["voyage_api_key"], voyage_api_key = hidden(voyage_api_key), None
         fields: dict[str, Any] = {
             "model_name": model_name,
             "embed_batch_size": LARGEST_BATCH if embed_batch_size is None else embed_batch_size,

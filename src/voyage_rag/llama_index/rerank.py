@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field
 from voyage_rag.connection import Connection, hide_key
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.llama_index.nodes import has_media
+from voyage_rag.secret import hidden
 from voyage_rag.types import RerankingResult
 
 dispatcher = get_dispatcher(__name__)
@@ -66,7 +67,7 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         **kwargs: Any,
     ) -> None:
         if api_key is not None:
-            kwargs["voyage_api_key"] = api_key
+            kwargs["voyage_api_key"], api_key = hidden(api_key), None
         fields: dict[str, Any] = {
             "model": model,
             "top_n": top_k if top_n is None else top_n,

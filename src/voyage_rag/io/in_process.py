@@ -1,0 +1,37 @@
+"""The sender of a host that runs inside this process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+if TYPE_CHECKING:
+    from voyage_rag.core.flow import Attempt
+    from voyage_rag.hosts import InProcessHost
+    from voyage_rag.hosts.messages import Response
+    from voyage_rag.io.call_state import ThreadCallState
+
+
+class InProcessSender:
+    """Has a host compute responses: sync calls in their thread, async calls off the event loop.
+
+    What is computed cannot be interrupted, so timeouts do not apply.
+    """
+
+    def __init__(self, host: InProcessHost) -> None:
+        self._host = host
+
+    def send(self, attempt: Attempt, abort: ThreadCallState) -> Response:  # noqa: ARG002 - no abort
+        """Compute a response."""
+        return self._host.respond(attempt.request)
+
+    async def asend(self, attempt: Attempt) -> Response:
+        """Async variant of `send`."""
+        return await anyio.to_thread.run_sync(self._host.respond, attempt.request)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
