@@ -40,7 +40,6 @@ KNOWN_SHARED_NAMES = {
     "Batch",
     "Batches",
     "Endpoint",
-    "Estimate",
     "Kind",
     "Options",
     "Order",

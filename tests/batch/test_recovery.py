@@ -403,7 +403,7 @@ def test_a_full_disk_leaves_nothing(begun: World, texts: Texts, monkeypatch: Any
 
     async def program() -> None:
         with monkeypatch.context() as patched:
-            patched.setattr("voyage_rag.batch.spool.OpenPart.add", full)
+            patched.setattr("voyage_rag.batch.submission.OpenPart.add", full)
             with pytest.raises(OSError, match="No space left"):
                 await begun.submit(texts(10))
         assert begun.left() == []

@@ -17,7 +17,7 @@ from bulk_inputs import embedded, expected, parquet, rows_of
 from conftest import Face
 from fakes import MODEL, voyage_over
 from voyage_rag.bulk import EmbeddingJob, JobError
-from voyage_rag.bulk.journal import Journal, glance
+from voyage_rag.bulk.journal import Journal, read_totals
 
 ROWS = rows_of(95)
 OPTIONS: dict[str, Any] = {"model": MODEL, "rows_per_part": 10, "batch_size": 5}
@@ -61,7 +61,10 @@ def test_room_for_a_part_is_taken_before_anything_of_it_is_sent(tmp_path: Path) 
     source, service = parquet(tmp_path / "in.parquet", ROWS), Service()
     job = EmbeddingJob(source, tmp_path / "out.parquet", model="voyage-4")
 
-    with files_up_to(100_000), pytest.raises(JobError, match="is full: make room and run the job"):
+    with (
+        files_up_to(100_000),
+        pytest.raises(JobError, match="is full: free some space and run the job"),
+    ):
         job.run(voyage_over(service))
 
     assert service.attempts == []
@@ -90,7 +93,7 @@ def test_a_disk_that_fills_up_costs_no_more_than_what_is_in_flight(
     monkeypatch.setattr(os, "pwritev", filling_up)
     job = EmbeddingJob(source, tmp_path / output, **OPTIONS)
     with pytest.raises(
-        JobError, match=r"is full: make room and run the job again; what is finished"
+        JobError, match=r"is full: free some space and run the job again; what is finished"
     ):
         face.call(job, "run", voyage_over(service, concurrency=2))
     monkeypatch.undo()
@@ -129,7 +132,7 @@ def test_a_write_that_is_cut_short_is_gone_on_with(
 
     assert [(r.first, r.count, r.tokens) for r in again.records] == [(3, 2, 9)]
     assert [bytes(piece) for piece in again.vectors(100)] == [b"12345678"]
-    assert glance(tmp_path / "journal") == (2, 9)
+    assert read_totals(tmp_path / "journal") == (2, 9)
     again.close()
 
 

@@ -31,6 +31,16 @@ def source(tmp_path: Path) -> Path:
     return parquet(tmp_path / "in.parquet", ROWS)
 
 
+def begin(face: Face, source: Path, output: Path, **options: Any) -> None:
+    """Run a job that fails after its first request."""
+    service = Service(served, always=lambda body: failed(401))
+    chosen = {"model": MODEL, "rows_per_part": 10, "batch_size": 32} | options
+    with pytest.raises(AuthenticationError):
+        face.call(
+            EmbeddingJob(source, output, **chosen), "run", voyage_over(service, concurrency=1)
+        )
+
+
 def files_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -62,7 +72,7 @@ def test_a_parquet_file_has_names_and_vectors_in_the_order_of_the_input(
     )
     assert {body["input_type"] for body in service.bodies} == {"document"}
     assert files_in(tmp_path) == ["in.parquet", "out.parquet", "out.parquet.job"]
-    assert files_in(tmp_path / "out.parquet.job") == ["lock", "manifest.json", "refused.jsonl"]
+    assert files_in(tmp_path / "out.parquet.job") == ["manifest.json", "refused.jsonl"]
 
 
 def test_a_folder_has_a_file_for_each_part(embed: Embed, source: Path, tmp_path: Path) -> None:
@@ -226,13 +236,13 @@ def test_an_output_that_exists_is_left_alone(
 
 
 def test_overwriting_replaces_a_folder(embed: Embed, source: Path, tmp_path: Path) -> None:
-    """All of it."""
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "old").write_text("x")
+    """All of it, if nobody else has written there."""
+    embed(source, "out")
+    other = parquet(tmp_path / "other.parquet", ROWS[:5])
 
-    embed(source, "out", overwrite=True)
+    embed(other, "out", overwrite=True)
 
-    assert embedded(tmp_path / "out") == expected(ROWS)
+    assert embedded(tmp_path / "out") == expected(ROWS[:5])
 
 
 @pytest.mark.parametrize(
@@ -248,31 +258,31 @@ def test_overwriting_replaces_a_folder(embed: Embed, source: Path, tmp_path: Pat
     ],
 )
 def test_an_unfinished_job_is_not_resumed_with_other_options(
-    other: dict[str, Any], told: str, embed: Embed, source: Path, service: Service
+    other: dict[str, Any],
+    told: str,
+    face: Face,
+    embed: Embed,
+    source: Path,
+    service: Service,
+    tmp_path: Path,
 ) -> None:
     """They are named, and nothing is lost."""
-    service.always = lambda body: failed(401)
-    with pytest.raises(AuthenticationError):
-        embed(source)
-    sent = len(service.attempts)
-    service.always = served
+    begin(face, source, tmp_path / "out.parquet")
 
     with pytest.raises(JobError, match="unfinished job with") as caught:
         embed(source, **other)
 
     assert told in str(caught.value)
-    assert len(service.attempts) == sent
+    assert service.attempts == []
     assert embed(source).texts == 95
+    assert sum(service.paid.values()) == 95 - 32
 
 
 def test_an_unfinished_job_is_not_resumed_with_another_input(
-    embed: Embed, source: Path, service: Service, tmp_path: Path
+    face: Face, embed: Embed, source: Path, tmp_path: Path
 ) -> None:
     """Overwriting gives it up."""
-    service.always = lambda body: failed(401)
-    with pytest.raises(AuthenticationError):
-        embed(source)
-    service.always = served
+    begin(face, source, tmp_path / "out.parquet")
     parquet(source, ROWS[:50])
 
     with pytest.raises(JobError, match="an input that was another one, or has changed"):
@@ -303,7 +313,7 @@ def test_a_job_that_may_overwrite_still_goes_on_with_its_own_work(
 
 def test_two_processes_do_not_share_a_job(embed: Embed, source: Path, tmp_path: Path) -> None:
     """The second one is told."""
-    from voyage_rag.bulk.folder import JobFolder
+    from voyage_rag.bulk.job_folder import JobFolder
 
     with (
         JobFolder(tmp_path / "out.parquet.job"),
@@ -337,7 +347,7 @@ def test_bad_rows_are_found_before_anything_is_sent(
         embed(source)
 
     assert str(caught.value).startswith("line 2 of in.jsonl: its text is empty (5 more like it)")
-    assert "on_error skip" in str(caught.value)
+    assert "on_error='skip'" in str(caught.value)
     assert caught.value.rows == 6
     assert service.attempts == []
     assert files_in(tmp_path) == ["in.jsonl"]
@@ -361,6 +371,7 @@ def test_bad_rows_can_be_left_out(embed: Embed, tmp_path: Path) -> None:
         (8, "its id 7 is no string, as the ids before it are"),
     ]
     assert refused[2] == {
+        "file": "in.jsonl",
         "row": 4,
         "id": "a",
         "reason": "its id 'a' is that of line 1, too",
@@ -373,7 +384,7 @@ def test_names_are_compared_across_all_rows(
     most_in_memory: int, voyage: Voyage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However far apart they are, and however many."""
-    monkeypatch.setattr("voyage_rag.bulk.names.MOST_IN_MEMORY", most_in_memory)
+    monkeypatch.setattr("voyage_rag.bulk.id_index.MOST_IN_MEMORY", most_in_memory)
     rows = [*rows_of(10_000), ("doc-17", "again")]
     source = parquet(tmp_path / "in.parquet", rows, group=4_096)
 
@@ -424,7 +435,7 @@ def test_a_refused_row_is_named(embed: Embed, source: Path, service: Service) ->
     """With what to do; what is finished is kept."""
     service.always = refusing(ROWS[20][1])
 
-    with pytest.raises(JobError, match=r"refused row \d+ of in.parquet or one of .* too long"):
+    with pytest.raises(JobError, match=r"refused .*row \d+ of in.parquet.* too long"):
         embed(source)
     service.always = served
     assert embed(source).texts == 95
@@ -558,7 +569,7 @@ def test_a_part_of_several_row_groups_is_written_as_one_of_many_rows(
     output: str, dtype: str, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Groups are read into the same memory one after the other; each is written before the next."""
-    monkeypatch.setattr("voyage_rag.bulk.part.ROWS_PER_GROUP", 4)
+    monkeypatch.setattr("voyage_rag.bulk.result_store.ROWS_PER_GROUP", 4)
 
     def answer(body: bytes) -> Response:
         texts = json.loads(body)["input"]

@@ -82,7 +82,11 @@ def test_a_dry_run_needs_no_key_and_sends_nothing(
 @pytest.mark.parametrize(
     ("content", "arguments", "words"),
     [
-        ('{"text": "a"}\n{"text": ""}\n', [], "line 2 of in.jsonl: its text is empty: mend the"),
+        (
+            '{"text": "a"}\n{"text": ""}\n',
+            [],
+            "line 2 of in.jsonl: its text is empty: correct",
+        ),
         ('{"text": "a"}\n{', [], "line 2 of in.jsonl: the line is no JSON"),
         ('{"id": 1, "text": "a"}\n{"id": 1, "text": "b"}', [], "its id 1 is that of line 1, too"),
         ('{"body": "a"}\n', [], "no text in 'text' (it has 'body')"),
@@ -135,7 +139,7 @@ def test_an_output_that_exists_is_kept(
     output.write_text("precious")
 
     assert main(["embed", source, "-o", str(output)]) == 1
-    assert "exists: choose another output, or say overwrite" in capsys.readouterr().err
+    assert "exists: choose another output, or replace it with --over" in capsys.readouterr().err
     assert output.read_text() == "precious"
     assert main(["embed", source, "-o", str(output), "--overwrite"]) == 0
     assert pq.read_metadata(output).num_rows == 20

@@ -10,7 +10,9 @@ week. Source: docs.voyageai.com, "Batch Inference".
 """
 
 from voyage_rag.batch.job import BatchJob
-from voyage_rag.batch.types import BatchLimits, BatchResult, Estimate, JobStatus
+from voyage_rag.batch.types import BatchEstimate, BatchLimits, BatchResult, JobStatus
 from voyage_rag.records import LineFailure
+
+Estimate = BatchEstimate
 
 __all__ = ["BatchJob", "BatchLimits", "BatchResult", "Estimate", "JobStatus", "LineFailure"]

@@ -7,11 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from voyage_rag.batch import outcome
-from voyage_rag.batch.kinds import Options, kind_for, options_of
-from voyage_rag.batch.preparing import check_limits, estimated, prepare
-from voyage_rag.batch.spool import lines_of
+from voyage_rag.batch.endpoints import BatchOptions, endpoint_for, options_of
 from voyage_rag.batch.state import JobState, StateFile
-from voyage_rag.batch.types import LIMITS, BatchLimits, Estimate
+from voyage_rag.batch.submission import check_limits, estimated, lines_of, prepare
+from voyage_rag.batch.types import LIMITS, BatchEstimate, BatchLimits
 from voyage_rag.batch.workflow import BatchWorkflow
 from voyage_rag.core.jobs.batches import PollSchedule
 from voyage_rag.errors import InvalidInputError
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeAlias
 
-    from voyage_rag.batch.state import Part
+    from voyage_rag.batch.state import BatchPart
     from voyage_rag.batch.types import BatchResult, JobStatus
     from voyage_rag.client import Voyage
     from voyage_rag.models import Kind as ModelKind
@@ -53,8 +52,8 @@ class BatchJob:
             raise InvalidInputError(f"{message}use the key or base_url it was submitted with")
         self._voyage = voyage
         self._file = file
-        self._kind = kind_for(options_of(state.params))
-        self._course = BatchWorkflow(voyage.job_context, state, file)
+        self._endpoint = endpoint_for(options_of(state.params))
+        self._workflow = BatchWorkflow(voyage.job_context, state, file)
 
     def __repr__(self) -> str:
         file = getattr(self, "_file", None)  # of a job half made, none yet
@@ -68,7 +67,7 @@ class BatchJob:
     @property
     def kind(self) -> ModelKind:
         """What it makes: `embedding`, `contextualized` or `rerank`."""
-        return self._kind.model_kind
+        return self._endpoint.model_kind
 
     @classmethod
     def open(cls, voyage: Voyage, state_file: str | os.PathLike[str]) -> Self:
@@ -87,14 +86,14 @@ class BatchJob:
         *,
         model: str,
         limits: BatchLimits = LIMITS,
-    ) -> Estimate:
+    ) -> BatchEstimate:
         """What a job would take. Inputs are checked; nothing is sent or written.
 
         Raises:
             InvalidInputError: As for `submit`.
         """
         check_limits(limits)
-        kind = kind_for(Options(model))
+        kind = endpoint_for(BatchOptions(model))
         return estimated(kind, lines_of(kind, inputs, None), limits)
 
     # ── submitted ─────────────────────────────────────────────────────────────────────────────────
@@ -142,11 +141,11 @@ class BatchJob:
                 named, nothing was uploaded. Or the state file belongs to another job.
             VoyageError: The service could not be had to answer; call again to go on.
         """
-        options = Options(model, input_type, truncation, output_dtype, output_dimension, top_k)
+        options = BatchOptions(model, input_type, truncation, output_dtype, output_dimension, top_k)
         file = StateFile(state_file)
         with file.held():
             job = cls._prepared(voyage, inputs, file, options, custom_ids, limits)
-            voyage.driver.run(job._course.advance())  # noqa: SLF001 - its own
+            voyage.driver.run(job._workflow.advance())  # noqa: SLF001 - its own
         return job
 
     @classmethod
@@ -166,13 +165,13 @@ class BatchJob:
         limits: BatchLimits = LIMITS,
     ) -> Self:
         """Async twin of `submit`. Inputs are read in a thread."""
-        options = Options(model, input_type, truncation, output_dtype, output_dimension, top_k)
+        options = BatchOptions(model, input_type, truncation, output_dtype, output_dimension, top_k)
         file = StateFile(state_file)
         with file.held():
             job = await run_in_thread(
                 partial(cls._prepared, voyage, inputs, file, options, custom_ids, limits)
             )
-            await voyage.driver.arun(job._course.advance())  # noqa: SLF001 - its own
+            await voyage.driver.arun(job._workflow.advance())  # noqa: SLF001 - its own
         return job
 
     @classmethod
@@ -181,12 +180,12 @@ class BatchJob:
         voyage: Voyage,
         inputs: Inputs,
         file: StateFile,
-        options: Options,
+        options: BatchOptions,
         custom_ids: Iterable[str] | None,
         limits: BatchLimits,
     ) -> Self:
         check_limits(limits)
-        kind = kind_for(options)
+        kind = endpoint_for(options)
         lines = lines_of(kind, inputs, custom_ids)
         now = voyage.job_context.policy.wall_clock()
         state = prepare(kind, lines, file, limits, voyage.settings.host.hostname, now)
@@ -197,14 +196,14 @@ class BatchJob:
     def status(self) -> JobStatus:
         """Ask the service where the job stands."""
         self._reload()
-        self._voyage.driver.run(self._course.refresh())
-        return self._course.status()
+        self._voyage.driver.run(self._workflow.refresh())
+        return self._workflow.status()
 
     async def astatus(self) -> JobStatus:
         """Async twin of `status`."""
         self._reload()
-        await self._voyage.driver.arun(self._course.refresh())
-        return self._course.status()
+        await self._voyage.driver.arun(self._workflow.refresh())
+        return self._workflow.status()
 
     def wait(
         self,
@@ -229,8 +228,8 @@ class BatchJob:
         with self._file.held():
             self._reload()
             watch = PollSchedule(timeout, poll_interval)
-            self._voyage.driver.run(self._course.wait(watch, on_progress))
-            return self._course.status()
+            self._voyage.driver.run(self._workflow.wait(watch, on_progress))
+            return self._workflow.status()
 
     async def await_(
         self,
@@ -243,22 +242,22 @@ class BatchJob:
         with self._file.held():
             self._reload()
             watch = PollSchedule(timeout, poll_interval)
-            await self._voyage.driver.arun(self._course.wait(watch, on_progress))
-            return self._course.status()
+            await self._voyage.driver.arun(self._workflow.wait(watch, on_progress))
+            return self._workflow.status()
 
     def cancel(self) -> JobStatus:
         """Cancel every batch that has not ended. What is finished can still be fetched."""
         with self._file.held():
             self._reload()
-            self._voyage.driver.run(self._course.cancel())
-            return self._course.status()
+            self._voyage.driver.run(self._workflow.cancel())
+            return self._workflow.status()
 
     async def acancel(self) -> JobStatus:
         """Async twin of `cancel`."""
         with self._file.held():
             self._reload()
-            await self._voyage.driver.arun(self._course.cancel())
-            return self._course.status()
+            await self._voyage.driver.arun(self._workflow.cancel())
+            return self._workflow.status()
 
     # ── fetched ───────────────────────────────────────────────────────────────────────────────────
 
@@ -271,22 +270,22 @@ class BatchJob:
         """
         driver = self._voyage.driver
         self._reload()
-        driver.run(self._course.refresh())
-        with outcome.directory_of(self._course) as directory:
+        driver.run(self._workflow.refresh())
+        with outcome.directory_of(self._workflow) as directory:
             for part in self._parts():
-                fetched = driver.run(outcome.fetch(self._course, part, directory))
-                yield from outcome.results_of(self._kind, part, fetched)
+                fetched = driver.run(outcome.fetch(self._workflow, part, directory))
+                yield from outcome.results_of(self._endpoint, part, fetched)
                 outcome.remove(fetched, self._file.spooled(part))
 
     async def aresults(self) -> AsyncGenerator[BatchResult]:
         """Async twin of `results`. Files are read in threads."""
         driver = self._voyage.driver
         self._reload()
-        await driver.arun(self._course.refresh())
-        with outcome.directory_of(self._course) as directory:
+        await driver.arun(self._workflow.refresh())
+        with outcome.directory_of(self._workflow) as directory:
             for part in self._parts():
-                fetched = await driver.arun(outcome.fetch(self._course, part, directory))
-                found = iterate_in_thread(outcome.results_of(self._kind, part, fetched))
+                fetched = await driver.arun(outcome.fetch(self._workflow, part, directory))
+                found = iterate_in_thread(outcome.results_of(self._endpoint, part, fetched))
                 async with aclosing(found) as results:
                     async for result in results:
                         yield result
@@ -302,48 +301,48 @@ class BatchJob:
                 would be refused again.
         """
         driver = self._voyage.driver
-        with self._file.held(), outcome.directory_of(self._course) as directory:
+        with self._file.held(), outcome.directory_of(self._workflow) as directory:
             self._reload()
-            driver.run(self._course.refresh())
+            driver.run(self._workflow.refresh())
             count = driver.run(
                 outcome.resubmit(
-                    self._course, self._kind, directory, include_refused=include_refused
+                    self._workflow, self._endpoint, directory, include_refused=include_refused
                 )
             )
-            driver.run(self._course.advance())
+            driver.run(self._workflow.advance())
             return count
 
     async def aresubmit(self, *, include_refused: bool = False) -> int:
         """Async twin of `resubmit`."""
         driver = self._voyage.driver
-        with self._file.held(), outcome.directory_of(self._course) as directory:
+        with self._file.held(), outcome.directory_of(self._workflow) as directory:
             self._reload()
-            await driver.arun(self._course.refresh())
+            await driver.arun(self._workflow.refresh())
             count = await driver.arun(
                 outcome.resubmit(
-                    self._course, self._kind, directory, include_refused=include_refused
+                    self._workflow, self._endpoint, directory, include_refused=include_refused
                 )
             )
-            await driver.arun(self._course.advance())
+            await driver.arun(self._workflow.advance())
             return count
 
     def delete_files(self) -> int:
         """Delete the job's files at the service; how many there were. Fetch the results before."""
         self._reload()
         driver = self._voyage.driver
-        driver.run(self._course.refresh())
-        return driver.run(self._course.delete_files())
+        driver.run(self._workflow.refresh())
+        return driver.run(self._workflow.delete_files())
 
     async def adelete_files(self) -> int:
         """Async twin of `delete_files`."""
         self._reload()
         driver = self._voyage.driver
-        await driver.arun(self._course.refresh())
-        return await driver.arun(self._course.delete_files())
+        await driver.arun(self._workflow.refresh())
+        return await driver.arun(self._workflow.delete_files())
 
-    def _parts(self) -> list[Part]:
-        return [part for part in self._course.state.parts if part.again is None]
+    def _parts(self) -> list[BatchPart]:
+        return [part for part in self._workflow.state.parts if part.again is None]
 
     def _reload(self) -> None:
         """Another process may have gone on with the job."""
-        self._course.state = self._file.load()
+        self._workflow.state = self._file.load()

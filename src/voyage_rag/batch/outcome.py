@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voyage_rag.batch.spool import Line, cut, encoded
+from voyage_rag.batch.submission import Line, cut, encoded
 from voyage_rag.batch.types import BatchResult
 from voyage_rag.core.flow import offload
 from voyage_rag.core.jobs import files
@@ -23,8 +23,8 @@ from voyage_rag.errors import UnexpectedAnswerError
 from voyage_rag.records import LineFailure
 
 if TYPE_CHECKING:
-    from voyage_rag.batch.kinds import Kind
-    from voyage_rag.batch.state import Part
+    from voyage_rag.batch.endpoints import BatchEndpoint
+    from voyage_rag.batch.state import BatchPart
     from voyage_rag.batch.workflow import BatchWorkflow
     from voyage_rag.core.flow import Flow
     from voyage_rag.records import BatchLine
@@ -46,26 +46,26 @@ class Fetched:
 
 
 @contextmanager
-def directory_of(course: BatchWorkflow) -> Iterator[str]:
+def directory_of(workflow: BatchWorkflow) -> Iterator[str]:
     """A private directory beside the job, where there is room for what it holds."""
-    path = course.file.path
+    path = workflow.file.path
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as directory:
         yield directory
 
 
-def fetch(course: BatchWorkflow, part: Part, directory: str) -> Flow[Fetched]:
+def fetch(workflow: BatchWorkflow, part: BatchPart, directory: str) -> Flow[Fetched]:
     """Download the files of a part that has inputs of its own."""
-    waiting = course.file.spooled(part)
+    waiting = workflow.file.spooled(part)
     is_here = yield from offload(waiting.exists)
     ids = [] if is_here or part.file_id is None else [part.file_id]
-    for layer in (part, *course.retries_of(part)):
+    for layer in (part, *workflow.retries_of(part)):
         ids += [file_id for file_id in (layer.output_file_id, layer.error_file_id) if file_id]
-    paths = yield from files.gather(course.context, ids, directory)
+    paths = yield from files.gather(workflow.context, ids, directory)
     found = [Path(path) for path in paths]
     return Fetched(waiting, found) if is_here else Fetched(found[0], found[1:])
 
 
-def results_of(kind: Kind, part: Part, fetched: Fetched) -> Iterator[BatchResult]:
+def results_of(kind: BatchEndpoint, part: BatchPart, fetched: Fetched) -> Iterator[BatchResult]:
     """What became of each input of a part, in their order."""
     with ExitStack() as opened:
         lines, *answers = [
@@ -75,7 +75,7 @@ def results_of(kind: Kind, part: Part, fetched: Fetched) -> Iterator[BatchResult
             yield _result(kind, part.first + number, line)
 
 
-def _result(kind: Kind, index: int, line: BatchLine) -> BatchResult:
+def _result(kind: BatchEndpoint, index: int, line: BatchLine) -> BatchResult:
     if line.failure is not None:
         return BatchResult(index, line.custom_id, failure=line.failure)
     try:
@@ -87,7 +87,7 @@ def _result(kind: Kind, index: int, line: BatchLine) -> BatchResult:
 
 
 def failed_lines(
-    kind: Kind, part: Part, fetched: Fetched, *, include_refused: bool
+    kind: BatchEndpoint, part: BatchPart, fetched: Fetched, *, include_refused: bool
 ) -> Iterator[Line]:
     """The lines of a part that are worth submitting again, as they were."""
     for result in results_of(kind, part, fetched):
@@ -98,33 +98,33 @@ def failed_lines(
 
 
 def resubmit(
-    course: BatchWorkflow, kind: Kind, directory: str, *, include_refused: bool
+    workflow: BatchWorkflow, kind: BatchEndpoint, directory: str, *, include_refused: bool
 ) -> Flow[int]:
     """Make new parts of the inputs that failed, ready to be created; how many inputs they are."""
     count = 0
-    for part in [part for part in course.state.parts if part.again is None]:
-        if may_have_failed(course, part):
-            fetched = yield from fetch(course, part, directory)
+    for part in [part for part in workflow.state.parts if part.again is None]:
+        if may_have_failed(workflow, part):
+            fetched = yield from fetch(workflow, part, directory)
             lines = failed_lines(kind, part, fetched, include_refused=include_refused)
-            made = yield from offload(partial(_spooled, course, part, lines))
-            course.state.parts += made
+            made = yield from offload(partial(_spooled, workflow, part, lines))
+            workflow.state.parts += made
             count += sum(other.inputs for other in made)
-            yield from offload(partial(remove, fetched, course.file.spooled(part)))
-    yield from offload(partial(course.file.save, course.state))
+            yield from offload(partial(remove, fetched, workflow.file.spooled(part)))
+    yield from offload(partial(workflow.file.save, workflow.state))
     return count
 
 
-def _spooled(course: BatchWorkflow, part: Part, lines: Iterator[Line]) -> list[Part]:
-    directory = course.file.make_spool()
-    number = len(course.state.parts)
-    made = list(cut(lines, course.limits, directory, number))
+def _spooled(workflow: BatchWorkflow, part: BatchPart, lines: Iterator[Line]) -> list[BatchPart]:
+    directory = workflow.file.make_spool()
+    number = len(workflow.state.parts)
+    made = list(cut(lines, workflow.limits, directory, number))
     return [other.model_copy(update={"first": part.first, "again": part.number}) for other in made]
 
 
-def may_have_failed(course: BatchWorkflow, part: Part) -> bool:
+def may_have_failed(workflow: BatchWorkflow, part: BatchPart) -> bool:
     """Whether a part has ended, and not all of its inputs have a result."""
-    layers = [part, *course.retries_of(part)]
-    if any(layer not in course.ended for layer in layers):
+    layers = [part, *workflow.retries_of(part)]
+    if any(layer not in workflow.ended for layer in layers):
         return False
     return sum(layer.completed for layer in layers) < part.inputs
 

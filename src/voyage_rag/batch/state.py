@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
@@ -17,13 +17,13 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.jobs.files import atomic_write, exclusive_lock
 
 FORMAT: Literal["voyage-rag batch job"] = "voyage-rag batch job"
 VERSION: Literal[1] = 1
-PRIVATE = 0o600
 
 
-class Part(BaseModel):
+class BatchPart(BaseModel):
     """A batch of the job, from its first line to its last answer.
 
     Attributes:
@@ -94,7 +94,7 @@ class JobState(BaseModel):
     params: dict[str, Any]
     limits: dict[str, int]
     created_at: float
-    parts: list[Part] = []
+    parts: list[BatchPart] = []
 
 
 class StateFile:
@@ -108,7 +108,7 @@ class StateFile:
         self.path = Path(path)
         self.spool = self.path.with_name(self.path.name + ".parts")
 
-    def spooled(self, part: Part) -> Path:
+    def spooled(self, part: BatchPart) -> Path:
         """Where the lines of a part wait."""
         return self.spool / f"part-{part.number:04d}.jsonl"
 
@@ -154,18 +154,10 @@ class StateFile:
 
     def save(self, state: JobState) -> None:
         """Write the job, so that whoever reads it sees it as it was or as it is."""
-        part = self.path.with_name(f".{self.path.name}.{uuid4().hex[:8]}")
-        try:
-            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "w") as file:  # noqa: PTH123 - private from its first moment
-                file.write(state.model_dump_json(indent=1, exclude_defaults=False))
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.path)
-        finally:
-            with suppress(FileNotFoundError):
-                part.unlink()
+        with atomic_write(self.path, private=True) as path:
+            path.write_text(state.model_dump_json(indent=1, exclude_defaults=False), "utf-8")
 
-    def discard(self, part: Part) -> None:
+    def discard(self, part: BatchPart) -> None:
         """Let go of lines that the service has."""
         self.spooled(part).unlink(missing_ok=True)
         with suppress(OSError):  # there are others
@@ -178,34 +170,13 @@ class StateFile:
         Raises:
             InvalidInputError: Another process works on it.
         """
-        try:
-            import fcntl  # noqa: PLC0415 - not on Windows, where two processes are not told apart
-        except ImportError:
-            yield
-            return
         lock = self.path.with_name(self.path.name + ".lock")
-        while True:
-            held = os.open(lock, os.O_RDWR | os.O_CREAT, PRIVATE)
+        with ExitStack() as held:
             try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(held)
+                held.enter_context(exclusive_lock(lock))
+            except BlockingIOError:
                 raise InvalidInputError(
                     f"another process works on the job {str(self.path)!r}: stop it first, or let "
                     "it finish"
                 ) from None
-            if _is_same(lock, held):
-                break
-            os.close(held)  # whoever held it before has just removed it
-        try:
             yield
-        finally:
-            lock.unlink(missing_ok=True)
-            os.close(held)
-
-
-def _is_same(path: Path, held: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(held))
-    except FileNotFoundError:
-        return False

@@ -1,4 +1,4 @@
-"""What a job takes and what it tells."""
+"""What a batch job takes and gives."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ if TYPE_CHECKING:
 
     from voyage_rag.records import LineFailure
     from voyage_rag.types import RerankingResult, Vector
-
-BATCH_DISCOUNT = 0.33
-"""Of the list price (docs: "Pricing")."""
 
 K = 1_000
 MIB = 1_048_576
@@ -75,7 +72,7 @@ class BatchResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class BatchEstimate:
     """What a job would take.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""The course of a job, as flows: uploaded, created, watched, cancelled.
+"""The workflow of a job, as flows: uploaded, created, watched, cancelled.
 
 What is about to happen is written down before it happens, and what has happened after: so a job can
 be killed at any moment and picked up by another process, and no batch is created twice.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from voyage_rag.batch.types import BatchLimits, JobStatus
 from voyage_rag.core.flow import offload
 from voyage_rag.core.jobs import batches, files
-from voyage_rag.core.jobs.batches import Order, PollSchedule, surely_not_done
+from voyage_rag.core.jobs.batches import BatchRequest, PollSchedule, surely_not_done
 from voyage_rag.errors import (
     APIConnectionError,
     InvalidInputError,
@@ -29,7 +29,7 @@ from voyage_rag.errors import (
 from voyage_rag.records import ENDED
 
 if TYPE_CHECKING:
-    from voyage_rag.batch.state import JobState, Part, StateFile
+    from voyage_rag.batch.state import BatchPart, JobState, StateFile
     from voyage_rag.core.flow import Flow
     from voyage_rag.core.jobs.asking import JobContext
     from voyage_rag.records import Batch
@@ -70,21 +70,21 @@ class BatchWorkflow:
     # ── what there is ─────────────────────────────────────────────────────────────────────────────
 
     @property
-    def running(self) -> list[Part]:
+    def running(self) -> list[BatchPart]:
         """Batches that were created and have not ended."""
         return [part for part in self.state.parts if part.batch_id and part.status not in ENDED]
 
     @property
-    def pending(self) -> list[Part]:
+    def pending(self) -> list[BatchPart]:
         """Batches that are not created."""
         return [part for part in self.state.parts if not part.batch_id and not part.status]
 
     @property
-    def ended(self) -> list[Part]:
+    def ended(self) -> list[BatchPart]:
         """Batches of which nothing more will come."""
         return [part for part in self.state.parts if part.status in ENDED]
 
-    def retries_of(self, part: Part) -> list[Part]:
+    def retries_of(self, part: BatchPart) -> list[BatchPart]:
         """The parts with failed inputs of a part, in order."""
         return [other for other in self.state.parts if other.again == part.number]
 
@@ -128,7 +128,7 @@ class BatchWorkflow:
                 self.full_until, self.full_at = self.context.now() + FULL, len(self.ended)
                 return
 
-    def _has_room(self, part: Part) -> bool:
+    def _has_room(self, part: BatchPart) -> bool:
         running = self.running
         tokens = sum(other.tokens for other in running) + part.tokens
         is_full = self.context.now() < self.full_until and len(self.ended) == self.full_at
@@ -138,7 +138,7 @@ class BatchWorkflow:
             and (not running or tokens <= self.limits.tokens)
         )
 
-    def _create(self, part: Part) -> Flow[None]:
+    def _create(self, part: BatchPart) -> Flow[None]:
         if part.file_id is None:
             yield from self._upload(part)
         mark = f"{self.state.id}-{part.number}"
@@ -152,7 +152,7 @@ class BatchWorkflow:
         yield from self._save()
         yield from offload(partial(self.file.discard, part))
 
-    def _look_for(self, part: Part, mark: str) -> Flow[Batch | None]:
+    def _look_for(self, part: BatchPart, mark: str) -> Flow[Batch | None]:
         """Find what an earlier attempt may have created; None once it is sure that it has not."""
         batch = yield from batches.find(self.context, mark)
         asked_at = part.asked_at or 0.0
@@ -164,13 +164,13 @@ class BatchWorkflow:
             )
         return batch
 
-    def _order(self, part: Part, mark: str) -> Flow[Batch]:
+    def _order(self, part: BatchPart, mark: str) -> Flow[Batch]:
         assert part.file_id is not None  # noqa: S101 - it was just uploaded
         part.asked_at = self.context.policy.wall_clock()
         yield from self._save()
         state = self.state
         metadata = {"voyage_rag_job": state.id, "voyage_rag_part": str(part.number)}
-        order = Order(state.endpoint, part.file_id, state.params, metadata, mark)
+        order = BatchRequest(state.endpoint, part.file_id, state.params, metadata, mark)
         try:
             return (yield from batches.create(self.context, order, _is_unseen))
         except VoyageError as error:
@@ -179,7 +179,7 @@ class BatchWorkflow:
                 yield from self._save()
             raise
 
-    def _upload(self, part: Part) -> Flow[None]:
+    def _upload(self, part: BatchPart) -> Flow[None]:
         path, name = self.file.spooled(part), f"{self.state.id}-{part.number:04d}.jsonl"
         if part.uploading:
             known = yield from files.list_all(self.context, "batch", None)
@@ -300,7 +300,7 @@ class BatchWorkflow:
 NOT_FOUND = 404
 
 
-def take(part: Part, batch: Batch) -> None:
+def take(part: BatchPart, batch: Batch) -> None:
     """Note what the service says of a batch."""
     part.batch_id, part.status = batch.id, batch.status
     part.output_file_id, part.error_file_id = batch.output_file_id, batch.error_file_id

@@ -7,11 +7,11 @@
 `pip install 'voyage-rag[bulk]'`
 """
 
-from voyage_rag.bulk.errors import BadRowsError, JobError
 from voyage_rag.bulk.estimate import Estimate
 from voyage_rag.bulk.job import EmbeddingJob, aembed_file, embed_file
 from voyage_rag.bulk.options import JobOptions
 from voyage_rag.bulk.progress import JobProgress, JobReport
+from voyage_rag.jobs.errors import BadRowsError, JobError
 
 __all__ = [
     "BadRowsError",

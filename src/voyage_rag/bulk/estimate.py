@@ -7,16 +7,18 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from voyage_rag.counting import CHARACTERS_PER_TOKEN
+from voyage_rag.jobs.pricing import price
 
 if TYPE_CHECKING:
-    from voyage_rag.bulk.options import JobOptions
-    from voyage_rag.bulk.scan import Plan
+    from collections.abc import Sequence
 
-TIER_1_REQUESTS = 2_000
-"""Per minute, for every model (docs: "Rate Limits"); the catalogue has the tokens."""
+    from voyage_rag.bulk.options import JobOptions
+    from voyage_rag.bulk.scan import InputSummary
+
+TIER_1_REQUESTS_PER_MINUTE = 2_000
+"""For every model (docs: "Rate Limits"); the catalogue has the tokens."""
 
 TEXTS_PER_REQUEST = 256
-BATCH_DISCOUNT = 1 / 3
 BATCH_HOURS = 12
 BATCH_TOKENS_AT_ONCE = 1_000_000_000
 """Docs: "Batch Inference"."""
@@ -35,10 +37,13 @@ class Estimate:
         dollars: From, to, at list price; None where it is not known.
         hours: From, to, at the limits below; None where no limit is known. With the batch engine
             what it may take at most.
-        requests_per_minute: The limit taken, None with the batch engine.
-        tokens_per_minute: The limit taken, None where it is not known.
+        requests_per_minute: The limit assumed, None with the batch engine.
+        tokens_per_minute: The limit assumed, None where it is not known.
         limits_are_given: Whether the limits are the user's; else they are those of usage tier 1.
-        vector_bytes: Of all vectors, None where their length is not known.
+        vector_bytes: Of all vectors in the output, None where their length is not known.
+        files: Files that are read.
+        unread: Files in folders of the input that have another format.
+        problems: What would stop the run, each with its remedy.
     """
 
     texts: int
@@ -52,58 +57,64 @@ class Estimate:
     tokens_per_minute: float | None
     limits_are_given: bool
     vector_bytes: int | None
+    files: int = 1
+    unread: int = 0
+    problems: Sequence[str] = ()
 
 
 def estimate(
-    plan: Plan,
+    summary: InputSummary,
     options: JobOptions,
     requests_per_minute: float | None,
     tokens_per_minute: float | None,
     *,
     counted: bool,
+    bytes_per_vector: float | None,
+    problems: Sequence[str] = (),
 ) -> Estimate:
-    """What a plan would take.
+    """What a job would take.
 
     Args:
-        plan: What there is to do.
-        options: How.
+        summary: What the input holds.
+        options: The job's.
         requests_per_minute: The account's limit; that of usage tier 1 if neither is given.
         tokens_per_minute: The same, of tokens.
         counted: Whether tokens were counted with a tokenizer.
+        bytes_per_vector: In the output.
+        problems: What would stop the run.
     """
-    low = min(plan.tokens, ceil(plan.characters / CHARACTERS_PER_TOKEN))
-    if counted:
-        low = plan.tokens
-    tokens = (low, plan.tokens)
+    low = summary.tokens
+    if not counted:
+        low = min(low, ceil(summary.characters / CHARACTERS_PER_TOKEN))
+    tokens = (low, summary.tokens)
     row, in_batches = options.row, options.engine == "batch"
-    factor = 1 - BATCH_DISCOUNT if in_batches else 1.0
-    costs = [row.cost(count) for count in tokens]
-    dollars = None if None in costs else (factor * (costs[0] or 0.0), factor * (costs[1] or 0.0))
+    costs = [price(row, count, options.engine) for count in tokens]
     given = bool(requests_per_minute or tokens_per_minute)
     if not given:
-        requests_per_minute, tokens_per_minute = TIER_1_REQUESTS, row.tokens_per_minute
+        requests_per_minute, tokens_per_minute = TIER_1_REQUESTS_PER_MINUTE, row.tokens_per_minute
     if in_batches:
         requests_per_minute = tokens_per_minute = None
     hours = [
         _batch_hours(count)
         if in_batches
-        else _hours(plan.rows, count, requests_per_minute, tokens_per_minute)
+        else _hours(summary.rows, count, requests_per_minute, tokens_per_minute)
         for count in tokens
     ]
-    length = options.length
-    size = 4 if options.output_dtype == "float" else 1
     return Estimate(
-        texts=plan.rows,
-        refused=plan.refused,
-        first_refused=plan.first_refused,
-        characters=plan.characters,
+        texts=summary.rows,
+        refused=summary.refused,
+        first_refused=summary.first_refused,
+        characters=summary.characters,
         tokens=tokens,
-        dollars=dollars,
+        dollars=None if costs[0] is None or costs[1] is None else (costs[0], costs[1]),
         hours=None if hours[0] is None or hours[1] is None else (hours[0], hours[1]),
         requests_per_minute=requests_per_minute,
         tokens_per_minute=tokens_per_minute,
         limits_are_given=given,
-        vector_bytes=None if length is None else plan.rows * length * size,
+        vector_bytes=None if bytes_per_vector is None else round(summary.rows * bytes_per_vector),
+        files=summary.files,
+        unread=summary.unread,
+        problems=problems,
     )
 
 

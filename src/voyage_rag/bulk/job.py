@@ -1,59 +1,67 @@
-"""A job: one file or folder embedded into another, killed and run again as often as it takes."""
+"""A job: files embedded into a file or folder, killed and run again as often as it takes."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import shutil
 import sqlite3
+import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio.to_thread
 
-from voyage_rag.bulk import batches
-from voyage_rag.bulk.errors import JobError
+from voyage_rag.bulk import batch_engine, checks
 from voyage_rag.bulk.estimate import Estimate, estimate
-from voyage_rag.bulk.folder import JobFolder
+from voyage_rag.bulk.job_folder import JobFolder
 from voyage_rag.bulk.options import JobOptions
-from voyage_rag.bulk.outputs import output_format
-from voyage_rag.bulk.planning import opened, planned
-from voyage_rag.bulk.progress import ProgressReporter
-from voyage_rag.bulk.run import Run
+from voyage_rag.bulk.output_files import format_of
+from voyage_rag.bulk.outputs import bytes_per_vector
+from voyage_rag.bulk.progress import JobReporter
+from voyage_rag.bulk.run import JobRun, output_schema
+from voyage_rag.bulk.scan import open_job_input, scan
 from voyage_rag.client import Voyage
 from voyage_rag.errors import InvalidRequestError, VoyageError
+from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.inputs.spool import is_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from voyage_rag.bulk.progress import JobReport, OnProgress
 
-    Location = str | os.PathLike[str]
+Location: TypeAlias = str | os.PathLike[str]
 
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+STDOUT = Path("-")
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class EmbeddingJob:
-    """The texts of a file or folder, embedded into another.
+    """The texts of files and folders, embedded into a file or folder.
 
         job = EmbeddingJob("passages.parquet", "vectors.parquet", model="voyage-4")
         print(job.estimate())
         report = job.run()
 
-    A job can be killed at any moment. Run again, with the same options, it goes on: only requests
+    A job can be killed at any moment. Run again with the same options it resumes: only requests
     that were in flight are paid twice, and the output is the same byte for byte as long as the
     service gives the same vectors. What it needs for that is in the folder `<output>.job`.
 
-    The output has the columns `id` and `embedding`, rows in the order of the input. It appears when
-    it is complete.
+    The output has the columns `id` and `embedding`, and those to keep, with rows in the order of
+    the input. It appears when it is complete.
 
     Args:
-        input: JSON Lines, CSV, TSV or a file with a text on each line, each also packed (`.gz`);
-            Parquet, a folder of Parquet files, or a folder of texts (.txt, .md, .rst); `-` for
-            stdin.
-        output: A Parquet file (`.parquet`), a folder of such (no suffix), JSON Lines (`.jsonl`), or
-            a NumPy matrix (`.npy`) with the names beside it (`.npy.ids.jsonl`).
+        input: A file, folder or glob, or a list of these; `-` is stdin. JSON Lines, a JSON array,
+            CSV, TSV, Parquet, Arrow or a file with a text on each line, text files also compressed
+            (`.gz`, `.bz2`, `.xz`, `.zst`). Folders are read recursively: tables of one format, or
+            texts (.txt, .md, .rst); names that begin with `.` or `_` are left out.
+        output: A Parquet file (`.parquet`), a folder of such (no suffix), JSON Lines (`.jsonl`), a
+            NumPy matrix (`.npy`) with the ids beside it (`.npy.ids.jsonl`), or `-` for JSON Lines
+            on stdout.
         options: The attributes of `JobOptions`; `model` is required.
 
     Raises:
@@ -61,11 +69,26 @@ class EmbeddingJob:
         InvalidInputError: The model does not offer that.
     """
 
-    def __init__(self, input: Location, output: Location, **options: Any) -> None:  # noqa: A002
+    def __init__(
+        self,
+        input: Location | Sequence[Location],  # noqa: A002 - what it is called everywhere
+        output: Location,
+        **options: Any,
+    ) -> None:
         self.options = JobOptions.of(**options)
-        self.input = Path(input)
+        given = [input] if isinstance(input, str | os.PathLike) else list(input)
+        if not given:
+            raise JobError("there is no input: name a file, a folder or a glob")
+        self.inputs = [Path(path) for path in given]
         self.output = Path(output)
-        self._form = output_format(self.output, self.options.output_format)
+        self._to_stdout = self.output == STDOUT
+        if self._to_stdout:
+            if self.options.output_format not in {None, "jsonl"}:
+                raise JobError(
+                    "stdout takes JSON Lines only: give output_format='jsonl', or a file"
+                )
+            self.output = self._kept_until_written()
+        self._form = format_of(self.output, self.options.output_format)
 
     def estimate(
         self,
@@ -73,6 +96,7 @@ class EmbeddingJob:
         requests_per_minute: float | None = None,
         tokens_per_minute: float | None = None,
         tokenizer: Location | None = None,
+        host: str | None = None,
         on_progress: OnProgress | None = None,
     ) -> Estimate:
         """Read and check the whole input, and say what the job would take. Nothing is sent.
@@ -81,25 +105,61 @@ class EmbeddingJob:
             requests_per_minute: The account's limit; that of usage tier 1 if neither is given.
             tokens_per_minute: The same, of tokens.
             tokenizer: The model's `tokenizer.json`, to count tokens instead of estimating them.
-            on_progress: Told how far it is.
+            host: Where the job would run, to recognise one that was begun; any unless given.
+            on_progress: Called with the progress.
 
         Raises:
             JobError: The input cannot be read.
         """
+        options, problems = self.options, list[str]()
+
+        def collect(check: Callable[..., object], *arguments: Any, **named: Any) -> Any:
+            try:
+                return check(*arguments, **named)
+            except JobError as error:
+                problems.append(error.message)
+                return None
+
         with (
             self._explained(),
             tempfile.TemporaryDirectory() as temporary,
-            JobFolder(Path(temporary)) as folder,
+            JobFolder(Path(temporary) / "job") as folder,
         ):
-            source, _ = opened(self.input, self.options, folder)
-            telling = ProgressReporter(on_progress, lambda _: None)
-            plan = planned(source, None if tokenizer is None else str(tokenizer), folder, telling)
+            own = self._folder()
+            reader = open_job_input(self.inputs, options, folder)
+            collect(checks.check_output_apart, self.inputs, reader, self.output)
+            collect(own.check_own)
+            begun = collect(own.read, overwrite=options.overwrite)
+            identity = reader.identity()
+            given = options.of_the_output() | {"form": self._form}
+            if host is not None:
+                given["host"] = host
+            resumed = begun and collect(
+                checks.is_resumed, begun, given, identity, self.output, self._form, own,
+                overwrite=options.overwrite,
+            )  # fmt: skip
+            if resumed is False or not begun or begun.state == "embedding":
+                collect(
+                    checks.check_not_overwritten, self.output, self._form,
+                    overwrite=options.overwrite,
+                )  # fmt: skip
+            reporter = JobReporter(on_progress, lambda _: None)
+            counted = None if tokenizer is None else str(tokenizer)
+            summary = scan(reader, counted, folder, reporter)
+            collect(checks.check_rows, summary, options.on_error)
+            each = None
+            if options.length is not None:
+                schema = output_schema(summary, options)
+                each = bytes_per_vector(self._form, schema, options.length)
+                collect(checks.check_disk_space, self.output.absolute(), summary.rows * each)
             return estimate(
-                plan,
-                self.options,
+                summary,
+                options,
                 requests_per_minute,
                 tokens_per_minute,
                 counted=tokenizer is not None,
+                bytes_per_vector=each,
+                problems=tuple(problems),
             )
 
     def run(
@@ -109,11 +169,11 @@ class EmbeddingJob:
 
         Args:
             voyage: The client; one of the environment's settings unless given.
-            on_progress: Told how far it is, with every answer, by whatever thread.
+            on_progress: Called with the progress after every answer, by any thread.
 
         Raises:
-            JobError: It cannot begin or go on; what was finished is kept.
-            VoyageError: The service could not be had to answer; what was finished is kept.
+            JobError: It cannot begin or resume; what was finished is kept.
+            VoyageError: The service did not return a usable response; what was finished is kept.
         """
         voyage = voyage or Voyage()
         with self._explained(), self._folder() as folder:
@@ -121,48 +181,52 @@ class EmbeddingJob:
             try:
                 run.prepare()
                 if self.options.engine == "batch" and not run.is_embedded:
-                    batches.embed(voyage, run)
+                    batch_engine.embed(voyage, run)
                 while not run.is_embedded:
                     try:
                         voyage.embed_into(
-                            run.take, run.texts(), batch_size=run.batch_size, **run.arguments
+                            run.add, run.texts(), batch_size=run.batch_size, **run.arguments
                         )
                         run.is_embedded = True
                     except InvalidRequestError as error:
                         run.refused(error)
-                return run.finish()
+                report = run.finish()
             finally:
                 run.close()
+        self._write_to_stdout()
+        return report
 
     async def arun(
         self, voyage: Voyage | None = None, *, on_progress: OnProgress | None = None
     ) -> JobReport:
-        """Async twin of `run`."""
+        """Async variant of `run`."""
         voyage, in_thread = voyage or Voyage(), anyio.to_thread.run_sync
         with self._explained(), self._folder() as folder:
             run = self._run(voyage, folder, on_progress)
             try:
                 await in_thread(run.prepare)
                 if self.options.engine == "batch" and not run.is_embedded:
-                    await batches.aembed(voyage, run)
+                    await batch_engine.aembed(voyage, run)
                 while not run.is_embedded:
                     try:
                         await voyage.aembed_into(
-                            run.take, run.texts(), batch_size=run.batch_size, **run.arguments
+                            run.add, run.texts(), batch_size=run.batch_size, **run.arguments
                         )
                         run.is_embedded = True
                     except InvalidRequestError as error:
                         await in_thread(run.refused, error)
-                return await in_thread(run.finish)
+                report = await in_thread(run.finish)
             finally:
                 run.close()
+        await in_thread(self._write_to_stdout)
+        return report
 
     def _folder(self) -> JobFolder:
         return JobFolder(self.output.with_name(self.output.name + ".job"))
 
-    def _run(self, voyage: Voyage, folder: JobFolder, on_progress: OnProgress | None) -> Run:
-        return Run(
-            self.input,
+    def _run(self, voyage: Voyage, folder: JobFolder, on_progress: OnProgress | None) -> JobRun:
+        return JobRun(
+            self.inputs,
             self.output,
             self._form,
             self.options,
@@ -171,50 +235,71 @@ class EmbeddingJob:
             on_progress,
         )
 
+    def _kept_until_written(self) -> Path:
+        """The file that is copied to stdout at the end; the same again for the same job.
+
+        What comes through a pipe is no name for a job, so that such a job cannot be resumed.
+        """
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "voyage-rag"
+        known = [str(path.absolute()) for path in self.inputs]
+        if any(is_stream(path) for path in self.inputs):
+            known.append(str(os.getpid()))
+        told = f"{known} {self.options.of_the_output()}"
+        name = hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
+        return cache / "stdout" / f"{name}.jsonl"
+
+    def _write_to_stdout(self) -> None:
+        if self._to_stdout:
+            with self.output.open("rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+            self.output.unlink()
+            shutil.rmtree(self._folder().path)
+
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Reservation errors of the disk into errors of the job."""
+        """Turn errors of the disk into errors of the job."""
         try:
             yield
         except OSError as error:
             if isinstance(error, VoyageError):
                 raise
-            if error.errno in NO_ROOM:
-                raise JobError(self._told_of_full_disk) from error
+            if error.errno in FULL_DISK:
+                raise JobError(self._full_disk) from error
             named = f" {error.filename!r}" if error.filename else ""
             raise JobError(f"cannot use{named}: {error.strerror or error}") from error
         except sqlite3.OperationalError as error:
             if "full" in str(error):
-                raise JobError(self._told_of_full_disk) from error
-            raise JobError(f"cannot compare names in {str(self.output)!r}.job: {error}") from error
+                raise JobError(self._full_disk) from error
+            raise JobError(f"cannot compare ids in {str(self.output)!r}.job: {error}") from error
 
     @property
-    def _told_of_full_disk(self) -> str:
+    def _full_disk(self) -> str:
         return (
-            f"the disk of {str(self.output.parent)!r} is full: make room and run the job again; "
-            "what is finished is kept"
+            f"the disk of {str(self.output.parent)!r} is full: free some space and run the job "
+            "again; what is finished is kept"
         )
 
 
 def embed_file(
-    input: Location,  # noqa: A002 - what it is called everywhere
+    input: Location | Sequence[Location],  # noqa: A002 - what it is called everywhere
     output: Location,
     voyage: Voyage | None = None,
     *,
     on_progress: OnProgress | None = None,
     **options: Any,
 ) -> JobReport:
-    """Embed the texts of a file or folder into another: `EmbeddingJob(...).run(...)`."""
+    """Embed the texts of files and folders: `EmbeddingJob(...).run(...)`."""
     return EmbeddingJob(input, output, **options).run(voyage, on_progress=on_progress)
 
 
 async def aembed_file(
-    input: Location,  # noqa: A002 - what it is called everywhere
+    input: Location | Sequence[Location],  # noqa: A002 - what it is called everywhere
     output: Location,
     voyage: Voyage | None = None,
     *,
     on_progress: OnProgress | None = None,
     **options: Any,
 ) -> JobReport:
-    """Async twin of `embed_file`."""
+    """Async variant of `embed_file`."""
     return await EmbeddingJob(input, output, **options).arun(voyage, on_progress=on_progress)

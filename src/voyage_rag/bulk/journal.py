@@ -1,4 +1,4 @@
-"""Answers on disk as they come: what was paid for survives the process, killed at any moment.
+"""Results on disk as they come: what was paid for survives a process that is killed.
 
 A journal is a file of records, each written whole before the next; a record that is cut off or
 damaged ends it. Space is taken before anything is sent, so that a full disk is found before it
@@ -24,7 +24,7 @@ CHECKED = HEADER.size - 4
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class JournalRecord:
     """Vectors of neighbouring rows; of no length where the rows were refused.
 
     Attributes:
@@ -47,15 +47,15 @@ class Journal:
 
     Args:
         path: The file; made if it is not there, and read if it is.
-        room: Bytes to take on the disk beforehand; 0 for none.
+        reserved: Bytes of disk space to allocate beforehand; 0 for none.
 
     Raises:
         OSError: The disk is full.
     """
 
-    def __init__(self, path: Path, room: int) -> None:
+    def __init__(self, path: Path, reserved: int) -> None:
         self.path = path
-        self.records: list[Record] = []
+        self.records: list[JournalRecord] = []
         self._lock = threading.Lock()
         self._is_open = True
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -64,14 +64,14 @@ class Journal:
             for record in self._found():
                 self.records.append(record)
                 self._end = record.offset + record.length
-            if room and hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(self._file, 0, room)
+            if reserved and hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(self._file, 0, reserved)
         except BaseException:
             os.close(self._file)
             raise
 
     def add(self, first: int, count: int, tokens: int, vectors: bytes) -> None:
-        """Keep the vectors of `count` rows.
+        """Store the vectors of `count` rows.
 
         Raises:
             OSError: The disk is full; what was added before is safe.
@@ -89,7 +89,9 @@ class Journal:
                 written = os.pwritev(self._file, message, at)
                 message = _without(message, written)
                 at += written
-            self.records.append(Record(first, count, tokens, end - len(vectors), len(vectors)))
+            self.records.append(
+                JournalRecord(first, count, tokens, end - len(vectors), len(vectors))
+            )
             self._end = end
 
     def vectors(self, most: int) -> Iterator[memoryview]:
@@ -113,17 +115,17 @@ class Journal:
                     filled = 0
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._is_open:
             self._is_open = False
             os.close(self._file)
 
     def delete(self) -> None:
-        """The part is safe elsewhere."""
+        """Remove the file, whose part is elsewhere by now."""
         self.close()
         self.path.unlink(missing_ok=True)
 
-    def _found(self) -> Iterator[Record]:
+    def _found(self) -> Iterator[JournalRecord]:
         offset = 0
         while True:
             header = os.pread(self._file, HEADER.size, offset)
@@ -134,7 +136,7 @@ class Journal:
             vectors = os.pread(self._file, length, offset)
             if zlib.crc32(vectors, zlib.crc32(header[:CHECKED])) != checksum:
                 return
-            yield Record(first, count, tokens, offset, length)
+            yield JournalRecord(first, count, tokens, offset, length)
             offset += length
 
 
@@ -148,7 +150,7 @@ def _without(message: list[bytes | memoryview], written: int) -> list[bytes | me
     return left
 
 
-def glance(path: Path) -> tuple[int, int]:
+def read_totals(path: Path) -> tuple[int, int]:
     """Rows and tokens of a journal by its headers, without reading what they stand for."""
     rows = tokens = offset = 0
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What a job is told."""
+"""The options of a job."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from voyage_rag.bulk.errors import JobError
-from voyage_rag.bulk.outputs import OutputFormat
-from voyage_rag.bulk.sources import InputFormat
-from voyage_rag.bulk.store import ROWS_PER_PART
+from voyage_rag.bulk.output_files import OutputFormat
+from voyage_rag.bulk.result_store import ROWS_PER_PART
 from voyage_rag.core import validation
 from voyage_rag.core.vectors import length_of
+from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.inputs import InputFormat
+from voyage_rag.jobs.inputs.rows import ReadOptions
+from voyage_rag.jobs.pricing import Engine
 from voyage_rag.models import Model, OutputDtype
 from voyage_rag.types import InputType
 
-Engine: TypeAlias = Literal["realtime", "batch"]
 OnError: TypeAlias = Literal["stop", "skip"]
 
-NOT_OF_THE_VECTORS = {"batch_size", "on_error", "overwrite"}
+NOT_OF_THE_OUTPUT = {"batch_size", "on_error", "overwrite"}
 
 
 class JobOptions(BaseModel):
@@ -26,21 +27,27 @@ class JobOptions(BaseModel):
 
     Attributes:
         model: An embedding model (docs: "Text Embeddings").
-        text_column: Where the text is in a table or a JSON object.
-        id_column: Where the name of a row is: strings or whole numbers, no two alike. Unless given,
-            `id` where there is one, else rows are named by their position, from 0.
+        text_column: Where the text is in a table or a JSON object; several are joined by line
+            breaks, without those that are empty. A dotted path reaches into nested values.
+        id_column: Where the id of a row is: strings or whole numbers, no two alike. Unless given,
+            `id` or `_id` where there is one, else rows are numbered from 0.
+        keep: Other columns that go into the output, or `all`.
         input_type: Which of Voyage's prompts goes before a text; None for neither.
         truncation: Cut texts to the model's context; False refuses longer ones.
         output_dimension: Length of the vectors, where the model offers several.
         output_dtype: `float`, `int8`, `uint8`, or `binary`/`ubinary`, eight dimensions in a number.
-        input_format: How texts lie in the input; unless given its name tells.
-        output_format: What to make; unless given its name tells.
-        on_error: What becomes of rows that cannot be embedded: `stop` finds them before anything is
-            sent, `skip` leaves them out and writes them to a side file.
-        overwrite: Replace an output that exists, or a job that was begun with other options.
+        input_format: How texts lie in the input; unless given its name says it.
+        delimiter: Between the fields of a CSV or TSV.
+        encoding: Of text files, such as `latin-1`; UTF-8 unless given.
+        header: Whether CSV and TSV have one; without it columns are called 1, 2 and so on.
+        skip_lines: Lines before the header or the first row of a text file.
+        output_format: What to write; unless given its name says it.
+        on_error: What to do with rows that cannot be embedded: `stop` before anything is sent, or
+            `skip` them and write them to a side file.
+        overwrite: Replace an output that exists, or discard a job with other options.
         engine: `realtime`, or `batch`, a third cheaper within half a day (docs: "Batch
             Inference").
-        batch_size: Most texts in one request, unless given as many as go.
+        batch_size: Most texts in one request, None for as many as fit.
         rows_per_part: Rows that are written together; of a folder, those of a file.
     """
 
@@ -49,13 +56,18 @@ class JobOptions(BaseModel):
     )
 
     model: str
-    text_column: str = "text"
+    text_column: str | tuple[str, ...] = "text"
     id_column: str | None = None
+    keep: tuple[str, ...] = ()
     input_type: InputType | None = "document"
     truncation: bool = True
     output_dimension: int | None = None
     output_dtype: OutputDtype = "float"
     input_format: InputFormat | None = None
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    encoding: str | None = None
+    header: bool = True
+    skip_lines: Annotated[int, Field(ge=0)] = 0
     output_format: OutputFormat | None = None
     on_error: OnError = "stop"
     overwrite: bool = False
@@ -71,8 +83,11 @@ class JobOptions(BaseModel):
             JobError: An option is unknown or cannot work.
             InvalidInputError: The model does not offer that.
         """
+        if isinstance(given.get("keep"), str):
+            given["keep"] = (given["keep"],)
         try:
             options = cls(**given)
+            "".encode(options.encoding or "utf-8")
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             name = ".".join(map(str, first["loc"][:1]))
@@ -80,6 +95,8 @@ class JobOptions(BaseModel):
                 known = ", ".join(cls.model_fields)
                 raise JobError(f"unknown option {name!r}; the options are {known}") from None
             raise JobError(f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
+        except LookupError:
+            raise JobError(f"encoding: there is none called {given['encoding']!r}") from None
         validation.check_output(options.row, options.output_dimension, options.output_dtype)
         return options
 
@@ -98,6 +115,22 @@ class JobOptions(BaseModel):
         dimension = self.output_dimension or self.row.default_dimension
         return None if dimension is None else length_of(dimension, self.output_dtype)
 
-    def of_the_vectors(self) -> dict[str, Any]:
-        """Those on which the output depends."""
-        return self.model_dump(exclude=NOT_OF_THE_VECTORS)
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """Where the text is."""
+        return (self.text_column,) if isinstance(self.text_column, str) else self.text_column
+
+    @property
+    def reading(self) -> ReadOptions:
+        """How files are read."""
+        return ReadOptions(self.encoding, self.delimiter, self.header, self.skip_lines)
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """The arguments of the client besides the texts."""
+        names = {"model", "input_type", "truncation", "output_dtype", "output_dimension"}
+        return self.model_dump(include=names)
+
+    def of_the_output(self) -> dict[str, Any]:
+        """Those on which the output depends, as a manifest has them."""
+        return self.model_dump(exclude=NOT_OF_THE_OUTPUT, mode="json")

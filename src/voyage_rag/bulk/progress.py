@@ -1,4 +1,4 @@
-"""How far a job is, and what came of it."""
+"""How far a job is, and its result."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
-
-from voyage_rag.models import Model
 
 Stage: TypeAlias = Literal["reading", "waiting", "embedding", "writing"]
 
@@ -56,7 +54,7 @@ OnProgress: TypeAlias = Callable[[JobProgress], None]
 
 @dataclass(frozen=True, slots=True)
 class JobReport:
-    """What came of a job.
+    """The result of a job.
 
     Attributes:
         output: The file or folder with the vectors.
@@ -68,6 +66,8 @@ class JobReport:
         dollars: What that costs at list price, None where it is not known.
         seconds: What this run took.
         was_finished: Whether it was finished before this run, which did nothing then.
+        files: Files that were read.
+        unread: Files in folders of the input that have another format.
     """
 
     output: Path
@@ -79,13 +79,15 @@ class JobReport:
     dollars: float | None
     seconds: float
     was_finished: bool
+    files: int = 1
+    unread: int = 0
 
 
-class ProgressReporter:
-    """Tells how far a job is, from whatever thread.
+class JobReporter:
+    """Reports how far a job is, from any thread.
 
     Args:
-        on_progress: Told, None if nobody wants to know.
+        on_progress: Called with each progress, or None.
         price: What tokens cost.
     """
 
@@ -101,20 +103,20 @@ class ProgressReporter:
         self._total: int | None = None
 
     def begin(self, stage: Stage, total: int | None, done: int = 0, tokens: int = 0) -> None:
-        """A stage begins."""
+        """Begin a stage."""
         with self._lock:
             self._began = time.monotonic()
             self._stage, self._total = stage, total
             self._done = self._done_before = done
             self._tokens = tokens
-        self.more(0)
+        self.add(0)
 
-    def now(self, done: int) -> None:
-        """So many rows are done by now."""
-        self.more(done - self._done)
+    def set_done(self, done: int) -> None:
+        """Report that so many rows are done by now."""
+        self.add(done - self._done)
 
-    def more(self, rows: int, tokens: int = 0) -> None:
-        """So many more rows are done, at such a cost."""
+    def add(self, rows: int, tokens: int = 0) -> None:
+        """Report that so many more rows are done, at such a cost."""
         with self._lock:
             self._done += rows
             self._tokens += tokens
@@ -130,13 +132,3 @@ class ProgressReporter:
                         time.monotonic() - self._began,
                     )
                 )
-
-
-def price_of(model: Model, *, discount: float) -> Callable[[int], float | None]:
-    """What tokens of a model cost, less a discount."""
-
-    def price(tokens: int) -> float | None:
-        cost = model.cost(tokens)
-        return None if cost is None else cost * (1 - discount)
-
-    return price

@@ -16,14 +16,14 @@ from __future__ import annotations
 from inspect import signature
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from voyage_rag.bulk.arrow import pa
-from voyage_rag.bulk.errors import JobError
 from voyage_rag.bulk.shared_limiter import NAMESPACE, LimiterActor, SharedRateLimiter
-from voyage_rag.bulk.tables import NUMBERS
+from voyage_rag.bulk.writers import NUMBERS
 from voyage_rag.client import Voyage
 from voyage_rag.core import validation
 from voyage_rag.core.budget import budgets_of
 from voyage_rag.io.clock import SYSTEM_CLOCK
+from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.inputs.arrow_files import pa
 from voyage_rag.types import EmptyText
 
 try:

@@ -2,71 +2,74 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import ExitStack
-from heapq import merge
-from operator import itemgetter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voyage_rag.bulk.errors import JobError
-from voyage_rag.bulk.estimate import BATCH_DISCOUNT
-from voyage_rag.bulk.folder import JobFolder, Manifest
-from voyage_rag.bulk.making import open_output
-from voyage_rag.bulk.planning import opened, planned
-from voyage_rag.bulk.progress import JobReport, ProgressReporter, price_of
-from voyage_rag.bulk.resuming import (
-    is_resumed,
-    refuse_bad_rows,
-    refuse_full_disk,
-    refuse_to_overwrite,
-)
-from voyage_rag.bulk.scan import Refused, kept_rows, read_refused
-from voyage_rag.bulk.store import Store
-from voyage_rag.bulk.tables import Shape, whole
+from voyage_rag.bulk import checks
+from voyage_rag.bulk.job_folder import JobFolder, Manifest
+from voyage_rag.bulk.output_files import fingerprint
+from voyage_rag.bulk.outputs import bytes_per_vector, open_output
+from voyage_rag.bulk.progress import JobReport, JobReporter
+from voyage_rag.bulk.refused import RefusedRow, free_side_file, rows_to_embed, write_side_file
+from voyage_rag.bulk.result_store import ResultStore
+from voyage_rag.bulk.scan import open_job_input, scan
+from voyage_rag.bulk.writers import OutputSchema, from_text
 from voyage_rag.errors import InvalidRequestError
+from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.pricing import price
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from voyage_rag.bulk.options import JobOptions
-    from voyage_rag.bulk.outputs import Output, OutputFormat
+    from voyage_rag.bulk.output_files import OutputFormat
+    from voyage_rag.bulk.outputs import Output
     from voyage_rag.bulk.progress import OnProgress
-    from voyage_rag.bulk.sources.source import Source
+    from voyage_rag.bulk.scan import InputSummary
+    from voyage_rag.jobs.inputs import InputReader, Row
     from voyage_rag.settings import Settings
     from voyage_rag.types import Usage, Vector
 
-ABOUT_A_ROW = {400, 413, 422}
-"""Statuses of a refusal that may be for one of the texts."""
+STATUSES_OF_A_ROW = {400, 413, 422}
+"""Of a refusal that may be for one of the texts."""
 
-HOPELESS = 10
-"""Refusals, one row at a time and before any success, that cannot all be the rows' fault."""
+MOST_EARLY_REFUSALS = 10
+"""Of single rows, before any success: more than that cannot all be the rows' fault."""
 
-ROOM = 1.02
-"""What files need besides the vectors."""
+FILE_OVERHEAD = 1.02
+"""What files need besides the vectors, as a factor."""
 
 
-class Run:
+def output_schema(summary: InputSummary, options: JobOptions) -> OutputSchema:
+    """The columns of a job's output."""
+    made_with = {**options.request, "model": options.row.name}
+    kept = from_text(summary.kept)
+    return OutputSchema(summary.id_type, options.output_dtype, made_with, kept)
+
+
+class JobRun:
     """One run of a job.
 
     Args:
-        input: The file or folder, or `-`.
+        inputs: Files, folders or globs, or `-`.
         output: The file or folder to make.
         form: What to make of it.
-        options: What the job was told.
+        options: The job's options.
         settings: Those of the client.
         folder: The job's folder, which this process alone works on.
-        on_progress: Told how far it is.
+        on_progress: Called with the progress.
 
     Attributes:
-        batch_size: Most texts in a request, None for as many as go.
+        batch_size: Most texts in a request, None for as many as fit.
         is_embedded: Whether all vectors are there.
     """
 
     def __init__(
         self,
-        input: Path,  # noqa: A002 - what it is called everywhere
+        inputs: Sequence[Path],
         output: Path,
         form: OutputFormat,
         options: JobOptions,
@@ -76,53 +79,62 @@ class Run:
     ) -> None:
         self.batch_size = options.batch_size
         self.is_embedded = False
-        self._input = input
+        self._inputs = inputs
         self._path = output
         self._form = form
         self._options = options
         self._settings = settings
         self._folder = folder
-        discount = BATCH_DISCOUNT if options.engine == "batch" else 0.0
-        self._price = price_of(options.row, discount=discount)
-        self._telling = ProgressReporter(on_progress, self._price)
+        self._price = partial(price, options.row, engine=options.engine)
+        self._reporter = JobReporter(on_progress, self._price)
         self._began = time.monotonic()
-        self._has_taken = self._was_finished = False
+        self._was_finished = False
         self._refusals = 0
         self._manifest: Manifest
-        self._source: Source
+        self._reader: InputReader
+        self._schema: OutputSchema
         self._output: Output
-        self._store: Store
+        self._store: ResultStore | None = None
         self._closing = ExitStack()
 
     # ── before ────────────────────────────────────────────────────────────────────────────────────
 
     def prepare(self) -> None:
-        """Look where the job stands, and begin it if it was not begun.
+        """Look how far the job is, and begin it if it was not begun.
 
         Raises:
             JobError: It cannot be begun or resumed. Nothing was changed.
             BadRowsError: The input holds bad rows, and these are not to be skipped.
         """
-        self._source, identity = opened(self._input, self._options, self._folder)
-        told = self._options.of_the_vectors() | {
+        options, folder, overwrite = self._options, self._folder, self._options.overwrite
+        begun = folder.read(overwrite=overwrite)
+        self._reader = open_job_input(self._inputs, options, folder)
+        checks.check_output_apart(self._inputs, self._reader, self._path)
+        identity = self._reader.identity()
+        given = options.of_the_output() | {
             "host": self._settings.host.cache_scope,
             "form": self._form,
         }
-        begun = self._folder.read()
-        overwrite = self._options.overwrite
-        if begun and is_resumed(begun, told, identity, self._path, self._folder, overwrite):
+        if begun and checks.is_resumed(
+            begun, given, identity, self._path, self._form, folder, overwrite=overwrite
+        ):
             self._manifest = begun
-            refuse_bad_rows(begun.plan, self._options.on_error)
+            checks.check_rows(begun.summary, options.on_error)
+            if begun.state == "embedding":
+                checks.check_not_overwritten(self._path, self._form, overwrite=overwrite)
         else:
-            refuse_to_overwrite(self._path, overwrite)
-            plan = planned(self._source, self._settings.tokenizer, self._folder, self._telling)
-            refuse_bad_rows(plan, self._options.on_error)
-            self._folder.begin()
-            self._manifest = Manifest(told, identity, plan, length=self._options.length)
+            checks.check_not_overwritten(self._path, self._form, overwrite=overwrite)
+            summary = scan(self._reader, self._settings.tokenizer, folder, self._reporter)
+            checks.check_rows(summary, options.on_error)
+            folder.begin()
+            self._manifest = Manifest(given, identity, summary, length=options.length)
+            self._manifest.refused_file = begun.refused_file if begun else None
+            self._check_unchanged()
+        self._schema = output_schema(self._manifest.summary, options)
         if self._manifest.state == "finished":
             self.is_embedded = self._was_finished = True
             return
-        self._output = open_output(self._form, self._path, self._folder, self._shape())
+        self._output = open_output(self._form, self._path, folder, self._schema)
         self._closing.callback(self._output.close)
         if self._manifest.state == "assembling" and self._output.is_finished():
             self._conclude()
@@ -130,54 +142,48 @@ class Run:
         else:
             self._open_store()
 
-    def _shape(self) -> Shape:
-        options = self._options
-        made_with = {
-            "model": options.row.name,
-            "input_type": options.input_type,
-            "truncation": options.truncation,
-            "output_dtype": options.output_dtype,
-            "output_dimension": options.output_dimension,
-        }
-        return Shape(self._manifest.plan.ids, options.output_dtype, made_with)
-
     def _open_store(self) -> None:
-        self._store = Store(
+        rows = self._manifest.summary.rows
+        self._store = ResultStore(
             self._folder.journals,
-            self._manifest.plan.rows,
+            rows,
             self._options.rows_per_part,
-            self._shape(),
+            self._schema,
             self._manifest.length,
             self._output,
         )
         self._closing.callback(self._store.close)
-        refuse_full_disk(self._folder.path, self._bytes_to_come())
+        checks.check_disk_space(self._folder.path, self._bytes_to_come(self._store))
         self._folder.write(self._manifest)
-        rows, done = self._manifest.plan.rows, self._store.rows_done
-        self._telling.begin("embedding", rows, done, self._store.tokens)
+        self._reporter.begin("embedding", rows, self._store.rows_done, self._store.tokens)
 
-    def _bytes_to_come(self) -> float:
+    def _bytes_to_come(self, store: ResultStore) -> float:
         """What files will take besides what is there: journals, and the output."""
-        rows = self._manifest.plan.rows
-        left = rows - self._store.rows_done
-        if self._output.copies == 1:
-            more = left + min(left, 2 * self._options.rows_per_part)
-        else:
-            more = left + rows
-        return more * self._shape().bytes_of(self._store.length or 0) * ROOM
+        rows, length = self._manifest.summary.rows, store.length or 0
+        left = rows - store.rows_done
+        in_journals, in_output = left, rows
+        if not self._output.journals_remain:
+            in_journals, in_output = min(left, 2 * self._options.rows_per_part), left
+        written = in_output * bytes_per_vector(self._form, self._schema, length)
+        return (in_journals * self._schema.vector_bytes(length) + written) * FILE_OVERHEAD
+
+    def _check_unchanged(self) -> None:
+        try:
+            identity = self._reader.identity()
+        except OSError:
+            identity = ""
+        if identity != self._manifest.input:
+            raise JobError(
+                "the input changed while it was read: run the job again, with overwrite=True where "
+                "it had begun"
+            )
 
     # ── meanwhile ─────────────────────────────────────────────────────────────────────────────────
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What the client is told besides the texts."""
-        return {
-            "model": self._options.model,
-            "input_type": self._options.input_type,
-            "truncation": self._options.truncation,
-            "output_dtype": self._options.output_dtype,
-            "output_dimension": self._options.output_dimension,
-        }
+        """The arguments of the client besides the texts."""
+        return self._options.request
 
     @property
     def batch_file(self) -> Path:
@@ -185,27 +191,31 @@ class Run:
         self._folder.batch.parent.mkdir(exist_ok=True)
         return self._folder.batch
 
+    @property
+    def store(self) -> ResultStore:
+        """The vectors, once the run is prepared."""
+        assert self._store is not None  # noqa: S101 - `prepare` opens it
+        return self._store
+
     def all_texts(self) -> Iterator[str]:
         """Whether they have vectors or not."""
-        self._telling.begin("waiting", self._manifest.plan.rows)
-        for row in kept_rows(self._source, self._folder.refused_at_scan, 0):
+        self._reporter.begin("waiting", self._manifest.summary.rows)
+        for row in self._rows(0):
             yield row.text
 
     def waited(self, done: int) -> None:
         """The batch engine has done so many texts."""
-        self._telling.now(done)
+        self._reporter.set_done(done)
 
     def texts(self) -> Iterator[str]:
         """The texts that still have no vector."""
-        first = self._store.first_untaken
-        rows = kept_rows(self._source, self._folder.refused_at_scan, first)
-        yield from self._store.texts(rows, first)
+        first = self.store.first_untaken
+        yield from self.store.texts(self._rows(first), first)
 
-    def take(self, positions: Sequence[int], vectors: Sequence[Vector], usage: Usage) -> None:
-        """Keep an answer: vectors of texts by their positions among those that `texts` gave."""
-        self._store.add(positions, vectors, usage.total_tokens)
-        self._has_taken = True
-        self._telling.more(len(positions), usage.total_tokens)
+    def add(self, positions: Sequence[int], vectors: Sequence[Vector], usage: Usage) -> None:
+        """Store vectors of texts, by their positions among those that `texts` gave."""
+        self.store.add(positions, vectors, usage.total_tokens)
+        self._reporter.add(len(positions), usage.total_tokens)
 
     def refused(self, error: InvalidRequestError) -> None:
         """The service refused a request: find the row that is to blame, and leave it out.
@@ -213,27 +223,23 @@ class Run:
         Raises:
             JobError: Rows are not to be skipped, or it is not about a row.
         """
-        rows = [self._store.row_of(position) for position in error.indices]
-        about_a_row = error.http_status in ABOUT_A_ROW and rows
-        hopeless = self._refusals >= HOPELESS and not self._has_taken
-        if hopeless and not self._store.rows_done:  # they were not to blame
-            self._closing.callback(self._folder.forget_vectors)
+        store = self.store
+        rows = [store.row_of(position) for position in error.indices]
+        has_results = store.has_new_vectors or store.rows_done > 0
+        about_a_row = error.http_status in STATUSES_OF_A_ROW and rows
+        hopeless = self._refusals >= MOST_EARLY_REFUSALS and not store.has_new_vectors
         if self._options.on_error == "stop" or not about_a_row or hopeless:
-            raise JobError(self._told_of(error, rows)) from error
+            raise JobError(self._explained(error, rows, blamed=has_results)) from error
         if len(rows) > 1:
             self.batch_size = max(1, len(rows) // 8)
         else:
             self._leave_out(rows[0], f"the service refused it: {error.message}")
             self.batch_size = self._options.batch_size
-        self._store.begin_anew()
-
-    def row_of(self, sent: int) -> int:
-        """The row of a text by its position among those that `texts` gave."""
-        return self._store.row_of(sent)
+        store.restart()
 
     def fetching(self) -> None:
         """The batch engine is done."""
-        self._telling.begin("embedding", self._manifest.plan.rows, self._store.rows_done)
+        self._reporter.begin("embedding", self._manifest.summary.rows, self.store.rows_done)
 
     def refused_in_batch(self, number: int, message: str) -> None:
         """The batch engine refused a row: leave it out.
@@ -242,94 +248,109 @@ class Run:
             JobError: Rows are not to be skipped.
         """
         if self._options.on_error == "stop":
-            row = next(kept_rows(self._source, self._folder.refused_at_scan, number))
             raise JobError(
-                f"the service refused {self._source.where(row)}: {message} What is finished is "
-                "kept: skip such rows with on_error skip"
+                f"the service refused {self._where(number)}: {message} What is finished is kept: "
+                "skip such rows with on_error='skip'"
             )
         self._leave_out(number, f"the service refused it: {message}")
 
-    def _leave_out(self, number: int, reason: str) -> None:
-        row = next(kept_rows(self._source, self._folder.refused_at_scan, number))
-        with self._folder.refused_later.open("a", encoding="utf-8") as side:
-            side.write(Refused(number, row, reason).line())
-        self._store.refuse(number)
-        self._refusals += 1
-        self._telling.more(1)
+    def _rows(self, first: int) -> Iterator[Row]:
+        try:
+            yield from rows_to_embed(self._reader, self._folder.refused_at_scan, first)
+        except (JobError, OSError):
+            self._check_unchanged()
+            raise
 
-    def _told_of(self, error: InvalidRequestError, rows: list[int]) -> str:
+    def _leave_out(self, number: int, reason: str) -> None:
+        row = next(self._rows(number))
+        with self._folder.refused_later.open("a", encoding="utf-8") as side:
+            side.write(RefusedRow(number, row, reason).line())
+        self.store.refuse(number)
+        self._refusals += 1
+        self._reporter.add(1)
+
+    def _explained(self, error: InvalidRequestError, rows: list[int], *, blamed: bool) -> str:
         if not rows:
             return error.message
-        row = next(kept_rows(self._source, self._folder.refused_at_scan, rows[0]))
-        among = f" or one of the {len(rows) - 1} after it" if len(rows) > 1 else ""
+        first = self._where(rows[0])
+        others = f" and the {len(rows) - 1:,} after it" if len(rows) > 1 else ""
+        if not blamed and others:
+            return f"the service refused the first request ({first}{others}): {error.message}"
+        among = f" or one of the {len(rows) - 1:,} after it" if len(rows) > 1 else ""
         return (
-            f"the service refused {self._source.where(row)}{among}: {error.message} What is "
-            "finished is kept: mend the option, or skip such rows with on_error skip"
+            f"the service refused {first}{among}: {error.message} What is finished is kept: "
+            "correct the option, or skip such rows with on_error='skip'"
         )
+
+    def _where(self, number: int) -> str:
+        return self._reader.where(next(self._rows(number)))
 
     # ── after ─────────────────────────────────────────────────────────────────────────────────────
 
     def finish(self) -> JobReport:
         """Make the output, once all vectors are there."""
         if self._manifest.state != "finished":
-            if self._store.first_untaken < self._manifest.plan.rows:
+            store = self.store
+            if store.first_untaken < self._manifest.summary.rows:
+                self._check_unchanged()
                 raise JobError("some rows have no vector yet: run the job again")
+            self._check_unchanged()
             self._manifest.state = "assembling"
-            self._manifest.length = self._store.length
+            self._manifest.length = store.length
+            if self._manifest.refused_file is None and self._has_refused():
+                self._manifest.refused_file = str(free_side_file(self._path))
             self._folder.write(self._manifest)
-            self._telling.begin("writing", self._manifest.plan.rows)
-            self._output.finish(self._store.length or 0)
+            self._reporter.begin("writing", self._manifest.summary.rows)
+            checks.check_not_overwritten(self._path, self._form, overwrite=self._options.overwrite)
+            self._output.finish(store.length or 0)
             self._conclude()
-        told = self._manifest.report
-        refused_file = told["refused_file"] and Path(told["refused_file"])
+        found, summary = self._manifest.report, self._manifest.summary
+        refused_file = self._manifest.refused_file if found["refused"] else None
         return JobReport(
             output=self._path,
-            texts=told["texts"],
-            refused=told["refused"],
-            refused_file=refused_file,
-            tokens=told["tokens"],
-            requests=told["requests"],
-            dollars=self._price(told["tokens"]),
+            texts=found["texts"],
+            refused=found["refused"],
+            refused_file=None if refused_file is None else Path(refused_file),
+            tokens=found["tokens"],
+            requests=found["requests"],
+            dollars=self._price(found["tokens"]),
             seconds=time.monotonic() - self._began,
             was_finished=self._was_finished,
+            files=summary.files,
+            unread=summary.unread,
         )
 
     def close(self) -> None:
-        """Let go of all files, however it went."""
+        """Close all files; a job that has stored no vector is discarded."""
         self._closing.close()
+        if self._store is None or self._store.rows_done or self._store.has_new_vectors:
+            return
+        if self._manifest.state == "embedding" and not self._folder.batch.exists():
+            self._folder.discard()
 
     def _conclude(self) -> None:
-        spent, refused = self._output.spent, self._write_refused()
-        plan = self._manifest.plan
+        cost, refused = self._output.cost, self._write_refused()
+        summary = self._manifest.summary
         self._manifest.report = {
-            "texts": plan.rows + plan.refused - refused,
+            "texts": summary.rows + summary.refused - refused,
             "refused": refused,
-            "refused_file": str(self._refused_file) if refused else None,
-            "tokens": spent.tokens,
-            "requests": spent.requests,
+            "tokens": cost.tokens,
+            "requests": cost.requests,
         }
         self._manifest.state = "finished"
+        self._manifest.output = fingerprint(self._path, self._form)
         self._folder.write(self._manifest)
-        self._folder.forget_vectors()
+        self._folder.discard_vectors()
 
-    @property
-    def _refused_file(self) -> Path:
-        return self._path.with_name(self._path.name + ".refused.jsonl")
+    def _has_refused(self) -> bool:
+        return self._manifest.summary.refused > 0 or self._folder.refused_later.exists()
 
     def _write_refused(self) -> int:
         """Write the side file, if there is anything to write; how many rows it has."""
-        later = {entry["position"]: entry for entry in read_refused(self._folder.refused_later)}
-        entries = merge(
-            read_refused(self._folder.refused_at_scan),
-            sorted(later.values(), key=itemgetter("row")),
-            key=itemgetter("row"),
-        )
-        count = 0
-        with whole(self._refused_file) as path, path.open("w", encoding="utf-8") as side:
-            for entry in entries:
-                count += 1
-                del entry["position"]
-                side.write(json.dumps(entry) + "\n")
-        if not count:
-            self._refused_file.unlink()
-        return count
+        if self._manifest.refused_file is None:
+            return 0
+        path = Path(self._manifest.refused_file)
+        if not self._has_refused():
+            path.unlink(missing_ok=True)
+            return 0
+        return write_side_file(path, self._reader, self._folder)

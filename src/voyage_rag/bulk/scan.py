@@ -1,4 +1,4 @@
-"""The first look at an input: every row is checked and counted before anything is sent."""
+"""The first pass over an input: every row is checked and counted before anything is sent."""
 
 from __future__ import annotations
 
@@ -6,171 +6,243 @@ import json
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from voyage_rag.bulk.names import Names
-from voyage_rag.bulk.rows import Row, flaw_of
+from voyage_rag.bulk.id_index import IdIndex
+from voyage_rag.bulk.refused import RefusedRow
+from voyage_rag.bulk.writers import to_text
+from voyage_rag.core.token_estimate import MARGIN, estimate_tokens
+from voyage_rag.io.tokenizer import Tokenizer
+from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.inputs import Row, flaw_of, open_inputs
+from voyage_rag.jobs.inputs.arrow_files import pa
+from voyage_rag.jobs.inputs.rows import is_utf8
+from voyage_rag.jobs.inputs.spool import spool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from voyage_rag.bulk.sources.source import Source
-
-IdKind: TypeAlias = Literal["integer", "string"]
+    from voyage_rag.bulk.job_folder import JobFolder
+    from voyage_rag.bulk.options import JobOptions
+    from voyage_rag.bulk.progress import JobReporter
+    from voyage_rag.jobs.inputs import InputReader
 
 ROWS_AT_ONCE = 4_096
+FILE_BITS = 40
+SMALLEST_INT64, LARGEST_INT64 = -(2**63), 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What there is to do.
+class InputSummary:
+    """What an input holds.
 
     Attributes:
         rows: Rows to embed.
         refused: Rows that cannot be.
+        files: Files they are in.
+        unread: Files in folders of the input that are not read.
         characters: Of all texts to embed.
-        tokens: What these are expected to be at most (see `voyage_rag.core.token_estimate.weigh`).
-        ids: What the names are.
+        tokens: What these are expected to have at most.
+        id_type: The Arrow type of the ids.
+        kept: Schema of the columns that go into the output, serialised.
         first_refused: The first row that cannot be embedded and why, for a message.
     """
 
     rows: int
     refused: int
+    files: int
+    unread: int
     characters: int
     tokens: int
-    ids: IdKind
+    id_type: str
+    kept: str
     first_refused: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A row that is not embedded.
+def open_job_input(inputs: Sequence[Path], options: JobOptions, folder: JobFolder) -> InputReader:
+    """The rows of a job's input; stdin and pipes are read to their end.
 
-    Attributes:
-        position: Its position among all rows, good or bad, from 0.
-        row: The row.
-        reason: Why.
+    Raises:
+        JobError: It cannot be read.
     """
-
-    position: int
-    row: Row
-    reason: str
-
-    def line(self) -> str:
-        """As it is written to the side file."""
-        told = {
-            "position": self.position,
-            "row": self.row.number,
-            "id": self.row.id,
-            "reason": self.reason,
-            "text": self.row.text,
-        }
-        return json.dumps(told, default=str) + "\n"
-
-
-def scan(
-    source: Source,
-    estimate_tokens: Callable[[str], float],
-    refused_file: Path,
-    ids_file: Path,
-    on_rows: Callable[[int], None],
-) -> Plan:
-    """Check and count all rows.
-
-    Args:
-        source: The input.
-        estimate_tokens: Tokens of a text, at most.
-        refused_file: Where rows that cannot be embedded are written, in order.
-        ids_file: Where the names are kept for the time it takes, so that memory stays flat.
-        on_rows: Told how many more rows have been looked at.
-    """
-    rows = refused = characters = seen = 0
-    tokens = 0.0
-    first_refused: str | None = None
-    looked_at = _Checked(source, ids_file)
-    with closing(looked_at), refused_file.open("w", encoding="utf-8") as side:
-        for chunk, flaws in looked_at.chunks():
-            for offset, row in enumerate(chunk):
-                if reason := flaws.get(offset):
-                    side.write(Refused(seen + offset, row, reason).line())
-                    first_refused = first_refused or f"{source.where(row)}: {reason}"
-                else:
-                    characters += len(row.text)
-                    tokens += estimate_tokens(row.text)
-            seen += len(chunk)
-            refused += len(flaws)
-            rows += len(chunk) - len(flaws)
-            on_rows(len(chunk))
-    return Plan(
-        rows, refused, characters, round(tokens), looked_at.kind or "integer", first_refused
+    paths, digests = spool(inputs, folder.spooled)
+    form = options.input_format
+    if form is None and digests and all(not path.suffix for path in digests):
+        form = "jsonl"
+    return open_inputs(
+        paths,
+        form,
+        text_columns=options.text_columns,
+        id_column=options.id_column,
+        keep=options.keep,
+        options=options.reading,
+        digests=digests,
     )
 
 
-class _Checked:
-    """Rows in chunks, with what is wrong with some of them.
+def scan(
+    reader: InputReader, tokenizer: str | None, folder: JobFolder, reporter: JobReporter
+) -> InputSummary:
+    """Check and count all rows; those that cannot be embedded are listed in the folder then.
 
-    Attributes:
-        kind: What the names are, None before the first.
+    Args:
+        reader: The input.
+        tokenizer: A `tokenizer.json` to count tokens with, None to estimate them.
+        folder: The job's.
+        reporter: Reports progress.
     """
+    count = estimate_tokens if tokenizer is None else Tokenizer(tokenizer)
+    rows = refused = characters = seen = 0
+    tokens = 0.0
+    first_refused: str | None = None
+    reporter.begin("reading", None)
+    checker, types = RowChecker(reader, folder.ids), KeptTypes(reader)
+    with closing(checker), folder.refused_while_scanning.open("w", encoding="utf-8") as side:
+        for chunk, flaws in checker.chunks():
+            for offset, row in enumerate(chunk):
+                if reason := flaws.get(offset):
+                    side.write(RefusedRow(seen + offset, row, reason).line())
+                    first_refused = first_refused or f"{reader.where(row)}: {reason}"
+                else:
+                    characters += len(row.text)
+                    tokens += count(row.text)
+            types.add([row for at, row in enumerate(chunk) if at not in flaws])
+            seen += len(chunk)
+            refused += len(flaws)
+            rows += len(chunk) - len(flaws)
+            reporter.add(len(chunk))
+    return InputSummary(
+        rows=rows,
+        refused=refused,
+        files=len(reader.files),
+        unread=reader.unread,
+        characters=characters,
+        tokens=round(tokens * (MARGIN if tokenizer is None else 1)),
+        id_type=checker.id_type,
+        kept=to_text(types.schema()),
+        first_refused=first_refused,
+    )
 
-    def __init__(self, source: Source, ids_file: Path) -> None:
-        self.kind: IdKind | None = None
+
+class RowChecker:
+    """Rows in chunks, with what is wrong with some of them."""
+
+    def __init__(self, reader: InputReader, ids_file: Path) -> None:
+        self._reader = reader
+        self._index = None if reader.ids_are_unique else IdIndex(ids_file)
+        self._files = {file.label: number for number, file in enumerate(reader.files)}
+        declared = None if reader.columns.id is None else reader.type_of(reader.columns.id)
+        self._declared = str(declared) if declared and pa.types.is_integer(declared) else None
         self._type: type[str | int] | None = None
-        self._source = source
-        self._names = None if source.names_are_unique else Names(ids_file)
+
+    @property
+    def id_type(self) -> str:
+        """The Arrow type of the ids: that of the input where it has whole numbers."""
+        if self._type is str:
+            return "string"
+        return self._declared or "int64"
 
     def chunks(self) -> Iterator[tuple[list[Row], dict[int, str]]]:
         """So many rows at a time, and the flaws of the bad ones by their place in the chunk."""
-        rows = self._source.rows()
+        rows = self._reader.rows()
         while chunk := list(islice(rows, ROWS_AT_ONCE)):
             flaws = {at: flaw for at, row in enumerate(chunk) if (flaw := self._flaw_of(row))}
-            if self._names is not None:
-                named = {at: row for at, row in enumerate(chunk) if at not in flaws}
-                for at, first in self._names.taken(named).items():
-                    unit, name = self._source.unit, named[at].id
-                    flaws[at] = f"its id {name!r} is that of {unit} {first:,}, too"
+            if self._index is not None:
+                places = {
+                    self._files[row.file] << FILE_BITS | row.number: at
+                    for at, row in enumerate(chunk)
+                    if at not in flaws
+                }
+                known = self._index.add({where: chunk[at] for where, at in places.items()})
+                for where, first in known.items():
+                    row = chunk[places[where]]
+                    flaws[places[where]] = f"its id {row.id!r} is that of {self._place(first)}, too"
             yield chunk, flaws
 
     def close(self) -> None:
-        """Forget the names."""
-        if self._names is not None:
-            self._names.close()
+        """Forget the ids."""
+        if self._index is not None:
+            self._index.close()
+
+    def _place(self, location: int) -> str:
+        file = self._reader.files[location >> FILE_BITS]
+        number = location & ((1 << FILE_BITS) - 1)
+        return f"{file.unit} {number:,}" + (f" of {file.label}" if len(self._files) > 1 else "")
 
     def _flaw_of(self, row: Row) -> str | None:
         text, name = row.text, row.id
-        is_plain = row.flaw is None and type(text) is str and text and text.isascii()
+        is_plain = (
+            row.flaw is None and not row.kept and type(text) is str and text and text.isascii()
+        )
         if is_plain and type(name) is str and self._type is str and name and name.isascii():
             return None  # most rows, quickly
-        if flaw := flaw_of(row):
+        if flaw := flaw_of(row) or _flaw_of_kept(row):
             return flaw
-        kind: IdKind = "string" if isinstance(name, str) else "integer"
-        if self.kind is None:
-            self.kind, self._type = kind, type(name)
-        if kind != self.kind:
-            return f"its id {name!r} is no {self.kind}, as the ids before it are"
+        if self._type is None:
+            self._type = type(name)
+        if type(name) is not self._type:
+            kind = "string" if self._type is str else "integer"
+            return f"its id {name!r} is no {kind}, as the ids before it are"
+        if isinstance(name, int) and name > LARGEST_INT64 and self._declared != "uint64":
+            return "its id is a number of more than 64 bits"
         return None
 
 
-def read_refused(file: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a side file, as they were written; none if there is no such file."""
-    if not file.exists():
-        return
-    with file.open(encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)
+class KeptTypes:
+    """The types of columns that go into the output: declared by the files, or found in the rows.
+
+    What has no common simple type becomes a string: JSON for anything but strings.
+    """
+
+    def __init__(self, reader: InputReader) -> None:
+        names = reader.columns.keep
+        self._declared = {name: reader.type_of(name) for name in names}
+        self._found: list[set[type]] = [set() for _ in names]
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Look at the values of rows."""
+        for at, (name, declared) in enumerate(self._declared.items()):
+            values = [row.kept[at] for row in rows]
+            if declared is None:
+                self._found[at].update(map(_type_of, values))
+                continue
+            try:
+                pa.array(values, declared)
+            except (pa.ArrowException, TypeError, ValueError) as error:
+                raise JobError(f"column {name!r} cannot be kept: {error}") from None
+
+    def schema(self) -> Any:
+        """The Arrow schema."""
+        return pa.schema(
+            [
+                pa.field(name, self._declared[name] or self._inferred(found - {type(None)}))
+                for name, found in zip(self._declared, self._found, strict=True)
+            ]
+        )
+
+    def _inferred(self, found: set[type]) -> Any:
+        if found == {bool}:
+            return pa.bool_()
+        if found == {int}:
+            return pa.int64()
+        return pa.float64() if found and found <= {int, float} else pa.string()
 
 
-def kept_rows(source: Source, refused_file: Path, skip: int) -> Iterator[Row]:
-    """The rows to embed, from the one on that has so many of them before it."""
-    refused = (entry["position"] for entry in read_refused(refused_file))
-    position, coming = skip, next(refused, None)
-    while coming is not None and coming <= position:
-        position += 1
-        coming = next(refused, None)
-    for row in source.rows(position):
-        if position == coming:
-            coming = next(refused, None)
-        else:
-            yield row
-        position += 1
+def _type_of(value: object) -> type:
+    """The type of a value; that of objects for an integer beyond 64 bits."""
+    too_large = type(value) is int and not SMALLEST_INT64 <= value <= LARGEST_INT64
+    return dict if too_large else type(value)
+
+
+def _flaw_of_kept(row: Row) -> str | None:
+    for value in row.kept:
+        if isinstance(value, str | list | dict):
+            shown = (
+                value
+                if isinstance(value, str)
+                else json.dumps(value, ensure_ascii=False, default=str)
+            )
+            if not is_utf8(shown):
+                return "one of its columns is not UTF-8, or holds half a character"
+    return None

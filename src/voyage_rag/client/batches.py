@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from voyage_rag.core.jobs import batches, files
 from voyage_rag.core.jobs.answers import in_input_order
-from voyage_rag.core.jobs.batches import Order, PollSchedule
+from voyage_rag.core.jobs.batches import BatchRequest, PollSchedule
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.io.tasks import iterate_in_thread
 
@@ -176,8 +176,8 @@ def _order(
     input_file_id: str,
     request_params: Mapping[str, Any],
     metadata: Mapping[str, str] | None,
-) -> Order:
-    return Order(endpoint, input_file_id, request_params, metadata or {}, uuid4().hex)
+) -> BatchRequest:
+    return BatchRequest(endpoint, input_file_id, request_params, metadata or {}, uuid4().hex)
 
 
 def _files_of(batch: Batch) -> list[str]:

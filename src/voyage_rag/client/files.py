@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
-from uuid import uuid4
 
 from voyage_rag.core.jobs import files
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.jobs.files import atomic_write
 
 if TYPE_CHECKING:
     from voyage_rag.core.jobs.asking import JobContext
@@ -80,13 +78,13 @@ class Files:
 
     def download(self, file_id: str, path: str | os.PathLike[str]) -> Path:
         """Write what is in a file to a path, streamed; it appears there whole or not at all."""
-        with _appearing(path) as part:
+        with atomic_write(Path(path)) as part:
             self._driver.run(files.download(self._context, file_id, str(part)))
         return Path(path)
 
     async def adownload(self, file_id: str, path: str | os.PathLike[str]) -> Path:
         """Async twin of `download`."""
-        with _appearing(path) as part:
+        with atomic_write(Path(path)) as part:
             await self._driver.arun(files.download(self._context, file_id, str(part)))
         return Path(path)
 
@@ -108,15 +106,3 @@ def _checked(path: str | os.PathLike[str], filename: str | None) -> tuple[str, s
     if not size:
         raise InvalidInputError(f"{os.fspath(path)!r} is empty: a batch needs a line at least")
     return str(path), filename or Path(path).name
-
-
-@contextmanager
-def _appearing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A file beside `path` that takes its place in the end, or is gone."""
-    part = Path(path).with_name(f".{Path(path).name}.{uuid4().hex[:8]}")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            part.unlink()

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 
 from voyage_rag._version import __version__
 from voyage_rag.commands import batch, demo, doctor, embed, emulate, models, rerank, tokens
-from voyage_rag.commands.failure import FAILED, INTERRUPTED, MISUSED, CommandError
+from voyage_rag.commands.failure import (
+    FAILED,
+    INTERRUPTED,
+    MISUSED,
+    CommandError,
+    in_cli_syntax,
+)
 from voyage_rag.commands.screen import one_line
 from voyage_rag.demo.options import DemoError
 from voyage_rag.errors import VoyageError
@@ -71,7 +77,9 @@ def execute(arguments: list[str]) -> int:
     except UsageError as error:
         command = error.ctx.command_path if error.ctx else PROGRAM
         return _fail(f"{error.format_message().rstrip('.')} (see {command} --help)", MISUSED)
-    except (CommandError, DemoError, VoyageError) as error:
+    except VoyageError as error:
+        return _fail(in_cli_syntax(str(error), _options()), FAILED)
+    except (CommandError, DemoError) as error:
         return _fail(str(error), FAILED)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
@@ -81,6 +89,13 @@ def execute(arguments: list[str]) -> int:
     if code == INTERRUPTED:  # newer typers have turned the exception into the code
         return _fail("interrupted", INTERRUPTED)
     return code if isinstance(code, int) else 0
+
+
+def _options() -> set[str]:
+    """The names of all options."""
+    group: Any = typer.main.get_command(app)
+    commands = [*group.commands.values(), *group.commands["batch"].commands.values()]
+    return {option.name for command in commands for option in command.params}
 
 
 def _fail(message: str, code: int) -> int:

@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Set as AbstractSet
+
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 
 class CommandError(Exception):
     """A command cannot do its work; the message says why and what to do about it."""
+
+
+def in_cli_syntax(message: str, options: AbstractSet[str]) -> str:
+    """A message with options as they are typed: `on_error='skip'` becomes `--on-error skip`.
+
+    Args:
+        message: What an error of the library says.
+        options: The names of the program's options.
+    """
+
+    def typed(found: re.Match[str]) -> str:
+        name, value = found["name"], found["value"]
+        if name not in options:
+            return found[0]
+        option = "--" + ("no-" if value == "False" else "") + name.replace("_", "-")
+        plain = value.strip("'") if re.fullmatch(r"'[\w.,-]+'", value) else value
+        return option if value in {"True", "False"} else f"{option} {plain}"
+
+    return re.sub(r"\b(?P<name>[a-z_]+)=(?P<value>'[^']*'|[\w.]+)", typed, message)

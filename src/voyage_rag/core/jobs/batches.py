@@ -47,7 +47,7 @@ as a request may take that was on its way when its answer was given up."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class BatchRequest:
     """What is to be created.
 
     Attributes:
@@ -111,7 +111,9 @@ def surely_not_done(failure: VoyageError) -> bool:
 
 
 def create(
-    context: JobContext, order: Order, repeatable: Callable[[VoyageError], bool] = surely_not_done
+    context: JobContext,
+    order: BatchRequest,
+    repeatable: Callable[[VoyageError], bool] = surely_not_done,
 ) -> Flow[Batch]:
     """Create a batch, once, whatever becomes of the answer.
 

@@ -1,46 +1,108 @@
-"""The vectors of a job on disk: answers as they come, handed on in parts when these are complete.
+"""The vectors of a job on disk: results as they come, given to the output part by part.
 
-A part is so many neighbouring rows. Its answers go to its journal, whatever their order; with the
-last one the output takes the part.
+A part is a number of neighbouring rows. Its results go to its journal, in any order; with the last
+one the output takes the part.
 """
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_right
-from typing import TYPE_CHECKING
+from itertools import compress
+from typing import TYPE_CHECKING, Any
 
-from voyage_rag.bulk.errors import JobError
-from voyage_rag.bulk.journal import HEADER, Journal, glance
-from voyage_rag.bulk.part import MISSING, Part
-from voyage_rag.bulk.tables import ROWS_PER_GROUP
+from voyage_rag.bulk.journal import HEADER, Journal, read_totals
+from voyage_rag.bulk.outputs import Cost
+from voyage_rag.bulk.writers import ROWS_PER_GROUP, record_batch
+from voyage_rag.jobs.errors import JobError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from voyage_rag.bulk.outputs import Output
-    from voyage_rag.bulk.rows import Row
-    from voyage_rag.bulk.tables import Shape
+    from voyage_rag.bulk.writers import OutputSchema
+    from voyage_rag.jobs.inputs.rows import Id, Row
     from voyage_rag.types import Vector
 
 ROWS_PER_PART = 4 * ROWS_PER_GROUP
+MISSING, DONE, REFUSED = 0, 1, 2
 
 
-class Store:
+class OutputPart:
+    """Neighbouring rows that are written together.
+
+    Attributes:
+        number: 0 for the first part.
+        first: The first row.
+        ids: The ids of its rows, as far as they were read.
+        kept: Their other columns for the output.
+        state: Of each row: missing, done or refused.
+        journal: Its results.
+    """
+
+    def __init__(self, number: int, first: int, rows: int, journal: Journal) -> None:
+        self.number = number
+        self.first = first
+        self.ids: list[Id] = []
+        self.kept: list[tuple[Any, ...]] = []
+        self.state = bytearray(rows)
+        self.journal = journal
+        self._is_taken = False
+        self._lock = threading.Lock()
+        for record in journal.records:
+            self._mark(record.first, record.count, DONE if record.length else REFUSED)
+
+    def add(self, first: int, count: int, tokens: int, vectors: bytes) -> None:
+        """Store vectors of so many rows, or without vectors that they were refused."""
+        self.journal.add(first, count, tokens, vectors)
+        self._mark(first, count, DONE if vectors else REFUSED)
+
+    def is_complete(self) -> bool:
+        """Whether all ids and vectors are there: true once, for the first caller then."""
+        with self._lock:
+            complete = len(self.ids) == len(self.state) and MISSING not in self.state
+            if not complete or self._is_taken:
+                return False
+            self._is_taken = True
+            return True
+
+    def batches(self, schema: Any, bytes_per_vector: int) -> Iterator[Any]:
+        """Record batches without the rows that were refused."""
+        done = [state == DONE for state in self.state]
+        ids, kept = list(compress(self.ids, done)), list(compress(self.kept, done))
+        start = 0
+        for vectors in self.journal.vectors(ROWS_PER_GROUP * bytes_per_vector):
+            end = start + ROWS_PER_GROUP
+            yield record_batch(schema, ids[start:end], vectors, kept[start:end])
+            start = end
+
+    @property
+    def cost(self) -> Cost:
+        """What its vectors have cost."""
+        records = [record for record in self.journal.records if record.length]
+        return Cost(sum(record.tokens for record in records), len(records))
+
+    def _mark(self, first: int, count: int, state: int) -> None:
+        self.state[first : first + count] = bytes([state]) * count
+
+
+class ResultStore:
     """The vectors of a job's rows.
 
     Args:
         folder: Where its journals are.
         rows: How many rows there are to embed.
         rows_per_part: How many go into a part.
-        shape: What the output holds.
-        length: Numbers of a vector, None until the first answer tells.
+        schema: What the output holds.
+        length: Numbers of a vector, None until the first result.
         output: Takes parts that are complete.
 
     Attributes:
         length: Numbers of a vector, None until one is there.
-        rows_done: Rows that were there, or refused, when it was opened.
+        rows_done: Rows that were done, or refused, when it was opened.
         tokens: What these had cost.
+        has_new_vectors: Whether some were added since.
     """
 
     def __init__(
@@ -48,7 +110,7 @@ class Store:
         folder: Path,
         rows: int,
         rows_per_part: int,
-        shape: Shape,
+        schema: OutputSchema,
         length: int | None,
         output: Output,
     ) -> None:
@@ -56,13 +118,14 @@ class Store:
         self._folder = folder
         self._rows = rows
         self._rows_per_part = rows_per_part
-        self._shape = shape
+        self._schema = schema
         self._output = output
-        self._parts: dict[int, Part] = {}
+        self._parts: dict[int, OutputPart] = {}
         self._taken: set[int] = set()
-        self._sent = Runs()
+        self._sent = RisingNumbers()
         self.rows_done = 0
-        self.tokens = output.spent.tokens
+        self.tokens = output.cost.tokens
+        self.has_new_vectors = False
         folder.mkdir(exist_ok=True)
         for number in range(-(-rows // rows_per_part)):
             path = self._journal_path(number)
@@ -72,21 +135,27 @@ class Store:
                 if path.exists():  # killed before it was deleted
                     output.take(self._open(number), self.length or 0)
             elif path.exists():
-                done, tokens = glance(path)
+                done, tokens = read_totals(path)
                 self.rows_done += done
                 self.tokens += tokens
 
     @property
     def first_untaken(self) -> int:
-        """The first row of the first part that the output has not; all rows if it has all."""
+        """The first row of the first part that the output lacks; all rows if it lacks none."""
         number = 0
         while number in self._taken:
             number += 1
         return min(number * self._rows_per_part, self._rows)
 
     def texts(self, rows: Iterable[Row], first: int) -> Iterator[str]:
-        """The texts that have no vector yet, of the rows from position `first` on."""
+        """The texts that have no vector yet, of the rows from position `first` on.
+
+        Raises:
+            JobError: There are more rows than were counted.
+        """
         for position, row in enumerate(rows, first):
+            if position >= self._rows:
+                raise JobError("the input changed while it was read: it has more rows than before")
             number = position // self._rows_per_part
             if number in self._taken:
                 continue
@@ -94,6 +163,8 @@ class Store:
             is_missing = part.state[position - part.first] == MISSING
             if is_missing:
                 self._sent.add(position)
+            if row.kept:
+                part.kept.append(row.kept)
             part.ids.append(row.id)
             if is_missing:
                 yield row.text
@@ -105,7 +176,7 @@ class Store:
         return self._sent[sent]
 
     def add(self, positions: Sequence[int], vectors: Sequence[Vector], tokens: int) -> None:
-        """Keep the vectors of texts, by their positions among those that `texts` gave.
+        """Store the vectors of texts, by their positions among those that `texts` gave.
 
         Args:
             positions: Rising.
@@ -117,6 +188,7 @@ class Store:
             part = self._parts[row // self._rows_per_part]
             numbers = self._joined(vectors[start : start + count])
             part.add(row - part.first, count, 0 if start else tokens, numbers)
+            self.has_new_vectors = True
             self._hand_on_if_complete(part)
 
     def refuse(self, row: int) -> None:
@@ -125,14 +197,15 @@ class Store:
         part.add(row - part.first, 1, 0, b"")
         self._hand_on_if_complete(part)
 
-    def begin_anew(self) -> None:
-        """Make ready for another round of `texts`, from `first_untaken` on."""
-        self._sent = Runs()
+    def restart(self) -> None:
+        """Prepare for another round of `texts`, from `first_untaken` on."""
+        self._sent = RisingNumbers()
         for part in self._parts.values():
             part.ids.clear()
+            part.kept.clear()
 
     def close(self) -> None:
-        """Let go of all files."""
+        """Close all files."""
         for part in self._parts.values():
             part.journal.close()
 
@@ -152,16 +225,17 @@ class Store:
     def _journal_path(self, number: int) -> Path:
         return self._folder / f"part-{number:05}.journal"
 
-    def _open(self, number: int) -> Part:
+    def _open(self, number: int) -> OutputPart:
         size = self._size(number)
-        room = 0
+        reserved = 0
         if self.length is not None:
-            room = size * (self._shape.bytes_of(self.length) + HEADER.size)
-        journal = Journal(self._journal_path(number), room)
+            reserved = size * (self._schema.vector_bytes(self.length) + HEADER.size)
+        journal = Journal(self._journal_path(number), reserved)
         for record in journal.records:
             if record.length and self.length is None:
-                self.length = record.length // record.count // self._shape.bytes_of(1)
-        part = self._parts[number] = Part(number, number * self._rows_per_part, size, journal)
+                self.length = record.length // record.count // self._schema.vector_bytes(1)
+        part = OutputPart(number, number * self._rows_per_part, size, journal)
+        self._parts[number] = part
         return part
 
     def _joined(self, vectors: Sequence[Vector]) -> bytes:
@@ -171,14 +245,14 @@ class Store:
             raise JobError(f"the service sent vectors of other lengths than {self.length}")
         return b"".join(vectors)
 
-    def _hand_on_if_complete(self, part: Part) -> None:
+    def _hand_on_if_complete(self, part: OutputPart) -> None:
         if part.is_complete():
             self._output.take(part, self.length or 0)
             self._taken.add(part.number)
             self._parts.pop(part.number, None)
 
 
-class Runs:
+class RisingNumbers:
     """A rising list of numbers that mostly follow each other, kept as its few jumps."""
 
     def __init__(self) -> None:
@@ -187,7 +261,7 @@ class Runs:
         self._numbers: list[int] = []
 
     def add(self, number: int) -> None:
-        """The next one."""
+        """Append a number."""
         if not self._starts or self._numbers[-1] + self._count - self._starts[-1] != number:
             self._numbers.append(number)
             self._starts.append(self._count)

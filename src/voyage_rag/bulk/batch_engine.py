@@ -1,6 +1,6 @@
-"""The batch engine for a whole file: submitted, waited for, and its vectors kept as others are.
+"""The batch engine for a whole job: submitted, waited for, and its vectors stored as others are.
 
-Killed at any moment it goes on: the engine's job has a state file in the job's folder, and vectors
+Killed at any moment it resumes: the engine's job has a state file in the job's folder, and vectors
 that were fetched are in journals.
 """
 
@@ -12,34 +12,34 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from voyage_rag.batch import BatchJob
-from voyage_rag.bulk.errors import JobError
+from voyage_rag.jobs.errors import JobError
 from voyage_rag.types import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from voyage_rag.batch import BatchResult, JobStatus
-    from voyage_rag.bulk.run import Run
+    from voyage_rag.bulk.run import JobRun
     from voyage_rag.client import Voyage
     from voyage_rag.types import Vector
 
-KEPT_AT_ONCE = 256
+STORED_AT_ONCE = 256
 
 
-def embed(voyage: Voyage, run: Run) -> None:
-    """Have all vectors made, and keep them."""
+def embed(voyage: Voyage, run: JobRun) -> None:
+    """Have all vectors made, and store them."""
     job = BatchJob.submit(voyage, run.all_texts(), run.batch_file, **run.arguments)
     status = job.wait(on_progress=lambda status: run.waited(status.completed))
     if status.failed and job.resubmit():  # once, since a batch may have expired
         job.wait(on_progress=lambda status: run.waited(status.completed))
-    kept = ResultWriter(run)
+    writer = ResultWriter(run)
     for result in job.results():
-        kept.take(result)
-    kept.end()
+        writer.add(result)
+    writer.end()
 
 
-async def aembed(voyage: Voyage, run: Run) -> None:
-    """Async twin of `embed`."""
+async def aembed(voyage: Voyage, run: JobRun) -> None:
+    """Async variant of `embed`."""
 
     def on_progress(status: JobStatus) -> None:
         run.waited(status.completed)
@@ -48,17 +48,17 @@ async def aembed(voyage: Voyage, run: Run) -> None:
     status = await job.await_(on_progress=on_progress)
     if status.failed and await job.aresubmit():
         await job.await_(on_progress=on_progress)
-    kept = ResultWriter(run)
+    writer = ResultWriter(run)
     async with aclosing(job.aresults()) as results:
         async for result in results:
-            await to_thread.run_sync(kept.take, result)
-    await to_thread.run_sync(kept.end)
+            await to_thread.run_sync(writer.add, result)
+    await to_thread.run_sync(writer.end)
 
 
 class ResultWriter:
-    """Results on their way into the store, in the order of the rows."""
+    """Stores results in the order of the rows."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: JobRun) -> None:
         self._run = run
         run.fetching()
         self._texts: Iterator[str] = run.texts()
@@ -69,29 +69,29 @@ class ResultWriter:
         self._unfinished = 0
         self._next()
 
-    def take(self, result: BatchResult) -> None:
-        """What became of one row; nothing to do if that is known already."""
+    def add(self, result: BatchResult) -> None:
+        """Store the result of a row, unless it is stored already."""
         if result.index != self._row:
             return
         if result.failure is None:
             self._held[self._sent] = result.vector
             self._tokens += result.total_tokens
-            if len(self._held) >= KEPT_AT_ONCE:
-                self._keep()
+            if len(self._held) >= STORED_AT_ONCE:
+                self._store()
         elif result.failure.is_refused:
-            self._keep()
+            self._store()
             self._run.refused_in_batch(result.index, result.failure.message)
         else:
             self._unfinished += 1
         self._next()
 
     def end(self) -> None:
-        """All results were taken.
+        """Store the rest.
 
         Raises:
-            JobError: Some rows have none.
+            JobError: Some rows have no result.
         """
-        self._keep()
+        self._store()
         if self._unfinished:
             raise JobError(
                 f"{self._unfinished:,} texts have no result, since their batch expired or failed: "
@@ -104,10 +104,10 @@ class ResultWriter:
         self._row = None
         if next(self._texts, None) is not None:
             self._sent += 1
-            self._row = self._run.row_of(self._sent)
+            self._row = self._run.store.row_of(self._sent)
 
-    def _keep(self) -> None:
+    def _store(self) -> None:
         if self._held:
             usage = Usage(self._tokens, 1)
-            self._run.take(list(self._held), list(self._held.values()), usage)
+            self._run.add(list(self._held), list(self._held.values()), usage)
             self._held, self._tokens = {}, 0

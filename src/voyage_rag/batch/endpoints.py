@@ -27,7 +27,7 @@ MOST_CHUNKS = 16_000
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class BatchOptions:
     """What a job is told besides its inputs (see `voyage_rag.batch.BatchJob.submit`)."""
 
     model: str
@@ -39,7 +39,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class LineResult:
     """What is made of a line's answer: see `BatchResult`."""
 
     vectors: Sequence[Any] = ()
@@ -47,7 +47,7 @@ class Answer:
     total_tokens: int = 0
 
 
-class Kind(ABC):
+class BatchEndpoint(ABC):
     """One of the three endpoints that have batches.
 
     Attributes:
@@ -60,15 +60,15 @@ class Kind(ABC):
     model_kind: ClassVar[ModelKind]
     endpoint: ClassVar[str]
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: BatchOptions) -> None:
         self.row = validation.check_model(options.model, self.model_kind)
         self._options = options
         given = self._checked(options)
         self.params = {name: value for name, value in given.items() if value is not None}
 
     @abstractmethod
-    def _checked(self, options: Options) -> dict[str, Any]:
-        """Options as the service takes them; refuse those it would not."""
+    def _checked(self, options: BatchOptions) -> dict[str, Any]:
+        """BatchOptions as the service takes them; refuse those it would not."""
 
     @abstractmethod
     def body(self, name: str, given: object, index: int) -> tuple[dict[str, Any], float]:
@@ -79,7 +79,7 @@ class Kind(ABC):
         """
 
     @abstractmethod
-    def read(self, line: BatchLine) -> Answer:
+    def read(self, line: BatchLine) -> LineResult:
         """Read the answer to a line.
 
         Raises:
@@ -106,13 +106,13 @@ class Kind(ABC):
                 raise InvalidInputError(f"{name} is not for {self.row.name!r}: leave it out")
 
 
-class Texts(Kind):
+class Texts(BatchEndpoint):
     """Texts, each embedded by itself."""
 
     model_kind = "embedding"
     endpoint = "/v1/embeddings"
 
-    def _checked(self, options: Options) -> dict[str, Any]:
+    def _checked(self, options: BatchOptions) -> dict[str, Any]:
         self._refuse(top_k=options.top_k)
         validation.check_flag("truncation", options.truncation)
         self._wire = self._embed_options()
@@ -125,23 +125,23 @@ class Texts(Kind):
         }
 
     def body(self, name: str, given: object, index: int) -> tuple[dict[str, Any], float]:
-        """See `Kind`."""
+        """See `BatchEndpoint`."""
         text = _text(name, given, index)
         return {"input": [text]}, estimate_tokens(text)
 
-    def read(self, line: BatchLine) -> Answer:
-        """See `Kind`."""
+    def read(self, line: BatchLine) -> LineResult:
+        """See `BatchEndpoint`."""
         found = wire.embed_answer(line.body or {}, 1, self._wire)
-        return Answer(found.vectors, (), found.total_tokens)
+        return LineResult(found.vectors, (), found.total_tokens)
 
 
-class Documents(Kind):
+class Documents(BatchEndpoint):
     """Documents of chunks, each chunk embedded with the context of the others."""
 
     model_kind = "contextualized"
     endpoint = "/v1/contextualizedembeddings"
 
-    def _checked(self, options: Options) -> dict[str, Any]:
+    def _checked(self, options: BatchOptions) -> dict[str, Any]:
         self._refuse(top_k=options.top_k)
         if options.truncation is not True:
             raise InvalidInputError(f"{self.row.name!r} does not truncate: leave truncation out")
@@ -154,7 +154,7 @@ class Documents(Kind):
         }
 
     def body(self, name: str, given: object, index: int) -> tuple[dict[str, Any], float]:
-        """See `Kind`. A lone string is a document of one chunk."""
+        """See `BatchEndpoint`. A lone string is a document of one chunk."""
         chunks = _texts(name, [given] if isinstance(given, str) else given, "chunks", index)
         if len(chunks) > MOST_CHUNKS:
             raise InvalidInputError(
@@ -163,20 +163,20 @@ class Documents(Kind):
             )
         return {"inputs": [chunks]}, sum(map(estimate_tokens, chunks))
 
-    def read(self, line: BatchLine) -> Answer:
-        """See `Kind`."""
+    def read(self, line: BatchLine) -> LineResult:
+        """See `BatchEndpoint`."""
         (chunks,) = line.input["inputs"]
         found = wire.contextual_answer(line.body or {}, [len(chunks)], self._wire)
-        return Answer(found.vectors[0].vectors, (), found.total_tokens)
+        return LineResult(found.vectors[0].vectors, (), found.total_tokens)
 
 
-class Rankings(Kind):
+class Rankings(BatchEndpoint):
     """Queries, each with the documents to rank."""
 
     model_kind = "rerank"
     endpoint = "/v1/rerank"
 
-    def _checked(self, options: Options) -> dict[str, Any]:
+    def _checked(self, options: BatchOptions) -> dict[str, Any]:
         self._refuse(
             input_type=options.input_type,
             output_dtype=options.output_dtype,
@@ -192,7 +192,7 @@ class Rankings(Kind):
         }
 
     def body(self, name: str, given: object, index: int) -> tuple[dict[str, Any], float]:
-        """See `Kind`."""
+        """See `BatchEndpoint`."""
         if isinstance(given, str) or not isinstance(given, Sequence) or len(given) != PAIR:
             raise InvalidInputError(
                 f"{name} must be a pair of a query and its documents, not {_shown(given)}",
@@ -209,21 +209,21 @@ class Rankings(Kind):
         weight = estimate_tokens(query) * len(documents) + sum(map(estimate_tokens, documents))
         return {"query": query, "documents": documents}, weight
 
-    def read(self, line: BatchLine) -> Answer:
-        """See `Kind`."""
+    def read(self, line: BatchLine) -> LineResult:
+        """See `BatchEndpoint`."""
         documents = line.input["documents"]
         found = wire.rerank_answer(line.body or {}, len(documents), self._options.top_k)
         results = [RerankingResult(index, documents[index], score) for index, score in found.scores]
-        return Answer((), results, found.total_tokens)
+        return LineResult((), results, found.total_tokens)
 
 
 PAIR = 2
-KINDS: Mapping[ModelKind, type[Kind]] = {
+ENDPOINTS: Mapping[ModelKind, type[BatchEndpoint]] = {
     kind.model_kind: kind for kind in (Texts, Documents, Rankings)
 }
 
 
-def kind_for(options: Options) -> Kind:
+def endpoint_for(options: BatchOptions) -> BatchEndpoint:
     """The kind of a job, by its model.
 
     Raises:
@@ -232,17 +232,17 @@ def kind_for(options: Options) -> Kind:
     if not isinstance(options.model, str) or not options.model.strip():
         raise InvalidInputError(f"model must be the name of a model, not {options.model!r}")
     model_kind = kind_of(options.model)
-    if model_kind not in KINDS:
+    if model_kind not in ENDPOINTS:
         raise InvalidInputError(
             f"{options.model!r} is a {model_kind} model, and there are no batches of them: use "
             f"Voyage.{validation.VERBS[model_kind]}"
         )
-    return KINDS[model_kind](options)
+    return ENDPOINTS[model_kind](options)
 
 
-def options_of(params: Mapping[str, Any]) -> Options:
-    """The options that `Kind.params` was made of."""
-    return Options(**params)
+def options_of(params: Mapping[str, Any]) -> BatchOptions:
+    """The options that `BatchEndpoint.params` was made of."""
+    return BatchOptions(**params)
 
 
 def _text(name: str, given: object, index: int) -> str:

@@ -1,25 +1,30 @@
-"""Inputs into files of lines, as many to a file as a batch may hold, each checked as it comes.
+"""Submitting a job: all inputs checked and written into parts, before anything is sent.
 
-Only the file that is being written is open; nothing but the names of inputs is kept in memory.
+A part is a file of lines, as many as a batch may hold. Only the file that is being written is open;
+nothing but the names of inputs is kept in memory.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voyage_rag.batch.state import PRIVATE, Part
+from voyage_rag.batch.state import BatchPart, JobState, StateFile
+from voyage_rag.batch.types import BatchEstimate, BatchLimits
 from voyage_rag.core import validation
 from voyage_rag.core.token_estimate import MARGIN
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.hosts.host import COMPACT
+from voyage_rag.jobs.files import PRIVATE_MODE
+from voyage_rag.jobs.pricing import price
 
 if TYPE_CHECKING:
-    from voyage_rag.batch.kinds import Kind
-    from voyage_rag.batch.types import BatchLimits
+    from voyage_rag.batch.endpoints import BatchEndpoint
 
 MIB = 1_048_576
 LONGEST_LINE = 8 * MIB
@@ -30,7 +35,9 @@ Line = tuple[bytes, float]
 """A line, and what it weighs."""
 
 
-def lines_of(kind: Kind, inputs: Iterable[object], names: Iterable[str] | None) -> Iterator[Line]:
+def lines_of(
+    kind: BatchEndpoint, inputs: Iterable[object], names: Iterable[str] | None
+) -> Iterator[Line]:
     """A line for each input.
 
     Raises:
@@ -84,7 +91,7 @@ def _named(names: Iterator[str], index: int, taken: dict[str, int]) -> str:
 
 def cut(
     lines: Iterable[Line], limits: BatchLimits, directory: Path | None, number: int = 0
-) -> Iterator[Part]:
+) -> Iterator[BatchPart]:
     """Write lines into files, as many to a file as a batch may hold.
 
     Args:
@@ -147,11 +154,11 @@ class OpenPart:
             if not self.inputs:
                 self._path.unlink(missing_ok=True)
 
-    def close(self) -> Part:
+    def close(self) -> BatchPart:
         """The part, written."""
         if self._file is not None:
             self._file.close()
-        return Part(
+        return BatchPart(
             number=self.number,
             first=self.first,
             inputs=self.inputs,
@@ -162,5 +169,100 @@ class OpenPart:
 
 
 def _private(path: Path) -> Any:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_MODE)
     return os.fdopen(handle, "wb", buffering=MIB)
+
+
+def check_limits(limits: BatchLimits) -> None:
+    """Refuse limits that are no whole numbers."""
+    for each in fields(limits):
+        validation.check_count(f"limits.{each.name}", getattr(limits, each.name))
+
+
+def prepare(
+    kind: BatchEndpoint,
+    lines: Iterable[Line],
+    file: StateFile,
+    limits: BatchLimits,
+    host: str,
+    now: float,
+) -> JobState:
+    """Write inputs into parts and the job into its file; or find it there, and the same.
+
+    Raises:
+        InvalidInputError: An input cannot be one; or the file holds another job.
+        OSError: There is no room, or no permission.
+    """
+    state = JobState(
+        host=host,
+        endpoint=kind.endpoint,
+        params=kind.params,
+        limits=asdict(limits),
+        created_at=now,
+    )
+    known = file.load() if file.exists() else None
+    if known is not None:
+        _check_same(known, state, file)
+    fresh = file.spool.with_name(file.spool.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(mode=0o700)
+    try:
+        state.parts = list(cut(lines, limits, fresh))
+        if not state.parts:
+            raise InvalidInputError("there are no inputs: a job needs one at least")
+        if known is None:
+            shutil.rmtree(file.spool, ignore_errors=True)  # of a submission that was killed
+            fresh.rename(file.spool)
+            file.save(state)
+            return state
+        if _digests(known) != _digests(state):
+            raise InvalidInputError(
+                f"the job {str(file.path)!r} has other inputs: name another file, or submit the "
+                "very inputs it was made of"
+            )
+        _restore(known, file, fresh)
+        return known
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def estimated(kind: BatchEndpoint, lines: Iterable[Line], limits: BatchLimits) -> BatchEstimate:
+    """What a job would take."""
+    parts = list(cut(lines, limits, None))
+    tokens = sum(part.tokens for part in parts)
+    inputs = sum(part.inputs for part in parts)
+    return BatchEstimate(inputs, tokens, len(parts), price(kind.row, tokens, "batch"))
+
+
+def _check_same(known: JobState, asked: JobState, file: StateFile) -> None:
+    for what in ("host", "endpoint", "params", "limits"):
+        there, here = getattr(known, what), getattr(asked, what)
+        if there != here:
+            raise InvalidInputError(
+                f"the job {str(file.path)!r} was submitted with {what} {_difference(there, here)}: "
+                "name another file for another job"
+            )
+
+
+def _difference(there: Any, here: Any) -> str:
+    if not isinstance(there, dict):
+        return f"{there!r}, not {here!r}"
+    names = sorted(name for name in there | here if there.get(name) != here.get(name))
+    return ", ".join(f"{name}={there.get(name)!r}, not {here.get(name)!r}" for name in names)
+
+
+def _digests(state: JobState) -> list[str]:
+    return [part.sha256 for part in _own(state)]
+
+
+def _own(state: JobState) -> list[BatchPart]:
+    return [part for part in state.parts if part.again is None]
+
+
+def _restore(known: JobState, file: StateFile, fresh: Path) -> None:
+    """Put back lines that are still needed and not there any more."""
+    for part in _own(known):
+        path = file.spooled(part)
+        if part.file_id is None and not path.exists():
+            file.make_spool()
+            (fresh / path.name).rename(path)

@@ -1,4 +1,4 @@
-"""What can go wrong with a job besides what can go wrong with a call."""
+"""Errors of jobs, besides those of a call."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from voyage_rag.errors import VoyageError
 
 
 class JobError(VoyageError):
-    """A job cannot start, go on or finish; the message says why and what to do about it.
+    """A job cannot start, resume or finish; the message says why and what to do about it.
 
-    What was finished stays in the job's folder, and the same job run again goes on with it.
+    What was finished stays in the job's folder, and the same job run again resumes from there.
     """
 
 

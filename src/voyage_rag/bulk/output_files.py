@@ -1,0 +1,104 @@
+"""The files of an output: their format, whether they may be replaced, and a digest of them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+from voyage_rag.bulk.writers import IDS_SUFFIX
+from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.inputs.arrow_files import pa, pq
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OutputFormat: TypeAlias = Literal["parquet", "dataset", "jsonl", "npy"]
+"""One Parquet file, a folder of them, JSON lines, or a NumPy matrix."""
+
+FORMATS: dict[str, OutputFormat] = {
+    ".parquet": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".npy": "npy",
+    "": "dataset",
+}
+PART_FILE = re.compile(r"part-(\d{5,})\.parquet")
+PROBE_BYTES = 65_536
+
+
+def format_of(path: Path, given: OutputFormat | None) -> OutputFormat:
+    """What to write, by the output's name unless it is given.
+
+    Raises:
+        JobError: The name does not say it.
+    """
+    form = given or FORMATS.get(path.suffix.lower())
+    if form is None:
+        raise JobError(
+            f"{str(path)!r} does not say what to make: end it in .parquet, .jsonl or .npy, leave "
+            f"the suffix out for a folder, or give output_format, one of "
+            f"{', '.join(get_args(OutputFormat))}"
+        )
+    return form
+
+
+def final_paths(path: Path, form: OutputFormat) -> list[Path]:
+    """The files or the folder that an output consists of."""
+    return [path, path.with_name(path.name + IDS_SUFFIX)] if form == "npy" else [path]
+
+
+def check_replaceable(path: Path, form: OutputFormat) -> None:
+    """Refuse to replace what cannot be an older output.
+
+    Raises:
+        JobError: It is a folder where a file goes, or holds files of others.
+    """
+    for final in final_paths(path, form):
+        if final.is_dir() and form != "dataset":
+            raise JobError(f"{str(final)!r} is a folder: choose another output")
+        if not final.is_dir() and final.exists() and form == "dataset":
+            raise JobError(f"{str(final)!r} is a file, and the output is a folder: choose another")
+    if path.is_dir():
+        for file in sorted(path.iterdir()):
+            if not _is_ours(file):
+                raise JobError(
+                    f"{str(path)!r} holds {file.name!r}, which voyage-rag did not write: choose "
+                    "another output, or move it away"
+                )
+
+
+def _is_ours(file: Path) -> bool:
+    if not PART_FILE.fullmatch(file.name) or not file.is_file():
+        return False
+    try:
+        return b"voyage_rag" in (pq.read_schema(file).metadata or {})
+    except (pa.ArrowException, OSError):
+        return False
+
+
+def remove_output(path: Path) -> None:
+    """Remove an older output that `check_replaceable` accepted."""
+    if path.is_dir():
+        for file in path.iterdir():
+            if PART_FILE.fullmatch(file.name):
+                file.unlink()
+        path.rmdir()
+    path.unlink(missing_ok=True)
+
+
+def fingerprint(path: Path, form: OutputFormat) -> str | None:
+    """A digest of an output by its files' sizes, beginnings and ends; None if one is missing."""
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        for final in final_paths(path, form):
+            for file in sorted(final.iterdir()) if final.is_dir() else [final]:
+                size = file.stat().st_size
+                digest.update(f"{file.name} {size}\n".encode())
+                with file.open("rb") as opened:
+                    digest.update(opened.read(PROBE_BYTES))
+                    opened.seek(max(0, size - PROBE_BYTES))
+                    digest.update(opened.read(PROBE_BYTES))
+    except OSError:
+        return None
+    return digest.hexdigest()

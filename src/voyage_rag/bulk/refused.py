@@ -1,0 +1,99 @@
+"""Rows that are not embedded: noted during the job, written to a side file at its end."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from heapq import merge
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from voyage_rag.jobs.files import atomic_write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from voyage_rag.bulk.job_folder import JobFolder
+    from voyage_rag.jobs.inputs import InputReader, Row
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """A row that is not embedded.
+
+    Attributes:
+        position: Its position among all rows, good or bad, from 0.
+        row: The row.
+        reason: Why.
+    """
+
+    position: int
+    row: Row
+    reason: str
+
+    def line(self) -> str:
+        """As it is written to the side file."""
+        entry = {
+            "position": self.position,
+            "file": self.row.file,
+            "row": self.row.number,
+            "id": self.row.id,
+            "reason": self.reason,
+            "text": self.row.text,
+        }
+        return json.dumps(entry, default=str) + "\n"
+
+
+def read_refused(file: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a side file, as they were written; none if there is no such file."""
+    if not file.exists():
+        return
+    with file.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def rows_to_embed(reader: InputReader, refused_file: Path, skip: int) -> Iterator[Row]:
+    """The good rows, but for the first `skip` of them."""
+    refused = (entry["position"] for entry in read_refused(refused_file))
+    position, coming = skip, next(refused, None)
+    while coming is not None and coming <= position:
+        position += 1
+        coming = next(refused, None)
+    for row in reader.rows(position):
+        if position == coming:
+            coming = next(refused, None)
+        else:
+            yield row
+        position += 1
+
+
+def free_side_file(output: Path) -> Path:
+    """A name beside the output that nobody uses: a file that another program wrote stays."""
+    for number in count(1):
+        suffix = ".refused.jsonl" if number == 1 else f".refused-{number}.jsonl"
+        path = output.with_name(output.name + suffix)
+        if not path.exists():
+            break
+    return path
+
+
+def write_side_file(path: Path, reader: InputReader, folder: JobFolder) -> int:
+    """Write the rows that were refused, in the order of the input; how many there are."""
+    files = {file.label: number for number, file in enumerate(reader.files)}
+
+    def place(entry: dict[str, Any]) -> tuple[int, int]:
+        return files.get(entry["file"], 0), entry["row"]
+
+    later = {entry["position"]: entry for entry in read_refused(folder.refused_later)}
+    entries = merge(
+        read_refused(folder.refused_at_scan), sorted(later.values(), key=place), key=place
+    )
+    written = 0
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as side:
+        for entry in entries:
+            written += 1
+            del entry["position"]
+            side.write(json.dumps(entry) + "\n")
+    return written

@@ -1,0 +1,243 @@
+"""Ids, vectors and kept columns as record batches, written to files of each format."""
+
+from __future__ import annotations
+
+import base64
+import json
+from array import array
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Protocol
+
+from voyage_rag.jobs.inputs.arrow_files import pa, pc, pq
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from voyage_rag.jobs.inputs.rows import Id
+    from voyage_rag.models import OutputDtype
+
+ROWS_PER_GROUP = 8_192
+"""Rows of a Parquet row group: 32 MiB of 1,024 floats."""
+
+PAGE_BYTES = 2**18
+"""Of a Parquet page: small enough to stay in a processor's cache while it is written."""
+
+ID, EMBEDDING = "id", "embedding"
+
+NUMBERS = {
+    "float": pa.float32(),
+    "int8": pa.int8(),
+    "uint8": pa.uint8(),
+    "binary": pa.int8(),
+    "ubinary": pa.uint8(),
+}
+"""How each output dtype is stored; the binary types keep eight dimensions in a number."""
+
+JSON_BYTES = {"float": 13, "int8": 4.5, "uint8": 4, "binary": 4.5, "ubinary": 4}
+"""A number and its comma in JSON, on average."""
+
+TYPE_CODES = {
+    "int8": "b", "int16": "h", "int32": "i", "int64": "q",
+    "uint8": "B", "uint16": "H", "uint32": "I", "uint64": "Q",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OutputSchema:
+    """The columns of an output.
+
+    Attributes:
+        id_type: The Arrow type of the ids: `string`, or one of whole numbers.
+        dtype: The number type of the vectors.
+        made_with: How the vectors were made, for whoever finds the file.
+        kept: Names and types of the columns carried over from the input.
+    """
+
+    id_type: str
+    dtype: OutputDtype
+    made_with: Mapping[str, object]
+    kept: Any
+
+    def vector_bytes(self, length: int) -> int:
+        """Bytes of a vector of so many numbers."""
+        width: int = NUMBERS[self.dtype].byte_width
+        return length * width
+
+    def arrow(self, length: int) -> Any:
+        """The Arrow schema: ids, vectors as lists of fixed size, and kept columns."""
+        numbers = pa.field("element", NUMBERS[self.dtype], nullable=False)
+        return pa.schema(
+            [
+                pa.field(ID, pa.type_for_alias(self.id_type), nullable=False),
+                pa.field(EMBEDDING, pa.list_(numbers, length), nullable=False),
+                *self.kept,
+            ],
+            metadata={"voyage_rag": json.dumps(self.made_with, sort_keys=True)},
+        )
+
+
+def to_text(schema: Any) -> str:
+    """A schema as text, for a manifest."""
+    return base64.b64encode(schema.serialize().to_pybytes()).decode()
+
+
+def from_text(text: str) -> Any:
+    """The schema that `to_text` wrote."""
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))
+
+
+def record_batch(
+    schema: Any, ids: Sequence[Id], vectors: memoryview, kept: Sequence[tuple[Any, ...]]
+) -> Any:
+    """A record batch of ids, the numbers of their vectors, and kept values."""
+    kind = schema.field(EMBEDDING).type
+    numbers = pa.Array.from_buffers(
+        kind.value_type, len(ids) * kind.list_size, [None, pa.py_buffer(vectors)]
+    )
+    columns = [
+        _id_column(schema.field(ID).type, ids),
+        pa.FixedSizeListArray.from_arrays(numbers, type=kind),
+    ]
+    for place, field in enumerate(list(schema)[len(columns) :]):
+        values = [row[place] for row in kept]
+        if pa.types.is_string(field.type):
+            values = [v if v is None or isinstance(v, str) else _as_json(v) for v in values]
+        columns.append(pa.array(values, field.type))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _id_column(kind: Any, ids: Sequence[Id]) -> Any:
+    """A column of ids. `pa.array` makes one, too, but imports pandas for it if that is there."""
+    if pa.types.is_integer(kind):
+        numbers = array(TYPE_CODES[str(kind)], map(int, ids))
+        return pa.Array.from_buffers(kind, len(ids), [None, pa.py_buffer(numbers)])
+    encoded = [str(name).encode() for name in ids]
+    ends = array("i", accumulate(map(len, encoded), initial=0))
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(kind, len(ids), buffers)
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+class TableWriter(Protocol):
+    """Takes record batches."""
+
+    def write_batch(self, batch: Any) -> None:
+        """Write one."""
+
+
+@contextmanager
+def parquet_writer(path: Path, schema: Any) -> Iterator[TableWriter]:
+    """A Parquet file: a row group for each batch, numbers as they are.
+
+    Numbers of a byte each are written as a dictionary of theirs, which keeps them a byte.
+    """
+    vectors = f"{EMBEDDING}.list.element"
+    floats = pa.types.is_floating(schema.field(EMBEDDING).type.value_type)
+    with pq.ParquetWriter(
+        path,
+        schema,
+        compression={leaf: "NONE" if leaf == vectors else "ZSTD" for leaf in _leaves(schema)},
+        use_dictionary=False if floats else [vectors],
+        write_statistics=[ID],
+        data_page_size=PAGE_BYTES,
+    ) as writer:
+        yield writer
+
+
+def _leaves(schema: Any) -> list[str]:
+    """The columns that Parquet makes of a schema, nested ones by their paths."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), sink)
+    columns = pq.read_metadata(pa.BufferReader(sink.getvalue())).schema
+    return [columns.column(number).path for number in range(len(columns))]
+
+
+@contextmanager
+def json_lines_writer(path: Path, schema: Any) -> Iterator[TableWriter]:  # noqa: ARG001
+    """Objects with `id`, `embedding` and kept columns, one a line."""
+    with path.open("wb") as file:
+        yield _JSONLinesWriter(file.writelines)
+
+
+class _JSONLinesWriter:
+    def __init__(self, write: Any) -> None:
+        self._write = write
+
+    def write_batch(self, batch: Any) -> None:
+        self._write(_as_lines(batch))
+
+
+def _as_lines(batch: Any) -> Iterator[bytes]:
+    """Floats are written with as few digits as identify a number of single precision."""
+    vectors = batch.column(EMBEDDING)
+    texts = vectors.flatten().cast(pa.string())
+    offsets = pa.array(range(0, len(texts) + 1, vectors.type.list_size), pa.int32())
+    joined = pc.binary_join(pa.ListArray.from_arrays(offsets, texts), ",")
+    for name, numbers, kept in zip(
+        batch.column(ID).to_pylist(), joined.to_pylist(), _kept_rows(batch), strict=True
+    ):
+        rest = "".join(f", {json.dumps(key)}: {_as_json(kept[key])}" for key in kept)
+        yield f'{{"id": {json.dumps(name)}, "embedding": [{numbers}]{rest}}}\n'.encode()
+
+
+def _kept_rows(batch: Any) -> Iterable[dict[str, Any]]:
+    rows: list[dict[str, Any]] = batch.drop_columns([ID, EMBEDDING]).to_pylist()
+    return rows or [{}] * batch.num_rows
+
+
+@contextmanager
+def matrix_writer(path: Path, schema: Any) -> Iterator[TableWriter]:
+    """A NumPy file of shape (rows, numbers), and beside it the ids, one JSON value a line.
+
+    With kept columns these lines are objects.
+    """
+    np = numpy()
+    kind = schema.field(EMBEDDING).type
+    numbers = pa.array([], kind.value_type).to_numpy()  # `to_pandas_dtype` would import pandas
+    header = {"descr": numbers.dtype.str, "fortran_order": False}
+
+    def write_header() -> None:
+        file.seek(0)  # numpy pads it, so that the number of rows may grow
+        shape = (writer.rows, kind.list_size)
+        np.lib.format.write_array_header_1_0(file, header | {"shape": shape})
+
+    with path.open("wb") as file, path.with_name(path.name + IDS_SUFFIX).open("wb") as ids:
+        writer = _MatrixWriter(file.write, ids.writelines)
+        write_header()
+        yield writer
+        write_header()
+
+
+IDS_SUFFIX = ".ids.jsonl"
+
+
+class _MatrixWriter:
+    def __init__(self, write: Any, write_ids: Any) -> None:
+        self.rows = 0
+        self._write = write
+        self._write_ids = write_ids
+
+    def write_batch(self, batch: Any) -> None:
+        self.rows += batch.num_rows
+        self._write(batch.column(EMBEDDING).flatten().to_numpy())
+        names = batch.column(ID).to_pylist()
+        lines = (
+            {ID: name, **kept} if kept else name
+            for name, kept in zip(names, _kept_rows(batch), strict=True)
+        )
+        self._write_ids(_as_json(line).encode() + b"\n" for line in lines)
+
+
+def numpy() -> Any:
+    """numpy, or what to install."""
+    try:
+        import numpy as np  # noqa: PLC0415 - only a matrix needs it
+    except ImportError as error:
+        raise ImportError("a NumPy matrix needs numpy: pip install numpy") from error
+    return np

@@ -1,0 +1,82 @@
+"""Files that are written atomically, and locks between processes."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PRIVATE_MODE = 0o600
+
+
+@contextmanager
+def atomic_write(path: Path, *, private: bool = False) -> Iterator[Path]:
+    """A temporary file beside `path` that replaces it when the block succeeds.
+
+    Whoever reads `path` sees the old content or the new one, even after a power cut.
+
+    Args:
+        path: The file to write.
+        private: Let only this user read it, from its first moment.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
+    if private:
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE))
+    try:
+        yield temporary
+        flush_to_disk(temporary)
+        temporary.replace(path)
+        flush_to_disk(path.parent)
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def flush_to_disk(path: Path) -> None:
+    """Wait until the disk holds a file's content, or the names in a folder."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def exclusive_lock(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`, which is removed afterwards. On Windows nothing is locked.
+
+    Raises:
+        BlockingIOError: Another process holds it.
+    """
+    try:
+        import fcntl  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        yield
+        return
+    while True:
+        held = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(held)
+            raise
+        if _is_same(path, held):
+            break
+        os.close(held)  # the process that held it before has just removed it
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(held)
+
+
+def _is_same(path: Path, held: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(held))
+    except FileNotFoundError:
+        return False

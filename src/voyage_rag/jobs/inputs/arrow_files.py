@@ -1,0 +1,216 @@
+"""Parquet and Arrow IPC files."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined
+
+try:
+    import pyarrow as _arrow  # noqa: ICN001 - it has no types of its own, so names of it are `Any`
+    import pyarrow.compute as _compute
+    import pyarrow.parquet as _parquet
+except ImportError as error:
+    raise ImportError("this needs pyarrow: pip install 'voyage-rag[bulk]'") from error
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+pa: Any = _arrow
+pc: Any = _compute
+pq: Any = _parquet
+
+ROWS_AT_ONCE = 2_048
+BUFFER_BYTES = 2**20
+"""Read at once of a column, so that a row group of any size takes little memory."""
+
+
+class ArrowRows(InputFile):
+    """Rows of record batches."""
+
+    @cached_property
+    def _schema(self) -> Any:
+        raise NotImplementedError
+
+    def _batches(self, columns: list[str], skip: int) -> Iterator[tuple[int, Any]]:
+        """The position in the file and the record batch, from the one with row `skip` on."""
+        raise NotImplementedError
+
+    @property
+    def columns(self) -> list[str] | None:
+        """See `InputFile`."""
+        names: list[str] = self._schema.names
+        return [*names, *self.constants]
+
+    def rows(self, columns: Columns, position: int, skip: int) -> Generator[Row, None, int]:
+        """See `InputFile`."""
+        end = skip
+        for start, batch in self._batches(self._stored(columns.wanted), skip):
+            end = start + batch.num_rows
+            if end > skip:
+                first = max(0, skip - start)
+                yield from self._rows(batch.slice(first), columns, position, start + first)
+        return end
+
+    def _rows(self, batch: Any, columns: Columns, position: int, start: int) -> Iterator[Row]:
+        values = {path: self._values(batch, path) for path in columns.wanted}
+        texts = values[columns.text[0]]
+        if len(columns.text) > 1:
+            texts = [joined(parts) for parts in zip(*map(values.get, columns.text), strict=True)]
+        if columns.id is None:
+            names = list(range(position + start, position + start + len(texts)))
+        else:
+            names = values[columns.id]
+        kept = zip(*(values[path] for path in columns.keep), strict=True)
+        label, number = self.label, start
+        if columns.keep:
+            for name, text, others in zip(names, texts, kept, strict=True):
+                number += 1
+                yield Row(number, name, text, None, label, others)
+        else:
+            for name, text in zip(names, texts, strict=True):
+                number += 1
+                yield Row(number, name, text, None, label)
+
+    def _values(self, batch: Any, path: str) -> list[Any]:
+        if path in self.constants:
+            return [self.constants[path]] * batch.num_rows
+        if path in batch.schema.names:
+            column = batch.column(path)
+        else:
+            name, *inner = path.split(".")
+            column = pc.struct_field(batch.column(name), inner)
+        try:
+            values: list[Any] = column.to_pylist()
+        except UnicodeDecodeError:  # Parquet promises UTF-8, and nobody checks
+            raw = column.cast(pa.binary()).to_pylist()
+            return [value and value.decode(errors="surrogateescape") for value in raw]
+        return values
+
+    def _stored(self, paths: list[str]) -> list[str]:
+        """The columns of the file that hold these."""
+        names = [path if path in self._schema.names else path.split(".")[0] for path in paths]
+        return list(dict.fromkeys(name for name in names if name not in self.constants))
+
+    def type_of(self, path: str) -> Any:
+        """The type of a column or of a nested value."""
+        if path in self.constants:
+            return pa.string()
+        if path in self._schema.names:
+            return self._schema.field(path).type
+        kind = self._schema.field(path.split(".", maxsplit=1)[0]).type
+        for name in path.split(".")[1:]:
+            if not pa.types.is_struct(kind) or kind.get_field_index(name) < 0:
+                raise JobError(f"there is no {path!r} in {self.label}: {kind} has no {name!r}")
+            kind = kind.field(name).type
+        return kind
+
+    def check(self, columns: Columns) -> None:
+        """See `InputFile`."""
+        for path in columns.wanted:
+            if self._schema.names.count(path) > 1:
+                raise JobError(f"{self.label} has two columns {path!r}: rename one")
+        for path in columns.text:
+            kind = self.type_of(path)
+            if not _is_text(kind):
+                raise JobError(f"column {path!r} of {self.label} holds {kind}, no strings")
+        if columns.id is not None:
+            kind = self.type_of(columns.id)
+            if not (_is_text(kind) or pa.types.is_integer(kind)):
+                raise JobError(
+                    f"column {columns.id!r} of {self.label} holds {kind}: ids are strings or "
+                    "whole numbers"
+                )
+
+
+class ParquetFile(ArrowRows):
+    """A Parquet file; skipped row groups are not read."""
+
+    @cached_property
+    def _schema(self) -> Any:
+        with self._opened() as file:
+            return file.schema_arrow
+
+    def row_count(self) -> int | None:
+        """See `InputFile`."""
+        with self._opened() as file:
+            count: int = file.metadata.num_rows
+            return count
+
+    def _batches(self, columns: list[str], skip: int) -> Iterator[tuple[int, Any]]:
+        with self._opened() as file:
+            groups, at = list[int](), 0
+            for group in range(file.num_row_groups):
+                rows = file.metadata.row_group(group).num_rows
+                if not groups and at + rows <= skip:
+                    at += rows
+                else:
+                    groups.append(group)
+            if groups:  # else the whole file is left out, whose rows the metadata counts
+                for batch in file.iter_batches(ROWS_AT_ONCE, row_groups=groups, columns=columns):
+                    yield at, batch
+                    at += batch.num_rows
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        with unreadable(self, "Parquet"):
+            file = pq.ParquetFile(self.path, buffer_size=BUFFER_BYTES, pre_buffer=False)
+        with file, unreadable(self, "Parquet"):
+            yield file
+
+
+class ArrowFile(ArrowRows):
+    """An Arrow IPC file or stream: Feather, and what Hugging Face's `save_to_disk` writes."""
+
+    @cached_property
+    def _schema(self) -> Any:
+        with self._opened() as reader:
+            return reader.schema
+
+    def _batches(self, columns: list[str], skip: int) -> Iterator[tuple[int, Any]]:
+        at = 0
+        with self._opened() as reader:
+            batches = (
+                (reader.get_batch(n) for n in range(reader.num_record_batches))
+                if hasattr(reader, "num_record_batches")
+                else reader
+            )
+            for batch in batches:
+                if at + batch.num_rows > skip:
+                    wanted = batch.select(columns)
+                    for start in range(0, batch.num_rows, ROWS_AT_ONCE):
+                        yield at + start, wanted.slice(start, ROWS_AT_ONCE)
+                at += batch.num_rows
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        with unreadable(self, "Arrow IPC"), pa.memory_map(str(self.path)) as source:
+            try:
+                reader = pa.ipc.open_file(source)
+            except pa.ArrowInvalid:
+                source.seek(0)
+                reader = pa.ipc.open_stream(source)
+            with reader:
+                yield reader
+
+
+@contextmanager
+def unreadable(file: InputFile, what: str) -> Iterator[None]:
+    """Turn errors of pyarrow into errors of the job."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise JobError(f"{str(file.path)!r} cannot be read as {what}: {error}") from None
+
+
+def _is_text(kind: Any) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )

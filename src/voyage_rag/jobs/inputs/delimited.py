@@ -1,0 +1,141 @@
+"""CSV and TSV."""
+
+from __future__ import annotations
+
+import csv
+from contextlib import contextmanager
+from functools import cached_property
+from io import TextIOWrapper
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.inputs.rows import Columns, InputFile, ReadOptions, Row, joined
+from voyage_rag.jobs.lines import check_not_utf16, open_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+LONGEST_FIELD = 2**24
+"""Characters; a quote that is never closed takes the rest of the file for a field."""
+
+OTHER_DELIMITERS = {";": "a semicolon CSV", "\t": "a TSV", "|": "a CSV with bars"}
+
+
+class DelimitedFile(InputFile):
+    """A table of text: quoted fields may hold line breaks in CSV; TSV has no quoting."""
+
+    unit = "line"
+
+    def __init__(self, path: Path, label: str, options: ReadOptions, *, quoted: bool) -> None:
+        super().__init__(path, label, options)
+        self._quoted = quoted
+        self._delimiter = options.delimiter or ("," if quoted else "\t")
+
+    @cached_property
+    def _header(self) -> list[str]:
+        """The names of the columns: their numbers, from 1, where there is no header."""
+        with self._records() as records:
+            _, fields, flaw, _ = next(records, (0, [], None, []))
+        if flaw is not None:
+            raise JobError(f"the first line of {self.label} cannot be read: {flaw}")
+        if not self.options.header:
+            return [str(number) for number in range(1, len(fields) + 1)]
+        return [name.strip() for name in fields]
+
+    @property
+    def columns(self) -> list[str] | None:
+        """See `InputFile`."""
+        return [*self._header, *self.constants]
+
+    @property
+    def hint(self) -> str:
+        """What the file may be instead, as the end of an error; nothing where that is not known."""
+        if len(self._header) == 1 and self.options.delimiter is None:
+            for mark, what in OTHER_DELIMITERS.items():
+                if mark in self._header[0] and mark != self._delimiter:
+                    return f"; is this {what}? delimiter={mark!r}"
+        if self.options.header and self._header and self._header[0].isdigit():
+            return "; has it no header? header=False"
+        return ""
+
+    def check(self, columns: Columns) -> None:
+        """See `InputFile`."""
+        for name in columns.wanted:
+            if self._header.count(name) > 1:
+                raise JobError(f"{self.label} has two columns {name!r}: rename one")
+
+    def rows(self, columns: Columns, position: int, skip: int) -> Generator[Row, None, int]:
+        """See `InputFile`."""
+        header, width, label = self._header, len(self._header), self.label
+        at = {name: place for place, name in enumerate(header)}
+        text_at = [at[name] for name in columns.text if name in at]
+        id_at = None if columns.id is None else at[columns.id]
+        keep = [(at.get(name), self.constants.get(name)) for name in columns.keep]
+        seen = 0
+        with self._records() as records:
+            if self.options.header:
+                next(records, None)
+            for line, fields, unreadable, lines in records:
+                flaw = unreadable
+                if flaw is None and len(fields) != width:
+                    flaw = f"the line has {len(fields)} fields, the header {width}"
+                for offset, content in enumerate(lines if flaw else [""]):
+                    seen += 1
+                    if seen <= skip:
+                        continue
+                    if flaw is not None:
+                        text = content.rstrip("\r\n")
+                        yield Row(line + offset, None, text, flaw, label)
+                    else:
+                        name = position + seen - 1 if id_at is None else fields[id_at]
+                        kept = tuple([c if i is None else fields[i] for i, c in keep])
+                        text = joined([fields[place] for place in text_at])
+                        yield Row(line, name, text, None, label, kept)
+        return seen
+
+    @contextmanager
+    def _records(self) -> Iterator[Iterator[tuple[int, list[str], str | None, list[str]]]]:
+        """The first line of each record, its fields, why it cannot be read, and its lines."""
+        limit = csv.field_size_limit(LONGEST_FIELD)
+        try:
+            with open_bytes(self.path, self.options.encoding) as file:
+                if self.options.encoding is None:
+                    check_not_utf16(file.peek(2)[:2] if hasattr(file, "peek") else b"", self.label)
+                text = TextIOWrapper(
+                    file, "utf-8-sig", "surrogateescape", newline="" if self._quoted else "\n"
+                )
+                yield self._read(text)
+                text.detach()
+        finally:
+            csv.field_size_limit(limit)
+
+    def _read(self, file: TextIOWrapper) -> Iterator[tuple[int, list[str], str | None, list[str]]]:
+        number = sum(1 for _ in islice(file, self.options.skip_lines))
+        lines: list[str] = []
+
+        def kept() -> Iterator[str]:
+            for line in file:
+                lines.append(line)
+                yield line
+
+        quoting: Any = csv.QUOTE_MINIMAL if self._quoted else csv.QUOTE_NONE
+        reader: Any = csv.reader(kept(), delimiter=self._delimiter, strict=True, quoting=quoting)
+        while True:
+            lines.clear()
+            flaw, fields = None, list[str]()
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                flaw = f"the line cannot be read: {error}"
+                if len(lines) > 1:
+                    flaw = (
+                        f"a quote that is not closed properly: lines {number + 1:,} to "
+                        f"{number + len(lines):,} cannot be told apart ({error})"
+                    )
+            if flaw or fields:
+                yield number + 1, fields, flaw, lines[:]
+            number += len(lines)

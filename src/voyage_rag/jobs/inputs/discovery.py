@@ -1,0 +1,191 @@
+"""Which files an input is made of: paths, globs, and folders read recursively."""
+
+from __future__ import annotations
+
+import glob
+import json
+from collections import Counter
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
+from urllib.parse import unquote
+
+from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.lines import uncompressed_suffix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+InputFormat: TypeAlias = Literal[
+    "jsonl", "json", "csv", "tsv", "parquet", "arrow", "lines", "folder"
+]
+"""JSON Lines, a JSON array, tables, a text a line, a text a file."""
+
+FORMATS: dict[str, InputFormat] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+    ".txt": "lines",
+}
+TEXT_SUFFIXES = (".md", ".rst", ".txt")
+"""What is a text of its own in a folder."""
+
+OTHER_FORMATS = {
+    ".xlsx": "save it as CSV",
+    ".xls": "save it as CSV",
+    ".zip": "unpack it",
+    ".tar": "unpack it",
+    ".pdf": "extract its text first",
+    ".docx": "extract its text first",
+    ".html": "extract its text first",
+    ".npy": "it holds numbers, no text",
+    ".sqlite": "export a table as CSV",
+    ".db": "export a table as CSV",
+}
+TABLE_FORMATS = {
+    "_delta_log": "a Delta table",
+    ".hoodie": "a Hudi table",
+    "metadata": "an Iceberg table",
+}
+"""Folders whose Parquet files do not all count: only the table's own log knows which do."""
+
+
+class FoundFile(NamedTuple):
+    """A file of the input.
+
+    Attributes:
+        path: Where it is.
+        label: What messages call it, and the id of a file that is one text.
+        format: How texts lie in it.
+        constants: Columns from Hive partitions: `lang=en` among its folders.
+    """
+
+    path: Path
+    label: str
+    format: InputFormat
+    constants: dict[str, str]
+
+
+def find_files(paths: Sequence[Path], given: InputFormat | None) -> tuple[list[FoundFile], int]:
+    """The files of an input in the order they are read, and how many others its folders hold.
+
+    Args:
+        paths: Files, folders, or globs.
+        given: How texts lie in them, None to go by their names.
+
+    Raises:
+        JobError: There is no such file, or its format is not known.
+    """
+    found, unread = list[FoundFile](), 0
+    for path in chain.from_iterable(map(_expanded, paths)):
+        if path.is_dir():
+            inside, others = _in_folder(path, given)
+            found += inside
+            unread += others
+        else:
+            form = given or _format_of(path)
+            found.append(FoundFile(path, path.name, form, {}))
+    twice = [path for path, count in Counter(f.path.resolve() for f in found).items() if count > 1]
+    if twice:
+        raise JobError(f"{str(twice[0])!r} is given twice")
+    names = Counter(file.label for file in found)
+    if len(names) < len(found):
+        found = [f._replace(label=f.path.as_posix()) if names[f.label] > 1 else f for f in found]
+    return found, unread
+
+
+def _expanded(path: Path) -> Iterator[Path]:
+    if path.exists():
+        yield path
+        return
+    if not glob.has_magic(str(path)):
+        raise JobError(f"there is no {str(path)!r}")
+    matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207 - of any folder
+    if not matches:
+        raise JobError(f"no file matches {str(path)!r}")
+    yield from (match for match in matches if len(matches) == 1 or not match.is_dir())
+
+
+def _format_of(path: Path) -> InputFormat:
+    suffix = uncompressed_suffix(path)
+    if form := FORMATS.get(suffix):
+        return form
+    if suffix in TEXT_SUFFIXES:
+        return "folder"
+    if suffix in OTHER_FORMATS:
+        raise JobError(f"{str(path)!r} cannot be read: {OTHER_FORMATS[suffix]}")
+    raise JobError(
+        f"{str(path)!r} does not say how texts lie in it: give input_format, one of "
+        f"{', '.join(get_args(InputFormat))}"
+    )
+
+
+def _in_folder(folder: Path, given: InputFormat | None) -> tuple[list[FoundFile], int]:
+    for name, what in TABLE_FORMATS.items():
+        if (folder / name).is_dir() and (name != "metadata" or any(folder.glob("metadata/*.avro"))):
+            raise JobError(f"{str(folder)!r} is {what}: export it to plain Parquet first")
+    files = sorted(_visible(folder), key=lambda file: file.relative_to(folder).as_posix())
+    kinds = {file: _kind_in_folder(file, given) for file in files}
+    present = Counter(kind for kind in kinds.values() if kind is not None)
+    tables = [kind for kind in present if kind != "folder"]
+    if given is None and len(tables) > 1:
+        counts = ", ".join(f"{present[kind]:,} {kind}" for kind in sorted(tables))
+        raise JobError(
+            f"{str(folder)!r} holds files of several formats ({counts}): give input_format, or "
+            "name the files"
+        )
+    chosen = given or (tables[0] if tables else "folder")
+    taken = [
+        FoundFile(file, file.relative_to(folder).as_posix(), chosen, _partitions(folder, file))
+        for file in files
+        if kinds[file] == chosen
+    ]
+    if not taken:
+        kind = f"{given} file" if given else f"file of a known format or {', '.join(TEXT_SUFFIXES)}"
+        raise JobError(f"there is no {kind} in {str(folder)!r}")
+    return taken, len(files) - len(taken)
+
+
+def _kind_in_folder(file: Path, given: InputFormat | None) -> InputFormat | None:
+    suffix = uncompressed_suffix(file)
+    if suffix in TEXT_SUFFIXES and given != "lines":
+        return "folder"
+    return FORMATS.get(suffix)
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    """All files below a folder but those of Hugging Face's own, and what is hidden."""
+    for path in folder.iterdir():
+        if path.name.startswith((".", "_")):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            yield from _visible(path)
+        elif path.is_file() and not _is_foreign_arrow(path):
+            yield path
+
+
+def _is_foreign_arrow(path: Path) -> bool:
+    """Whether a file of a `save_to_disk` folder is none of its data, but a cache or metadata."""
+    state = path.with_name("state.json")
+    if not (state.exists() and path.with_name("dataset_info.json").exists()):
+        return path.name == "dataset_dict.json"
+    try:
+        facts = json.loads(state.read_bytes()).items()
+        (files,) = [value for name, value in facts if name.endswith("data_files")]
+        names = {file["filename"] for file in files}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return path.name not in names
+
+
+def _partitions(folder: Path, file: Path) -> dict[str, str]:
+    parts = file.relative_to(folder).parts[:-1]
+    return {name: unquote(value) for name, mark, value in (p.partition("=") for p in parts) if mark}

@@ -1,0 +1,117 @@
+"""JSON Lines, and JSON files with an array of objects or strings."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.inputs.rows import DEFAULT_ID_COLUMNS, Columns, InputFile, Row, joined, pick
+from voyage_rag.jobs.lines import open_bytes, parse_json, read_json_values, read_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+LONGEST_LIST = 5
+
+
+class JSONRows(InputFile):
+    """Rows that are JSON values: objects, or strings where there are no ids."""
+
+    has_fixed_columns: ClassVar[bool] = False
+
+    @abstractmethod
+    def _values(self, skip: int) -> Iterator[tuple[int, Any, str | None]]:
+        """The number of each row, and its value or its line and what is wrong with that.
+
+        The value of the first `skip` rows is not asked for.
+        """
+
+    @property
+    def columns(self) -> list[str] | None:
+        """See `InputFile`."""
+        for _, value, flaw in self._values(0):
+            if flaw is None:
+                return [*value, *self.constants] if isinstance(value, dict) else None
+        return None
+
+    def rows(self, columns: Columns, position: int, skip: int) -> Generator[Row, None, int]:
+        """See `InputFile`."""
+        at = -1
+        for at, (number, value, flaw) in enumerate(self._values(skip)):
+            if at < skip:
+                continue
+            if flaw is not None:
+                yield Row(number, None, value, flaw, self.label)
+            elif isinstance(value, dict):
+                yield self._row(number, value, columns, position + at)
+            elif isinstance(value, str) and columns.id is None:
+                yield Row(
+                    number, position + at, value, None, self.label, (None,) * len(columns.keep)
+                )
+            else:
+                shown = value if isinstance(value, str) else json.dumps(value)
+                yield Row(number, None, shown, f"the {self.unit} is no JSON object", self.label)
+        return at + 1
+
+    def _row(self, number: int, value: dict[str, Any], columns: Columns, position: int) -> Row:
+        if columns.id is not None:
+            name = pick(value, columns.id)
+        else:
+            name = position
+            self._refuse_late_id(number, value)
+        record = {**value, **self.constants} if self.constants else value
+        text = joined([pick(record, path) for path in columns.text])
+        kept = tuple([pick(record, path) for path in columns.keep])
+        flaw = None
+        if text is None:
+            keys = ", ".join(map(repr, list(value)[:LONGEST_LIST])) or "nothing"
+            wanted = " or ".join(map(repr, columns.text))
+            flaw = f"no text in {wanted} (it has {keys})"
+        return Row(number, name, text, flaw, self.label, kept)
+
+    def _refuse_late_id(self, number: int, value: dict[str, Any]) -> None:
+        for name in DEFAULT_ID_COLUMNS:
+            if value.get(name) is not None:
+                raise JobError(
+                    f"{self.unit} {number:,} of {self.label} has {name!r}, and the first row of "
+                    f"the input has not: give every row one, or give id_column={name!r} and treat "
+                    "rows without it as bad; nothing was sent"
+                )
+
+
+class JSONLinesFile(JSONRows):
+    """An object a line, or a string a line; blank lines are nothing."""
+
+    unit = "line"
+
+    def _values(self, skip: int) -> Iterator[tuple[int, Any, str | None]]:
+        with open_bytes(self.path, self.options.encoding) as file:
+            left = skip
+            for number, content, flaw in read_lines(file, self.label):
+                if number <= self.options.skip_lines:
+                    continue
+                left -= 1
+                if left >= 0:
+                    yield number, None, None
+                    continue
+                reason = flaw
+                if reason is None:
+                    try:
+                        yield number, parse_json(content), None
+                        continue
+                    except ValueError as error:
+                        reason = f"the line is {error}"
+                yield number, content.decode(errors="replace").rstrip("\r\n"), reason
+
+
+class JSONArrayFile(JSONRows):
+    """A JSON array of objects or strings; also objects that follow each other."""
+
+    unit = "value"
+
+    def _values(self, skip: int) -> Iterator[tuple[int, Any, str | None]]:  # noqa: ARG002
+        with open_bytes(self.path, self.options.encoding) as file:
+            for number, value in read_json_values(file, self.label):
+                yield number, value, None

@@ -1,0 +1,190 @@
+"""An input of any number of files as one sequence of rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.inputs.discovery import FoundFile, InputFormat, find_files
+from voyage_rag.jobs.inputs.rows import DEFAULT_ID_COLUMNS, Columns, InputFile, ReadOptions, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+DEFAULT_TEXT_COLUMN = "text"
+KEEP_ALL = "all"
+READ_OPTIONS = ReadOptions()
+OUTPUT_COLUMNS = {"id", "embedding"}
+
+
+class InputReader:
+    """Rows of an input, the same ones in the same order each time.
+
+    Attributes:
+        files: What it reads.
+        columns: Which columns are read.
+        unread: How many files of its folders have other formats.
+    """
+
+    def __init__(self, files: Sequence[InputFile], columns: Columns, unread: int = 0) -> None:
+        self.files = files
+        self.columns = columns
+        self.unread = unread
+
+    def rows(self, skip: int = 0) -> Iterator[Row]:
+        """All rows but the first `skip`, good or bad.
+
+        Raises:
+            JobError: A file cannot be read.
+        """
+        position = 0
+        for file in self.files:
+            count = file.row_count() if position < skip else None
+            if count is None or position + count > skip:
+                count = yield from file.rows(self.columns, position, max(0, skip - position))
+            position += count
+
+    @property
+    def ids_are_unique(self) -> bool:
+        """Whether no two rows can have the same id."""
+        return self.columns.id is None
+
+    def type_of(self, path: str) -> Any:
+        """The Arrow type of a column, None where files declare none or different ones."""
+        types = [file.type_of(path) for file in self.files]
+        return types[0] if all(each == types[0] for each in types) else None
+
+    def identity(self) -> str:
+        """A digest that changes when the input does: of names, sizes and times of its files."""
+        facts = []
+        for file in self.files:
+            found = file.path.stat()
+            changes = file.digest or str(found.st_mtime_ns)
+            facts.append((file.label, found.st_size, changes))
+        return hashlib.blake2b(json.dumps(facts).encode(), digest_size=16).hexdigest()
+
+    def where(self, row: Row) -> str:
+        """A row as a message names it."""
+        unit = next((file.unit for file in self.files if file.label == row.file), "row")
+        return row.file if unit == "file" else f"{unit} {row.number:,} of {row.file}"
+
+
+def open_inputs(
+    paths: Sequence[Path],
+    given: InputFormat | None = None,
+    *,
+    text_columns: Sequence[str] = (DEFAULT_TEXT_COLUMN,),
+    id_column: str | None = None,
+    keep: Sequence[str] = (),
+    options: ReadOptions = READ_OPTIONS,
+    digests: Mapping[Path, str] = MappingProxyType({}),
+) -> InputReader:
+    """The rows of files, folders and globs.
+
+    Args:
+        paths: What to read, in order.
+        given: How texts lie in the files, None to go by their names.
+        text_columns: Where the text is; several are joined.
+        id_column: Where the id of a row is, None for `id` or `_id` if there is one.
+        keep: Other columns to read, or `all`.
+        options: How files are read.
+        digests: Of the content of files whose times say nothing, such as copies of stdin.
+
+    Raises:
+        JobError: Something cannot be read, or has no such column.
+    """
+    found, unread = find_files(paths, given)
+    files = [_open(file, options) for file in found]
+    for file in files:
+        file.digest = digests.get(file.path)
+    columns = _columns(files, tuple(text_columns), id_column, tuple(keep))
+    for file in files:
+        file.check(columns)
+    return InputReader(files, columns, unread)
+
+
+def _open(found: FoundFile, options: ReadOptions) -> InputFile:
+    path, label, form, constants = found
+    file: InputFile
+    match form:  # a module each, so that only what is read is imported
+        case "jsonl":
+            from voyage_rag.jobs.inputs.json_files import JSONLinesFile  # noqa: PLC0415
+
+            file = JSONLinesFile(path, label, options)
+        case "json":
+            from voyage_rag.jobs.inputs.json_files import JSONArrayFile  # noqa: PLC0415
+
+            file = JSONArrayFile(path, label, options)
+        case "csv" | "tsv":
+            from voyage_rag.jobs.inputs.delimited import DelimitedFile  # noqa: PLC0415
+
+            file = DelimitedFile(path, label, options, quoted=form == "csv")
+        case "parquet":
+            from voyage_rag.jobs.inputs.arrow_files import ParquetFile  # noqa: PLC0415
+
+            file = ParquetFile(path, label, options)
+        case "arrow":
+            from voyage_rag.jobs.inputs.arrow_files import ArrowFile  # noqa: PLC0415
+
+            file = ArrowFile(path, label, options)
+        case "lines":
+            from voyage_rag.jobs.inputs.text_files import LinesFile  # noqa: PLC0415
+
+            file = LinesFile(path, label, options)
+        case "folder":
+            from voyage_rag.jobs.inputs.text_files import WholeFile  # noqa: PLC0415
+
+            file = WholeFile(path, label, options)
+    file.constants = constants
+    return file
+
+
+def _columns(
+    files: Sequence[InputFile], text: tuple[str, ...], id_column: str | None, keep: tuple[str, ...]
+) -> Columns:
+    tables = [(file, names) for file in files if (names := file.columns) is not None]
+    if not tables:
+        if id_column is not None:
+            raise JobError(f"{files[0].label} has no columns, and so no id column {id_column!r}")
+        return Columns(text, None, ())
+    if text == (DEFAULT_TEXT_COLUMN,) and len(tables[0][1]) == 1 and not files[0].options.header:
+        text = tuple(tables[0][1])
+    fixed = [(file, names) for file, names in tables if file.has_fixed_columns]
+    for file, names in fixed:
+        for wanted in (*text, *([] if id_column is None else [id_column])):
+            _check_column(file, names, wanted)
+    id_column = id_column or _default_id(tables)
+    if keep == (KEEP_ALL,):
+        keep = tuple(dict.fromkeys(n for _, names in tables for n in names if n != id_column))
+    for wanted in keep:
+        for file, names in fixed:
+            _check_column(file, names, wanted)
+        if wanted in OUTPUT_COLUMNS:
+            raise JobError(f"column {wanted!r} cannot be kept: the output has one of that name")
+    return Columns(text, id_column, keep)
+
+
+def _default_id(tables: Sequence[tuple[InputFile, list[str]]]) -> str | None:
+    for name in DEFAULT_ID_COLUMNS:
+        having = [file.label for file, names in tables if name in names]
+        lacking = [file.label for file, names in tables if name not in names]
+        if having and lacking:
+            raise JobError(
+                f"{having[0]} has a column {name!r} and {lacking[0]} has none: give all files "
+                "one, or embed them separately"
+            )
+        if having:
+            return name
+    return None
+
+
+def _check_column(file: InputFile, names: Sequence[str], wanted: str) -> None:
+    if wanted not in names and wanted.partition(".")[0] not in names:
+        raise JobError(
+            f"there is no column {wanted!r} in {file.label}; it has "
+            f"{', '.join(map(repr, names)) or 'none'}{file.hint}"
+        )

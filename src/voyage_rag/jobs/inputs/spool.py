@@ -1,0 +1,73 @@
+"""Inputs that can be read only once, stdin and pipes: copied to a file to resume from."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from voyage_rag.jobs.errors import JobError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STDIN = Path("-")
+CHUNK_BYTES = 2**20
+
+
+def spool(paths: Sequence[Path], folder: Path) -> tuple[list[Path], dict[Path, str]]:
+    """Copy stdin and pipes into a folder.
+
+    Returns:
+        The paths to read instead, and the digests of the content of those that were copied.
+
+    Raises:
+        JobError: Stdin is closed.
+    """
+    given, digests = list[Path](), dict[Path, str]()
+    for number, path in enumerate(paths):
+        if not is_stream(path):
+            given.append(path)
+            continue
+        copy = folder / str(number) / ("stdin" if path == STDIN else path.name)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if path == STDIN:
+            digests[copy] = _copied(stdin(), copy)
+        else:
+            with path.open("rb") as source:
+                digests[copy] = _copied(source, copy)
+        given.append(copy)
+    return given, digests
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a path is stdin, a pipe or a device: `-`, a FIFO, or a shell's `<(...)`."""
+    if path == STDIN:
+        return True
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
+
+
+def stdin() -> BinaryIO:
+    """Stdin as bytes.
+
+    Raises:
+        JobError: It is closed.
+    """
+    if sys.stdin is None or sys.stdin.closed:
+        raise JobError("stdin is closed: name a file, or pipe something")
+    return sys.stdin.buffer
+
+
+def _copied(source: BinaryIO, copy: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with copy.open("wb") as file:
+        while chunk := source.read(CHUNK_BYTES):
+            digest.update(chunk)
+            file.write(chunk)
+    return digest.hexdigest()

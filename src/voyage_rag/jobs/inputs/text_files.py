@@ -1,0 +1,75 @@
+"""Plain text: a text a line, or a text a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row
+from voyage_rag.jobs.lines import open_bytes, read_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+class LinesFile(InputFile):
+    """A file with a text on each line; blank lines are nothing."""
+
+    unit = "line"
+
+    @property
+    def columns(self) -> list[str] | None:
+        """See `InputFile`."""
+        return None
+
+    def rows(self, columns: Columns, position: int, skip: int) -> Generator[Row, None, int]:
+        """See `InputFile`."""
+        seen = 0
+        with open_bytes(self.path, self.options.encoding) as file:
+            for number, content, flaw in read_lines(file, self.label):
+                if number <= self.options.skip_lines:
+                    continue
+                seen += 1
+                if seen > skip:
+                    text = content.decode(errors="surrogateescape").rstrip("\r\n")
+                    kept = (None,) * len(columns.keep)
+                    yield Row(number, position + seen - 1, text, flaw, self.label, kept)
+        return seen
+
+
+class WholeFile(InputFile):
+    """A file that is one text, named by its path below the folder that was given."""
+
+    unit = "file"
+
+    @property
+    def columns(self) -> list[str] | None:
+        """See `InputFile`."""
+        return None
+
+    def row_count(self) -> int | None:
+        """See `InputFile`."""
+        return 1
+
+    def rows(self, columns: Columns, position: int, skip: int) -> Generator[Row, None, int]:
+        """See `InputFile`."""
+        if skip:
+            return 1
+        text, flaw = None, None
+        try:
+            text = read_text(self)
+        except UnicodeDecodeError as error:
+            flaw = f"not UTF-8 (byte {error.start})"
+        except JobError as error:
+            flaw = error.message
+        except OSError as error:
+            flaw = f"cannot be read: {error.strerror}"
+        kept = (None,) * len(columns.keep)
+        yield Row(position + 1, self.label, text, flaw, self.label, kept)
+        return 1
+
+
+def read_text(file: InputFile) -> str:
+    """The content of a file of text."""
+    with open_bytes(file.path, file.options.encoding) as opened:
+        return opened.read().decode("utf-8-sig")

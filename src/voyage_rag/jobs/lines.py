@@ -1,0 +1,215 @@
+"""Files as bytes, lines and JSON values: the one reader behind all commands.
+
+Lines end at a line feed alone, a byte order mark is no content, and memory does not grow with the
+file.
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import io
+import json
+import lzma
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+
+from voyage_rag.jobs.errors import JobError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+LONGEST_LINE_BYTES = 64 * 2**20
+LONGEST_SHOWN = 1_000
+CHUNK_BYTES = 2**18
+
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+class Line(NamedTuple):
+    """A line of a file.
+
+    Attributes:
+        number: Counted from 1, blank lines included.
+        content: Its bytes, the first 1,000 where it is too long.
+        flaw: Why it cannot be used, None where it can.
+    """
+
+    number: int
+    content: bytes
+    flaw: str | None = None
+
+
+def _open_zstd(path: Path) -> BinaryIO:
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - only for this
+    except ImportError as error:
+        raise ImportError("a .zst file needs pyarrow: pip install 'voyage-rag[bulk]'") from error
+    return cast("BinaryIO", io.BufferedReader(pa.input_stream(str(path), compression="zstd")))
+
+
+COMPRESSIONS: dict[str, tuple[bytes, Callable[[Path], Any]]] = {
+    ".gz": (b"\x1f\x8b\x08", gzip.open),
+    ".bz2": (b"BZh91AY&SY", bz2.open),
+    ".xz": (b"\xfd7zXZ\x00", lzma.open),
+    ".zst": (b"\x28\xb5\x2f\xfd", _open_zstd),
+}
+"""How compressed files begin, and how they are opened, by suffix."""
+
+
+def uncompressed_suffix(path: Path) -> str:
+    """The suffix that says what a file holds, whether it is compressed or not."""
+    name = path.with_suffix("") if path.suffix.lower() in COMPRESSIONS else path
+    return name.suffix.lower()
+
+
+@contextmanager
+def open_bytes(path: Path, encoding: str | None = None) -> Iterator[BinaryIO]:
+    """The content of a file: decompressed, and in UTF-8 where its encoding is given.
+
+    Raises:
+        JobError: It is damaged, or not in that encoding.
+    """
+    try:
+        with path.open("rb") as plain:
+            opener = _opener(path, plain.read(16))
+        with path.open("rb") if opener is None else opener(path) as file:
+            yield file if encoding is None else io.BufferedReader(_Transcoder(file, encoding))
+    except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise JobError(f"{path.name} cannot be decompressed: {error}") from error
+    except UnicodeDecodeError as error:
+        if encoding is None:
+            raise
+        raise JobError(f"{path.name} is not in {encoding}: {error.reason}") from error
+
+
+def _opener(path: Path, start: bytes) -> Callable[[Path], Any] | None:
+    if known := COMPRESSIONS.get(path.suffix.lower()):
+        return known[1]
+    return next(
+        (opener for magic, opener in COMPRESSIONS.values() if start.startswith(magic)), None
+    )
+
+
+class _Transcoder(io.RawIOBase):
+    """Bytes of any encoding as UTF-8."""
+
+    def __init__(self, file: BinaryIO, encoding: str) -> None:
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            chunk = self._file.read(CHUNK_BYTES)
+            text = self._decoder.decode(chunk, final=not chunk)
+            if not chunk and not text:
+                return 0
+            self._ready = text.encode("utf-8", "surrogatepass")
+        count = min(len(buffer), len(self._ready))
+        buffer[:count], self._ready = self._ready[:count], self._ready[count:]
+        return count
+
+
+def check_not_utf16(start: bytes, name: str) -> None:
+    """Refuse what begins as UTF-16 does.
+
+    Raises:
+        JobError: It does.
+    """
+    if start.startswith(UTF16):
+        raise JobError(f"{name} begins like UTF-16, and UTF-8 is expected: give encoding='utf-16'")
+
+
+def read_lines(file: BinaryIO, name: str) -> Iterator[Line]:
+    """The lines that are not blank.
+
+    Args:
+        file: What to read.
+        name: What errors call it.
+    """
+    number = 0
+    while content := file.readline(LONGEST_LINE_BYTES):
+        number += 1
+        if number == 1:
+            check_not_utf16(content, name)
+            content = content.removeprefix(codecs.BOM_UTF8)
+        if len(content) == LONGEST_LINE_BYTES and not content.endswith(b"\n"):
+            content = content[:LONGEST_SHOWN]
+            rest = b"-"
+            while rest and not rest.endswith(b"\n"):
+                rest = file.readline(CHUNK_BYTES)
+            yield Line(number, content, f"the line has more than {LONGEST_LINE_BYTES:,} bytes")
+        elif content and not content.isspace():
+            yield Line(number, content)
+
+
+def parse_json(content: bytes | str) -> Any:
+    """A JSON value.
+
+    Raises:
+        ValueError: It is none, with the reason in a few words.
+    """
+    try:
+        return json.loads(content if isinstance(content, str) else content.decode())
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 (byte {error.start})") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"no JSON: {error.msg}") from None
+    except RecursionError:
+        raise ValueError("no JSON: nested too deeply") from None
+    except ValueError:
+        raise ValueError("no JSON: a number has too many digits") from None
+
+
+def read_json_values(file: BinaryIO, name: str) -> Iterator[tuple[int, Any]]:
+    """The values of a JSON array, or values that follow each other, each with its position from 1.
+
+    Raises:
+        JobError: What follows the values so far is no JSON.
+    """
+    check_not_utf16(file.peek(2) if hasattr(file, "peek") else b"", name)
+    text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape")
+    decoder, buffer, at, count, in_array = json.JSONDecoder(), "", 0, 0, False
+    wanted, is_over = CHUNK_BYTES, False
+    try:
+        while True:
+            while at < len(buffer) and (
+                buffer[at].isspace()
+                or (in_array and buffer[at] in ",]")
+                or _opens(buffer[at], count, in_array)
+            ):
+                in_array = in_array or buffer[at] == "["
+                at += 1
+            if at == len(buffer) and is_over:
+                return
+            try:
+                value, end = decoder.raw_decode(buffer, at)
+                is_whole = is_over or end < len(buffer)
+            except (ValueError, RecursionError) as error:
+                if is_over or len(buffer) - at > LONGEST_LINE_BYTES:
+                    reason = getattr(error, "msg", "a value is nested too deeply or too large")
+                    raise JobError(
+                        f"{name} holds no JSON after its first {count:,} values: {reason}"
+                    ) from None
+                is_whole = False
+            if is_whole:
+                count, at, wanted = count + 1, end, CHUNK_BYTES
+                yield count, value
+            else:
+                more = text.read(wanted)
+                buffer, at, is_over, wanted = buffer[at:] + more, 0, not more, 2 * wanted
+    finally:
+        text.detach()
+
+
+def _opens(character: str, count: int, in_array: bool) -> bool:
+    return character == "[" and not count and not in_array
