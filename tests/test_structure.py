@@ -36,18 +36,7 @@ KNOWN_LONG_FILES = {
     "types.py",
 }
 KNOWN_SHARED_NAMES = {
-    "Answer",
-    "Batch",
-    "Batches",
-    "Endpoint",
-    "Kind",
-    "Options",
-    "Order",
-    "Part",
-    "Plan",
-    "RateLimits",
-    "Source",
-    "Store",
+    "AcceptedRequest",
 }
 KNOWN_PRIVATE_ATTRIBUTES = {
     "io/transport.py: _mounts",

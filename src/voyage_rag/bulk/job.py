@@ -22,7 +22,7 @@ from voyage_rag.bulk.options import JobOptions
 from voyage_rag.bulk.output_files import format_of
 from voyage_rag.bulk.outputs import bytes_per_vector
 from voyage_rag.bulk.progress import JobReporter
-from voyage_rag.bulk.run import JobRun, output_schema
+from voyage_rag.bulk.run import JobRun
 from voyage_rag.bulk.scan import open_job_input, scan
 from voyage_rag.client import Voyage
 from voyage_rag.errors import InvalidRequestError, VoyageError
@@ -149,7 +149,7 @@ class EmbeddingJob:
             collect(checks.check_rows, summary, options.on_error)
             each = None
             if options.length is not None:
-                schema = output_schema(summary, options)
+                schema = options.output_schema(summary)
                 each = bytes_per_vector(self._form, schema, options.length)
                 collect(checks.check_disk_space, self.output.absolute(), summary.rows * each)
             return estimate(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from voyage_rag.bulk.output_files import OutputFormat
 from voyage_rag.bulk.result_store import ROWS_PER_PART
+from voyage_rag.bulk.writers import OutputSchema, schema_from_text
 from voyage_rag.core import validation
 from voyage_rag.core.vectors import length_of
 from voyage_rag.jobs.errors import JobError
@@ -16,6 +17,9 @@ from voyage_rag.jobs.inputs.rows import ReadOptions
 from voyage_rag.jobs.pricing import Engine
 from voyage_rag.models import Model, OutputDtype
 from voyage_rag.types import InputType
+
+if TYPE_CHECKING:
+    from voyage_rag.bulk.scan import InputSummary
 
 OnError: TypeAlias = Literal["stop", "skip"]
 
@@ -130,6 +134,12 @@ class JobOptions(BaseModel):
         """The arguments of the client besides the texts."""
         names = {"model", "input_type", "truncation", "output_dtype", "output_dimension"}
         return self.model_dump(include=names)
+
+    def output_schema(self, summary: InputSummary) -> OutputSchema:
+        """The columns of the output."""
+        made_with = {**self.request, "model": self.row.name}
+        kept = schema_from_text(summary.kept)
+        return OutputSchema(summary.id_type, self.output_dtype, made_with, kept)
 
     def of_the_output(self) -> dict[str, Any]:
         """Those on which the output depends, as a manifest has them."""

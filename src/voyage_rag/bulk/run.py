@@ -16,7 +16,6 @@ from voyage_rag.bulk.progress import JobReport, JobReporter
 from voyage_rag.bulk.refused import RefusedRow, free_side_file, rows_to_embed, write_side_file
 from voyage_rag.bulk.result_store import ResultStore
 from voyage_rag.bulk.scan import open_job_input, scan
-from voyage_rag.bulk.writers import OutputSchema, from_text
 from voyage_rag.errors import InvalidRequestError
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.pricing import price
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from voyage_rag.bulk.output_files import OutputFormat
     from voyage_rag.bulk.outputs import Output
     from voyage_rag.bulk.progress import OnProgress
-    from voyage_rag.bulk.scan import InputSummary
+    from voyage_rag.bulk.writers import OutputSchema
     from voyage_rag.jobs.inputs import InputReader, Row
     from voyage_rag.settings import Settings
     from voyage_rag.types import Usage, Vector
@@ -41,13 +40,6 @@ MOST_EARLY_REFUSALS = 10
 
 FILE_OVERHEAD = 1.02
 """What files need besides the vectors, as a factor."""
-
-
-def output_schema(summary: InputSummary, options: JobOptions) -> OutputSchema:
-    """The columns of a job's output."""
-    made_with = {**options.request, "model": options.row.name}
-    kept = from_text(summary.kept)
-    return OutputSchema(summary.id_type, options.output_dtype, made_with, kept)
 
 
 class JobRun:
@@ -130,7 +122,7 @@ class JobRun:
             self._manifest = Manifest(given, identity, summary, length=options.length)
             self._manifest.refused_file = begun.refused_file if begun else None
             self._check_unchanged()
-        self._schema = output_schema(self._manifest.summary, options)
+        self._schema = options.output_schema(self._manifest.summary)
         if self._manifest.state == "finished":
             self.is_embedded = self._was_finished = True
             return

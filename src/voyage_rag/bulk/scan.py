@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from voyage_rag.bulk.id_index import IdIndex
 from voyage_rag.bulk.refused import RefusedRow
-from voyage_rag.bulk.writers import to_text
+from voyage_rag.bulk.writers import schema_to_text
 from voyage_rag.core.token_estimate import MARGIN, estimate_tokens
 from voyage_rag.io.tokenizer import Tokenizer
 from voyage_rag.jobs.errors import JobError
@@ -120,7 +120,7 @@ def scan(
         characters=characters,
         tokens=round(tokens * (MARGIN if tokenizer is None else 1)),
         id_type=checker.id_type,
-        kept=to_text(types.schema()),
+        kept=schema_to_text(types.schema()),
         first_refused=first_refused,
     )
 

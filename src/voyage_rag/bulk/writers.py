@@ -79,13 +79,13 @@ class OutputSchema:
         )
 
 
-def to_text(schema: Any) -> str:
+def schema_to_text(schema: Any) -> str:
     """A schema as text, for a manifest."""
     return base64.b64encode(schema.serialize().to_pybytes()).decode()
 
 
-def from_text(text: str) -> Any:
-    """The schema that `to_text` wrote."""
+def schema_from_text(text: str) -> Any:
+    """The schema that `schema_to_text` wrote."""
     return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))
 
 
