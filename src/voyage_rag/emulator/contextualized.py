@@ -12,12 +12,6 @@ import numpy as np
 
 from voyage_rag.emulator import arguments as args
 from voyage_rag.emulator import model_limits, tokens, vectors
-from voyage_rag.emulator.arguments import (
-    AcceptedRequest,
-    Argument,
-    ArgumentValues,
-    EmulatedEndpoint,
-)
 from voyage_rag.emulator.embeddings import embedding_item, make_vectors
 from voyage_rag.emulator.model_limits import CONTEXT_MODELS, MAX_CHUNKS
 from voyage_rag.emulator.responses import Payload
@@ -48,7 +42,7 @@ def _check_inputs(value: Any) -> str | None:
 _WRONG_INPUTS = "Error for argument '{}': Input should be a valid list of lists of strings"
 
 
-def _check_together(arguments: ArgumentValues) -> None:
+def _check_together(arguments: args.ArgumentValues) -> None:
     """Reject arguments that exclude each other. Wordings are guesses."""
     inputs, automatic = arguments["inputs"], arguments["enable_auto_chunking"]
     flat, query = isinstance(inputs[0], str), arguments["input_type"] == "query"
@@ -72,7 +66,7 @@ def _check_together(arguments: ArgumentValues) -> None:
         )
 
 
-def _accept(arguments: ArgumentValues) -> AcceptedRequest:
+def _accept(arguments: args.ArgumentValues) -> args.AcceptedRequest:
     name, automatic = arguments["model"], arguments["enable_auto_chunking"]
     model = model_limits.find_model(name, CONTEXT_MODELS)
     model_limits.check_output(arguments, model)
@@ -107,7 +101,7 @@ def _accept(arguments: ArgumentValues) -> AcceptedRequest:
             payload["chunker_version"] = CHUNKER_VERSION
         return payload | {"usage": {"total_tokens": billed}}
 
-    return AcceptedRequest(name, billed, as_base64, compute)
+    return args.AcceptedRequest(name, billed, as_base64, compute)
 
 
 def sketch_document(chunks: Sequence[str]) -> vectors.Floats:
@@ -137,18 +131,18 @@ def _nest(rows: Any, documents: Sequence[Sequence[str]], *, with_text: bool) -> 
     ]
 
 
-ENDPOINT = EmulatedEndpoint(
+ENDPOINT = args.EmulatedEndpoint(
     "/v1/contextualizedembeddings",
     (
-        Argument("inputs", _check_inputs, required=True),
-        Argument("model", args.text, required=True),
+        args.Argument("inputs", _check_inputs, required=True),
+        args.Argument("model", args.text, required=True),
         args.INPUT_TYPE,
         args.OUTPUT_DIMENSION,
         args.OUTPUT_DTYPE,
         args.ENCODING_FORMAT,
-        Argument("enable_auto_chunking", args.boolean, default=False),
-        Argument("chunk_size", args.integer_between(1, 32_000)),
-        Argument("chunk_overlap", args.integer_between(0, 32_000)),
+        args.Argument("enable_auto_chunking", args.boolean, default=False),
+        args.Argument("chunk_size", args.integer_between(1, 32_000)),
+        args.Argument("chunk_overlap", args.integer_between(0, 32_000)),
     ),
     _accept,
     _check_together,

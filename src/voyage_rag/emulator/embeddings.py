@@ -6,17 +6,11 @@ from numpy.typing import NDArray
 
 from voyage_rag.emulator import arguments as args
 from voyage_rag.emulator import model_limits, tokens, vectors
-from voyage_rag.emulator.arguments import (
-    AcceptedRequest,
-    Argument,
-    ArgumentValues,
-    EmulatedEndpoint,
-)
 from voyage_rag.emulator.model_limits import TEXT_MODELS, EmbeddingModel
 from voyage_rag.emulator.responses import Payload
 
 
-def _accept(arguments: ArgumentValues) -> AcceptedRequest:
+def _accept(arguments: args.ArgumentValues) -> args.AcceptedRequest:
     name, texts = arguments["model"], arguments["input"]
     model = model_limits.find_model(name, TEXT_MODELS, model_limits.SUGGESTED_TEXT_MODELS)
     texts = [texts] if isinstance(texts, str) else texts
@@ -39,7 +33,7 @@ def _accept(arguments: ArgumentValues) -> AcceptedRequest:
             "usage": {"total_tokens": billed},
         }
 
-    return AcceptedRequest(name, billed, as_base64, compute)
+    return args.AcceptedRequest(name, billed, as_base64, compute)
 
 
 def fit(text: str, index: int, model: str, context: int, *, truncation: bool) -> str:
@@ -53,7 +47,7 @@ def fit(text: str, index: int, model: str, context: int, *, truncation: bool) ->
 
 
 def make_vectors(
-    rows: vectors.Floats, arguments: ArgumentValues, model: EmbeddingModel, *, as_base64: bool
+    rows: vectors.Floats, arguments: args.ArgumentValues, model: EmbeddingModel, *, as_base64: bool
 ) -> NDArray[Any]:
     """Return sketches as the vectors requested, shape (rows, dimension or bytes)."""
     family = model.family or arguments["model"]
@@ -71,11 +65,11 @@ def embedding_item(index: int, vector: Any, text: str | None = None) -> Payload:
     return {"object": "embedding", "embedding": vector, "index": index, "text": text}
 
 
-ENDPOINT = EmulatedEndpoint(
+ENDPOINT = args.EmulatedEndpoint(
     "/v1/embeddings",
     (
-        Argument("input", args.text_or_texts, required=True),
-        Argument("model", args.text, required=True),
+        args.Argument("input", args.text_or_texts, required=True),
+        args.Argument("model", args.text, required=True),
         args.INPUT_TYPE,
         args.TRUNCATION,
         args.OUTPUT_DIMENSION,

@@ -102,19 +102,11 @@ RERANK_MODELS = {
 }
 
 SUGGESTED_TEXT_MODELS = (
-    "g2-20250421-0156pm-voyage-2-series-preloading",
-    "voyage-large-2-instruct",
-    "voyage-law-2",
-    "voyage-code-2",
-    "voyage-02",
-    "voyage-2",
-    "voyage-01",
-    "voyage-lite-01",
-    "voyage-lite-01-instruct",
-    "voyage-lite-02-instruct",
-    "voyage-multilingual-2",
+    "g2-20250421-0156pm-voyage-2-series-preloading", "voyage-large-2-instruct", "voyage-law-2",
+    "voyage-code-2", "voyage-02", "voyage-2", "voyage-01", "voyage-lite-01",
+    "voyage-lite-01-instruct", "voyage-lite-02-instruct", "voyage-multilingual-2",
     "voyage-large-2",
-)
+)  # fmt: skip
 """Models that the error for an unknown name on /v1/embeddings lists: those of one internal
 deployment, as recorded in January 2026, not those that the service supports."""
 

@@ -13,12 +13,6 @@ from urllib.parse import unquote, urlsplit
 
 from voyage_rag.emulator import arguments as args
 from voyage_rag.emulator import model_limits, tokens, vectors
-from voyage_rag.emulator.arguments import (
-    AcceptedRequest,
-    Argument,
-    ArgumentValues,
-    EmulatedEndpoint,
-)
 from voyage_rag.emulator.embeddings import embedding_item, make_vectors
 from voyage_rag.emulator.images import describe, read_pixels
 from voyage_rag.emulator.media_size import MediaSize, measure_image, measure_video
@@ -149,7 +143,7 @@ def _fit(
     return kept
 
 
-def _accept(arguments: ArgumentValues) -> AcceptedRequest:
+def _accept(arguments: args.ArgumentValues) -> args.AcceptedRequest:
     name, truncation = arguments["model"], arguments["truncation"]
     model = model_limits.find_model(name, MULTIMODAL_MODELS)
     model_limits.check_output(arguments, model)
@@ -184,7 +178,7 @@ def _accept(arguments: ArgumentValues) -> AcceptedRequest:
             "usage": usage,
         }
 
-    return AcceptedRequest(name, usage["total_tokens"], as_base64, compute)
+    return args.AcceptedRequest(name, usage["total_tokens"], as_base64, compute)
 
 
 def _add_up(inputs: Iterable[Iterable[Segment]], input_type: str | None) -> dict[str, int]:
@@ -204,11 +198,11 @@ def _add_up(inputs: Iterable[Iterable[Segment]], input_type: str | None) -> dict
     }
 
 
-ENDPOINT = EmulatedEndpoint(
+ENDPOINT = args.EmulatedEndpoint(
     "/v1/multimodalembeddings",
     (
-        Argument("inputs", _check_inputs, required=True),
-        Argument("model", args.text, required=True),
+        args.Argument("inputs", _check_inputs, required=True),
+        args.Argument("model", args.text, required=True),
         args.INPUT_TYPE,
         args.TRUNCATION,
         args.OUTPUT_DIMENSION,

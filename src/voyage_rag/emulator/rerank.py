@@ -2,18 +2,12 @@
 
 from voyage_rag.emulator import arguments as args
 from voyage_rag.emulator import model_limits, relevance, tokens
-from voyage_rag.emulator.arguments import (
-    AcceptedRequest,
-    Argument,
-    ArgumentValues,
-    EmulatedEndpoint,
-)
 from voyage_rag.emulator.embeddings import fit
 from voyage_rag.emulator.model_limits import RERANK_MODELS, RerankModel
 from voyage_rag.emulator.responses import Payload
 
 
-def _accept(arguments: ArgumentValues) -> AcceptedRequest:
+def _accept(arguments: args.ArgumentValues) -> args.AcceptedRequest:
     name = arguments["model"]
     model = model_limits.find_model(name, RERANK_MODELS)
     model_limits.check_input_count(name, len(arguments["documents"]))
@@ -30,10 +24,10 @@ def _accept(arguments: ArgumentValues) -> AcceptedRequest:
             "usage": {"total_tokens": billed},
         }
 
-    return AcceptedRequest(name, billed, False, compute)
+    return args.AcceptedRequest(name, billed, False, compute)
 
 
-def _fit_pairs(arguments: ArgumentValues, model: RerankModel) -> tuple[str, list[str]]:
+def _fit_pairs(arguments: args.ArgumentValues, model: RerankModel) -> tuple[str, list[str]]:
     name, query, truncation = arguments["model"], arguments["query"], arguments["truncation"]
     if tokens.count(query) > model.query:
         if not truncation:
@@ -50,7 +44,7 @@ def _fit_pairs(arguments: ArgumentValues, model: RerankModel) -> tuple[str, list
     ]
 
 
-def _rank(query: str, documents: list[str], arguments: ArgumentValues) -> list[Payload]:
+def _rank(query: str, documents: list[str], arguments: args.ArgumentValues) -> list[Payload]:
     """Return the best results first, ties in the order of the documents."""
     ranked: list[Payload] = [
         {"relevance_score": relevance.score(query, document), "index": index}
@@ -63,14 +57,14 @@ def _rank(query: str, documents: list[str], arguments: ArgumentValues) -> list[P
     return ranked[: arguments["top_k"]]
 
 
-ENDPOINT = EmulatedEndpoint(
+ENDPOINT = args.EmulatedEndpoint(
     "/v1/rerank",
     (
-        Argument("query", args.text, required=True),
-        Argument("documents", args.texts, required=True),
-        Argument("model", args.text, required=True),
-        Argument("top_k", args.integer_between(1)),
-        Argument("return_documents", args.boolean, default=False),
+        args.Argument("query", args.text, required=True),
+        args.Argument("documents", args.texts, required=True),
+        args.Argument("model", args.text, required=True),
+        args.Argument("top_k", args.integer_between(1)),
+        args.Argument("return_documents", args.boolean, default=False),
         args.TRUNCATION,
     ),
     _accept,

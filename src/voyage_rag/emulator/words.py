@@ -9,6 +9,7 @@ any other word 1. The weights are static. Nothing here knows what words mean.
 
 import re
 from functools import lru_cache
+from importlib import resources
 from typing import NamedTuple
 
 # Chinese and Japanese write no spaces, so each of their characters stands alone.
@@ -16,49 +17,13 @@ _RUN = re.compile(r"[\u3040-\u9fff]|[^\W\d_\u3040-\u9fff]+|\d+")
 # An acronym before a capitalised word, a word with or without its capital, an acronym.
 _PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 
-_FUNCTION_TEXT = """
-a about above after again all also although always am among an and another any anyone anything
-are aren around as ask at away back be became because been before being below between both but
-by came can cannot come could d did didn do does doesn doing don done down during each either
-else even ever every everything few for from further get gets getting give given gives go goes
-going gone got had has have having he hence her here hers him his how however i if in into
-is isn it its itself just keep know least less let lets like likely ll look lot m made make
-makes making many may maybe me might mine more most much must my myself need needed needs
-neither never no nor not nothing now of off often on once one only onto or other others
-otherwise our ours out over own per perhaps please possible put quite rather re really s same
-say see seem seems seen several shall she should shouldn show since so some someone something
-soon still such sure t take taken takes tell than that the their theirs them then there these
-they thing things this those though through thus to together too toward two under unless until
-up upon us use used uses using usually ve very via want wants was way ways we well went were
-what whatever when whenever where whether which while who whole whom whose why will wish with
-within without would yes yet you your yours yourself
-"""
 
-_COMMON_TEXT = """
-able above accept access according act actual add additional allow alternative appropriate apply
-arbitrary argument associated available base based basic begin behavior behaviour best better
-big block body bool call called caller case certain change check choose class code common
-compare complete consider contain content control convenient convert correct corresponding
-create current custom data day default define depend describe detail determine different direct
-document dict easy effect element empty end enough ensure entire equal equivalent error
-example except exception exist expect explicit extra fact false false find first fix
-follow form format found full function general generic good great group handle happen help high
-hold idea ignore implement implementation implicit important include indicate info information
-initial inside instance instead int integer internal item keyword kind large last later lead
-leave left length level library line list little local long low main manner match maximum mean
-meaning method minimum mode modify module move name necessary new next none note number object
-occur offer old omit open operation option optional order original pair parameter parent part
-particular pass people perform place point position present previous problem process produce
-program property provide purpose python question raise range read reason receive refer
-related relative remain remove replace represent representation request require respective
-rest result return right run second self send sequence set sets shape side sign similar simple
-single size small source special specific specified specify standard start state statement step
-stop store string style subclass suitable supply support suppose system term test text third
-time top total treat true try tuple turn type unique useful user usual valid value variable
-various version view whatever word work world write wrong year zero
-"""
+def _read_words(file_name: str) -> frozenset[str]:
+    text = resources.files(__package__).joinpath(file_name).read_text("utf-8")
+    return frozenset(text.split())
 
-_FUNCTION_WORDS = frozenset(_FUNCTION_TEXT.split())
+
+_FUNCTION_WORDS = _read_words("function_words.txt")
 _FUNCTION_WEIGHT = 0.03
 _COMMON_WEIGHT = 0.5
 
@@ -97,39 +62,15 @@ def _weight_of(text: str) -> float:
 
 
 _ENDINGS = (
-    ("ization", "iz"),
-    ("isation", "iz"),
-    ("ational", "at"),
-    ("fulness", "ful"),
-    ("ations", "at"),
-    ("ation", "at"),
-    ("ators", "at"),
-    ("ator", "at"),
-    ("ments", "ment"),
-    ("ities", "it"),
-    ("ings", ""),
-    ("ness", ""),
-    ("ions", ""),
-    ("ally", "al"),
-    ("ises", "iz"),
-    ("ised", "iz"),
-    ("ise", "iz"),
-    ("ers", ""),
-    ("ors", ""),
-    ("ing", ""),
-    ("ion", ""),
-    ("ity", "it"),
-    ("ies", "y"),
-    ("ied", "y"),
-    ("ely", ""),
-    ("ed", ""),
-    ("er", ""),
-    ("or", ""),
-    ("ly", ""),
-    ("es", ""),
-    ("s", ""),
-    ("e", ""),
-)
+    ("ization", "iz"), ("isation", "iz"), ("ational", "at"), ("fulness", "ful"), ("ations", "at"),
+    ("ation", "at"), ("ators", "at"), ("ator", "at"), ("ments", "ment"), ("ities", "it"),
+    ("ings", ""), ("ness", ""), ("ions", ""), ("ally", "al"), ("ises", "iz"), ("ised", "iz"),
+    ("ise", "iz"), ("ers", ""), ("ors", ""), ("ing", ""), ("ion", ""), ("ity", "it"), ("ies", "y"),
+    ("ied", "y"), ("ely", ""), ("ed", ""), ("er", ""), ("or", ""), ("ly", ""), ("es", ""),
+    ("s", ""), ("e", ""),
+)  # fmt: skip
+"""Each with its replacement, in the order in which they are tried."""
+
 _SHORTEST_STEM = 3
 
 
@@ -156,4 +97,4 @@ def _undouble(rest: str) -> str:
     return rest[:-1] if doubled else rest
 
 
-_COMMON_STEMS = frozenset(map(stem, _COMMON_TEXT.split()))
+_COMMON_STEMS = frozenset(map(stem, _read_words("common_words.txt")))
