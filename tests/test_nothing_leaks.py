@@ -31,11 +31,11 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 import cassette
 from fakes import MODEL, RERANKER, FakeClock, HTTPService, drop, failed
-from voyage_rag import ConfigurationError, Voyage, VoyageError
+from voyage_rag import AsyncClient, Client, ConfigurationError, Voyage, VoyageError
 from voyage_rag.cli import main
 from voyage_rag.emulator import Emulator, faults
 from voyage_rag.hosts.messages import Response
@@ -187,6 +187,87 @@ def test_no_error_of_a_connection_shows_the_key(face) -> None:
     with pytest.raises(VoyageError) as caught:
         face.call(voyage, "embed", [TEXT], MODEL)
     assert keys_in(*told_of(caught.value)) == []
+
+
+def all_of(error: BaseException, seen: set[int] | None = None) -> Iterator[str]:
+    """Everything that can be reached from an error: attributes, causes, notes, others' frames.
+
+    Attributes are followed into objects such as a request and its headers; frames of the tests
+    themselves are left out, since they hold the key.
+    """
+    seen = set() if seen is None else seen
+    if id(error) in seen:
+        return
+    seen.add(id(error))
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if not frame.f_code.co_filename.startswith(str(Path(__file__).parent)):
+            yield from (f"{frame.f_code.co_qualname} {n}={v!r}" for n, v in frame.f_locals.items())
+    yield from inside(error, 5)
+    for other in (error.__cause__, error.__context__):
+        if other is not None:
+            yield from all_of(other, seen)
+
+
+def inside(value: object, depth: int) -> Iterator[str]:
+    """What an object shows, and what its attributes and items do."""
+    if isinstance(value, str | bytes | bytearray):
+        yield value if isinstance(value, str) else bytes(value).decode("latin-1")
+    elif isinstance(value, APIKey) or depth == 0:
+        yield repr(value)
+    elif isinstance(value, dict):
+        for item in value.items():
+            yield from inside(item, depth - 1)
+    elif isinstance(value, list | tuple | set):
+        for item in value:
+            yield from inside(item, depth - 1)
+    else:
+        yield repr(value)
+        yield from inside(getattr(value, "args", ()), depth - 1)
+        for name, held in getattr(value, "__dict__", {}).items():
+            if not name.startswith("__"):
+                yield from inside(held, depth - 1)
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "an unknown parameter": {"nonsense": 3},
+    "another's parameter": {"dimensions": 3},
+    "a setting": {"timeout": -1},
+    "an address": {"base_url": "ftp://x"},
+    "a type": {"max_retries": object()},
+    "a key that is none": {},
+}
+CONSTRUCTORS = [*CLASSES, Voyage, Client, AsyncClient, VoyageContextualEmbedding]
+
+
+@pytest.mark.parametrize(
+    "kind", CONSTRUCTORS, ids=lambda kind: f"{kind.__module__}.{kind.__name__}"
+)
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("way", ["positional", "api_key", "SecretStr", "environment"])
+def test_no_constructor_that_fails_shows_the_key(
+    kind: type, wrong: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither in its error nor in the local variables of a frame, which debugging tools show."""
+    key = f"{KEY} {KEY}" if "key" in wrong else KEY
+    options = {**CLASSES.get(kind, {}), **WRONG[wrong]}
+    positional: list[Any] = []
+    if way == "environment":
+        monkeypatch.setenv("VOYAGE_API_KEY", key)
+    elif way == "positional" and kind in (Voyage, Client, AsyncClient):
+        positional = [key]
+    elif way == "positional" and kind in (VoyageEmbedding, VoyageContextualEmbedding):
+        positional = [options.pop("model_name", "voyage-context-4"), key]
+    else:
+        options["api_key"] = SecretStr(key) if way == "SecretStr" else key
+    with pytest.raises((ValueError, TypeError)) as caught:
+        kind(*positional, **options)
+    assert keys_in(str(caught.value), *all_of(caught.value)) == []
+
+
+def test_an_object_that_is_half_made_can_be_shown() -> None:
+    """By what shows the frames of a constructor that fails."""
+    for kind in (Voyage, AsyncClient, *CLASSES):
+        assert repr(kind.__new__(kind))
 
 
 # ── objects ───────────────────────────────────────────────────────────────────────────────────────

@@ -26,10 +26,11 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 
+from voyage_rag.construction import KEY_NAMES
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.hosts import Host, VoyageAPI
 from voyage_rag.observe.observers import NO_OBSERVERS, Observers, as_observers
-from voyage_rag.secret import APIKey, as_key, find_key, find_same_key, hidden
+from voyage_rag.secret import APIKey, as_key, find_key, find_same_key
 from voyage_rag.settings import as_path
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from voyage_rag.client import Voyage
     from voyage_rag.types import Usage
 
-KEY_NAMES = ("voyage_api_key", "api_key")
 SETTINGS = (
     "base_url",
     "timeout",
@@ -287,17 +287,3 @@ class Connection(BaseModel):
             observers=self.observers,
             **settings,
         )
-
-
-def hide_key(fields: dict[str, Any]) -> dict[str, Any]:
-    """Wrap a key among constructor arguments, in place, so that no traceback can show it.
-
-    Raises:
-        ConfigurationError: It cannot be a key.
-    """
-    names = [name for name in KEY_NAMES if fields.get(name) is not None]
-    for name in names:
-        fields[name] = hidden(fields[name])
-    for name in names:
-        as_key(fields[name])
-    return fields

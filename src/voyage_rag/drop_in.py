@@ -8,9 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from voyage_rag.client import Voyage
+from voyage_rag.construction import constructor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from pydantic import SecretStr
 
     from voyage_rag.types import (
         ContextualizedEmbeddingsObject,
@@ -26,8 +29,9 @@ Client = Voyage
 class AsyncClient:
     """Voyage's `AsyncClient`: takes the arguments of `Voyage`, and its verbs are coroutines."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.voyage = Voyage(*args, **kwargs)
+    @constructor
+    def __init__(self, api_key: str | SecretStr | None = None, *args: Any, **kwargs: Any) -> None:
+        self.voyage = Voyage(api_key, *args, **kwargs)
 
     async def embed(
         self, texts: Sequence[str] | str, *args: Any, **kwargs: Any

@@ -7,6 +7,7 @@ import random
 from typing import TYPE_CHECKING, Any, Self
 
 from voyage_rag.client import notices
+from voyage_rag.construction import constructor
 from voyage_rag.core.budget import budgets_of
 from voyage_rag.core.context import CallContext
 from voyage_rag.core.jobs.asking import JobContext
@@ -31,7 +32,6 @@ from voyage_rag.observe.observers import (
 )
 from voyage_rag.observe.usage import record_usage
 from voyage_rag.progress import Advance
-from voyage_rag.secret import hidden
 from voyage_rag.settings import Settings
 from voyage_rag.types import Usage
 
@@ -59,6 +59,7 @@ class Session:
         job_context: What requests about files and batches have in common.
     """
 
+    @constructor
     def __init__(
         self,
         api_key: str | SecretStr | None = None,
@@ -80,7 +81,6 @@ class Session:
         observers: Iterable[Observer] = (),
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        api_key = hidden(api_key)
         settings = Settings.resolve(
             api_key,
             api_key_path=api_key_path,

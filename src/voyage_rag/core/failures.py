@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from voyage_rag.errors import APIError, RateLimitError, VoyageError
+from voyage_rag.errors import APIError, InvalidRequestError, RateLimitError, VoyageError
 from voyage_rag.hosts.failures import printable
+from voyage_rag.suggestions import similar_model
 
 if TYPE_CHECKING:
     from voyage_rag.core.rate_limiter import RateLimiter
@@ -34,6 +35,9 @@ def failure_of(
     detail = host.error(response)
     message = detail.message or f"the service responded with {detail.status} and no reason"
     message = f"{message} ({detail.remedy})" if detail.remedy else message
+    if issubclass(detail.error_class, InvalidRequestError) and "model" in message.lower():
+        similar = similar_model(request.model or "")
+        message += f" Did you mean {similar!r}?" if similar else ""
     failure = detail.error_class(
         host.redact(message.encode()).decode(),
         model=request.model,

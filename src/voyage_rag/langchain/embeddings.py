@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from langchain_core.embeddings import Embeddings
 from pydantic import ConfigDict, Field
 
-from voyage_rag.connection import Connection, hide_key
+from voyage_rag.connection import Connection
+from voyage_rag.construction import constructor
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.langchain.precomputed import CURRENT_VECTORS
 from voyage_rag.models import OutputDtype, kind_of
@@ -59,8 +60,9 @@ class VoyageAIEmbeddings(Connection, Embeddings):
 
     if not TYPE_CHECKING:  # editors and type checkers keep the signature made of the fields
 
+        @constructor
         def __init__(self, **fields: Any) -> None:
-            super().__init__(**hide_key(fields))
+            super().__init__(**fields)
             self.connect()
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:

@@ -10,7 +10,8 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field
 
-from voyage_rag.connection import Connection, hide_key
+from voyage_rag.connection import Connection
+from voyage_rag.construction import constructor
 from voyage_rag.langchain import tracing
 from voyage_rag.types import RerankingObject, RerankingResult
 
@@ -35,8 +36,9 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
 
     if not TYPE_CHECKING:  # editors and type checkers keep the signature made of the fields
 
+        @constructor
         def __init__(self, **fields: Any) -> None:
-            super().__init__(**hide_key(fields))
+            super().__init__(**fields)
             self.connect()
 
     def rerank(

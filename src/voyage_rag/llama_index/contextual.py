@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from llama_index.core.base.embeddings.base import Embedding
+from pydantic import SecretStr
 
+from voyage_rag.construction import constructor
 from voyage_rag.errors import ConfigurationError, InvalidInputError
 from voyage_rag.llama_index.embeddings import VoyageEmbedding
 from voyage_rag.models import kind_of
@@ -36,13 +38,19 @@ class VoyageContextualEmbedding(VoyageEmbedding):
         ConfigurationError: The model is not a contextualized one.
     """
 
-    def __init__(self, model_name: str = "voyage-context-4", *args: Any, **kwargs: Any) -> None:
+    @constructor
+    def __init__(
+        self,
+        model_name: str = "voyage-context-4",
+        voyage_api_key: str | SecretStr | None = None,
+        **kwargs: Any,
+    ) -> None:
         if not isinstance(model_name, str) or kind_of(model_name) != "contextualized":
             raise ConfigurationError(
                 f"{model_name!r} does not embed chunks in context: use voyage-context-4, or "
                 "VoyageEmbedding"
             )
-        super().__init__(model_name, *args, **kwargs)
+        super().__init__(model_name, voyage_api_key, **kwargs)
 
     @classmethod
     def class_name(cls) -> str:

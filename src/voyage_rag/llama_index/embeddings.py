@@ -8,9 +8,10 @@ from typing import Any, cast
 from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseNode
-from pydantic import ConfigDict
+from pydantic import ConfigDict, SecretStr
 
-from voyage_rag.connection import Connection, hide_key
+from voyage_rag.connection import Connection
+from voyage_rag.construction import constructor
 from voyage_rag.llama_index.media import MediaEmbedding
 from voyage_rag.llama_index.nodes import (
     batch_events,
@@ -21,7 +22,6 @@ from voyage_rag.llama_index.nodes import (
     starting,
 )
 from voyage_rag.models import OutputDtype, kind_of
-from voyage_rag.secret import hidden
 from voyage_rag.types import EmptyText, InputType
 
 LARGEST_BATCH = 2_048
@@ -67,10 +67,11 @@ class VoyageEmbedding(Connection, MediaEmbedding):
     query_input_type: InputType | None = "query"
     downscale: bool = False
 
+    @constructor
     def __init__(
         self,
         model_name: str,
-        voyage_api_key: str | None = None,
+        voyage_api_key: str | SecretStr | None = None,
         embed_batch_size: int | None = None,
         truncation: bool | None = None,
         output_dtype: OutputDtype | None = None,
@@ -79,7 +80,7 @@ class VoyageEmbedding(Connection, MediaEmbedding):
         **kwargs: Any,
     ) -> None:
         if voyage_api_key is not None:
-            kwargs["voyage_api_key"], voyage_api_key = hidden(voyage_api_key), None
+            kwargs["voyage_api_key"] = voyage_api_key
         fields: dict[str, Any] = {
             "model_name": model_name,
             "embed_batch_size": LARGEST_BATCH if embed_batch_size is None else embed_batch_size,
@@ -88,7 +89,7 @@ class VoyageEmbedding(Connection, MediaEmbedding):
             "output_dimension": output_dimension,
             "callback_manager": callback_manager or CallbackManager([]),
         }
-        super().__init__(**fields, **hide_key(kwargs))
+        super().__init__(**fields, **kwargs)
         self.connect()
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:

@@ -11,12 +11,12 @@ from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SecretStr
 
-from voyage_rag.connection import Connection, hide_key
+from voyage_rag.connection import Connection
+from voyage_rag.construction import constructor
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.llama_index.nodes import has_media
-from voyage_rag.secret import hidden
 from voyage_rag.types import RerankingResult
 
 dispatcher = get_dispatcher(__name__)
@@ -57,24 +57,25 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
     keep_retrieval_score: bool = True
     image_nodes: Literal["error", "skip"] = "error"
 
+    @constructor
     def __init__(
         self,
         model: str,
-        api_key: str | None = None,
+        api_key: str | SecretStr | None = None,
         top_n: int | None = None,
         truncation: bool = True,
         top_k: int | None = None,
         **kwargs: Any,
     ) -> None:
         if api_key is not None:
-            kwargs["voyage_api_key"], api_key = hidden(api_key), None
+            kwargs["voyage_api_key"] = api_key
         fields: dict[str, Any] = {
             "model": model,
             "top_n": top_k if top_n is None else top_n,
             "truncation": truncation,
             "callback_manager": CallbackManager([]),
         }
-        super().__init__(**fields | hide_key(kwargs))
+        super().__init__(**fields | kwargs)
         self.connect()
 
     @classmethod

@@ -1,0 +1,90 @@
+"""What constructors do before anything can fail: hide the key, and check the parameters' names.
+
+Tools such as Sentry and rich show the local variables of every frame of a traceback, so a key must
+not stand in one as plain text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from inspect import Parameter, signature
+from typing import Any, ParamSpec, TypeVar, cast
+
+from pydantic import AliasChoices, BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
+
+from voyage_rag.errors import VoyageError
+from voyage_rag.secret import as_key, hidden
+from voyage_rag.suggestions import unknown_parameter
+
+KEY_NAMES = ("voyage_api_key", "api_key")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class UnknownParameterError(TypeError):
+    """A parameter that a constructor does not have."""
+
+
+def constructor(init: Callable[P, T]) -> Callable[P, T]:
+    """Decorate an `__init__` that takes a key.
+
+    The key reaches it as an `APIKey`. An unknown parameter is refused with the name of the one that
+    was probably meant: by a pydantic model with a `ValidationError`, else with a `TypeError`.
+    Errors that are raised on purpose have neither causes nor a traceback below the constructor.
+    """
+    parameters = list(signature(init).parameters.values())
+    key_positions = [at for at, p in enumerate(parameters) if p.name in KEY_NAMES]
+    takes_others = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
+    named = [p.name for p in parameters[1:] if p.kind is not Parameter.VAR_KEYWORD]
+
+    @wraps(init)
+    def construct(*args: Any, **kwargs: Any) -> Any:
+        owner, values = type(args[0]), list(args)
+        try:
+            _hide(values, [at for at in key_positions if at < len(values)])
+            _hide(kwargs, [name for name in KEY_NAMES if name in kwargs])
+            args = ()  # it holds the key as it was given
+            if not takes_others or issubclass(owner, BaseModel):
+                _check_names(owner, kwargs, [*named, *_field_names(owner)])
+            return init(*values, **kwargs)
+        except (VoyageError, ValidationError, UnknownParameterError) as error:
+            problem = error.with_traceback(None)
+            problem.__cause__ = problem.__context__ = None
+        args, kwargs, values = (), {}, []  # they may hold a key that is none
+        raise problem
+
+    return cast("Callable[P, T]", construct)
+
+
+def _hide(values: Any, places: Iterable[Any]) -> None:
+    for place in places:
+        values[place] = hidden(values[place])
+        if values[place] is not None:
+            as_key(values[place])
+
+
+def _check_names(owner: type, given: Iterable[str], known: list[str]) -> None:
+    for name in given:
+        if name in known:
+            continue
+        message = unknown_parameter(name, dict.fromkeys(known))
+        if not issubclass(owner, BaseModel):
+            raise UnknownParameterError(f"{owner.__name__}: {message}")
+        error = PydanticCustomError("unknown_parameter", "{message}", {"message": message})
+        raise ValidationError.from_exception_data(
+            owner.__name__, [{"type": error, "loc": (name,), "input": None}], hide_input=True
+        )
+
+
+def _field_names(owner: type) -> Iterable[str]:
+    """The names under which a pydantic model takes its fields."""
+    if not issubclass(owner, BaseModel):
+        return
+    for name, field in owner.model_fields.items():
+        yield name
+        alias = field.validation_alias or field.alias
+        choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+        yield from (choice for choice in choices if isinstance(choice, str))
