@@ -32,7 +32,7 @@ SlotId = tuple[str, int]
 """The worker and its request."""
 
 
-class AcceptedRequest(NamedTuple):
+class AcceptedSlot(NamedTuple):
     """A request that the service accepted.
 
     Attributes:
@@ -62,7 +62,7 @@ class LimiterActor:
         self._limiter = RateLimiter(clock)
         self._slots: dict[SlotId, tuple[Slot, float]] = {}
 
-    def state(self, reports: Sequence[AcceptedRequest] = ()) -> State:
+    def state(self, reports: Sequence[AcceptedSlot] = ()) -> State:
         """What it applies, with these responses taken into account."""
         for slot_id, expected, billed in reports:
             self._limiter.accepted(self._taken(slot_id, expected), billed)
@@ -74,7 +74,7 @@ class LimiterActor:
         slot_id: SlotId,
         tokens: float,
         given: RateLimits,
-        reports: Sequence[AcceptedRequest] = (),
+        reports: Sequence[AcceptedSlot] = (),
         is_query: bool = False,
     ) -> tuple[float, State]:
         """The seconds until a request may leave; at 0 it leaves."""
@@ -100,7 +100,7 @@ class LimiterActor:
         retry_after: float | None,
         named: RateLimits,
         generation: int,
-        reports: Sequence[AcceptedRequest] = (),
+        reports: Sequence[AcceptedSlot] = (),
     ) -> State:
         """The service answered 429 to a request."""
         self.state(reports)
@@ -139,7 +139,7 @@ class SharedRateLimiter(RateLimiter):
         self._worker = uuid4().hex
         self._numbers = count()
         self._ids: WeakKeyDictionary[Slot, SlotId] = WeakKeyDictionary()
-        self._reports: list[AcceptedRequest] = []
+        self._reports: list[AcceptedSlot] = []
         self._mutex = threading.Lock()
 
     @property
@@ -185,7 +185,7 @@ class SharedRateLimiter(RateLimiter):
         """See `RateLimiter`. Nothing waits for the actor to learn of it."""
         with self._mutex:
             slot_id = self._ids.pop(slot, None)
-            self._reports.append(AcceptedRequest(slot_id, slot.tokens, billed))
+            self._reports.append(AcceptedSlot(slot_id, slot.tokens, billed))
             is_due = self.now() - self._reported_at > REPORT_SECONDS
         if is_due:
             self._actor.state.remote(self._unreported())
@@ -202,7 +202,7 @@ class SharedRateLimiter(RateLimiter):
         )
         self._apply(self._wait(call))
 
-    def _unreported(self) -> list[AcceptedRequest]:
+    def _unreported(self) -> list[AcceptedSlot]:
         """The responses that the actor does not know of; the caller sends them."""
         with self._mutex:
             reports, self._reports = self._reports, []
