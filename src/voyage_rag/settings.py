@@ -51,8 +51,13 @@ class Settings(BaseModel):
         timeout: Seconds one attempt may take, from connecting to the last byte of the answer.
         max_retries: Further attempts after a first one that failed. None means 6, and for a rate
             limit as many as `total_timeout` allows.
-        total_timeout: Seconds one request may take with all its attempts and the waits between
-            them; None for no limit. Waiting for a turn under a rate limit does not count.
+        total_timeout: Seconds one request may take with all its attempts, the waits between them
+            and the wait for a rate limit; None for no limit. Of a job with many requests each
+            counts from when it is the next.
+        query_max_retries: The same as `max_retries` for queries and reranking, for which somebody
+            waits; at most `max_retries`.
+        query_total_timeout: The same as `total_timeout` for these, and at most `total_timeout`. 75
+            seconds are just over the minute that the free tier counts.
         concurrency: Requests in flight at once for one call.
         requests_per_minute: The account's limit per model; discovered if it is not given.
         tokens_per_minute: The same, of tokens.
@@ -69,6 +74,8 @@ class Settings(BaseModel):
     timeout: Seconds = 60.0
     max_retries: Annotated[int, Field(ge=0)] | None = None
     total_timeout: Seconds | None = 300.0
+    query_max_retries: Annotated[int, Field(ge=0)] = 3
+    query_total_timeout: Seconds | None = 75.0
     concurrency: Annotated[int, Field(ge=1, le=256)] = 16
     requests_per_minute: PerMinute | None = None
     tokens_per_minute: PerMinute | None = None
@@ -104,8 +111,9 @@ class Settings(BaseModel):
         """
         api_key = hidden(api_key)
         given = {name: value for name, value in options.items() if value is not None}
-        if "total_timeout" in options:
-            given["total_timeout"] = options["total_timeout"]
+        for name in ("total_timeout", "query_total_timeout"):
+            if name in options:
+                given[name] = options[name]
         if host is None:
             key = find_key(api_key, api_key_path, environ)
             address = base_url or variable(BASE_URL_VARIABLE, environ)

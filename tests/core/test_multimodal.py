@@ -524,4 +524,4 @@ def test_requests_in_flight_together_are_paced_and_retried_as_for_texts(face) ->
         vector_of({"content": [{"type": "text", "text": text}]}) for text in texts
     ]
     assert len(service.attempts) == found.usage.requests + 2 > 4
-    assert sum(clock.sleeps) > 0.5
+    assert sum(clock.sleeps) > 0.3

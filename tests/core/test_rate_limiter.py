@@ -506,18 +506,6 @@ def test_a_reservation_waits_for_its_backoff_first() -> None:
     assert clock.now() == reservation.slot.sent_at
 
 
-def test_a_reservation_has_no_age_before_it_left() -> None:
-    """Its age counts from then."""
-    clock = FakeClock()
-    reservation = RateLimiter(clock.now).reserve(1)
-    clock.advance(3)
-    assert reservation.age() == 0
-    assert reservation.wait() == 0
-    clock.advance(2)
-
-    assert reservation.age() == 2
-
-
 def test_a_request_that_is_more_than_a_minute_allows_is_known() -> None:
     """The caller can cut it."""
     limiter = RateLimiter(FakeClock().now)

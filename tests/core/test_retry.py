@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fakes import EPOCH, FREE_TIER, FakeClock, FakeService, failed, ok, voyage_over
+from fakes import (
+    EPOCH,
+    FREE_TIER,
+    MODEL,
+    FakeClock,
+    FakeService,
+    failed,
+    ok,
+    served,
+    voyage_over,
+)
 from voyage_rag.core.flow import Attempt
-from voyage_rag.core.retry import RetryPolicy
 from voyage_rag.errors import (
     APIConnectionError,
     APIError,
     AuthenticationError,
+    ConfigurationError,
     InvalidRequestError,
     PermissionDeniedError,
     QuotaExhaustedError,
@@ -28,6 +38,9 @@ from voyage_rag.errors import (
 )
 from voyage_rag.hosts.messages import Response
 
+if TYPE_CHECKING:
+    from conftest import Face
+
 
 @dataclass
 class Played:
@@ -38,7 +51,12 @@ class Played:
     outcome: Any
 
 
-def play(*script: Response | Exception, took: float = 0.0, **options: Any) -> Played:
+def play(
+    *script: Response | Exception,
+    took: float = 0.0,
+    input_type: str | None = None,
+    **options: Any,
+) -> Played:
     """Embed one text with a service that does as the script says, then answers soundly."""
     clock = FakeClock()
     service = FakeService(*script)
@@ -52,15 +70,10 @@ def play(*script: Response | Exception, took: float = 0.0, **options: Any) -> Pl
 
     service.send = timed  # type: ignore[method-assign]
     voyage = voyage_over(service, clock, **options)
-    voyage._policy = RetryPolicy(
-        max_retries=voyage.settings.max_retries,
-        timeout=voyage.settings.timeout,
-        total_timeout=voyage.settings.total_timeout,
-        chance=lambda: 0.0,
-        wall_clock=clock.wall,
-    )
+    voyage._policy = replace(voyage._policy, chance=lambda: 0.0)
+    voyage._query_policy = replace(voyage._query_policy, chance=lambda: 0.0)
     try:
-        outcome: Any = voyage.embed(["text"], "voyage-of-tests").vectors.dtype
+        outcome: Any = voyage.embed(["text"], MODEL, input_type).vectors.dtype
     except VoyageError as error:
         outcome = error
     waits = [later - sooner - took for sooner, later in pairwise(sent_at)]
@@ -248,3 +261,129 @@ def test_a_mistake_of_ours_is_not_tried_again() -> None:
     """An error that is no failure of the service goes straight up."""
     with pytest.raises(ZeroDivisionError):
         play(ZeroDivisionError())
+
+
+# ── queries ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("failure", [failed(503), failed(429), Timeout("late"), ok({})])
+def test_a_query_is_tried_four_times(failure: Response | Exception) -> None:
+    """Three retries, whatever the failure: somebody waits."""
+    played = play(*[failure] * 50, input_type="query")
+
+    assert isinstance(played.outcome, VoyageError)
+    assert played.outcome.attempts == len(played.attempts) == 4
+    assert sum(played.waits) < 10
+
+
+def test_a_query_has_its_own_options() -> None:
+    """At most those of jobs."""
+    assert len(play(*[failed(500)] * 50, input_type="query", query_max_retries=1).attempts) == 2
+    assert len(play(*[failed(500)] * 50, input_type="query", max_retries=0).attempts) == 1
+    slow = play(*[failed(500)] * 50, input_type="query", query_total_timeout=2.0)
+    assert slow.waits == [0.5, 1.0]
+    short = play(*[failed(500)] * 50, input_type="query", total_timeout=1.0)
+    assert short.waits == [0.5]
+
+
+def test_many_texts_are_a_job_even_as_queries() -> None:
+    """An evaluation embeds thousands of questions; nobody waits for one of them."""
+    clock, service = FakeClock(), FakeService(*[failed(500)] * 5)
+
+    voyage_over(service, clock).embed(["text"] * 9, MODEL, "query")
+
+    assert len(service.attempts) == 6
+
+
+@pytest.mark.parametrize(
+    "options", [{"query_max_retries": -1}, {"query_total_timeout": 0}, {"query_max_retries": 1.5}]
+)
+def test_options_of_queries_are_checked(options: dict[str, Any]) -> None:
+    """By name, at construction."""
+    with pytest.raises(ConfigurationError, match=next(iter(options))):
+        voyage_over(FakeService(), **options)
+
+
+# ── time ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("detail", ["slow down", FREE_TIER])
+@pytest.mark.parametrize("total", [0.1, 10.0, 70.0, 300.0])
+@pytest.mark.parametrize("input_type", [None, "query"])
+def test_no_call_outlives_its_total_timeout(
+    face: Face, total: float, detail: str, input_type: str | None
+) -> None:
+    """Waiting for the limit included; the error says how often it tried and when to come back."""
+    clock = FakeClock()
+    service = FakeService(always=lambda body: failed(429, detail))
+    voyage = voyage_over(service, clock, total_timeout=total)
+    began = clock.now()
+
+    with pytest.raises(RateLimitError) as raised:
+        face.call(voyage, "embed", ["text"], MODEL, input_type)
+
+    assert clock.now() - began <= total
+    assert raised.value.attempts == len(service.attempts) >= 1
+    assert "the next request is allowed in" in raised.value.message
+
+
+def test_a_limit_that_leaves_no_room_in_time_is_reported_at_once(face: Face) -> None:
+    """Nothing is sent, and nobody waits to hear it."""
+    clock, service = FakeClock(), FakeService()
+    voyage = voyage_over(service, clock, total_timeout=10.0, requests_per_minute=1)
+    face.call(voyage, "embed", ["text"], MODEL)
+
+    with pytest.raises(
+        RateLimitError, match=r"1 request per minute .* allowed in 60.5 s"
+    ) as raised:
+        face.call(voyage, "embed", ["text"], MODEL)
+
+    assert (raised.value.attempts, len(service.attempts), clock.sleeps) == (0, 1, [])
+
+
+def test_a_long_job_under_a_known_limit_does_not_time_out(face: Face) -> None:
+    """The clock of each of its requests starts when it is next."""
+    clock, service = FakeClock(), FakeService()
+    voyage = voyage_over(service, clock, total_timeout=65.0, requests_per_minute=1)
+
+    face.call(voyage, "embed", ["text"] * 8, MODEL, batch_size=1)
+
+    assert len(service.attempts) == 8
+    assert sum(clock.sleeps) > 7 * 60
+
+
+@pytest.mark.parametrize("value", ["99999999999", "Fri, 31 Dec 9999 23:59:59 GMT", "3601"])
+@pytest.mark.parametrize("total", [None, 300.0])
+def test_a_retry_after_in_the_far_future_is_not_waited_for(value: str, total: float | None) -> None:
+    """Nor does it stop the requests after it."""
+    played = play(failed(429, retry_after=value), total_timeout=total)
+
+    assert isinstance(played.outcome, RateLimitError)
+    assert "more than 3,600 s are not waited" in played.outcome.message
+
+
+def unreachable() -> APIConnectionError:
+    error = APIConnectionError("refused")
+    error.never_sent = True
+    return error
+
+
+@pytest.mark.parametrize("input_type", [None, "query"])
+def test_a_host_that_cannot_be_reached_is_given_up_soon(input_type: str | None) -> None:
+    """A refused connection or an unknown name is hardly ever repaired in seconds."""
+    played = play(*[unreachable() for _ in range(50)], input_type=input_type)
+
+    assert isinstance(played.outcome, APIConnectionError)
+    assert len(played.attempts) > 1
+    assert sum(played.waits) < 3
+
+
+def test_a_job_waits_for_a_host_that_was_reached_before() -> None:
+    """A server that restarts does not end the work of hours."""
+    clock, service = FakeClock(), FakeService(served, *[unreachable() for _ in range(5)])
+    voyage = voyage_over(service, clock)
+
+    for _ in range(2):
+        voyage.embed(["text"], MODEL)
+
+    assert len(service.attempts) == 7

@@ -70,6 +70,8 @@ class Session:
         api_key_path: str | os.PathLike[str] | None = None,
         host: Host | None = None,
         total_timeout: float | None = 300.0,
+        query_max_retries: int | None = None,
+        query_total_timeout: float | None = 75.0,
         concurrency: int | None = None,
         requests_per_minute: float | None = None,
         tokens_per_minute: float | None = None,
@@ -90,6 +92,8 @@ class Session:
             max_retries=max_retries,
             timeout=timeout,
             total_timeout=total_timeout,
+            query_max_retries=query_max_retries,
+            query_total_timeout=query_total_timeout,
             concurrency=concurrency,
             requests_per_minute=requests_per_minute,
             tokens_per_minute=tokens_per_minute,
@@ -138,6 +142,9 @@ class Session:
             total_timeout=settings.total_timeout,
             chance=random.random,
             wall_clock=clock.wall,
+        )
+        self._query_policy = self._policy.for_queries(
+            settings.query_max_retries, settings.query_total_timeout
         )
         self.job_context = JobContext(settings.host, self._policy, clock.now)
         self._count_tokens = Tokenizer(settings.tokenizer) if settings.tokenizer else None
@@ -214,6 +221,7 @@ class Session:
         return CallContext(
             host=self.settings.host,
             policy=self._policy,
+            query_policy=self._query_policy,
             budgets=self._budgets,
             limits=self._limits,
             concurrency=self.settings.concurrency,

@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from voyage_rag.core.context import CallContext
     from voyage_rag.core.flow import Flow
     from voyage_rag.core.planning import Limits
+    from voyage_rag.core.retry import RetryPolicy
     from voyage_rag.core.token_estimate import TokenRatio
     from voyage_rag.core.wire import Body, Embedded, EmbedOptions
     from voyage_rag.events import Verb
     from voyage_rag.hosts.messages import Request
     from voyage_rag.models import Model
+
+MOST_INPUTS_OF_A_QUERY = 8
 
 SLOW = 60.0
 """Seconds from which a person wants to know why, and how long."""
@@ -124,6 +127,15 @@ class EndpointCall(ABC, Generic[Item, Value]):
     def done(self, items: Sequence[Item]) -> int:
         """How many of the caller's inputs are done when these are."""
         return len(items)
+
+    def policy(self, partial_results: PartialResults[Value] | None) -> RetryPolicy:
+        """That of queries where somebody waits for a few inputs, else that of jobs."""
+        is_query = (
+            self.options.input_type == "query"
+            and partial_results is not None
+            and partial_results.expected <= MOST_INPUTS_OF_A_QUERY
+        )
+        return self.context.query_policy if is_query else self.context.policy
 
     def tokens(self, estimated_tokens: float) -> int:
         """What so much weight is expected to cost."""
@@ -229,7 +241,12 @@ def _answered(
     read = partial(call.read, items=items)
     tokens = partial(call.tokens, estimated_tokens)
     answer = yield from retrying(
-        call.request(items), read, context.host, context.policy, call.budget.limiter, tokens
+        call.request(items),
+        read,
+        context.host,
+        call.policy(partial_results),
+        call.budget.limiter,
+        tokens,
     )
     call.learn(items, answer)
     usage = answer.usage.of(call.row.name)
@@ -255,7 +272,7 @@ def tell_if_slow(
     by_weight = round(partial_results.estimated_tokens_left / max(1.0, limits.estimated_tokens))
     by_count = round((partial_results.expected - len(partial_results.values)) / limits.inputs)
     requests = max(1, by_weight, by_count)
-    seconds = limiter.forecast(call.tokens(partial_results.estimated_tokens_left), requests)
+    seconds = limiter.limits.forecast(requests, call.tokens(partial_results.estimated_tokens_left))
     if seconds > SLOW:
         partial_results.told = True
         call.context.slowed(seconds, limiter.limits, call.row.name)

@@ -22,7 +22,8 @@ class CallContext:
 
     Attributes:
         host: Where the models run.
-        policy: How hard to try.
+        policy: How often to repeat a request of a job, and for how long.
+        query_policy: The same for a query, for which somebody waits.
         budgets: The account's allowance per model.
         limits: The rate limits that the user gave.
         concurrency: Requests that may be in flight at once.
@@ -38,6 +39,7 @@ class CallContext:
 
     host: Host
     policy: RetryPolicy
+    query_policy: RetryPolicy
     budgets: Budgets
     limits: RateLimits
     concurrency: int

@@ -33,15 +33,16 @@ def _at_once() -> float:
     return 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Attempt:
     """A request, and the answer to "how many seconds until it may leave?".
 
     Attributes:
         request: What to send.
-        timeout: Seconds it may take from leaving to the last byte of its answer; where it moves a
-            file, seconds that may pass without a byte.
-        wait: Asked before sending and again after every wait; 0 means go.
+        timeout: Seconds it may take from leaving to the last byte of its answer, known when it
+            leaves; where it moves a file, seconds that may pass without a byte.
+        wait: Asked before sending and again after every wait; 0 means go. It raises a
+            `RateLimitError` if there is no time to wait.
         number: 1 for the first attempt of a request, 2 for its first repetition.
         failure: Why the attempt before this one was not enough.
         delay: Seconds it was put off for that.

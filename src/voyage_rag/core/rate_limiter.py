@@ -97,10 +97,6 @@ class Reservation:
             return 0.0
         return max(0.0, self.slot.allowed_at - self._limiter.now())
 
-    def age(self) -> float:
-        """Seconds since it left."""
-        return 0.0 if self.slot.sent_at is None else self._limiter.now() - self.slot.sent_at
-
     def accepted(self, tokens: int) -> None:
         """The service accepted it, and billed so many tokens."""
         self._limiter.accepted(self.slot, tokens)
@@ -172,9 +168,17 @@ class RateLimiter:
         """Whether nothing has to wait: no limit is known, and none was met just now."""
         return not self.limits and not self._is_probing and self.now() >= self._held_until
 
-    def forecast(self, tokens: float, requests: int) -> float:
-        """Seconds that so much work takes at the limits."""
-        return self.limits.seconds(tokens / max(1, requests)) * requests
+    @property
+    def has_accepted(self) -> bool:
+        """Whether the service has accepted anything of this process."""
+        return self._throughput.requests > 0
+
+    def allowed_in(self, tokens: float, *, is_query: bool) -> float:
+        """Seconds until a request may leave that would ask now."""
+        with self._lock:
+            now = self.now()
+            at = self._earliest(Slot(tokens, is_query=is_query), now)
+            return max(self._held_until, at if at < inf else now) - now
 
     def exceeds_minute_limit(self, tokens: float) -> bool:
         """Whether one request with so many tokens is more than a whole minute's allowance."""
@@ -267,10 +271,7 @@ class RateLimiter:
 
     def _believed(self, named: RateLimits) -> RateLimits:
         """The limits that a 429 names, or none if the service has just accepted far more."""
-        requests, tokens = self._window.accepted()
-        is_contradicted = requests > DISBELIEF * (
-            named.requests_per_minute or inf
-        ) or tokens > DISBELIEF * (named.tokens_per_minute or inf)
+        is_contradicted = scaled(named, DISBELIEF).are_exceeded_by(*self._window.accepted())
         return NO_LIMITS if is_contradicted else named
 
     def _doubt(self, now: float) -> None:

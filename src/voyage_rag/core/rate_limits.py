@@ -53,6 +53,16 @@ class RateLimits:
             tokens and tokens - min(tokens * QUERY_SHARE_OF_TOKENS, MOST_QUERY_TOKENS_PER_MINUTE),
         )
 
+    def are_exceeded_by(self, requests: int, tokens: float) -> bool:
+        """Whether so much in a minute is more than is allowed."""
+        return requests > (self.requests_per_minute or inf) or (
+            tokens > (self.tokens_per_minute or inf)
+        )
+
+    def forecast(self, requests: int, tokens: float) -> float:
+        """Seconds that so much work takes."""
+        return self.seconds(tokens / max(1, requests)) * requests
+
     def seconds(self, tokens: float) -> float:
         """How much of a minute one request with so many tokens takes up."""
         return 60.0 * max(
@@ -62,7 +72,8 @@ class RateLimits:
     def __str__(self) -> str:
         parts = []
         if self.requests_per_minute is not None:
-            parts.append(f"{self.requests_per_minute:,.0f} requests")
+            plural = "" if self.requests_per_minute == 1 else "s"
+            parts.append(f"{self.requests_per_minute:,.0f} request{plural}")
         if self.tokens_per_minute is not None:
             parts.append(f"{self.tokens_per_minute:,.0f} tokens")
         return " and ".join(parts) + " per minute"

@@ -112,7 +112,7 @@ def ranked(
             wire.make_request(context.host, "/rerank", fields, len(texts), vectors=0),
             partial(wire.rerank_answer, count=len(texts), top_k=top_k),
             context.host,
-            context.policy,
+            context.query_policy,
             budget.limiter,
             partial(budget.ratio.tokens, estimated_tokens),
         )

@@ -7,7 +7,7 @@ again, or has used up its attempts or its time.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -36,21 +36,30 @@ FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 32.0
 DOUBLINGS = 6
 
-WORTH_ANOTHER_TRY = (APIConnectionError, RateLimitError, ServerError, UnexpectedAnswerError)
-"""An embedding changes nothing at the service, so a lost answer may be asked for again."""
+LONGEST_RETRY_AFTER_SECONDS = 3_600.0
+"""A Retry-After beyond is not waited for, however much time there is: it is a mistake, or an outage
+that somebody should know of."""
+
+UNREACHABLE_AFTER_SECONDS = 2.0
+"""How long a host is tried that refuses connections or has no address."""
+
+RETRIED = (APIConnectionError, RateLimitError, ServerError, UnexpectedAnswerError)
+"""An embedding changes nothing at the service, so a request whose response is lost is repeated."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How hard to try.
+    """How often a request is repeated, and for how long.
 
     Attributes:
         max_retries: Further attempts after the first, for whatever reason. None means 6, and for
             a rate limit as many as `total_timeout` allows: a limit passes.
         timeout: Seconds one attempt may take.
-        total_timeout: Seconds for all attempts and the waits between them, None for no limit.
-        chance: Gives a number from 0 to 1, so that clients do not come back all at once.
+        total_timeout: Seconds for all attempts, the waits between them and the wait for the rate
+            limit; None for no limit.
+        chance: Returns a number from 0 to 1, so that clients do not come back all at once.
         wall_clock: Seconds since the epoch, to read a Retry-After that is a date.
+        is_query: Whether somebody waits for the response; else it is part of a job.
     """
 
     max_retries: int | None
@@ -58,6 +67,19 @@ class RetryPolicy:
     total_timeout: float | None
     chance: Callable[[], float]
     wall_clock: Callable[[], float]
+    is_query: bool = False
+
+    def for_queries(self, max_retries: int, total_timeout: float | None) -> RetryPolicy:
+        """The same for a request for which somebody waits, within these limits, too."""
+        timeouts = [it for it in (total_timeout, self.total_timeout) if it is not None]
+        return replace(
+            self,
+            max_retries=max_retries
+            if self.max_retries is None
+            else min(max_retries, self.max_retries),
+            total_timeout=min(timeouts, default=None),
+            is_query=True,
+        )
 
     def backoff(self, failure: VoyageError, attempts: int) -> float:
         """Seconds to wait after so many failed attempts.
@@ -73,10 +95,11 @@ class RetryPolicy:
     def allows(self, failure: VoyageError, attempts: int, spent: float) -> bool:
         """Whether to try again after so many attempts, having spent so many seconds."""
         return (
-            isinstance(failure, WORTH_ANOTHER_TRY)
+            isinstance(failure, RETRIED)
             and not isinstance(failure, QuotaExhaustedError)
             and attempts <= self._most_retries(failure)
             and (self.total_timeout is None or spent < self.total_timeout)
+            and (failure.retry_after or 0.0) <= LONGEST_RETRY_AFTER_SECONDS
         )
 
     def time_left(self, spent: float) -> float:
@@ -112,62 +135,151 @@ def retrying(
 ) -> Flow[Billed]:
     """Send a request until `read` accepts a response.
 
-    Time spent waiting for the rate limit does not count towards the total timeout.
-
     Args:
         request: What to send.
         read: Makes the result of a body, or raises `UnexpectedAnswerError`.
         host: Who is asked, and knows what errors mean.
-        policy: How hard to try.
+        policy: How often to try, and for how long.
         limiter: The budget's.
         tokens: What the request is expected to cost; asked when it is about to leave.
 
     Raises:
         VoyageError: The last failure, with the number of attempts.
     """
-    attempts, spent, delay = 0, 0.0, 0.0
-    failure: VoyageError | None = None
+    attempts = Attempts(request, policy, limiter, tokens)
     while True:
-        reservation = limiter.reserve(tokens, delay)
-        attempts += 1
+        attempt = attempts.next()
         try:
-            response = yield from send(
-                Attempt(
-                    request,
-                    policy.time_left(spent),
-                    reservation.wait,
-                    attempts,
-                    failure,
-                    delay,
-                    reservation.held,
-                )
-            )
-            failure = failure_of(request, response, host, policy.wall_clock)
+            response = yield from send(attempt)
+            failure: VoyageError | None = failure_of(request, response, host, policy.wall_clock)
             if failure is None:
                 result = _read(read, request, response, host)
-                reservation.accepted(result.total_tokens)
+                attempts.reservation.accepted(result.total_tokens)
                 return result
+        except RateLimitError as error:  # there is no time to wait for the limit
+            raise attempts.last_failure(error)  # noqa: B904 - the error itself
         except (APIConnectionError, UnexpectedAnswerError) as error:
             failure = error
         finally:
-            reservation.cancel()
-        delay = policy.backoff(failure, attempts)
-        spent += reservation.age() + delay
-        if isinstance(failure, RateLimitError):
-            reservation.refused(failure.retry_after, limits_named(failure.message))
-            if limiter.exceeds_minute_limit(tokens()):
-                raise _after(failure, attempts)
-        if not policy.allows(failure, attempts, spent):
-            raise _after(failure, attempts)
+            attempts.reservation.cancel()
+        attempts.failed(failure)
 
 
-def _after(failure: VoyageError, attempts: int) -> VoyageError:
-    failure.attempts = attempts
-    if isinstance(failure, UnexpectedAnswerError):
-        failure.message += (
-            " (a gateway or proxy may spoil answers: `voyage-rag doctor` says what is in between)"
+class Attempts:
+    """The attempts to send one request, and the time they take.
+
+    The total timeout counts from when the request first asks to leave. A job asks for one request
+    after the other, so the job as a whole may wait for a limit as long as it takes.
+
+    Attributes:
+        reservation: That of the current attempt.
+    """
+
+    def __init__(
+        self, request: Request, policy: RetryPolicy, limiter: RateLimiter, tokens: Estimate
+    ) -> None:
+        self._request = request
+        self._policy = policy
+        self._limiter = limiter
+        self._tokens = tokens
+        self._sent = 0
+        self._delay = 0.0
+        self._failure: VoyageError | None = None
+        self._began: float | None = None
+
+    def next(self) -> Attempt:
+        """The next attempt, after the backoff."""
+        policy, request = self._policy, self._request
+        self.reservation = self._limiter.reserve(
+            self._tokens, self._delay, is_query=policy.is_query
         )
-    return failure
+        self._attempt = Attempt(
+            request,
+            policy.timeout,
+            self._wait,
+            self._sent + 1,
+            self._failure,
+            self._delay,
+            self.reservation.held,
+        )
+        return self._attempt
+
+    def failed(self, failure: VoyageError) -> None:
+        """Decide whether there is a next attempt.
+
+        Raises:
+            VoyageError: There is none.
+        """
+        self._failure, limiter = failure, self._limiter
+        self._delay = self._policy.backoff(failure, self._sent)
+        if isinstance(failure, RateLimitError):
+            asked = failure.retry_after or 0.0
+            held = asked if asked <= LONGEST_RETRY_AFTER_SECONDS else None
+            self.reservation.refused(held, limits_named(failure.message))
+            if limiter.exceeds_minute_limit(self._tokens()):
+                raise self.last_failure(failure)
+        spent = self._spent() + self._delay
+        is_unreachable = (
+            isinstance(failure, APIConnectionError)
+            and failure.never_sent
+            and (self._policy.is_query or not limiter.has_accepted)
+            and spent > UNREACHABLE_AFTER_SECONDS
+        )
+        if is_unreachable or not self._policy.allows(failure, self._sent, spent):
+            raise self.last_failure(failure)
+
+    def last_failure(self, failure: VoyageError) -> VoyageError:
+        """The error to raise: the last response that failed, with what became of the request."""
+        failure = self._failure or failure
+        failure.attempts = self._sent
+        notes = []
+        if isinstance(failure, UnexpectedAnswerError):
+            notes.append(
+                "a gateway or proxy may spoil responses: `voyage-rag doctor` says what is in "
+                "between"
+            )
+        if (failure.retry_after or 0.0) > LONGEST_RETRY_AFTER_SECONDS:
+            notes.append(
+                f"the response asks to wait {failure.retry_after:,.0f} s; more than "
+                f"{LONGEST_RETRY_AFTER_SECONDS:,.0f} s are not waited"
+            )
+        elif isinstance(failure, RateLimitError):
+            notes.append(f"the next request is allowed in {self._allowed_in():.3g} s")
+        failure.message += "".join(f" ({note})" for note in notes)
+        return failure
+
+    def _wait(self) -> float:
+        """Seconds until the attempt may leave, or should ask again.
+
+        Raises:
+            RateLimitError: The limit leaves no room within the total timeout.
+        """
+        delay = self.reservation.wait()
+        if self._began is None:
+            self._began = self._limiter.now()
+        spent = self._spent()
+        if delay <= 0:
+            self._sent += 1
+            self._attempt.timeout = self._policy.time_left(spent)
+            return 0.0
+        if (total := self._policy.total_timeout) is not None:
+            held = self.reservation.held()
+            if spent >= total or (held < inf and spent + held > total):
+                raise RateLimitError(
+                    f"the limit of {self._limiter.limits} leaves no room for a request within the "
+                    f"total timeout of {total:g} s",
+                    model=self._request.model,
+                )
+        return delay
+
+    def _spent(self) -> float:
+        now = self._limiter.now()
+        return 0.0 if self._began is None else now - self._began
+
+    def _allowed_in(self) -> float:
+        self.reservation.cancel()
+        delay = self._limiter.allowed_in(self._tokens(), is_query=self._policy.is_query)
+        return max(delay, self._delay)
 
 
 def _read(

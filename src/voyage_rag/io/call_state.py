@@ -9,9 +9,9 @@ from functools import cached_property
 
 import anyio
 
-QUEUE_LENGTH = 2
-"""Requests of a call that wait for the rate limit at once. A slot is booked by what a request is
-expected to cost, and earlier responses improve that estimate, so no more of them book ahead."""
+QUEUE_LENGTH = 1
+"""Requests of a call that wait for the rate limit at once. A request is counted by what it is
+expected to cost, which earlier responses improve, and its timeout begins when it waits."""
 
 
 class Stopped(Exception):  # noqa: N818 - no error: the result is not wanted any more

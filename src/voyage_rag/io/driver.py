@@ -25,7 +25,7 @@ from voyage_rag.core.flow import (
     Operation,
     OperationInfo,
 )
-from voyage_rag.errors import APIConnectionError, VoyageError
+from voyage_rag.errors import APIConnectionError, RateLimitError, VoyageError
 from voyage_rag.io.call_state import AsyncCallState, Stopped, ThreadCallState
 from voyage_rag.io.concurrency import run_in_tasks, run_in_threads
 from voyage_rag.io.telemetry import UNNUMBERED, Telemetry
@@ -139,11 +139,11 @@ class Driver:
             effect = _step(flow.send, None)
             while not isinstance(effect, Finished):
                 if isinstance(effect, Attempt):
-                    self._wait(effect, state, telemetry)
                     resume: Callable[[Any], Effect] = flow.send
                     try:
+                        self._wait(effect, state, telemetry)
                         value: object = self._sent(effect, state, telemetry)
-                    except APIConnectionError as error:
+                    except (APIConnectionError, RateLimitError) as error:
                         resume, value = flow.throw, error
                     with state.reading:
                         effect = _step(resume, value)
@@ -230,11 +230,11 @@ class Driver:
             effect = _step(flow.send, None)
             while not isinstance(effect, Finished):
                 if isinstance(effect, Attempt):
-                    await self._await(effect, state, telemetry)
                     resume: Callable[[Any], Effect] = flow.send
                     try:
+                        await self._await(effect, state, telemetry)
                         value: object = await self._asent(effect, telemetry)
-                    except APIConnectionError as error:
+                    except (APIConnectionError, RateLimitError) as error:
                         resume, value = flow.throw, error
                     if effect.request.inputs < LONG_RESPONSE:
                         effect = _step(resume, value)
