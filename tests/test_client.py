@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from array import array
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -159,6 +160,12 @@ def test_vectors_become_lists_and_numpy_on_request(
     assert (expected, (2, 3)) == (table.dtype, table.shape)
     assert table.tolist() == [[1, 2, 3], [4, 5, 6]]
     assert (expected, (0, 0)) == (vectors[:0].to_numpy().dtype, vectors[:0].to_numpy().shape)
+
+
+def test_without_numpy_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    with pytest.raises(ImportError, match="pip install numpy"):
+        Vectors([array("f", [1.0])], "float").to_numpy()
 
 
 def test_vectors_are_a_sequence_of_compact_rows() -> None:

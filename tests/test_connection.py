@@ -15,7 +15,7 @@ from llama_index.core.schema import NodeWithScore, TextNode
 from pydantic import ValidationError
 
 from fakes import HTTPService
-from voyage_rag import ConfigurationError, Voyage, langchain, llama_index
+from voyage_rag import ConfigurationError, InvalidInputError, Voyage, langchain, llama_index
 from voyage_rag.hosts import Host
 from voyage_rag.settings import Settings
 
@@ -101,6 +101,56 @@ def test_our_parameters_reach_the_client(
     settings = kind.make(api_key=KEY, **given).voyage.settings
     assert {name: getattr(settings, name) for name in given} == given
     assert given.keys() - {"base_url"} == Settings.model_fields.keys() - {"host"}
+
+
+@pytest.mark.parametrize("name", ["langchain-embeddings", "llama_index-embeddings"])
+@pytest.mark.parametrize(
+    ("model", "options", "said"),
+    [
+        ("rerank-3", {}, "'rerank-3' is a model for rerank, not for embed"),
+        ("voyage-4", {"output_dimension": 1_000}, "no output_dimension 1000; it has 256, 512"),
+        ("voyage-4", {"output_dimension": 0}, "output_dimension must be a positive integer"),
+        ("voyage-law-2", {"output_dtype": "int8"}, "no output_dtype 'int8'"),
+        ("voyage-context-4", {"output_dimension": 3}, "no output_dimension 3"),
+    ],
+)
+def test_what_is_known_not_to_work_is_refused_at_construction(
+    name: str, model: str, options: dict[str, Any], said: str
+) -> None:
+    """And not at the first use; of a model that nobody knows anything may work."""
+    field = next(iter(KINDS[name].model))
+    with pytest.raises(InvalidInputError, match=said):
+        KINDS[name].of(api_key=KEY, **{field: model}, **options)
+    assert KINDS[name].of(api_key=KEY, **{field: "voyage-99"}, output_dimension=1_000)
+
+
+@pytest.mark.parametrize("name", ["langchain-rerank", "llama_index-rerank"])
+def test_an_embedding_model_is_no_reranker(name: str) -> None:
+    with pytest.raises(InvalidInputError, match="'voyage-4' is a model for embed, not for rerank"):
+        KINDS[name].of(api_key=KEY, model="voyage-4")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "meant"),
+    [
+        ("langchain-embeddings", "dimensions", "output_dimension"),
+        ("langchain-embeddings", "chunk_size", "batch_size"),
+        ("langchain-embeddings", "model_name", "model"),
+        ("langchain-rerank", "top_n", "top_k"),
+        ("langchain-rerank", "max_retry", "max_retries"),
+        ("llama_index-embeddings", "model", "model_name"),
+        ("llama_index-embeddings", "batch_size", "embed_batch_size"),
+        ("llama_index-embeddings", "dimensions", "output_dimension"),
+        ("llama_index-rerank", "request_timeout", "timeout"),
+    ],
+)
+def test_an_unknown_parameter_comes_with_the_one_that_was_meant(
+    name: str, given: str, meant: str
+) -> None:
+    with pytest.raises(
+        ValidationError, match=f"unknown parameter {given!r}: did you mean {meant!r}"
+    ):
+        KINDS[name].make(api_key=KEY, **{given: 3})
 
 
 @pytest.mark.parametrize("name", ["top_m", "voyage_key", "aclient", "modle"])

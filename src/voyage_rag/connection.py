@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from voyage_rag.construction import KEY_NAMES
+from voyage_rag.core import validation
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.hosts import Host, VoyageAPI
 from voyage_rag.observe.observers import NO_OBSERVERS, Observers, as_observers
@@ -173,7 +174,9 @@ class Connection(BaseModel):
 
         Raises:
             ConfigurationError: There is no key, or a setting cannot work.
+            InvalidInputError: The model is known to be of another kind, or to lack an option.
         """
+        self.check_options()
         if self.client is not None:
             self._adopt(self.client, self.model_fields_set)
         if self.host is None and self.host_name is not None:
@@ -199,6 +202,13 @@ class Connection(BaseModel):
             key = find_key(None, self.api_key_path)
         self.voyage_api_key = key
         self.api_key_fingerprint = pinned
+
+    def check_options(self) -> None:
+        """Check the model and its options, as far as the catalogue knows the model.
+
+        Raises:
+            InvalidInputError: One cannot work.
+        """
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Hide a key that is set later, and take note which one it is."""
@@ -287,3 +297,21 @@ class Connection(BaseModel):
             observers=self.observers,
             **settings,
         )
+
+
+def check_embedding_options(model: str, dimension: int | None, dtype: str | None) -> None:
+    """Refuse a reranker, and a dimension or number type that the model is known to lack.
+
+    Raises:
+        InvalidInputError: One cannot work.
+    """
+    validation.check_output(validation.check_embedding_model(model), dimension, dtype)
+
+
+def check_reranker(model: str) -> None:
+    """Refuse an embedding model.
+
+    Raises:
+        InvalidInputError: It is known to be one.
+    """
+    validation.check_model(model, "rerank")

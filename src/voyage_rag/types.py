@@ -146,6 +146,9 @@ class Usage:
             by_model,
         )
 
+    def __repr__(self) -> str:
+        return f"<Usage: {self}>"
+
     def __str__(self) -> str:
         unknown = f" (of {', '.join(self.unpriced)})" if self.unpriced else ""
         return (
@@ -212,8 +215,14 @@ class Vectors(Sequence["Vector"]):
         """An array of shape (vectors, numbers): float32, int8 or uint8. Needs numpy.
 
         The binary types keep eight dimensions in one number.
+
+        Raises:
+            ImportError: There is no numpy.
         """
-        import numpy as np  # noqa: PLC0415 - only who asks for numpy needs it
+        try:
+            import numpy as np  # noqa: PLC0415 - only who asks for numpy needs it
+        except ImportError as error:
+            raise ImportError("to_numpy() needs numpy: pip install numpy") from error
 
         dtype = np.dtype(TYPECODES[self.dtype])
         if not self._rows:

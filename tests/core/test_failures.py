@@ -148,6 +148,16 @@ def test_a_remedy_follows_what_the_service_says(status: int, remedy: str) -> Non
     assert remedy in message
 
 
+@pytest.mark.parametrize("status", [201, 202, 206])
+def test_a_result_under_another_status_is_not_printed(status: int) -> None:
+    """It may hold vectors or texts."""
+    body = json.dumps({"data": [{"embedding": [0.125, 0.25], "index": 0}]}).encode()
+    message = failure(status, body).message
+
+    assert "0.125" not in message
+    assert "status 200" in message
+
+
 def test_a_redirect_is_named_and_not_followed() -> None:
     """The message says where the address leads, without its path, and to set base_url."""
     error = failure(307, b"moved", location="https://elsewhere.example/secret-path")

@@ -203,6 +203,7 @@ def test_dollars_are_those_of_the_catalogue() -> None:
     assert usage.by_model["voyage-4"].dollars == pytest.approx(2 * 0.06)
     assert usage.unpriced == ()
     assert str(usage) == "3,000,000 tokens in 4 requests, $0.1700 at list"
+    assert repr(usage) == "<Usage: 3,000,000 tokens in 4 requests, $0.1700 at list>"
 
 
 def test_an_unknown_price_is_said() -> None:

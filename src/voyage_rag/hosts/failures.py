@@ -24,6 +24,7 @@ from voyage_rag.errors import (
 )
 from voyage_rag.hosts.messages import Response
 
+SUCCESS = range(200, 300)
 REDIRECT = range(300, 400)
 REFUSED = range(400, 500)
 FAILED = range(500, 600)
@@ -98,6 +99,8 @@ def error_detail(response: Response, remedies: Mapping[int, str] = REMEDIES) -> 
     """
     status = response.status
     message = printable(message_of(response.body)[:MAX_DETAIL_CHARS])
+    if status in SUCCESS:
+        message = "the response is not one of the API, whose results come with status 200"
     if status in REDIRECT:
         message = (
             f"the address answered with a redirect to {_redirect_host(response)}; redirects are "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from langchain_core.embeddings import Embeddings
 from pydantic import ConfigDict, Field
 
-from voyage_rag.connection import Connection
+from voyage_rag.connection import Connection, check_embedding_options
 from voyage_rag.construction import constructor
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.langchain.precomputed import CURRENT_VECTORS
@@ -64,6 +64,14 @@ class VoyageAIEmbeddings(Connection, Embeddings):
         def __init__(self, **fields: Any) -> None:
             super().__init__(**fields)
             self.connect()
+
+    def check_options(self) -> None:
+        """Check model, dimension and number type, as far as the catalogue knows the model.
+
+        Raises:
+            InvalidInputError: One cannot work.
+        """
+        check_embedding_options(self.model, self.output_dimension, self.output_dtype)
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embed documents: one vector per text, in order.

@@ -10,7 +10,7 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field
 
-from voyage_rag.connection import Connection
+from voyage_rag.connection import Connection, check_reranker
 from voyage_rag.construction import constructor
 from voyage_rag.langchain import tracing
 from voyage_rag.types import RerankingObject, RerankingResult
@@ -40,6 +40,14 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         def __init__(self, **fields: Any) -> None:
             super().__init__(**fields)
             self.connect()
+
+    def check_options(self) -> None:
+        """Check that the model is not known to be another kind than a reranker.
+
+        Raises:
+            InvalidInputError: It is.
+        """
+        check_reranker(self.model)
 
     def rerank(
         self,

@@ -11,7 +11,7 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseNode
 from pydantic import ConfigDict, PrivateAttr, SecretStr
 
-from voyage_rag.connection import Connection
+from voyage_rag.connection import Connection, check_embedding_options
 from voyage_rag.construction import constructor
 from voyage_rag.llama_index.events import batch_events, starting
 from voyage_rag.llama_index.methods import EmbeddingMethods
@@ -96,6 +96,14 @@ class VoyageEmbedding(Connection, EmbeddingMethods):
         }
         super().__init__(**fields, **kwargs)
         self.connect()
+
+    def check_options(self) -> None:
+        """Check model, dimension and number type, as far as the catalogue knows the model.
+
+        Raises:
+            InvalidInputError: One cannot work.
+        """
+        check_embedding_options(self.model_name, self.output_dimension, self.output_dtype)
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
         """Embed nodes: LlamaIndex's transformation, which a pipeline runs after a splitter.

@@ -13,7 +13,7 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
 from pydantic import ConfigDict, Field, SecretStr
 
-from voyage_rag.connection import Connection
+from voyage_rag.connection import Connection, check_reranker
 from voyage_rag.construction import constructor
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.llama_index.nodes import has_media
@@ -77,6 +77,14 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         }
         super().__init__(**fields | kwargs)
         self.connect()
+
+    def check_options(self) -> None:
+        """Check that the model is not known to be another kind than a reranker.
+
+        Raises:
+            InvalidInputError: It is.
+        """
+        check_reranker(self.model)
 
     @classmethod
     def class_name(cls) -> str:
