@@ -32,18 +32,12 @@ ADDRESSES_BELONG_TO = ("hosts", "emulator")
 KNOWN_LONG_FILES = {
     "commands/embed.py",
     "core/contextual.py",
-    "io/transport.py",
     "types.py",
 }
 KNOWN_SHARED_NAMES = {
     "AcceptedRequest",
 }
-KNOWN_PRIVATE_ATTRIBUTES = {
-    "io/transport.py: _mounts",
-    "io/transport.py: _network_backend",
-    "io/transport.py: _pool",
-    "io/transport.py: _transport",
-}
+KNOWN_PRIVATE_ATTRIBUTES: set[str] = set()
 KNOWN_ADDRESSES: set[str] = set()
 
 

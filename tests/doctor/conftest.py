@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trustme
 
-from voyage_rag.io import transport
+from voyage_rag.io.http import certificates
 
 
 @pytest.fixture(scope="session")
@@ -25,9 +25,9 @@ def trusting(
     path = tmp_path / "authority.pem"
     authority.cert_pem.write_to_path(str(path))
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    transport._prepared.cache_clear()
+    certificates._CONTEXTS.clear()
     yield
-    transport._prepared.cache_clear()
+    certificates._CONTEXTS.clear()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from doctor.hosts import answer, host, listening, proxy
 from voyage_rag.doctor import Finding, examine
 from voyage_rag.emulator import Emulator
 from voyage_rag.emulator.faults import redirect, status
-from voyage_rag.io import transport
+from voyage_rag.io.http import certificates
 
 KEY = "pa-a-key-that-must-stay-secret-wxyz"
 DAY = dt.timedelta(days=1)
@@ -256,12 +256,13 @@ def test_certificates_to_trust_that_are_not_there(
 ) -> None:
     """SSL_CERT_FILE names a file that does not exist."""
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/at/all.pem")
-    transport._prepared.cache_clear()
+    certificates._CONTEXTS.clear()
     with host(answer(), certified()) as url:
         found = findings(base_url=url)
-    transport._prepared.cache_clear()
+    certificates._CONTEXTS.clear()
 
     assert broken(found) == ["tls"]
+    assert "SSL_CERT_FILE" in found["tls"].said
     assert "SSL_CERT_FILE" in (found["tls"].remedy or "")
 
 
@@ -305,33 +306,23 @@ def test_a_host_that_no_proxy_names_is_reached_directly(monkeypatch: pytest.Monk
         assert broken(findings(base_url=url)) == []
 
 
-def test_a_proxy_that_is_no_address(url: str) -> None:
-    """Its variable is named, and not its value, which may hold a password."""
-    environ = {"HTTP_PROXY": "http://user:a-proxy-password@host:none"}
-    found = findings(base_url=url, environ=environ)
-    assert broken(found) == ["proxy"]
-    assert "HTTP_PROXY" in found["proxy"].said
-
-
 @pytest.mark.parametrize(
-    ("address", "remedy"),
-    [("socks5://a.proxy:1080", "httpx[socks]"), ("gopher://a.proxy", "socks5h")],
+    ("variable", "address", "said"),
+    [
+        ("HTTP_PROXY", "http://user:a-proxy-password@host:none", "address"),
+        ("http_proxy", "http://", "host"),
+        ("ALL_PROXY", "gopher://a.proxy", "socks5h"),
+    ],
 )
-def test_a_proxy_that_httpx_cannot_speak_to(
-    address: str, remedy: str, url: str, monkeypatch: pytest.MonkeyPatch
+def test_a_proxy_that_cannot_be_used(
+    variable: str, address: str, said: str, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before the client would fail at it."""
-    monkeypatch.setattr("voyage_rag.doctor.network.find_spec", lambda name: None)
-    found = findings(base_url=url, environ={"ALL_PROXY": address})
+    """Its variable is named, and not its value, which may hold a password."""
+    monkeypatch.setenv(variable, address)
+    found = findings(base_url=url)
     assert broken(found) == ["proxy"]
-    assert remedy in (found["proxy"].remedy or "")
-
-
-def test_variables_that_httpx_does_not_read_are_noted(url: str) -> None:
-    """People set them for other clients, and wonder."""
-    found = findings(base_url=url, environ={"REQUESTS_CA_BUNDLE": "/a/file"})
-    assert found["proxy"].state == "note"
-    assert "SSL_CERT_FILE" in (found["proxy"].remedy or "")
+    assert variable in found["proxy"].said
+    assert said in found["proxy"].said
 
 
 # ── the service ───────────────────────────────────────────────────────────────────────────────────

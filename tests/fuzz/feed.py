@@ -9,7 +9,7 @@ try:
 except ImportError:
     raise SystemExit("fuzzing needs atheris: pip install --group fuzz") from None
 
-with atheris.instrument_imports(include=["voyage_rag.core", "voyage_rag.io.body", "json"]):
+with atheris.instrument_imports(include=["voyage_rag.core", "voyage_rag.io.http.response", "json"]):
     from fuzz.targets import TARGETS
 
 *options, decoder = sys.argv

@@ -21,7 +21,7 @@ from voyage_rag.core.wire import (
 from voyage_rag.errors import UnexpectedAnswerError, VoyageError
 from voyage_rag.hosts import select_host
 from voyage_rag.hosts.messages import Request, Response
-from voyage_rag.io.body import Body, UnreadableBodyError
+from voyage_rag.io.http.response import ResponseBody, UnreadableBodyError
 from voyage_rag.models import ALL_DTYPES, OutputDtype
 from voyage_rag.secret import APIKey
 
@@ -97,11 +97,11 @@ def failure(body: bytes, status: int) -> None:
 
 def packing(sent: bytes, cut: int) -> None:
     """A packed body: unpacked within its limit, or refused."""
-    body = Body({"content-encoding": "gzip"}, MOST)
+    body = ResponseBody({"content-encoding": "gzip"}, MOST)
     try:
         body.add(sent[:cut])
         body.add(sent[cut:])
-        assert len(body.whole()) <= MOST
+        assert len(body.finish()) <= MOST
     except UnreadableBodyError:
         return
 

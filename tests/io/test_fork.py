@@ -48,24 +48,6 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 ask("after", 2)
 """
 
-HELD = """
-import os, sys, threading
-
-from fakes import KEY, MODEL, vector_of
-from voyage_rag import Voyage
-
-voyage = Voyage(KEY, base_url=sys.argv[1], max_retries=0)
-voyage.embed(["a"], MODEL)
-with voyage.driver.sender._lock:  # as another thread of the parent may hold it
-    child = os.fork()
-    if child == 0:
-        worker = threading.Thread(target=lambda: os._exit(0) if voyage.embed(["b"], MODEL) else 1)
-        worker.start()
-        worker.join(5)
-        os._exit(1)
-assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-"""
-
 ALL_HELD = """
 import os, sys, threading
 
@@ -82,9 +64,8 @@ held, over = threading.Event(), threading.Event()
 def hold():
     for lock in list(_LOCKS):
         lock.__enter__()
-    with voyage.driver.sender._lock:
-        held.set()
-        over.wait()
+    held.set()
+    over.wait()
 
 
 threading.Thread(target=hold, daemon=True).start()
@@ -153,13 +134,6 @@ def test_parent_and_child_have_their_own_answers(backend: str, http_service: HTT
 
     opened = {text for each in http_service.received for text in _who(each.body)}
     assert {"before", "child", "parent", "after"} == opened
-
-
-def test_a_lock_that_was_held_at_the_fork_does_not_stop_the_child(
-    http_service: HTTPService,
-) -> None:
-    """The transport of a child has locks of its own."""
-    run(HELD, http_service.url)
 
 
 def test_no_lock_that_another_thread_held_at_the_fork_stops_the_child(

@@ -18,9 +18,9 @@ from voyage_rag.hosts import InProcessHost
 from voyage_rag.io.cache import Cache
 from voyage_rag.io.clock import SYSTEM_CLOCK
 from voyage_rag.io.driver import Driver
+from voyage_rag.io.http.transport import Transport
 from voyage_rag.io.in_process import InProcessSender
 from voyage_rag.io.tokenizer import Tokenizer
-from voyage_rag.io.transport import AsyncHTTPClient, HTTPClient, Transport
 from voyage_rag.locks import Lock
 from voyage_rag.observe.log import Log, wants_everything
 from voyage_rag.observe.observers import (
@@ -38,6 +38,7 @@ from voyage_rag.types import Usage
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import httpx
     from pydantic import SecretStr
 
     from voyage_rag.client.batches import Batches
@@ -78,8 +79,8 @@ class Session:
         cache: str | os.PathLike[str] | None = None,
         tokenizer: str | os.PathLike[str] | None = None,
         allow_insecure_http: bool = False,
-        http_client: HTTPClient | None = None,
-        async_http_client: AsyncHTTPClient | None = None,
+        http_client: httpx.Client | None = None,
+        async_http_client: httpx.AsyncClient | None = None,
         observers: Iterable[Observer] = (),
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -243,12 +244,12 @@ class Session:
 
 def _sender(
     settings: Settings,
-    http_client: HTTPClient | None = None,
-    async_http_client: AsyncHTTPClient | None = None,
+    http_client: httpx.Client | None = None,
+    async_http_client: httpx.AsyncClient | None = None,
 ) -> Sender:
     """What sends requests: over HTTP, or to a host in this process."""
     if not isinstance(settings.host, InProcessHost):
-        return Transport(settings, http_client, async_http_client)
+        return Transport(settings.host, http_client, async_http_client)
     if http_client or async_http_client:
         raise ConfigurationError(f"{settings.host.name} uses no network: leave out HTTP clients")
     return InProcessSender(settings.host)

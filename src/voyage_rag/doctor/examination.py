@@ -45,7 +45,7 @@ def examine(
     yield finding
     if settings is not None:
         reached = True
-        for finding in way_to(settings, environ):
+        for finding in way_to(settings):
             yield finding
             reached = reached and finding.state != "broken"
         if reached and key is not None:

@@ -1,25 +1,23 @@
 """The way to the host, step by step: proxy, name, connection, certificate.
 
-Made with the standard library, since each step is to be seen by itself; certificates are judged by
-what the client itself trusts.
+Each step is made by itself, with the code the client's own connections are made with.
 """
 
 from __future__ import annotations
 
-import http.client
+import os
 import socket
 import ssl
 import time
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from voyage_rag.doctor.findings import Finding, broken, note, ok
-from voyage_rag.io.transport import shared_ssl_context
+from voyage_rag.errors import ConfigurationError
+from voyage_rag.io.http.certificates import TrustedCertificates
+from voyage_rag.io.http.pool import PooledConnection
+from voyage_rag.io.http.proxies import Proxy, find_proxy
+from voyage_rag.io.http.route import Route, parse_address
 from voyage_rag.settings import Settings
 
 PATIENCE = 5.0
@@ -27,32 +25,16 @@ SOON = 14
 DAY = 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """A proxy that the environment names for this host."""
-
-    variable: str
-    scheme: str
-    host: str
-    port: int
-    authorization: str | None
-
-    def __str__(self) -> str:
-        return f"{self.scheme}://{self.host}:{self.port}"
-
-
-def way_to(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+def way_to(settings: Settings) -> Iterator[Finding]:
     """Each step, up to the first that is broken."""
+    address = parse_address(settings.base_url)
     try:
-        proxy = _proxy_for(settings, environ)
-    except ValueError as error:
-        yield broken("proxy", str(error), "correct it, or unset it")
+        proxy = find_proxy(*address.origin)
+    except ConfigurationError as error:
+        yield broken("proxy", error.message, "correct it, or unset it")
         return
-    told = (proxy and _unusable(proxy)) or _told(proxy, environ)
-    yield told
-    if told.state == "broken":
-        return
-    host, port = (proxy.host, proxy.port) if proxy else (settings.host.hostname, settings.host.port)
+    yield _describe(proxy)
+    host, port = (proxy.host, proxy.port) if proxy else (address.host, address.port)
     named = _look_up(host, port)
     yield named
     if named.state == "broken":
@@ -61,8 +43,9 @@ def way_to(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     yield connected
     if connected.state == "broken":
         return
-    if settings.base_url.startswith("https:"):
-        yield _trusts() or _look_at_certificate(settings, proxy)
+    if address.scheme == "https":
+        certificates = TrustedCertificates.of_environment(os.environ)
+        yield _look_at_certificate(Route(*address.origin, proxy, certificates))
     else:
         yield note("tls", "none: plain http", None if _is_loopback(host) else "use https")
 
@@ -70,64 +53,9 @@ def way_to(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
 # ── proxy ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _proxy_for(settings: Settings, environ: Mapping[str, str]) -> Proxy | None:
-    scheme = urlsplit(settings.base_url).scheme
-    lower = {name.lower(): value for name, value in environ.items() if value}
-    proxies = {
-        name.removesuffix("_proxy"): value
-        for name, value in lower.items()
-        if name.endswith("_proxy")
-    }
-    if _goes_around(settings.host.hostname, proxies.get("no", "")):
-        return None
-    for kind in (scheme, "all"):
-        if address := proxies.get(kind):
-            return _parsed(f"{kind.upper()}_PROXY", address)
-    return None
-
-
-def _goes_around(host: str, exceptions: str) -> bool:
-    """Whether NO_PROXY names the host, or a domain it is in."""
-    names = [name.strip().lstrip(".").lower() for name in exceptions.split(",")]
-    return any(name and (name in {"*", host} or host.endswith(f".{name}")) for name in names)
-
-
-def _parsed(variable: str, address: str) -> Proxy:
-    parts = urlsplit(address if "://" in address else f"http://{address}")
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    if not host:
-        raise ValueError(f"{variable} is not the address of a proxy")
-    authorization = None
-    if parts.username is not None:
-        given = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        authorization = f"Basic {b64encode(given.encode()).decode()}"
-    default = 443 if parts.scheme == "https" else 80
-    return Proxy(variable, parts.scheme, host, port or default, authorization)
-
-
-def _unusable(proxy: Proxy) -> Finding | None:
-    """What is wrong with a proxy before it is asked."""
-    if proxy.scheme in {"socks5", "socks5h"}:
-        if find_spec("socksio") is None:
-            said = f"{proxy}, of {proxy.variable}, which httpx cannot speak to as it is installed"
-            return broken("proxy", said, "pip install 'httpx[socks]'")
-    elif proxy.scheme not in {"http", "https"}:
-        said = f"{proxy.variable} names a proxy of {proxy.scheme}, which httpx does not know"
-        return broken("proxy", said, "use one of http, https, socks5 or socks5h, or unset it")
-    return None
-
-
-def _told(proxy: Proxy | None, environ: Mapping[str, str]) -> Finding:
-    ignored = [name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if environ.get(name)]
-    said = "none" if proxy is None else f"{proxy}, of {proxy.variable}"
-    facts = {"proxy": None if proxy is None else str(proxy)}
-    if ignored and not environ.get("SSL_CERT_FILE"):
-        remedy = f"{ignored[0]} is not read by httpx: name your own certificates in SSL_CERT_FILE"
-        return note("proxy", said, remedy, **facts)
-    return ok("proxy", said, **facts)
+def _describe(proxy: Proxy | None) -> Finding:
+    said = "none" if proxy is None else f"{proxy}, of {proxy.source}"
+    return ok("proxy", said, proxy=None if proxy is None else str(proxy))
 
 
 # ── name and connection ───────────────────────────────────────────────────────────────────────────
@@ -149,7 +77,7 @@ def _connect(host: str, port: int, proxy: Proxy | None) -> Finding:
     try:
         socket.create_connection((host, port), PATIENCE).close()
     except OSError as error:
-        what = f"the proxy of {proxy.variable}" if proxy else "base_url"
+        what = f"the proxy of {proxy.source}" if proxy else "base_url"
         remedy = f"check {what}, and that a firewall lets port {port} out; behind a proxy set "
         remedy += "HTTPS_PROXY"
         return broken("connect", f"no connection to {host}:{port} ({_short(error)})", remedy)
@@ -160,54 +88,30 @@ def _connect(host: str, port: int, proxy: Proxy | None) -> Finding:
 # ── certificate ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _trusts() -> Finding | None:
-    """What is wrong with the certificates that are trusted here."""
+def _look_at_certificate(route: Route) -> Finding:
+    connection = PooledConnection(route)
     try:
-        shared_ssl_context()
-    except (OSError, ssl.SSLError) as error:
-        said = f"the certificates to trust cannot be read ({_short(error)})"
-        return broken("tls", said, "correct SSL_CERT_FILE or SSL_CERT_DIR, or unset it")
-    return None
-
-
-def _look_at_certificate(settings: Settings, proxy: Proxy | None) -> Finding:
-    if proxy is not None and proxy.scheme != "http":
-        return note("tls", f"not looked at by itself through a proxy of {proxy.scheme}")
-    try:
-        with closing(_connection(settings, proxy)) as connection:
-            connection.connect()
-            assert isinstance(connection.sock, ssl.SSLSocket)  # noqa: S101 - of an HTTPSConnection
-            certificate: dict[str, Any] = connection.sock.getpeercert() or {}
-            version = connection.sock.version()
+        sock = connection.open(time.monotonic() + PATIENCE)
+        assert isinstance(sock, ssl.SSLSocket)  # noqa: S101 - of an https route
+        certificate: dict[str, Any] = sock.getpeercert() or {}
+        version = sock.version()
+    except ConfigurationError as error:
+        return broken("tls", error.message, f"correct {route.certificates.variable}, or unset it")
     except ssl.SSLCertVerificationError as error:
         return broken("tls", f"the certificate is refused: {error.verify_message}", _remedy(error))
-    except (ssl.SSLError, OSError, http.client.HTTPException) as error:
+    except OSError as error:
         remedy = "check that base_url is that of an https port"
-        if proxy is not None:
-            remedy = f"check that the proxy lets connections to {settings.host.hostname} through"
+        if route.proxy is not None:
+            remedy = f"check that the proxy lets connections to {route.host} through"
         return broken("tls", f"no handshake ({_short(error)})", remedy)
+    finally:
+        connection.close()
     days = int((ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) // DAY)
     facts = {"version": version, "issuer": _issuer(certificate), "days_left": days}
     said = f"{version}, certificate of {_issuer(certificate)}, good for {days} days"
     if days < SOON:
         return note("tls", said, "it has to be renewed by who runs the host", **facts)
     return ok("tls", said, **facts)
-
-
-def _connection(settings: Settings, proxy: Proxy | None) -> http.client.HTTPSConnection:
-    if proxy is None:
-        return http.client.HTTPSConnection(
-            settings.host.hostname,
-            settings.host.port,
-            timeout=PATIENCE,
-            context=shared_ssl_context(),
-        )
-    connection = http.client.HTTPSConnection(
-        proxy.host, proxy.port, timeout=PATIENCE, context=shared_ssl_context()
-    )
-    headers = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
-    connection.set_tunnel(settings.host.hostname, settings.host.port, headers)
-    return connection
 
 
 def _remedy(error: ssl.SSLCertVerificationError) -> str:

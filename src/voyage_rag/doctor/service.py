@@ -26,7 +26,7 @@ from voyage_rag.hosts import Host
 from voyage_rag.hosts.failures import printable
 from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.io.call_state import ThreadCallState
-from voyage_rag.io.transport import Transport
+from voyage_rag.io.http.transport import Transport
 from voyage_rag.models import MODELS
 from voyage_rag.settings import Settings
 
@@ -47,7 +47,7 @@ TOKENS = 3
 
 def answers_of(settings: Settings) -> Iterator[Finding]:
     """What it answers, whether it takes the key, and what time it has."""
-    transport = Transport(settings)
+    transport = Transport(settings.host)
     try:
         response, moment = _ask(transport, NEEDS_A_KEY)
         if response.status in UNKNOWN_THERE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,7 @@ class Request:
         method: `POST`, `GET` or `DELETE`.
         upload: A file to send instead of a body.
         save_to: A path to which the body of a 200 is written, instead of being held in memory.
+        repeatable: Whether sending it twice leaves the service as sending it once does.
         fields: The document before the host encoded it, with the names of the Voyage API.
     """
 
@@ -51,6 +52,7 @@ class Request:
     method: str = "POST"
     upload: Upload | None = None
     save_to: str | None = None
+    repeatable: bool = True
     fields: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -69,10 +71,22 @@ class Request:
         return min(MAX_RESPONSE_BYTES, MIN_MAX_RESPONSE_BYTES + self.vectors * MAX_VECTOR_BYTES)
 
 
+def nothing() -> None:
+    """For a response without a connection."""
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Any HTTP response. Header names are lower case."""
+    """Any HTTP response. Header names are lower case.
+
+    Attributes:
+        status: HTTP's.
+        headers: Those of the response.
+        body: Decompressed.
+        distrust: To be called if the body is no sound result: its connection is not used again.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    distrust: Callable[[], None] = field(default=nothing, repr=False, compare=False)

@@ -96,7 +96,8 @@ class BatchRequest:
             "metadata": {**self.metadata, MARK: self.mark},
         }
         model = str(self.request_params["model"])
-        return Request(PATH, json.dumps(body, separators=(",", ":")).encode(), model, 0)
+        document = json.dumps(body, separators=(",", ":")).encode()
+        return Request(PATH, document, model, 0, repeatable=False)
 
 
 def _fits(text: object, longest: int) -> bool:

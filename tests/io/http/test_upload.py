@@ -18,7 +18,7 @@ from voyage_rag import APIConnectionError, Timeout
 from voyage_rag.core.flow import Attempt
 from voyage_rag.hosts.messages import Request, Response, Upload
 from voyage_rag.io.call_state import ThreadCallState
-from voyage_rag.io.transport import Transport
+from voyage_rag.io.http.transport import Transport
 from voyage_rag.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ SIZE = 40 * MIB
 
 def exchange(face: Face, url: str, request: Request, timeout: float = 10.0) -> Response:
     """What a transport of its own brings back."""
-    transport = Transport(Settings.resolve(KEY, base_url=url))
+    transport = Transport(Settings.resolve(KEY, base_url=url).host)
     attempt = Attempt(request, timeout)
 
     async def program() -> Response:

@@ -16,7 +16,7 @@ import pytest
 from fakes import KEY, MODEL, RERANKER, HTTPService, served, vector_of
 from voyage_rag import ConfigurationError, Voyage, __version__
 from voyage_rag.hosts.messages import Response
-from voyage_rag.io import transport
+from voyage_rag.io.http import pool
 
 BACKENDS = ["asyncio", "trio"]
 
@@ -64,7 +64,7 @@ def test_connections_that_nobody_wants_for_long_are_closed(
         http_service.script = [meet] * 4
         await face.ask(voyage, "embed", ["text"] * 4, MODEL, batch_size=1)
         assert http_service.connections == 4
-        monkeypatch.setattr(transport, "time", later)
+        monkeypatch.setattr(pool, "time", later)
         for _ in range(10):
             await face.ask(voyage, "embed", ["text"], MODEL)
         with http_service.arrived:
@@ -79,21 +79,20 @@ def test_connections_that_nobody_wants_for_long_are_closed(
     face.run(program)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_each_event_loop_has_connections_of_its_own(
-    backend: str, http_service: HTTPService
-) -> None:
-    """The same object works in one loop after the other, and closes what a loop leaves behind."""
+def test_threads_and_event_loops_share_connections(http_service: HTTPService) -> None:
+    """One object, in one loop after the other and without any: a connection outlives them all."""
     voyage = voyage_to(http_service)
 
-    async def program() -> Any:
+    async def program(voyage: Voyage) -> Any:
         return (await voyage.aembed(["a"], MODEL)).embeddings
 
-    for connections in (1, 2, 3):
-        assert [vector_of("a")] == anyio.run(program, backend=backend)
-        assert connections == http_service.connections
-        http_service.wait_for_closed()
+    for backend in ("asyncio", "trio", "asyncio", "trio"):
+        assert [vector_of("a")] == anyio.run(program, voyage, backend=backend)
+        assert [vector_of("a")] == voyage.embed(["a"], MODEL).embeddings
+    assert http_service.connections == 1
+    del voyage
     gc.collect()  # an unclosed socket would raise here
+    http_service.wait_for_closed()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -18,7 +18,7 @@ from voyage_rag import APIConnectionError, APIError, Timeout, Voyage, VoyageErro
 from voyage_rag.core.flow import Attempt
 from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.io.call_state import Stopped, ThreadCallState
-from voyage_rag.io.transport import Transport
+from voyage_rag.io.http.transport import Transport
 from voyage_rag.settings import Settings
 
 
@@ -99,7 +99,7 @@ def test_a_refused_connection_says_where(face) -> None:
 
     assert (APIConnectionError, 3) == (type(error), error.attempts)
     assert url in error.message
-    assert isinstance(error.__cause__, httpx.ConnectError)
+    assert isinstance(error.__cause__, ConnectionRefusedError)
 
 
 @pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # httpx's, on trio
@@ -178,7 +178,7 @@ def test_a_redirect_is_not_followed(
 
 def transport_to(service: HTTPService) -> Transport:
     """The transport by itself."""
-    return Transport(Settings.resolve(KEY, base_url=service.url))
+    return Transport(Settings.resolve(KEY, base_url=service.url).host)
 
 
 def attempt(text: str = "a", timeout: float = 20.0) -> Attempt:

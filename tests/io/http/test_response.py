@@ -22,7 +22,7 @@ from voyage_rag import APIConnectionError, Voyage, VoyageError
 from voyage_rag.core.wire import EmbedOptions, embed_answer
 from voyage_rag.errors import UnexpectedAnswerError
 from voyage_rag.hosts.messages import MAX_RESPONSE_BYTES, Request, Response
-from voyage_rag.io.body import EITHER_HEADER, Body, UnreadableBodyError
+from voyage_rag.io.http.response import GZIP_WINDOW_BITS, ResponseBody, UnreadableBodyError
 
 MIB = 2**20
 ALLOWED = Request("/embeddings", b"", MODEL, 1, 1).largest_answer
@@ -76,7 +76,7 @@ CHUNK = b"10000\r\n" + b" " * 65_536 + b"\r\n"
 
 
 def _bomb(mebibytes: int) -> bytes:
-    packing = zlib.compressobj(9, zlib.DEFLATED, EITHER_HEADER)
+    packing = zlib.compressobj(9, zlib.DEFLATED, GZIP_WINDOW_BITS)
     return b"".join(packing.compress(b" " * MIB) for _ in range(mebibytes)) + packing.flush()
 
 
@@ -199,13 +199,13 @@ def test_a_body_is_whole_or_too_large(
     """However it is cut, packed or not: what was sent, or a refusal, exactly at the limit."""
     sent = gzip.compress(text) if packed else text
     headers = {"content-encoding": "gzip"} if packed else {}
-    body = Body(headers, most)
+    body = ResponseBody(headers, most)
     try:
         for cut in cuts:
             body.add(sent[:cut])
             sent = sent[cut:]
         body.add(sent)
-        assert body.whole() == text
+        assert body.finish() == text
         assert len(text) <= most
     except UnreadableBodyError:
         assert len(text) > most

@@ -1,0 +1,1 @@
+"""The HTTP transport; see `voyage_rag.io.http.transport`."""

@@ -1,0 +1,139 @@
+"""Connecting: DNS, TCP, and TLS, each with a deadline, and each to be ended from another thread.
+
+This is blocking code. An event loop runs it in a thread, so that neither name resolution nor
+cryptography nor reading certificates holds it up.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import ssl
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, zip_longest
+from typing import Any
+
+from voyage_rag.io.http.streams import seconds_until
+
+CONNECT_STAGGER_SECONDS = 0.25
+"""How long one address is waited for before the next one is tried too (RFC 8305)."""
+
+SOCKET_OPTIONS: tuple[tuple[str, str, int], ...] = (
+    ("IPPROTO_TCP", "TCP_NODELAY", 1),
+    ("SOL_SOCKET", "SO_KEEPALIVE", 1),
+    ("IPPROTO_TCP", "TCP_KEEPIDLE", 15),
+    ("IPPROTO_TCP", "TCP_KEEPALIVE", 15),  # what macOS calls TCP_KEEPIDLE
+    ("IPPROTO_TCP", "TCP_KEEPINTVL", 5),
+    ("IPPROTO_TCP", "TCP_KEEPCNT", 3),
+    ("IPPROTO_TCP", "TCP_USER_TIMEOUT", 10_000),
+)
+"""Options by name, since platforms differ in which they have. Times are in seconds, but for the
+last one, in milliseconds: how long sent bytes may stay unacknowledged."""
+
+
+class ConnectingEndedError(OSError):
+    """Another thread has ended the attempt to connect."""
+
+
+def connect_tcp(
+    host: str, port: int, deadline: float, is_ended: Callable[[], bool]
+) -> socket.socket:
+    """Connect to the first address of a host that accepts.
+
+    Args:
+        host: Name or IP address.
+        port: TCP port.
+        deadline: When to give up, on the monotonic clock.
+        is_ended: Whether to stop; called four times a second.
+
+    Raises:
+        OSError: The name is unknown, or no address accepts; a `TimeoutError` at the deadline.
+    """
+    addresses = deque(_alternating(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+    failure = OSError(f"{host} has no address")
+    with selectors.DefaultSelector() as connecting:
+        try:
+            while addresses or connecting.get_map():
+                if addresses:
+                    try:
+                        connecting.register(_begin(*addresses.popleft()), selectors.EVENT_WRITE)
+                    except OSError as error:  # no IPv6 here, for example
+                        failure = error
+                        continue
+                wait = min(CONNECT_STAGGER_SECONDS, seconds_until(deadline))
+                for key, _ in connecting.select(wait):
+                    sock: Any = key.fileobj
+                    connecting.unregister(sock)
+                    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                    if not code:
+                        return _with_options(sock)
+                    sock.close()
+                    failure = OSError(code, os.strerror(code))
+                if is_ended():
+                    raise ConnectingEndedError("ended while connecting")
+            raise failure
+        finally:
+            for key in list(connecting.get_map().values()):
+                connecting.unregister(key.fileobj)
+                key.fileobj.close()  # type: ignore[union-attr] # all of them are sockets
+
+
+def start_tls(
+    sock: socket.socket,
+    context: ssl.SSLContext,
+    hostname: str,
+    deadline: float,
+    announce: Callable[[socket.socket], None],
+) -> ssl.SSLSocket:
+    """Do the handshake.
+
+    Args:
+        sock: Connected; belongs to the result from here on.
+        context: Whom to trust.
+        hostname: Whose certificate it has to be.
+        deadline: When to give up, on the monotonic clock.
+        announce: Called with the new socket before the handshake, so that it can be ended.
+
+    Raises:
+        OSError: The certificate is not trusted, or the handshake failed or took too long.
+    """
+    wrapped = context.wrap_socket(sock, server_hostname=hostname, do_handshake_on_connect=False)
+    try:
+        announce(wrapped)
+        wrapped.settimeout(seconds_until(deadline))
+        wrapped.do_handshake()
+    except BaseException:
+        wrapped.close()
+        raise
+    return wrapped
+
+
+def _begin(family: int, kind: int, protocol: int, _name: str, address: Any) -> socket.socket:
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        sock.connect_ex(address)  # the outcome is read from the socket once it is writable
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _alternating(addresses: Iterable[Any]) -> Iterator[Any]:
+    """Addresses of both families in turn, beginning with the system's first choice."""
+    families: dict[int, list[Any]] = {}
+    for address in addresses:
+        families.setdefault(address[0], []).append(address)
+    return (one for one in chain.from_iterable(zip_longest(*families.values())) if one)
+
+
+def _with_options(sock: socket.socket) -> socket.socket:
+    for level, name, value in SOCKET_OPTIONS:
+        if hasattr(socket, name):
+            try:
+                sock.setsockopt(getattr(socket, level), getattr(socket, name), value)
+            except OSError:
+                continue  # known to Python, but not to this kernel
+    return sock

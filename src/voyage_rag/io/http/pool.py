@@ -1,0 +1,191 @@
+"""Connections that stay open between requests, for threads and event loops alike.
+
+An idle connection belongs to nobody: its socket is tied to no thread and no event loop. So one pool
+serves all of them, a query in a new event loop included.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import weakref
+from collections import deque
+from contextlib import suppress
+from functools import partial
+
+import anyio
+import anyio.to_thread
+
+from voyage_rag.io.http.network import ConnectingEndedError, connect_tcp, start_tls
+from voyage_rag.io.http.route import Route
+from voyage_rag.io.http.streams import is_quiet
+from voyage_rag.io.http.tunnel import open_tunnel
+
+MAX_IDLE_SECONDS = 60.0
+MAX_AGE_SECONDS = 600.0
+"""Even a busy connection is replaced after that, so that a new address of the host is noticed."""
+
+MAX_CONNECT_SECONDS = 15.0
+
+
+class PooledConnection:
+    """A connection, or one that is about to be made.
+
+    Attributes:
+        socket: Connected; None before `open`.
+        exchanges: Requests it has been used for.
+        suspect: Whether a response that it brought was unsound, so that no other may be trusted.
+        last_request_id: The identifier that the service gave to the last request.
+        used_at: When it was last given back, on the monotonic clock.
+        is_ended: Whether another thread has ended it.
+    """
+
+    def __init__(self, route: Route) -> None:
+        self.socket: socket.socket | None = None
+        self.exchanges = 0
+        self.suspect = False
+        self.last_request_id = ""
+        self.used_at = 0.0
+        self._route = route
+        self._opened_at = 0.0
+        self._connecting: socket.socket | None = None
+        self.is_ended = False
+
+    def open(self, deadline: float) -> socket.socket:
+        """Connect.
+
+        Raises:
+            OSError: It cannot be done, or not in time, or was ended.
+            ConfigurationError: The certificates to trust cannot be read.
+        """
+        self._opened_at = time.monotonic()
+        deadline = min(deadline, self._opened_at + MAX_CONNECT_SECONDS)
+        route, proxy = self._route, self._route.proxy
+        first = route if proxy is None else proxy
+        sock = connect_tcp(first.host, first.port, deadline, lambda: self.is_ended)
+        try:
+            self._announce(sock)
+            if proxy is not None and proxy.scheme == "https":
+                sock = self._start_tls(sock, proxy.host, deadline)
+            if proxy is not None and not route.is_forwarded:
+                open_tunnel(sock, proxy, route.host, route.port, deadline)
+            if route.scheme == "https":
+                sock = self._start_tls(sock, route.host, deadline)
+        except BaseException:
+            sock.close()
+            raise
+        self.socket = sock
+        if self.is_ended:
+            sock.close()
+            raise ConnectingEndedError("ended while connecting")
+        return sock
+
+    async def aopen(self, deadline: float, limiter: anyio.CapacityLimiter) -> socket.socket:
+        """Async variant of `open`, in a thread that a cancellation does not wait for."""
+        open_until = partial(self.open, deadline)
+        try:
+            return await anyio.to_thread.run_sync(
+                open_until, abandon_on_cancel=True, limiter=limiter
+            )
+        except BaseException:
+            self.end()
+            self.close()
+            raise
+
+    def _start_tls(self, sock: socket.socket, host: str, deadline: float) -> socket.socket:
+        context = self._route.ssl_context()
+        return start_tls(sock, context, host, deadline, self._announce)
+
+    def _announce(self, sock: socket.socket) -> None:
+        self._connecting = sock
+        if self.is_ended:
+            self.end()
+
+    def end(self) -> None:
+        """Shut it down, so that a thread that waits for it stops waiting."""
+        self.is_ended = True
+        if (sock := self.socket or self._connecting) is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not TLS's own, for another thread
+
+    def close(self) -> None:
+        """Close its socket."""
+        if self.socket is not None:
+            self.socket.close()
+
+    def distrust(self) -> None:
+        """Use it for no further request: a response of it turned out unsound."""
+        self.suspect = True
+
+    def is_reusable(self, now: float) -> bool:
+        """Whether another request may be sent over it."""
+        return (
+            self.socket is not None
+            and not (self.is_ended or self.suspect)
+            and now - self.used_at < MAX_IDLE_SECONDS
+            and now - self._opened_at < MAX_AGE_SECONDS
+            and is_quiet(self.socket)
+        )
+
+
+class ConnectionPool:
+    """The idle connections to one host.
+
+    Its operations are those of a deque, which are atomic: there is no lock that a fork could leave
+    locked. A forked child starts with an empty pool.
+
+    Args:
+        route: How new connections are made.
+    """
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self._begin()
+
+    def _begin(self) -> None:
+        self._idle: deque[PooledConnection] = deque()
+        weakref.finalize(self, _close_all, self._idle)
+        self._process = os.getpid()
+
+    def new(self) -> PooledConnection:
+        """A connection that is still to be opened."""
+        return PooledConnection(self.route)
+
+    def take(self) -> PooledConnection:
+        """An idle connection, or a new one."""
+        if self._process != os.getpid():
+            _close_all(self._idle)  # this process's copies of the sockets; the parent's stay open
+            self._begin()
+        now = time.monotonic()
+        while self._idle:
+            with suppress(IndexError):  # another thread was faster
+                connection = self._idle.pop()
+                if connection.is_reusable(now):
+                    return connection
+                connection.close()
+        return self.new()
+
+    def give_back(self, connection: PooledConnection) -> None:
+        """Keep a connection for the next request, and close one that was idle for long."""
+        connection.used_at = time.monotonic()
+        self._idle.append(connection)
+        with suppress(IndexError):
+            if connection.used_at - self._idle[0].used_at > MAX_IDLE_SECONDS:
+                self._idle.popleft().close()
+
+    def drop_older(self, used_at: float) -> None:
+        """Close the idle connections that were last used before this moment, or at it."""
+        with suppress(IndexError):
+            while self._idle[0].used_at <= used_at:
+                self._idle.popleft().close()
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        _close_all(self._idle)
+
+
+def _close_all(idle: deque[PooledConnection]) -> None:
+    with suppress(IndexError):
+        while True:
+            idle.pop().close()

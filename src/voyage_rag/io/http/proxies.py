@@ -1,0 +1,142 @@
+"""Which proxy a connection goes through, as the environment or the system's settings say.
+
+The standard library reads the settings; what NO_PROXY may contain is what curl and requests accept.
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from voyage_rag.errors import ConfigurationError
+
+DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy, and where its address comes from.
+
+    Attributes:
+        source: The environment variable, or "the system's settings".
+        scheme: `http`, `https`, `socks5` or `socks5h`.
+        host: Its name or address.
+        port: Its port.
+        username: "" without one.
+        password: Never shown.
+    """
+
+    source: str
+    scheme: str
+    host: str
+    port: int
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+    @property
+    def is_socks(self) -> bool:
+        """Whether it speaks SOCKS, not HTTP."""
+        return self.scheme.startswith("socks")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What authenticates with an HTTP proxy."""
+        if not self.username:
+            return {}
+        credentials = b64encode(f"{self.username}:{self.password}".encode()).decode()
+        return {"proxy-authorization": f"Basic {credentials}"}
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.host}:{self.port}"
+
+
+def find_proxy(scheme: str, host: str, port: int) -> Proxy | None:
+    """The proxy for connections to a host, None for none.
+
+    Raises:
+        ConfigurationError: One is named that cannot be used; the message names the variable.
+    """
+    proxies = getproxies()
+    value = proxies.get(scheme) or proxies.get("all")
+    if not value or _is_excepted(host, port, proxies.get("no", "")):
+        return None
+    if not os.environ.keys() & _variables(scheme) and proxy_bypass(f"{host}:{port}"):
+        return None  # an exception in the settings of macOS or Windows
+    return _parsed(_source(scheme, value), value)
+
+
+def _source(scheme: str, value: str) -> str:
+    found = (name for name in _variables(scheme) if os.environ.get(name) == value)
+    return next(found, "the system's settings")
+
+
+def _variables(scheme: str) -> dict[str, None]:
+    names = (f"{scheme}_proxy", "all_proxy")
+    return dict.fromkeys(each for name in names for each in (name, name.upper()))
+
+
+def _parsed(source: str, value: str) -> Proxy:
+    try:
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"{source} is not the address of a proxy ({error})") from None
+    if not host:
+        raise ConfigurationError(f"{source} is not the address of a proxy: it names no host")
+    if parts.scheme not in DEFAULT_PORTS:
+        raise ConfigurationError(
+            f"{source} names a proxy of the kind {parts.scheme!r}: use one of "
+            f"{', '.join(DEFAULT_PORTS)}, or unset it"
+        )
+    return Proxy(
+        source, parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], *_credentials(parts)
+    )
+
+
+def _credentials(parts: SplitResult) -> tuple[str, str]:
+    return unquote(parts.username or ""), unquote(parts.password or "")
+
+
+# ── exceptions ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _is_excepted(host: str, port: int, exceptions: str) -> bool:
+    """Whether NO_PROXY names a host: itself, its domain, its network, each also with a port."""
+    entries = exceptions.replace(",", " ").lower().split()
+    host = host.lower().rstrip(".")
+    return any(entry == "*" or _covers(entry, host, port) for entry in entries)
+
+
+def _covers(entry: str, host: str, port: int) -> bool:
+    name, its_port = _split_port(entry.rpartition("://")[2])
+    if its_port and its_port != str(port):
+        return False
+    if (network := _covers_address(name, host)) is not None:
+        return network
+    domain = name.removeprefix("*").strip(".")
+    return bool(domain) and (host == domain or host.endswith(f".{domain}"))
+
+
+def _covers_address(name: str, host: str) -> bool | None:
+    """Whether an address or a network contains a host; None where `name` is neither."""
+    try:
+        network = ip_network(name, strict=False)
+    except ValueError:
+        return None
+    try:
+        return ip_address(host) in network
+    except ValueError:
+        return False
+
+
+def _split_port(entry: str) -> tuple[str, str]:
+    """`host`, `host:port`, `[::1]`, `[::1]:port` and `::1`; the port is "" without one."""
+    if entry.startswith("["):
+        name, _, rest = entry[1:].partition("]")
+        return name, rest.removeprefix(":")
+    name, _, port = entry.partition(":")
+    return (entry, "") if ":" in port else (name, port)

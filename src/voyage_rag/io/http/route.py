@@ -1,0 +1,113 @@
+"""Where a request goes: the parts of its URL, and what lies in between."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+import anyio.lowlevel
+import httpcore
+
+from voyage_rag.io.http.certificates import TrustedCertificates
+from voyage_rag.io.http.proxies import Proxy, find_proxy
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A URL in parts.
+
+    Attributes:
+        scheme: `http` or `https`.
+        host: Name or IP address, in ASCII and without brackets.
+        port: Its port.
+        host_header: Host and port as HTTP names them.
+        url: For a request to the host itself.
+        absolute_url: For a request to a proxy that forwards it.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    host_header: str
+    url: httpcore.URL
+    absolute_url: httpcore.URL
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """What URLs have in common that the same connection can serve."""
+        return self.scheme, self.host, self.port
+
+
+@lru_cache(256)
+def parse_address(url: str) -> Address:
+    """The parts of a URL that a host has given."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").encode("idna").decode()
+    port = parts.port or DEFAULT_PORTS[parts.scheme]
+    target = parts._replace(scheme="", netloc="", path=parts.path or "/").geturl()
+    name = f"[{host}]" if ":" in host else host
+    host_header = name if port == DEFAULT_PORTS[parts.scheme] else f"{name}:{port}"
+    url_to, absolute_url = (
+        httpcore.URL(scheme=parts.scheme, host=host, port=port, target=each)
+        for each in (target, f"{parts.scheme}://{host_header}{target}")
+    )
+    return Address(parts.scheme, host, port, host_header, url_to, absolute_url)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How connections to a host are made.
+
+    Attributes:
+        scheme: `http` or `https`.
+        host: Name or IP address, in ASCII.
+        port: Its port.
+        proxy: What connects us to it, None for nothing.
+        certificates: Whom to trust.
+        is_forwarded: Whether the proxy is sent the requests, and passes them on.
+        proxy_headers: What it is sent with each of them, then.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    proxy: Proxy | None
+    certificates: TrustedCertificates
+    is_forwarded: bool = False
+    proxy_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of_environment(cls, address: Address, environ: Mapping[str, str]) -> Route:
+        """What the environment says about proxies and certificates.
+
+        Raises:
+            ConfigurationError: It names a proxy or certificates that cannot be used.
+        """
+        certificates = TrustedCertificates.of_environment(environ)
+        if address.scheme == "https" and not _in_event_loop():
+            certificates.check()  # looks at the disk; in an event loop, the first call does
+        proxy = find_proxy(*address.origin)
+        is_forwarded = proxy is not None and address.scheme == "http" and not proxy.is_socks
+        headers = proxy.headers if proxy is not None and is_forwarded else {}
+        return cls(*address.origin, proxy, certificates, is_forwarded, headers)
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """What TLS connections are made with.
+
+        Raises:
+            ConfigurationError: The certificates cannot be read.
+        """
+        return self.certificates.ssl_context()
+
+
+def _in_event_loop() -> bool:
+    try:
+        anyio.lowlevel.current_token()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,181 @@
+"""Sending through httpx clients that the user has handed in.
+
+They keep their own authorisation, headers, proxies, certificates, hooks and connections, and are
+never closed here. Redirects are not followed: they would carry the key to another address.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import aclosing, closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx
+
+from voyage_rag.errors import ConfigurationError
+from voyage_rag.io.http.failures import connection_error
+from voyage_rag.io.http.pool import MAX_CONNECT_SECONDS
+from voyage_rag.io.http.response import (
+    ACCEPTED_ENCODING,
+    ResponseBody,
+    UnreadableBodyError,
+    UnwritableFileError,
+    body_of,
+    response_of,
+)
+
+if TYPE_CHECKING:
+    from voyage_rag.core.flow import Attempt
+    from voyage_rag.errors import APIConnectionError
+    from voyage_rag.hosts.host import Host
+    from voyage_rag.hosts.messages import Request, Response
+
+FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnreadableBodyError)
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+class UserClients:
+    """Sends attempts through a user's client.
+
+    Args:
+        host: Where they go, and how they are authorised unless the client has its own way.
+        http_client: For sync calls.
+        async_http_client: For async calls.
+
+    Raises:
+        ConfigurationError: One is no httpx client of its kind.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        http_client: httpx.Client | None,
+        async_http_client: httpx.AsyncClient | None,
+    ) -> None:
+        _check("http_client", http_client, httpx.Client)
+        _check("async_http_client", async_http_client, httpx.AsyncClient)
+        self._host = host
+        self._sync = http_client
+        self._async = async_http_client
+
+    def send(self, attempt: Attempt) -> Response:
+        """Send an attempt and wait for its whole response.
+
+        Raises:
+            APIConnectionError: There was no usable response.
+            ConfigurationError: There is a client for async calls only.
+        """
+        if self._sync is None:
+            raise _missing("sync", "http_client", httpx.Client)
+        end = time.monotonic() + attempt.time_for_all
+        try:
+            with _content(attempt.request) as content:
+                request = self._request(self._sync, attempt, content)
+                auth = self._sync.auth
+                received = self._sync.send(request, auth=auth, follow_redirects=False, stream=True)
+            with closing(received):
+                if received.is_stream_consumed:
+                    return self._response(received, _consumed(received, attempt.request))
+                body = body_of(attempt.request, received.status_code, received.headers)
+                with closing(body):
+                    for piece in received.iter_raw():
+                        body.add(piece)
+                        if time.monotonic() > end:
+                            raise httpx.ReadTimeout("no complete response in time")
+                    return self._response(received, body.finish())
+        except UnwritableFileError as error:
+            raise error.reason from None
+        except FAILURES as error:
+            raise self._failure(error, attempt) from error
+
+    async def asend(self, attempt: Attempt) -> Response:
+        """Async variant of `send`."""
+        if self._async is None:
+            raise _missing("async", "async_http_client", httpx.AsyncClient)
+        try:
+            with anyio.fail_after(attempt.time_for_all):
+                with _content(attempt.request) as content:
+                    request = self._request(self._async, attempt, content)
+                    received = await self._async.send(
+                        request, auth=self._async.auth, follow_redirects=False, stream=True
+                    )
+                async with aclosing(received):
+                    if received.is_stream_consumed:
+                        return self._response(received, _consumed(received, attempt.request))
+                    body = body_of(attempt.request, received.status_code, received.headers)
+                    with closing(body):
+                        async for piece in received.aiter_raw():
+                            body.add(piece)
+                        return self._response(received, body.finish())
+        except UnwritableFileError as error:
+            raise error.reason from None
+        except (TimeoutError, *FAILURES) as error:
+            raise self._failure(error, attempt) from error
+
+    def _request(
+        self,
+        client: httpx.Client | httpx.AsyncClient,
+        attempt: Attempt,
+        content: Mapping[str, Any],
+    ) -> httpx.Request:
+        """A request on which what the client brings itself takes precedence."""
+        request = attempt.request
+        url = self._host.url(request)
+        headers = {"accept": "application/json", "accept-encoding": ACCEPTED_ENCODING}
+        if request.upload is None:
+            headers["content-type"] = "application/json"
+        if client.auth is None:
+            given = self._host.headers(request.method, url, request.body)
+            headers |= {name: text for name, text in given.items() if name not in client.headers}
+        connect = min(attempt.timeout, MAX_CONNECT_SECONDS)
+        timeout = httpx.Timeout(attempt.timeout, connect=connect, pool=None)
+        return client.build_request(
+            request.method, url, **content, headers=headers, timeout=timeout
+        )
+
+    def _response(self, received: httpx.Response, body: bytes) -> Response:
+        return response_of(self._host, received.status_code, received.headers, body)
+
+    def _failure(self, error: Exception, attempt: Attempt) -> APIConnectionError:
+        return connection_error(
+            error,
+            self._host,
+            attempt,
+            is_timeout=isinstance(error, (TimeoutError, httpx.TimeoutException)),
+            never_sent=isinstance(error, NEVER_SENT),
+        )
+
+
+def _check(name: str, client: object, kind: type) -> None:
+    if client is not None and not isinstance(client, kind):
+        raise ConfigurationError(
+            f"{name} must be an httpx.{kind.__name__}, not {type(client).__name__}"
+        )
+
+
+def _missing(variant: str, name: str, kind: type) -> ConfigurationError:
+    return ConfigurationError(
+        f"this object was given an HTTP client of its own, but none for {variant} calls, which "
+        f"would go out without its proxies, certificates and headers: pass {name}="
+        f"httpx.{kind.__name__}(...) too"
+    )
+
+
+def _consumed(received: httpx.Response, request: Request) -> bytes:
+    """A body that a hook of the client has read and decompressed already."""
+    body = ResponseBody({}, request.largest_answer)
+    body.add(received.content)
+    return body.finish()
+
+
+@contextmanager
+def _content(request: Request) -> Iterator[Mapping[str, Any]]:
+    """What httpx is to send; a file is read as it is sent, 64 KiB at a time."""
+    if request.upload is None:
+        yield {"content": request.body}
+        return
+    with Path(request.upload.path).open("rb") as file:
+        yield {"files": {"file": (request.upload.filename, file)}, "data": request.upload.fields}
