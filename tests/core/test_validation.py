@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
+from langchain_core.documents import Document
+from llama_index.core.schema import TextNode
 
-from fakes import MODEL, FakeService, voyage_over
+from fakes import MODEL, FakeService, vector_of, voyage_over
+from voyage_rag import Voyage
 from voyage_rag.core.validation import check_model, names_of
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.models import MODELS
@@ -76,6 +81,90 @@ def test_an_argument_that_cannot_work_is_refused_before_anything_is_sent(
     assert told in caught.value.message
     assert (caught.value.attempts, service.attempts) == (0, [])
     assert isinstance(caught.value, ValueError)
+
+
+TABLES = [
+    lambda: pytest.importorskip("pandas").DataFrame({"text": ["a", "b"]}),
+    lambda: pytest.importorskip("polars").DataFrame({"text": ["a", "b"]}),
+    lambda: pytest.importorskip("pyarrow").table({"text": ["a", "b"]}),
+]
+CALLS: dict[str, Callable[[Voyage, Any], Any]] = {
+    "texts": lambda voyage, given: voyage.embed(given, MODEL),
+    "stream": lambda voyage, given: list(voyage.embed_iter(given, MODEL)),
+    "documents": lambda voyage, given: voyage.rerank("q", given, "rerank-3"),
+    "chunks": lambda voyage, given: voyage.embed_chunks(given, [0, 1], "voyage-context-4"),
+    "names": lambda voyage, given: voyage.embed_chunks(["a"], given, "voyage-context-4"),
+    "contextualized": lambda voyage, given: voyage.contextualized_embed(given, "voyage-context-4"),
+    "nested": lambda voyage, given: voyage.contextualized_embed([given], "voyage-context-4"),
+    "inputs": lambda voyage, given: voyage.multimodal_embed(given, "voyage-multimodal-3.5"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("make", TABLES, ids=["pandas", "polars", "pyarrow"])
+def test_a_table_is_no_list_of_its_column_names(call: str, make: Callable[[], Any]) -> None:
+    """Iterating over a data frame yields the names of its columns; they were not meant."""
+    service = FakeService()
+    with pytest.raises(InvalidInputError, match=r"is a table: pass one of its columns.*\['text'\]"):
+        CALLS[call](voyage_over(service), make())
+    assert service.attempts == []
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("given", [{"a": 1}, {"a", "b"}, frozenset("a"), b"a", memoryview(b"a"), 5])
+def test_what_yields_something_else_than_was_meant_is_refused(call: str, given: Any) -> None:
+    """Keys of a mapping, numbers of bytes, or a set, whose order nobody knows."""
+    service = FakeService()
+    with pytest.raises(InvalidInputError, match="must be a list"):
+        CALLS[call](voyage_over(service), given)
+    assert service.attempts == []
+
+
+COLUMNS: dict[str, Callable[[list[str]], Any]] = {
+    "tuple": tuple,
+    "iterator": iter,
+    "keys": lambda texts: dict.fromkeys(texts).keys(),
+    "numpy": lambda texts: pytest.importorskip("numpy").array(texts),
+    "pandas": lambda texts: pytest.importorskip("pandas").Series(texts, index=[7, 3]),
+    "polars": lambda texts: pytest.importorskip("polars").Series(texts),
+}
+
+
+@pytest.mark.parametrize("make", COLUMNS)
+def test_a_column_is_a_list_of_texts(make: str) -> None:
+    """Series and arrays of strings are embedded in their order."""
+    texts = COLUMNS[make](["b", "a"])
+    service = FakeService()
+    found = voyage_over(service).embed(texts, MODEL)
+    assert service.bodies[0]["input"] == ["b", "a"]
+    assert found.embeddings == [vector_of("b"), vector_of("a")]
+
+
+@pytest.mark.parametrize(
+    ("item", "remedy"),
+    [
+        (float("nan"), "not float: NaN is a missing value, leave it out"),
+        (3.5, "not float"),
+        (Document("a"), "not Document: pass its page_content"),
+        (TextNode(text="a"), "not TextNode: pass its get_content()"),
+        ({"id": 1, "text": "a"}, "not dict: pass its value under 'text'"),
+        (PurePosixPath("a.txt"), "not PurePosixPath"),
+        (b"a", "not bytes: decode it first"),
+    ],
+)
+def test_what_is_no_text_is_refused_with_the_way_to_its_text(item: Any, remedy: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        voyage_over(FakeService()).embed(["b", item], MODEL)
+    assert f"texts[1] must be a string, {remedy}" in str(caught.value)
+
+
+def test_a_missing_name_is_not_the_name_of_a_document() -> None:
+    """Else all chunks without a source would be embedded as one document."""
+    nan = float("nan")
+    with pytest.raises(InvalidInputError, match=r"documents\[1\] is NaN, a missing value"):
+        voyage_over(FakeService()).embed_chunks(
+            ["a", "b", "c"], ["x", nan, nan], "voyage-context-4"
+        )
 
 
 @pytest.mark.parametrize(

@@ -329,6 +329,7 @@ def test_a_text_beyond_the_window_is_an_error_and_not_two_vectors(
     with pytest.raises(Exception, match="That is your input 1: ~") as caught:
         face.call(embeddings, "embed_documents", ["a", "word " * 40_000, "b"])
     assert caught.value.indices == (1,)
+    assert "ContextualVectorStore(store, embeddings, auto_chunk=True)" in str(caught.value)
 
 
 def test_a_long_document_in_a_store(

@@ -20,10 +20,12 @@ from llama_index.core.callbacks import (
 )
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
+from llama_index.core.postprocessor import SentenceEmbeddingOptimizer
 from llama_index.core.schema import (
     ImageNode,
     NodeRelationship,
     NodeWithScore,
+    QueryBundle,
     RelatedNodeInfo,
     TextNode,
 )
@@ -303,3 +305,15 @@ def test_unavailable_is_told_as_a_failure_only_at_the_end(
 
     _, ends = pairs(events, EmbeddingStartEvent, EmbeddingEndEvent)
     assert [len(end.embeddings) for end in ends] == [1]
+
+
+def test_what_fails_without_a_start_has_no_end(make: Any, events: list[Any]) -> None:
+    """LlamaIndex's SentenceEmbeddingOptimizer embeds sentences without telling of a start."""
+    optimizer = SentenceEmbeddingOptimizer(
+        embed_model=make(VoyageEmbedding, NOBODY), percentile_cutoff=0.5
+    )
+    node = NodeWithScore(node=TextNode(text="One. Two. Three."))
+    query = QueryBundle(QUERY, embedding=[1.0])
+    with pytest.raises(InvalidRequestError):
+        optimizer.postprocess_nodes([node], query)
+    pairs(events, EmbeddingStartEvent, EmbeddingEndEvent)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import pty
 import re
 import subprocess
 import sys
@@ -104,16 +106,56 @@ def test_debug_tells_of_failure(face, caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.records[-1].message.endswith("AuthenticationError (request req-9)")
 
 
-def test_nothing_is_printed_by_default() -> None:
+RETRIES = """
+import sys; sys.path.insert(0, 'tests')
+from fakes import *
+service = FakeService(failed(503), failed(429))
+voyage_over(service).embed(['a'], MODEL)
+assert len(service.attempts) == 3
+"""
+
+
+def stderr_of(program: str, *, terminal: bool) -> str:
+    """What a program writes to its standard error, which may be a terminal."""
+    ours, theirs = pty.openpty() if terminal else os.pipe()
+    try:
+        subprocess.run([sys.executable, "-c", program], stderr=theirs, timeout=60, check=True)
+        os.write(theirs, b"the end")
+        return os.read(ours, 10_000).decode().removesuffix("the end")
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_nothing_is_printed_where_nobody_waits() -> None:
     """Not even retries, where nobody has set up logging."""
-    program = (
-        "import sys; sys.path.insert(0, 'tests')\n"
-        "from fakes import *\n"
-        "service = FakeService(failed(503), failed(429))\n"
-        "voyage_over(service).embed(['a'], MODEL)\n"
-        "assert len(service.attempts) == 3\n"
+    assert stderr_of(RETRIES, terminal=False) == ""
+
+
+def test_a_person_at_a_terminal_sees_why_it_takes_longer() -> None:
+    """One message for retries of one moment, with the reason and the delay."""
+    (line,) = stderr_of(RETRIES, terminal=True).splitlines()
+
+    assert re.fullmatch(
+        r"voyage-rag: /embeddings .*: attempt 2 in 0\.\d\d s, since attempt 1 met HTTP 503", line
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, timeout=60, check=True
-    )
-    assert (done.stdout, done.stderr) == (b"", b"")
+
+
+def test_a_notebook_shows_retries_too() -> None:
+    """Its standard error is no terminal."""
+    program = f"import builtins; builtins.__IPYTHON__ = True\n{RETRIES}"
+
+    assert "met HTTP 503" in stderr_of(program, terminal=False)
+
+
+def test_an_application_that_logs_decides_itself() -> None:
+    """Its handlers show the warning, and nobody shows it twice."""
+    program = f"import logging; logging.basicConfig(format='app: %(message)s')\n{RETRIES}"
+
+    lines = stderr_of(program, terminal=True).splitlines()
+    assert [line.partition(" ")[0] for line in lines] == ["app:", "app:"]
+
+
+def test_a_terminal_that_was_closed_stops_nothing() -> None:
+    """The call goes through."""
+    assert stderr_of(f"import sys; sys.stderr.close()\n{RETRIES}", terminal=True) == ""

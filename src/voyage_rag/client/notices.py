@@ -41,10 +41,11 @@ def windowed(documents: Sequence[object]) -> None:
 def unrelated() -> None:
     """Say that chunks were embedded without their documents."""
     LOG.warning(
-        "texts are embedded without the context of their documents, each by itself; where "
-        "they are chunks of documents, use contextualized_embed or embed_chunks; in "
-        "LangChain embeddings.for_documents(chunks), in LlamaIndex the embedding as a "
-        "transformation after the splitter"
+        "texts are embedded without the context of their documents, each by itself; where they are "
+        "chunks of documents, use contextualized_embed or embed_chunks; in LangChain "
+        "ContextualVectorStore(store, embeddings) or embeddings.for_documents(chunks), in "
+        "LlamaIndex the embedding as a transformation after the splitter. What compares sentences, "
+        "such as a semantic splitter, needs a text model instead, such as voyage-4"
     )
 
 

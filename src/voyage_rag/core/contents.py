@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -94,9 +94,10 @@ class ContentParser:
         Raises:
             InvalidInputError: One cannot be embedded; it is named.
         """
-        contents = [
-            self._content(position, given) for position, given in enumerate(_listed(inputs))
-        ]
+        listed = validation.elements(
+            "inputs", inputs, "a list of inputs, each a list of texts, images and videos"
+        )
+        contents = [self._content(position, given) for position, given in enumerate(listed)]
         texts = (s.text for c in contents for s in c.segments if isinstance(s, TextSegment))
         if (name := next(filter(media.is_media_name, texts), None)) is not None:
             self.report_media_name(name)
@@ -165,15 +166,6 @@ def naming(name: str, position: int, do: Callable[[], T]) -> T:
     except (OSError, InvalidInputError) as error:
         reason = error.message if isinstance(error, VoyageError) else str(error)
         raise InvalidInputError(f"{name}: {reason}", indices=(position,)) from error
-
-
-def _listed(inputs: object) -> Iterable[object]:
-    if isinstance(inputs, (str, bytes, bytearray, Mapping)) or not isinstance(inputs, Iterable):
-        raise InvalidInputError(
-            "inputs must be a list of inputs, each a list of texts, images and videos, not "
-            f"{type(inputs).__name__}"
-        )
-    return inputs
 
 
 def _items_of(position: int, given: object) -> list[tuple[str, object]]:

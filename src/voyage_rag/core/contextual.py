@@ -20,13 +20,13 @@ from voyage_rag.core.cache_keys import CacheKeys, from_bytes, to_bytes
 from voyage_rag.core.call import EndpointCall, PartialResults, sliced
 from voyage_rag.core.documents import Flat, documents_of, grouped
 from voyage_rag.core.embed import zero_vector
-from voyage_rag.core.failures import example_named
+from voyage_rag.core.failures import example_named, is_over_window
 from voyage_rag.core.flow import Flow, Operation
 from voyage_rag.core.planning import Limits, pack
 from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.core.windows import Chunks, Window
 from voyage_rag.core.wire import Chunked, Chunking
-from voyage_rag.errors import InvalidRequestError, VoyageError
+from voyage_rag.errors import VoyageError
 from voyage_rag.hosts.messages import Request
 from voyage_rag.types import (
     ContextualizedEmbeddingsObject,
@@ -123,11 +123,11 @@ class Contextualizing(EndpointCall[Window, Chunked]):
 
     def is_too_much(self, failure: VoyageError, tokens: float) -> bool:
         """Also where one window is longer than the model's."""
-        return EndpointCall.is_too_much(self, failure, tokens) or _is_over_window(failure)
+        return EndpointCall.is_too_much(self, failure, tokens) or is_over_window(failure)
 
     def cut(self, items: Sequence[Window], failure: VoyageError | None) -> list[Sequence[Window]]:
         """The window that does not fit in two; or fewer windows; or the last one in two."""
-        example = example_named(failure) if failure and _is_over_window(failure) else None
+        example = example_named(failure) if failure and is_over_window(failure) else None
         if example is not None and example < len(items):
             halves = self._halves(items[example])
             return [[*items[:example], *halves, *items[example + 1 :]]] if halves else []
@@ -152,7 +152,7 @@ class Contextualizing(EndpointCall[Window, Chunked]):
     def blame(self, failure: VoyageError, items: Sequence[Window]) -> VoyageError:
         """The failure, and which document and chunk it is about."""
         example = example_named(failure)
-        if _is_over_window(failure) and example is not None and example < len(items):
+        if is_over_window(failure) and example is not None and example < len(items):
             window = items[example]
             chunk, indices = f"inputs[{window.position}][{window.first}]", [window.position]
             if self.flat:
@@ -359,7 +359,3 @@ def _results(
             tuple(len(value.vectors) for _, _, value in parts),
         )
     return results
-
-
-def _is_over_window(failure: VoyageError) -> bool:
-    return isinstance(failure, InvalidRequestError) and "context window" in failure.message

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from voyage_rag.core import validation
@@ -67,17 +67,18 @@ def grouped(chunks: Sequence[str], documents: object) -> Flat:
     Raises:
         InvalidInputError: There is not one document per chunk, or one cannot identify.
     """
-    if isinstance(documents, (str, bytes)) or not isinstance(documents, Iterable):
-        raise InvalidInputError(
-            f"documents must be a list with one entry per chunk, not {type(documents).__name__}"
-        )
-    named = list(documents)
+    named = list(validation.elements("documents", documents, "a list with one entry per chunk"))
     if len(named) != len(chunks):
         raise InvalidInputError(
             f"there are {len(chunks)} chunks and {len(named)} documents: name one per chunk"
         )
     groups: dict[Hashable, list[int]] = {}
     for position, name in enumerate(named):
+        if isinstance(name, float) and name != name:  # noqa: PLR0124 - so is NaN known
+            raise InvalidInputError(
+                f"documents[{position}] is NaN, a missing value: use None for a chunk by itself",
+                indices=(position,),
+            )
         if not isinstance(name, Hashable):
             raise InvalidInputError(
                 f"documents[{position}] is a {type(name).__name__}, which cannot identify a "
@@ -112,13 +113,9 @@ def documents_of(
     flat_will_do = query or automatic or chunk_fn is not None
     if isinstance(inputs, str) and flat_will_do:
         inputs = [inputs]
-    if isinstance(inputs, (str, bytes, Mapping)) or not isinstance(inputs, Iterable):
-        raise InvalidInputError(
-            "inputs must be a list of documents, each a list of its chunks, not "
-            f"{type(inputs).__name__}"
-        )
+    listed = validation.elements("inputs", inputs, "a list of documents, each a list of its chunks")
     documents: list[Chunks] = []
-    for position, given in enumerate(inputs):
+    for position, given in enumerate(listed):
         name = f"inputs[{position}]"
         if isinstance(given, str) and not flat_will_do:
             raise InvalidInputError(
@@ -146,11 +143,7 @@ def documents_of(
 
 
 def _chunks(name: str, given: object, position: int) -> Chunks:
-    if isinstance(given, (bytes, Mapping)) or not isinstance(given, Iterable):
-        raise InvalidInputError(
-            f"{name} must be a list of chunks, not {type(given).__name__}", indices=(position,)
-        )
-    return tuple(given)
+    return tuple(validation.elements(name, given, "a list of chunks", position))
 
 
 def _cut(name: str, text: str, chunk_fn: Callable[[str], list[str]], position: int) -> Chunks:

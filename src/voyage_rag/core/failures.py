@@ -73,6 +73,18 @@ def example_named(failure: VoyageError) -> int | None:
     return failure.input_index if isinstance(failure, APIError) else None
 
 
+SPLIT_BY_SERVICE = (
+    " Split it, or have the service split it: contextualized_embed(texts, model, 'document', "
+    "enable_auto_chunking=True); in LangChain ContextualVectorStore(store, embeddings, "
+    "auto_chunk=True), in LlamaIndex VoyageAutoChunker()."
+)
+
+
+def is_over_window(failure: VoyageError) -> bool:
+    """Whether one document is longer than the window of a contextualized model."""
+    return isinstance(failure, InvalidRequestError) and "context window" in failure.message
+
+
 def concerning(
     failure: VoyageError, positions: Sequence[int], tokens: Sequence[int]
 ) -> VoyageError:
@@ -86,6 +98,8 @@ def concerning(
     if example is not None and example < len(positions):
         failure.indices = (positions[example],)
         failure.message += f" That is your input {positions[example]}: ~{tokens[example]:,} tokens."
+        if is_over_window(failure):
+            failure.message += SPLIT_BY_SERVICE
     return failure
 
 

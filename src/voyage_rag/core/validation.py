@@ -6,7 +6,7 @@ Every refusal names the argument, the item and the remedy.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, cast, get_args
 
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.models import ALL_DTYPES, MODELS, Kind, Model, kind_of, look_up
@@ -118,7 +118,7 @@ def check_count(name: str, value: object, most: int | None = None) -> None:
 
 
 def listed(name: str, texts: object) -> list[str]:
-    """A list of what should be texts.
+    """A list of what should be texts; a lone string is a list of one.
 
     Raises:
         InvalidInputError: It is no list.
@@ -132,11 +132,31 @@ def iterable(name: str, texts: object) -> Iterable[str]:
     Raises:
         InvalidInputError: There is nothing to iterate over.
     """
-    if isinstance(texts, str):
-        return [texts]
-    if not isinstance(texts, Iterable) or isinstance(texts, (bytes, bytearray, Mapping)):
-        raise InvalidInputError(f"{name} must be a list of strings, not {type(texts).__name__}")
-    return texts
+    return [texts] if isinstance(texts, str) else elements(name, texts, "a list of strings")
+
+
+def elements(name: str, value: object, expected: str, *index: int) -> Iterable[Any]:
+    """The elements of a list, or of another iterable that has an order and yields its values.
+
+    Raises:
+        InvalidInputError: It is a table, a mapping or a set, whose iteration would yield something
+            else than was meant, or a string, or cannot be iterated over.
+    """
+    kind, remedy = type(value), ""
+    if hasattr(kind, "columns") or hasattr(kind, "column_names"):
+        remedy = ", which is a table: pass one of its columns, as in table['text']"
+    elif isinstance(value, (set, frozenset)):
+        remedy = ", which has no order: pass a list"
+    elif not isinstance(value, (str, bytes, bytearray, memoryview, Mapping)):
+        try:
+            iter(value)  # type: ignore[call-overload]
+        except TypeError:
+            pass
+        else:
+            return cast("Iterable[Any]", value)
+    raise InvalidInputError(
+        f"{name} must be {expected}, not {kind.__name__}{remedy}", indices=index
+    )
 
 
 def check_text(name: str, text: object, *index: int) -> str:
@@ -147,7 +167,7 @@ def check_text(name: str, text: object, *index: int) -> str:
     """
     if not isinstance(text, str):
         raise InvalidInputError(
-            f"{name} must be a string, not {type(text).__name__}", indices=index
+            f"{name} must be a string, not {type(text).__name__}{_remedy(text)}", indices=index
         )
     if not text.isascii():
         try:
@@ -155,11 +175,35 @@ def check_text(name: str, text: object, *index: int) -> str:
         except UnicodeEncodeError as error:
             raise InvalidInputError(
                 f"{name} holds half a character (a lone surrogate) at position {error.start}: "
-                "decode the text anew, or drop it with "
+                "decode the text again, or drop it with "
                 "text.encode('utf-8', 'replace').decode()",
                 indices=index,
             ) from None
     return text
+
+
+def _remedy(value: object) -> str:
+    """How to get the text of what people pass instead of one, if that is known."""
+    if isinstance(value, float) and value != value:  # noqa: PLR0124 - so is NaN known
+        return ": NaN is a missing value, leave it out"
+    if isinstance(value, Mapping) and (names := [n for n in TEXT_FIELDS if n in value]):
+        return f": pass its value under {names[0]!r}"
+    if isinstance(value, (bytes, bytearray)):
+        return ": decode it first"
+    return next(
+        (f": pass {how}" for name, how in TEXT_ATTRIBUTES.items() if hasattr(value, name)), ""
+    )
+
+
+TEXT_FIELDS = ("text", "content", "page_content", "document", "body")
+TEXT_ATTRIBUTES = {
+    "page_content": "its page_content",
+    "get_content": "its get_content()",
+    "read_text": "the text of the file, read_text()",
+    "as_py": "the column's to_pylist()",
+}
+"""Attributes by which LangChain's documents, LlamaIndex's nodes, paths and Arrow's scalars are
+recognised."""
 
 
 def refuse_empty(name: str, index: int) -> NoReturn:

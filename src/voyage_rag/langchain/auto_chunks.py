@@ -7,10 +7,10 @@ from uuid import UUID, uuid5
 
 from langchain_core.documents import Document
 
+from voyage_rag.auto_chunking import chunk_starts
 from voyage_rag.langchain.chunks import Chunks, Entry
 from voyage_rag.langchain.documents import EmbeddedDocument
 from voyage_rag.langchain.store_calls import Steps, held
-from voyage_rag.offsets import chunk_starts
 
 START_INDEX = "start_index"
 """Where LangChain's splitters note the position of a chunk in its document, in characters."""

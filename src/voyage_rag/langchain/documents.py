@@ -115,13 +115,9 @@ class SplitDocuments:
 class UnsplitDocuments:
     """Has the service split documents, each of which is given as one text."""
 
-    def __init__(self, model: ContextualModel, size: int | None, overlap: int | None) -> None:
+    def __init__(self, model: ContextualModel, chunking: Mapping[str, Any]) -> None:
         self.model = model
-        self._chunking = {
-            "enable_auto_chunking": True,
-            "chunk_size": size,
-            "chunk_overlap": overlap,
-        }
+        self._chunking = chunking
 
     def embed(self, documents: Mapping[Chunks, Hashable]) -> list[EmbeddedDocument]:
         """One result per document, in order."""

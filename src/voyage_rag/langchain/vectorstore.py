@@ -10,6 +10,7 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 
+from voyage_rag.auto_chunking import check_auto_chunking
 from voyage_rag.errors import ConfigurationError, InvalidInputError
 from voyage_rag.langchain.auto_chunks import chunk_ids_of, chunks_of
 from voyage_rag.langchain.chunks import (
@@ -86,7 +87,9 @@ class ContextualVectorStore(VectorStore):
         self._announced = Announcements(by)
         self._overlapping = bool(chunk_overlap)
         self._documents = DocumentVectors(
-            UnsplitDocuments(embeddings, chunk_size, chunk_overlap)
+            UnsplitDocuments(
+                embeddings, check_auto_chunking(embeddings.model, chunk_size, chunk_overlap)
+            )
             if auto_chunk
             else SplitDocuments(embeddings)
         )

@@ -1,4 +1,4 @@
-"""LlamaIndex classes: `VoyageEmbedding`, `VoyageContextualEmbedding` and `VoyageAIRerank`.
+"""LlamaIndex classes: `VoyageEmbedding` and two for chunks in context, and `VoyageAIRerank`.
 
 Drop-in for `llama_index.embeddings.voyageai` and `llama_index.postprocessor.voyageai_rerank`.
 """
@@ -8,21 +8,24 @@ from typing import TYPE_CHECKING
 from voyage_rag.deferred import deferred
 
 try:
-    import llama_index.core  # noqa: F401 - the door: say which extra is missing
+    import llama_index.core  # noqa: F401 - to say which extra is missing
 except ImportError as error:
     raise ImportError(
         "voyage_rag.llama_index needs llama-index-core: pip install 'voyage-rag[llama-index]'"
     ) from error
 
 if TYPE_CHECKING:
+    from voyage_rag.llama_index.auto_chunker import VoyageAutoChunker
     from voyage_rag.llama_index.contextual import VoyageContextualEmbedding
     from voyage_rag.llama_index.embeddings import VoyageEmbedding
     from voyage_rag.llama_index.rerank import VoyageAIRerank
 
-__all__ = ["VoyageAIRerank", "VoyageContextualEmbedding", "VoyageEmbedding"]
+__all__ = ["VoyageAIRerank", "VoyageAutoChunker", "VoyageContextualEmbedding", "VoyageEmbedding"]
 
 if not TYPE_CHECKING:
-    __getattr__ = deferred(__name__, __all__, ["embeddings", "rerank", "contextual"])
+    __getattr__ = deferred(
+        __name__, __all__, ["embeddings", "rerank", "contextual", "auto_chunker"]
+    )
 
 
 def __dir__() -> list[str]:

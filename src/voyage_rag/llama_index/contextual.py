@@ -10,13 +10,16 @@ from pydantic import SecretStr
 from voyage_rag.construction import constructor
 from voyage_rag.errors import ConfigurationError, InvalidInputError
 from voyage_rag.llama_index.embeddings import VoyageEmbedding
+from voyage_rag.llama_index.nodes import are_of_one_document
 from voyage_rag.models import kind_of
 
 REMEDY = (
     "texts alone do not say which document they are chunks of: run this as a transformation over "
     "nodes, after the splitter, as in IngestionPipeline(transformations=[splitter, embedding]) or "
     "VectorStoreIndex.from_documents(documents, transformations=[splitter, embedding], "
-    "embed_model=embedding)"
+    "embed_model=embedding). What compares sentences or embeds texts of its own, such as "
+    "SemanticSplitterNodeParser and PropertyGraphIndex, needs a text model instead: "
+    "VoyageEmbedding('voyage-4')"
 )
 
 
@@ -30,9 +33,11 @@ class VoyageContextualEmbedding(VoyageEmbedding):
             documents, transformations=[SentenceSplitter(), embedding], embed_model=embedding
         )
 
-    Queries and a lone text are embedded as they are. A list of several texts, which is what an
-    index hands over for nodes that were not transformed, is refused with the remedy named, where
-    `VoyageEmbedding` embeds each text by itself. Takes the parameters of `VoyageEmbedding`.
+    Queries and a lone text are embedded as they are. Where an index inserts one document (`insert`,
+    `update_ref_doc`, `refresh_ref_docs`), its chunks are each other's context even without that
+    transformation. Any other list of several texts, which is what an index hands over for nodes
+    that were not transformed, is refused with the remedy named, where `VoyageEmbedding` embeds each
+    text by itself. Takes the parameters of `VoyageEmbedding`.
 
     Raises:
         ConfigurationError: The model is not a contextualized one.
@@ -60,16 +65,16 @@ class VoyageContextualEmbedding(VoyageEmbedding):
     def _get_text_embeddings(
         self, texts: list[str], show_progress: bool = False
     ) -> list[Embedding]:
-        _refuse_several(texts)
+        _refuse_strangers(texts)
         return super()._get_text_embeddings(texts, show_progress)
 
     async def _aget_text_embeddings(
         self, texts: list[str], show_progress: bool = False
     ) -> list[Embedding]:
-        _refuse_several(texts)
+        _refuse_strangers(texts)
         return await super()._aget_text_embeddings(texts, show_progress)
 
 
-def _refuse_several(texts: list[str]) -> None:
-    if len(texts) > 1:
+def _refuse_strangers(texts: list[str]) -> None:
+    if len(texts) > 1 and not are_of_one_document():
         raise InvalidInputError(REMEDY)

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseNode
-from pydantic import ConfigDict, SecretStr
+from pydantic import ConfigDict, PrivateAttr, SecretStr
 
 from voyage_rag.connection import Connection, check_embedding_options
 from voyage_rag.construction import constructor
-from voyage_rag.llama_index.media import MediaEmbedding
+from voyage_rag.llama_index.events import batch_events, starting
+from voyage_rag.llama_index.methods import EmbeddingMethods
 from voyage_rag.llama_index.nodes import (
-    batch_events,
-    documents_of,
-    embedding_event,
-    end_on_failure,
+    are_of_one_document,
+    embedding_nodes,
     has_media,
-    starting,
+    naming_nodes,
+    nodes_are_known,
+    warn_of_orphans,
 )
+from voyage_rag.llama_index.serialized import SerializedComponent
 from voyage_rag.models import OutputDtype, kind_of
 from voyage_rag.types import EmptyText, InputType
+
+LOG = logging.getLogger("voyage_rag")
 
 LARGEST_BATCH = 2_048
 """LlamaIndex's largest `embed_batch_size`, which leaves the planning to the client."""
 
 
-class VoyageEmbedding(Connection, MediaEmbedding):
+class VoyageEmbedding(Connection, EmbeddingMethods):
     """Voyage AI embeddings for LlamaIndex: of texts, of chunks in context, of images and videos.
 
     Any embedding model will do. A contextualized one embeds nodes with their documents' context
@@ -63,9 +68,9 @@ class VoyageEmbedding(Connection, MediaEmbedding):
     output_dtype: OutputDtype | None = None
     output_dimension: int | None = None
     empty_text: EmptyText = "error"
-    text_input_type: InputType | None = "document"
-    query_input_type: InputType | None = "query"
     downscale: bool = False
+
+    _has_warned: bool = PrivateAttr(default=False)
 
     @constructor
     def __init__(
@@ -118,39 +123,33 @@ class VoyageEmbedding(Connection, MediaEmbedding):
         Raises:
             VoyageError: See `voyage_rag.Voyage.embed_chunks` and `multimodal_embed`.
         """
-        with_context, with_media = self._what_of(nodes)
-        if not (with_context or with_media):
-            return super().__call__(nodes, **kwargs)
-        with embedding_event(self, nodes) as chunks:
+        if self._is_plain(nodes):
+            with naming_nodes(nodes):
+                return super().__call__(nodes, **kwargs)
+        with embedding_nodes(self, nodes) as batch:
             options = self._node_options(kwargs)
-            if with_context:
-                documents = documents_of(nodes)
-                found = self.voyage.embed_chunks(
-                    chunks.texts, documents, **options, empty_text=self.empty_text
-                )
+            if self._is_contextualized:
+                options["empty_text"] = self.empty_text
+                found = self.voyage.embed_chunks(batch.texts, batch.documents, **options)
             else:
-                found = self.voyage.multimodal_embed(
-                    chunks.contents, **options, **self._media_options
-                )
-            return chunks.embedded(found.embeddings)
+                options |= self._media_options
+                found = self.voyage.multimodal_embed(batch.contents, **options)
+            return batch.embedded(found.embeddings)
 
     async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
-        """Async twin of calling it."""
-        with_context, with_media = self._what_of(nodes)
-        if not (with_context or with_media):
-            return await super().acall(nodes, **kwargs)
-        with embedding_event(self, nodes) as chunks:
+        """Async variant of calling it."""
+        if self._is_plain(nodes):
+            with naming_nodes(nodes):
+                return await super().acall(nodes, **kwargs)
+        with embedding_nodes(self, nodes) as batch:
             options = self._node_options(kwargs)
-            if with_context:
-                documents = documents_of(nodes)
-                found = await self.voyage.aembed_chunks(
-                    chunks.texts, documents, **options, empty_text=self.empty_text
-                )
+            if self._is_contextualized:
+                options["empty_text"] = self.empty_text
+                found = await self.voyage.aembed_chunks(batch.texts, batch.documents, **options)
             else:
-                found = await self.voyage.amultimodal_embed(
-                    chunks.contents, **options, **self._media_options
-                )
-            return chunks.embedded(found.embeddings)
+                options |= self._media_options
+                found = await self.voyage.amultimodal_embed(batch.contents, **options)
+            return batch.embedded(found.embeddings)
 
     def get_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, **kwargs: Any
@@ -169,6 +168,7 @@ class VoyageEmbedding(Connection, MediaEmbedding):
         Raises:
             VoyageError: See `voyage_rag.Voyage.embed`; what was finished is in its `partial`.
         """
+        self._warn_of_media()
         if self._is_cut_by_llama_index(texts):
             return super().get_text_embedding_batch(texts, show_progress, **kwargs)
         with batch_events(self, self._batches(texts)) as embeddings:
@@ -178,11 +178,12 @@ class VoyageEmbedding(Connection, MediaEmbedding):
     async def aget_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, **kwargs: Any
     ) -> list[Embedding]:
-        """Async twin of `get_text_embedding_batch`.
+        """Async variant of `get_text_embedding_batch`.
 
         With `num_workers`, too, LlamaIndex cuts them, and has that many `embed_batch_size` under
         way.
         """
+        self._warn_of_media()
         if self._is_cut_by_llama_index(texts) or self.num_workers:
             return await super().aget_text_embedding_batch(texts, show_progress, **kwargs)
         with batch_events(self, self._batches(texts)) as embeddings:
@@ -194,70 +195,44 @@ class VoyageEmbedding(Connection, MediaEmbedding):
         """The name under which LlamaIndex serialises this class."""
         return "VoyageEmbedding"
 
+    def to_dict(self, **kwargs: Any) -> dict[str, Any]:
+        """Every parameter but the key.
+
+        Args:
+            kwargs: As of pydantic's `model_dump`.
+
+        Returns:
+            A dictionary whose text, of which LlamaIndex makes the keys of its pipeline cache, holds
+            only what changes the vectors of nodes.
+        """
+        return SerializedComponent(super().to_dict(**kwargs), self.voyage.settings.base_url)
+
     def to_payload(self) -> dict[str, Any]:
         """What LlamaIndex says of it where an embedding starts."""
         starting()
         return super().to_payload()
 
-    def _get_query_embedding(self, query: str) -> Embedding:
-        with end_on_failure([query]):
-            return self._embed([query], self.query_input_type)[0]
-
-    async def _aget_query_embedding(self, query: str) -> Embedding:
-        with end_on_failure([query]):
-            return (await self._aembed([query], self.query_input_type))[0]
-
-    def _get_text_embedding(self, text: str) -> Embedding:
-        with end_on_failure([text]):
-            return self._embed([text], self.text_input_type)[0]
-
-    async def _aget_text_embedding(self, text: str) -> Embedding:
-        with end_on_failure([text]):
-            return (await self._aembed([text], self.text_input_type))[0]
-
-    def _get_text_embeddings(
-        self, texts: list[str], show_progress: bool = False
-    ) -> list[Embedding]:
-        with end_on_failure(texts):
-            return self._embed(texts, self.text_input_type, show_progress)
-
-    async def _aget_text_embeddings(
-        self, texts: list[str], show_progress: bool = False
-    ) -> list[Embedding]:
-        with end_on_failure(texts):
-            return await self._aembed(texts, self.text_input_type, show_progress)
-
     def _embed(
         self, texts: list[str], input_type: InputType | None, show_progress: bool = False
     ) -> list[Embedding]:
-        options = self._options | {"input_type": input_type, "show_progress_bar": show_progress}
-        return cast("list[Embedding]", self.voyage.embed(texts, **options).embeddings)
+        if self._is_inserted_document(texts):
+            options = self._insertion_options(show_progress)
+            found = self.voyage.embed_chunks(texts, [0] * len(texts), **options)
+        else:
+            options = self._options | {"input_type": input_type, "show_progress_bar": show_progress}
+            found = self.voyage.embed(texts, **options)
+        return cast("list[Embedding]", found.embeddings)
 
     async def _aembed(
         self, texts: list[str], input_type: InputType | None, show_progress: bool = False
     ) -> list[Embedding]:
-        options = self._options | {"input_type": input_type, "show_progress_bar": show_progress}
-        return cast("list[Embedding]", (await self.voyage.aembed(texts, **options)).embeddings)
-
-    def get_general_text_embedding(
-        self, text: str, input_type: InputType | None = None
-    ) -> Embedding:
-        """Embed a text with a prompt of its own.
-
-        Args:
-            text: What to embed.
-            input_type: The prompt: `document`, `query` or None.
-
-        Raises:
-            VoyageError: See `voyage_rag.Voyage.embed`.
-        """
-        return self._embed([text], input_type)[0]
-
-    async def aget_general_text_embedding(
-        self, text: str, input_type: InputType | None = None
-    ) -> Embedding:
-        """Async twin of `get_general_text_embedding`."""
-        return (await self._aembed([text], input_type))[0]
+        if self._is_inserted_document(texts):
+            options = self._insertion_options(show_progress)
+            found = await self.voyage.aembed_chunks(texts, [0] * len(texts), **options)
+        else:
+            options = self._options | {"input_type": input_type, "show_progress_bar": show_progress}
+            found = await self.voyage.aembed(texts, **options)
+        return cast("list[Embedding]", found.embeddings)
 
     def _embed_media(
         self, inputs: Sequence[object], input_type: InputType | None
@@ -280,10 +255,16 @@ class VoyageEmbedding(Connection, MediaEmbedding):
         size = self.embed_batch_size
         return [texts[start : start + size] for start in range(0, len(texts), size)]
 
-    def _what_of(self, nodes: Sequence[BaseNode]) -> tuple[bool, bool]:
-        """Whether nodes are embedded with their context, or with media."""
-        kind = kind_of(self.model_name)
-        return kind == "contextualized", kind == "multimodal" and any(map(has_media, nodes))
+    @property
+    def _is_contextualized(self) -> bool:
+        return kind_of(self.model_name) == "contextualized"
+
+    def _is_plain(self, nodes: Sequence[BaseNode]) -> bool:
+        """Whether nodes are embedded by their texts alone, one by one."""
+        if self._is_contextualized:
+            warn_of_orphans(nodes)
+            return False
+        return kind_of(self.model_name) != "multimodal" or not any(map(has_media, nodes))
 
     def _node_options(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -293,6 +274,26 @@ class VoyageEmbedding(Connection, MediaEmbedding):
             "output_dtype": self.output_dtype,
             "show_progress_bar": kwargs.get("show_progress", False),
         }
+
+    def _warn_of_media(self) -> None:
+        """Say once that an index hands over the texts of nodes, and no images."""
+        if kind_of(self.model_name) != "multimodal" or nodes_are_known() or self._has_warned:
+            return
+        self._has_warned = True
+        LOG.warning(
+            "%s gets the texts of nodes only, not the images and videos they may hold: run the "
+            "embedding as a transformation over the nodes, too, as in IngestionPipeline("
+            "transformations=[splitter, embedding]) or nodes = embedding(nodes)",
+            self.model_name,
+        )
+
+    def _is_inserted_document(self, texts: Sequence[str]) -> bool:
+        """Whether texts are the chunks of one document, which LlamaIndex inserts into an index."""
+        return len(texts) > 1 and self._is_contextualized and are_of_one_document()
+
+    def _insertion_options(self, show_progress: bool) -> dict[str, Any]:
+        options = self._node_options({"show_progress": show_progress})
+        return options | {"empty_text": self.empty_text}
 
     @property
     def _media_options(self) -> dict[str, Any]:

@@ -1,34 +1,42 @@
-"""Nodes in a transformation: their texts, their documents, and what LlamaIndex is told of them."""
+"""Nodes in a transformation: their texts, their documents, and what errors call them."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import logging
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.callbacks import CBEventType, EventPayload
-from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
-from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
-from llama_index.core.instrumentation.span import active_span_id
+from llama_index.core.callbacks.base import global_stack_trace_ids
 from llama_index.core.schema import BaseNode, ImageNode, MediaResource, MetadataMode, Node
 
+from voyage_rag.errors import VoyageError
+from voyage_rag.llama_index.events import batch_events
 from voyage_rag.types import Image, Video
 
-dispatcher = get_dispatcher(__name__)
+LOG = logging.getLogger("voyage_rag")
+
+FILE_NAMES = ("file_path", "file_name")
+"""Metadata in which LlamaIndex's readers note where a document comes from."""
+
+MOST_NAMED = 3
+
+INSERTIONS = ({"insert", "ainsert"}, {"insert_nodes", "ainsert_nodes"})
+"""Traces of an index that inserts one document, in which it embeds the nodes of that document."""
 
 
 @dataclass(slots=True)
-class Chunks:
+class NodeBatch:
     """Nodes that are being embedded.
 
     Attributes:
         nodes: The nodes.
         texts: What is embedded of them: their text, with the metadata they want embedded.
-        embeddings: What became of them, once they are.
+        embeddings: Their vectors, once they are embedded.
     """
 
     nodes: Sequence[BaseNode]
@@ -40,6 +48,21 @@ class Chunks:
         """The same for a multimodal model, with their images and videos."""
         return [content_of(node, text) for node, text in zip(self.nodes, self.texts, strict=True)]
 
+    @property
+    def documents(self) -> list[Hashable]:
+        """For each node what identifies its source document, None where it has none.
+
+        Where a parser has made nodes of several sizes, each size is a document of its own: else
+        every sentence would be in its document several times.
+        """
+        levels = _levels(self.nodes)
+        if not any(levels):
+            return [node.ref_doc_id for node in self.nodes]
+        return [
+            None if node.ref_doc_id is None else (node.ref_doc_id, level)
+            for node, level in zip(self.nodes, levels, strict=True)
+        ]
+
     def embedded(self, embeddings: list[Any]) -> Sequence[BaseNode]:
         """The nodes, with these vectors."""
         self.embeddings = embeddings
@@ -48,9 +71,40 @@ class Chunks:
         return self.nodes
 
 
-def documents_of(nodes: Sequence[BaseNode]) -> list[str | None]:
-    """For each node the id of its source document, None where it has none."""
-    return [node.ref_doc_id for node in nodes]
+def _levels(nodes: Sequence[BaseNode]) -> list[int]:
+    """How many of a node's ancestors are among the nodes."""
+    by_id = {node.node_id: node for node in nodes}
+    levels: dict[str, int] = {}
+
+    def level(node: BaseNode) -> int:
+        parent = node.parent_node
+        if parent is None or parent.node_id not in by_id:
+            return 0
+        if parent.node_id not in levels:
+            levels[parent.node_id] = level(by_id[parent.node_id])
+        return levels[parent.node_id] + 1
+
+    return [level(node) for node in nodes]
+
+
+def are_of_one_document() -> bool:
+    """Whether an index is inserting one document, so that the texts it asks for are its chunks."""
+    traces = global_stack_trace_ids.get()[-2:]
+    return len(traces) == len(INSERTIONS) and all(
+        trace in expected for trace, expected in zip(traces, INSERTIONS, strict=True)
+    )
+
+
+def warn_of_orphans(nodes: Sequence[BaseNode]) -> None:
+    """Say how many nodes have no source document, if it is not a single one."""
+    orphans = [node for node in nodes if node.ref_doc_id is None]
+    if len(orphans) > 1:
+        LOG.warning(
+            "%d nodes have no source document (ref_doc_id), the first of them %s: each is embedded "
+            "by itself, without the context of others",
+            len(orphans),
+            orphans[0].node_id,
+        )
 
 
 def has_media(node: BaseNode) -> bool:
@@ -93,78 +147,47 @@ def _source_of(resource: MediaResource | None) -> object:
 
 
 @contextmanager
-def embedding_event(model: BaseEmbedding, nodes: Sequence[BaseNode]) -> Iterator[Chunks]:
-    """Emit LlamaIndex of nodes that are embedded together, as its own base class would."""
+def embedding_nodes(model: BaseEmbedding, nodes: Sequence[BaseNode]) -> Iterator[NodeBatch]:
+    """Embed nodes in the context, with the events of LlamaIndex's base class.
+
+    If it fails, the nodes that were finished get their vectors, and the error names the others.
+    """
     texts = [node.get_content(metadata_mode=MetadataMode.EMBED) for node in nodes]
-    chunks = Chunks(nodes, texts, [])
-    with batch_events(model, [texts]) as embeddings:
-        yield chunks
-        embeddings.extend(chunks.embeddings)
+    batch = NodeBatch(nodes, texts, [])
+    with naming_nodes(nodes), batch_events(model, [texts]) as embeddings:
+        yield batch
+        embeddings.extend(batch.embeddings)
 
 
 @contextmanager
-def batch_events(model: BaseEmbedding, batches: Sequence[list[str]]) -> Iterator[list[Any]]:
-    """Emit LlamaIndex of batches of texts that are embedded at the same time.
-
-    Yields:
-        A list, to which their embeddings are to be added in order.
-    """
-    described = model.to_payload()
-    started: dict[str, Any] = {EventPayload.SERIALIZED: described}
-    embeddings: list[Any] = []
-    with _ends_on_failure(batches), ExitStack() as stack:
-        events = []
-        for _ in batches:
-            dispatcher.event(EmbeddingStartEvent(model_dict=described))
-            begun = model.callback_manager.event(CBEventType.EMBEDDING, payload=started)
-            events.append(stack.enter_context(begun))
-        yield embeddings
-        start = 0
-        for event, texts in zip(events, batches, strict=True):
-            its = embeddings[start : start + len(texts)]
-            start += len(texts)
-            event.on_end(payload={EventPayload.CHUNKS: texts, EventPayload.EMBEDDINGS: its})
-            _end(texts, its)
-
-
-@contextmanager
-def end_on_failure(texts: list[str]) -> Iterator[None]:
-    """Emit LlamaIndex of the end of an embedding that fails, since its base class does not.
-
-    Within `batch_events` nothing is told, since that knows what was begun.
-    """
+def naming_nodes(nodes: Sequence[BaseNode]) -> Iterator[None]:
+    """Have an error name the nodes it is about, and keep the vectors that were finished before."""
+    token = _are_known.set(True)
     try:
         yield
-    except BaseException:
-        if not _batches_are_told.get():
-            _end(texts, [], span_id=_started_in.get() or active_span_id.get())
-        raise
-
-
-_started_in: ContextVar[str | None] = ContextVar("started in", default=None)
-
-
-def starting() -> None:
-    """Note the span in which an embedding starts: LlamaIndex embeds in another one within it."""
-    _started_in.set(active_span_id.get())
-
-
-_batches_are_told: ContextVar[bool] = ContextVar("batches are told", default=False)
-
-
-@contextmanager
-def _ends_on_failure(batches: Sequence[list[str]]) -> Iterator[None]:
-    token = _batches_are_told.set(True)
-    try:
-        yield
-    except BaseException:
-        for texts in batches:
-            _end(texts, [])
+    except VoyageError as error:
+        finished: Mapping[int, Any] = getattr(error.partial, "vectors", {})
+        for position, vector in finished.items():
+            nodes[position].embedding = vector.tolist()
+        concerned = [nodes[position] for position in error.indices if position < len(nodes)]
+        if concerned and len(concerned) < len(nodes):
+            names = "; ".join(map(_name, concerned[:MOST_NAMED]))
+            more = f"; and {len(concerned) - MOST_NAMED} others" * (len(concerned) > MOST_NAMED)
+            error.message += f" (node {names}{more})"
         raise
     finally:
-        _batches_are_told.reset(token)
+        _are_known.reset(token)
 
 
-def _end(texts: list[str], embeddings: list[Any], **span: Any) -> None:
-    # validation would copy every number
-    dispatcher.event(EmbeddingEndEvent.model_construct(chunks=texts, embeddings=embeddings, **span))
+_are_known: ContextVar[bool] = ContextVar("nodes are known", default=False)
+
+
+def nodes_are_known() -> bool:
+    """Whether texts are embedded of which the nodes have been looked at."""
+    return _are_known.get()
+
+
+def _name(node: BaseNode) -> str:
+    file = next((node.metadata[key] for key in FILE_NAMES if node.metadata.get(key)), None)
+    parts = [node.node_id, f"document {node.ref_doc_id}" if node.ref_doc_id else "", file]
+    return ", ".join(str(part) for part in parts if part)

@@ -1,13 +1,15 @@
 """Requests, through Python's own logging: a retry is a WARNING, everything else DEBUG.
 
-The logger is `voyage_rag.requests`, a child of `voyage_rag`. It prints nothing until an application
-sets up logging, however many retries there are.
+The logger is `voyage_rag.requests`, a child of `voyage_rag`. Until an application sets up logging,
+retries are shown only to a person who waits, on a terminal or in a notebook.
 """
 
 from __future__ import annotations
 
+import builtins
 import logging
-from contextlib import AbstractContextManager, nullcontext
+import sys
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from voyage_rag.events import (
@@ -26,8 +28,43 @@ from voyage_rag.events import (
 if TYPE_CHECKING:
     from voyage_rag.events import Call, Event
 
+SHOWN_EVERY_SECONDS = 5.0
+"""Many requests of a job fail together; one message says why it takes longer."""
+
+
+class TerminalHandler(logging.Handler):
+    """Shows warnings on a terminal or in a notebook, where no other handler would."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._shown_at = 0.0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one record, unless another one was shown just now."""
+        if record.created - self._shown_at < SHOWN_EVERY_SECONDS or _has_other_handlers(self):
+            return
+        with suppress(OSError, ValueError):  # a terminal that was closed
+            if _is_interactive():
+                self._shown_at = record.created
+                sys.stderr.write(f"voyage-rag: {record.getMessage()}\n")
+
+
+def _is_interactive() -> bool:
+    is_notebook = hasattr(builtins, "__IPYTHON__")
+    return sys.stderr is not None and (is_notebook or sys.stderr.isatty())
+
+
+def _has_other_handlers(handler: logging.Handler) -> bool:
+    logger: logging.Logger | None = LOG
+    while logger is not None:
+        if any(other is not handler for other in logger.handlers):
+            return True
+        logger = logger.parent if logger.propagate else None
+    return False
+
+
 LOG = logging.getLogger("voyage_rag.requests")
-LOG.addHandler(logging.NullHandler())
+LOG.addHandler(TerminalHandler())
 
 
 def wants_everything() -> bool:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voyage_rag.auto_chunking import chunk_starts
 from voyage_rag.emulator import tokens
-from voyage_rag.offsets import chunk_starts
 
 
 @given(

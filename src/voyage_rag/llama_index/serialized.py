@@ -1,0 +1,39 @@
+"""The parameters of a transformation, and what LlamaIndex makes a cache key of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+CHANGING_VECTORS = (
+    "class_name",
+    "model_name",
+    "model",
+    "truncation",
+    "output_dtype",
+    "output_dimension",
+    "empty_text",
+    "text_input_type",
+    "downscale",
+    "chunk_size",
+    "chunk_overlap",
+    "include_metadata",
+    "include_prev_next_rel",
+)
+"""Parameters on which nodes and their vectors depend, besides the address of the service."""
+
+
+class SerializedComponent(dict[str, Any]):
+    """The parameters of a transformation, whose text shows what changes the nodes it makes.
+
+    LlamaIndex takes `str()` of the parameters for the key of its pipeline cache: another timeout,
+    rate limit or key must not have everything embedded again.
+    """
+
+    def __init__(self, parameters: Mapping[str, Any], base_url: str) -> None:
+        super().__init__(parameters)
+        self._base_url = base_url
+
+    def __repr__(self) -> str:
+        shown = {name: self[name] for name in CHANGING_VECTORS if name in self}
+        return repr(shown | {"base_url": self._base_url})

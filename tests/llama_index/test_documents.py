@@ -1,0 +1,251 @@
+"""Chunks in context through an index: inserted, refreshed, of several sizes, without a source."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from llama_index.core import StorageContext, VectorStoreIndex, load_index_from_storage
+from llama_index.core.ingestion import IngestionPipeline
+from llama_index.core.node_parser import HierarchicalNodeParser, TokenTextSplitter, get_leaf_nodes
+from llama_index.core.schema import (
+    Document,
+    ImageNode,
+    NodeRelationship,
+    RelatedNodeInfo,
+    TextNode,
+)
+
+from voyage_rag import InvalidInputError, ServerError
+from voyage_rag.emulator import Emulator
+from voyage_rag.emulator.faults import status
+from voyage_rag.llama_index import VoyageContextualEmbedding, VoyageEmbedding
+
+if TYPE_CHECKING:
+    from conftest import Face
+
+MODEL = "voyage-context-4"
+SPLITTER = TokenTextSplitter(chunk_size=20, chunk_overlap=0, include_metadata=False)
+LONG = " ".join(f"word{number}" for number in range(60))
+LONGER = LONG + " " + " ".join(f"more{number}" for number in range(60))
+
+both = pytest.mark.parametrize("face", ["sync", "asyncio"], indirect=True)
+kinds = pytest.mark.parametrize("kind", [VoyageEmbedding, VoyageContextualEmbedding])
+
+
+def stored(index: Any) -> dict[str, list[float]]:
+    """The vectors of an index by the texts of their nodes."""
+    vectors = index.vector_store.data.embedding_dict
+    return {index.docstore.get_node(id_).get_content(): vectors[id_] for id_ in vectors}
+
+
+def split(text: str) -> list[str]:
+    """The chunks that the splitter makes of a document."""
+    return [one.get_content() for one in SPLITTER.get_nodes_from_documents([Document(text=text)])]
+
+
+def expected(embedding: VoyageEmbedding, *texts: str) -> dict[str, list[float]]:
+    """The same by the client."""
+    documents = list(map(split, texts))
+    found = embedding.voyage.contextualized_embed(
+        documents, MODEL, "document", output_dimension=256
+    )
+    return {
+        chunk: [*vector]
+        for chunks, result in zip(documents, found.results, strict=True)
+        for chunk, vector in zip(chunks, result.embeddings, strict=True)
+    }
+
+
+async def transform(embedding: Any, nodes: list[Any], face: Face) -> Any:
+    """Call it as pipelines do."""
+    return embedding(nodes) if face.is_sync else await embedding.acall(nodes)
+
+
+@both
+@kinds
+@pytest.mark.parametrize("verb", ["refresh_ref_docs", "update_ref_doc", "insert"])
+def test_a_reloaded_index_takes_documents_in_context(
+    make: Any, kind: Any, verb: str, emulator: Emulator, face: Face, tmp_path: Any
+) -> None:
+    """Its transformations are not stored: it splits by itself and asks for texts alone."""
+    embedding = make(kind, MODEL, output_dimension=256)
+    old, new = Document(text=LONG, id_="a"), Document(text=LONGER, id_="a")
+    VectorStoreIndex.from_documents(
+        [old], transformations=[SPLITTER, embedding], embed_model=embedding
+    ).storage_context.persist(str(tmp_path))
+    emulator.requests.clear()
+    storage = StorageContext.from_defaults(persist_dir=str(tmp_path))
+    index = load_index_from_storage(storage, embed_model=embedding, transformations=[SPLITTER])
+
+    given: Any = [new] if verb == "refresh_ref_docs" else new
+    if verb == "insert":
+        face.call(index, "delete_ref_doc", "a", delete_from_docstore=True)
+    face.run(lambda: face.ask(index, verb, given))
+
+    assert stored(index) == expected(embedding, LONGER)
+    assert emulator.requests[0].body["inputs"] == [split(LONGER)]
+
+
+def test_the_strict_class_refuses_nodes_of_unknown_documents_before_anything_is_deleted(
+    make: Any, emulator: Emulator
+) -> None:
+    embedding = make(VoyageContextualEmbedding, MODEL, output_dimension=256)
+    index = VectorStoreIndex([], embed_model=embedding)
+    with pytest.raises(InvalidInputError, match="needs a text model instead"):
+        index.insert_nodes([TextNode(text="a"), TextNode(text="b")])
+    assert emulator.requests == []
+
+
+def test_a_refresh_that_fails_is_made_good_by_the_next(make: Any) -> None:
+    """LlamaIndex deletes first: what could not be embedded comes with the next refresh."""
+    service = Emulator(faults=[None, status(500)])
+    with service:
+        embedding = VoyageContextualEmbedding(
+            MODEL, api_key="pa-x", base_url=service.url, max_retries=0, output_dimension=256
+        )
+        index = VectorStoreIndex.from_documents(
+            [Document(text=LONG, id_="a")],
+            transformations=[SPLITTER, embedding],
+            embed_model=embedding,
+        )
+        new = Document(text=LONGER, id_="a")
+        with pytest.raises(ServerError):
+            index.refresh_ref_docs([new])
+        assert index.refresh_ref_docs([new]) == [True]
+        assert stored(index) == expected(embedding, LONGER)
+        embedding.voyage.close()
+
+
+@both
+def test_each_size_of_a_hierarchical_parser_is_a_document(
+    make: Any, emulator: Emulator, face: Face
+) -> None:
+    """Else every sentence would be in its document as often as there are sizes."""
+    parser = HierarchicalNodeParser.from_defaults(chunk_sizes=[80, 40], chunk_overlap=0)
+    nodes = parser.get_nodes_from_documents([Document(text=LONGER, id_="a")])
+    leaves = get_leaf_nodes(nodes)
+    roots = [one for one in nodes if one not in leaves]
+    assert len(leaves) > len(roots) > 1
+    embedding = make(VoyageEmbedding, MODEL)
+
+    face.run(lambda: transform(embedding, nodes, face))
+    assert sorted(emulator.requests[0].body["inputs"]) == sorted(
+        [[one.get_content() for one in group] for group in (roots, leaves)]
+    )
+
+
+def test_nodes_without_a_source_are_warned_of(
+    make: Any, caplog: pytest.LogCaptureFixture, emulator: Emulator
+) -> None:
+    embedding = make(VoyageEmbedding, MODEL)
+    with caplog.at_level(logging.WARNING, "voyage_rag"):
+        embedding([TextNode(text="alone", id_="lonely")])
+        assert caplog.records == []
+        embedding([TextNode(text="alone", id_="lonely"), TextNode(text="too")])
+    [record] = caplog.records
+    assert "2 nodes have no source document" in record.getMessage()
+    assert "lonely" in record.getMessage()
+
+
+# ── errors ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@both
+@pytest.mark.parametrize("model", ["voyage-4", MODEL])
+def test_a_blank_node_is_named_with_its_document_and_file(
+    make: Any, model: str, face: Face, emulator: Emulator
+) -> None:
+    embedding = make(VoyageEmbedding, model)
+    source = {NodeRelationship.SOURCE: RelatedNodeInfo(node_id="the-document")}
+    blank = TextNode(
+        text="",
+        id_="the-node",
+        relationships=source,
+        metadata={"file_path": "/docs/empty.md"},
+        excluded_embed_metadata_keys=["file_path"],
+    )
+
+    async def program() -> None:
+        await transform(embedding, [TextNode(text="a", relationships=source), blank], face)
+
+    with pytest.raises(InvalidInputError) as caught:
+        face.run(program)
+    assert "(node the-node, document the-document, /docs/empty.md)" in str(caught.value)
+    assert emulator.requests == []
+
+
+@both
+@pytest.mark.parametrize("model", ["voyage-4-large", MODEL])
+def test_nodes_that_were_finished_keep_their_vectors(model: str, face: Face) -> None:
+    """Two requests, of which the second fails."""
+    service = Emulator(faults=[None, status(500)])
+    with service:
+        embedding = VoyageEmbedding(
+            model, api_key="pa-x", base_url=service.url, max_retries=0, concurrency=1
+        )
+        nodes = [TextNode(text=f"{n} " + "word " * 25_000, id_=f"n{n}") for n in range(8)]
+
+        async def program() -> None:
+            with pytest.raises(ServerError) as caught:
+                await transform(embedding, nodes, face)
+            await face.ask(embedding.voyage, "close")
+            assert caught.value.partial.missing
+            finished = [n for n, one in enumerate(nodes) if one.embedding is not None]
+            assert finished == sorted(caught.value.partial.vectors)
+            assert finished
+
+        face.run(program)
+        embedding.voyage.close()
+
+
+# ── LlamaIndex's pipeline cache ───────────────────────────────────────────────────────────────────
+
+
+def test_only_what_changes_a_vector_is_embedded_again(make: Any, emulator: Emulator) -> None:
+    """Of the pipeline's cache: not after another timeout, limit, concurrency or key."""
+    documents = [Document(text=LONG, id_="a")]
+    pipeline = IngestionPipeline(transformations=[SPLITTER, make(VoyageEmbedding, "voyage-4")])
+    pipeline.run(documents=documents)
+    for same in (
+        {"timeout": 5.0, "max_retries": 1, "concurrency": 2, "total_timeout": None},
+        {"requests_per_minute": 100, "tokens_per_minute": 1_000_000},
+        {"api_key": "pa-another-key", "embed_batch_size": 9, "num_workers": 2},
+        {"query_input_type": None},
+    ):
+        pipeline.transformations = [SPLITTER, make(VoyageEmbedding, "voyage-4", **same)]
+        assert pipeline.run(documents=documents)[0].embedding
+        assert len(emulator.requests) == 1
+    for count, other in enumerate(
+        ({"output_dimension": 256}, {"text_input_type": None}, {"output_dtype": "int8"}), 2
+    ):
+        pipeline.transformations = [SPLITTER, make(VoyageEmbedding, "voyage-4", **other)]
+        pipeline.run(documents=documents)
+        assert len(emulator.requests) == count
+
+
+# ── images ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@both
+def test_an_index_of_a_multimodal_model_says_that_it_sees_no_images(
+    make: Any, caplog: pytest.LogCaptureFixture, face: Face
+) -> None:
+    embedding = make(VoyageEmbedding, "voyage-multimodal-3.5")
+    node = ImageNode(text="a cat", image_url="https://example.com/cat.png")
+    index = VectorStoreIndex([], embed_model=embedding)
+    with caplog.at_level(logging.WARNING, "voyage_rag"):
+        face.call(index, "insert_nodes", [node])
+        face.call(index, "insert_nodes", [node])
+    [record] = caplog.records
+    assert "nodes = embedding(nodes)" in record.getMessage()
+
+
+def test_nodes_without_images_are_embedded_as_a_transformation_without_a_warning(
+    make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    embedding = make(VoyageEmbedding, "voyage-multimodal-3.5")
+    with caplog.at_level(logging.WARNING, "voyage_rag"):
+        embedding([TextNode(text="a cat")])
+    assert caplog.records == []
