@@ -117,7 +117,8 @@ class LineFailure:
     Attributes:
         message: What the service says.
         status: HTTP status of the line's answer, None where there was none.
-        code: A word for it: `batch_expired`; `unfinished`, where its batch ended without a word
+        code: A word for it: `batch_expired`; `pending`, where its batch has not
+            ended; `unfinished`, where it ended without a word
             about it; `unsound`, where the answer cannot be right; `invalid`, where the line cannot
             be one.
         input: The body of the line, as it was sent; all of an invalid line, if it can be read.

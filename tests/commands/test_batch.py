@@ -167,8 +167,10 @@ def test_a_job_can_be_cancelled(run: Run, emulate: Callable[..., Emulator]) -> N
     assert (code, out, "the others go on by themselves" in err) == (1, "", True)
     code, _, err = run("fetch", "a.job")
     assert (code, "has not ended: 0 of 1 inputs are done" in err) == (1, True)
-    code, out, _ = run("fetch", "a.job", "--partial")
-    assert (code, lines(out)[0]["error"]["code"]) == (1, "unfinished")
+    code, out, _ = run("fetch", "a.job", "--partial", "--json")
+    assert (code, out) == (0, "")
+    code, out, _ = run("fetch", "a.job", "--partial", "--json", "-o", "part.jsonl")
+    assert (code, json.loads(out)) == (0, {"written": 0, "failed": 0, "pending": 1})
     assert run("cancel", "a.job")[1].startswith("running: 0 of 1 inputs done; 0 of 1 batches ended")
     assert run(*WAIT)[1] == "ended: 0 of 1 inputs done, 1 failed; 1 of 1 batches ended\n"
 
@@ -206,15 +208,15 @@ def test_nothing_is_overwritten(run: Run, emulate: Callable[..., Emulator]) -> N
 @pytest.mark.parametrize(
     ("content", "options", "said"),
     [
-        (b'"a"\n""\n', (), "rows.jsonl:2: inputs[1] is empty"),
-        (b'"a"\n\n\n7\n', (), "rows.jsonl:4 is not a text, or an object with one under 'text'"),
-        (b'{"text": "a"}\n{"body": "b"}\n', (), "rows.jsonl:2 is not a text, or an object"),
-        (b'{"text": "a"}\n{"text": 7}\n', (), "rows.jsonl:2: inputs[1] must be a string"),
-        (b'{"text": "a"}\n{"text": null}\n', (), "rows.jsonl:2: inputs[1] must be a string"),
-        (b'"a"\n{broken\n', (), "rows.jsonl:2 is not JSON"),
-        (b'"a"\n"\xff"\n', (), "rows.jsonl:2 is not UTF-8"),
+        (b'"a"\n""\n', (), "rows.jsonl:2: its text is empty"),
+        (b'"a"\n\n\n7\n', (), "rows.jsonl:4: the line is no JSON object"),
+        (b'{"text": "a"}\n{"body": "b"}\n', (), "rows.jsonl:2: no text in 'text' (it has 'body')"),
+        (b'{"text": "a"}\n{"text": 7}\n', (), "rows.jsonl:2: its text is no string"),
+        (b'{"text": "a"}\n{"text": null}\n', (), "rows.jsonl:2: no text in 'text'"),
+        (b'"a"\n{broken\n', (), "rows.jsonl:2: the line is no JSON"),
+        (b'"a"\n"\xff"\n', (), "rows.jsonl:2: the line is not UTF-8"),
         (b"", (), "there are no inputs"),
-        (b'{"text": "a"}\n', ("--id-field", "id"), "rows.jsonl:1 is not an object with 'id'"),
+        (b'{"text": "a"}\n', ("--id-field", "id"), "rows.jsonl:1: no id"),
         (
             b'{"text": "a", "id": 1}\n{"text": "b", "id": "1"}\n',
             ("--id-field", "id"),
@@ -243,7 +245,7 @@ def test_a_bad_row_is_named(
 def test_files_that_are_not_there(run: Run, emulate: Callable[..., Emulator]) -> None:
     """Or are something else."""
     emulate()
-    assert run("submit", "no.jsonl", *SUBMIT)[2].startswith("voyage-rag: cannot read no.jsonl")
+    assert run("submit", "no.jsonl", *SUBMIT)[2].startswith("voyage-rag: there is no 'no.jsonl'")
     Path("thesis").write_text("mine")
     for command in ("status", "wait", "fetch", "resubmit", "cancel"):
         assert "is no job of voyage-rag" in run(command, "thesis")[2]

@@ -81,12 +81,12 @@ def test_a_folder_is_read_in_order_without_what_is_hidden() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.txt", b"a\xff", "a.txt is not UTF-8 text (byte 1)"),
+        ("a.txt", b"a\xff", "a.txt:1 is not UTF-8 text (byte 1)"),
         ("a.txt", b" \n", "no text in a.txt"),
-        ("a.jsonl", b'"x"\n{"text"\n', "a.jsonl:2 is not JSON"),
+        ("a.jsonl", b'"x"\n{"text"\n', "a.jsonl:2 is no JSON"),
         ("a.jsonl", b'{"body": "x"}', "a.jsonl:1 holds no text in 'text': say --field"),
         ("a.jsonl", b"3", "a.jsonl:1 holds no text"),
-        ("a.json", b'{"text": "x"}', "a.json is not a JSON list"),
+        ("a.json", b'["x", {"text": ', "a.json holds no JSON after its first 1 values"),
         ("a.json", b'["\\ud800"]', "a.json[0] holds half a character"),
     ],
 )

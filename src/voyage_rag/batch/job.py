@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from voyage_rag.batch import outcome
 from voyage_rag.batch.endpoints import BatchOptions, endpoint_for, options_of
 from voyage_rag.batch.state import JobState, StateFile
-from voyage_rag.batch.submission import check_limits, estimated, lines_of, prepare
+from voyage_rag.batch.submission import check_limits, check_same_job, estimated, lines_of, prepare
 from voyage_rag.batch.types import LIMITS, BatchEstimate, BatchLimits
 from voyage_rag.batch.workflow import BatchWorkflow
 from voyage_rag.core.jobs.batches import PollSchedule
@@ -85,16 +85,29 @@ class BatchJob:
         inputs: Inputs,
         *,
         model: str,
+        custom_ids: Iterable[str] | None = None,
         limits: BatchLimits = LIMITS,
+        state_file: str | os.PathLike[str] | None = None,
+        **options: Any,
     ) -> BatchEstimate:
-        """What a job would take. Inputs are checked; nothing is sent or written.
+        """What a job would take. Everything is checked as by `submit`; nothing is sent or written.
+
+        Args:
+            inputs: As for `submit`.
+            model: As for `submit`.
+            custom_ids: As for `submit`.
+            limits: As for `submit`.
+            state_file: Where the job would be kept, to see whether another job is there.
+            options: The other options of `submit`.
 
         Raises:
             InvalidInputError: As for `submit`.
         """
         check_limits(limits)
-        kind = endpoint_for(BatchOptions(model))
-        return estimated(kind, lines_of(kind, inputs, None), limits)
+        endpoint = endpoint_for(BatchOptions(model, **options))
+        if state_file is not None:
+            check_same_job(StateFile(state_file), endpoint, limits)
+        return estimated(endpoint, lines_of(endpoint, inputs, custom_ids), limits)
 
     # ── submitted ─────────────────────────────────────────────────────────────────────────────────
 
@@ -265,7 +278,7 @@ class BatchJob:
         """What became of each input, in their order, in constant memory.
 
         Inputs that failed are among them (see `BatchResult.failure`). Those of batches that have
-        not ended count as failed, with the code `unfinished`. One batch after the other is
+        not ended have a failure with the code `pending`. One batch after the other is
         downloaded into a directory beside the state file, which is removed in the end.
         """
         driver = self._voyage.driver
@@ -274,7 +287,7 @@ class BatchJob:
         with outcome.directory_of(self._workflow) as directory:
             for part in self._parts():
                 fetched = driver.run(outcome.fetch(self._workflow, part, directory))
-                yield from outcome.results_of(self._endpoint, part, fetched)
+                yield from outcome.results_of(self._workflow, self._endpoint, part, fetched)
                 outcome.remove(fetched, self._file.spooled(part))
 
     async def aresults(self) -> AsyncGenerator[BatchResult]:
@@ -285,7 +298,9 @@ class BatchJob:
         with outcome.directory_of(self._workflow) as directory:
             for part in self._parts():
                 fetched = await driver.arun(outcome.fetch(self._workflow, part, directory))
-                found = iterate_in_thread(outcome.results_of(self._endpoint, part, fetched))
+                found = iterate_in_thread(
+                    outcome.results_of(self._workflow, self._endpoint, part, fetched)
+                )
                 async with aclosing(found) as results:
                     async for result in results:
                         yield result

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from voyage_rag.core.flow import Flow
     from voyage_rag.records import BatchLine
 
-UNSOUND = "unsound"
+UNSOUND, UNFINISHED, PENDING = "unsound", "unfinished", "pending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +65,22 @@ def fetch(workflow: BatchWorkflow, part: BatchPart, directory: str) -> Flow[Fetc
     return Fetched(waiting, found) if is_here else Fetched(found[0], found[1:])
 
 
-def results_of(kind: BatchEndpoint, part: BatchPart, fetched: Fetched) -> Iterator[BatchResult]:
-    """What became of each input of a part, in their order."""
+def results_of(
+    workflow: BatchWorkflow, kind: BatchEndpoint, part: BatchPart, fetched: Fetched
+) -> Iterator[BatchResult]:
+    """The result of each input of a part, in their order."""
+    has_ended = all(layer in workflow.ended for layer in (part, *workflow.retries_of(part)))
     with ExitStack() as opened:
         lines, *answers = [
             opened.enter_context(path.open("rb")) for path in (fetched.lines, *fetched.answers)
         ]
         for number, line in enumerate(in_input_order(lines, answers)):
-            yield _result(kind, part.first + number, line)
+            result = _result(kind, part.first + number, line)
+            failure = result.failure
+            if failure is not None and failure.code == UNFINISHED and not has_ended:
+                failure = replace(failure, code=PENDING, message="its batch has not ended")
+                result = replace(result, failure=failure)
+            yield result
 
 
 def _result(kind: BatchEndpoint, index: int, line: BatchLine) -> BatchResult:
@@ -87,10 +95,15 @@ def _result(kind: BatchEndpoint, index: int, line: BatchLine) -> BatchResult:
 
 
 def failed_lines(
-    kind: BatchEndpoint, part: BatchPart, fetched: Fetched, *, include_refused: bool
+    workflow: BatchWorkflow,
+    kind: BatchEndpoint,
+    part: BatchPart,
+    fetched: Fetched,
+    *,
+    include_refused: bool,
 ) -> Iterator[Line]:
     """The lines of a part that are worth submitting again, as they were."""
-    for result in results_of(kind, part, fetched):
+    for result in results_of(workflow, kind, part, fetched):
         failure = result.failure
         if failure is not None and (include_refused or not failure.is_refused):
             line = encoded(result.custom_id, dict(failure.input))
@@ -105,7 +118,7 @@ def resubmit(
     for part in [part for part in workflow.state.parts if part.again is None]:
         if may_have_failed(workflow, part):
             fetched = yield from fetch(workflow, part, directory)
-            lines = failed_lines(kind, part, fetched, include_refused=include_refused)
+            lines = failed_lines(workflow, kind, part, fetched, include_refused=include_refused)
             made = yield from offload(partial(_spooled, workflow, part, lines))
             workflow.state.parts += made
             count += sum(other.inputs for other in made)

@@ -226,6 +226,20 @@ def prepare(
         shutil.rmtree(fresh, ignore_errors=True)
 
 
+def check_same_job(file: StateFile, kind: BatchEndpoint, limits: BatchLimits) -> None:
+    """Refuse a state file that holds another job.
+
+    Raises:
+        InvalidInputError: It does.
+    """
+    if file.exists():
+        known = file.load()
+        asked = known.model_copy(
+            update={"endpoint": kind.endpoint, "params": kind.params, "limits": asdict(limits)}
+        )
+        _check_same(known, asked, file)
+
+
 def estimated(kind: BatchEndpoint, lines: Iterable[Line], limits: BatchLimits) -> BatchEstimate:
     """What a job would take."""
     parts = list(cut(lines, limits, None))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import json
 from array import array
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from voyage_rag.jobs.inputs.arrow_files import pa, pc, pq
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from voyage_rag.jobs.inputs.rows import Id
     from voyage_rag.models import OutputDtype
+    from voyage_rag.types import Vector
 
 ROWS_PER_GROUP = 8_192
 """Rows of a Parquet row group: 32 MiB of 1,024 floats."""
@@ -35,6 +36,9 @@ NUMBERS = {
     "ubinary": pa.uint8(),
 }
 """How each output dtype is stored; the binary types keep eight dimensions in a number."""
+
+DTYPES: dict[str, OutputDtype] = {"f": "float", "b": "int8", "B": "uint8"}
+"""By the type codes of arrays."""
 
 JSON_BYTES = {"float": 13, "int8": 4.5, "uint8": 4, "binary": 4.5, "ubinary": 4}
 """A number and its comma in JSON, on average."""
@@ -241,3 +245,44 @@ def numpy() -> Any:
     except ImportError as error:
         raise ImportError("a NumPy matrix needs numpy: pip install numpy") from error
     return np
+
+
+class VectorFile:
+    """A Parquet file that takes ids and vectors one by one.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ids: list[str] = []
+        self._vectors: list[Vector] = []
+        self._files = ExitStack()
+        self._schema: Any = None
+        self._table: TableWriter
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._flush()
+        self._files.close()
+
+    def add(self, name: str, vector: Vector) -> None:
+        """Add a vector."""
+        self._ids.append(name)
+        self._vectors.append(vector)
+        if len(self._ids) == ROWS_PER_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._schema is None:
+            first = self._vectors[0] if self._vectors else array("f", [])
+            dtype: OutputDtype = DTYPES[first.typecode]
+            self._schema = OutputSchema("string", dtype, {}, ()).arrow(len(first))
+            self._table = self._files.enter_context(parquet_writer(self._path, self._schema))
+        if self._ids:
+            joined = memoryview(b"".join(self._vectors))
+            self._table.write_batch(record_batch(self._schema, self._ids, joined, ()))
+        self._ids, self._vectors = [], []

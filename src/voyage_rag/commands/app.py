@@ -77,10 +77,8 @@ def execute(arguments: list[str]) -> int:
     except UsageError as error:
         command = error.ctx.command_path if error.ctx else PROGRAM
         return _fail(f"{error.format_message().rstrip('.')} (see {command} --help)", MISUSED)
-    except VoyageError as error:
-        return _fail(in_cli_syntax(str(error), _options()), FAILED)
-    except (CommandError, DemoError) as error:
-        return _fail(str(error), FAILED)
+    except (CommandError, DemoError, VoyageError) as error:
+        return _fail(in_cli_syntax(str(error), _options()), getattr(error, "code", FAILED))
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:  # the reader, say `head`, has seen enough

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from voyage_rag.commands.batch_rows import STDOUT, Rows, appearing, as_row, is_free
-from voyage_rag.commands.failure import CommandError
+from voyage_rag.commands.batch_rows import STDOUT, BatchRows, check_free, result_writer
+from voyage_rag.commands.failure import CommandError, interruptible
 from voyage_rag.commands.options import AsJSON, BaseURL
 from voyage_rag.commands.screen import console, dollars, remark, working, write_json
 from voyage_rag.commands.service import connected
 
 if TYPE_CHECKING:
     from voyage_rag.batch import BatchJob, JobStatus
+    from voyage_rag.batch.types import BatchEstimate
 
 SUBMIT_EXAMPLES = (
     "batch submit corpus.jsonl --job corpus.job --model voyage-4",
     "batch submit rows.jsonl --job a.job --model voyage-4 --dry-run",
-    "batch submit rows.jsonl --job a.job --model voyage-4 --field body",
+    "batch submit rows.csv.gz --job a.job --model voyage-4 --field body",
 )
 EXAMPLES = {
     "submit": SUBMIT_EXAMPLES,
@@ -41,7 +42,13 @@ Job = Annotated[Path, typer.Argument(metavar="JOB", help="The job's file.")]
 
 
 def submit(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Rows of JSON, one a line.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="JSON Lines, or for texts any file, folder or glob that embed reads; - for stdin.",
+        ),
+    ],
     job: Annotated[
         Path,
         typer.Option("--job", "-j", metavar="JOB", help="Where the job is kept: a small file."),
@@ -86,44 +93,35 @@ def submit(
     from voyage_rag.batch import BatchJob  # noqa: PLC0415 - not needed for help
     from voyage_rag.models import kind_of  # noqa: PLC0415 - as above
 
-    rows = Rows(file, kind_of(model), field, id_field)
-    if dry_run:
-        with _row_named(rows):
-            estimate = BatchJob.estimate(rows, model=model)
-        told = {
-            "inputs": estimate.inputs,
-            "tokens": estimate.tokens,
-            "batches": estimate.batches,
-            "dollars": estimate.dollars,
+    with BatchRows(files, kind_of(model), field, id_field) as rows, _row_named(rows):
+        options: dict[str, Any] = {
+            "model": model,
+            "input_type": input_type,
+            "truncation": not no_truncation,
+            "output_dtype": output_dtype,
+            "output_dimension": output_dimension,
+            "top_k": top_k,
+            "custom_ids": rows.ids,
         }
-        if as_json:
-            write_json(told)
-        else:
-            console().print(
-                f"{estimate.inputs:,} inputs of at most some {estimate.tokens:,} tokens, "
-                f"{estimate.batches:,} batches, {dollars(estimate.dollars)}. Nothing was sent."
-            )
-        return
-    options: dict[str, Any] = {
-        "model": model,
-        "input_type": input_type,
-        "truncation": not no_truncation,
-        "output_dtype": output_dtype,
-        "output_dimension": output_dimension,
-        "top_k": top_k,
-        "custom_ids": rows.names,
-    }
-    with connected(base_url, emulated=False, offline=OFFLINE) as voyage:
-        with _row_named(rows), working(f"Checking and submitting {file}"):
+        if dry_run:
+            _show_estimate(BatchJob.estimate(rows, state_file=job, **options), as_json=as_json)
+            return
+        resumed = "interrupted; the same command resumes"
+        with (
+            connected(base_url, emulated=False, offline=OFFLINE) as voyage,
+            interruptible(resumed),
+            working(f"Checking and submitting {files[0]}"),
+        ):
             submitted = BatchJob.submit(voyage, rows, job, **options)
-        _tell(submitted, submitted.status(), as_json=as_json)
+            current = submitted.status()
+    _show(submitted, current, as_json=as_json)
     remark(f"voyage-rag batch wait {job}")
 
 
 def status(job: Job, base_url: BaseURL = None, as_json: AsJSON = False) -> None:
     """Say where a job stands."""
     with _opened(job, base_url) as opened:
-        _tell(opened, opened.status(), as_json=as_json)
+        _show(opened, opened.status(), as_json=as_json)
 
 
 def wait(
@@ -139,17 +137,20 @@ def wait(
     as_json: AsJSON = False,
 ) -> None:
     """Wait until a job has ended. Ctrl-C stops waiting, not the job."""
-    with _opened(job, base_url) as opened:
+    waiting = f"stopped waiting; the job continues: voyage-rag batch wait {job}"
+    with _opened(job, base_url) as opened, interruptible(waiting):
         with _bar() as advance:
             ended = opened.wait(timeout=timeout, poll_interval=poll_interval, on_progress=advance)
-        _tell(opened, ended, as_json=as_json)
+        _show(opened, ended, as_json=as_json)
 
 
 def fetch(
     job: Job,
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="FILE", help="JSON lines; - for stdout."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="JSON lines, .parquet for Parquet; - for stdout."
+        ),
     ] = STDOUT,
     failed: Annotated[
         Path | None,
@@ -167,6 +168,7 @@ def fetch(
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files.")] = False,
     base_url: BaseURL = None,
+    as_json: AsJSON = False,
 ) -> None:
     """Write the results of a job, in the order of its rows.
 
@@ -176,14 +178,17 @@ def fetch(
     if failed is None and output != STDOUT:
         failed = output.with_name(output.name + ".failed.jsonl")
     for path in filter(None, (output, failed)):
-        is_free(path, overwrite=overwrite)
+        check_free(path, overwrite=overwrite)
     with _opened(job, base_url) as opened:
         _check_ended(opened, job, partial=partial)
         with nullcontext() if output == STDOUT else working(f"Fetching into {output}"):
-            done, lost = _write(opened, output, failed)
-        if delete_files and not lost:
+            done, lost, pending = _write(opened, output, failed)
+        if delete_files and not lost and not pending:
             opened.delete_files()
-    remark(f"{done:,} results written")
+    if as_json:
+        counts = {"written": done, "failed": lost, "pending": pending}
+        write_json(counts, stderr=output == STDOUT)
+    remark(f"{done:,} results written" + (f", {pending:,} pending" if pending else ""))
     if lost:
         where = f"; {failed} says why" if failed else ""
         raise CommandError(
@@ -205,13 +210,13 @@ def resubmit(
     with _opened(job, base_url) as opened:
         count = opened.resubmit(include_refused=refused)
         remark(f"{count:,} inputs submitted again")
-        _tell(opened, opened.status(), as_json=as_json)
+        _show(opened, opened.status(), as_json=as_json)
 
 
 def cancel(job: Job, base_url: BaseURL = None, as_json: AsJSON = False) -> None:
     """Cancel what has not ended; what is finished can still be fetched."""
     with _opened(job, base_url) as opened:
-        _tell(opened, opened.cancel(), as_json=as_json)
+        _show(opened, opened.cancel(), as_json=as_json)
 
 
 COMMANDS = (submit, status, wait, fetch, resubmit, cancel)
@@ -226,7 +231,7 @@ def _opened(job: Path, base_url: str | None) -> Iterator[BatchJob]:
 
 
 @contextmanager
-def _row_named(rows: Rows) -> Iterator[None]:
+def _row_named(rows: BatchRows) -> Iterator[None]:
     """Say which row of the file an input is."""
     from voyage_rag.errors import InvalidInputError  # noqa: PLC0415 - not needed for help
 
@@ -267,21 +272,38 @@ def _check_ended(opened: BatchJob, job: Path, *, partial: bool) -> None:
         )
 
 
-def _write(opened: BatchJob, output: Path, failed: Path | None) -> tuple[int, int]:
-    """Write all results; how many there are, and how many inputs have none."""
-    done = lost = 0
-    with appearing(output) as right, appearing(failed or STDOUT) as wrong:
+def _write(opened: BatchJob, output: Path, failed: Path | None) -> tuple[int, int, int]:
+    """Write all results; how many there are, how many inputs failed, and how many are pending."""
+    done = lost = pending = 0
+    with (
+        result_writer(output, opened.kind) as write,
+        result_writer(failed or STDOUT, opened.kind) as write_failed,
+    ):
         for result in opened.results():
-            is_lost = result.failure is not None
-            done, lost = done + (not is_lost), lost + is_lost
-            line = json.dumps(as_row(result, opened.kind), ensure_ascii=False)
-            (wrong if is_lost else right).write(line + "\n")
+            if result.failure is None:
+                done += 1
+                write(result)
+            elif result.failure.code == "pending":
+                pending += 1
+            else:
+                lost += 1
+                write_failed(result)
     if failed is not None and not lost:
         failed.unlink(missing_ok=True)
-    return done, lost
+    return done, lost, pending
 
 
-def _tell(job: BatchJob, status: JobStatus, *, as_json: bool) -> None:
+def _show_estimate(estimate: BatchEstimate, *, as_json: bool) -> None:
+    if as_json:
+        write_json(asdict(estimate))
+        return
+    console().print(
+        f"{estimate.inputs:,} inputs of at most some {estimate.tokens:,} tokens, "
+        f"{estimate.batches:,} batches, {dollars(estimate.dollars)}. Nothing was sent."
+    )
+
+
+def _show(job: BatchJob, status: JobStatus, *, as_json: bool) -> None:
     if as_json:
         write_json(
             {

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 
 class CommandError(Exception):
-    """A command cannot do its work; the message says why and what to do about it."""
+    """A command cannot do its work; the message says why and what to do about it.
+
+    Attributes:
+        code: The exit code.
+    """
+
+    def __init__(self, message: str, code: int = FAILED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@contextmanager
+def interruptible(message: str) -> Iterator[None]:
+    """Say on Ctrl-C what becomes of the work."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise CommandError(message, INTERRUPTED) from error
 
 
 def in_cli_syntax(message: str, options: AbstractSet[str]) -> str:

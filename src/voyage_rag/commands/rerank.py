@@ -12,7 +12,7 @@ from rich.text import Text as Styled
 from voyage_rag.commands.options import AsJSON, BaseURL, Emulated
 from voyage_rag.commands.screen import console, dollars, one_line, remark, working, write_json
 from voyage_rag.commands.service import connected
-from voyage_rag.commands.texts import AsFormat, Field, Format, Text, read_texts
+from voyage_rag.commands.texts import AsFormat, Field, Format, SkipUnreadable, Text, read_texts
 
 if TYPE_CHECKING:
     from voyage_rag.types import RerankingObject
@@ -44,6 +44,7 @@ def rerank(
     model: Annotated[str, typer.Option(help="The reranker.")] = MODEL,
     form: AsFormat = None,
     field: Field = "text",
+    skip_unreadable: SkipUnreadable = False,
     base_url: BaseURL = None,
     emulated: Emulated = False,
     as_json: AsJSON = False,
@@ -54,7 +55,7 @@ def rerank(
     with tabs between. Scores are 0 to 1. Uses the live service and spends tokens: those of the
     query once for each document, and those of the documents.
     """
-    documents = read_texts(files or [], form, field, otherwise=Format.LINES)
+    documents = read_texts(files or [], form, field, otherwise=Format.LINES, skip=skip_unreadable)
     with connected(base_url, emulated=emulated) as voyage, working(f"Ranking {len(documents):,}"):
         ranking = voyage.rerank(query, [text.text for text in documents], model, top_k)
     if as_json:

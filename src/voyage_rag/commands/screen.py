@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
 
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+
 PIPE_WIDTH = 120
 """Columns of what is written where no terminal says how many there are."""
 
@@ -33,9 +35,10 @@ def remark(text: str) -> None:
         err.print(text, style="dim", markup=False)
 
 
-def write_json(value: object) -> None:
-    """Write one JSON value to stdout, indented, with its letters as they are."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+def write_json(value: object, *, stderr: bool = False) -> None:
+    """Write one JSON value, indented, with its letters as they are."""
+    stream = sys.stderr if stderr else sys.stdout
+    stream.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def one_line(text: str) -> str:
@@ -48,3 +51,25 @@ def dollars(amount: float | None) -> str:
     if amount is None:
         return "not known"
     return "<$0.0001" if 0 < amount < 0.0001 else f"${amount:,.4f}"  # noqa: PLR2004
+
+
+def span(low: str, high: str) -> str:
+    """A range, or one value."""
+    return low if low == high else f"{low} – {high}"
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it."""
+    if seconds < 2 * MINUTE:
+        return f"{seconds:,.0f} s"
+    if seconds < 2 * HOUR:
+        return f"{seconds / MINUTE:,.0f} min"
+    return f"{seconds / HOUR:,.1f} h" if seconds < 2 * DAY else f"{seconds / DAY:,.1f} days"
+
+
+def size(count: float) -> str:
+    """A number of bytes in the unit that suits it."""
+    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= unit:
+            return f"{count / unit:,.1f} {name}"
+    return f"{count:.0f} bytes"

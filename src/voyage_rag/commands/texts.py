@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, BinaryIO, TypeAlias
 
 import typer
 
 from voyage_rag.commands.failure import CommandError
+from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.inputs.rows import is_utf8, pick
+from voyage_rag.jobs.inputs.spool import STDIN, spool
+from voyage_rag.jobs.lines import (
+    open_bytes,
+    parse_json,
+    read_json_values,
+    read_lines,
+    uncompressed_suffix,
+)
 
-STDIN = Path("-")
 SUFFIXES = (".json", ".jsonl", ".md", ".py", ".rst", ".txt")
 """What is read of a folder."""
 
@@ -28,6 +37,14 @@ class Format(StrEnum):
     JSON = "json"
 
 
+BY_SUFFIX = {".jsonl": Format.JSONL, ".ndjson": Format.JSONL, ".json": Format.JSON}
+
+SkipUnreadable: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--skip-unreadable", help="Report files of a folder that cannot be read, and go on."
+    ),
+]
 AsFormat: TypeAlias = Annotated[
     Format | None,
     typer.Option(
@@ -63,7 +80,7 @@ class Text:
 
 
 def read_texts(
-    paths: Sequence[Path], form: Format | None, field: str, otherwise: Format
+    paths: Sequence[Path], form: Format | None, field: str, otherwise: Format, *, skip: bool = False
 ) -> list[Text]:
     """Read all texts, in the order of the paths; blank ones are left out.
 
@@ -71,17 +88,27 @@ def read_texts(
         paths: Files, folders, or `-` for stdin; none at all is stdin, unless that is a terminal.
         form: How texts lie in them, None to go by the suffix.
         field: Where the text is in a JSON object.
-        otherwise: How texts lie in a file whose suffix does not tell.
+        otherwise: How texts lie in a file whose suffix does not say it.
+        skip: Report files of a folder that cannot be read, and leave them out.
 
     Raises:
         CommandError: A file cannot be read as that, or there is no text.
     """
-    if not paths and sys.stdin.isatty():
+    if not paths and sys.stdin is not None and sys.stdin.isatty():
         raise CommandError("no texts: name files, or pipe texts to stdin")
-    files = [file for path in paths or [STDIN] for file in _files(path)]
-    texts = [text for file in files for text in _texts(file, form, field, otherwise)]
+    texts = list[Text]()
+    with TemporaryDirectory() as folder:
+        for path in paths or [STDIN]:
+            for file in _files(path):
+                try:
+                    texts += _texts(file, form, field, otherwise, Path(folder))
+                except (CommandError, JobError) as error:
+                    if not skip or not path.is_dir():
+                        raise
+                    sys.stderr.write(f"left out: {error}\n")
     if not texts:
-        raise CommandError(f"no text in {', '.join(_name(path) for path in paths or [STDIN])}")
+        names = ("stdin" if path == STDIN else str(path) for path in paths or [STDIN])
+        raise CommandError(f"no text in {', '.join(names)}")
     return texts
 
 
@@ -90,74 +117,61 @@ def _files(path: Path) -> Iterator[Path]:
         yield path
         return
     for file in sorted(path.rglob("*")):
-        hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
+        hidden = any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
         if file.suffix.lower() in SUFFIXES and not hidden and file.is_file():
             yield file
 
 
-def _texts(file: Path, form: Format | None, field: str, otherwise: Format) -> Iterator[Text]:
-    content, name = _content(file), _name(file)
-    match form or _by_suffix(file) or otherwise:
-        case Format.WHOLE:
-            texts = [Text(content, name)]
-        case Format.LINES:
-            lines = enumerate(content.splitlines(), start=1)
-            texts = [Text(line, name, f":{number}") for number, line in lines]
-        case Format.JSONL:
-            texts = list(_records(content, name, field))
-        case Format.JSON:
-            texts = list(_listed(content, name, field))
-    yield from (text for text in texts if text.text.strip())
-
-
-def _records(content: str, name: str, field: str) -> Iterator[Text]:
-    for number, line in enumerate(content.split("\n"), start=1):
-        if line.strip():
-            place = f":{number}"
-            yield Text(_picked(_parsed(line, name + place), field, name + place), name, place)
-
-
-def _listed(content: str, name: str, field: str) -> Iterator[Text]:
-    values = _parsed(content, name)
-    if not isinstance(values, list):
-        raise CommandError(f"{name} is not a JSON list of texts")
-    for position, value in enumerate(values):
-        place = f"[{position}]"
-        yield Text(_picked(value, field, name + place), name, place)
-
-
-def _by_suffix(file: Path) -> Format | None:
-    return {".jsonl": Format.JSONL, ".json": Format.JSON}.get(file.suffix.lower())
-
-
-def _content(file: Path) -> str:
+def _texts(
+    file: Path, form: Format | None, field: str, otherwise: Format, folder: Path
+) -> Iterator[Text]:
+    (path,), _ = spool([file], folder)
+    name = "stdin" if file == STDIN else str(file)
+    form = form or BY_SUFFIX.get(uncompressed_suffix(file)) or otherwise
     try:
-        raw = sys.stdin.buffer.read() if file == STDIN else file.read_bytes()
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CommandError(f"{_name(file)} is not UTF-8 text (byte {error.start})") from None
+        with open_bytes(path) as opened:
+            for place, value in _values(opened, form, name):
+                text = _picked(value, field, name + place)
+                if text.strip():
+                    yield Text(text, name, place)
     except OSError as error:
-        raise CommandError(f"cannot read {_name(file)}: {error.strerror}") from None
+        raise CommandError(f"cannot read {name}: {error.strerror}") from None
 
 
-def _parsed(text: str, where: str) -> object:
+def _values(opened: BinaryIO, form: Format, name: str) -> Iterator[tuple[str, Any]]:
+    """Where each value is, and the value."""
+    match form:
+        case Format.WHOLE:
+            yield "", _decoded(opened.read(), name)
+        case Format.JSON:
+            for number, value in read_json_values(opened, name):
+                yield f"[{number - 1}]", value
+        case Format.LINES | Format.JSONL:
+            for number, content, flaw in read_lines(opened, name):
+                where = f"{name}:{number}"
+                if flaw is not None:
+                    raise CommandError(f"{where}: {flaw}")
+                if form is Format.LINES:
+                    yield f":{number}", _decoded(content, where).rstrip("\r\n")
+                    continue
+                try:
+                    yield f":{number}", parse_json(content)
+                except ValueError as error:
+                    raise CommandError(f"{where} is {error}") from None
+
+
+def _decoded(content: bytes, name: str) -> str:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise CommandError(f"{where} is not JSON: {error.msg}") from None
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{name} is not UTF-8 text (byte {error.start})") from None
 
 
 def _picked(value: object, field: str, where: str) -> str:
-    text = value.get(field) if isinstance(value, dict) else value
+    text = pick(value, field) if isinstance(value, dict) else value
     if not isinstance(text, str):
         wanted = f"no text in {field!r}: say --field" if isinstance(value, dict) else "no text"
         raise CommandError(f"{where} holds {wanted}")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise CommandError(f"{where} holds half a character (a lone surrogate)") from None
+    if not is_utf8(text):
+        raise CommandError(f"{where} holds half a character (a lone surrogate)")
     return text
-
-
-def _name(file: Path) -> str:
-    return "stdin" if file == STDIN else str(file)

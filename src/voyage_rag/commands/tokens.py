@@ -12,7 +12,7 @@ import typer
 from voyage_rag.commands.extras import extra
 from voyage_rag.commands.options import AsJSON
 from voyage_rag.commands.screen import console, dollars, one_line, working, write_json
-from voyage_rag.commands.texts import AsFormat, Field, Format, Text, read_texts
+from voyage_rag.commands.texts import AsFormat, Field, Format, SkipUnreadable, Text, read_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -60,6 +60,7 @@ def tokens(
     ] = None,
     form: AsFormat = None,
     field: Field = "text",
+    skip_unreadable: SkipUnreadable = False,
     as_json: AsJSON = False,
 ) -> None:
     """Say how many tokens texts have, what they cost per model, and how long they take.
@@ -73,7 +74,7 @@ def tokens(
         raise typer.BadParameter("--tokenizer needs --model: say whose tokenizer it is")
     with extra("tokenizers", "tokenizers", what="--tokenizer"):
         counter = TokenCounter(tokenizer)
-    texts = read_texts(files or [], form, field, otherwise=Format.WHOLE)
+    texts = read_texts(files or [], form, field, otherwise=Format.WHOLE, skip=skip_unreadable)
     with working(f"Counting {len(texts):,} texts"):
         counted = list(_count(texts, counter))
     models = _chosen(model)
