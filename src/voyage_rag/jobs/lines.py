@@ -178,38 +178,33 @@ def read_json_values(file: BinaryIO, name: str) -> Iterator[tuple[int, Any]]:
     """
     check_not_utf16(file.peek(2) if hasattr(file, "peek") else b"", name)
     text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape")
-    decoder, buffer, at, count, in_array = json.JSONDecoder(), "", 0, 0, False
+    decoder, buffer, at, count = json.JSONDecoder(), "", 0, 0
+    in_array: bool | None = None  # not known before the first character
     wanted, is_over = CHUNK_BYTES, False
     try:
         while True:
-            while at < len(buffer) and (
-                buffer[at].isspace()
-                or (in_array and buffer[at] in ",]")
-                or _opens(buffer[at], count, in_array)
-            ):
-                in_array = in_array or buffer[at] == "["
+            while at < len(buffer) and (buffer[at].isspace() or (in_array and buffer[at] == ",")):
                 at += 1
-            if at == len(buffer) and is_over:
+            if at < len(buffer) and (in_array is None or (in_array and buffer[at] == "]")):
+                in_array = in_array is None and buffer[at] == "["
+                at += in_array or buffer[at] == "]"
+                continue
+            if at == len(buffer) and is_over and not in_array:
                 return
             try:
                 value, end = decoder.raw_decode(buffer, at)
-                is_whole = is_over or end < len(buffer)
             except (ValueError, RecursionError) as error:
                 if is_over or len(buffer) - at > LONGEST_LINE_BYTES:
                     reason = getattr(error, "msg", "a value is nested too deeply or too large")
                     raise JobError(
                         f"{name} holds no JSON after its first {count:,} values: {reason}"
                     ) from None
-                is_whole = False
-            if is_whole:
+                end = len(buffer)
+            if end < len(buffer) or is_over:
                 count, at, wanted = count + 1, end, CHUNK_BYTES
                 yield count, value
-            else:
+            else:  # the value may go on in the next chunk
                 more = text.read(wanted)
                 buffer, at, is_over, wanted = buffer[at:] + more, 0, not more, 2 * wanted
     finally:
         text.detach()
-
-
-def _opens(character: str, count: int, in_array: bool) -> bool:
-    return character == "[" and not count and not in_array
