@@ -1,0 +1,364 @@
+"""A job touches only what it wrote itself, and reports whatever it does not embed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bulk.conftest import Service
+from bulk_inputs import embedded, expected, jsonl, parquet, rows_of
+from fakes import MODEL, failed, served, voyage_over
+from voyage_rag import VoyageError
+from voyage_rag.bulk import BadRowsError, EmbeddingJob, JobError, JobReport
+
+Embed = Callable[..., JobReport]
+ROWS = rows_of(20)
+
+
+def lines(path: Path, *rows: object) -> Path:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    return path
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+# ── ids ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_ids_that_begin_later_are_not_replaced_by_positions(
+    embed: Embed, service: Service, tmp_path: Path
+) -> None:
+    """They are refused; named explicitly, rows without them are bad ones."""
+    rows = [{"text": "one"}, {"text": "two", "id": "b"}]
+    source = lines(tmp_path / "in.jsonl", *rows)
+
+    with pytest.raises(JobError, match=r"line 2 of in\.jsonl has 'id', and the first row"):
+        embed(source)
+    assert service.attempts == []
+    report = embed(source, id_column="id", on_error="skip")
+    assert (report.texts, report.refused) == (1, 1)
+    assert embedded(tmp_path / "out.parquet") == expected([("b", "two")])
+
+
+def test_the_first_readable_row_decides_where_ids_are(embed: Embed, tmp_path: Path) -> None:
+    """A broken line before it says nothing."""
+    source = tmp_path / "in.jsonl"
+    source.write_text('{broken\n{"text": "one", "_id": "a"}\n', "utf-8")
+
+    assert embed(source, on_error="skip").refused == 1
+    assert embedded(tmp_path / "out.parquet") == expected([("a", "one")])
+
+
+@pytest.mark.parametrize("kind", ["int32", "uint64", "int8", "string"])
+def test_ids_keep_their_type(embed: Embed, kind: str, tmp_path: Path) -> None:
+    """As the input declares it, up to the largest number it can hold."""
+    largest = {"int32": 2**31 - 1, "uint64": 2**64 - 1, "int8": 127}.get(kind, "9")
+    first = "1" if kind == "string" else 1
+    names = pa.array([first, largest], pa.type_for_alias(kind))
+    pq.write_table(pa.table({"id": names, "text": ["a", "b"]}), tmp_path / "in.parquet")
+
+    embed(tmp_path / "in.parquet")
+
+    found = pq.read_table(tmp_path / "out.parquet")["id"]
+    assert str(found.type) == kind
+    assert found.to_pylist() == [first, largest]
+
+
+# ── what was there before ─────────────────────────────────────────────────────────────────────────
+
+
+def test_a_folder_with_files_of_others_is_not_replaced(
+    embed: Embed, service: Service, tmp_path: Path
+) -> None:
+    """The file is named; what voyage-rag wrote is still there."""
+    source = parquet(tmp_path / "in.parquet", ROWS)
+    embed(source, "out")
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    before, sent = everything(tmp_path), len(service.attempts)
+
+    with pytest.raises(JobError, match=r"holds 'notes\.txt', which voyage-rag did not write"):
+        embed(source, "out", overwrite=True)
+    assert everything(tmp_path) == before
+    assert len(service.attempts) == sent
+
+
+def test_a_parquet_file_of_another_program_is_not_replaced(embed: Embed, tmp_path: Path) -> None:
+    """Even under the name of a part."""
+    source = parquet(tmp_path / "in.parquet", ROWS)
+    (tmp_path / "out").mkdir()
+    parquet(tmp_path / "out" / "part-00000.parquet", ROWS)
+
+    with pytest.raises(JobError, match=r"holds 'part-00000\.parquet'"):
+        embed(source, "out", overwrite=True)
+
+
+def test_side_files_and_folders_of_others_stay(
+    embed: Embed, service: Service, tmp_path: Path
+) -> None:
+    """A folder with the name of the job's is refused, a side file gets another name."""
+    source = lines(tmp_path / "in.jsonl", {"text": "one"}, {"text": ""})
+    foreign = tmp_path / "out.parquet.job"
+    foreign.mkdir()
+    (foreign / "thesis.txt").write_text("mine")
+
+    for path in (tmp_path / "nosuch.jsonl", source):
+        with pytest.raises(JobError, match=r"holds 'thesis\.txt', which voyage-rag did not"):
+            embed(path, on_error="skip")
+    assert (foreign / "thesis.txt").read_text() == "mine"
+    assert service.attempts == []
+
+    side = tmp_path / "other.parquet.refused.jsonl"
+    side.write_text("mine")
+    report = embed(source, "other.parquet", on_error="skip")
+    assert side.read_text() == "mine"
+    assert report.refused_file == tmp_path / "other.parquet.refused-2.jsonl"
+    embed(lines(source, {"text": "one"}), "other.parquet", overwrite=True)
+    assert side.read_text() == "mine"
+    assert not (tmp_path / "other.parquet.refused-2.jsonl").exists()
+
+
+def test_ids_beside_a_matrix_are_not_overwritten(embed: Embed, tmp_path: Path) -> None:
+    """They are part of the output."""
+    side = tmp_path / "out.npy.ids.jsonl"
+    side.write_text("mine")
+
+    with pytest.raises(JobError, match=r"out\.npy\.ids\.jsonl' exists"):
+        embed(parquet(tmp_path / "in.parquet", ROWS), "out.npy")
+    assert side.read_text() == "mine"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("output", ["in/in.parquet", "in", "in/vectors", "."])
+def test_an_output_on_in_or_around_the_input_is_refused(
+    embed: Embed, output: str, overwrite: bool, tmp_path: Path
+) -> None:
+    """Whether it may overwrite or not."""
+    (tmp_path / "in").mkdir()
+    parquet(tmp_path / "in" / "in.parquet", ROWS)
+    before = everything(tmp_path)
+
+    with pytest.raises(JobError, match=r"the output .* (is in|holds) the input"):
+        embed(tmp_path / "in", output, overwrite=overwrite, output_format="dataset")
+    assert everything(tmp_path) == before
+
+
+def test_a_folder_where_a_file_goes_is_found_before_anything_is_sent(
+    embed: Embed, service: Service, tmp_path: Path
+) -> None:
+    """And the other way round."""
+    (tmp_path / "out.parquet").mkdir()
+    source = parquet(tmp_path / "in.parquet", ROWS)
+
+    with pytest.raises(JobError, match=r"out\.parquet' is a folder"):
+        embed(source, overwrite=True)
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(JobError, match="out' is a file, and the output is a folder"):
+        embed(source, "out", overwrite=True)
+    assert service.attempts == []
+
+
+@pytest.mark.parametrize("output", ["out.parquet", "out", "out.npy", "out.jsonl"])
+def test_an_output_that_was_changed_since_is_not_taken_for_finished(
+    embed: Embed, output: str, tmp_path: Path
+) -> None:
+    """It is not overwritten either, unless that is said."""
+    source = parquet(tmp_path / "in.parquet", ROWS)
+    embed(source, output)
+    assert embed(source, output).was_finished
+    path = tmp_path / output
+    changed = next(path.iterdir()) if path.is_dir() else path
+    original = changed.read_bytes()
+    changed.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
+
+    with pytest.raises(JobError, match="exists"):
+        embed(source, output)
+    changed.write_bytes(original)
+    assert embed(source, output).was_finished
+
+
+# ── inputs that change ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("change", ["rewritten", "longer", "shorter", "gone"])
+@pytest.mark.parametrize("name", ["in.jsonl", "in.parquet"])
+def test_an_input_that_changes_meanwhile_is_noticed(name: str, change: str, tmp_path: Path) -> None:
+    """Before the output appears; the job is not resumed with the other input."""
+    write = jsonl if name.endswith("jsonl") else parquet
+    source = write(tmp_path / name, ROWS)
+
+    def changing(body: bytes) -> Any:
+        if change == "gone":
+            source.unlink(missing_ok=True)
+        else:
+            count = {"rewritten": 20, "longer": 30, "shorter": 5}[change]
+            write(source, [(f"x{n}", f"other {n}") for n in range(count)])
+        return served(body)
+
+    service = Service(served, changing)
+    job = EmbeddingJob(source, tmp_path / "out.parquet", model=MODEL, batch_size=1, rows_per_part=3)
+    with pytest.raises(JobError, match="the input changed while it was read"):
+        job.run(voyage_over(service, concurrency=1))
+    assert not (tmp_path / "out.parquet").exists()
+
+
+# ── jobs that failed ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_job_that_stored_nothing_is_forgotten(
+    embed: Embed, service: Service, tmp_path: Path
+) -> None:
+    """Another model is another job; the error does not blame a row."""
+    source = parquet(tmp_path / "in.parquet", ROWS)
+    service.always = lambda body: failed(400, "Model voyage-9 is not supported.")
+    with pytest.raises(VoyageError, match=r"refused the first request .*voyage-9 is not supported"):
+        embed(source, model="voyage-9")
+    service.always = served
+
+    assert not (tmp_path / "out.parquet.job").exists()
+    assert embed(source).texts == len(ROWS)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"version": 2}', '{"version": 1}', "null", ""])
+def test_a_damaged_job_is_given_up_where_that_is_said(
+    embed: Embed, content: str, tmp_path: Path
+) -> None:
+    """And left alone where it is not."""
+    source = parquet(tmp_path / "in.parquet", ROWS)
+    folder = tmp_path / "out.parquet.job"
+    folder.mkdir()
+    (folder / "manifest.json").write_text(content)
+
+    with pytest.raises(JobError, match=r"is damaged, or of another version.*overwrite=True"):
+        embed(source)
+    assert (folder / "manifest.json").read_text() == content
+    assert embed(source, overwrite=True).texts == len(ROWS)
+
+
+# ── broken tables ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_all_lines_that_a_stray_quote_swallows_are_kept(embed: Embed, tmp_path: Path) -> None:
+    """Each is counted and in the side file; one quote costs no row silently."""
+    table = [f"{n},text {n}\n" for n in range(1_000)]
+    table[4] = '4,"text 4\n'
+    source = tmp_path / "in.csv"
+    source.write_text("id,text\n" + "".join(table))
+
+    with pytest.raises(BadRowsError, match=r"lines 6 to 1,001 cannot be told apart.*995 more"):
+        embed(source)
+    report = embed(source, on_error="skip")
+    assert (report.texts, report.refused) == (4, 996)
+    assert report.refused_file is not None
+    side = [json.loads(line) for line in report.refused_file.read_text().splitlines()]
+    assert [entry["text"] + "\n" for entry in side] == table[4:]
+    assert [entry["row"] for entry in side] == list(range(6, 1_002))
+
+
+# ── before a run ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_estimate_names_all_that_would_stop_the_run(tmp_path: Path) -> None:
+    """An output that exists, a job that was begun, bad rows: all at once, nothing touched."""
+    source = lines(tmp_path / "in.jsonl", *({"text": f"text {n}"} for n in range(9)), {"text": ""})
+    output = tmp_path / "out.parquet"
+    service = Service(served, always=lambda body: failed(401))
+    begun = EmbeddingJob(source, output, model=MODEL, batch_size=2, on_error="skip")
+    with pytest.raises(VoyageError):
+        begun.run(voyage_over(service, concurrency=1))
+    output.write_text("mine")
+    before = everything(tmp_path)
+
+    problems = EmbeddingJob(source, output, model="voyage-4").estimate().problems
+
+    assert [any(word in p for p in problems) for word in ("unfinished", "exists", "empty")] == [
+        True, True, True,
+    ]  # fmt: skip
+    assert len(problems) == 3
+    assert everything(tmp_path) == before
+    resumed = EmbeddingJob(source, output, model=MODEL, batch_size=2, on_error="skip")
+    assert ["exists" in problem for problem in resumed.estimate().problems] == [True]
+
+
+# ── stdout, pipes ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_json_lines_go_to_stdout(
+    embed: Embed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the job is complete; nothing is left behind."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    out = TextIOWrapper(BytesIO())
+    monkeypatch.setattr("sys.stdout", out)
+    source = parquet(tmp_path / "in.parquet", ROWS)
+
+    job = EmbeddingJob(source, "-", model=MODEL)
+    job.run(voyage_over(Service()))
+
+    raw = out.buffer.getvalue()  # type: ignore[attr-defined]
+    rows = [json.loads(line) for line in raw.decode().splitlines()]
+    assert [(row["id"], row["embedding"]) for row in rows] == expected(ROWS)
+    assert everything(tmp_path).keys() == {"in.parquet"}
+
+
+def test_a_pipe_is_read_like_stdin(tmp_path: Path) -> None:
+    """A shell's `<(...)` can be read only once."""
+    reading, writing = os.pipe()
+    os.write(writing, jsonl(tmp_path / "in.jsonl", ROWS).read_bytes())
+    os.close(writing)
+
+    EmbeddingJob(f"/dev/fd/{reading}", tmp_path / "out.parquet", model=MODEL).run(
+        voyage_over(Service())
+    )
+
+    os.close(reading)
+    assert embedded(tmp_path / "out.parquet") == expected(ROWS)
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_stdin_that_is_closed_is_named(
+    closed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether Python has a file for it or not."""
+    file = TextIOWrapper(BytesIO())
+    file.close()
+    monkeypatch.setattr("sys.stdin", file if closed else None)
+
+    with pytest.raises(JobError, match="stdin is closed"):
+        EmbeddingJob("-", tmp_path / "out.parquet", model=MODEL).run(voyage_over(Service()))
+
+
+# ── what the disk keeps ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("output", ["out.parquet", "out", "out.npy"])
+def test_finished_files_are_flushed_before_they_appear(
+    embed: Embed, output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file of the output, under the name it was written with, and its folder after that."""
+    flushed: list[int] = []
+    real = os.fsync
+
+    def fsync(file: int) -> None:
+        flushed.append(os.fstat(file).st_ino)
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    embed(parquet(tmp_path / "in.parquet", ROWS), output)
+
+    made = tmp_path / output
+    files = list(made.iterdir()) if made.is_dir() else list(tmp_path.glob(f"{output}*"))
+    for file in files:
+        if file.is_file():
+            assert file.stat().st_ino in flushed
+    last_file = max(flushed.index(f.stat().st_ino) for f in files if f.is_file())
+    assert tmp_path.stat().st_ino in flushed[last_file:]

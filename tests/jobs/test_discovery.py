@@ -1,0 +1,365 @@
+"""Which files an input is made of, and which dialects and columns are understood."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bulk_inputs import jsonl, parquet
+from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.inputs import InputReader, flaw_of, open_inputs
+from voyage_rag.jobs.inputs.rows import ReadOptions
+
+ROWS = [("a", "one"), ("b", "two"), ("c", "three")]
+
+
+def read(reader: InputReader, skip: int = 0) -> list[tuple[Any, Any]]:
+    return [(row.id, row.text) for row in reader.rows(skip)]
+
+
+def put(path: Path, content: str | bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def table(path: Path, rows: Any = ROWS) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return parquet(path, rows)
+
+
+# ── several files, globs, folders ─────────────────────────────────────────────────────────────────
+
+
+def test_several_files_are_read_in_the_order_given(tmp_path: Path) -> None:
+    """Of different formats, too, and from any row on; rows are named with their file."""
+    files = [
+        jsonl(tmp_path / "b.jsonl", ROWS[:1]),
+        put(tmp_path / "a.csv", "id,text\nb,two\n"),
+        table(tmp_path / "c.parquet", ROWS[2:]),
+    ]
+    reader = open_inputs(files)
+
+    assert [read(reader, skip) for skip in range(5)] == [ROWS, ROWS[1:], ROWS[2:], [], []]
+    places = [reader.where(row) for row in reader.rows()]
+    assert places == ["line 1 of b.jsonl", "line 2 of a.csv", "row 1 of c.parquet"]
+
+
+def test_positions_count_through_all_files(tmp_path: Path) -> None:
+    """Also where reading begins in the middle."""
+    files = [put(tmp_path / name, "one\ntwo\n") for name in ("a.txt", "b.txt")]
+
+    assert read(open_inputs(files)) == [(0, "one"), (1, "two"), (2, "one"), (3, "two")]
+    assert read(open_inputs(files), 3) == [(3, "two")]
+
+
+def test_a_glob_that_no_shell_expanded(tmp_path: Path) -> None:
+    """In the order of names; without a match it is an error, and so is a file twice."""
+    for n, row in enumerate(ROWS):
+        jsonl(tmp_path / f"part-{n}.jsonl", [row])
+    pattern = tmp_path / "part-*.jsonl"
+
+    assert read(open_inputs([pattern])) == ROWS
+    with pytest.raises(JobError, match="no file matches"):
+        open_inputs([tmp_path / "shard-*.jsonl"])
+    with pytest.raises(JobError, match=r"part-0\.jsonl' is given twice"):
+        open_inputs([pattern, tmp_path / "part-0.jsonl"])
+
+
+def test_folders_are_read_recursively(tmp_path: Path) -> None:
+    """Without what is hidden, and with the number of files that have another format."""
+    table(tmp_path / "in" / "a.parquet", ROWS[:1])
+    table(tmp_path / "in" / "deep" / "er" / "b.parquet", ROWS[1:])
+    for name in ("_SUCCESS", ".a.parquet.crc", "_temporary/0/c.parquet", ".git/d.parquet"):
+        put(tmp_path / "in" / name, "x")
+    put(tmp_path / "in" / "README.md", "about")
+
+    reader = open_inputs([tmp_path / "in"])
+
+    assert read(reader) == ROWS
+    assert [file.label for file in reader.files] == ["a.parquet", "deep/er/b.parquet"]
+    assert reader.unread == 1
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "jsonl.gz", "csv", "json"])
+def test_a_folder_of_any_kind_of_table(suffix: str, tmp_path: Path) -> None:
+    """Compressed files among them."""
+    for n, (name, text) in enumerate(ROWS):
+        row = {"id": name, "text": text}
+        content = {"csv": f"id,text\n{name},{text}\n", "json": json.dumps([row])}.get(suffix)
+        raw = (content or json.dumps(row)).encode()
+        put(tmp_path / "in" / f"{n}.{suffix}", gzip.compress(raw) if "gz" in suffix else raw)
+
+    assert read(open_inputs([tmp_path / "in"])) == ROWS
+
+
+def test_a_folder_of_several_kinds_of_tables_is_refused(tmp_path: Path) -> None:
+    """Unless one is chosen: nothing is left out silently."""
+    jsonl(tmp_path / "corpus.jsonl", ROWS)
+    put(tmp_path / "qrels" / "test.tsv", "query-id\tcorpus-id\tscore\n")
+
+    with pytest.raises(JobError, match=r"several formats \(1 jsonl, 1 tsv\): give input_format"):
+        open_inputs([tmp_path])
+    assert read(open_inputs([tmp_path], "jsonl")) == ROWS
+
+
+def test_hive_partitions_are_columns(tmp_path: Path) -> None:
+    """Of all rows in their folders."""
+    table(tmp_path / "in" / "lang=de" / "0.parquet", ROWS[:1])
+    table(tmp_path / "in" / "lang=fr%20FR" / "0.parquet", ROWS[1:])
+
+    reader = open_inputs([tmp_path / "in"], keep=["lang"])
+
+    assert [row.kept for row in reader.rows()] == [("de",), ("fr FR",), ("fr FR",)]
+    assert read(reader) == ROWS
+
+
+def test_shards_of_which_only_some_have_ids_are_refused(tmp_path: Path) -> None:
+    """Both are named."""
+    table(tmp_path / "b.parquet")
+    pq.write_table(pa.table({"text": ["x"]}), tmp_path / "a.parquet")
+
+    with pytest.raises(JobError, match=r"b\.parquet has a column 'id' and a\.parquet has none"):
+        open_inputs([tmp_path])
+
+
+@pytest.mark.parametrize("name", ["_delta_log", ".hoodie"])
+def test_a_table_with_a_log_is_no_plain_folder(name: str, tmp_path: Path) -> None:
+    """Some of its files are deleted rows."""
+    table(tmp_path / "in" / "0.parquet")
+    (tmp_path / "in" / name).mkdir()
+
+    with pytest.raises(JobError, match="table: export it to plain Parquet first"):
+        open_inputs([tmp_path / "in"])
+
+
+def test_what_save_to_disk_of_datasets_writes(tmp_path: Path) -> None:
+    """Its data, and none of its caches."""
+    folder = tmp_path / "train"
+    folder.mkdir()
+    kept = pa.table({"id": [n for n, _ in ROWS], "text": [t for _, t in ROWS]})
+    for name, part in (("data-00000-of-00001.arrow", kept), ("cache-12ab.arrow", kept[:1])):
+        with pa.OSFile(str(folder / name), "wb") as sink, pa.ipc.new_stream(sink, kept.schema) as w:
+            w.write_table(part)
+    put(
+        folder / "state.json",
+        json.dumps({"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}),
+    )
+    put(folder / "dataset_info.json", "{}")
+    put(tmp_path / "dataset_dict.json", '{"splits": ["train"]}')
+
+    assert read(open_inputs([tmp_path])) == read(open_inputs([folder])) == ROWS
+    assert read(open_inputs([tmp_path]), 2) == ROWS[2:]
+
+
+@pytest.mark.parametrize("new", [pa.ipc.new_file, pa.ipc.new_stream])
+def test_arrow_files(new: Callable[..., Any], tmp_path: Path) -> None:
+    """Both forms."""
+    held = pa.table({"id": [n for n, _ in ROWS], "text": [t for _, t in ROWS]})
+    with pa.OSFile(str(tmp_path / "a.arrow"), "wb") as sink, new(sink, held.schema) as writer:
+        for batch in held.to_batches(max_chunksize=1):
+            writer.write_batch(batch)
+    reader = open_inputs([tmp_path / "a.arrow"])
+
+    assert [read(reader, skip) for skip in range(4)] == [ROWS, ROWS[1:], ROWS[2:], []]
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("a.xlsx", "save it as CSV"), ("a.zip", "unpack it"), ("a.pdf", "extract its text"),
+     ("a.dat", "give input_format, one of jsonl")],
+)  # fmt: skip
+def test_what_is_not_read_says_what_to_do(name: str, remedy: str, tmp_path: Path) -> None:
+    """Before it is opened."""
+    with pytest.raises(JobError, match=remedy):
+        open_inputs([put(tmp_path / name, "x")])
+
+
+# ── compression, encodings, dialects ──────────────────────────────────────────────────────────────
+
+
+def zstd(content: bytes) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(content)
+    return sink.getvalue().to_pybytes()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pack"),
+    [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress), (".zst", zstd)],
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_compressed_files(
+    suffix: str, pack: Callable[[bytes], bytes], named: bool, tmp_path: Path
+) -> None:
+    """Known by name or, where that does not say it, by how they begin; damage is found."""
+    content = "".join(json.dumps({"id": n, "text": t}) + "\n" for n, t in ROWS).encode()
+    path = put(tmp_path / f"a.jsonl{suffix if named else ''}", pack(content))
+
+    assert read(open_inputs([path])) == ROWS
+    put(path, pack(content * 1_000)[:-40])
+    with pytest.raises(JobError, match="cannot be decompressed"):
+        read(open_inputs([path]))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "id;text\na;one\n", r"is this a semicolon CSV\? delimiter=';'"),
+        ("a.csv", "id\ttext\na\tone\n", r"is this a TSV\? delimiter='\\t'"),
+        ("a.tsv", "1\tone\n2\ttwo\n", r"has it no header\? header=False"),
+        ("a.csv", "id,text\na,one\n".encode("utf-16"), "begins like UTF-16.*encoding='utf-16'"),
+        ("a.jsonl", '"one"\n'.encode("utf-16"), "begins like UTF-16.*encoding='utf-16'"),
+        ("a.csv", "text,text\na,b\n", "a.csv has two columns 'text': rename one"),
+        ("a.csv", "", "no column 'text' in a.csv; it has none"),
+    ],
+)
+def test_an_error_suggests_what_it_may_be(
+    name: str, content: str | bytes, message: str, tmp_path: Path
+) -> None:
+    """From what is in the file."""
+    with pytest.raises(JobError, match=message):
+        read(open_inputs([put(tmp_path / name, content)]))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "columns"),
+    [
+        ("a.csv", "id;text\na;one\nb;two\nc;three\n", {"delimiter": ";"}, {}),
+        ("a.csv", "junk\n\nid,text\na,one\nb,two\nc,three\n", {"skip_lines": 2}, {}),
+        ("a.tsv", "a\tone\nb\ttwo\nc\tthree\n", {"header": False},
+         {"id_column": "1", "text_columns": ["2"]}),
+        ("a.csv", "id,text\na,one\nb,two\nc,three\n".encode("utf-16"), {"encoding": "utf-16"}, {}),
+        ("a.json", ('[{"_id": "a", "text": "one"}, {"_id": "b", "text": "two"},'
+                   '\n{"_id": "c", "text": "three"}]'), {}, {}),
+    ],
+)  # fmt: skip
+def test_dialects(
+    name: str, content: str | bytes, options: dict[str, Any], columns: Any, tmp_path: Path
+) -> None:
+    """As the options say."""
+    path = put(tmp_path / name, content)
+
+    reader = open_inputs([path], options=ReadOptions(**options), **columns)
+
+    assert [read(reader, skip) for skip in range(4)] == [ROWS, ROWS[1:], ROWS[2:], []]
+
+
+def test_latin_1_in_every_text_format(tmp_path: Path) -> None:
+    """Where the option says so; else its rows are bad ones."""
+    for name, content in [("a.csv", "text\nstraße\n"), ("a.jsonl", '{"text": "straße"}\n'),
+                          ("a.txt", "straße\n"), ("a.md", "straße")]:  # fmt: skip
+        path = put(tmp_path / name, content.encode("latin-1"))
+        latin = open_inputs([path], options=ReadOptions(encoding="latin-1"))
+        assert [row.text for row in latin.rows()] == ["straße"]
+        assert "not UTF-8" in str(flaw_of(next(open_inputs([path]).rows())))
+
+
+def test_quotes_mean_nothing_in_tsv(tmp_path: Path) -> None:
+    """As most programs write it; a quoted one is read as a CSV with tabs."""
+    content = 'id\ttext\na\tsays "hi\nb\t"two" there\nc\t"x\n'
+    path = put(tmp_path / "a.tsv", content)
+
+    assert read(open_inputs([path])) == [("a", 'says "hi'), ("b", '"two" there'), ("c", '"x')]
+    put(path, 'id\ttext\na\t"tab\t""here"""\n')
+    quoted = open_inputs([path], "csv", options=ReadOptions(delimiter="\t"))
+    assert read(quoted) == [("a", 'tab\t"here"')]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.txt"])
+def test_lines_end_at_line_feeds_alone(name: str, tmp_path: Path) -> None:
+    """Not at what Python's `splitlines` takes for the end of a line."""
+    text = "a\vb\fc\x1cd\x85e\u2028f\rg"
+    line = json.dumps({"text": text}, ensure_ascii=False) if name == "a.jsonl" else text
+    reader = open_inputs([put(tmp_path / name, f"{line}\r\n{line}\n")])
+
+    assert read(reader) == [(0, text), (1, text)]
+
+
+@pytest.mark.parametrize(
+    ("line", "flaw"),
+    [
+        ('{"text": "a", "n": 1' + "0" * 5_000 + "}", "a number has too many digits"),
+        ('{"text": "' + "a" * 70_000_000 + '"}', "more than 67,108,864 bytes"),
+    ],
+)
+def test_a_row_too_large_to_read_is_a_bad_one(line: str, flaw: str, tmp_path: Path) -> None:
+    """The rows around it are read."""
+    path = put(tmp_path / "a.jsonl", f'"one"\n{line}\n"two"\n')
+
+    rows = list(open_inputs([path]).rows())
+
+    assert [row.text for row in rows[::2]] == ["one", "two"]
+    assert flaw in str(rows[1].flaw)
+    assert len(rows[1].text) < 6_000
+
+
+# ── columns ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def nested(path: Path, rows: list[dict[str, Any]]) -> Path:
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_a_corpus_of_beir(name: str, tmp_path: Path) -> None:
+    """`_id` is the id; title and text are joined, empty ones left out."""
+    rows = [{"_id": "d1", "title": "T", "text": "one"}, {"_id": "d2", "title": "", "text": "two"},
+            {"_id": "d3", "title": None, "text": "three"}]  # fmt: skip
+    reader = open_inputs([nested(tmp_path / name, rows)], text_columns=["title", "text"])
+
+    assert read(reader) == [("d1", "T\none"), ("d2", "two"), ("d3", "three")]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_dotted_paths_reach_into_nested_values(name: str, tmp_path: Path) -> None:
+    """Of text, id and kept columns."""
+    rows = [{"meta": {"key": 7, "url": "u"}, "doc": {"text": "one"}}]
+    reader = open_inputs(
+        [nested(tmp_path / name, rows)],
+        text_columns=["doc.text"], id_column="meta.key", keep=["meta.url"],
+    )  # fmt: skip
+
+    (row,) = reader.rows()
+
+    assert (row.id, row.text, row.kept) == (7, "one", ("u",))
+
+
+def test_a_nested_column_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """In a file whose columns are known."""
+    path = nested(tmp_path / "a.parquet", [{"doc": {"text": "one"}}])
+
+    with pytest.raises(JobError, match=r"no 'doc\.body' in a\.parquet"):
+        open_inputs([path], text_columns=["doc.body"])
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+def test_all_other_columns_can_be_kept(name: str, tmp_path: Path) -> None:
+    """Or some; a name that the output uses itself is refused."""
+    rows = [{"id": "a", "text": "one", "url": "u", "n": "1"}]
+    path = tmp_path / name
+    if name == "a.csv":
+        put(path, "id,text,url,n\na,one,u,1\n")
+    else:
+        nested(path, rows)
+
+    (row,) = open_inputs([path], keep=["all"]).rows()
+    assert row.kept == ("one", "u", "1")
+    (row,) = open_inputs([path], keep=["n"]).rows()
+    assert row.kept == ("1",)
+    with pytest.raises(JobError, match="column 'id' cannot be kept"):
+        open_inputs([path], id_column="url", keep=["id"])
