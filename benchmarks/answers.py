@@ -13,8 +13,8 @@ from benchmarks.texts import VECTORS, mark_of, tokens_of, vector_of
 MOST_INPUTS = 1_000
 DETAIL = "You have exceeded your rate limit. Please wait and try again later."
 DETAIL_NAMING = (
-    "You have exceeded the project's Tokens Per Minute (TPM) rate limit of {:,} tokens per minute "
-    "for {}. See our documentation for ways to avoid or increase the project rate limits."
+    "You have exceeded the project's Requests Per Minute (RPM) rate limit of {:,} or Tokens Per "
+    "Minute (TPM) rate limit of {:,} for {}."
 )
 
 
@@ -47,9 +47,9 @@ class Answers:
         return b"".join(parts)
 
 
-def refusal(model: str, named: float | None) -> bytes:
-    """The body of a 429; some deployments of Voyage name the limit, others do not."""
-    detail = DETAIL if named is None else DETAIL_NAMING.format(round(named), model)
+def refusal(model: str, named: tuple[float, float] | None) -> bytes:
+    """The body of a 429; some deployments of Voyage name the limits, others do not."""
+    detail = DETAIL if named is None else DETAIL_NAMING.format(*map(round, named), model)
     return json.dumps({"detail": detail}).encode()
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import ssl
 import sys
 import time
 from dataclasses import asdict, dataclass, field
 
-from benchmarks.allowance import Allowance
+from benchmarks.allowance import Allowance, BucketAllowance, WindowAllowance
 from benchmarks.answers import Answers, refusal
 from benchmarks.texts import tokens_of
 
@@ -34,22 +35,28 @@ class Manner:
         token_latency: Seconds every token adds.
         requests_per_minute: Limit, None for none.
         tokens_per_minute: Limit, None for none.
-        burst: Seconds of either limit that may be saved up.
+        burst: Seconds of either limit that may be saved up; None counts the most recent minute.
         names_limit: Whether a 429 says what the limit is.
         dimension: Length of the vectors.
         core: The core it keeps to, None for any.
         certificate: A PEM file with key and certificate, for TLS.
+        stray_share: Part of the requests that are answered 429 for no reason.
+        slow_share: Part of the requests that take `slow_seconds`.
+        slow_seconds: How long these take.
     """
 
     base_latency: float = 0.0
     token_latency: float = 0.0
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
-    burst: float = 10.0
+    burst: float | None = 10.0
     names_limit: bool = False
     dimension: int = 1024
     core: int | None = None
     certificate: str | None = None
+    stray_share: float = 0.0
+    slow_share: float = 0.0
+    slow_seconds: float = 1.5
 
 
 @dataclass
@@ -76,9 +83,14 @@ class Service:
         self.statistics = Statistics()
         self.at_once = 0
         self._answers = Answers(manner.dimension)
-        self._allowance = Allowance(
-            manner.requests_per_minute, manner.tokens_per_minute, manner.burst, time.monotonic()
-        )
+        self._chance = random.Random(0)  # noqa: S311 - the same ones every time
+        self._allowance: Allowance
+        if manner.burst is None:
+            self._allowance = WindowAllowance(manner.requests_per_minute, manner.tokens_per_minute)
+        else:
+            self._allowance = BucketAllowance(
+                manner.requests_per_minute, manner.tokens_per_minute, manner.burst, time.monotonic()
+            )
 
     def answer(self, head: bytes, body: bytes) -> tuple[bytes, bytes, float]:
         """Status, body, and the seconds it takes."""
@@ -90,9 +102,12 @@ class Service:
         tokens = sum(map(tokens_of, texts))
         self.statistics.requests += 1
         self.statistics.first_asked_at = self.statistics.first_asked_at or time.time()
-        if not self._allowance.take(tokens, time.monotonic()):
+        is_stray = self._chance.random() < self.manner.stray_share
+        if is_stray or not self._allowance.take(tokens, time.monotonic()):
             self.statistics.refused += 1
-            named = self.manner.tokens_per_minute if self.manner.names_limit else None
+            manner = self.manner
+            limits = (manner.requests_per_minute or 0, manner.tokens_per_minute or 0)
+            named = limits if manner.names_limit else None
             return TOO_MANY, refusal(asked["model"], named), self.manner.base_latency
         self.statistics.texts += len(texts)
         self.statistics.tokens += tokens
@@ -100,7 +115,10 @@ class Service:
         by_second[second] = by_second.get(second, 0) + tokens
         self.statistics.sizes[len(texts)] = self.statistics.sizes.get(len(texts), 0) + 1
         answer = self._answers.embedded(texts, asked.get("encoding_format"), asked["model"])
-        return OK, answer, self.manner.base_latency + self.manner.token_latency * tokens
+        seconds = self.manner.base_latency + self.manner.token_latency * tokens
+        if self._chance.random() < self.manner.slow_share:
+            seconds = self.manner.slow_seconds
+        return OK, answer, seconds
 
 
 class Connection(asyncio.Protocol):

@@ -334,7 +334,7 @@ def test_a_limit_that_leaves_no_room_in_time_is_reported_at_once(face: Face) -> 
     face.call(voyage, "embed", ["text"], MODEL)
 
     with pytest.raises(
-        RateLimitError, match=r"1 request per minute .* allowed in 60.5 s"
+        RateLimitError, match=r"1 request per minute .* allowed in 60.1 s"
     ) as raised:
         face.call(voyage, "embed", ["text"], MODEL)
 

@@ -220,8 +220,7 @@ class RateLimiter:
             now = self._last_event_at = self.now()
             if self.limits:
                 self._drained_at -= self.limits.seconds(slot.tokens) - self.limits.seconds(billed)
-            self._window.correct(slot, billed)
-            slot.is_accepted = True
+            self._window.accept(slot, billed, now)
             self._throughput.requests += 1
             self._throughput.tokens += billed
             self._outcomes.append(True)
@@ -328,7 +327,9 @@ class RateLimiter:
             at = max(at, self._drained_at + ahead_seconds - burst)
         if not self.known:
             return at
-        return self._window.when_room(at, self.limits, requests, tokens, for_job=not slot.is_query)
+        return self._window.when_room(
+            at, self._ceiling, requests, tokens, for_job=not slot.is_query
+        )
 
     def _ahead_of(self, slot: Slot, now: float) -> Iterator[Slot]:
         for queue in (self._queries,) if slot.is_query else (self._queries, self._jobs):

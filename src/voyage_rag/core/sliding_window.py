@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from voyage_rag.core.rate_limits import RateLimits
 
-WINDOW_SECONDS = 60.5
-"""Voyage counts per minute (docs: "Rate Limits"); half a second is left for the way there."""
+WINDOW_SECONDS = 60.1
+"""Voyage counts per minute (docs: "Rate Limits"). A request is counted by the service some time
+between its leaving and its response, so here from the response on, which is never too early."""
 
 
 class Slot:
@@ -23,12 +24,14 @@ class Slot:
         sent_at: When it left, None while it waits.
         generation: That of the limiter when it left.
         is_accepted: Whether the service accepted it.
+        counted_at: When it left, or its response came.
         is_counted: Whether it is part of the most recent minute.
     """
 
     __slots__ = (
         "__weakref__",
         "allowed_at",
+        "counted_at",
         "generation",
         "is_accepted",
         "is_counted",
@@ -43,6 +46,7 @@ class Slot:
         self.allowed_at = -inf
         self.sent_at: float | None = None
         self.generation = 0
+        self.counted_at = -inf
         self.is_accepted = False
         self.is_counted = False
 
@@ -53,23 +57,26 @@ class SlidingWindow:
     __slots__ = ("_job_requests", "_job_tokens", "_requests", "_slots", "_tokens")
 
     def __init__(self) -> None:
-        self._slots: deque[tuple[float, Slot]] = deque()
+        self._slots: deque[Slot] = deque()
         self._requests = self._job_requests = 0
         self._tokens = self._job_tokens = 0.0
 
     def add(self, slot: Slot, now: float) -> None:
         """Count a request that leaves now, and forget those that are too old."""
-        while self._slots and self._slots[0][0] <= now - WINDOW_SECONDS:
-            self.remove(self._slots.popleft()[1])
-        self._slots.append((now, slot))
+        while self._slots and self._slots[0].counted_at <= now - WINDOW_SECONDS:
+            self.remove(self._slots.popleft())
+        self._slots.append(slot)
+        slot.counted_at = now
         slot.is_counted = True
         self._count(slot, 1, slot.tokens)
 
-    def correct(self, slot: Slot, tokens: float) -> None:
+    def accept(self, slot: Slot, tokens: float, now: float) -> None:
         """Count what a request turned out to cost."""
         if slot.is_counted:
             self._count(slot, 0, tokens - slot.tokens)
+        slot.counted_at = now
         slot.tokens = tokens
+        slot.is_accepted = True
 
     def remove(self, slot: Slot) -> None:
         """Do not count a request: the service refused it, or it is too old."""
@@ -86,15 +93,15 @@ class SlidingWindow:
 
     def accepted(self) -> tuple[int, float]:
         """How many requests the service accepted of those, and their tokens."""
-        tokens = [slot.tokens for _, slot in self._slots if slot.is_counted and slot.is_accepted]
+        tokens = [slot.tokens for slot in self._slots if slot.is_counted and slot.is_accepted]
         return len(tokens), sum(tokens)
 
     def in_flight_before(self, other: Slot) -> tuple[int, float]:
         """The same for those without a response that left before another one."""
         tokens = [
             slot.tokens
-            for sent_at, slot in self._slots
-            if slot.is_counted and not slot.is_accepted and sent_at < (other.sent_at or 0.0)
+            for slot in self._slots
+            if slot.is_counted and not slot.is_accepted and slot.counted_at < other.counted_at
         ]
         return len(tokens), sum(tokens)
 
@@ -119,7 +126,7 @@ class SlidingWindow:
         total_requests, total_tokens = requests + self._requests, tokens + self._tokens
         requests_of_jobs = requests + self._job_requests
         tokens_of_jobs = tokens + self._job_tokens
-        for sent_at, slot in self._slots:
+        for slot in self._slots:
             has_room = total_requests <= most_requests and total_tokens <= most_tokens
             if has_room and (
                 not for_job
@@ -133,5 +140,5 @@ class SlidingWindow:
                 if not slot.is_query:
                     requests_of_jobs -= 1
                     tokens_of_jobs -= slot.tokens
-                at = max(at, sent_at + WINDOW_SECONDS)
+                at = max(at, slot.counted_at + WINDOW_SECONDS)
         return at if requests == 1 or total_requests <= most_requests else at + WINDOW_SECONDS
