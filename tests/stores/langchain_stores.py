@@ -108,6 +108,28 @@ async def postgres(
     await engine.close() if place.is_async else asyncio.run(engine.close())
 
 
+@asynccontextmanager
+async def pgvector(
+    place: Place, embeddings: Embeddings, _length: int
+) -> AsyncIterator[VectorStore]:
+    """The older class of pgvector, over SQLAlchemy."""
+    from langchain_postgres import PGVector
+    from sqlalchemy import create_engine
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    make: Any = create_async_engine if place.is_async else create_engine
+    schema = {"options": f"-csearch_path={place.schema},public"}
+    engine = make(place.postgres_by("psycopg"), connect_args=schema)
+    yield PGVector(
+        embeddings,
+        connection=engine,
+        collection_name=place.schema,
+        create_extension=False,
+        async_mode=place.is_async,
+    )
+    await engine.dispose() if place.is_async else engine.dispose()
+
+
 def faiss_index(length: int, whole: str) -> Any:
     """An index of 4-byte floats, or of whole numbers in a byte each."""
     from faiss import IndexFlatL2, IndexScalarQuantizer, ScalarQuantizer
@@ -134,6 +156,9 @@ OF_FLOATS = {
     "faiss": Store(faiss, by_field),
     "postgres": Store(postgres, by_field),
 }
+
+ALL = OF_FLOATS | {"pgvector": Store(pgvector, by_field)}
+"""Every class that keeps floats."""
 
 CELLS = {
     **{(name, "float"): store for name, store in OF_FLOATS.items()},

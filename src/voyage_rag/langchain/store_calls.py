@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
@@ -14,8 +14,6 @@ from voyage_rag.errors import ConfigurationError
 from voyage_rag.langchain.precomputed import PrecomputedVectors, handed_over
 
 T = TypeVar("T")
-
-IDS_PER_LOOKUP = 1_000
 
 IGNORED = (
     "the vector store did not ask its embeddings for the vectors of what it added, which was "
@@ -76,15 +74,6 @@ async def arun(steps: Steps[T], store: VectorStore, embeddings: Embeddings) -> T
                 raise ConfigurationError(IGNORED)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
-
-
-def held(ids: Sequence[str]) -> Steps[list[str]]:
-    """Which of these ids the store holds."""
-    found: list[str] = []
-    for first in range(0, len(ids), IDS_PER_LOOKUP):
-        some = yield StoreCall("get_by_ids", (ids[first : first + IDS_PER_LOOKUP],))
-        found += [document.id for document in some]
-    return found
 
 
 def delegated(name: str) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ from langchain_core.vectorstores import VectorStore
 
 from voyage_rag.auto_chunking import check_auto_chunking
 from voyage_rag.errors import ConfigurationError, InvalidInputError
-from voyage_rag.langchain.auto_chunks import chunk_ids_of, chunks_of
+from voyage_rag.langchain.auto_chunks import chunk_ids_of, chunks_of, held, may_be_chunk
 from voyage_rag.langchain.chunks import (
     Announcements,
     Chunks,
@@ -30,7 +30,7 @@ from voyage_rag.langchain.documents import (
     UnsplitDocuments,
 )
 from voyage_rag.langchain.embeddings import VoyageAIEmbeddings
-from voyage_rag.langchain.store_calls import Steps, StoreCall, arun, delegated, held, run
+from voyage_rag.langchain.store_calls import Steps, StoreCall, arun, delegated, run
 from voyage_rag.models import kind_of
 
 
@@ -59,7 +59,8 @@ class ContextualVectorStore(VectorStore):
         by: Which document a chunk is of: a metadata field, or a function of the chunk.
         auto_chunk: Documents are added unsplit, and the service splits them. Their ids are those of
             the documents; a document's chunks are replaced when it is added again, and deleted with
-            it. Each chunk has `start_index` in its metadata. Needs a store with `get_by_ids`.
+            it. Chunks have `document_id`, `chunk_number` and `start_index` in their metadata. Needs
+            a store with `get_by_ids`.
         chunk_size: With `auto_chunk`: tokens of a chunk, 512 unless given.
         chunk_overlap: With `auto_chunk`: tokens that neighbouring chunks share.
 
@@ -243,9 +244,8 @@ class ContextualVectorStore(VectorStore):
                 entries += chunks_of(
                     document, known, text, embedded[text], overlapping=is_overlapping
                 )
-        new = {entry.id for entry in entries}
         parts = yield from chunk_ids_of(id_ for id_ in ids if id_)
-        if old := [chunk for chunks in parts.values() for chunk in chunks if chunk not in new]:
+        if old := [chunk for chunks in parts.values() for chunk in chunks]:
             yield StoreCall("delete", (old,))
         return entries
 
@@ -274,7 +274,7 @@ class ContextualVectorStore(VectorStore):
         """Delete chunks, and those of documents that the service has split."""
         if ids and self.auto_chunk:
             parts = yield from chunk_ids_of(ids)
-            own = yield from held(list(ids))
+            own = yield from held(list(filter(may_be_chunk, ids)))
             ids = list(dict.fromkeys([*own, *(c for chunks in parts.values() for c in chunks)]))
             if not ids:
                 return True
