@@ -238,7 +238,7 @@ def test_with_a_key_the_service_is_asked(
     http_service: HTTPService, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the host of the key, the provenance names host and day, and troubles are left out."""
-    monkeypatch.setattr("record.host_of", lambda key: http_service.url)
+    monkeypatch.setattr("record.address_of", lambda key: http_service.url)
     monkeypatch.setattr("record.SYSTEM_CLOCK", FakeClock())
     http_service.script = [failed(503), failed(401)]
     record("error_wrong_key", KEY)

@@ -236,6 +236,13 @@ def test_a_bad_order_is_refused(account: Account, changed: dict[str, Any], mark:
     assert account.get("batches")["data"] == []
 
 
+def test_an_unknown_file_is_refused_as_recorded(account: Account) -> None:
+    """With a 404 and these words."""
+    order = account.order() | {"input_file_id": "file-of-nobody"}
+    answer = account.ask_for("POST", "batches", json=order)
+    assert (answer.status_code, answer.json()) == (404, {"detail": "Input file not found"})
+
+
 def test_the_input_is_a_file_for_batches(account: Account, clock: FakeClock) -> None:
     """Not one that there is not, and no batch's output."""
     assert account.ask_for(

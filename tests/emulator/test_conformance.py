@@ -3,9 +3,8 @@
 Reads recordings that are kept beside the repository, not in it; without them these tests skip.
 Every recorded request is asked again; status, headers, keys and their order, counts, vector length
 and length of vectors, forms of numbers and wordings must agree. Numbers inside vectors and scores
-cannot. Usage is compared exactly for embeddings. For rerank it cannot be: the recorded 57 tokens
-follow no documented rule from any count of those texts, so there the documented arithmetic is
-compared (the query once for each document, plus the documents).
+cannot. Usage is compared exactly for embeddings, and within two tokens for rerank, whose usage is
+below the documented arithmetic.
 
 Two things differ on purpose. Items end with `"text": null` since April 2026, after these recordings
 were made: the emulator answers as the service does now. And today's answers to too large a batch
@@ -20,8 +19,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from voyage_rag.emulator import tokens
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings"
 
@@ -107,9 +104,9 @@ def _compare_ranking(request: dict[str, Any], ours: dict[str, Any], theirs: dict
         scores = [item["relevance_score"] for item in ranking["data"]]
         assert scores == sorted(scores, reverse=True)
         assert np.all(np.array(scores, np.float32).view(np.uint32) % 2**16 == 0)  # bfloat16
-    documents = request["documents"]
-    counted = tokens.count(request["query"]) * len(documents) + sum(map(tokens.count, documents))
-    assert ours["usage"] == {"total_tokens": counted}
+    assert ours["data"][0]["index"] == theirs["data"][0]["index"]
+    assert len(ours["data"]) == len(theirs["data"]) == request["top_k"]
+    assert abs(ours["usage"]["total_tokens"] - theirs["usage"]["total_tokens"]) <= 2
 
 
 @pytest.mark.parametrize("recorded", _cases("exchanges.jsonl"))

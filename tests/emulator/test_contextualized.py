@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voyage_rag.emulator import tokens, vectors
+from voyage_rag.emulator import vectors
 from voyage_rag.emulator.contextualized import sketch_document
+from voyage_rag.emulator.tokens import TokenCounter
 
 PATH = "contextualizedembeddings"
+tokens = TokenCounter()
 GOOD = {"inputs": [["one fish", "two fish"], ["red fish"]], "model": "voyage-context-4"}
 AUTOMATIC = {
     "inputs": ["The first sentence. The second one.", "A third."],

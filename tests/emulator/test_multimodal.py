@@ -1,6 +1,7 @@
 """What requests may say on /v1/multimodalembeddings, and what pictures become."""
 
 import base64
+import contextlib
 import io
 import struct
 import zlib
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from voyage_rag.emulator import images
 from voyage_rag.emulator.images import describe, read_pixels
@@ -144,8 +147,50 @@ def test_usage_counts_pixels(ask) -> None:
         ("text_tokens", 2),
         ("image_pixels", 2_050_000),
         ("video_pixels", 0),
-        ("total_tokens", 2 + 2_050_000 // 560),
+        ("total_tokens", 2 + 50_000 // 560 + 2_000_000 // 560),
     ]
+
+
+def test_pixels_become_tokens_image_by_image(ask) -> None:
+    """Two of 160,000 pixels cost 570 tokens, not the 571 of their sum."""
+    picture = image(png(np.zeros((400, 400, 3), np.uint8)))
+    for inputs in ([[picture, picture]], [[picture], [picture]]):
+        assert ask(PATH, body(*inputs)).json()["usage"]["total_tokens"] == 570
+
+
+@pytest.mark.parametrize("side", [65_535, 8_000])
+def test_a_damaged_gif_may_be_larger_than_it_says(ask, side: int) -> None:
+    """Its first frame has billions of pixels, its header a few hundred."""
+    pillow = pytest.importorskip("PIL.Image", reason="needs Pillow to write the picture")
+    written = io.BytesIO()
+    pillow.new("P", (30, 20)).save(written, "GIF")
+    data = written.getvalue()
+    frame = data.index(b"," + bytes(4) + struct.pack("<HH", 30, 20))
+    damaged = data[: frame + 5] + struct.pack("<HH", side, side) + data[frame + 9 :]
+    detail = ask.detail(PATH, body([image(damaged, "image/gif")]))
+    assert "an image of more than 16000000 pixels" in detail
+
+
+@given(st.data())
+def test_no_damaged_image_is_an_internal_error(drawn_images: list[bytes], data: Any) -> None:
+    """Whatever byte is wrong, there are pixels, none, or a ValueError."""
+    whole = data.draw(st.sampled_from(drawn_images))
+    at = data.draw(st.integers(0, len(whole) - 1))
+    damage = data.draw(st.binary(min_size=1, max_size=8))
+    with contextlib.suppress(ValueError):
+        read_pixels(whole[:at] + damage + whole[at + len(damage) :])
+
+
+@pytest.fixture(scope="module")
+def drawn_images() -> list[bytes]:
+    """One of each format."""
+    pillow = pytest.importorskip("PIL.Image", reason="needs Pillow to write the pictures")
+    images = []
+    for kind in ("PNG", "JPEG", "GIF", "WEBP"):
+        written = io.BytesIO()
+        pillow.fromarray(draw("circle", RED)).save(written, kind)
+        images.append(written.getvalue())
+    return images
 
 
 def test_recorded_usage(ask) -> None:

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voyage_rag.emulator import tokens
+from voyage_rag.emulator.tokens import TokenCounter
+
+tokens = TokenCounter()
 
 
 @pytest.mark.parametrize(
@@ -14,6 +16,7 @@ from voyage_rag.emulator import tokens
         ("The capital of France is Paris.", 7),
         ("Ruby is a programmer's best friend", 7),
         ("JavaScript", 1),
+        ("wait ... for it", 4),
         ("hello", 1),
         ("   ", 1),
         ("internationalization", 4),
@@ -43,3 +46,12 @@ def test_a_cut_text_fits(text: str, limit: int) -> None:
 def test_one_endless_word_is_cut_inside() -> None:
     """A text without a break still leaves something."""
     assert tokens.cut("x" * 1000, 10) == "x" * 60
+
+
+@given(st.text(), st.floats(0.5, 8), st.integers(1, 30))
+def test_text_may_cost_more(text: str, characters_per_token: float, limit: int) -> None:
+    """Counted by length, as for languages whose words are split into many tokens."""
+    heavy = TokenCounter(characters_per_token)
+    assert heavy.count(text) >= len(text) / characters_per_token
+    assert heavy.count(heavy.cut(text, limit)) <= limit
+    assert "".join(heavy.split(text, limit)) == text

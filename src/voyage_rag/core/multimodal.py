@@ -255,7 +255,7 @@ def count(call: Multimodal, inputs: object) -> Usage:
     Raises:
         InvalidInputError: An input cannot be embedded, or its size is not known before.
     """
-    text, pixels = 0.0, {"image": 0, "video": 0}
+    text, media_tokens, pixels = 0.0, 0, {"image": 0, "video": 0}
     for content in call.parser.parse(inputs):
         for segment in content.segments:
             if isinstance(segment, TextSegment):
@@ -270,7 +270,7 @@ def count(call: Multimodal, inputs: object) -> Usage:
                 )
             if isinstance(segment, Media):
                 pixels[segment.kind] += counted
+                media_tokens += counted // media.PIXELS_PER_TOKEN[segment.kind]
     ratio = 1.0 if call.context.count_tokens else call.ratio.tokens(text) / max(text, 1.0)
     text_tokens = round(text * ratio) if text else 0
-    total = text_tokens + sum(pixels[kind] // each for kind, each in media.PIXELS_PER_TOKEN.items())
-    return Usage(total, 0, text_tokens, pixels["image"], pixels["video"])
+    return Usage(text_tokens + media_tokens, 0, text_tokens, pixels["image"], pixels["video"])

@@ -54,6 +54,7 @@ from voyage_rag.emulator.responses import (
     send_response,
     wait_or_disconnect,
 )
+from voyage_rag.emulator.tokens import TokenCounter
 
 ENDPOINTS = (
     embeddings.ENDPOINT,
@@ -76,8 +77,14 @@ def create_app(
         requests: Where to record the requests it receives; None to record nothing.
     """
     options = options or EmulatorOptions()
-    shared = _Shared(options, EmulatedRateLimits(options), iterate_faults(options.faults), requests)
-    resources = FilesAndBatches(options, _epoch_clock(options))
+    shared = _Shared(
+        options,
+        EmulatedRateLimits(options),
+        TokenCounter(options.characters_per_token),
+        iterate_faults(options.faults),
+        requests,
+    )
+    resources = FilesAndBatches(options, shared.tokens, _epoch_clock(options))
     by_path: dict[str, dict[str, ResourceHandler]] = {}
     for (method, path), handler in resources.handlers.items():
         by_path.setdefault(path, {})[method] = handler
@@ -111,6 +118,7 @@ class _Shared:
 
     options: EmulatorOptions
     limits: EmulatedRateLimits
+    tokens: TokenCounter
     faults: Iterator[Fault | None]
     requests: MutableSequence[ReceivedRequest] | None
 
@@ -186,7 +194,7 @@ class _EndpointApp(_PathApp):
         arguments = check_arguments(body, self._endpoint.arguments)
         self._endpoint.check_together(arguments)
         key = authenticate(request.headers.get("authorization"), self._options.keys)
-        accepted = self._endpoint.accept(arguments)
+        accepted = self._endpoint.accept(arguments, self._shared.tokens)
         self._shared.limits.take(key, accepted.model, accepted.tokens)
         received.tokens = accepted.tokens
         payload = accepted.compute()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 from voyage_rag.emulator.responses import Payload
+from voyage_rag.emulator.tokens import TokenCounter
 
 ArgumentValues: TypeAlias = dict[str, Any]
 """A checked body: every argument by name, None or its default where it was absent or null."""
@@ -69,7 +70,7 @@ class EmulatedEndpoint(NamedTuple):
 
     path: str
     arguments: tuple[Argument, ...]
-    accept: Callable[[ArgumentValues], AcceptedRequest]
+    accept: Callable[[ArgumentValues, TokenCounter], AcceptedRequest]
     """Checks arguments against their model's limits; raises `RejectedRequest`."""
     check_together: Callable[[ArgumentValues], None] = lambda _: None
     """Checks arguments against each other, before the key; raises `RejectedRequest`."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from voyage_rag.emulator import contextualized, embeddings, rerank, tokens
+from voyage_rag.emulator import contextualized, embeddings, rerank
 from voyage_rag.emulator.arguments import (
     ArgumentValues,
     EmulatedEndpoint,
@@ -22,6 +22,7 @@ from voyage_rag.emulator.arguments import (
     reject_arguments,
 )
 from voyage_rag.emulator.responses import Payload, encode
+from voyage_rag.emulator.tokens import TokenCounter
 
 MAX_ERRORS = 100
 """Errors of a file that its batch names."""
@@ -52,11 +53,12 @@ BATCH_KINDS = {
 """By path. There is no batch of multimodal inputs."""
 
 
-def check_params(kind: BatchKind, params: ArgumentValues) -> None:
+def check_params(kind: BatchKind, params: ArgumentValues, tokens: TokenCounter) -> None:
     """Reject options that the endpoint would reject."""
     if given := [name for name in kind.inputs if name in params]:
         reject_arguments([f"Argument '{name}' is not supported here" for name in given])
-    kind.endpoint.accept(check_arguments(kind.example | params, kind.endpoint.arguments))
+    arguments = check_arguments(kind.example | params, kind.endpoint.arguments)
+    kind.endpoint.accept(arguments, tokens)
 
 
 @dataclass(slots=True)
@@ -86,21 +88,23 @@ class InspectedFile:
             self.errors.append(error)
 
 
-def inspect(path: Path, kind: BatchKind) -> InspectedFile:
+def inspect(path: Path, kind: BatchKind, tokens: TokenCounter) -> InspectedFile:
     """Read an input file once."""
     found, offset = InspectedFile(), 0
     with path.open("rb") as lines:
         for number, raw in enumerate(lines, start=1):
             if raw.strip():
                 found.offsets.append(offset)
-                _inspect_line(raw, number, kind, found)
+                _inspect_line(raw, number, kind, found, tokens)
             offset += len(raw)
     if not found.offsets:
         found.add_error("empty_file", "The input file is empty.")
     return found
 
 
-def _inspect_line(raw: bytes, number: int, kind: BatchKind, found: InspectedFile) -> None:
+def _inspect_line(
+    raw: bytes, number: int, kind: BatchKind, found: InspectedFile, tokens: TokenCounter
+) -> None:
     line = parse_json(raw)
     if not isinstance(line, dict):
         found.add_error("invalid_json_line", "This line is not valid JSON.", number)
@@ -122,10 +126,10 @@ def _inspect_line(raw: bytes, number: int, kind: BatchKind, found: InspectedFile
         message = f"Parameter '{extra[0]}' belongs into request_params."
         found.add_error("invalid_parameter", message, number, f"body.{extra[0]}")
     else:
-        _count(body, found)
+        _count(body, found, tokens)
 
 
-def _count(body: ArgumentValues, found: InspectedFile) -> None:
+def _count(body: ArgumentValues, found: InspectedFile, tokens: TokenCounter) -> None:
     """Add the inputs and tokens of a body of any shape; its errors are those of its result."""
     texts = list(_strings([body.get("input"), body.get("inputs"), body.get("documents")]))
     query = body.get("query")
@@ -147,7 +151,12 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def process_line(
-    batch_id: str, raw: bytes, kind: BatchKind, params: ArgumentValues, failing: Collection[str]
+    batch_id: str,
+    raw: bytes,
+    kind: BatchKind,
+    params: ArgumentValues,
+    tokens: TokenCounter,
+    failing: Collection[str],
 ) -> tuple[bytes, bool]:
     """Process one line.
 
@@ -156,6 +165,7 @@ def process_line(
         raw: The line.
         kind: The endpoint of the batch.
         params: Options of all lines.
+        tokens: Counts their tokens.
         failing: The custom_ids of lines that fail with a 500.
 
     Returns:
@@ -169,7 +179,7 @@ def process_line(
     try:
         arguments = check_arguments(line["body"] | params, kind.endpoint.arguments)
         kind.endpoint.check_together(arguments)
-        accepted = kind.endpoint.accept(arguments)
+        accepted = kind.endpoint.accept(arguments, tokens)
     except RejectedRequest as rejected:
         failed = {"status_code": rejected.status, "message": rejected.body["detail"]}
         return _write(result | {"response": failed, "error": None}), False

@@ -28,6 +28,7 @@ from voyage_rag.emulator.file_storage import (
 )
 from voyage_rag.emulator.options import EmulatorOptions
 from voyage_rag.emulator.responses import Payload
+from voyage_rag.emulator.tokens import TokenCounter
 
 WINDOW_SECONDS = 12 * 3_600.0
 """Age at which a batch expires."""
@@ -61,10 +62,12 @@ class BatchExecution:
         spec: BatchSpec,
         found: InspectedFile,
         new_path: Callable[[], Path],
+        tokens: TokenCounter,
         failing: Collection[str],
     ) -> None:
         self.done = 0
         self._batch_id, self._spec, self._failing = batch_id, spec, failing
+        self._tokens = tokens
         self._offsets = found.offsets[:]
         Random(batch_id).shuffle(self._offsets)  # noqa: S311  (any order but theirs)
         self._path, self._source = new_path(), new_path()
@@ -79,12 +82,12 @@ class BatchExecution:
         """Process every line."""
         if self._stopped:
             return
-        kind, params = self._spec.kind, self._spec.params
+        options = self._spec.kind, self._spec.params, self._tokens, self._failing
         with self._source.open("rb") as source, self._path.open("wb") as results:
             for offset in self._offsets:
                 source.seek(offset)
                 result, succeeded = batch_lines.process_line(
-                    self._batch_id, source.readline(), kind, params, self._failing
+                    self._batch_id, source.readline(), *options
                 )
                 results.write(result)
                 results.flush()
@@ -188,10 +191,13 @@ class BatchRegistry:
     Args:
         options: Durations and limits.
         storage: Their files.
+        tokens: Counts their tokens.
     """
 
-    def __init__(self, options: EmulatorOptions, storage: FileStorage) -> None:
-        self._options = options
+    def __init__(
+        self, options: EmulatorOptions, storage: FileStorage, tokens: TokenCounter
+    ) -> None:
+        self._options, self._tokens = options, tokens
         self._storage = storage
         self._batches: dict[str, EmulatedBatch] = {}
         self._failing = set(options.failing_lines)
@@ -200,7 +206,7 @@ class BatchRegistry:
 
     def create(self, key: str, spec: BatchSpec) -> EmulatedBatch:
         """Start a batch, or reject the request."""
-        found = batch_lines.inspect(spec.file.path, spec.kind)
+        found = batch_lines.inspect(spec.file.path, spec.kind, self._tokens)
         limit = self._options.batch_inputs
         if found.inputs > limit:
             message = f"The batch has {found.inputs} inputs; the limit is {limit}."
@@ -211,7 +217,9 @@ class BatchRegistry:
             failing = self._failing & found.names
             self._failing -= failing
             found.names.clear()
-            execution = BatchExecution(batch_id, spec, found, self._storage.new_path, failing)
+            execution = BatchExecution(
+                batch_id, spec, found, self._storage.new_path, self._tokens, failing
+            )
             now = self._storage.now()
             expected = now + WINDOW_SECONDS / self._options.batch_speed
             batch = EmulatedBatch(batch_id, key, spec, found, now, expected, execution)

@@ -5,16 +5,17 @@ the other documents of the request. The only chunk of a document depends on noth
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
 
 from voyage_rag.emulator import arguments as args
-from voyage_rag.emulator import model_limits, tokens, vectors
+from voyage_rag.emulator import model_limits, vectors
 from voyage_rag.emulator.embeddings import embedding_item, make_vectors
 from voyage_rag.emulator.model_limits import CONTEXT_MODELS, MAX_CHUNKS
 from voyage_rag.emulator.responses import Payload
+from voyage_rag.emulator.tokens import TokenCounter
 
 CHUNKER_VERSION = "1.0.0"
 """Named in responses to auto chunking."""
@@ -66,7 +67,7 @@ def _check_together(arguments: args.ArgumentValues) -> None:
         )
 
 
-def _accept(arguments: args.ArgumentValues) -> args.AcceptedRequest:
+def _accept(arguments: args.ArgumentValues, tokens: TokenCounter) -> args.AcceptedRequest:
     name, automatic = arguments["model"], arguments["enable_auto_chunking"]
     model = model_limits.find_model(name, CONTEXT_MODELS)
     model_limits.check_output(arguments, model)
@@ -91,7 +92,7 @@ def _accept(arguments: args.ArgumentValues) -> args.AcceptedRequest:
 
     def compute() -> Payload:
         rows = np.concatenate([sketch_document(chunks) for chunks in documents])
-        numbers = make_vectors(rows, arguments, model, as_base64=as_base64)
+        numbers = make_vectors(rows, list(chain(*documents)), arguments, model, as_base64=as_base64)
         payload: Payload = {
             "object": "list",
             "data": _nest(numbers, documents, with_text=automatic),

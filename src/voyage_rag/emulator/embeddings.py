@@ -1,31 +1,33 @@
 """POST /v1/embeddings. Source: "Text embedding models" in Voyage's API reference."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
 from voyage_rag.emulator import arguments as args
-from voyage_rag.emulator import model_limits, tokens, vectors
+from voyage_rag.emulator import model_limits, vectors
 from voyage_rag.emulator.model_limits import TEXT_MODELS, EmbeddingModel
 from voyage_rag.emulator.responses import Payload
+from voyage_rag.emulator.tokens import TokenCounter
 
 
-def _accept(arguments: args.ArgumentValues) -> args.AcceptedRequest:
+def _accept(arguments: args.ArgumentValues, tokens: TokenCounter) -> args.AcceptedRequest:
     name, texts = arguments["model"], arguments["input"]
     model = model_limits.find_model(name, TEXT_MODELS, model_limits.SUGGESTED_TEXT_MODELS)
     texts = [texts] if isinstance(texts, str) else texts
     model_limits.check_output(arguments, model)
     model_limits.check_input_count(name, len(texts))
     texts = [
-        fit(text, index, name, model.context, truncation=arguments["truncation"])
+        fit(text, index, name, model.context, tokens, truncation=arguments["truncation"])
         for index, text in enumerate(texts)
     ]
-    billed = sum(tokens.bill(text, arguments["input_type"]) for text in texts)
+    billed = sum(tokens.bill(text, arguments["input_type"]) + model.extra_tokens for text in texts)
     model_limits.check_request_tokens(name, billed, model.batch)
     as_base64 = arguments["encoding_format"] is not None
 
     def compute() -> Payload:
-        rows = make_vectors(vectors.sketch(texts), arguments, model, as_base64=as_base64)
+        rows = make_vectors(vectors.sketch(texts), texts, arguments, model, as_base64=as_base64)
         return {
             "object": "list",
             "data": [embedding_item(index, row) for index, row in enumerate(rows)],
@@ -36,7 +38,9 @@ def _accept(arguments: args.ArgumentValues) -> args.AcceptedRequest:
     return args.AcceptedRequest(name, billed, as_base64, compute)
 
 
-def fit(text: str, index: int, model: str, context: int, *, truncation: bool) -> str:
+def fit(
+    text: str, index: int, model: str, context: int, tokens: TokenCounter, *, truncation: bool
+) -> str:
     """Return a text cut to the context; reject one that is too long without `truncation`."""
     # A token is at least a character, so most texts need no counting here.
     if len(text) <= context or tokens.count(text) <= context:
@@ -47,12 +51,17 @@ def fit(text: str, index: int, model: str, context: int, *, truncation: bool) ->
 
 
 def make_vectors(
-    rows: vectors.Floats, arguments: args.ArgumentValues, model: EmbeddingModel, *, as_base64: bool
+    rows: vectors.Floats,
+    texts: Sequence[str],
+    arguments: args.ArgumentValues,
+    model: EmbeddingModel,
+    *,
+    as_base64: bool,
 ) -> NDArray[Any]:
     """Return sketches as the vectors requested, shape (rows, dimension or bytes)."""
     family = model.family or arguments["model"]
     dimension = arguments["output_dimension"] or model.dimension
-    shaped = vectors.shape(rows, family, dimension, arguments["input_type"])
+    shaped = vectors.shape(rows, texts, family, dimension, arguments["input_type"])
     return vectors.convert(shaped, arguments["output_dtype"], as_base64=as_base64)
 
 

@@ -20,6 +20,7 @@ from voyage_rag.emulator.batches import BatchRegistry, BatchSpec
 from voyage_rag.emulator.file_storage import FileStorage, page, reject_unknown
 from voyage_rag.emulator.options import EmulatorOptions
 from voyage_rag.emulator.responses import Payload
+from voyage_rag.emulator.tokens import TokenCounter
 
 MAX_METADATA_PAIRS, MAX_KEY_CHARACTERS, MAX_VALUE_CHARACTERS = 16, 64, 512
 MAX_FILES_ON_A_PAGE, MAX_BATCHES_ON_A_PAGE, DEFAULT_BATCHES_ON_A_PAGE = 10_000, 100, 20
@@ -47,10 +48,12 @@ class FilesAndBatches:
         handlers: By method and path.
     """
 
-    def __init__(self, options: EmulatorOptions, now: Callable[[], float]) -> None:
-        self._options = options
+    def __init__(
+        self, options: EmulatorOptions, tokens: TokenCounter, now: Callable[[], float]
+    ) -> None:
+        self._options, self._tokens = options, tokens
         self._files = FileStorage(now)
-        self._batches = BatchRegistry(options, self._files)
+        self._batches = BatchRegistry(options, self._files, tokens)
         self.handlers: dict[tuple[str, str], ResourceHandler] = {
             ("POST", "/v1/files"): self._upload,
             ("GET", "/v1/files"): self._list_files,
@@ -129,14 +132,16 @@ class FilesAndBatches:
             ),
         )
         kind, params = BATCH_KINDS[arguments["endpoint"]], arguments["request_params"]
-        batch_lines.check_params(kind, params)
-        key = request.authenticate()
-        file = self._files.find(key, arguments["input_file_id"])
+        batch_lines.check_params(kind, params, self._tokens)
+        files = self._files.list(request.authenticate())
+        file = next((file for file in files if file.id == arguments["input_file_id"]), None)
+        if file is None:
+            raise RejectedRequest(404, "Input file not found")  # Seen.
         if file.purpose != "batch":
             message = f"The purpose of file '{file.id}' is '{file.purpose}', not 'batch'."
             raise RejectedRequest(400, message)
         spec = BatchSpec(kind, params, arguments["metadata"], file)
-        return self._batches.create(key, spec).describe()
+        return self._batches.create(file.key, spec).describe()
 
     def _list_batches(self, request: ResourceRequest) -> Payload:
         limit = args.integer_between(1, MAX_BATCHES_ON_A_PAGE)

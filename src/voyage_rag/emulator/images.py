@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 Pixels: TypeAlias = NDArray[np.uint8]
 """Shape (height, width, 3): red, green, blue."""
 
+MAX_IMAGE_PIXELS = 16_000_000
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: 1, 2: 3, 6: 4}  # by colour type: grey, colours, colours with transparency
 _PNG_DEPTH_BITS = 8  # of a channel, in the PNGs read without Pillow
@@ -44,16 +47,25 @@ def read_pixels(data: bytes) -> Pixels | None:
 
     Pillow reads any of the four formats where it is installed. Without it, only plain PNGs are
     read: eight bits a channel, no palette, not interlaced.
+
+    Raises:
+        ValueError: It has more than 16 million pixels.
     """
     try:
         pillow = import_module("PIL.Image")
     except ImportError:
         return _flatten(_read_png(data))
+    too_large = pillow.DecompressionBombError, pillow.DecompressionBombWarning
     try:
-        with pillow.open(BytesIO(data)) as image:
-            return _flatten(np.asarray(image.convert("RGBA")))
-    except (OSError, SyntaxError, ValueError):  # SyntaxError: Pillow's for a broken PNG
+        with pillow.open(BytesIO(data), formats=_FORMATS) as image:
+            # A damaged GIF may be larger than its header says.
+            if image.width * image.height <= MAX_IMAGE_PIXELS:
+                return _flatten(np.asarray(image.convert("RGBA")))
+    except too_large:
+        pass
+    except Exception:  # noqa: BLE001  (Pillow raises many kinds for a broken image)
         return None
+    raise ValueError(f"an image of more than {MAX_IMAGE_PIXELS} pixels")
 
 
 def describe(pixels: Pixels | None) -> str:
@@ -145,7 +157,8 @@ def _read_png(data: bytes) -> Pixels | None:
             parts.append(data[at + 8 : at + 8 + length])
         at += 12 + length
     try:
-        raw = np.frombuffer(zlib.decompress(b"".join(parts)), np.uint8)
+        size = height * (1 + width * channels)
+        raw = np.frombuffer(zlib.decompressobj().decompress(b"".join(parts), size), np.uint8)
         lines = raw.reshape(height, 1 + width * channels)
         return _unfilter(lines, channels).reshape(height, width, channels)
     except (zlib.error, ValueError, KeyError):  # KeyError: a filter that PNG does not define

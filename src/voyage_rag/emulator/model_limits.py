@@ -31,6 +31,8 @@ class EmbeddingModel(NamedTuple):
     dimensions: tuple[int, ...] = FLEXIBLE_DIMENSIONS
     family: str = ""
     """Models of one family share a vector space; empty: the model alone."""
+    extra_tokens: int = 0
+    """Billed for each text; Llama 2's tokenizer, of the models of 2024, adds one. Seen."""
 
     @property
     def dimension(self) -> int:
@@ -51,6 +53,8 @@ class RerankModel(NamedTuple):
     """Query and one document together."""
     batch: int
     """Query, once for every document, and all documents together."""
+    unbilled: int = 1
+    """Tokens of each pair that `usage` leaves out: fits the recordings within two tokens."""
 
 
 TEXT_MODELS = {
@@ -63,19 +67,19 @@ TEXT_MODELS = {
     "voyage-3.5-lite": EmbeddingModel(32_000, 1_000_000),
     "voyage-code-3": EmbeddingModel(32_000, 120_000),
     "voyage-finance-2": EmbeddingModel(32_000, 120_000, (1024,)),
-    "voyage-law-2": EmbeddingModel(16_000, 120_000, (1024,)),
-    "voyage-code-2": EmbeddingModel(16_000, 120_000, (1536,)),
+    "voyage-law-2": EmbeddingModel(16_000, 120_000, (1024,), extra_tokens=1),
+    "voyage-code-2": EmbeddingModel(16_000, 120_000, (1536,), extra_tokens=1),
     "voyage-3": EmbeddingModel(32_000, 120_000, (1024,)),
     "voyage-3-lite": EmbeddingModel(32_000, 120_000, (512,)),
     "voyage-multilingual-2": EmbeddingModel(32_000, 120_000, (1024,)),
-    "voyage-large-2-instruct": EmbeddingModel(16_000, 120_000, (1024,)),
-    "voyage-large-2": EmbeddingModel(16_000, 120_000, (1536,)),
-    "voyage-2": EmbeddingModel(4_000, 320_000, (1024,)),
-    "voyage-02": EmbeddingModel(4_000, 120_000, (1024,)),
-    "voyage-01": EmbeddingModel(4_000, 120_000, (1024,)),
-    "voyage-lite-01": EmbeddingModel(4_000, 120_000, (1024,)),
-    "voyage-lite-01-instruct": EmbeddingModel(4_000, 120_000, (1024,)),
-    "voyage-lite-02-instruct": EmbeddingModel(4_000, 120_000, (1024,)),
+    "voyage-large-2-instruct": EmbeddingModel(16_000, 120_000, (1024,), extra_tokens=1),
+    "voyage-large-2": EmbeddingModel(16_000, 120_000, (1536,), extra_tokens=1),
+    "voyage-2": EmbeddingModel(4_000, 320_000, (1024,), extra_tokens=1),
+    "voyage-02": EmbeddingModel(4_000, 120_000, (1024,), extra_tokens=1),
+    "voyage-01": EmbeddingModel(4_000, 120_000, (1024,), extra_tokens=1),
+    "voyage-lite-01": EmbeddingModel(4_000, 120_000, (1024,), extra_tokens=1),
+    "voyage-lite-01-instruct": EmbeddingModel(4_000, 120_000, (1024,), extra_tokens=1),
+    "voyage-lite-02-instruct": EmbeddingModel(4_000, 120_000, (1024,), extra_tokens=1),
 }
 
 CONTEXT_MODELS = {
@@ -95,10 +99,10 @@ RERANK_MODELS = {
     "rerank-3-lite": RerankModel(8_000, 32_000, 600_000),
     "rerank-2.5": RerankModel(8_000, 32_000, 600_000),
     "rerank-2.5-lite": RerankModel(8_000, 32_000, 600_000),
-    "rerank-2": RerankModel(4_000, 16_000, 600_000),
-    "rerank-2-lite": RerankModel(2_000, 8_000, 600_000),
-    "rerank-1": RerankModel(2_000, 8_000, 300_000),
-    "rerank-lite-1": RerankModel(1_000, 4_000, 300_000),
+    "rerank-2": RerankModel(4_000, 16_000, 600_000, unbilled=4),
+    "rerank-2-lite": RerankModel(2_000, 8_000, 600_000, unbilled=4),
+    "rerank-1": RerankModel(2_000, 8_000, 300_000, unbilled=4),
+    "rerank-lite-1": RerankModel(1_000, 4_000, 300_000, unbilled=4),
 }
 
 SUGGESTED_TEXT_MODELS = (

@@ -6,24 +6,25 @@ URL and any video as the words of its file name: nothing is ever fetched. All sh
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from voyage_rag.emulator import arguments as args
-from voyage_rag.emulator import model_limits, tokens, vectors
+from voyage_rag.emulator import model_limits, vectors
 from voyage_rag.emulator.embeddings import embedding_item, make_vectors
-from voyage_rag.emulator.images import describe, read_pixels
+from voyage_rag.emulator.images import MAX_IMAGE_PIXELS, describe, read_pixels
 from voyage_rag.emulator.media_size import MediaSize, measure_image, measure_video
 from voyage_rag.emulator.model_limits import MULTIMODAL_MODELS
 from voyage_rag.emulator.responses import Payload
+from voyage_rag.emulator.tokens import TokenCounter
 
 IMAGE_PIXELS_PER_TOKEN, VIDEO_PIXELS_PER_TOKEN = 560, 1120
 MIN_PIXELS, MAX_PIXELS = 50_000, 2_000_000
 """Range to which the pixels of an image or a frame are clamped before they are counted."""
 
-_MAX_IMAGE_PIXELS = 16_000_000
 _MAX_FILE_BYTES = 20_000_000
 _REMOTE_VIDEO_FRAMES = 2  # assumed for a video behind a URL
 _IMAGE_URL = re.compile(r"data:image/(?:png|jpeg|webp|gif);base64,", re.IGNORECASE)
@@ -78,7 +79,7 @@ def _check_segment(segment: Any) -> str | None:
     return None if segment[kind] else args.EMPTY
 
 
-def _read_segment(segment: dict[str, str]) -> Segment:
+def _read_segment(segment: dict[str, str], tokens: TokenCounter) -> Segment:
     kind = segment["type"]
     value = segment[kind]
     try:
@@ -101,8 +102,8 @@ def _read_segment(segment: dict[str, str]) -> Segment:
 def _read_image(url: str) -> Segment:
     data = _decode(url, _IMAGE_URL)
     size = measure_image(data)
-    if size.width * size.height > _MAX_IMAGE_PIXELS:
-        raise ValueError(f"an image of more than {_MAX_IMAGE_PIXELS} pixels")
+    if size.width * size.height > MAX_IMAGE_PIXELS:
+        raise ValueError(f"an image of more than {MAX_IMAGE_PIXELS} pixels")
     return Segment(describe(read_pixels(data)), image_pixels=_count_pixels(size))
 
 
@@ -125,17 +126,23 @@ def _count_pixels(size: MediaSize) -> int:
 
 
 def _fit(
-    segments: Iterable[Segment], index: int, model: str, limit: int, *, truncation: bool
+    segments: Iterable[Segment],
+    index: int,
+    model: str,
+    tokens: TokenCounter,
+    *,
+    truncation: bool,
 ) -> list[Segment]:
-    """Return segments within the limit: text is cut, an image is kept whole or left out."""
+    """Return segments within the context: text is cut, an image is kept whole or left out."""
     kept: list[Segment] = []
+    context = limit = MULTIMODAL_MODELS[model].context
     for segment in segments:
         if segment.tokens <= limit:
             kept.append(segment)
             limit -= segment.tokens
             continue
         if not truncation:
-            model_limits.reject_length(model, index, MULTIMODAL_MODELS[model].context)
+            model_limits.reject_length(model, index, context)
         if segment.text_tokens and limit:
             words = tokens.cut(segment.words, limit)
             kept.append(Segment(words, text_tokens=tokens.count(words)))
@@ -143,7 +150,7 @@ def _fit(
     return kept
 
 
-def _accept(arguments: args.ArgumentValues) -> args.AcceptedRequest:
+def _accept(arguments: args.ArgumentValues, tokens: TokenCounter) -> args.AcceptedRequest:
     name, truncation = arguments["model"], arguments["truncation"]
     model = model_limits.find_model(name, MULTIMODAL_MODELS)
     model_limits.check_output(arguments, model)
@@ -154,7 +161,13 @@ def _accept(arguments: args.ArgumentValues) -> args.AcceptedRequest:
     ):
         model_limits.reject(name, "The model does not support video inputs.")
     inputs = [
-        _fit(map(_read_segment, content), index, name, model.context, truncation=truncation)
+        _fit(
+            (_read_segment(segment, tokens) for segment in content),
+            index,
+            name,
+            tokens,
+            truncation=truncation,
+        )
         for index, content in enumerate(contents)
     ]
     usage = _add_up(inputs, arguments["input_type"])
@@ -162,15 +175,16 @@ def _accept(arguments: args.ArgumentValues) -> args.AcceptedRequest:
     as_base64 = (arguments["encoding_format"] or arguments["output_encoding"]) is not None
 
     def compute() -> Payload:
-        sketches = vectors.sketch(
-            ["\n".join(segment.words for segment in segments) for segments in inputs]
-        )
+        texts = ["\n".join(segment.words for segment in segments) for segments in inputs]
+        sketches = vectors.sketch(texts)
         if model.is_flexible:
-            rows = make_vectors(sketches, arguments, model, as_base64=as_base64)
+            rows = make_vectors(sketches, texts, arguments, model, as_base64=as_base64)
         else:
             # As recorded: the older model's numbers are bfloat16, so its vectors are not exactly of
             # length 1, and JSON numbers have up to twelve decimals.
-            rows = vectors.to_bfloat16(make_vectors(sketches, arguments, model, as_base64=True))
+            rows = vectors.to_bfloat16(
+                make_vectors(sketches, texts, arguments, model, as_base64=True)
+            )
         return {
             "object": "list",
             "data": [embedding_item(index, row) for index, row in enumerate(rows)],
@@ -181,20 +195,19 @@ def _accept(arguments: args.ArgumentValues) -> args.AcceptedRequest:
     return args.AcceptedRequest(name, usage["total_tokens"], as_base64, compute)
 
 
-def _add_up(inputs: Iterable[Iterable[Segment]], input_type: str | None) -> dict[str, int]:
-    """Return the usage of all inputs, in the documented order."""
-    text = images = videos = 0
-    for segments in map(list, inputs):
-        words = sum(segment.text_tokens for segment in segments)
-        text += max(0, words - (input_type is not None))
-        images += sum(segment.image_pixels for segment in segments)
-        videos += sum(segment.video_pixels for segment in segments)
-    total = text + images // IMAGE_PIXELS_PER_TOKEN + videos // VIDEO_PIXELS_PER_TOKEN
+def _add_up(inputs: Sequence[Sequence[Segment]], input_type: str | None) -> dict[str, int]:
+    """Return the usage of all inputs, in the documented order; pixels become tokens one by one."""
+    text = sum(
+        max(0, sum(segment.text_tokens for segment in segments) - (input_type is not None))
+        for segments in inputs
+    )
+    all_segments = list(chain(*inputs))
+    media = sum(segment.tokens - segment.text_tokens for segment in all_segments)
     return {
         "text_tokens": text,
-        "image_pixels": images,
-        "video_pixels": videos,
-        "total_tokens": total,
+        "image_pixels": sum(segment.image_pixels for segment in all_segments),
+        "video_pixels": sum(segment.video_pixels for segment in all_segments),
+        "total_tokens": text + media,
     }
 
 

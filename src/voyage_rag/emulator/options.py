@@ -18,6 +18,8 @@ class EmulatorOptions:
         seconds_per_token: Seconds that are added for each billed token.
         requests_per_minute: For each key and model. None: no limit, or 3 with `free_tier`.
         tokens_per_minute: For each key and model. None: no limit, or 10,000 with `free_tier`.
+        characters_per_token: Count tokens by length alone, as for text that needs many. None: count
+            words as of plain English.
         burst_seconds: Seconds' worth of a limit that may be spent at once.
         free_tier: Respond as to an account without a payment method: low limits, a warning in each
             response.
@@ -41,6 +43,7 @@ class EmulatorOptions:
     seconds_per_token: float = 0.0
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
+    characters_per_token: float | None = None
     burst_seconds: float = 60.0
     free_tier: bool = False
     retry_after: Literal["seconds", "date"] | None = None

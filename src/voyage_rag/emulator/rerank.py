@@ -1,20 +1,30 @@
 """POST /v1/rerank. Source: "Rerankers" in Voyage's API reference."""
 
+from typing import Any
+
 from voyage_rag.emulator import arguments as args
-from voyage_rag.emulator import model_limits, relevance, tokens
+from voyage_rag.emulator import model_limits, relevance
 from voyage_rag.emulator.embeddings import fit
 from voyage_rag.emulator.model_limits import RERANK_MODELS, RerankModel
 from voyage_rag.emulator.responses import Payload
+from voyage_rag.emulator.tokens import TokenCounter
 
 
-def _accept(arguments: args.ArgumentValues) -> args.AcceptedRequest:
+def _check_documents(value: Any) -> str | None:
+    if isinstance(value, list) and not all(isinstance(item, str) for item in value):
+        return "Error for argument: '{}' is not a valid string"  # quoted in part from live
+    return args.texts(value)
+
+
+def _accept(arguments: args.ArgumentValues, tokens: TokenCounter) -> args.AcceptedRequest:
     name = arguments["model"]
     model = model_limits.find_model(name, RERANK_MODELS)
     model_limits.check_input_count(name, len(arguments["documents"]))
-    query, documents = _fit_pairs(arguments, model)
-    # The query is read with every document, and billed so.
-    billed = tokens.count(query) * len(documents) + sum(map(tokens.count, documents))
-    model_limits.check_request_tokens(name, billed, model.batch)
+    query, documents = _fit_pairs(arguments, model, tokens)
+    # The query is read with every document, and counted so.
+    pairs = [tokens.count(query) + tokens.count(document) for document in documents]
+    model_limits.check_request_tokens(name, sum(pairs), model.batch)
+    billed = sum(max(0, pair - model.unbilled) for pair in pairs)
 
     def compute() -> Payload:
         return {
@@ -27,7 +37,9 @@ def _accept(arguments: args.ArgumentValues) -> args.AcceptedRequest:
     return args.AcceptedRequest(name, billed, False, compute)
 
 
-def _fit_pairs(arguments: args.ArgumentValues, model: RerankModel) -> tuple[str, list[str]]:
+def _fit_pairs(
+    arguments: args.ArgumentValues, model: RerankModel, tokens: TokenCounter
+) -> tuple[str, list[str]]:
     name, query, truncation = arguments["model"], arguments["query"], arguments["truncation"]
     if tokens.count(query) > model.query:
         if not truncation:
@@ -39,7 +51,7 @@ def _fit_pairs(arguments: args.ArgumentValues, model: RerankModel) -> tuple[str,
         query = tokens.cut(query, model.query)
     limit = model.pair - tokens.count(query)
     return query, [
-        fit(document, index, name, limit, truncation=truncation)
+        fit(document, index, name, limit, tokens, truncation=truncation)
         for index, document in enumerate(arguments["documents"])
     ]
 
@@ -61,7 +73,7 @@ ENDPOINT = args.EmulatedEndpoint(
     "/v1/rerank",
     (
         args.Argument("query", args.text, required=True),
-        args.Argument("documents", args.texts, required=True),
+        args.Argument("documents", _check_documents, required=True),
         args.Argument("model", args.text, required=True),
         args.Argument("top_k", args.integer_between(1)),
         args.Argument("return_documents", args.boolean, default=False),

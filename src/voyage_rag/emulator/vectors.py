@@ -5,14 +5,18 @@ NOT VOYAGE'S VECTORS. Voyage's models read meaning; this module only counts word
 1. `words.split_words` returns weighted stems. Every stem is one feature; so is every sequence of
    four and five letters inside `^word$`, at a small weight, which brings `serialise` near
    `serialization`. A word counts by the square root of its frequency, and more in the first line.
-2. A feature has sixteen of 2,048 positions, each with a sign, all read from its BLAKE2 hash. A text
-   adds up its features there (a count sketch, the sparse kind of random projection).
+2. A feature has sixteen of 1,904 positions, each with a sign, all read from its BLAKE2 hash. A text
+   adds up its features there (a count sketch, the sparse kind of random projection). The other 144
+   of the 2,048 positions are those of the input types.
 3. A Walsh-Hadamard rotation spreads those positions over all dimensions. It changes no angle; it
    makes each prefix of the vector a random projection of its own, so the first 256, 512 or 1,024
    dimensions, renormalised, keep most of the information, as Voyage's Matryoshka vectors do.
-4. The input type adds a small constant of its own: queries and documents differ, and stay
-   comparable. Each model family flips its own signs, so vectors of different families are not
-   comparable, as with the service, where only the voyage-4 models share a space.
+4. The input type adds a second half that depends on the length of the text only. The halves of a
+   query and of a document are orthogonal: the same text as both has a cosine of about 0.5 (live:
+   0.504), and their words alone decide a search. With the same type on both sides, the lengths
+   decide as well, and the search is worse: live, documents embedded as queries are hardly found.
+5. Each model family flips its own signs, so vectors of different families are not comparable, as
+   with the service, where only the voyage-4 models share a space.
 
 Everything follows from hashes: the same text gives the same numbers in any process.
 """
@@ -38,7 +42,14 @@ _PART_WEIGHT = 0.12
 _MAX_WORD_LETTERS = 40  # read of one word; more is data, not language
 _FIRST_LINE_WEIGHT = 1.6
 _BLOCK_TEXTS = 256  # rotated at once, to keep the intermediate array small
-_PROMPT_LENGTH = 0.08  # of what the input type adds to a vector of length 1
+
+# Under the rotation, the first 256 dimensions add up the positions that are equal modulo 256. Those
+# of the input types are reserved, so that words and types are orthogonal at every dimension.
+_PERIOD = 256
+_FREQUENCIES = (2, 4, 8)  # of the logarithm of the length; each has a cosine and a sine
+_TYPES = (None, "query", "document")
+_RESERVED = 2 * len(_FREQUENCIES) * len(_TYPES)
+_TYPE_WEIGHTS = {None: 0.3, "query": 1.0, "document": 1.0}  # the weight of words is one
 
 _DECIMALS = 9  # of a number written as JSON, as recorded
 _FULL_SCALE = 4.0  # standard deviations that the outermost of the 256 steps stands for
@@ -54,11 +65,25 @@ def sketch(texts: Sequence[str]) -> Floats:
     return normalise(rows)
 
 
-def shape(rows: Floats, family: str, dimension: int, input_type: str | None) -> Floats:
-    """Return `rows` as vectors of a model family, shape (rows, dimension), unit length each."""
-    if input_type is not None:
-        rows = rows + _PROMPT_LENGTH * _constant(f"input_type {input_type}")
-    return normalise((rows * np.sign(_constant(f"family {family}")))[:, :dimension])
+def shape(
+    rows: Floats, texts: Sequence[str], family: str, dimension: int, input_type: str | None
+) -> Floats:
+    """Return sketches as unit vectors of a model family, shape (rows, dimension).
+
+    Args:
+        rows: Unit vectors of `sketch`, or combinations of them.
+        texts: One for each row; only their lengths matter.
+        family: Models of one family share a space.
+        dimension: Length of the vectors.
+        input_type: `query`, `document` or None.
+    """
+    lengths = np.log([max(len(text), 1) for text in texts])[:, None] * np.array(_FREQUENCIES)
+    waves = np.concatenate([np.cos(lengths), np.sin(lengths)], axis=1)
+    waves *= _TYPE_WEIGHTS[input_type] / np.sqrt(len(_FREQUENCIES))
+    first = _TYPES.index(input_type) * waves.shape[1]
+    axes = _hadamard(_PERIOD)[first : first + waves.shape[1]] / np.sqrt(DIMENSIONS)
+    typed = rows + waves @ np.tile(axes, DIMENSIONS // _PERIOD)
+    return normalise((typed * _signs(family))[:, :dimension].astype(np.float32))
 
 
 def normalise(rows: Floats) -> Floats:
@@ -134,10 +159,12 @@ def _features(word: Word) -> tuple[NDArray[np.uint16], Floats]:
 
 @lru_cache(maxsize=50_000)
 def _hash_feature(feature: str) -> tuple[NDArray[np.uint16], Floats]:
-    """Read sixteen positions (0 to 2047) and signs (1 or -1) from a feature's hash."""
+    """Read sixteen positions and signs (1 or -1) from a feature's hash."""
     digest = blake2b(feature.encode("utf-8", "surrogatepass"), digest_size=2 * _POSITIONS).digest()
     numbers = np.frombuffer(digest, dtype="<u2").astype(np.uint16)
-    return numbers % DIMENSIONS, np.where(numbers >= 2**15, 1, -1).astype(np.float32)
+    block, offset = np.divmod(numbers, _PERIOD - _RESERVED)
+    positions = block % (DIMENSIONS // _PERIOD) * _PERIOD + _RESERVED + offset
+    return positions, np.where(numbers >= 2**15, 1, -1).astype(np.float32)
 
 
 @cache
@@ -157,9 +184,9 @@ def _rotate(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @cache
-def _constant(name: str) -> Floats:
-    """Return the fixed unit vector of that name, no entry of it zero, shape (2048,)."""
-    blocks = [blake2b(f"{name} {block}".encode()).digest() for block in range(DIMENSIONS // 512)]
-    signs = np.unpackbits(np.frombuffer(b"".join(blocks), dtype=np.uint8))
-    constant: Floats = ((2.0 * signs - 1.0) / np.sqrt(DIMENSIONS)).astype(np.float32)
-    return constant
+def _signs(family: str) -> Floats:
+    """Return the signs of a model family, 1 or -1, shape (2048,)."""
+    names = (f"family {family} {block}" for block in range(DIMENSIONS // 512))
+    digests = b"".join(blake2b(name.encode()).digest() for name in names)
+    bits: Floats = np.unpackbits(np.frombuffer(digests, dtype=np.uint8)).astype(np.float32)
+    return 2 * bits - 1
