@@ -10,8 +10,8 @@ import pytest
 from voyage_rag.models import ALL_DTYPES, FLEXIBLE, MODELS, Kind, look_up
 
 EMBEDDING = """
-voyage-4-large voyage-4 voyage-4-lite voyage-code-4 voyage-3-large voyage-3.5 voyage-3.5-lite
-voyage-code-3 voyage-finance-2 voyage-law-2 voyage-code-2 voyage-3 voyage-3-lite
+voyage-4-large voyage-4 voyage-4-lite voyage-4-nano voyage-code-4 voyage-3-large voyage-3.5
+voyage-3.5-lite voyage-code-3 voyage-finance-2 voyage-law-2 voyage-code-2 voyage-3 voyage-3-lite
 voyage-multilingual-2 voyage-large-2-instruct voyage-large-2 voyage-2 voyage-02 voyage-01
 voyage-lite-01 voyage-lite-01-instruct voyage-lite-02-instruct
 """
@@ -24,8 +24,8 @@ NAMES: dict[Kind, str] = {
 }
 
 FLEXIBLE_MODELS = """
-voyage-4-large voyage-4 voyage-4-lite voyage-code-4 voyage-3-large voyage-3.5 voyage-3.5-lite
-voyage-code-3 voyage-context-4 voyage-context-3 voyage-multimodal-3.5
+voyage-4-large voyage-4 voyage-4-lite voyage-4-nano voyage-code-4 voyage-3-large voyage-3.5
+voyage-3.5-lite voyage-code-3 voyage-context-4 voyage-context-3 voyage-multimodal-3.5
 """
 
 FIXED_DIMENSIONS = {

@@ -8,6 +8,7 @@ Sources, named per row:
     `models`     docs.voyageai.com, the page of the model's kind, and MongoDB's model lifecycle page
     `spec 2025`  the OpenAPI file voyage-ai/openapi 1.1
     `deprecated` docs.voyageai.com, the list of deprecated models
+    `card`       the model's card at the Hugging Face Hub; open weights, served by no host of Voyage's
 """
 
 from __future__ import annotations
@@ -141,6 +142,7 @@ _ROWS = (
     _text("voyage-4-large",          32*K,    FLEXIBLE,   120*K,     3*M,       0.12, "active"),
     _text("voyage-4",                32*K,    FLEXIBLE,   320*K,     8*M,       0.06, "active"),
     _text("voyage-4-lite",           32*K,    FLEXIBLE,     1*M,    16*M,       0.02, "active"),
+    _text("voyage-4-nano",           32*K,    FLEXIBLE,   120*K,     None,      0.00, "active", "card"),
     _text("voyage-code-4",           32*K,    FLEXIBLE,   120*K,     8*M,       0.12, "active"),
     _text("voyage-3-large",          32*K,    FLEXIBLE,   120*K,     3*M,       0.18, "legacy"),
     _text("voyage-3.5",              32*K,    FLEXIBLE,   320*K,     8*M,       0.06, "legacy"),

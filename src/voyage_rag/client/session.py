@@ -248,8 +248,9 @@ def _sender(
     async_http_client: httpx.AsyncClient | None = None,
 ) -> Sender:
     """What sends requests: over HTTP, or to a host in this process."""
-    if not isinstance(settings.host, InProcessHost):
-        return Transport(settings.host, http_client, async_http_client)
+    host = settings.host
+    if not isinstance(host, InProcessHost):
+        return Transport(host, http_client, async_http_client)
     if http_client or async_http_client:
-        raise ConfigurationError(f"{settings.host.name} uses no network: leave out HTTP clients")
-    return InProcessSender(settings.host)
+        raise ConfigurationError(f"{host.name} uses no network: leave out HTTP clients")
+    return InProcessSender(host)

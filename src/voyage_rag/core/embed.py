@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
@@ -109,7 +110,8 @@ class Embedding(EndpointCall[IndexedText, "Row"]):
         tokens = self.row.request_tokens
         if per_minute := self.budget.limiter.limits.tokens_per_minute:
             tokens = min(tokens, int(per_minute))
-        limits = Limits(inputs, self.ratio.estimated_tokens(tokens))
+        size = self.context.host.request_bytes or inf
+        limits = Limits(inputs, self.ratio.estimated_tokens(tokens), size)
         if self.batch_size is not None:
             return replace(limits, inputs=min(inputs, self.batch_size))
         return limits.spread(count, self.context.concurrency)
@@ -187,8 +189,15 @@ class Embedding(EndpointCall[IndexedText, "Row"]):
         estimated = (
             (item, inf if len(item.text) > longest else item.estimated_tokens) for item in placed
         )
-        for slice_ in pack(estimated, lambda: self.limits(count)):
+        limits = partial(self.limits, count)
+        sizes = (_size,) if self.context.host.request_bytes else ()
+        for slice_ in pack(estimated, limits, *sizes):
             yield [item for item, _ in slice_]
+
+
+def _size(item: IndexedText) -> int:
+    """Bytes of a text in a request, but for characters that JSON escapes."""
+    return len(item.text.encode())
 
 
 def prepare(

@@ -97,7 +97,8 @@ class Multimodal(EndpointCall[Loaded, "Vector"]):
         tokens = self.row.request_tokens
         if per_minute := self.budget.limiter.limits.tokens_per_minute:
             tokens = min(tokens, int(per_minute))
-        return Limits(self.row.request_inputs, tokens, MOST_BODY_BYTES)
+        size = min(MOST_BODY_BYTES, self.context.host.request_bytes or MOST_BODY_BYTES)
+        return Limits(self.row.request_inputs, tokens, size)
 
     def tokens(self, estimated_tokens: float) -> int:
         """What was weighed is tokens already: those of media are known, not learnt."""

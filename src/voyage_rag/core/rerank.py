@@ -42,7 +42,7 @@ def rerank(
     """
     row = validation.check_model(model, "rerank")
     validation.check_flag("truncation", truncation)
-    context.host.require("/rerank", {"truncation": truncation})
+    context.host.require("/rerank", {"model": model, "truncation": truncation})
     if top_k is not None:
         validation.check_count("top_k", top_k)
     asked = validation.check_text("query", query)

@@ -72,7 +72,9 @@ class Host:
     def __init__(
         self, base_url: str, api_key: APIKey | None = None, *, allow_insecure_http: bool = False
     ) -> None:
-        self.base_url = check_address(base_url, allow_insecure_http=allow_insecure_http)
+        self.base_url = check_address(
+            base_url, allow_insecure_http=allow_insecure_http, sends_key=api_key is not None
+        )
         self.api_key = api_key
         parts = urlsplit(self.base_url)
         self.hostname = parts.hostname or ""

@@ -94,10 +94,10 @@ class Transport:
         Raises:
             APIConnectionError: There was no usable response; `Timeout` if it did not come in time.
         """
-        if self._user_clients is not None:
-            return self._user_clients.send(attempt)  # type: ignore[no-any-return]
         if not self._host.is_ready:
             self._host.prepare()
+        if self._user_clients is not None:
+            return self._user_clients.send(attempt)  # type: ignore[no-any-return]
         exchange = self._begin(attempt)
         with state.in_flight(exchange.end):
             while True:
@@ -136,10 +136,10 @@ class Transport:
 
     async def asend(self, attempt: Attempt) -> Response:
         """Async variant of `send`."""
-        if self._user_clients is not None:
-            return await self._user_clients.asend(attempt)  # type: ignore[no-any-return]
         if not self._host.is_ready:
             await run_in_thread(self._host.prepare)
+        if self._user_clients is not None:
+            return await self._user_clients.asend(attempt)  # type: ignore[no-any-return]
         limits = self._limits.get(None)
         if limits is None:
             limits = _LoopLimits()

@@ -1,0 +1,139 @@
+"""Numbers of other hosts' responses, as the Voyage API would have written them."""
+
+from __future__ import annotations
+
+import base64
+import math
+import sys
+from array import array
+from collections.abc import Mapping
+from typing import Any
+
+from voyage_rag.errors import UnexpectedAnswerError
+from voyage_rag.models import MODELS
+
+PROMPTS: Mapping[str, str] = {
+    "query": "Represent the query for retrieving supporting documents: ",
+    "document": "Represent the document for retrieval: ",
+}
+"""What the Voyage API puts before a text (docs: "Text Embeddings")."""
+
+SIGN_BIT = 0x80
+
+
+def with_prompt(texts: list[str], input_type: str | None, prompts: Mapping[str, str]) -> list[str]:
+    """Texts with the prompt of an input type before them."""
+    prompt = prompts.get(input_type or "", "")
+    return [prompt + text for text in texts] if prompt else texts
+
+
+def parse_strings(document: Any) -> Any:
+    """A response whose numbers are strings, with numbers, in place.
+
+    A vector that is one string is base64 and stays so.
+    """
+    if isinstance(document, dict):
+        for name in ("index", "relevance_score", "total_tokens", "text_tokens"):
+            if isinstance(document.get(name), str):
+                document[name] = _number(document[name])
+        embedding = document.get("embedding")
+        if isinstance(embedding, list) and any(isinstance(number, str) for number in embedding):
+            document["embedding"] = list(map(_number, embedding))
+        for name in ("data", "usage"):
+            parse_strings(document.get(name))
+    elif isinstance(document, list):
+        for item in document:
+            parse_strings(item)
+    return document
+
+
+def _number(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    try:
+        number = float(text)
+    except ValueError:
+        raise UnexpectedAnswerError("the response holds a text where a number is due") from None
+    return int(number) if number.is_integer() and "." not in text and "e" not in text else number
+
+
+def dimension_of(model: str, output_dimension: int | None) -> int | None:
+    """The length of the vectors of a request, None where only the model's host knows."""
+    if output_dimension is not None:
+        return output_dimension
+    return MODELS[model].default_dimension if model in MODELS else None
+
+
+def convert(embedding: object, dimension: int | None, dtype: str) -> object:
+    """A float vector, shortened and quantised on this side; as it is where nothing is to be done.
+
+    Args:
+        embedding: A list of numbers, or base64 of little-endian floats.
+        dimension: How many dimensions to keep, None for all.
+        dtype: `float`, `binary` or `ubinary`.
+
+    Returns:
+        A vector in one of the forms that the Voyage API sends.
+
+    Raises:
+        UnexpectedAnswerError: It is no vector, or has fewer dimensions.
+    """
+    if dtype == "float" and (dimension is None or _length(embedding) == dimension):
+        return embedding
+    vector = _floats(embedding)
+    if dimension is not None:
+        vector = shortened(vector, dimension)
+    return encoded(vector, dtype)
+
+
+def shortened(vector: array[float], dimension: int) -> array[float]:
+    """The first dimensions, with length one again (docs: "Flexible Dimensions").
+
+    Raises:
+        UnexpectedAnswerError: There are not so many.
+    """
+    if len(vector) < dimension:
+        raise UnexpectedAnswerError(
+            f"the response holds vectors of {len(vector)} dimensions where {dimension} were due: "
+            "pass an output_dimension that the model has"
+        )
+    kept = vector[:dimension]
+    norm = math.sqrt(math.fsum(number * number for number in kept))
+    return array("f", [number / norm for number in kept]) if norm else kept
+
+
+def encoded(vector: array[float], dtype: str) -> str:
+    """Base64 of a vector: of its floats, or of its signs, eight in a byte."""
+    if dtype == "float":
+        if sys.byteorder == "big":
+            vector = vector[:]
+            vector.byteswap()
+        return base64.b64encode(vector.tobytes()).decode()
+    bits = "".join("1" if number > 0 else "0" for number in vector)
+    packed = int(bits, 2).to_bytes(len(bits) // 8, "big")
+    if dtype == "binary":
+        packed = bytes(byte ^ SIGN_BIT for byte in packed)
+    return base64.b64encode(packed).decode()
+
+
+def _length(embedding: object) -> int | None:
+    if isinstance(embedding, list):
+        return len(embedding)
+    if isinstance(embedding, str):
+        padding = embedding[-2:].count("=")
+        return (len(embedding) * 3 // 4 - padding) // 4
+    return None
+
+
+def _floats(embedding: object) -> array[float]:
+    try:
+        if isinstance(embedding, list):
+            return array("f", embedding)
+        if isinstance(embedding, str):
+            vector = array("f", base64.b64decode(embedding, validate=True))
+            if sys.byteorder == "big":
+                vector.byteswap()
+            return vector
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise UnexpectedAnswerError("the response holds something else where a vector is due")

@@ -1,0 +1,295 @@
+"""Amazon SageMaker: a model package of the AWS Marketplace, at an endpoint of your account.
+
+Source: the InvokeEndpoint reference of AWS, and the guide "AWS Marketplace Model Package" of
+Voyage's documentation: the body is that of the Voyage API without `model`. Credentials come from
+botocore's own chain (environment, profile, SSO, container and instance roles).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from voyage_rag.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    InvalidInputError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+    ServiceUnavailableError,
+)
+from voyage_rag.hosts.failures import ErrorDetail, error_class_of, error_detail
+from voyage_rag.hosts.host import Host, redacted
+from voyage_rag.hosts.messages import Request, Response
+from voyage_rag.hosts.numbers import parse_strings
+
+SERVICE = "sagemaker"
+ENDPOINT_NAME = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,62}")
+MAX_BODY_BYTES = 6_291_456
+"""Of one request (reference: InvokeEndpoint, Body)."""
+
+REFRESH_SECONDS = 16 * 60
+"""Before their end credentials are refreshed; botocore itself begins 15 minutes before."""
+
+CREDENTIALS = (
+    "pass session=..., set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run where a role is attached"
+)
+
+ERRORS = {
+    "ThrottlingException": (429, RateLimitError, "send less at once, or scale the endpoint"),
+    "Throttling": (429, RateLimitError, "send less at once, or scale the endpoint"),
+    "ModelNotReadyException": (503, ServiceUnavailableError, "the endpoint is starting: try later"),
+    "ServiceUnavailable": (503, ServiceUnavailableError, None),
+    "InternalFailure": (500, ServerError, None),
+    "InternalDependencyException": (530, ServerError, None),
+    "AccessDeniedException": (403, PermissionDeniedError, "allow sagemaker:InvokeEndpoint"),
+    "ExpiredTokenException": (403, AuthenticationError, "the credentials have expired: renew them"),
+    "ExpiredToken": (403, AuthenticationError, "the credentials have expired: renew them"),
+    "UnrecognizedClientException": (403, AuthenticationError, "check the AWS credentials"),
+    "InvalidClientTokenId": (403, AuthenticationError, "check the AWS credentials"),
+    "InvalidSignatureException": (403, AuthenticationError, "check secret key and clock"),
+    "MissingAuthenticationTokenException": (403, AuthenticationError, "check the AWS credentials"),
+}
+"""AWS's name of an error: the status it stands for, our error, the remedy."""
+
+
+class SageMaker(Host):
+    """A SageMaker endpoint, or several. Needs `pip install 'voyage-rag[aws]'`.
+
+    Args:
+        endpoint: Name of the endpoint; or endpoints by the model they serve.
+        region: The AWS region; that of the session, the profile or the environment unless given.
+        session: A `botocore.session.Session` or `boto3.Session`. An object with one cannot be
+            pickled; without one, worker processes find credentials themselves.
+        endpoint_url: Instead of the region's address, for example that of a VPC endpoint.
+        allow_insecure_http: Let signed requests travel over plain http to another machine.
+
+    Raises:
+        ConfigurationError: botocore is missing, or there is no region, or no such name.
+    """
+
+    name = "Amazon SageMaker"
+    endpoints = frozenset(
+        {"/embeddings", "/contextualizedembeddings", "/multimodalembeddings", "/rerank"}
+    )
+    request_bytes = MAX_BODY_BYTES
+    rewrites_responses = True
+
+    def __init__(
+        self,
+        endpoint: str | Mapping[str, str],
+        *,
+        region: str | None = None,
+        session: Any = None,
+        endpoint_url: str | None = None,
+        allow_insecure_http: bool = False,
+    ) -> None:
+        _import_botocore()
+        self._by_model = None if isinstance(endpoint, str) else dict(endpoint)
+        self._endpoint = endpoint if isinstance(endpoint, str) else ""
+        for name in [endpoint] if isinstance(endpoint, str) else endpoint.values():
+            _check_name(name)
+        self._session = session
+        self._credentials: Any = None
+        self.region = region or _region_of(session or _new_session())
+        super().__init__(
+            endpoint_url or _address(self.region), allow_insecure_http=allow_insecure_http
+        )
+
+    def require(self, endpoint: str, fields: Mapping[str, Any] | None = None) -> None:
+        """Refuse what no endpoint serves.
+
+        Raises:
+            InvalidInputError: It is an endpoint, a model or a field that is not there.
+        """
+        super().require(endpoint, fields)
+        if fields and isinstance(model := fields.get("model"), str):
+            self._endpoint_of(model)
+
+    def supports(self, field: str) -> bool:
+        """Every field but the model, which the endpoint stands for."""
+        return field != "model"
+
+    def url(self, request: Request) -> str:
+        """The address of the endpoint that serves the model."""
+        return f"{self.base_url}/endpoints/{self._endpoint_of(request.model)}/invocations"
+
+    @property
+    def account(self) -> tuple[str, str]:
+        """An endpoint has its own capacity, whoever calls it."""
+        return f"{self.hostname}:{self.port}", self._names
+
+    @property
+    def cache_scope(self) -> str:
+        """The endpoints, since a model's name is only what the caller calls it."""
+        return f"{self.hostname}/{self._names}"
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there are credentials that need no refresh."""
+        found = self._credentials
+        needed = getattr(found, "refresh_needed", None)
+        return found is not None and not (needed and needed(REFRESH_SECONDS))
+
+    def prepare(self) -> None:
+        """Find credentials, or refresh them.
+
+        Raises:
+            ConfigurationError: There are none, or they cannot be refreshed.
+        """
+        exceptions = _import_botocore().exceptions
+        try:
+            if self._credentials is None:
+                self._credentials = (self._session or _new_session()).get_credentials()
+            if self._credentials is None:
+                raise ConfigurationError(f"no AWS credentials were found: {CREDENTIALS}")
+            self._credentials.get_frozen_credentials()
+        except (exceptions.BotoCoreError, exceptions.ClientError) as error:
+            raise ConfigurationError(f"the AWS credentials cannot be used: {error}") from None
+
+    @property
+    def credential_source(self) -> str | None:
+        """How botocore found the credentials, None before it did."""
+        return getattr(self._credentials, "method", None)
+
+    def headers(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
+        """Headers with AWS's signature (version 4), for this moment."""
+        from botocore.auth import SigV4Auth  # noqa: PLC0415 - of an extra
+        from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+
+        if self._credentials is None:
+            self.prepare()
+        frozen = self._credentials.get_frozen_credentials()
+        signed = AWSRequest(method, url, {"content-type": "application/json"}, body)
+        SigV4Auth(frozen, SERVICE, self.region).add_auth(signed)
+        return {name.lower(): value for name, value in signed.headers.items()}
+
+    def redact(self, data: bytes) -> bytes:
+        """Data without secret key and session token, which AWS repeats in some errors."""
+        found = self._credentials
+        frozen = found.get_frozen_credentials() if found is not None else None
+        for secret in (frozen and frozen.secret_key, frozen and frozen.token):
+            data = redacted(data, secret) if secret else data
+        return data
+
+    def decode(self, request: Request, document: Any) -> Any:  # noqa: ARG002 - same for all
+        """The response with numbers, which some packages write as strings."""
+        return parse_strings(document)
+
+    def error(self, response: Response) -> ErrorDetail:
+        """An error of AWS by its name, an error of the model by its original status."""
+        document = _document(response.body)
+        name = _error_name(response, document)
+        if name == "ModelError":
+            return _model_error(document)
+        detail = error_detail(response)
+        if name == "ValidationError":
+            hint = f"check the endpoint's name, and that it is in {self.region}"
+            return replace(detail, remedy=hint if "not found" in detail.message else None)
+        if name not in ERRORS:
+            return detail
+        status, error_class, remedy = ERRORS[name]
+        message = f"{name}: {detail.message}" if detail.message else name
+        return ErrorDetail(status, message, error_class, remedy)
+
+    @property
+    def _names(self) -> str:
+        return ",".join(sorted((self._by_model or {"": self._endpoint}).values()))
+
+    def _endpoint_of(self, model: str) -> str:
+        if self._by_model is None:
+            return self._endpoint
+        if model not in self._by_model:
+            raise InvalidInputError(
+                f"no endpoint serves {model!r}; there are endpoints for "
+                f"{', '.join(sorted(self._by_model))}"
+            )
+        return self._by_model[model]
+
+    def __repr__(self) -> str:
+        names = getattr(self, "_by_model", None) or getattr(self, "_endpoint", "")
+        return f"SageMaker({names!r}, region={getattr(self, 'region', None)!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._session is not None:
+            raise TypeError("a SageMaker host with its own session cannot be pickled: pass none")
+        return vars(self) | {"_credentials": None}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SageMaker) and all(
+            getattr(self, name) == getattr(other, name)
+            for name in ("_by_model", "_endpoint", "_session", "base_url", "region")
+        )
+
+    __hash__ = Host.__hash__
+
+
+def _import_botocore() -> Any:
+    try:
+        import botocore.exceptions  # noqa: PLC0415 - of an extra
+        import botocore.session  # noqa: PLC0415
+    except ImportError:
+        raise ConfigurationError(
+            "SageMaker needs botocore: pip install 'voyage-rag[aws]'"
+        ) from None
+    return botocore
+
+
+def _new_session() -> Any:
+    return _import_botocore().session.Session()
+
+
+def _region_of(session: Any) -> str:
+    if hasattr(session, "region_name"):  # boto3's
+        region = session.region_name
+    else:
+        region = session.get_config_variable("region")
+    if not region:
+        raise ConfigurationError("no AWS region: pass region=..., or set AWS_DEFAULT_REGION")
+    return str(region)
+
+
+def _address(region: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]+", region):
+        raise ConfigurationError(f"{region!r} is no AWS region: expected e.g. 'us-east-1'")
+    domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return f"https://runtime.sagemaker.{region}.{domain}"
+
+
+def _check_name(name: object) -> None:
+    if isinstance(name, str) and ENDPOINT_NAME.fullmatch(name):
+        return
+    hint = ""
+    if isinstance(name, str) and ":endpoint/" in name:
+        hint = f" (an ARN ends with it: {name.rpartition('/')[2]!r})"
+    raise ConfigurationError(
+        f"{name!r} is no endpoint name: up to 63 letters, digits and hyphens{hint}"
+    )
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _error_name(response: Response, document: dict[str, Any]) -> str:
+    given = response.headers.get("x-amzn-errortype") or document.get("__type") or ""
+    if not given and "OriginalStatusCode" in document:
+        given = "ModelError"
+    return str(given).partition(":")[0].rpartition("#")[2].rpartition(".")[2]
+
+
+def _model_error(document: dict[str, Any]) -> ErrorDetail:
+    """The error of the container, which is an error of the Voyage API."""
+    status = document.get("OriginalStatusCode")
+    status = status if isinstance(status, int) else 500
+    original = str(document.get("OriginalMessage") or document.get("Message") or "")
+    detail = error_detail(Response(status, {}, original.encode()))
+    return replace(detail, error_class=error_class_of(status, detail.message))

@@ -1,0 +1,148 @@
+"""Servers that know `input`, `model` and `encoding_format`; the rest is done on this side."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from fakes import KEY, HTTPService, base64_of, ok
+from voyage_rag import InvalidInputError, InvalidRequestError, Voyage, VoyageError
+from voyage_rag.hosts import Gateway, OpenAICompatible
+from voyage_rag.hosts.messages import Response
+
+VECTOR = [3.0, -4.0, 0.0, 12.0, 1.0, 1.0, 1.0, 1.0, 5.0]
+
+
+def served_as_openai(*, as_lists: bool) -> Any:
+    """A server that responds with one vector for each text, whatever it is."""
+
+    def respond(body: bytes) -> Response:
+        texts = json.loads(body)["input"]
+        vector = VECTOR if as_lists else base64_of(VECTOR)
+        data = [{"object": "embedding", "index": i, "embedding": vector} for i in range(len(texts))]
+        return ok(
+            {"object": "list", "data": data, "usage": {"prompt_tokens": 5, "total_tokens": 5}}
+        )
+
+    return respond
+
+
+@pytest.mark.parametrize("as_lists", [True, False])
+def test_only_three_fields_are_sent(http_service: HTTPService, face: Any, as_lists: bool) -> None:
+    """Prompts stand before the texts, and no key is sent where none is given."""
+    http_service.always = served_as_openai(as_lists=as_lists)
+    voyage = Voyage(host=OpenAICompatible(http_service.url))
+    found = face.call(voyage, "embed", ["a"], "some-model", "query")
+
+    assert found.embeddings == [VECTOR]
+    assert found.total_tokens == 5
+    sent = http_service.received[0]
+    assert "authorization" not in sent.headers
+    assert json.loads(sent.body) == {
+        "input": ["Represent the query for retrieving supporting documents: a"],
+        "model": "some-model",
+        "encoding_format": "base64",
+    }
+
+
+@pytest.mark.parametrize("as_lists", [True, False])
+def test_dimensions_and_signs_are_made_here(http_service: HTTPService, as_lists: bool) -> None:
+    """Shortened vectors have length one; signs are packed as the service packs them."""
+    http_service.always = served_as_openai(as_lists=as_lists)
+    voyage = Voyage(host=OpenAICompatible(http_service.url, prompts={}))
+
+    short = voyage.embed(["a"], "m", output_dimension=2).embeddings[0]
+    assert short == pytest.approx([0.6, -0.8])
+    assert math.hypot(*short) == pytest.approx(1.0)
+    ubinary = voyage.embed(["a"], "m", output_dimension=8, output_dtype="ubinary").embeddings[0]
+    binary = voyage.embed(["a"], "m", output_dimension=8, output_dtype="binary").embeddings[0]
+    assert (ubinary, binary) == ([0b10011111], [0b10011111 - 128])
+    with pytest.raises(InvalidInputError, match="'int8'"):
+        voyage.embed(["a"], "m", output_dtype="int8")
+    with pytest.raises(InvalidInputError, match="truncation=False"):
+        voyage.embed(["a"], "m", truncation=False)
+    with pytest.raises(VoyageError, match="9 dimensions where 512 were due"):
+        Voyage(host=voyage.settings.host, max_retries=0).embed(["a"], "m", output_dimension=512)
+
+
+def test_batches_are_as_small_as_servers_want_them(http_service: HTTPService) -> None:
+    """32 unless said otherwise, and smaller if the server refuses that."""
+
+    def limited(body: bytes) -> Response:
+        if len(json.loads(body)["input"]) > 8:
+            error = {
+                "error": "batch size 32 > maximum allowed batch size 8",
+                "error_type": "Validation",
+            }
+            return Response(422, {}, json.dumps(error).encode())
+        return served_as_openai(as_lists=False)(body)
+
+    http_service.always = limited
+    found = Voyage(host=OpenAICompatible(http_service.url)).embed(["a"] * 70, "m", batch_size=70)
+    assert len(found.embeddings) == 70
+    assert max(len(json.loads(r.body)["input"]) for r in http_service.received) == 32
+
+
+@pytest.mark.parametrize(
+    ("status", "document"),
+    [
+        (500, {"error": {"code": 500, "message": "input is too large to process. increase the "
+                         "physical batch size", "type": "server_error"}}),
+        (400, {"object": "error", "message": "This model's maximum context length is 512 tokens."}),
+    ],
+)  # fmt: skip
+def test_an_input_that_is_too_long_is_not_sent_again(
+    http_service: HTTPService, status: int, document: Any
+) -> None:
+    """llama.cpp calls it an error of the server."""
+    http_service.always = lambda body: Response(status, {}, json.dumps(document).encode())
+    with pytest.raises(InvalidRequestError, match="split the text"):
+        Voyage(host=OpenAICompatible(http_service.url)).embed(["a"], "m")
+    assert len(http_service.received) == 1
+
+
+def test_a_server_may_want_a_key(http_service: HTTPService) -> None:
+    """It is sent, and no error shows it."""
+    http_service.always = lambda body: Response(401, {}, json.dumps({"detail": KEY}).encode())
+    with pytest.raises(VoyageError) as caught:
+        Voyage(host=OpenAICompatible(http_service.url, KEY)).embed(["a"], "m")
+    assert http_service.received[0].headers["authorization"] == f"Bearer {KEY}"
+    assert KEY not in str(caught.value)
+
+
+# ── gateways ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_gateway_has_its_own_names(http_service: HTTPService, face: Any) -> None:
+    """Of models and dimensions; a rerank in Cohere's shape is read as Voyage's."""
+    ranked = {"results": [{"index": 1, "relevance_score": 0.9, "document": {"text": "b"}},
+                          {"index": 0, "relevance_score": 0.1}]}  # fmt: skip
+    http_service.script = [served_as_openai(as_lists=True), lambda body: ok(ranked)]
+    voyage = Voyage(host=Gateway("openrouter", KEY, base_url=http_service.url))
+    face.call(voyage, "embed", ["a"], "some-voyage", "document", output_dimension=9)
+    result = face.call(voyage, "rerank", "q", ["a", "b"], "rerank-x", 2)
+
+    embedding, reranking = (json.loads(request.body) for request in http_service.received)
+    assert embedding == {
+        "model": "mongodb/some-voyage",
+        "input": ["Represent the document for retrieval: a"],
+        "encoding_format": "base64",
+        "dimensions": 9,
+    }
+    assert reranking == {
+        "model": "mongodb/rerank-x", "query": "q", "documents": ["a", "b"], "top_n": 2,
+    }  # fmt: skip
+    assert [r.index for r in result.results] == [1, 0]
+
+
+def test_what_a_gateway_lacks_is_refused(http_service: HTTPService) -> None:
+    """Before anything is sent."""
+    with pytest.raises(InvalidInputError, match=r"Vercel AI Gateway serves /embeddings only"):
+        Voyage(host=Gateway("vercel", KEY)).rerank("q", ["a"], "rerank-3")
+    with pytest.raises(VoyageError, match="there are openrouter, vercel, litellm"):
+        Gateway("nobody", KEY)
+    with pytest.raises(VoyageError, match="pass base_url"):
+        Gateway("litellm", KEY)
