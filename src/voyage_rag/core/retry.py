@@ -293,4 +293,5 @@ def _read(
         error.model = request.model
         error.http_status = response.status
         error.request_id = request_id_of(response)
+        response.distrust()
         raise

@@ -97,7 +97,7 @@ class Exchange:
         request = self.attempt.request
         if len(request.body) <= SMALL_REQUEST_BYTES:
             waits.append(time.monotonic() - self._began)
-        self.status = received.status
+        self.status, self.headers = received.status, {}
         for name, value in received.headers:
             key, text = name.decode("ascii").lower(), value.decode("latin-1")
             self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text

@@ -25,6 +25,10 @@ MAX_WRITE_BYTES = 2**18
 NOTHING_TO_READ = (BlockingIOError, ssl.SSLWantReadError)
 
 
+class UnrequestedBytesError(OSError):
+    """A connection that should be quiet has brought something, or its end."""
+
+
 class ExchangeStream:
     """What both streams know of one request and its response.
 
@@ -32,8 +36,9 @@ class ExchangeStream:
         has_received: Whether any byte of the response has come.
     """
 
-    def __init__(self, sock: socket.socket, first_byte_timeout: float) -> None:
+    def __init__(self, sock: socket.socket, first_byte_timeout: float, *, is_reused: bool) -> None:
         self.has_received = False
+        self._is_unchecked = is_reused
         self._socket = sock
         self._first_byte_timeout = first_byte_timeout
         self._held = b""
@@ -54,6 +59,10 @@ class ExchangeStream:
         return [*self._take_unsent(), data]
 
     def _take_unsent(self) -> list[bytes]:
+        if self._is_unchecked:
+            self._is_unchecked = False
+            if not is_quiet(self._socket):
+                raise UnrequestedBytesError("bytes came before the request was sent")
         unsent, self._unsent, self._unsent_bytes = b"".join(self._unsent), [], 0
         return [unsent] if unsent else []
 
@@ -76,12 +85,18 @@ class SyncStream(ExchangeStream, httpcore.NetworkStream):
         sock: Connected; it is put into the mode of waiting with a timeout.
         deadline: When the exchange has to be over, on the monotonic clock.
         first_byte_timeout: Seconds that may pass between the request and the first byte.
+        is_reused: Whether it has been used before, so that there must be nothing to read yet.
     """
 
     def __init__(
-        self, sock: socket.socket, deadline: float, first_byte_timeout: float = inf
+        self,
+        sock: socket.socket,
+        deadline: float,
+        first_byte_timeout: float = inf,
+        *,
+        is_reused: bool = False,
     ) -> None:
-        super().__init__(sock, first_byte_timeout)
+        super().__init__(sock, first_byte_timeout, is_reused=is_reused)
         self._deadline = deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -132,12 +147,18 @@ class AsyncStream(ExchangeStream, httpcore.AsyncNetworkStream):
         sock: Connected; it is put into the mode that does not wait.
         scope: Ends the exchange at its deadline.
         first_byte_timeout: Seconds that may pass between the request and the first byte.
+        is_reused: Whether it has been used before, so that there must be nothing to read yet.
     """
 
     def __init__(
-        self, sock: socket.socket, scope: anyio.CancelScope, first_byte_timeout: float = inf
+        self,
+        sock: socket.socket,
+        scope: anyio.CancelScope,
+        first_byte_timeout: float = inf,
+        *,
+        is_reused: bool = False,
     ) -> None:
-        super().__init__(sock, first_byte_timeout)
+        super().__init__(sock, first_byte_timeout, is_reused=is_reused)
         self._scope = scope
         sock.setblocking(False)
 

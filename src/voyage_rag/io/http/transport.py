@@ -110,10 +110,12 @@ class Transport:
         connection = exchange.take_connection()
         try:
             sock = connection.socket or connection.open(exchange.deadline)
-            stream = SyncStream(
-                sock, exchange.deadline, exchange.max_silence(connection, self._waits)
+            stream = exchange.stream = SyncStream(
+                sock,
+                exchange.deadline,
+                exchange.max_silence(connection, self._waits),
+                is_reused=connection.exchanges > 0,
             )
-            exchange.stream = stream
             http = httpcore.HTTP11Connection(exchange.message.url.origin, stream)
             received = http.handle_request(exchange.message)
             with closing(exchange.begin_response(received, self._waits)) as body:
@@ -159,8 +161,12 @@ class Transport:
                 sock = connection.socket or await connection.aopen(
                     exchange.deadline, limits.connecting
                 )
-                silence = exchange.max_silence(connection, self._waits)
-                stream = exchange.stream = AsyncStream(sock, scope, silence)
+                stream = exchange.stream = AsyncStream(
+                    sock,
+                    scope,
+                    exchange.max_silence(connection, self._waits),
+                    is_reused=connection.exchanges > 0,
+                )
                 http = httpcore.AsyncHTTP11Connection(exchange.message.url.origin, stream)
                 received = await http.handle_async_request(exchange.message)
                 with closing(exchange.begin_response(received, self._waits)) as body:

@@ -1,0 +1,340 @@
+"""When a connection is used again, when a request is sent again, and never a wrong response."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fakes import KEY, MODEL, FakeClock, vector_of
+from voyage_rag import APIConnectionError, UnexpectedAnswerError, Voyage
+from voyage_rag.io.http import exchange
+from wire import WireRequest, WireServer, healthy, response
+
+if TYPE_CHECKING:
+    from conftest import Face
+
+
+@pytest.fixture
+def server() -> Iterator[WireServer]:
+    with WireServer() as server:
+        yield server
+
+
+def voyage_to(server: WireServer, max_retries: int = 0, **options: Any) -> Voyage:
+    return Voyage(KEY, base_url=server.url, max_retries=max_retries, clock=FakeClock(), **options)
+
+
+def vectors_in_turn(
+    face: Face, server: WireServer, voyage: Voyage, texts: list[str]
+) -> list[list[float]]:
+    """One query after the other, each when the server is done with the one before."""
+
+    async def program() -> list[list[float]]:
+        vectors: list[list[float]] = []
+        for text in texts:
+            vectors += (await face.ask(voyage, "embed", [text], MODEL)).embeddings
+            server.wait_until_done()
+        return vectors
+
+    return face.run(program)
+
+
+TEXTS = [str(number) for number in range(6)]
+VECTORS = [vector_of(text) for text in TEXTS]
+
+
+# ── bytes that are left over ──────────────────────────────────────────────────────────────────────
+
+
+def in_one_packet(request: WireRequest) -> None:
+    request.send(request.response * 2)
+
+
+def in_two_packets(request: WireRequest) -> None:
+    request.send(request.response, request.response)
+
+
+def one_byte(request: WireRequest) -> None:
+    request.send(request.response + b"\n")
+
+
+def chunked(request: WireRequest) -> None:
+    body = request.response.partition(b"\r\n\r\n")[2]
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    whole = head + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    request.send(whole + whole)
+
+
+@pytest.mark.parametrize("act", [in_one_packet, in_two_packets, one_byte, chunked])
+def test_a_connection_with_bytes_left_over_is_not_used_again(
+    face: Face, server: WireServer, act: Callable[[WireRequest], None]
+) -> None:
+    """Each query has its own vector, though the server sends every response twice."""
+    server.act = act
+    assert vectors_in_turn(face, server, voyage_to(server), TEXTS) == VECTORS
+    assert len(server.requests) == len(TEXTS)
+
+
+def test_one_doubled_response_among_many_spoils_nothing(
+    face: Face, server: WireServer, tmp_path: Path
+) -> None:
+    """Neither results nor the cache."""
+    texts = [f"text {number}" for number in range(60)]
+
+    def act(request: WireRequest) -> None:
+        request.send(request.response * (2 if len(server.requests) == 20 else 1))
+
+    server.act = act
+    voyage = voyage_to(server, cache=tmp_path / "vectors.db")
+    expected = [vector_of(text) for text in texts]
+    assert vectors_in_turn(face, server, voyage, texts) == expected
+    assert vectors_in_turn(face, server, voyage, texts) == expected
+    assert server.connections == 2
+    voyage.close()
+
+
+def test_surplus_beside_the_response_on_a_reused_connection_discards_it(
+    face: Face, server: WireServer
+) -> None:
+    """It may be the response to an earlier request, so the request is sent on a new connection."""
+    stale = response(json.dumps({"data": []}).encode())
+
+    def act(request: WireRequest) -> None:
+        before = (request.number > 1 and [stale]) or []
+        request.send(b"".join([*before, request.response]))
+
+    server.act = act
+    assert vectors_in_turn(face, server, voyage_to(server), TEXTS) == VECTORS
+    assert {request.number for request in server.requests} == {1, 2}
+
+
+def test_a_response_that_is_repeated_late_is_known_by_its_request_id(
+    face: Face, server: WireServer
+) -> None:
+    """Even where the repetition only comes when the next request is on its way."""
+    last: dict[int, bytes] = {}
+
+    def act(request: WireRequest) -> None:
+        body = request.response.partition(b"\r\n\r\n")[2]
+        own = response(body, b"x-request-id: %d" % len(server.requests))
+        request.send(last.get(request.connection, b"") or own)
+        last[request.connection] = own
+
+    server.act = act
+    assert vectors_in_turn(face, server, voyage_to(server), TEXTS) == VECTORS
+
+
+# ── responses that are unsound ────────────────────────────────────────────────────────────────────
+
+
+def unsound(request: WireRequest) -> None:
+    """A complete response that does not belong to the request, first of all."""
+    if request.connection == 1 and request.number == 2:
+        request.send(response(b'{"data": [], "usage": {"total_tokens": 1}}'))
+    else:
+        request.send(request.response)
+
+
+def test_a_connection_that_brought_an_unsound_response_is_not_used_again(
+    face: Face, server: WireServer
+) -> None:
+    """Whatever it brings next may belong to somebody else."""
+    server.act = unsound
+    voyage = voyage_to(server)
+
+    async def program() -> list[list[float]]:
+        await face.ask(voyage, "embed", ["a"], MODEL)
+        with pytest.raises(UnexpectedAnswerError):
+            await face.ask(voyage, "embed", ["b"], MODEL)
+        return (await face.ask(voyage, "embed", ["c"], MODEL)).embeddings
+
+    assert face.run(program) == [vector_of("c")]
+    assert [request.connection for request in server.requests] == [1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: br\r\ncontent-length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2, 3\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+    ],
+    ids=["cut off", "packed otherwise", "two lengths", "no chunk", "another protocol"],
+)
+def test_a_response_that_cannot_be_read_ends_its_connection(
+    face: Face, server: WireServer, said: bytes
+) -> None:
+    """The attempt fails, and the next one uses another connection."""
+
+    def act(request: WireRequest) -> None:
+        if request.connection == 1 and request.number == 2:
+            request.send(said)
+            request.socket.close()
+        else:
+            request.send(request.response)
+
+    server.act = act
+    voyage = voyage_to(server, max_retries=1)
+    assert vectors_in_turn(face, server, voyage, TEXTS[:3]) == VECTORS[:3]
+    assert [request.connection for request in server.requests] == [1, 1, 2, 2]
+
+
+# ── connections that have died meanwhile ──────────────────────────────────────────────────────────
+
+
+def test_connections_that_a_load_balancer_forgot_cost_no_attempt(
+    face: Face, server: WireServer
+) -> None:
+    """Sixteen of them: the query is answered over a new one, and none of the others is tried."""
+    voyage = voyage_to(server, concurrency=16)
+    gate = threading.Barrier(16)
+
+    def meet(request: WireRequest) -> None:
+        gate.wait(10)
+        healthy(request)
+
+    def forget(request: WireRequest) -> None:
+        if request.connection <= 16:
+            request.reset()
+        else:
+            healthy(request)
+
+    async def program() -> list[list[float]]:
+        server.act = meet
+        await face.ask(voyage, "embed", ["x"] * 16, MODEL, batch_size=1)
+        server.act = forget
+        await face.ask(voyage, "embed", ["y"], MODEL)
+        return (await face.ask(voyage, "embed", ["z"], MODEL)).embeddings
+
+    assert face.run(program) == [vector_of("z")]
+    assert server.connections == 17
+    assert len(server.requests) == 16 + 3
+
+
+@pytest.mark.parametrize("how", ["reset", "close"])
+def test_connections_that_were_closed_while_idle_cost_nothing(
+    face: Face, server: WireServer, how: str
+) -> None:
+    """They are noticed before anything is sent."""
+    voyage = voyage_to(server)
+
+    async def program() -> list[list[float]]:
+        await face.ask(voyage, "embed", ["a"], MODEL)
+        if how == "reset":
+            server.reset_all()
+        else:
+            server.close_all()
+        return (await face.ask(voyage, "embed", ["b"], MODEL)).embeddings
+
+    assert face.run(program) == [vector_of("b")]
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
+def test_a_new_connection_that_fails_is_an_attempt(face: Face, server: WireServer) -> None:
+    """The request is not sent over and over."""
+    server.act = WireRequest.reset
+    with pytest.raises(APIConnectionError) as caught:
+        face.call(voyage_to(server), "embed", ["a"], MODEL)
+    assert caught.value.attempts == 1
+    assert not caught.value.never_sent
+    assert len(server.requests) == 1
+
+
+def test_a_connection_that_dies_in_the_middle_of_a_response_is_an_attempt(
+    face: Face, server: WireServer
+) -> None:
+    """The service has seen the request."""
+
+    def act(request: WireRequest) -> None:
+        if request.number == 2:
+            request.send(request.response[:20])
+            request.reset()
+        healthy(request)
+
+    server.act = act
+    voyage = voyage_to(server)
+
+    async def program() -> None:
+        await face.ask(voyage, "embed", ["a"], MODEL)
+        with pytest.raises(APIConnectionError):
+            await face.ask(voyage, "embed", ["b"], MODEL)
+
+    face.run(program)
+    assert len(server.requests) == 2
+
+
+def test_a_silent_connection_does_not_use_up_the_time(
+    face: Face, server: WireServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reused one is given up early, for a new one; the request is small and may be repeated."""
+    monkeypatch.setattr(exchange, "MIN_SILENCE_SECONDS", 0.1)
+
+    def act(request: WireRequest) -> None:
+        if request.number == 1:
+            healthy(request)
+
+    server.act = act
+    voyage = voyage_to(server, timeout=15)
+    assert vectors_in_turn(face, server, voyage, TEXTS[:3]) == VECTORS[:3]
+    assert [request.connection for request in server.requests] == [1, 1, 2, 2, 3]
+
+
+def test_a_service_that_is_known_to_be_slow_is_waited_for(
+    face: Face, server: WireServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four times the longest wait of late: nothing is sent twice."""
+    monkeypatch.setattr(exchange, "MIN_SILENCE_SECONDS", 0.01)
+
+    def act(request: WireRequest) -> None:
+        server.over.wait(0.3)
+        healthy(request)
+
+    server.act = act
+    assert vectors_in_turn(face, server, voyage_to(server), TEXTS[:4]) == VECTORS[:4]
+    assert server.connections == 1
+
+
+def test_what_must_not_be_repeated_never_uses_an_old_connection(
+    face: Face, server: WireServer
+) -> None:
+    """A batch that is created, and a file that is uploaded."""
+    batch = {
+        "id": "b", "status": "validating", "endpoint": "/v1/embeddings",
+        "input_file_id": "f", "created_at": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    server.act = lambda request: request.send(response(json.dumps(batch).encode()))
+    voyage = voyage_to(server)
+
+    async def program() -> None:
+        for _ in range(2):
+            await face.ask(voyage.batches, "get", "b")
+        await face.ask(voyage.batches, "create", "/v1/embeddings", "f", {"model": MODEL})
+
+    face.run(program)
+    created = [request for request in server.requests if request.head.startswith(b"POST")]
+    assert [request.number for request in created] == [1]
+    assert [request.connection for request in server.requests[:2]] == [1, 1]
+
+
+# ── the response itself ───────────────────────────────────────────────────────────────────────────
+
+
+def test_gzip_of_several_members_is_read(face: Face, server: WireServer) -> None:
+    """As some gateways make it, in pieces that were compressed one by one."""
+
+    def act(request: WireRequest) -> None:
+        body = request.response.partition(b"\r\n\r\n")[2]
+        packed = b"".join(gzip.compress(body[at : at + 7]) for at in range(0, len(body), 7))
+        request.send(response(packed, b"content-encoding: gzip"))
+
+    server.act = act
+    assert vectors_in_turn(face, server, voyage_to(server), TEXTS) == VECTORS
+    assert server.connections == 1
