@@ -368,6 +368,23 @@ class RerankingObject:
 
 
 @dataclass(frozen=True)
+class PartialRanking:
+    """What had been finished when a call failed; carried by the error as `partial`.
+
+    Attributes:
+        results: The documents that were scored, by falling relevance, cut to `top_k`.
+        missing: Positions of documents that were not ranked, rising.
+        usage: What the scores cost.
+        model: The model that made them.
+    """
+
+    results: list[RerankingResult]
+    missing: tuple[int, ...]
+    usage: Usage
+    model: str
+
+
+@dataclass(frozen=True)
 class PartialEmbeddings:
     """What had been finished when a call failed; carried by the error as `partial`.
 

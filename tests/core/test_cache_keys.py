@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voyage_rag.core.cache_keys import CacheKeys, from_bytes, to_bytes
+from voyage_rag.core.options import EmbedOptions
 from voyage_rag.core.vectors import decode
-from voyage_rag.core.wire import EmbedOptions
 
 BASE: dict[str, Any] = {
     "model": "voyage-4",

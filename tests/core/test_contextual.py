@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import FakeClock, FakeService, base64_of, failed, ok, voyage_over
-from voyage_rag.core.contextual import USUAL
+from voyage_rag.core.contextual import ESTIMATE_PER_TOKEN
+from voyage_rag.core.options import EmbedOptions
 from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.core.windows import Window
-from voyage_rag.core.wire import EmbedOptions, contextual_answer
+from voyage_rag.core.wire import contextual_answer
 from voyage_rag.errors import InvalidInputError, InvalidRequestError, ServerError
 from voyage_rag.errors import UnexpectedAnswerError as Unexpected
 from voyage_rag.hosts.messages import Response
@@ -162,7 +163,7 @@ def test_a_document_beyond_the_window_is_cut_greedily_and_the_user_is_told(
         voyage_over(service), "contextualized_embed", [["short"], [chunk] * 70, ["also"]], MODEL
     )
 
-    most = int(32_000 / USUAL / estimate_tokens(chunk))
+    most = int(32_000 * ESTIMATE_PER_TOKEN / estimate_tokens(chunk))
     assert most == 32
     assert found.results[1].windows == (most, most, 70 - 2 * most)
     assert found.results[0].windows == found.results[2].windows == (1,)
@@ -492,7 +493,7 @@ def test_an_answer_is_put_in_order() -> None:
     ]
     body = json.dumps({"data": data, "usage": {"total_tokens": 7}}).encode()
     read = contextual_answer(body, [2, 1], OPTIONS)
-    assert [[v.tolist() for v in d.vectors] for d in read.vectors] == [[[1.0], [2.0]], [[3.0]]]
+    assert [[v.tolist() for v in d.vectors] for d in read.values] == [[[1.0], [2.0]], [[3.0]]]
     assert read.total_tokens == 7
 
 

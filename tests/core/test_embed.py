@@ -158,12 +158,12 @@ def test_a_failure_carries_what_was_finished(face) -> None:
 
     partial = caught.value.partial
     finished = {position: vector.tolist() for position, vector in partial.vectors.items()}
-    assert {position: vector_of(texts[position]) for position in (1, 2, 3)} == {
-        position: finished[position] for position in (1, 2, 3)
+    assert {position: vector_of(texts[position]) for position in (1, 2, 3, 4)} == {
+        position: finished[position] for position in (1, 2, 3, 4)
     }
-    assert partial.missing == (4, 5, 6, 7)
-    assert finished.get(0, [0.0, 0.0]) == [0.0, 0.0]
-    assert (Usage(sum(map(len, texts[1:4])), 2), MODEL) == (partial.usage, partial.model)
+    assert partial.missing == (5, 6, 7)
+    assert finished[0] == [0.0, 0.0]
+    assert (Usage(sum(map(len, texts[1:5])), 2), MODEL) == (partial.usage, partial.model)
 
 
 def test_the_halves_that_fitted_are_finished_too() -> None:

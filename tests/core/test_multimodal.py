@@ -20,7 +20,7 @@ from fakes import FakeClock, FakeService, base64_of, failed, ok, voyage_over
 from pictures import gif, jpeg, mp4, png, png_header, webp
 from voyage_rag import Image, Video
 from voyage_rag.core.media import MediaReader
-from voyage_rag.core.multimodal import MOST_BODY_BYTES
+from voyage_rag.core.multimodal import MAX_BODY_BYTES
 from voyage_rag.errors import InvalidInputError, InvalidRequestError, ServerError
 from voyage_rag.hosts.messages import Response
 from voyage_rag.io.media import READER
@@ -210,7 +210,7 @@ def test_requests_are_planned_by_size(images: list[Any], model: str, requests: i
     voyage_over(service).multimodal_embed(images, model, truncation=True)
     assert len(service.bodies) == requests
     for attempt in service.attempts:
-        assert len(attempt.request.body) <= MOST_BODY_BYTES + 100_000
+        assert len(attempt.request.body) <= MAX_BODY_BYTES + 100_000
 
 
 def test_an_input_larger_than_a_request_goes_alone() -> None:

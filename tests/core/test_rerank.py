@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -165,3 +166,63 @@ def test_a_ranking_beyond_a_minutes_tokens_is_cut(face) -> None:
     assert len(found.results) == 60
     assert len(service.bodies[0]["documents"]) == 60
     assert all(len(body["documents"]) <= 30 for body in service.bodies[1:])
+
+
+# ── what is kept ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_failure_carries_the_documents_that_were_ranked(face) -> None:
+    """By falling relevance, with the positions of the others and what the ranking cost."""
+    service = FakeService(always=lambda body: failed(500) if b"1200" in body else served(body))
+    documents = documents_up_to(1_500)
+
+    with pytest.raises(ServerError) as caught:
+        face.call(voyage_over(service, max_retries=0), "rerank", "q", documents, RERANKER, 3)
+
+    partial = caught.value.partial
+    assert partial.results == expected("q", documents[:1_000], 3)
+    assert partial.missing == tuple(range(1_000, 1_500))
+    assert (partial.usage, partial.model) == (
+        Usage(sum(map(len, documents[:1_000])), 1),
+        RERANKER,
+    )
+
+
+@pytest.mark.parametrize("top_k", [None, 2])
+def test_scores_are_cached_by_query_and_document(face, tmp_path: Path, top_k: int | None) -> None:
+    """A later call asks for the documents that are new, whatever the order and the others."""
+    service = FakeService()
+    documents = documents_up_to(6)
+    with voyage_over(service, cache=tmp_path / "cache.db") as voyage:
+        face.call(voyage, "rerank", "q", documents, RERANKER)
+        again = face.call(voyage, "rerank", "q", [*documents[::-1], "new"], RERANKER, top_k)
+        other = face.call(voyage, "rerank", "another", documents, RERANKER)
+
+    assert expected("q", [*documents[::-1], "new"], top_k) == again.results
+    assert expected("another", documents) == other.results
+    assert [body["documents"] for body in service.bodies] == [documents, ["new"], documents]
+    assert again.usage == Usage(len("new"), 1)
+
+
+def test_documents_beyond_top_k_are_not_cached(tmp_path: Path) -> None:
+    """They have no score yet, so they are asked for again; the ranking is that of one request."""
+    service = FakeService()
+    documents = documents_up_to(6)
+    with voyage_over(service, cache=tmp_path / "cache.db") as voyage:
+        first = voyage.rerank("q", documents, RERANKER, top_k=2)
+        every = voyage.rerank("q", documents, RERANKER)
+
+    assert expected("q", documents, 2) == first.results
+    assert expected("q", documents) == every.results
+    assert len(service.bodies[1]["documents"]) == 4
+
+
+def test_the_ranking_of_another_model_or_truncation_is_not_taken(tmp_path: Path) -> None:
+    """Scores depend on both."""
+    service = FakeService()
+    with voyage_over(service, cache=tmp_path / "cache.db") as voyage:
+        voyage.rerank("q", ["a"], "rerank-3")
+        voyage.rerank("q", ["a"], "rerank-3", truncation=False)
+        voyage.rerank("q", ["a"], "rerank-3-lite")
+
+    assert len(service.attempts) == 3

@@ -70,8 +70,11 @@ def play(
 
     service.send = timed  # type: ignore[method-assign]
     voyage = voyage_over(service, clock, **options)
-    voyage._policy = replace(voyage._policy, chance=lambda: 0.0)
-    voyage._query_policy = replace(voyage._query_policy, chance=lambda: 0.0)
+    voyage.context = replace(
+        voyage.context,
+        policy=replace(voyage.context.policy, chance=lambda: 0.0),
+        query_policy=replace(voyage.context.query_policy, chance=lambda: 0.0),
+    )
     try:
         outcome: Any = voyage.embed(["text"], MODEL, input_type).vectors.dtype
     except VoyageError as error:

@@ -46,8 +46,8 @@ def test_what_fits_is_what_is_expected(seen: list[tuple[float, int]], weight: fl
 
     limit = ratio.tokens(weight)
     assert limit >= 1
-    assert ratio.estimated_tokens(limit) == pytest.approx(
-        weight, abs=0.51 * ratio.estimated_tokens(1) + 1, rel=0.01
+    assert ratio.max_estimate(limit) == pytest.approx(
+        weight, abs=0.51 * ratio.max_estimate(1) + 1, rel=0.01
     )
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fakes import base64_of, embedded
+from voyage_rag.core.options import EmbedOptions
 from voyage_rag.core.wire import (
-    EmbedOptions,
     embed_answer,
     embed_fields,
     make_request,
@@ -118,7 +118,7 @@ def test_an_answer_becomes_vectors_and_tokens() -> None:
         answer({"embedding": base64_of([1.0, 2.0]), "index": 0}, item(1, 3.0, 4.0)), 2, options()
     )
 
-    assert [vector.tolist() for vector in read.vectors] == [[1.0, 2.0], [3.0, 4.0]]
+    assert [vector.tolist() for vector in read.values] == [[1.0, 2.0], [3.0, 4.0]]
     assert read.total_tokens == 3
 
 
@@ -126,7 +126,7 @@ def test_a_reordered_answer_is_put_right_by_index() -> None:
     """A vector belongs to the text its index names, wherever it stands."""
     read = embed_answer(answer(item(2, 2, 2), item(0, 0, 0), item(1, 1, 1)), 3, options())
 
-    assert [vector.tolist() for vector in read.vectors] == [[0, 0], [1, 1], [2, 2]]
+    assert [vector.tolist() for vector in read.values] == [[0, 0], [1, 1], [2, 2]]
 
 
 def test_unknown_fields_are_ignored() -> None:
@@ -210,7 +210,7 @@ def test_the_length_of_an_answer_is_checked_in_its_type(
     """Sixteen dimensions are two numbers in the binary types, sixteen in the others."""
     body, chosen = answer(item(0, *numbers)), options(16, output_dtype=dtype)
     if sound:
-        assert [numbers] == [vector.tolist() for vector in embed_answer(body, 1, chosen).vectors]
+        assert [numbers] == [vector.tolist() for vector in embed_answer(body, 1, chosen).values]
     else:
         with pytest.raises(UnexpectedAnswerError, match=f"{len(numbers)}"):
             embed_answer(body, 1, chosen)
@@ -220,7 +220,7 @@ def test_a_model_of_unknown_dimension_may_have_any_but_one_for_all() -> None:
     """Without a known dimension the first vector sets the length."""
     unknown = options(expected_dimension=None)
 
-    assert len(embed_answer(answer(item(0, 1, 2, 3)), 1, unknown).vectors[0]) == 3
+    assert len(embed_answer(answer(item(0, 1, 2, 3)), 1, unknown).values[0]) == 3
     for unsound in ([item(0, 1), item(1, 1, 2)], [item(0), item(1)]):
         with pytest.raises(UnexpectedAnswerError):
             embed_answer(answer(*unsound), 2, unknown)
@@ -235,11 +235,11 @@ def ranking(*pairs: tuple[Any, Any]) -> bytes:
     return json.dumps({"data": data, "usage": {"total_tokens": 5}}).encode()
 
 
-def test_a_ranking_is_sorted_by_falling_score() -> None:
-    """Whatever order it comes in; ties keep the order of the answer."""
+def test_a_ranking_is_read_by_document() -> None:
+    """Whatever order it comes in."""
     read = rerank_answer(ranking((0, 0.1), (3, 0.5), (1, 1), (2, 0.5)), 4, None)
 
-    assert read.scores == [(1, 1.0), (3, 0.5), (2, 0.5), (0, 0.1)]
+    assert read.values == [0.1, 1.0, 0.5, 0.5]
     assert read.total_tokens == 5
 
 
@@ -248,7 +248,8 @@ def test_a_ranking_holds_as_many_as_were_asked_for(top_k: int | None, ranked: in
     """All of them, or top_k of them; a larger top_k means all."""
     pairs = [(index, 0.5) for index in range(3)]
 
-    assert len(rerank_answer(ranking(*pairs[:ranked]), 3, top_k).scores) == ranked
+    scores = rerank_answer(ranking(*pairs[:ranked]), 3, top_k).values
+    assert scores == [0.5] * ranked + [None] * (3 - ranked)
     for wrong in (ranked - 1, ranked + 1):
         with pytest.raises(UnexpectedAnswerError):
             rerank_answer(ranking(*[*pairs, (3, 0.5)][:wrong]), 3, top_k)

@@ -10,9 +10,9 @@ from typing import Any
 
 from fakes import base64_of
 from voyage_rag.core.failures import failure_of
+from voyage_rag.core.options import EmbedOptions
 from voyage_rag.core.rate_limits import limits_named
 from voyage_rag.core.wire import (
-    EmbedOptions,
     contextual_answer,
     embed_answer,
     multimodal_answer,
@@ -38,7 +38,7 @@ def texts(body: bytes, count: int, dtype: OutputDtype | None, dimension: int | N
         read = embed_answer(body, count, EmbedOptions("m", None, True, None, dtype, dimension))
     except UnexpectedAnswerError:
         return
-    _check_vectors(read.vectors, count)
+    _check_vectors(read.values, count)
     assert read.total_tokens >= 0
 
 
@@ -51,11 +51,11 @@ def chunks(
         read = contextual_answer(body, counts, options)
     except UnexpectedAnswerError:
         return
-    assert len(read.vectors) == len(counts)
-    for document, count in zip(read.vectors, counts, strict=True):
+    assert len(read.values) == len(counts)
+    for document, count in zip(read.values, counts, strict=True):
         assert len(document.vectors) == (len(document.vectors) if count is None else count) > 0
         assert document.texts is None or len(document.texts) == len(document.vectors)
-    _check_vectors([vector for document in read.vectors for vector in document.vectors], None)
+    _check_vectors([vector for document in read.values for vector in document.vectors], None)
     assert read.total_tokens >= 0
 
 
@@ -66,7 +66,7 @@ def media(body: bytes, count: int, dtype: OutputDtype | None, dimension: int | N
         read = multimodal_answer(body, count, options)
     except UnexpectedAnswerError:
         return
-    _check_vectors(read.vectors, count)
+    _check_vectors(read.values, count)
     usage = (read.total_tokens, read.text_tokens, read.image_pixels, read.video_pixels)
     assert all(type(number) is int and number >= 0 for number in usage)
 
@@ -77,11 +77,9 @@ def ranking(body: bytes, count: int, top_k: int | None) -> None:
         read = rerank_answer(body, count, top_k)
     except UnexpectedAnswerError:
         return
-    indices = [index for index, _ in read.scores]
-    scores = [score for _, score in read.scores]
-    assert min(top_k or count, count) == len(indices) == len(set(indices))
-    assert set(indices) <= set(range(count))
-    assert sorted(scores, reverse=True) == scores
+    scores = [score for score in read.values if score is not None]
+    assert len(read.values) == count
+    assert len(scores) == min(top_k or count, count)
     assert all(map(math.isfinite, scores))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from voyage_rag.core import validation, wire
+from voyage_rag.core.options import EmbedOptions
 from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.models import Kind as ModelKind
@@ -86,12 +87,12 @@ class BatchEndpoint(ABC):
             UnexpectedAnswerError: It cannot be right.
         """
 
-    def _embed_options(self) -> wire.EmbedOptions:
+    def _embed_options(self) -> EmbedOptions:
         options = self._options
         dtype = validation.check_output(self.row, options.output_dimension, options.output_dtype)
         validation.check_input_type(options.input_type)
         expected = options.output_dimension or self.row.default_dimension
-        return wire.EmbedOptions(
+        return EmbedOptions(
             self.row.name,
             options.input_type,
             options.truncation,
@@ -132,7 +133,7 @@ class Texts(BatchEndpoint):
     def read(self, line: BatchLine) -> LineResult:
         """See `BatchEndpoint`."""
         found = wire.embed_answer(line.body or {}, 1, self._wire)
-        return LineResult(found.vectors, (), found.total_tokens)
+        return LineResult(found.values, (), found.total_tokens)
 
 
 class Documents(BatchEndpoint):
@@ -167,7 +168,7 @@ class Documents(BatchEndpoint):
         """See `BatchEndpoint`."""
         (chunks,) = line.input["inputs"]
         found = wire.contextual_answer(line.body or {}, [len(chunks)], self._wire)
-        return LineResult(found.vectors[0].vectors, (), found.total_tokens)
+        return LineResult(found.values[0].vectors, (), found.total_tokens)
 
 
 class Rankings(BatchEndpoint):
@@ -213,7 +214,9 @@ class Rankings(BatchEndpoint):
         """See `BatchEndpoint`."""
         documents = line.input["documents"]
         found = wire.rerank_answer(line.body or {}, len(documents), self._options.top_k)
-        results = [RerankingResult(index, documents[index], score) for index, score in found.scores]
+        ranked = [(n, score) for n, score in enumerate(found.values) if score is not None]
+        ranked.sort(key=lambda pair: -pair[1])
+        results = [RerankingResult(n, documents[n], score) for n, score in ranked]
         return LineResult((), results, found.total_tokens)
 
 

@@ -184,7 +184,7 @@ class ContextualizedVerbs(Session):
         output_dtype: OutputDtype | None,
         output_dimension: int | None,
         chunking: Chunking | None,
-    ) -> contextual.Contextualizing:
+    ) -> contextual.ContextualCall:
         return contextual.prepare(
-            self._context(advance), model, input_type, output_dtype, output_dimension, chunking
+            self.context, advance, model, input_type, output_dtype, output_dimension, chunking
         )

@@ -130,9 +130,10 @@ class MultimodalVerbs(Session):
         output_dimension: int | None,
         truncation: bool,
         downscale: bool,
-    ) -> multimodal.Multimodal:
+    ) -> multimodal.MultimodalCall:
         return multimodal.prepare(
-            self._context(advance),
+            self.context,
+            advance,
             model,
             input_type,
             output_dtype,

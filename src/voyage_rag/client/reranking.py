@@ -41,7 +41,7 @@ class RerankingVerbs(Session):
             VoyageError: The service could not be had to answer (see `voyage_rag.errors`).
         """
         return self.driver.run(
-            rerank(self._context(), query, documents, model, top_k, truncation=truncation)
+            rerank(self.context, query, documents, model, top_k, truncation=truncation)
         )
 
     async def arerank(
@@ -54,5 +54,5 @@ class RerankingVerbs(Session):
     ) -> RerankingObject:
         """Async twin of `rerank`."""
         return await self.driver.arun(
-            rerank(self._context(), query, documents, model, top_k, truncation=truncation)
+            rerank(self.context, query, documents, model, top_k, truncation=truncation)
         )

@@ -31,7 +31,6 @@ from voyage_rag.observe.observers import (
     global_observers,
 )
 from voyage_rag.observe.usage import record_usage
-from voyage_rag.progress import Advance
 from voyage_rag.settings import Settings
 from voyage_rag.types import Usage
 
@@ -136,22 +135,33 @@ class Session:
             port=settings.host.port,
             plans_in_thread=settings.tokenizer is not None,
         )
-        self._budgets = budgets_of(settings.host.account, clock.now)
-        self._policy = RetryPolicy(
+        policy = RetryPolicy(
             max_retries=settings.max_retries,
             timeout=settings.timeout,
             total_timeout=settings.total_timeout,
             chance=random.random,
             wall_clock=clock.wall,
         )
-        self._query_policy = self._policy.for_queries(
-            settings.query_max_retries, settings.query_total_timeout
+        self.job_context = JobContext(settings.host, policy, clock.now)
+        self.context = CallContext(
+            host=settings.host,
+            policy=policy,
+            query_policy=policy.for_queries(
+                settings.query_max_retries, settings.query_total_timeout
+            ),
+            budgets=budgets_of(settings.host.account, clock.now),
+            limits=RateLimits(settings.requests_per_minute, settings.tokens_per_minute),
+            concurrency=settings.concurrency,
+            count_tokens=Tokenizer(settings.tokenizer) if settings.tokenizer else None,
+            has_cache=settings.cache is not None,
+            record=self._record,
+            warn_slow=notices.slow,
+            warn_windows=notices.windows,
+            warn_no_documents=self._warn_no_documents,
+            warn_media_name=notices.media_name,
         )
-        self.job_context = JobContext(settings.host, self._policy, clock.now)
-        self._count_tokens = Tokenizer(settings.tokenizer) if settings.tokenizer else None
-        self._limits = RateLimits(settings.requests_per_minute, settings.tokens_per_minute)
         self._usage = Usage()
-        self._warned_of_lost_context = False
+        self._has_warned = False
         self._lock = Lock()
 
     @property
@@ -207,39 +217,15 @@ class Session:
         listeners = self._listeners + global_observers()
         return (*listeners, LOG) if listeners or wants_everything() else ()
 
-    def _context(self, advance: Advance | None = None) -> CallContext:
-        def answered(inputs: int, usage: Usage) -> None:
-            with self._lock:
-                self._usage += usage
-            record_usage(usage)
-            if advance is not None:
-                advance(inputs, usage.total_tokens)
+    def _record(self, usage: Usage) -> None:
+        with self._lock:
+            self._usage += usage
+        record_usage(usage)
 
-        def recalled(inputs: int) -> None:
-            if advance is not None:
-                advance(inputs, 0)
-
-        return CallContext(
-            host=self.settings.host,
-            policy=self._policy,
-            query_policy=self._query_policy,
-            budgets=self._budgets,
-            limits=self._limits,
-            concurrency=self.settings.concurrency,
-            count_tokens=self._count_tokens,
-            caching=self.driver.cache is not None,
-            answered=answered,
-            recalled=recalled,
-            slowed=notices.slowed,
-            windowed=notices.windowed,
-            unrelated=self._warn_of_lost_context,
-            media_named=notices.media_named,
-        )
-
-    def _warn_of_lost_context(self) -> None:
-        if not self._warned_of_lost_context:
-            self._warned_of_lost_context = True
-            notices.unrelated()
+    def _warn_no_documents(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            notices.no_documents()
 
 
 def _sender(

@@ -151,9 +151,10 @@ class TextVerbs(Session):
                 batch_size,
                 empty_text,
             )
-            flows, info = embed_flows.embed_iter(call, texts), call.info("embed", None)
-            for part in self.driver.stream(flows, info):
-                yield from part
+            stream = embed_flows.TextStream(call, texts)
+            for found in self.driver.stream(stream.flows(), call.info("embed", None)):
+                yield from stream.vectors(found)
+            yield from stream.vectors([])
 
     async def aembed_iter(
         self,
@@ -180,11 +181,14 @@ class TextVerbs(Session):
                 batch_size,
                 empty_text,
             )
-            flows, info = embed_flows.embed_iter(call, texts), call.info("embed", None)
-            async with aclosing(self.driver.astream(flows, info)) as parts:
-                async for part in parts:
-                    for vector in part:
+            stream = embed_flows.TextStream(call, texts)
+            parts = self.driver.astream(stream.flows(), call.info("embed", None))
+            async with aclosing(parts):
+                async for found in parts:
+                    for vector in stream.vectors(found):
                         yield vector
+            for vector in stream.vectors([]):
+                yield vector
 
     def embed_into(
         self,
@@ -281,9 +285,10 @@ class TextVerbs(Session):
         empty_text: EmptyText,
         *,
         as_lists: bool = False,
-    ) -> embed_flows.Embedding:
+    ) -> embed_flows.TextCall:
         return embed_flows.prepare(
-            self._context(advance),
+            self.context,
+            advance,
             model or _default_model(),
             input_type,
             output_dimension,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from voyage_rag.types import TYPECODES
 
 if TYPE_CHECKING:
-    from voyage_rag.core.wire import EmbedOptions
+    from voyage_rag.core.options import EmbedOptions
     from voyage_rag.models import OutputDtype
     from voyage_rag.types import Vector
 

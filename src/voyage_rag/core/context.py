@@ -1,9 +1,12 @@
-"""On which terms an operation talks to the service: what every flow of a client shares."""
+"""What every call of a client shares: the host, how hard to try, limits, and whom to notify."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING
+
+from voyage_rag.core.options import EmbedOptions, checked_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -13,28 +16,31 @@ if TYPE_CHECKING:
     from voyage_rag.core.retry import RetryPolicy
     from voyage_rag.core.token_estimate import TokenEstimator
     from voyage_rag.hosts.host import Host
-    from voyage_rag.types import Usage
+    from voyage_rag.models import Kind, Model, OutputDtype
+    from voyage_rag.types import InputType, Usage
+
+OPTION_SETS = 64
+"""Sets of options that stay checked; a program uses few."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class CallContext:
-    """What holds for every request of an operation.
+    """What holds for every request of a client.
 
     Attributes:
         host: Where the models run.
         policy: How often to repeat a request of a job, and for how long.
         query_policy: The same for a query, for which somebody waits.
-        budgets: The account's allowance per model.
+        budgets: The account's rate limits per model.
         limits: The rate limits that the user gave.
-        concurrency: Requests that may be in flight at once.
+        concurrency: Requests in flight at once for one call.
         count_tokens: Counts the tokens of a text, None to estimate them.
-        caching: Whether there is a cache to ask.
-        answered: Told of every answer that was paid for: inputs, usage.
-        recalled: Told of inputs that cost nothing.
-        slowed: Told that a limit makes the call slow: seconds, the limit, the model.
-        windowed: Told of documents, by position or name, too long to be embedded as a whole.
-        unrelated: Told that several texts go to a model of chunks, each without its document.
-        media_named: Called with a text for a multimodal model that names an image or a video.
+        has_cache: Whether there is a cache.
+        record: Receives the usage of every response.
+        warn_slow: Receives seconds, the limit and the model where a limit makes a call slow.
+        warn_windows: Receives documents, by position or name, that are embedded in windows.
+        warn_no_documents: Called where texts go to a contextualized model without their documents.
+        warn_media_name: Receives a text that names a picture or a video, and is embedded as text.
     """
 
     host: Host
@@ -44,16 +50,35 @@ class CallContext:
     limits: RateLimits
     concurrency: int
     count_tokens: TokenEstimator | None
-    caching: bool
-    answered: Callable[[int, Usage], None]
-    recalled: Callable[[int], None]
-    slowed: Callable[[float, RateLimits, str], None]
-    windowed: Callable[[Sequence[object]], None]
-    unrelated: Callable[[], None]
-    media_named: Callable[[str], None]
+    has_cache: bool
+    record: Callable[[Usage], None]
+    warn_slow: Callable[[float, RateLimits, str], None]
+    warn_windows: Callable[[Sequence[object]], None]
+    warn_no_documents: Callable[[], None]
+    warn_media_name: Callable[[str], None]
 
     def budget(self, model: str) -> Budget:
-        """The allowance of a model, kept to the limits that the user gave."""
+        """The rate limit of a model, at most what the user gave."""
         budget = self.budgets[model]
         budget.limiter.keep_to(self.limits)
         return budget
+
+    def options(
+        self,
+        kind: Kind | None,
+        model: object,
+        input_type: InputType | None,
+        truncation: object,
+        output_dimension: int | None,
+        output_dtype: OutputDtype | None,
+    ) -> tuple[Model, EmbedOptions]:
+        """The model's row and the checked options of a call; see `checked_options`."""
+        given = (kind, model, input_type, truncation, output_dimension, output_dtype)
+        try:
+            return self._checked(*given)
+        except TypeError:  # one cannot be hashed, and is refused by name
+            return checked_options(self.host, *given)
+
+    @cached_property
+    def _checked(self) -> Callable[..., tuple[Model, EmbedOptions]]:
+        return lru_cache(OPTION_SETS, typed=True)(partial(checked_options, self.host))

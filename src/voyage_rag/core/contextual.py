@@ -11,89 +11,93 @@ chunks the same vectors and cache keys, whatever it is embedded with, and whenev
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import math
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from voyage_rag.core import validation, wire
-from voyage_rag.core.cache_keys import CacheKeys, from_bytes, to_bytes
-from voyage_rag.core.call import EndpointCall, PartialResults, sliced
-from voyage_rag.core.documents import Flat, documents_of, grouped
+from voyage_rag.core.cache_keys import from_bytes, to_bytes
+from voyage_rag.core.call import PartialResults, VectorCall
+from voyage_rag.core.documents import Grouping, documents_of, grouped
 from voyage_rag.core.embed import zero_vector
 from voyage_rag.core.failures import example_named, is_over_window
-from voyage_rag.core.flow import Flow, Operation
-from voyage_rag.core.planning import Limits, pack
+from voyage_rag.core.flow import Operation
+from voyage_rag.core.options import ENDPOINTS
 from voyage_rag.core.token_estimate import estimate_tokens
-from voyage_rag.core.windows import Chunks, Window
+from voyage_rag.core.windows import MAX_CHUNKS, Chunks, Window, windows_of
 from voyage_rag.core.wire import Chunked, Chunking
 from voyage_rag.errors import VoyageError
-from voyage_rag.hosts.messages import Request
 from voyage_rag.types import (
     ContextualizedEmbeddingsObject,
     ContextualizedEmbeddingsResult,
     EmbeddingsObject,
     PartialContextualizedEmbeddings,
-    PartialEmbeddings,
     Vectors,
 )
 
 if TYPE_CHECKING:
     from voyage_rag.core.context import CallContext
-    from voyage_rag.core.wire import Embedded
-    from voyage_rag.models import OutputDtype
-    from voyage_rag.types import EmptyText, InputType, Vector
-
-PATH = "/contextualizedembeddings"
-MOST_CHUNKS = 16_000
-"""Chunks of one request (docs: "Contextualized Chunk Embeddings")."""
+    from voyage_rag.core.options import EmbedOptions
+    from voyage_rag.hosts.messages import Request
+    from voyage_rag.models import Model, OutputDtype
+    from voyage_rag.progress import Advance
+    from voyage_rag.types import EmptyText, InputType, PartialEmbeddings, Row
 
 HEADER_BYTES = 4
 
-USUAL = 0.6
-"""Usual tokens of a text per unit of its weight, which errs high: five characters to a token."""
-
-Found = list[tuple[Window, Chunked]]
+ESTIMATE_PER_TOKEN = 1 / 0.6
+"""The estimate errs high: usual texts, of five characters to a token, have 0.6 tokens per unit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Contextualizing(EndpointCall[Window, Chunked]):
-    """One call: what holds for all its slices.
+class ContextualCall(VectorCall[Window, Chunked]):
+    """One call to embed chunks with the context of their documents.
+
+    Args:
+        context: What it shares with other calls.
+        model: The catalogue's row of its model.
+        options: What holds for every chunk.
+        advance: Receives progress.
+        chunking: How the service splits documents, None if it does not.
 
     Attributes:
-        chunking: How the service is to cut documents, None if it is not to.
-        keys: Of the cache.
-        flat: How the caller's list of chunks was grouped, None if documents were given.
-        windowed: Documents the user was told of, since they do not fit the window.
+        grouping: How the caller's list of chunks was grouped, None if documents were given.
     """
 
-    chunking: Chunking | None
-    keys: CacheKeys
-    flat: Flat | None = None
-    windowed: set[int] = field(default_factory=set)
+    def __init__(
+        self,
+        context: CallContext,
+        model: Model,
+        options: EmbedOptions,
+        advance: Advance | None,
+        chunking: Chunking | None,
+    ) -> None:
+        scope = "chunks", chunking and (chunking.size, chunking.overlap)
+        super().__init__(context, model, options, advance, scope=scope)
+        self.max_size = MAX_CHUNKS
+        self.chunking = chunking
+        self.grouping: Grouping | None = None
+        self._in_windows: set[int] = set()
 
-    def limits(self, count: int | None) -> Limits:
-        """As many whole documents as a request may hold, and as keep all busy."""
-        tokens = self.row.request_tokens
-        if per_minute := self.budget.limiter.limits.tokens_per_minute:
-            tokens = min(tokens, int(per_minute))
-        limits = Limits(self.row.request_inputs, self.ratio.estimated_tokens(tokens), MOST_CHUNKS)
-        return limits.spread(count, self.context.concurrency)
+    def size(self, item: Window) -> float:
+        """Its chunks."""
+        return len(item.chunks)
 
     def request(self, items: Sequence[Window]) -> Request:
-        """What asks for these windows, each as a document."""
+        """The request for these windows, each as a document."""
         documents = [item.chunks for item in items]
         fields = wire.contextual_fields(documents, self.options, self.chunking)
         chunks = None if self.chunking else sum(len(item.chunks) for item in items)
-        return wire.make_request(self.context.host, PATH, fields, len(items), chunks)
+        path = ENDPOINTS["contextualized"]
+        return wire.make_request(self.context.host, path, fields, len(items), chunks)
 
-    def read(self, body: wire.Body, items: Sequence[Window]) -> Embedded[Chunked]:
+    def read(self, body: wire.Body, items: Sequence[Window]) -> wire.Decoded[Chunked]:
         """One vector per chunk."""
         counts = [None if self.chunking else len(item.chunks) for item in items]
         return wire.contextual_answer(body, counts, self.options)
 
-    def key(self, item: Window) -> bytes:
+    def cache_key(self, item: Window) -> bytes:
         """Of all chunks of the window, since each vector depends on all."""
-        return self.keys.of_chunks(item.chunks)
+        return self.cache_keys.of_chunks(item.chunks)
 
     def to_bytes(self, value: Chunked) -> bytes:
         """The number of chunks and what the service said of them, then the vectors."""
@@ -102,7 +106,7 @@ class Contextualizing(EndpointCall[Window, Chunked]):
         return len(header).to_bytes(HEADER_BYTES, "little") + header + vectors
 
     def from_bytes(self, stored: bytes) -> Chunked:
-        """What was kept."""
+        """The vectors of a window, and the chunks that the service made."""
         start = HEADER_BYTES + int.from_bytes(stored[:HEADER_BYTES], "little")
         count, texts, chunker = json.loads(stored[HEADER_BYTES:start])
         size = (len(stored) - start) // count
@@ -117,15 +121,15 @@ class Contextualizing(EndpointCall[Window, Chunked]):
 
     def done(self, items: Sequence[Window]) -> int:
         """Chunks where these were given; else documents, each counted with its first window."""
-        if self.flat:
+        if self.grouping:
             return sum(len(item.chunks) for item in items)
         return sum(item.first == 0 for item in items)
 
     def is_too_much(self, failure: VoyageError, tokens: float) -> bool:
         """Also where one window is longer than the model's."""
-        return EndpointCall.is_too_much(self, failure, tokens) or is_over_window(failure)
+        return super().is_too_much(failure, tokens) or is_over_window(failure)
 
-    def cut(self, items: Sequence[Window], failure: VoyageError | None) -> list[Sequence[Window]]:
+    def split(self, items: Sequence[Window], failure: VoyageError | None) -> list[Sequence[Window]]:
         """The window that does not fit in two; or fewer windows; or the last one in two."""
         example = example_named(failure) if failure and is_over_window(failure) else None
         if example is not None and example < len(items):
@@ -139,32 +143,32 @@ class Contextualizing(EndpointCall[Window, Chunked]):
     def _halves(self, window: Window) -> list[Window]:
         if len(window.chunks) == 1:
             return []
-        self.tell_of([window.position])
+        self.warn_of([window.position])
         return window.halves()
 
-    def tell_of(self, documents: Iterable[int]) -> None:
-        """Let the user know which documents are not embedded whole, each once."""
-        new = [position for position in documents if position not in self.windowed]
+    def warn_of(self, documents: Iterable[int]) -> None:
+        """Warn of documents that are not embedded whole, of each once."""
+        new = [position for position in documents if position not in self._in_windows]
         if new:
-            self.windowed.update(new)
-            self.context.windowed([self.flat.names[i] if self.flat else i for i in new])
+            self._in_windows.update(new)
+            self.context.warn_windows([self.grouping.names[i] if self.grouping else i for i in new])
 
-    def blame(self, failure: VoyageError, items: Sequence[Window]) -> VoyageError:
-        """The failure, and which document and chunk it is about."""
+    def concerning(self, failure: VoyageError, items: Sequence[Window]) -> VoyageError:
+        """The failure, with the document and the chunk that caused it."""
         example = example_named(failure)
         if is_over_window(failure) and example is not None and example < len(items):
             window = items[example]
             chunk, indices = f"inputs[{window.position}][{window.first}]", [window.position]
-            if self.flat:
-                indices = self.flat.groups[window.position][window.first :][:1]
+            if self.grouping:
+                indices = self.grouping.groups[window.position][window.first :][:1]
                 chunk = f"chunks[{indices[0]}]"
             failure.indices = tuple(indices)
             tokens = self.tokens(window.estimated_tokens)
             failure.message += f" That is {chunk}: ~{tokens:,} tokens. Split this chunk."
             return failure
         positions = [item.position for item in items]
-        if self.flat:
-            groups = self.flat.groups
+        if self.grouping:
+            groups = self.grouping.groups
             positions = sorted(
                 at
                 for item in items
@@ -173,74 +177,39 @@ class Contextualizing(EndpointCall[Window, Chunked]):
         failure.indices = tuple(positions)
         return failure
 
-    def windows(self, documents: Sequence[Chunks]) -> Iterator[Window]:
-        """The documents, those that are too long in several windows."""
-        exact = self.context.count_tokens
-        for position, chunks in enumerate(documents):
-            estimated_tokens_per_chunk = tuple(map(exact or estimate_tokens, chunks))
-            whole = Window(position, 0, chunks, estimated_tokens_per_chunk)
-            if self.chunking is not None:
-                yield whole
-                continue
-            most = float(self.row.context) if exact else self.row.context / USUAL
-            start, estimated_tokens = 0, 0.0
-            for at, more in enumerate(estimated_tokens_per_chunk):
-                if at > start and (estimated_tokens + more > most or at - start >= MOST_CHUNKS):
-                    yield whole.part(start, at)
-                    start, estimated_tokens = at, 0.0
-                estimated_tokens += more
-            yield whole.part(start, len(chunks))
-
-    def flows(
-        self, windows: Iterable[Window], partial_results: PartialResults[Chunked]
-    ) -> Iterator[Flow[Found]]:
-        """One flow per request."""
-        estimated = ((window, window.estimated_tokens) for window in windows)
-        slices = pack(
-            estimated,
-            lambda: self.limits(partial_results.expected),
-            lambda window: len(window.chunks),
-        )
-        return (
-            sliced(self, [window for window, _ in slice_], partial_results) for slice_ in slices
-        )
+    def windows(self, documents: Sequence[Chunks]) -> list[Window]:
+        """The documents, those that are longer than the model's window in several windows."""
+        count_tokens = self.context.count_tokens
+        per_token = 1.0 if count_tokens else ESTIMATE_PER_TOKEN
+        longest = math.inf if self.chunking else self.model.context * per_token
+        windows = list(windows_of(documents, count_tokens or estimate_tokens, longest))
+        self.warn_of(dict.fromkeys(window.position for window in windows if window.first))
+        return windows
 
 
 def prepare(
     context: CallContext,
+    advance: Advance | None,
     model: str,
     input_type: InputType | None,
     output_dtype: OutputDtype | None,
     output_dimension: int | None,
     chunking: Chunking | None = None,
-) -> Contextualizing:
+) -> ContextualCall:
     """Check everything about a call but the inputs.
 
     Raises:
         InvalidInputError: An argument cannot work.
     """
-    row = validation.check_model(model, "contextualized")
-    validation.check_input_type(input_type)
-    options = wire.EmbedOptions(
-        model=row.name,
-        input_type=input_type,
-        truncation=False,
-        output_dimension=output_dimension,
-        output_dtype=validation.check_output(row, output_dimension, output_dtype),
-        expected_dimension=output_dimension or row.default_dimension,
+    row, options = context.options(
+        "contextualized", model, input_type, False, output_dimension, output_dtype
     )
-    context.host.require(PATH, wire.contextual_fields([], options, chunking))
-    budget = context.budget(model)
-    ratio = budget.ratio if context.count_tokens is None else budget.exact_ratio
-    keys = CacheKeys(
-        context.host.cache_scope, options, "chunks", chunking and (chunking.size, chunking.overlap)
-    )
-    return Contextualizing(context, options, row, budget, ratio, chunking, keys)
+    return ContextualCall(context, row, options, advance, chunking)
 
 
 def contextualize(
-    call: Contextualizing, inputs: object, chunk_fn: Callable[[str], list[str]] | None
-) -> Operation[Found, ContextualizedEmbeddingsObject]:
+    call: ContextualCall, inputs: object, chunk_fn: Callable[[str], list[str]] | None
+) -> Operation[object, ContextualizedEmbeddingsObject]:
     """Vectors of the chunks of documents.
 
     Raises:
@@ -252,39 +221,35 @@ def contextualize(
         query=call.options.input_type == "query",
         automatic=call.chunking is not None,
     )
-    windows = list(call.windows(documents))
-    partial_results: PartialResults[Chunked] = PartialResults(
-        len(documents), sum(w.estimated_tokens for w in windows)
+    windows = call.windows(documents)
+    results: PartialResults[Chunked] = PartialResults(
+        len(documents), sum(window.estimated_tokens for window in windows)
     )
-    call.tell_of(dict.fromkeys(window.position for window in windows if window.first))
 
-    def results(found: Mapping[Any, Chunked]) -> dict[int, ContextualizedEmbeddingsResult]:
-        return _results(found, documents, call, made=chunk_fn is not None)
+    def finished() -> dict[int, ContextualizedEmbeddingsResult]:
+        return _finished(dict(results.values), documents, call, made=chunk_fn is not None)
 
-    def join(parts: Sequence[Found]) -> ContextualizedEmbeddingsObject:
-        found = {window.key_of: value for part in parts for window, value in part}
-        versions = [value.chunker for value in found.values() if value.chunker]
+    def join(_: object) -> ContextualizedEmbeddingsObject:
+        versions = [value.chunker for value in results.values.values() if value.chunker]
         return ContextualizedEmbeddingsObject(
-            list(results(found).values()),
-            partial_results.usage,
-            call.row.name,
+            list(finished().values()),
+            results.usage,
+            call.model.name,
             versions[0] if versions else None,
         )
 
-    def rescue() -> PartialContextualizedEmbeddings:
-        finished = results(dict(partial_results.values))
-        missing = tuple(i for i in range(len(documents)) if i not in finished)
-        return PartialContextualizedEmbeddings(
-            finished, missing, partial_results.usage, call.row.name
-        )
+    def partial() -> PartialContextualizedEmbeddings:
+        found = finished()
+        missing = tuple(i for i in range(len(documents)) if i not in found)
+        return PartialContextualizedEmbeddings(found, missing, results.usage, call.model.name)
 
     info = call.info("contextualized_embed", len(documents))
-    return Operation(call.flows(windows, partial_results), join, rescue, info)
+    return Operation(call.flows(windows, results), join, partial, info)
 
 
 def embed_chunks(
-    call: Contextualizing, chunks: object, documents: object, empty_text: EmptyText
-) -> Operation[Found, EmbeddingsObject]:
+    call: ContextualCall, chunks: object, documents: object, empty_text: EmptyText
+) -> Operation[object, EmbeddingsObject]:
     """Vectors of chunks that are told apart by document, in the order of the chunks.
 
     Args:
@@ -302,41 +267,38 @@ def embed_chunks(
         name = f"chunks[{position}]"
         if not validation.check_text(name, chunk, position) and empty_text == "error":
             validation.refuse_empty(name, position)
-    flat = grouped(listed, documents)
-    call = replace(call, flat=flat)
-    inner = contextualize(call, [[listed[i] for i in group] for group in flat.groups], None)
+    grouping = call.grouping = grouped(listed, documents)
+    inner = contextualize(call, [[listed[i] for i in group] for group in grouping.groups], None)
     empty = [position for position, chunk in enumerate(listed) if not chunk]
     if empty:
         zero_vector(call.options, {})
 
-    def key_of(results: Iterable[ContextualizedEmbeddingsResult]) -> dict[int, Vector]:
-        vectors = {
+    def by_position(results: Iterable[ContextualizedEmbeddingsResult]) -> dict[Hashable, Row]:
+        vectors: dict[Hashable, Row] = {
             position: vector
             for result in results
-            for position, vector in zip(flat.groups[result.index], result.vectors, strict=True)
+            for position, vector in zip(grouping.groups[result.index], result.vectors, strict=True)
         }
-        nothing = {position: zero_vector(call.options, vectors) for position in empty}
-        return dict(sorted((vectors | nothing).items()))
+        return vectors | {position: zero_vector(call.options, vectors) for position in empty}
 
-    def join(parts: Sequence[Found]) -> EmbeddingsObject:
+    def join(parts: Sequence[object]) -> EmbeddingsObject:
         joined = inner.join(parts)
-        rows = list(key_of(joined.results).values())
-        return EmbeddingsObject(Vectors(rows, call.options.dtype), joined.usage, joined.model)
+        found = by_position(joined.results)
+        vectors = Vectors([found[n] for n in range(len(listed))], call.options.dtype)
+        return EmbeddingsObject(vectors, joined.usage, joined.model)
 
-    def rescue() -> PartialEmbeddings:
-        partial = inner.partial and inner.partial()
-        assert isinstance(partial, PartialContextualizedEmbeddings)  # noqa: S101 - from above
-        vectors = key_of(partial.results.values())
-        missing = tuple(i for i in range(len(listed)) if i not in vectors)
-        return PartialEmbeddings(vectors, missing, partial.usage, partial.model)
+    def partial() -> PartialEmbeddings:
+        finished = inner.partial and inner.partial()
+        assert isinstance(finished, PartialContextualizedEmbeddings)  # noqa: S101 - from above
+        return call.partial(by_position(finished.results.values()), len(listed), finished.usage)
 
-    return Operation(inner.flows, join, rescue, call.info("contextualized_embed", len(listed)))
+    return Operation(inner.flows, join, partial, call.info("contextualized_embed", len(listed)))
 
 
-def _results(
+def _finished(
     found: Mapping[Any, Chunked],
     documents: Sequence[Chunks],
-    call: Contextualizing,
+    call: ContextualCall,
     *,
     made: bool,
 ) -> dict[int, ContextualizedEmbeddingsResult]:

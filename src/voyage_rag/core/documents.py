@@ -14,7 +14,7 @@ LARGEST_CHUNK_SIZE = 32_000
 
 
 @dataclass(frozen=True, slots=True)
-class Flat:
+class Grouping:
     """Chunks of several documents in one list.
 
     Attributes:
@@ -61,7 +61,7 @@ def check_chunking(
     return Chunking(size, overlap)  # type: ignore[arg-type]
 
 
-def grouped(chunks: Sequence[str], documents: object) -> Flat:
+def grouped(chunks: Sequence[str], documents: object) -> Grouping:
     """The chunks of each document that are not empty, in the order in which documents begin.
 
     Raises:
@@ -89,7 +89,7 @@ def grouped(chunks: Sequence[str], documents: object) -> Flat:
             continue
         groups.setdefault((position, None) if name is None else (None, name), []).append(position)
     names = [named[group[0]] for group in groups.values()]
-    return Flat(list(groups.values()), names)
+    return Grouping(list(groups.values()), names)
 
 
 def documents_of(

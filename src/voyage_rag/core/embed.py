@@ -1,76 +1,69 @@
-"""Embedding texts: check, plan, one flow per slice (cache, then service), join in order."""
+"""Embedding texts: a list of them, an iterable as it comes, or into a sink."""
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from voyage_rag.core import validation, wire
-from voyage_rag.core.cache_keys import CacheKeys, from_bytes, to_bytes
-from voyage_rag.core.call import EndpointCall, PartialResults, sliced
+from voyage_rag.core.cache_keys import from_bytes, to_bytes
+from voyage_rag.core.call import PartialResults, VectorCall, fetch
 from voyage_rag.core.flow import Flow, Operation, offload
 from voyage_rag.core.media import is_media_name
-from voyage_rag.core.planning import Limits, pack
+from voyage_rag.core.options import ENDPOINTS, EmbedOptions
 from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.core.vectors import length_of, zeros
-from voyage_rag.core.wire import Embedded
+from voyage_rag.core.wire import Decoded
 from voyage_rag.errors import InvalidInputError
-from voyage_rag.hosts.messages import Request
 from voyage_rag.models import Kind
-from voyage_rag.types import EmbeddingsObject, PartialEmbeddings, Usage, Vectors, compact
+from voyage_rag.types import EmbeddingsObject, Usage, Vectors, compact
 
 if TYPE_CHECKING:
     from voyage_rag.core.context import CallContext
-    from voyage_rag.core.wire import EmbedOptions
     from voyage_rag.hosts.host import Host
-    from voyage_rag.models import OutputDtype
-    from voyage_rag.types import EmptyText, InputType, Row, Vector
-
+    from voyage_rag.hosts.messages import Request
+    from voyage_rag.models import Model, OutputDtype
+    from voyage_rag.progress import Advance
+    from voyage_rag.types import EmptyText, InputType, PartialEmbeddings, Row, Vector
 
 Sink: TypeAlias = Callable[[Sequence[int], "Sequence[Vector]", Usage], None]
-"""Takes an answer: positions of texts, their vectors, and what they cost."""
+"""Receives the vectors of a request: positions of texts, their vectors, and what they cost."""
 
 
 class IndexedText(NamedTuple):
-    """A text, its position in the caller's list, and what it weighs."""
+    """A text and its position in the caller's list, which is its key."""
 
-    position: int
+    key: int
     text: str
     estimated_tokens: float
 
-    @property
-    def key_of(self) -> int:
-        """Its position."""
-        return self.position
-
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class TextFormat:
     """How texts are written for a kind of model, and vectors read, one per text."""
 
-    path: str
     request: Callable[[Host, Sequence[str], EmbedOptions], Request]
-    answer: Callable[[wire.Body, int, EmbedOptions], Embedded[Vector]]
+    answer: Callable[[wire.Body, int, EmbedOptions], Decoded[Vector]]
 
 
 def _text_request(host: Host, texts: Sequence[str], options: EmbedOptions) -> Request:
     fields, count = wire.embed_fields(texts, options), len(texts)
-    return wire.make_request(host, "/embeddings", fields, count, count)
+    return wire.make_request(host, ENDPOINTS["embedding"], fields, count, count)
 
 
-def _alone_request(host: Host, texts: Sequence[str], options: EmbedOptions) -> Request:
-    """Each text as a document of its own, which is what keeps them apart."""
+def _document_request(host: Host, texts: Sequence[str], options: EmbedOptions) -> Request:
+    """Each text as a document of its own, which keeps them apart."""
     fields, count = wire.contextual_fields([[text] for text in texts], options), len(texts)
-    return wire.make_request(host, "/contextualizedembeddings", fields, count, count)
+    return wire.make_request(host, ENDPOINTS["contextualized"], fields, count, count)
 
 
-def _alone_answer(body: wire.Body, count: int, options: EmbedOptions) -> Embedded[Vector]:
+def _document_answer(body: wire.Body, count: int, options: EmbedOptions) -> Decoded[Vector]:
     answer = wire.contextual_answer(body, [1] * count, options)
-    return wire.Embedded([document.vectors[0] for document in answer.vectors], answer.total_tokens)
+    return Decoded([document.vectors[0] for document in answer.values], answer.total_tokens)
 
 
 def _content_request(host: Host, texts: Sequence[str], options: EmbedOptions) -> Request:
@@ -78,121 +71,117 @@ def _content_request(host: Host, texts: Sequence[str], options: EmbedOptions) ->
     return wire.multimodal_request(host, contents, options)
 
 
-ENDPOINTS: dict[Kind, Endpoint] = {
-    "embedding": Endpoint("/embeddings", _text_request, wire.embed_answer),
-    "contextualized": Endpoint("/contextualizedembeddings", _alone_request, _alone_answer),
-    "multimodal": Endpoint("/multimodalembeddings", _content_request, wire.multimodal_answer),
+FORMATS: dict[Kind, TextFormat] = {
+    "embedding": TextFormat(_text_request, wire.embed_answer),
+    "contextualized": TextFormat(_document_request, _document_answer),
+    "multimodal": TextFormat(_content_request, wire.multimodal_answer),
 }
-"""Every kind of model that makes vectors of texts."""
+"""Every kind of model that embeds texts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Embedding(EndpointCall[IndexedText, "Row"]):
-    """One call to embed: what holds for all its slices.
+class TextCall(VectorCall[IndexedText, "Row"]):
+    """One call to embed texts.
 
-    Attributes:
-        batch_size: Most texts in one request, None to leave it to the plan.
+    Args:
+        context: What it shares with other calls.
+        model: The catalogue's row of its model.
+        options: What holds for every text.
+        advance: Receives progress.
+        batch_size: Texts of one request, at most; None to leave it to the plan.
         empty_text: What becomes of an empty text.
-        as_lists: Make lists of the vectors of each answer, while others are still on their way.
-        keys: Under which the cache keeps them.
-        endpoint: How they are asked for.
+        as_lists: Make lists of the vectors of each response, while others are in flight.
     """
 
-    batch_size: int | None
-    empty_text: EmptyText
-    as_lists: bool
-    keys: CacheKeys
-    endpoint: Endpoint
+    def __init__(
+        self,
+        context: CallContext,
+        model: Model,
+        options: EmbedOptions,
+        advance: Advance | None,
+        batch_size: int | None,
+        empty_text: EmptyText,
+        *,
+        as_lists: bool,
+    ) -> None:
+        super().__init__(context, model, options, advance, batch_size)
+        self._empty_text = empty_text
+        self._as_lists = as_lists
+        self._format = FORMATS[model.kind]
+        self._max_shared_chars = context.host.list_text_chars or inf
+        if context.host.request_bytes or context.host.list_text_chars:
+            self.max_size = context.host.request_bytes or sys.float_info.max
 
-    def limits(self, count: int | None) -> Limits:
-        """What the next request may hold, of so many texts."""
-        inputs = min(self.row.request_inputs, self.context.host.request_inputs)
-        tokens = self.row.request_tokens
-        if per_minute := self.budget.limiter.limits.tokens_per_minute:
-            tokens = min(tokens, int(per_minute))
-        size = self.context.host.request_bytes or inf
-        limits = Limits(inputs, self.ratio.estimated_tokens(tokens), size)
-        if self.batch_size is not None:
-            return replace(limits, inputs=min(inputs, self.batch_size))
-        return limits.spread(count, self.context.concurrency)
+    def warn_if_without_documents(self) -> None:
+        """Warn where texts may be chunks of documents that the model could have known."""
+        if self.model.kind == "contextualized" and self.options.input_type != "query":
+            self.context.warn_no_documents()
 
-    @property
-    def loses_context(self) -> bool:
-        """Whether texts might be chunks of documents that the model could have known."""
-        return self.row.kind == "contextualized" and self.options.input_type != "query"
+    def indexed(self, texts: Iterable[str]) -> Iterator[IndexedText]:
+        """The texts with an estimate of their tokens, each checked as it comes.
 
-    def placed(self, texts: Iterable[str]) -> Iterator[IndexedText]:
-        """The texts with what they weigh at a guess, each checked as it comes."""
-        longest = self.context.host.text_chars or inf
-        looks_for_names = self.row.kind == "multimodal"
+        Raises:
+            InvalidInputError: A text cannot be embedded; it is named by its position.
+        """
+        max_chars = self.context.host.text_chars or inf
+        looks_for_names = self.model.kind == "multimodal"
         for position, text in enumerate(texts):
             if type(text) is not str or not text.isascii():  # most texts need no more
                 validation.check_text(f"texts[{position}]", text, position)
-            if not text and self.empty_text == "error":
+            if not text and self._empty_text == "error":
                 validation.refuse_empty(f"texts[{position}]", position)
-            if len(text) > longest:
+            if len(text) > max_chars:
                 raise InvalidInputError(
                     f"texts[{position}] has {len(text)} characters, {self.context.host.name} "
-                    f"takes {longest}: split it",
+                    f"takes {max_chars}: split it",
                     indices=(position,),
                 )
             if looks_for_names and is_media_name(text):
-                self.context.media_named(text)
+                self.context.warn_media_name(text)
                 looks_for_names = False
             yield IndexedText(position, text, estimate_tokens(text))
 
+    def size(self, item: IndexedText) -> float:
+        """Its bytes in a request; more than `max_size` if the host takes the text only alone."""
+        return inf if len(item.text) > self._max_shared_chars else len(item.text.encode())
+
+    def slices(
+        self, items: Iterable[IndexedText], count: int | None
+    ) -> Iterator[Sequence[IndexedText]]:
+        """The texts of each request, planned by exact counts where there is a tokenizer."""
+        if count_tokens := self.context.count_tokens:
+            items = (item._replace(estimated_tokens=count_tokens(item.text)) for item in items)
+        return super().slices(items, count)
+
     def request(self, items: Sequence[IndexedText]) -> Request:
-        """What asks for these."""
+        """The request for these texts."""
         texts = [item.text for item in items]
-        return self.endpoint.request(self.context.host, texts, self.options)
+        return self._format.request(self.context.host, texts, self.options)
 
-    def read(self, body: wire.Body, items: Sequence[IndexedText]) -> Embedded[Row]:
+    def read(self, body: wire.Body, items: Sequence[IndexedText]) -> Decoded[Row]:
         """One vector per text."""
-        answer = self.endpoint.answer(body, len(items), self.options)
-        rows = list(map(self._held, answer.vectors))
-        return Embedded(rows, answer.total_tokens, answer.text_tokens)
+        answer = self._format.answer(body, len(items), self.options)
+        rows: list[Row] = list(answer.values)
+        if self._as_lists:
+            rows = [vector.tolist() for vector in answer.values]
+        return Decoded(rows, answer.total_tokens, answer.text_tokens)
 
-    def key(self, item: IndexedText) -> bytes:
+    def cache_key(self, item: IndexedText) -> bytes:
         """Of the text."""
-        return self.keys(item.text)
+        return self.cache_keys(item.text)
 
     def to_bytes(self, value: Row) -> bytes:
-        """Its numbers."""
+        """The numbers of the vector."""
         return to_bytes(compact(value, self.options.dtype))
 
     def from_bytes(self, stored: bytes) -> Row:
         """The vector of these numbers."""
-        return self._held(from_bytes(stored, self.options.dtype))
+        vector = from_bytes(stored, self.options.dtype)
+        return vector.tolist() if self._as_lists else vector
 
-    def nothing(self, others: Mapping[int, Row]) -> Row:
+    def zero_row(self, others: Mapping[Hashable, Row]) -> Row:
         """The vector of an empty text."""
-        return self._held(zero_vector(self.options, others))
-
-    def _held(self, vector: Vector) -> Row:
-        return vector.tolist() if self.as_lists else vector
-
-    def flows(
-        self, placed: Iterable[IndexedText], partial_results: PartialResults[Row] | None
-    ) -> Iterator[Flow[list[Row]]]:
-        """One flow per request, in order."""
-        count = None if partial_results is None else partial_results.expected
-        for slice_ in self.slices(placed, count):
-            yield embedding(self, slice_, partial_results)
-
-    def slices(
-        self, placed: Iterable[IndexedText], count: int | None
-    ) -> Iterator[list[IndexedText]]:
-        """What goes into each request; None if nobody knows how many texts there are."""
-        if count_tokens := self.context.count_tokens:
-            placed = (item._replace(estimated_tokens=count_tokens(item.text)) for item in placed)
-        longest = self.context.host.list_text_chars or inf
-        estimated = (
-            (item, inf if len(item.text) > longest else item.estimated_tokens) for item in placed
-        )
-        limits = partial(self.limits, count)
-        sizes = (_size,) if self.context.host.request_bytes else ()
-        for slice_ in pack(estimated, limits, *sizes):
-            yield [item for item, _ in slice_]
+        vector = zero_vector(self.options, others)
+        return vector.tolist() if self._as_lists else vector
 
 
 def _size(item: IndexedText) -> int:
@@ -202,6 +191,7 @@ def _size(item: IndexedText) -> int:
 
 def prepare(
     context: CallContext,
+    advance: Advance | None,
     model: str,
     input_type: InputType | None,
     output_dimension: int | None,
@@ -211,119 +201,119 @@ def prepare(
     *,
     truncation: bool,
     as_lists: bool = False,
-) -> Embedding:
+) -> TextCall:
     """Check everything about a call to embed but the texts.
 
     Raises:
         InvalidInputError: An argument cannot work.
     """
-    row = validation.check_embedding_model(model)
-    endpoint = ENDPOINTS[row.kind]
-    validation.check_input_type(input_type)
-    validation.check_flag("truncation", truncation)
-    validation.check_flag("as_lists", as_lists)
-    validation.check_choice("empty_text", empty_text, ("error", "zeros"))
+    row, options = context.options(
+        None, model, input_type, truncation, output_dimension, output_dtype
+    )
+    if type(as_lists) is not bool:
+        validation.check_flag("as_lists", as_lists)
+    if empty_text != "error":
+        validation.check_choice("empty_text", empty_text, ("error", "zeros"))
     if batch_size is not None:
         validation.check_count("batch_size", batch_size)
-    options = wire.EmbedOptions(
-        model=row.name,
-        input_type=input_type,
-        truncation=truncation,
-        output_dimension=output_dimension,
-        output_dtype=validation.check_output(row, output_dimension, output_dtype),
-        expected_dimension=output_dimension or row.default_dimension,
-    )
-    fields = options.fields
-    if row.kind == "contextualized":
-        fields["truncation"] = None
-    context.host.require(endpoint.path, fields)
-    budget = context.budget(model)
-    ratio = budget.ratio if context.count_tokens is None else budget.exact_ratio
-    keys = CacheKeys(context.host.cache_scope, options)
-    return Embedding(
-        context, options, row, budget, ratio, batch_size, empty_text, as_lists, keys, endpoint
-    )
+    return TextCall(context, row, options, advance, batch_size, empty_text, as_lists=as_lists)
 
 
-def embed(call: Embedding, texts: object) -> Operation[list[Row], EmbeddingsObject]:
+def embed(call: TextCall, texts: object) -> Operation[object, EmbeddingsObject]:
     """Vectors of a list of texts, in their order.
 
     Raises:
         InvalidInputError: There is no list of texts, or one of them cannot be embedded.
     """
-    placed = deque(call.placed(validation.iterable("texts", texts)))
-    count, estimated_tokens = len(placed), sum(item.estimated_tokens for item in placed)
-    partial_results: PartialResults[Row] = PartialResults(count, estimated_tokens)
-    dtype = call.options.dtype
-    if call.loses_context and count > 1:
-        call.context.unrelated()
+    items = deque(call.indexed(validation.iterable("texts", texts)))
+    count = len(items)
+    empty = [item.key for item in items if not item.text]
+    if empty:
+        items = deque(item for item in items if item.text)
+        if not items:
+            zero_vector(call.options, {})
+        call.advance(len(empty))
+    results: PartialResults[Row] = PartialResults(
+        len(items), sum(item.estimated_tokens for item in items)
+    )
+    if count > 1:
+        call.warn_if_without_documents()
 
-    def join(parts: Sequence[list[Row]]) -> EmbeddingsObject:
-        vectors = Vectors([row for part in parts for row in part], dtype)
-        return EmbeddingsObject(vectors, partial_results.usage, call.row.name)
+    def rows() -> dict[Hashable, Row]:
+        found = dict(results.values)
+        if found or call.options.expected_dimension is not None:
+            found |= {position: call.zero_row(found) for position in empty}
+        return found
 
-    def rescue() -> PartialEmbeddings:
-        values = partial_results.values
-        found = {i: compact(values[i], dtype) for i in range(count) if i in values}
-        missing = tuple(i for i in range(count) if i not in found)
-        return PartialEmbeddings(found, missing, partial_results.usage, call.row.name)
+    def join(_: object) -> EmbeddingsObject:
+        found = rows() if empty else results.values
+        vectors = Vectors([found[position] for position in range(count)], call.options.dtype)
+        return EmbeddingsObject(vectors, results.usage, call.model.name)
 
-    flows = call.flows(_taken_from(placed), partial_results)
-    return Operation(flows, join, rescue, call.info("embed", count))
+    def partial() -> PartialEmbeddings:
+        return call.partial(rows(), count, results.usage)
 
-
-def _taken_from(placed: deque[IndexedText]) -> Iterator[IndexedText]:
-    """One after the other, without keeping those that were."""
-    while placed:
-        yield placed.popleft()
-
-
-def embed_iter(call: Embedding, texts: object) -> Iterator[Flow[list[Vector]]]:
-    """Vectors of any iterable of texts, which are read as there is room for them."""
-    flows = call.flows(_streamed(call, texts), None)
-    return cast("Iterator[Flow[list[Vector]]]", flows)  # a stream makes no lists
+    return Operation(call.flows(items, results), join, partial, call.info("embed", count))
 
 
-def delivered(call: Embedding, texts: object, sink: Sink) -> Iterator[Flow[None]]:
-    """One flow per request, that ends when the sink has taken its answer."""
-    for slice_ in call.slices(_streamed(call, texts), None):
+class TextStream:
+    """An iterable of texts, and their vectors in order as requests are answered.
+
+    Args:
+        call: How they are embedded.
+        texts: Any iterable of texts, read as requests are planned.
+    """
+
+    def __init__(self, call: TextCall, texts: object) -> None:
+        call.warn_if_without_documents()
+        self._call = call
+        self._texts = call.indexed(validation.iterable("texts", texts))
+        self._layout: deque[int | None] = deque()
+        self._rows: dict[Hashable, Row] = {}
+        self._any_row: dict[Hashable, Row] = {}
+
+    def flows(self) -> Iterator[Flow[list[tuple[IndexedText, Row]]]]:
+        """One flow per request, in order."""
+        for slice_ in self._call.slices(self._planned(), None):
+            yield fetch(self._call, slice_)
+
+    def vectors(self, found: Sequence[tuple[IndexedText, Row]]) -> Iterator[Vector]:
+        """The vectors that are next in order, given those of the next request."""
+        self._rows.update((item.key, row) for item, row in found)
+        if found:
+            self._any_row = {0: found[0][1]}
+        while self._layout and (self._layout[0] is None or self._layout[0] in self._rows):
+            key = self._layout.popleft()
+            row = self._call.zero_row(self._any_row) if key is None else self._rows.pop(key)
+            yield compact(row, self._call.options.dtype)
+
+    def _planned(self) -> Iterator[IndexedText]:
+        for item in self._texts:
+            self._layout.append(item.key if item.text else None)
+            if item.text:
+                yield item
+            else:
+                self._call.advance(1)
+
+
+def delivered(call: TextCall, texts: object, sink: Sink) -> Iterator[Flow[None]]:
+    """One flow per request, which ends when the sink has taken the vectors."""
+    call.warn_if_without_documents()
+    for slice_ in call.slices(call.indexed(validation.iterable("texts", texts)), None):
         yield _delivered(call, slice_, sink)
 
 
-def _delivered(call: Embedding, placed: Sequence[IndexedText], sink: Sink) -> Flow[None]:
-    partial_results: PartialResults[Row] = PartialResults(
-        len(placed), sum(item.estimated_tokens for item in placed)
+def _delivered(call: TextCall, items: Sequence[IndexedText], sink: Sink) -> Flow[None]:
+    results: PartialResults[Row] = PartialResults(
+        len(items), sum(item.estimated_tokens for item in items)
     )
-    rows = yield from embedding(call, placed, partial_results)
-    vectors = [compact(row, call.options.dtype) for row in rows]
-    positions = [item.position for item in placed]
-    yield from offload(lambda: sink(positions, vectors, partial_results.usage))
+    yield from fetch(call, items, results)
+    vectors = [compact(results.values[item.key], call.options.dtype) for item in items]
+    positions = [item.key for item in items]
+    yield from offload(lambda: sink(positions, vectors, results.usage))
 
 
-def _streamed(call: Embedding, texts: object) -> Iterator[IndexedText]:
-    """Texts of which nobody knows how many there are."""
-    if call.loses_context:
-        call.context.unrelated()
-    return call.placed(validation.iterable("texts", texts))
-
-
-def embedding(
-    call: Embedding, placed: Sequence[IndexedText], partial_results: PartialResults[Row] | None
-) -> Flow[list[Row]]:
-    """Vectors of one slice: of the cache, of the service, and zeros for empty texts."""
-    asked = [item for item in placed if item.text]
-    found = yield from sliced(call, asked, partial_results)
-    rows = {item.position: row for item, row in found}
-    if empty := [item for item in placed if not item.text]:
-        nothing = [call.nothing(rows) for _ in empty]
-        rows |= {item.position: row for item, row in zip(empty, nothing, strict=True)}
-        call.context.recalled(len(empty))
-        if partial_results is not None:
-            partial_results.add(empty, nothing, Usage())
-    return [rows[item.position] for item in placed]
-
-
-def zero_vector(options: EmbedOptions, others: Mapping[int, Row]) -> Vector:
+def zero_vector(options: EmbedOptions, others: Mapping[Hashable, Row]) -> Vector:
     """The vector of an empty text, as long as the others.
 
     Raises:

@@ -12,12 +12,11 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from voyage_rag.core import media, validation, wire
-from voyage_rag.core.cache_keys import CacheKeys, from_bytes, to_bytes
-from voyage_rag.core.call import EndpointCall, PartialResults, sliced
+from voyage_rag.core.cache_keys import from_bytes, to_bytes
+from voyage_rag.core.call import PartialResults, VectorCall, fetch
 from voyage_rag.core.contents import (
     Content,
     ContentParser,
@@ -29,33 +28,24 @@ from voyage_rag.core.contents import (
 )
 from voyage_rag.core.flow import Flow, Operation, offload
 from voyage_rag.core.media import Media, MediaReader
-from voyage_rag.core.planning import Limits, pack
+from voyage_rag.core.planning import pack
 from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.errors import InvalidInputError
-from voyage_rag.hosts.messages import Request
-from voyage_rag.types import (
-    MultimodalEmbeddingsObject,
-    PartialEmbeddings,
-    Usage,
-    Vectors,
-)
+from voyage_rag.types import MultimodalEmbeddingsObject, Usage, Vectors
 
 if TYPE_CHECKING:
     from voyage_rag.core.context import CallContext
-    from voyage_rag.core.wire import Embedded
-    from voyage_rag.models import OutputDtype
-    from voyage_rag.types import InputType, Vector
+    from voyage_rag.core.options import EmbedOptions
+    from voyage_rag.hosts.messages import Request
+    from voyage_rag.models import Model, OutputDtype
+    from voyage_rag.progress import Advance
+    from voyage_rag.types import InputType, PartialEmbeddings, Vector
 
-PATH = "/multimodalembeddings"
-
-MOST_BODY_BYTES = 32_000_000
+MAX_BODY_BYTES = 32_000_000
 """Bytes of one request, media in base64. The service names no limit; a single input, which may hold
 an image of 20 MB, is sent whatever it comes to."""
 
 DIGEST_BYTES = 20
-
-T = TypeVar("T")
-Found = list[tuple["Loaded", "Vector"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,62 +53,66 @@ class Loaded:
     """An input as it is sent.
 
     Attributes:
-        position: In the caller's list.
-        weight: Its tokens.
+        key: Its position in the caller's list.
+        estimated_tokens: Its tokens.
         body: Its part of the request.
         digest: Of the body, for the cache; empty without one.
     """
 
-    position: int
+    key: int
     estimated_tokens: float
     body: bytes
     digest: bytes
 
-    @property
-    def key_of(self) -> int:
-        """Its position."""
-        return self.position
 
+class MultimodalCall(VectorCall[Loaded, "Vector"]):
+    """One call to embed texts, images and videos.
 
-@dataclass(frozen=True, slots=True)
-class Multimodal(EndpointCall[Loaded, "Vector"]):
-    """One call: what holds for all its slices.
-
-    Attributes:
-        keys: Of the cache.
+    Args:
+        context: What it shares with other calls.
+        model: The catalogue's row of its model.
+        options: What holds for every input.
+        advance: Receives progress.
         parser: Of its inputs.
     """
 
-    keys: CacheKeys
-    parser: ContentParser
+    is_spread = False
 
-    def limits(self, count: int | None) -> Limits:  # noqa: ARG002 - large inputs are not spread
-        """As much as a request may hold."""
-        tokens = self.row.request_tokens
-        if per_minute := self.budget.limiter.limits.tokens_per_minute:
-            tokens = min(tokens, int(per_minute))
-        size = min(MOST_BODY_BYTES, self.context.host.request_bytes or MOST_BODY_BYTES)
-        return Limits(self.row.request_inputs, tokens, size)
+    def __init__(
+        self,
+        context: CallContext,
+        model: Model,
+        options: EmbedOptions,
+        advance: Advance | None,
+        parser: ContentParser,
+    ) -> None:
+        super().__init__(context, model, options, advance, scope=("content",))
+        self.parser = parser
+        self.max_size = min(MAX_BODY_BYTES, context.host.request_bytes or MAX_BODY_BYTES)
 
     def tokens(self, estimated_tokens: float) -> int:
-        """What was weighed is tokens already: those of media are known, not learnt."""
+        """The estimate: the tokens of media are known, and need no ratio."""
         return max(1, round(estimated_tokens))
 
-    def learn(self, items: Sequence[Loaded], answer: Embedded[Vector]) -> None:
+    def max_estimated_tokens(self, tokens: int) -> float:
+        """As many."""
+        return tokens
+
+    def learn(self, items: Sequence[Loaded], total_tokens: int) -> None:
         """Nothing."""
 
     def request(self, items: Sequence[Loaded]) -> Request:
-        """What asks for these inputs."""
+        """The request for these inputs."""
         contents = [item.body for item in items]
         return wire.multimodal_request(self.context.host, contents, self.options)
 
-    def read(self, body: wire.Body, items: Sequence[Loaded]) -> Embedded[Vector]:
+    def read(self, body: wire.Body, items: Sequence[Loaded]) -> wire.Decoded[Vector]:
         """One vector per input."""
         return wire.multimodal_answer(body, len(items), self.options)
 
-    def key(self, item: Loaded) -> bytes:
+    def cache_key(self, item: Loaded) -> bytes:
         """Of all its content; what is behind a URL counts as its address."""
-        return self.keys.of_content(item.digest)
+        return self.cache_keys.of_content(item.digest)
 
     def to_bytes(self, value: Vector) -> bytes:
         """Its numbers."""
@@ -130,30 +124,24 @@ class Multimodal(EndpointCall[Loaded, "Vector"]):
 
     # ── requests ──────────────────────────────────────────────────────────────────────────────────
 
-    def flows(
-        self, contents: Sequence[Content], partial_results: PartialResults[Vector]
-    ) -> Iterator[Flow[Found]]:
+    def content_flows(
+        self, contents: Sequence[Content], results: PartialResults[Vector]
+    ) -> Iterator[Flow[object]]:
         """One flow per request, each as full as the limits allow."""
         groups: dict[Delivery, list[Content]] = {"url": [], "base64": []}
         default: Delivery = "url" if {c.delivery for c in contents} <= {"url", None} else "base64"
         for content in contents:
             groups[content.delivery or default].append(content)
-        slices = (
-            pack(
-                ((content, content.estimated_tokens) for content in group),
-                partial(self.limits, None),
-                lambda content: content.size,
-            )
-            for group in groups.values()
-        )
-        for slice_ in chain.from_iterable(slices):
-            yield self._embedding([content for content, _ in slice_], partial_results)
+        for group in groups.values():
+            weighed = ((content, content.estimated_tokens) for content in group)
+            for slice_ in pack(weighed, partial(self.limits, None), lambda content: content.size):
+                yield self._fetched([content for content, _ in slice_], results)
 
-    def _embedding(
-        self, contents: Sequence[Content], partial_results: PartialResults[Vector]
-    ) -> Flow[Found]:
+    def _fetched(
+        self, contents: Sequence[Content], results: PartialResults[Vector]
+    ) -> Flow[object]:
         loaded = yield from offload(partial(self._loaded, contents))
-        return (yield from sliced(self, loaded, partial_results))
+        return (yield from fetch(self, loaded, results))
 
     def _loaded(self, contents: Sequence[Content]) -> list[Loaded]:
         """Read and encode the media of a request. Takes a while."""
@@ -166,7 +154,7 @@ class Multimodal(EndpointCall[Loaded, "Vector"]):
                 ]
             )
             digest = b""
-            if self.context.caching:
+            if self.context.has_cache:
                 digest = hashlib.blake2b(body, digest_size=DIGEST_BYTES).digest()
             loaded.append(Loaded(content.position, content.estimated_tokens, body, digest))
         return loaded
@@ -187,6 +175,7 @@ class Multimodal(EndpointCall[Loaded, "Vector"]):
 
 def prepare(
     context: CallContext,
+    advance: Advance | None,
     model: str,
     input_type: InputType | None,
     output_dtype: OutputDtype | None,
@@ -195,62 +184,46 @@ def prepare(
     *,
     truncation: bool,
     downscale: bool,
-) -> Multimodal:
+) -> MultimodalCall:
     """Check everything about a call but the inputs.
 
     Raises:
         InvalidInputError: An argument cannot work.
     """
-    row = validation.check_model(model, "multimodal")
-    validation.check_input_type(input_type)
-    validation.check_flag("truncation", truncation)
+    row, options = context.options(
+        "multimodal", model, input_type, truncation, output_dimension, output_dtype
+    )
     validation.check_flag("downscale", downscale)
-    options = wire.EmbedOptions(
-        model=row.name,
-        input_type=input_type,
-        truncation=truncation,
-        output_dimension=output_dimension,
-        output_dtype=validation.check_output(row, output_dimension, output_dtype),
-        expected_dimension=output_dimension or row.default_dimension,
-    )
-    context.host.require(PATH, options.fields)
-    budget = context.budget(model)
-    keys = CacheKeys(context.host.cache_scope, options, "content")
+    count_tokens = context.count_tokens or estimate_tokens
     max_pixels = media.MAX_BILLED_PIXELS if downscale else None
-    parser = ContentParser(
-        row, reader, max_pixels, context.count_tokens or estimate_tokens, context.media_named
-    )
-    return Multimodal(context, options, row, budget, budget.ratio, keys, parser)
+    parser = ContentParser(row, reader, max_pixels, count_tokens, context.warn_media_name)
+    return MultimodalCall(context, row, options, advance, parser)
 
 
-def embed(call: Multimodal, inputs: object) -> Operation[Found, MultimodalEmbeddingsObject]:
+def embed(call: MultimodalCall, inputs: object) -> Operation[object, MultimodalEmbeddingsObject]:
     """Vectors of inputs, in their order. Looks at every medium, which may take a while.
 
     Raises:
         InvalidInputError: An input cannot be embedded; nothing was sent.
     """
     contents = call.parser.parse(inputs)
-    partial_results: PartialResults[Vector] = PartialResults(
-        len(contents), sum(c.estimated_tokens for c in contents)
+    count = len(contents)
+    results: PartialResults[Vector] = PartialResults(
+        count, sum(content.estimated_tokens for content in contents)
     )
 
-    def join(parts: Sequence[Found]) -> MultimodalEmbeddingsObject:
-        found = {loaded.position: vector for part in parts for loaded, vector in part}
-        rows = [found[position] for position in range(len(contents))]
-        vectors = Vectors(rows, call.options.dtype)
-        return MultimodalEmbeddingsObject(vectors, partial_results.usage, call.row.name)
+    def join(_: object) -> MultimodalEmbeddingsObject:
+        vectors = Vectors([results.values[n] for n in range(count)], call.options.dtype)
+        return MultimodalEmbeddingsObject(vectors, results.usage, call.model.name)
 
-    def rescue() -> PartialEmbeddings:
-        places = range(len(contents))
-        found = {i: partial_results.values[i] for i in places if i in partial_results.values}
-        missing = tuple(i for i in places if i not in found)
-        return PartialEmbeddings(found, missing, partial_results.usage, call.row.name)
+    def partial_result() -> PartialEmbeddings:
+        return call.partial(results.values, count, results.usage)
 
-    info = call.info("multimodal_embed", len(contents))
-    return Operation(call.flows(contents, partial_results), join, rescue, info)
+    flows = call.content_flows(contents, results)
+    return Operation(flows, join, partial_result, call.info("multimodal_embed", count))
 
 
-def count(call: Multimodal, inputs: object) -> Usage:
+def count(call: MultimodalCall, inputs: object) -> Usage:
     """What inputs will cost: pixels exactly, text at an estimate that errs high.
 
     Raises:
@@ -272,6 +245,6 @@ def count(call: Multimodal, inputs: object) -> Usage:
             if isinstance(segment, Media):
                 pixels[segment.kind] += counted
                 media_tokens += counted // media.PIXELS_PER_TOKEN[segment.kind]
-    ratio = 1.0 if call.context.count_tokens else call.ratio.tokens(text) / max(text, 1.0)
+    ratio = 1.0 if call.context.count_tokens else call.budget.ratio.tokens(text) / max(text, 1.0)
     text_tokens = round(text * ratio) if text else 0
     return Usage(text_tokens + media_tokens, 0, text_tokens, pixels["image"], pixels["video"])

@@ -1,26 +1,94 @@
-"""Ranking documents: check, plan, one flow per slice, merge by score."""
+"""Ranking documents by relevance to a query: one score per document, merged over requests."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+import struct
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from voyage_rag.core import validation, wire
-from voyage_rag.core.failures import concerning, is_too_much
-from voyage_rag.core.flow import Emit, Flow, Operation, OperationInfo
-from voyage_rag.core.planning import Limits, pack
-from voyage_rag.core.retry import retrying
+from voyage_rag.core.cache_keys import CacheKeys
+from voyage_rag.core.call import EndpointCall, PartialResults
+from voyage_rag.core.embed import IndexedText
+from voyage_rag.core.flow import Operation
+from voyage_rag.core.options import ENDPOINTS, EmbedOptions
 from voyage_rag.core.token_estimate import estimate_tokens
-from voyage_rag.errors import InvalidInputError, VoyageError
-from voyage_rag.events import BatchSplit, Billed
-from voyage_rag.types import RerankingObject, RerankingResult, Usage
+from voyage_rag.errors import InvalidInputError
+from voyage_rag.types import PartialRanking, RerankingObject, RerankingResult
 
 if TYPE_CHECKING:
     from voyage_rag.core.context import CallContext
-    from voyage_rag.core.wire import Ranked
+    from voyage_rag.hosts.messages import Request
     from voyage_rag.models import Model
+
+SCORE = struct.Struct("<d")
+
+
+class RerankCall(EndpointCall[IndexedText, "float | None"]):
+    """One call to rerank.
+
+    A score belongs to one query and one document, so documents may be ranked in several requests,
+    and scores may be cached. A document that is not among a request's `top_k` has no score.
+
+    Args:
+        context: What it shares with other calls.
+        model: The catalogue's row of its model.
+        options: Model and truncation.
+        query: What documents are ranked by.
+        top_k: How many documents are wanted, None for all.
+    """
+
+    is_spread = False
+
+    def __init__(
+        self,
+        context: CallContext,
+        model: Model,
+        options: EmbedOptions,
+        query: str,
+        top_k: int | None,
+    ) -> None:
+        super().__init__(context, model)
+        self._truncation = options.truncation
+        self._query = query
+        self._top_k = top_k
+        self._keys = CacheKeys(context.host.cache_scope, options, "rerank", query)
+
+    def request(self, items: Sequence[IndexedText]) -> Request:
+        """The request for these documents."""
+        fields = wire.rerank_fields(
+            self._query,
+            [item.text for item in items],
+            self.model.name,
+            self._most(items),
+            truncation=self._truncation,
+        )
+        path, count = ENDPOINTS["rerank"], len(items)
+        return wire.make_request(self.context.host, path, fields, count, vectors=0)
+
+    def read(self, body: wire.Body, items: Sequence[IndexedText]) -> wire.Decoded[float | None]:
+        """The scores."""
+        return wire.rerank_answer(body, len(items), self._most(items))
+
+    def cache_key(self, item: IndexedText) -> bytes:
+        """Of the query and the document."""
+        return self._keys(item.text)
+
+    def to_bytes(self, value: float | None) -> bytes | None:
+        """The score, if there is one."""
+        return None if value is None else SCORE.pack(value)
+
+    def from_bytes(self, stored: bytes) -> float:
+        """The score."""
+        (score,) = SCORE.unpack(stored)
+        return float(score)
+
+    def is_query(self, expected: int) -> bool:  # noqa: ARG002 - of any number
+        """Somebody waits for a ranking."""
+        return True
+
+    def _most(self, items: Sequence[IndexedText]) -> int | None:
+        return None if self._top_k is None else min(self._top_k, len(items))
 
 
 def rerank(
@@ -31,18 +99,13 @@ def rerank(
     top_k: int | None,
     *,
     truncation: bool,
-) -> Operation[Ranked, RerankingObject]:
+) -> Operation[object, RerankingObject]:
     """Documents by falling relevance to a query.
-
-    More documents than one request may hold are ranked in several and merged: a score belongs to
-    one query and one document.
 
     Raises:
         InvalidInputError: An argument cannot work.
     """
-    row = validation.check_model(model, "rerank")
-    validation.check_flag("truncation", truncation)
-    context.host.require("/rerank", {"model": model, "truncation": truncation})
+    row, options = context.options("rerank", model, None, truncation, None, None)
     if top_k is not None:
         validation.check_count("top_k", top_k)
     asked = validation.check_text("query", query)
@@ -55,85 +118,24 @@ def rerank(
                 f"documents[{position}] is empty: remove it, or give it some text",
                 indices=(position,),
             )
-
-    ranking = Ranking(asked, row, top_k, truncation)
-    each = estimate_tokens(asked)
-    estimated = [
-        ((position, text), each + estimate_tokens(text)) for position, text in enumerate(listed)
-    ]
-    budget = context.budget(row.name)
-
-    def limits() -> Limits:
-        per_minute = budget.limiter.limits.tokens_per_minute or row.request_tokens
-        tokens = min(row.request_tokens, int(per_minute))
-        inputs = min(row.request_inputs, context.host.request_inputs)
-        return Limits(inputs, budget.ratio.estimated_tokens(tokens))
-
-    flows = (
-        ranked([item for item, _ in slice_], ranking, context) for slice_ in pack(estimated, limits)
+    each = estimate_tokens(asked)  # the query counts once per document
+    items = [IndexedText(n, text, each + estimate_tokens(text)) for n, text in enumerate(listed)]
+    results: PartialResults[float | None] = PartialResults(
+        len(items), sum(item.estimated_tokens for item in items)
     )
+    call = RerankCall(context, row, options, asked, top_k)
 
-    def join(parts: Sequence[Ranked]) -> RerankingObject:
-        scores = [pair for part in parts for pair in part.scores]
-        scores.sort(key=lambda pair: -pair[1])
-        results = [RerankingResult(index, listed[index], score) for index, score in scores[:top_k]]
-        total = Usage(sum(p.total_tokens for p in parts), sum(p.requests for p in parts))
-        usage = total.of(model)
-        return RerankingObject(results, usage, model)
+    def ranking(scores: Mapping[Hashable, float | None]) -> list[RerankingResult]:
+        ranked = [(n, score) for n in range(len(listed)) if (score := scores.get(n)) is not None]
+        ranked.sort(key=lambda pair: -pair[1])
+        return [RerankingResult(n, listed[n], score) for n, score in ranked[:top_k]]
 
-    return Operation(flows, join, info=OperationInfo("rerank", model, len(listed)))
+    def join(_: object) -> RerankingObject:
+        return RerankingObject(ranking(results.values), results.usage, row.name)
 
+    def partial() -> PartialRanking:
+        finished = dict(results.values)
+        missing = tuple(n for n in range(len(listed)) if n not in finished)
+        return PartialRanking(ranking(finished), missing, results.usage, row.name)
 
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """What holds for every document of a rerank."""
-
-    query: str
-    row: Model
-    top_k: int | None
-    truncation: bool
-
-
-def ranked(
-    placed: Sequence[tuple[int, str]], ranking: Ranking, context: CallContext
-) -> Flow[Ranked]:
-    """Rank one slice; halve it for as long as the service finds it too large."""
-    positions, texts = [p for p, _ in placed], [text for _, text in placed]
-    top_k = None if ranking.top_k is None else min(ranking.top_k, len(texts))
-    model = ranking.row.name
-    budget = context.budget(model)
-    estimated_tokens = estimate_tokens(ranking.query) * len(texts) + sum(
-        map(estimate_tokens, texts)
-    )
-    fields = wire.rerank_fields(ranking.query, texts, model, top_k, truncation=ranking.truncation)
-    tokens = budget.ratio.tokens(estimated_tokens)
-    try:
-        answer = yield from retrying(
-            wire.make_request(context.host, "/rerank", fields, len(texts), vectors=0),
-            partial(wire.rerank_answer, count=len(texts), top_k=top_k),
-            context.host,
-            context.query_policy,
-            budget.limiter,
-            partial(budget.ratio.tokens, estimated_tokens),
-        )
-    except VoyageError as failure:
-        if not is_too_much(failure, budget.limiter, tokens) or len(placed) == 1:
-            counts = [budget.ratio.tokens(estimate_tokens(text)) for text in texts]
-            raise concerning(failure, positions, counts) from failure.__cause__
-        middle = len(placed) // 2
-        status = failure.http_status
-        yield Emit(partial(BatchSplit, inputs=len(placed), parts=2, status=status))
-    else:
-        budget.ratio.learn(estimated_tokens, answer.total_tokens)
-        usage = Usage(answer.total_tokens, 1).of(model)
-        context.answered(len(texts), usage)
-        yield Emit(partial(Billed, inputs=len(texts), usage=usage))
-        scores = [(positions[index], score) for index, score in answer.scores]
-        return wire.Ranked(scores, answer.total_tokens)
-    first = yield from ranked(placed[:middle], ranking, context)
-    second = yield from ranked(placed[middle:], ranking, context)
-    return wire.Ranked(
-        first.scores + second.scores,
-        first.total_tokens + second.total_tokens,
-        first.requests + second.requests,
-    )
+    return Operation(call.flows(items, results), join, partial, call.info("rerank", len(items)))

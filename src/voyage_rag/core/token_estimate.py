@@ -42,8 +42,8 @@ class TokenRatio:
         """Tokens that texts with this estimate are expected to be billed with."""
         return max(1, round(estimated_tokens * self._ratio * MARGIN))
 
-    def estimated_tokens(self, tokens: int) -> float:
-        """What texts may be estimated at to stay within so many tokens."""
+    def max_estimate(self, tokens: int) -> float:
+        """The estimate of texts that are billed so many tokens, at most."""
         return tokens / (self._ratio * MARGIN)
 
     def learn(self, estimated_tokens: float, tokens: int) -> None:

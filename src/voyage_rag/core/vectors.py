@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import sys
 from array import array
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from voyage_rag.errors import UnexpectedAnswerError
@@ -26,6 +27,11 @@ BIG_ENDIAN = sys.byteorder == "big"
 def length_of(dimension: int, dtype: OutputDtype) -> int:
     """How many numbers a vector has: eight dimensions share one in the binary types."""
     return dimension // 8 if dtype in {"binary", "ubinary"} else dimension
+
+
+def decode_all(embeddings: Sequence[object], dtype: OutputDtype) -> list[Vector]:
+    """Read the embeddings of a response; see `decode`."""
+    return [decode(embedding, dtype) for embedding in embeddings]
 
 
 def decode(embedding: object, dtype: OutputDtype) -> Vector:

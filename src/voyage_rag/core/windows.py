@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 Chunks = tuple[str, ...]
+
+MAX_CHUNKS = 16_000
+"""Chunks of one request (docs: "Contextualized Chunk Embeddings")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +19,7 @@ class Window:
         position: The document's position in the caller's list.
         first: The position of the first chunk in the document.
         chunks: The chunks, in order.
-        weights: What each weighs.
+        estimated_tokens_per_chunk: The tokens of each.
     """
 
     position: int
@@ -24,7 +28,7 @@ class Window:
     estimated_tokens_per_chunk: tuple[float, ...]
 
     @property
-    def key_of(self) -> tuple[int, int, int]:
+    def key(self) -> tuple[int, int, int]:
         """Document, first chunk, and how many."""
         return self.position, self.first, len(self.chunks)
 
@@ -43,7 +47,7 @@ class Window:
         )
 
     def halves(self) -> list[Window]:
-        """Two windows that weigh about the same."""
+        """Two windows of about as many tokens."""
         before, half = 0.0, self.estimated_tokens / 2
         middle = 1
         for count, estimated_tokens in enumerate(self.estimated_tokens_per_chunk[:-1], 1):
@@ -54,3 +58,25 @@ class Window:
                 middle -= int(count > 1 and before - half > half - (before - estimated_tokens))
                 break
         return [self.part(0, middle), self.part(middle, len(self.chunks))]
+
+
+def windows_of(
+    documents: Sequence[Chunks], count_tokens: Callable[[str], float], longest: float
+) -> Iterator[Window]:
+    """Documents, those that are too long in several windows, chunk after chunk while they fit.
+
+    Args:
+        documents: The chunks of each.
+        count_tokens: Counts or estimates the tokens of a chunk.
+        longest: Tokens of one window, at most; no limit for documents that are not to be split.
+    """
+    for position, chunks in enumerate(documents):
+        tokens_per_chunk = tuple(map(count_tokens, chunks))
+        whole = Window(position, 0, chunks, tokens_per_chunk)
+        start, tokens = 0, 0.0
+        for at, more in enumerate(tokens_per_chunk):
+            if at > start and (tokens + more > longest or at - start >= MAX_CHUNKS):
+                yield whole.part(start, at)
+                start, tokens = at, 0.0
+            tokens += more
+        yield whole.part(start, len(chunks))

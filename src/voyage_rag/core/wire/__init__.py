@@ -1,14 +1,7 @@
 """JSON out and JSON in, a pair of functions per endpoint."""
 
-from voyage_rag.core.wire.answers import (
-    Body,
-    contextual_answer,
-    embed_answer,
-    multimodal_answer,
-    parse,
-    rerank_answer,
-)
-from voyage_rag.core.wire.bodies import (
+from voyage_rag.core.wire.requests import (
+    Chunking,
     Fields,
     contextual_fields,
     embed_fields,
@@ -17,16 +10,23 @@ from voyage_rag.core.wire.bodies import (
     multimodal_request,
     rerank_fields,
 )
-from voyage_rag.core.wire.shapes import Chunked, Chunking, Embedded, EmbedOptions, Ranked
+from voyage_rag.core.wire.responses import (
+    Body,
+    Chunked,
+    Decoded,
+    contextual_answer,
+    embed_answer,
+    multimodal_answer,
+    parse,
+    rerank_answer,
+)
 
 __all__ = [
     "Body",
     "Chunked",
     "Chunking",
-    "EmbedOptions",
-    "Embedded",
+    "Decoded",
     "Fields",
-    "Ranked",
     "contextual_answer",
     "contextual_fields",
     "embed_answer",

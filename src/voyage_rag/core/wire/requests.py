@@ -1,19 +1,28 @@
-"""JSON out: the fields of a request, per endpoint (docs: "API Reference"), and the request."""
+"""The requests of each endpoint (docs: "API Reference")."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from voyage_rag.core.wire.shapes import Chunking, EmbedOptions
 from voyage_rag.hosts.messages import Request
 
 if TYPE_CHECKING:
+    from voyage_rag.core.options import EmbedOptions
     from voyage_rag.hosts.host import Host
 
 Fields: TypeAlias = dict[str, Any]
 """Fields of a request as the Voyage API names them; None for one that is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """How the service splits documents, in tokens; None for its defaults."""
+
+    size: int | None = None
+    overlap: int | None = None
 
 
 def make_request(

@@ -1,4 +1,4 @@
-"""JSON in: the answer of each endpoint, believed only when checked.
+"""The response of each endpoint, checked before it is believed.
 
 Unknown fields are ignored, since the service adds some now and then.
 """
@@ -8,14 +8,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from voyage_rag.core.vectors import decode, length_of
-from voyage_rag.core.wire.shapes import Chunked, Embedded, EmbedOptions, Ranked
+from voyage_rag.core.vectors import decode_all, length_of
 from voyage_rag.errors import UnexpectedAnswerError
+from voyage_rag.types import Usage
 
 if TYPE_CHECKING:
+    from voyage_rag.core.options import EmbedOptions
     from voyage_rag.types import Vector
+
+Value = TypeVar("Value")
 
 Body: TypeAlias = "bytes | Mapping[str, Any]"
 """As it came, or parsed already, as it is where it is part of a file."""
@@ -26,19 +30,59 @@ MOST_TOKENS = 10**9
 MOST_PIXELS = 10**13
 
 
-def embed_answer(body: Body, count: int, options: EmbedOptions) -> Embedded[Vector]:
+@dataclass(frozen=True, slots=True)
+class Decoded(Generic[Value]):
+    """A response: one value per input, in the order of the inputs, and what it cost.
+
+    Attributes:
+        values: What was requested.
+        total_tokens: Tokens billed.
+        text_tokens: Of a multimodal model, like the two below: tokens of text.
+        image_pixels: Pixels of images.
+        video_pixels: Pixels of video.
+    """
+
+    values: list[Value]
+    total_tokens: int
+    text_tokens: int = 0
+    image_pixels: int = 0
+    video_pixels: int = 0
+
+    def usage(self, model: str) -> Usage:
+        """What it cost, spent on this model."""
+        return Usage(
+            self.total_tokens, 1, self.text_tokens, self.image_pixels, self.video_pixels
+        ).of(model)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunked:
+    """The vectors of chunks that were embedded together.
+
+    Attributes:
+        vectors: One per chunk, in order.
+        texts: The chunks, where the service made them.
+        chunker: Version of the service's chunker, where it was used.
+    """
+
+    vectors: list[Vector]
+    texts: list[str] | None = None
+    chunker: str | None = None
+
+
+def embed_answer(body: Body, count: int, options: EmbedOptions) -> Decoded[Vector]:
     """Read an answer of `POST /embeddings` to `count` texts.
 
     Raises:
         UnexpectedAnswerError: It does not hold exactly one sound vector per text.
     """
     answer = _decode(body)
-    return Embedded(_vectors(answer, count, options), _total_tokens(answer))
+    return Decoded(_vectors(answer, count, options), _total_tokens(answer))
 
 
 def contextual_answer(
     body: Body, counts: Sequence[int | None], options: EmbedOptions
-) -> Embedded[Chunked]:
+) -> Decoded[Chunked]:
     """Read an answer of `POST /contextualizedembeddings`.
 
     Args:
@@ -58,7 +102,7 @@ def contextual_answer(
         )
     ]
     _check_lengths([vector for document in documents for vector in document.vectors], options)
-    return Embedded(documents, _total_tokens(answer))
+    return Decoded(documents, _total_tokens(answer))
 
 
 def _chunked(
@@ -68,7 +112,7 @@ def _chunked(
     if not data:
         raise UnexpectedAnswerError("the answer holds a document without chunks")
     items = _in_order(data, len(data) if count is None else count, "chunks")
-    vectors = [decode(item.get("embedding"), options.dtype) for item in items]
+    vectors = decode_all([item.get("embedding") for item in items], options.dtype)
     if count is not None:
         return Chunked(vectors)
     texts = [text for item in items if isinstance(text := item.get("text"), str)]
@@ -77,14 +121,14 @@ def _chunked(
     return Chunked(vectors, texts or None, chunker)
 
 
-def multimodal_answer(body: Body, count: int, options: EmbedOptions) -> Embedded[Vector]:
+def multimodal_answer(body: Body, count: int, options: EmbedOptions) -> Decoded[Vector]:
     """Read an answer of `POST /multimodalembeddings` to `count` inputs.
 
     Raises:
         UnexpectedAnswerError: It does not hold exactly one sound vector per input.
     """
     answer = _decode(body)
-    return Embedded(
+    return Decoded(
         _vectors(answer, count, options),
         _total_tokens(answer),
         _used(answer, "text_tokens", MOST_TOKENS),
@@ -93,23 +137,25 @@ def multimodal_answer(body: Body, count: int, options: EmbedOptions) -> Embedded
     )
 
 
-def rerank_answer(body: Body, count: int, top_k: int | None) -> Ranked:
+def rerank_answer(body: Body, count: int, top_k: int | None) -> Decoded[float | None]:
     """Read an answer of `POST /rerank` over `count` documents.
+
+    Returns:
+        The score of each document, None for those that are not among the `top_k`.
 
     Raises:
         UnexpectedAnswerError: It does not rank the number of documents asked for, each once.
     """
     answer = _decode(body)
-    scores = [_score(item) for item in _data(answer)]
+    ranked = [_score(item) for item in _data(answer)]
     expected = count if top_k is None else min(top_k, count)
-    indices = {index for index, _ in scores}
-    if len(scores) != expected or len(indices) != expected or not indices <= set(range(count)):
+    scores = dict(ranked)
+    if len(ranked) != expected or len(scores) != expected or not scores.keys() <= set(range(count)):
         raise UnexpectedAnswerError(
-            f"the answer ranks {len(scores)} documents ({len(indices)} different ones) where "
+            f"the answer ranks {len(ranked)} documents ({len(scores)} different ones) where "
             f"{expected} of {count} were asked for"
         )
-    scores.sort(key=lambda pair: -pair[1])
-    return Ranked(scores, _total_tokens(answer))
+    return Decoded(list(map(scores.get, range(count))), _total_tokens(answer))
 
 
 def parse(body: bytes) -> Any:
@@ -139,8 +185,8 @@ def _data(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _vectors(answer: Mapping[str, Any], count: int, options: EmbedOptions) -> list[Vector]:
-    items, dtype = _in_order(_data(answer), count), options.dtype
-    vectors = [decode(item.get("embedding"), dtype) for item in items]
+    items = _in_order(_data(answer), count)
+    vectors = decode_all([item.get("embedding") for item in items], options.dtype)
     _check_lengths(vectors, options)
     return vectors
 
@@ -154,8 +200,8 @@ def _in_order(
     expected = list(range(count))
     if positions == expected:
         return items
-    by_index = {position: item for position, item in zip(positions, items, strict=True)
-                if type(position) is int}  # fmt: skip
+    numbered = zip(positions, items, strict=True)
+    by_index = {position: item for position, item in numbered if type(position) is int}
     if sorted(by_index) != expected:
         raise UnexpectedAnswerError("the answer does not number its vectors once each")
     return [by_index[position] for position in expected]
