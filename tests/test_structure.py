@@ -33,9 +33,7 @@ KNOWN_LONG_FILES = {
     "core/call.py",
     "types.py",
 }
-KNOWN_SHARED_NAMES = {
-    "AcceptedRequest",
-}
+KNOWN_SHARED_NAMES: set[str] = set()
 KNOWN_PRIVATE_ATTRIBUTES: set[str] = set()
 KNOWN_ADDRESSES: set[str] = set()
 
