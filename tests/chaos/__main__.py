@@ -1,4 +1,4 @@
-"""`make chaos`: documents under faults, cancelled calls, callers under load; a report of all."""
+"""`make chaos`: faults, cancelled calls, callers under load, stores that fail; a report of all."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import logging
 import time
 from pathlib import Path
 
-from chaos import campaign, cancelling, load, report
+from chaos import campaign, cancelling, load, report, stores
 from chaos.campaign import Outcome
 from chaos.cancelling import Leaks
 from chaos.corpus import passages
 from chaos.doors import DOORS
 from chaos.load import Load
+from chaos.stores import StoreOutcome
 from fakes import HTTPService
 
 FACES = ("sync", "asyncio", "trio")
@@ -22,6 +23,7 @@ STAGES = {
     "faults": "documents under faults",
     "cancel": "cancelled calls",
     "load": "callers under load",
+    "stores": "chunked documents in stores that fail",
 }
 
 
@@ -33,14 +35,16 @@ def main() -> int:
     outcomes = _campaign(asked) if "faults" in chosen else []
     leaks = _cancelled(asked) if "cancel" in chosen else []
     loads = _load(asked) if "load" in chosen else []
+    filled = _stores(asked) if "stores" in chosen else []
     RESULT.parent.mkdir(exist_ok=True)
-    told = report.as_json(vars(asked), outcomes, leaks, loads)
+    told = report.as_json(vars(asked), outcomes, leaks, loads, filled)
     RESULT.write_text(json.dumps(told, indent=1), "utf-8")
     report.tell(f"Written to {RESULT}")
     sound = [
         *(not outcome.grievances for outcome in outcomes),
         *(each.none for each in leaks),
         *(each.sound for each in loads),
+        *(not each.wrong and not each.lost for each in filled),
     ]
     return 0 if all(sound) else 1
 
@@ -77,6 +81,12 @@ def _load(asked: argparse.Namespace) -> list[Load]:
     return loads
 
 
+def _stores(asked: argparse.Namespace) -> list[StoreOutcome]:
+    outcomes = [run(asked.steps, asked.seed) for run in stores.RUNS]
+    report.show_stores(outcomes)
+    return outcomes
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="makes the same things go wrong")
@@ -86,6 +96,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cancelled", type=int, default=10_000, help="calls on each face")
     parser.add_argument("--callers", type=int, default=load.CALLERS, help="at once")
     parser.add_argument("--load-seconds", type=float, default=120, help="on each face")
+    parser.add_argument("--steps", type=int, default=2_000, help="of each framework's store")
     for name, told in STAGES.items():
         parser.add_argument(f"--{name}", action="store_true", help=f"only {told}")
     return parser.parse_args()

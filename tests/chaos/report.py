@@ -11,6 +11,7 @@ from typing import Any
 from chaos.campaign import Outcome, faults_met
 from chaos.cancelling import Leaks
 from chaos.load import Load
+from chaos.stores import StoreOutcome
 
 
 def show_campaign(outcomes: Sequence[Outcome]) -> None:
@@ -54,11 +55,23 @@ def show_load(loads: Sequence[Load]) -> None:
             tell(f"      {error}")
 
 
+def show_stores(outcomes: Sequence[StoreOutcome]) -> None:
+    """A line for each framework."""
+    tell("Chunked documents in stores that fail, crash and are reloaded")
+    for each in outcomes:
+        tell(f"  {each.store:22}{each.steps:>6,} steps, {each.failed:,} failed: "
+             f"{len(each.wrong)} wrong vectors, {len(each.lost)} lost documents "
+             f"({each.seconds:.0f} s)")  # fmt: skip
+        for found in [*each.wrong[:5], *each.lost[:5]]:
+            tell(f"      {found}")
+
+
 def as_json(
     arguments: dict[str, Any],
     outcomes: Sequence[Outcome],
     leaks: Sequence[Leaks],
     loads: Sequence[Load],
+    stores: Sequence[StoreOutcome],
 ) -> dict[str, Any]:
     """All of it."""
     return {
@@ -80,6 +93,7 @@ def as_json(
         ],
         "cancelled": [asdict(each) for each in leaks],
         "load": [asdict(each) | {"grown_mebibytes": each.grown} for each in loads],
+        "stores": [asdict(each) for each in stores],
     }
 
 
