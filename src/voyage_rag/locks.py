@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from types import TracebackType
+from typing import Any
 from weakref import WeakSet
 
 
@@ -38,12 +39,21 @@ class Lock:
         self._lock = threading.Lock()
 
 
+def lock_for(owner: Any) -> threading.Lock:
+    """The same for `owner._lock`, as a plain lock: a call takes some, and each `with` counts."""
+    _OWNERS.add(owner)
+    return threading.Lock()
+
+
 _LOCKS: WeakSet[Lock] = WeakSet()
+_OWNERS: WeakSet[Any] = WeakSet()
 
 
 def _renew_all() -> None:
     for lock in list(_LOCKS):
         lock.renew()
+    for owner in list(_OWNERS):
+        owner._lock = threading.Lock()  # noqa: SLF001 - as agreed with `lock_for`
 
 
 if hasattr(os, "register_at_fork"):

@@ -180,7 +180,7 @@ def test_threads_that_share_a_limiter_keep_its_limits() -> None:
         thread.join()
 
     assert sum(delay == 0 for delay in delays) == 10
-    assert all(60 <= it.held() <= 121 for it in reservations if it.slot.sent_at is None)
+    assert all(60 <= it.held() <= 121 for it in reservations if it.sent_at is None)
 
 
 # ── queries and jobs ──────────────────────────────────────────────────────────────────────────────
@@ -503,7 +503,7 @@ def test_a_reservation_waits_for_its_backoff_first() -> None:
     assert reservation.held() == 0
     clock.advance(3.0)
     assert reservation.wait() == 0
-    assert clock.now() == reservation.slot.sent_at
+    assert clock.now() == reservation.sent_at
 
 
 def test_a_request_that_is_more_than_a_minute_allows_is_known() -> None:

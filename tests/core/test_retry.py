@@ -347,7 +347,7 @@ def test_a_limit_that_leaves_no_room_in_time_is_reported_at_once(face: Face) -> 
 def test_a_long_job_under_a_known_limit_does_not_time_out(face: Face) -> None:
     """The clock of each of its requests starts when it is next."""
     clock, service = FakeClock(), FakeService()
-    voyage = voyage_over(service, clock, total_timeout=65.0, requests_per_minute=1)
+    voyage = voyage_over(service, clock, total_timeout=90.0, requests_per_minute=1)
 
     face.call(voyage, "embed", ["text"] * 8, MODEL, batch_size=1)
 

@@ -53,16 +53,17 @@ import os, sys, threading
 
 from fakes import KEY, MODEL, RERANKER
 from voyage_rag import Usage, Voyage
-from voyage_rag.locks import _LOCKS
+from voyage_rag.locks import _LOCKS, _OWNERS
 
 voyage = Voyage(KEY, base_url=sys.argv[1], max_retries=0, cache=sys.argv[2])
 voyage.embed(["a"], MODEL)
 voyage.rerank("q", ["a", "b"], RERANKER)
 held, over = threading.Event(), threading.Event()
+locks = [*_LOCKS, *(owner._lock for owner in _OWNERS)]
 
 
 def hold():
-    for lock in list(_LOCKS):
+    for lock in locks:
         lock.__enter__()
     held.set()
     over.wait()
@@ -70,7 +71,7 @@ def hold():
 
 threading.Thread(target=hold, daemon=True).start()
 held.wait()
-assert len(_LOCKS) > 5, len(_LOCKS)
+assert len(locks) > 5, len(locks)
 child = os.fork()
 if child == 0:
     def work():

@@ -133,7 +133,6 @@ class SharedRateLimiter(RateLimiter):
         super().__init__(clock)
         self._actor = actor
         self._wait = wait
-        self._known = False
         self._is_open = False
         self._refreshed_at = self._reported_at = clock()
         self._worker = uuid4().hex
@@ -141,11 +140,6 @@ class SharedRateLimiter(RateLimiter):
         self._ids: WeakKeyDictionary[Slot, SlotId] = WeakKeyDictionary()
         self._reports: list[AcceptedSlot] = []
         self._mutex = threading.Lock()
-
-    @property
-    def known(self) -> bool:
-        """See `RateLimiter`."""
-        return self._known
 
     @property
     def is_open(self) -> bool:
@@ -156,7 +150,7 @@ class SharedRateLimiter(RateLimiter):
         """See `RateLimiter`. The actor learns them with the next request."""
         if limits and limits != self._given:
             self._given = self.limits = limits
-            self._known = True
+            self.known = True
             self._is_open = False
 
     def ask(self, slot: Slot) -> float:
@@ -210,5 +204,5 @@ class SharedRateLimiter(RateLimiter):
             return reports
 
     def _apply(self, state: State) -> None:
-        self.generation, self.limits, self._known, self._is_open = state
+        self.generation, self.limits, self.known, self._is_open = state
         self._refreshed_at = self.now()

@@ -11,7 +11,7 @@ from voyage_rag.construction import constructor
 from voyage_rag.core.budget import budgets_of
 from voyage_rag.core.context import CallContext
 from voyage_rag.core.jobs.asking import JobContext
-from voyage_rag.core.rate_limits import RateLimits
+from voyage_rag.core.rate_limits import NO_LIMITS, RateLimits
 from voyage_rag.core.retry import RetryPolicy
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.hosts import InProcessHost
@@ -21,7 +21,7 @@ from voyage_rag.io.driver import Driver
 from voyage_rag.io.http.transport import Transport
 from voyage_rag.io.in_process import InProcessSender
 from voyage_rag.io.tokenizer import Tokenizer
-from voyage_rag.locks import Lock
+from voyage_rag.locks import lock_for
 from voyage_rag.observe.log import Log, wants_everything
 from voyage_rag.observe.observers import (
     NO_OBSERVERS,
@@ -150,7 +150,8 @@ class Session:
                 settings.query_max_retries, settings.query_total_timeout
             ),
             budgets=budgets_of(settings.host.account, clock.now),
-            limits=RateLimits(settings.requests_per_minute, settings.tokens_per_minute),
+            limits=RateLimits(settings.requests_per_minute, settings.tokens_per_minute)
+            or NO_LIMITS,
             concurrency=settings.concurrency,
             count_tokens=Tokenizer(settings.tokenizer) if settings.tokenizer else None,
             has_cache=settings.cache is not None,
@@ -162,7 +163,7 @@ class Session:
         )
         self._usage = Usage()
         self._has_warned = False
-        self._lock = Lock()
+        self._lock = lock_for(self)
 
     @property
     def files(self) -> Files:

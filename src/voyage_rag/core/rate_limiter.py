@@ -25,7 +25,7 @@ from math import inf
 
 from voyage_rag.core.rate_limits import NO_LIMITS, RateLimits, ThroughputMeter, scaled, stricter
 from voyage_rag.core.sliding_window import SlidingWindow, Slot
-from voyage_rag.locks import Lock
+from voyage_rag.locks import lock_for
 
 Clock = Callable[[], float]
 """Seconds on a clock that never goes back."""
@@ -62,24 +62,22 @@ DISBELIEF = 2.0
 """A named limit is not the account's if the last minute held more than so many times as much."""
 
 
-class Reservation:
-    """Asks for one attempt when it may leave, and reports what became of it.
+class Reservation(Slot):
+    """One attempt's place in the queue, and what became of the attempt.
 
     Attributes:
-        slot: What the budget counts.
-        asked_at: When it first asked, None before.
+        asked_at: When it first asked to leave, None before.
     """
-
-    __slots__ = ("_estimate", "_limiter", "_not_before", "asked_at", "slot")
 
     def __init__(
         self, limiter: RateLimiter, estimate: Estimate, not_before: float, *, is_query: bool
     ) -> None:
+        self.tokens = 0.0
+        self.is_query = is_query
+        self.asked_at: float | None = None
         self._limiter = limiter
         self._estimate = estimate
         self._not_before = not_before
-        self.slot = Slot(0.0, is_query=is_query)
-        self.asked_at: float | None = None
 
     def wait(self) -> float:
         """Seconds until the attempt may leave, or until it should ask again; 0 means it leaves."""
@@ -88,27 +86,26 @@ class Reservation:
             self.asked_at = now
         if now < self._not_before:
             return self._not_before - now
-        self.slot.tokens = self._estimate()
-        return ask_again_after(self._limiter.ask(self.slot))
+        self.tokens = self._estimate()
+        delay = self._limiter.ask(self)
+        return delay and ask_again_after(delay)
 
     def held(self) -> float:
         """Seconds the limits, and no backoff of its own, make it wait; inf while another probes."""
-        if self.slot.sent_at is not None:
-            return 0.0
-        return max(0.0, self.slot.allowed_at - self._limiter.now())
+        return max(0.0, self.allowed_at - self._limiter.now()) if self.sent_at is None else 0.0
 
     def accepted(self, tokens: int) -> None:
         """The service accepted it, and billed so many tokens."""
-        self._limiter.accepted(self.slot, tokens)
+        self._limiter.accepted(self, tokens)
 
     def refused(self, retry_after: float | None, named: RateLimits) -> None:
         """The service answered 429, and may want nothing for so many seconds."""
-        self._limiter.refused(self.slot, retry_after, named)
+        self._limiter.refused(self, retry_after, named)
 
     def cancel(self) -> None:
         """Leave the queue; nothing happens if it has left already."""
-        if self.slot.sent_at is None and self.asked_at is not None:
-            self._limiter.cancel(self.slot)
+        if self.sent_at is None and self.asked_at is not None:
+            self._limiter.cancel(self)
 
 
 class RateLimiter:
@@ -119,15 +116,17 @@ class RateLimiter:
         generation: Counts the changes of the limits. What left before the last one says nothing
             new when it is answered 429.
         limits: What is applied now.
+        known: Whether the limits were given or named, and not measured.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.now = clock
+        self.known = False
         self.generation = 0
         self.limits = NO_LIMITS
         self._given = NO_LIMITS
         self._ceiling = NO_LIMITS
-        self._lock = Lock()
+        self._lock = lock_for(self)
         self._window = SlidingWindow()
         self._queries: dict[Slot, float] = {}
         self._jobs: dict[Slot, float] = {}
@@ -150,23 +149,19 @@ class RateLimiter:
 
     def keep_to(self, limits: RateLimits) -> None:
         """Apply limits that the user gives."""
-        if limits is self._given or not limits:
+        if limits is self._given or limits is NO_LIMITS:
             return
         with self._lock:
             if limits != self._given:
                 self._given = self.limits = self._ceiling = limits
-                self._is_smoothing = self._is_probing = False
+                self.known, self._is_smoothing, self._is_probing = True, False, False
                 self._begin_generation(self.now())
-
-    @property
-    def known(self) -> bool:
-        """Whether the limits were given or named, and not measured."""
-        return bool(self._ceiling)
 
     @property
     def is_open(self) -> bool:
         """Whether nothing has to wait: no limit is known, and none was met just now."""
-        return not self.limits and not self._is_probing and self.now() >= self._held_until
+        is_held = self._is_probing or self.now() < self._held_until
+        return not is_held and self.limits is NO_LIMITS
 
     @property
     def has_accepted(self) -> bool:
@@ -188,17 +183,17 @@ class RateLimiter:
         """Seconds until a request may leave, as things are; at 0 it leaves, and is counted."""
         with self._lock:
             now = self.now()
-            if not self._queries and not self._jobs and not self._is_held(now):
+            is_held = self._is_probing or now < self._held_until
+            if not (is_held or self._queries or self._jobs):
                 self._throughput.idle_seconds += now - self._last_event_at
             self._last_event_at = now
-            queue = self._queries if slot.is_query else self._jobs
-            if self.limits or self._is_held(now):
+            if is_held or self.limits is not NO_LIMITS:
+                queue = self._queries if slot.is_query else self._jobs
                 queue.setdefault(slot, now)
                 slot.allowed_at = self._earliest(slot, now)
                 if (delay := slot.allowed_at - now) > 0:
                     queue[slot] = now + ask_again_after(delay) + ABANDONED_AFTER_SECONDS
                     return delay
-            queue.pop(slot, None)
             self._leave(slot, now)
             return 0.0
 
@@ -218,7 +213,7 @@ class RateLimiter:
         """The service accepted a request: correct what was counted, and let the rate rise."""
         with self._lock:
             now = self._last_event_at = self.now()
-            if self.limits:
+            if self.limits is not NO_LIMITS:
                 self._drained_at -= self.limits.seconds(slot.tokens) - self.limits.seconds(billed)
             self._window.accept(slot, billed, now)
             self._throughput.requests += 1
@@ -231,7 +226,7 @@ class RateLimiter:
                 self._drained_at = max(now, self._held_until) + BURST_SECONDS
             if slot.generation < self.generation and self._ceiling != self._given:
                 self._doubt(now)
-            if self.limits != self._ceiling:
+            if self.limits is not self._ceiling:
                 self._grow(now)
 
     def refused(self, slot: Slot, retry_after: float | None, named: RateLimits) -> None:
@@ -259,6 +254,7 @@ class RateLimiter:
                 self._is_smoothing = True
             else:
                 self.limits = self._ceiling = allowed
+                self.known = True
         self._holds += 1
         hold = FIRST_HOLD_SECONDS * 2.0 ** min(self._holds - 1, 10)
         hold = min(LONGEST_HOLD_SECONDS, max(hold, self.limits.seconds(slot.tokens)))
@@ -277,6 +273,7 @@ class RateLimiter:
         """Drop limits that a 429 named if requests that had left before were accepted after all."""
         if not self._believed(self._ceiling):
             self.limits = self._ceiling = self._given
+            self.known = bool(self._given)
             self._held_until = now
 
     def _begin_generation(self, now: float) -> None:
@@ -297,19 +294,19 @@ class RateLimiter:
         growth = GROWTH_PER_SECOND * haste * (now - self._grown_at)
         grown = scaled(self.limits, 1 + min(1.0, growth))
         is_forgotten = grown.is_beyond_any_tier and not self.known
-        self.limits = NO_LIMITS if is_forgotten else stricter(grown, self._ceiling)
+        grown = NO_LIMITS if is_forgotten else stricter(grown, self._ceiling)
+        self.limits = self._ceiling if grown == self._ceiling else grown
         self._grown_at = now
 
-    def _is_held(self, now: float) -> bool:
-        return self._is_probing or now < self._held_until
-
     def _leave(self, slot: Slot, now: float) -> None:
+        if self._queries or self._jobs:
+            (self._queries if slot.is_query else self._jobs).pop(slot, None)
         slot.sent_at = now
         slot.generation = self.generation
         self._window.add(slot, now)
         if self._is_probing:
             self._probe = slot
-        if self.limits:
+        if self.limits is not NO_LIMITS:
             self._drained_at = max(self._drained_at, now) + self.limits.seconds(slot.tokens)
 
     def _earliest(self, slot: Slot, now: float) -> float:

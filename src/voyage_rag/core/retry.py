@@ -256,13 +256,12 @@ class Attempts:
         """
         delay = self.reservation.wait()
         if self._began is None:
-            self._began = self._limiter.now()
+            self._began = self.reservation.asked_at
         spent = self._spent()
         if delay <= 0:
             self._sent += 1
             self._attempt.timeout = self._policy.time_left(spent)
-            return 0.0
-        if (total := self._policy.total_timeout) is not None:
+        elif (total := self._policy.total_timeout) is not None:
             held = self.reservation.held()
             if spent >= total or (held < inf and spent + held > total):
                 raise RateLimitError(

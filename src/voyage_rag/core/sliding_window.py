@@ -28,27 +28,14 @@ class Slot:
         is_counted: Whether it is part of the most recent minute.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "allowed_at",
-        "counted_at",
-        "generation",
-        "is_accepted",
-        "is_counted",
-        "is_query",
-        "sent_at",
-        "tokens",
-    )
+    allowed_at = counted_at = -inf
+    sent_at: float | None = None
+    generation = 0
+    is_accepted = is_counted = False
 
     def __init__(self, tokens: float, *, is_query: bool = False) -> None:
         self.tokens = tokens
         self.is_query = is_query
-        self.allowed_at = -inf
-        self.sent_at: float | None = None
-        self.generation = 0
-        self.counted_at = -inf
-        self.is_accepted = False
-        self.is_counted = False
 
 
 class SlidingWindow:
@@ -63,9 +50,10 @@ class SlidingWindow:
 
     def add(self, slot: Slot, now: float) -> None:
         """Count a request that leaves now, and forget those that are too old."""
-        while self._slots and self._slots[0].counted_at <= now - WINDOW_SECONDS:
-            self.remove(self._slots.popleft())
-        self._slots.append(slot)
+        slots = self._slots
+        while slots and slots[0].counted_at <= now - WINDOW_SECONDS:
+            self.remove(slots.popleft())
+        slots.append(slot)
         slot.counted_at = now
         slot.is_counted = True
         self._count(slot, 1, slot.tokens)

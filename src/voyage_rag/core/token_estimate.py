@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from voyage_rag.locks import Lock
+from voyage_rag.locks import lock_for
 
 CHARACTERS_PER_TOKEN = 3.0
 BYTES_PER_TOKEN_BEYOND_ASCII = 2.0
@@ -36,7 +36,7 @@ class TokenRatio:
 
     def __init__(self) -> None:
         self._ratio = 1.0
-        self._lock = Lock()
+        self._lock = lock_for(self)
 
     def tokens(self, estimated_tokens: float) -> int:
         """Tokens that texts with this estimate are expected to be billed with."""
