@@ -97,6 +97,27 @@ def test_every_actor_has_work_whatever_the_blocks(
     assert vectors.materialize().num_blocks() in {10, 11}  # old versions of Ray are not exact
 
 
+@pytest.mark.parametrize(
+    ("cpus", "actors", "given", "each"),
+    [(2, 2, None, 0.5), (4, 2, None, 1.0), (1, 1, None, 0.5), (16, 8, None, 1.0), (8, 3, 2.0, 2.0),
+     (2, 2, 1.0, None), (4, 4, 1.0, None), (2, 1, 2.0, None)],
+)  # fmt: skip
+def test_a_cpu_is_left_to_read_and_write(
+    cpus: int, actors: int, given: float | None, each: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else Ray would wait for one for ever: less is set aside, or what was asked is refused."""
+    from voyage_rag.bulk.ray import _cpus_per_actor
+
+    monkeypatch.setattr("ray.is_initialized", lambda: True)
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": float(cpus)})
+    if each is None:
+        with pytest.raises(JobError, match="would wait for ever: leave cpus_per_actor out"):
+            _cpus_per_actor(actors, given)
+    else:
+        assert _cpus_per_actor(actors, given) == each
+        assert actors * each < cpus
+
+
 def test_a_worker_that_dies_loses_nothing_and_costs_two_blocks(
     cluster: None, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

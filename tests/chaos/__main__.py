@@ -8,7 +8,7 @@ import logging
 import time
 from pathlib import Path
 
-from chaos import campaign, cancelling, load, report, stores
+from chaos import campaign, cancelling, files, load, report, stores
 from chaos.campaign import Outcome
 from chaos.cancelling import Leaks
 from chaos.corpus import passages
@@ -24,6 +24,7 @@ STAGES = {
     "cancel": "cancelled calls",
     "load": "callers under load",
     "stores": "chunked documents in stores that fail",
+    "files": "random files",
 }
 
 
@@ -37,6 +38,9 @@ def main() -> int:
     loads = _load(asked) if "load" in chosen else []
     filled = _stores(asked) if "stores" in chosen else []
     RESULT.parent.mkdir(exist_ok=True)
+    found = files.run(asked.file_cases, asked.seed) if "files" in chosen else None
+    if found is not None:
+        report.show_files(found)
     told = report.as_json(vars(asked), outcomes, leaks, loads, filled)
     RESULT.write_text(json.dumps(told, indent=1), "utf-8")
     report.tell(f"Written to {RESULT}")
@@ -45,6 +49,7 @@ def main() -> int:
         *(each.none for each in leaks),
         *(each.sound for each in loads),
         *(not each.wrong and not each.lost for each in filled),
+        *([] if found is None else [not found.grievances]),
     ]
     return 0 if all(sound) else 1
 
@@ -97,6 +102,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--callers", type=int, default=load.CALLERS, help="at once")
     parser.add_argument("--load-seconds", type=float, default=120, help="on each face")
     parser.add_argument("--steps", type=int, default=2_000, help="of each framework's store")
+    parser.add_argument("--file-cases", type=int, default=1_000, help="random files")
     for name, told in STAGES.items():
         parser.add_argument(f"--{name}", action="store_true", help=f"only {told}")
     return parser.parse_args()

@@ -10,6 +10,7 @@ from typing import Any
 
 from chaos.campaign import Outcome, faults_met
 from chaos.cancelling import Leaks
+from chaos.files import FileOutcome
 from chaos.load import Load
 from chaos.stores import StoreOutcome
 
@@ -64,6 +65,16 @@ def show_stores(outcomes: Sequence[StoreOutcome]) -> None:
              f"({each.seconds:.0f} s)")  # fmt: skip
         for found in [*each.wrong[:5], *each.lost[:5]]:
             tell(f"      {found}")
+
+
+def show_files(found: FileOutcome) -> None:
+    """What the files were, and what is wrong."""
+    tell(f"Random files: {found.cases:,} in {found.seconds:.0f} s, "
+         f"{len(found.grievances)} grievances")  # fmt: skip
+    for name, count in sorted(found.defects.items()):
+        tell(f"    {count:>7,}  {name}")
+    for grievance in found.grievances[:20]:
+        tell(f"      {grievance}")
 
 
 def as_json(

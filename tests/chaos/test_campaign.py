@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chaos import campaign, load
+from chaos import campaign, files, load
 from chaos.account import account_of
 from chaos.campaign import QUICK_FAULTS
 from chaos.corpus import Passage, passages
@@ -91,3 +91,24 @@ def test_callers_that_share_an_object_have_their_own_answers() -> None:
             assert found.calls > 0
             assert max(found.sockets) <= 50 + load.OTHER_SOCKETS
             assert (found.left_sockets, found.left_threads) <= (0, 0)
+
+
+def test_random_files_lose_no_row() -> None:
+    """Every format with defects, changed and killed meanwhile; `make chaos` tries a thousand."""
+    found = files.run(40, 1)
+
+    assert found.grievances == []
+    assert {"changed", "killed", "same id"} < found.defects.keys()
+
+
+def test_the_campaign_notices_a_row_that_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that leaves out a row is found out."""
+    from voyage_rag.jobs.inputs.opening import InputReader
+
+    whole = InputReader.rows
+
+    def without_the_third(reader: InputReader, skip: int = 0) -> Any:
+        return (row for at, row in enumerate(whole(reader, skip), skip) if at != 2)
+
+    monkeypatch.setattr(InputReader, "rows", without_the_third)
+    assert files.run(10, 1).grievances

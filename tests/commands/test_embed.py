@@ -155,3 +155,108 @@ def test_an_emulator_answers_where_that_is_said(
     assert "no Voyage API key" in capsys.readouterr().err
     assert main(["embed", source, "-o", output, "--emulator"]) == 0
     assert "is not Voyage" in capsys.readouterr().err
+
+
+def test_an_estimate_ends_as_the_run_would(
+    emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With all that would stop it, as options of the command line; nothing is sent."""
+    source = jsonl(tmp_path / "in.jsonl", [*ROWS, ("x", "")])
+    output = tmp_path / "out.parquet"
+    output.write_text("mine")
+    arguments = ["embed", str(source), "-o", str(output), "--dry-run"]
+
+    assert main(arguments) == main(arguments[:-1]) == 1
+    out, err = capsys.readouterr()
+    first = err.splitlines()[0]
+    assert "texts         20\n" in out
+    assert "replace it with --overwrite; line 21 of in.jsonl: its text is empty" in first
+    assert "leave such rows out with --on-error skip" in first
+    assert main([*arguments, "--on-error", "skip", "--overwrite"]) == 0
+    assert emulator.requests == []
+
+
+def test_shards_with_joined_and_kept_columns_go_to_stdout(
+    emulator: Emulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    """JSON lines and nothing else, also with the report."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for n in range(2):
+        content = f"_id;title;text;n\nd{n};T;one;{n}\n"
+        (tmp_path / f"shard-{n}.csv").write_bytes(content.encode("utf-16"))
+    options = ["--delimiter", ";", "--encoding", "utf-16", "--text-columns", "title,text"]
+
+    code = main(["embed", str(tmp_path / "shard-*.csv"), "-o", "-", "--keep", "n,title", *options,
+                 "--output-dimension", "256", "--json"])  # fmt: skip
+
+    out, err = capsysbinary.readouterr()
+    rows = [json.loads(line) for line in out.decode().splitlines()]
+    assert code == 0
+    assert [(row["id"], row["n"], row["title"]) for row in rows] == [
+        ("d0", "0", "T"), ("d1", "1", "T"),
+    ]  # fmt: skip
+    assert {len(row["embedding"]) for row in rows} == {256}
+    assert json.loads(err)["texts"] == 2
+    assert [request.body["input"] for request in emulator.requests] == [["T\none", "T\none"]]
+
+
+def test_msmarco_has_no_header(
+    emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Columns are numbers; the error before says so, as it is typed."""
+    source = tmp_path / "collection.tsv"
+    source.write_text('0\tfirst "passage"\n1\tsecond\n', "utf-8")
+    output = str(tmp_path / "out.parquet")
+
+    assert main(["embed", str(source), "-o", output]) == 1
+    assert "has it no header? --no-header" in capsys.readouterr().err
+    columns = ["--no-header", "--id-column", "1", "--text-column", "2"]
+    assert main(["embed", str(source), "-o", output, *columns]) == 0
+    assert pq.read_table(output)["id"].to_pylist() == ["0", "1"]
+
+
+def test_ctrl_c_says_how_to_resume(
+    emulator: Emulator,
+    source: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With the exit code of an interruption."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("voyage_rag.bulk.EmbeddingJob.run", interrupted)
+
+    assert main(["embed", source, "-o", str(tmp_path / "out")]) == 130
+    assert "interrupted; the same command resumes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["out.parquet", "out.jsonl", "out.npy", "out"])
+def test_kept_columns_have_their_types(name: str, emulator: Emulator, tmp_path: Path) -> None:
+    """Those of the input where it declares them, else those of the values."""
+    rows = [{"id": n, "text": "a", "n": n, "x": n / 2, "ok": True, "tags": ["t"], "u": "é"}
+            for n in range(3)]  # fmt: skip
+    source = tmp_path / "in.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    output = tmp_path / name
+
+    assert main(["embed", str(source), "-o", str(output), "--keep", "n,x,ok,tags,u"]) == 0
+
+    if name == "out.jsonl":
+        kept = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    elif name == "out.npy":
+        side = tmp_path / "out.npy.ids.jsonl"
+        kept = [json.loads(line) for line in side.read_text("utf-8").splitlines()]
+    else:
+        kept = pq.read_table(output).to_pylist()
+    names = ["id", "n", "x", "ok", "tags", "u"]
+    tags = '["t"]' if name in {"out", "out.parquet"} else ["t"]
+    expected = [{**row, "tags": tags} for row in rows]
+    assert [[row[k] for k in names] for row in kept] == [
+        [row[k] for k in names] for row in expected
+    ]

@@ -171,6 +171,9 @@ def test_arrow_files(new: Callable[..., Any], tmp_path: Path) -> None:
     reader = open_inputs([tmp_path / "a.arrow"])
 
     assert [read(reader, skip) for skip in range(4)] == [ROWS, ROWS[1:], ROWS[2:], []]
+    (tmp_path / "b.arrow").write_bytes((tmp_path / "a.arrow").read_bytes())
+    both = open_inputs([tmp_path / "a.arrow", tmp_path / "b.arrow"])
+    assert [read(both, skip) for skip in (3, 4, 6)] == [ROWS, ROWS[1:], []]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ and logs show arguments: each worker finds it in `VOYAGE_API_KEY`, or in a file 
 from __future__ import annotations
 
 from inspect import signature
+from math import floor
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from voyage_rag.bulk.shared_limiter import NAMESPACE, LimiterActor, SharedRateLimiter
@@ -127,7 +128,7 @@ def embed(
     *,
     model: str,
     actors: int | tuple[int, int] = 2,
-    cpus_per_actor: float = 1.0,
+    cpus_per_actor: float | None = None,
     rows_per_call: int = ROWS_PER_CALL,
     **options: Any,
 ) -> ray.data.Dataset:
@@ -143,7 +144,8 @@ def embed(
         column: Where the text is.
         model: An embedding model.
         actors: How many, or from how many to how many.
-        cpus_per_actor: What Ray sets aside for each. One actor keeps a core busy.
+        cpus_per_actor: What Ray sets aside for each. Unless given one, which an actor keeps busy,
+            or less where reading and writing would have none left.
         rows_per_call: Rows of a block, which an actor is given at once.
         options: The other arguments of `Embedder`; `concurrency` is requests at once per call.
 
@@ -151,7 +153,8 @@ def embed(
         The dataset with a column more, `embedding` unless `output_column` says otherwise.
 
     Raises:
-        JobError: A key is among the options, or more actors are needed than there may be.
+        JobError: A key is among the options, more actors are needed than there may be, or they
+            would leave no CPU to read and write with, so that the job would wait for ever.
         InvalidInputError: The model does not offer what is asked, or a number is too small.
         ConfigurationError: An option of `Voyage` cannot be used.
         TypeError: Neither `Embedder` nor `Voyage` has such an option.
@@ -176,11 +179,29 @@ def embed(
         compute=ray.data.ActorPoolStrategy(
             min_size=fewest, max_size=most, max_tasks_in_flight_per_actor=2 * CALLS_AT_ONCE
         ),
-        num_cpus=cpus_per_actor,
+        num_cpus=_cpus_per_actor(fewest, cpus_per_actor),
         max_concurrency=CALLS_AT_ONCE,
         max_restarts=-1,
         max_task_retries=-1,
     )
+
+
+def _cpus_per_actor(actors: int, given: float | None) -> float:
+    """CPUs for each actor that leave one for the tasks that read and write."""
+    if not ray.is_initialized():
+        return 1.0 if given is None else given
+    untyped: Any = ray
+    total = float(untyped.cluster_resources().get("CPU", 0.0))
+    free = max(total - 1, total / 2)
+    if given is None:
+        return min(1.0, floor(100 * free / actors) / 100)
+    if actors * given > free:
+        raise JobError(
+            f"{actors} actors of {given:g} CPUs leave none of the cluster's {total:g} to read and "
+            f"write with, and would wait for ever: leave cpus_per_actor out, or give fewer actors "
+            "(as a range, actors=(1, 8), on a cluster that grows)"
+        )
+    return given
 
 
 def share(settings: Settings, model: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from voyage_rag.bulk.id_index import IdIndex
 from voyage_rag.bulk.refused import RefusedRow
-from voyage_rag.bulk.writers import schema_to_text
+from voyage_rag.bulk.writers import json_field, schema_to_text
 from voyage_rag.core.token_estimate import MARGIN, estimate_tokens
 from voyage_rag.io.tokenizer import Tokenizer
 from voyage_rag.jobs.errors import JobError
@@ -192,7 +192,7 @@ class RowChecker:
 class KeptTypes:
     """The types of columns that go into the output: declared by the files, or found in the rows.
 
-    What has no common simple type becomes a string: JSON for anything but strings.
+    Values that have no common simple type become JSON.
     """
 
     def __init__(self, reader: InputReader) -> None:
@@ -216,17 +216,23 @@ class KeptTypes:
         """The Arrow schema."""
         return pa.schema(
             [
-                pa.field(name, self._declared[name] or self._inferred(found - {type(None)}))
+                _field(name, self._declared[name], found - {type(None)})
                 for name, found in zip(self._declared, self._found, strict=True)
             ]
         )
 
-    def _inferred(self, found: set[type]) -> Any:
-        if found == {bool}:
-            return pa.bool_()
-        if found == {int}:
-            return pa.int64()
-        return pa.float64() if found and found <= {int, float} else pa.string()
+
+def _field(name: str, declared: Any, found: set[type]) -> Any:
+    for known, kind in (
+        (set[type](), pa.string()),
+        ({str}, pa.string()),
+        ({bool}, pa.bool_()),
+        ({int}, pa.int64()),
+        ({int, float}, pa.float64()),
+    ):
+        if declared is None and found <= known:
+            return pa.field(name, kind)
+    return json_field(name) if declared is None else pa.field(name, declared)
 
 
 def _type_of(value: object) -> type:

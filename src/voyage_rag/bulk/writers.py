@@ -107,8 +107,8 @@ def record_batch(
     ]
     for place, field in enumerate(list(schema)[len(columns) :]):
         values = [row[place] for row in kept]
-        if pa.types.is_string(field.type):
-            values = [v if v is None or isinstance(v, str) else _as_json(v) for v in values]
+        if _is_json(field):
+            values = [value if value is None else _as_json(value) for value in values]
         columns.append(pa.array(values, field.type))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
@@ -122,6 +122,15 @@ def _id_column(kind: Any, ids: Sequence[Id]) -> Any:
     ends = array("i", accumulate(map(len, encoded), initial=0))
     buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
     return pa.Array.from_buffers(kind, len(ids), buffers)
+
+
+def json_field(name: str) -> Any:
+    """A column of values that have no common simple type, each as JSON."""
+    return pa.field(name, pa.string(), metadata={"json": "1"})
+
+
+def _is_json(field: Any) -> bool:
+    return b"json" in (field.metadata or {})
 
 
 def _as_json(value: object) -> str:
@@ -191,7 +200,11 @@ def _as_lines(batch: Any) -> Iterator[bytes]:
 
 
 def _kept_rows(batch: Any) -> Iterable[dict[str, Any]]:
-    rows: list[dict[str, Any]] = batch.drop_columns([ID, EMBEDDING]).to_pylist()
+    kept = batch.drop_columns([ID, EMBEDDING])
+    rows: list[dict[str, Any]] = kept.to_pylist()
+    for field in filter(_is_json, kept.schema):
+        for row in rows:
+            row[field.name] = row[field.name] and json.loads(row[field.name])
     return rows or [{}] * batch.num_rows
 
 

@@ -149,7 +149,7 @@ class ParquetFile(ArrowRows):
                     at += rows
                 else:
                     groups.append(group)
-            if groups:  # else the whole file is left out, whose rows the metadata counts
+            if groups:
                 for batch in file.iter_batches(ROWS_AT_ONCE, row_groups=groups, columns=columns):
                     yield at, batch
                     at += batch.num_rows
@@ -170,15 +170,15 @@ class ArrowFile(ArrowRows):
         with self._opened() as reader:
             return reader.schema
 
+    def row_count(self) -> int | None:
+        """See `InputFile`."""
+        with self._opened() as reader:
+            return sum(int(batch.num_rows) for batch in _record_batches(reader))
+
     def _batches(self, columns: list[str], skip: int) -> Iterator[tuple[int, Any]]:
         at = 0
         with self._opened() as reader:
-            batches = (
-                (reader.get_batch(n) for n in range(reader.num_record_batches))
-                if hasattr(reader, "num_record_batches")
-                else reader
-            )
-            for batch in batches:
+            for batch in _record_batches(reader):
                 if at + batch.num_rows > skip:
                     wanted = batch.select(columns)
                     for start in range(0, batch.num_rows, ROWS_AT_ONCE):
@@ -195,6 +195,13 @@ class ArrowFile(ArrowRows):
                 reader = pa.ipc.open_stream(source)
             with reader:
                 yield reader
+
+
+def _record_batches(reader: Any) -> Iterator[Any]:
+    """Those of a file or of a stream."""
+    if hasattr(reader, "num_record_batches"):
+        return (reader.get_batch(number) for number in range(reader.num_record_batches))
+    return iter(reader)
 
 
 @contextmanager
