@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos fuzz audit stores ray dropin lint format record bench notebooks docs dist clean
+.PHONY: help demo test chaos fuzz audit stores ray dropin local lint format record bench notebooks docs dist clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ dropin: $(VENV)/.dev ## Run the same programs on the packages it replaces and on
 ray: $(VENV)/.ray ## Test Ray Data on a cluster of this machine
 	@# Ray ends its processes without waiting for them, which Python warns of.
 	@VOYAGE_RAG_RAY=1 $(BIN)/python -m pytest tests/bulk/test_ray.py -W "ignore:subprocess:ResourceWarning" $(ARGS)
+
+local: $(VENV)/.local ## Test hosts with torch, sentence-transformers, moto and infinity
+	@VOYAGE_RAG_INFINITY=$(VENV)/infinity/bin/infinity_emb $(VENV)/local/bin/python -m pytest tests/hosts $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types and who imports whom
 	@$(BIN)/ruff check .
@@ -85,6 +88,17 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.demo
 $(VENV)/.ray: pyproject.toml $(VENV)/.dev
 	@echo "Installing Ray into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group ray
+	@touch $@
+
+$(VENV)/.local: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing torch and servers into $(VENV)/local and $(VENV)/infinity ..."
+	@for name in local infinity; do \
+		$(PYTHON) -m venv $(VENV)/$$name && \
+		$(VENV)/$$name/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1" && \
+		$(VENV)/$$name/bin/python -m pip install --quiet --disable-pip-version-check --group $$name || exit 1; \
+	done
+	@$(VENV)/local/bin/python -m pip install --quiet --disable-pip-version-check \
+		--editable '.[langchain,llama-index,emulator,cli,images,aws,local]'
 	@touch $@
 
 $(VENV)/.stores: pyproject.toml $(VENV)/.demo
