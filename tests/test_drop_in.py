@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import anyio
 import pytest
@@ -19,6 +20,7 @@ from fakes import (
     vector_of,
     voyage_over,
 )
+from voyage_rag.emulator import Emulator
 
 DOCUMENTS = ["The Mediterranean diet", "Photosynthesis in plants", "20th-century innovations"]
 
@@ -118,3 +120,36 @@ def test_results_travel_between_processes() -> None:
 
     assert ranking == pickle.loads(pickle.dumps(ranking))
     assert embedded.embeddings == pickle.loads(pickle.dumps(embedded)).embeddings
+
+
+def test_a_video_is_made_as_in_voyages_own_client(tmp_path: Path) -> None:
+    """Read when it is sent, or from an open file at once; optimised by nobody here."""
+    from voyage_rag.video_utils import Video
+
+    path = tmp_path / "x.mp4"
+    path.write_bytes(b"film")
+    assert Video is voyage_rag.Video
+    assert Video.from_path(str(path), model=MODEL).to_bytes() == b"film"
+    with path.open("rb") as opened:
+        video = Video.from_file(opened, model=MODEL, optimize=False)
+    video.to_file(tmp_path / "y.mp4")
+    assert (tmp_path / "y.mp4").read_bytes() == b"film"
+    with pytest.raises(voyage_rag.InvalidInputError, match="optimize=True needs ffmpeg"):
+        Video.from_path(path, model=MODEL, optimize=True)
+    with pytest.raises(voyage_rag.InvalidInputError, match="no bytes before it is sent"):
+        Video("https://example.com/x.mp4").to_bytes()
+
+
+def test_nothing_costs_nothing_and_kinds_of_inputs_may_be_mixed() -> None:
+    """Where Voyage's own client refuses (docs/migrate.md)."""
+    vo = voyage_rag.Client(KEY)
+    assert vo.multimodal_embed([], "voyage-multimodal-3.5").embeddings == []
+    nothing = vo.contextualized_embed([], "voyage-context-4", "document", enable_auto_chunking=True)
+    assert nothing.results == []
+    assert not any(vo.count_usage([], "voyage-multimodal-3.5").values())
+    with Emulator() as url:
+        vo = voyage_rag.Client(KEY, base_url=url)
+        mixed = [["a cat"], {"content": [{"type": "text", "text": "a cat"}]}]
+        first, second = vo.multimodal_embed(mixed, "voyage-multimodal-3.5").embeddings
+        vo.close()
+    assert first == second

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
         UnexpectedAnswerError,
         VoyageError,
     )
+    from voyage_rag.media import Image, Video
     from voyage_rag.records import Batch, BatchFault, BatchLine, File, LineFailure
     from voyage_rag.types import (
         ContextualizedEmbeddingsObject,
         ContextualizedEmbeddingsResult,
         EmbeddingsObject,
-        Image,
         MultimodalEmbeddingsObject,
         PartialContextualizedEmbeddings,
         PartialEmbeddings,
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
         RerankingResult,
         Usage,
         Vectors,
-        Video,
     )
 
 __all__ = [
@@ -87,7 +86,9 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    __getattr__ = deferred(__name__, __all__, ["errors", "types", "records", "client", "drop_in"])
+    __getattr__ = deferred(
+        __name__, __all__, ["errors", "types", "media", "records", "client", "drop_in"]
+    )
 
 
 def __dir__() -> list[str]:

@@ -9,8 +9,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast, overload
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, overload
 
 from voyage_rag.models import MODELS
 
@@ -43,33 +42,6 @@ TYPECODES: dict[OutputDtype, str] = {
 def compact(row: Row, dtype: OutputDtype) -> Vector:
     """A row as an array."""
     return row if isinstance(row, array) else array(TYPECODES[dtype], row)
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """An image among the inputs of a multimodal model, where a string would be taken for text.
-
-    Attributes:
-        source: A path, an http(s) or data URL, bytes, a binary file, or an image of Pillow's.
-    """
-
-    source: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Video:
-    """A video, in MP4, among the inputs of a multimodal model.
-
-    Attributes:
-        source: A path, an http(s) or data URL, bytes, or a binary file.
-    """
-
-    source: Any
-
-
-def media_sources(sources: object) -> list[Any]:
-    """A list of media, of which a path, URL or file's bytes by itself is one."""
-    return [sources] if isinstance(sources, (str, bytes, PurePath)) else list(cast("Any", sources))
 
 
 LEAST_SHOWN = 0.0001

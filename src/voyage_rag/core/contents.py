@@ -11,8 +11,8 @@ from voyage_rag.core import media, validation
 from voyage_rag.core.media import Media, MediaKind, MediaReader
 from voyage_rag.core.token_estimate import TokenEstimator
 from voyage_rag.errors import InvalidInputError, VoyageError
+from voyage_rag.media import Image, Video
 from voyage_rag.models import Model
-from voyage_rag.types import Image, Video
 
 Delivery: TypeAlias = Literal["url", "base64"]
 """How media reach the service: it fetches a URL, or they are part of the request."""

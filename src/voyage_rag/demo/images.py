@@ -12,8 +12,8 @@ from voyage_rag.demo.corpus import Passage
 from voyage_rag.demo.options import IMAGE_MODEL, RERANK_MODEL, DemoError
 from voyage_rag.demo.report import UsageItem
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.media import Image
 from voyage_rag.models import kind_of
-from voyage_rag.types import Image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,9 @@ from typing import Any
 
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.langchain.embeddings import VoyageAIEmbeddings
+from voyage_rag.media import Image, media_sources
 from voyage_rag.models import kind_of
-from voyage_rag.types import Image, InputType, media_sources
+from voyage_rag.types import InputType
 
 
 class VoyageAIMultimodalEmbeddings(VoyageAIEmbeddings):

@@ -15,7 +15,8 @@ from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.embeddings import MultiModalEmbedding
 from llama_index.core.schema import ImageType
 
-from voyage_rag.types import Image, InputType, Video, media_sources
+from voyage_rag.media import Image, Video, media_sources
+from voyage_rag.types import InputType
 
 
 class NamedImage(str):

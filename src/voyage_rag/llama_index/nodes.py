@@ -16,7 +16,7 @@ from llama_index.core.schema import BaseNode, ImageNode, MediaResource, Metadata
 
 from voyage_rag.errors import VoyageError
 from voyage_rag.llama_index.events import batch_events
-from voyage_rag.types import Image, Video
+from voyage_rag.media import Image, Video
 
 LOG = logging.getLogger("voyage_rag")
 
