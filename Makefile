@@ -33,6 +33,9 @@ lint: $(VENV)/.dev ## Check style, types and who imports whom
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy tests/typing/program.py
+	@$(BIN)/pyright --pythonpath $(BIN)/python tests/typing/program.py
+	@$(BIN)/python tests/typing/completeness.py
 	@$(BIN)/lint-imports --no-cache
 
 format: $(VENV)/.dev ## Put the code in order

@@ -27,7 +27,6 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from voyage_rag.construction import KEY_NAMES
-from voyage_rag.core import validation
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.hosts import Host, VoyageAPI
 from voyage_rag.observe.observers import NO_OBSERVERS, Observers, as_observers
@@ -305,6 +304,8 @@ def check_embedding_options(model: str, dimension: int | None, dtype: str | None
     Raises:
         InvalidInputError: One cannot work.
     """
+    from voyage_rag.core import validation  # noqa: PLC0415 - classes are made without it
+
     validation.check_output(validation.check_embedding_model(model), dimension, dtype)
 
 
@@ -314,4 +315,6 @@ def check_reranker(model: str) -> None:
     Raises:
         InvalidInputError: It is known to be one.
     """
+    from voyage_rag.core import validation  # noqa: PLC0415 - as above
+
     validation.check_model(model, "rerank")

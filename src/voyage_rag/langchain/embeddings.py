@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Unpack, cast
 
 from langchain_core.embeddings import Embeddings
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SecretStr
 
 from voyage_rag.connection import Connection, check_embedding_options
 from voyage_rag.construction import constructor
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.langchain.parameters import EmbeddingParameters
 from voyage_rag.langchain.precomputed import CURRENT_VECTORS
 from voyage_rag.models import OutputDtype, kind_of
 from voyage_rag.types import EmptyText, InputType
@@ -58,12 +59,19 @@ class VoyageAIEmbeddings(Connection, Embeddings):
     document_input_type: InputType | None = "document"
     query_input_type: InputType | None = "query"
 
-    if not TYPE_CHECKING:  # editors and type checkers keep the signature made of the fields
-
-        @constructor
-        def __init__(self, **fields: Any) -> None:
-            super().__init__(**fields)
-            self.connect()
+    @constructor
+    def __init__(
+        self,
+        model: str,
+        *,
+        api_key: str | SecretStr | None = None,
+        **parameters: Unpack[EmbeddingParameters],
+    ) -> None:
+        fields: dict[str, Any] = {"model": model, **parameters}
+        if api_key is not None:
+            fields["voyage_api_key"] = api_key
+        super().__init__(**fields)
+        self.connect()
 
     def check_options(self) -> None:
         """Check model, dimension and number type, as far as the catalogue knows the model.

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
+from pydantic import SecretStr
+
+from voyage_rag.construction import constructor
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.langchain.embeddings import VoyageAIEmbeddings
+from voyage_rag.langchain.parameters import EmbeddingParameters
 from voyage_rag.media import Image, media_sources
 from voyage_rag.models import kind_of
 from voyage_rag.types import InputType
@@ -26,6 +30,18 @@ class VoyageAIMultimodalEmbeddings(VoyageAIEmbeddings):
 
     model: str = "voyage-multimodal-3.5"
     downscale: bool = False
+
+    @constructor
+    def __init__(
+        self,
+        model: str = "voyage-multimodal-3.5",
+        *,
+        api_key: str | SecretStr | None = None,
+        downscale: bool = False,
+        **parameters: Unpack[EmbeddingParameters],
+    ) -> None:
+        fields: dict[str, Any] = {"downscale": downscale, **parameters}
+        super().__init__(model, api_key=api_key, **fields)
 
     def connect(self) -> None:
         """Check that the model is one of these, and that the object can connect.

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Unpack
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SecretStr
 
 from voyage_rag.connection import Connection, check_reranker
 from voyage_rag.construction import constructor
 from voyage_rag.langchain import tracing
+from voyage_rag.langchain.parameters import ConnectionParameters
 from voyage_rag.types import RerankingObject, RerankingResult
 
 
@@ -34,12 +35,21 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
     top_k: Annotated[int, Field(ge=1)] | None = None
     truncation: bool = True
 
-    if not TYPE_CHECKING:  # editors and type checkers keep the signature made of the fields
-
-        @constructor
-        def __init__(self, **fields: Any) -> None:
-            super().__init__(**fields)
-            self.connect()
+    @constructor
+    def __init__(
+        self,
+        model: str,
+        *,
+        api_key: str | SecretStr | None = None,
+        top_k: int | None = None,
+        truncation: bool = True,
+        **parameters: Unpack[ConnectionParameters],
+    ) -> None:
+        fields: dict[str, Any] = {"top_k": top_k, "truncation": truncation, **parameters}
+        if api_key is not None:
+            fields["voyage_api_key"] = api_key
+        super().__init__(**fields | {"model": model})
+        self.connect()
 
     def check_options(self) -> None:
         """Check that the model is not known to be another kind than a reranker.

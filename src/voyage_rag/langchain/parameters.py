@@ -1,0 +1,55 @@
+"""Parameters of LangChain's classes, as editors and type checkers show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os import PathLike
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    import httpx
+    from pydantic import SecretStr
+
+    from voyage_rag.client import Voyage
+    from voyage_rag.events import Observer
+    from voyage_rag.hosts import Host
+    from voyage_rag.models import OutputDtype
+    from voyage_rag.types import EmptyText, InputType
+
+
+class ConnectionParameters(TypedDict, total=False):
+    """The fields of `voyage_rag.connection.Connection`."""
+
+    voyage_api_key: str | SecretStr | None
+    api_key_path: str | PathLike[str] | None
+    base_url: str | None
+    timeout: float | None
+    max_retries: int | None
+    total_timeout: float | None
+    concurrency: int | None
+    requests_per_minute: float | None
+    tokens_per_minute: float | None
+    cache: str | PathLike[str] | None
+    tokenizer: str | PathLike[str] | None
+    allow_insecure_http: bool
+    observers: Iterable[Observer]
+    host: Host | None
+    http_client: httpx.Client | None
+    http_async_client: httpx.AsyncClient | None
+    client: Voyage | None
+    api_key_fingerprint: str | None
+    host_name: str | None
+
+
+class EmbeddingParameters(ConnectionParameters, total=False):
+    """Those of `VoyageAIEmbeddings` besides its model."""
+
+    batch_size: int | None
+    truncation: bool
+    output_dimension: int | None
+    output_dtype: OutputDtype | None
+    integers: bool
+    show_progress_bar: bool
+    empty_text: EmptyText
+    document_input_type: InputType | None
+    query_input_type: InputType | None
