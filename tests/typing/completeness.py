@@ -16,7 +16,11 @@ def main() -> int:
     pyright = Path(sys.executable).with_name("pyright")
     options = ["--pythonpath", sys.executable, "--verifytypes", "voyage_rag", "--ignoreexternal"]
     done = subprocess.run(
-        [pyright, *options, "--outputjson"], capture_output=True, text=True, check=False
+        [pyright, *options, "--outputjson"],
+        cwd=sys.prefix,  # in the project itself, its sources would not count as a package
+        capture_output=True,
+        text=True,
+        check=False,
     )
     report = json.loads(done.stdout)["typeCompleteness"]
     score = report["completenessScore"]
