@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 
+import certifi
 import pytest
+import trustme
 
-from fakes import HTTPService
+from fakes import MODEL, HTTPService
+from wire import WireServer
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
 
@@ -85,6 +89,35 @@ if child == 0:
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
 
+FIRST_CALL = """
+import os, sys, threading, time
+
+from voyage_rag import Voyage
+
+url, model, delay = sys.argv[1:]
+voyage = Voyage("pa-of-nobody", base_url=url, max_retries=0)
+begun = threading.Event()
+
+
+def ask():
+    begun.set()
+    voyage.embed(["a"], model)
+
+
+asking = threading.Thread(target=ask)
+asking.start()
+begun.wait()
+time.sleep(float(delay))
+child = os.fork()
+if child == 0:
+    asking = threading.Thread(target=lambda: os._exit(not voyage.embed(["b"], model)))
+    asking.start()
+    asking.join(10)
+    os._exit(1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+asking.join()
+"""
+
 SHARED_CACHE = """
 import os, sys
 
@@ -142,6 +175,22 @@ def test_no_lock_that_another_thread_held_at_the_fork_stops_the_child(
 ) -> None:
     """Budgets, rates, usage, transport: whatever a thread was just changing."""
     run(ALL_HELD, http_service.url, str(tmp_path / "vectors.db"))
+
+
+@pytest.mark.parametrize("milliseconds", [0, 1, 3, 10, 30, 60])
+def test_a_fork_during_the_first_call_of_the_process(
+    milliseconds: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """At any moment of it, while certificates are read too: the child can make calls."""
+    authority = trustme.CA()
+    trusted = tmp_path / "trusted.pem"  # with all of certifi's, so that reading takes its time
+    trusted.write_bytes(Path(certifi.where()).read_bytes() + authority.cert_pem.bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with WireServer(context=context) as server:
+        run(FIRST_CALL, server.url, MODEL, str(milliseconds / 1_000))
+        assert len(server.requests) == 2
 
 
 def test_parent_and_child_share_a_cache(http_service: HTTPService, tmp_path: Path) -> None:

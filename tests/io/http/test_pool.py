@@ -10,11 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 
-from fakes import KEY, MODEL, RERANKER, HTTPService, served, vector_of
-from voyage_rag import ConfigurationError, Voyage, __version__
+from fakes import KEY, MODEL, HTTPService, served, vector_of
+from voyage_rag import Voyage, __version__
 from voyage_rag.hosts.messages import Response
 from voyage_rag.io.http import pool
 
@@ -162,38 +161,6 @@ def test_an_object_that_is_dropped_closes_its_connections(http_service: HTTPServ
     gc.collect()
 
     http_service.wait_for_closed()
-
-
-def test_your_own_client_is_used_and_stays_open(face, http_service: HTTPService) -> None:
-    """Its headers are sent, its hooks run; closing the object does not close it."""
-
-    async def program() -> bool:
-        own: Any
-        if face.is_sync:
-            own = httpx.Client(headers={"x-mine": "yes"})
-            voyage = voyage_to(http_service, http_client=own)
-        else:
-            own = httpx.AsyncClient(headers={"x-mine": "yes"})
-            voyage = voyage_to(http_service, async_http_client=own)
-        await face.ask(voyage, "embed", ["a"], MODEL)
-        await face.ask(voyage, "rerank", "q", ["a", "b"], RERANKER)
-        await face.ask(voyage, "close")
-        still_open = not own.is_closed
-        own.close() if face.is_sync else await own.aclose()
-        return still_open
-
-    assert face.run(program)
-    assert [each.headers["x-mine"] for each in http_service.received] == ["yes", "yes"]
-    assert [each.path for each in http_service.received] == ["/v1/embeddings", "/v1/rerank"]
-
-
-@pytest.mark.parametrize("name", ["http_client", "async_http_client"])
-@pytest.mark.parametrize("client", ["http://proxy", object(), "the other face"], ids=str)
-def test_a_client_of_another_kind_is_refused(name: str, client: Any) -> None:
-    """At construction, by name."""
-    other = httpx.AsyncClient if name == "http_client" else httpx.Client
-    with pytest.raises(ConfigurationError, match=name):
-        Voyage(KEY, **{name: other() if client == "the other face" else client})
 
 
 def test_the_key_travels_in_the_authorization_header_alone(face, http_service: HTTPService) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, zip_longest
 from typing import Any
 
+from voyage_rag.io.http.nested_tls import NestedTLSSocket
 from voyage_rag.io.http.streams import seconds_until
 
 CONNECT_STAGGER_SECONDS = 0.25
@@ -86,11 +87,11 @@ def start_tls(
     hostname: str,
     deadline: float,
     announce: Callable[[socket.socket], None],
-) -> ssl.SSLSocket:
+) -> socket.socket:
     """Do the handshake.
 
     Args:
-        sock: Connected; belongs to the result from here on.
+        sock: Connected; it belongs to the result from here on.
         context: Whom to trust.
         hostname: Whose certificate it has to be.
         deadline: When to give up, on the monotonic clock.
@@ -99,15 +100,19 @@ def start_tls(
     Raises:
         OSError: The certificate is not trusted, or the handshake failed or took too long.
     """
-    wrapped = context.wrap_socket(sock, server_hostname=hostname, do_handshake_on_connect=False)
-    try:
+    wrapped: Any
+    if isinstance(sock, ssl.SSLSocket):
+        wrapped = NestedTLSSocket(sock, context, hostname)
+    else:
+        wrapped = context.wrap_socket(sock, server_hostname=hostname, do_handshake_on_connect=False)
         announce(wrapped)
+    try:
         wrapped.settimeout(seconds_until(deadline))
         wrapped.do_handshake()
     except BaseException:
         wrapped.close()
         raise
-    return wrapped
+    return wrapped  # type: ignore[no-any-return]
 
 
 def _begin(family: int, kind: int, protocol: int, _name: str, address: Any) -> socket.socket:

@@ -49,7 +49,7 @@ class PooledConnection:
         self.used_at = 0.0
         self._route = route
         self._opened_at = 0.0
-        self._connecting: socket.socket | None = None
+        self._announced: socket.socket | None = None
         self.is_ended = False
 
     def open(self, deadline: float) -> socket.socket:
@@ -98,16 +98,16 @@ class PooledConnection:
         return start_tls(sock, context, host, deadline, self._announce)
 
     def _announce(self, sock: socket.socket) -> None:
-        self._connecting = sock
+        self._announced = sock
         if self.is_ended:
             self.end()
 
     def end(self) -> None:
         """Shut it down, so that a thread that waits for it stops waiting."""
         self.is_ended = True
-        if (sock := self.socket or self._connecting) is not None:
-            with suppress(OSError):
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not TLS's own, for another thread
+        if self._announced is not None:
+            with suppress(OSError):  # and not by TLS's own method, which is not for other threads
+                socket.socket.shutdown(self._announced, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close its socket."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import encodings.idna  # noqa: F401 - else imported by the first name that is looked up
 import ssl
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 from urllib.parse import urlsplit
 
-import anyio.lowlevel
 import httpcore
 
 from voyage_rag.io.http.certificates import TrustedCertificates
@@ -106,8 +110,8 @@ class Route:
 
 
 def _in_event_loop() -> bool:
-    try:
-        anyio.lowlevel.current_token()
-    except RuntimeError:
-        return False
-    return True
+    """Asked without anyio, which would import its backend for it, and block the loop."""
+    with suppress(RuntimeError):
+        return bool(asyncio.get_running_loop())
+    trio: Any = sys.modules.get("trio")
+    return trio is not None and bool(trio.lowlevel.in_trio_run())

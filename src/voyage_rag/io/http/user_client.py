@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx
 
+from voyage_rag._version import __version__
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.io.http.failures import connection_error
 from voyage_rag.io.http.pool import MAX_CONNECT_SECONDS
@@ -127,6 +128,8 @@ class UserClients:
         headers = {"accept": "application/json", "accept-encoding": ACCEPTED_ENCODING}
         if request.upload is None:
             headers["content-type"] = "application/json"
+        if client.headers.get("user-agent", "").startswith("python-httpx/"):
+            headers["user-agent"] = f"voyage-rag/{__version__} httpx/{httpx.__version__}"
         if client.auth is None:
             given = self._host.headers(request.method, url, request.body)
             headers |= {name: text for name, text in given.items() if name not in client.headers}

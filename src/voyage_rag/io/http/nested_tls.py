@@ -1,0 +1,83 @@
+"""TLS to a host inside the TLS connection to a proxy; the `ssl` module nests no sockets itself."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+RECEIVED_BYTES = 2**16
+NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class NestedTLSSocket:
+    """Has the methods of a socket that connecting and streams use.
+
+    Args:
+        outer: The connection to the proxy.
+        context: Whom to trust.
+        hostname: Whose certificate the host has to show.
+    """
+
+    def __init__(self, outer: ssl.SSLSocket, context: ssl.SSLContext, hostname: str) -> None:
+        self._outer = outer
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
+        self._unsent = b""
+        self.fileno = outer.fileno
+        self.settimeout = outer.settimeout
+        self.setblocking = outer.setblocking
+        self.close = outer.close
+
+    def do_handshake(self) -> None:
+        """See `ssl.SSLSocket`."""
+        self._perform(self._tls.do_handshake)
+
+    def getpeercert(self) -> dict[str, Any] | None:
+        """See `ssl.SSLSocket`."""
+        return self._tls.getpeercert()
+
+    def version(self) -> str | None:
+        """See `ssl.SSLSocket`."""
+        return self._tls.version()
+
+    def recv(self, max_bytes: int) -> bytes:
+        """See `socket.socket`."""
+        try:
+            return self._perform(self._tls.read, max_bytes)  # type: ignore[no-any-return]
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            return b""
+
+    def send(self, data: memoryview) -> int:
+        """See `socket.socket`."""
+        self._flush()
+        sent = self._tls.write(data)
+        with suppress(*NOT_NOW):  # it is encrypted, and sent before whatever comes next
+            self._flush()
+        return sent
+
+    def sendall(self, data: memoryview) -> None:
+        """See `socket.socket`."""
+        while data:
+            data = data[self.send(data) :]
+        self._flush()
+
+    def _perform(self, operation: Callable[..., Any], *args: object) -> Any:
+        while True:
+            try:
+                result = operation(*args)
+            except ssl.SSLWantReadError:
+                self._flush()
+                if received := self._outer.recv(RECEIVED_BYTES):
+                    self._incoming.write(received)
+                else:
+                    self._incoming.write_eof()
+            else:
+                self._flush()
+                return result
+
+    def _flush(self) -> None:
+        self._unsent += self._outgoing.read()
+        while self._unsent:
+            self._unsent = self._unsent[self._outer.send(self._unsent) :]

@@ -1,0 +1,166 @@
+"""Whom TLS trusts, as the environment says."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import certifi
+import pytest
+import trustme
+
+from fakes import KEY, MODEL, vector_of
+from voyage_rag import APIConnectionError, ConfigurationError, Voyage
+from voyage_rag.io.http.certificates import VARIABLES, TrustedCertificates
+from wire import WireServer
+
+if TYPE_CHECKING:
+    from conftest import Face
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(autouse=True)
+def _no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+def server(authority: trustme.CA) -> Iterator[WireServer]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with WireServer(context=context) as server:
+        yield server
+
+
+def asked(face: Face, server: WireServer) -> list[list[float]]:
+    """The vector of a text, of a client made now."""
+    voyage = Voyage(KEY, base_url=server.url, max_retries=0)
+    try:
+        return face.call(voyage, "embed", ["a"], MODEL).embeddings  # type: ignore[no-any-return]
+    finally:
+        voyage.close()
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_file_of_certificates(
+    face: Face,
+    server: WireServer,
+    authority: trustme.CA,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+) -> None:
+    """By any of the variables that people set for other clients."""
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv(variable, str(tmp_path / "authority.pem"))
+    assert asked(face, server) == [vector_of("a")]
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"])
+def test_a_directory_of_certificates(
+    face: Face,
+    server: WireServer,
+    authority: trustme.CA,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+) -> None:
+    """As OpenSSL's `rehash` prepares it; SSL_CERT_DIR may name several."""
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    authority.cert_pem.write_to_path(str(folder / "authority.pem"))
+    name = subprocess.run(
+        ["openssl", "x509", "-hash", "-noout", "-in", str(folder / "authority.pem")],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    (folder / "authority.pem").rename(folder / f"{name}.0")
+    (tmp_path / "empty").mkdir()
+    several = f"{tmp_path / 'empty'}:{folder}" if variable == "SSL_CERT_DIR" else str(folder)
+    monkeypatch.setenv(variable, several)
+    assert asked(face, server) == [vector_of("a")]
+
+
+def test_an_authority_that_nobody_named_is_not_trusted(face: Face, server: WireServer) -> None:
+    """The request is not sent, and the error is OpenSSL's."""
+    with pytest.raises(APIConnectionError) as caught:
+        asked(face, server)
+    assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
+    assert caught.value.never_sent
+    assert server.requests == []
+
+
+def test_the_host_name_is_checked(
+    face: Face, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate of somebody else is none."""
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("elsewhere.example").configure_cert(context)
+    with WireServer(context=context) as server, pytest.raises(APIConnectionError):
+        asked(face, server)
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_a_path_that_does_not_exist_is_refused_at_construction(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the name of the variable."""
+    monkeypatch.setenv(variable, "/nowhere/at/all.pem")
+    with pytest.raises(ConfigurationError, match=f"{variable} names '/nowhere/at/all.pem'"):
+        Voyage(KEY)
+
+
+def test_in_an_event_loop_it_is_refused_by_the_first_call(
+    server: WireServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Construction there does not look at the disk."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/at/all.pem")
+
+    async def program() -> None:
+        voyage = Voyage(KEY, base_url=server.url)
+        with pytest.raises(ConfigurationError, match="SSL_CERT_FILE"):
+            await voyage.aembed(["a"], MODEL)
+
+    for backend in ("asyncio", "trio"):
+        anyio.run(program, backend=backend)
+
+
+def test_a_file_without_certificates_is_refused(
+    face: Face, server: WireServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not retried: it would not help."""
+    (tmp_path / "authority.pem").write_text("nothing of the kind")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
+    with pytest.raises(ConfigurationError, match="REQUESTS_CA_BUNDLE"):
+        asked(face, server)
+
+
+def test_which_variable_counts() -> None:
+    """The most specific one, empty ones not at all."""
+    some = {"CURL_CA_BUNDLE": "c", "REQUESTS_CA_BUNDLE": "r", "SSL_CERT_DIR": "d"}
+    assert TrustedCertificates.of_environment({**some, "SSL_CERT_FILE": "f"}).paths == ("f",)
+    assert TrustedCertificates.of_environment({**some, "SSL_CERT_FILE": ""}).paths == ("d",)
+    assert TrustedCertificates.of_environment({"SSL_CERT_DIR": "a::b"}).paths == ("a", "b")
+    assert TrustedCertificates.of_environment({}).variable == ""
+
+
+def test_certifis_authorities_are_trusted_unless_others_are_named() -> None:
+    """All of them, with one context for all connections."""
+    context = TrustedCertificates.of_environment({}).ssl_context()
+    expected = ssl.create_default_context(cafile=certifi.where())
+    assert len(context.get_ca_certs()) == len(expected.get_ca_certs())
+    assert context is TrustedCertificates.of_environment({}).ssl_context()
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert context.check_hostname
