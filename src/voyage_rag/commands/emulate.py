@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -15,8 +16,20 @@ EXAMPLES = (
     "emulate --port 9000 --host 0.0.0.0",
     "emulate --tokens-per-minute 100000 --latency 0.1",
     "emulate --free-tier",
+    "emulate --dialect sagemaker",
     "emulate --port 0 --json",
 )
+
+
+class Dialect(StrEnum):
+    """The names of `voyage_rag.emulator.options.DialectName`, for the help."""
+
+    VOYAGE = "voyage"
+    SAGEMAKER = "sagemaker"
+    AZURE_FOUNDRY = "azure-foundry"
+    AZURE_APPLICATION = "azure-application"
+    OPENAI = "openai"
+
 
 PerMinute = typer.Option(min=1, metavar="N", help="For each key and model.", show_default="none")
 
@@ -37,6 +50,16 @@ def emulate(
     batch_speed: Annotated[
         float, typer.Option(min=0.01, metavar="FACTOR", help="How much faster batches are done.")
     ] = 1.0,
+    dialect: Annotated[
+        Dialect, typer.Option(help="The service: Voyage's, or another that runs its models.")
+    ] = Dialect.VOYAGE,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="The model of a SageMaker endpoint or an Azure application.",
+            show_default="the one in the endpoint's name; voyage-4",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Say where it listens as a line of JSON.")
     ] = False,
@@ -60,8 +83,12 @@ def emulate(
             free_tier=free_tier,
             latency=latency,
             batch_speed=batch_speed,
+            dialect=dialect.value,
+            served_model=model,
             **announced,
         )
+    except ValueError as error:
+        raise CommandError(str(error)) from error
     except OSError as error:
         reason = str(error.strerror).partition(" (")[0]
         raise CommandError(f"cannot listen on {host}:{port}: {reason}") from error

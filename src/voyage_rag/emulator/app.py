@@ -22,14 +22,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from voyage_rag.emulator import contextualized, embeddings, multimodal, rerank
 from voyage_rag.emulator.arguments import (
     EmulatedEndpoint,
     RejectedRequest,
-    authenticate,
     check_arguments,
     parse_json,
 )
+from voyage_rag.emulator.azure_dialects import AzureApplicationDialect, AzureFoundryDialect
+from voyage_rag.emulator.dialects import MODEL_ENDPOINTS, EmulatedDialect
 from voyage_rag.emulator.faults import (
     ContentFault,
     DeliveryFault,
@@ -39,12 +39,14 @@ from voyage_rag.emulator.faults import (
     send_badly,
 )
 from voyage_rag.emulator.files_and_batches import FilesAndBatches, ResourceHandler, ResourceRequest
-from voyage_rag.emulator.options import EmulatorOptions, ReceivedRequest
+from voyage_rag.emulator.openai_dialect import LOCAL_MODEL, OpenAIDialect
+from voyage_rag.emulator.options import DialectName, EmulatorOptions, ReceivedRequest
 from voyage_rag.emulator.rate_limits import EmulatedRateLimits
 from voyage_rag.emulator.responses import (
     NOTICE,
     PAYMENT_NOTICE,
     EmulatedResponse,
+    Payload,
     Receive,
     Scope,
     Send,
@@ -54,14 +56,18 @@ from voyage_rag.emulator.responses import (
     send_response,
     wait_or_disconnect,
 )
+from voyage_rag.emulator.sagemaker_dialect import SageMakerDialect
 from voyage_rag.emulator.tokens import TokenCounter
 
-ENDPOINTS = (
-    embeddings.ENDPOINT,
-    contextualized.ENDPOINT,
-    multimodal.ENDPOINT,
-    rerank.ENDPOINT,
-)
+DIALECTS: dict[DialectName, type[EmulatedDialect]] = {
+    "voyage": EmulatedDialect,
+    "sagemaker": SageMakerDialect,
+    "azure-foundry": AzureFoundryDialect,
+    "azure-application": AzureApplicationDialect,
+    "openai": OpenAIDialect,
+}
+
+_SECRET_HEADERS = {"authorization", "api-key", "x-amz-security-token"}
 
 JSONL_CONTENT_TYPE = "application/octet-stream"
 """Of a file's content; a guess."""
@@ -77,8 +83,10 @@ def create_app(
         requests: Where to record the requests it receives; None to record nothing.
     """
     options = options or EmulatorOptions()
+    dialect = make_dialect(options)
     shared = _Shared(
         options,
+        dialect,
         EmulatedRateLimits(options),
         TokenCounter(options.characters_per_token),
         iterate_faults(options.faults),
@@ -86,24 +94,44 @@ def create_app(
     )
     resources = FilesAndBatches(options, shared.tokens, _epoch_clock(options))
     by_path: dict[str, dict[str, ResourceHandler]] = {}
-    for (method, path), handler in resources.handlers.items():
+    for (method, path), handler in resources.handlers.items() if dialect.has_files else ():
         by_path.setdefault(path, {})[method] = handler
+    methods = list(dialect.methods)
     routes = [
-        Route(endpoint.path, _EndpointApp(shared, endpoint), methods=["POST"])
-        for endpoint in ENDPOINTS
-    ] + [
-        Route(path, _ResourceApp(shared, handlers), methods=list(handlers))
-        for path, handlers in by_path.items()
+        *(
+            Route(path, _EndpointApp(shared, endpoint), methods=methods)
+            for path, endpoint in dialect.paths().items()
+        ),
+        *(
+            Route(path, _ResourceApp(shared, handlers), methods=list(handlers))
+            for path, handlers in by_path.items()
+        ),
+        *(
+            Route(path, _document(dialect, document), methods=["GET"])
+            for path, document in dialect.documents().items()
+        ),
     ]
-    names = [f"POST {endpoint.path}" for endpoint in ENDPOINTS]
-    names += [f"{method} {path}" for method, path in resources.handlers]
+    names = [f"{method} {route.path}" for route in routes for method in sorted(route.methods or ())]
     app = Starlette(
         routes=[Route("/", _index_page(names), methods=["GET"]), *routes],
-        exception_handlers={HTTPException: _respond_to_wrong_path},
+        exception_handlers={HTTPException: partial(_respond_to_wrong_path, dialect)},
     )
     app.router.redirect_slashes = False
     app.state.resources = resources
     return app
+
+
+def make_dialect(options: EmulatorOptions) -> EmulatedDialect:
+    """Return the dialect of the options.
+
+    Raises:
+        ValueError: There is no such dialect, or the emulator does not have the served model.
+    """
+    if options.dialect not in DIALECTS:
+        raise ValueError(f"dialect must be one of {', '.join(DIALECTS)}, not {options.dialect!r}")
+    if options.served_model not in {None, LOCAL_MODEL, *MODEL_ENDPOINTS}:
+        raise ValueError(f"the emulator has no model {options.served_model!r}")
+    return DIALECTS[options.dialect](options)
 
 
 def _epoch_clock(options: EmulatorOptions) -> Callable[[], float]:
@@ -117,6 +145,7 @@ class _Shared:
     """What all paths of an emulator share."""
 
     options: EmulatorOptions
+    dialect: EmulatedDialect
     limits: EmulatedRateLimits
     tokens: TokenCounter
     faults: Iterator[Fault | None]
@@ -127,7 +156,7 @@ class _PathApp(ABC):
     """ASGI application of one path: records requests, applies faults, sends responses."""
 
     def __init__(self, shared: _Shared) -> None:
-        self._shared, self._options = shared, shared.options
+        self._shared, self._options, self._dialect = shared, shared.options, shared.dialect
 
     @abstractmethod
     async def handle(
@@ -146,8 +175,7 @@ class _PathApp(ABC):
             else:
                 response = await self.handle(request, body, received)
         except RejectedRequest as rejected:
-            error = orjson.dumps(rejected.body)
-            response = make_response(rejected.status, error, rejected.headers)
+            response = self._dialect.reject(rejected)
         await request.close()
         delay = self._options.latency + self._options.seconds_per_token * (received.tokens or 0)
         if not await wait_or_disconnect(delay, receive):
@@ -164,8 +192,8 @@ class _PathApp(ABC):
 
     def _record(self, request: Request, body: Any) -> ReceivedRequest:
         headers = dict(request.headers)
-        if "authorization" in headers:
-            headers["authorization"] = "..."
+        for name in _SECRET_HEADERS & headers.keys():
+            headers[name] = "..."
         if isinstance(body, dict) and isinstance(upload := body.get("file"), UploadFile):
             body = body | {"file": {"filename": upload.filename, "bytes": upload.size}}
         path, now = request.url.path, self._options.clock()
@@ -184,17 +212,21 @@ def _whole(response: EmulatedResponse | Path) -> EmulatedResponse:
 class _EndpointApp(_PathApp):
     """Embeds or reranks."""
 
-    def __init__(self, shared: _Shared, endpoint: EmulatedEndpoint) -> None:
+    def __init__(self, shared: _Shared, endpoint: EmulatedEndpoint | None) -> None:
         super().__init__(shared)
         self._endpoint = endpoint
 
     async def handle(
         self, request: Request, body: Any, received: ReceivedRequest
     ) -> EmulatedResponse:
-        arguments = check_arguments(body, self._endpoint.arguments)
-        self._endpoint.check_together(arguments)
-        key = authenticate(request.headers.get("authorization"), self._options.keys)
-        accepted = self._endpoint.accept(arguments, self._shared.tokens)
+        dialect, tokens = self._dialect, self._shared.tokens
+        if dialect.checks_key_first:
+            dialect.authenticate(request.headers)
+        endpoint, voyage_body = dialect.translate(request, body, self._endpoint)
+        arguments = check_arguments(voyage_body, endpoint.arguments)
+        endpoint.check_together(arguments)
+        key = dialect.authenticate(request.headers)
+        accepted = endpoint.accept(arguments, tokens)
         self._shared.limits.take(key, accepted.model, accepted.tokens)
         received.tokens = accepted.tokens
         payload = accepted.compute()
@@ -202,9 +234,9 @@ class _EndpointApp(_PathApp):
             # The results, those of the first document where documents hold them.
             items = payload["data"]
             received.fault.spoil(items[0].get("data", items))
-        warning = PAYMENT_NOTICE if self._options.free_tier else ""
-        content = encode(payload, as_base64=accepted.as_base64)
-        return make_response(200, content, {"x-api-warning": warning})
+        headers = {"x-api-warning": PAYMENT_NOTICE if self._options.free_tier else ""}
+        content = encode(dialect.format(payload, body), as_base64=accepted.as_base64)
+        return dialect.respond(200, content, headers if dialect.has_files else {})
 
 
 class _ResourceApp(_PathApp):
@@ -221,7 +253,7 @@ class _ResourceApp(_PathApp):
         received: ReceivedRequest,  # noqa: ARG002  (its tokens stay None: nothing is billed)
     ) -> EmulatedResponse | Path:
         resource = ResourceRequest(
-            partial(authenticate, request.headers.get("authorization"), self._options.keys),
+            partial(self._dialect.authenticate, request.headers),
             request.path_params.get("id", ""),
             dict(request.query_params),
             body,
@@ -256,10 +288,16 @@ def _index_page(names: Iterable[str]) -> Callable[[Request], Response]:
     return respond
 
 
-async def _respond_to_wrong_path(_: Request, error: Exception) -> Response:
+def _document(dialect: EmulatedDialect, document: Payload) -> Callable[[Request], Response]:
+    return lambda _: _as_starlette(dialect.respond(200, orjson.dumps(document)))
+
+
+async def _respond_to_wrong_path(
+    dialect: EmulatedDialect, _: Request, error: Exception
+) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  (what the handler is registered for)
-    body = orjson.dumps({"detail": error.detail})
-    return _as_starlette(make_response(error.status_code, body, error.headers or {}))
+    rejected = RejectedRequest(error.status_code, error.detail, headers=error.headers or {})
+    return _as_starlette(dialect.reject(rejected))
 
 
 def _as_starlette(response: EmulatedResponse) -> Response:

@@ -3,9 +3,13 @@
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from voyage_rag.emulator.faults import Fault, RandomFaults
+
+DialectName: TypeAlias = Literal[
+    "voyage", "sagemaker", "azure-foundry", "azure-application", "openai"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +17,9 @@ class EmulatorOptions:
     """Settings of one emulator.
 
     Attributes:
+        dialect: The service that is emulated: the Voyage API, or another that runs its models.
+        served_model: The model of a SageMaker endpoint (None: that in the endpoint's name), of an
+            Azure application (None: voyage-4), or in the list of an OpenAI-compatible server.
         keys: Accepted keys. None: any key without the word `invalid` in it.
         latency: Seconds before every response.
         seconds_per_token: Seconds that are added for each billed token.
@@ -38,6 +45,8 @@ class EmulatorOptions:
         failing_lines: Every custom_id whose line fails with a 500 in the first batch that has it.
     """
 
+    dialect: DialectName = "voyage"
+    served_model: str | None = None
     keys: Collection[str] | None = None
     latency: float = 0.0
     seconds_per_token: float = 0.0

@@ -45,7 +45,6 @@ FILE_CHUNK_BYTES = 256 * 1024
 _LOAD_BALANCER_HEADERS = {
     "via": "1.1 google",
     "alt-svc": 'h3=":443"; ma=2592000,h3-29=":443"; ma=2592000',
-    "x-voyage-emulator": NOTICE,
 }
 
 
@@ -63,13 +62,24 @@ def make_response(
     body: bytes,
     headers: Mapping[str, str] = {},
     content_type: str = "application/json",
+    *,
+    of_voyage: bool = True,
 ) -> EmulatedResponse:
-    """Return a response with the service's usual headers around those given."""
+    """Return a response with a server's usual headers around those given.
+
+    Args:
+        status: HTTP status.
+        body: The whole body.
+        headers: Lower-case names.
+        content_type: Type of the body.
+        of_voyage: Add the headers of Voyage's own service and of its load balancer.
+    """
     all_headers = {"date": formatdate(usegmt=True), "server": "uvicorn"}
     all_headers |= headers
     all_headers |= {"content-length": str(len(body)), "content-type": content_type}
-    all_headers |= {"x-request-id": uuid4().hex}
-    return EmulatedResponse(status, all_headers | _LOAD_BALANCER_HEADERS, body)
+    if of_voyage:
+        all_headers |= {"x-request-id": uuid4().hex} | _LOAD_BALANCER_HEADERS
+    return EmulatedResponse(status, all_headers | {"x-voyage-emulator": NOTICE}, body)
 
 
 def encode(payload: Mapping[str, Any], *, as_base64: bool) -> bytes:

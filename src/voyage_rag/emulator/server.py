@@ -12,7 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from voyage_rag.emulator.app import create_app
+from voyage_rag.emulator.app import DIALECTS, create_app
 from voyage_rag.emulator.faults import TRANSPORT_KEY
 from voyage_rag.emulator.options import EmulatorOptions, ReceivedRequest
 from voyage_rag.emulator.responses import NOTICE, Receive, Scope, Send
@@ -51,7 +51,7 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        """Base URL of the running emulator, ending in `/v1`."""
+        """Base URL of the running emulator; that of the Voyage API ends in `/v1`."""
         if self._server is None:
             raise RuntimeError("the emulator is not running: call start(), or use `with`")
         return self._url
@@ -60,9 +60,9 @@ class Emulator:
         """Listen, and return the base URL."""
         if self._server is not None:
             raise RuntimeError(f"the emulator is already running at {self._url}")
-        listening = _listen(*self._address)
-        self._url = _base_url(listening)
         self._app = create_app(self.options, self.requests)
+        listening = _listen(*self._address)
+        self._url = _base_url(listening, self.options)
         listens = threading.Event()
         self._server = _Server(_configure(self._app), listens.set)
         self._thread = threading.Thread(
@@ -108,9 +108,10 @@ def serve(
         announcement: The line written to stdout once it listens, with the base URL for `{url}`.
         **options: The fields of `EmulatorOptions`.
     """
-    app = create_app(EmulatorOptions(**options))
+    settings = EmulatorOptions(**options)
+    app = create_app(settings)
     with _listen(host, port) as listening, suppress(KeyboardInterrupt):
-        line = announcement.replace("{url}", _base_url(listening))
+        line = announcement.replace("{url}", _base_url(listening, settings))
         _Server(_configure(app), lambda: print(line, flush=True)).run([listening])  # noqa: T201
     app.state.resources.close()
 
@@ -120,9 +121,10 @@ def _listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family)
 
 
-def _base_url(listening: socket.socket) -> str:
+def _base_url(listening: socket.socket, options: EmulatorOptions) -> str:
     host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
+    host = f"[{host}]" if ":" in host else host
+    return f"http://{host}:{port}{DIALECTS[options.dialect].base_path}"
 
 
 def _configure(app: Starlette) -> uvicorn.Config:
