@@ -222,15 +222,15 @@ def test_emulate_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     server.serve = lambda *address, **options: served.append((address, options))  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, server.__name__, server)
     limits = ["--requests-per-minute", "9", "--tokens-per-minute", "99", "--latency", "0.5"]
-    limits += ["--batch-speed", "7"]
+    limits += ["--batch-speed", "7", "--dialect", "sagemaker", "--model", "rerank-3"]
 
     assert main(["emulate", "--port", "9001", "--host", "0.0.0.0", *limits]) == 0
     assert main(["emulate", "--free-tier"]) == 0
 
     (there, limited), (here, free) = served
     assert (there, here) == (("0.0.0.0", 9001), ("127.0.0.1", 8000))
-    assert [*limited.values()] == [9, 99, False, 0.5, 7]
-    assert [*free.values()] == [None, None, True, 0.0, 1.0]
+    assert [*limited.values()] == [9, 99, False, 0.5, 7, "sagemaker", "rerank-3"]
+    assert [*free.values()] == [None, None, True, 0.0, 1.0, "voyage", None]
 
 
 def test_emulate_tells_a_program_where_it_is() -> None:
