@@ -111,7 +111,11 @@ def create_app(
             for path, document in dialect.documents().items()
         ),
     ]
-    names = [f"{method} {route.path}" for route in routes for method in sorted(route.methods or ())]
+    names = [
+        f"{method} {route.path}"
+        for route in routes
+        for method in sorted((route.methods or set()) - {"HEAD"})
+    ]
     app = Starlette(
         routes=[Route("/", _index_page(names), methods=["GET"]), *routes],
         exception_handlers={HTTPException: partial(_respond_to_wrong_path, dialect)},
