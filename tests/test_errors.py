@@ -12,7 +12,8 @@ import pytest
 
 from voyage_rag import errors
 from voyage_rag.errors import Timeout, VoyageError
-from voyage_rag.types import PartialEmbeddings, Usage
+from voyage_rag.partial import PartialEmbeddings
+from voyage_rag.types import Usage
 
 CLASSES = {
     name: value

@@ -30,15 +30,17 @@ if TYPE_CHECKING:
         VoyageError,
     )
     from voyage_rag.media import Image, Video
+    from voyage_rag.partial import (
+        PartialContextualizedEmbeddings,
+        PartialEmbeddings,
+        PartialRanking,
+    )
     from voyage_rag.records import Batch, BatchFault, BatchLine, File, LineFailure
     from voyage_rag.types import (
         ContextualizedEmbeddingsObject,
         ContextualizedEmbeddingsResult,
         EmbeddingsObject,
         MultimodalEmbeddingsObject,
-        PartialContextualizedEmbeddings,
-        PartialEmbeddings,
-        PartialRanking,
         RerankingObject,
         RerankingResult,
         Usage,
@@ -87,7 +89,7 @@ __all__ = [
 
 if not TYPE_CHECKING:
     __getattr__ = deferred(
-        __name__, __all__, ["errors", "types", "media", "records", "client", "drop_in"]
+        __name__, __all__, ["errors", "types", "partial", "media", "records", "client", "drop_in"]
     )
 
 

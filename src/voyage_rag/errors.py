@@ -40,7 +40,7 @@ class VoyageError(Exception):
         indices: Positions, in the caller's list, of the inputs concerned.
         retry_after: Seconds the service asked to wait, None if it did not.
         partial: What had been paid for and finished when a larger piece of work failed
-            (see `voyage_rag.types.PartialEmbeddings`), else None.
+            (see `voyage_rag.PartialEmbeddings`), else None.
     """
 
     def __init__(

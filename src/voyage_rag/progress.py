@@ -6,19 +6,16 @@ from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
 
 Advance = Callable[[int, int], None]
-"""Told how many more inputs are done, and how many tokens they cost."""
+"""Receives how many more inputs are done, and how many tokens they cost."""
 
 
 @contextmanager
-def progress_bar(inputs: object, description: str, *, shown: bool) -> Iterator[Advance]:
-    """A bar over the inputs of one call; nothing at all unless `shown`.
+def progress_bar(inputs: object, description: str) -> Iterator[Advance]:
+    """A bar over the inputs of one call.
 
     Raises:
-        ImportError: The bar is asked for and tqdm is not installed.
+        ImportError: tqdm is not installed.
     """
-    if not shown:
-        yield _ignore
-        return
     try:
         from tqdm.auto import tqdm  # noqa: PLC0415 - only who asks for a bar needs it
     except ImportError as error:
@@ -38,7 +35,3 @@ def progress_bar(inputs: object, description: str, *, shown: bool) -> Iterator[A
             bar.update(done)
 
         yield advance
-
-
-def _ignore(done: int, cost: int) -> None:
-    pass

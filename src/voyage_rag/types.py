@@ -129,6 +129,9 @@ class Usage:
         )
 
 
+NO_USAGE = Usage()
+
+
 def _shown(dollars: float | None) -> str:
     if dollars is None:
         return "an unknown price"
@@ -337,54 +340,3 @@ class RerankingObject:
     def total_tokens(self) -> int:
         """Tokens billed: the query counts once per document."""
         return self.usage.total_tokens
-
-
-@dataclass(frozen=True)
-class PartialRanking:
-    """What had been finished when a call failed; carried by the error as `partial`.
-
-    Attributes:
-        results: The documents that were scored, by falling relevance, cut to `top_k`.
-        missing: Positions of documents that were not ranked, rising.
-        usage: What the scores cost.
-        model: The model that made them.
-    """
-
-    results: list[RerankingResult]
-    missing: tuple[int, ...]
-    usage: Usage
-    model: str
-
-
-@dataclass(frozen=True)
-class PartialEmbeddings:
-    """What had been finished when a call failed; carried by the error as `partial`.
-
-    Attributes:
-        vectors: Finished vectors by the position of their text.
-        missing: Positions that have none, rising.
-        usage: What they cost.
-        model: The model that made them.
-    """
-
-    vectors: dict[int, Vector]
-    missing: tuple[int, ...]
-    usage: Usage
-    model: str
-
-
-@dataclass(frozen=True)
-class PartialContextualizedEmbeddings:
-    """What had been finished when a call failed; carried by the error as `partial`.
-
-    Attributes:
-        results: Finished documents by their position.
-        missing: Positions of documents of which not every chunk has a vector, rising.
-        usage: What was spent, on parts of the missing ones, too.
-        model: The model that made them.
-    """
-
-    results: dict[int, ContextualizedEmbeddingsResult]
-    missing: tuple[int, ...]
-    usage: Usage
-    model: str

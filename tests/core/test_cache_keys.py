@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from voyage_rag.core.cache_keys import CacheKeys, from_bytes, to_bytes
 from voyage_rag.core.options import EmbedOptions
-from voyage_rag.core.vectors import decode
+from voyage_rag.core.wire.responses import decode
 
 BASE: dict[str, Any] = {
     "model": "voyage-4",

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import base64_of
-from voyage_rag.core import vectors
-from voyage_rag.core.vectors import decode, length_of, zeros
+from voyage_rag.core.vectors import length_of, zeros
+from voyage_rag.core.wire import responses
+from voyage_rag.core.wire.responses import decode
 from voyage_rag.errors import UnexpectedAnswerError
 from voyage_rag.models import ALL_DTYPES, OutputDtype
 
@@ -141,7 +142,7 @@ def test_a_zero_vector_has_the_length_and_the_zero_of_its_type(
 
 def test_a_big_endian_machine_reads_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """There the bytes of the wire are swapped."""
-    monkeypatch.setattr(vectors, "BIG_ENDIAN", True)
+    monkeypatch.setattr(responses, "BIG_ENDIAN", True)
     foreign = ">" if sys.byteorder == "little" else "<"
     swapped = base64.b64encode(struct.pack(f"{foreign}2f", 1.0, -0.5)).decode()
 

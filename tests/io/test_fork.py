@@ -57,25 +57,24 @@ import os, sys, threading
 
 from fakes import KEY, MODEL, RERANKER
 from voyage_rag import Usage, Voyage
-from voyage_rag.locks import _LOCKS, _OWNERS
+from voyage_rag.locks import _owners
 
 voyage = Voyage(KEY, base_url=sys.argv[1], max_retries=0, cache=sys.argv[2])
 voyage.embed(["a"], MODEL)
 voyage.rerank("q", ["a", "b"], RERANKER)
 held, over = threading.Event(), threading.Event()
-locks = [*_LOCKS, *(owner._lock for owner in _OWNERS)]
 
 
 def hold():
-    for lock in locks:
-        lock.__enter__()
+    for owner in list(_owners.values()):
+        owner._lock.acquire()
     held.set()
     over.wait()
 
 
 threading.Thread(target=hold, daemon=True).start()
 held.wait()
-assert len(locks) > 5, len(locks)
+assert len(_owners) > 5, len(_owners)
 child = os.fork()
 if child == 0:
     def work():

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from voyage_rag.client.session import Session
 from voyage_rag.core import contextual
 from voyage_rag.core.documents import check_chunking
-from voyage_rag.progress import Advance, progress_bar
 from voyage_rag.types import (
     ContextualizedEmbeddingsObject,
     EmbeddingsObject,
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from voyage_rag.core.wire import Chunking
     from voyage_rag.models import OutputDtype
+    from voyage_rag.progress import Advance
 
 
 class ContextualizedVerbs(Session):
@@ -75,7 +75,7 @@ class ContextualizedVerbs(Session):
             VoyageError: The service could not be had to answer (see `voyage_rag.errors`); the error
                 carries what was finished as `partial`, a `PartialContextualizedEmbeddings`.
         """
-        with progress_bar(inputs, "Embedding", shown=show_progress_bar) as advance:
+        with self._progress(inputs, show_progress_bar) as advance:
             call = self._contextual_call(
                 advance,
                 model,
@@ -103,7 +103,7 @@ class ContextualizedVerbs(Session):
         show_progress_bar: bool = False,
     ) -> ContextualizedEmbeddingsObject:
         """Async twin of `contextualized_embed`."""
-        with progress_bar(inputs, "Embedding", shown=show_progress_bar) as advance:
+        with self._progress(inputs, show_progress_bar) as advance:
             call = self._contextual_call(
                 advance,
                 model,
@@ -150,7 +150,7 @@ class ContextualizedVerbs(Session):
             InvalidInputError: An argument cannot work; nothing was sent.
             VoyageError: As for `contextualized_embed`; `indices` and `partial` speak of chunks.
         """
-        with progress_bar(documents, "Embedding", shown=show_progress_bar) as advance:
+        with self._progress(documents, show_progress_bar) as advance:
             call = self._contextual_call(
                 advance, model, input_type, output_dtype, output_dimension, None
             )
@@ -169,7 +169,7 @@ class ContextualizedVerbs(Session):
         show_progress_bar: bool = False,
     ) -> EmbeddingsObject:
         """Async twin of `embed_chunks`."""
-        with progress_bar(documents, "Embedding", shown=show_progress_bar) as advance:
+        with self._progress(documents, show_progress_bar) as advance:
             call = self._contextual_call(
                 advance, model, input_type, output_dtype, output_dimension, None
             )
@@ -178,7 +178,7 @@ class ContextualizedVerbs(Session):
 
     def _contextual_call(
         self,
-        advance: Advance,
+        advance: Advance | None,
         model: str,
         input_type: InputType | None,
         output_dtype: OutputDtype | None,

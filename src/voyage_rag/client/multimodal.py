@@ -9,13 +9,13 @@ from voyage_rag.client.session import Session
 from voyage_rag.core import multimodal
 from voyage_rag.io.media import READER
 from voyage_rag.io.tasks import run_in_thread
-from voyage_rag.progress import Advance, progress_bar
 from voyage_rag.types import InputType, MultimodalEmbeddingsObject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from voyage_rag.models import OutputDtype
+    from voyage_rag.progress import Advance
 
 
 class MultimodalVerbs(Session):
@@ -68,7 +68,7 @@ class MultimodalVerbs(Session):
             VoyageError: The service could not be had to answer (see `voyage_rag.errors`); the error
                 carries what was finished as `partial`.
         """
-        with progress_bar(inputs, "Embedding", shown=show_progress_bar) as advance:
+        with self._progress(inputs, show_progress_bar) as advance:
             call = self._multimodal_call(
                 advance, model, input_type, output_dtype, output_dimension, truncation, downscale
             )
@@ -87,7 +87,7 @@ class MultimodalVerbs(Session):
         show_progress_bar: bool = False,
     ) -> MultimodalEmbeddingsObject:
         """Async twin of `multimodal_embed`. Files are read and encoded in threads."""
-        with progress_bar(inputs, "Embedding", shown=show_progress_bar) as advance:
+        with self._progress(inputs, show_progress_bar) as advance:
             call = self._multimodal_call(
                 advance, model, input_type, output_dtype, output_dimension, truncation, downscale
             )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
 from voyage_rag.client import notices
@@ -22,15 +24,16 @@ from voyage_rag.io.http.transport import Transport
 from voyage_rag.io.in_process import InProcessSender
 from voyage_rag.io.tokenizer import Tokenizer
 from voyage_rag.locks import lock_for
-from voyage_rag.observe.log import Log, wants_everything
+from voyage_rag.observe.log import LOG, RequestLog
 from voyage_rag.observe.observers import (
+    GLOBAL_OBSERVERS,
     NO_OBSERVERS,
     Guarded,
     Observers,
     as_observers,
-    global_observers,
 )
-from voyage_rag.observe.usage import record_usage
+from voyage_rag.observe.usage import OPEN_TRACKERS
+from voyage_rag.progress import Advance, progress_bar
 from voyage_rag.settings import Settings
 from voyage_rag.types import Usage
 
@@ -46,7 +49,8 @@ if TYPE_CHECKING:
     from voyage_rag.hosts import Host
     from voyage_rag.io.ports import Clock, Listener, Sender
 
-LOG = Log()
+REQUEST_LOG = RequestLog()
+NO_PROGRESS: AbstractContextManager[None] = nullcontext()
 
 
 class Session:
@@ -130,7 +134,7 @@ class Session:
             None if settings.cache is None else Cache(settings.cache),
             concurrency=settings.concurrency,
             listeners=self._listening,
-            retry_log=LOG,
+            retry_log=REQUEST_LOG,
             host=settings.host.hostname,
             port=settings.host.port,
             plans_in_thread=settings.tokenizer is not None,
@@ -213,15 +217,19 @@ class Session:
             raise TypeError("a Voyage with its own http_client cannot be pickled or copied")
         return type(self).of, (self.settings, self.observers)
 
+    def _progress(self, inputs: object, shown: bool) -> AbstractContextManager[Advance | None]:
+        return progress_bar(inputs, "Embedding") if shown else NO_PROGRESS
+
     def _listening(self) -> tuple[Listener, ...]:
         """Who observes the next call; nobody, where only retries are logged."""
-        listeners = self._listeners + global_observers()
-        return (*listeners, LOG) if listeners or wants_everything() else ()
+        listeners = self._listeners + GLOBAL_OBSERVERS.current
+        return (*listeners, REQUEST_LOG) if listeners or LOG.isEnabledFor(logging.DEBUG) else ()
 
     def _record(self, usage: Usage) -> None:
         with self._lock:
             self._usage += usage
-        record_usage(usage)
+        for tracker in OPEN_TRACKERS.get():
+            tracker.add(usage)
 
     def _warn_no_documents(self) -> None:
         if not self._has_warned:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from voyage_rag.client.session import Session
 from voyage_rag.core import embed as embed_flows
 from voyage_rag.io.tasks import run_in_thread
-from voyage_rag.progress import Advance, progress_bar
 from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, Vector
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from voyage_rag.core.embed import Sink
     from voyage_rag.models import OutputDtype
+    from voyage_rag.progress import Advance
 
 DEFAULT_EMBED_MODEL = "voyage-2"
 
@@ -71,7 +71,7 @@ class TextVerbs(Session):
             VoyageError: The service could not be had to answer (see `voyage_rag.errors`); the error
                 carries what was finished as `partial`.
         """
-        with progress_bar(texts, "Embedding", shown=show_progress_bar) as advance:
+        with self._progress(texts, show_progress_bar) as advance:
             call = self._call(
                 advance,
                 model,
@@ -100,7 +100,7 @@ class TextVerbs(Session):
         show_progress_bar: bool = False,
     ) -> EmbeddingsObject:
         """Async twin of `embed`."""
-        with progress_bar(texts, "Embedding", shown=show_progress_bar) as advance:
+        with self._progress(texts, show_progress_bar) as advance:
             call = self._call(
                 advance,
                 model,
@@ -140,7 +140,7 @@ class TextVerbs(Session):
             One `array.array` per text, in order. If a text cannot be embedded, the vectors before
             its request come first, then the error.
         """
-        with progress_bar(texts, "Embedding", shown=show_progress_bar) as advance:
+        with self._progress(texts, show_progress_bar) as advance:
             call = self._call(
                 advance,
                 model,
@@ -170,7 +170,7 @@ class TextVerbs(Session):
         show_progress_bar: bool = False,
     ) -> AsyncGenerator[Vector]:
         """Async twin of `embed_iter`."""
-        with progress_bar(texts, "Embedding", shown=show_progress_bar) as advance:
+        with self._progress(texts, show_progress_bar) as advance:
             call = self._call(
                 advance,
                 model,
@@ -227,7 +227,7 @@ class TextVerbs(Session):
             VoyageError: The service could not be had to answer. Requests that were under way have
                 been handed over by then.
         """
-        with progress_bar(texts, "Embedding", shown=show_progress_bar) as advance:
+        with self._progress(texts, show_progress_bar) as advance:
             call = self._call(
                 advance,
                 model,
@@ -256,7 +256,7 @@ class TextVerbs(Session):
         show_progress_bar: bool = False,
     ) -> None:
         """Async twin of `embed_into`."""
-        with progress_bar(texts, "Embedding", shown=show_progress_bar) as advance:
+        with self._progress(texts, show_progress_bar) as advance:
             call = self._call(
                 advance,
                 model,
@@ -275,7 +275,7 @@ class TextVerbs(Session):
 
     def _call(
         self,
-        advance: Advance,
+        advance: Advance | None,
         model: str | None,
         input_type: InputType | None,
         truncation: bool,

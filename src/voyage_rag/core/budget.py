@@ -11,7 +11,7 @@ from functools import cache
 
 from voyage_rag.core.rate_limiter import Clock, RateLimiter
 from voyage_rag.core.token_estimate import TokenRatio
-from voyage_rag.locks import Lock
+from voyage_rag.locks import lock_for
 
 
 @dataclass(frozen=True)
@@ -29,24 +29,22 @@ class Budget:
     exact_ratio: TokenRatio = field(default_factory=TokenRatio)
 
 
-class Budgets:
-    """The budgets of one account, by model."""
+class Budgets(dict[str, Budget]):
+    """The budgets of one account, by model; made when they are first used."""
 
     def __init__(self, clock: Clock) -> None:
+        super().__init__()
         self._clock = clock
-        self._by_model: dict[str, Budget] = {}
-        self._lock = Lock()
+        self._lock = lock_for(self)
 
-    def __getitem__(self, model: str) -> Budget:
-        if budget := self._by_model.get(model):
-            return budget
+    def __missing__(self, model: str) -> Budget:
         with self._lock:
-            return self._by_model.setdefault(model, Budget(RateLimiter(self._clock)))
+            return self.setdefault(model, Budget(RateLimiter(self._clock)))
 
     def share(self, model: str, limiter: RateLimiter) -> None:
         """Use, for a model, a limiter that other processes use as well."""
         with self._lock:
-            self._by_model[model] = Budget(limiter)
+            self[model] = Budget(limiter)
 
 
 @cache

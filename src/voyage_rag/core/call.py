@@ -7,22 +7,28 @@ the cache, else from the service, in smaller requests where one is too large.
 from __future__ import annotations
 
 import math
-import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from voyage_rag.core.cache_keys import CacheKeys
 from voyage_rag.core.failures import concerning, is_too_much
-from voyage_rag.core.flow import CachePut, Emit, OperationInfo, cache_get
-from voyage_rag.core.planning import Limits, pack
+from voyage_rag.core.flow import (
+    CachePut,
+    Emit,
+    OperationInfo,
+    PartialResults,
+    RequestItem,
+    cache_get,
+)
+from voyage_rag.core.planning import MIN_SPREAD_INPUTS, Limits, slices
+from voyage_rag.core.rate_limits import NO_LIMITS
 from voyage_rag.core.retry import retrying
 from voyage_rag.errors import VoyageError
 from voyage_rag.events import BatchSplit, Billed
-from voyage_rag.types import PartialEmbeddings, Usage, compact
+from voyage_rag.types import NO_USAGE
 
 if TYPE_CHECKING:
     from voyage_rag.core.context import CallContext
@@ -33,7 +39,6 @@ if TYPE_CHECKING:
     from voyage_rag.hosts.messages import Request
     from voyage_rag.models import Model
     from voyage_rag.progress import Advance
-    from voyage_rag.types import Row
 
 MAX_QUERY_INPUTS = 8
 """More texts than these are a job, even as queries: an evaluation embeds thousands of questions."""
@@ -42,48 +47,8 @@ SLOW_SECONDS = 60.0
 """From this on a person wants to know why a call is slow, and for how long."""
 
 
-class RequestItem(Protocol):
-    """What a request holds several of."""
-
-    @property
-    def key(self) -> Hashable:
-        """Distinguishes it from the other items of the call; a position in the caller's list."""
-
-    @property
-    def estimated_tokens(self) -> float:
-        """Its tokens before the ratio of the model is applied."""
-
-
 Item = TypeVar("Item", bound=RequestItem)
 Value = TypeVar("Value")
-
-
-@dataclass(slots=True)
-class PartialResults(Generic[Value]):
-    """What a call has received so far.
-
-    Attributes:
-        expected: How many inputs there are.
-        estimated_tokens_left: Tokens of the inputs that have no value yet.
-        values: The values that were received, by key.
-        usage: What they cost.
-        has_warned: Whether the user knows that the call takes long.
-    """
-
-    expected: int
-    estimated_tokens_left: float
-    values: dict[Hashable, Value] = field(default_factory=dict)
-    usage: Usage = field(default_factory=Usage)
-    has_warned: bool = False
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, items: Sequence[RequestItem], values: Sequence[Value], usage: Usage) -> None:
-        """Keep the values of one response."""
-        for item, value in zip(items, values, strict=True):
-            self.values[item.key] = value
-        with self._lock:
-            self.estimated_tokens_left -= sum(item.estimated_tokens for item in items)
-            self.usage += usage
 
 
 class EndpointCall(ABC, Generic[Item, Value]):
@@ -92,8 +57,10 @@ class EndpointCall(ABC, Generic[Item, Value]):
     Args:
         context: What it shares with other calls.
         model: The catalogue's row of its model.
+        options: What holds for every input.
         advance: Receives progress: inputs done, tokens billed.
         max_inputs: Inputs of one request, None for as many as the plan allows.
+        scope: What keeps this kind of input apart from others in the cache.
 
     Attributes:
         max_size: The sizes of the items of one request together, at most (see `size`).
@@ -106,16 +73,28 @@ class EndpointCall(ABC, Generic[Item, Value]):
         self,
         context: CallContext,
         model: Model,
+        options: EmbedOptions,
         advance: Advance | None = None,
         max_inputs: int | None = None,
+        scope: tuple[object, ...] = (),
     ) -> None:
         self.context = context
         self.model = model
+        self.options = options
         self.max_size = math.inf
-        self.budget = context.budget(model.name)
-        self.ratio = self.budget.ratio if context.count_tokens is None else self.budget.exact_ratio
+        self.budget = context.budgets[model.name]
+        if context.limits is not NO_LIMITS:
+            self.budget.limiter.keep_to(context.limits)
+        is_counted = context.count_tokens is not None
+        self.ratio = self.budget.exact_ratio if is_counted else self.budget.ratio
         self._advance = advance
         self._max_inputs = max_inputs
+        self._scope = scope
+
+    @cached_property
+    def cache_keys(self) -> CacheKeys:
+        """The keys of its inputs in the cache."""
+        return CacheKeys(self.context.host.cache_scope, self.options, *self._scope)
 
     # ── what endpoints differ in ──────────────────────────────────────────────────────────────────
 
@@ -152,8 +131,9 @@ class EndpointCall(ABC, Generic[Item, Value]):
         return self.ratio.tokens(estimated_tokens)
 
     def learn(self, items: Sequence[Item], total_tokens: int) -> None:
-        """Improve the estimate by what a response cost."""
-        self.ratio.learn(sum(item.estimated_tokens for item in items), total_tokens)
+        """Improve the estimate. With a prompt the service bills one token less for each input."""
+        unbilled = len(items) if self.options.input_type else 0
+        self.ratio.learn(sum(item.estimated_tokens for item in items), total_tokens + unbilled)
 
     def done(self, items: Sequence[Item]) -> int:
         """How many of the caller's inputs are done with these items."""
@@ -177,15 +157,15 @@ class EndpointCall(ABC, Generic[Item, Value]):
         """Whether a smaller request would be accepted."""
         return is_too_much(failure, self.budget.limiter, tokens)
 
-    def is_query(self, expected: int) -> bool:  # noqa: ARG002 - of so many inputs
-        """Whether somebody waits for the result; else it is a job."""
-        return False
+    def is_query(self, expected: int) -> bool:
+        """Whether somebody waits for the result, of so many inputs; else it is a job."""
+        return self.options.input_type == "query" and expected <= MAX_QUERY_INPUTS
 
     # ── what they have in common ──────────────────────────────────────────────────────────────────
 
     def info(self, verb: Verb, inputs: int | None) -> OperationInfo:
         """What observers learn about it."""
-        return OperationInfo(verb, self.model.name, inputs)
+        return OperationInfo(verb, self.model.name, inputs, self.options.expected_dimension)
 
     def limits(self, count: int | None) -> Limits:
         """What the next request may hold, of so many inputs; None if their number is not known."""
@@ -197,28 +177,20 @@ class EndpointCall(ABC, Generic[Item, Value]):
         if self._max_inputs is not None:
             return Limits(min(inputs, self._max_inputs), estimated_tokens, self.max_size)
         limits = Limits(inputs, estimated_tokens, self.max_size)
-        return limits.spread(count, self.context.concurrency) if self.is_spread else limits
+        if self.is_spread and (count is None or count > MIN_SPREAD_INPUTS):
+            return limits.spread(count, self.context.concurrency)
+        return limits
 
     def max_estimated_tokens(self, tokens: int) -> float:
         """The estimate of inputs that are billed so many tokens."""
         return self.ratio.max_estimate(tokens)
 
     def slices(self, items: Iterable[Item], count: int | None) -> Iterator[Sequence[Item]]:
-        """The items of each request, in order.
-
-        Args:
-            items: What to plan. A deque is emptied on the way, so that texts can be freed.
-            count: How many there are, None where nobody knows.
-        """
-        if isinstance(items, Sequence) and self._is_one_request(items):
-            yield list(items)
-            return
-        if isinstance(items, deque):
-            items = _emptied(items)
-        weighed = ((item, item.estimated_tokens) for item in items)
-        sizes = () if self.max_size == math.inf else (self.size,)
-        for slice_ in pack(weighed, lambda: self.limits(count), *sizes):
-            yield [item for item, _ in slice_]
+        """The items of each request, in order; None if nobody knows how many there are."""
+        if isinstance(items, deque) and self._is_one_request(items):
+            return iter([list(items)])
+        size = None if self.max_size == math.inf else self.size
+        return slices(items, partial(self.limits, count), size)
 
     def _is_one_request(self, items: Sequence[Item]) -> bool:
         limits = self.limits(len(items))
@@ -253,64 +225,6 @@ class EndpointCall(ABC, Generic[Item, Value]):
         if seconds > SLOW_SECONDS:
             results.has_warned = True
             self.context.warn_slow(seconds, limiter.limits, self.model.name)
-
-
-def _emptied(items: deque[Item]) -> Iterator[Item]:
-    while items:
-        yield items.popleft()
-
-
-class VectorCall(EndpointCall[Item, Value]):
-    """A call whose values are vectors.
-
-    Args:
-        context: What it shares with other calls.
-        model: The catalogue's row of its model.
-        options: What holds for every input.
-        advance: Receives progress.
-        max_inputs: Inputs of one request.
-        scope: What keeps this kind of input apart from others in the cache.
-    """
-
-    def __init__(
-        self,
-        context: CallContext,
-        model: Model,
-        options: EmbedOptions,
-        advance: Advance | None = None,
-        max_inputs: int | None = None,
-        scope: tuple[object, ...] = (),
-    ) -> None:
-        super().__init__(context, model, advance, max_inputs)
-        self.options = options
-        self._scope = scope
-
-    @cached_property
-    def cache_keys(self) -> CacheKeys:
-        """The keys of its inputs in the cache."""
-        return CacheKeys(self.context.host.cache_scope, self.options, *self._scope)
-
-    def learn(self, items: Sequence[Item], total_tokens: int) -> None:
-        """Improve the estimate. With a prompt the service bills one token less for each input."""
-        unbilled = len(items) * bool(self.options.input_type)
-        super().learn(items, total_tokens + unbilled)
-
-    def is_query(self, expected: int) -> bool:
-        """Whether somebody waits for the vectors of a few queries."""
-        return self.options.input_type == "query" and expected <= MAX_QUERY_INPUTS
-
-    def info(self, verb: Verb, inputs: int | None) -> OperationInfo:
-        """What observers learn about it."""
-        return OperationInfo(verb, self.model.name, inputs, self.options.expected_dimension)
-
-    def partial(
-        self, values: Mapping[Hashable, Row], count: int, usage: Usage
-    ) -> PartialEmbeddings:
-        """The vectors that were received of `count` inputs."""
-        dtype = self.options.dtype
-        found = {i: compact(values[i], dtype) for i in range(count) if i in values}
-        missing = tuple(i for i in range(count) if i not in found)
-        return PartialEmbeddings(found, missing, usage, self.model.name)
 
 
 def fetch(
@@ -348,7 +262,7 @@ def _cached(
     known = [item for item, _ in found]
     call.advance(call.done(known))
     if results is not None:
-        results.add(known, [value for _, value in found], Usage())
+        results.add(known, [value for _, value in found], NO_USAGE)
     return found
 
 

@@ -11,7 +11,7 @@ from voyage_rag.core.options import EmbedOptions, checked_options
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from voyage_rag.core.budget import Budget, Budgets
+    from voyage_rag.core.budget import Budgets
     from voyage_rag.core.rate_limits import RateLimits
     from voyage_rag.core.retry import RetryPolicy
     from voyage_rag.core.token_estimate import TokenEstimator
@@ -56,12 +56,6 @@ class CallContext:
     warn_windows: Callable[[Sequence[object]], None]
     warn_no_documents: Callable[[], None]
     warn_media_name: Callable[[str], None]
-
-    def budget(self, model: str) -> Budget:
-        """The rate limit of a model, at most what the user gave."""
-        budget = self.budgets[model]
-        budget.limiter.keep_to(self.limits)
-        return budget
 
     def options(
         self,

@@ -12,26 +12,27 @@ from __future__ import annotations
 
 import json
 import math
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from voyage_rag.core import validation, wire
 from voyage_rag.core.cache_keys import from_bytes, to_bytes
-from voyage_rag.core.call import PartialResults, VectorCall
+from voyage_rag.core.call import EndpointCall
 from voyage_rag.core.documents import Grouping, documents_of, grouped
 from voyage_rag.core.embed import zero_vector
 from voyage_rag.core.failures import example_named, is_over_window
-from voyage_rag.core.flow import Operation
+from voyage_rag.core.flow import Operation, PartialResults
 from voyage_rag.core.options import ENDPOINTS
 from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.core.windows import MAX_CHUNKS, Chunks, Window, windows_of
 from voyage_rag.core.wire import Chunked, Chunking
 from voyage_rag.errors import VoyageError
+from voyage_rag.partial import PartialContextualizedEmbeddings, PartialEmbeddings
 from voyage_rag.types import (
     ContextualizedEmbeddingsObject,
     ContextualizedEmbeddingsResult,
     EmbeddingsObject,
-    PartialContextualizedEmbeddings,
     Vectors,
 )
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from voyage_rag.hosts.messages import Request
     from voyage_rag.models import Model, OutputDtype
     from voyage_rag.progress import Advance
-    from voyage_rag.types import EmptyText, InputType, PartialEmbeddings, Row
+    from voyage_rag.types import EmptyText, InputType, Row
 
 HEADER_BYTES = 4
 
@@ -49,7 +50,7 @@ ESTIMATE_PER_TOKEN = 1 / 0.6
 """The estimate errs high: usual texts, of five characters to a token, have 0.6 tokens per unit."""
 
 
-class ContextualCall(VectorCall[Window, Chunked]):
+class ContextualCall(EndpointCall[Window, Chunked]):
     """One call to embed chunks with the context of their documents.
 
     Args:
@@ -221,7 +222,7 @@ def contextualize(
         query=call.options.input_type == "query",
         automatic=call.chunking is not None,
     )
-    windows = call.windows(documents)
+    windows = deque(call.windows(documents))
     results: PartialResults[Chunked] = PartialResults(
         len(documents), sum(window.estimated_tokens for window in windows)
     )
@@ -290,7 +291,10 @@ def embed_chunks(
     def partial() -> PartialEmbeddings:
         finished = inner.partial and inner.partial()
         assert isinstance(finished, PartialContextualizedEmbeddings)  # noqa: S101 - from above
-        return call.partial(by_position(finished.results.values()), len(listed), finished.usage)
+        found = by_position(finished.results.values())
+        return PartialEmbeddings.of(
+            found, len(listed), finished.usage, finished.model, call.options.dtype
+        )
 
     return Operation(inner.flows, join, partial, call.info("contextualized_embed", len(listed)))
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from voyage_rag.core import validation, wire
 from voyage_rag.core.cache_keys import from_bytes, to_bytes
-from voyage_rag.core.call import PartialResults, VectorCall, fetch
-from voyage_rag.core.flow import Flow, Operation, offload
+from voyage_rag.core.call import EndpointCall, fetch
+from voyage_rag.core.flow import Flow, Operation, PartialResults, offload
 from voyage_rag.core.media import is_media_name
 from voyage_rag.core.options import ENDPOINTS, EmbedOptions
 from voyage_rag.core.token_estimate import estimate_tokens
@@ -20,6 +20,7 @@ from voyage_rag.core.vectors import length_of, zeros
 from voyage_rag.core.wire import Decoded
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.models import Kind
+from voyage_rag.partial import PartialEmbeddings
 from voyage_rag.types import EmbeddingsObject, Usage, Vectors, compact
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from voyage_rag.hosts.messages import Request
     from voyage_rag.models import Model, OutputDtype
     from voyage_rag.progress import Advance
-    from voyage_rag.types import EmptyText, InputType, PartialEmbeddings, Row, Vector
+    from voyage_rag.types import EmptyText, InputType, Row, Vector
 
 Sink: TypeAlias = Callable[[Sequence[int], "Sequence[Vector]", Usage], None]
 """Receives the vectors of a request: positions of texts, their vectors, and what they cost."""
@@ -79,7 +80,7 @@ FORMATS: dict[Kind, TextFormat] = {
 """Every kind of model that embeds texts."""
 
 
-class TextCall(VectorCall[IndexedText, "Row"]):
+class TextCall(EndpointCall[IndexedText, "Row"]):
     """One call to embed texts.
 
     Args:
@@ -116,8 +117,8 @@ class TextCall(VectorCall[IndexedText, "Row"]):
         if self.model.kind == "contextualized" and self.options.input_type != "query":
             self.context.warn_no_documents()
 
-    def indexed(self, texts: Iterable[str]) -> Iterator[IndexedText]:
-        """The texts with an estimate of their tokens, each checked as it comes.
+    def checked(self, texts: Iterable[str]) -> Iterator[str]:
+        """The texts, each checked as it comes.
 
         Raises:
             InvalidInputError: A text cannot be embedded; it is named by its position.
@@ -138,19 +139,23 @@ class TextCall(VectorCall[IndexedText, "Row"]):
             if looks_for_names and is_media_name(text):
                 self.context.warn_media_name(text)
                 looks_for_names = False
+            yield text
+
+    def indexed(self, texts: object) -> Iterator[IndexedText]:
+        """The texts of an iterable, checked, with their positions and estimated tokens."""
+        for position, text in enumerate(self.checked(validation.iterable("texts", texts))):
             yield IndexedText(position, text, estimate_tokens(text))
+
+    def counted(self, items: Iterable[IndexedText]) -> Iterable[IndexedText]:
+        """The texts with exact counts where there is a tokenizer, counted as they are planned."""
+        count_tokens = self.context.count_tokens
+        if count_tokens is None:
+            return items
+        return (item._replace(estimated_tokens=count_tokens(item.text)) for item in items)
 
     def size(self, item: IndexedText) -> float:
         """Its bytes in a request; more than `max_size` if the host takes the text only alone."""
         return inf if len(item.text) > self._max_shared_chars else len(item.text.encode())
-
-    def slices(
-        self, items: Iterable[IndexedText], count: int | None
-    ) -> Iterator[Sequence[IndexedText]]:
-        """The texts of each request, planned by exact counts where there is a tokenizer."""
-        if count_tokens := self.context.count_tokens:
-            items = (item._replace(estimated_tokens=count_tokens(item.text)) for item in items)
-        return super().slices(items, count)
 
     def request(self, items: Sequence[IndexedText]) -> Request:
         """The request for these texts."""
@@ -225,9 +230,11 @@ def embed(call: TextCall, texts: object) -> Operation[object, EmbeddingsObject]:
     Raises:
         InvalidInputError: There is no list of texts, or one of them cannot be embedded.
     """
-    items = deque(call.indexed(validation.iterable("texts", texts)))
-    count = len(items)
-    empty = [item.key for item in items if not item.text]
+    given = texts if type(texts) is list else validation.iterable("texts", texts)
+    checked = list(call.checked(given))
+    count = len(checked)
+    items = deque(map(IndexedText, range(count), checked, map(estimate_tokens, checked)))
+    empty = [position for position, text in enumerate(checked) if not text]
     if empty:
         items = deque(item for item in items if item.text)
         if not items:
@@ -251,9 +258,13 @@ def embed(call: TextCall, texts: object) -> Operation[object, EmbeddingsObject]:
         return EmbeddingsObject(vectors, results.usage, call.model.name)
 
     def partial() -> PartialEmbeddings:
-        return call.partial(rows(), count, results.usage)
+        return PartialEmbeddings.of(
+            rows(), count, results.usage, call.model.name, call.options.dtype
+        )
 
-    return Operation(call.flows(items, results), join, partial, call.info("embed", count))
+    return Operation(
+        call.flows(call.counted(items), results), join, partial, call.info("embed", count)
+    )
 
 
 class TextStream:
@@ -267,14 +278,14 @@ class TextStream:
     def __init__(self, call: TextCall, texts: object) -> None:
         call.warn_if_without_documents()
         self._call = call
-        self._texts = call.indexed(validation.iterable("texts", texts))
+        self._texts = call.indexed(texts)
         self._layout: deque[int | None] = deque()
         self._rows: dict[Hashable, Row] = {}
         self._any_row: dict[Hashable, Row] = {}
 
     def flows(self) -> Iterator[Flow[list[tuple[IndexedText, Row]]]]:
         """One flow per request, in order."""
-        for slice_ in self._call.slices(self._planned(), None):
+        for slice_ in self._call.slices(self._call.counted(self._planned()), None):
             yield fetch(self._call, slice_)
 
     def vectors(self, found: Sequence[tuple[IndexedText, Row]]) -> Iterator[Vector]:
@@ -299,7 +310,7 @@ class TextStream:
 def delivered(call: TextCall, texts: object, sink: Sink) -> Iterator[Flow[None]]:
     """One flow per request, which ends when the sink has taken the vectors."""
     call.warn_if_without_documents()
-    for slice_ in call.slices(call.indexed(validation.iterable("texts", texts)), None):
+    for slice_ in call.slices(call.counted(call.indexed(texts)), None):
         yield _delivered(call, slice_, sink)
 
 

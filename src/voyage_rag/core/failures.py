@@ -21,8 +21,8 @@ MAX_ID_CHARS = 128
 
 def failure_of(
     request: Request, response: Response, host: Host, wall_clock: Callable[[], float]
-) -> APIError | None:
-    """The error that a response stands for, None for a 200.
+) -> APIError:
+    """The error that a response stands for whose status is not 200.
 
     Args:
         request: What was sent.
@@ -30,8 +30,6 @@ def failure_of(
         host: Whose response it is.
         wall_clock: Seconds since the epoch, to read a Retry-After that is a date.
     """
-    if response.status == OK:
-        return None
     detail = host.error(response)
     message = detail.message or f"the service responded with {detail.status} and no reason"
     message = f"{message} ({detail.remedy})" if detail.remedy else message

@@ -1,11 +1,9 @@
-"""The nouns of a conversation with the outside. Nothing here does I/O or knows a clock.
+"""Flows and their effects. Nothing here does I/O or knows a clock.
 
-A `Flow` is a generator that decides: it yields an effect, is handed back what came of it, and
-returns its result. There are five effects. An `Attempt` is answered with a `Response`, or has an
+A `Flow` is a generator that decides: it yields an effect, is sent the effect's result, and returns
+its own result. There are five effects. An `Attempt` is answered with a `Response`, or has an
 `APIConnectionError` thrown into the flow; `CacheGet` and `CachePut` are for the cache; `Offload` is
-done where it holds up nobody; `Emit` is for observers, and is yielded only where there are some.
-Whoever drives a flow only waits, sends, stores, works and tells; `voyage_rag.io.driver` holds the
-two drivers.
+work that must not block an event loop; `Emit` is for observers. `voyage_rag.io.driver` runs flows.
 
 An attempt says how long it still has to wait each time it is asked, so that a rate limit met by one
 request slows the others that are already waiting for their turn.
@@ -14,11 +12,13 @@ request slows the others that are already waiting for their turn.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+import threading
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
-from voyage_rag.hosts.messages import Request, Response
+from voyage_rag.hosts.messages import Request
+from voyage_rag.types import NO_USAGE, Usage
 
 if TYPE_CHECKING:
     from voyage_rag.errors import VoyageError
@@ -101,12 +101,6 @@ Flow: TypeAlias = Generator[Effect, Any, T]
 """A conversation that ends in a T."""
 
 
-def send(attempt: Attempt) -> Flow[Response]:
-    """Send, and have the answer."""
-    response: Response = yield attempt
-    return response
-
-
 def cache_get(keys: Sequence[bytes]) -> Flow[Mapping[bytes, bytes]]:
     """Have what the cache holds of these keys."""
     found: Mapping[bytes, bytes] = yield CacheGet(keys)
@@ -117,6 +111,46 @@ def offload(do: Callable[[], T]) -> Flow[T]:
     """Have something done that may take a while, and have its result."""
     done: T = yield Offload(do)
     return done
+
+
+class RequestItem(Protocol):
+    """What a request holds several of."""
+
+    @property
+    def key(self) -> Hashable:
+        """Distinguishes it from the other items of the call; a position in the caller's list."""
+
+    @property
+    def estimated_tokens(self) -> float:
+        """Its tokens before the ratio of the model is applied."""
+
+
+@dataclass(slots=True)
+class PartialResults(Generic[Part]):
+    """What a call has received so far.
+
+    Attributes:
+        expected: How many inputs there are.
+        estimated_tokens_left: Tokens of the inputs that have no value yet.
+        values: The values that were received, by key.
+        usage: What they cost.
+        has_warned: Whether the user knows that the call takes long.
+    """
+
+    expected: int
+    estimated_tokens_left: float
+    values: dict[Hashable, Part] = field(default_factory=dict)
+    usage: Usage = NO_USAGE
+    has_warned: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, items: Sequence[RequestItem], values: Sequence[Part], usage: Usage) -> None:
+        """Keep the values of one response."""
+        for item, value in zip(items, values, strict=True):
+            self.values[item.key] = value
+        with self._lock:
+            self.estimated_tokens_left -= sum(item.estimated_tokens for item in items)
+            self.usage = usage if self.usage is NO_USAGE else self.usage + usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from voyage_rag.core import media, validation, wire
 from voyage_rag.core.cache_keys import from_bytes, to_bytes
-from voyage_rag.core.call import PartialResults, VectorCall, fetch
+from voyage_rag.core.call import EndpointCall, fetch
 from voyage_rag.core.contents import (
     Content,
     ContentParser,
@@ -26,11 +26,12 @@ from voyage_rag.core.contents import (
     UrlSegment,
     naming,
 )
-from voyage_rag.core.flow import Flow, Operation, offload
+from voyage_rag.core.flow import Flow, Operation, PartialResults, offload
 from voyage_rag.core.media import Media, MediaReader
 from voyage_rag.core.planning import pack
 from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.partial import PartialEmbeddings
 from voyage_rag.types import MultimodalEmbeddingsObject, Usage, Vectors
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from voyage_rag.hosts.messages import Request
     from voyage_rag.models import Model, OutputDtype
     from voyage_rag.progress import Advance
-    from voyage_rag.types import InputType, PartialEmbeddings, Vector
+    from voyage_rag.types import InputType, Vector
 
 MAX_BODY_BYTES = 32_000_000
 """Bytes of one request, media in base64. The service names no limit; a single input, which may hold
@@ -65,7 +66,7 @@ class Loaded:
     digest: bytes
 
 
-class MultimodalCall(VectorCall[Loaded, "Vector"]):
+class MultimodalCall(EndpointCall[Loaded, "Vector"]):
     """One call to embed texts, images and videos.
 
     Args:
@@ -217,7 +218,9 @@ def embed(call: MultimodalCall, inputs: object) -> Operation[object, MultimodalE
         return MultimodalEmbeddingsObject(vectors, results.usage, call.model.name)
 
     def partial_result() -> PartialEmbeddings:
-        return call.partial(results.values, count, results.usage)
+        return PartialEmbeddings.of(
+            results.values, count, results.usage, call.model.name, call.options.dtype
+        )
 
     flows = call.content_flows(contents, results)
     return Operation(flows, join, partial_result, call.info("multimodal_embed", count))

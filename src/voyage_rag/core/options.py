@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from voyage_rag.core import validation
+from voyage_rag.core.vectors import length_of
 
 if TYPE_CHECKING:
     from voyage_rag.hosts.host import Host
@@ -51,6 +52,13 @@ class EmbedOptions:
             "output_dimension": self.output_dimension,
             "output_dtype": self.output_dtype,
         }
+
+    @cached_property
+    def expected_length(self) -> int | None:
+        """The numbers that a vector of the response must have, None where it is not known."""
+        if self.expected_dimension is None:
+            return None
+        return length_of(self.expected_dimension, self.dtype)
 
     @cached_property
     def dtype(self) -> OutputDtype:

@@ -7,23 +7,27 @@ and no slice is over a limit unless it is a single input.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
-FEWEST_WORTH_SPREADING = 32
-MOST_WORTH_SENDING_TOGETHER = 256
+MIN_SPREAD_INPUTS = 32
+MAX_SPREAD_INPUTS = 256
 """With these, texts are embedded soonest (see `benchmarks/`): smaller requests wait more often, the
 answers to larger ones come late, and a few texts gain nothing from more requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may hold: inputs, their weight together, and their bulk.
+    """What one request may hold.
 
-    What the bulk is, is the endpoint's affair: chunks, or bytes.
+    Attributes:
+        inputs: How many inputs.
+        estimated_tokens: Their tokens together, before the ratio of the model is applied.
+        size: Their sizes together, in the unit of the endpoint: chunks, or bytes.
     """
 
     inputs: int
@@ -37,9 +41,44 @@ class Limits:
             count: How many inputs there are, None where nobody knows.
             concurrency: Requests in flight.
         """
-        share = MOST_WORTH_SENDING_TOGETHER if count is None else math.ceil(count / concurrency)
-        inputs = max(FEWEST_WORTH_SPREADING, min(share, MOST_WORTH_SENDING_TOGETHER))
+        share = MAX_SPREAD_INPUTS if count is None else math.ceil(count / concurrency)
+        inputs = max(MIN_SPREAD_INPUTS, min(share, MAX_SPREAD_INPUTS))
         return Limits(min(self.inputs, inputs), self.estimated_tokens, self.size)
+
+
+class HasTokens(Protocol):
+    """An item of a request."""
+
+    @property
+    def estimated_tokens(self) -> float:
+        """Its tokens before the ratio of the model is applied."""
+
+
+Item = TypeVar("Item", bound=HasTokens)
+
+
+def slices(
+    items: Iterable[Item],
+    limits: Callable[[], Limits],
+    size_of: Callable[[Item], float] | None = None,
+) -> Iterator[Sequence[Item]]:
+    """The items of each request, in order.
+
+    Args:
+        items: What to divide. A deque is emptied on the way, so that its items can be freed.
+        limits: Returns what the next request may hold.
+        size_of: The size of an item, None where sizes are not limited.
+    """
+    if isinstance(items, deque):
+        items = _emptied(items)
+    weighed = ((item, item.estimated_tokens) for item in items)
+    for slice_ in pack(weighed, limits, size_of or _none):
+        yield [item for item, _ in slice_]
+
+
+def _emptied(items: deque[Item]) -> Iterator[Item]:
+    while items:
+        yield items.popleft()
 
 
 def _none(_: object) -> float:
@@ -51,9 +90,9 @@ def pack(
     limits: Callable[[], Limits],
     size_of: Callable[[T], float] = _none,
 ) -> Iterator[list[tuple[T, float]]]:
-    """Cut weighed inputs into slices, lazily. An input over a limit goes alone.
+    """Divide inputs and their estimated tokens into slices, lazily. One over a limit goes alone.
 
-    `limits` is asked again for every slice, since they are learnt on the way.
+    `limits` is called again for every slice, since responses improve the estimate.
     """
     held: list[tuple[T, float]] = []
     estimated_tokens = size = 0.0

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from voyage_rag.core import validation, wire
-from voyage_rag.core.cache_keys import CacheKeys
-from voyage_rag.core.call import EndpointCall, PartialResults
+from voyage_rag.core.call import EndpointCall
 from voyage_rag.core.embed import IndexedText
-from voyage_rag.core.flow import Operation
+from voyage_rag.core.flow import Operation, PartialResults
 from voyage_rag.core.options import ENDPOINTS, EmbedOptions
 from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.errors import InvalidInputError
-from voyage_rag.types import PartialRanking, RerankingObject, RerankingResult
+from voyage_rag.partial import PartialRanking
+from voyage_rag.types import RerankingObject, RerankingResult
 
 if TYPE_CHECKING:
     from voyage_rag.core.context import CallContext
@@ -48,11 +49,9 @@ class RerankCall(EndpointCall[IndexedText, "float | None"]):
         query: str,
         top_k: int | None,
     ) -> None:
-        super().__init__(context, model)
-        self._truncation = options.truncation
+        super().__init__(context, model, options, scope=("rerank", query))
         self._query = query
         self._top_k = top_k
-        self._keys = CacheKeys(context.host.cache_scope, options, "rerank", query)
 
     def request(self, items: Sequence[IndexedText]) -> Request:
         """The request for these documents."""
@@ -61,7 +60,7 @@ class RerankCall(EndpointCall[IndexedText, "float | None"]):
             [item.text for item in items],
             self.model.name,
             self._most(items),
-            truncation=self._truncation,
+            truncation=self.options.truncation,
         )
         path, count = ENDPOINTS["rerank"], len(items)
         return wire.make_request(self.context.host, path, fields, count, vectors=0)
@@ -72,7 +71,7 @@ class RerankCall(EndpointCall[IndexedText, "float | None"]):
 
     def cache_key(self, item: IndexedText) -> bytes:
         """Of the query and the document."""
-        return self._keys(item.text)
+        return self.cache_keys(item.text)
 
     def to_bytes(self, value: float | None) -> bytes | None:
         """The score, if there is one."""
@@ -119,7 +118,9 @@ def rerank(
                 indices=(position,),
             )
     each = estimate_tokens(asked)  # the query counts once per document
-    items = [IndexedText(n, text, each + estimate_tokens(text)) for n, text in enumerate(listed)]
+    items = deque(
+        IndexedText(n, text, each + estimate_tokens(text)) for n, text in enumerate(listed)
+    )
     results: PartialResults[float | None] = PartialResults(
         len(items), sum(item.estimated_tokens for item in items)
     )
@@ -138,4 +139,4 @@ def rerank(
         missing = tuple(n for n in range(len(listed)) if n not in finished)
         return PartialRanking(ranking(finished), missing, results.usage, row.name)
 
-    return Operation(call.flows(items, results), join, partial, call.info("rerank", len(items)))
+    return Operation(call.flows(items, results), join, partial, call.info("rerank", len(listed)))

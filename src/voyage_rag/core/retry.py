@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from voyage_rag.core.failures import failure_of, request_id_of
-from voyage_rag.core.flow import Attempt, send
+from voyage_rag.core.failures import OK, failure_of, request_id_of
+from voyage_rag.core.flow import Attempt
 from voyage_rag.core.rate_limits import limits_named
 from voyage_rag.core.wire import parse
 from voyage_rag.errors import (
@@ -150,12 +150,12 @@ def retrying(
     while True:
         attempt = attempts.next()
         try:
-            response = yield from send(attempt)
-            failure: VoyageError | None = failure_of(request, response, host, policy.wall_clock)
-            if failure is None:
+            response: Response = yield attempt
+            if response.status == OK:
                 result = _read(read, request, response, host)
                 attempts.reservation.accepted(result.total_tokens)
                 return result
+            failure: VoyageError = failure_of(request, response, host, policy.wall_clock)
         except RateLimitError as error:  # there is no time to wait for the limit
             raise attempts.last_failure(error)  # noqa: B904 - the error itself
         except (APIConnectionError, UnexpectedAnswerError) as error:

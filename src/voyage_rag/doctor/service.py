@@ -110,7 +110,7 @@ def _answered(response: Response) -> Finding:
 
 def _refused(response: Response, request: Request, host: Host) -> Iterator[Finding]:
     error = failure_of(request, response, host, time.time)
-    facts = {"status": response.status, "request_id": error and error.request_id}
+    facts = {"status": response.status, "request_id": error.request_id}
     if isinstance(error, (AuthenticationError, PermissionDeniedError)):
         yield _answered(response)
         remedy = "copy the key again, or make a new one in the dashboard it is of"
@@ -118,7 +118,7 @@ def _refused(response: Response, request: Request, host: Host) -> Iterator[Findi
     elif isinstance(error, RateLimitError):
         yield _answered(response)
         yield note("accepted", f"told to wait: {error.message}", "wait a minute", **facts)
-    elif response.status in REDIRECT and error is not None:
+    elif response.status in REDIRECT:
         yield broken("http", error.message, "set base_url to the service's own address", **facts)
     elif response.status in FAILED:
         remedy = "it is the service's or a gateway's own trouble: try again later"

@@ -23,7 +23,7 @@ from voyage_rag.core.media import (
     pixels_of,
 )
 from voyage_rag.errors import InvalidInputError
-from voyage_rag.locks import Lock
+from voyage_rag.locks import lock_for
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
@@ -41,7 +41,7 @@ RUNS_A_PROGRAM = {"EPS"}
 JPEG_QUALITY = 90
 PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
 
-_pillow_images = Lock()
+_lock = lock_for(sys.modules[__name__])
 """Pillow's images read their file when first used, so one thread at a time uses them."""
 
 
@@ -126,7 +126,7 @@ def inspect_image(image: Any, kind: MediaKind | None) -> Media:
     pixels = image.width * image.height
     if not pixels:
         raise InvalidInputError("is an image without pixels")
-    with _pillow_images, _unchanged_file(image) as file:
+    with _lock, _unchanged_file(image) as file:
         if file is not None:
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
@@ -141,7 +141,7 @@ def inspect_image(image: Any, kind: MediaKind | None) -> Media:
 
 def load_image(media: Media, max_pixels: int | None) -> tuple[str, bytes]:
     """An image of Pillow's as its file if it is unchanged, else encoded; see `io.media.load`."""
-    with _pillow_images:
+    with _lock:
         with _unchanged_file(media.source) as file:
             if file is not None and max_pixels is None:
                 file.seek(0)

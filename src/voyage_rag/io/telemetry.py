@@ -23,7 +23,7 @@ from voyage_rag.events import (
     Throttled,
     Unanswered,
 )
-from voyage_rag.locks import Lock
+from voyage_rag.locks import lock_for
 from voyage_rag.types import Usage
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Telemetry:
         self._now = now
         self._usage = Usage()
         self._throttled: set[int] = set()
-        self._lock = Lock()
+        self._lock = lock_for(self)
 
     @contextmanager
     def reporting(self, *, within: bool) -> Iterator[Telemetry]:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from langchain_core.documents import Document
 
 from voyage_rag.errors import InvalidInputError
-from voyage_rag.locks import Lock
+from voyage_rag.locks import lock_for
 
 LOG = logging.getLogger("voyage_rag")
 
@@ -97,7 +97,7 @@ class Announcements:
         self._unwritten: dict[Chunks, set[int]] = {}
         self._seen: dict[Hashable, int] = {}
         self._has_warned = False
-        self._lock = Lock()
+        self._lock = lock_for(self)
 
     def include(self, documents: Sequence[Document]) -> list[Document]:
         """Learn of whole documents.

@@ -17,7 +17,7 @@ from voyage_rag.langchain.documents import (
     EmbeddedDocument,
     SplitDocuments,
 )
-from voyage_rag.locks import Lock
+from voyage_rag.locks import lock_for
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -55,7 +55,7 @@ class ContextualEmbeddings(Embeddings):
         self._places: defaultdict[str, dict[Place, None]] = defaultdict(dict)
         self._taken: defaultdict[Chunks, set[int]] = defaultdict(set)
         self._has_begun = False
-        self._lock = Lock()
+        self._lock = lock_for(self)
         self._documents = DocumentVectors(SplitDocuments(embeddings))
 
     def include(self, documents: Iterable[Document]) -> None:

@@ -14,7 +14,7 @@ from anyio import CapacityLimiter, to_thread
 
 from voyage_rag.errors import InvalidInputError, InvalidRequestError, VoyageError
 from voyage_rag.langchain.chunks import Chunks
-from voyage_rag.locks import Lock
+from voyage_rag.locks import lock_for
 
 if TYPE_CHECKING:
     from voyage_rag.client import Voyage
@@ -162,7 +162,7 @@ class DocumentVectors:
     def __init__(self, embedder: SplitDocuments | UnsplitDocuments) -> None:
         self._embedder = embedder
         self._known: dict[Chunks, Future[EmbeddedDocument]] = {}
-        self._lock = Lock()
+        self._lock = lock_for(self)
 
     def get(self, documents: Mapping[Chunks, Hashable]) -> dict[Chunks, EmbeddedDocument]:
         """The vectors of documents, each with the name that warnings are to use."""

@@ -67,13 +67,8 @@ LOG = logging.getLogger("voyage_rag.requests")
 LOG.addHandler(TerminalHandler())
 
 
-def wants_everything() -> bool:
-    """Whether somebody reads more than retries."""
-    return LOG.isEnabledFor(logging.DEBUG)
-
-
-class Log:
-    """The observer that writes them."""
+class RequestLog:
+    """The observer that writes log records."""
 
     def __call__(self, event: Event) -> None:
         """Write one event."""

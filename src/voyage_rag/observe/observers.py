@@ -1,4 +1,4 @@
-"""Who is told, and how an observer that fails is kept from a call that is paid for."""
+"""Observers, and how one that fails is kept from a call that is paid for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from voyage_rag.errors import ConfigurationError
-from voyage_rag.locks import Lock
+from voyage_rag.locks import lock_for
 
 if TYPE_CHECKING:
     from voyage_rag.events import Call, Event, Observer
@@ -32,14 +32,14 @@ class Guarded:
         self._complained = False
 
     def __call__(self, event: Event) -> None:
-        """Emit it."""
+        """Notify the observer."""
         try:
             self.observer(event)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
+        except Exception as error:  # noqa: BLE001 - whatever it is, the call continues
             self._complain(error)
 
     def within(self, call: Call) -> AbstractContextManager[object]:
-        """What the call is to run in."""
+        """Return the context in which the call runs."""
         return nullcontext() if self._within is None else self._entered(call)
 
     @contextmanager
@@ -48,7 +48,7 @@ class Guarded:
         try:
             context = self._within(call)  # type: ignore[misc] # None was looked at above
             context.__enter__()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
+        except Exception as error:  # noqa: BLE001 - whatever it is, the call continues
             self._complain(error)
             context = None
         try:
@@ -57,14 +57,14 @@ class Guarded:
             try:
                 if context is not None:
                     context.__exit__(None, None, None)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
+            except Exception as error:  # noqa: BLE001 - whatever it is, the call continues
                 self._complain(error)
 
     def _complain(self, error: Exception) -> None:
         if not self._complained:
             self._complained = True
             LOG.error(
-                "the observer %r failed; this is told once, and calls go on",
+                "the observer %r failed; this is logged once, and calls continue",
                 type(self.observer).__name__
                 if not inspect.isroutine(self.observer)
                 else self.observer.__qualname__,
@@ -88,7 +88,7 @@ NO_OBSERVERS = Observers()
 
 
 def as_observers(observers: object) -> Observers:
-    """Observers that can be told.
+    """Observers that can be notified.
 
     Raises:
         ConfigurationError: One of them is not a plain function of an event.
@@ -103,32 +103,44 @@ def as_observers(observers: object) -> Observers:
     return Observers(map(_checked, observers))
 
 
-_everywhere: tuple[Guarded, ...] = ()
-_lock = Lock()
+class GlobalObservers:
+    """The observers of every call of this process.
+
+    Attributes:
+        current: The observers, replaced as a whole, so that readers need no lock.
+    """
+
+    def __init__(self) -> None:
+        self.current: tuple[Guarded, ...] = ()
+        self._lock = lock_for(self)
+
+    def add(self, observer: Observer) -> None:
+        """Add an observer, once."""
+        with self._lock:
+            if all(known.observer != observer for known in self.current):
+                self.current = (*self.current, Guarded(observer))
+
+    def remove(self, observer: Observer) -> None:
+        """Remove an observer, if it was added."""
+        with self._lock:
+            self.current = tuple(known for known in self.current if known.observer != observer)
+
+
+GLOBAL_OBSERVERS = GlobalObservers()
 
 
 def add_observer(observer: Observer) -> None:
-    """Emit this observer of every call of this process, from the next one on.
+    """Notify this observer of every call of this process, from the next one on.
 
     Raises:
         ConfigurationError: It is not a plain function of an event.
     """
-    global _everywhere  # noqa: PLW0603 - replaced as a whole, so that readers need no lock
-    with _lock:
-        if all(known.observer != observer for known in _everywhere):
-            _everywhere = (*_everywhere, Guarded(_checked(observer)))
+    GLOBAL_OBSERVERS.add(_checked(observer))
 
 
 def remove_observer(observer: Observer) -> None:
-    """Emit it no more; nothing happens if it was not added."""
-    global _everywhere  # noqa: PLW0603 - see above
-    with _lock:
-        _everywhere = tuple(known for known in _everywhere if known.observer != observer)
-
-
-def global_observers() -> tuple[Guarded, ...]:
-    """The observers of all calls."""
-    return _everywhere
+    """Notify it no more; nothing happens if it was not added."""
+    GLOBAL_OBSERVERS.remove(observer)
 
 
 def _checked(observer: Any) -> Observer:

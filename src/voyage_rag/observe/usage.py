@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from voyage_rag.events import Billed, Event
-from voyage_rag.locks import Lock
+from voyage_rag.locks import lock_for
 from voyage_rag.types import Usage
 
 
@@ -28,7 +28,7 @@ class UsageTracker:
 
     def __init__(self) -> None:
         self._usage = Usage()
-        self._lock = Lock()
+        self._lock = lock_for(self)
 
     def __call__(self, event: Event) -> None:
         """Take what an observer is told."""
@@ -92,7 +92,8 @@ class UsageTracker:
         return str(self._usage)
 
 
-_open: ContextVar[tuple[UsageTracker, ...]] = ContextVar("voyage_rag.usage", default=())
+OPEN_TRACKERS: ContextVar[tuple[UsageTracker, ...]] = ContextVar("voyage_rag.usage", default=())
+"""The open blocks of a context, which every client adds to."""
 
 
 @contextmanager
@@ -109,17 +110,11 @@ def track_usage() -> Iterator[UsageTracker]:
         What was spent so far; it stays readable after the block.
     """
     tracker = UsageTracker()
-    token = _open.set((*_open.get(), tracker))
+    token = OPEN_TRACKERS.set((*OPEN_TRACKERS.get(), tracker))
     try:
         yield tracker
     finally:
         try:
-            _open.reset(token)
+            OPEN_TRACKERS.reset(token)
         except ValueError:  # closed in another context, as generators sometimes are
-            _open.set(tuple(other for other in _open.get() if other is not tracker))
-
-
-def record_usage(usage: Usage) -> None:
-    """Emit the open blocks of this context."""
-    for tracker in _open.get():
-        tracker.add(usage)
+            OPEN_TRACKERS.set(tuple(other for other in OPEN_TRACKERS.get() if other is not tracker))

@@ -12,14 +12,14 @@ from math import inf
 from typing import TYPE_CHECKING, TypeVar
 
 from voyage_rag.core.failures import failure_of
-from voyage_rag.core.flow import Attempt, send
+from voyage_rag.core.flow import Attempt
 from voyage_rag.errors import APIConnectionError, UnexpectedAnswerError, VoyageError
 
 if TYPE_CHECKING:
     from voyage_rag.core.flow import Flow
     from voyage_rag.core.retry import RetryPolicy
     from voyage_rag.hosts.host import Host
-    from voyage_rag.hosts.messages import Request
+    from voyage_rag.hosts.messages import Request, Response
 
 T = TypeVar("T")
 
@@ -88,13 +88,12 @@ def asking(
         timeout = _patience(request, policy) if request.is_transfer else policy.time_left(spent)
         try:
             wait = partial(_until, due, context)
-            response = yield from send(Attempt(request, timeout, wait, attempts, failure, delay))
+            response: Response = yield Attempt(request, timeout, wait, attempts, failure, delay)
             if response.status in SOUND:
                 return read(response.body)
             failure = failure_of(request, response, context.host, policy.wall_clock)
         except (APIConnectionError, UnexpectedAnswerError) as error:
             failure = error
-        assert failure is not None  # noqa: S101 - only a 200 is none
         delay = policy.backoff(failure, attempts)
         due = context.now() + delay
         if not (policy.allows(failure, attempts, due - begun) and repeatable(failure)):

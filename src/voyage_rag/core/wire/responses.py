@@ -1,22 +1,27 @@
 """The response of each endpoint, checked before it is believed.
 
+Vectors come as base64 of a raw little-endian array (docs.voyageai.com, "Flexible Dimensions and
+Quantization").
+
 Unknown fields are ignored, since the service adds some now and then.
 """
 
 from __future__ import annotations
 
+import binascii
 import json
 import sys
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from voyage_rag.core.vectors import decode_all, length_of
 from voyage_rag.errors import UnexpectedAnswerError
-from voyage_rag.types import Usage
+from voyage_rag.types import TYPECODES, Usage
 
 if TYPE_CHECKING:
     from voyage_rag.core.options import EmbedOptions
+    from voyage_rag.models import OutputDtype
     from voyage_rag.types import Vector
 
 Value = TypeVar("Value")
@@ -28,6 +33,10 @@ LARGEST = sys.float_info.max
 MOST_TOKENS = 10**9
 """More than any request can cost: a larger number is no bill."""
 MOST_PIXELS = 10**13
+
+# A float32 whose top byte is 0x7f or 0xff is NaN, infinite or beyond 1e38.
+NAN_OR_HUGE, MINUS_NAN_OR_HUGE = b"\x7f", b"\xff"
+BIG_ENDIAN = sys.byteorder == "big"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,14 +217,11 @@ def _in_order(
 
 
 def _check_lengths(vectors: list[Vector], options: EmbedOptions) -> None:
-    lengths = {len(vector) for vector in vectors}
-    if options.expected_dimension is not None:
-        expected = {length_of(options.expected_dimension, options.dtype)}
-    else:
-        expected = {len(vectors[0])}
-    if lengths != expected or 0 in lengths:
+    lengths = set(map(len, vectors))
+    expected = options.expected_length or len(vectors[0])
+    if lengths != {expected} or not expected:
         raise UnexpectedAnswerError(
-            f"the answer's vectors have {sorted(lengths)} numbers where {min(expected)} were due"
+            f"the answer's vectors have {sorted(lengths)} numbers where {expected} were due"
         )
 
 
@@ -235,3 +241,47 @@ def _used(answer: Mapping[str, Any], what: str, most: int) -> int:
     usage = answer.get("usage")
     number = usage.get(what) if isinstance(usage, Mapping) else None
     return number if type(number) is int and 0 <= number <= most else 0
+
+
+def decode_all(embeddings: Sequence[object], dtype: OutputDtype) -> list[Vector]:
+    """Read the embeddings of a response; see `decode`."""
+    return [decode(embedding, dtype) for embedding in embeddings]
+
+
+def decode(embedding: object, dtype: OutputDtype) -> Vector:
+    """Read one embedding, base64 or a list of numbers.
+
+    Raises:
+        UnexpectedAnswerError: It is neither, or holds a number that is not finite.
+    """
+    if isinstance(embedding, str):
+        vector = _from_base64(embedding, dtype)
+    elif isinstance(embedding, list):
+        vector = _from_numbers(embedding, dtype)
+    else:
+        raise UnexpectedAnswerError(f"an embedding came as {type(embedding).__name__}")
+    if dtype == "float" and not _is_finite(vector):
+        raise UnexpectedAnswerError("an embedding holds numbers that are not finite")
+    return vector
+
+
+def _from_base64(text: str, dtype: OutputDtype) -> Vector:
+    try:
+        vector: Vector = array(TYPECODES[dtype], binascii.a2b_base64(text, strict_mode=True))
+    except (binascii.Error, ValueError) as error:
+        raise UnexpectedAnswerError(f"an embedding is no base64 of {dtype}: {error}") from None
+    if BIG_ENDIAN:
+        vector.byteswap()
+    return vector
+
+
+def _from_numbers(numbers: list[float], dtype: OutputDtype) -> Vector:
+    try:
+        return array(TYPECODES[dtype], numbers)
+    except (TypeError, OverflowError, ValueError):
+        raise UnexpectedAnswerError(f"an embedding holds what is no {dtype}") from None
+
+
+def _is_finite(vector: Vector) -> bool:
+    top_bytes = vector.tobytes()[0 if BIG_ENDIAN else 3 :: 4]
+    return NAN_OR_HUGE not in top_bytes and MINUS_NAN_OR_HUGE not in top_bytes

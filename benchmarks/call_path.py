@@ -1,0 +1,93 @@
+"""How many files one call enters, and how often it changes file: what a reader has to follow.
+
+Counts the package's Python frames, with `sys.setprofile`, of one warm call that embeds two texts,
+from the framework's method to the socket and back, without the framework and without the server.
+
+    python benchmarks/call_path.py [--list]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from types import FrameType
+
+import voyage_rag
+from voyage_rag.emulator import Emulator
+from voyage_rag.langchain import VoyageAIEmbeddings
+from voyage_rag.llama_index import VoyageEmbedding
+
+PACKAGE = Path(voyage_rag.__file__).parent
+TEXTS = ["a text", "another text"]
+WARM_CALLS = 3
+
+
+@contextmanager
+def recorded() -> Iterator[list[str]]:
+    """The file of every call of a function, and of every step of a generator, in order."""
+    files: list[str] = []
+
+    def profile(frame: FrameType, event: str, _: object) -> None:
+        path = Path(frame.f_code.co_filename)
+        if event == "call" and path.is_relative_to(PACKAGE):
+            name = path.relative_to(PACKAGE).as_posix()
+            if not name.startswith("emulator/"):
+                files.append(name)
+
+    sys.setprofile(profile)
+    try:
+        yield files
+    finally:
+        sys.setprofile(None)
+
+
+def sync_path(call: Callable[[], object]) -> list[str]:
+    """The files of a warm call in a thread."""
+    for _ in range(WARM_CALLS):
+        call()
+    with recorded() as files:
+        call()
+    return files
+
+
+def async_path(call: Callable[[], object]) -> list[str]:
+    """The files of a warm call in an event loop."""
+
+    async def program() -> list[str]:
+        for _ in range(WARM_CALLS):
+            await call()  # type: ignore[misc]
+        with recorded() as files:
+            await call()  # type: ignore[misc]
+        return files
+
+    return asyncio.run(program())
+
+
+def main() -> None:
+    """Print files and switches for both frameworks, sync and async."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--list", action="store_true", help="print each file in order")
+    shows_files = parser.parse_args().list
+    with Emulator() as url:
+        langchain = VoyageAIEmbeddings(model="voyage-4", api_key="any", base_url=url)
+        llama_index = VoyageEmbedding("voyage-4", "any", base_url=url)
+        paths = {
+            "LangChain sync": sync_path(lambda: langchain.embed_documents(TEXTS)),
+            "LangChain async": async_path(lambda: langchain.aembed_documents(TEXTS)),
+            "LlamaIndex sync": sync_path(lambda: llama_index.get_text_embedding_batch(TEXTS)),
+            "LlamaIndex async": async_path(lambda: llama_index.aget_text_embedding_batch(TEXTS)),
+        }
+    for name, files in paths.items():
+        switches = [file for file, _ in groupby(files)]
+        sys.stdout.write(f"{name}: {len(set(files))} files, {len(switches)} switches\n")
+        if shows_files:
+            sys.stdout.writelines(f"    {file}\n" for file in switches)
+
+
+if __name__ == "__main__":
+    main()
