@@ -90,6 +90,8 @@ def test_our_parameters_reach_the_client(
         "timeout": 5.0,
         "max_retries": 2,
         "total_timeout": None,
+        "query_max_retries": 1,
+        "query_total_timeout": 30.0,
         "concurrency": 3,
         "requests_per_minute": 100.0,
         "tokens_per_minute": 10_000.0,

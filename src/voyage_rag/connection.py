@@ -44,6 +44,8 @@ SETTINGS = (
     "timeout",
     "max_retries",
     "total_timeout",
+    "query_max_retries",
+    "query_total_timeout",
     "concurrency",
     "requests_per_minute",
     "tokens_per_minute",
@@ -96,6 +98,8 @@ class Connection(BaseModel):
         timeout: Seconds one attempt may take; 60 unless given.
         max_retries: Further attempts after one that failed; unless given, 6, and more for a 429.
         total_timeout: Seconds one request may take with all its attempts; None for no limit.
+        query_max_retries: The same as `max_retries` for queries and reranking; 3 unless given.
+        query_total_timeout: The same as `total_timeout` for these; 75 unless given.
         concurrency: Requests in flight at once for one call; 16 unless given.
         requests_per_minute: The account's limit per model; discovered if it is not given.
         tokens_per_minute: The same, of tokens.
@@ -127,6 +131,8 @@ class Connection(BaseModel):
     timeout: float | None = None
     max_retries: int | None = None
     total_timeout: float | None = 300.0
+    query_max_retries: int | None = None
+    query_total_timeout: float | None = 75.0
     concurrency: int | None = None
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None

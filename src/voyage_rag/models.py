@@ -200,6 +200,17 @@ def kind_of(name: str) -> Kind:
     return next((kind for start, kind in FAMILIES if name.startswith(start)), "embedding")
 
 
+VOYAGE_4 = ("voyage-4-large", "voyage-4", "voyage-4-lite", "voyage-4-nano")
+"""Models whose vectors can be compared with each other (docs: "Text Embeddings")."""
+
+
+def space_of(name: str) -> str | None:
+    """The embedding space of a model, which others may share; None where it is not known."""
+    if name in VOYAGE_4:
+        return "voyage-4"
+    return name if name in MODELS and MODELS[name].kind != "rerank" else None
+
+
 def look_up(name: str, kind: Kind) -> Model:
     """The row of `name`, or for an unknown name a row with the smallest limits of `kind`."""
     return MODELS.get(name) or Model(

@@ -2,7 +2,7 @@
 
 `VoyageAIEmbeddings`, `VoyageAIMultimodalEmbeddings` and `VoyageAIRerank`; and for chunks with the
 context of their documents `ContextualVectorStore`, and `ContextualEmbeddings`, which the first of
-them makes.
+them makes. `register` makes `init_embeddings("voyageai:voyage-4")` work.
 """
 
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from voyage_rag.langchain.contextual import ContextualEmbeddings
     from voyage_rag.langchain.embeddings import VoyageAIEmbeddings
     from voyage_rag.langchain.multimodal import VoyageAIMultimodalEmbeddings
+    from voyage_rag.langchain.registration import register
     from voyage_rag.langchain.rerank import VoyageAIRerank
     from voyage_rag.langchain.vectorstore import ContextualVectorStore
 
@@ -29,12 +30,12 @@ __all__ = [
     "VoyageAIEmbeddings",
     "VoyageAIMultimodalEmbeddings",
     "VoyageAIRerank",
+    "register",
 ]
 
 if not TYPE_CHECKING:
-    __getattr__ = deferred(
-        __name__, __all__, ["embeddings", "rerank", "multimodal", "contextual", "vectorstore"]
-    )
+    MODULES = ["embeddings", "rerank", "multimodal", "contextual", "vectorstore", "registration"]
+    __getattr__ = deferred(__name__, __all__, MODULES)
 
 
 def __dir__() -> list[str]:

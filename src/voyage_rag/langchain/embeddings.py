@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Unpack, cast
 from langchain_core.embeddings import Embeddings
 from pydantic import ConfigDict, Field, SecretStr
 
-from voyage_rag.connection import Connection, check_embedding_options
 from voyage_rag.construction import constructor
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.langchain.parameters import EmbeddingParameters
 from voyage_rag.langchain.precomputed import CURRENT_VECTORS
 from voyage_rag.models import OutputDtype, kind_of
+from voyage_rag.queries import QueryOptions
 from voyage_rag.types import EmptyText, InputType
 
 if TYPE_CHECKING:
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from voyage_rag.types import Numbers, Vector
 
 
-class VoyageAIEmbeddings(Connection, Embeddings):
+class VoyageAIEmbeddings(QueryOptions, Embeddings):
     """Voyage AI embeddings for LangChain.
 
     Takes the parameters of `langchain_voyageai.VoyageAIEmbeddings`, those below and those of
-    `voyage_rag.connection.Connection`. Unknown parameters are refused by name.
+    `voyage_rag.queries.QueryOptions` and `voyage_rag.connection.Connection`. Unknown parameters are
+    refused by name.
 
     Attributes:
         model: An embedding model, e.g. `voyage-4`.
@@ -73,13 +74,11 @@ class VoyageAIEmbeddings(Connection, Embeddings):
         super().__init__(**fields)
         self.connect()
 
-    def check_options(self) -> None:
-        """Check model, dimension and number type, as far as the catalogue knows the model.
+    def _vector_options(self) -> tuple[str, int | None, OutputDtype | None]:
+        return self.model, self.output_dimension, self.output_dtype
 
-        Raises:
-            InvalidInputError: One cannot work.
-        """
-        check_embedding_options(self.model, self.output_dimension, self.output_dtype)
+    def _prompts(self) -> str:
+        return f"{self.document_input_type}-{self.truncation}-{self.empty_text}"
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embed documents: one vector per text, in order.
@@ -105,12 +104,12 @@ class VoyageAIEmbeddings(Connection, Embeddings):
         Raises:
             VoyageError: See `voyage_rag.Voyage.embed`.
         """
-        found = self.voyage.embed([text], **self._options, input_type=self.query_input_type)
+        found = self._query_voyage.embed([text], **self._query_options)
         return self._floats(found.embeddings)[0]
 
     async def aembed_query(self, text: str) -> list[float]:
         """Async variant of `embed_query`."""
-        found = await self.voyage.aembed([text], **self._options, input_type=self.query_input_type)
+        found = await self._query_voyage.aembed([text], **self._query_options)
         return self._floats(found.embeddings)[0]
 
     def for_documents(
@@ -169,6 +168,11 @@ class VoyageAIEmbeddings(Connection, Embeddings):
             "output_dtype": self.output_dtype,
             "empty_text": self.empty_text,
         }
+
+    @property
+    def _query_options(self) -> dict[str, Any]:
+        options = self._options | {"input_type": self.query_input_type}
+        return options | {"model": self.query_model} if self.query_model else options
 
     @property
     def _document_options(self) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseNode
 from pydantic import ConfigDict, PrivateAttr, SecretStr
 
-from voyage_rag.connection import Connection, check_embedding_options
 from voyage_rag.construction import constructor
 from voyage_rag.llama_index.events import batch_events, starting
 from voyage_rag.llama_index.methods import EmbeddingMethods
@@ -25,6 +24,7 @@ from voyage_rag.llama_index.nodes import (
 )
 from voyage_rag.llama_index.serialized import SerializedComponent
 from voyage_rag.models import OutputDtype, kind_of
+from voyage_rag.queries import QueryOptions
 from voyage_rag.types import EmptyText, InputType
 
 LOG = logging.getLogger("voyage_rag")
@@ -33,7 +33,7 @@ LARGEST_BATCH = 2_048
 """LlamaIndex's largest `embed_batch_size`, which leaves the planning to the client."""
 
 
-class VoyageEmbedding(Connection, EmbeddingMethods):
+class VoyageEmbedding(QueryOptions, EmbeddingMethods):
     """Voyage AI embeddings for LlamaIndex: of texts, of chunks in context, of images and videos.
 
     Any embedding model will do. A contextualized one embeds nodes with their documents' context
@@ -42,7 +42,8 @@ class VoyageEmbedding(Connection, EmbeddingMethods):
 
     Takes the parameters of `llama_index.embeddings.voyageai.VoyageEmbedding`, those of
     `BaseEmbedding` (`num_workers`, `embeddings_cache`, `rate_limiter`) and those of
-    `voyage_rag.connection.Connection`. Unknown parameters are refused by name.
+    `voyage_rag.queries.QueryOptions` and `voyage_rag.connection.Connection`. Unknown parameters are
+    refused by name.
 
     Args:
         model_name: An embedding model, e.g. `voyage-4`.
@@ -97,13 +98,11 @@ class VoyageEmbedding(Connection, EmbeddingMethods):
         super().__init__(**fields, **kwargs)
         self.connect()
 
-    def check_options(self) -> None:
-        """Check model, dimension and number type, as far as the catalogue knows the model.
+    def _vector_options(self) -> tuple[str, int | None, OutputDtype | None]:
+        return self.model_name, self.output_dimension, self.output_dtype
 
-        Raises:
-            InvalidInputError: One cannot work.
-        """
-        check_embedding_options(self.model_name, self.output_dimension, self.output_dtype)
+    def _prompts(self) -> str:
+        return f"{self.text_input_type}-{self.truncation is not False}-{self.empty_text}"
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
         """Embed nodes: LlamaIndex's transformation, which a pipeline runs after a splitter.
@@ -212,6 +211,14 @@ class VoyageEmbedding(Connection, EmbeddingMethods):
         starting()
         return super().to_payload()
 
+    def _embed_query(self, query: str) -> Embedding:
+        found = self._query_voyage.embed([query], **self._query_options)
+        return cast("Embedding", found.embeddings[0])
+
+    async def _aembed_query(self, query: str) -> Embedding:
+        found = await self._query_voyage.aembed([query], **self._query_options)
+        return cast("Embedding", found.embeddings[0])
+
     def _embed(
         self, texts: list[str], input_type: InputType | None, show_progress: bool = False
     ) -> list[Embedding]:
@@ -298,6 +305,11 @@ class VoyageEmbedding(Connection, EmbeddingMethods):
     @property
     def _media_options(self) -> dict[str, Any]:
         return {"truncation": self.truncation is not False, "downscale": self.downscale}
+
+    @property
+    def _query_options(self) -> dict[str, Any]:
+        options = self._options | {"input_type": self.query_input_type}
+        return options | {"model": self.query_model} if self.query_model else options
 
     @property
     def _options(self) -> dict[str, Any]:

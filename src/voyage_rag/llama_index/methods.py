@@ -32,6 +32,12 @@ class EmbeddingMethods(MediaEmbedding):
         self, texts: list[str], input_type: InputType | None, show_progress: bool = False
     ) -> list[Embedding]: ...
 
+    @abstractmethod
+    def _embed_query(self, query: str) -> Embedding: ...
+
+    @abstractmethod
+    async def _aembed_query(self, query: str) -> Embedding: ...
+
     def get_general_text_embedding(
         self, text: str, input_type: InputType | None = None
     ) -> Embedding:
@@ -54,11 +60,11 @@ class EmbeddingMethods(MediaEmbedding):
 
     def _get_query_embedding(self, query: str) -> Embedding:
         with end_on_failure([query]):
-            return self._embed([query], self.query_input_type)[0]
+            return self._embed_query(query)
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
         with end_on_failure([query]):
-            return (await self._aembed([query], self.query_input_type))[0]
+            return await self._aembed_query(query)
 
     def _get_text_embedding(self, text: str) -> Embedding:
         with end_on_failure([text]):

@@ -1,0 +1,163 @@
+"""Queries of another model than documents, and what embedding classes say of their vectors."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from voyage_rag import ConfigurationError, Voyage
+from voyage_rag.emulator import Emulator
+from voyage_rag.langchain import VoyageAIEmbeddings, VoyageAIMultimodalEmbeddings
+from voyage_rag.llama_index import VoyageEmbedding
+
+if TYPE_CHECKING:
+    from conftest import Face
+
+KEY = "pa-a-key-that-must-stay-secret"
+
+
+def langchain(model: str, **options: Any) -> Any:
+    return VoyageAIEmbeddings(model=model, api_key=KEY, **options)
+
+
+def llama_index(model: str, **options: Any) -> Any:
+    return VoyageEmbedding(model, KEY, **options)
+
+
+MAKERS = [langchain, llama_index]
+both = pytest.mark.parametrize("make", MAKERS)
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    emulator = Emulator()
+    with emulator:
+        yield emulator
+
+
+async def embed(one: Any, face: Face) -> None:
+    """A document, and a query."""
+    if isinstance(one, VoyageEmbedding):
+        await face.ask(one, "get_text_embedding", "a document")
+        await face.ask(one, "get_query_embedding", "a query")
+    else:
+        await face.ask(one, "embed_documents", ["a document"])
+        await face.ask(one, "embed_query", "a query")
+    await face.ask(one.voyage, "close")
+
+
+@both
+def test_queries_go_to_their_own_model(make: Any, emulator: Emulator, face: Face) -> None:
+    one = make("voyage-4-large", query_model="voyage-4-lite", base_url=emulator.url)
+    face.run(lambda: embed(one, face))
+    one.voyage.close()
+    assert [(r.body["model"], r.body["input_type"]) for r in emulator.requests] == [
+        ("voyage-4-large", "document"),
+        ("voyage-4-lite", "query"),
+    ]
+
+
+@both
+def test_queries_may_go_to_another_host(make: Any, emulator: Emulator, face: Face) -> None:
+    other = Emulator()
+    with other as url:
+        client = Voyage(KEY, base_url=url)
+        one = make(
+            "voyage-4", query_model="voyage-4-lite", query_client=client, base_url=emulator.url
+        )
+
+        async def program() -> None:
+            await embed(one, face)
+            await face.ask(client, "close")
+
+        face.run(program)
+        client.close()
+    one.voyage.close()
+    assert [r.body["model"] for r in emulator.requests] == ["voyage-4"]
+    assert [r.body["model"] for r in other.requests] == ["voyage-4-lite"]
+
+
+@both
+@pytest.mark.parametrize(
+    ("model", "query_model", "said"),
+    [
+        ("voyage-4", "voyage-3.5", "embeds in the space 'voyage-3.5', and 'voyage-4' in the space"),
+        ("voyage-3-large", "voyage-3.5", "queries would find nothing"),
+        ("voyage-context-4", "voyage-4", "queries would find nothing"),
+        ("voyage-4", "voyage-of-tests", "a space that is not known"),
+        ("voyage-4", "rerank-3", "a space that is not known"),
+    ],
+)
+def test_another_space_is_refused_by_name(
+    make: Any, model: str, query_model: str, said: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        make(model, query_model=query_model)
+
+
+@both
+def test_the_same_model_is_no_other_space(make: Any) -> None:
+    assert make("voyage-of-tests", query_model="voyage-of-tests").query_model
+
+
+@both
+def test_a_foreign_query_client_is_refused(make: Any) -> None:
+    with pytest.raises(ValueError, match="query_client"):
+        make("voyage-4", query_client=object())
+
+
+@both
+@pytest.mark.parametrize(
+    ("model", "options", "length", "space"),
+    [
+        ("voyage-4", {}, 1_024, "voyage-4"),
+        ("voyage-4-lite", {"output_dimension": 256}, 256, "voyage-4"),
+        ("voyage-4", {"output_dtype": "int8"}, 1_024, "voyage-4"),
+        ("voyage-4", {"output_dtype": "binary"}, 128, "voyage-4"),
+        ("voyage-code-2", {}, 1_536, "voyage-code-2"),
+        ("voyage-of-tests", {}, None, None),
+        ("voyage-of-tests", {"output_dimension": 64}, 64, None),
+    ],
+)
+def test_a_class_knows_length_and_space_of_its_vectors(
+    make: Any, model: str, options: Any, length: int | None, space: str | None
+) -> None:
+    one = make(model, **options)
+    assert (one.dimensions, one.space) == (length, space)
+
+
+@both
+def test_the_namespace_of_a_cache_changes_with_the_vectors_and_with_nothing_else(make: Any) -> None:
+    prompt = "document_input_type" if make is langchain else "text_input_type"
+    plain = make("voyage-4").cache_namespace
+    others = [
+        make(model, **options).cache_namespace
+        for model, options in [
+            ("voyage-4-lite", {}),
+            ("voyage-4", {"output_dimension": 512}),
+            ("voyage-4", {"output_dtype": "int8"}),
+            ("voyage-4", {prompt: None}),
+            ("voyage-4", {"truncation": False}),
+            ("voyage-4", {"base_url": "http://localhost:8080/v1"}),
+        ]
+    ]
+    assert len({plain, *others}) == len(others) + 1
+    same = make("voyage-4", output_dimension=1_024, timeout=3, query_model="voyage-4-lite")
+    assert same.cache_namespace == plain
+    assert re.fullmatch(r"[a-zA-Z0-9_.\-/]+", plain)  # the keys of LangChain's LocalFileStore
+
+
+def test_images_have_lengths_too() -> None:
+    one = VoyageAIMultimodalEmbeddings(api_key=KEY)
+    assert (one.dimensions, one.space) == (1_024, "voyage-multimodal-3.5")
+
+
+@both
+def test_a_copy_keeps_the_model_of_queries(make: Any) -> None:
+    one = make("voyage-4-large", query_model="voyage-4-lite")
+    assert pickle.loads(pickle.dumps(one)).query_model == "voyage-4-lite"
+    assert one.model_copy(update={"timeout": 3.0}).query_model == "voyage-4-lite"
