@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -15,8 +15,14 @@ from voyage_rag.commands.screen import console, one_line, working, write_json
 
 if TYPE_CHECKING:
     from voyage_rag.doctor import Finding
+    from voyage_rag.hosts import Host
 
-EXAMPLES = ("doctor", "doctor --call", "doctor --base-url http://localhost:8000/v1 --json")
+EXAMPLES = (
+    "doctor",
+    "doctor --call",
+    "doctor --base-url http://localhost:8000/v1 --json",
+    "doctor --host sagemaker:my-endpoint",
+)
 
 INDENT = 18
 STYLES = {"ok": "green", "note": "yellow", "broken": "bold red"}
@@ -35,6 +41,15 @@ def doctor(
             show_default="VOYAGE_API_KEY_PATH, else the key in VOYAGE_API_KEY",
         ),
     ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST",
+            help="Where the models run, e.g. sagemaker:my-endpoint, azure-foundry:URL, "
+            "openai:http://localhost:8000/v1, local:FOLDER, openrouter.",
+            show_default="Voyage's own",
+        ),
+    ] = None,
     allow_insecure_http: Annotated[
         bool,
         typer.Option("--allow-insecure-http", help="Let the key travel unencrypted."),
@@ -48,14 +63,16 @@ def doctor(
     """
     from voyage_rag.doctor import examine  # noqa: PLC0415 - not needed for help
 
+    arguments: dict[str, Any] = {
+        "api_key_path": api_key_path,
+        "base_url": base_url,
+        "allow_insecure_http": allow_insecure_http,
+    }
+    if host is not None:
+        arguments = {"host": _host(host, api_key_path, insecure=allow_insecure_http)}
     found = []
     with working("Looking"):
-        for finding in examine(
-            api_key_path=api_key_path,
-            base_url=base_url,
-            allow_insecure_http=allow_insecure_http,
-            call=call,
-        ):
+        for finding in examine(**arguments, call=call):
             found.append(finding)
             if not as_json:
                 _show(finding)
@@ -63,6 +80,16 @@ def doctor(
         write_json(_as_json(found))
     if any(finding.state == "broken" for finding in found):
         raise typer.Exit(FAILED)
+
+
+def _host(text: str, api_key_path: Path | None, *, insecure: bool) -> Host:
+    """The host that the option names; its key is in a file, or in `VOYAGE_API_KEY`."""
+    from voyage_rag.hosts.specification import parse_host  # noqa: PLC0415 - rare
+    from voyage_rag.secret import KEY_VARIABLE, find_key, variable  # noqa: PLC0415 - as above
+
+    has_key = api_key_path or variable(KEY_VARIABLE)
+    key = find_key(None, api_key_path) if has_key else None
+    return parse_host(text, key, allow_insecure_http=insecure)
 
 
 def _show(finding: Finding) -> None:

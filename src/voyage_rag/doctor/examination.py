@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 
-from voyage_rag.doctor.findings import Finding, note
-from voyage_rag.doctor.identity import host_for, key_of
+from voyage_rag.doctor.findings import Finding, note, ok
+from voyage_rag.doctor.identity import credentials_of, host_for, key_of
 from voyage_rag.doctor.network import way_to
-from voyage_rag.doctor.service import answers_of, paid_call, price
+from voyage_rag.doctor.service import answers_of, model_in_process, paid_call, price
 from voyage_rag.doctor.surroundings import limits_of, versions
+from voyage_rag.hosts import Host, InProcessHost, VoyageAPI
 from voyage_rag.settings import Settings
 
 
@@ -19,6 +20,7 @@ def examine(
     api_key_path: str | os.PathLike[str] | None = None,
     base_url: str | None = None,
     allow_insecure_http: bool = False,
+    host: Host | None = None,
     call: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Finding]:
@@ -31,6 +33,7 @@ def examine(
         api_key_path: See `Voyage`.
         base_url: See `Voyage`.
         allow_insecure_http: See `Voyage`.
+        host: See `Voyage`; instead of the arguments above.
         call: Make a paid call, of one word.
         environ: Read instead of the process environment, by what is examined step by step; the
             client's own transport reads the process environment.
@@ -38,17 +41,25 @@ def examine(
     Yields:
         Findings as they are made. What depends on something broken is left out.
     """
-    environ = os.environ if environ is None else environ
-    key, finding = key_of(api_key, api_key_path, environ)
+    if host is None:
+        key, finding = key_of(api_key, api_key_path, environ)
+        yield finding
+        settings, finding = host_for(key, base_url, environ, insecure=allow_insecure_http)
+        can_ask = key is not None
+    else:
+        settings = Settings.resolve(host=host)
+        finding = credentials_of(host)
+        yield finding
+        can_ask, finding = finding.state != "broken", ok("host", repr(host))
     yield finding
-    settings, finding = host_for(key, base_url, environ, insecure=allow_insecure_http)
-    yield finding
-    if settings is not None:
+    if settings is not None and isinstance(settings.host, InProcessHost):
+        yield from model_in_process(settings.host)
+    elif settings is not None:
         reached = True
         for finding in way_to(settings):
             yield finding
             reached = reached and finding.state != "broken"
-        if reached and key is not None:
+        if reached and can_ask:
             yield from _service(settings, call=call)
         yield limits_of(settings)
     yield versions()
@@ -61,7 +72,7 @@ def _service(settings: Settings, *, call: bool) -> Iterator[Finding]:
         works = works and finding.state != "broken"
     if call and works:
         yield paid_call(settings)
-    elif works:
+    elif works and isinstance(settings.host, VoyageAPI):
         yield note("call", f"none made: --call embeds one word, for less than ${_up(price())}")
 
 

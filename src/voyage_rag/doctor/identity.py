@@ -6,9 +6,10 @@ import os
 from collections.abc import Mapping
 
 from voyage_rag.doctor.findings import Finding, broken, note, ok
-from voyage_rag.errors import ConfigurationError
+from voyage_rag.errors import ConfigurationError, VoyageError
+from voyage_rag.hosts import Host
 from voyage_rag.hosts.voyage import other_host_of
-from voyage_rag.secret import KEY_PATH_VARIABLE, KEY_VARIABLE, APIKey, find_key
+from voyage_rag.secret import KEY_PATH_VARIABLE, KEY_VARIABLE, APIKey, find_key, hidden, variable
 from voyage_rag.settings import BASE_URL_VARIABLE, Settings
 
 LONG_ENOUGH = 12
@@ -18,22 +19,21 @@ LONG_ENOUGH = 12
 def key_of(
     api_key: str | None,
     api_key_path: str | os.PathLike[str] | None,
-    environ: Mapping[str, str],
+    environ: Mapping[str, str] | None,
 ) -> tuple[APIKey | None, Finding]:
     """The key that would be used, and where it comes from."""
+    api_key = hidden(api_key)
     source = _source(api_key, api_key_path, environ)
     try:
         key = find_key(api_key, api_key_path, environ)
     except ConfigurationError as error:
         return None, broken("key", f"none that can be used ({source})", error.message)
     text = key.get_secret_value()
-    shown = f"ends in ...{text[-4:]}" if len(text) >= LONG_ENOUGH else "too short to show any of it"
-    facts = {
-        "source": source,
-        "last_four": text[-4:] if len(text) >= LONG_ENOUGH else None,
-    }
+    last_four = text[-4:] if len(text) >= LONG_ENOUGH else None
+    shown = f"ends in ...{last_four}" if last_four else "too short to show any of it"
+    facts = {"source": source, "last_four": last_four}
     said = f"{shown}, from {source}"
-    if source != KEY_VARIABLE and environ.get(KEY_VARIABLE, "").strip() not in {"", text}:
+    if source != KEY_VARIABLE and (variable(KEY_VARIABLE, environ) or text).strip() != text:
         ignored = f"{KEY_VARIABLE} holds another key, which is not used: {source} goes before it"
         return key, note("key", said, ignored, **facts)
     return key, ok("key", said, **facts)
@@ -42,19 +42,19 @@ def key_of(
 def _source(
     api_key: str | None,
     api_key_path: str | os.PathLike[str] | None,
-    environ: Mapping[str, str],
+    environ: Mapping[str, str] | None,
 ) -> str:
     if api_key is not None:
         return "the argument api_key"
     if api_key_path:
         return f"the file {os.fspath(api_key_path)}"
-    if path := environ.get(KEY_PATH_VARIABLE):
+    if path := variable(KEY_PATH_VARIABLE, environ):
         return f"the file {path} ({KEY_PATH_VARIABLE})"
     return KEY_VARIABLE
 
 
 def host_for(
-    key: APIKey | None, base_url: str | None, environ: Mapping[str, str], *, insecure: bool
+    key: APIKey | None, base_url: str | None, environ: Mapping[str, str] | None, *, insecure: bool
 ) -> tuple[Settings | None, Finding]:
     """Where requests would go; without a key, where one of Voyage's own would."""
     assumed = key or APIKey("pa-no-key")
@@ -75,9 +75,18 @@ def host_for(
     return settings, ok("host", said, **facts)
 
 
-def _why(key: APIKey | None, base_url: str | None, environ: Mapping[str, str]) -> str:
+def _why(key: APIKey | None, base_url: str | None, environ: Mapping[str, str] | None) -> str:
     if base_url:
         return "the argument base_url"
-    if environ.get(BASE_URL_VARIABLE):
+    if variable(BASE_URL_VARIABLE, environ):
         return f"of {BASE_URL_VARIABLE}"
     return "Voyage's own, for want of a key" if key is None else "where such a key belongs"
+
+
+def credentials_of(host: Host) -> Finding:
+    """How a host that was given authorises requests."""
+    try:
+        host.prepare()
+    except VoyageError as error:
+        return broken("key", f"none that {host.name} can use", error.message)
+    return ok("key", host.credentials)

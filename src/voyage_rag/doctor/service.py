@@ -18,11 +18,12 @@ from voyage_rag.doctor.findings import Finding, broken, note, ok
 from voyage_rag.errors import (
     APIConnectionError,
     AuthenticationError,
+    InvalidRequestError,
     PermissionDeniedError,
     RateLimitError,
     VoyageError,
 )
-from voyage_rag.hosts import Host
+from voyage_rag.hosts import Host, InProcessHost, VoyageAPI
 from voyage_rag.hosts.failures import printable
 from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.io.call_state import ThreadCallState
@@ -49,6 +50,11 @@ def answers_of(settings: Settings) -> Iterator[Finding]:
     """What it answers, whether it takes the key, and what time it has."""
     transport = Transport(settings.host)
     try:
+        if not isinstance(settings.host, VoyageAPI):
+            response, moment = _ask(transport, settings.host.probe())
+            yield from _probed(response, settings.host)
+            yield _clock(response, moment)
+            return
         response, moment = _ask(transport, NEEDS_A_KEY)
         if response.status in UNKNOWN_THERE:
             response, moment = _ask(transport, NEEDS_NO_KEY)
@@ -83,6 +89,33 @@ def _with_key(response: Response, host: Host) -> Iterator[Finding]:
         yield broken("http", "answers, but with something that is not the service's", remedy)
 
 
+def _probed(response: Response, host: Host) -> Iterator[Finding]:
+    """A response to what a host is asked for nothing."""
+    request, detail = host.probe(), None if response.status == OK else host.error(response)
+    if detail is None:
+        yield ok("http", host.describe(response) or "responds", status=response.status)
+    elif response.status in UNKNOWN_THERE and request.method == "GET":
+        said = f"responds, and does not say what it serves (HTTP {response.status})"
+        yield note("http", said, status=response.status)
+    elif detail.error_class is InvalidRequestError and detail.remedy is None:
+        yield ok("http", "responds: it refuses an empty request", status=response.status)
+    else:
+        yield from _refused(response, request, host)
+
+
+def model_in_process(host: InProcessHost) -> Iterator[Finding]:
+    """Whether a model that runs in this process responds."""
+    began = time.perf_counter()
+    try:
+        voyage = Voyage(host=host)
+        found = voyage.embed([WORD], host.model)
+    except VoyageError as error:
+        yield broken("model", f"{host!r} does not respond", error.message)
+        return
+    seconds, length = time.perf_counter() - began, len(found.embeddings[0])
+    yield ok("model", f"{host.model} gave {length} numbers in {seconds:.1f} s, loading included")
+
+
 def _is_list(body: bytes) -> bool:
     try:
         return isinstance(json.loads(body)["data"], list)
@@ -113,7 +146,7 @@ def _refused(response: Response, request: Request, host: Host) -> Iterator[Findi
     facts = {"status": response.status, "request_id": error.request_id}
     if isinstance(error, (AuthenticationError, PermissionDeniedError)):
         yield _answered(response)
-        remedy = "copy the key again, or make a new one in the dashboard it is of"
+        remedy = "copy the key again, or make a new one where it is from"
         yield broken("accepted", f"the key is refused: {error.message}", remedy, **facts)
     elif isinstance(error, RateLimitError):
         yield _answered(response)
@@ -126,6 +159,8 @@ def _refused(response: Response, request: Request, host: Host) -> Iterator[Findi
     else:
         said = f"answers HTTP {response.status}, which the service does not"
         remedy = "check base_url, which ends in /v1 as a rule; a gateway may be answering instead"
+        if not isinstance(host, VoyageAPI) and error is not None:
+            said, remedy = error.message, host.error(response).remedy or "check the address"
         yield broken("http", said, remedy, **facts)
 
 

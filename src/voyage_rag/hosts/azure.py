@@ -5,6 +5,7 @@ Sources: the models' cards in Azure AI Foundry, and the guides "Azure" of Voyage
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -90,6 +91,19 @@ class AzureApplication(Host):
     def decode(self, request: Request, document: Any) -> Any:  # noqa: ARG002 - same for all
         """The response with numbers, which some versions write as strings."""
         return parse_strings(document)
+
+    def probe(self) -> Request:
+        """What the application says of its model."""
+        return Request("/info", b"", "", 0, method="GET")
+
+    def describe(self, response: Response) -> str:
+        """Its model, and whether it is loaded."""
+        try:
+            info = json.loads(response.body)
+            state = "loaded" if info["model_loaded"] else f"not loaded ({info['loading_status']})"
+            return f"serves {info['model']}, {state}"
+        except (ValueError, KeyError, TypeError):
+            return ""
 
     def error(self, response: Response) -> ErrorDetail:
         """What a response says that is not a 200."""

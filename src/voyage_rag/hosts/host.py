@@ -161,6 +161,24 @@ class Host:
         """What a response says that is not a 200."""
         return error_detail(response)
 
+    # ── for `voyage_rag.doctor` ───────────────────────────────────────────────────────────────────
+
+    @property
+    def credentials(self) -> str:
+        """How requests are authorised, without any secret but a long key's last four characters."""
+        if self.api_key is None:
+            return "none needed"
+        text = self.api_key.get_secret_value()
+        return f"a key that ends in ...{text[-4:]}" if len(text) >= SHORT_KEY_CHARS else "a key"
+
+    def probe(self) -> Request:
+        """A request that costs nothing and shows whether the host responds."""
+        return Request("/embeddings", b"{}", "", 0)
+
+    def describe(self, response: Response) -> str:  # noqa: ARG002 - may say something
+        """What a response to `probe` says of the models there, "" for nothing."""
+        return ""
+
     # ── objects ───────────────────────────────────────────────────────────────────────────────────
 
     def __repr__(self) -> str:
@@ -188,7 +206,13 @@ def redacted(data: bytes, secret: str) -> bytes:
 
 
 class InProcessHost(Host):
-    """A host that runs inside this process: no address, no key, no network."""
+    """A host that runs inside this process: no address, no key, no network.
+
+    Attributes:
+        model: The model it serves.
+    """
+
+    model: str
 
     @abstractmethod
     def respond(self, request: Request) -> Response:

@@ -6,6 +6,7 @@ prompts before the texts, fewer dimensions, and signs for the binary number type
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,6 +19,7 @@ from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.hosts.numbers import PROMPTS, convert, dimension_of, with_prompt
 from voyage_rag.secret import as_key, hidden
 
+MAX_NAMES = 5
 LOCAL_DTYPES = ("float", "binary", "ubinary")
 
 TOO_MANY_INPUTS = re.compile(
@@ -90,6 +92,18 @@ class OpenAICompatible(Host):
             if isinstance(item, dict):
                 item["embedding"] = convert(item.get("embedding"), dimension, dtype)
         return document
+
+    def probe(self) -> Request:
+        """The list of models, which most servers have."""
+        return Request("/models", b"", "", 0, method="GET")
+
+    def describe(self, response: Response) -> str:
+        """The names of the models."""
+        try:
+            names = [str(model["id"]) for model in json.loads(response.body)["data"]]
+        except (ValueError, KeyError, TypeError):
+            return ""
+        return f"serves {', '.join(names[:MAX_NAMES])}" if names else "serves no model"
 
     @property
     def cache_scope(self) -> str:

@@ -152,9 +152,14 @@ class SageMaker(Host):
             raise ConfigurationError(f"the AWS credentials cannot be used: {error}") from None
 
     @property
-    def credential_source(self) -> str | None:
-        """How botocore found the credentials, None before it did."""
-        return getattr(self._credentials, "method", None)
+    def credentials(self) -> str:
+        """How botocore found the credentials, and for which region they sign."""
+        method = getattr(self._credentials, "method", "a session of yours")
+        return f"AWS credentials found by {method!r}, for {self.region}"
+
+    def probe(self) -> Request:
+        """An empty request, which the model refuses."""
+        return Request("/embeddings", b"{}", next(iter(self._by_model or {"": ""})), 0)
 
     def headers(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
         """Headers with AWS's signature (version 4), for this moment."""
