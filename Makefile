@@ -45,7 +45,7 @@ format: $(VENV)/.dev ## Put the code in order
 record: $(VENV)/.dev ## Record the cassettes anew: from the live service with VOYAGE_API_KEY, else the emulator
 	@$(BIN)/python tests/record.py $(ARGS)
 
-chaos: $(VENV)/.dev ## Documents under faults, cancelled calls, callers under load (ARGS=--help for less)
+chaos: $(VENV)/.dev ## Documents under faults, cancelled calls, dying connections, callers under load (ARGS=--help for less)
 	@PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
 
 fuzz: $(VENV)/.fuzz ## Feed every decoder with bytes that a fuzzer invents (ARGS="--seconds 600" for longer)

@@ -46,6 +46,10 @@ class WireRequest:
         for piece in pieces:
             self.socket.sendall(piece)
 
+    def shut(self) -> None:
+        """End the connection from another thread."""
+        socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+
     def reset(self) -> None:
         """Close the connection with a RST."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)

@@ -1,4 +1,4 @@
-"""`make chaos`: faults, cancelled calls, callers under load, stores that fail; a report of all."""
+"""`make chaos`: faults, cancelled calls, dying connections, load, stores that fail; a report."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import logging
 import time
 from pathlib import Path
 
-from chaos import campaign, cancelling, files, load, report, stores
+from chaos import campaign, cancelling, files, keep_alive, load, report, stores
 from chaos.campaign import Outcome
 from chaos.cancelling import Leaks
 from chaos.corpus import passages
 from chaos.doors import DOORS
+from chaos.keep_alive import KeepAliveOutcome
 from chaos.load import Load
 from chaos.stores import StoreOutcome
 from fakes import HTTPService
@@ -22,6 +23,7 @@ RESULT = Path("build/chaos.json")
 STAGES = {
     "faults": "documents under faults",
     "cancel": "cancelled calls",
+    "keep-alive": "queries over connections that die",
     "load": "callers under load",
     "stores": "chunked documents in stores that fail",
     "files": "random files",
@@ -32,21 +34,23 @@ def main() -> int:
     """Run what the arguments ask for; 1 if anything was found."""
     asked = _arguments()
     logging.getLogger("voyage_rag").setLevel(logging.ERROR)  # retries are what this is about
-    chosen = [name for name in STAGES if getattr(asked, name)] or list(STAGES)
+    chosen = [name for name in STAGES if getattr(asked, name.replace("-", "_"))] or list(STAGES)
     outcomes = _campaign(asked) if "faults" in chosen else []
     leaks = _cancelled(asked) if "cancel" in chosen else []
+    kept = _kept_alive(asked) if "keep-alive" in chosen else []
     loads = _load(asked) if "load" in chosen else []
     filled = _stores(asked) if "stores" in chosen else []
     RESULT.parent.mkdir(exist_ok=True)
     found = files.run(asked.file_cases, asked.seed) if "files" in chosen else None
     if found is not None:
         report.show_files(found)
-    told = report.as_json(vars(asked), outcomes, leaks, loads, filled)
+    told = report.as_json(vars(asked), outcomes, leaks, kept, loads, filled)
     RESULT.write_text(json.dumps(told, indent=1), "utf-8")
     report.tell(f"Written to {RESULT}")
     sound = [
         *(not outcome.grievances for outcome in outcomes),
         *(each.none for each in leaks),
+        *(each.sound for each in kept),
         *(each.sound for each in loads),
         *(not each.wrong and not each.lost for each in filled),
         *([] if found is None else [not found.grievances]),
@@ -79,6 +83,12 @@ def _cancelled(asked: argparse.Namespace) -> list[Leaks]:
     return leaks
 
 
+def _kept_alive(asked: argparse.Namespace) -> list[KeepAliveOutcome]:
+    outcomes = [keep_alive.run(face, asked.queries, asked.seed) for face in FACES]
+    report.show_keep_alive(outcomes)
+    return outcomes
+
+
 def _load(asked: argparse.Namespace) -> list[Load]:
     with load.emulator_apart() as url:
         loads = [load.run(face, asked.load_seconds, url, asked.callers) for face in FACES]
@@ -99,6 +109,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=campaign.RATE, help="of requests that fail")
     parser.add_argument("--seconds", type=float, default=60, help="begin rounds for so long")
     parser.add_argument("--cancelled", type=int, default=10_000, help="calls on each face")
+    parser.add_argument("--queries", type=int, default=10_000, help="on each face")
     parser.add_argument("--callers", type=int, default=load.CALLERS, help="at once")
     parser.add_argument("--load-seconds", type=float, default=120, help="on each face")
     parser.add_argument("--steps", type=int, default=2_000, help="of each framework's store")

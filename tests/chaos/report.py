@@ -11,6 +11,7 @@ from typing import Any
 from chaos.campaign import Outcome, faults_met
 from chaos.cancelling import Leaks
 from chaos.files import FileOutcome
+from chaos.keep_alive import KeepAliveOutcome
 from chaos.load import Load
 from chaos.stores import StoreOutcome
 
@@ -40,6 +41,20 @@ def show_leaks(leaks: Sequence[Leaks]) -> None:
         tell(f"  {each.face:9}{each.calls:>8,} begun,{each.cancelled:>8,} cancelled: "
              f"{each.sockets} sockets, {each.threads} threads, {each.tasks} tasks more "
              f"({each.seconds:.0f} s)")  # fmt: skip
+
+
+def show_keep_alive(outcomes: Sequence[KeepAliveOutcome]) -> None:
+    """Two lines for each face."""
+    tell("Queries over connections that are killed, reset, silenced and put out of step")
+    for each in outcomes:
+        tell(f"  {each.face:9}{each.queries:>7,} queries, {each.events.total():,} events of "
+             f"{len(each.events)} kinds ({each.seconds:.0f} s): {each.wrong} wrong vectors, "
+             f"{len(each.errors)} errors")  # fmt: skip
+        tell(f"{'':11}at most {each.connects} new connection for a query; the slowest took "
+             f"{each.slowest * 1_000:.0f} ms, and {each.slowest_silent * 1_000:.0f} ms where a "
+             "connection was silent")  # fmt: skip
+        for error in each.errors[:5]:
+            tell(f"      {error}")
 
 
 def show_load(loads: Sequence[Load]) -> None:
@@ -81,6 +96,7 @@ def as_json(
     arguments: dict[str, Any],
     outcomes: Sequence[Outcome],
     leaks: Sequence[Leaks],
+    kept_alive: Sequence[KeepAliveOutcome],
     loads: Sequence[Load],
     stores: Sequence[StoreOutcome],
 ) -> dict[str, Any]:
@@ -103,6 +119,7 @@ def as_json(
             for found in outcomes
         ],
         "cancelled": [asdict(each) for each in leaks],
+        "keep_alive": [asdict(each) for each in kept_alive],
         "load": [asdict(each) | {"grown_mebibytes": each.grown} for each in loads],
         "stores": [asdict(each) for each in stores],
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chaos import campaign, files, load
+from chaos import campaign, files, keep_alive, load
 from chaos.account import account_of
 from chaos.campaign import QUICK_FAULTS
 from chaos.corpus import Passage, passages
@@ -91,6 +91,14 @@ def test_callers_that_share_an_object_have_their_own_answers() -> None:
             assert found.calls > 0
             assert max(found.sockets) <= 50 + load.OTHER_SOCKETS
             assert (found.left_sockets, found.left_threads) <= (0, 0)
+
+
+@pytest.mark.parametrize("face", ["sync", "asyncio", "trio"])
+def test_queries_over_connections_that_die_have_their_own_vectors(face: str) -> None:
+    """Of every kind of death; `make chaos` makes ten thousand queries."""
+    outcome = keep_alive.run(face, 250, seed=1)
+    assert outcome.sound, outcome
+    assert len(outcome.events) > 10
 
 
 def test_random_files_lose_no_row() -> None:

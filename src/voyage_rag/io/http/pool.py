@@ -27,6 +27,7 @@ MAX_AGE_SECONDS = 600.0
 """Even a busy connection is replaced after that, so that a new address of the host is noticed."""
 
 MAX_CONNECT_SECONDS = 15.0
+REMEMBERED_REQUEST_IDS = 32
 
 
 class PooledConnection:
@@ -36,7 +37,7 @@ class PooledConnection:
         socket: Connected; None before `open`.
         exchanges: Requests it has been used for.
         suspect: Whether a response that it brought was unsound, so that no other may be trusted.
-        last_request_id: The identifier that the service gave to the last request.
+        request_ids: Those that the service gave to the last requests.
         used_at: When it was last given back, on the monotonic clock.
         is_ended: Whether another thread has ended it.
     """
@@ -45,7 +46,7 @@ class PooledConnection:
         self.socket: socket.socket | None = None
         self.exchanges = 0
         self.suspect = False
-        self.last_request_id = ""
+        self.request_ids: deque[str] = deque(maxlen=REMEMBERED_REQUEST_IDS)
         self.used_at = 0.0
         self._route = route
         self._opened_at = 0.0

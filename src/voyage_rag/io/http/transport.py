@@ -48,6 +48,7 @@ MAX_CONNECTING = 64
 """Threads in which one event loop connects."""
 
 JSON = "application/json"
+REQUEST_TIMEOUT = 408
 HEADERS = {
     "user-agent": f"voyage-rag/{__version__} httpcore/{httpcore.__version__}",
     "accept": JSON,
@@ -225,10 +226,11 @@ class Transport:
         is_doubtful = (
             connection.suspect
             or (stream is not None and stream.has_surplus)
-            or (request_id != "" and request_id == connection.last_request_id)
+            or (request_id != "" and request_id in connection.request_ids)
+            or exchange.status == REQUEST_TIMEOUT  # said to idle connections, by some servers
         )
         if is_idle and not is_doubtful and not connection.is_ended:
-            connection.last_request_id = request_id
+            connection.request_ids.append(request_id)
             exchange.pool.give_back(connection)
         else:
             connection.close()
