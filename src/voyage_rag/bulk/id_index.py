@@ -6,10 +6,10 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from voyage_rag.jobs.inputs.rows import Id, Row
+    from voyage_rag.jobs.inputs.rows import Id
 
 MOST_IN_MEMORY = 500_000
 """Some 80 MB. Beyond, ids are in a temporary database on disk."""
@@ -29,25 +29,26 @@ class IdIndex:
         self._in_memory: dict[Id, int] = {}
         self._database: sqlite3.Connection | None = None
 
-    def add(self, rows: Mapping[int, Row]) -> dict[int, int]:
-        """Add rows by their locations; the locations of those whose id an earlier row has, and its.
+    def add(self, ids: Sequence[Id], locations: Sequence[int]) -> dict[int, int]:
+        """Add ids with their locations: those whose id an earlier row has, and the location of it.
 
         Raises:
             sqlite3.OperationalError: The disk is full.
         """
-        if self._database is None and len(self._in_memory) + len(rows) > MOST_IN_MEMORY:
+        if self._database is None and len(self._in_memory) + len(ids) > MOST_IN_MEMORY:
             self._database = self._opened()
             self._insert(self._database, self._in_memory.items())
             self._in_memory.clear()
         if self._database is not None:
-            return self._add_to_database(self._database, rows)
+            return self._add_to_database(self._database, ids, locations)
         known = self._in_memory
         before = len(known)
-        for location, row in rows.items():
-            known.setdefault(row.id, location)
-        if len(known) - before == len(rows):
+        for name, location in zip(ids, locations, strict=True):
+            known.setdefault(name, location)
+        if len(known) - before == len(ids):
             return {}
-        return {at: known[row.id] for at, row in rows.items() if known[row.id] != at}
+        found = zip(ids, locations, strict=True)
+        return {location: known[name] for name, location in found if known[name] != location}
 
     def close(self) -> None:
         """Remove the database."""
@@ -56,15 +57,15 @@ class IdIndex:
             self._path.unlink(missing_ok=True)
 
     def _add_to_database(
-        self, database: sqlite3.Connection, rows: Mapping[int, Row]
+        self, database: sqlite3.Connection, ids: Sequence[Id], locations: Sequence[int]
     ) -> dict[int, int]:
         before = database.total_changes
-        self._insert(database, ((row.id, location) for location, row in rows.items()))
-        if database.total_changes - before == len(rows):
+        self._insert(database, zip(ids, locations, strict=True))
+        if database.total_changes - before == len(ids):
             return {}
         taken = {}
-        for location, row in rows.items():
-            found = database.execute("SELECT location FROM seen WHERE id = ?", _stored(row.id))
+        for name, location in zip(ids, locations, strict=True):
+            found = database.execute("SELECT location FROM seen WHERE id = ?", _stored(name))
             (first,) = found.fetchone()
             if first != location:
                 taken[location] = first

@@ -107,7 +107,8 @@ def scan(
                 else:
                     characters += len(row.text)
                     tokens += count(row.text)
-            types.add([row for at, row in enumerate(chunk) if at not in flaws])
+            if reader.columns.keep:
+                types.add([row for at, row in enumerate(chunk) if at not in flaws])
             seen += len(chunk)
             refused += len(flaws)
             rows += len(chunk) - len(flaws)
@@ -131,7 +132,7 @@ class RowChecker:
     def __init__(self, reader: InputReader, ids_file: Path) -> None:
         self._reader = reader
         self._index = None if reader.ids_are_unique else IdIndex(ids_file)
-        self._files = {file.label: number for number, file in enumerate(reader.files)}
+        self._files = {file.label: at << FILE_BITS for at, file in enumerate(reader.files)}
         declared = None if reader.columns.id is None else reader.type_of(reader.columns.id)
         self._declared = str(declared) if declared and pa.types.is_integer(declared) else None
         self._type: type[str | int] | None = None
@@ -149,15 +150,13 @@ class RowChecker:
         while chunk := list(islice(rows, ROWS_AT_ONCE)):
             flaws = {at: flaw for at, row in enumerate(chunk) if (flaw := self._flaw_of(row))}
             if self._index is not None:
-                places = {
-                    self._files[row.file] << FILE_BITS | row.number: at
-                    for at, row in enumerate(chunk)
-                    if at not in flaws
-                }
-                known = self._index.add({where: chunk[at] for where, at in places.items()})
-                for where, first in known.items():
-                    row = chunk[places[where]]
-                    flaws[places[where]] = f"its id {row.id!r} is that of {self._place(first)}, too"
+                good = [row for at, row in enumerate(chunk) if at not in flaws] if flaws else chunk
+                locations = [self._files[row.file] | row.number for row in good]
+                known = self._index.add([row.id for row in good], locations)
+                for at, row in enumerate(chunk) if known else ():
+                    first = known.get(self._files[row.file] | row.number)
+                    if first is not None and at not in flaws:
+                        flaws[at] = f"its id {row.id!r} is that of {self._place(first)}, too"
             yield chunk, flaws
 
     def close(self) -> None:

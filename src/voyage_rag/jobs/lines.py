@@ -14,7 +14,7 @@ import json
 import lzma
 import zlib
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 from voyage_rag.jobs.errors import JobError
 
@@ -29,18 +29,9 @@ CHUNK_BYTES = 2**18
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-class Line(NamedTuple):
-    """A line of a file.
-
-    Attributes:
-        number: Counted from 1, blank lines included.
-        content: Its bytes, the first 1,000 where it is too long.
-        flaw: Why it cannot be used, None where it can.
-    """
-
-    number: int
-    content: bytes
-    flaw: str | None = None
+Line: TypeAlias = tuple[int, bytes, str | None]
+"""Its number, counted from 1 with blank lines; its bytes, the first 1,000 where it is too long; and
+why it cannot be used, None where it can."""
 
 
 def _open_zstd(path: Path) -> BinaryIO:
@@ -147,9 +138,9 @@ def read_lines(file: BinaryIO, name: str) -> Iterator[Line]:
             rest = b"-"
             while rest and not rest.endswith(b"\n"):
                 rest = file.readline(CHUNK_BYTES)
-            yield Line(number, content, f"the line has more than {LONGEST_LINE_BYTES:,} bytes")
+            yield number, content, f"the line has more than {LONGEST_LINE_BYTES:,} bytes"
         elif content and not content.isspace():
-            yield Line(number, content)
+            yield number, content, None
 
 
 def parse_json(content: bytes | str) -> Any:

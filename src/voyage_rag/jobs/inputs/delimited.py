@@ -70,7 +70,12 @@ class DelimitedFile(InputFile):
         """See `InputFile`."""
         header, width, label = self._header, len(self._header), self.label
         at = {name: place for place, name in enumerate(header)}
+        only = at.get(columns.text[0]) if len(columns.text) == 1 else None
         text_at = [at[name] for name in columns.text if name in at]
+
+        def pick(fields: list[str]) -> list[str]:
+            return [fields[place] for place in text_at]
+
         id_at = None if columns.id is None else at[columns.id]
         keep = [(at.get(name), self.constants.get(name)) for name in columns.keep]
         seen = 0
@@ -78,21 +83,21 @@ class DelimitedFile(InputFile):
             if self.options.header:
                 next(records, None)
             for line, fields, unreadable, lines in records:
-                flaw = unreadable
-                if flaw is None and len(fields) != width:
-                    flaw = f"the line has {len(fields)} fields, the header {width}"
-                for offset, content in enumerate(lines if flaw else [""]):
+                if unreadable is None and len(fields) == width:
                     seen += 1
-                    if seen <= skip:
-                        continue
-                    if flaw is not None:
-                        text = content.rstrip("\r\n")
-                        yield Row(line + offset, None, text, flaw, label)
-                    else:
+                    if seen > skip:
                         name = position + seen - 1 if id_at is None else fields[id_at]
+                        text = fields[only] if only is not None else joined(pick(fields))
                         kept = tuple([c if i is None else fields[i] for i, c in keep])
-                        text = joined([fields[place] for place in text_at])
                         yield Row(line, name, text, None, label, kept)
+                    continue
+                flaw = unreadable or f"the line has {len(fields)} fields, the header {width}"
+                if not self._quoted and '"' in lines[0]:
+                    flaw += " (are fields quoted? input_format='csv' with delimiter='\\t')"
+                for offset, content in enumerate(lines):
+                    seen += 1
+                    if seen > skip:
+                        yield Row(line + offset, None, content.rstrip("\r\n"), flaw, label)
         return seen
 
     @contextmanager
@@ -115,13 +120,15 @@ class DelimitedFile(InputFile):
         number = sum(1 for _ in islice(file, self.options.skip_lines))
         lines: list[str] = []
 
-        def kept() -> Iterator[str]:
+        def recorded() -> Iterator[str]:
             for line in file:
                 lines.append(line)
                 yield line
 
         quoting: Any = csv.QUOTE_MINIMAL if self._quoted else csv.QUOTE_NONE
-        reader: Any = csv.reader(kept(), delimiter=self._delimiter, strict=True, quoting=quoting)
+        reader: Any = csv.reader(
+            recorded(), delimiter=self._delimiter, strict=True, quoting=quoting
+        )
         while True:
             lines.clear()
             flaw, fields = None, list[str]()
@@ -137,5 +144,5 @@ class DelimitedFile(InputFile):
                         f"{number + len(lines):,} cannot be told apart ({error})"
                     )
             if flaw or fields:
-                yield number + 1, fields, flaw, lines[:]
+                yield number + 1, fields, flaw, lines
             number += len(lines)

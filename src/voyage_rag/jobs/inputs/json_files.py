@@ -62,18 +62,20 @@ class JSONRows(InputFile):
             name = position
             self._refuse_late_id(number, value)
         record = {**value, **self.constants} if self.constants else value
-        text = joined([pick(record, path) for path in columns.text])
-        kept = tuple([pick(record, path) for path in columns.keep])
-        flaw = None
-        if text is None:
-            keys = ", ".join(map(repr, list(value)[:LONGEST_LIST])) or "nothing"
-            wanted = " or ".join(map(repr, columns.text))
-            flaw = f"no text in {wanted} (it has {keys})"
-        return Row(number, name, text, flaw, self.label, kept)
+        kept = tuple([pick(record, path) for path in columns.keep]) if columns.keep else ()
+        if len(columns.text) == 1:
+            text = pick(record, columns.text[0])
+        else:
+            text = joined([pick(record, path) for path in columns.text])
+        if text is not None:
+            return Row(number, name, text, None, self.label, kept)
+        keys = ", ".join(map(repr, list(value)[:LONGEST_LIST])) or "nothing"
+        wanted = " or ".join(map(repr, columns.text))
+        return Row(number, name, None, f"no text in {wanted} (it has {keys})", self.label, kept)
 
     def _refuse_late_id(self, number: int, value: dict[str, Any]) -> None:
         for name in DEFAULT_ID_COLUMNS:
-            if value.get(name) is not None:
+            if name in value and value[name] is not None:
                 raise JobError(
                     f"{self.unit} {number:,} of {self.label} has {name!r}, and the first row of "
                     f"the input has not: give every row one, or give id_column={name!r} and treat "
