@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from voyage_rag.batch.state import BatchPart
     from voyage_rag.batch.types import BatchResult, JobStatus
     from voyage_rag.client import Voyage
+    from voyage_rag.core.flow import Flow
     from voyage_rag.models import Kind as ModelKind
     from voyage_rag.models import OutputDtype
     from voyage_rag.types import InputType
@@ -129,7 +130,7 @@ class BatchJob:
     ) -> Self:
         """Check all inputs, cut them into batches, upload these and create as many as may run.
 
-        Killed at any moment and called again with the same arguments it goes on where it was: no
+        Killed at any moment and called again with the same arguments it resumes: no
         batch is created twice. Of a batch whose creation was not answered that is only sure after
         ten minutes; until then an error says so.
 
@@ -152,7 +153,7 @@ class BatchJob:
         Raises:
             InvalidInputError: An input cannot be embedded or its name is taken: its position is
                 named, nothing was uploaded. Or the state file belongs to another job.
-            VoyageError: The service could not be had to answer; call again to go on.
+            VoyageError: The service did not return a usable response; call again to resume.
         """
         options = BatchOptions(model, input_type, truncation, output_dtype, output_dimension, top_k)
         file = StateFile(state_file)
@@ -177,7 +178,7 @@ class BatchJob:
         custom_ids: Iterable[str] | None = None,
         limits: BatchLimits = LIMITS,
     ) -> Self:
-        """Async twin of `submit`. Inputs are read in a thread."""
+        """Async variant of `submit`. Inputs are read in a thread."""
         options = BatchOptions(model, input_type, truncation, output_dtype, output_dimension, top_k)
         file = StateFile(state_file)
         with file.held():
@@ -208,15 +209,11 @@ class BatchJob:
 
     def status(self) -> JobStatus:
         """Ask the service where the job stands."""
-        self._reload()
-        self._voyage.driver.run(self._workflow.refresh())
-        return self._workflow.status()
+        return self._run(self._workflow.refresh())
 
     async def astatus(self) -> JobStatus:
-        """Async twin of `status`."""
-        self._reload()
-        await self._voyage.driver.arun(self._workflow.refresh())
-        return self._workflow.status()
+        """Async variant of `status`."""
+        return await self._arun(self._workflow.refresh())
 
     def wait(
         self,
@@ -238,11 +235,9 @@ class BatchJob:
         Raises:
             Timeout: It has not ended in time. Nothing is lost: wait again.
         """
+        schedule = PollSchedule(timeout, poll_interval)
         with self._file.held():
-            self._reload()
-            watch = PollSchedule(timeout, poll_interval)
-            self._voyage.driver.run(self._workflow.wait(watch, on_progress))
-            return self._workflow.status()
+            return self._run(self._workflow.wait(schedule, on_progress))
 
     async def await_(
         self,
@@ -251,26 +246,20 @@ class BatchJob:
         poll_interval: float = 60.0,
         on_progress: Callable[[JobStatus], object] | None = None,
     ) -> JobStatus:
-        """Async twin of `wait`."""
+        """Async variant of `wait`."""
+        schedule = PollSchedule(timeout, poll_interval)
         with self._file.held():
-            self._reload()
-            watch = PollSchedule(timeout, poll_interval)
-            await self._voyage.driver.arun(self._workflow.wait(watch, on_progress))
-            return self._workflow.status()
+            return await self._arun(self._workflow.wait(schedule, on_progress))
 
     def cancel(self) -> JobStatus:
         """Cancel every batch that has not ended. What is finished can still be fetched."""
         with self._file.held():
-            self._reload()
-            self._voyage.driver.run(self._workflow.cancel())
-            return self._workflow.status()
+            return self._run(self._workflow.cancel())
 
     async def acancel(self) -> JobStatus:
-        """Async twin of `cancel`."""
+        """Async variant of `cancel`."""
         with self._file.held():
-            self._reload()
-            await self._voyage.driver.arun(self._workflow.cancel())
-            return self._workflow.status()
+            return await self._arun(self._workflow.cancel())
 
     # ── fetched ───────────────────────────────────────────────────────────────────────────────────
 
@@ -291,7 +280,7 @@ class BatchJob:
                 outcome.remove(fetched, self._file.spooled(part))
 
     async def aresults(self) -> AsyncGenerator[BatchResult]:
-        """Async twin of `results`. Files are read in threads."""
+        """Async variant of `results`. Files are read in threads."""
         driver = self._voyage.driver
         self._reload()
         await driver.arun(self._workflow.refresh())
@@ -315,49 +304,41 @@ class BatchJob:
             include_refused: Those, too, that the service refused for what they are (a 4xx): they
                 would be refused again.
         """
-        driver = self._voyage.driver
         with self._file.held(), outcome.directory_of(self._workflow) as directory:
             self._reload()
-            driver.run(self._workflow.refresh())
-            count = driver.run(
-                outcome.resubmit(
-                    self._workflow, self._endpoint, directory, include_refused=include_refused
-                )
-            )
-            driver.run(self._workflow.advance())
-            return count
+            flow = outcome.resubmit(self._workflow, self._endpoint, directory, include_refused)
+            return self._voyage.driver.run(flow)
 
     async def aresubmit(self, *, include_refused: bool = False) -> int:
-        """Async twin of `resubmit`."""
-        driver = self._voyage.driver
+        """Async variant of `resubmit`."""
         with self._file.held(), outcome.directory_of(self._workflow) as directory:
             self._reload()
-            await driver.arun(self._workflow.refresh())
-            count = await driver.arun(
-                outcome.resubmit(
-                    self._workflow, self._endpoint, directory, include_refused=include_refused
-                )
-            )
-            await driver.arun(self._workflow.advance())
-            return count
+            flow = outcome.resubmit(self._workflow, self._endpoint, directory, include_refused)
+            return await self._voyage.driver.arun(flow)
 
     def delete_files(self) -> int:
         """Delete the job's files at the service; how many there were. Fetch the results before."""
         self._reload()
-        driver = self._voyage.driver
-        driver.run(self._workflow.refresh())
-        return driver.run(self._workflow.delete_files())
+        return self._voyage.driver.run(self._workflow.delete_files())
 
     async def adelete_files(self) -> int:
-        """Async twin of `delete_files`."""
+        """Async variant of `delete_files`."""
         self._reload()
-        driver = self._voyage.driver
-        await driver.arun(self._workflow.refresh())
-        return await driver.arun(self._workflow.delete_files())
+        return await self._voyage.driver.arun(self._workflow.delete_files())
+
+    def _run(self, flow: Flow[None]) -> JobStatus:
+        self._reload()
+        self._voyage.driver.run(flow)
+        return self._workflow.status()
+
+    async def _arun(self, flow: Flow[None]) -> JobStatus:
+        self._reload()
+        await self._voyage.driver.arun(flow)
+        return self._workflow.status()
 
     def _parts(self) -> list[BatchPart]:
         return [part for part in self._workflow.state.parts if part.again is None]
 
     def _reload(self) -> None:
-        """Another process may have gone on with the job."""
+        """Another process may have continued the job."""
         self._workflow.state = self._file.load()

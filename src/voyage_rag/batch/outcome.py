@@ -111,9 +111,10 @@ def failed_lines(
 
 
 def resubmit(
-    workflow: BatchWorkflow, kind: BatchEndpoint, directory: str, *, include_refused: bool
+    workflow: BatchWorkflow, kind: BatchEndpoint, directory: str, include_refused: bool
 ) -> Flow[int]:
-    """Make new parts of the inputs that failed, ready to be created; how many inputs they are."""
+    """Create new batches of the inputs that failed; how many inputs they are."""
+    yield from workflow.refresh()
     count = 0
     for part in [part for part in workflow.state.parts if part.again is None]:
         if may_have_failed(workflow, part):
@@ -124,6 +125,7 @@ def resubmit(
             count += sum(other.inputs for other in made)
             yield from offload(partial(remove, fetched, workflow.file.spooled(part)))
     yield from offload(partial(workflow.file.save, workflow.state))
+    yield from workflow.advance()
     return count
 
 

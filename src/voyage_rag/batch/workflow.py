@@ -278,6 +278,7 @@ class BatchWorkflow:
 
     def delete_files(self) -> Flow[int]:
         """Delete the job's files at the service; how many there were."""
+        yield from self.refresh()
         count = 0
         for file_id in self._file_ids():
             try:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import threading
-from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voyage_rag.bulk import writers
 from voyage_rag.bulk.output_files import PART_FILE, OutputFormat, remove_output
@@ -39,45 +38,7 @@ class Cost:
         return Cost(self.tokens + other.tokens, self.requests + other.requests)
 
 
-class Output(ABC):
-    """Where the parts of a job go.
-
-    Attributes:
-        journals_remain: Whether the disk holds the journals and the output at the end.
-    """
-
-    journals_remain: bool
-
-    @abstractmethod
-    def holds(self, number: int) -> bool:
-        """Whether it has a part, and still will after the process was killed."""
-
-    @abstractmethod
-    def take(self, part: OutputPart, length: int) -> None:
-        """A part is complete: its vectors, of so many numbers, are in its journal.
-
-        Called by whatever thread completed it.
-        """
-
-    @property
-    @abstractmethod
-    def cost(self) -> Cost:
-        """Of the parts that were taken."""
-
-    @abstractmethod
-    def finish(self, length: int) -> None:
-        """All parts were taken: put the output in its place, complete."""
-
-    def is_finished(self) -> bool:
-        """Whether it is in its place, though the process was killed before it could record that."""
-        return False
-
-    @abstractmethod
-    def close(self) -> None:
-        """Close all files."""
-
-
-class FileOutput(Output):
+class FileOutput:
     """All parts in one file, written in order while later ones are embedded.
 
     It cannot be resumed after a kill, so the journals are kept until it is complete, and it is
@@ -99,11 +60,11 @@ class FileOutput(Output):
         self._cost = Cost()
 
     def holds(self, number: int) -> bool:  # noqa: ARG002 - none
-        """See `Output`."""
+        """Whether it has a part, and still will after the process was killed: never."""
         return False
 
     def take(self, part: OutputPart, length: int) -> None:
-        """See `Output`."""
+        """Take a part whose vectors, of so many numbers, are in its journal; from any thread."""
         flush_to_disk(part.journal.path)
         with self._lock:
             self._cost += part.cost
@@ -115,11 +76,11 @@ class FileOutput(Output):
 
     @property
     def cost(self) -> Cost:
-        """See `Output`."""
+        """What the parts have cost that were taken."""
         return self._cost
 
     def finish(self, length: int) -> None:
-        """See `Output`."""
+        """All parts were taken: put the output in its place, complete."""
         self._table_for(length)
         self._files.close()
         for made in self._made():
@@ -128,8 +89,12 @@ class FileOutput(Output):
             made.replace(self._path.with_name(self._path.name + suffix))
         flush_to_disk(self._path.parent)
 
+    def is_finished(self) -> bool:
+        """Whether it is in its place though that is not recorded: never, as it is written again."""
+        return False
+
     def close(self) -> None:
-        """See `Output`."""
+        """Close all files."""
         self._files.close()
         for made in self._made():
             made.unlink()
@@ -150,7 +115,7 @@ class FileOutput(Output):
         return self._table
 
 
-class FolderOutput(Output):
+class FolderOutput:
     """A Parquet file for each part, written once; its journal is deleted then."""
 
     journals_remain = False
@@ -170,11 +135,11 @@ class FolderOutput(Output):
                 file.unlink()  # a part that was being written when the process was killed
 
     def holds(self, number: int) -> bool:
-        """See `Output`."""
+        """Whether it has a part, and still will after the process was killed."""
         return number in self._held
 
     def take(self, part: OutputPart, length: int) -> None:
-        """See `Output`."""
+        """Write a part to its file; from any thread."""
         if part.cost.requests and not self.holds(part.number):  # else all its rows were refused
             schema = self._schema.arrow(length)
             path = self._unfinished / f"part-{part.number:05}.parquet"
@@ -190,21 +155,25 @@ class FolderOutput(Output):
 
     @property
     def cost(self) -> Cost:
-        """See `Output`."""
+        """What the parts have cost that were taken."""
         return self._costs.total
 
     def finish(self, length: int) -> None:  # noqa: ARG002 - its files have theirs
-        """See `Output`."""
+        """All parts were taken: put the output in its place, complete."""
         remove_output(self._path)
         self._unfinished.rename(self._path)
         flush_to_disk(self._path.parent)
 
     def is_finished(self) -> bool:
-        """See `Output`."""
+        """Whether it is in its place, though the process was killed before it was recorded."""
         return self._costs.total.requests > 0 and not self._unfinished.exists()
 
     def close(self) -> None:
-        """See `Output`."""
+        """No file is open."""
+
+
+Output: TypeAlias = FileOutput | FolderOutput
+"""Where the parts of a job go."""
 
 
 class CostLog:
@@ -247,9 +216,7 @@ class CostLog:
                 os.close(file)
 
 
-def open_output(
-    form: OutputFormat, path: Path, folder: JobFolder, schema: OutputSchema
-) -> FileOutput | FolderOutput:
+def open_output(form: OutputFormat, path: Path, folder: JobFolder, schema: OutputSchema) -> Output:
     """The output of a job, as far as it is written.
 
     Raises:

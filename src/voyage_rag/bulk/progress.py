@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -98,37 +98,29 @@ class JobReporter:
         self._price = price
         self._lock = threading.Lock()
         self._began = time.monotonic()
-        self._stage: Stage = "reading"
-        self._done = self._done_before = self._tokens = 0
-        self._total: int | None = None
+        self._current = JobProgress("reading")
 
     def begin(self, stage: Stage, total: int | None, done: int = 0, tokens: int = 0) -> None:
         """Begin a stage."""
         with self._lock:
             self._began = time.monotonic()
-            self._stage, self._total = stage, total
-            self._done = self._done_before = done
-            self._tokens = tokens
+            self._current = JobProgress(stage, done, total, done, tokens)
         self.add(0)
 
     def set_done(self, done: int) -> None:
         """Report that so many rows are done by now."""
-        self.add(done - self._done)
+        self.add(done - self._current.done)
 
     def add(self, rows: int, tokens: int = 0) -> None:
         """Report that so many more rows are done, at such a cost."""
         with self._lock:
-            self._done += rows
-            self._tokens += tokens
+            tokens += self._current.tokens
+            self._current = replace(
+                self._current,
+                done=self._current.done + rows,
+                tokens=tokens,
+                dollars=self._price(tokens),
+                seconds=time.monotonic() - self._began,
+            )
             if self._on_progress is not None:
-                self._on_progress(
-                    JobProgress(
-                        self._stage,
-                        self._done,
-                        self._total,
-                        self._done_before,
-                        self._tokens,
-                        self._price(self._tokens),
-                        time.monotonic() - self._began,
-                    )
-                )
+                self._on_progress(self._current)
