@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from voyage_rag.errors import ConfigurationError
@@ -15,6 +16,9 @@ from voyage_rag.hosts.host import Host
 from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.hosts.numbers import parse_strings
 from voyage_rag.secret import as_key, hidden
+
+MODEL_STATUS_HEADER = "ms-azureml-model-error-statuscode"
+"""Where Azure's online endpoints give the status of the model (docs: "Troubleshoot")."""
 
 CARD_SUFFIXES = ("-embedding-model", "-reranker-model", "-model")
 
@@ -53,7 +57,10 @@ class AzureFoundry(Host):
         return super().encode(endpoint, {**fields, "model": model})
 
     def error(self, response: Response) -> ErrorDetail:
-        """What a response says that is not a 200."""
+        """What a response says; an error of the model has its status in a header."""
+        original = response.headers.get(MODEL_STATUS_HEADER, "")
+        if original.isdecimal() and original.isascii():
+            response = replace(response, status=int(original[:3]))
         return error_detail(
             response,
             {
