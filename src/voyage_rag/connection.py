@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
 
 from pydantic import (
@@ -55,6 +56,15 @@ SETTINGS = (
 )
 """Fields that are settings of the client, too."""
 HTTP_CLIENTS = ("http_client", "http_async_client")
+
+
+class Unset(Enum):
+    """The default of an argument of which None is a value."""
+
+    UNSET = "unset"
+
+
+UNSET = Unset.UNSET
 
 CONNECTION_FIELDS = frozenset(
     {*KEY_NAMES, *SETTINGS, *HTTP_CLIENTS, "api_key_path", "observers", "client", "host"}

@@ -24,6 +24,9 @@ InputType: TypeAlias = Literal["query", "document"]
 EmptyText: TypeAlias = Literal["error", "zeros"]
 """What becomes of an empty string, which the service refuses: an error, or a zero vector."""
 
+BlankDocuments: TypeAlias = Literal["last", "drop", "error"]
+"""What becomes of a document without words among those to rank: last, left out, or an error."""
+
 Vector: TypeAlias = "array[float] | array[int]"
 Numbers: TypeAlias = "list[float] | list[int]"
 Row: TypeAlias = "Vector | Numbers"

@@ -104,14 +104,64 @@ def test_no_documents_cost_nothing(
     assert emulator.requests == []
 
 
-def test_an_empty_document_is_named(
+def test_a_document_without_words_comes_last_and_is_never_sent(
     reranker: VoyageAIRerank, emulator: Emulator, face: Face
 ) -> None:
-    """By position, before anything is sent: the service would refuse them all."""
-    with pytest.raises(InvalidInputError) as caught:
-        face.call(reranker, "rerank", ["a", "", "b"], QUERY)
+    """One blank passage among those retrieved does not fail the question."""
+    found = face.call(reranker, "rerank", ["", *TEXTS, " \n"], QUERY)
+    assert [one["index"] for one in found[-2:]] == [0, len(TEXTS) + 1]
+    assert [one["relevance_score"] for one in found[-2:]] == [0.0, 0.0]
+    assert TEXTS[found[0]["index"] - 1] == ANSWER
+    assert emulator.requests[0].body["documents"] == TEXTS
+    kept = face.call(reranker, "compress_documents", [Document(""), *documents()], QUERY)
+    assert kept[-1].page_content == ""
+
+
+def test_documents_without_words_alone_cost_nothing(
+    reranker: VoyageAIRerank, emulator: Emulator, face: Face
+) -> None:
+    assert face.call(reranker, "rerank", ["", " "], QUERY) == [
+        {"index": 0, "relevance_score": 0.0},
+        {"index": 1, "relevance_score": 0.0},
+    ]
+    assert emulator.requests == []
+
+
+def test_documents_without_words_can_be_dropped_or_refused(
+    make: Any, emulator: Emulator, face: Face
+) -> None:
+    dropping = make(VoyageAIRerank, model="rerank-3-lite", blank_documents="drop")
+    assert {one["index"] for one in face.call(dropping, "rerank", ["a", "", "b"], QUERY)} == {0, 2}
+    emulator.requests.clear()
+    strict = make(VoyageAIRerank, model="rerank-3-lite", blank_documents="error")
+    with pytest.raises(InvalidInputError, match=r"documents\[1\] is empty") as caught:
+        face.call(strict, "rerank", ["a", "", "b"], QUERY)
     assert caught.value.indices == (1,)
     assert emulator.requests == []
+
+
+def test_documents_below_a_threshold_are_left_out(
+    make: Any, reranker: VoyageAIRerank, face: Face
+) -> None:
+    scores = [one["relevance_score"] for one in face.call(reranker, "rerank", TEXTS, QUERY)]
+    strict = make(VoyageAIRerank, model="rerank-3-lite", score_threshold=scores[1])
+    assert [one["relevance_score"] for one in face.call(strict, "rerank", TEXTS, QUERY)] == (
+        scores[:2]
+    )
+    assert face.call(strict, "rerank", [""], QUERY) == []
+    assert len(face.call(strict, "compress_documents", documents(), QUERY)) == 2
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, "high"])
+def test_a_threshold_that_no_score_can_have_is_refused(make: Any, threshold: Any) -> None:
+    with pytest.raises(ValueError, match="score_threshold"):
+        make(VoyageAIRerank, model="rerank-3-lite", score_threshold=threshold)
+
+
+def test_a_call_can_lift_the_objects_top_k(make: Any, face: Face) -> None:
+    reranker = make(VoyageAIRerank, model="rerank-3-lite", top_k=1)
+    assert len(face.call(reranker, "rerank", TEXTS, QUERY)) == 1
+    assert len(face.call(reranker, "rerank", TEXTS, QUERY, top_k=None)) == len(TEXTS)
 
 
 def test_texts_and_documents_are_ranked_alike(reranker: VoyageAIRerank, face: Face) -> None:

@@ -231,13 +231,17 @@ def test_query_bundle_and_query_str_are_the_same(
 def test_async_is_async(
     reranker: VoyageAIRerank, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On the event loop itself: no thread, no sync call."""
+    """On the event loop itself, once it is connected: no thread, no sync call."""
     monkeypatch.setattr("voyage_rag.Voyage.rerank", None)
 
+    def ranking() -> list[Any]:
+        return [reranker.apostprocess_nodes(nodes(), query_str=QUERY) for _ in range(5)]
+
     async def program() -> list[list[NodeWithScore]]:
+        await asyncio.gather(*ranking())
+        emulator.requests.clear()
         monkeypatch.setattr(threading.Thread, "start", _refuse)
-        ranking = [reranker.apostprocess_nodes(nodes(), query_str=QUERY) for _ in range(5)]
-        found = await asyncio.gather(*ranking)
+        found = await asyncio.gather(*ranking())
         monkeypatch.undo()
         return found
 
@@ -248,3 +252,35 @@ def test_async_is_async(
 
 def _refuse(thread: threading.Thread) -> None:
     raise AssertionError(f"a thread was started: {thread.name}")
+
+
+def test_nodes_without_words_come_last_are_dropped_or_refused(
+    make: Any, emulator: Emulator, face: Face
+) -> None:
+    """One blank node among those retrieved does not fail the question."""
+    blank = NodeWithScore(node=TextNode(text=" ", id_="blank"), score=0.9)
+    given = [blank, *nodes()]
+    last = rerank(make(VoyageAIRerank, "rerank-3-lite"), face, given)
+    assert (last[-1].node.node_id, last[-1].score) == ("blank", 0.0)
+    assert last[0].node.text == ANSWER
+    assert len(emulator.requests[0].body["documents"]) == len(TEXTS)
+    dropped = rerank(make(VoyageAIRerank, "rerank-3-lite", blank_documents="drop"), face, given)
+    assert [one.node.node_id for one in dropped] == [one.node.node_id for one in last[:-1]]
+    with pytest.raises(InvalidInputError, match=r"documents\[0\] is empty"):
+        rerank(make(VoyageAIRerank, "rerank-3-lite", blank_documents="error"), face, given)
+
+
+def test_nodes_below_a_threshold_are_left_out(
+    make: Any, reranker: VoyageAIRerank, face: Face
+) -> None:
+    scores = [one.score for one in rerank(reranker, face, nodes())]
+    strict = make(VoyageAIRerank, "rerank-3-lite", score_threshold=scores[1])
+    assert [one.score for one in rerank(strict, face, nodes())] == scores[:2]
+
+
+def test_a_call_can_lift_the_objects_top_n(make: Any, face: Face) -> None:
+    one = make(VoyageAIRerank, "rerank-3-lite", top_n=1)
+    assert len(rerank(one, face, nodes())) == 1
+    assert len(rerank(one, face, nodes(), query_str=QUERY, top_n=None)) == len(TEXTS)
+    assert len(rerank(one, face, nodes(), query_str=QUERY, top_n=2)) == 2
+    assert one.top_n == 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from voyage_rag.client.session import Session
 from voyage_rag.core.rerank import rerank
-from voyage_rag.types import RerankingObject
+from voyage_rag.types import BlankDocuments, RerankingObject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,9 @@ class RerankingVerbs(Session):
         model: str,
         top_k: int | None = None,
         truncation: bool = True,
+        *,
+        blank_documents: BlankDocuments = "last",
+        score_threshold: float | None = None,
     ) -> RerankingObject:
         """Order documents by relevance to a query.
 
@@ -32,6 +35,10 @@ class RerankingVerbs(Session):
             model: A reranker (docs: "Rerankers").
             top_k: How many to return, None for all.
             truncation: Cut query and documents to the model's limits; False refuses longer ones.
+            blank_documents: What becomes of documents without words, which are never sent: `last`
+                ranks them behind all others with a score of 0, `drop` leaves them out, `error`
+                refuses them by position.
+            score_threshold: Leave out documents with a lower score, 0 to 1.
 
         Returns:
             Results by falling relevance; tokens billed.
@@ -41,7 +48,16 @@ class RerankingVerbs(Session):
             VoyageError: The service could not be had to answer (see `voyage_rag.errors`).
         """
         return self.driver.run(
-            rerank(self.context, query, documents, model, top_k, truncation=truncation)
+            rerank(
+                self.context,
+                query,
+                documents,
+                model,
+                top_k,
+                truncation=truncation,
+                blank_documents=blank_documents,
+                score_threshold=score_threshold,
+            )
         )
 
     async def arerank(
@@ -51,8 +67,20 @@ class RerankingVerbs(Session):
         model: str,
         top_k: int | None = None,
         truncation: bool = True,
+        *,
+        blank_documents: BlankDocuments = "last",
+        score_threshold: float | None = None,
     ) -> RerankingObject:
         """Async twin of `rerank`."""
         return await self.driver.arun(
-            rerank(self.context, query, documents, model, top_k, truncation=truncation)
+            rerank(
+                self.context,
+                query,
+                documents,
+                model,
+                top_k,
+                truncation=truncation,
+                blank_documents=blank_documents,
+                score_threshold=score_threshold,
+            )
         )

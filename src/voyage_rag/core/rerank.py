@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from voyage_rag.core import validation, wire
 from voyage_rag.core.call import EndpointCall
@@ -15,7 +15,7 @@ from voyage_rag.core.options import ENDPOINTS, EmbedOptions
 from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.partial import PartialRanking
-from voyage_rag.types import RerankingObject, RerankingResult
+from voyage_rag.types import BlankDocuments, RerankingObject, RerankingResult
 
 if TYPE_CHECKING:
     from voyage_rag.core.context import CallContext
@@ -98,12 +98,16 @@ def rerank(
     top_k: int | None,
     *,
     truncation: bool,
+    blank_documents: BlankDocuments,
+    score_threshold: float | None,
 ) -> Operation[object, RerankingObject]:
     """Documents by falling relevance to a query.
 
     Raises:
         InvalidInputError: An argument cannot work.
     """
+    validation.check_choice("blank_documents", blank_documents, get_args(BlankDocuments))
+    check_threshold(score_threshold)
     row, options = context.options("rerank", model, None, truncation, None, None)
     if top_k is not None:
         validation.check_count("top_k", top_k)
@@ -111,15 +115,12 @@ def rerank(
     if not asked:
         raise InvalidInputError("query is empty: pass the question to rank the documents by")
     listed = validation.listed("documents", documents)
-    for position, text in enumerate(listed):
-        if not validation.check_text(f"documents[{position}]", text, position):
-            raise InvalidInputError(
-                f"documents[{position}] is empty: remove it, or give it some text",
-                indices=(position,),
-            )
+    blank = _blank_positions(listed, blank_documents)
     each = estimate_tokens(asked)  # the query counts once per document
     items = deque(
-        IndexedText(n, text, each + estimate_tokens(text)) for n, text in enumerate(listed)
+        IndexedText(n, text, each + estimate_tokens(text))
+        for n, text in enumerate(listed)
+        if n not in blank
     )
     results: PartialResults[float | None] = PartialResults(
         len(items), sum(item.estimated_tokens for item in items)
@@ -129,6 +130,10 @@ def rerank(
     def ranking(scores: Mapping[Hashable, float | None]) -> list[RerankingResult]:
         ranked = [(n, score) for n in range(len(listed)) if (score := scores.get(n)) is not None]
         ranked.sort(key=lambda pair: -pair[1])
+        if blank_documents == "last":
+            ranked += [(n, 0.0) for n in sorted(blank)]
+        if score_threshold is not None:
+            ranked = [pair for pair in ranked if pair[1] >= score_threshold]
         return [RerankingResult(n, listed[n], score) for n, score in ranked[:top_k]]
 
     def join(_: object) -> RerankingObject:
@@ -136,7 +141,38 @@ def rerank(
 
     def partial() -> PartialRanking:
         finished = dict(results.values)
-        missing = tuple(n for n in range(len(listed)) if n not in finished)
+        missing = tuple(n for n in range(len(listed)) if n not in finished and n not in blank)
         return PartialRanking(ranking(finished), missing, results.usage, row.name)
 
     return Operation(call.flows(items, results), join, partial, call.info("rerank", len(listed)))
+
+
+def check_threshold(score: object) -> None:
+    """Refuse a threshold that no score could be compared with.
+
+    Raises:
+        InvalidInputError: It is no number from 0 to 1.
+    """
+    is_number = isinstance(score, (int, float)) and not isinstance(score, bool)
+    if score is not None and not (is_number and 0 <= score <= 1):  # type: ignore[operator]
+        raise InvalidInputError(f"score_threshold must be a number from 0 to 1, not {score!r}")
+
+
+def _blank_positions(documents: Sequence[str], blank_documents: BlankDocuments) -> set[int]:
+    """Where there are no words, which the service refuses or scores at random.
+
+    Raises:
+        InvalidInputError: A document is no text, or blank ones are to be refused.
+    """
+    blank = set()
+    for position, text in enumerate(documents):
+        if validation.check_text(f"documents[{position}]", text, position).strip():
+            continue
+        if blank_documents == "error":
+            raise InvalidInputError(
+                f"documents[{position}] is empty: remove it, or give it some text, or pass "
+                "blank_documents='last'",
+                indices=(position,),
+            )
+        blank.add(position)
+    return blank

@@ -26,6 +26,8 @@ class ConnectionParameters(TypedDict, total=False):
     timeout: float | None
     max_retries: int | None
     total_timeout: float | None
+    query_max_retries: int | None
+    query_total_timeout: float | None
     concurrency: int | None
     requests_per_minute: float | None
     tokens_per_minute: float | None
@@ -53,3 +55,5 @@ class EmbeddingParameters(ConnectionParameters, total=False):
     empty_text: EmptyText
     document_input_type: InputType | None
     query_input_type: InputType | None
+    query_model: str | None
+    query_client: Voyage | None

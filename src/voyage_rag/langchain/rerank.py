@@ -10,11 +10,11 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field, SecretStr
 
-from voyage_rag.connection import Connection, check_reranker
+from voyage_rag.connection import UNSET, Connection, Unset, check_reranker
 from voyage_rag.construction import constructor
 from voyage_rag.langchain import tracing
 from voyage_rag.langchain.parameters import ConnectionParameters
-from voyage_rag.types import RerankingObject, RerankingResult
+from voyage_rag.types import BlankDocuments, RerankingObject, RerankingResult
 
 
 class VoyageAIRerank(Connection, BaseDocumentCompressor):
@@ -27,6 +27,9 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         model: A reranker, e.g. `rerank-3`.
         top_k: How many documents to keep; None for all.
         truncation: Cut query and documents to the model's limits; False refuses longer ones.
+        blank_documents: What becomes of documents without words, which are never sent: `last`
+            unless given, else `drop` or `error` (see `voyage_rag.Voyage.rerank`).
+        score_threshold: Leave out documents with a lower score, 0 to 1.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -34,6 +37,8 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
     model: str
     top_k: Annotated[int, Field(ge=1)] | None = None
     truncation: bool = True
+    blank_documents: BlankDocuments = "last"
+    score_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
 
     @constructor
     def __init__(
@@ -43,9 +48,17 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         api_key: str | SecretStr | None = None,
         top_k: int | None = None,
         truncation: bool = True,
+        blank_documents: BlankDocuments = "last",
+        score_threshold: float | None = None,
         **parameters: Unpack[ConnectionParameters],
     ) -> None:
-        fields: dict[str, Any] = {"top_k": top_k, "truncation": truncation, **parameters}
+        fields: dict[str, Any] = {
+            "top_k": top_k,
+            "truncation": truncation,
+            "blank_documents": blank_documents,
+            "score_threshold": score_threshold,
+            **parameters,
+        }
         if api_key is not None:
             fields["voyage_api_key"] = api_key
         super().__init__(**fields | {"model": model})
@@ -65,7 +78,7 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         query: str,
         *,
         model: str | None = None,
-        top_k: int | None = None,
+        top_k: int | Unset | None = UNSET,
     ) -> list[dict[str, Any]]:
         """Rank documents or texts.
 
@@ -73,7 +86,7 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
             documents: What to rank.
             query: What is asked.
             model: Instead of the object's.
-            top_k: Instead of the object's.
+            top_k: Instead of the object's; None for all.
 
         Returns:
             By falling relevance, `{"index": position in documents, "relevance_score": 0 to 1}`.
@@ -90,9 +103,9 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         query: str,
         *,
         model: str | None = None,
-        top_k: int | None = None,
+        top_k: int | Unset | None = UNSET,
     ) -> list[dict[str, Any]]:
-        """Async twin of `rerank`."""
+        """Async variant of `rerank`."""
         ranked = await self.voyage.arerank(query, _texts(documents), **self._options(model, top_k))
         return _scores(ranked)
 
@@ -127,7 +140,7 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         query: str,
         callbacks: Callbacks | None = None,
     ) -> Sequence[Document]:
-        """Async twin of `compress_documents`."""
+        """Async variant of `compress_documents`."""
         async with tracing.arun(*self._run(documents, query, callbacks)) as outputs:
             ranked = await self.voyage.arerank(query, _texts(documents), **self._options())
             return _ended(outputs, documents, ranked)
@@ -138,11 +151,15 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         inputs = {"query": query, "documents": documents}
         return type(self).__name__, self.model, callbacks, inputs
 
-    def _options(self, model: str | None = None, top_k: int | None = None) -> dict[str, Any]:
+    def _options(
+        self, model: str | None = None, top_k: int | Unset | None = UNSET
+    ) -> dict[str, Any]:
         return {
             "model": model or self.model,
-            "top_k": self.top_k if top_k is None else top_k,
+            "top_k": self.top_k if top_k is UNSET else top_k,
             "truncation": self.truncation,
+            "blank_documents": self.blank_documents,
+            "score_threshold": self.score_threshold,
         }
 
 

@@ -13,11 +13,11 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
 from pydantic import ConfigDict, Field, SecretStr
 
-from voyage_rag.connection import Connection, check_reranker
+from voyage_rag.connection import UNSET, Connection, Unset, check_reranker
 from voyage_rag.construction import constructor
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.llama_index.nodes import has_media
-from voyage_rag.types import RerankingResult
+from voyage_rag.types import BlankDocuments, RerankingResult
 
 dispatcher = get_dispatcher(__name__)
 
@@ -44,6 +44,9 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
             `embed` unless given; `none` for the bare text, `llm` or `all`.
         image_nodes: What becomes of nodes that hold an image and no text: `error` unless given;
             `skip` leaves them out of the ranking and of what is returned.
+        blank_documents: What becomes of nodes without words, which are never sent: `last` unless
+            given, else `drop` or `error` (see `voyage_rag.Voyage.rerank`).
+        score_threshold: Leave out nodes with a lower score, 0 to 1.
         keep_retrieval_score: Keep the score a node came with in its metadata, as
             `retrieval_score`, hidden from models.
     """
@@ -56,6 +59,8 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
     metadata_mode: MetadataMode = MetadataMode.EMBED
     keep_retrieval_score: bool = True
     image_nodes: Literal["error", "skip"] = "error"
+    blank_documents: BlankDocuments = "last"
+    score_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
 
     @constructor
     def __init__(
@@ -91,12 +96,49 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         """The name under which LlamaIndex serialises this class."""
         return "VoyageAIRerank"
 
+    def postprocess_nodes(
+        self,
+        nodes: list[NodeWithScore],
+        query_bundle: QueryBundle | None = None,
+        query_str: str | None = None,
+        *,
+        top_n: int | Unset | None = UNSET,
+    ) -> list[NodeWithScore]:
+        """Rank nodes.
+
+        Args:
+            nodes: What was retrieved.
+            query_bundle: What is asked.
+            query_str: The same as a string.
+            top_n: Instead of the object's; None for all.
+
+        Returns:
+            The nodes by falling relevance, with their scores.
+
+        Raises:
+            VoyageError: See `voyage_rag.Voyage.rerank`.
+        """
+        one = self if top_n is UNSET else self.model_copy(update={"top_n": top_n})
+        return super(VoyageAIRerank, one).postprocess_nodes(nodes, query_bundle, query_str)
+
+    async def apostprocess_nodes(
+        self,
+        nodes: list[NodeWithScore],
+        query_bundle: QueryBundle | None = None,
+        query_str: str | None = None,
+        *,
+        top_n: int | Unset | None = UNSET,
+    ) -> list[NodeWithScore]:
+        """Async variant of `postprocess_nodes`."""
+        one = self if top_n is UNSET else self.model_copy(update={"top_n": top_n})
+        return await super(VoyageAIRerank, one).apostprocess_nodes(nodes, query_bundle, query_str)
+
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
         nodes = self._rankable(nodes)
-        with self._told(nodes, query_bundle) as ranked:
-            found = self.voyage.rerank(*self._arguments(nodes, query_bundle))
+        with self._ranking_events(nodes, query_bundle) as ranked:
+            found = self.voyage.rerank(*self._arguments(nodes, query_bundle), **self._rules)
             ranked.extend(self._nodes(nodes, found.results))
         return ranked
 
@@ -104,8 +146,8 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
         nodes = self._rankable(nodes)
-        with self._told(nodes, query_bundle) as ranked:
-            found = await self.voyage.arerank(*self._arguments(nodes, query_bundle))
+        with self._ranking_events(nodes, query_bundle) as ranked:
+            found = await self.voyage.arerank(*self._arguments(nodes, query_bundle), **self._rules)
             ranked.extend(self._nodes(nodes, found.results))
         return ranked
 
@@ -119,6 +161,10 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
                 indices=tuple(images),
             )
         return [found for at, found in enumerate(nodes) if at not in {*images}]
+
+    @property
+    def _rules(self) -> dict[str, Any]:
+        return {"blank_documents": self.blank_documents, "score_threshold": self.score_threshold}
 
     def _arguments(
         self, nodes: Sequence[NodeWithScore], query_bundle: QueryBundle | None
@@ -150,10 +196,10 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         )
 
     @contextmanager
-    def _told(
+    def _ranking_events(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None
     ) -> Iterator[list[NodeWithScore]]:
-        """Emit LlamaIndex of the start, and of the end even of a failure."""
+        """Emit the start, and the end even of a failure."""
         ranked: list[NodeWithScore] = []
         top_n = self.top_n or len(nodes)
         dispatcher.event(
