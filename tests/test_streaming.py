@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import anyio
@@ -147,7 +148,7 @@ def test_cancelling_ends_what_is_in_flight(http_service: HTTPService, backend: s
         async with Voyage(KEY, base_url=http_service.url) as voyage:
             texts = [f"text {n}" for n in range(1_000)]
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(voyage.aembed, texts, MODEL)
+                tasks.start_soon(partial(voyage.aembed, texts, MODEL, batch_size=50))
                 await anyio.to_thread.run_sync(http_service.wait_for, 16)
                 cancelled_at = anyio.current_time()
                 tasks.cancel_scope.cancel()

@@ -15,17 +15,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import Face
 from fakes import (
     MODEL,
     TOO_MANY_TOKENS,
+    FakeClock,
     FakeService,
     base64_of,
+    embedded,
     failed,
     ok,
     served,
     vector_of,
     voyage_over,
 )
+from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.errors import InvalidInputError, InvalidRequestError, ServerError, VoyageError
 from voyage_rag.hosts.messages import Response
 from voyage_rag.models import ALL_DTYPES, OutputDtype
@@ -350,3 +354,50 @@ def test_looking_at_many_texts_blocks_no_event_loop(backend: str) -> None:
 
     assert anyio.run(program, backend=backend) not in seen_in
     assert seen_in
+
+
+def billing(tokens_per_text: int) -> FakeService:
+    """A service that bills as much for every text."""
+
+    def answer(body: bytes) -> Response:
+        texts = json.loads(body)["input"]
+        return ok(embedded([vector_of(text) for text in texts], tokens_per_text * len(texts)))
+
+    return FakeService(always=answer)
+
+
+@pytest.mark.parametrize(("input_type", "learnt"), [(None, 3_000), ("document", 4_000)])
+def test_the_prompt_is_not_taken_for_cheap_texts(input_type: Any, learnt: int) -> None:
+    """With a prompt the service bills one token less for each text than it counts for a limit."""
+    voyage = voyage_over(billing(3))
+
+    voyage.embed(["word"] * 1_000, MODEL, input_type)
+
+    estimated = 1_000 * estimate_tokens("word")
+    assert voyage.context.budget(MODEL).ratio.tokens(estimated) == pytest.approx(
+        1.05 * learnt, rel=0.01
+    )
+
+
+def test_requests_are_planned_to_fit_into_the_minute() -> None:
+    """As few as the limit allows, none of which has to be cut in two afterwards."""
+    service, text = billing(250), "x" * 747
+    assert estimate_tokens(text) == 250
+
+    limits = {"requests_per_minute": 3, "tokens_per_minute": 10_000}
+    voyage_over(service, **limits).embed([text] * 100, MODEL)
+
+    sizes = [len(body["input"]) for body in service.bodies]
+    assert sizes == [36, 36, 28]
+
+
+def test_a_small_job_is_one_request_and_its_query_another(face: Face) -> None:
+    """On the free tier, whether the limit is given or not, nobody waits for the next minute."""
+    for limits in ({}, {"requests_per_minute": 3}, {"requests_per_minute": 3, "concurrency": 1}):
+        clock, service = FakeClock(), FakeService()
+        voyage = voyage_over(service, clock, **limits)
+
+        face.call(voyage, "embed", texts_up_to(400), MODEL, "document")
+        face.call(voyage, "embed", ["question"], MODEL, "query")
+
+        assert (len(service.attempts), clock.sleeps) == (2, [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from math import inf
 
 import pytest
 from hypothesis import given
@@ -80,35 +81,77 @@ def test_an_input_of_endless_weight_goes_alone() -> None:
     ]
 
 
-@given(limits, st.none() | st.integers(0, 10**7), st.integers(1, 256))
+# ── how many requests ─────────────────────────────────────────────────────────────────────────────
+
+counts = st.none() | st.integers(0, 10**7)
+rates = st.none() | st.floats(1, 1e5)
+ROOMY = Limits(1_000, 1e6)
+
+
+def requests_of(count: int, tokens: float, per_minute: float | None = None) -> list[int]:
+    """How many inputs each request of a job has."""
+    spread = ROOMY.spread(count, tokens, 16, per_minute)
+    return [len(piece) for piece in slices_of([tokens / count] * count, spread)]
+
+
+@given(limits, counts, st.floats(0, 1e9), st.integers(1, 256), rates)
 def test_spreading_never_raises_a_limit(
-    allowed: Limits, count: int | None, concurrency: int
+    allowed: Limits, count: int | None, tokens: float, concurrency: int, per_minute: float | None
 ) -> None:
     """Work is spread by smaller slices only, and every slice has room for something."""
-    spread = allowed.spread(count, concurrency)
+    spread = allowed.spread(count, tokens, concurrency, per_minute)
 
     assert 1 <= spread.inputs <= allowed.inputs
-    assert 0 < spread.estimated_tokens <= allowed.estimated_tokens
+    assert spread == Limits(spread.inputs, allowed.estimated_tokens, allowed.size)
 
 
 @given(st.integers(1, 10**6), st.integers(1, 256))
 def test_spread_work_keeps_the_requests_busy(count: int, concurrency: int) -> None:
     """There is a slice for every request in flight, unless slices would be too small to pay."""
-    inputs = Limits(1_000, 1e9).spread(count, concurrency).inputs
+    inputs = ROOMY.spread(count, 1_000_000.0 + count, concurrency).inputs
 
     assert inputs <= max(32, -(-count // concurrency))
 
 
-@pytest.mark.parametrize("count", [1, 2, 20, 32])
-def test_little_work_is_not_spread(count: int) -> None:
-    """A handful of inputs goes in one request."""
-    allowed = Limits(1_000, 1e6).spread(count, 16)
-
-    assert len(slices_of([10.0] * count, allowed)) == 1
+@pytest.mark.parametrize("count", [1, 2, 20, 32, 65, 150, 400, 1_000])
+def test_a_small_job_is_one_request(count: int) -> None:
+    """A few hundred short texts gain nothing from more."""
+    assert requests_of(count, 8.0 * count) == [count]
 
 
-def test_much_work_is_spread_evenly() -> None:
-    """1,600 texts over 16 requests are 16 slices."""
-    allowed = Limits(1_000, 1e6).spread(1_600, 16)
+@pytest.mark.parametrize("tokens", [8_001, 12_000, 16_000])
+def test_a_job_of_twice_as_much_is_two_requests(tokens: float) -> None:
+    """Of about the same size."""
+    assert requests_of(401, tokens) == [201, 200]
 
-    assert [len(piece) for piece in slices_of([50.0] * 1_600, allowed)] == [100] * 16
+
+@pytest.mark.parametrize(
+    ("count", "requests"), [(1_600, 16), (1_601, 16), (1_599, 16), (513, 16), (60_000, 235)]
+)
+def test_much_work_is_spread_evenly(count: int, requests: int) -> None:
+    """As many slices as requests may be in flight, none of more than 256 inputs."""
+    assert len(requests_of(count, 50.0 * count)) == requests
+
+
+@pytest.mark.parametrize(
+    ("count", "per_minute", "requests"),
+    [
+        (1_600, 3, 2),
+        (1_600, 60, 2),
+        (1_600, 600, 2),
+        (1_600, 2_000, 16),
+        (60_000, 2_000, 60),
+        (60_000, 20_000, 235),
+    ],
+)
+def test_where_requests_are_scarce_there_are_as_few_as_possible(
+    count: int, per_minute: float, requests: int
+) -> None:
+    """Under a low limit, or where a job would use a tenth of a high one."""
+    assert len(requests_of(count, 50.0 * count, per_minute)) == requests
+
+
+def test_a_stream_is_packed_where_requests_are_scarce() -> None:
+    """Though nobody knows how long it is."""
+    assert ROOMY.spread(None, inf, 16).inputs == 256
+    assert ROOMY.spread(None, inf, 16, 60.0).inputs == 1_000

@@ -167,33 +167,40 @@ class EndpointCall(ABC, Generic[Item, Value]):
         """What observers learn about it."""
         return OperationInfo(verb, self.model.name, inputs, self.options.expected_dimension)
 
-    def limits(self, count: int | None) -> Limits:
-        """What the next request may hold, of so many inputs; None if their number is not known."""
-        tokens = self.model.request_tokens
-        if per_minute := self.budget.limiter.limits.tokens_per_minute:
-            tokens = min(tokens, int(per_minute))
+    def limits(self, count: int | None, estimated_tokens: float = math.inf) -> Limits:
+        """What the next request may hold.
+
+        Args:
+            count: Inputs of the whole call, None if their number is not known.
+            estimated_tokens: Their tokens, or more.
+        """
+        limiter = self.budget.limiter
+        tokens = limiter.most_tokens(self.model.request_tokens)
         inputs = min(self.model.request_inputs, self.context.host.request_inputs)
-        estimated_tokens = self.max_estimated_tokens(tokens)
+        max_estimate = self.max_estimated_tokens(tokens)
         if self._max_inputs is not None:
-            return Limits(min(inputs, self._max_inputs), estimated_tokens, self.max_size)
-        limits = Limits(inputs, estimated_tokens, self.max_size)
-        if self.is_spread and (count is None or count > MIN_SPREAD_INPUTS):
-            return limits.spread(count, self.context.concurrency)
-        return limits
+            return Limits(min(inputs, self._max_inputs), max_estimate, self.max_size)
+        limits = Limits(inputs, max_estimate, self.max_size)
+        if not self.is_spread or (count is not None and count <= MIN_SPREAD_INPUTS):
+            return limits
+        per_minute = limiter.limits.requests_per_minute
+        return limits.spread(count, estimated_tokens, self.context.concurrency, per_minute)
 
     def max_estimated_tokens(self, tokens: int) -> float:
         """The estimate of inputs that are billed so many tokens."""
         return self.ratio.max_estimate(tokens)
 
-    def slices(self, items: Iterable[Item], count: int | None) -> Iterator[Sequence[Item]]:
-        """The items of each request, in order; None if nobody knows how many there are."""
-        if isinstance(items, deque) and self._is_one_request(items):
+    def slices(
+        self, items: Iterable[Item], count: int | None, estimated_tokens: float = math.inf
+    ) -> Iterator[Sequence[Item]]:
+        """The items of each request, in order; see `limits`."""
+        if isinstance(items, deque) and self._is_one_request(items, estimated_tokens):
             return iter([list(items)])
         size = None if self.max_size == math.inf else self.size
-        return slices(items, partial(self.limits, count), size)
+        return slices(items, partial(self.limits, count, estimated_tokens), size)
 
-    def _is_one_request(self, items: Sequence[Item]) -> bool:
-        limits = self.limits(len(items))
+    def _is_one_request(self, items: Sequence[Item], estimated_tokens: float) -> bool:
+        limits = self.limits(len(items), estimated_tokens)
         return (
             0 < len(items) <= limits.inputs
             and sum(item.estimated_tokens for item in items) <= limits.estimated_tokens
@@ -204,7 +211,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
         self, items: Iterable[Item], results: PartialResults[Value]
     ) -> Iterator[Flow[list[tuple[Item, Value]]]]:
         """One flow per request, in order."""
-        for slice_ in self.slices(items, results.expected):
+        for slice_ in self.slices(items, results.expected, results.estimated_tokens_left):
             yield fetch(self, slice_, results)
 
     def advance(self, inputs: int, tokens: int = 0) -> None:
@@ -217,7 +224,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
         limiter = self.budget.limiter
         if results is None or results.has_warned or not limiter.known:
             return
-        limits = self.limits(results.expected)
+        limits = self.limits(results.expected, results.estimated_tokens_left)
         by_tokens = round(results.estimated_tokens_left / max(1.0, limits.estimated_tokens))
         by_count = round((results.expected - len(results.values)) / limits.inputs)
         requests = max(1, by_tokens, by_count)

@@ -17,7 +17,13 @@ T = TypeVar("T")
 MIN_SPREAD_INPUTS = 32
 MAX_SPREAD_INPUTS = 256
 """With these, texts are embedded soonest (see `benchmarks/`): smaller requests wait more often, the
-answers to larger ones come late, and a few texts gain nothing from more requests."""
+responses to larger ones come late."""
+
+TOKENS_OF_A_SMALL_REQUEST, MAX_SMALL_REQUESTS = 8_000, 2
+"""A job that fits into so many small requests is not spread: it takes one round trip anyway."""
+
+SCARCE_REQUESTS_PER_MINUTE, SCARCE_SHARE = 600, 0.1
+"""Requests are scarce under a limit that is low, or that one job would use a tenth of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +40,32 @@ class Limits:
     estimated_tokens: float
     size: float = math.inf
 
-    def spread(self, count: int | None, concurrency: int) -> Limits:
-        """Smaller slices, so that work on so many inputs keeps `concurrency` requests busy.
+    def spread(
+        self,
+        count: int | None,
+        estimated_tokens: float,
+        concurrency: int,
+        requests_per_minute: float | None = None,
+    ) -> Limits:
+        """Smaller slices, so that a job keeps `concurrency` requests busy.
+
+        A small job is not spread, nor is any where requests are scarce.
 
         Args:
-            count: How many inputs there are, None where nobody knows.
+            count: How many inputs there are, None where it is not known.
+            estimated_tokens: Their tokens, or more.
             concurrency: Requests in flight.
+            requests_per_minute: The limit of the budget, None where it is not known.
         """
         share = MAX_SPREAD_INPUTS if count is None else math.ceil(count / concurrency)
         inputs = max(MIN_SPREAD_INPUTS, min(share, MAX_SPREAD_INPUTS))
+        if requests_per_minute is not None:
+            requests = (count or 0) / inputs
+            if requests_per_minute <= max(SCARCE_REQUESTS_PER_MINUTE, requests / SCARCE_SHARE):
+                return self
+        small_requests = estimated_tokens / TOKENS_OF_A_SMALL_REQUEST
+        if count is not None and small_requests <= MAX_SMALL_REQUESTS:
+            inputs = max(inputs, math.ceil(count / max(1, math.ceil(small_requests))))
         return Limits(min(self.inputs, inputs), self.estimated_tokens, self.size)
 
 
