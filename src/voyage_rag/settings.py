@@ -58,6 +58,8 @@ class Settings(BaseModel):
             waits; at most `max_retries`.
         query_total_timeout: The same as `total_timeout` for these, and at most `total_timeout`. 75
             seconds are just over the minute that the free tier counts.
+        hedge_after: Seconds without a response after which a query is sent a second time; the first
+            response is used, and both are counted in `usage`. None sends it once.
         concurrency: Requests in flight at once for one call.
         requests_per_minute: The account's limit per model; discovered if it is not given.
         tokens_per_minute: The same, of tokens.
@@ -76,6 +78,7 @@ class Settings(BaseModel):
     total_timeout: Seconds | None = 300.0
     query_max_retries: Annotated[int, Field(ge=0)] = 3
     query_total_timeout: Seconds | None = 75.0
+    hedge_after: Seconds | None = None
     concurrency: Annotated[int, Field(ge=1, le=256)] = 16
     requests_per_minute: PerMinute | None = None
     tokens_per_minute: PerMinute | None = None
@@ -126,9 +129,15 @@ class Settings(BaseModel):
                 allow_insecure_http=allow_insecure_http,
             )
         try:
-            return cls(host=host, allow_insecure_http=allow_insecure_http, **given)
+            settings = cls(host=host, allow_insecure_http=allow_insecure_http, **given)
         except ValidationError as error:
             raise ConfigurationError(_describe(error)) from None
+        if settings.hedge_after is not None and settings.hedge_after >= settings.timeout:
+            raise ConfigurationError(
+                f"hedge_after={settings.hedge_after:g} is not less than timeout="
+                f"{settings.timeout:g}: a query would never be sent a second time"
+            )
+        return settings
 
     @property
     def base_url(self) -> str:

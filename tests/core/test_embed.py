@@ -374,7 +374,7 @@ def test_the_prompt_is_not_taken_for_cheap_texts(input_type: Any, learnt: int) -
     voyage.embed(["word"] * 1_000, MODEL, input_type)
 
     estimated = 1_000 * estimate_tokens("word")
-    assert voyage.context.budget(MODEL).ratio.tokens(estimated) == pytest.approx(
+    assert voyage.context.budgets[MODEL].ratio.tokens(estimated) == pytest.approx(
         1.05 * learnt, rel=0.01
     )
 

@@ -129,7 +129,7 @@ def test_the_bar_counts_texts(
 def test_all_texts_are_planned_together(make: Any, emulator: Emulator, face: Face) -> None:
     """LlamaIndex's largest batch is no barrier, and does not multiply the requests in flight."""
     made = make(VoyageEmbedding, "voyage-4", output_dimension=256)
-    texts = [f"text {number}" for number in range(2_100)]
+    texts = [f"text {number} " + "word " * 10 for number in range(2_100)]
     vectors = face.call(made, "get_text_embedding_batch", texts)
     assert sorted(len(request.body["input"]) for request in emulator.requests) == [
         2_100 - 15 * 132,

@@ -20,6 +20,7 @@ from voyage_rag.hosts import InProcessHost
 from voyage_rag.io.cache import Cache
 from voyage_rag.io.clock import SYSTEM_CLOCK
 from voyage_rag.io.driver import Driver
+from voyage_rag.io.hedging import HedgedSender
 from voyage_rag.io.http.transport import Transport
 from voyage_rag.io.in_process import InProcessSender
 from voyage_rag.io.tokenizer import Tokenizer
@@ -76,6 +77,7 @@ class Session:
         total_timeout: float | None = 300.0,
         query_max_retries: int | None = None,
         query_total_timeout: float | None = 75.0,
+        hedge_after: float | None = None,
         concurrency: int | None = None,
         requests_per_minute: float | None = None,
         tokens_per_minute: float | None = None,
@@ -98,6 +100,7 @@ class Session:
             total_timeout=total_timeout,
             query_max_retries=query_max_retries,
             query_total_timeout=query_total_timeout,
+            hedge_after=hedge_after,
             concurrency=concurrency,
             requests_per_minute=requests_per_minute,
             tokens_per_minute=tokens_per_minute,
@@ -128,6 +131,8 @@ class Session:
         self._listeners = tuple(map(Guarded, observers))
         self.settings = settings
         self._clock = clock
+        if settings.hedge_after is not None:
+            transport = HedgedSender(transport, clock, settings.hedge_after)
         self.driver = Driver(
             transport,
             clock,

@@ -174,8 +174,8 @@ class EndpointCall(ABC, Generic[Item, Value]):
             count: Inputs of the whole call, None if their number is not known.
             estimated_tokens: Their tokens, or more.
         """
-        limiter = self.budget.limiter
-        tokens = limiter.most_tokens(self.model.request_tokens)
+        rates = self.budget.limiter.limits
+        tokens = rates.tokens_of_a_request(self.model.request_tokens)
         inputs = min(self.model.request_inputs, self.context.host.request_inputs)
         max_estimate = self.max_estimated_tokens(tokens)
         if self._max_inputs is not None:
@@ -183,8 +183,9 @@ class EndpointCall(ABC, Generic[Item, Value]):
         limits = Limits(inputs, max_estimate, self.max_size)
         if not self.is_spread or (count is not None and count <= MIN_SPREAD_INPUTS):
             return limits
-        per_minute = limiter.limits.requests_per_minute
-        return limits.spread(count, estimated_tokens, self.context.concurrency, per_minute)
+        return limits.spread(
+            count, estimated_tokens, self.context.concurrency, rates.requests_per_minute
+        )
 
     def max_estimated_tokens(self, tokens: int) -> float:
         """The estimate of inputs that are billed so many tokens."""

@@ -47,6 +47,8 @@ class Attempt:
         failure: Why the attempt before this one was not enough.
         delay: Seconds it was put off for that.
         held: How many seconds the account's limit, and nothing else, makes it wait as things are.
+        hedge: Asked when there is no response yet: whether the limit has room to send it a second
+            time. None for what is sent once.
     """
 
     request: Request
@@ -56,6 +58,7 @@ class Attempt:
     failure: VoyageError | None = None
     delay: float = 0.0
     held: Callable[[], float] = _at_once
+    hedge: Callable[[], bool] | None = None
 
     @property
     def time_for_all(self) -> float:

@@ -176,13 +176,8 @@ class RateLimiter:
             return max(self._held_until, at if at < inf else now) - now
 
     def exceeds_minute_limit(self, tokens: float) -> bool:
-        """Whether one request with so many tokens is more than a whole minute's allowance."""
+        """Whether one request is more than a whole minute's allowance of tokens."""
         return self.known and tokens > (self.limits.tokens_per_minute or inf)
-
-    def most_tokens(self, tokens: int) -> int:
-        """So many tokens, or what a request of a job may have within a minute's allowance."""
-        per_minute = None if self.limits is NO_LIMITS else self.limits.for_jobs.tokens_per_minute
-        return tokens if per_minute is None else min(tokens, max(1, int(per_minute)))
 
     def ask(self, slot: Slot) -> float:
         """Seconds until a request may leave, as things are; at 0 it leaves, and is counted."""

@@ -53,6 +53,11 @@ class RateLimits:
             tokens and tokens - min(tokens * QUERY_SHARE_OF_TOKENS, MOST_QUERY_TOKENS_PER_MINUTE),
         )
 
+    def tokens_of_a_request(self, tokens: int) -> int:
+        """So many tokens, or what a request of a job may have within a minute's allowance."""
+        per_minute = self.tokens_per_minute and self.for_jobs.tokens_per_minute
+        return tokens if per_minute is None else min(tokens, max(1, int(per_minute)))
+
     def are_exceeded_by(self, requests: int, tokens: float) -> bool:
         """Whether so much in a minute is more than is allowed."""
         return requests > (self.requests_per_minute or inf) or (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from voyage_rag.core.failures import OK, failure_of, request_id_of
 from voyage_rag.core.flow import Attempt
@@ -26,8 +26,8 @@ from voyage_rag.errors import (
 
 if TYPE_CHECKING:
     from voyage_rag.core.flow import Flow
-    from voyage_rag.core.rate_limiter import Estimate, RateLimiter
-    from voyage_rag.core.wire import Body
+    from voyage_rag.core.rate_limiter import Estimate, RateLimiter, Reservation
+    from voyage_rag.core.wire import Body, Decoded
     from voyage_rag.hosts.host import Host
     from voyage_rag.hosts.messages import Request, Response
 
@@ -114,25 +114,17 @@ class RetryPolicy:
         return inf if isinstance(failure, RateLimitError) else DEFAULT_RETRIES
 
 
-class HasTotal(Protocol):
-    """An answer that says what it cost."""
-
-    @property
-    def total_tokens(self) -> int:
-        """Tokens billed."""
-
-
-Billed = TypeVar("Billed", bound=HasTotal)
+Value = TypeVar("Value")
 
 
 def retrying(
     request: Request,
-    read: Callable[[Body], Billed],
+    read: Callable[[Body], Decoded[Value]],
     host: Host,
     policy: RetryPolicy,
     limiter: RateLimiter,
     tokens: Estimate,
-) -> Flow[Billed]:
+) -> Flow[Decoded[Value]]:
     """Send a request until `read` accepts a response.
 
     Args:
@@ -153,8 +145,7 @@ def retrying(
             response: Response = yield attempt
             if response.status == OK:
                 result = _read(read, request, response, host)
-                attempts.reservation.accepted(result.total_tokens)
-                return result
+                return attempts.accepted(result)
             failure: VoyageError = failure_of(request, response, host, policy.wall_clock)
         except RateLimitError as error:  # there is no time to wait for the limit
             raise attempts.last_failure(error)  # noqa: B904 - the error itself
@@ -186,6 +177,7 @@ class Attempts:
         self._delay = 0.0
         self._failure: VoyageError | None = None
         self._began: float | None = None
+        self._hedged: Reservation | None = None
 
     def next(self) -> Attempt:
         """The next attempt, after the backoff."""
@@ -201,8 +193,17 @@ class Attempts:
             self._failure,
             self._delay,
             self.reservation.held,
+            self._hedge if policy.is_query else None,
         )
         return self._attempt
+
+    def accepted(self, result: Decoded[Value]) -> Decoded[Value]:
+        """Report what the service billed. A request that was sent twice is billed twice."""
+        self.reservation.accepted(result.total_tokens)
+        if self._hedged is None:
+            return result
+        self._hedged.accepted(result.total_tokens)
+        return replace(result, times_billed=2)
 
     def failed(self, failure: VoyageError) -> None:
         """Decide whether there is a next attempt.
@@ -271,6 +272,15 @@ class Attempts:
                 )
         return delay
 
+    def _hedge(self) -> bool:
+        """Whether there is room to send the attempt a second time, which then counts."""
+        hedged = self._limiter.reserve(self._tokens, is_query=True)
+        if hedged.wait() > 0:
+            hedged.cancel()
+            return False
+        self._hedged = hedged
+        return True
+
     def _spent(self) -> float:
         now = self._limiter.now()
         return 0.0 if self._began is None else now - self._began
@@ -282,8 +292,8 @@ class Attempts:
 
 
 def _read(
-    read: Callable[[Body], Billed], request: Request, response: Response, host: Host
-) -> Billed:
+    read: Callable[[Body], Decoded[Value]], request: Request, response: Response, host: Host
+) -> Decoded[Value]:
     try:
         if host.rewrites_responses:
             return read(host.decode(request, parse(response.body)))

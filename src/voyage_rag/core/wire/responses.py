@@ -49,6 +49,7 @@ class Decoded(Generic[Value]):
         text_tokens: Of a multimodal model, like the two below: tokens of text.
         image_pixels: Pixels of images.
         video_pixels: Pixels of video.
+        times_billed: How often the request was sent until one of them was answered.
     """
 
     values: list[Value]
@@ -56,12 +57,12 @@ class Decoded(Generic[Value]):
     text_tokens: int = 0
     image_pixels: int = 0
     video_pixels: int = 0
+    times_billed: int = 1
 
     def usage(self, model: str) -> Usage:
         """What it cost, spent on this model."""
-        return Usage(
-            self.total_tokens, 1, self.text_tokens, self.image_pixels, self.video_pixels
-        ).of(model)
+        once = Usage(self.total_tokens, 1, self.text_tokens, self.image_pixels, self.video_pixels)
+        return sum([once] * (self.times_billed - 1), once).of(model)
 
 
 @dataclass(frozen=True, slots=True)

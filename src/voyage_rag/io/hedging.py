@@ -1,0 +1,137 @@
+"""Sends a query a second time if there is no response soon, and uses the first response.
+
+Some responses take ten times as long as most (a replica that starts, a lost packet). To send those
+few queries again costs a few percent more requests, and saves most of the wait.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from typing import TYPE_CHECKING
+
+import anyio
+
+from voyage_rag.io.call_state import Stopped, ThreadCallState
+
+if TYPE_CHECKING:
+    from voyage_rag.core.flow import Attempt
+    from voyage_rag.hosts.messages import Response
+    from voyage_rag.io.ports import Clock, Sender
+
+
+class HedgedSender:
+    """A transport that sends an attempt again which may be hedged (see `Attempt.hedge`).
+
+    Args:
+        sender: The transport.
+        clock: Waits.
+        after: Seconds without a response after which an attempt is sent a second time.
+    """
+
+    def __init__(self, sender: Sender, clock: Clock, after: float) -> None:
+        self._sender = sender
+        self._clock = clock
+        self._after = after
+
+    def send(self, attempt: Attempt, state: ThreadCallState) -> Response:
+        """See `Sender`. Threads send, so that the caller's can leave the slower one behind."""
+        if attempt.hedge is None:
+            return self._sender.send(attempt, state)
+        race = Race()
+        try:
+            with state.in_flight(race.end):
+                race.start(self._sender, attempt)
+                self._clock.sleep(self._after, race.is_over)
+                if not race.is_over.is_set() and attempt.hedge():
+                    race.start(self._sender, attempt)
+                race.is_over.wait()
+        finally:
+            race.end()
+        return race.result()
+
+    async def asend(self, attempt: Attempt) -> Response:
+        """See `Sender`."""
+        hedge = attempt.hedge
+        if hedge is None:
+            return await self._sender.asend(attempt)
+        responses: list[Response] = []
+        failures: list[Exception] = []
+        started = 1
+
+        async def run() -> None:
+            try:
+                responses.append(await self._sender.asend(attempt))
+            except Exception as error:  # noqa: BLE001 - raised below, bare
+                failures.append(error)
+            if responses or len(failures) == started:
+                tasks.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            await self._clock.asleep(self._after, anyio.Event())
+            if hedge():
+                started += 1
+                tasks.start_soon(run)
+        if responses:
+            return responses[0]
+        raise failures[0]
+
+    def close(self) -> None:
+        """See `Sender`."""
+        self._sender.close()
+
+    async def aclose(self) -> None:
+        """See `Sender`."""
+        await self._sender.aclose()
+
+
+class Race:
+    """Threads that send the same attempt; the first response wins.
+
+    Attributes:
+        is_over: Set when there is a response, or every thread has failed, or nobody waits.
+    """
+
+    def __init__(self) -> None:
+        self.is_over = threading.Event()
+        self._states: list[ThreadCallState] = []
+        self._responses: list[Response] = []
+        self._failures: list[BaseException] = []
+
+    def start(self, sender: Sender, attempt: Attempt) -> None:
+        """Send the attempt in another thread."""
+        state = ThreadCallState()
+        self._states.append(state)
+
+        def run() -> None:
+            try:
+                self._responses.append(sender.send(attempt, state))
+            except BaseException as error:  # noqa: BLE001 - raised by the caller's thread
+                self._failures.append(error)
+            if self._responses or len(self._failures) == len(self._states):
+                self.is_over.set()
+
+        context = contextvars.copy_context()
+        threading.Thread(
+            target=context.run, args=(run,), name="voyage-rag-query", daemon=True
+        ).start()
+
+    def end(self) -> None:
+        """End what is still in flight."""
+        self.is_over.set()
+        for state in self._states:
+            state.end_all()
+
+    def result(self) -> Response:
+        """The first response.
+
+        Raises:
+            APIConnectionError: There was none.
+            Stopped: The caller ended it.
+        """
+        if self._responses:
+            return self._responses[0]
+        if self._failures:
+            raise self._failures[0]
+        raise Stopped
