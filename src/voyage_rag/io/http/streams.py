@@ -22,6 +22,7 @@ MAX_BUFFERED_BYTES = 2**16
 MAX_WRITE_BYTES = 2**18
 """A deadline is checked between writes of this size."""
 
+LATE = "no complete response in time"
 NOTHING_TO_READ = (BlockingIOError, ssl.SSLWantReadError)
 
 
@@ -175,6 +176,8 @@ class AsyncStream(ExchangeStream, httpcore.AsyncNetworkStream):
         if self._first_byte_timeout < inf:
             self._scope.deadline = min(deadline, anyio.current_time() + self._first_byte_timeout)
         data = await self._receive(max_bytes, timeout)
+        if self._scope.cancel_called:  # at this very moment, so that what comes next would fail
+            raise TimeoutError(LATE)
         self._scope.deadline = deadline
         return self._hold_last(data)
 
@@ -273,8 +276,20 @@ def seconds_until(deadline: float) -> float:
     """
     seconds = deadline - time.monotonic()
     if seconds <= 0:
-        raise TimeoutError("no complete response in time")
+        raise TimeoutError(LATE)
     return seconds
+
+
+def check_in_time(scope: anyio.CancelScope) -> None:
+    """Check that a scope has ended by itself.
+
+    `anyio.fail_after` would look at its deadline, which a stream moves.
+
+    Raises:
+        TimeoutError: It was cancelled by its deadline.
+    """
+    if scope.cancelled_caught:
+        raise TimeoutError(LATE)
 
 
 def _shorter(seconds: float, timeout: float | None) -> float:

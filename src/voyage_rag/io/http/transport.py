@@ -28,7 +28,13 @@ from voyage_rag.io.http.response import (
     response_of,
 )
 from voyage_rag.io.http.route import Address, Route, parse_address
-from voyage_rag.io.http.streams import AsyncStream, BytesBody, SyncStream, seconds_until
+from voyage_rag.io.http.streams import (
+    AsyncStream,
+    BytesBody,
+    SyncStream,
+    check_in_time,
+    seconds_until,
+)
 from voyage_rag.io.http.upload import MultipartUpload
 from voyage_rag.io.tasks import run_in_thread
 
@@ -158,7 +164,7 @@ class Transport:
     async def _aexchange(self, exchange: Exchange, limits: _LoopLimits) -> Response:
         connection = exchange.take_connection()
         try:
-            with anyio.fail_after(seconds_until(exchange.deadline)) as scope:
+            with anyio.move_on_after(seconds_until(exchange.deadline)) as scope:
                 sock = connection.socket or await connection.aopen(
                     exchange.deadline, limits.connecting
                 )
@@ -174,6 +180,7 @@ class Transport:
                     await _read(received, body, connection)
                     await received.aclose()
                     content = body.finish()
+            check_in_time(scope)
         except BaseException as error:
             exchange.abandon(connection, error, self._host)
             raise
