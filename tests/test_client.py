@@ -92,7 +92,7 @@ def test_limits_that_are_given_are_kept(face, limit: dict[str, float]) -> None:
     voyage = voyage_over(FakeService(), clock, concurrency=3, **limit)
     began = clock.now()
 
-    face.call(voyage, "embed", ["some text"] * 18, MODEL, batch_size=1)
+    face.call(voyage, "embed", [f"a text {n:02}" for n in range(18)], MODEL, batch_size=1)
 
     assert clock.now() - began >= 120
 
@@ -102,7 +102,7 @@ def test_a_wait_of_minutes_is_announced(face, caplog: pytest.LogCaptureFixture) 
     voyage = voyage_over(FakeService(), requests_per_minute=3, concurrency=2)
 
     with caplog.at_level(logging.WARNING, logger="voyage_rag"):
-        face.call(voyage, "embed", ["some text"] * 30, MODEL, batch_size=1)
+        face.call(voyage, "embed", [f"a text {n:02}" for n in range(30)], MODEL, batch_size=1)
 
     [record] = caplog.records
     assert all(word in record.getMessage() for word in ("3 requests per minute", MODEL, "minutes"))
@@ -110,7 +110,9 @@ def test_a_wait_of_minutes_is_announced(face, caplog: pytest.LogCaptureFixture) 
 
 def test_short_work_under_a_limit_is_not_announced(caplog: pytest.LogCaptureFixture) -> None:
     """Nobody is warned of a second."""
-    voyage_over(FakeService(), requests_per_minute=600).embed(["a"] * 9, MODEL, batch_size=1)
+    voyage_over(FakeService(), requests_per_minute=600).embed(
+        list("abcdefghi"), MODEL, batch_size=1
+    )
 
     assert caplog.records == []
 

@@ -87,3 +87,20 @@ def test_no_request_leaves_before_an_answer_is_taken(face: Face, http_service: H
     face.call(voyage, "embed_into", sink, texts(), MODEL, batch_size=1)
 
     assert seen == [1] * 20
+
+
+def test_equal_texts_are_sent_once_and_handed_over_for_each_position(face: Face) -> None:
+    """In one call of the sink, in rising order."""
+    service, kept = FakeService(), Recorder()
+    texts = [f"text {n % 30}" for n in range(300)]
+    orders: list[list[int]] = []
+
+    def sink(positions: Sequence[int], vectors: Sequence[Vector], usage: Usage) -> None:
+        orders.append(list(positions))
+        kept(positions, vectors, usage)
+
+    face.call(voyage_over(service), "embed_into", sink, iter(texts), MODEL, batch_size=10)
+
+    assert kept.vectors == {n: vector_of(text) for n, text in enumerate(texts)}
+    assert sum(len(body["input"]) for body in service.bodies) == 30
+    assert all(order == sorted(order) for order in orders)

@@ -29,6 +29,7 @@ from fakes import (
     voyage_over,
 )
 from voyage_rag import InvalidInputError, InvalidRequestError, Voyage
+from voyage_rag.core.text_stream import DUPLICATE_WINDOW
 from voyage_rag.hosts.messages import Response
 
 
@@ -189,7 +190,7 @@ def test_the_free_tier_completes_and_says_how_long_it_takes(
 
 def test_a_batch_beyond_a_whole_minutes_tokens_is_cut(face: Face) -> None:
     """10,000 tokens a minute: no request is expected to cost more."""
-    texts = ["word " * 1_000] * 40
+    texts = [f"{n} " + "word " * 1_000 for n in range(40)]
     service = FakeService()
 
     face.call(voyage_over(service, tokens_per_minute=10_000), "embed", texts, MODEL)
@@ -217,3 +218,30 @@ def test_vectors_become_a_numpy_table() -> None:
 
     assert numpy.float32 == table.dtype
     assert [vector_of("a"), vector_of("bb")] == table.tolist()
+
+
+def test_equal_texts_of_a_stream_are_sent_once_within_a_window(face: Face) -> None:
+    """Vectors come in order, and a text that returns much later is sent again."""
+    service = FakeService()
+    texts = [f"text {n // 3 % 400}" for n in range(2_400)]
+
+    vectors = collect(face, voyage_over(service), iter(texts), batch_size=100)
+
+    assert [vector_of(text) for text in texts] == vectors
+    assert sum(len(body["input"]) for body in service.bodies) == 400
+    service.attempts.clear()
+    apart = ["again", *(f"text {n}" for n in range(DUPLICATE_WINDOW)), "again"]
+    assert [vector_of(text) for text in apart] == collect(face, voyage_over(service), iter(apart))
+    assert sum(body["input"].count("again") for body in service.bodies) == 2
+
+
+def test_empty_texts_of_a_stream_have_their_place(face: Face) -> None:
+    """First, last and beside others; and alone where the dimension is known."""
+    voyage = voyage_over(FakeService())
+    texts, zeros = ["", "a", "", "b", ""], [0.0, 0.0]
+
+    vectors = collect(face, voyage, texts, empty_text="zeros", batch_size=1)
+
+    assert [zeros, vector_of("a"), zeros, vector_of("b"), zeros] == vectors
+    alone = collect(face, voyage, ["", ""], empty_text="zeros", output_dimension=3)
+    assert alone == [[0.0] * 3] * 2

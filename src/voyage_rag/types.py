@@ -21,8 +21,16 @@ if TYPE_CHECKING:
 InputType: TypeAlias = Literal["query", "document"]
 """Which of Voyage's two prompts goes before a text."""
 
-EmptyText: TypeAlias = Literal["error", "zeros"]
-"""What becomes of an empty string, which the service refuses: an error, or a zero vector."""
+EmptyText: TypeAlias = Literal["error", "space", "zeros"]
+"""What becomes of an empty string, which the service refuses: an error, the vector of a single
+space, or a zero vector.
+
+A zero vector is no neutral answer in a store: by L2 it is nearer to a query than most vectors are,
+and by cosine some stores rank it first, since its similarity is not a number.
+"""
+
+InvalidText: TypeAlias = Literal["error", "replace"]
+"""What becomes of half a character (a lone surrogate): an error, or U+FFFD in its place."""
 
 BlankDocuments: TypeAlias = Literal["last", "drop", "error"]
 """What becomes of a document without words among those to rank: last, left out, or an error."""

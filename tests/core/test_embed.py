@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from conftest import Face
 from fakes import (
     MODEL,
+    RERANKER,
     TOO_MANY_TOKENS,
     FakeClock,
     FakeService,
@@ -199,7 +200,7 @@ def test_what_was_billed_makes_the_next_requests_smaller() -> None:
     service = FakeService(always=dear)
     voyage = voyage_over(service, concurrency=1)
     for _ in range(2):
-        voyage.embed(["word " * 200] * 100, MODEL, batch_size=1_000)
+        voyage.embed([f"{n} " + "word " * 200 for n in range(100)], MODEL, batch_size=1_000)
 
     sizes = [len(body["input"]) for body in service.bodies]
     assert sizes[0] == 100
@@ -371,7 +372,7 @@ def test_the_prompt_is_not_taken_for_cheap_texts(input_type: Any, learnt: int) -
     """With a prompt the service bills one token less for each text than it counts for a limit."""
     voyage = voyage_over(billing(3))
 
-    voyage.embed(["word"] * 1_000, MODEL, input_type)
+    voyage.embed([f"w{n:03}" for n in range(1_000)], MODEL, input_type)
 
     estimated = 1_000 * estimate_tokens("word")
     assert voyage.context.budgets[MODEL].ratio.tokens(estimated) == pytest.approx(
@@ -381,11 +382,11 @@ def test_the_prompt_is_not_taken_for_cheap_texts(input_type: Any, learnt: int) -
 
 def test_requests_are_planned_to_fit_into_the_minute() -> None:
     """As few as the limit allows, none of which has to be cut in two afterwards."""
-    service, text = billing(250), "x" * 747
-    assert estimate_tokens(text) == 250
+    service, texts = billing(250), [f"{n:03}" + "x" * 744 for n in range(100)]
+    assert estimate_tokens(texts[0]) == 250
 
     limits = {"requests_per_minute": 3, "tokens_per_minute": 10_000}
-    voyage_over(service, **limits).embed([text] * 100, MODEL)
+    voyage_over(service, **limits).embed(texts, MODEL)
 
     sizes = [len(body["input"]) for body in service.bodies]
     assert sizes == [36, 36, 28]
@@ -401,3 +402,80 @@ def test_a_small_job_is_one_request_and_its_query_another(face: Face) -> None:
         face.call(voyage, "embed", ["question"], MODEL, "query")
 
         assert (len(service.attempts), clock.sleeps) == (2, [])
+
+
+# ── equal, empty and malformed texts ──────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("as_lists", [False, True])
+def test_each_distinct_text_is_sent_once(face, as_lists: bool) -> None:
+    """There is one vector per text all the same, and none is another's list."""
+    service = FakeService()
+    texts = [f"text {n % 50}" for n in range(1_000)]
+
+    found = face.call(voyage_over(service), "embed", texts, MODEL, as_lists=as_lists)
+
+    assert found.embeddings == [vector_of(text) for text in texts]
+    assert sorted(text for body in service.bodies for text in body["input"]) == sorted(set(texts))
+    assert found.usage.total_tokens == sum(map(len, set(texts)))
+    found.embeddings[0][0] = -1.0
+    assert found.embeddings[50] == vector_of("text 0")
+
+
+def test_a_failure_saves_the_vectors_of_equal_texts(face) -> None:
+    """Every position of a finished text has its vector."""
+    service = FakeService(served, always=lambda body: failed(500))
+    voyage = voyage_over(service, concurrency=1, max_retries=0)
+
+    with pytest.raises(ServerError) as caught:
+        face.call(voyage, "embed", ["a", "b", "a", "c", "b"], MODEL, batch_size=2)
+
+    assert set(caught.value.partial.vectors) == {0, 1, 2, 4}
+    assert caught.value.partial.missing == (3,)
+
+
+def test_progress_counts_equal_texts(face, capsys: pytest.CaptureFixture[str]) -> None:
+    """The bar reaches the number of texts."""
+    texts = ["a", "b", "a", "a", ""]
+    voyage = voyage_over(FakeService())
+    face.call(voyage, "embed", texts, MODEL, empty_text="zeros", show_progress_bar=True)
+
+    assert "5/5" in capsys.readouterr().err
+
+
+def test_an_empty_text_may_be_embedded_as_a_space(face) -> None:
+    """Its vector is that of one space, and the service gets no empty string."""
+    service = FakeService()
+
+    found = face.call(voyage_over(service), "embed", ["a", "", " "], MODEL, empty_text="space")
+
+    assert found.embeddings == [vector_of("a"), vector_of(" "), vector_of(" ")]
+    assert service.bodies[0]["input"] == ["a", " "]
+
+
+SMILE = "\ud83d\ude00"
+"""Two halves of one character."""
+
+
+def test_the_halves_of_a_character_are_joined(face) -> None:
+    """In texts, and in queries and documents of a ranking."""
+    service = FakeService()
+    voyage = voyage_over(service)
+
+    face.call(voyage, "embed", [f"a{SMILE}"], MODEL)
+    face.call(voyage, "rerank", SMILE, [f"b{SMILE}"], RERANKER)
+
+    assert service.bodies[0]["input"] == ["a😀"]
+    assert (service.bodies[1]["query"], service.bodies[1]["documents"]) == ("😀", ["b😀"])
+
+
+def test_half_a_character_may_be_replaced(face) -> None:
+    """Else it is refused; complete characters beside it stay."""
+    service = FakeService()
+    voyage = voyage_over(service)
+
+    with pytest.raises(InvalidInputError, match="invalid_text='replace'"):
+        face.call(voyage, "embed", ["a", "b\ud83d"], MODEL)
+    face.call(voyage, "embed", [f"{SMILE}b\ud83dc\ude00"], MODEL, invalid_text="replace")
+
+    assert [body["input"] for body in service.bodies] == [["😀b\ufffdc\ufffd"]]

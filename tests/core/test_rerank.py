@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -226,3 +227,52 @@ def test_the_ranking_of_another_model_or_truncation_is_not_taken(tmp_path: Path)
         voyage.rerank("q", ["a"], "rerank-3-lite")
 
     assert len(service.attempts) == 3
+
+
+# ── blank documents and thresholds ────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("policy", "blanks"), [("last", [(1, "", 0.0), (3, " \n", 0.0)]), ("drop", [])]
+)
+def test_blank_documents_are_not_sent(face, policy: str, blanks: list[Any]) -> None:
+    """They come last, with a score of 0, or are left out."""
+    service = FakeService()
+    documents = ["a", "", "b", " \n"]
+    voyage = voyage_over(service)
+
+    found = face.call(voyage, "rerank", "q", documents, RERANKER, blank_documents=policy)
+
+    assert service.bodies[0]["documents"] == ["a", "b"]
+    ranked = sorted([(n, documents[n], score_of("q", documents[n])) for n in (0, 2)], key=by_score)
+    assert found.results == ranked + blanks
+
+
+def by_score(result: tuple[int, str, float]) -> float:
+    return -result[2]
+
+
+def test_blank_documents_alone_are_ranked_without_a_request(face) -> None:
+    """And a threshold leaves them out."""
+    service = FakeService()
+    voyage = voyage_over(service)
+
+    assert [r.index for r in face.call(voyage, "rerank", "q", ["", " "], RERANKER, 1).results] == [
+        0
+    ]
+    found = face.call(voyage, "rerank", "q", ["", " "], RERANKER, score_threshold=0.1)
+
+    assert (found.results, service.attempts) == ([], [])
+
+
+def test_a_threshold_leaves_out_lower_scores(face) -> None:
+    """Of those that top_k leaves; a score that reaches it stays."""
+    documents = documents_up_to(9)
+    best = expected("q", documents, 6)
+    threshold = best[3].relevance_score
+
+    found = face.call(
+        voyage_over(FakeService()), "rerank", "q", documents, RERANKER, 6, score_threshold=threshold
+    )
+
+    assert found.results == best[:4]

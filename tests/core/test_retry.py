@@ -293,7 +293,7 @@ def test_many_texts_are_a_job_even_as_queries() -> None:
     """An evaluation embeds thousands of questions; nobody waits for one of them."""
     clock, service = FakeClock(), FakeService(*[failed(500)] * 5)
 
-    voyage_over(service, clock).embed(["text"] * 9, MODEL, "query")
+    voyage_over(service, clock).embed([f"text {n}" for n in range(9)], MODEL, "query")
 
     assert len(service.attempts) == 6
 
@@ -349,7 +349,7 @@ def test_a_long_job_under_a_known_limit_does_not_time_out(face: Face) -> None:
     clock, service = FakeClock(), FakeService()
     voyage = voyage_over(service, clock, total_timeout=90.0, requests_per_minute=1)
 
-    face.call(voyage, "embed", ["text"] * 8, MODEL, batch_size=1)
+    face.call(voyage, "embed", [f"text {n}" for n in range(8)], MODEL, batch_size=1)
 
     assert len(service.attempts) == 8
     assert sum(clock.sleeps) > 7 * 60

@@ -326,7 +326,9 @@ def test_a_limit_is_used_up_though_costs_were_overestimated_at_first() -> None:
 
     async def program() -> None:
         voyage = voyage_over(Slow(), clock=TrioClock(), concurrency=32, tokens_per_minute=limit)
-        await voyage.aembed(["x" * 9 * tokens] * 250, MODEL, batch_size=1)
+        await voyage.aembed(
+            [f"{n:03}" + "x" * (9 * tokens - 3) for n in range(250)], MODEL, batch_size=1
+        )
 
     clock = trio.testing.MockClock(autojump_threshold=0)
 

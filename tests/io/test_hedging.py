@@ -117,7 +117,7 @@ def test_a_job_is_never_sent_twice(face: Face) -> None:
     service = FakeService()
     voyage = hedged(service)
 
-    face.call(voyage, "embed", ["text"] * 9, MODEL, "query")
+    face.call(voyage, "embed", [f"text {n}" for n in range(9)], MODEL, "query")
     face.call(voyage, "embed", ["text"], MODEL, "document")
 
     assert len(service.attempts) == 2

@@ -48,7 +48,7 @@ def test_every_request_of_a_pool_counts(face) -> None:
 
     async def program() -> UsageTracker:
         with track_usage() as usage:
-            await face.ask(voyage, "embed", ["a"] * 40, MODEL, batch_size=1)
+            await face.ask(voyage, "embed", [f"{n}" for n in range(40)], MODEL, batch_size=1)
         return usage
 
     assert face.run(program).requests == 40
@@ -60,10 +60,10 @@ def test_long_answers_count(face) -> None:
 
     async def program() -> UsageTracker:
         with track_usage() as usage:
-            await face.ask(voyage, "embed", ["a"] * 200, MODEL)
+            await face.ask(voyage, "embed", [f"{n}" for n in range(200)], MODEL)
         return usage
 
-    assert face.run(program).total_tokens == 200
+    assert face.run(program).total_tokens == sum(len(f"{n}") for n in range(200))
 
 
 def test_blocks_nest(face) -> None:

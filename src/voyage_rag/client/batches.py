@@ -30,9 +30,9 @@ class Batches:
 
     This is the API as it is: one file, one batch. For any number of inputs, across many batches and
     processes, there is `voyage_rag.batch.BatchJob`. Every verb has an async twin with an `a` before
-    its name; that of `wait` is `await_`. All of them raise a `VoyageError` where the service could
-    not be had to answer, and `InvalidInputError` before anything is sent where an argument cannot
-    work.
+    its name; that of `wait` is `await_`. All of them raise a `VoyageError` where the service did
+    not return a usable response, and `InvalidInputError` before anything is sent where an argument
+    cannot work.
     """
 
     def __init__(self, driver: Driver, context: JobContext) -> None:
@@ -71,7 +71,7 @@ class Batches:
         request_params: Mapping[str, Any],
         metadata: Mapping[str, str] | None = None,
     ) -> Batch:
-        """Async twin of `create`."""
+        """Async variant of `create`."""
         order = _order(endpoint, input_file_id, request_params, metadata)
         return await self._driver.arun(batches.create(self._context, order))
 
@@ -80,7 +80,7 @@ class Batches:
         return self._driver.run(batches.get(self._context, batch_id))
 
     async def aget(self, batch_id: str) -> Batch:
-        """Async twin of `get`."""
+        """Async variant of `get`."""
         return await self._driver.arun(batches.get(self._context, batch_id))
 
     def list(self, *, limit: int | None = None) -> BatchList:
@@ -92,7 +92,7 @@ class Batches:
         return self._driver.run(batches.list_all(self._context, limit))
 
     async def alist(self, *, limit: int | None = None) -> BatchList:
-        """Async twin of `list`."""
+        """Async variant of `list`."""
         return await self._driver.arun(batches.list_all(self._context, limit))
 
     def cancel(self, batch_id: str) -> Batch:
@@ -100,7 +100,7 @@ class Batches:
         return self._driver.run(batches.cancel(self._context, batch_id))
 
     async def acancel(self, batch_id: str) -> Batch:
-        """Async twin of `cancel`."""
+        """Async variant of `cancel`."""
         return await self._driver.arun(batches.cancel(self._context, batch_id))
 
     def wait(
@@ -136,7 +136,7 @@ class Batches:
         poll_interval: float = 60.0,
         on_progress: Callable[[Batch], object] | None = None,
     ) -> Batch:
-        """Async twin of `wait`."""
+        """Async variant of `wait`."""
         watch = PollSchedule(timeout, poll_interval)
         return await self._driver.arun(batches.wait(self._context, batch_id, watch, on_progress))
 
@@ -158,7 +158,7 @@ class Batches:
             yield from in_input_order(lines, answers)
 
     async def aresults(self, batch_id: str) -> AsyncGenerator[BatchLine]:
-        """Async twin of `results`. Files are read in threads."""
+        """Async variant of `results`. Files are read in threads."""
         batch = await self.aget(batch_id)
         with TemporaryDirectory(prefix="voyage-rag-") as directory, ExitStack() as opened:
             flow = files.gather(self._context, _files_of(batch), directory)

@@ -72,8 +72,9 @@ class ContextualizedVerbs(Session):
         Raises:
             InvalidInputError: An argument cannot work; nothing was sent.
             InvalidRequestError: A single chunk is longer than the window; it is named.
-            VoyageError: The service could not be had to answer (see `voyage_rag.errors`); the error
-                carries what was finished as `partial`, a `PartialContextualizedEmbeddings`.
+            VoyageError: The service did not return a usable response (see `voyage_rag.errors`);
+                the error carries what was finished as `partial`, a
+                `PartialContextualizedEmbeddings`.
         """
         with self._progress(inputs, show_progress_bar) as advance:
             call = self._contextual_call(
@@ -102,7 +103,7 @@ class ContextualizedVerbs(Session):
         *,
         show_progress_bar: bool = False,
     ) -> ContextualizedEmbeddingsObject:
-        """Async twin of `contextualized_embed`."""
+        """Async variant of `contextualized_embed`."""
         with self._progress(inputs, show_progress_bar) as advance:
             call = self._contextual_call(
                 advance,
@@ -140,7 +141,8 @@ class ContextualizedVerbs(Session):
             input_type: The prompt: `document`, `query` or None.
             output_dtype: As for `embed`.
             output_dimension: Length of the vectors, where the model offers several.
-            empty_text: `error` refuses empty chunks by position, `zeros` gives them zero vectors.
+            empty_text: `error` refuses empty chunks by position, `space` embeds a single space in
+                their place, as a document of its own, `zeros` gives them zero vectors.
             show_progress_bar: Show a tqdm bar that counts chunks.
 
         Returns:
@@ -168,7 +170,7 @@ class ContextualizedVerbs(Session):
         empty_text: EmptyText = "error",
         show_progress_bar: bool = False,
     ) -> EmbeddingsObject:
-        """Async twin of `embed_chunks`."""
+        """Async variant of `embed_chunks`."""
         with self._progress(documents, show_progress_bar) as advance:
             call = self._contextual_call(
                 advance, model, input_type, output_dtype, output_dimension, None

@@ -22,8 +22,8 @@ class Files:
     """Files of the account, for batches (docs: "Files" in the API reference).
 
     They cost $0.05 per GB and month and are gone after 30 days. Every verb has an async twin with
-    an `a` before its name. All of them raise a `VoyageError` where the service could not be had to
-    answer, and `InvalidInputError` before anything is sent where an argument cannot work.
+    an `a` before its name. All of them raise a `VoyageError` where the service did not return a
+    usable response, and `InvalidInputError` before anything is sent where an argument cannot work.
     """
 
     def __init__(self, driver: Driver, context: JobContext) -> None:
@@ -44,7 +44,7 @@ class Files:
         return self._driver.run(files.upload(self._context, *_checked(path, filename)))
 
     async def aupload(self, path: str | os.PathLike[str], *, filename: str | None = None) -> File:
-        """Async twin of `upload`."""
+        """Async variant of `upload`."""
         return await self._driver.arun(files.upload(self._context, *_checked(path, filename)))
 
     def get(self, file_id: str) -> File:
@@ -52,7 +52,7 @@ class Files:
         return self._driver.run(files.get(self._context, file_id))
 
     async def aget(self, file_id: str) -> File:
-        """Async twin of `get`."""
+        """Async variant of `get`."""
         return await self._driver.arun(files.get(self._context, file_id))
 
     def list(self, *, purpose: str | None = None, limit: int | None = None) -> FileList:
@@ -65,7 +65,7 @@ class Files:
         return self._driver.run(files.list_all(self._context, purpose, limit))
 
     async def alist(self, *, purpose: str | None = None, limit: int | None = None) -> FileList:
-        """Async twin of `list`."""
+        """Async variant of `list`."""
         return await self._driver.arun(files.list_all(self._context, purpose, limit))
 
     def content(self, file_id: str) -> bytes:
@@ -73,7 +73,7 @@ class Files:
         return self._driver.run(files.content(self._context, file_id))
 
     async def acontent(self, file_id: str) -> bytes:
-        """Async twin of `content`."""
+        """Async variant of `content`."""
         return await self._driver.arun(files.content(self._context, file_id))
 
     def download(self, file_id: str, path: str | os.PathLike[str]) -> Path:
@@ -83,7 +83,7 @@ class Files:
         return Path(path)
 
     async def adownload(self, file_id: str, path: str | os.PathLike[str]) -> Path:
-        """Async twin of `download`."""
+        """Async variant of `download`."""
         with atomic_write(Path(path)) as part:
             await self._driver.arun(files.download(self._context, file_id, str(part)))
         return Path(path)
@@ -93,7 +93,7 @@ class Files:
         return self._driver.run(files.delete(self._context, file_id))
 
     async def adelete(self, file_id: str) -> bool:
-        """Async twin of `delete`."""
+        """Async variant of `delete`."""
         return await self._driver.arun(files.delete(self._context, file_id))
 
 

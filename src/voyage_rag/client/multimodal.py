@@ -65,8 +65,8 @@ class MultimodalVerbs(Session):
 
         Raises:
             InvalidInputError: An input cannot be embedded; it is named, and nothing was sent.
-            VoyageError: The service could not be had to answer (see `voyage_rag.errors`); the error
-                carries what was finished as `partial`.
+            VoyageError: The service did not return a usable response (see `voyage_rag.errors`);
+                the error carries what was finished as `partial`.
         """
         with self._progress(inputs, show_progress_bar) as advance:
             call = self._multimodal_call(
@@ -86,7 +86,7 @@ class MultimodalVerbs(Session):
         downscale: bool = False,
         show_progress_bar: bool = False,
     ) -> MultimodalEmbeddingsObject:
-        """Async twin of `multimodal_embed`. Files are read and encoded in threads."""
+        """Async variant of `multimodal_embed`. Files are read and encoded in threads."""
         with self._progress(inputs, show_progress_bar) as advance:
             call = self._multimodal_call(
                 advance, model, input_type, output_dtype, output_dimension, truncation, downscale
@@ -118,7 +118,7 @@ class MultimodalVerbs(Session):
         }
 
     async def acount_usage(self, inputs: Sequence[object], model: str) -> dict[str, int]:
-        """Async twin of `count_usage`."""
+        """Async variant of `count_usage`."""
         return await run_in_thread(partial(self.count_usage, inputs, model))
 
     def _multimodal_call(

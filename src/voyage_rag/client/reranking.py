@@ -45,20 +45,21 @@ class RerankingVerbs(Session):
 
         Raises:
             InvalidInputError: An argument cannot work; nothing was sent.
-            VoyageError: The service could not be had to answer (see `voyage_rag.errors`).
+            VoyageError: The service did not return a usable response (see
+                `voyage_rag.errors`); the error carries what was ranked as `partial`, a
+                `PartialRanking`.
         """
-        return self.driver.run(
-            rerank(
-                self.context,
-                query,
-                documents,
-                model,
-                top_k,
-                truncation=truncation,
-                blank_documents=blank_documents,
-                score_threshold=score_threshold,
-            )
+        operation = rerank(
+            self.context,
+            query,
+            documents,
+            model,
+            top_k,
+            truncation=truncation,
+            score_threshold=score_threshold,
+            blank_documents=blank_documents,
         )
+        return self.driver.run(operation)
 
     async def arerank(
         self,
@@ -68,19 +69,18 @@ class RerankingVerbs(Session):
         top_k: int | None = None,
         truncation: bool = True,
         *,
-        blank_documents: BlankDocuments = "last",
         score_threshold: float | None = None,
+        blank_documents: BlankDocuments = "last",
     ) -> RerankingObject:
-        """Async twin of `rerank`."""
-        return await self.driver.arun(
-            rerank(
-                self.context,
-                query,
-                documents,
-                model,
-                top_k,
-                truncation=truncation,
-                blank_documents=blank_documents,
-                score_threshold=score_threshold,
-            )
+        """Async variant of `rerank`."""
+        operation = rerank(
+            self.context,
+            query,
+            documents,
+            model,
+            top_k,
+            truncation=truncation,
+            score_threshold=score_threshold,
+            blank_documents=blank_documents,
         )
+        return await self.driver.arun(operation)

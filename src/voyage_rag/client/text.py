@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from voyage_rag.client.session import Session
 from voyage_rag.core import embed as embed_flows
+from voyage_rag.core.embed import TextPolicies
+from voyage_rag.core.text_stream import TextStream, delivered
 from voyage_rag.io.tasks import run_in_thread
-from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, Vector
+from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, InvalidText, Vector
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator
 
-    from voyage_rag.core.embed import Sink
+    from voyage_rag.core.text_stream import Sink
     from voyage_rag.models import OutputDtype
     from voyage_rag.progress import Advance
 
@@ -40,6 +42,7 @@ class TextVerbs(Session):
         *,
         batch_size: int | None = None,
         empty_text: EmptyText = "error",
+        invalid_text: InvalidText = "error",
         as_lists: bool = False,
         show_progress_bar: bool = False,
     ) -> EmbeddingsObject:
@@ -58,7 +61,11 @@ class TextVerbs(Session):
             output_dimension: Length of the vectors, where the model offers several.
             batch_size: Most texts in one request; else as many as the limits allow and as keep
                 `concurrency` requests busy.
-            empty_text: `error` refuses empty strings by position, `zeros` gives them zero vectors.
+            empty_text: `error` refuses empty strings by position, `space` embeds a single space in
+                their place, `zeros` gives them zero vectors, which stores that compare by L2 or
+                cosine may rank first.
+            invalid_text: `error` refuses texts with half a character (a lone surrogate), `replace`
+                puts U+FFFD in its place. Two halves that follow each other are joined.
             as_lists: Make the lists of `embeddings` while other answers are still on their way, and
                 not when they are first asked for: sooner, in eight times the memory.
             show_progress_bar: Show a tqdm bar that counts texts.
@@ -68,8 +75,8 @@ class TextVerbs(Session):
 
         Raises:
             InvalidInputError: An argument cannot work; nothing was sent.
-            VoyageError: The service could not be had to answer (see `voyage_rag.errors`); the error
-                carries what was finished as `partial`.
+            VoyageError: The service did not return a usable response (see `voyage_rag.errors`);
+                the error carries what was finished as `partial`.
         """
         with self._progress(texts, show_progress_bar) as advance:
             call = self._call(
@@ -80,7 +87,7 @@ class TextVerbs(Session):
                 output_dtype,
                 output_dimension,
                 batch_size,
-                empty_text,
+                TextPolicies(empty_text, invalid_text),
                 as_lists=as_lists,
             )
             return self.driver.run(embed_flows.embed(call, texts))
@@ -96,10 +103,11 @@ class TextVerbs(Session):
         *,
         batch_size: int | None = None,
         empty_text: EmptyText = "error",
+        invalid_text: InvalidText = "error",
         as_lists: bool = False,
         show_progress_bar: bool = False,
     ) -> EmbeddingsObject:
-        """Async twin of `embed`."""
+        """Async variant of `embed`."""
         with self._progress(texts, show_progress_bar) as advance:
             call = self._call(
                 advance,
@@ -109,7 +117,7 @@ class TextVerbs(Session):
                 output_dtype,
                 output_dimension,
                 batch_size,
-                empty_text,
+                TextPolicies(empty_text, invalid_text),
                 as_lists=as_lists,
             )
             if isinstance(texts, Sequence) and len(texts) > MANY:
@@ -129,6 +137,7 @@ class TextVerbs(Session):
         *,
         batch_size: int | None = None,
         empty_text: EmptyText = "error",
+        invalid_text: InvalidText = "error",
         show_progress_bar: bool = False,
     ) -> Iterator[Vector]:
         """Embed any iterable of texts as it comes, in constant memory.
@@ -149,9 +158,9 @@ class TextVerbs(Session):
                 output_dtype,
                 output_dimension,
                 batch_size,
-                empty_text,
+                TextPolicies(empty_text, invalid_text),
             )
-            stream = embed_flows.TextStream(call, texts)
+            stream = TextStream(call, texts)
             for found in self.driver.stream(stream.flows(), call.info("embed", None)):
                 yield from stream.vectors(found)
             yield from stream.vectors([])
@@ -167,9 +176,10 @@ class TextVerbs(Session):
         *,
         batch_size: int | None = None,
         empty_text: EmptyText = "error",
+        invalid_text: InvalidText = "error",
         show_progress_bar: bool = False,
     ) -> AsyncGenerator[Vector]:
-        """Async twin of `embed_iter`."""
+        """Async variant of `embed_iter`."""
         with self._progress(texts, show_progress_bar) as advance:
             call = self._call(
                 advance,
@@ -179,9 +189,9 @@ class TextVerbs(Session):
                 output_dtype,
                 output_dimension,
                 batch_size,
-                empty_text,
+                TextPolicies(empty_text, invalid_text),
             )
-            stream = embed_flows.TextStream(call, texts)
+            stream = TextStream(call, texts)
             parts = self.driver.astream(stream.flows(), call.info("embed", None))
             async with aclosing(parts):
                 async for found in parts:
@@ -224,8 +234,8 @@ class TextVerbs(Session):
 
         Raises:
             InvalidInputError: An argument or a text cannot work.
-            VoyageError: The service could not be had to answer. Requests that were under way have
-                been handed over by then.
+            VoyageError: The service did not return a usable response. Requests that were in flight
+                have been handed over by then.
         """
         with self._progress(texts, show_progress_bar) as advance:
             call = self._call(
@@ -236,9 +246,9 @@ class TextVerbs(Session):
                 output_dtype,
                 output_dimension,
                 batch_size,
-                "error",
+                TextPolicies(),
             )
-            flows, info = embed_flows.delivered(call, texts, sink), call.info("embed", None)
+            flows, info = delivered(call, texts, sink), call.info("embed", None)
             for _ in self.driver.stream(flows, info):
                 pass
 
@@ -255,7 +265,7 @@ class TextVerbs(Session):
         batch_size: int | None = None,
         show_progress_bar: bool = False,
     ) -> None:
-        """Async twin of `embed_into`."""
+        """Async variant of `embed_into`."""
         with self._progress(texts, show_progress_bar) as advance:
             call = self._call(
                 advance,
@@ -265,9 +275,9 @@ class TextVerbs(Session):
                 output_dtype,
                 output_dimension,
                 batch_size,
-                "error",
+                TextPolicies(),
             )
-            flows, info = embed_flows.delivered(call, texts, sink), call.info("embed", None)
+            flows, info = delivered(call, texts, sink), call.info("embed", None)
             stream = self.driver.astream(flows, info, plans_in_thread=True)
             async with aclosing(stream) as parts:
                 async for _ in parts:
@@ -282,7 +292,7 @@ class TextVerbs(Session):
         output_dtype: OutputDtype | None,
         output_dimension: int | None,
         batch_size: int | None,
-        empty_text: EmptyText,
+        policies: TextPolicies,
         *,
         as_lists: bool = False,
     ) -> embed_flows.TextCall:
@@ -294,7 +304,7 @@ class TextVerbs(Session):
             output_dimension,
             output_dtype,
             batch_size,
-            empty_text,
+            policies,
             truncation=truncation,
             as_lists=as_lists,
         )

@@ -14,7 +14,7 @@ import json
 import math
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from voyage_rag.core import validation, wire
 from voyage_rag.core.cache_keys import from_bytes, to_bytes
@@ -33,6 +33,7 @@ from voyage_rag.types import (
     ContextualizedEmbeddingsObject,
     ContextualizedEmbeddingsResult,
     EmbeddingsObject,
+    EmptyText,
     Vectors,
 )
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from voyage_rag.hosts.messages import Request
     from voyage_rag.models import Model, OutputDtype
     from voyage_rag.progress import Advance
-    from voyage_rag.types import EmptyText, InputType, Row
+    from voyage_rag.types import InputType, Row
 
 HEADER_BYTES = 4
 
@@ -262,15 +263,20 @@ def embed_chunks(
     Raises:
         InvalidInputError: There are not as many documents as chunks, or one cannot identify.
     """
-    validation.check_choice("empty_text", empty_text, ("error", "zeros"))
-    listed = validation.listed("chunks", chunks)
-    for position, chunk in enumerate(listed):
-        name = f"chunks[{position}]"
-        if not validation.check_text(name, chunk, position) and empty_text == "error":
-            validation.refuse_empty(name, position)
+    validation.check_choice("empty_text", empty_text, get_args(EmptyText))
+    listed = [
+        validation.check_text(f"chunks[{position}]", chunk, position)
+        for position, chunk in enumerate(validation.listed("chunks", chunks))
+    ]
+    empty = [position for position, chunk in enumerate(listed) if not chunk]
+    if empty and empty_text == "error":
+        validation.refuse_empty(f"chunks[{empty[0]}]", empty[0])
+    if empty and empty_text == "space":  # each a document of its own
+        named = validation.listed("documents", documents)
+        documents = [None if n in empty else name for n, name in enumerate(named)]
+        listed, empty = [chunk or " " for chunk in listed], []
     grouping = call.grouping = grouped(listed, documents)
     inner = contextualize(call, [[listed[i] for i in group] for group in grouping.groups], None)
-    empty = [position for position, chunk in enumerate(listed) if not chunk]
     if empty:
         zero_vector(call.options, {})
 

@@ -1,4 +1,4 @@
-"""Embedding texts: a list of them, an iterable as it comes, or into a sink."""
+"""Embedding a list of texts; `voyage_rag.core.text_stream` embeds iterables."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from voyage_rag.core import validation, wire
 from voyage_rag.core.cache_keys import from_bytes, to_bytes
-from voyage_rag.core.call import EndpointCall, fetch
-from voyage_rag.core.flow import Flow, Operation, PartialResults, offload
+from voyage_rag.core.call import EndpointCall
+from voyage_rag.core.flow import Operation, PartialResults
 from voyage_rag.core.media import is_media_name
 from voyage_rag.core.options import ENDPOINTS, EmbedOptions
 from voyage_rag.core.token_estimate import estimate_tokens
@@ -21,7 +21,7 @@ from voyage_rag.core.wire import Decoded
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.models import Kind
 from voyage_rag.partial import PartialEmbeddings
-from voyage_rag.types import EmbeddingsObject, Usage, Vectors, compact
+from voyage_rag.types import EmbeddingsObject, EmptyText, InvalidText, Vectors, compact
 
 if TYPE_CHECKING:
     from voyage_rag.core.context import CallContext
@@ -29,10 +29,7 @@ if TYPE_CHECKING:
     from voyage_rag.hosts.messages import Request
     from voyage_rag.models import Model, OutputDtype
     from voyage_rag.progress import Advance
-    from voyage_rag.types import EmptyText, InputType, Row, Vector
-
-Sink: TypeAlias = Callable[[Sequence[int], "Sequence[Vector]", Usage], None]
-"""Receives the vectors of a request: positions of texts, their vectors, and what they cost."""
+    from voyage_rag.types import InputType, Row, Vector
 
 
 class IndexedText(NamedTuple):
@@ -80,6 +77,13 @@ FORMATS: dict[Kind, TextFormat] = {
 """Every kind of model that embeds texts."""
 
 
+class TextPolicies(NamedTuple):
+    """What becomes of texts that the service refuses."""
+
+    empty: EmptyText = "error"
+    invalid: InvalidText = "error"
+
+
 class TextCall(EndpointCall[IndexedText, "Row"]):
     """One call to embed texts.
 
@@ -89,7 +93,7 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
         options: What holds for every text.
         advance: Receives progress.
         batch_size: Texts of one request, at most; None to leave it to the plan.
-        empty_text: What becomes of an empty text.
+        policies: What becomes of empty and of malformed texts.
         as_lists: Make lists of the vectors of each response, while others are in flight.
     """
 
@@ -100,12 +104,12 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
         options: EmbedOptions,
         advance: Advance | None,
         batch_size: int | None,
-        empty_text: EmptyText,
+        policies: TextPolicies,
         *,
         as_lists: bool,
     ) -> None:
         super().__init__(context, model, options, advance, batch_size)
-        self._empty_text = empty_text
+        self._policies = policies
         self._as_lists = as_lists
         self._format = FORMATS[model.kind]
         self._max_shared_chars = context.host.list_text_chars or inf
@@ -118,7 +122,7 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
             self.context.warn_no_documents()
 
     def checked(self, texts: Iterable[str]) -> Iterator[str]:
-        """The texts, each checked as it comes.
+        """The texts as they are sent, each checked as it comes.
 
         Raises:
             InvalidInputError: A text cannot be embedded; it is named by its position.
@@ -127,9 +131,14 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
         looks_for_names = self.model.kind == "multimodal"
         for position, text in enumerate(texts):
             if type(text) is not str or not text.isascii():  # most texts need no more
-                validation.check_text(f"texts[{position}]", text, position)
-            if not text and self._empty_text == "error":
-                validation.refuse_empty(f"texts[{position}]", position)
+                text = validation.check_text(  # noqa: PLW2901 - the same, repaired
+                    f"texts[{position}]", text, position, invalid_text=self._policies.invalid
+                )
+            if not text:
+                if self._policies.empty == "error":
+                    validation.refuse_empty(f"texts[{position}]", position)
+                if self._policies.empty == "space":
+                    text = " "  # noqa: PLW2901 - which the service accepts
             if len(text) > max_chars:
                 raise InvalidInputError(
                     f"texts[{position}] has {len(text)} characters, {self.context.host.name} "
@@ -202,7 +211,7 @@ def prepare(
     output_dimension: int | None,
     output_dtype: OutputDtype | None,
     batch_size: int | None,
-    empty_text: EmptyText,
+    policies: TextPolicies,
     *,
     truncation: bool,
     as_lists: bool = False,
@@ -217,15 +226,16 @@ def prepare(
     )
     if type(as_lists) is not bool:
         validation.check_flag("as_lists", as_lists)
-    if empty_text != "error":
-        validation.check_choice("empty_text", empty_text, ("error", "zeros"))
+    if policies != TextPolicies():
+        validation.check_choice("empty_text", policies.empty, get_args(EmptyText))
+        validation.check_choice("invalid_text", policies.invalid, get_args(InvalidText))
     if batch_size is not None:
         validation.check_count("batch_size", batch_size)
-    return TextCall(context, row, options, advance, batch_size, empty_text, as_lists=as_lists)
+    return TextCall(context, row, options, advance, batch_size, policies, as_lists=as_lists)
 
 
 def embed(call: TextCall, texts: object) -> Operation[object, EmbeddingsObject]:
-    """Vectors of a list of texts, in their order.
+    """Vectors of a list of texts, in their order. Equal texts are embedded once.
 
     Raises:
         InvalidInputError: There is no list of texts, or one of them cannot be embedded.
@@ -233,95 +243,45 @@ def embed(call: TextCall, texts: object) -> Operation[object, EmbeddingsObject]:
     given = texts if type(texts) is list else validation.iterable("texts", texts)
     checked = list(call.checked(given))
     count = len(checked)
-    items = deque(map(IndexedText, range(count), checked, map(estimate_tokens, checked)))
-    empty = [position for position, text in enumerate(checked) if not text]
-    if empty:
-        items = deque(item for item in items if item.text)
-        if not items:
-            zero_vector(call.options, {})
-        call.advance(len(empty))
+    first: dict[str, int] = {}
+    for position, text in enumerate(checked):
+        first.setdefault(text, position)
+    sources = [first[text] for text in checked] if len(first) < count else range(count)
+    empty = first.pop("", None)
+    if empty is not None and not first:
+        zero_vector(call.options, {})
+    items = deque(map(IndexedText, first.values(), first, map(estimate_tokens, first)))
+    if len(items) < count:
+        call.advance(count - len(items))
     results: PartialResults[Row] = PartialResults(
         len(items), sum(item.estimated_tokens for item in items)
     )
     if count > 1:
         call.warn_if_without_documents()
 
-    def rows() -> dict[Hashable, Row]:
-        found = dict(results.values)
-        if found or call.options.expected_dimension is not None:
-            found |= {position: call.zero_row(found) for position in empty}
-        return found
+    def received() -> Mapping[Hashable, Row]:
+        found = results.values
+        if empty is None or not (found or call.options.expected_dimension):
+            return found
+        return {**found, empty: call.zero_row(found)}
 
     def join(_: object) -> EmbeddingsObject:
-        found = rows() if empty else results.values
-        vectors = Vectors([found[position] for position in range(count)], call.options.dtype)
+        found = received()
+        rows = [found[s] if s == n else found[s][:] for n, s in enumerate(sources)]
+        vectors = Vectors(rows, call.options.dtype)
         return EmbeddingsObject(vectors, results.usage, call.model.name)
 
     def partial() -> PartialEmbeddings:
+        found = received()
+        finished: dict[Hashable, Row] = {
+            n: found[source] for n, source in enumerate(sources) if source in found
+        }
         return PartialEmbeddings.of(
-            rows(), count, results.usage, call.model.name, call.options.dtype
+            finished, count, results.usage, call.model.name, call.options.dtype
         )
 
-    return Operation(
-        call.flows(call.counted(items), results), join, partial, call.info("embed", count)
-    )
-
-
-class TextStream:
-    """An iterable of texts, and their vectors in order as requests are answered.
-
-    Args:
-        call: How they are embedded.
-        texts: Any iterable of texts, read as requests are planned.
-    """
-
-    def __init__(self, call: TextCall, texts: object) -> None:
-        call.warn_if_without_documents()
-        self._call = call
-        self._texts = call.indexed(texts)
-        self._layout: deque[int | None] = deque()
-        self._rows: dict[Hashable, Row] = {}
-        self._any_row: dict[Hashable, Row] = {}
-
-    def flows(self) -> Iterator[Flow[list[tuple[IndexedText, Row]]]]:
-        """One flow per request, in order."""
-        for slice_ in self._call.slices(self._call.counted(self._planned()), None):
-            yield fetch(self._call, slice_)
-
-    def vectors(self, found: Sequence[tuple[IndexedText, Row]]) -> Iterator[Vector]:
-        """The vectors that are next in order, given those of the next request."""
-        self._rows.update((item.key, row) for item, row in found)
-        if found:
-            self._any_row = {0: found[0][1]}
-        while self._layout and (self._layout[0] is None or self._layout[0] in self._rows):
-            key = self._layout.popleft()
-            row = self._call.zero_row(self._any_row) if key is None else self._rows.pop(key)
-            yield compact(row, self._call.options.dtype)
-
-    def _planned(self) -> Iterator[IndexedText]:
-        for item in self._texts:
-            self._layout.append(item.key if item.text else None)
-            if item.text:
-                yield item
-            else:
-                self._call.advance(1)
-
-
-def delivered(call: TextCall, texts: object, sink: Sink) -> Iterator[Flow[None]]:
-    """One flow per request, which ends when the sink has taken the vectors."""
-    call.warn_if_without_documents()
-    for slice_ in call.slices(call.counted(call.indexed(texts)), None):
-        yield _delivered(call, slice_, sink)
-
-
-def _delivered(call: TextCall, items: Sequence[IndexedText], sink: Sink) -> Flow[None]:
-    results: PartialResults[Row] = PartialResults(
-        len(items), sum(item.estimated_tokens for item in items)
-    )
-    yield from fetch(call, items, results)
-    vectors = [compact(results.values[item.key], call.options.dtype) for item in items]
-    positions = [item.key for item in items]
-    yield from offload(lambda: sink(positions, vectors, results.usage))
+    flows = call.flows(call.counted(items), results)
+    return Operation(flows, join, partial, call.info("embed", count))
 
 
 def zero_vector(options: EmbedOptions, others: Mapping[Hashable, Row]) -> Vector:

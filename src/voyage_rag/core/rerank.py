@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, get_args
 
 from voyage_rag.core import validation, wire
@@ -101,7 +101,7 @@ def rerank(
     blank_documents: BlankDocuments,
     score_threshold: float | None,
 ) -> Operation[object, RerankingObject]:
-    """Documents by falling relevance to a query.
+    """Documents by falling relevance to a query. Blank documents are never sent.
 
     Raises:
         InvalidInputError: An argument cannot work.
@@ -114,7 +114,10 @@ def rerank(
     asked = validation.check_text("query", query)
     if not asked:
         raise InvalidInputError("query is empty: pass the question to rank the documents by")
-    listed = validation.listed("documents", documents)
+    listed = [
+        validation.check_text(f"documents[{n}]", text, n)
+        for n, text in enumerate(validation.listed("documents", documents))
+    ]
     blank = _blank_positions(listed, blank_documents)
     each = estimate_tokens(asked)  # the query counts once per document
     items = deque(
@@ -127,8 +130,9 @@ def rerank(
     )
     call = RerankCall(context, row, options, asked, top_k)
 
-    def ranking(scores: Mapping[Hashable, float | None]) -> list[RerankingResult]:
-        ranked = [(n, score) for n in range(len(listed)) if (score := scores.get(n)) is not None]
+    def ranking() -> list[RerankingResult]:
+        scores = map(results.values.get, range(len(listed)))
+        ranked = [(n, score) for n, score in enumerate(scores) if score is not None]
         ranked.sort(key=lambda pair: -pair[1])
         if blank_documents == "last":
             ranked += [(n, 0.0) for n in sorted(blank)]
@@ -137,12 +141,12 @@ def rerank(
         return [RerankingResult(n, listed[n], score) for n, score in ranked[:top_k]]
 
     def join(_: object) -> RerankingObject:
-        return RerankingObject(ranking(results.values), results.usage, row.name)
+        return RerankingObject(ranking(), results.usage, row.name)
 
     def partial() -> PartialRanking:
-        finished = dict(results.values)
-        missing = tuple(n for n in range(len(listed)) if n not in finished and n not in blank)
-        return PartialRanking(ranking(finished), missing, results.usage, row.name)
+        finished = results.values.keys() | blank
+        missing = tuple(n for n in range(len(listed)) if n not in finished)
+        return PartialRanking(ranking(), missing, results.usage, row.name)
 
     return Operation(call.flows(items, results), join, partial, call.info("rerank", len(listed)))
 
@@ -162,11 +166,11 @@ def _blank_positions(documents: Sequence[str], blank_documents: BlankDocuments) 
     """Where there are no words, which the service refuses or scores at random.
 
     Raises:
-        InvalidInputError: A document is no text, or blank ones are to be refused.
+        InvalidInputError: They are to be refused.
     """
     blank = set()
     for position, text in enumerate(documents):
-        if validation.check_text(f"documents[{position}]", text, position).strip():
+        if text and not text.isspace():
             continue
         if blank_documents == "error":
             raise InvalidInputError(

@@ -6,11 +6,12 @@ Every refusal names the argument, the item and the remedy.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn, cast, get_args
 
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.models import ALL_DTYPES, MODELS, Kind, Model, kind_of, look_up
-from voyage_rag.types import InputType
+from voyage_rag.types import InputType, InvalidText
 
 if TYPE_CHECKING:
     from voyage_rag.models import OutputDtype
@@ -159,11 +160,15 @@ def elements(name: str, value: object, expected: str, *index: int) -> Iterable[A
     )
 
 
-def check_text(name: str, text: object, *index: int) -> str:
+def check_text(name: str, text: object, *index: int, invalid_text: InvalidText = "error") -> str:
     """Refuse what is no string, or none that UTF-8 can carry.
 
+    Returns:
+        The text. The two halves of a character (a surrogate pair) are joined, as JSON writes them
+        and Python's `json` with `surrogatepass` and some databases leave them.
+
     Raises:
-        InvalidInputError: It is not.
+        InvalidInputError: It is not, or holds half a character that is not to be replaced.
     """
     if not isinstance(text, str):
         raise InvalidInputError(
@@ -173,10 +178,13 @@ def check_text(name: str, text: object, *index: int) -> str:
         try:
             text.encode()
         except UnicodeEncodeError as error:
+            with suppress(UnicodeDecodeError):
+                errors = "replace" if invalid_text == "replace" else "strict"
+                return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", errors)
             raise InvalidInputError(
                 f"{name} holds half a character (a lone surrogate) at position {error.start}: "
-                "decode the text again, or drop it with "
-                "text.encode('utf-8', 'replace').decode()",
+                "decode the text again, or replace it with "
+                "text.encode('utf-8', 'replace').decode(); embed does with invalid_text='replace'",
                 indices=index,
             ) from None
     return text
@@ -213,7 +221,7 @@ def refuse_empty(name: str, index: int) -> NoReturn:
         InvalidInputError: Always.
     """
     raise InvalidInputError(
-        f"{name} is empty: remove it, or pass empty_text='zeros' for a zero vector",
+        f"{name} is empty: remove it, or pass empty_text='space' to embed a single space",
         indices=(index,),
     )
 
