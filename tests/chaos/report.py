@@ -119,7 +119,7 @@ def as_json(
             for found in outcomes
         ],
         "cancelled": [asdict(each) for each in leaks],
-        "keep_alive": [asdict(each) for each in kept_alive],
+        "keep_alive": [asdict(each) | {"events": dict(each.events)} for each in kept_alive],
         "load": [asdict(each) | {"grown_mebibytes": each.grown} for each in loads],
         "stores": [asdict(each) for each in stores],
     }

@@ -88,6 +88,8 @@ class Reservation(Slot):
             return self._not_before - now
         self.tokens = self._estimate()
         delay = self._limiter.ask(self)
+        if not delay:
+            self._estimate = _nothing_more  # it holds texts and client, this stays for a minute
         return delay and ask_again_after(delay)
 
     def held(self) -> float:
@@ -106,6 +108,11 @@ class Reservation(Slot):
         """Leave the queue; nothing happens if it has left already."""
         if self.sent_at is None and self.asked_at is not None:
             self._limiter.cancel(self)
+
+
+def _nothing_more() -> float:
+    """The estimate of a request that has left."""
+    return 0.0
 
 
 class RateLimiter:

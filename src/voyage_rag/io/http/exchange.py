@@ -12,6 +12,7 @@ import httpcore
 
 from voyage_rag.io.http.failures import connection_error
 from voyage_rag.io.http.response import UnreadableBodyError, UnwritableFileError, body_of
+from voyage_rag.io.http.streams import UnrequestedBytesError
 
 if TYPE_CHECKING:
     from voyage_rag.core.flow import Attempt
@@ -68,10 +69,9 @@ class Exchange:
             connection.end()
         return connection
 
-    def wants_new_connection(self) -> None:
-        """Use a new connection next, and no longer any of those that are as old as the last."""
-        if self.connection is not None:
-            self.pool.drop_older(self.connection.used_at)
+    def want_new_connection(self, stale: PooledConnection) -> None:
+        """Use a new connection next, and no longer any that was idle for as long as a stale one."""
+        self.pool.drop_older(stale.used_at)
         self._wants_new = True
 
     def end(self) -> None:
@@ -113,6 +113,8 @@ class Exchange:
         has_time = time.monotonic() < self.deadline
         is_untouched = self.stream is not None and not self.stream.has_received
         if connection.exchanges and is_untouched and has_time and not connection.is_ended:
+            if not isinstance(error, UnrequestedBytesError):  # which is noticed before sending
+                self.want_new_connection(connection)
             raise StaleConnectionError from error
         is_timeout = isinstance(error, TimeoutError)
         never_sent = self.stream is None

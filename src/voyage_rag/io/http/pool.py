@@ -19,7 +19,6 @@ import anyio.to_thread
 
 from voyage_rag.io.http.network import ConnectingEndedError, connect_tcp, start_tls
 from voyage_rag.io.http.route import Route
-from voyage_rag.io.http.streams import is_quiet
 from voyage_rag.io.http.tunnel import open_tunnel
 
 MAX_IDLE_SECONDS = 60.0
@@ -120,13 +119,12 @@ class PooledConnection:
         self.suspect = True
 
     def is_reusable(self, now: float) -> bool:
-        """Whether another request may be sent over it."""
+        """Whether another request may be sent over it, if it is quiet, which its stream checks."""
         return (
             self.socket is not None
             and not (self.is_ended or self.suspect)
             and now - self.used_at < MAX_IDLE_SECONDS
             and now - self._opened_at < MAX_AGE_SECONDS
-            and is_quiet(self.socket)
         )
 
 

@@ -111,7 +111,7 @@ class Transport:
                 try:
                     return self._exchange(exchange)
                 except StaleConnectionError:
-                    exchange.wants_new_connection()
+                    continue
 
     def _exchange(self, exchange: Exchange) -> Response:
         connection = exchange.take_connection()
@@ -159,7 +159,7 @@ class Transport:
                 try:
                     return await self._aexchange(exchange, limits)
                 except StaleConnectionError:
-                    exchange.wants_new_connection()
+                    continue
 
     async def _aexchange(self, exchange: Exchange, limits: _LoopLimits) -> Response:
         connection = exchange.take_connection()
@@ -242,6 +242,7 @@ class Transport:
         else:
             connection.close()
             if is_doubtful and connection.exchanges:
+                exchange.want_new_connection(connection)
                 raise StaleConnectionError
         connection.exchanges += 1
         return response_of(
