@@ -5,12 +5,15 @@ from __future__ import annotations
 import pickle
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
-from voyage_rag import ConfigurationError, Voyage
+from voyage_rag import ConfigurationError, ServerError, Voyage
 from voyage_rag.emulator import Emulator
+from voyage_rag.emulator.faults import status
 from voyage_rag.langchain import VoyageAIEmbeddings, VoyageAIMultimodalEmbeddings
 from voyage_rag.llama_index import VoyageEmbedding
 
@@ -154,6 +157,119 @@ def test_the_namespace_of_a_cache_changes_with_the_vectors_and_with_nothing_else
 def test_images_have_lengths_too() -> None:
     one = VoyageAIMultimodalEmbeddings(api_key=KEY)
     assert (one.dimensions, one.space) == (1_024, "voyage-multimodal-3.5")
+
+
+# ── cache ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def ask(one: Any, query: str, face: Face) -> list[float]:
+    verb = "get_query_embedding" if isinstance(one, VoyageEmbedding) else "embed_query"
+    found: list[float] = await face.ask(one, verb, query)
+    return found
+
+
+@both
+def test_the_last_queries_are_asked_once(make: Any, emulator: Emulator, face: Face) -> None:
+    one = make("voyage-4", query_cache=2, base_url=emulator.url, output_dimension=256)
+
+    async def program() -> None:
+        first = await ask(one, "a", face)
+        first.append(7.0)  # a list of the caller's
+        assert len(await ask(one, "a", face)) == 256
+        await ask(one, "b", face)
+        await ask(one, "a", face)  # "b" is the oldest now
+        await ask(one, "c", face)
+        await ask(one, "a", face)
+        await ask(one, "b", face)
+        await face.ask(one.voyage, "close")
+
+    face.run(program)
+    one.voyage.close()
+    assert [request.body["input"] for request in emulator.requests] == [["a"], ["b"], ["c"], ["b"]]
+
+
+@both
+def test_queries_of_other_options_are_others(make: Any, emulator: Emulator) -> None:
+    one = make("voyage-4", query_cache=9, base_url=emulator.url)
+    verb = "embed_query" if make is langchain else "get_query_embedding"
+    getattr(one, verb)("a")
+    one.query_input_type = None
+    getattr(one, verb)("a")
+    one.output_dimension = 256
+    assert len(getattr(one, verb)("a")) == 256
+    one.output_dimension, one.query_input_type = None, "query"
+    getattr(one, verb)("a")
+    one.voyage.close()
+    assert len(emulator.requests) == 3
+
+
+@both
+def test_equal_queries_at_one_time_share_a_request(make: Any) -> None:
+    """Of threads; nobody gets a list that another changes."""
+    emulator = Emulator(latency=0.2)
+    with emulator as url:
+        one = make("voyage-4", query_cache=9, base_url=url)
+        verb = getattr(one, "embed_query" if make is langchain else "get_query_embedding")
+        with ThreadPoolExecutor(10) as pool:
+            found = list(pool.map(verb, ["the same"] * 10))
+        one.voyage.close()
+    assert len(emulator.requests) == 1
+    assert len({id(vector) for vector in found}) == 10
+    assert all(vector == found[0] for vector in found)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_cancelled_query_leaves_the_others_their_vector(backend: str) -> None:
+    emulator = Emulator(latency=0.3)
+    with emulator as url:
+        one = langchain("voyage-4", query_cache=9, base_url=url)
+        found: list[Any] = []
+
+        async def ask() -> None:
+            found.append(await one.aembed_query("the same"))
+
+        async def program() -> None:
+            async with anyio.create_task_group() as tasks:
+                with anyio.CancelScope() as scope:
+                    async with anyio.create_task_group() as first:
+                        first.start_soon(ask)
+                        await anyio.sleep(0.05)
+                        for _ in range(3):
+                            tasks.start_soon(ask)
+                        await anyio.sleep(0.05)
+                        scope.cancel()
+            await one.voyage.aclose()
+
+        anyio.run(program, backend=backend)
+        one.voyage.close()
+    assert len(found) == 3
+    assert len({tuple(vector) for vector in found}) == 1
+
+
+@both
+def test_a_failed_query_is_not_remembered(make: Any) -> None:
+    service = Emulator(faults=[status(500)])
+    with service as url:
+        one = make("voyage-4", query_cache=9, base_url=url, max_retries=0)
+        verb = getattr(one, "embed_query" if make is langchain else "get_query_embedding")
+        with pytest.raises(ServerError):
+            verb("a")
+        assert verb("a")
+        one.voyage.close()
+
+
+@both
+def test_copies_and_pickles_have_a_cache_of_their_own(make: Any, emulator: Emulator) -> None:
+    one = make("voyage-4", query_cache=9, base_url=emulator.url)
+    verb = "embed_query" if make is langchain else "get_query_embedding"
+    getattr(one, verb)("a")
+    again = pickle.loads(pickle.dumps(one))
+    getattr(again, verb)("a")
+    assert len(emulator.requests) == 2
+    one.voyage.close()
+    again.voyage.close()
+    with pytest.raises(ValueError, match="query_cache"):
+        make("voyage-4", query_cache=-1)
 
 
 @both

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 from pydantic.json_schema import SkipJsonSchema
 
 from voyage_rag.connection import Client, Connection, check_embedding_options
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.models import MODELS, OutputDtype, space_of
+from voyage_rag.single_flight import SingleFlight, result_of
 
 if TYPE_CHECKING:
     from voyage_rag.client import Voyage
@@ -21,6 +25,48 @@ NOT_IN_KEYS = re.compile(r"[^\w.-]+", re.ASCII)
 """What stores of LangChain do not take in a key."""
 
 
+class QueryCache:
+    """The vectors of the last queries, in memory; an equal query shares the request of another.
+
+    A pickle or a copy of it is empty.
+
+    Args:
+        size: Vectors it keeps.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._flights: SingleFlight[Hashable, list[float]] = SingleFlight()
+
+    def get(self, key: Hashable, embed: Callable[[], list[float]]) -> list[float]:
+        """The vector of a query, which `embed` asks for if there is none."""
+        while True:
+            own, futures = self._flights.claim([key])
+            if own:
+                with self._flights.settled(own) as results:
+                    results[key] = embed()
+            with suppress(CancelledError):
+                return self._used(key, futures[key].result())
+
+    async def aget(self, key: Hashable, embed: Callable[[], Awaitable[list[float]]]) -> list[float]:
+        """Async variant of `get`."""
+        while True:
+            own, futures = self._flights.claim([key])
+            if own:
+                with self._flights.settled(own) as results:
+                    results[key] = await embed()
+            with suppress(CancelledError):
+                return self._used(key, await result_of(futures[key]))
+
+    def _used(self, key: Hashable, vector: list[float]) -> list[float]:
+        self._flights.use(key)
+        self._flights.forget((), self._size, lambda _: 1)
+        return list(vector)
+
+    def __reduce__(self) -> tuple[type[QueryCache], tuple[int]]:
+        return type(self), (self._size,)
+
+
 class QueryOptions(Connection):
     """Fields and properties of a class that embeds documents and queries.
 
@@ -28,10 +74,15 @@ class QueryOptions(Connection):
         query_model: The model of queries, where it is another than that of documents, in the same
             embedding space: documents of `voyage-4-large` are found with `voyage-4-lite`.
         query_client: A `Voyage` that sends queries, for example to another host.
+        query_cache: How many of the last queries keep their vectors in memory; 0 for none. Equal
+            queries at the same time then share one request.
     """
 
     query_model: str | None = None
     query_client: SkipJsonSchema[Client | None] = Field(default=None, exclude=True, repr=False)
+    query_cache: Annotated[int, Field(ge=0)] = 0
+
+    _queries: QueryCache | None = PrivateAttr(default=None)
 
     @property
     def dimensions(self) -> int | None:
@@ -70,6 +121,38 @@ class QueryOptions(Connection):
     @abstractmethod
     def _prompts(self) -> str:
         """Prompts, truncation, and what becomes of empty texts."""
+
+    def _query_vector(self, query: str, options: Mapping[str, Any]) -> list[float]:
+        """The vector of a query, from the cache if there is one."""
+
+        def embed() -> list[float]:
+            found = self._query_voyage.embed([query], **options)
+            return cast("list[float]", found.embeddings[0])
+
+        cache = self._cached_queries()
+        return cache.get(self._query_key(query, options), embed) if cache else embed()
+
+    async def _aquery_vector(self, query: str, options: Mapping[str, Any]) -> list[float]:
+        """Async variant of `_query_vector`."""
+
+        async def embed() -> list[float]:
+            found = await self._query_voyage.aembed([query], **options)
+            return cast("list[float]", found.embeddings[0])
+
+        cache = self._cached_queries()
+        if cache is None:
+            return await embed()
+        return await cache.aget(self._query_key(query, options), embed)
+
+    def _cached_queries(self) -> QueryCache | None:
+        """The cache, if there is to be one."""
+        if self.query_cache and self._queries is None:
+            self._queries = QueryCache(self.query_cache)
+        return self._queries if self.query_cache else None
+
+    def _query_key(self, query: str, options: Mapping[str, Any]) -> Hashable:
+        """What a query's vector depends on."""
+        return query, repr(sorted(options.items())), self._query_voyage.settings.base_url
 
     @property
     def _query_voyage(self) -> Voyage:

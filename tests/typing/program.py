@@ -33,12 +33,17 @@ from voyage_rag import (
 )
 from voyage_rag.langchain import (
     ContextualEmbeddings,
+    ContextualVectorStore,
     VoyageAIEmbeddings,
     VoyageAIMultimodalEmbeddings,
 )
 from voyage_rag.langchain import VoyageAIRerank as LangChainRerank
 from voyage_rag.llama_index import VoyageAIRerank as LlamaIndexRerank
-from voyage_rag.llama_index import VoyageContextualEmbedding, VoyageEmbedding
+from voyage_rag.llama_index import (
+    VoyageAutoChunker,
+    VoyageContextualEmbedding,
+    VoyageEmbedding,
+)
 
 KEY = SecretStr("pa-a-key")
 
@@ -137,3 +142,23 @@ def llama_index(nodes: list[NodeWithScore]) -> None:
     reranker: BaseNodePostprocessor = LlamaIndexRerank("rerank-3", "pa-a-key", top_n=3)
     LlamaIndexRerank(model="rerank-3", api_key=KEY, top_k=3, keep_retrieval_score=False)
     assert_type(reranker.postprocess_nodes(nodes, query_str="a"), list[NodeWithScore])
+
+
+def chunks_in_context(client: Voyage) -> None:
+    embeddings = VoyageAIEmbeddings(
+        "voyage-context-4", api_key=KEY, query_cache=100, query_client=client, query_max_retries=1
+    )
+    store = ContextualVectorStore(InMemoryVectorStore(embeddings), embeddings, by="source")
+    assert_type(store.include([Document("a")]), list[Document])
+    assert_type(store.add_documents([Document("a")]), list[str])
+    assert_type(store.similarity_search("a"), list[Document])
+    ContextualVectorStore(store.vectorstore, embeddings, auto_chunk=True, chunk_size=256)
+    assert_type(embeddings.dimensions, int | None)
+    assert_type(embeddings.space, str | None)
+    assert_type(embeddings.cache_namespace, str)
+    VoyageAutoChunker(chunk_size=256, api_key=KEY)
+    VoyageEmbedding("voyage-4-large", query_model="voyage-4-lite", query_cache=10)
+    LangChainRerank("rerank-3", blank_documents="drop", score_threshold=0.5).rerank(
+        ["a"], "b", top_k=None
+    )
+    LlamaIndexRerank("rerank-3", top_n=3).postprocess_nodes([], query_str="b", top_n=None)

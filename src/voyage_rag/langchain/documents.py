@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from functools import partial
-from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
-from anyio import CapacityLimiter, to_thread
-
-from voyage_rag.errors import InvalidInputError, InvalidRequestError, VoyageError
+from voyage_rag.errors import VoyageError
 from voyage_rag.langchain.chunks import Chunks
-from voyage_rag.locks import lock_for
+from voyage_rag.single_flight import SingleFlight, result_of
 
 if TYPE_CHECKING:
     from voyage_rag.client import Voyage
@@ -154,119 +150,58 @@ def _split_by_service(result: Any) -> EmbeddedDocument:
 class DocumentVectors:
     """Embedded documents by their chunks, kept until a store has written them.
 
-    A document that several threads or tasks ask for at the same time is sent once. If the caller
-    that sends it fails, the others get its error; if it is cancelled, or if its input was refused,
-    which may be due to another document, they send theirs.
+    A document that several threads or tasks ask for at the same time is sent once.
     """
 
     def __init__(self, embedder: SplitDocuments | UnsplitDocuments) -> None:
         self._embedder = embedder
-        self._known: dict[Chunks, Future[EmbeddedDocument]] = {}
-        self._lock = lock_for(self)
+        self._flights: SingleFlight[Chunks, EmbeddedDocument] = SingleFlight()
 
     def get(self, documents: Mapping[Chunks, Hashable]) -> dict[Chunks, EmbeddedDocument]:
         """The vectors of documents, each with the name that warnings are to use."""
         found: dict[Chunks, EmbeddedDocument] = {}
         while missing := {c: name for c, name in documents.items() if c not in found}:
-            own, others = self._claim(missing)
+            own, futures = self._claim(missing)
             if own:
                 with self._settled(own) as results:
-                    results.extend(self._embedder.embed(own))
-            for chunks, future in others.items():
-                try:
+                    results.update(zip(own, self._embedder.embed(own), strict=True))
+            for chunks, future in futures.items():
+                with suppress(CancelledError):
                     found[chunks] = future.result()
-                except CancelledError:
-                    continue
         return found
 
     async def aget(self, documents: Mapping[Chunks, Hashable]) -> dict[Chunks, EmbeddedDocument]:
         """Async variant of `get`."""
         found: dict[Chunks, EmbeddedDocument] = {}
         while missing := {c: name for c, name in documents.items() if c not in found}:
-            own, others = self._claim(missing)
+            own, futures = self._claim(missing)
             if own:
                 with self._settled(own) as results:
-                    results.extend(await self._embedder.aembed(own))
-            for chunks, future in others.items():
-                try:
-                    found[chunks] = await _result(future)
-                except CancelledError:
-                    continue
+                    results.update(zip(own, await self._embedder.aembed(own), strict=True))
+            for chunks, future in futures.items():
+                with suppress(CancelledError):
+                    found[chunks] = await result_of(future)
         return found
 
     def forget(self, documents: Sequence[Chunks]) -> None:
         """Drop what a store has written, and the oldest of what has waited for long."""
-        with self._lock:
-            for chunks in documents:
-                self._known.pop(chunks, None)
-            kept = sum(map(len, self._known))
-            for chunks in [c for c, future in self._known.items() if future.done()]:
-                if kept <= MOST_VECTORS_KEPT:
-                    break
-                kept -= len(chunks)
-                del self._known[chunks]
+        self._flights.forget(documents, MOST_VECTORS_KEPT)
 
     def _claim(
         self, documents: Mapping[Chunks, Hashable]
     ) -> tuple[dict[Chunks, Hashable], dict[Chunks, Future[EmbeddedDocument]]]:
         """Documents that the caller has to send, and the results of all."""
-        with self._lock:
-            own = {c: name for c, name in documents.items() if c not in self._known}
-            self._known |= {chunks: Future() for chunks in own}
-            return own, {chunks: self._known[chunks] for chunks in documents}
+        own, futures = self._flights.claim(documents)
+        return {chunks: documents[chunks] for chunks in own}, futures
 
-    @contextmanager
-    def _settled(self, own: Mapping[Chunks, Hashable]) -> Iterator[list[EmbeddedDocument]]:
-        """Publish the results that the context appends, or its failure."""
-        results: list[EmbeddedDocument] = []
-        failure: BaseException | None = None
-        finished: Mapping[int, EmbeddedDocument] = {}
-        try:
-            yield results
-            finished = dict(enumerate(results))
-        except VoyageError as error:
-            failure = error
-            if error.partial is not None:
-                finished = self._embedder.finished(own, error.partial)
-            raise
-        except BaseException as error:
-            failure = error
-            raise
-        finally:
-            self._publish(own, finished, failure)
+    def _settled(
+        self, own: Mapping[Chunks, Hashable]
+    ) -> AbstractContextManager[dict[Chunks, EmbeddedDocument]]:
+        keys = list(own)
 
-    def _publish(
-        self,
-        own: Mapping[Chunks, Hashable],
-        finished: Mapping[int, EmbeddedDocument],
-        failure: BaseException | None,
-    ) -> None:
-        concerns_others = isinstance(failure, VoyageError) and not isinstance(
-            failure, (InvalidInputError, InvalidRequestError)
-        )
-        with self._lock:
-            for number, chunks in enumerate(own):
-                future = self._known[chunks]
-                if number in finished:
-                    future.set_result(finished[number])
-                    continue
-                del self._known[chunks]
-                if concerns_others:
-                    future.set_exception(failure)
-                else:
-                    future.cancel()
+        def finished(error: VoyageError) -> dict[Chunks, EmbeddedDocument]:
+            if error.partial is None:
+                return {}
+            return {keys[n]: one for n, one in self._embedder.finished(own, error.partial).items()}
 
-
-async def _result(future: Future[EmbeddedDocument]) -> EmbeddedDocument:
-    """A result that a thread or another task will set, without blocking the event loop."""
-    if not future.done():
-        wait = partial(_wait, future)
-        await to_thread.run_sync(wait, abandon_on_cancel=True, limiter=CapacityLimiter(inf))
-    return future.result()
-
-
-def _wait(future: Future[EmbeddedDocument]) -> None:
-    try:
-        future.exception()
-    except CancelledError:
-        return
+        return self._flights.settled(keys, finished)

@@ -104,13 +104,11 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
         Raises:
             VoyageError: See `voyage_rag.Voyage.embed`.
         """
-        found = self._query_voyage.embed([text], **self._query_options)
-        return self._floats(found.embeddings)[0]
+        return self._floats([self._query_vector(text, self._query_options)])[0]
 
     async def aembed_query(self, text: str) -> list[float]:
         """Async variant of `embed_query`."""
-        found = await self._query_voyage.aembed([text], **self._query_options)
-        return self._floats(found.embeddings)[0]
+        return self._floats([await self._aquery_vector(text, self._query_options)])[0]
 
     def for_documents(
         self, documents: Iterable[Document], by: DocumentOf = "source"

@@ -57,3 +57,4 @@ class EmbeddingParameters(ConnectionParameters, total=False):
     query_input_type: InputType | None
     query_model: str | None
     query_client: Voyage | None
+    query_cache: int

@@ -212,12 +212,10 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         return super().to_payload()
 
     def _embed_query(self, query: str) -> Embedding:
-        found = self._query_voyage.embed([query], **self._query_options)
-        return cast("Embedding", found.embeddings[0])
+        return self._query_vector(query, self._query_options)
 
     async def _aembed_query(self, query: str) -> Embedding:
-        found = await self._query_voyage.aembed([query], **self._query_options)
-        return cast("Embedding", found.embeddings[0])
+        return await self._aquery_vector(query, self._query_options)
 
     def _embed(
         self, texts: list[str], input_type: InputType | None, show_progress: bool = False

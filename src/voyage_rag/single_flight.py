@@ -1,0 +1,112 @@
+"""Results that several threads or tasks want at the same time, of which each is asked for once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
+from functools import partial
+from math import inf
+from typing import Generic, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+
+from voyage_rag.errors import InvalidInputError, InvalidRequestError, VoyageError
+from voyage_rag.locks import lock_for
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class SingleFlight(Generic[K, V]):
+    """Results by key, from when they are asked for until they are forgotten.
+
+    If the caller that asks for a result fails, those who wait for it get its error; if it is
+    cancelled, or if its input was refused, which may be due to another key, they ask themselves.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[K, Future[V]] = {}
+        self._lock = lock_for(self)
+
+    def claim(self, keys: Iterable[K]) -> tuple[list[K], dict[K, Future[V]]]:
+        """The keys that the caller has to ask for, and the results of all."""
+        with self._lock:
+            listed = list(keys)
+            own = [key for key in listed if key not in self.known]
+            self.known |= {key: Future() for key in own}
+            return own, {key: self.known[key] for key in listed}
+
+    @contextmanager
+    def settled(
+        self, own: Iterable[K], finished_of: Callable[[VoyageError], Mapping[K, V]] = lambda _: {}
+    ) -> Iterator[dict[K, V]]:
+        """Publish the results that the context adds, or its failure.
+
+        Args:
+            own: The keys claimed.
+            finished_of: The results that an error carries.
+        """
+        results: dict[K, V] = {}
+        failure: BaseException | None = None
+        try:
+            yield results
+        except VoyageError as error:
+            failure, results = error, dict(finished_of(error))
+            raise
+        except BaseException as error:
+            failure, results = error, {}
+            raise
+        finally:
+            self._publish(own, results, failure)
+
+    def forget(self, keys: Iterable[K], most: float = inf, size: Callable[[K], int] = len) -> None:  # type: ignore[assignment]
+        """Drop results, and the oldest of what is left if that is more than `most` in size."""
+        with self._lock:
+            for key in keys:
+                self.known.pop(key, None)
+            kept = sum(map(size, self.known))
+            for key in [key for key, future in self.known.items() if future.done()]:
+                if kept <= most:
+                    break
+                kept -= size(key)
+                del self.known[key]
+
+    def use(self, key: K) -> None:
+        """Take note that a result was used, so that others are older."""
+        with self._lock:
+            if key in self.known:
+                self.known[key] = self.known.pop(key)
+
+    def _publish(
+        self, own: Iterable[K], finished: Mapping[K, V], failure: BaseException | None
+    ) -> None:
+        concerns_others = isinstance(failure, VoyageError) and not isinstance(
+            failure, (InvalidInputError, InvalidRequestError)
+        )
+        with self._lock:
+            for key in own:
+                future = self.known[key]
+                if key in finished:
+                    future.set_result(finished[key])
+                    continue
+                del self.known[key]
+                if concerns_others:
+                    future.set_exception(failure)
+                else:
+                    future.cancel()
+
+
+async def result_of(future: Future[V]) -> V:
+    """A result that a thread or another task will set, without blocking the event loop."""
+    if not future.done():
+        wait = partial(_wait, future)
+        await to_thread.run_sync(wait, abandon_on_cancel=True, limiter=CapacityLimiter(inf))
+    return future.result()
+
+
+def _wait(future: Future[V]) -> None:
+    try:
+        future.exception()
+    except CancelledError:
+        return
