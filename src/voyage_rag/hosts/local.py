@@ -68,6 +68,8 @@ class Local(InProcessHost):
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(ADDRESS)
+        if batch_size < 1:
+            raise ConfigurationError(f"batch_size must be at least 1, not {batch_size}")
         self.source = _checked_source(source)
         self.model = model or Path(self.source).name
         self.device = device

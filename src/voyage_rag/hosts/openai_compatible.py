@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from voyage_rag.errors import InvalidInputError, InvalidRequestError
+from voyage_rag.errors import ConfigurationError, InvalidInputError, InvalidRequestError
 from voyage_rag.hosts.failures import ErrorDetail, error_detail
 from voyage_rag.hosts.host import Host
 from voyage_rag.hosts.messages import Request, Response
@@ -65,6 +65,8 @@ class OpenAICompatible(Host):
         api_key = hidden(api_key)
         key = None if api_key is None else as_key(api_key)
         super().__init__(base_url, key, allow_insecure_http=allow_insecure_http)
+        if batch_size < 1:
+            raise ConfigurationError(f"batch_size must be at least 1, not {batch_size}")
         self.request_inputs = batch_size
         self.prompts = dict(prompts)
 
