@@ -18,6 +18,7 @@ from voyage_rag.core.failures import concerning, is_too_much
 from voyage_rag.core.flow import (
     CachePut,
     Emit,
+    NothingToSendError,
     OperationInfo,
     PartialResults,
     RequestItem,
@@ -25,6 +26,7 @@ from voyage_rag.core.flow import (
 )
 from voyage_rag.core.planning import MIN_SPREAD_INPUTS, Limits, slices
 from voyage_rag.core.rate_limits import NO_LIMITS
+from voyage_rag.core.repacking import PackedRequest, WaitingItems
 from voyage_rag.core.retry import retrying
 from voyage_rag.errors import VoyageError
 from voyage_rag.events import BatchSplit, Billed
@@ -212,8 +214,12 @@ class EndpointCall(ABC, Generic[Item, Value]):
         self, items: Iterable[Item], results: PartialResults[Value]
     ) -> Iterator[Flow[list[tuple[Item, Value]]]]:
         """One flow per request, in order."""
-        for slice_ in self.slices(items, results.expected, results.estimated_tokens_left):
-            yield fetch(self, slice_, results)
+        waiting, count, tokens = None, results.expected, results.estimated_tokens_left
+        if count > MIN_SPREAD_INPUTS:
+            limits = partial(self.limits, count, tokens)
+            waiting = WaitingItems(limits, self.size, self.budget.limiter)
+        for slice_ in self.slices(items, count, tokens):
+            yield fetch(self, slice_, results, waiting)
 
     def advance(self, inputs: int, tokens: int = 0) -> None:
         """Report progress."""
@@ -239,6 +245,7 @@ def fetch(
     call: EndpointCall[Item, Value],
     items: Sequence[Item],
     results: PartialResults[Value] | None = None,
+    waiting: WaitingItems[Item] | None = None,
 ) -> Flow[list[tuple[Item, Value]]]:
     """The values of one slice, from the cache and the service, in no particular order.
 
@@ -251,7 +258,7 @@ def fetch(
         known = {item.key for item, _ in found}
         items = [item for item in items if item.key not in known]
     if items:
-        found += yield from _requested(call, items, results)
+        found += yield from _requested(call, items, results, waiting)
     return found
 
 
@@ -278,6 +285,7 @@ def _requested(
     call: EndpointCall[Item, Value],
     items: Sequence[Item],
     results: PartialResults[Value] | None,
+    waiting: WaitingItems[Item] | None,
 ) -> Flow[list[tuple[Item, Value]]]:
     """Request the values; split the slice for as long as it is too much for one request."""
     estimated_tokens = sum(item.estimated_tokens for item in items)
@@ -285,28 +293,37 @@ def _requested(
     call.warn_if_slow(results)
     failure: VoyageError | None = None
     if len(items) == 1 or not call.budget.limiter.exceeds_minute_limit(tokens):
-        context = call.context
         is_query = results is not None and call.is_query(results.expected)
+        packed = PackedRequest(waiting, items, call.request, call.tokens) if waiting else None
         try:
             answer = yield from retrying(
-                call.request(items),
-                partial(call.read, items=items),
-                context.host,
-                context.query_policy if is_query else context.policy,
+                packed.request if packed else call.request(items),
+                lambda body: call.read(body, packed.items if packed else items),
+                call.context.host,
+                call.context.query_policy if is_query else call.context.policy,
                 call.budget.limiter,
-                partial(call.tokens, estimated_tokens),
+                packed.tokens if packed else partial(call.tokens, estimated_tokens),
+                packed,
             )
-            return (yield from _accepted(call, items, answer, results))
+        except NothingToSendError:
+            return []
         except VoyageError as error:
+            items = packed.withdraw() if packed else items
             if not call.is_too_much(error, tokens):
                 raise call.concerning(error, items)  # noqa: B904 - the error itself, with its cause
             failure = error
+        else:
+            sent = packed.items if packed else items
+            found = yield from _accepted(call, sent, answer, results)
+            if waiting and (left := waiting.left(items)):
+                found += yield from _requested(call, left, results, waiting)
+            return found
     parts = call.split(items, failure)
     if failure is not None and not parts:
         raise call.concerning(failure, items)
-    status = None if failure is None else failure.http_status
+    status = failure.http_status if failure else None
     yield Emit(partial(BatchSplit, inputs=len(items), parts=len(parts), status=status))
-    found: list[tuple[Item, Value]] = []
+    found = []
     for part in parts:
         found += yield from fetch(call, part, results)
     return found

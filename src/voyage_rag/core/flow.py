@@ -116,6 +116,10 @@ def offload(do: Callable[[], T]) -> Flow[T]:
     return done
 
 
+class NothingToSendError(Exception):
+    """An attempt that waits is not needed any more: its items have left with other requests."""
+
+
 class RequestItem(Protocol):
     """What a request holds several of."""
 

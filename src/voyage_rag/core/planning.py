@@ -26,6 +26,13 @@ SCARCE_REQUESTS_PER_MINUTE, SCARCE_SHARE = 600, 0.1
 """Requests are scarce under a limit that is low, or that one job would use a tenth of."""
 
 
+def are_scarce(requests_per_minute: float | None, requests: float = 0) -> bool:
+    """Whether a job of so many requests should send as few as possible."""
+    return requests_per_minute is not None and requests_per_minute <= max(
+        SCARCE_REQUESTS_PER_MINUTE, requests / SCARCE_SHARE
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one request may hold.
@@ -59,10 +66,8 @@ class Limits:
         """
         share = MAX_SPREAD_INPUTS if count is None else math.ceil(count / concurrency)
         inputs = max(MIN_SPREAD_INPUTS, min(share, MAX_SPREAD_INPUTS))
-        if requests_per_minute is not None:
-            requests = (count or 0) / inputs
-            if requests_per_minute <= max(SCARCE_REQUESTS_PER_MINUTE, requests / SCARCE_SHARE):
-                return self
+        if are_scarce(requests_per_minute, (count or 0) / inputs):
+            return self
         small_requests = estimated_tokens / TOKENS_OF_A_SMALL_REQUEST
         if count is not None and small_requests <= MAX_SMALL_REQUESTS:
             inputs = max(inputs, math.ceil(count / max(1, math.ceil(small_requests))))

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from voyage_rag.core.failures import OK, failure_of, request_id_of
-from voyage_rag.core.flow import Attempt
+from voyage_rag.core.flow import Attempt, NothingToSendError
 from voyage_rag.core.rate_limits import limits_named
 from voyage_rag.core.wire import parse
 from voyage_rag.errors import (
@@ -124,6 +124,7 @@ def retrying(
     policy: RetryPolicy,
     limiter: RateLimiter,
     tokens: Estimate,
+    source: RequestSource | None = None,
 ) -> Flow[Decoded[Value]]:
     """Send a request until `read` accepts a response.
 
@@ -134,11 +135,13 @@ def retrying(
         policy: How often to try, and for how long.
         limiter: The budget's.
         tokens: What the request is expected to cost; asked when it is about to leave.
+        source: Decides what is sent when it leaves, instead of `request`.
 
     Raises:
         VoyageError: The last failure, with the number of attempts.
+        NothingToSendError: The source has nothing left to send.
     """
-    attempts = Attempts(request, policy, limiter, tokens)
+    attempts = Attempts(request, policy, limiter, tokens, source)
     while True:
         attempt = attempts.next()
         try:
@@ -156,6 +159,16 @@ def retrying(
         attempts.failed(failure)
 
 
+class RequestSource(Protocol):
+    """Decides what a request holds at the moment it leaves."""
+
+    def leave(self) -> Request:
+        """The request as it leaves."""
+
+    def put_back(self) -> None:
+        """The rate limit refused it."""
+
+
 class Attempts:
     """The attempts to send one request, and the time they take.
 
@@ -167,8 +180,14 @@ class Attempts:
     """
 
     def __init__(
-        self, request: Request, policy: RetryPolicy, limiter: RateLimiter, tokens: Estimate
+        self,
+        request: Request,
+        policy: RetryPolicy,
+        limiter: RateLimiter,
+        tokens: Estimate,
+        source: RequestSource | None = None,
     ) -> None:
+        self._source = source
         self._request = request
         self._policy = policy
         self._limiter = limiter
@@ -217,6 +236,8 @@ class Attempts:
             asked = failure.retry_after or 0.0
             held = asked if asked <= LONGEST_RETRY_AFTER_SECONDS else None
             self.reservation.refused(held, limits_named(failure.message))
+            if self._source is not None:
+                self._source.put_back()
             if limiter.exceeds_minute_limit(self._tokens()):
                 raise self.last_failure(failure)
         spent = self._spent() + self._delay
@@ -254,7 +275,10 @@ class Attempts:
 
         Raises:
             RateLimitError: The limit leaves no room within the total timeout.
+            NothingToSendError: What it was to send has left with other requests.
         """
+        if self._source is not None and not self._tokens():
+            raise NothingToSendError
         delay = self.reservation.wait()
         if self._began is None:
             self._began = self.reservation.asked_at
@@ -262,6 +286,8 @@ class Attempts:
         if delay <= 0:
             self._sent += 1
             self._attempt.timeout = self._policy.time_left(spent)
+            if self._source is not None:
+                self._attempt.request = self._source.leave()
         elif (total := self._policy.total_timeout) is not None:
             held = self.reservation.held()
             if spent >= total or (held < inf and spent + held > total):

@@ -21,6 +21,7 @@ from voyage_rag.core.flow import (
     CacheGet,
     CachePut,
     Emit,
+    NothingToSendError,
     Offload,
     Operation,
     OperationInfo,
@@ -42,6 +43,9 @@ Result = TypeVar("Result")
 LONG_RESPONSE = 16
 """Inputs of a request from which decoding the response takes a millisecond, ten times what it takes
 to have a thread do it."""
+
+THROWN = (APIConnectionError, RateLimitError, NothingToSendError)
+"""What a flow decides about that becomes of an attempt, beside a response."""
 
 NOT_OBSERVED: AbstractContextManager[None] = nullcontext()
 NOT_QUEUED = nullcontext()
@@ -143,7 +147,7 @@ class Driver:
                     try:
                         self._wait(effect, state, telemetry)
                         value: object = self._sent(effect, state, telemetry)
-                    except (APIConnectionError, RateLimitError) as error:
+                    except THROWN as error:
                         resume, value = flow.throw, error
                     with state.reading:
                         effect = _step(resume, value)
@@ -234,7 +238,7 @@ class Driver:
                     try:
                         await self._await(effect, state, telemetry)
                         value: object = await self._asent(effect, telemetry)
-                    except (APIConnectionError, RateLimitError) as error:
+                    except THROWN as error:
                         resume, value = flow.throw, error
                     if effect.request.inputs < LONG_RESPONSE:
                         effect = _step(resume, value)

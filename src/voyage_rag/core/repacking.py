@@ -1,0 +1,129 @@
+"""Packs what waits for a rate limit into fewer requests, where requests are scarce.
+
+A job is planned before its limit is known. When a 429 names three requests a minute, sixteen small
+requests are on their way; what was refused of them, and what has not left yet, may fit into one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from voyage_rag.core.flow import NothingToSendError, RequestItem
+from voyage_rag.core.planning import Limits, are_scarce, slices
+
+if TYPE_CHECKING:
+    from voyage_rag.core.rate_limiter import RateLimiter
+    from voyage_rag.hosts.messages import Request
+
+Item = TypeVar("Item", bound=RequestItem)
+
+
+class WaitingItems(Generic[Item]):
+    """Items of one call that wait for their request to leave, in the order of the call.
+
+    Args:
+        limits: Returns what the next request may hold.
+        size_of: The size of an item.
+        limiter: Knows whether requests are scarce, so that items may leave with others.
+    """
+
+    def __init__(
+        self,
+        limits: Callable[[], Limits],
+        size_of: Callable[[Item], float],
+        limiter: RateLimiter,
+    ) -> None:
+        self._limits = limits
+        self._size_of = size_of
+        self._limiter = limiter
+        self._items: dict[Hashable, Item] = {}
+        self._lock = threading.Lock()
+
+    def add(self, items: Sequence[Item]) -> None:
+        """Have items wait."""
+        with self._lock:
+            self._items |= {item.key: item for item in items}
+
+    def left(self, items: Sequence[Item]) -> list[Item]:
+        """Those of the items that still wait."""
+        return [item for item in items if item.key in self._items]
+
+    def together(self, items: Sequence[Item]) -> Sequence[Item]:
+        """What the next request holds: these items as far as they wait, and others with them."""
+        own = self.left(items)
+        if not own or not are_scarce(self._limiter.limits.requests_per_minute):
+            return own
+        keys = {item.key for item in own}
+        with self._lock:
+            others = [item for item in self._items.values() if item.key not in keys]
+        return next(slices(chain(own, others), self._limits, self._size_of))
+
+    def take(self, items: Sequence[Item]) -> list[Item]:
+        """Have items leave; those that another request has not taken meanwhile."""
+        with self._lock:
+            return [item for item in items if self._items.pop(item.key, None) is not None]
+
+
+class PackedRequest(Generic[Item]):
+    """A request whose items are decided when it leaves.
+
+    Args:
+        waiting: The items of the call that wait.
+        own: Those it is for.
+        make: Makes the request for items.
+        tokens_of: Expected tokens of an estimate.
+
+    Attributes:
+        items: What it holds.
+        request: The request for them.
+    """
+
+    def __init__(
+        self,
+        waiting: WaitingItems[Item],
+        own: Sequence[Item],
+        make: Callable[[Sequence[Item]], Request],
+        tokens_of: Callable[[float], int],
+    ) -> None:
+        self.items: Sequence[Item] = own
+        self.request = make(own)
+        self._waiting = waiting
+        self._own = own
+        self._make = make
+        self._tokens_of = tokens_of
+        self._has_left = False
+        waiting.add(own)
+
+    def tokens(self) -> int:
+        """What it is expected to cost; 0 if other requests have taken all its items."""
+        if not self._has_left:
+            self.items = self._waiting.together(self._own)
+        estimate = sum(item.estimated_tokens for item in self.items)
+        return self._tokens_of(estimate) if self.items else 0
+
+    def leave(self) -> Request:
+        """The request as it leaves; after another failure than a 429 it is the same again."""
+        if self._has_left:
+            return self.request
+        self.items = self._waiting.take(self.items)
+        if not self.items:
+            raise NothingToSendError
+        self._has_left = True
+        own = self._own
+        if len(self.items) != len(own) or self.items[-1] is not own[-1]:
+            self.request, self._own = self._make(self.items), self.items
+        return self.request
+
+    def withdraw(self) -> Sequence[Item]:
+        """The items it still holds, which no other request may take any more."""
+        if self._has_left:
+            return self.items
+        return self._waiting.take(self.items)
+
+    def put_back(self) -> None:
+        """Have its items wait again: the rate limit refused them."""
+        self._has_left = False
+        self._waiting.add(self.items)

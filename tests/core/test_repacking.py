@@ -1,0 +1,171 @@
+"""What a 429 left over leaves in fewer requests: nothing is lost, nothing is sent twice."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from conftest import Face
+from fakes import (
+    FREE_TIER,
+    MODEL,
+    TOO_MANY_TOKENS,
+    FakeClock,
+    FakeService,
+    failed,
+    served,
+    vector_of,
+    voyage_over,
+)
+from voyage_rag.errors import InvalidRequestError
+from voyage_rag.hosts.messages import Response
+
+
+class Limited:
+    """Accepts so many requests in a minute, and counts texts.
+
+    Attributes:
+        accepted: How often each text was embedded.
+        sizes: Texts of each request that was accepted.
+    """
+
+    def __init__(self, clock: FakeClock, requests: int, detail: str = FREE_TIER) -> None:
+        self.accepted: Counter[str] = Counter()
+        self.sizes: list[int] = []
+        self._clock, self._requests, self._detail = clock, requests, detail
+        self._taken: list[float] = []
+        self._lock = threading.Lock()
+
+    def __call__(self, body: bytes) -> Response:
+        with self._lock:
+            now = self._clock.now()
+            if sum(at > now - 60 for at in self._taken) >= self._requests:
+                return failed(429, self._detail)
+            self._taken.append(now)
+            texts = json.loads(body)["input"]
+            self.accepted.update(texts)
+            self.sizes.append(len(texts))
+        return served(body)
+
+
+def texts_of(count: int) -> list[str]:
+    """Texts of 30 estimated tokens."""
+    return [f"text {number:05} ".ljust(87, "x") for number in range(count)]
+
+
+@pytest.mark.parametrize("count", [640, 1_600, 3_000])
+def test_what_was_refused_leaves_in_fewer_requests(face: Face, count: int) -> None:
+    """Sixteen were on their way when the limit of three became known."""
+    clock = FakeClock()
+    service = Limited(clock, 3, "Requests Per Minute (RPM) rate limit of 3")
+    voyage = voyage_over(FakeService(always=service), clock, total_timeout=None)
+    texts = texts_of(count)
+
+    found = face.call(voyage, "embed", texts, MODEL)
+
+    assert found.embeddings == [vector_of(text) for text in texts]
+    assert set(service.accepted.values()) == {1}
+    # How many it takes is left to chance: each wait on the fake clock lets time pass for all.
+    assert len(service.sizes) < 16
+    assert max(service.sizes) > -(-count // 16)
+    assert voyage.usage.requests == len(service.sizes)
+
+
+def test_where_requests_are_not_scarce_slices_stay_as_planned(face: Face) -> None:
+    """A limit of thousands is no reason to wait for larger requests."""
+    clock = FakeClock()
+    service = Limited(clock, 5, "Requests Per Minute (RPM) rate limit of 2,000")
+    voyage = voyage_over(FakeService(always=service), clock, total_timeout=None)
+
+    face.call(voyage, "embed", texts_of(1_600), MODEL)
+
+    assert set(service.sizes) == {100}
+    assert set(service.accepted.values()) == {1}
+
+
+def test_a_merged_request_that_is_too_large_is_split(face: Face) -> None:
+    """Also for the items of other slices, none of which is sent twice."""
+    clock = FakeClock()
+    limited = Limited(clock, 3, "Requests Per Minute (RPM) rate limit of 3")
+
+    def answer(body: bytes) -> Response:
+        if len(json.loads(body)["input"]) > 300:
+            return failed(400, TOO_MANY_TOKENS)
+        return limited(body)
+
+    voyage = voyage_over(FakeService(always=answer), clock, total_timeout=None)
+    texts = texts_of(1_600)
+
+    found = face.call(voyage, "embed", texts, MODEL)
+
+    assert found.embeddings == [vector_of(text) for text in texts]
+    assert set(limited.accepted.values()) == {1}
+
+
+def test_a_merged_request_that_fails_keeps_what_was_finished(face: Face) -> None:
+    """The error names the inputs of the request, whichever slices they came from."""
+    clock = FakeClock()
+    limited = Limited(clock, 3, "Requests Per Minute (RPM) rate limit of 3")
+
+    def answer(body: bytes) -> Response:
+        if len(json.loads(body)["input"]) > 300:
+            return failed(400, "no")
+        return limited(body)
+
+    voyage = voyage_over(FakeService(always=answer), clock, total_timeout=None)
+
+    with pytest.raises(InvalidRequestError) as raised:
+        face.call(voyage, "embed", texts_of(1_600), MODEL)
+
+    done = sum(limited.sizes)
+    partial: Any = raised.value.partial
+    assert len(raised.value.indices) > 300
+    assert len(partial.vectors) == done
+    assert not set(partial.vectors) & set(raised.value.indices)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4, 16])
+@pytest.mark.parametrize("seed", range(4))
+def test_nothing_is_lost_whatever_fails(face: Face, seed: int, concurrency: int) -> None:
+    """429s with and without a name, outages and requests that are too large, in any order."""
+    clock, chance = FakeClock(), random.Random(seed)
+    limited = Limited(clock, 5, "Requests Per Minute (RPM) rate limit of 5")
+
+    def answer(body: bytes) -> Response:
+        failures = [None, None, failed(503), failed(429), failed(400, TOO_MANY_TOKENS)]
+        if len(json.loads(body)["input"]) > 20 and (failure := chance.choice(failures)):
+            return failure
+        return limited(body)
+
+    options = {"total_timeout": None, "max_retries": 50, "concurrency": concurrency}
+    voyage = voyage_over(FakeService(always=answer), clock, **options)
+    texts = texts_of(1_000)
+
+    found = face.call(voyage, "embed", texts, MODEL)
+
+    assert found.embeddings == [vector_of(text) for text in texts]
+    assert set(limited.accepted.values()) == {1}
+    assert voyage.usage.requests == len(limited.sizes)
+
+
+def test_with_a_cache_only_what_is_new_is_packed(face: Face, tmp_path: Any) -> None:
+    """And all of it is kept."""
+    clock = FakeClock()
+    service = Limited(clock, 3, "Requests Per Minute (RPM) rate limit of 3")
+    options = {"cache": tmp_path / "vectors.db", "total_timeout": None}
+    texts = texts_of(1_600)
+    voyage_over(FakeService(), clock, **options).embed(texts[::2], MODEL)
+
+    for _ in range(2):
+        found = face.call(
+            voyage_over(FakeService(always=service), clock, **options), "embed", texts, MODEL
+        )
+        assert found.embeddings == [vector_of(text) for text in texts]
+
+    assert set(service.accepted) == set(texts[1::2])
+    assert set(service.accepted.values()) == {1}
