@@ -164,7 +164,7 @@ def test_a_job_can_be_cancelled(run: Run, emulate: Callable[..., Emulator]) -> N
     emulate(batch_running=3_600)
     assert run("submit", rows("one"), *SUBMIT)[0] == 0
     code, out, err = run(*WAIT, "--timeout", "0")
-    assert (code, out, "the others go on by themselves" in err) == (1, "", True)
+    assert (code, out, "the others continue by themselves" in err) == (1, "", True)
     code, _, err = run("fetch", "a.job")
     assert (code, "has not ended: 0 of 1 inputs are done" in err) == (1, True)
     code, out, _ = run("fetch", "a.job", "--partial", "--json")
@@ -225,7 +225,7 @@ def test_nothing_is_overwritten(run: Run, emulate: Callable[..., Emulator]) -> N
         (b'"a"\n', ("--model", "voyage-context-4"), "rows.jsonl:1 is not a list of chunks"),
         (b'{"query": "a"}\n', ("--model", "rerank-3"), "rows.jsonl:1 is not an object with a 'qu"),
         (b'"a"\n', ("--model", "voyage-multimodal-3.5"), "there are no batches of them"),
-        (b'"a"\n', ("--input-type", "passage"), "input_type must be one of"),
+        (b'"a"\n', ("--input-type", "passage"), "--input-type must be one of"),
     ],
 )
 def test_a_bad_row_is_named(

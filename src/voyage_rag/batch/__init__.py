@@ -5,7 +5,7 @@
     for result in job.results():
         ...  # in the order of the inputs
 
-A job outlives the process: `BatchJob.open(voyage, "corpus.job")` goes on with it, today or in a
+A job outlives the process: `BatchJob.open(voyage, "corpus.job")` resumes it, today or in a
 week. Source: docs.voyageai.com, "Batch Inference".
 """
 

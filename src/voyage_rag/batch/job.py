@@ -42,7 +42,7 @@ class BatchJob:
     whole or not at all, without keys and texts. Results are at the service for 30 days. One process
     at a time works on a job; others may look.
 
-    Every verb that talks to the service has an async twin whose name starts with an `a`
+    Every verb that talks to the service has an async variant whose name starts with an `a`
     (`asubmit`, `aresults`, ...; that of `wait` is `await_`).
     """
 
@@ -222,7 +222,7 @@ class BatchJob:
         poll_interval: float = 60.0,
         on_progress: Callable[[JobStatus], object] | None = None,
     ) -> JobStatus:
-        """Wait until every batch has ended, creating those for which there was no room before.
+        """Wait until every batch has ended, creating those that the account could not have before.
 
         Looks are two seconds apart at first, `poll_interval` in the end. The service may be away
         for an hour at a time.
@@ -230,7 +230,7 @@ class BatchJob:
         Args:
             timeout: Seconds to wait, None for as long as it takes.
             poll_interval: Most seconds between two looks.
-            on_progress: Told after every look.
+            on_progress: Called after every look.
 
         Raises:
             Timeout: It has not ended in time. Nothing is lost: wait again.

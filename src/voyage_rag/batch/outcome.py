@@ -47,7 +47,7 @@ class Fetched:
 
 @contextmanager
 def directory_of(workflow: BatchWorkflow) -> Iterator[str]:
-    """A private directory beside the job, where there is room for what it holds."""
+    """A private directory beside the job, on the disk that holds the job."""
     path = workflow.file.path
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as directory:
         yield directory
@@ -145,7 +145,7 @@ def may_have_failed(workflow: BatchWorkflow, part: BatchPart) -> bool:
 
 
 def remove(fetched: Fetched, keep: Path) -> None:
-    """Make room for the next part."""
+    """Remove the files of a part."""
     for path in (fetched.lines, *fetched.answers):
         if path != keep:
             path.unlink(missing_ok=True)

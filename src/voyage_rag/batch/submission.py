@@ -103,7 +103,7 @@ def cut(
     part = OpenPart(number, 0, directory)
     try:
         for line, weight in lines:
-            if part.inputs and not part.has_room(len(line), weight, limits):
+            if part.inputs and not part.fits(len(line), weight, limits):
                 yield part.close()
                 part = OpenPart(part.number + 1, part.first + part.inputs, directory)
             part.add(line, weight)
@@ -130,7 +130,7 @@ class OpenPart:
         self._path = None if directory is None else directory / f"part-{number:04d}.jsonl"
         self._file = None if self._path is None else _private(self._path)
 
-    def has_room(self, size: int, weight: float, limits: BatchLimits) -> bool:
+    def fits(self, size: int, weight: float, limits: BatchLimits) -> bool:
         """Whether a line still goes in."""
         return (
             self.inputs < limits.inputs
@@ -191,7 +191,7 @@ def prepare(
 
     Raises:
         InvalidInputError: An input cannot be one; or the file holds another job.
-        OSError: There is no room, or no permission.
+        OSError: The disk is full, or there is no permission.
     """
     state = JobState(
         host=host,

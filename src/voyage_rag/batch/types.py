@@ -98,7 +98,7 @@ class JobStatus:
         completed: How many have a result so far.
         failed: How many have none, and will have none unless they are submitted again.
         batches: How many batches the job is made of.
-        pending: How many of them still have to be created; `wait` does so when there is room.
+        pending: How many of them still have to be created, which `wait` does when that is possible.
         ended: How many of them have ended.
         statuses: The service's status of each batch by its id.
         expected_at: When the service expects the last running batch to be done, None if unknown.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from voyage_rag.records import Batch
 
 FULL = 30 * 60.0
-"""Seconds to leave the service alone that has no room for another batch (docs: "Batch Inference"),
+"""Seconds to leave the service alone that takes no other batch (docs: "Batch Inference"),
 unless one of this job ends before."""
 
 SETTLED = 10 * 60.0
@@ -53,7 +53,7 @@ class BatchWorkflow:
         context: On which context the service is asked.
         state: The job as it is known.
         file: Where it is kept.
-        full_until: Until when there is no room for another batch, on the context' clock.
+        full_until: Until when no other batch is possible, on the context' clock.
         full_at: How many batches had ended when that was found out.
     """
 
@@ -111,14 +111,14 @@ class BatchWorkflow:
     # ── what is done ──────────────────────────────────────────────────────────────────────────────
 
     def advance(self) -> Flow[None]:
-        """Create as many batches as there is room for, in order.
+        """Create as many batches as the account may have, in order.
 
         Raises:
             APIConnectionError: Whether one was created is not known.
             VoyageError: One cannot be created.
         """
         for part in self.pending:
-            if not self._has_room(part):
+            if not self._fits(part):
                 return
             try:
                 yield from self._create(part)
@@ -128,7 +128,7 @@ class BatchWorkflow:
                 self.full_until, self.full_at = self.context.now() + FULL, len(self.ended)
                 return
 
-    def _has_room(self, part: BatchPart) -> bool:
+    def _fits(self, part: BatchPart) -> bool:
         running = self.running
         tokens = sum(other.tokens for other in running) + part.tokens
         is_full = self.context.now() < self.full_until and len(self.ended) == self.full_at
@@ -205,7 +205,7 @@ class BatchWorkflow:
     def wait(
         self, watch: PollSchedule, on_progress: Callable[[JobStatus], object] | None
     ) -> Flow[None]:
-        """Look at the job until it has ended, creating batches as there comes to be room.
+        """Look at the job until it has ended, creating batches as the account may have more.
 
         Raises:
             Timeout: It has not ended in time.
@@ -240,7 +240,7 @@ class BatchWorkflow:
         status = self.status()
         return Timeout(
             f"{status.completed:,} of {status.inputs:,} inputs are done after {elapsed:,.0f} s, "
-            f"{status.ended} of {status.batches} batches have ended: the others go on by "
+            f"{status.ended} of {status.batches} batches have ended: the others continue by "
             "themselves, wait again later"
         )
 
@@ -311,5 +311,5 @@ def take(part: BatchPart, batch: Batch) -> None:
 
 
 def _is_unseen(failure: VoyageError) -> bool:
-    """A 429 is not asked again at once: there is no room until a batch has ended."""
+    """A 429 is not asked again at once: no batch is possible until one has ended."""
     return isinstance(failure, APIConnectionError) and failure.never_sent

@@ -29,10 +29,10 @@ class Batches:
     """Batches of the account (docs: "Batches" in the API reference).
 
     This is the API as it is: one file, one batch. For any number of inputs, across many batches and
-    processes, there is `voyage_rag.batch.BatchJob`. Every verb has an async twin with an `a` before
-    its name; that of `wait` is `await_`. All of them raise a `VoyageError` where the service did
-    not return a usable response, and `InvalidInputError` before anything is sent where an argument
-    cannot work.
+    processes, there is `voyage_rag.batch.BatchJob`. Every verb has an async variant with an `a`
+    before its name; that of `wait` is `await_`. All of them raise a `VoyageError` where the service
+    did not return a usable response, and `InvalidInputError` before anything is sent where an
+    argument cannot work.
     """
 
     def __init__(self, driver: Driver, context: JobContext) -> None:
@@ -120,10 +120,10 @@ class Batches:
             batch_id: Which one.
             timeout: Seconds to wait, None for as long as it takes.
             poll_interval: Most seconds between two looks.
-            on_progress: Told after every look.
+            on_progress: Called after every look.
 
         Raises:
-            Timeout: It has not ended in time. It goes on by itself: wait again.
+            Timeout: It has not ended in time. It continues by itself: wait again.
         """
         watch = PollSchedule(timeout, poll_interval)
         return self._driver.run(batches.wait(self._context, batch_id, watch, on_progress))

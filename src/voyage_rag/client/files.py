@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 class Files:
     """Files of the account, for batches (docs: "Files" in the API reference).
 
-    They cost $0.05 per GB and month and are gone after 30 days. Every verb has an async twin with
-    an `a` before its name. All of them raise a `VoyageError` where the service did not return a
-    usable response, and `InvalidInputError` before anything is sent where an argument cannot work.
+    They cost $0.05 per GB and month and are gone after 30 days. Every verb has an async variant
+    with an `a` before its name. All of them raise a `VoyageError` where the service did not return
+    a usable response, and `InvalidInputError` before anything is sent where an argument cannot
+    work.
     """
 
     def __init__(self, driver: Driver, context: JobContext) -> None:

@@ -88,7 +88,7 @@ def submit(
 
     A row is a text or an object with one; for a contextualized model a list of chunks or an object
     with `chunks`; for a reranker an object with `query` and `documents`. All rows are checked
-    before anything is sent. Interrupted, and given again, it goes on where it was.
+    before anything is sent. Interrupted, and given again, it resumes.
     """
     from voyage_rag.batch import BatchJob  # noqa: PLC0415 - not needed for help
     from voyage_rag.models import kind_of  # noqa: PLC0415 - as above
@@ -128,7 +128,7 @@ def wait(
     job: Job,
     timeout: Annotated[
         float | None,
-        typer.Option(min=0, metavar="SECONDS", help="Give up waiting; the job goes on."),
+        typer.Option(min=0, metavar="SECONDS", help="Give up waiting; the job continues."),
     ] = None,
     poll_interval: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Most seconds between two looks.")

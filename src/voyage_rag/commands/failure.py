@@ -9,6 +9,9 @@ from contextlib import contextmanager
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
+OPTION = r"(?<![\w'\"-])(?P<name>[a-z_]+)\b(?:=(?P<value>'[^']*'|[\w.]+))?"
+PLAIN = r"'[\w.,-]+'"
+
 
 class CommandError(Exception):
     """A command cannot do its work; the message says why and what to do about it.
@@ -41,10 +44,11 @@ def in_cli_syntax(message: str, options: AbstractSet[str]) -> str:
 
     def typed(found: re.Match[str]) -> str:
         name, value = found["name"], found["value"]
-        if name not in options:
+        if name not in options or (value is None and "_" not in name):
             return found[0]
         option = "--" + ("no-" if value == "False" else "") + name.replace("_", "-")
-        plain = value.strip("'") if re.fullmatch(r"'[\w.,-]+'", value) else value
-        return option if value in {"True", "False"} else f"{option} {plain}"
+        if value is None or value in {"True", "False"}:
+            return option
+        return f"{option} {value.strip(chr(39)) if re.fullmatch(PLAIN, value) else value}"
 
-    return re.sub(r"\b(?P<name>[a-z_]+)=(?P<value>'[^']*'|[\w.]+)", typed, message)
+    return re.sub(OPTION, typed, message)

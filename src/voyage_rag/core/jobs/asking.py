@@ -26,7 +26,7 @@ T = TypeVar("T")
 SOUND = range(200, 300)
 
 OUTAGE = 3_600.0
-"""Seconds that a watch of half a day goes on while the service does not answer."""
+"""Seconds that a watch of half a day continues while the service does not respond."""
 COUNTLESS = 1_000_000
 
 DIGESTING = 600.0

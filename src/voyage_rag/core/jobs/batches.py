@@ -240,7 +240,7 @@ def wait(
     """Look at a batch until it has ended.
 
     Raises:
-        Timeout: It has not ended in time; it goes on by itself.
+        Timeout: It has not ended in time; it continues by itself.
     """
     watch.check()
     begun, looks = context.now(), 0
@@ -256,7 +256,7 @@ def wait(
         if watch.is_over(elapsed):
             raise Timeout(
                 f"batch {batch_id} is {batch.status} after {elapsed:,.0f} s, {batch.completed} of "
-                f"{batch.total} lines done: it goes on by itself, wait again later",
+                f"{batch.total} lines done: it continues by itself, wait again later",
                 model=batch.model or None,
             )
         due = context.now() + watch.pause(looks, elapsed)
