@@ -594,3 +594,16 @@ def test_a_part_of_several_row_groups_is_written_as_one_of_many_rows(
     else:
         vectors = [vector for _, vector in embedded(path)]
     assert vectors == [[number, 7] for number in range(95)]
+
+
+@pytest.mark.parametrize("output", ["out.parquet", "out"])
+def test_a_text_that_is_there_twice_is_paid_once(
+    output: str, embed: Embed, service: Service, tmp_path: Path
+) -> None:
+    """Of those that are sent together; each row has its vector."""
+    rows = [(f"doc-{n}", f"text {n % 7}") for n in range(95)]
+    report = embed(parquet(tmp_path / "in.parquet", rows), output)
+
+    assert embedded(tmp_path / output) == expected(rows)
+    assert report.texts == 95
+    assert sum(service.paid.values()) < 95
