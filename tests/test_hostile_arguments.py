@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from llama_index.core.schema import NodeWithScore, TextNode
 from pydantic import ValidationError
 
 from fakes import KEY, MODEL, RERANKER, FakeService, embedded, ok, served, vector_of, voyage_over
+from fuzz.arguments import arguments
 from voyage_rag import ConfigurationError, InvalidInputError, Voyage
 from voyage_rag.hosts.messages import Response
 from voyage_rag.langchain import VoyageAIEmbeddings, VoyageAIMultimodalEmbeddings
@@ -138,6 +140,66 @@ def test_any_field_of_an_object_is_refused_or_works(kind: type, data: st.DataObj
     except NOT_SENT as error:
         shown = str(error)
     assert KEY not in shown
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(max_examples=300)
+@given(data=st.binary(min_size=16, max_size=64))
+def test_any_object_in_any_parameter_is_refused_or_works(data: bytes) -> None:
+    """A few of the calls that `make fuzz` makes by the hundred thousand."""
+    arguments(data)
+
+
+NO_NODES = [5, "text", [TextNode(text="a"), "b"], {"a": TextNode(text="a")}, [Document("a")]]
+
+
+@pytest.mark.parametrize("bad", NO_NODES, ids=["int", "str", "mixed", "dict", "documents"])
+def test_what_are_no_nodes_or_documents_is_refused_by_name(bad: Any) -> None:
+    """Of the methods that take a framework's own objects."""
+    no_documents = [TextNode(text="a")] if isinstance(bad, list) else bad
+    for call in (
+        lambda voyage: VoyageEmbedding(MODEL, client=voyage)(bad),
+        lambda voyage: VoyageEmbedding("voyage-context-4", client=voyage)(bad),
+        lambda voyage: LlamaIndexRerank(RERANKER, client=voyage).postprocess_nodes(
+            bad, query_str="q"
+        ),
+        lambda voyage: LangChainRerank(RERANKER, client=voyage).compress_documents(
+            no_documents, "q"
+        ),
+        lambda voyage: VoyageAIEmbeddings("voyage-context-4", client=voyage).for_documents(
+            no_documents
+        ),
+    ):
+        service = FakeService()
+        with pytest.raises(InvalidInputError, match=r"(nodes|documents)(\[\d\])? must be"):
+            call(voyage_over(service))
+        assert service.attempts == []
+
+
+@pytest.mark.parametrize("by", [5, ["source"], None])
+def test_documents_are_told_apart_by_a_name_or_a_function(by: Any) -> None:
+    embeddings = VoyageAIEmbeddings("voyage-context-4", client=Voyage(KEY))
+    with pytest.raises(InvalidInputError, match="by must be the name of a metadata field"):
+        embeddings.for_documents([Document("a", metadata={"source": "x"})], by)
+
+
+def test_a_name_that_holds_a_list_cannot_identify_a_document() -> None:
+    with pytest.raises(InvalidInputError, match="cannot identify a document"):
+        Voyage(KEY).embed_chunks(["a"], [("x", ["y"])], "voyage-context-4")
+
+
+def test_an_array_is_compared_with_nothing() -> None:
+    """Numpy's comparisons give arrays, which are neither true nor false."""
+    pair = np.array(["query", "document"])
+    for name in ("model", "input_type", "output_dtype", "empty_text", "truncation", "batch_size"):
+        with pytest.raises(InvalidInputError, match=f"^{name} must be"):
+            voyage_over(FakeService()).embed(["a"], **{"model": MODEL, name: pair})
+
+
+def test_a_message_shows_the_beginning_of_a_long_value() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        voyage_over(FakeService()).embed(["a"], MODEL, batch_size=["x" * 100_000] * 10)
+    assert len(str(caught.value)) < 500
 
 
 BAD_INPUTS = [None, 5, b"bytes", [None], [b"bytes"], [HALF], [["a"]], [{}], {"a": 1}, Ellipsis]

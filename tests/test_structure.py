@@ -111,10 +111,9 @@ def _private_imports(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
 
 
 def _private_strings(nodes: list[ast.expr], own: set[str]) -> Iterator[str]:
-    for node in nodes:
-        text = node.value if isinstance(node, ast.Constant) else None
-        if isinstance(text, str) and text.isidentifier() and is_private(text) and text not in own:
-            yield text
+    texts = [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    names = [text for text in texts if text.isidentifier() and not text.startswith("__")]
+    yield from (name for name in names if is_private(name) and name not in own)
 
 
 def strings_but_docstrings(tree: ast.Module) -> Iterator[str]:

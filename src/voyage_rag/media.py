@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import IO, Any, cast
+from typing import IO, Any
 
+from voyage_rag.checks import elements
 from voyage_rag.errors import InvalidInputError
 
 
@@ -76,7 +77,9 @@ class Video:
 
 def media_sources(sources: object) -> list[Any]:
     """A list of media, of which a path, URL or file's bytes by itself is one."""
-    return [sources] if isinstance(sources, (str, bytes, PurePath)) else list(cast("Any", sources))
+    if isinstance(sources, (str, bytes, PurePath)):
+        return [sources]
+    return list(elements("the argument", sources, "a list of images or videos"))
 
 
 def _refuse_optimizing(model: str | None, *, optimize: bool) -> None:

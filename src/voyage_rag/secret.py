@@ -189,7 +189,7 @@ def _read(path: Path) -> APIKey:
 
 def fingerprint(secret: str) -> str:
     """Twelve hex digits of a salted hash."""
-    return hashlib.sha256(b"voyage-rag key\0" + secret.encode()).hexdigest()[:12]
+    return hashlib.sha256(b"voyage-rag key\0" + secret.encode("utf-8", "replace")).hexdigest()[:12]
 
 
 def find_same_key(api_key: str | SecretStr | None, expected: str) -> APIKey:

@@ -113,6 +113,7 @@ class Settings(BaseModel):
             ConfigurationError: A setting is missing or cannot work; the message names it.
         """
         api_key = hidden(api_key)
+        _check_types(base_url, api_key_path, allow_insecure_http)
         given = {name: value for name, value in options.items() if value is not None}
         for name in ("total_timeout", "query_total_timeout"):
             if name in options:
@@ -154,6 +155,18 @@ class Settings(BaseModel):
         """How `Voyage` is given this host, without a key: by its address, or as an object."""
         selected = isinstance(self.host, VoyageAPI)
         return f"base_url={self.base_url!r}" if selected else f"host={self.host!r}"
+
+
+def _check_types(base_url: object, api_key_path: object, allow_insecure_http: object) -> None:
+    """Refuse what cannot be compared or joined to something else, such as an array."""
+    if base_url is not None and not isinstance(base_url, str):
+        raise ConfigurationError(f"base_url must be a string, not {type(base_url).__name__}")
+    if api_key_path is not None and not isinstance(api_key_path, (str, os.PathLike)):
+        raise ConfigurationError(f"api_key_path must be a path, not {type(api_key_path).__name__}")
+    if not isinstance(allow_insecure_http, bool):
+        raise ConfigurationError(
+            f"allow_insecure_http must be True or False, not {type(allow_insecure_http).__name__}"
+        )
 
 
 def _check_alone(**others: object) -> None:

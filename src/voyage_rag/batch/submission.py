@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from voyage_rag.batch.state import BatchPart, JobState, StateFile
 from voyage_rag.batch.types import BatchEstimate, BatchLimits
+from voyage_rag.checks import texts_of
 from voyage_rag.core import validation
 from voyage_rag.core.token_estimate import MARGIN
 from voyage_rag.errors import InvalidInputError
@@ -47,7 +48,7 @@ def lines_of(
         raise InvalidInputError("inputs must be a list or another iterable, not one string")
     given = None if names is None else iter(names)
     taken: dict[str, int] = {}
-    for index, item in enumerate(validation.iterable("inputs", inputs)):
+    for index, item in enumerate(texts_of("inputs", inputs)):
         name = f"inputs[{index}]"
         custom_id = str(index) if given is None else _named(given, index, taken)
         body, weight = kind.body(name, item, index)

@@ -299,7 +299,7 @@ class TextVerbs(Session):
         return embed_flows.prepare(
             self.context,
             advance,
-            model or _default_model(),
+            _default_model() if model is None else model,
             input_type,
             output_dimension,
             output_dtype,

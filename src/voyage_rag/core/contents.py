@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from voyage_rag.checks import elements
 from voyage_rag.core import media, validation
 from voyage_rag.core.media import Media, MediaKind, MediaReader
 from voyage_rag.core.token_estimate import TokenEstimator
@@ -94,7 +95,7 @@ class ContentParser:
         Raises:
             InvalidInputError: One cannot be embedded; it is named.
         """
-        listed = validation.elements(
+        listed = elements(
             "inputs", inputs, "a list of inputs, each a list of texts, images and videos"
         )
         contents = [self._content(position, given) for position, given in enumerate(listed)]
@@ -126,7 +127,7 @@ class ContentParser:
         if isinstance(item, TextSegment):
             return self._text(name, position, item.text)
         kind: MediaKind | None = None
-        if isinstance(item, (Image, Video)):
+        while isinstance(item, (Image, Video)):
             kind = "image" if isinstance(item, Image) else "video"
             item = item.source
         if isinstance(item, str) and _is_http(item):

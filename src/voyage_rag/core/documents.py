@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
+from voyage_rag.checks import elements, is_hashable
 from voyage_rag.core import validation
 from voyage_rag.core.windows import Chunks
 from voyage_rag.core.wire import Chunking
@@ -67,7 +68,7 @@ def grouped(chunks: Sequence[str], documents: object) -> Grouping:
     Raises:
         InvalidInputError: There is not one document per chunk, or one cannot identify.
     """
-    named = list(validation.elements("documents", documents, "a list with one entry per chunk"))
+    named = list(elements("documents", documents, "a list with one entry per chunk"))
     if len(named) != len(chunks):
         raise InvalidInputError(
             f"there are {len(chunks)} chunks and {len(named)} documents: name one per chunk"
@@ -79,7 +80,7 @@ def grouped(chunks: Sequence[str], documents: object) -> Grouping:
                 f"documents[{position}] is NaN, a missing value: use None for a chunk by itself",
                 indices=(position,),
             )
-        if not isinstance(name, Hashable):
+        if not is_hashable(name):
             raise InvalidInputError(
                 f"documents[{position}] is a {type(name).__name__}, which cannot identify a "
                 "document: use a string or a number",
@@ -113,7 +114,7 @@ def documents_of(
     flat_will_do = query or automatic or chunk_fn is not None
     if isinstance(inputs, str) and flat_will_do:
         inputs = [inputs]
-    listed = validation.elements("inputs", inputs, "a list of documents, each a list of its chunks")
+    listed = elements("inputs", inputs, "a list of documents, each a list of its chunks")
     documents: list[Chunks] = []
     for position, given in enumerate(listed):
         name = f"inputs[{position}]"
@@ -143,7 +144,7 @@ def documents_of(
 
 
 def _chunks(name: str, given: object, position: int) -> Chunks:
-    return tuple(validation.elements(name, given, "a list of chunks", position))
+    return tuple(elements(name, given, "a list of chunks", position))
 
 
 def _cut(name: str, text: str, chunk_fn: Callable[[str], list[str]], position: int) -> Chunks:

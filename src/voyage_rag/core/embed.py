@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
+from voyage_rag.checks import texts_of
 from voyage_rag.core import validation, wire
 from voyage_rag.core.cache_keys import from_bytes, to_bytes
 from voyage_rag.core.call import EndpointCall
@@ -152,7 +153,7 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
 
     def indexed(self, texts: object) -> Iterator[IndexedText]:
         """The texts of an iterable, checked, with their positions and estimated tokens."""
-        for position, text in enumerate(self.checked(validation.iterable("texts", texts))):
+        for position, text in enumerate(self.checked(texts_of("texts", texts))):
             yield IndexedText(position, text, estimate_tokens(text))
 
     def counted(self, items: Iterable[IndexedText]) -> Iterable[IndexedText]:
@@ -226,7 +227,7 @@ def prepare(
     )
     if type(as_lists) is not bool:
         validation.check_flag("as_lists", as_lists)
-    if policies != TextPolicies():
+    if set(map(type, policies)) != {str} or policies != TextPolicies():
         validation.check_choice("empty_text", policies.empty, get_args(EmptyText))
         validation.check_choice("invalid_text", policies.invalid, get_args(InvalidText))
     if batch_size is not None:
@@ -240,7 +241,7 @@ def embed(call: TextCall, texts: object) -> Operation[object, EmbeddingsObject]:
     Raises:
         InvalidInputError: There is no list of texts, or one of them cannot be embedded.
     """
-    given = texts if type(texts) is list else validation.iterable("texts", texts)
+    given = texts if type(texts) is list else texts_of("texts", texts)
     checked = list(call.checked(given))
     count = len(checked)
     first: dict[str, int] = {}

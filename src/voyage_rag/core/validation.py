@@ -5,10 +5,12 @@ Every refusal names the argument, the item and the remedy.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn, cast, get_args
+from typing import TYPE_CHECKING, NoReturn, cast, get_args
 
+from voyage_rag.checks import texts_of
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.models import ALL_DTYPES, MODELS, Kind, Model, kind_of, look_up
 from voyage_rag.types import InputType, InvalidText
@@ -31,7 +33,7 @@ def check_model(model: object, kind: Kind) -> Model:
         InvalidInputError: No name, or a known model of another kind.
     """
     if not isinstance(model, str) or not model.strip():
-        raise InvalidInputError(f"model must be the name of a model, not {model!r}")
+        raise InvalidInputError(f"model must be the name of a model, not {_shown(model)}")
     check_text("model", model)
     row = look_up(model, kind)
     if row.kind != kind:
@@ -66,7 +68,7 @@ def check_output(row: Model, dimension: object, dtype: object) -> OutputDtype | 
     if dimension is not None:
         if type(dimension) is not int or dimension < 1:
             raise InvalidInputError(
-                f"output_dimension must be a positive integer, not {dimension!r}"
+                f"output_dimension must be a positive integer, not {_shown(dimension)}"
             )
         if row.dimensions and dimension not in row.dimensions:
             raise InvalidInputError(
@@ -75,14 +77,12 @@ def check_output(row: Model, dimension: object, dtype: object) -> OutputDtype | 
             )
     if dtype is None:
         return None
-    for known in ALL_DTYPES:
-        if dtype == known:
-            if row.dtypes and known not in row.dtypes:
-                raise InvalidInputError(
-                    f"{row.name!r} has no output_dtype {dtype!r}; it has {_listed(row.dtypes)}"
-                )
-            return known
-    raise InvalidInputError(f"output_dtype must be one of {_listed(ALL_DTYPES)}, not {dtype!r}")
+    check_choice("output_dtype", dtype, ALL_DTYPES)
+    if row.dtypes and dtype not in row.dtypes:
+        raise InvalidInputError(
+            f"{row.name!r} has no output_dtype {dtype!r}; it has {_listed(row.dtypes)}"
+        )
+    return cast("OutputDtype", dtype)
 
 
 def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
@@ -91,8 +91,9 @@ def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
     Raises:
         InvalidInputError: It is not.
     """
-    if not any(value is choice or value == choice for choice in choices):
-        raise InvalidInputError(f"{name} must be one of {_listed(choices)}, not {value!r}")
+    # Numpy's arrays cannot be compared with strings.
+    if not any(value is each or (isinstance(value, str) and value == each) for each in choices):
+        raise InvalidInputError(f"{name} must be one of {_listed(choices)}, not {_shown(value)}")
 
 
 def check_input_type(input_type: object) -> None:
@@ -103,7 +104,7 @@ def check_input_type(input_type: object) -> None:
 def check_flag(name: str, value: object) -> None:
     """Refuse anything but True and False."""
     if not isinstance(value, bool):
-        raise InvalidInputError(f"{name} must be True or False, not {value!r}")
+        raise InvalidInputError(f"{name} must be True or False, not {_shown(value)}")
 
 
 def check_count(name: str, value: object, most: int | None = None) -> None:
@@ -115,7 +116,7 @@ def check_count(name: str, value: object, most: int | None = None) -> None:
     if most is not None and type(value) is int and value > most:
         raise InvalidInputError(f"{name} must be at most {most}, not {value}")
     if type(value) is not int or value < 1:
-        raise InvalidInputError(f"{name} must be a whole number of at least 1, not {value!r}")
+        raise InvalidInputError(f"{name} must be a whole number of at least 1, not {_shown(value)}")
 
 
 def listed(name: str, texts: object) -> list[str]:
@@ -124,40 +125,7 @@ def listed(name: str, texts: object) -> list[str]:
     Raises:
         InvalidInputError: It is no list.
     """
-    return list(iterable(name, texts))
-
-
-def iterable(name: str, texts: object) -> Iterable[str]:
-    """What should be texts, one after the other; a lone string is a list of one.
-
-    Raises:
-        InvalidInputError: There is nothing to iterate over.
-    """
-    return [texts] if isinstance(texts, str) else elements(name, texts, "a list of strings")
-
-
-def elements(name: str, value: object, expected: str, *index: int) -> Iterable[Any]:
-    """The elements of a list, or of another iterable that has an order and yields its values.
-
-    Raises:
-        InvalidInputError: It is a table, a mapping or a set, whose iteration would yield something
-            else than was meant, or a string, or cannot be iterated over.
-    """
-    kind, remedy = type(value), ""
-    if hasattr(kind, "columns") or hasattr(kind, "column_names"):
-        remedy = ", which is a table: pass one of its columns, as in table['text']"
-    elif isinstance(value, (set, frozenset)):
-        remedy = ", which has no order: pass a list"
-    elif not isinstance(value, (str, bytes, bytearray, memoryview, Mapping)):
-        try:
-            iter(value)  # type: ignore[call-overload]
-        except TypeError:
-            pass
-        else:
-            return cast("Iterable[Any]", value)
-    raise InvalidInputError(
-        f"{name} must be {expected}, not {kind.__name__}{remedy}", indices=index
-    )
+    return list(texts_of(name, texts))
 
 
 def check_text(name: str, text: object, *index: int, invalid_text: InvalidText = "error") -> str:
@@ -224,6 +192,11 @@ def refuse_empty(name: str, index: int) -> NoReturn:
         f"{name} is empty: remove it, or pass empty_text='space' to embed a single space",
         indices=(index,),
     )
+
+
+def _shown(value: object) -> str:
+    """A value as a message shows it, however long it is."""
+    return reprlib.repr(value)
 
 
 def _listed(choices: Iterable[object]) -> str:

@@ -40,7 +40,7 @@ def select_host(
     """
     try:
         hostname = urlsplit(base_url or "").hostname
-    except (ValueError, AttributeError):  # the host itself says what is wrong
+    except (ValueError, AttributeError, TypeError):  # the host itself says what is wrong
         hostname = None
     host = BY_HOSTNAME.get(hostname or "", VoyageAPI)
     return host(api_key, base_url, allow_insecure_http=allow_insecure_http)

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from langchain_core.documents import Document
 
+from voyage_rag.checks import is_hashable
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.locks import lock_for
 
@@ -66,8 +67,12 @@ def name_of(document: Document, by: DocumentOf, position: int) -> Hashable:
     Raises:
         InvalidInputError: The chunk does not say so.
     """
+    if not (callable(by) or isinstance(by, str)):
+        raise InvalidInputError(
+            f"by must be the name of a metadata field or a function, not {type(by).__name__}"
+        )
     name = by(document) if callable(by) else document.metadata.get(by)
-    if name is None or not isinstance(name, Hashable):
+    if name is None or not is_hashable(name):
         field_name = "the function" if callable(by) else f"metadata[{by!r}]"
         raise InvalidInputError(
             f"{field_name} does not say which document chunk {position} is of: name another "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
+from voyage_rag.checks import instances
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.langchain.chunks import Chunks, DocumentOf, Place, group
 from voyage_rag.langchain.documents import (
@@ -67,7 +68,7 @@ class ContextualEmbeddings(Embeddings):
         Raises:
             InvalidInputError: A chunk does not say which document it is of.
         """
-        grouped = group(list(documents), self._by)
+        grouped = group(instances("documents", documents, Document), self._by)
         with self._lock:
             self._names |= grouped.names
             for chunks, at in grouped.places:

@@ -10,6 +10,7 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field, SecretStr
 
+from voyage_rag.checks import elements, instances
 from voyage_rag.connection import UNSET, Connection, Unset, check_reranker
 from voyage_rag.construction import constructor
 from voyage_rag.langchain import tracing
@@ -130,6 +131,7 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         Raises:
             VoyageError: See `voyage_rag.Voyage.rerank`.
         """
+        documents = instances("documents", documents, Document)
         with tracing.run(*self._run(documents, query, callbacks)) as outputs:
             ranked = self.voyage.rerank(query, _texts(documents), **self._options())
             return _ended(outputs, documents, ranked)
@@ -141,6 +143,7 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         callbacks: Callbacks | None = None,
     ) -> Sequence[Document]:
         """Async variant of `compress_documents`."""
+        documents = instances("documents", documents, Document)
         async with tracing.arun(*self._run(documents, query, callbacks)) as outputs:
             ranked = await self.voyage.arerank(query, _texts(documents), **self._options())
             return _ended(outputs, documents, ranked)
@@ -155,7 +158,7 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         self, model: str | None = None, top_k: int | Unset | None = UNSET
     ) -> dict[str, Any]:
         return {
-            "model": model or self.model,
+            "model": self.model if model is None else model,
             "top_k": self.top_k if top_k is UNSET else top_k,
             "truncation": self.truncation,
             "blank_documents": self.blank_documents,
@@ -164,7 +167,8 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
 
 
 def _texts(documents: Sequence[str | Document]) -> list[str]:
-    return [item.page_content if isinstance(item, Document) else item for item in documents]
+    items = elements("documents", documents, "a list of texts or Documents")
+    return [item.page_content if isinstance(item, Document) else item for item in items]
 
 
 def _scores(ranked: RerankingObject) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 
 from voyage_rag.auto_chunking import check_auto_chunking
+from voyage_rag.checks import instances
 from voyage_rag.errors import ConfigurationError, InvalidInputError
 from voyage_rag.langchain.auto_chunks import chunk_ids_of, chunks_of, held, may_be_chunk
 from voyage_rag.langchain.chunks import (
@@ -128,7 +129,7 @@ class ContextualVectorStore(VectorStore):
         """
         if self.auto_chunk:
             raise InvalidInputError("with auto_chunk=True documents are added unsplit, as they are")
-        return self._announced.include(list(documents))
+        return self._announced.include(instances("documents", documents, Document))
 
     def add_documents(self, documents: list[Document], **kwargs: Any) -> list[str]:
         """Embed chunks with the context of their documents, and add them to the store.
@@ -144,7 +145,7 @@ class ContextualVectorStore(VectorStore):
             InvalidInputError: A chunk does not say which document it is of, or is empty.
             VoyageError: See `voyage_rag.Voyage.embed_chunks`. Nothing was written.
         """
-        listed, ids = list(documents), kwargs.pop("ids", None)
+        listed, ids = instances("documents", documents, Document), kwargs.pop("ids", None)
         grouped = self._grouped(listed)
         embedded = self._documents.get(grouped.names)
         return run(
@@ -153,7 +154,7 @@ class ContextualVectorStore(VectorStore):
 
     async def aadd_documents(self, documents: list[Document], **kwargs: Any) -> list[str]:
         """Async variant of `add_documents`."""
-        listed, ids = list(documents), kwargs.pop("ids", None)
+        listed, ids = instances("documents", documents, Document), kwargs.pop("ids", None)
         grouped = self._grouped(listed)
         embedded = await self._documents.aget(grouped.names)
         return await arun(

@@ -11,6 +11,7 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseNode
 from pydantic import ConfigDict, PrivateAttr, SecretStr
 
+from voyage_rag.checks import instances, texts_of
 from voyage_rag.construction import constructor
 from voyage_rag.llama_index.events import batch_events, starting
 from voyage_rag.llama_index.methods import EmbeddingMethods
@@ -122,6 +123,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         Raises:
             VoyageError: See `voyage_rag.Voyage.embed_chunks` and `multimodal_embed`.
         """
+        nodes = instances("nodes", nodes, BaseNode)
         if self._is_plain(nodes):
             with naming_nodes(nodes):
                 return super().__call__(nodes, **kwargs)
@@ -137,6 +139,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
 
     async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
         """Async variant of calling it."""
+        nodes = instances("nodes", nodes, BaseNode)
         if self._is_plain(nodes):
             with naming_nodes(nodes):
                 return await super().acall(nodes, **kwargs)
@@ -167,6 +170,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         Raises:
             VoyageError: See `voyage_rag.Voyage.embed`; what was finished is in its `partial`.
         """
+        texts = list(texts_of("texts", texts))
         self._warn_of_media()
         if self._is_cut_by_llama_index(texts):
             return super().get_text_embedding_batch(texts, show_progress, **kwargs)
@@ -182,6 +186,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         With `num_workers`, too, LlamaIndex cuts them, and has that many `embed_batch_size` under
         way.
         """
+        texts = list(texts_of("texts", texts))
         self._warn_of_media()
         if self._is_cut_by_llama_index(texts) or self.num_workers:
             return await super().aget_text_embedding_batch(texts, show_progress, **kwargs)

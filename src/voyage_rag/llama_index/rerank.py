@@ -13,6 +13,7 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
 from pydantic import ConfigDict, Field, SecretStr
 
+from voyage_rag.checks import instances
 from voyage_rag.connection import UNSET, Connection, Unset, check_reranker
 from voyage_rag.construction import constructor
 from voyage_rag.errors import InvalidInputError
@@ -153,6 +154,7 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
 
     def _rankable(self, nodes: list[NodeWithScore]) -> list[NodeWithScore]:
         """The nodes that have text, or a clear word on those that have none."""
+        nodes = instances("nodes", nodes, NodeWithScore)
         images = [at for at, found in enumerate(nodes) if _is_image_alone(found.node)]
         if images and self.image_nodes == "error":
             raise InvalidInputError(

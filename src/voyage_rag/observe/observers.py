@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
@@ -95,12 +95,14 @@ def as_observers(observers: object) -> Observers:
     """
     if isinstance(observers, Observers):
         return observers
-    if not isinstance(observers, Iterable):
+    try:
+        given = iter(observers)  # type: ignore[call-overload]
+    except TypeError:
         raise ConfigurationError(
             f"observers must be a list of functions that take an event, not "
             f"{type(observers).__name__}"
-        )
-    return Observers(map(_checked, observers))
+        ) from None
+    return Observers(map(_checked, given))
 
 
 class GlobalObservers:

@@ -1,0 +1,72 @@
+"""Whether an argument is a list of what is expected, before it is iterated over."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, TypeGuard, cast
+
+from voyage_rag.errors import InvalidInputError
+
+
+def elements(name: str, value: object, expected: str, *index: int) -> Iterable[Any]:
+    """The elements of a list, or of another iterable that has an order and yields its values.
+
+    Args:
+        name: What the error calls the argument.
+        value: The argument.
+        expected: What it has to be, as in "a list of strings".
+        index: Position of the input that it is, if it is one of several.
+
+    Raises:
+        InvalidInputError: It is a table, a mapping or a set, whose iteration would yield something
+            else than was meant, or a string, or cannot be iterated over.
+    """
+    kind, remedy = type(value), ""
+    if hasattr(kind, "columns") or hasattr(kind, "column_names"):
+        remedy = ", which is a table: pass one of its columns, as in table['text']"
+    elif isinstance(value, (set, frozenset)):
+        remedy = ", which has no order: pass a list"
+    elif not isinstance(value, (str, bytes, bytearray, memoryview, Mapping, type)):
+        try:
+            iter(value)  # type: ignore[call-overload]
+        except TypeError:
+            pass
+        else:
+            return cast("Iterable[Any]", value)
+    raise InvalidInputError(
+        f"{name} must be {expected}, not {kind.__name__}{remedy}", indices=index
+    )
+
+
+def texts_of(name: str, texts: object) -> Iterable[str]:
+    """What should be texts, one after the other; a lone string is a list of one.
+
+    Raises:
+        InvalidInputError: There is nothing to iterate over.
+    """
+    return [texts] if isinstance(texts, str) else elements(name, texts, "a list of strings")
+
+
+def instances(name: str, value: object, kind: type) -> list[Any]:
+    """A list of objects of one class.
+
+    Raises:
+        InvalidInputError: It is none, or one of its elements is of another class.
+    """
+    found = list(elements(name, value, f"a list of {kind.__name__}s"))
+    for index, each in enumerate(found):
+        if not isinstance(each, kind):
+            raise InvalidInputError(
+                f"{name}[{index}] must be a {kind.__name__}, not {type(each).__name__}",
+                indices=(index,),
+            )
+    return found
+
+
+def is_hashable(value: object) -> TypeGuard[Hashable]:
+    """Whether a value can be a key; a tuple cannot if it holds a list."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
