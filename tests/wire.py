@@ -77,6 +77,7 @@ class WireServer:
     Args:
         act: What to do with each request; may be replaced at any time.
         context: For TLS.
+        host: Where to listen.
 
     Attributes:
         requests: All that have come in.
@@ -85,7 +86,9 @@ class WireServer:
         over: Set at the end.
     """
 
-    def __init__(self, act: Act = healthy, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, act: Act = healthy, context: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+    ) -> None:
         self.act = act
         self.requests: list[WireRequest] = []
         self.connections = 0
@@ -94,7 +97,8 @@ class WireServer:
         self._context = context
         self._open: dict[int, socket.socket] = {}
         self._changed = threading.Condition()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family, backlog=256)
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     @property

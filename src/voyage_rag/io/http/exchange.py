@@ -103,21 +103,23 @@ class Exchange:
             self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
         return body_of(request, self.status, self.headers)
 
-    def abandon(self, connection: PooledConnection, error: BaseException, host: Host) -> None:
-        """Close the connection, and raise what callers are to see instead of this error, if any."""
+    def abandon(
+        self, connection: PooledConnection, error: BaseException, host: Host
+    ) -> Exception | None:
+        """Close the connection; returns what callers are to see instead of this error, if any."""
         connection.close()
         if isinstance(error, UnwritableFileError):
-            raise error.reason from None
+            return error.reason
         if not isinstance(error, FAILURES):
-            return
+            return None
         has_time = time.monotonic() < self.deadline
         is_untouched = self.stream is not None and not self.stream.has_received
         if connection.exchanges and is_untouched and has_time and not connection.is_ended:
             if not isinstance(error, UnrequestedBytesError):  # which is noticed before sending
                 self.want_new_connection(connection)
-            raise StaleConnectionError from error
+            return StaleConnectionError()
         is_timeout = isinstance(error, TimeoutError)
         never_sent = self.stream is None
-        raise connection_error(
+        return connection_error(
             error, host, self.attempt, is_timeout=is_timeout, never_sent=never_sent
-        ) from (error.__cause__ or error)
+        )

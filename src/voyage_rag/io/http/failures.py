@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def connection_error(
     error: Exception, host: Host, attempt: Attempt, *, is_timeout: bool, never_sent: bool
 ) -> APIConnectionError:
-    """The error to raise.
+    """The error to raise, with a cause that shows no key either.
 
     Args:
         error: What happened. Servers are quoted in it, so the key is taken out of its text.
@@ -38,4 +38,21 @@ def connection_error(
             model=model,
         )
     failure.never_sent = never_sent
+    failure.__cause__ = _without_secrets(error, reason)
     return failure
+
+
+def _without_secrets(error: BaseException, reason: str) -> BaseException:
+    """The system's error behind this one, or one of its kind without what it refers to.
+
+    An exception of httpx refers to its request, and a traceback to the headers that were written.
+    """
+    innermost = error
+    while innermost.__cause__ is not None:
+        innermost = innermost.__cause__
+    if isinstance(innermost, OSError):
+        return innermost.with_traceback(None)
+    try:
+        return type(error)(reason)
+    except TypeError:  # some of httpx take no text
+        return RuntimeError(reason)

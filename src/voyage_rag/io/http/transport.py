@@ -132,9 +132,12 @@ class Transport:
                 received.close()
                 content = body.finish()
         except BaseException as error:
-            exchange.abandon(connection, error, self._host)
-            raise
-        return self._finish(exchange, connection, content, is_idle=http.is_idle())
+            failure = exchange.abandon(connection, error, self._host)
+            if failure is None:
+                raise
+        else:
+            return self._finish(exchange, connection, content, is_idle=http.is_idle())
+        raise failure  # not while the other is handled: its text may hold the key
 
     def close(self) -> None:
         """Close the idle connections. A later call opens new ones."""
@@ -182,9 +185,12 @@ class Transport:
                     content = body.finish()
             check_in_time(scope)
         except BaseException as error:
-            exchange.abandon(connection, error, self._host)
-            raise
-        return self._finish(exchange, connection, content, is_idle=http.is_idle())
+            failure = exchange.abandon(connection, error, self._host)
+            if failure is None:
+                raise
+        else:
+            return self._finish(exchange, connection, content, is_idle=http.is_idle())
+        raise failure  # not while the other is handled: its text may hold the key
 
     async def aclose(self) -> None:
         """Close the idle connections, which belong to no event loop."""

@@ -30,11 +30,16 @@ from voyage_rag.io.http.response import (
 
 if TYPE_CHECKING:
     from voyage_rag.core.flow import Attempt
-    from voyage_rag.errors import APIConnectionError
     from voyage_rag.hosts.host import Host
     from voyage_rag.hosts.messages import Request, Response
 
-FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnreadableBodyError)
+FAILURES = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpx.StreamError,
+    UnreadableBodyError,
+    UnwritableFileError,
+)
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -87,10 +92,9 @@ class UserClients:
                         if time.monotonic() > end:
                             raise httpx.ReadTimeout("no complete response in time")
                     return self._response(received, body.finish())
-        except UnwritableFileError as error:
-            raise error.reason from None
         except FAILURES as error:
-            raise self._failure(error, attempt) from error
+            failure = self._failure(error, attempt)
+        raise failure  # not while the other is handled: it refers to the request and its headers
 
     async def asend(self, attempt: Attempt) -> Response:
         """Async variant of `send`."""
@@ -111,10 +115,9 @@ class UserClients:
                         async for piece in received.aiter_raw():
                             body.add(piece)
                         return self._response(received, body.finish())
-        except UnwritableFileError as error:
-            raise error.reason from None
         except (TimeoutError, *FAILURES) as error:
-            raise self._failure(error, attempt) from error
+            failure = self._failure(error, attempt)
+        raise failure
 
     def _request(
         self,
@@ -142,7 +145,9 @@ class UserClients:
     def _response(self, received: httpx.Response, body: bytes) -> Response:
         return response_of(self._host, received.status_code, received.headers, body)
 
-    def _failure(self, error: Exception, attempt: Attempt) -> APIConnectionError:
+    def _failure(self, error: Exception, attempt: Attempt) -> Exception:
+        if isinstance(error, UnwritableFileError):
+            return error.reason
         return connection_error(
             error,
             self._host,
