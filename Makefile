@@ -80,11 +80,18 @@ $(VENV)/bin/python:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
-	@echo "Installing into $(VENV) ..."
+	@echo "Installing into $(VENV), about half a minute ..."
+	@# Modules are compiled when they are imported, which few of them are.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+		--editable '.[langchain,llama-index,emulator,cli,images]'
+	@touch $@
+
+$(VENV)/.all: pyproject.toml $(VENV)/.demo
+	@echo "Installing the other extras into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]'
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml $(VENV)/.demo
+$(VENV)/.dev: pyproject.toml $(VENV)/.all
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	@touch $@
 
@@ -104,12 +111,12 @@ $(VENV)/.local: pyproject.toml | $(VENV)/bin/python
 		--editable '.[langchain,llama-index,emulator,cli,images,aws,local]'
 	@touch $@
 
-$(VENV)/.stores: pyproject.toml $(VENV)/.demo
+$(VENV)/.stores: pyproject.toml $(VENV)/.all
 	@echo "Installing the stores into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group stores
 	@touch $@
 
-$(VENV)/.bench: pyproject.toml $(VENV)/.demo
+$(VENV)/.bench: pyproject.toml $(VENV)/.all
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
 	@touch $@
 
@@ -121,11 +128,11 @@ $(VENV)/.audit: pyproject.toml $(VENV)/.dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group audit
 	@touch $@
 
-$(VENV)/.notebooks: pyproject.toml $(VENV)/.demo
+$(VENV)/.notebooks: pyproject.toml $(VENV)/.all
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group notebooks
 	@touch $@
 
-$(VENV)/.docs: pyproject.toml $(VENV)/.demo
+$(VENV)/.docs: pyproject.toml $(VENV)/.all
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
 	@touch $@
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Iterator
@@ -156,6 +157,25 @@ def test_a_pipe_gets_no_progress_bar(full: Ran) -> None:
     assert "\r" not in full.out
 
 
+def test_the_first_lines_say_what_will_happen_and_how_long_it_takes(full: Ran) -> None:
+    """Before anything is loaded."""
+    first = " ".join(full.out.split("\n\n")[0].split())
+    assert first.startswith("This demo embeds the docstrings of Python's standard library")
+    assert "10 questions with LangChain and with LlamaIndex. It takes about 15 seconds" in first
+
+
+def test_the_last_lines_are_three_commands_that_work(
+    full: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As they are printed."""
+    printed = [line.strip() for line in full.out.splitlines() if line.startswith("  voyage-rag ")]
+    assert len(printed) == 3
+    assert full.out.splitlines()[-1].strip() == printed[-1]
+    for command in printed:
+        assert main(shlex.split(command)[1:]) == 0
+        assert capsys.readouterr().out
+
+
 def test_questions_of_ones_own_over_files_of_ones_own(
     emulator: Emulator, account: str, tmp_path: Path
 ) -> None:
@@ -198,7 +218,7 @@ def test_with_a_key_the_price_is_told_before_anything_is_spent(
 
     assert sent_before == [0]
     opening = f"Using the service on this machine at {emulator.url} with your key."
-    assert " ".join(ran.out.split()).startswith(opening)
+    assert opening in " ".join(ran.out.split())
     assert "not Voyage's vectors" not in ran.out
     assert account not in ran.out + ran.err + json.dumps(ran.report.as_json())
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from voyage_rag.demo.options import DemoError
+from voyage_rag.demo.options import DemoError, check_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,12 +33,15 @@ def run_demo(options: DemoOptions, out: Console, err: Console) -> DemoReport:
         err: Console for the announcement and the progress when `out` is for JSON.
 
     Raises:
-        DemoError: A package is missing, or there is nothing to search or no question.
+        DemoError: A package is missing, options are wrong, or there is nothing to search.
         VoyageError: The service, or the emulator, responded with an error.
     """
-    from voyage_rag.demo.show import busy  # noqa: PLC0415 - imports rich
+    check_options(options)
+    from voyage_rag.demo.show import busy, show_introduction  # noqa: PLC0415 - imports rich
 
     began = time.perf_counter()
+    if not options.as_json:
+        show_introduction(out, options)
     try:
         with busy(err if options.as_json else out, "Loading LangChain and LlamaIndex"):
             from voyage_rag.demo.run import run  # noqa: PLC0415 - imports both frameworks

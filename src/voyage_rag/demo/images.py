@@ -9,33 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voyage_rag.demo.corpus import Passage
-from voyage_rag.demo.options import IMAGE_MODEL, RERANK_MODEL, DemoError
+from voyage_rag.demo.options import DemoError
 from voyage_rag.demo.report import UsageItem
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.media import Image
-from voyage_rag.models import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from voyage_rag.demo.options import DemoOptions
     from voyage_rag.demo.search import DemoService
 
 SUFFIXES = (".gif", ".jpeg", ".jpg", ".png", ".webp")
-
-EXAMPLE = 'voyage-rag demo "a red circle" --images pictures/'
-
-
-def check_image_options(options: DemoOptions) -> None:
-    """Raise `DemoError` for options that a search of images does not have."""
-    if options.files:
-        raise DemoError("give either --files or --images: text and images are searched separately")
-    if not options.questions:
-        raise DemoError(f"add a description of the image you look for, e.g. {EXAMPLE}")
-    if options.rerank_model != RERANK_MODEL:
-        raise DemoError("leave out --rerank-model: rerankers accept text only, no images")
-    if kind_of(options.model) != "multimodal":
-        raise DemoError(f"{options.model} does not embed images: use --model {IMAGE_MODEL}")
 
 
 def read_images(folder: Path) -> list[Passage]:

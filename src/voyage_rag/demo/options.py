@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from voyage_rag.models import kind_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,10 +14,15 @@ MODEL = "voyage-4-lite"
 RERANK_MODEL = "rerank-3-lite"
 IMAGE_MODEL = "voyage-multimodal-3.5"
 
+IMAGE_EXAMPLE = 'voyage-rag demo "a red circle" --images pictures/'
+
 EMULATOR_KEY = "pa-the-emulator-takes-any-key"
 
 CANDIDATES = 30
 """Passages that are reranked for each question."""
+
+DIMENSION: Literal[256] = 256
+"""Length of the vectors, where the model offers it: the frameworks compare them in Python."""
 
 SHOWN = 3
 """Results that are shown for each question."""
@@ -46,3 +53,30 @@ class DemoOptions:
     limit: int | None = None
     as_json: bool = False
     images: Path | None = None
+
+
+def check_options(options: DemoOptions) -> None:
+    """Check what can be checked before anything is loaded.
+
+    Raises:
+        DemoError: Options exclude each other, or a question is missing or empty.
+    """
+    if options.images:
+        _check_image_options(options)
+    if not options.questions and options.files:
+        raise DemoError(
+            "add a question about your files: the built-in ones are about Python's standard library"
+        )
+    if not all(text.strip() for text in options.questions):
+        raise DemoError("a question is empty: write it in quotes")
+
+
+def _check_image_options(options: DemoOptions) -> None:
+    if options.files:
+        raise DemoError("give either --files or --images: text and images are searched separately")
+    if not options.questions:
+        raise DemoError(f"add a description of the image you look for, e.g. {IMAGE_EXAMPLE}")
+    if options.rerank_model != RERANK_MODEL:
+        raise DemoError("leave out --rerank-model: rerankers accept text only, no images")
+    if kind_of(options.model) != "multimodal":
+        raise DemoError(f"{options.model} does not embed images: use --model {IMAGE_MODEL}")

@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from voyage_rag.demo.corpus import read_files, standard_library, take
-from voyage_rag.demo.images import check_image_options, forecast_images, read_images
-from voyage_rag.demo.options import CANDIDATES, EMULATOR_KEY, DemoError
+from voyage_rag.demo.images import forecast_images, read_images
+from voyage_rag.demo.options import CANDIDATES, EMULATOR_KEY
 from voyage_rag.demo.questions import BUILT_IN_QUESTIONS, Question
 from voyage_rag.demo.report import (
     CHARACTERS_PER_TOKEN,
@@ -48,12 +48,12 @@ def run(options: DemoOptions, out: Console, err: Console, began: float) -> DemoR
         began: When the run began, by `time.perf_counter`.
 
     Raises:
-        DemoError: There is nothing to search or no question.
+        DemoError: There is nothing to search.
         VoyageError: The service, or the emulator, responded with an error.
     """
     seconds = {"importing": time.perf_counter() - began}
     screen = err if options.as_json else out
-    questions = _questions(options)
+    questions = tuple(map(Question, options.questions)) or BUILT_IN_QUESTIONS
     with _service(options) as (service, emulated):
         with _timed(seconds, "reading"), busy(screen, "Reading the text"):
             plan = _plan(options, questions, service, emulated=emulated)
@@ -67,18 +67,6 @@ def run(options: DemoOptions, out: Console, err: Console, began: float) -> DemoR
     else:
         show_report(out, report)
     return report
-
-
-def _questions(options: DemoOptions) -> tuple[Question, ...]:
-    if options.images:
-        check_image_options(options)
-    if not options.questions and options.files:
-        raise DemoError(
-            "add a question about your files: the built-in ones are about Python's standard library"
-        )
-    if not all(text.strip() for text in options.questions):
-        raise DemoError("a question is empty: write it in quotes")
-    return tuple(Question(text) for text in options.questions) or BUILT_IN_QUESTIONS
 
 
 @contextmanager

@@ -9,14 +9,15 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from langchain_core.vectorstores import InMemoryVectorStore
 from llama_index.core import VectorStoreIndex
 from llama_index.core.schema import ImageNode, TextNode
 
 from voyage_rag import Voyage, langchain, llama_index
-from voyage_rag.demo.options import CANDIDATES, SHOWN
+from voyage_rag.demo.options import CANDIDATES, DIMENSION, SHOWN
+from voyage_rag.models import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +38,12 @@ class DemoService:
     rerank_model: str
     base_url: str
     api_key: str | None = field(default=None, repr=False)
+
+    @property
+    def dimension(self) -> Literal[256] | None:
+        """Length of the vectors, None for the model's default."""
+        known = MODELS.get(self.model)
+        return DIMENSION if known is not None and DIMENSION in known.dimensions else None
 
     def connect(self) -> Voyage:
         """Return a new client, which counts its own usage."""
@@ -74,7 +81,10 @@ class LangChainSearch:
             else langchain.VoyageAIEmbeddings
         )
         self._embeddings = embeddings(
-            model=service.model, client=self.embedder, show_progress_bar=show_progress
+            model=service.model,
+            client=self.embedder,
+            output_dimension=service.dimension,
+            show_progress_bar=show_progress,
         )
         self._store = InMemoryVectorStore(self._embeddings)
         self._reranker = langchain.VoyageAIRerank(
@@ -134,7 +144,9 @@ class LlamaIndexSearch:
     def __init__(self, plan: DemoPlan, vectors: Sequence[list[float]]) -> None:
         self._plan, service = plan, plan.service
         self.embedder, self.ranker = service.connect(), service.connect()
-        embedding = llama_index.VoyageEmbedding(service.model, client=self.embedder)
+        embedding = llama_index.VoyageEmbedding(
+            service.model, client=self.embedder, output_dimension=service.dimension
+        )
         self._reranker = llama_index.VoyageAIRerank(
             service.rerank_model, client=self.ranker, top_n=SHOWN
         )

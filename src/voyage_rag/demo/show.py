@@ -6,7 +6,11 @@ column of scores for each.
 
 from __future__ import annotations
 
+import shutil
+import sys
+import sysconfig
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,6 +18,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from voyage_rag.demo.options import CANDIDATES, SHOWN
+from voyage_rag.demo.questions import BUILT_IN_QUESTIONS
 from voyage_rag.demo.report import FRAMEWORKS
 from voyage_rag.hosts.address import LOOPBACK
 
@@ -23,10 +28,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from voyage_rag.demo.corpus import Passage
+    from voyage_rag.demo.options import DemoOptions
     from voyage_rag.demo.report import DemoPlan, DemoReport, QuestionResults, UsageSummary
 
 RIGHT = "✓"
 ABSENT = "–"
+DURATION = "It takes about 15 seconds, and a minute on a busy machine."
 MAX_NAME_COLUMNS = 44
 MAX_HEADING_CHARACTERS = 40
 FREE_TOKENS_PER_MINUTE = 10_000
@@ -36,6 +43,51 @@ FREE_TOKENS_PER_MINUTE = 10_000
 def busy(console: Console, what: str) -> AbstractContextManager[object]:
     """Show on a terminal that something is being done."""
     return console.status(f"[dim]{what}[/]") if console.is_terminal else nullcontext()
+
+
+def show_introduction(console: Console, options: DemoOptions) -> None:
+    """Show what will happen and how long it takes, before anything is loaded."""
+    if options.images:
+        searched = f"the images of {options.images}"
+    elif options.files:
+        searched = f"the text of {', '.join(str(path) for path in options.files)}"
+    else:
+        searched = "the docstrings of Python's standard library"
+    count = len(options.questions) or len(BUILT_IN_QUESTIONS)
+    _wrap(
+        console,
+        Text(
+            f"This demo embeds {_printable(searched)}, and searches for {count} "
+            f"{'question' if count == 1 else 'questions'} with LangChain and with LlamaIndex. "
+            f"{'It takes a few seconds.' if options.images or options.files else DURATION}"
+        ),
+    )
+    console.print()
+
+
+def show_next_steps(console: Console) -> None:
+    """Show three commands to try next."""
+    program = _program()
+    readme = Path("README.md")
+    path = readme if readme.is_file() else Path(sysconfig.get_path("stdlib"), "json")
+    steps = {
+        "Ask your own question": 'demo "how do I sort a list by two keys?"',
+        "Search your own text": f'demo "how are numbers handled?" --files {path}',
+        "Compare models, limits and prices": "models",
+    }
+    for purpose, command in steps.items():
+        console.print(Text(f"\n{purpose}:", "dim"))
+        line = Text(f"  {program} {command}", "bold")
+        console.print(line, no_wrap=True, overflow="ignore", crop=False)
+
+
+def _program() -> str:
+    """Return the command that runs this program from the working directory."""
+    started = Path(sys.argv[0])
+    if started.parts[-2:] == ("voyage_rag", "__main__.py"):
+        return "python -m voyage_rag"
+    is_script = started.stem == "voyage-rag" and not shutil.which("voyage-rag")
+    return str(started) if is_script else "voyage-rag"
 
 
 def show_plan(console: Console, plan: DemoPlan) -> None:
@@ -126,6 +178,7 @@ def show_report(console: Console, report: DemoReport) -> None:
         cost += f" The images have {report.usage.image_pixels:,} pixels, included in the tokens."
     _wrap(console, Text(cost))
     _wrap(console, Text(_durations(report), "dim"))
+    show_next_steps(console)
 
 
 def _wrap(console: Console, text: Text) -> None:
