@@ -104,7 +104,7 @@ def test_every_verb_has_two_faces() -> None:
     """The pairs, named `verb` and `averb`."""
     assert {"embed", "embed_iter", "rerank", "close"} <= set(VERBS)
     alone = {name for name in METHODS if name not in VERBS and name[1:] not in VERBS}
-    assert {"batches", "files", "of", "usage"} == alone
+    assert {"batches", "files", "of", "usage", "with_options"} == alone
 
 
 def twins(owner: type) -> list[tuple[type, str, str]]:

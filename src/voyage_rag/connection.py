@@ -47,10 +47,12 @@ SETTINGS = (
     "total_timeout",
     "query_max_retries",
     "query_total_timeout",
+    "hedge_after",
     "concurrency",
     "requests_per_minute",
     "tokens_per_minute",
     "cache",
+    "cache_max_bytes",
     "tokenizer",
     "allow_insecure_http",
 )
@@ -110,10 +112,13 @@ class Connection(BaseModel):
         total_timeout: Seconds one request may take with all its attempts; None for no limit.
         query_max_retries: The same as `max_retries` for queries and reranking; 3 unless given.
         query_total_timeout: The same as `total_timeout` for these; 75 unless given.
+        hedge_after: Seconds after which a query without a response is sent a second time.
         concurrency: Requests in flight at once for one call; 16 unless given.
         requests_per_minute: The account's limit per model; discovered if it is not given.
         tokens_per_minute: The same, of tokens.
         cache: A SQLite file; what it holds is not paid for again, in this run or the next.
+            `:memory:` keeps vectors and scores as long as the client.
+        cache_max_bytes: Bytes that the cache may have; a tenth is dropped when it is full.
         tokenizer: A model's `tokenizer.json`, to plan by exact counts.
         allow_insecure_http: Let the key travel over plain http to another machine.
         observers: Functions that are told what its calls do (see `voyage_rag.events`).
@@ -143,10 +148,12 @@ class Connection(BaseModel):
     total_timeout: float | None = 300.0
     query_max_retries: int | None = None
     query_total_timeout: float | None = 75.0
+    hedge_after: float | None = None
     concurrency: int | None = None
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     cache: Annotated[str, BeforeValidator(as_path)] | None = None
+    cache_max_bytes: int | None = None
     tokenizer: Annotated[str, BeforeValidator(as_path)] | None = None
     allow_insecure_http: bool = False
     observers: SkipJsonSchema[Annotated[Observers, PlainValidator(as_observers)]] = Field(

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -29,6 +30,40 @@ FLEXIBLE = (1024, 256, 512, 2048)
 K = 1_000
 M = 1_000_000
 BILLION = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """The end of a model (docs.voyageai.com, "choose a model", November 2026).
+
+    Attributes:
+        deprecated: From this day on new organisations cannot use it.
+        retired: From this day on requests are refused with a 410.
+        replacement: The current model of its kind.
+    """
+
+    deprecated: date
+    retired: date
+    replacement: str
+
+    def is_near(self, today: date) -> bool:
+        """Whether it is retired, or will be within six months."""
+        return today >= self.retired - WARNING_PERIOD
+
+
+WARNING_PERIOD = timedelta(days=183)
+JUNE, DECEMBER = date(2027, 6, 1), date(2027, 12, 1)
+RETIREMENTS: Mapping[str, Retirement] = MappingProxyType(
+    {
+        "voyage-3-large": Retirement(JUNE, DECEMBER, "voyage-4-large"),
+        "voyage-3.5": Retirement(JUNE, DECEMBER, "voyage-4"),
+        "voyage-3.5-lite": Retirement(JUNE, DECEMBER, "voyage-4-lite"),
+        "voyage-code-2": Retirement(JUNE, DECEMBER, "voyage-code-4"),
+        "voyage-finance-2": Retirement(JUNE, DECEMBER, "voyage-4-large"),
+        "voyage-code-3": Retirement(date(2027, 8, 13), date(2028, 2, 13), "voyage-code-4"),
+    }
+)
+"""The models whose end is announced, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +103,11 @@ class Model:
     request_inputs: int = 1_000
     video: bool = False
     pixel_price: float | None = None
+
+    @property
+    def retirement(self) -> Retirement | None:
+        """When it stops working and what replaces it; None where that is not announced."""
+        return RETIREMENTS.get(self.name)
 
     @property
     def default_dimension(self) -> int | None:

@@ -43,6 +43,10 @@ PerMinute = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+MIN_CACHE_BYTES = 2**16
+"""Fewer would hold a handful of vectors, and cost more than they save."""
+
+
 class Settings(BaseModel):
     """Everything a `Voyage` needs to know before its first call. Frozen; shows no key.
 
@@ -63,7 +67,9 @@ class Settings(BaseModel):
         concurrency: Requests in flight at once for one call.
         requests_per_minute: The account's limit per model; discovered if it is not given.
         tokens_per_minute: The same, of tokens.
-        cache: A SQLite file that keeps vectors, None for none.
+        cache: A SQLite file that keeps vectors and scores, `:memory:` to keep them as long as the
+            client, None for none.
+        cache_max_bytes: Bytes that the cache may have; None for no limit.
         tokenizer: A `tokenizer.json` to count tokens with, None to estimate them.
         allow_insecure_http: Let the key travel over plain http to a host that is not loopback.
     """
@@ -83,6 +89,7 @@ class Settings(BaseModel):
     requests_per_minute: PerMinute | None = None
     tokens_per_minute: PerMinute | None = None
     cache: Annotated[str, BeforeValidator(as_path)] | None = None
+    cache_max_bytes: Annotated[int, Field(ge=MIN_CACHE_BYTES)] | None = None
     tokenizer: Annotated[str, BeforeValidator(as_path)] | None = None
     allow_insecure_http: bool = False
 
@@ -129,10 +136,36 @@ class Settings(BaseModel):
                 base_url=base_url,
                 allow_insecure_http=allow_insecure_http,
             )
+        return cls.checked(host=host, allow_insecure_http=allow_insecure_http, **given)
+
+    def changed(self, **changes: object) -> Self:
+        """The same with other values.
+
+        Raises:
+            ConfigurationError: A value cannot work, or belongs to the connections and the cache
+                that copies share.
+        """
+        if shared := [name for name in changes if name in SHARED_SETTINGS]:
+            raise ConfigurationError(
+                f"{', '.join(shared)} cannot be changed in a copy, which shares connections and "
+                "cache: make another Voyage"
+            )
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return self.checked(**{**values, **changes})
+
+    @classmethod
+    def checked(cls, **values: Any) -> Self:
+        """Settings of these values.
+
+        Raises:
+            ConfigurationError: One of them cannot work.
+        """
         try:
-            settings = cls(host=host, allow_insecure_http=allow_insecure_http, **given)
+            settings = cls(**values)
         except ValidationError as error:
             raise ConfigurationError(_describe(error)) from None
+        if settings.cache_max_bytes is not None and settings.cache is None:
+            raise ConfigurationError("cache_max_bytes needs cache, too")
         if settings.hedge_after is not None and settings.hedge_after >= settings.timeout:
             raise ConfigurationError(
                 f"hedge_after={settings.hedge_after:g} is not less than timeout="
@@ -155,6 +188,11 @@ class Settings(BaseModel):
         """How `Voyage` is given this host, without a key: by its address, or as an object."""
         selected = isinstance(self.host, VoyageAPI)
         return f"base_url={self.base_url!r}" if selected else f"host={self.host!r}"
+
+
+SHARED_SETTINGS = frozenset(
+    {"host", "cache", "cache_max_bytes", "tokenizer", "allow_insecure_http"}
+)
 
 
 def _check_types(base_url: object, api_key_path: object, allow_insecure_http: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import pytest
@@ -62,13 +63,29 @@ def test_texts_share_a_key_only_if_they_are_equal(one: str, other: str) -> None:
 
 
 @given(
-    st.lists(st.floats(allow_nan=False, allow_infinity=False, width=16)),
-    st.lists(st.integers(-128, 127)),
+    st.lists(st.floats(allow_nan=False, allow_infinity=False, width=16), min_size=1),
+    st.lists(st.integers(-128, 127), min_size=1),
 )
 def test_a_stored_vector_comes_back_as_it_was(floats: list[float], integers: list[int]) -> None:
     """In every number type."""
     for dtype, numbers in (("float", floats), ("int8", integers), ("binary", integers)):
         vector = decode(numbers, dtype)  # type: ignore[arg-type]
         stored = to_bytes(vector)
-        assert vector == from_bytes(stored, dtype)  # type: ignore[arg-type]
+        assert vector == from_bytes(stored, dtype, len(numbers))  # type: ignore[arg-type]
+        assert vector == from_bytes(stored, dtype, None)  # type: ignore[arg-type]
         assert len(stored) == len(numbers) * vector.itemsize
+
+
+@pytest.mark.parametrize(
+    ("stored", "length"),
+    [
+        (struct.pack("<2f", 1.0, float("nan")), 2),
+        (struct.pack("<2f", float("-inf"), 1.0), 2),
+        (struct.pack("<2f", 1.0, 2.0), 3),
+        (b"12345", None),
+        (b"", None),
+    ],
+)
+def test_a_stored_vector_is_checked_like_a_response(stored: bytes, length: int | None) -> None:
+    """Numbers that are not finite, too few numbers, half a number, none."""
+    assert from_bytes(stored, "float", length) is None

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import struct
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from conftest import Face
 from fakes import MODEL, FakeService, failed, vector_of, voyage_over
-from voyage_rag import APIError, CacheError
+from voyage_rag import APIError, CacheError, ConfigurationError
 from voyage_rag.io.cache import Cache
 
 KEYS = [bytes([number]) * 20 for number in range(1, 4)]
@@ -179,7 +181,7 @@ def test_a_place_that_cannot_be_written_is_named() -> None:
 
 def test_a_locked_file_is_an_error_that_says_so(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process holds it longer than we are patient."""
-    monkeypatch.setattr("voyage_rag.io.cache.PATIENCE", 0.0)
+    monkeypatch.setattr("voyage_rag.io.cache.MAX_LOCK_SECONDS", 0.0)
     cache = Cache(path)
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -257,3 +259,81 @@ cache.close()
     )
 
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+# ── in memory, limited, full, damaged ─────────────────────────────────────────────────────────────
+
+
+def test_a_cache_in_memory_makes_no_file(
+    face: Face, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lasts as long as its client, and belongs to it alone."""
+    monkeypatch.chdir(tmp_path)
+    service = FakeService()
+    voyage = voyage_over(service, cache=":memory:")
+
+    face.call(voyage, "embed", ["a"], MODEL)
+    voyage.close()
+    face.call(voyage, "embed", ["a"], MODEL)
+    face.call(voyage.with_options(timeout=1), "embed", ["a"], MODEL)
+    assert len(service.attempts) == 1
+    face.call(voyage_over(service, cache=":memory:"), "embed", ["a"], MODEL)
+
+    assert len(service.attempts) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_limited_cache_stays_below_its_limit(path: str) -> None:
+    """Some vectors are dropped; those that stay are right."""
+    cache = Cache(path, max_bytes=2**18)
+    for number in range(200):
+        cache.add({b"%d-%d" % (number, n): bytes(4_000) for n in range(10)})
+
+    assert Path(path).stat().st_size <= 2**18
+    kept = cache.find([b"%d-%d" % (number, n) for number in range(200) for n in range(10)])
+    assert 20 < len(kept) < 66
+    assert set(kept.values()) == {bytes(4_000)}
+
+
+def test_a_full_disk_is_reported_once_and_loses_nothing(
+    path: str, face: Face, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is paid for is returned; a later call may find room."""
+    voyage = voyage_over(FakeService(), cache=path)
+    cache = voyage.driver.cache
+    assert isinstance(cache, Cache)
+    face.call(voyage, "embed", ["a"], MODEL)
+    cache._opened().execute("PRAGMA max_page_count = 1")
+
+    for number in range(3):
+        texts = [f"{number} {n}" for n in range(300)]
+        found = face.call(voyage, "embed", texts, MODEL)
+        assert found.embeddings == list(map(vector_of, texts))
+
+    assert [record.message for record in caplog.records if "is full" in record.message] != []
+    assert sum("is full" in record.message for record in caplog.records) == 1
+
+
+def test_a_cached_vector_that_is_not_valid_is_requested_again(path: str, face: Face) -> None:
+    """Another program may have written it: a number that is not finite, or too few."""
+    service = FakeService()
+    voyage = voyage_over(service, cache=path)
+    face.call(voyage, "embed", ["a"], MODEL)
+    with sqlite3.connect(path) as connection:
+        ((key,),) = connection.execute("SELECT key FROM vectors").fetchall()
+    Cache(path).add({key: struct.pack("<2f", float("nan"), 1.0)})
+
+    found = face.call(voyage, "embed", ["a"], MODEL)
+
+    assert found.embeddings == [vector_of("a")]
+    assert len(service.attempts) == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"cache_max_bytes": 2**20}, {"cache": "x.db", "cache_max_bytes": 10}],
+)
+def test_a_limit_that_cannot_work_is_refused(options: dict[str, Any]) -> None:
+    """Without a cache, or for less than a few vectors."""
+    with pytest.raises(ConfigurationError, match="cache_max_bytes"):
+        voyage_over(FakeService(), **options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,14 +52,14 @@ def test_counting_blocks_no_event_loop(words: str, backend: str) -> None:
 
     voyage = voyage_over(FakeService(), tokenizer=words)
     counted_in: set[int] = set()
-    count = voyage._count_tokens
+    count = voyage.context.count_tokens
     assert count is not None
 
     def noted(text: str) -> float:
         counted_in.add(threading.get_ident())
         return count(text)
 
-    voyage._count_tokens = noted  # type: ignore[assignment]
+    voyage.context = replace(voyage.context, count_tokens=noted)
 
     async def program() -> int:
         await voyage.aembed([f"text {number}" for number in range(300)], MODEL)

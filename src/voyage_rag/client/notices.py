@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from voyage_rag.core.rate_limits import RateLimits
+    from voyage_rag.models import Retirement
 
 LOG = logging.getLogger("voyage_rag")
 HOUR_SECONDS = 3_600
@@ -58,3 +59,19 @@ def media_name(text: str) -> None:
         "voyage_rag.Image(...) or voyage_rag.Video(...) to embed the file itself",
         text,
     )
+
+
+_retiring: set[str] = set()
+
+
+def retirement(model: str, end: Retirement) -> None:
+    """Warn, once for each model, that it stops working soon."""
+    if model not in _retiring:
+        _retiring.add(model)
+        LOG.warning(
+            "%r is retired on %s: change to %r, and embed documents again, since vectors of "
+            "different models cannot be compared",
+            model,
+            end.retired.isoformat(),
+            end.replacement,
+        )

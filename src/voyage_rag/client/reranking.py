@@ -69,8 +69,8 @@ class RerankingVerbs(Session):
         top_k: int | None = None,
         truncation: bool = True,
         *,
-        score_threshold: float | None = None,
         blank_documents: BlankDocuments = "last",
+        score_threshold: float | None = None,
     ) -> RerankingObject:
         """Async variant of `rerank`."""
         operation = rerank(

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from voyage_rag.client.files import Files
     from voyage_rag.events import Observer
     from voyage_rag.hosts import Host
-    from voyage_rag.io.ports import Clock, Listener, Sender
+    from voyage_rag.io.ports import Clock, Listener, Sender, VectorStore
 
 REQUEST_LOG = RequestLog()
 NO_PROGRESS: AbstractContextManager[None] = nullcontext()
@@ -82,6 +82,7 @@ class Session:
         requests_per_minute: float | None = None,
         tokens_per_minute: float | None = None,
         cache: str | os.PathLike[str] | None = None,
+        cache_max_bytes: int | None = None,
         tokenizer: str | os.PathLike[str] | None = None,
         allow_insecure_http: bool = False,
         http_client: httpx.Client | None = None,
@@ -105,6 +106,7 @@ class Session:
             requests_per_minute=requests_per_minute,
             tokens_per_minute=tokens_per_minute,
             cache=cache,
+            cache_max_bytes=cache_max_bytes,
             tokenizer=tokenizer,
         )
         transport = _sender(settings, http_client, async_http_client)
@@ -120,12 +122,38 @@ class Session:
         client._begin(settings, transport, SYSTEM_CLOCK, observers)  # noqa: SLF001 - its own
         return client
 
+    def with_options(self, *, observers: Iterable[Observer] | None = None, **settings: Any) -> Self:
+        """A copy with other settings, which shares connections, cache and rate limits.
+
+        As in `voyage.with_options(timeout=5, max_retries=0).embed(...)`. What the copy spends is in
+        its own `usage`; closing one closes the connections of both, which open anew when needed.
+
+        Args:
+            observers: Who observes the calls of the copy; the same unless given.
+            settings: `timeout`, `max_retries`, `total_timeout`, `query_max_retries`,
+                `query_total_timeout`, `hedge_after`, `concurrency`, `requests_per_minute` or
+                `tokens_per_minute`, as for `Voyage`.
+
+        Raises:
+            ConfigurationError: A setting cannot work, is not known, or is one that copies share.
+        """
+        copy = type(self).__new__(type(self))
+        copy._has_own_clients = self._has_own_clients  # noqa: SLF001 - its own
+        sender, cache = self.driver.sender, self.driver.cache
+        if isinstance(sender, HedgedSender):
+            sender = sender.sender
+        watching = self.observers if observers is None else as_observers(observers)
+        changed = self.settings.changed(**settings)
+        copy._begin(changed, sender, self._clock, watching, cache)  # noqa: SLF001 - its own
+        return copy
+
     def _begin(
         self,
         settings: Settings,
         transport: Sender,
         clock: Clock,
         observers: Observers,
+        cache: VectorStore | None = None,
     ) -> None:
         self.observers = observers
         self._listeners = tuple(map(Guarded, observers))
@@ -133,10 +161,12 @@ class Session:
         self._clock = clock
         if settings.hedge_after is not None:
             transport = HedgedSender(transport, clock, settings.hedge_after)
+        if cache is None and settings.cache is not None:
+            cache = Cache(settings.cache, settings.cache_max_bytes)
         self.driver = Driver(
             transport,
             clock,
-            None if settings.cache is None else Cache(settings.cache),
+            cache,
             concurrency=settings.concurrency,
             listeners=self._listening,
             retry_log=REQUEST_LOG,
@@ -168,6 +198,7 @@ class Session:
             warn_slow=notices.slow,
             warn_windows=notices.windows,
             warn_no_documents=self._warn_no_documents,
+            warn_retirement=notices.retirement,
             warn_media_name=notices.media_name,
         )
         self._usage = Usage()

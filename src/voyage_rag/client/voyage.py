@@ -31,6 +31,8 @@ class Voyage(TextVerbs, ContextualizedVerbs, MultimodalVerbs, RerankingVerbs):
             not given (docs: "Rate Limits").
         tokens_per_minute: The same, of tokens.
         cache: A SQLite file: what it holds is not paid for again, in this run or the next.
+            `:memory:` keeps vectors and scores as long as this object.
+        cache_max_bytes: Bytes that the cache may have; a tenth is dropped when it is full.
         tokenizer: A model's `tokenizer.json` (docs: "Tokenization"), to plan by exact counts; they
             are estimated and learnt without it. Needs `pip install 'voyage-rag[tokenizers]'`.
         allow_insecure_http: Let the key travel over plain http to another machine.

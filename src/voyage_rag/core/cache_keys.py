@@ -8,6 +8,7 @@ hands out wrong vectors.
 from __future__ import annotations
 
 import hashlib
+import math
 import sys
 from array import array
 from collections.abc import Sequence
@@ -73,10 +74,19 @@ def to_bytes(vector: Vector) -> bytes:
     return vector.tobytes()
 
 
-def from_bytes(stored: bytes, dtype: OutputDtype) -> Vector:
-    """The vector that was stored."""
+def from_bytes(stored: bytes, dtype: OutputDtype, length: int | None) -> Vector | None:
+    """The vector that was stored; None for one that is not valid, like in a response.
+
+    Args:
+        stored: Its numbers.
+        dtype: Their type.
+        length: How many there must be, None where that is not known.
+    """
     vector: Vector = array(TYPECODES[dtype])
+    if not stored or len(stored) % vector.itemsize:
+        return None
     vector.frombytes(stored)
     if sys.byteorder == "big":
         vector.byteswap()
-    return vector
+    is_finite = dtype != "float" or all(map(math.isfinite, vector))
+    return vector if is_finite and len(vector) == (length or len(vector)) else None

@@ -121,8 +121,8 @@ class EndpointCall(ABC, Generic[Item, Value]):
         """A value as it is cached, None for one that is not."""
 
     @abstractmethod
-    def from_bytes(self, stored: bytes) -> Value:
-        """The value that was cached."""
+    def from_bytes(self, stored: bytes) -> Value | None:
+        """The value that was cached, None for one that is not valid."""
 
     def size(self, item: Item) -> float:  # noqa: ARG002 - for endpoints that limit it
         """What an item adds to `max_size`."""
@@ -270,9 +270,9 @@ def _cached(
     keys = list(map(call.cache_key, items))
     stored = yield from cache_get(keys)
     found = [
-        (item, call.from_bytes(stored[key]))
+        (item, value)
         for item, key in zip(items, keys, strict=True)
-        if key in stored
+        if key in stored and (value := call.from_bytes(stored[key])) is not None
     ]
     known = [item for item, _ in found]
     call.advance(call.done(known))

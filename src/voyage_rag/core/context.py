@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
 
 from voyage_rag.core.options import EmbedOptions, checked_options
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from voyage_rag.core.retry import RetryPolicy
     from voyage_rag.core.token_estimate import TokenEstimator
     from voyage_rag.hosts.host import Host
-    from voyage_rag.models import Kind, Model, OutputDtype
+    from voyage_rag.models import Kind, Model, OutputDtype, Retirement
     from voyage_rag.types import InputType, Usage
 
 OPTION_SETS = 64
@@ -40,6 +41,7 @@ class CallContext:
         warn_slow: Receives seconds, the limit and the model where a limit makes a call slow.
         warn_windows: Receives documents, by position or name, that are embedded in windows.
         warn_no_documents: Called where texts go to a contextualized model without their documents.
+        warn_retirement: Receives a model that is, or soon will be, retired.
         warn_media_name: Receives a text that names a picture or a video, and is embedded as text.
     """
 
@@ -55,6 +57,7 @@ class CallContext:
     warn_slow: Callable[[float, RateLimits, str], None]
     warn_windows: Callable[[Sequence[object]], None]
     warn_no_documents: Callable[[], None]
+    warn_retirement: Callable[[str, Retirement], None]
     warn_media_name: Callable[[str], None]
 
     def options(
@@ -75,4 +78,12 @@ class CallContext:
 
     @cached_property
     def _checked(self) -> Callable[..., tuple[Model, EmbedOptions]]:
-        return lru_cache(OPTION_SETS, typed=True)(partial(checked_options, self.host))
+        return lru_cache(OPTION_SETS, typed=True)(self._check)
+
+    def _check(self, *given: Any) -> tuple[Model, EmbedOptions]:
+        row, options = checked_options(self.host, *given)
+        if row.retirement is not None:
+            today = datetime.fromtimestamp(self.policy.wall_clock(), UTC).date()
+            if row.retirement.is_near(today):
+                self.warn_retirement(row.name, row.retirement)
+        return row, options

@@ -107,19 +107,19 @@ class ContextualCall(EndpointCall[Window, Chunked]):
         vectors = b"".join(map(to_bytes, value.vectors))
         return len(header).to_bytes(HEADER_BYTES, "little") + header + vectors
 
-    def from_bytes(self, stored: bytes) -> Chunked:
+    def from_bytes(self, stored: bytes) -> Chunked | None:
         """The vectors of a window, and the chunks that the service made."""
         start = HEADER_BYTES + int.from_bytes(stored[:HEADER_BYTES], "little")
-        count, texts, chunker = json.loads(stored[HEADER_BYTES:start])
-        size = (len(stored) - start) // count
-        return Chunked(
-            [
-                from_bytes(stored[at : at + size], self.options.dtype)
-                for at in range(start, len(stored), size)
-            ],
-            texts,
-            chunker,
-        )
+        try:
+            count, texts, chunker = json.loads(stored[HEADER_BYTES:start])
+            size = (len(stored) - start) // count
+        except (ValueError, TypeError, ZeroDivisionError):
+            return None
+        dtype, length = self.options.dtype, self.options.expected_length
+        parts = [stored[at : at + size] for at in range(start, len(stored), size or 1)]
+        vectors = [from_bytes(part, dtype, length) for part in parts]
+        valid = [vector for vector in vectors if vector is not None]
+        return Chunked(valid, texts, chunker) if len(valid) == len(vectors) == count else None
 
     def done(self, items: Sequence[Window]) -> int:
         """Chunks where these were given; else documents, each counted with its first window."""

@@ -188,10 +188,10 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
         """The numbers of the vector."""
         return to_bytes(compact(value, self.options.dtype))
 
-    def from_bytes(self, stored: bytes) -> Row:
+    def from_bytes(self, stored: bytes) -> Row | None:
         """The vector of these numbers."""
-        vector = from_bytes(stored, self.options.dtype)
-        return vector.tolist() if self._as_lists else vector
+        vector = from_bytes(stored, self.options.dtype, self.options.expected_length)
+        return vector.tolist() if vector is not None and self._as_lists else vector
 
     def zero_row(self, others: Mapping[Hashable, Row]) -> Row:
         """The vector of an empty text."""

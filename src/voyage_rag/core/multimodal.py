@@ -119,9 +119,9 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
         """Its numbers."""
         return to_bytes(value)
 
-    def from_bytes(self, stored: bytes) -> Vector:
+    def from_bytes(self, stored: bytes) -> Vector | None:
         """The vector of these numbers."""
-        return from_bytes(stored, self.options.dtype)
+        return from_bytes(stored, self.options.dtype, self.options.expected_length)
 
     # ── requests ──────────────────────────────────────────────────────────────────────────────────
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections import deque
 from collections.abc import Sequence
@@ -77,10 +78,10 @@ class RerankCall(EndpointCall[IndexedText, "float | None"]):
         """The score, if there is one."""
         return None if value is None else SCORE.pack(value)
 
-    def from_bytes(self, stored: bytes) -> float:
+    def from_bytes(self, stored: bytes) -> float | None:
         """The score."""
-        (score,) = SCORE.unpack(stored)
-        return float(score)
+        score = SCORE.unpack(stored)[0] if len(stored) == SCORE.size else math.nan
+        return float(score) if math.isfinite(score) else None
 
     def is_query(self, expected: int) -> bool:  # noqa: ARG002 - of any number
         """Somebody waits for a ranking."""

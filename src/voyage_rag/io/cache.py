@@ -1,4 +1,4 @@
-"""The embedding cache: one SQLite file, shared by threads and processes, safe to kill.
+"""The cache of vectors and scores: one SQLite file, shared by threads and processes, safe to kill.
 
 SQLite's write-ahead log makes every batch of vectors appear whole or not at all. Each vector is
 stored with a checksum, so a damaged file gives an error and never a wrong vector. The file is
@@ -10,6 +10,8 @@ inherited one the child would take the parent's locks for its own. So files are 
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import sqlite3
 import threading
@@ -22,26 +24,36 @@ from weakref import WeakSet
 
 from voyage_rag.errors import CacheError
 
+LOG = logging.getLogger("voyage_rag")
+
+IN_MEMORY = ":memory:"
 APPLICATION_ID = 0x564F5941  # "VOYA"
 VERSION = 1
-PATIENCE = 30.0
+MAX_LOCK_SECONDS = 30.0
 KEYS_PER_QUERY = 500
 CHECKSUM_BYTES = 4
+PAGES_PER_FULL_PAGE = 1.5
+"""A vector that fills a page of SQLite takes about as many, with its key and the tree of keys."""
 
 
 class Cache:
     """Vectors by key, in a file.
 
     Args:
-        path: The file; made if it is not there.
+        path: The file, made if it is not there; `:memory:` for one that ends with this object.
+        max_bytes: Bytes of vectors it may hold; when it is full, a tenth of them, whichever, is
+            dropped. None for as many as the disk takes.
 
     Raises:
         CacheError: The file cannot be opened, or is something else; on use, also if it is damaged
             or another process holds it for too long.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, max_bytes: int | None = None) -> None:
         self.path = path
+        self._max_bytes = max_bytes
+        self._in_memory = path == IN_MEMORY
+        self._has_warned = False
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         with self._explained(), self._lock:
@@ -64,29 +76,40 @@ class Cache:
         return found
 
     def add(self, entries: Mapping[bytes, bytes]) -> None:
-        """Keep vectors; they are on disk when this returns."""
+        """Keep vectors; they are on disk when this returns.
+
+        A full disk is reported once, and the vectors, which are paid for, are not kept.
+        """
         rows = [(key, vector + _checksum(key, vector)) for key, vector in entries.items()]
-        with self._explained(), self._lock, self._opened() as connection:
-            connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+        try:
+            with self._explained(), self._lock, self._opened() as connection:
+                if self._max_bytes is not None:
+                    more_bytes = sum(len(vector) for _, vector in rows)
+                    self._prune(connection, int(PAGES_PER_FULL_PAGE * more_bytes))
+                connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+        except CacheError as error:
+            if not _is_full(error.__cause__):
+                raise
+            self._warn_full()
 
     def close(self) -> None:
-        """Close the file. A later use opens it again."""
+        """Close the file. A later use opens it again; what is in memory only stays."""
         with self._lock:
             self._close()
 
     def close_for_fork(self) -> bool:
         """Close the file and keep others from using it; whether they let go in time."""
-        held = self._lock.acquire(timeout=PATIENCE)
+        held = self._lock.acquire(timeout=MAX_LOCK_SECONDS)
         if held:
             self._close()
         return held
 
-    def go_on(self) -> None:
+    def release(self) -> None:
         """Let others use it again."""
         self._lock.release()
 
     def _close(self) -> None:
-        if self._connection is not None:
+        if self._connection is not None and not self._in_memory:
             self._connection.close()
             self._connection = None
             self._finalizer.detach()
@@ -98,9 +121,13 @@ class Cache:
         return self._connection
 
     def _open(self) -> sqlite3.Connection:
-        Path(self.path).touch(mode=0o600)
+        if not self._in_memory:
+            Path(self.path).touch(mode=0o600)
         connection = sqlite3.connect(
-            self.path, timeout=PATIENCE, check_same_thread=False, isolation_level="IMMEDIATE"
+            self.path,
+            timeout=MAX_LOCK_SECONDS,
+            check_same_thread=False,
+            isolation_level="IMMEDIATE",
         )
         try:
             self._settle(connection)
@@ -128,6 +155,37 @@ class Cache:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
+    def _prune(self, connection: sqlite3.Connection, more_bytes: int) -> None:
+        """Drop vectors until there is room for so many bytes more.
+
+        Keys are digests, so those after a random one are a random choice.
+        """
+        assert self._max_bytes is not None  # noqa: S101 - from above
+        while self._used_bytes(connection) + more_bytes > self._max_bytes:
+            (count,) = connection.execute("SELECT count(*) FROM vectors").fetchone()
+            if not count:
+                return
+            connection.execute(
+                "DELETE FROM vectors WHERE key IN (SELECT key FROM vectors WHERE key > ? LIMIT ?)",
+                (os.urandom(1), 1 + count // 10),
+            )
+
+    def _used_bytes(self, connection: sqlite3.Connection) -> int:
+        pages, free, size = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
+
+    def _warn_full(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            LOG.warning(
+                "the disk of the cache %r is full: new vectors are not kept; make room, or limit "
+                "the cache with cache_max_bytes",
+                self.path,
+            )
+
     def _checked(self, key: bytes, stored: bytes) -> bytes:
         vector, checksum = stored[:-CHECKSUM_BYTES], stored[-CHECKSUM_BYTES:]
         if checksum != _checksum(key, vector):
@@ -141,8 +199,8 @@ class Cache:
         except sqlite3.OperationalError as error:
             if "locked" in str(error) or "busy" in str(error):
                 raise CacheError(
-                    f"another process has held the cache {self.path!r} for {PATIENCE:g} s: "
-                    "try again, or choose another file"
+                    f"another process has held the cache {self.path!r} for "
+                    f"{MAX_LOCK_SECONDS:g} s: try again, or choose another file"
                 ) from error
             raise CacheError(f"the cache {self.path!r} cannot be used: {error}") from error
         except sqlite3.DatabaseError as error:
@@ -164,13 +222,18 @@ def _before_fork() -> None:
 
 def _after_fork() -> None:
     while _CLOSED_FOR_FORK:
-        _CLOSED_FOR_FORK.pop().go_on()
+        _CLOSED_FOR_FORK.pop().release()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
     )
+
+
+def _is_full(error: BaseException | None) -> bool:
+    is_full = isinstance(error, sqlite3.Error) and "full" in str(error)
+    return is_full or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
 
 
 def _checksum(key: bytes, vector: bytes) -> bytes:

@@ -30,21 +30,21 @@ class HedgedSender:
     """
 
     def __init__(self, sender: Sender, clock: Clock, after: float) -> None:
-        self._sender = sender
+        self.sender = sender
         self._clock = clock
         self._after = after
 
     def send(self, attempt: Attempt, state: ThreadCallState) -> Response:
         """See `Sender`. Threads send, so that the caller's can leave the slower one behind."""
         if attempt.hedge is None:
-            return self._sender.send(attempt, state)
+            return self.sender.send(attempt, state)
         race = Race()
         try:
             with state.in_flight(race.end):
-                race.start(self._sender, attempt)
+                race.start(self.sender, attempt)
                 self._clock.sleep(self._after, race.is_over)
                 if not race.is_over.is_set() and attempt.hedge():
-                    race.start(self._sender, attempt)
+                    race.start(self.sender, attempt)
                 race.is_over.wait()
         finally:
             race.end()
@@ -54,14 +54,14 @@ class HedgedSender:
         """See `Sender`."""
         hedge = attempt.hedge
         if hedge is None:
-            return await self._sender.asend(attempt)
+            return await self.sender.asend(attempt)
         responses: list[Response] = []
         failures: list[Exception] = []
         started = 1
 
         async def run() -> None:
             try:
-                responses.append(await self._sender.asend(attempt))
+                responses.append(await self.sender.asend(attempt))
             except Exception as error:  # noqa: BLE001 - raised below, bare
                 failures.append(error)
             if responses or len(failures) == started:
@@ -79,11 +79,11 @@ class HedgedSender:
 
     def close(self) -> None:
         """See `Sender`."""
-        self._sender.close()
+        self.sender.close()
 
     async def aclose(self) -> None:
         """See `Sender`."""
-        await self._sender.aclose()
+        await self.sender.aclose()
 
 
 class Race:

@@ -28,10 +28,12 @@ class ConnectionParameters(TypedDict, total=False):
     total_timeout: float | None
     query_max_retries: int | None
     query_total_timeout: float | None
+    hedge_after: float | None
     concurrency: int | None
     requests_per_minute: float | None
     tokens_per_minute: float | None
     cache: str | PathLike[str] | None
+    cache_max_bytes: int | None
     tokenizer: str | PathLike[str] | None
     allow_insecure_http: bool
     observers: Iterable[Observer]

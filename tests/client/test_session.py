@@ -1,0 +1,84 @@
+"""What all verbs share: copies with other options, and what warns of a model's end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from conftest import Face
+from fakes import MODEL, FakeClock, FakeService, failed, voyage_over
+from voyage_rag import ConfigurationError, ServerError, Usage
+from voyage_rag.client import notices
+
+
+def test_a_copy_has_other_options_and_shares_the_rest(face: Face) -> None:
+    """Connections, cache and rate limits are the original's; usage is its own."""
+    service = FakeService(*[failed(500)] * 4)
+    voyage = voyage_over(service, cache=":memory:", hedge_after=5)
+    copy = voyage.with_options(max_retries=1, total_timeout=None)
+
+    with pytest.raises(ServerError):
+        face.call(copy, "embed", ["a"], MODEL)
+    assert len(service.attempts) == 2
+    service.attempts.clear()
+    face.call(voyage.with_options(max_retries=30), "embed", ["a"], MODEL)
+
+    assert copy.settings.max_retries == 1
+    assert copy.settings.total_timeout is None
+    assert (copy.driver.cache, copy.context.budgets) == (
+        voyage.driver.cache,
+        voyage.context.budgets,
+    )
+    assert (voyage.settings.max_retries, voyage.usage) == (None, Usage())
+    assert type(copy) is type(voyage)
+
+
+def test_a_copy_may_have_other_observers(face: Face) -> None:
+    """Or the same."""
+    seen: list[object] = []
+    voyage = voyage_over(FakeService(), observers=[seen.append])
+
+    face.call(voyage.with_options(observers=[]), "embed", ["a"], MODEL)
+    assert seen == []
+    face.call(voyage.with_options(timeout=3), "embed", ["a"], MODEL)
+    assert seen != []
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"timeout": -1}, "timeout"),
+        ({"max_retry": 1}, "max_retry"),
+        ({"cache": "other.db"}, "cache cannot be changed in a copy"),
+        ({"hedge_after": 90}, "hedge_after"),
+    ],
+)
+def test_options_of_a_copy_are_checked(options: dict[str, Any], named: str) -> None:
+    """By name; what copies share cannot be changed."""
+    with pytest.raises(ConfigurationError, match=named):
+        voyage_over(FakeService()).with_options(**options)
+
+
+JUNE_2027 = 1_812_000_000.0
+
+
+def test_a_model_near_its_end_is_reported_once(
+    face: Face, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a year before it is retired, with what replaces it; not before."""
+    monkeypatch.setattr(notices, "_retiring", set())
+    clock = FakeClock()
+    options: dict[str, Any] = {"output_dimension": 256, "output_dtype": "float"}
+    service = FakeService(always=lambda body: failed(400))
+    voyages = [voyage_over(service, clock) for _ in range(3)]
+
+    for voyage in voyages:
+        with pytest.raises(Exception, match="went wrong"):
+            face.call(voyage, "embed", ["a"], "voyage-3.5", **options)
+        clock.advance(max(0.0, JUNE_2027 - clock.wall()))
+
+    told = [record.message for record in caplog.records if "is retired" in record.message]
+    assert len(told) == 1
+    assert "2027-12-01" in told[0]
+    assert "'voyage-4'" in told[0]
