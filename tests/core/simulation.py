@@ -62,6 +62,30 @@ class Minute:
         return True
 
 
+class OneEvery:
+    """Accepts one request every so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next_at = 0.0
+
+    def takes(self, now: float, tokens: float) -> bool:
+        if now < self._next_at:
+            return False
+        self._next_at = now + self._seconds
+        return True
+
+
+class Outage:
+    """Refuses everything for a while."""
+
+    def __init__(self, begins: float, ends: float) -> None:
+        self._begins, self._ends = begins, ends
+
+    def takes(self, now: float, tokens: float) -> bool:
+        return not self._begins < now < self._ends
+
+
 class Stray:
     """Refuses now and then, for no reason."""
 

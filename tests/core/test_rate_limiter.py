@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.simulation import Bucket, Everything, Minute, Service, Stray, simulate
+from core.simulation import (
+    Bucket,
+    Everything,
+    Minute,
+    OneEvery,
+    Outage,
+    Service,
+    Stray,
+    simulate,
+)
 from fakes import FREE_TIER, FakeClock
 from voyage_rag.core.budget import Budgets, budgets_of
 from voyage_rag.core.rate_limiter import RateLimiter, Reservation
@@ -290,6 +299,29 @@ def test_unknown_limits_per_minute_are_found(seed: int) -> None:
 
     assert run.seconds < 1.25 * 2_000 * SIZE * 60 / 8e6
     assert run.share_refused < 0.1
+
+
+def test_a_service_that_is_very_slow_is_found_out() -> None:
+    """One request in 12.5 seconds: the few accepted at first are no measure of a minute."""
+    run = simulate(OneEvery(12.5), [300.0] * 20)
+
+    assert run.seconds < 1.4 * 20 * 12.5
+
+
+def test_an_outage_of_some_seconds_is_made_up_for() -> None:
+    """Every response is a 429 for five seconds; before and after there is no limit."""
+    run = simulate(Outage(5, 10), [SIZE] * 2_000)
+
+    assert run.seconds < 2 * 25
+    assert run.share_refused < 0.02
+
+
+def test_two_thousand_requests_a_minute_that_nobody_names_are_used() -> None:
+    """Fifteen thousand small requests take seven minutes, and little more."""
+    run = simulate(Minute(2_000, inf), [100.0] * 15_000)
+
+    assert run.seconds < 1.2 * 7 * 60
+    assert run.share_refused < 0.01
 
 
 def test_limits_that_a_refusal_names_are_applied_from_then_on() -> None:

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from math import floor, inf
 
-MEASURED_SECONDS = 10.0
+MINUTE_SECONDS, MEASURED_SECONDS = 60.0, 10.0
 TOKENS_BIND_FROM = 2_000.0
 """Tokens per request from which a 429 without a reason is taken to be about tokens: tier 1 has
 2,000 requests and 3 to 16 million tokens a minute."""
@@ -126,11 +126,12 @@ class ThroughputMeter:
         idle_seconds: How long nothing was asked, which says nothing about what is allowed.
     """
 
-    __slots__ = ("_is_first", "_marks", "idle_seconds", "requests", "tokens")
+    __slots__ = ("_began_at", "_is_first", "_marks", "idle_seconds", "requests", "tokens")
 
     def __init__(self, now: float) -> None:
         self.requests = 0
         self.tokens = 0.0
+        self._began_at = now
         self.idle_seconds = 0.0
         self._marks: deque[tuple[float, int, float]] = deque([(now, 0, 0.0)])
         self._is_first = True
@@ -158,11 +159,13 @@ class ThroughputMeter:
             self._marks.popleft()
         since, requests_then, tokens_then = self._marks[0]
         all_requests, all_tokens = self.requests + in_flight[0], self.tokens + in_flight[1]
-        requests: float = last_minute[0]
-        tokens = last_minute[1]
+        requests, tokens = float(last_minute[0]), last_minute[1]
         if all_requests > requests_then and now > since:
             requests = max(requests, 60 * (all_requests - requests_then) / (now - since))
             tokens = max(tokens, 60 * (all_tokens - tokens_then) / (now - since))
+        elif now - self._began_at < MINUTE_SECONDS:  # what it would be in a whole minute
+            part = max(1.0, now - self._began_at) / MINUTE_SECONDS
+            requests, tokens = requests / part, tokens / part
         if self._is_first:
             self._is_first = False
             self._marks.clear()
