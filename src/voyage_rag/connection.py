@@ -121,7 +121,7 @@ class Connection(BaseModel):
         cache_max_bytes: Bytes that the cache may have; a tenth is dropped when it is full.
         tokenizer: A model's `tokenizer.json`, to plan by exact counts.
         allow_insecure_http: Let the key travel over plain http to another machine.
-        observers: Functions that are told what its calls do (see `voyage_rag.events`).
+        observers: Functions that are notified of what its calls do (see `voyage_rag.events`).
         host: Where the models run, of `voyage_rag.hosts`, instead of a key and an address.
         http_client: Your own `httpx.Client` for sync calls, with its own proxies, certificates,
             headers and auth. You close it.

@@ -33,6 +33,8 @@ from voyage_rag.hosts.messages import Response
         "https://x.example:port/v1",
         "https://[::1/v1",
         "https:///v1",
+        f"https://{'a' * 64}.example/v1",
+        "https://a..example/v1",
         "ftp://x.example",
         "x.example",
         "",

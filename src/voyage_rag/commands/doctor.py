@@ -94,10 +94,10 @@ def _host(text: str, api_key_path: Path | None, *, insecure: bool) -> Host:
 
 def _show(finding: Finding) -> None:
     out = console()
-    told = [f"{finding.state:<6}  {finding.name:<8}  {one_line(finding.said)}"]
+    parts = [f"{finding.state:<6}  {finding.name:<8}  {one_line(finding.said)}"]
     if finding.remedy:
-        told.append(f"{'':<{INDENT}}-> {one_line(finding.remedy)}")
-    for number, text in enumerate(told):
+        parts.append(f"{'':<{INDENT}}-> {one_line(finding.remedy)}")
+    for number, text in enumerate(parts):
         indent = " " * (INDENT + 3 * number)
         lines = wrap(text, out.width, subsequent_indent=indent, break_on_hyphens=False)
         shown = Text("\n".join(lines))

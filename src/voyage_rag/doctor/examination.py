@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 
+from voyage_rag.doctor.environment import limits_of, versions
 from voyage_rag.doctor.findings import Finding, note, ok
 from voyage_rag.doctor.identity import credentials_of, host_for, key_of
-from voyage_rag.doctor.network import way_to
-from voyage_rag.doctor.service import answers_of, model_in_process, paid_call, price
-from voyage_rag.doctor.surroundings import limits_of, versions
+from voyage_rag.doctor.network import network_findings
+from voyage_rag.doctor.service import model_in_process, paid_call, price, service_findings
 from voyage_rag.hosts import Host, InProcessHost, VoyageAPI
 from voyage_rag.settings import Settings
 
@@ -56,7 +56,7 @@ def examine(
         yield from model_in_process(settings.host)
     elif settings is not None:
         reached = True
-        for finding in way_to(settings):
+        for finding in network_findings(settings):
             yield finding
             reached = reached and finding.state != "broken"
         if reached and can_ask:
@@ -67,7 +67,7 @@ def examine(
 
 def _service(settings: Settings, *, call: bool) -> Iterator[Finding]:
     works = True
-    for finding in answers_of(settings):
+    for finding in service_findings(settings):
         yield finding
         works = works and finding.state != "broken"
     if call and works:

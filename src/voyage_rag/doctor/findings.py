@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 State: TypeAlias = Literal["ok", "note", "broken"]
-"""`note` is for what may be meant so."""
+"""`note` marks what may be intended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +16,9 @@ class Finding:
 
     Attributes:
         name: What was looked at.
-        state: How it is.
-        said: What was seen. Never a key, but for its last four characters.
-        remedy: What to do about it; always there where it is broken.
+        state: Whether it works.
+        said: What was found, without any key but for its last four characters.
+        remedy: What to do about it; never None where something is broken.
         facts: The same for programs.
     """
 
@@ -34,15 +34,15 @@ class Finding:
 
 
 def ok(name: str, said: str, **facts: object) -> Finding:
-    """All is well."""
+    """A finding that needs no action."""
     return Finding(name, "ok", said, None, facts)
 
 
 def note(name: str, said: str, remedy: str | None = None, **facts: object) -> Finding:
-    """It may be meant so."""
+    """A finding that may be intended."""
     return Finding(name, "note", said, remedy, facts)
 
 
 def broken(name: str, said: str, remedy: str, **facts: object) -> Finding:
-    """It cannot work."""
+    """A finding that prevents calls, with the remedy."""
     return Finding(name, "broken", said, remedy, facts)

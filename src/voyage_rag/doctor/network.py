@@ -20,12 +20,12 @@ from voyage_rag.io.http.proxies import Proxy, find_proxy
 from voyage_rag.io.http.route import Route, parse_address
 from voyage_rag.settings import Settings
 
-PATIENCE = 5.0
-SOON = 14
-DAY = 86_400
+STEP_TIMEOUT_SECONDS = 5.0
+EXPIRES_SOON_DAYS = 14
+SECONDS_PER_DAY = 86_400
 
 
-def way_to(settings: Settings) -> Iterator[Finding]:
+def network_findings(settings: Settings) -> Iterator[Finding]:
     """Each step, up to the first that is broken."""
     address = parse_address(settings.base_url)
     try:
@@ -35,7 +35,7 @@ def way_to(settings: Settings) -> Iterator[Finding]:
         return
     yield _describe(proxy)
     host, port = (proxy.host, proxy.port) if proxy else (address.host, address.port)
-    named = _look_up(host, port)
+    named = _resolve(host, port)
     yield named
     if named.state == "broken":
         return
@@ -45,7 +45,7 @@ def way_to(settings: Settings) -> Iterator[Finding]:
         return
     if address.scheme == "https":
         certificates = TrustedCertificates.of_environment(os.environ)
-        yield _look_at_certificate(Route(*address.origin, proxy, certificates))
+        yield _check_certificate(Route(*address.origin, proxy, certificates))
     else:
         yield note("tls", "none: plain http", None if _is_loopback(host) else "use https")
 
@@ -61,7 +61,7 @@ def _describe(proxy: Proxy | None) -> Finding:
 # ── name and connection ───────────────────────────────────────────────────────────────────────────
 
 
-def _look_up(host: str, port: int) -> Finding:
+def _resolve(host: str, port: int) -> Finding:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
@@ -75,7 +75,7 @@ def _look_up(host: str, port: int) -> Finding:
 def _connect(host: str, port: int, proxy: Proxy | None) -> Finding:
     began = time.perf_counter()
     try:
-        socket.create_connection((host, port), PATIENCE).close()
+        socket.create_connection((host, port), STEP_TIMEOUT_SECONDS).close()
     except OSError as error:
         what = f"the proxy of {proxy.source}" if proxy else "base_url"
         remedy = f"check {what}, and that a firewall lets port {port} out; behind a proxy set "
@@ -88,10 +88,10 @@ def _connect(host: str, port: int, proxy: Proxy | None) -> Finding:
 # ── certificate ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _look_at_certificate(route: Route) -> Finding:
+def _check_certificate(route: Route) -> Finding:
     connection = PooledConnection(route)
     try:
-        sock = connection.open(time.monotonic() + PATIENCE)
+        sock = connection.open(time.monotonic() + STEP_TIMEOUT_SECONDS)
         assert isinstance(sock, ssl.SSLSocket)  # noqa: S101 - of an https route
         certificate: dict[str, Any] = sock.getpeercert() or {}
         version = sock.version()
@@ -106,10 +106,10 @@ def _look_at_certificate(route: Route) -> Finding:
         return broken("tls", f"no handshake ({_short(error)})", remedy)
     finally:
         connection.close()
-    days = int((ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) // DAY)
+    days = int((ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) // SECONDS_PER_DAY)
     facts = {"version": version, "issuer": _issuer(certificate), "days_left": days}
     said = f"{version}, certificate of {_issuer(certificate)}, good for {days} days"
-    if days < SOON:
+    if days < EXPIRES_SOON_DAYS:
         return note("tls", said, "it has to be renewed by who runs the host", **facts)
     return ok("tls", said, **facts)
 

@@ -1,7 +1,8 @@
-"""What the service answers: over the client's own transport, with the key, for nothing.
+"""How the host responds, over the client's own transport and without cost.
 
-The list of files costs nothing and needs a key, so it is asked for. Hosts that keep no files are
-sent an empty request to embed, which is refused before the key is looked at and billed to nobody.
+Voyage's own hosts are sent a request to list files, which costs nothing and needs a key; where
+there are no files, an empty request to embed, which is rejected before the key is checked. Other
+hosts say themselves what to send (`Host.probe`).
 """
 
 from __future__ import annotations
@@ -31,23 +32,23 @@ from voyage_rag.io.http.transport import Transport
 from voyage_rag.models import MODELS
 from voyage_rag.settings import Settings
 
-PATIENCE = 10.0
-NEEDS_A_KEY = Request("/files?limit=1", b"", "", 0, method="GET")
-NEEDS_NO_KEY = Request("/embeddings", b"{}", "", 0)
-UNKNOWN_THERE = {404, 405, 501}
+PROBE_TIMEOUT_SECONDS = 10.0
+LIST_FILES = Request("/files?limit=1", b"", "", 0, method="GET")
+EMPTY_REQUEST = Request("/embeddings", b"{}", "", 0)
+NOT_SERVED = {404, 405, 501}
 REFUSED = {400, 422}
 OK = 200
 FAILED = range(500, 600)
 REDIRECT = range(300, 400)
-TOLERANCE = 60.0
+MAX_CLOCK_SKEW_SECONDS = 60.0
 MODEL = "voyage-4-lite"
 WORD = "hello"
-TOKENS = 3
+MAX_TOKENS = 3
 """At most, of such a word."""
 
 
-def answers_of(settings: Settings) -> Iterator[Finding]:
-    """What it answers, whether it takes the key, and what time it has."""
+def service_findings(settings: Settings) -> Iterator[Finding]:
+    """Whether it responds, whether it accepts the key, and whether the clocks agree."""
     transport = Transport(settings.host)
     try:
         if not isinstance(settings.host, VoyageAPI):
@@ -55,9 +56,9 @@ def answers_of(settings: Settings) -> Iterator[Finding]:
             yield from _probed(response, settings.host)
             yield _clock(response, moment)
             return
-        response, moment = _ask(transport, NEEDS_A_KEY)
-        if response.status in UNKNOWN_THERE:
-            response, moment = _ask(transport, NEEDS_NO_KEY)
+        response, moment = _ask(transport, LIST_FILES)
+        if response.status in NOT_SERVED:
+            response, moment = _ask(transport, EMPTY_REQUEST)
             yield from _without_key(response, settings.host)
         else:
             yield from _with_key(response, settings.host)
@@ -71,16 +72,16 @@ def answers_of(settings: Settings) -> Iterator[Finding]:
 
 
 def _ask(transport: Transport, request: Request) -> tuple[Response, float]:
-    """An answer, and when it was on its way by this machine's clock."""
+    """A response, and the time of this machine halfway to it."""
     began = time.time()
-    response = transport.send(Attempt(request, PATIENCE), ThreadCallState())
+    response = transport.send(Attempt(request, PROBE_TIMEOUT_SECONDS), ThreadCallState())
     return response, (began + time.time()) / 2
 
 
 def _with_key(response: Response, host: Host) -> Iterator[Finding]:
     """An answer to what only a good key is answered."""
     if response.status != OK:
-        yield from _refused(response, NEEDS_A_KEY, host)
+        yield from _refused(response, LIST_FILES, host)
     elif _is_list(response.body):
         yield _answered(response)
         yield ok("accepted", "the service takes the key")
@@ -90,11 +91,11 @@ def _with_key(response: Response, host: Host) -> Iterator[Finding]:
 
 
 def _probed(response: Response, host: Host) -> Iterator[Finding]:
-    """A response to what a host is asked for nothing."""
+    """The finding about a response to `Host.probe`."""
     request, detail = host.probe(), None if response.status == OK else host.error(response)
     if detail is None:
         yield ok("http", host.describe(response) or "responds", status=response.status)
-    elif response.status in UNKNOWN_THERE and request.method == "GET":
+    elif response.status in NOT_SERVED and request.method == "GET":
         said = f"responds, and does not say what it serves (HTTP {response.status})"
         yield note("http", said, status=response.status)
     elif detail.error_class is InvalidRequestError and detail.remedy is None:
@@ -104,7 +105,7 @@ def _probed(response: Response, host: Host) -> Iterator[Finding]:
 
 
 def model_in_process(host: InProcessHost) -> Iterator[Finding]:
-    """Whether a model that runs in this process responds."""
+    """Whether a model in this process can be loaded and responds."""
     began = time.perf_counter()
     try:
         voyage = Voyage(host=host)
@@ -130,7 +131,7 @@ def _without_key(response: Response, host: Host) -> Iterator[Finding]:
         said = "not known: this host looks at keys in paid calls only"
         yield note("accepted", said, "ask for a paid call")
         return
-    yield from _refused(response, NEEDS_NO_KEY, host)
+    yield from _refused(response, EMPTY_REQUEST, host)
 
 
 def _answered(response: Response) -> Finding:
@@ -150,11 +151,11 @@ def _refused(response: Response, request: Request, host: Host) -> Iterator[Findi
         yield broken("accepted", f"the key is refused: {error.message}", remedy, **facts)
     elif isinstance(error, RateLimitError):
         yield _answered(response)
-        yield note("accepted", f"told to wait: {error.message}", "wait a minute", **facts)
+        yield note("accepted", f"asked to wait: {error.message}", "wait a minute", **facts)
     elif response.status in REDIRECT:
         yield broken("http", error.message, "set base_url to the service's own address", **facts)
     elif response.status in FAILED:
-        remedy = "it is the service's or a gateway's own trouble: try again later"
+        remedy = "it is a problem of the service or a gateway: try again later"
         yield broken("http", f"answers HTTP {response.status}", remedy, **facts)
     else:
         said = f"answers HTTP {response.status}, which the service does not"
@@ -170,7 +171,7 @@ def _clock(response: Response, moment: float) -> Finding:
     except (KeyError, ValueError, TypeError, OverflowError):
         return note("clock", "not compared: the answer has no date")
     skew = moment - there
-    if abs(skew) <= TOLERANCE:
+    if abs(skew) <= MAX_CLOCK_SKEW_SECONDS:
         return ok("clock", f"within {max(1, round(abs(skew)))} s of the service's", skew=skew)
     said = f"{abs(skew):,.0f} s {'ahead of' if skew > 0 else 'behind'} the service's"
     remedy = "set this machine's clock, and keep it by NTP: certificates depend on it"
@@ -179,7 +180,7 @@ def _clock(response: Response, moment: float) -> Finding:
 
 def price() -> float:
     """Dollars that the paid call costs at most."""
-    return MODELS[MODEL].cost(TOKENS) or 0.0
+    return MODELS[MODEL].cost(MAX_TOKENS) or 0.0
 
 
 def paid_call(settings: Settings) -> Finding:

@@ -24,6 +24,7 @@ def check_address(base_url: str, *, allow_insecure_http: bool, sends_key: bool =
         base_url = base_url.strip()
         parts = urlsplit(base_url)
         hostname, _ = parts.hostname, parts.port
+        (hostname or "").encode("idna")
     except (ValueError, AttributeError):
         raise ConfigurationError(
             f"base_url is not an address: expected e.g. {EXAMPLE_ADDRESS!r}"

@@ -18,7 +18,7 @@ class Upload:
 
     Attributes:
         path: Where it is.
-        filename: What the service is told it is called.
+        filename: Its name in the form.
         fields: The other fields of the form.
     """
 

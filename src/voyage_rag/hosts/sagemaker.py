@@ -39,6 +39,8 @@ CREDENTIALS = (
     "pass session=..., set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run where a role is attached"
 )
 
+ERROR_NAME_FIELD = "__type"
+
 ERRORS = {
     "ThrottlingException": (429, RateLimitError, "send less at once, or scale the endpoint"),
     "Throttling": (429, RateLimitError, "send less at once, or scale the endpoint"),
@@ -285,7 +287,7 @@ def _document(body: bytes) -> dict[str, Any]:
 
 
 def _error_name(response: Response, document: dict[str, Any]) -> str:
-    given = response.headers.get("x-amzn-errortype") or document.get("__type") or ""
+    given = response.headers.get("x-amzn-errortype") or document.get(ERROR_NAME_FIELD) or ""
     if not given and "OriginalStatusCode" in document:
         given = "ModelError"
     return str(given).partition(":")[0].rpartition("#")[2].rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""What is assumed, and what is installed."""
+"""The limits that apply, and the versions that are installed."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ EXAMPLE = "voyage-4"
 
 
 def limits_of(settings: Settings) -> Finding:
-    """What a client made with these settings would keep to."""
+    """The limits, retries and timeouts of a client with these settings."""
     tier = MODELS[EXAMPLE].tokens_per_minute or 0
     wait = "no end" if settings.total_timeout is None else f"{settings.total_timeout:g} s"
     retries = "6" if settings.max_retries is None else str(settings.max_retries)
     return ok(
         "limits",
-        "the account's are found out, unless given (tier 1: 2,000 requests and "
+        "the account's are discovered, unless given (tier 1: 2,000 requests and "
         f"{tier // 1_000_000}M tokens of {EXAMPLE} a minute); {settings.concurrency} requests at "
         f"once, {settings.timeout:g} s each, {retries} retries, {wait} in all",
         concurrency=settings.concurrency,
