@@ -10,6 +10,10 @@ retrieval over it works, and says nothing about the quality of Voyage's models.
     with Emulator() as url:
         ...  # any client of the API, with any key
 
+`Emulator(dialect="sagemaker")` emulates another service that runs the models: Amazon SageMaker
+(`sagemaker`), Azure (`azure-foundry`, `azure-application`) or a server compatible with OpenAI
+(`openai`). Requests and errors are those of that service, vectors those of the Voyage API.
+
 It is a separate program: it shares no code with the client.
 """
 
