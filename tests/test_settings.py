@@ -88,10 +88,10 @@ def test_without_a_key_the_message_names_every_place_to_put_one() -> None:
     [
         ("", "empty"),
         (" \n", "empty"),
-        ("pa-two words", "characters that no Voyage key has"),
-        ("pa-line\nbreak", "characters that no Voyage key has"),
-        ("pa-schlüssel", "characters that no Voyage key has"),
-        ("pa-\x00", "characters that no Voyage key has"),
+        ("pa-two words", "which no key has"),
+        ("pa-line\nbreak", "which no key has"),
+        ("pa-schlüssel", "which no key has"),
+        ("pa-\x00", "which no key has"),
         (7, "must be a string, not int"),
         (b"pa-bytes", "must be a string, not bytes"),
     ],
@@ -174,7 +174,7 @@ def test_addresses_that_keep_the_key_safe_are_taken(url: str) -> None:
         ("https:///v1", "not an http(s) address"),
         ("https://h.example:port/v1", "not an address"),
         ("https://[::1/v1", "not an address"),
-        (7, "not an address"),
+        (7, "must be a string"),
     ],
     ids=repr,
 )
