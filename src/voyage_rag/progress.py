@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-Advance = Callable[[int, int], None]
-"""Receives how many more inputs are done, and how many tokens they cost."""
+if TYPE_CHECKING:
+    from voyage_rag.core.flow import Advance
 
 
 @contextmanager

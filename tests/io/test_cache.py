@@ -337,3 +337,15 @@ def test_a_limit_that_cannot_work_is_refused(options: dict[str, Any]) -> None:
     """Without a cache, or for less than a few vectors."""
     with pytest.raises(ConfigurationError, match="cache_max_bytes"):
         voyage_over(FakeService(), **options)
+
+
+def test_progress_counts_what_the_cache_holds(
+    path: str, face: Face, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The bar reaches the number of texts, of which some cost nothing."""
+    face.call(voyage_over(FakeService(), cache=path), "embed", ["a", "b"], MODEL)
+    voyage = voyage_over(FakeService(), cache=path)
+
+    face.call(voyage, "embed", ["a", "b", "c"], MODEL, show_progress_bar=True)
+
+    assert "3/3" in capsys.readouterr().err

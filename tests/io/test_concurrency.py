@@ -31,6 +31,7 @@ from voyage_rag.core.flow import Attempt
 from voyage_rag.errors import AuthenticationError, InvalidRequestError
 from voyage_rag.hosts.messages import Response
 from voyage_rag.io.clock import SYSTEM_CLOCK, SystemClock
+from voyage_rag.io.concurrency import OrderedResults
 from voyage_rag.io.driver import Driver
 from voyage_rag.types import Usage
 
@@ -338,3 +339,17 @@ def test_a_limit_is_used_up_though_costs_were_overestimated_at_first() -> None:
     assert in_minutes[0] * tokens >= 0.93 * limit
     assert in_minutes[1] * tokens >= 0.96 * limit
     assert all(sum(tokens for other in left if at <= other < at + 60) <= limit for at in left)
+
+
+def test_flows_are_taken_no_further_ahead_than_allowed() -> None:
+    """However many have finished, until the parts before them were consumed."""
+    results: OrderedResults[int] = OrderedResults(iter(range(100)), ahead=3)  # type: ignore[arg-type]
+
+    started = [results.next() for _ in range(5)]
+    assert [indexed and indexed.number for indexed in started] == [0, 1, 2, None, None]
+    for number in (2, 1):
+        results.done(number, number)
+    assert (list(results.ready()), results.next()) == ([], None)
+    results.done(0, 0)
+    assert list(results.ready()) == [0, 1, 2]
+    assert [results.next() is None for _ in range(4)] == [False, False, False, True]

@@ -17,9 +17,9 @@ from voyage_rag.types import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
+    from voyage_rag.core.flow import Advance
     from voyage_rag.core.wire import Chunking
     from voyage_rag.models import OutputDtype
-    from voyage_rag.progress import Advance
 
 
 class ContextualizedVerbs(Session):

@@ -14,8 +14,8 @@ from voyage_rag.types import InputType, MultimodalEmbeddingsObject
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from voyage_rag.core.flow import Advance
     from voyage_rag.models import OutputDtype
-    from voyage_rag.progress import Advance
 
 
 class MultimodalVerbs(Session):

@@ -12,6 +12,7 @@ from voyage_rag.client import notices
 from voyage_rag.construction import constructor
 from voyage_rag.core.budget import budgets_of
 from voyage_rag.core.context import CallContext
+from voyage_rag.core.flow import Advance
 from voyage_rag.core.jobs.asking import JobContext
 from voyage_rag.core.rate_limits import NO_LIMITS, RateLimits
 from voyage_rag.core.retry import RetryPolicy
@@ -34,7 +35,7 @@ from voyage_rag.observe.observers import (
     as_observers,
 )
 from voyage_rag.observe.usage import OPEN_TRACKERS
-from voyage_rag.progress import Advance, progress_bar
+from voyage_rag.progress import progress_bar
 from voyage_rag.settings import Settings
 from voyage_rag.types import Usage
 

@@ -18,9 +18,9 @@ from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, InvalidText
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator
 
+    from voyage_rag.core.flow import Advance
     from voyage_rag.core.text_stream import Sink
     from voyage_rag.models import OutputDtype
-    from voyage_rag.progress import Advance
 
 DEFAULT_EMBED_MODEL = "voyage-2"
 

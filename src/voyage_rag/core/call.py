@@ -34,13 +34,12 @@ from voyage_rag.types import NO_USAGE
 
 if TYPE_CHECKING:
     from voyage_rag.core.context import CallContext
-    from voyage_rag.core.flow import Flow
+    from voyage_rag.core.flow import Advance, Flow
     from voyage_rag.core.options import EmbedOptions
     from voyage_rag.core.wire import Body, Decoded
     from voyage_rag.events import Verb
     from voyage_rag.hosts.messages import Request
     from voyage_rag.models import Model
-    from voyage_rag.progress import Advance
 
 MAX_QUERY_INPUTS = 8
 """More texts than these are a job, even as queries: an evaluation embeds thousands of questions."""

@@ -26,10 +26,10 @@ from voyage_rag.types import EmbeddingsObject, EmptyText, InvalidText, Vectors, 
 
 if TYPE_CHECKING:
     from voyage_rag.core.context import CallContext
+    from voyage_rag.core.flow import Advance
     from voyage_rag.hosts.host import Host
     from voyage_rag.hosts.messages import Request
     from voyage_rag.models import Model, OutputDtype
-    from voyage_rag.progress import Advance
     from voyage_rag.types import InputType, Row, Vector
 
 

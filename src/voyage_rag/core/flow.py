@@ -100,6 +100,9 @@ class Emit:
 
 Effect: TypeAlias = Attempt | CacheGet | CachePut | Offload | Emit
 
+Advance: TypeAlias = Callable[[int, int], None]
+"""Receives progress: how many more inputs are done, and how many tokens they cost."""
+
 Flow: TypeAlias = Generator[Effect, Any, T]
 """A conversation that ends in a T."""
 

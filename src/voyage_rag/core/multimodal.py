@@ -36,10 +36,10 @@ from voyage_rag.types import MultimodalEmbeddingsObject, Usage, Vectors
 
 if TYPE_CHECKING:
     from voyage_rag.core.context import CallContext
+    from voyage_rag.core.flow import Advance
     from voyage_rag.core.options import EmbedOptions
     from voyage_rag.hosts.messages import Request
     from voyage_rag.models import Model, OutputDtype
-    from voyage_rag.progress import Advance
     from voyage_rag.types import InputType, Vector
 
 MAX_BODY_BYTES = 32_000_000
