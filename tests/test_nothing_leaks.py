@@ -22,6 +22,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -59,6 +60,9 @@ HIDDEN_FORMS = [
     KEY[::-1],
     b64encode(KEY.encode()).decode().rstrip("=")[:-2],
     KEY.encode().hex(),
+    "".join(f"%{ord(c):02X}" for c in KEY),
+    "".join(f"\\u{ord(c):04x}" for c in KEY),
+    b64encode(f"Bearer {KEY}".encode()).decode().rstrip("=")[:-2],
 ]
 """The key as it is, in part, and in the disguises that are no secret."""
 
@@ -148,6 +152,17 @@ TROUBLES: dict[str, Callable[[bytes], Response]] = {
     "no JSON": lambda body: Response(200, {}, b"nothing"),
     "bad header": lambda body: Response(200, {"content-encoding": "gzip"}, b"nothing"),
     "said back": lambda body: failed(400, f"the key {KEY} is not known"),
+    "said back escaped": lambda body: Response(
+        400, {}, b'{"detail": "%b"}' % "".join(f"\\u{ord(c):04x}" for c in KEY).encode()
+    ),
+    "said back in percent": lambda body: failed(400, "".join(f"%{ord(c):02X}" for c in KEY)),
+    "said back quoted": lambda body: failed(400, quote(f"Bearer {KEY}", safe="")),
+    "said back in base64": lambda body: failed(400, b64encode(f"Bearer {KEY}".encode()).decode()),
+    "said back in text": lambda body: Response(502, {}, f"header: Bearer {KEY}".encode()),
+    "said back in an id": lambda body: failed(400, "no", x_request_id=KEY),
+    "said back in a redirect": lambda body: Response(
+        307, {"location": f"http://{KEY}.invalid/{KEY}"}, b""
+    ),
 }
 
 
@@ -175,7 +190,9 @@ def test_no_error_shows_the_key(
     with pytest.raises(VoyageError) as caught:
         face.call(voyage, "embed", [TEXT], MODEL)
 
-    assert keys_in(*told_of(caught.value), log.getvalue()) == []
+    # At DEBUG httpcore logs the headers of a response, which are the server's own words.
+    logged = [line for line in log.getvalue().splitlines() if "receive_response_h" not in line]
+    assert keys_in(*told_of(caught.value), *all_of(caught.value), *logged) == []
     assert texts_in(caught.value, repr(caught.value), log.getvalue()) == []
 
 
@@ -186,7 +203,7 @@ def test_no_error_of_a_connection_shows_the_key(face) -> None:
     voyage = Voyage(KEY, base_url=url, max_retries=0)
     with pytest.raises(VoyageError) as caught:
         face.call(voyage, "embed", [TEXT], MODEL)
-    assert keys_in(*told_of(caught.value)) == []
+    assert keys_in(*told_of(caught.value), *all_of(caught.value)) == []
 
 
 def all_of(error: BaseException, seen: set[int] | None = None) -> Iterator[str]:
@@ -268,6 +285,39 @@ def test_an_object_that_is_half_made_can_be_shown() -> None:
     """By what shows the frames of a constructor that fails."""
     for kind in (Voyage, AsyncClient, *CLASSES):
         assert repr(kind.__new__(kind))
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "HTTP/1.1 200 OK\r\nBearer {key}\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nx: {key}\0\r\n\r\n",
+        "HTTP/1.1 {key}\r\n\r\n",
+        "{key}\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: {key}\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{key}\r\n",
+    ],
+)
+def test_a_malformed_response_that_says_the_key_back_is_not_quoted(face, response: str) -> None:
+    """Parsers put the line that they cannot read into their error."""
+
+    def serve(server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(65_536)
+                    connection.sendall(response.format(key=KEY).encode())
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,), daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        voyage = Voyage(KEY, base_url=url, max_retries=0, clock=FakeClock())
+        with pytest.raises(VoyageError) as caught:
+            face.call(voyage, "embed", [TEXT], MODEL)
+        server.shutdown(socket.SHUT_RDWR)
+    assert keys_in(str(caught.value), *told_of(caught.value), *all_of(caught.value)) == []
 
 
 # ── objects ───────────────────────────────────────────────────────────────────────────────────────

@@ -6,12 +6,13 @@ transport asks it where a request goes and how it is authorised.
 
 from __future__ import annotations
 
+import binascii
 import json
 import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.hosts.address import check_address
@@ -198,11 +199,30 @@ class Host:
 
 
 def redacted(data: bytes, secret: str) -> bytes:
-    """Data with asterisks instead of a secret."""
-    pattern = re.escape(secret.encode())
+    """Data with asterisks instead of a secret; nothing else if it is encoded in it."""
+    key = secret.encode()
+    pattern = re.escape(key)
     if len(secret) < SHORT_KEY_CHARS:
         pattern = rb"(?<![\w-])" + pattern + rb"(?![\w-])"
-    return re.sub(pattern, REDACTED, data)
+    data = re.sub(pattern, REDACTED, data)
+    if len(secret) >= SHORT_KEY_CHARS and any(key in form for form in _decoded(data)):
+        return REDACTED
+    return data
+
+
+def _decoded(data: bytes) -> Iterator[bytes]:
+    """What data says in the encodings in which gateways repeat a header."""
+    yield unquote_to_bytes(data)
+    for match in BASE64.finditer(data):
+        encoded = match[0].translate(URL_SAFE)
+        yield binascii.a2b_base64(encoded + b"=" * (-len(encoded) % 4))
+    for match in HEX.finditer(data):
+        yield binascii.a2b_hex(match[0])
+
+
+BASE64 = re.compile(rb"(?:[\w+/-]{4}){4,}(?:[\w+/-]{2,3})?")
+HEX = re.compile(rb"(?:[0-9a-fA-F]{2}){12,}")
+URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
 class InProcessHost(Host):

@@ -45,7 +45,7 @@ class Request:
     """
 
     path: str
-    body: bytes
+    body: bytes = field(repr=False)
     model: str
     inputs: int
     vectors: int | None = None
@@ -87,6 +87,6 @@ class Response:
     """
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     distrust: Callable[[], None] = field(default=nothing, repr=False, compare=False)

@@ -148,7 +148,7 @@ class Driver:
                         self._wait(effect, state, telemetry)
                         value: object = self._sent(effect, state, telemetry)
                     except THROWN as error:
-                        resume, value = flow.throw, error
+                        resume, value = flow.throw, without_request(error)
                     with state.reading:
                         effect = _step(resume, value)
                 else:
@@ -239,7 +239,7 @@ class Driver:
                         await self._await(effect, state, telemetry)
                         value: object = await self._asent(effect, telemetry)
                     except THROWN as error:
-                        resume, value = flow.throw, error
+                        resume, value = flow.throw, without_request(error)
                     if effect.request.inputs < LONG_RESPONSE:
                         effect = _step(resume, value)
                     else:
@@ -317,6 +317,21 @@ def _step(resume: Callable[[Any], Effect], value: object) -> Effect | Finished[A
         return resume(value)
     except StopIteration as end:
         return Finished(end.value)
+
+
+def without_request(error: Exception) -> Exception:
+    """The error without causes that hold the request, whose headers hold the key.
+
+    Errors of the operating system remain as causes, without the frames below; errors of libraries
+    hold the request, quote what the server sent, or come with frames that do.
+    """
+    cause = error.__cause__
+    if isinstance(cause, OSError):
+        cause.with_traceback(None)
+        cause.__cause__ = cause.__context__ = None
+    error.__cause__ = cause if isinstance(cause, OSError) else None
+    error.__context__ = None
+    return error
 
 
 def _with_partial(error: VoyageError, operation: Operation[Part, Result]) -> VoyageError:
