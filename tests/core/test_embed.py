@@ -389,7 +389,7 @@ def test_requests_are_planned_to_fit_into_the_minute() -> None:
     voyage_over(service, **limits).embed(texts, MODEL)
 
     sizes = [len(body["input"]) for body in service.bodies]
-    assert sizes == [36, 36, 28]
+    assert sorted(sizes) == [28, 36, 36]
 
 
 def test_a_small_job_is_one_request_and_its_query_another(face: Face) -> None:
