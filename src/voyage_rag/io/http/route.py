@@ -37,7 +37,7 @@ class Address:
     scheme: str
     host: str
     port: int
-    host_header: str
+    host_header: bytes
     url: httpcore.URL
     absolute_url: httpcore.URL
 
@@ -60,7 +60,7 @@ def parse_address(url: str) -> Address:
         httpcore.URL(scheme=parts.scheme, host=host, port=port, target=each)
         for each in (target, f"{parts.scheme}://{host_header}{target}")
     )
-    return Address(parts.scheme, host, port, host_header, url_to, absolute_url)
+    return Address(parts.scheme, host, port, host_header.encode(), url_to, absolute_url)
 
 
 @dataclass(frozen=True, slots=True)

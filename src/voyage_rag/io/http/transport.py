@@ -8,6 +8,7 @@ dropped in between: the request is sent once more, on a new connection, as part 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
 from os import environ
@@ -53,12 +54,12 @@ MAX_CONNECTIONS = 256
 MAX_CONNECTING = 64
 """Threads in which one event loop connects."""
 
-JSON = "application/json"
+JSON = b"application/json"
 REQUEST_TIMEOUT = 408
 HEADERS = {
-    "user-agent": f"voyage-rag/{__version__} httpcore/{httpcore.__version__}",
-    "accept": JSON,
-    "accept-encoding": ACCEPTED_ENCODING,
+    b"user-agent": f"voyage-rag/{__version__} httpcore/{httpcore.__version__}".encode(),
+    b"accept": JSON,
+    b"accept-encoding": ACCEPTED_ENCODING.encode(),
 }
 
 
@@ -204,15 +205,13 @@ class Transport:
         address = parse_address(url)
         pool = self._pool_for(address)
         upload = None if request.upload is None else MultipartUpload(request.upload)
-        headers = {
-            "host": address.host_header,
-            **HEADERS,
-            **self._host.headers(request.method, url, request.body),
-            **pool.route.proxy_headers,
-        }
+        headers = {b"host": address.host_header, **HEADERS}
         if request.method == "POST":
-            headers["content-type"] = JSON if upload is None else upload.content_type
-            headers["content-length"] = str(len(request.body if upload is None else upload))
+            headers[b"content-type"] = JSON if upload is None else upload.content_type
+            headers[b"content-length"] = b"%d" % len(request.body if upload is None else upload)
+        headers |= encoded(self._host.headers(request.method, url, request.body))
+        if pool.route.is_forwarded:
+            headers |= encoded(pool.route.proxy_headers)
         timeout = attempt.timeout if request.is_transfer else None
         message = httpcore.Request(
             request.method,
@@ -254,6 +253,11 @@ class Transport:
         return response_of(
             self._host, exchange.status, exchange.headers, content, connection.distrust
         )
+
+
+def encoded(headers: Mapping[str, str]) -> dict[bytes, bytes]:
+    """Headers as httpcore takes them without another look."""
+    return {name.encode("ascii"): value.encode("latin-1") for name, value in headers.items()}
 
 
 class _LoopLimits:
