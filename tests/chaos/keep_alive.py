@@ -75,8 +75,8 @@ def run(face: str, queries: int, seed: int) -> KeepAliveOutcome:
         voyage = Voyage(KEY, base_url=server.url, clock=FakeClock(), concurrency=BURST, timeout=20)
         if face == "sync":
             for number in range(queries):
-                with world.watched(f"text {number}") as take:
-                    take(voyage.embed(world.texts(number), MODEL, batch_size=1).embeddings)
+                with world.watched(texts := world.texts(number)) as take:
+                    take(voyage.embed(texts, MODEL, batch_size=1).embeddings)
         else:
             anyio.run(partial(_in_a_loop, voyage, queries, world), backend=face)
         voyage.close()
@@ -86,8 +86,8 @@ def run(face: str, queries: int, seed: int) -> KeepAliveOutcome:
 
 async def _in_a_loop(voyage: Voyage, queries: int, world: Disturber) -> None:
     for number in range(queries):
-        with world.watched(f"text {number}") as take:
-            take((await voyage.aembed(world.texts(number), MODEL, batch_size=1)).embeddings)
+        with world.watched(texts := world.texts(number)) as take:
+            take((await voyage.aembed(texts, MODEL, batch_size=1)).embeddings)
 
 
 @contextmanager
@@ -122,10 +122,10 @@ class Disturber:
     def texts(self, number: int) -> list[str]:
         """What the query asks for: one text, or now and then as many as fill the pool."""
         count = BURST if number % BURST_EVERY == 0 else 1
-        return [f"text {number}"] * count
+        return [f"text {number}.{place}" for place in range(count)]
 
     @contextmanager
-    def watched(self, text: str) -> Iterator[Callable[[list[list[float]]], None]]:
+    def watched(self, texts: list[str]) -> Iterator[Callable[[list[list[float]]], None]]:
         """While a query runs; what is yielded takes its vectors."""
         outcome, before, self._silent = self._outcome, self._server.connections, False
         vectors: list[list[float]] = []
@@ -140,7 +140,7 @@ class Disturber:
             outcome.slowest_silent = max(outcome.slowest_silent, seconds)
         elif len(vectors) == 1:
             outcome.slowest = max(outcome.slowest, seconds)
-        outcome.wrong += any(vector != vector_of(text) for vector in vectors)
+        outcome.wrong += vectors != [vector_of(text) for text in texts]
         if len(vectors) == 1:
             outcome.connects = max(outcome.connects, self._server.connections - before)
 

@@ -209,7 +209,7 @@ def test_connections_that_a_load_balancer_forgot_cost_no_attempt(
 
     async def program() -> list[list[float]]:
         server.act = meet
-        await face.ask(voyage, "embed", ["x"] * 16, MODEL, batch_size=1)
+        await face.ask(voyage, "embed", [f"x {n}" for n in range(16)], MODEL, batch_size=1)
         server.act = forget
         await face.ask(voyage, "embed", ["y"], MODEL)
         return (await face.ask(voyage, "embed", ["z"], MODEL)).embeddings

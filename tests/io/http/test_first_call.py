@@ -40,7 +40,7 @@ async def in_a_loop():
     watched = threading.get_ident()
     voyage = Voyage("pa-of-nobody", base_url=url, max_retries=0)
     await voyage.aembed(["a"], model)
-    await voyage.aembed(["a"] * 4, model, batch_size=1)
+    await voyage.aembed(["a", "b", "c", "d"], model, batch_size=1)
     watched = None
 
 
@@ -103,8 +103,8 @@ from voyage_rag import Voyage
 
 voyage = Voyage("pa-of-nobody", base_url={sys.argv[1]!r}, max_retries=0)
 for count in (1, 8):
-    voyage.embed(["a"] * count, {sys.argv[2]!r}, batch_size=2)
-    asyncio.run(voyage.aembed(["a"] * count, {sys.argv[2]!r}, batch_size=2))
+    voyage.embed(list("abcdefgh"[:count]), {sys.argv[2]!r}, batch_size=2)
+    asyncio.run(voyage.aembed(list("abcdefgh"[:count]), {sys.argv[2]!r}, batch_size=2))
 voyage.close()
 '''
 interpreters.run_string(interpreters.create(isolated=False), program)

@@ -46,7 +46,7 @@ def test_requests_of_one_call_share_connections_with_the_next(
 
     async def program() -> None:
         for _ in range(2):
-            await face.ask(voyage, "embed", ["text"] * 20, MODEL, batch_size=1)
+            await face.ask(voyage, "embed", [f"text {n}" for n in range(20)], MODEL, batch_size=1)
 
     face.run(program)
     assert http_service.connections <= 4
@@ -61,7 +61,7 @@ def test_connections_that_nobody_wants_for_long_are_closed(
 
     async def program() -> None:
         http_service.script = [meet] * 4
-        await face.ask(voyage, "embed", ["text"] * 4, MODEL, batch_size=1)
+        await face.ask(voyage, "embed", [f"text {n}" for n in range(4)], MODEL, batch_size=1)
         assert http_service.connections == 4
         monkeypatch.setattr(pool, "time", later)
         for _ in range(10):
