@@ -163,7 +163,7 @@ ALL = OF_FLOATS | {"pgvector": Store(pgvector, by_field)}
 CELLS = {
     **{(name, "float"): store for name, store in OF_FLOATS.items()},
     **{(name, "int8"): store for name, store in OF_FLOATS.items()},
-    **{(name, "uint8"): store for name, store in OF_FLOATS.items() if name != "lancedb"},
+    **{(name, "uint8"): store for name, store in OF_FLOATS.items()},
     ("qdrant declared uint8", "uint8"): Store(partial(qdrant, datatype="uint8"), qdrant_topic),
     ("lancedb", "ubinary"): Store(lancedb, by_sql),
     ("faiss of int8", "int8"): Store(partial(faiss, whole="direct_signed"), by_field),
@@ -173,5 +173,5 @@ CELLS = {
 }
 """What is tested, by store and output_dtype; a store that is only named keeps floats."""
 
-NEED_INTEGERS = {"lancedb"}
+NEED_INTEGERS = {("lancedb", "ubinary")}
 """LanceDB takes whole numbers for packed bits, which floats are not."""

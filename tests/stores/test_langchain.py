@@ -36,7 +36,7 @@ def test_a_store_is_filled_searched_filtered_and_emptied(
     embeddings = VoyageAIEmbeddings(
         model="voyage-4",
         output_dtype=dtype,
-        integers=store in NEED_INTEGERS,
+        integers=(store, dtype) in NEED_INTEGERS,
         api_key="pa-key",
         base_url=emulator.url,
     )
