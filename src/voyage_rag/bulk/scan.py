@@ -151,10 +151,11 @@ class RowChecker:
             flaws = {at: flaw for at, row in enumerate(chunk) if (flaw := self._flaw_of(row))}
             if self._index is not None:
                 good = [row for at, row in enumerate(chunk) if at not in flaws] if flaws else chunk
-                locations = [self._files[row.file] | row.number for row in good]
+                locations = self._locations(good)
                 known = self._index.add([row.id for row in good], locations)
-                for at, row in enumerate(chunk) if known else ():
-                    first = known.get(self._files[row.file] | row.number)
+                places = zip(chunk, self._locations(chunk), strict=True) if known else ()
+                for at, (row, location) in enumerate(places):
+                    first = known.get(location)
                     if first is not None and at not in flaws:
                         flaws[at] = f"its id {row.id!r} is that of {self._place(first)}, too"
             yield chunk, flaws
@@ -163,6 +164,12 @@ class RowChecker:
         """Forget the ids."""
         if self._index is not None:
             self._index.close()
+
+    def _locations(self, rows: Sequence[Row]) -> list[int]:
+        """The numbers of rows and, in the bits above, those of their files."""
+        if len(self._files) == 1:
+            return [row.number for row in rows]  # the same objects, which saves memory
+        return [self._files[row.file] | row.number for row in rows]
 
     def _place(self, location: int) -> str:
         file = self._reader.files[location >> FILE_BITS]
