@@ -49,7 +49,9 @@ def test_a_long_text_goes_to_the_gateway_alone() -> None:
 def test_the_gateway_is_sent_128_texts_at_most() -> None:
     """A longer list is cut, even where the caller asks for larger batches."""
     service = FakeService()
-    voyage_over(service, base_url=GATEWAY).embed(["a"] * 300, MODEL, batch_size=1_000)
+    voyage_over(service, base_url=GATEWAY).embed(
+        list(map(str, range(300))), MODEL, batch_size=1_000
+    )
 
     assert sorted(len(body["input"]) for body in service.bodies) == [44, 128, 128]
 

@@ -81,7 +81,9 @@ def test_batches_are_as_small_as_servers_want_them(http_service: HTTPService) ->
         return served_as_openai(as_lists=False)(body)
 
     http_service.always = limited
-    found = Voyage(host=OpenAICompatible(http_service.url)).embed(["a"] * 70, "m", batch_size=70)
+    found = Voyage(host=OpenAICompatible(http_service.url)).embed(
+        list(map(str, range(70))), "m", batch_size=70
+    )
     assert len(found.embeddings) == 70
     assert max(len(json.loads(r.body)["input"]) for r in http_service.received) == 32
 

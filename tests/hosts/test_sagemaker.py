@@ -179,7 +179,7 @@ def test_throttling_is_retried_and_paced(http_service: HTTPService, clock: FakeC
 
 def test_too_large_a_body_is_split(http_service: HTTPService) -> None:
     """It is planned for, and what AWS still refuses is halved."""
-    texts = ["x" * 2_000_000] * 4
+    texts = [f"{number}" + "x" * 2_000_000 for number in range(4)]
     refused: list[int] = []
 
     def limited(body: bytes) -> Response:
