@@ -1,0 +1,50 @@
+"""How sockets are connected."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import pytest
+
+from voyage_rag.io.http.network import ConnectingEndedError, connect_tcp
+from wire import WireServer
+
+
+def test_a_connection_notices_that_the_other_side_is_gone() -> None:
+    """The kernel asks now and then, and does not wait for minutes until sent bytes arrive."""
+    deadline = time.monotonic() + 5
+    with (
+        WireServer() as server,
+        connect_tcp("127.0.0.1", server.port, deadline, lambda: False) as sock,
+    ):
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= 30
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            assert 0 < sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 30_000
+
+
+def test_connecting_stops_when_it_is_ended_or_late() -> None:
+    """Where nobody answers: in a quarter of a second, or at the deadline."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf:
+        full = [socket.socket() for _ in range(4)]
+        for sock in full:
+            sock.setblocking(False)
+            sock.connect_ex(deaf.getsockname())
+        port = deaf.getsockname()[1]
+        with pytest.raises(ConnectingEndedError):
+            connect_tcp("127.0.0.1", port, time.monotonic() + 60, lambda: True)
+        with pytest.raises(TimeoutError):
+            connect_tcp("127.0.0.1", port, time.monotonic() + 0.05, lambda: False)
+        for sock in full:
+            sock.close()
+
+
+def test_the_last_refusal_is_raised() -> None:
+    """As the system's own error."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(ConnectionRefusedError):
+        connect_tcp("127.0.0.1", port, time.monotonic() + 5, lambda: False)

@@ -1,0 +1,44 @@
+"""What a URL says about where a request goes."""
+
+from __future__ import annotations
+
+import pytest
+
+from voyage_rag.io.http.route import parse_address
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "host_header", "target", "absolute"),
+    [
+        (
+            "https://a.example/v1/x",
+            "a.example",
+            443,
+            "a.example",
+            "/v1/x",
+            "https://a.example/v1/x",
+        ),
+        ("http://a.example", "a.example", 80, "a.example", "/", "http://a.example/"),
+        ("http://a.example:8080/?q=1", "a.example", 8080, "a.example:8080", "/?q=1", None),
+        ("https://a.example:443/v1", "a.example", 443, "a.example", "/v1", None),
+        ("https://A.Example/V1", "a.example", 443, "a.example", "/V1", None),
+        ("http://[::1]:9/v1", "::1", 9, "[::1]:9", "/v1", "http://[::1]:9/v1"),
+        ("https://bücher.example/v1", "xn--bcher-kva.example", 443, None, "/v1", None),
+        ("https://a.example/v1/files?limit=1&after=b", "a.example", 443, None, None, None),
+    ],
+)
+def test_the_parts_of_a_url(
+    url: str,
+    host: str,
+    port: int,
+    host_header: str | None,
+    target: str | None,
+    absolute: str | None,
+) -> None:
+    """Name and port for the socket, target and host for HTTP, all of it for a proxy."""
+    address = parse_address(url)
+    assert (address.host, address.port) == (host, port)
+    assert host_header in (None, address.host_header.decode())
+    assert target in (None, address.url.target.decode())
+    assert absolute in (None, address.absolute_url.target.decode())
+    assert address.url.host == host.encode()
