@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from voyage_rag.emulator import vectors
 from voyage_rag.emulator.contextualized import sketch_document
-from voyage_rag.emulator.tokens import TokenCounter
+from voyage_rag.emulator.tokens import EmulatedTokenizer
 
 PATH = "contextualizedembeddings"
-tokens = TokenCounter()
+tokens = EmulatedTokenizer()
 GOOD = {"inputs": [["one fish", "two fish"], ["red fish"]], "model": "voyage-context-4"}
 AUTOMATIC = {
     "inputs": ["The first sentence. The second one.", "A third."],

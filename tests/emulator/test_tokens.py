@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voyage_rag.emulator.tokens import TokenCounter
+from voyage_rag.emulator.tokens import EmulatedTokenizer
 
-tokens = TokenCounter()
+tokens = EmulatedTokenizer()
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_one_endless_word_is_cut_inside() -> None:
 @given(st.text(), st.floats(0.5, 8), st.integers(1, 30))
 def test_text_may_cost_more(text: str, characters_per_token: float, limit: int) -> None:
     """Counted by length, as for languages whose words are split into many tokens."""
-    heavy = TokenCounter(characters_per_token)
+    heavy = EmulatedTokenizer(characters_per_token)
     assert heavy.count(text) >= len(text) / characters_per_token
     assert heavy.count(heavy.cut(text, limit)) <= limit
     assert "".join(heavy.split(text, limit)) == text

@@ -57,7 +57,7 @@ from voyage_rag.emulator.responses import (
     wait_or_disconnect,
 )
 from voyage_rag.emulator.sagemaker_dialect import SageMakerDialect
-from voyage_rag.emulator.tokens import TokenCounter
+from voyage_rag.emulator.tokens import EmulatedTokenizer
 
 DIALECTS: dict[DialectName, type[EmulatedDialect]] = {
     "voyage": EmulatedDialect,
@@ -88,7 +88,7 @@ def create_app(
         options,
         dialect,
         EmulatedRateLimits(options),
-        TokenCounter(options.characters_per_token),
+        EmulatedTokenizer(options.characters_per_token),
         iterate_faults(options.faults),
         requests,
     )
@@ -151,7 +151,7 @@ class _Shared:
     options: EmulatorOptions
     dialect: EmulatedDialect
     limits: EmulatedRateLimits
-    tokens: TokenCounter
+    tokens: EmulatedTokenizer
     faults: Iterator[Fault | None]
     requests: MutableSequence[ReceivedRequest] | None
 

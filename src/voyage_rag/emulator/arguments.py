@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 from voyage_rag.emulator.responses import Payload
-from voyage_rag.emulator.tokens import TokenCounter
+from voyage_rag.emulator.tokens import EmulatedTokenizer
 
 ArgumentValues: TypeAlias = dict[str, Any]
 """A checked body: every argument by name, None or its default where it was absent or null."""
@@ -70,7 +70,7 @@ class EmulatedEndpoint(NamedTuple):
 
     path: str
     arguments: tuple[Argument, ...]
-    accept: Callable[[ArgumentValues, TokenCounter], AcceptedRequest]
+    accept: Callable[[ArgumentValues, EmulatedTokenizer], AcceptedRequest]
     """Checks arguments against their model's limits; raises `RejectedRequest`."""
     check_together: Callable[[ArgumentValues], None] = lambda _: None
     """Checks arguments against each other, before the key; raises `RejectedRequest`."""
@@ -96,7 +96,7 @@ def check_arguments(body: Any, arguments: Sequence[Argument]) -> ArgumentValues:
         value = checked[argument.name] = body.get(argument.name)
         if argument.name not in body and argument.required:
             clauses.append(_MISSING)
-        elif value is None and not argument.required:  # nulls stand for the default, as seen
+        elif value is None and not argument.required:  # null means the default, as seen
             checked[argument.name] = argument.default
         elif clause := argument.check(value):
             clauses.append(clause.format(argument.name))

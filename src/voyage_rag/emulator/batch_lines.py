@@ -22,7 +22,7 @@ from voyage_rag.emulator.arguments import (
     reject_arguments,
 )
 from voyage_rag.emulator.responses import Payload, encode
-from voyage_rag.emulator.tokens import TokenCounter
+from voyage_rag.emulator.tokens import EmulatedTokenizer
 
 MAX_ERRORS = 100
 """Errors of a file that its batch names."""
@@ -53,7 +53,7 @@ BATCH_KINDS = {
 """By path. There is no batch of multimodal inputs."""
 
 
-def check_params(kind: BatchKind, params: ArgumentValues, tokens: TokenCounter) -> None:
+def check_params(kind: BatchKind, params: ArgumentValues, tokens: EmulatedTokenizer) -> None:
     """Reject options that the endpoint would reject."""
     if given := [name for name in kind.inputs if name in params]:
         reject_arguments([f"Argument '{name}' is not supported here" for name in given])
@@ -88,7 +88,7 @@ class InspectedFile:
             self.errors.append(error)
 
 
-def inspect(path: Path, kind: BatchKind, tokens: TokenCounter) -> InspectedFile:
+def inspect(path: Path, kind: BatchKind, tokens: EmulatedTokenizer) -> InspectedFile:
     """Read an input file once."""
     found, offset = InspectedFile(), 0
     with path.open("rb") as lines:
@@ -103,7 +103,7 @@ def inspect(path: Path, kind: BatchKind, tokens: TokenCounter) -> InspectedFile:
 
 
 def _inspect_line(
-    raw: bytes, number: int, kind: BatchKind, found: InspectedFile, tokens: TokenCounter
+    raw: bytes, number: int, kind: BatchKind, found: InspectedFile, tokens: EmulatedTokenizer
 ) -> None:
     line = parse_json(raw)
     if not isinstance(line, dict):
@@ -129,7 +129,7 @@ def _inspect_line(
         _count(body, found, tokens)
 
 
-def _count(body: ArgumentValues, found: InspectedFile, tokens: TokenCounter) -> None:
+def _count(body: ArgumentValues, found: InspectedFile, tokens: EmulatedTokenizer) -> None:
     """Add the inputs and tokens of a body of any shape; its errors are those of its result."""
     texts = list(_strings([body.get("input"), body.get("inputs"), body.get("documents")]))
     query = body.get("query")
@@ -155,7 +155,7 @@ def process_line(
     raw: bytes,
     kind: BatchKind,
     params: ArgumentValues,
-    tokens: TokenCounter,
+    tokens: EmulatedTokenizer,
     failing: Collection[str],
 ) -> tuple[bytes, bool]:
     """Process one line.

@@ -28,7 +28,7 @@ from voyage_rag.emulator.file_storage import (
 )
 from voyage_rag.emulator.options import EmulatorOptions
 from voyage_rag.emulator.responses import Payload
-from voyage_rag.emulator.tokens import TokenCounter
+from voyage_rag.emulator.tokens import EmulatedTokenizer
 
 WINDOW_SECONDS = 12 * 3_600.0
 """Age at which a batch expires."""
@@ -62,7 +62,7 @@ class BatchExecution:
         spec: BatchSpec,
         found: InspectedFile,
         new_path: Callable[[], Path],
-        tokens: TokenCounter,
+        tokens: EmulatedTokenizer,
         failing: Collection[str],
     ) -> None:
         self.done = 0
@@ -195,7 +195,7 @@ class BatchRegistry:
     """
 
     def __init__(
-        self, options: EmulatorOptions, storage: FileStorage, tokens: TokenCounter
+        self, options: EmulatorOptions, storage: FileStorage, tokens: EmulatedTokenizer
     ) -> None:
         self._options, self._tokens = options, tokens
         self._storage = storage

@@ -15,7 +15,7 @@ from voyage_rag.emulator import model_limits, vectors
 from voyage_rag.emulator.embeddings import embedding_item, make_vectors
 from voyage_rag.emulator.model_limits import CONTEXT_MODELS, MAX_CHUNKS
 from voyage_rag.emulator.responses import Payload
-from voyage_rag.emulator.tokens import TokenCounter
+from voyage_rag.emulator.tokens import EmulatedTokenizer
 
 CHUNKER_VERSION = "1.0.0"
 """Named in responses to auto chunking."""
@@ -67,7 +67,7 @@ def _check_together(arguments: args.ArgumentValues) -> None:
         )
 
 
-def _accept(arguments: args.ArgumentValues, tokens: TokenCounter) -> args.AcceptedRequest:
+def _accept(arguments: args.ArgumentValues, tokens: EmulatedTokenizer) -> args.AcceptedRequest:
     name, automatic = arguments["model"], arguments["enable_auto_chunking"]
     model = model_limits.find_model(name, CONTEXT_MODELS)
     model_limits.check_output(arguments, model)

@@ -9,10 +9,10 @@ from voyage_rag.emulator import arguments as args
 from voyage_rag.emulator import model_limits, vectors
 from voyage_rag.emulator.model_limits import TEXT_MODELS, EmbeddingModel
 from voyage_rag.emulator.responses import Payload
-from voyage_rag.emulator.tokens import TokenCounter
+from voyage_rag.emulator.tokens import EmulatedTokenizer
 
 
-def _accept(arguments: args.ArgumentValues, tokens: TokenCounter) -> args.AcceptedRequest:
+def _accept(arguments: args.ArgumentValues, tokens: EmulatedTokenizer) -> args.AcceptedRequest:
     name, texts = arguments["model"], arguments["input"]
     model = model_limits.find_model(name, TEXT_MODELS, model_limits.SUGGESTED_TEXT_MODELS)
     texts = [texts] if isinstance(texts, str) else texts
@@ -39,7 +39,7 @@ def _accept(arguments: args.ArgumentValues, tokens: TokenCounter) -> args.Accept
 
 
 def fit(
-    text: str, index: int, model: str, context: int, tokens: TokenCounter, *, truncation: bool
+    text: str, index: int, model: str, context: int, tokens: EmulatedTokenizer, *, truncation: bool
 ) -> str:
     """Return a text cut to the context; reject one that is too long without `truncation`."""
     # A token is at least a character, so most texts need no counting here.

@@ -20,7 +20,7 @@ from voyage_rag.emulator.batches import BatchRegistry, BatchSpec
 from voyage_rag.emulator.file_storage import FileStorage, page, reject_unknown
 from voyage_rag.emulator.options import EmulatorOptions
 from voyage_rag.emulator.responses import Payload
-from voyage_rag.emulator.tokens import TokenCounter
+from voyage_rag.emulator.tokens import EmulatedTokenizer
 
 MAX_METADATA_PAIRS, MAX_KEY_CHARACTERS, MAX_VALUE_CHARACTERS = 16, 64, 512
 MAX_FILES_ON_A_PAGE, MAX_BATCHES_ON_A_PAGE, DEFAULT_BATCHES_ON_A_PAGE = 10_000, 100, 20
@@ -49,7 +49,7 @@ class FilesAndBatches:
     """
 
     def __init__(
-        self, options: EmulatorOptions, tokens: TokenCounter, now: Callable[[], float]
+        self, options: EmulatorOptions, tokens: EmulatedTokenizer, now: Callable[[], float]
     ) -> None:
         self._options, self._tokens = options, tokens
         self._files = FileStorage(now)

@@ -19,7 +19,7 @@ from voyage_rag.emulator.images import MAX_IMAGE_PIXELS, describe, read_pixels
 from voyage_rag.emulator.media_size import MediaSize, measure_image, measure_video
 from voyage_rag.emulator.model_limits import MULTIMODAL_MODELS
 from voyage_rag.emulator.responses import Payload
-from voyage_rag.emulator.tokens import TokenCounter
+from voyage_rag.emulator.tokens import EmulatedTokenizer
 
 IMAGE_PIXELS_PER_TOKEN, VIDEO_PIXELS_PER_TOKEN = 560, 1120
 MIN_PIXELS, MAX_PIXELS = 50_000, 2_000_000
@@ -79,7 +79,7 @@ def _check_segment(segment: Any) -> str | None:
     return None if segment[kind] else args.EMPTY
 
 
-def _read_segment(segment: dict[str, str], tokens: TokenCounter) -> Segment:
+def _read_segment(segment: dict[str, str], tokens: EmulatedTokenizer) -> Segment:
     kind = segment["type"]
     value = segment[kind]
     try:
@@ -129,7 +129,7 @@ def _fit(
     segments: Iterable[Segment],
     index: int,
     model: str,
-    tokens: TokenCounter,
+    tokens: EmulatedTokenizer,
     *,
     truncation: bool,
 ) -> list[Segment]:
@@ -150,7 +150,7 @@ def _fit(
     return kept
 
 
-def _accept(arguments: args.ArgumentValues, tokens: TokenCounter) -> args.AcceptedRequest:
+def _accept(arguments: args.ArgumentValues, tokens: EmulatedTokenizer) -> args.AcceptedRequest:
     name, truncation = arguments["model"], arguments["truncation"]
     model = model_limits.find_model(name, MULTIMODAL_MODELS)
     model_limits.check_output(arguments, model)

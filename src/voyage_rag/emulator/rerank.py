@@ -7,7 +7,7 @@ from voyage_rag.emulator import model_limits, relevance
 from voyage_rag.emulator.embeddings import fit
 from voyage_rag.emulator.model_limits import RERANK_MODELS, RerankModel
 from voyage_rag.emulator.responses import Payload
-from voyage_rag.emulator.tokens import TokenCounter
+from voyage_rag.emulator.tokens import EmulatedTokenizer
 
 
 def _check_documents(value: Any) -> str | None:
@@ -16,7 +16,7 @@ def _check_documents(value: Any) -> str | None:
     return args.texts(value)
 
 
-def _accept(arguments: args.ArgumentValues, tokens: TokenCounter) -> args.AcceptedRequest:
+def _accept(arguments: args.ArgumentValues, tokens: EmulatedTokenizer) -> args.AcceptedRequest:
     name = arguments["model"]
     model = model_limits.find_model(name, RERANK_MODELS)
     model_limits.check_input_count(name, len(arguments["documents"]))
@@ -38,7 +38,7 @@ def _accept(arguments: args.ArgumentValues, tokens: TokenCounter) -> args.Accept
 
 
 def _fit_pairs(
-    arguments: args.ArgumentValues, model: RerankModel, tokens: TokenCounter
+    arguments: args.ArgumentValues, model: RerankModel, tokens: EmulatedTokenizer
 ) -> tuple[str, list[str]]:
     name, query, truncation = arguments["model"], arguments["query"], arguments["truncation"]
     if tokens.count(query) > model.query:

@@ -20,7 +20,7 @@ _PART_LETTERS = 6  # per token of a longer word
 _BYTES_PER_TOKEN = 4  # of UTF-8 outside ASCII: two Cyrillic letters, 1.3 Chinese ones
 
 
-class TokenCounter:
+class EmulatedTokenizer:
     """Counts tokens, and cuts text by them.
 
     Args:

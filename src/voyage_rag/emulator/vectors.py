@@ -52,7 +52,7 @@ _RESERVED = 2 * len(_FREQUENCIES) * len(_TYPES)
 _TYPE_WEIGHTS = {None: 0.3, "query": 1.0, "document": 1.0}  # the weight of words is one
 
 _DECIMALS = 9  # of a number written as JSON, as recorded
-_FULL_SCALE = 4.0  # standard deviations that the outermost of the 256 steps stands for
+_FULL_SCALE = 4.0  # standard deviations at the outermost of the 256 steps
 
 
 def sketch(texts: Sequence[str]) -> Floats:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
 
-# Chinese and Japanese write no spaces, so each of their characters stands alone.
+# Chinese and Japanese write no spaces, so each of their characters is a word.
 _RUN = re.compile(r"[\u3040-\u9fff]|[^\W\d_\u3040-\u9fff]+|\d+")
 # An acronym before a capitalised word, a word with or without its capital, an acronym.
 _PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
