@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from voyage_rag import ConfigurationError, ServerError, Voyage
+from voyage_rag import ConfigurationError, InvalidInputError, ServerError, Voyage
 from voyage_rag.emulator import Emulator
 from voyage_rag.emulator.faults import status
 from voyage_rag.langchain import VoyageAIEmbeddings, VoyageAIMultimodalEmbeddings
@@ -277,3 +277,52 @@ def test_a_copy_keeps_the_model_of_queries(make: Any) -> None:
     one = make("voyage-4-large", query_model="voyage-4-lite")
     assert pickle.loads(pickle.dumps(one)).query_model == "voyage-4-lite"
     assert one.model_copy(update={"timeout": 3.0}).query_model == "voyage-4-lite"
+
+
+# ── texts, and copies with other options ──────────────────────────────────────────────────────────
+
+
+@both
+def test_half_a_character_is_refused_or_replaced(make: Any, emulator: Emulator) -> None:
+    verb = "embed_query" if make is langchain else "get_query_embedding"
+    strict = make("voyage-4", base_url=emulator.url)
+    with pytest.raises(InvalidInputError):
+        getattr(strict, verb)("half \ud83d")
+    lenient = make("voyage-4", base_url=emulator.url, invalid_text="replace", empty_text="space")
+    assert len(getattr(lenient, verb)("half \ud83d")) == 1_024
+    assert len(getattr(lenient, verb)("")) == 1_024
+    lenient.voyage.close()
+    strict.voyage.close()
+
+
+@both
+@pytest.mark.parametrize("shares", [False, True], ids=["own client", "given client"])
+def test_a_copy_with_other_options_shares_the_connections(
+    make: Any, emulator: Emulator, shares: bool
+) -> None:
+    verb = "embed_query" if make is langchain else "get_query_embedding"
+    given = {"client": Voyage(KEY, base_url=emulator.url)} if shares else {"base_url": emulator.url}
+    one = (
+        VoyageAIEmbeddings(model="voyage-4", **({} if shares else {"api_key": KEY}), **given)
+        if make is langchain
+        else VoyageEmbedding("voyage-4", None if shares else KEY, **given)
+    )
+    other = one.with_options(timeout=5.0, query_max_retries=0, output_dimension=256)
+    assert (other.timeout, other.voyage.settings.timeout) == (5.0, 5.0)
+    assert other.voyage.driver.sender is one.voyage.driver.sender
+    assert len(getattr(other, verb)("a")) == 256
+    assert len(getattr(one, verb)("a")) == 1_024
+    assert one.voyage.settings.timeout != 5.0
+    assert other.with_options(truncation=False).voyage is other.voyage
+    one.voyage.close()
+
+
+@both
+@pytest.mark.parametrize(
+    "options", [{"base_url": "http://localhost/v1"}, {"api_key": KEY}, {"x": 1}]
+)
+def test_what_copies_share_or_nobody_knows_is_refused(make: Any, options: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        make("voyage-4").with_options(**options)
+    with pytest.raises(InvalidInputError):
+        make("voyage-4").with_options(output_dimension=7)

@@ -263,6 +263,40 @@ class Connection(BaseModel):
             copied._adopt(given["client"], given.keys() | keys.keys())  # noqa: SLF001 - its own
         return copied
 
+    def with_options(self, **options: Any) -> Self:
+        """A copy with other options, which shares connections, cache and rate limits.
+
+        As in `embeddings.with_options(timeout=5, query_max_retries=0).embed_query("...")`.
+
+        Args:
+            options: Fields of the class, such as `truncation`, and settings of the client that a
+                copy may have of its own (see `voyage_rag.Voyage.with_options`).
+
+        Raises:
+            ConfigurationError: An option is not known, or is one that copies share.
+            InvalidInputError: The model is known to lack an option.
+        """
+        changeable = type(self).model_fields.keys() - (CONNECTION_FIELDS - {*SETTINGS})
+        if refused := sorted(options.keys() - changeable):
+            raise ConfigurationError(
+                f"with_options does not know {', '.join(refused)}, or copies share it: make "
+                "another object"
+            )
+        settings = {name: value for name, value in options.items() if name in SETTINGS}
+        client = self.voyage.with_options(**settings) if settings else self.voyage
+        others = (
+            options
+            if self.client is None
+            else {
+                **{name: value for name, value in options.items() if name not in SETTINGS},
+                "client": client,
+            }
+        )
+        copied = self.model_copy(update=others)
+        copied._voyage = client  # noqa: SLF001 - its own
+        copied.check_options()
+        return copied
+
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """A copy that shares the HTTP clients, which cannot be copied."""
         memo = {} if memo is None else memo

@@ -13,7 +13,7 @@ from voyage_rag.langchain.parameters import EmbeddingParameters
 from voyage_rag.langchain.precomputed import CURRENT_VECTORS
 from voyage_rag.models import OutputDtype, kind_of
 from voyage_rag.queries import QueryOptions
-from voyage_rag.types import EmptyText, InputType
+from voyage_rag.types import EmptyText, InputType, InvalidText
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +42,10 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
             floats, on which PostgreSQL's stores rely; Qdrant's `uint8` and LanceDB's bits need
             integers.
         show_progress_bar: Show a tqdm bar while documents are embedded.
-        empty_text: `error` refuses empty strings by position, `zeros` gives them zero vectors.
+        empty_text: `error` refuses empty strings by position, `space` embeds a single space for
+            them, `zeros` gives them zero vectors, which some stores find first.
+        invalid_text: `error` refuses texts with half a character (a lone surrogate), `replace`
+            sends them with a replacement character. Not for chunks in context.
         document_input_type: The prompt of `embed_documents`; None for none.
         query_input_type: The prompt of `embed_query`; None for none.
     """
@@ -57,6 +60,7 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
     integers: bool = False
     show_progress_bar: bool = False
     empty_text: EmptyText = "error"
+    invalid_text: InvalidText = "error"
     document_input_type: InputType | None = "document"
     query_input_type: InputType | None = "query"
 
@@ -78,7 +82,7 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
         return self.model, self.output_dimension, self.output_dtype
 
     def _prompts(self) -> str:
-        return f"{self.document_input_type}-{self.truncation}-{self.empty_text}"
+        return f"{self.document_input_type}-{self.truncation}-{self.empty_text}-{self.invalid_text}"
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embed documents: one vector per text, in order.
@@ -153,7 +157,11 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
     def chunk_options(self) -> dict[str, Any]:
         """How chunks of documents are embedded: the arguments of `Voyage.embed_chunks`."""
         options = self._document_options
-        for name in ("batch_size", "truncation"):  # which the endpoint does not have
+        for name in (
+            "batch_size",
+            "truncation",
+            "invalid_text",
+        ):  # which the endpoint does not have
             del options[name]
         return options
 
@@ -165,6 +173,7 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
             "output_dimension": self.output_dimension,
             "output_dtype": self.output_dtype,
             "empty_text": self.empty_text,
+            "invalid_text": self.invalid_text,
         }
 
     @property

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from voyage_rag.events import Observer
     from voyage_rag.hosts import Host
     from voyage_rag.models import OutputDtype
-    from voyage_rag.types import EmptyText, InputType
+    from voyage_rag.types import EmptyText, InputType, InvalidText
 
 
 class ConnectionParameters(TypedDict, total=False):
@@ -55,6 +55,7 @@ class EmbeddingParameters(ConnectionParameters, total=False):
     integers: bool
     show_progress_bar: bool
     empty_text: EmptyText
+    invalid_text: InvalidText
     document_input_type: InputType | None
     query_input_type: InputType | None
     query_model: str | None

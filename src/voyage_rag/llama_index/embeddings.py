@@ -26,7 +26,7 @@ from voyage_rag.llama_index.nodes import (
 from voyage_rag.llama_index.serialized import SerializedComponent
 from voyage_rag.models import OutputDtype, kind_of
 from voyage_rag.queries import QueryOptions
-from voyage_rag.types import EmptyText, InputType
+from voyage_rag.types import EmptyText, InputType, InvalidText
 
 LOG = logging.getLogger("voyage_rag")
 
@@ -57,7 +57,10 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         kwargs: The attributes below, and the parameters above.
 
     Attributes:
-        empty_text: `error` refuses empty strings by position, `zeros` gives them zero vectors.
+        empty_text: `error` refuses empty strings by position, `space` embeds a single space for
+            them, `zeros` gives them zero vectors, which some stores find first.
+        invalid_text: `error` refuses texts with half a character (a lone surrogate), `replace`
+            sends them with a replacement character. Not for chunks in context.
         text_input_type: The prompt of texts, `document` unless given; None for none.
         query_input_type: The prompt of queries, `query` unless given; None for none.
         image_input_type: The prompt of images, `document` unless given; None for none.
@@ -70,6 +73,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
     output_dtype: OutputDtype | None = None
     output_dimension: int | None = None
     empty_text: EmptyText = "error"
+    invalid_text: InvalidText = "error"
     downscale: bool = False
 
     _has_warned: bool = PrivateAttr(default=False)
@@ -103,7 +107,8 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         return self.model_name, self.output_dimension, self.output_dtype
 
     def _prompts(self) -> str:
-        return f"{self.text_input_type}-{self.truncation is not False}-{self.empty_text}"
+        truncates = self.truncation is not False
+        return f"{self.text_input_type}-{truncates}-{self.empty_text}-{self.invalid_text}"
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
         """Embed nodes: LlamaIndex's transformation, which a pipeline runs after a splitter.
@@ -322,6 +327,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
             "output_dimension": self.output_dimension,
             "output_dtype": self.output_dtype,
             "empty_text": self.empty_text,
+            "invalid_text": self.invalid_text,
             "batch_size": None if self.embed_batch_size == LARGEST_BATCH else self.embed_batch_size,
             "as_lists": True,
         }

@@ -13,6 +13,7 @@ CHANGING_VECTORS = (
     "output_dtype",
     "output_dimension",
     "empty_text",
+    "invalid_text",
     "text_input_type",
     "downscale",
     "chunk_size",
