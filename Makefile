@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos fuzz audit stores ray dropin local lint format record bench notebooks docs dist clean
+.PHONY: help demo test lowest pythons chaos fuzz audit stores ray dropin local lint format record bench notebooks docs dist clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -15,6 +15,22 @@ demo: $(VENV)/.demo ## Search the standard library's docstrings in both framewor
 
 test: $(VENV)/.dev ## Run the tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+LOWEST := build/lowest
+lowest: ## Test both frameworks' classes on the lowest versions that pyproject.toml declares
+	@$(PYTHON) -m venv --clear $(LOWEST)
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check "pip>=25.1" packaging
+	@$(LOWEST)/bin/python tests/lowest.py > $(LOWEST)/constraints.txt
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint $(LOWEST)/constraints.txt --editable '.[all,tokenizers]' --group lowest
+	@$(LOWEST)/bin/python -m pytest -W ignore tests/langchain tests/llama_index tests/core tests/io \
+		tests/emulator tests/commands tests/test_client.py tests/test_multimodal.py \
+		--ignore tests/langchain/test_standard.py --ignore tests/langchain/test_multimodal.py $(ARGS)
+
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14
+pythons: ## Run the tests on every supported Python that is found (PYTHONS="..." names others)
+	@for python in $(PYTHONS); do if command -v $$python > /dev/null; then echo "$$python:"; \
+		$(MAKE) --no-print-directory test PYTHON=$$python VENV=build/$$(basename $$python) || exit 1; fi; done
 
 stores: $(VENV)/.stores ## Test with Chroma, Qdrant, LanceDB, FAISS and PostgreSQL (PG_URI names a server of yours)
 	@$(BIN)/python -m pytest tests/stores $(ARGS)

@@ -22,6 +22,7 @@ def constraints() -> list[str]:
     lowest = {
         requirement.name: specifier.version
         for requirement in requirements
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
         for specifier in requirement.specifier
         if specifier.operator == ">="
     }
