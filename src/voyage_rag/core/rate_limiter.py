@@ -6,15 +6,13 @@ never blocks. Queries, for which somebody waits, leave before requests of jobs.
 
 - While no limit is known, every request leaves at once.
 - Limits that the user gave or a 429 named are applied as the service counts them: a request leaves
-  as soon as the minute before it has room, so that a minute's allowance may leave in a second. If
-  the service answers 429 all the same, it smooths traffic, and requests leave evenly from then on.
+  as soon as the minute before it has room. If the service answers 429 all the same, it smooths
+  traffic, and requests leave evenly from then on.
 - Limits that nobody names are measured. Between two 429s the service has accepted exactly what the
-  account allows, so requests continue at that rate; it rises slowly until the next 429, and faster
-  if none comes in a minute. After a 429 one request at a time probes whether the service accepts
-  anything again.
+  account allows, so requests continue at that rate; it rises slowly until the next 429. After a 429
+  one request at a time probes whether the service accepts anything again.
 
-A few 429s among many accepted requests are no limit (a gateway that restarts, an overloaded
-replica): only the request that met one is put off.
+A few 429s among many accepted requests are no limit: only the request that met one is put off.
 """
 
 from __future__ import annotations
@@ -246,22 +244,18 @@ class RateLimiter:
             self._window.remove(slot)
 
     def _learn(self, now: float, slot: Slot, retry_after: float | None, named: RateLimits) -> None:
+        is_expected = self._is_probing or (bool(self.limits) and not self.known)
         is_rare = self._outcomes.count(False) < REFUSALS_OF_A_LIMIT
-        is_measured = bool(self.limits) and not self.known
-        if is_rare and not named and not retry_after and not is_measured and not self._is_probing:
+        if is_rare and not (named or retry_after or is_expected):
             return
         self._refused_at = self._grown_at = now
-        if not named:
+        allowed = stricter(named, self._given) if named else self._ceiling
+        if allowed == self._ceiling:  # nothing new: the minute had room, as it is counted here
             self._slow_down(now, slot)
             self._is_smoothing = self.known
         else:
-            allowed = stricter(named, self._given)
-            if allowed == self._ceiling:  # the minute had room, as it is counted here
-                self._slow_down(now, slot)
-                self._is_smoothing = True
-            else:
-                self.limits = self._ceiling = allowed
-                self.known = True
+            self.limits = self._ceiling = allowed
+            self.known = True
         self._holds += 1
         hold = FIRST_HOLD_SECONDS * 2.0 ** min(self._holds - 1, 10)
         hold = min(LONGEST_HOLD_SECONDS, max(hold, self.limits.seconds(slot.tokens)))
