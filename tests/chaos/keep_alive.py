@@ -162,6 +162,8 @@ class Disturber:
         return (
             self.close_instead,
             self.reset_instead,
+            self.reset_after,  # a RST may overtake the client, which has not read its response yet
+            self.reset_later,
             self.silence,
             self.stale_first,
             self.time_out_late,
