@@ -1,4 +1,4 @@
-"""`python -m benchmarks.table results/<date>.json`: write the README's table of speed.
+"""`python -m benchmarks.table results/<date>.json`: write the table of docs/speed.md.
 
 It says what a whole run of `make bench` measured, and nothing that it did not.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks import works
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "speed.md"
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 PAIRS = (
@@ -34,14 +34,12 @@ Told = Mapping[str, Any]
 
 
 def main() -> None:
-    """Put the table of the file named into the README."""
+    """Put the table of the file named into the page."""
     told = json.loads(Path(sys.argv[1]).read_text("utf-8"))
-    text = README.read_text("utf-8")
+    text = PAGE.read_text("utf-8")
     before, rest = text.split(BEGIN + "\n")
     _, after = rest.split(END)
-    README.write_text(
-        f"{before}{BEGIN}\n{table(told, Path(sys.argv[1]).stem)}{END}{after}", "utf-8"
-    )
+    PAGE.write_text(f"{before}{BEGIN}\n{table(told, Path(sys.argv[1]).stem)}{END}{after}", "utf-8")
 
 
 def table(told: Told, date: str) -> str:
@@ -66,7 +64,7 @@ def table(told: Told, date: str) -> str:
     caption = (
         "Medians of `make bench`, side by side in one run against one local server that takes "
         "100 ms and 5 µs a token for a request; less is better. Floor: raw sockets, and bare httpx "
-        f"for one query. {date}, {where}. [benchmarks/README.md][benchmarks] tells the rest."
+        f"for one query. {date}, {where}. [The benchmarks](about/benchmarks.md) describe the tasks."
     )
     return "\n".join(lines) + f"\n\n{caption}\n"
 

@@ -19,6 +19,7 @@ TEXTS = {
     "texts/lease.txt": "The tenant pays rent monthly. The landlord repairs the roof",
     "notes/meeting.md": "We decided to sign on Monday.\n\nAnna signed the contract.",
     "answers.txt": "Send an email.\nRead a CSV file.\n",
+    "passages.jsonl": '{"id": "a", "text": "Refunds are possible within 30 days."}\n',
     "faq.jsonl": '{"question": "Are refunds possible?", "answer": "Within 30 days."}\n',
 }
 """The files that examples are about."""

@@ -14,30 +14,30 @@ from voyage_rag import _version
 README = PAGE.read_text("utf-8")
 
 
-def section(title: str) -> str:
+COMPARISON = (ROOT / "docs/comparison.md").read_text("utf-8")
+EVENTS = (ROOT / "docs/troubleshooting.md").read_text("utf-8")
+MOST_WORDS = 900
+
+
+def section(page: str, title: str) -> str:
     """What stands under a heading."""
-    return README.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    return page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
-def code_lines(title: str) -> list[int]:
-    """How many lines of code each Python block under a heading has, blank ones left out."""
-    written = re.findall(r"```python\n(.*?)```", section(title), re.DOTALL)
-    return [sum(bool(line.strip()) for line in block.splitlines()) for block in written]
+def test_it_is_short() -> None:
+    """A stranger reads it in a few minutes."""
+    assert len(README.split()) <= MOST_WORDS
 
 
-def test_the_first_examples_are_short() -> None:
-    """Eight lines without a key, six in each framework."""
-    assert code_lines("Eight lines without a key") == [7]
-    assert [*code_lines("LangChain"), *code_lines("LlamaIndex")] == [5, 6]
+def test_its_examples_are_short() -> None:
+    """Each fits on a screen with room to spare."""
+    lengths = [
+        sum(bool(line.strip()) for line in block.code.splitlines())
+        for block in blocks(PAGE, "python")
+    ]
 
-
-def test_indexing_pictures_or_long_documents_takes_under_15_lines() -> None:
-    """In either framework."""
-    lengths = code_lines("Long documents, whose chunks need their context")
-    lengths += code_lines("Pictures and text in one space")
-
-    assert len(lengths) == 4
-    assert max(lengths) < 15
+    assert len(lengths) >= 5
+    assert max(lengths) <= 12
 
 
 def table(text: str) -> dict[str, list[str]]:
@@ -49,8 +49,8 @@ def table(text: str) -> dict[str, list[str]]:
 
 def test_each_feature_says_how_it_was_checked() -> None:
     """Row by row, and the tests that are named exist."""
-    told = table(section("Next to the other packages").split("\n### ")[0])
-    checked = table((ROOT / "docs/comparison.md").read_text("utf-8"))
+    told = table(section(COMPARISON, "Features"))
+    checked = table(section(COMPARISON, "How each cell was checked"))
 
     assert [*checked] == [*told]
     for ours, _ in checked.values():
@@ -70,7 +70,7 @@ SEEN_AS = {
 
 def test_what_a_program_can_check_is_as_it_was_seen() -> None:
     """Of us and of the others."""
-    told = table(section("Next to the other packages").split("\n### ")[0])
+    told = table(section(COMPARISON, "Features"))
     seen = json.loads((ROOT / "benchmarks/results/features.json").read_text("utf-8"))
     others = ("langchain-voyageai", "llama-index-embeddings-voyageai", "voyageai")
     for row, probe in SEEN_AS.items():
@@ -89,7 +89,7 @@ def test_the_make_targets_it_names_exist() -> None:
     """And do not only look like it."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"`make ([a-z]+)", README))
-    assert {"demo", "test", "lint", "bench"} <= targets
+    assert "test" in targets
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
@@ -132,7 +132,7 @@ def test_make_alone_explains_itself() -> None:
 
 def test_what_happens_when_names_the_tests_that_say_so() -> None:
     """A test for every line, and it exists."""
-    lines = table(section("What happens when ..."))
+    lines = table(section(EVENTS, "What happens when"))
 
     assert len(lines) >= 20
     for occasion, (_, said_by) in lines.items():

@@ -1,4 +1,4 @@
-"""The README's table of speed: made of what was measured."""
+"""The table of docs/speed.md: made of what was measured."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pages import README, ROOT
+from pages import ROOT
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_run_becomes_a_table(benchmarks: Any) -> None:
 
 def test_the_place_for_it_is_marked(benchmarks: Any) -> None:
     """Once, in order."""
-    text = README.read_text("utf-8")
+    text = (ROOT / "docs" / "speed.md").read_text("utf-8")
 
     assert text.count(benchmarks.BEGIN) == text.count(benchmarks.END) == 1
     assert text.index(benchmarks.BEGIN) < text.index(benchmarks.END)

@@ -1,0 +1,13 @@
+"""docs/models.md says what the catalogue says."""
+
+from __future__ import annotations
+
+from model_tables import PAGE, written
+
+
+def test_the_tables_are_those_of_the_catalogue() -> None:
+    """`python tests/model_tables.py` writes them anew."""
+    text = PAGE.read_text("utf-8")
+
+    assert text.count("<!-- table: ") == 4
+    assert written(text) == text
