@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
 
 from pydantic import (
@@ -59,14 +58,6 @@ SETTINGS = (
 """Fields that are settings of the client, too."""
 HTTP_CLIENTS = ("http_client", "http_async_client")
 
-
-class Unset(Enum):
-    """The default of an argument of which None is a value."""
-
-    UNSET = "unset"
-
-
-UNSET = Unset.UNSET
 
 CONNECTION_FIELDS = frozenset(
     {*KEY_NAMES, *SETTINGS, *HTTP_CLIENTS, "api_key_path", "observers", "client", "host"}
@@ -353,25 +344,3 @@ class Connection(BaseModel):
             observers=self.observers,
             **settings,
         )
-
-
-def check_embedding_options(model: str, dimension: int | None, dtype: str | None) -> None:
-    """Refuse a reranker, and a dimension or number type that the model is known to lack.
-
-    Raises:
-        InvalidInputError: One cannot work.
-    """
-    from voyage_rag.core import validation  # noqa: PLC0415 - classes are made without it
-
-    validation.check_output(validation.check_embedding_model(model), dimension, dtype)
-
-
-def check_reranker(model: str) -> None:
-    """Refuse an embedding model.
-
-    Raises:
-        InvalidInputError: It is known to be one.
-    """
-    from voyage_rag.core import validation  # noqa: PLC0415 - as above
-
-    validation.check_model(model, "rerank")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from pydantic import Field, PrivateAttr
 from pydantic.json_schema import SkipJsonSchema
 
-from voyage_rag.connection import Client, Connection, check_embedding_options
+from voyage_rag.arguments import check_embedding_options
+from voyage_rag.connection import Client, Connection
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.models import MODELS, OutputDtype, space_of
 from voyage_rag.single_flight import SingleFlight, result_of

@@ -10,8 +10,9 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field, SecretStr
 
+from voyage_rag.arguments import UNSET, Unset, check_reranker
 from voyage_rag.checks import elements, instances
-from voyage_rag.connection import UNSET, Connection, Unset, check_reranker
+from voyage_rag.connection import Connection
 from voyage_rag.construction import constructor
 from voyage_rag.langchain import tracing
 from voyage_rag.langchain.parameters import ConnectionParameters

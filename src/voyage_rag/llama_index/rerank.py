@@ -13,8 +13,9 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
 from pydantic import ConfigDict, Field, SecretStr
 
+from voyage_rag.arguments import UNSET, Unset, check_reranker
 from voyage_rag.checks import instances
-from voyage_rag.connection import UNSET, Connection, Unset, check_reranker
+from voyage_rag.connection import Connection
 from voyage_rag.construction import constructor
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.llama_index.nodes import has_media
