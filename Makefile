@@ -24,7 +24,7 @@ lowest: ## Test both frameworks' classes on the lowest versions that pyproject.t
 	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint $(LOWEST)/constraints.txt --editable '.[all,tokenizers]' --group lowest
 	@$(LOWEST)/bin/python -m pytest -W ignore tests/langchain tests/llama_index tests/core tests/io \
-		tests/emulator tests/commands tests/test_client.py tests/test_multimodal.py \
+		tests/emulator tests/commands tests/client tests/test_client.py \
 		--ignore tests/langchain/test_standard.py --ignore tests/langchain/test_multimodal.py $(ARGS)
 
 PYTHONS ?= python3.11 python3.12 python3.13 python3.14

@@ -204,6 +204,9 @@ def test_an_image_of_any_mode_can_be_sent(
 def test_formats_the_service_does_not_take_are_encoded_anew(
     face, voyage: Voyage, emulator: Emulator, tmp_path: Path, format_: str
 ) -> None:
+    Pillow.init()
+    if format_ not in Pillow.SAVE:  # AVIF came with Pillow 11.3
+        pytest.skip("this Pillow lacks the format")
     path = tmp_path / "picture"
     path.write_bytes(file_of(photo(64, 64), format_))
     face.call(voyage, "multimodal_embed", [path, path.read_bytes()], MODEL)
