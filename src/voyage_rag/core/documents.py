@@ -47,7 +47,7 @@ def check_chunking(
         raise InvalidInputError(
             "chunk_fn and enable_auto_chunking=True cut documents both: choose one"
         )
-    if input_type != "document":
+    if not isinstance(input_type, str) or input_type != "document":
         raise InvalidInputError("enable_auto_chunking=True needs input_type='document'")
     if size is not None:
         validation.check_count("chunk_size", size, LARGEST_CHUNK_SIZE)

@@ -203,6 +203,9 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None
     ) -> Iterator[list[NodeWithScore]]:
         """Emit the start, and the end even of a failure."""
+        if query_bundle is not None and not isinstance(query_bundle.query_str, str):
+            kind = type(query_bundle.query_str).__name__
+            raise InvalidInputError(f"query must be a string, not {kind}")
         ranked: list[NodeWithScore] = []
         top_n = self.top_n or len(nodes)
         dispatcher.event(
