@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
@@ -120,7 +120,7 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         Raises:
             VoyageError: See `voyage_rag.Voyage.rerank`.
         """
-        one = self if top_n is UNSET else self.model_copy(update={"top_n": top_n})
+        one = self if top_n is UNSET else self._with(top_n)
         return super(VoyageAIRerank, one).postprocess_nodes(nodes, query_bundle, query_str)
 
     async def apostprocess_nodes(
@@ -132,7 +132,7 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         top_n: int | Unset | None = UNSET,
     ) -> list[NodeWithScore]:
         """Async variant of `postprocess_nodes`."""
-        one = self if top_n is UNSET else self.model_copy(update={"top_n": top_n})
+        one = self if top_n is UNSET else self._with(top_n)
         return await super(VoyageAIRerank, one).apostprocess_nodes(nodes, query_bundle, query_str)
 
     def _postprocess_nodes(
@@ -152,6 +152,13 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
             found = await self.voyage.arerank(*self._arguments(nodes, query_bundle), **self._rules)
             ranked.extend(self._nodes(nodes, found.results))
         return ranked
+
+    def _with(self, top_n: object) -> Self:
+        if top_n is not None and (type(top_n) is not int or top_n < 1):
+            raise InvalidInputError(
+                f"top_n must be a whole number of at least 1 or None, not {type(top_n).__name__}"
+            )
+        return self.model_copy(update={"top_n": top_n})
 
     def _rankable(self, nodes: list[NodeWithScore]) -> list[NodeWithScore]:
         """The nodes that have text, or a clear word on those that have none."""
