@@ -13,7 +13,7 @@ import pytest
 from voyage_rag import errors
 from voyage_rag.errors import Timeout, VoyageError
 from voyage_rag.partial import PartialEmbeddings
-from voyage_rag.types import Usage
+from voyage_rag.usage import Usage
 
 CLASSES = {
     name: value

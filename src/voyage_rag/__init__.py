@@ -43,9 +43,9 @@ if TYPE_CHECKING:
         MultimodalEmbeddingsObject,
         RerankingObject,
         RerankingResult,
-        Usage,
         Vectors,
     )
+    from voyage_rag.usage import Usage
 
 __all__ = [
     "APIConnectionError",
@@ -89,7 +89,9 @@ __all__ = [
 
 if not TYPE_CHECKING:
     __getattr__ = deferred(
-        __name__, __all__, ["errors", "types", "partial", "media", "records", "client", "drop_in"]
+        __name__,
+        __all__,
+        ["errors", "types", "usage", "partial", "media", "records", "client", "drop_in"],
     )
 
 

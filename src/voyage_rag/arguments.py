@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import Enum
 
-from voyage_rag.core import validation
-
 
 class Unset(Enum):
     """The default of an argument of which None is a value."""
@@ -22,6 +20,8 @@ def check_embedding_options(model: str, dimension: int | None, dtype: str | None
     Raises:
         InvalidInputError: One cannot work.
     """
+    from voyage_rag.core import validation  # noqa: PLC0415 - classes are imported without it
+
     validation.check_output(validation.check_embedding_model(model), dimension, dtype)
 
 
@@ -31,4 +31,6 @@ def check_reranker(model: str) -> None:
     Raises:
         InvalidInputError: It is known to be one.
     """
+    from voyage_rag.core import validation  # noqa: PLC0415 - as above
+
     validation.check_model(model, "rerank")

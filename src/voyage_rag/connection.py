@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import httpx
 
     from voyage_rag.client import Voyage
-    from voyage_rag.types import Usage
+    from voyage_rag.usage import Usage
 
 SETTINGS = (
     "base_url",

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
         EmbeddingsObject,
         MultimodalEmbeddingsObject,
         RerankingObject,
-        Usage,
     )
+    from voyage_rag.usage import Usage
 
 Client = Voyage
 

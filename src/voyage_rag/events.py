@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from voyage_rag.types import Usage
+    from voyage_rag.usage import Usage
 
 Verb: TypeAlias = Literal["embed", "contextualized_embed", "multimodal_embed", "rerank", "request"]
 """What a call does; `request` is everything that is none of the first four."""

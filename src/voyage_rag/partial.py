@@ -10,13 +10,8 @@ from voyage_rag.types import compact
 
 if TYPE_CHECKING:
     from voyage_rag.models import OutputDtype
-    from voyage_rag.types import (
-        ContextualizedEmbeddingsResult,
-        RerankingResult,
-        Row,
-        Usage,
-        Vector,
-    )
+    from voyage_rag.types import ContextualizedEmbeddingsResult, RerankingResult, Row, Vector
+    from voyage_rag.usage import Usage
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import pytest
 from conftest import Face
 from fakes import KEY, MODEL, FakeService, HTTPService, failed, vector_of, voyage_over
 from voyage_rag import InvalidInputError, InvalidRequestError, Voyage
-from voyage_rag.types import Usage, Vector
+from voyage_rag.types import Vector
+from voyage_rag.usage import Usage
 
 
 class Recorder:

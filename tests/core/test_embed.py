@@ -34,7 +34,7 @@ from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.errors import InvalidInputError, InvalidRequestError, ServerError, VoyageError
 from voyage_rag.hosts.messages import Response
 from voyage_rag.models import ALL_DTYPES, OutputDtype
-from voyage_rag.types import Usage
+from voyage_rag.usage import Usage
 
 
 def texts_up_to(count: int) -> list[str]:

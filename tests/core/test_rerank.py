@@ -23,7 +23,8 @@ from fakes import (
 )
 from voyage_rag.errors import InvalidRequestError, ServerError
 from voyage_rag.hosts.messages import Response
-from voyage_rag.types import RerankingResult, Usage
+from voyage_rag.types import RerankingResult
+from voyage_rag.usage import Usage
 
 
 def documents_up_to(count: int) -> list[str]:

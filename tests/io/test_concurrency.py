@@ -33,7 +33,7 @@ from voyage_rag.hosts.messages import Response
 from voyage_rag.io.clock import SYSTEM_CLOCK, SystemClock
 from voyage_rag.io.concurrency import OrderedResults
 from voyage_rag.io.driver import Driver
-from voyage_rag.types import Usage
+from voyage_rag.usage import Usage
 
 
 def texts_up_to(count: int) -> list[str]:

@@ -15,7 +15,7 @@ from fakes import MODEL, FakeService, failed, served, vector_of, voyage_over
 from voyage_rag import Voyage
 from voyage_rag.errors import InvalidInputError, InvalidRequestError
 from voyage_rag.hosts.messages import Response
-from voyage_rag.types import Usage
+from voyage_rag.usage import Usage
 
 
 def stream(

@@ -13,7 +13,7 @@ from anyio import to_thread
 
 from voyage_rag.batch import BatchJob
 from voyage_rag.jobs.errors import JobError
-from voyage_rag.types import Usage
+from voyage_rag.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from voyage_rag.bulk.writers import OutputSchema
     from voyage_rag.jobs.inputs import InputReader, Row
     from voyage_rag.settings import Settings
-    from voyage_rag.types import Usage, Vector
+    from voyage_rag.types import Vector
+    from voyage_rag.usage import Usage
 
 STATUSES_OF_A_ROW = {400, 413, 422}
 """Of a refusal that may be for one of the texts."""

@@ -37,7 +37,7 @@ from voyage_rag.observe.observers import (
 from voyage_rag.observe.usage import OPEN_TRACKERS
 from voyage_rag.progress import progress_bar
 from voyage_rag.settings import Settings
-from voyage_rag.types import Usage
+from voyage_rag.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

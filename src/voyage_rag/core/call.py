@@ -30,7 +30,7 @@ from voyage_rag.core.repacking import PackedRequest, WaitingItems
 from voyage_rag.core.retry import retrying
 from voyage_rag.errors import VoyageError
 from voyage_rag.events import BatchSplit, Billed
-from voyage_rag.types import NO_USAGE
+from voyage_rag.usage import NO_USAGE
 
 if TYPE_CHECKING:
     from voyage_rag.core.context import CallContext

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from voyage_rag.core.token_estimate import TokenEstimator
     from voyage_rag.hosts.host import Host
     from voyage_rag.models import Kind, Model, OutputDtype, Retirement
-    from voyage_rag.types import InputType, Usage
+    from voyage_rag.types import InputType
+    from voyage_rag.usage import Usage
 
 OPTION_SETS = 64
 """Sets of options that stay checked; a program uses few."""

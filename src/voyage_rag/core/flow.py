@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from voyage_rag.hosts.messages import Request
-from voyage_rag.types import NO_USAGE, Usage
+from voyage_rag.usage import NO_USAGE, Usage
 
 if TYPE_CHECKING:
     from voyage_rag.errors import VoyageError

@@ -32,7 +32,8 @@ from voyage_rag.core.planning import pack
 from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.partial import PartialEmbeddings
-from voyage_rag.types import MultimodalEmbeddingsObject, Usage, Vectors
+from voyage_rag.types import MultimodalEmbeddingsObject, Vectors
+from voyage_rag.usage import Usage
 
 if TYPE_CHECKING:
     from voyage_rag.core.context import CallContext

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from voyage_rag.core.call import fetch
 from voyage_rag.core.embed import IndexedText
 from voyage_rag.core.flow import Flow, PartialResults, offload
-from voyage_rag.types import Usage, compact
+from voyage_rag.types import compact
+from voyage_rag.usage import Usage
 
 if TYPE_CHECKING:
     from voyage_rag.core.embed import TextCall

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from voyage_rag.demo.corpus import Passage
     from voyage_rag.demo.questions import Question
     from voyage_rag.demo.search import DemoService, SearchResult
-    from voyage_rag.types import Usage
+    from voyage_rag.usage import Usage
 
 FRAMEWORKS = ("LangChain", "LlamaIndex")
 """In the order of results."""

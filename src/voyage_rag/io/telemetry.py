@@ -24,7 +24,7 @@ from voyage_rag.events import (
     Unanswered,
 )
 from voyage_rag.locks import lock_for
-from voyage_rag.types import Usage
+from voyage_rag.usage import Usage
 
 if TYPE_CHECKING:
     from voyage_rag.core.flow import Attempt, OperationInfo

@@ -23,7 +23,7 @@ from voyage_rag.locks import lock_for
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from voyage_rag.types import Usage
+    from voyage_rag.usage import Usage
 
 
 class ContextualEmbeddings(Embeddings):

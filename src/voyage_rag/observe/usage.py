@@ -17,7 +17,7 @@ from contextvars import ContextVar
 
 from voyage_rag.events import Billed, Event
 from voyage_rag.locks import lock_for
-from voyage_rag.types import Usage
+from voyage_rag.usage import Usage
 
 
 class UsageTracker:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from voyage_rag.errors import UnexpectedAnswerError
-from voyage_rag.types import TYPECODES, Usage
+from voyage_rag.types import TYPECODES
+from voyage_rag.usage import Usage
 
 if TYPE_CHECKING:
     from voyage_rag.core.options import EmbedOptions
