@@ -31,7 +31,7 @@ class AsyncClient:
 
     @constructor
     def __init__(self, api_key: str | SecretStr | None = None, *args: Any, **kwargs: Any) -> None:
-        self.voyage = Voyage(api_key, *args, **kwargs)
+        self.voyage: Voyage = Voyage(api_key, *args, **kwargs)
 
     async def embed(
         self, texts: Sequence[str] | str, *args: Any, **kwargs: Any

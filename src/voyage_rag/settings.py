@@ -6,7 +6,7 @@ The environment is read in `Settings.resolve`, at construction and nowhere else.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import (
     BaseModel,
@@ -74,7 +74,7 @@ class Settings(BaseModel):
         allow_insecure_http: Let the key travel over plain http to a host that is not loopback.
     """
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True
     )
 

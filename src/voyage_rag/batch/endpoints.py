@@ -15,7 +15,7 @@ from voyage_rag.core.options import EmbedOptions
 from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.models import Kind as ModelKind
-from voyage_rag.models import kind_of
+from voyage_rag.models import Model, kind_of
 from voyage_rag.types import RerankingResult
 
 if TYPE_CHECKING:
@@ -62,10 +62,12 @@ class BatchEndpoint(ABC):
     endpoint: ClassVar[str]
 
     def __init__(self, options: BatchOptions) -> None:
-        self.row = validation.check_model(options.model, self.model_kind)
+        self.row: Model = validation.check_model(options.model, self.model_kind)
         self._options = options
         given = self._checked(options)
-        self.params = {name: value for name, value in given.items() if value is not None}
+        self.params: dict[str, Any] = {
+            name: value for name, value in given.items() if value is not None
+        }
 
     @abstractmethod
     def _checked(self, options: BatchOptions) -> dict[str, Any]:
@@ -110,7 +112,7 @@ class BatchEndpoint(ABC):
 class Texts(BatchEndpoint):
     """Texts, each embedded by itself."""
 
-    model_kind = "embedding"
+    model_kind: ClassVar[ModelKind] = "embedding"
     endpoint = "/v1/embeddings"
 
     def _checked(self, options: BatchOptions) -> dict[str, Any]:
@@ -139,7 +141,7 @@ class Texts(BatchEndpoint):
 class Documents(BatchEndpoint):
     """Documents of chunks, each chunk embedded with the context of the others."""
 
-    model_kind = "contextualized"
+    model_kind: ClassVar[ModelKind] = "contextualized"
     endpoint = "/v1/contextualizedembeddings"
 
     def _checked(self, options: BatchOptions) -> dict[str, Any]:
@@ -174,7 +176,7 @@ class Documents(BatchEndpoint):
 class Rankings(BatchEndpoint):
     """Queries, each with the documents to rank."""
 
-    model_kind = "rerank"
+    model_kind: ClassVar[ModelKind] = "rerank"
     endpoint = "/v1/rerank"
 
     def _checked(self, options: BatchOptions) -> dict[str, Any]:

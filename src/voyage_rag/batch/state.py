@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -48,7 +48,7 @@ class BatchPart(BaseModel):
         expected_at: When the service expects it to be done, in RFC 3339.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     number: int
     first: int
@@ -84,7 +84,7 @@ class JobState(BaseModel):
         parts: Its batches.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     format: Literal["voyage-rag batch job"] = FORMAT
     version: Literal[1] = VERSION
@@ -105,8 +105,8 @@ class StateFile:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self.spool = self.path.with_name(self.path.name + ".parts")
+        self.path: Path = Path(path)
+        self.spool: Path = self.path.with_name(self.path.name + ".parts")
 
     def spooled(self, part: BatchPart) -> Path:
         """Where the lines of a part wait."""

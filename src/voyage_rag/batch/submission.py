@@ -124,8 +124,9 @@ class OpenPart:
     """
 
     def __init__(self, number: int, first: int, directory: Path | None) -> None:
-        self.inputs = 0
-        self.number, self.first = number, first
+        self.inputs: int = 0
+        self.number = number
+        self.first: int = first
         self._weight, self._size = 0.0, 0
         self._digest = hashlib.sha256()
         self._path = None if directory is None else directory / f"part-{number:04d}.jsonl"

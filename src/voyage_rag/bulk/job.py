@@ -75,12 +75,12 @@ class EmbeddingJob:
         output: Location,
         **options: Any,
     ) -> None:
-        self.options = JobOptions.of(**options)
+        self.options: JobOptions = JobOptions.of(**options)
         given = [input] if isinstance(input, str | os.PathLike) else list(input)
         if not given:
             raise JobError("there is no input: name a file, a folder or a glob")
-        self.inputs = [Path(path) for path in given]
-        self.output = Path(output)
+        self.inputs: list[Path] = [Path(path) for path in given]
+        self.output: Path = Path(output)
         self._to_stdout = self.output == STDOUT
         if self._to_stdout:
             if self.options.output_format not in {None, "jsonl"}:

@@ -54,15 +54,15 @@ class JobFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.journals = path / "journals"
-        self.unfinished = path / "unfinished"
-        self.refused_at_scan = path / "refused.jsonl"
-        self.refused_while_scanning = path / "refused.tmp"
-        self.refused_later = path / "refused-later.jsonl"
-        self.costs = path / "costs.jsonl"
-        self.ids = path / "ids.tmp"
-        self.spooled = path / "spooled"
-        self.batch = path / "batch" / "job.json"
+        self.journals: Path = path / "journals"
+        self.unfinished: Path = path / "unfinished"
+        self.refused_at_scan: Path = path / "refused.jsonl"
+        self.refused_while_scanning: Path = path / "refused.tmp"
+        self.refused_later: Path = path / "refused-later.jsonl"
+        self.costs: Path = path / "costs.jsonl"
+        self.ids: Path = path / "ids.tmp"
+        self.spooled: Path = path / "spooled"
+        self.batch: Path = path / "batch" / "job.json"
         self._manifest = path / "manifest.json"
         self._closing = ExitStack()
 

@@ -93,7 +93,7 @@ class Embedder:
         **settings: Any,
     ) -> None:
         _refuse_key(settings)
-        self.voyage = Voyage(**settings)
+        self.voyage: Voyage = Voyage(**settings)
         if share_limits:
             share(self.voyage.settings, model)
         self._column = column

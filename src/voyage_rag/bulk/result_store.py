@@ -46,7 +46,7 @@ class OutputPart:
         self.first = first
         self.ids: list[Id] = []
         self.kept: list[tuple[Any, ...]] = []
-        self.state = bytearray(rows)
+        self.state: bytearray = bytearray(rows)
         self.journal = journal
         self._is_taken = False
         self._lock = threading.Lock()
@@ -123,9 +123,9 @@ class ResultStore:
         self._parts: dict[int, OutputPart] = {}
         self._taken: set[int] = set()
         self._sent = RisingNumbers()
-        self.rows_done = 0
-        self.tokens = output.cost.tokens
-        self.has_new_vectors = False
+        self.rows_done: int = 0
+        self.tokens: int = output.cost.tokens
+        self.has_new_vectors: bool = False
         folder.mkdir(exist_ok=True)
         for number in range(-(-rows // rows_per_part)):
             path = self._journal_path(number)

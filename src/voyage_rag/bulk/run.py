@@ -71,7 +71,7 @@ class JobRun:
         on_progress: OnProgress | None,
     ) -> None:
         self.batch_size = options.batch_size
-        self.is_embedded = False
+        self.is_embedded: bool = False
         self._inputs = inputs
         self._path = output
         self._form = form

@@ -40,7 +40,13 @@ NUMBERS = {
 DTYPES: dict[str, OutputDtype] = {"f": "float", "b": "int8", "B": "uint8"}
 """By the type codes of arrays."""
 
-JSON_BYTES = {"float": 13, "int8": 4.5, "uint8": 4, "binary": 4.5, "ubinary": 4}
+JSON_BYTES: dict[OutputDtype, float] = {
+    "float": 13,
+    "int8": 4.5,
+    "uint8": 4,
+    "binary": 4.5,
+    "ubinary": 4,
+}
 """A number and its comma in JSON, on average."""
 
 TYPE_CODES = {

@@ -164,7 +164,7 @@ class Session:
             transport = HedgedSender(transport, clock, settings.hedge_after)
         if cache is None and settings.cache is not None:
             cache = Cache(settings.cache, settings.cache_max_bytes)
-        self.driver = Driver(
+        self.driver: Driver = Driver(
             transport,
             clock,
             cache,
@@ -182,8 +182,8 @@ class Session:
             chance=random.random,
             wall_clock=clock.wall,
         )
-        self.job_context = JobContext(settings.host, policy, clock.now)
-        self.context = CallContext(
+        self.job_context: JobContext = JobContext(settings.host, policy, clock.now)
+        self.context: CallContext = CallContext(
             host=settings.host,
             policy=policy,
             query_policy=policy.for_queries(

@@ -26,7 +26,7 @@ SUBMIT_EXAMPLES = (
     "batch submit rows.jsonl --job a.job --model voyage-4 --dry-run",
     "batch submit rows.csv.gz --job a.job --model voyage-4 --field body",
 )
-EXAMPLES = {
+EXAMPLES: dict[str, tuple[str, ...]] = {
     "submit": SUBMIT_EXAMPLES,
     "status": ("batch status corpus.job", "batch status corpus.job --json | jq .completed"),
     "wait": ("batch wait corpus.job", "batch wait corpus.job --timeout 3600"),

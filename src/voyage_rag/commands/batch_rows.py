@@ -52,7 +52,7 @@ class BatchRows:
         self._closing = ExitStack()
         self._paths: list[Path] = []
         self._reader: InputReader | None = None
-        self.place = str(paths[0])
+        self.place: str = str(paths[0])
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:

@@ -33,9 +33,11 @@ from voyage_rag.events import BatchSplit, Billed
 from voyage_rag.usage import NO_USAGE
 
 if TYPE_CHECKING:
+    from voyage_rag.core.budget import Budget
     from voyage_rag.core.context import CallContext
     from voyage_rag.core.flow import Advance, Flow
     from voyage_rag.core.options import EmbedOptions
+    from voyage_rag.core.token_estimate import TokenRatio
     from voyage_rag.core.wire import Body, Decoded
     from voyage_rag.events import Verb
     from voyage_rag.hosts.messages import Request
@@ -82,12 +84,12 @@ class EndpointCall(ABC, Generic[Item, Value]):
         self.context = context
         self.model = model
         self.options = options
-        self.max_size = math.inf
-        self.budget = context.budgets[model.name]
+        self.max_size: float = math.inf
+        self.budget: Budget = context.budgets[model.name]
         if context.limits is not NO_LIMITS:
             self.budget.limiter.keep_to(context.limits)
         is_counted = context.count_tokens is not None
-        self.ratio = self.budget.exact_ratio if is_counted else self.budget.ratio
+        self.ratio: TokenRatio = self.budget.exact_ratio if is_counted else self.budget.ratio
         self._advance = advance
         self._max_inputs = max_inputs
         self._scope = scope

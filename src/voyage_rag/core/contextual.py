@@ -75,7 +75,7 @@ class ContextualCall(EndpointCall[Window, Chunked]):
     ) -> None:
         scope = "chunks", chunking and (chunking.size, chunking.overlap)
         super().__init__(context, model, options, advance, scope=scope)
-        self.max_size = MAX_CHUNKS
+        self.max_size: float = MAX_CHUNKS
         self.chunking = chunking
         self.grouping: Grouping | None = None
         self._in_windows: set[int] = set()

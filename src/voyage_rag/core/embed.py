@@ -115,7 +115,7 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
         self._format = FORMATS[model.kind]
         self._max_shared_chars = context.host.list_text_chars or inf
         if context.host.request_bytes or context.host.list_text_chars:
-            self.max_size = context.host.request_bytes or sys.float_info.max
+            self.max_size: float = context.host.request_bytes or sys.float_info.max
 
     def warn_if_without_documents(self) -> None:
         """Warn where texts may be chunks of documents that the model could have known."""

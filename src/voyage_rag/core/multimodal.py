@@ -90,7 +90,7 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
     ) -> None:
         super().__init__(context, model, options, advance, scope=("content",))
         self.parser = parser
-        self.max_size = min(MAX_BODY_BYTES, context.host.request_bytes or MAX_BODY_BYTES)
+        self.max_size: int = min(MAX_BODY_BYTES, context.host.request_bytes or MAX_BODY_BYTES)
 
     def tokens(self, estimated_tokens: float) -> int:
         """The estimate: the tokens of media are known, and need no ratio."""

@@ -84,7 +84,7 @@ class Reservation(Slot):
             self.asked_at = now
         if now < self._not_before:
             return self._not_before - now
-        self.tokens = self._estimate()
+        self.tokens: float = self._estimate()
         delay = self._limiter.ask(self)
         if not delay:
             self._estimate = _nothing_more  # it holds texts and client, this stays for a minute
@@ -126,9 +126,9 @@ class RateLimiter:
 
     def __init__(self, clock: Clock) -> None:
         self.now = clock
-        self.known = False
-        self.generation = 0
-        self.limits = NO_LIMITS
+        self.known: bool = False
+        self.generation: int = 0
+        self.limits: RateLimits = NO_LIMITS
         self._given = NO_LIMITS
         self._ceiling = NO_LIMITS
         self._lock = lock_for(self)

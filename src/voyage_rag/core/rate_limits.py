@@ -129,10 +129,10 @@ class ThroughputMeter:
     __slots__ = ("_began_at", "_is_first", "_marks", "idle_seconds", "requests", "tokens")
 
     def __init__(self, now: float) -> None:
-        self.requests = 0
-        self.tokens = 0.0
+        self.requests: int = 0
+        self.tokens: float = 0.0
         self._began_at = now
-        self.idle_seconds = 0.0
+        self.idle_seconds: float = 0.0
         self._marks: deque[tuple[float, int, float]] = deque([(now, 0, 0.0)])
         self._is_first = True
 

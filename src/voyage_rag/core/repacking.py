@@ -89,7 +89,7 @@ class PackedRequest(Generic[Item]):
         tokens_of: Callable[[float], int],
     ) -> None:
         self.items: Sequence[Item] = own
-        self.request = make(own)
+        self.request: Request = make(own)
         self._waiting = waiting
         self._own = own
         self._make = make

@@ -201,7 +201,7 @@ class Attempts:
     def next(self) -> Attempt:
         """The next attempt, after the backoff."""
         policy, request = self._policy, self._request
-        self.reservation = self._limiter.reserve(
+        self.reservation: Reservation = self._limiter.reserve(
             self._tokens, self._delay, is_query=policy.is_query
         )
         self._attempt = Attempt(

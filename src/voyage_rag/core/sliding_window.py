@@ -28,10 +28,12 @@ class Slot:
         is_counted: Whether it is part of the most recent minute.
     """
 
-    allowed_at = counted_at = -inf
+    allowed_at: float = -inf
+    counted_at: float = -inf
     sent_at: float | None = None
-    generation = 0
-    is_accepted = is_counted = False
+    generation: int = 0
+    is_accepted: bool = False
+    is_counted: bool = False
 
     def __init__(self, tokens: float, *, is_query: bool = False) -> None:
         self.tokens = tokens

@@ -47,7 +47,11 @@ C_MODULES = (
 REPLACEABLE_HOOKS = frozenset({"breakpointhook", "displayhook", "excepthook", "unraisablehook"})
 """Functions of `sys` that a running program may have changed for its own."""
 
-IMPLEMENTED_IN = {"os": ("posix", "nt"), "io": ("_io",), "datetime": ("_datetime", "_pydatetime")}
+IMPLEMENTED_IN: dict[str, tuple[str, ...]] = {
+    "os": ("posix", "nt"),
+    "io": ("_io",),
+    "datetime": ("_datetime", "_pydatetime"),
+}
 """Where a module's functions say they come from, when that is not its name or `_name`."""
 
 

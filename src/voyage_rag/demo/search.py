@@ -74,7 +74,8 @@ class LangChainSearch:
 
     def __init__(self, plan: DemoPlan, *, show_progress: bool = False) -> None:
         self._plan, service = plan, plan.service
-        self.embedder, self.ranker = service.connect(), service.connect()
+        self.embedder: Voyage = service.connect()
+        self.ranker: Voyage = service.connect()
         embeddings = (
             langchain.VoyageAIMultimodalEmbeddings
             if plan.of_images
@@ -143,7 +144,8 @@ class LlamaIndexSearch:
 
     def __init__(self, plan: DemoPlan, vectors: Sequence[list[float]]) -> None:
         self._plan, service = plan, plan.service
-        self.embedder, self.ranker = service.connect(), service.connect()
+        self.embedder: Voyage = service.connect()
+        self.ranker: Voyage = service.connect()
         embedding = llama_index.VoyageEmbedding(
             service.model, client=self.embedder, output_dimension=service.dimension
         )

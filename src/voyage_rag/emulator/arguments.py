@@ -41,7 +41,7 @@ class RejectedRequest(Exception):  # noqa: N818  (the service's error, not the e
     ) -> None:
         super().__init__(detail)
         self.status = status
-        self.body = {"detail": detail} | ({"error_code": code} if code else {})
+        self.body: dict[str, str] = {"detail": detail} | ({"error_code": code} if code else {})
         self.headers = headers
 
 

@@ -65,7 +65,7 @@ class BatchExecution:
         tokens: EmulatedTokenizer,
         failing: Collection[str],
     ) -> None:
-        self.done = 0
+        self.done: int = 0
         self._batch_id, self._spec, self._failing = batch_id, spec, failing
         self._tokens = tokens
         self._offsets = found.offsets[:]

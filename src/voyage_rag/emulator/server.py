@@ -42,7 +42,7 @@ class Emulator:
             port: Port to listen on, 0 for any free one.
             **options: The fields of `EmulatorOptions`.
         """
-        self.options = EmulatorOptions(**options)
+        self.options: EmulatorOptions = EmulatorOptions(**options)
         self.requests: list[ReceivedRequest] = []
         self._address = host, port
         self._server: _Server | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from voyage_rag.hosts.voyage import VoyageAPI
 
@@ -20,12 +20,12 @@ class AIMLAPI(VoyageAPI):
     """
 
     name = HOSTNAME
-    endpoints = frozenset({"/embeddings"})
-    fields = frozenset({"input", "model"})
-    ignored_fields = frozenset({"encoding_format", "input_type"})
+    endpoints: ClassVar[frozenset[str] | None] = frozenset({"/embeddings"})
+    fields: ClassVar[frozenset[str] | None] = frozenset({"input", "model"})
+    ignored_fields: ClassVar[frozenset[str]] = frozenset({"encoding_format", "input_type"})
     request_inputs = 128
-    list_text_chars = 800
-    text_chars = 8_000
+    list_text_chars: int | None = 800
+    text_chars: int | None = 8_000
 
     def encode(self, endpoint: str, fields: Mapping[str, Any]) -> bytes:
         """The request document, with a text that is alone as a string, which may be longer."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.hosts.failures import ErrorDetail, error_detail
@@ -36,7 +36,7 @@ class AzureFoundry(Host):
     """
 
     name = "Azure AI Foundry"
-    endpoints = frozenset(
+    endpoints: ClassVar[frozenset[str] | None] = frozenset(
         {"/embeddings", "/contextualizedembeddings", "/multimodalembeddings", "/rerank"}
     )
 
@@ -84,8 +84,8 @@ class AzureApplication(Host):
     """
 
     name = "the Azure application"
-    endpoints = frozenset({"/embeddings"})
-    fields = frozenset(
+    endpoints: ClassVar[frozenset[str] | None] = frozenset({"/embeddings"})
+    fields: ClassVar[frozenset[str] | None] = frozenset(
         {"input", "input_type", "truncation", "output_dimension", "output_dtype", "encoding_format"}
     )
     rewrites_responses = True

@@ -82,7 +82,7 @@ class Gateway(OpenAICompatible):
             batch_size=BATCH_SIZE,
             allow_insecure_http=allow_insecure_http,
         )
-        self.name = entry.title
+        self.name: str = entry.title
         self._entry = entry
         self._prefix = entry.prefix if prefix is None else prefix
 

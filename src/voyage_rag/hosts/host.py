@@ -73,13 +73,13 @@ class Host:
     def __init__(
         self, base_url: str, api_key: APIKey | None = None, *, allow_insecure_http: bool = False
     ) -> None:
-        self.base_url = check_address(
+        self.base_url: str = check_address(
             base_url, allow_insecure_http=allow_insecure_http, sends_key=api_key is not None
         )
         self.api_key = api_key
         parts = urlsplit(self.base_url)
-        self.hostname = parts.hostname or ""
-        self.port = parts.port or (HTTPS_PORT if parts.scheme == "https" else HTTP_PORT)
+        self.hostname: str = parts.hostname or ""
+        self.port: int = parts.port or (HTTPS_PORT if parts.scheme == "https" else HTTP_PORT)
 
     # ── where a request goes, and how it is authorised ────────────────────────────────────────────
 

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from voyage_rag.errors import ConfigurationError, InvalidInputError
 from voyage_rag.hosts.host import InProcessHost
@@ -53,8 +53,10 @@ class Local(InProcessHost):
     """
 
     name = "the model in this process"
-    endpoints = frozenset({"/embeddings"})
-    fields = frozenset({"input", "model", "input_type", "output_dimension", "output_dtype"})
+    endpoints: ClassVar[frozenset[str] | None] = frozenset({"/embeddings"})
+    fields: ClassVar[frozenset[str] | None] = frozenset(
+        {"input", "model", "input_type", "output_dimension", "output_dtype"}
+    )
 
     def __init__(
         self,
@@ -70,11 +72,11 @@ class Local(InProcessHost):
         super().__init__(ADDRESS)
         if batch_size < 1:
             raise ConfigurationError(f"batch_size must be at least 1, not {batch_size}")
-        self.source = _checked_source(source)
-        self.model = model or Path(self.source).name
+        self.source: str = _checked_source(source)
+        self.model: str = model or Path(self.source).name
         self.device = device
         self.batch_size = batch_size
-        self.prompts = dict(prompts)
+        self.prompts: dict[str, str] = dict(prompts)
         self._options = {"trust_remote_code": trust_remote_code, **(options or {})}
         self._loaded: SentenceTransformer | None = None
         self._lock = threading.Lock()

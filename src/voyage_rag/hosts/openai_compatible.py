@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from voyage_rag.errors import ConfigurationError, InvalidInputError, InvalidRequestError
 from voyage_rag.hosts.failures import ErrorDetail, error_detail
@@ -48,9 +48,11 @@ class OpenAICompatible(Host):
     """
 
     name = "the OpenAI-compatible server"
-    endpoints = frozenset({"/embeddings"})
-    fields = frozenset({"input", "model", "encoding_format"})
-    ignored_fields = frozenset({"input_type", "output_dimension", "output_dtype"})
+    endpoints: ClassVar[frozenset[str] | None] = frozenset({"/embeddings"})
+    fields: ClassVar[frozenset[str] | None] = frozenset({"input", "model", "encoding_format"})
+    ignored_fields: ClassVar[frozenset[str]] = frozenset(
+        {"input_type", "output_dimension", "output_dtype"}
+    )
     rewrites_responses = True
 
     def __init__(
@@ -68,7 +70,7 @@ class OpenAICompatible(Host):
         if batch_size < 1:
             raise ConfigurationError(f"batch_size must be at least 1, not {batch_size}")
         self.request_inputs = batch_size
-        self.prompts = dict(prompts)
+        self.prompts: dict[str, str] = dict(prompts)
 
     def require(self, endpoint: str, fields: Mapping[str, Any] | None = None) -> None:
         """Refuse an endpoint that is not there, or a number type that cannot be made here.

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from voyage_rag.errors import (
     AuthenticationError,
@@ -75,10 +75,10 @@ class SageMaker(Host):
     """
 
     name = "Amazon SageMaker"
-    endpoints = frozenset(
+    endpoints: ClassVar[frozenset[str] | None] = frozenset(
         {"/embeddings", "/contextualizedembeddings", "/multimodalembeddings", "/rerank"}
     )
-    request_bytes = MAX_BODY_BYTES
+    request_bytes: int | None = MAX_BODY_BYTES
     rewrites_responses = True
 
     def __init__(
@@ -97,7 +97,7 @@ class SageMaker(Host):
             _check_name(name)
         self._session = session
         self._credentials: Any = None
-        self.region = region or _region_of(session or _new_session())
+        self.region: str = region or _region_of(session or _new_session())
         super().__init__(
             endpoint_url or _address(self.region), allow_insecure_http=allow_insecure_http
         )

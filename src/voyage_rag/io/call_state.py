@@ -29,9 +29,9 @@ class ThreadCallState:
     """
 
     def __init__(self) -> None:
-        self.stopping = threading.Event()
-        self.reading = threading.Lock()
-        self.queueing = threading.Semaphore(QUEUE_LENGTH)
+        self.stopping: threading.Event = threading.Event()
+        self.reading: threading.Lock = threading.Lock()
+        self.queueing: threading.Semaphore = threading.Semaphore(QUEUE_LENGTH)
         self._ended = False
         self._lock = threading.Lock()
         self._in_flight: set[Callable[[], None]] = set()
@@ -66,7 +66,7 @@ class AsyncCallState:
     """
 
     def __init__(self) -> None:
-        self.is_stopping = False
+        self.is_stopping: bool = False
 
     def stop(self) -> None:
         """Send nothing new, and wake tasks that wait for the rate limit."""

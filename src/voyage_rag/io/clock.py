@@ -9,13 +9,14 @@ import anyio
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
 
 
 class SystemClock:
     """The real time."""
 
-    now = staticmethod(time.monotonic)
-    wall = staticmethod(time.time)
+    now: Callable[[], float] = staticmethod(time.monotonic)
+    wall: Callable[[], float] = staticmethod(time.time)
 
     def sleep(self, seconds: float, wake: threading.Event) -> None:
         """Wait in this thread. A signal interrupts it, as it does any wait on an event."""

@@ -94,7 +94,7 @@ class Race:
     """
 
     def __init__(self) -> None:
-        self.is_over = threading.Event()
+        self.is_over: threading.Event = threading.Event()
         self._states: list[ThreadCallState] = []
         self._responses: list[Response] = []
         self._failures: list[BaseException] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -51,7 +51,8 @@ class HeaderFile:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._left = MAX_PILLOW_HEADER_BYTES
-        self.seek, self.tell = file.seek, file.tell
+        self.seek: Callable[..., int] = file.seek
+        self.tell: Callable[[], int] = file.tell
 
     def read(self, size: int = -1) -> bytes:
         """Like the file's own method, as long as the limit is not exceeded."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Unpack, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Unpack, cast
 
 from langchain_core.embeddings import Embeddings
 from pydantic import ConfigDict, Field, SecretStr
@@ -50,7 +50,7 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
         query_input_type: The prompt of `embed_query`; None for none.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     model: str
     batch_size: Annotated[int, Field(ge=1)] | None = None

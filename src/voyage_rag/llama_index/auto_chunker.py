@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.node_parser import NodeParser
@@ -51,7 +51,7 @@ class VoyageAutoChunker(Connection, NodeParser):
         ConfigurationError: The model embeds no chunks in context, or a number is out of range.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     model: str = "voyage-context-4"
     chunk_size: int | None = None

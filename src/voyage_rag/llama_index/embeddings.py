@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.callbacks import CallbackManager
@@ -67,7 +67,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         downscale: Reduce images to the 2 million pixels that are counted at most (needs Pillow).
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     truncation: bool | None = None
     output_dtype: OutputDtype | None = None

@@ -27,7 +27,7 @@ class Guarded:
     __slots__ = ("_complained", "_within", "observer")
 
     def __init__(self, observer: Observer) -> None:
-        self.observer = observer
+        self.observer: Observer = observer
         self._within = getattr(observer, "within", None)
         self._complained = False
 

@@ -25,10 +25,10 @@ class NestedTLSSocket:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
         self._unsent = b""
-        self.fileno = outer.fileno
+        self.fileno: Callable[[], int] = outer.fileno
         self.settimeout = outer.settimeout
         self.setblocking = outer.setblocking
-        self.close = outer.close
+        self.close: Callable[[], None] = outer.close
 
     def do_handshake(self) -> None:
         """See `ssl.SSLSocket`."""

@@ -44,13 +44,13 @@ class PooledConnection:
     def __init__(self, route: Route) -> None:
         self.socket: socket.socket | None = None
         self.exchanges = 0
-        self.suspect = False
+        self.suspect: bool = False
         self.request_ids: deque[str] = deque(maxlen=REMEMBERED_REQUEST_IDS)
-        self.used_at = 0.0
+        self.used_at: float = 0.0
         self._route = route
         self._opened_at = 0.0
         self._announced: socket.socket | None = None
-        self.is_ended = False
+        self.is_ended: bool = False
 
     def open(self, deadline: float) -> socket.socket:
         """Connect.

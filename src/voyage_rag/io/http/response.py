@@ -52,7 +52,7 @@ class Gunzip:
     """
 
     def __init__(self) -> None:
-        self.unread = b""
+        self.unread: bytes = b""
         self._member = zlib.decompressobj(GZIP_WINDOW_BITS)
 
     def decompress(self, data: bytes, most: int) -> bytes:

@@ -38,7 +38,7 @@ class ExchangeStream:
     """
 
     def __init__(self, sock: socket.socket, first_byte_timeout: float, *, is_reused: bool) -> None:
-        self.has_received = False
+        self.has_received: bool = False
         self._is_unchecked = is_reused
         self._socket = sock
         self._first_byte_timeout = first_byte_timeout

@@ -31,7 +31,7 @@ class MultipartUpload:
 
     def __init__(self, upload: Upload) -> None:
         boundary = secrets.token_hex(16)
-        self.content_type = f"multipart/form-data; boundary={boundary}".encode()
+        self.content_type: bytes = f"multipart/form-data; boundary={boundary}".encode()
         self._path = upload.path
         fields = "".join(
             f"--{boundary}\r\n{_disposition(name)}\r\n\r\n{value}\r\n"
