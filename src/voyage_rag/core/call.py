@@ -29,7 +29,7 @@ from voyage_rag.core.rate_limits import NO_LIMITS
 from voyage_rag.core.repacking import PackedRequest, WaitingItems
 from voyage_rag.core.retry import retrying
 from voyage_rag.errors import VoyageError
-from voyage_rag.events import BatchSplit, Billed
+from voyage_rag.events import BatchSplit, Billed, Verb
 from voyage_rag.usage import NO_USAGE
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from voyage_rag.core.options import EmbedOptions
     from voyage_rag.core.token_estimate import TokenRatio
     from voyage_rag.core.wire import Body, Decoded
-    from voyage_rag.events import Verb
     from voyage_rag.hosts.messages import Request
     from voyage_rag.models import Model
 
