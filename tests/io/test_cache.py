@@ -349,3 +349,21 @@ def test_progress_counts_what_the_cache_holds(
     face.call(voyage, "embed", ["a", "b", "c"], MODEL, show_progress_bar=True)
 
     assert "3/3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("http://localhost:8001/v1", "http://localhost:8002/v1"),
+        ("https://gateway.example/a/v1", "https://gateway.example/b/v1"),
+        ("https://gateway.example/v1", "https://gateway.example:8443/v1"),
+    ],
+)
+def test_servers_of_one_machine_do_not_share_vectors(tmp_path: Path, one: str, other: str) -> None:
+    """They may serve different models under one name; the same address finds them again."""
+    services = [FakeService(), FakeService(), FakeService()]
+    for address, service in zip((one, other, one), services, strict=True):
+        voyage = voyage_over(service, base_url=address, cache=tmp_path / "vectors")
+        voyage.embed(["a"], MODEL)
+        voyage.close()
+    assert [len(service.attempts) for service in services] == [1, 1, 0]

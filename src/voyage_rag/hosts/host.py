@@ -113,8 +113,14 @@ class Host:
 
     @property
     def cache_scope(self) -> str:
-        """What keeps this host's vectors apart from those of others in a cache."""
-        return self.hostname
+        """What keeps this host's vectors apart from those of others in a cache.
+
+        Two servers of one machine, or two paths of one gateway, may mean different models by one
+        name. For an address of the usual form it is the host name alone.
+        """
+        if self.base_url == f"https://{self.hostname}/v1":
+            return self.hostname
+        return self.base_url.partition("://")[2]
 
     # ── how a request is written ──────────────────────────────────────────────────────────────────
 

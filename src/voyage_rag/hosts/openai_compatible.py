@@ -113,7 +113,7 @@ class OpenAICompatible(Host):
     def cache_scope(self) -> str:
         """The address and the prompts, which the vectors depend on."""
         prompts = "" if self.prompts == PROMPTS else repr(sorted(self.prompts.items()))
-        return f"{self.hostname}:{self.port}{prompts}"
+        return f"{self.base_url.partition('://')[2]}{prompts}"
 
     def error(self, response: Response) -> ErrorDetail:
         """What a response says; servers differ in the status of an input that is too long."""
