@@ -18,7 +18,7 @@ from voyage_rag.emulator import tokens
 def test_every_chunk_is_found_where_it_is_a_slice(text: str, size: int, overlap: int) -> None:
     """In rising order; without overlap each begins where the one before it ends."""
     overlap = min(overlap, size - 1)
-    chunks = tokens.TokenCounter().split(text, size, overlap)
+    chunks = tokens.EmulatedTokenizer().split(text, size, overlap)
     starts = chunk_starts(text, chunks, overlapping=overlap > 0)
     assert all(
         start is not None and text[start : start + len(chunk)] == chunk

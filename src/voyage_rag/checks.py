@@ -48,12 +48,13 @@ def texts_of(name: str, texts: object) -> Iterable[str]:
 
 
 def instances(name: str, value: object, kind: type) -> list[Any]:
-    """A list of objects of one class.
+    """Objects of one class, in the list that was given if it is one.
 
     Raises:
         InvalidInputError: It is none, or one of its elements is of another class.
     """
-    found = list(elements(name, value, f"a list of {kind.__name__}s"))
+    found = elements(name, value, f"a list of {kind.__name__}s")
+    found = found if isinstance(found, list) else list(found)
     for index, each in enumerate(found):
         if not isinstance(each, kind):
             raise InvalidInputError(

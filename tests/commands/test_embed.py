@@ -200,7 +200,7 @@ def test_shards_with_joined_and_kept_columns_go_to_stdout(
     ]  # fmt: skip
     assert {len(row["embedding"]) for row in rows} == {256}
     assert json.loads(err)["texts"] == 2
-    assert [request.body["input"] for request in emulator.requests] == [["T\none", "T\none"]]
+    assert [request.body["input"] for request in emulator.requests] == [["T\none"]]
 
 
 def test_msmarco_has_no_header(

@@ -127,3 +127,37 @@ def test_documents_are_hosted_and_queries_are_local() -> None:
 
     scores = [sum(a * b for a, b in zip(query, document, strict=True)) for document in documents]
     assert max(scores) == scores[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "inputs"),
+    [
+        ("voyage-context-4", "contextualized_embed", [[["one chunk", "another"], ["alone"]]]),
+        ("voyage-multimodal-3.5", "multimodal_embed", [[["a text"], ["another text"]]]),
+        ("rerank-3", "rerank", ["who repairs the roof?", ["the tenant", "the landlord repairs"]]),
+    ],
+)
+def test_every_kind_of_model_has_the_same_results_at_sagemaker(
+    model: str, method: str, inputs: list[Any], face: Any
+) -> None:
+    """Chunks in context, images and text, and rankings, as the Voyage API gives them."""
+    pytest.importorskip("botocore")
+    with Emulator() as url:
+        expected = numbers(face.call(Voyage("pa-emulated", base_url=url), method, *inputs, model))
+    with Emulator(dialect="sagemaker", served_model=model) as url:
+        host = SageMaker("my-endpoint", region="us-east-1", endpoint_url=url)
+        found = numbers(face.call(Voyage(host=host), method, *inputs, model))
+
+    assert len(found) == len(expected) >= 2
+    for one, other in zip(found, expected, strict=True):
+        assert one == pytest.approx(other, abs=1e-6)
+
+
+def numbers(found: Any) -> list[Any]:
+    """The vectors or scores of any result."""
+    results = getattr(found, "results", None)
+    if results is None:
+        return list(found.embeddings)
+    if hasattr(results[0], "relevance_score"):
+        return [result.relevance_score for result in results]
+    return [vector for result in results for vector in result.embeddings]

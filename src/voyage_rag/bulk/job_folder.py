@@ -109,8 +109,9 @@ class JobFolder:
             JobError: It holds files of others.
         """
         if self.path.is_dir():
-            foreign = sorted({entry.name for entry in self.path.iterdir()} - self._own_entries)
-            foreign = [name for name in foreign if not name.startswith(".manifest.json.")]
+            held = {entry.name for entry in self.path.iterdir()} - self._own_entries
+            ours = (f".{self._manifest.name}.", f"{self.unfinished.name}.")
+            foreign = sorted(name for name in held if not name.startswith(ours))
             if foreign:
                 raise JobError(
                     f"{str(self.path)!r} is needed for the job, and holds {foreign[0]!r}, which "
