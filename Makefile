@@ -77,7 +77,7 @@ audit: $(VENV)/.audit ## List the licences of what is installed along, and look 
 bench: $(VENV)/.bench ## Measure side by side with the packages it replaces (ARGS=--quick for minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-notebooks: $(VENV)/.notebooks ## Run the notebooks (ARGS=04 for one) and write them into build/notebooks as HTML
+notebooks: $(VENV)/.notebooks ## Run the notebooks (ARGS=04 for one) and compare them with their stored outputs
 	@$(BIN)/python notebooks/execute.py $(ARGS)
 
 docs: $(VENV)/.docs ## Build the documentation into site/ (open site/index.html)

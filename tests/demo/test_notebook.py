@@ -35,10 +35,9 @@ def test_without_a_key_an_emulator_answers_and_is_announced(
     choose_service()
 
     told = capsys.readouterr().out
-    assert told.startswith("Not Voyage's vectors")
-    assert "compares words, not meaning" in told
+    assert "an emulator was started" in told
+    assert "Its vectors are not Voyage's: it compares words, not meaning." in told
     address = os.environ["VOYAGE_BASE_URL"]
-    assert address in told
     assert address.startswith("http://127.0.0.1:")
     with urlopen(address.removesuffix("/v1")) as answer:
         assert b"emulator" in answer.read()

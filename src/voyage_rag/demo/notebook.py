@@ -1,4 +1,4 @@
-"""The first cell of the notebooks: the live service with a key, an emulator without."""
+"""The first code cell of the notebooks: the live service with a key, else an emulator."""
 
 from __future__ import annotations
 
@@ -32,11 +32,10 @@ def choose_service(compares: str = "words") -> None:
         )
         message = f"Your key is used, at {settings.base_url} ({where})."
     else:
-        address = _emulator().url
-        os.environ[KEY_VARIABLE], os.environ[BASE_URL_VARIABLE] = EMULATOR_KEY, address
+        os.environ[KEY_VARIABLE], os.environ[BASE_URL_VARIABLE] = EMULATOR_KEY, _emulator().url
         message = (
-            f"Not Voyage's vectors: there is no {KEY_VARIABLE}, so an emulator at {address} "
-            f"responds.\nIt implements Voyage's API and compares {compares}, not meaning."
+            f"{KEY_VARIABLE} is not set, so an emulator was started on this machine.\n"
+            f"Its vectors are not Voyage's: it compares {compares}, not meaning."
         )
     sys.stdout.write(message + "\n")
 
