@@ -160,6 +160,7 @@ def test_video_is_for_the_models_that_take_it() -> None:
     [
         ("img/red.png", True),
         ("red.JPG", True),
+        ("red picture 2.png", True),
         ("https://x.y/a.webp?size=3", True),
         ("/home/me/my pictures/a.tiff", True),
         ("file:///a.mp4", True),

@@ -31,6 +31,8 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 OTHER_IMAGE_SUFFIXES = (".avif", ".bmp", ".heic", ".jp2", ".tif", ".tiff")
 VIDEO_SUFFIXES = (".mp4",)
 MAX_PATH_LENGTH = 1_024
+MAX_WORDS_OF_NAME = 3
+"""A longer text that ends like a file is a sentence about one, unless it begins like a path."""
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff"
@@ -143,7 +145,11 @@ def is_media_name(text: str) -> bool:
         IMAGE_SUFFIXES + OTHER_IMAGE_SUFFIXES + VIDEO_SUFFIXES
     ):
         return False
-    return not any(map(str.isspace, text)) or text.startswith(("/", "./", "../", "~/", "file:"))
+    words = text.split()
+    return len(words) == 1 or (
+        text.startswith(("/", "./", "../", "~/", "file:"))
+        or (len(words) <= MAX_WORDS_OF_NAME and "://" not in text)
+    )
 
 
 def format_of(head: bytes) -> str:

@@ -89,9 +89,11 @@ def _pillow_errors() -> Iterator[None]:
     except InvalidInputError:
         raise
     except Exception as error:  # noqa: BLE001 - its plugins raise errors of any class
+        name = type(error).__name__
+        detail = "" if name == "UnidentifiedImageError" else f" ({name}: {error})"
         raise InvalidInputError(
-            f"is no image that can be read ({type(error).__name__}: {error}): PNG, JPEG, WEBP and "
-            "GIF are sent as they are, other formats if Pillow can read them"
+            f"is no image that can be read{detail}: PNG, JPEG, WEBP and GIF are sent as they are; "
+            f"{', '.join(PILLOW_FORMATS)} if Pillow can read them; convert others"
         ) from None
 
 
