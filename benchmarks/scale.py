@@ -31,6 +31,14 @@ BATCH_HOURS, BATCH_TOKENS, BATCH_INPUTS = 12, 1_000_000_000, 10_000_000
 BATCH_PRICE = 2 / 3
 SIZES = (10_000_000, 100_000_000, 1_000_000_000)
 SERIES = {"tier 1": "#9aa5b1", "tier 2": "#52718f", "tier 3": "#1b3a57", "batch": "#c26a3d"}
+DARK = {
+    "#000000": "#e6edf3",
+    "#1b3a57": "#8fc7ff",
+    "#52718f": "#6f9cc8",
+    "#777777": "#a0a8b0",
+    "#e4e4e4": "#3d444d",
+}
+"""What replaces the lines' colours where the reader has chosen a dark page."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +199,22 @@ def draw(model: Model, passages: Passages, measured: Mapping[str, Any], path: Pa
     axes.grid(visible=True, which="major", color="#e4e4e4", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=120)
+    if path.suffix != ".svg":
+        figure.savefig(path, dpi=120)
+        return
+    figure.savefig(path, metadata={"Date": None}, transparent=True)
+    path.write_text(with_dark_colours(path.read_text("utf-8")), "utf-8")
+
+
+def with_dark_colours(svg: str) -> str:
+    """The same picture, which follows the reader's setting of light or dark."""
+    rules = "".join(
+        f'[style*="stroke: {light}"] {{ stroke: {dark} !important }}'
+        for light, dark in DARK.items()
+    )
+    text = "text { fill: #1f2328 }"
+    dark = f"@media (prefers-color-scheme: dark) {{ text {{ fill: #e6edf3 }} {rules} }}"
+    return svg.replace("</style>", f"{text} {dark}</style>", 1)
 
 
 def main() -> None:

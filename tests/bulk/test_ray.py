@@ -251,12 +251,17 @@ def test_the_guide_runs(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its blocks that need more than the development packages."""
+    """The blocks of the guides that need more than the development packages."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VOYAGE_API_KEY", KEY)
     monkeypatch.setenv("VOYAGE_BASE_URL", emulator.url)
-    guide = Path(__file__).parents[2] / "docs" / "bulk.md"
-    code = [block.code for block in blocks(guide, "python") if block.remark == "make ray runs it"]
+    docs = Path(__file__).parents[2] / "docs"
+    code = [
+        block.code
+        for guide in (docs / "bulk.md", docs / "ray.md")
+        for block in blocks(guide, "python")
+        if block.remark == "make ray runs it"
+    ]
     session: dict[str, Any] = {"Voyage": Voyage}
     (chosen,) = (block for block in code if f"import {mark}" in block)
     if mark == "ray":  # workers were started with another environment
