@@ -177,13 +177,14 @@ class EndpointCall(ABC, Generic[Item, Value]):
             estimated_tokens: Their tokens, or more.
         """
         rates = self.budget.limiter.limits
-        tokens = rates.tokens_of_a_request(self.model.request_tokens)
+        tokens = self.model.request_tokens
+        if rates is not NO_LIMITS:
+            tokens = rates.tokens_of_a_request(tokens)
         inputs = min(self.model.request_inputs, self.context.host.request_inputs)
-        max_estimate = self.max_estimated_tokens(tokens)
-        if self._max_inputs is not None:
-            return Limits(min(inputs, self._max_inputs), max_estimate, self.max_size)
-        limits = Limits(inputs, max_estimate, self.max_size)
-        if not self.is_spread or (count is not None and count <= MIN_SPREAD_INPUTS):
+        inputs = min(inputs, self._max_inputs or inputs)
+        limits = Limits(inputs, self.max_estimated_tokens(tokens), self.max_size)
+        is_small = count is not None and count <= MIN_SPREAD_INPUTS
+        if self._max_inputs or not self.is_spread or is_small:
             return limits
         return limits.spread(
             count, estimated_tokens, self.context.concurrency, rates.requests_per_minute

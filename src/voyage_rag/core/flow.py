@@ -11,7 +11,6 @@ request slows the others that are already waiting for their turn.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +39,7 @@ class Attempt:
     Attributes:
         request: What to send.
         timeout: Seconds it may take from leaving to the last byte of its answer, known when it
-            leaves; where it moves a file, seconds that may pass without a byte.
+            leaves.
         wait: Asked before sending and again after every wait; 0 means go. It raises a
             `RateLimitError` if there is no time to wait.
         number: 1 for the first attempt of a request, 2 for its first repetition.
@@ -49,6 +48,8 @@ class Attempt:
         held: How many seconds the account's limit, and nothing else, makes it wait as things are.
         hedge: Asked when there is no response yet: whether the limit has room to send it a second
             time. None for what is sent once.
+        limits_silence: Whether `timeout` is instead the seconds that may pass without a byte, as
+            where it moves a file.
     """
 
     request: Request
@@ -59,11 +60,7 @@ class Attempt:
     delay: float = 0.0
     held: Callable[[], float] = _at_once
     hedge: Callable[[], bool] | None = None
-
-    @property
-    def time_for_all(self) -> float:
-        """Seconds it may take from leaving to the last byte of its answer."""
-        return math.inf if self.request.is_transfer else self.timeout
+    limits_silence: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,14 +27,16 @@ SECONDS_PER_DAY = 86_400
 
 def network_findings(settings: Settings) -> Iterator[Finding]:
     """Each step, up to the first that is broken."""
-    address = parse_address(settings.base_url)
+    origin = parse_address(settings.base_url).origin
+    scheme, host, port = origin
     try:
-        proxy = find_proxy(*address.origin)
+        proxy = find_proxy(*origin)
     except ConfigurationError as error:
         yield broken("proxy", error.message, "correct it, or unset it")
         return
     yield _describe(proxy)
-    host, port = (proxy.host, proxy.port) if proxy else (address.host, address.port)
+    if proxy is not None:
+        host, port = proxy.host, proxy.port
     named = _resolve(host, port)
     yield named
     if named.state == "broken":
@@ -43,9 +45,9 @@ def network_findings(settings: Settings) -> Iterator[Finding]:
     yield connected
     if connected.state == "broken":
         return
-    if address.scheme == "https":
+    if scheme == "https":
         certificates = TrustedCertificates.of_environment(os.environ)
-        yield _check_certificate(Route(*address.origin, proxy, certificates))
+        yield _check_certificate(Route(*origin, proxy, certificates))
     else:
         yield note("tls", "none: plain http", None if _is_loopback(host) else "use https")
 

@@ -6,11 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-MAX_RESPONSE_BYTES = 2**28
-MIN_MAX_RESPONSE_BYTES = 2**22
-MAX_VECTOR_BYTES = 2**16
-"""Base64 of 2,048 floats has 11 KB; the same numbers written out may have 45."""
-
 
 @dataclass(frozen=True, slots=True)
 class Upload:
@@ -59,16 +54,6 @@ class Request:
     def is_transfer(self) -> bool:
         """Whether it moves a file, for which the timeout limits silence and not the whole."""
         return self.upload is not None or self.save_to is not None
-
-    @property
-    def largest_answer(self) -> int:
-        """Bytes that a response may have: 4 MiB, and 64 KiB for each vector; 256 MiB at most.
-
-        Parsing takes up to 50 times that in memory, for JSON that nests lists to that end.
-        """
-        if self.vectors is None:
-            return MAX_RESPONSE_BYTES
-        return min(MAX_RESPONSE_BYTES, MIN_MAX_RESPONSE_BYTES + self.vectors * MAX_VECTOR_BYTES)
 
 
 def nothing() -> None:

@@ -31,7 +31,7 @@ SIZE = 40 * MIB
 def exchange(face: Face, url: str, request: Request, timeout: float = 10.0) -> Response:
     """What a transport of its own brings back."""
     transport = Transport(Settings.resolve(KEY, base_url=url).host)
-    attempt = Attempt(request, timeout)
+    attempt = Attempt(request, timeout, limits_silence=request.is_transfer)
 
     async def program() -> Response:
         if face.is_sync:

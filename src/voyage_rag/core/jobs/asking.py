@@ -88,7 +88,15 @@ def asking(
         timeout = _patience(request, policy) if request.is_transfer else policy.time_left(spent)
         try:
             wait = partial(_until, due, context)
-            response: Response = yield Attempt(request, timeout, wait, attempts, failure, delay)
+            response: Response = yield Attempt(
+                request,
+                timeout,
+                wait,
+                attempts,
+                failure,
+                delay,
+                limits_silence=request.is_transfer,
+            )
             if response.status in SOUND:
                 return read(response.body)
             failure = failure_of(request, response, context.host, policy.wall_clock)

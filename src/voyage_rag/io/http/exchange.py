@@ -51,7 +51,7 @@ class Exchange:
     def __init__(self, attempt: Attempt, message: httpcore.Request, pool: ConnectionPool) -> None:
         self.attempt = attempt
         self.message = message
-        self.deadline: float = time.monotonic() + attempt.time_for_all
+        self.deadline: float = inf if attempt.limits_silence else time.monotonic() + attempt.timeout
         self.pool = pool
         self.connection: PooledConnection | None = None
         self._wants_new = not attempt.request.repeatable or attempt.request.upload is not None

@@ -27,6 +27,11 @@ GZIP_WINDOW_BITS = zlib.MAX_WBITS | 16
 MEBIBYTE = 2**20
 REQUEST_ID = "x-request-id"
 
+MAX_RESPONSE_BYTES = 2**28
+MIN_MAX_RESPONSE_BYTES = 2**22
+MAX_VECTOR_BYTES = 2**16
+"""Base64 of 2,048 floats has 11 KB; the same numbers written out may have 45."""
+
 
 class UnreadableBodyError(Exception):
     """The body is larger than it may be, or its compression is broken or unknown."""
@@ -214,8 +219,18 @@ def body_of(request: Request, status: int, headers: Mapping[str, str]) -> Respon
         UnreadableBodyError: As for the two classes.
     """
     if request.save_to is None or status != OK:
-        return ResponseBody(headers, request.largest_answer)
+        return ResponseBody(headers, max_response_bytes(request))
     return FileBody(headers, request.save_to)
+
+
+def max_response_bytes(request: Request) -> int:
+    """Bytes that a response may have: 4 MiB, and 64 KiB for each vector; 256 MiB at most.
+
+    Parsing takes up to 50 times that in memory, for JSON that nests lists to that end.
+    """
+    if request.vectors is None:
+        return MAX_RESPONSE_BYTES
+    return min(MAX_RESPONSE_BYTES, MIN_MAX_RESPONSE_BYTES + request.vectors * MAX_VECTOR_BYTES)
 
 
 def gunzip_of(headers: Mapping[str, str]) -> Gunzip | None:

@@ -26,25 +26,17 @@ class Address:
     """A URL in parts.
 
     Attributes:
-        scheme: `http` or `https`.
-        host: Name or IP address, in ASCII and without brackets.
-        port: Its port.
+        origin: What URLs have in common that the same connection can serve: `http` or `https`, name
+            or IP address in ASCII and without brackets, and port.
         host_header: Host and port as HTTP names them.
         url: For a request to the host itself.
         absolute_url: For a request to a proxy that forwards it.
     """
 
-    scheme: str
-    host: str
-    port: int
+    origin: tuple[str, str, int]
     host_header: bytes
     url: httpcore.URL
     absolute_url: httpcore.URL
-
-    @property
-    def origin(self) -> tuple[str, str, int]:
-        """What URLs have in common that the same connection can serve."""
-        return self.scheme, self.host, self.port
 
 
 @lru_cache(256)
@@ -60,7 +52,8 @@ def parse_address(url: str) -> Address:
         httpcore.URL(scheme=parts.scheme, host=host, port=port, target=each)
         for each in (target, f"{parts.scheme}://{host_header}{target}")
     )
-    return Address(parts.scheme, host, port, host_header.encode(), url_to, absolute_url)
+    origin = (parts.scheme, host, port)
+    return Address(origin, host_header.encode(), url_to, absolute_url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +86,13 @@ class Route:
             ConfigurationError: It names a proxy or certificates that cannot be used.
         """
         certificates = TrustedCertificates.of_environment(environ)
-        if address.scheme == "https" and not _in_event_loop():
+        scheme, host, port = address.origin
+        if scheme == "https" and not _in_event_loop():
             certificates.check()  # looks at the disk; in an event loop, the first call does
-        proxy = find_proxy(*address.origin)
-        is_forwarded = proxy is not None and address.scheme == "http" and not proxy.is_socks
+        proxy = find_proxy(scheme, host, port)
+        is_forwarded = proxy is not None and scheme == "http" and not proxy.is_socks
         headers = proxy.headers if proxy is not None and is_forwarded else {}
-        return cls(*address.origin, proxy, certificates, is_forwarded, headers)
+        return cls(scheme, host, port, proxy, certificates, is_forwarded, headers)
 
     def ssl_context(self) -> ssl.SSLContext:
         """What TLS connections are made with.

@@ -212,7 +212,7 @@ class Transport:
         headers |= encoded(self._host.headers(request.method, url, request.body))
         if pool.route.is_forwarded:
             headers |= encoded(pool.route.proxy_headers)
-        timeout = attempt.timeout if request.is_transfer else None
+        timeout = attempt.timeout if attempt.limits_silence else None
         message = httpcore.Request(
             request.method,
             address.absolute_url if pool.route.is_forwarded else address.url,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing, closing, contextmanager
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from voyage_rag.io.http.response import (
     UnreadableBodyError,
     UnwritableFileError,
     body_of,
+    max_response_bytes,
     response_of,
 )
 
@@ -76,7 +78,7 @@ class UserClients:
         """
         if self._sync is None:
             raise _missing("sync", "http_client", httpx.Client)
-        end = time.monotonic() + attempt.time_for_all
+        end = inf if attempt.limits_silence else time.monotonic() + attempt.timeout
         try:
             with _content(attempt.request) as content:
                 request = self._request(self._sync, attempt, content)
@@ -101,7 +103,7 @@ class UserClients:
         if self._async is None:
             raise _missing("async", "async_http_client", httpx.AsyncClient)
         try:
-            with anyio.fail_after(attempt.time_for_all):
+            with anyio.fail_after(None if attempt.limits_silence else attempt.timeout):
                 with _content(attempt.request) as content:
                     request = self._request(self._async, attempt, content)
                     received = await self._async.send(
@@ -174,7 +176,7 @@ def _missing(variant: str, name: str, kind: type) -> ConfigurationError:
 
 def _consumed(received: httpx.Response, request: Request) -> bytes:
     """A body that a hook of the client has read and decompressed already."""
-    body = ResponseBody({}, request.largest_answer)
+    body = ResponseBody({}, max_response_bytes(request))
     body.add(received.content)
     return body.finish()
 
