@@ -177,6 +177,20 @@ def test_a_server_that_half_closes(face: Face) -> None:
         assert server.connections == 3
 
 
+def test_a_reused_connection_that_ends_without_a_response(face: Face) -> None:
+    """Its end is no byte of a response: the request is sent once more, on a new connection."""
+
+    def act(request: WireRequest) -> None:
+        if (request.connection, request.number) != (1, 2):
+            request.send(request.response)
+        else:
+            socket.socket.shutdown(request.socket, socket.SHUT_WR)
+
+    with WireServer(act) as server:
+        assert ask(face, server.url, 2) == [vector_of("a")] * 2
+        assert server.connections == 2
+
+
 def test_a_handshake_that_never_ends(face: Face) -> None:
     """A port that takes connections and says nothing: the timeout holds, and nothing was sent."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

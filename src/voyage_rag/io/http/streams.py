@@ -72,7 +72,7 @@ class ExchangeStream:
         return held
 
     def _hold_last(self, data: bytes) -> bytes:
-        self.has_received = True
+        self.has_received = self.has_received or data != b""  # which is the connection's end
         if len(data) < 2:  # noqa: PLR2004 - nothing to hold back but all of it
             return data
         self._held = data[-1:]
