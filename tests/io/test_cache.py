@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -367,3 +368,29 @@ def test_servers_of_one_machine_do_not_share_vectors(tmp_path: Path, one: str, o
         voyage.embed(["a"], MODEL)
         voyage.close()
     assert [len(service.attempts) for service in services] == [1, 1, 0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has other permissions")
+@pytest.mark.parametrize(("mode", "warns"), [(0o600, False), (0o644, False), (0o666, True)])
+def test_a_file_that_others_may_write_is_used_with_a_warning(
+    tmp_path: Path, mode: int, warns: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "vectors"
+    path.touch()
+    path.chmod(mode)
+    Cache(str(path)).find([b"key"])
+    assert ("other users may write" in caplog.text) is warns
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no owners")
+def test_a_link_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One's own leads to the file."""
+    (tmp_path / "link").symlink_to(tmp_path / "vectors")
+    Cache(str(tmp_path / "link")).find([b"key"])
+    assert (tmp_path / "vectors").exists()
+    owner, mode = os.getuid(), os.lstat(tmp_path / "link").st_mode
+    monkeypatch.setattr(os, "getuid", lambda: owner + 1)
+    other = SimpleNamespace(st_uid=owner + 2, st_mode=mode)
+    monkeypatch.setattr(os, "lstat", lambda path: other)
+    with pytest.raises(CacheError, match="a link that another user made"):
+        Cache(str(tmp_path / "link")).find([b"key"])

@@ -14,6 +14,7 @@ import errno
 import logging
 import os
 import sqlite3
+import stat
 import threading
 import weakref
 import zlib
@@ -122,7 +123,9 @@ class Cache:
 
     def _open(self) -> sqlite3.Connection:
         if not self._in_memory:
+            _refuse_links_of_others(self.path)
             Path(self.path).touch(mode=0o600)
+            _warn_if_others_may_write(self.path)
         connection = sqlite3.connect(
             self.path,
             timeout=MAX_LOCK_SECONDS,
@@ -238,3 +241,21 @@ def _is_full(error: BaseException | None) -> bool:
 
 def _checksum(key: bytes, vector: bytes) -> bytes:
     return zlib.crc32(vector, zlib.crc32(key)).to_bytes(CHECKSUM_BYTES, "little")
+
+
+def _refuse_links_of_others(path: str) -> None:
+    """Refuse a symbolic link that another user made, as anybody can in a shared folder."""
+    if hasattr(os, "getuid") and os.path.islink(path):  # noqa: PTH114 - Path follows
+        owner = os.lstat(path).st_uid
+        if owner not in {0, os.getuid()}:
+            raise CacheError(
+                f"the cache {path!r} is a link that another user made: choose another file"
+            )
+
+
+def _warn_if_others_may_write(path: str) -> None:
+    """Warn of a file into which other users can put vectors of their own."""
+    if hasattr(os, "getuid") and os.stat(path).st_mode & (stat.S_IWGRP | stat.S_IWOTH):  # noqa: PTH116
+        LOG.warning(
+            "other users may write to the cache %r, and so change vectors: chmod 600 %s", path, path
+        )
