@@ -13,8 +13,7 @@ from pydantic import ConfigDict, PrivateAttr, SecretStr
 
 from voyage_rag.checks import instances, texts_of
 from voyage_rag.construction import constructor
-from voyage_rag.llama_index.events import batch_events, starting
-from voyage_rag.llama_index.methods import EmbeddingMethods
+from voyage_rag.llama_index.methods import EmbeddingMethods, batch_events, starting
 from voyage_rag.llama_index.nodes import (
     are_of_one_document,
     embedding_nodes,

@@ -15,7 +15,7 @@ from llama_index.core.callbacks.base import global_stack_trace_ids
 from llama_index.core.schema import BaseNode, ImageNode, MediaResource, MetadataMode, Node
 
 from voyage_rag.errors import VoyageError
-from voyage_rag.llama_index.events import batch_events
+from voyage_rag.llama_index.methods import batch_events
 from voyage_rag.media import Image, Video
 
 LOG = logging.getLogger("voyage_rag")
