@@ -13,7 +13,7 @@ from pydantic import ConfigDict, PrivateAttr, SecretStr
 
 from voyage_rag.checks import instances, texts_of
 from voyage_rag.construction import constructor
-from voyage_rag.llama_index.methods import EmbeddingMethods, batch_events, starting
+from voyage_rag.llama_index.methods import EmbeddingMethods, batch_events
 from voyage_rag.llama_index.nodes import (
     are_of_one_document,
     embedding_nodes,
@@ -174,7 +174,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         Raises:
             VoyageError: See `voyage_rag.Voyage.embed`; what was finished is in its `partial`.
         """
-        texts = list(texts_of("texts", texts))
+        texts = texts if type(texts) is list else list(texts_of("texts", texts))
         self._warn_of_media()
         if self._is_cut_by_llama_index(texts):
             return super().get_text_embedding_batch(texts, show_progress, **kwargs)
@@ -190,7 +190,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         With `num_workers`, too, LlamaIndex cuts them, and has that many `embed_batch_size` under
         way.
         """
-        texts = list(texts_of("texts", texts))
+        texts = texts if type(texts) is list else list(texts_of("texts", texts))
         self._warn_of_media()
         if self._is_cut_by_llama_index(texts) or self.num_workers:
             return await super().aget_text_embedding_batch(texts, show_progress, **kwargs)
@@ -214,11 +214,6 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
             only what changes the vectors of nodes.
         """
         return SerializedComponent(super().to_dict(**kwargs), self.voyage.settings.base_url)
-
-    def to_payload(self) -> dict[str, Any]:
-        """What LlamaIndex says of it where an embedding starts."""
-        starting()
-        return super().to_payload()
 
     def _embed_query(self, query: str) -> Embedding:
         return self._query_vector(query, self._query_options)

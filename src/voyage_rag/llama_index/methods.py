@@ -70,7 +70,7 @@ def end_on_failure(texts: list[str]) -> Iterator[None]:
         raise
 
 
-def starting() -> None:
+def _note_start() -> None:
     """Note the span in which an embedding starts: LlamaIndex embeds in another one within it."""
     _started.set((active_span_id.get(),))
 
@@ -119,6 +119,11 @@ class EmbeddingMethods(MediaEmbedding):
 
     @abstractmethod
     async def _aembed_query(self, query: str) -> Embedding: ...
+
+    def to_payload(self) -> dict[str, Any]:
+        """What LlamaIndex says of it where an embedding starts."""
+        _note_start()
+        return super().to_payload()
 
     def get_general_text_embedding(
         self, text: str, input_type: InputType | None = None
