@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+SOURCE = Path(__file__).parents[2] / "src"
 LEAST = 0.98
 MOST_SHOWN = 20
 
@@ -18,6 +20,7 @@ def main() -> int:
     done = subprocess.run(
         [pyright, *options, "--outputjson"],
         cwd=sys.prefix,  # in the project itself, its sources would not count as a package
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
         capture_output=True,
         text=True,
         check=False,
