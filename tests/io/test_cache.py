@@ -378,7 +378,9 @@ def test_a_file_that_others_may_write_is_used_with_a_warning(
     path = tmp_path / "vectors"
     path.touch()
     path.chmod(mode)
-    Cache(str(path)).find([b"key"])
+    cache = Cache(str(path))
+    cache.find([b"key"])
+    cache.close()
     assert ("other users may write" in caplog.text) is warns
 
 
@@ -386,7 +388,9 @@ def test_a_file_that_others_may_write_is_used_with_a_warning(
 def test_a_link_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One's own leads to the file."""
     (tmp_path / "link").symlink_to(tmp_path / "vectors")
-    Cache(str(tmp_path / "link")).find([b"key"])
+    cache = Cache(str(tmp_path / "link"))
+    cache.find([b"key"])
+    cache.close()
     assert (tmp_path / "vectors").exists()
     owner, mode = os.getuid(), os.lstat(tmp_path / "link").st_mode
     monkeypatch.setattr(os, "getuid", lambda: owner + 1)
