@@ -55,7 +55,7 @@ def table(told: Told, date: str) -> str:
         for name in names
     ]
     lines = [
-        f"| | {' | '.join(headings)} | floor |",
+        f"| task | {' | '.join(headings)} | floor |",
         "|---|" + "--:|" * (len(names) + 1),
         *(f"| {what} | {' | '.join(cells)} |" for what, cells in _rows(told, names)),
     ]
