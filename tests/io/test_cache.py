@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -142,7 +143,7 @@ def test_a_damaged_vector_is_an_error_and_never_a_vector(path: str) -> None:
     cache = Cache(path)
     cache.add({KEYS[0]: b"\0" * 400})
     cache.close()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         stored = bytearray(connection.execute("SELECT vector FROM vectors").fetchone()[0])
         stored[17] ^= 1
         connection.execute("UPDATE vectors SET vector = ?", (bytes(stored),))
@@ -166,7 +167,7 @@ def test_a_file_of_another_kind_is_refused(path: str, content: bytes) -> None:
 
 def test_another_programs_database_is_refused(path: str) -> None:
     """A SQLite file that is not ours stays as it is."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE theirs (x)")
     connection.close()
 
@@ -320,7 +321,7 @@ def test_a_cached_vector_that_is_not_valid_is_requested_again(path: str, face: F
     service = FakeService()
     voyage = voyage_over(service, cache=path)
     face.call(voyage, "embed", ["a"], MODEL)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         ((key,),) = connection.execute("SELECT key FROM vectors").fetchall()
     Cache(path).add({key: struct.pack("<2f", float("nan"), 1.0)})
 
