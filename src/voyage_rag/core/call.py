@@ -48,7 +48,6 @@ MAX_QUERY_INPUTS = 8
 SLOW_SECONDS = 60.0
 """From this on a person wants to know why a call is slow, and for how long."""
 
-
 Item = TypeVar("Item", bound=RequestItem)
 Value = TypeVar("Value")
 
