@@ -39,6 +39,11 @@ def constructor(init: Callable[P, T]) -> Callable[P, T]:
     key_positions = [at for at, p in enumerate(parameters) if p.name in KEY_NAMES]
     takes_others = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
     named = [p.name for p in parameters[1:] if p.kind is not Parameter.VAR_KEYWORD]
+    required = [
+        p.name
+        for p in parameters[1:]
+        if p.kind is Parameter.POSITIONAL_OR_KEYWORD and p.default is Parameter.empty
+    ]
 
     @wraps(init)
     def construct(*args: Any, **kwargs: Any) -> Any:
@@ -49,6 +54,8 @@ def constructor(init: Callable[P, T]) -> Callable[P, T]:
             args = ()  # it holds the key as it was given
             if not takes_others or issubclass(owner, BaseModel):
                 _check_names(owner, kwargs, [*named, *_field_names(owner)])
+            if issubclass(owner, BaseModel):
+                _check_present(owner, [n for n in required[len(values) - 1 :] if n not in kwargs])
             return init(*values, **kwargs)
         except (VoyageError, ValidationError, UnknownParameterError) as error:
             problem = error.with_traceback(None)
@@ -76,6 +83,14 @@ def _check_names(owner: type, given: Iterable[str], known: list[str]) -> None:
         error = PydanticCustomError("unknown_parameter", "{message}", {"message": message})
         raise ValidationError.from_exception_data(
             owner.__name__, [{"type": error, "loc": (name,), "input": None}], hide_input=True
+        )
+
+
+def _check_present(owner: type, missing: Iterable[str]) -> None:
+    """Refuse a call that lacks a parameter, as pydantic does."""
+    for name in missing:
+        raise ValidationError.from_exception_data(
+            owner.__name__, [{"type": "missing", "loc": (name,), "input": None}], hide_input=True
         )
 
 
