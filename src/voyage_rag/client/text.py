@@ -217,13 +217,13 @@ class TextVerbs(Session):
 
         For what stores vectors: nothing that was paid for waits in memory. The sink is called once
         for each request, in no particular order, by the thread that had the answer (by a thread on
-        the async face, too), so several calls may run at once. No other request leaves in the place
+        the async variant, too), so several calls may run at once. No other request leaves in the place
         of this one before it returns.
 
         Args:
             sink: Takes positions among the texts, their vectors (each an `array.array`), and what
                 they cost. What it raises ends the call.
-            texts: What to embed, read as it is needed; on the async face by a thread.
+            texts: What to embed, read as it is needed; in the async variant by a thread.
             model: As for `embed`; the other arguments, too.
             input_type: As for `embed`.
             truncation: As for `embed`.

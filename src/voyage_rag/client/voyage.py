@@ -1,4 +1,4 @@
-"""`Voyage`: the service's verbs, each with a sync and an async face, one line per face."""
+"""`Voyage`: the methods of the API, each in a sync and an async variant."""
 
 from __future__ import annotations
 
