@@ -216,9 +216,9 @@ class TextVerbs(Session):
         """Embed any iterable of texts, and hand each answer over as soon as it is there.
 
         For what stores vectors: nothing that was paid for waits in memory. The sink is called once
-        for each request, in no particular order, by the thread that had the answer (by a thread on
-        the async variant, too), so several calls may run at once. No other request leaves in the place
-        of this one before it returns.
+        for each request, in no particular order, by the thread that received the response (in the
+        async variant by a worker thread), so several calls may run at once. The request keeps its
+        place among the concurrent ones until the sink returns.
 
         Args:
             sink: Takes positions among the texts, their vectors (each an `array.array`), and what
