@@ -3,9 +3,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The versions that the tests were last run with; CONSTRAINTS= takes the newest.
+CONSTRAINTS ?= tests/constraints.txt
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	$(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest pythons chaos fuzz audit stores ray dropin local lint format record bench notebooks docs dist clean
+.PHONY: help demo test lowest pythons constraints chaos fuzz audit stores ray dropin local lint format record bench \
+	notebooks docs dist clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -14,7 +19,7 @@ demo: $(VENV)/.demo ## Search the standard library's docstrings in both framewor
 	@$(BIN)/voyage-rag demo $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 LOWEST := build/lowest
 lowest: ## Test both frameworks' classes on the lowest versions that pyproject.toml declares
@@ -31,6 +36,10 @@ PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 pythons: ## Run the tests on every supported Python that is found (PYTHONS="..." names others)
 	@for python in $(PYTHONS); do if command -v $$python > /dev/null; then echo "$$python:"; \
 		$(MAKE) --no-print-directory test PYTHON=$$python VENV=build/$$(basename $$python) || exit 1; fi; done
+
+constraints: clean ## Note the newest versions that work together in tests/constraints.txt
+	@$(MAKE) CONSTRAINTS= $(addprefix $(VENV)/.,bench docs notebooks ray stores)
+	@$(BIN)/python -m pip freeze --exclude-editable > tests/constraints.txt
 
 stores: $(VENV)/.stores ## Test with Chroma, Qdrant, LanceDB, FAISS and PostgreSQL (PG_URI names a server of yours)
 	@$(BIN)/python -m pytest tests/stores $(ARGS)
@@ -98,22 +107,22 @@ $(VENV)/bin/python:
 $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing into $(VENV), about half a minute ..."
 	@# Modules are compiled when they are imported, which few of them are.
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+	@$(INSTALL) --no-compile \
 		--editable '.[langchain,llama-index,emulator,cli,images]'
 	@touch $@
 
 $(VENV)/.all: pyproject.toml $(VENV)/.demo
 	@echo "Installing the other extras into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]'
+	@$(INSTALL) --editable '.[all]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.all
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@$(INSTALL) --group dev
 	@touch $@
 
 $(VENV)/.ray: pyproject.toml $(VENV)/.dev
 	@echo "Installing Ray into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group ray
+	@$(INSTALL) --group ray
 	@touch $@
 
 $(VENV)/.local: pyproject.toml | $(VENV)/bin/python
@@ -129,29 +138,29 @@ $(VENV)/.local: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.stores: pyproject.toml $(VENV)/.all
 	@echo "Installing the stores into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group stores
+	@$(INSTALL) --group stores
 	@touch $@
 
 $(VENV)/.bench: pyproject.toml $(VENV)/.all
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
+	@$(INSTALL) --group bench
 	@touch $@
 
 $(VENV)/.fuzz: pyproject.toml $(VENV)/.dev
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
+	@$(INSTALL) --group fuzz
 	@touch $@
 
 $(VENV)/.audit: pyproject.toml $(VENV)/.dev
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group audit
+	@$(INSTALL) --group audit
 	@touch $@
 
 $(VENV)/.notebooks: pyproject.toml $(VENV)/.all
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group notebooks
+	@$(INSTALL) --group notebooks
 	@touch $@
 
 $(VENV)/.docs: pyproject.toml $(VENV)/.all
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
+	@$(INSTALL) --group docs
 	@touch $@
 
 $(VENV)/.dist: pyproject.toml | $(VENV)/bin/python
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dist
+	@$(INSTALL) --group dist
 	@touch $@

@@ -6,8 +6,10 @@ import json
 import random
 import threading
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
+import anyio
 import pytest
 
 from conftest import Face
@@ -22,8 +24,69 @@ from fakes import (
     vector_of,
     voyage_over,
 )
+from voyage_rag.core.flow import Attempt
 from voyage_rag.errors import InvalidRequestError
 from voyage_rag.hosts.messages import Response
+
+
+class Meeting:
+    """Holds the first callers until all of them have come, in threads and in tasks alike."""
+
+    def __init__(self, callers: int) -> None:
+        self._missing = callers
+        self._lock = threading.Lock()
+        self._complete = threading.Event()
+        self._acomplete = anyio.Event()
+
+    def join(self) -> None:
+        self._count()
+        assert self._complete.wait(30)
+
+    async def ajoin(self) -> None:
+        if self._count():
+            self._acomplete.set()
+        with anyio.fail_after(30):
+            await self._acomplete.wait()
+
+    def _count(self) -> bool:
+        with self._lock:
+            self._missing -= 1
+            if self._missing <= 0:
+                self._complete.set()
+            return self._complete.is_set()
+
+
+class ConcurrentService(FakeService):
+    """Responds once the first requests of a call have all left."""
+
+    def __init__(self, requests: int, answer: Callable[[bytes], Response]) -> None:
+        super().__init__(always=answer)
+        self._meeting = Meeting(requests)
+
+    def send(self, attempt: Attempt, abort: object) -> Response:
+        if abort is not None:
+            self._meeting.join()
+        return super().send(attempt, abort)
+
+    async def asend(self, attempt: Attempt) -> Response:
+        await self._meeting.ajoin()
+        return await super().asend(attempt)
+
+
+class ConcurrentClock(FakeClock):
+    """Lets no time pass before so many calls wait."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__()
+        self._meeting = Meeting(waiting)
+
+    def sleep(self, seconds: float, wake: threading.Event) -> None:
+        self._meeting.join()
+        super().sleep(seconds, wake)
+
+    async def asleep(self, seconds: float, wake: anyio.Event) -> None:
+        await self._meeting.ajoin()
+        FakeClock.sleep(self, seconds, threading.Event())
 
 
 class Limited:
@@ -61,16 +124,15 @@ def texts_of(count: int) -> list[str]:
 @pytest.mark.parametrize("count", [640, 1_600, 3_000])
 def test_what_was_refused_leaves_in_fewer_requests(face: Face, count: int) -> None:
     """Sixteen were on their way when the limit of three became known."""
-    clock = FakeClock()
+    clock = ConcurrentClock(13)
     service = Limited(clock, 3, "Requests Per Minute (RPM) rate limit of 3")
-    voyage = voyage_over(FakeService(always=service), clock, total_timeout=None)
+    voyage = voyage_over(ConcurrentService(16, service), clock, total_timeout=None)
     texts = texts_of(count)
 
     found = face.call(voyage, "embed", texts, MODEL)
 
     assert found.embeddings == [vector_of(text) for text in texts]
     assert set(service.accepted.values()) == {1}
-    # How many it takes is left to chance: each wait on the fake clock lets time pass for all.
     assert len(service.sizes) < 16
     assert max(service.sizes) > -(-count // 16)
     assert voyage.usage.requests == len(service.sizes)
@@ -109,7 +171,7 @@ def test_a_merged_request_that_is_too_large_is_split(face: Face) -> None:
 
 def test_a_merged_request_that_fails_keeps_what_was_finished(face: Face) -> None:
     """The error names the inputs of the request, whichever slices they came from."""
-    clock = FakeClock()
+    clock = ConcurrentClock(13)
     limited = Limited(clock, 3, "Requests Per Minute (RPM) rate limit of 3")
 
     def answer(body: bytes) -> Response:
@@ -117,7 +179,7 @@ def test_a_merged_request_that_fails_keeps_what_was_finished(face: Face) -> None
             return failed(400, "no")
         return limited(body)
 
-    voyage = voyage_over(FakeService(always=answer), clock, total_timeout=None)
+    voyage = voyage_over(ConcurrentService(16, answer), clock, total_timeout=None)
 
     with pytest.raises(InvalidRequestError) as raised:
         face.call(voyage, "embed", texts_of(1_600), MODEL)
