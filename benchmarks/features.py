@@ -106,7 +106,7 @@ def in_flight(name: str) -> str:
 
 
 def in_flight_async(name: str) -> str:
-    """The same, of the async face."""
+    """The same, for async code."""
     return "" if name == "voyageai" else in_flight(name + ASYNC)
 
 

@@ -65,11 +65,11 @@ def http_service() -> Iterator[HTTPService]:
     service.end()
 
 
-class Face:
-    """One of the three ways to call: sync, asyncio, trio.
+class Runner:
+    """Runs calls in one of three ways: sync, asyncio or trio.
 
-    `call` is for one call. A `program` that makes several in one event loop is written once, as a
-    coroutine that awaits `ask`; on the sync face it runs without ever waiting.
+    `call` makes one call. A `program` that makes several in one event loop is written once, as a
+    coroutine that awaits `ask`; the sync runner runs it without an event loop.
     """
 
     def __init__(self, name: str) -> None:
@@ -98,7 +98,7 @@ class Face:
             next(steps)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
-        raise AssertionError("a program of the sync face waits for a loop")
+        raise AssertionError("a program of the sync runner waits for an event loop")
 
     def close(self) -> None:
         """Close the connections that sync calls have left open."""
@@ -109,8 +109,8 @@ class Face:
 
 
 @pytest.fixture(params=["sync", "asyncio", "trio"])
-def face(request: pytest.FixtureRequest) -> Iterator[Face]:
+def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
     """The test runs on all three."""
-    face = Face(request.param)
-    yield face
-    face.close()
+    runner = Runner(request.param)
+    yield runner
+    runner.close()

@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from cassette import CASSETTES, Provenance, load, names, recorded
-from conftest import Face
-from faces import client
+from conftest import Runner
+from entry_points import client
 from fakes import FakeClock
 from scenarios import SCENARIOS, Scenario
 from voyage_rag import Voyage, VoyageError, __version__
@@ -61,7 +61,7 @@ def run(scenario: Scenario, voyage: Voyage) -> None:
         AssertionError: It is not what it should be.
     """
     try:
-        scenario.check(client(scenario, voyage, Face("sync")))
+        scenario.check(client(scenario, voyage, Runner("sync")))
     except VoyageError as error:
         if scenario.error is None or not isinstance(error, scenario.error):
             raise

@@ -1,4 +1,4 @@
-"""The gateway api.aimlapi.com as its documentation shows it: one exchange, played by every face."""
+"""The gateway api.aimlapi.com as its documentation shows it: one exchange, replayed by all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voyage_rag.langchain import VoyageAIRerank as LangChainRerank
 from voyage_rag.llama_index import VoyageEmbedding
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
 
 CASSETTE = "aimlapi_voyage_2"
 CONNECTION = {"api_key": "aimlapi-key", "base_url": "https://api.aimlapi.com/v1"}
@@ -50,39 +50,39 @@ def test_the_exchange_is_the_documented_one() -> None:
 
 @pytest.mark.parametrize("input_type", [None, "query", "document"])
 @pytest.mark.parametrize("texts", [TEXT, [TEXT]], ids=["string", "list"])
-def test_the_client_plays_it(texts: object, input_type: Any, face: Face) -> None:
+def test_the_client_plays_it(texts: object, input_type: Any, runner: Runner) -> None:
     """1,024 numbers and 6 tokens; the input type, which the gateway does not know, is not sent."""
     voyage = Voyage(**CONNECTION)
     with played(CASSETTE):
-        answer = face.call(voyage, "embed", texts, MODEL, input_type)
+        answer = runner.call(voyage, "embed", texts, MODEL, input_type)
     assert is_the_documented_vector(answer.embeddings[0])
     assert (answer.total_tokens, voyage.usage.total_tokens) == (6, 6)
 
 
-def test_langchain_plays_it(face: Face) -> None:
+def test_langchain_plays_it(runner: Runner) -> None:
     """A document and a query are the same bytes there."""
     embeddings = VoyageAIEmbeddings(model=MODEL, **CONNECTION)
     with played(CASSETTE):
-        (vector,) = face.call(embeddings, "embed_documents", [TEXT])
+        (vector,) = runner.call(embeddings, "embed_documents", [TEXT])
     with played(CASSETTE):
-        assert face.call(embeddings, "embed_query", TEXT) == vector
+        assert runner.call(embeddings, "embed_query", TEXT) == vector
     assert is_the_documented_vector(vector)
     assert embeddings.usage.total_tokens == 12
 
 
-def test_llama_index_plays_it(face: Face) -> None:
+def test_llama_index_plays_it(runner: Runner) -> None:
     """A text and a query are the same bytes there."""
     embedding = VoyageEmbedding(MODEL, **CONNECTION)
     with played(CASSETTE):
-        vector = face.call(embedding, "get_text_embedding", TEXT)
+        vector = runner.call(embedding, "get_text_embedding", TEXT)
     with played(CASSETTE):
-        assert face.call(embedding, "get_query_embedding", TEXT) == vector
+        assert runner.call(embedding, "get_query_embedding", TEXT) == vector
     assert is_the_documented_vector(vector)
     assert embedding.usage.total_tokens == 12
 
 
 @pytest.mark.parametrize("usage", [None, {"prompt_tokens": None, "total_tokens": None}, {}])
-def test_a_usage_of_nothing_is_no_tokens(usage: object, face: Face) -> None:
+def test_a_usage_of_nothing_is_no_tokens(usage: object, runner: Runner) -> None:
     """The gateway's schema lets usage be null, whole or in part."""
     answer = documented() | {"usage": usage}
     transport = httpx.MockTransport(lambda request: httpx.Response(200, json=answer))
@@ -91,24 +91,24 @@ def test_a_usage_of_nothing_is_no_tokens(usage: object, face: Face) -> None:
         http_client=httpx.Client(transport=transport),
         async_http_client=httpx.AsyncClient(transport=transport),
     )
-    found = face.call(voyage, "embed", [TEXT], MODEL)
+    found = runner.call(voyage, "embed", [TEXT], MODEL)
     assert is_the_documented_vector(found.embeddings[0])
     assert found.total_tokens == 0
 
 
-def test_it_has_no_reranker(face: Face) -> None:
+def test_it_has_no_reranker(runner: Runner) -> None:
     """Refused before anything is sent, and the message says what to use."""
     with pytest.raises(InvalidInputError, match=r"api\.aimlapi\.com serves /embeddings only"):
-        face.call(Voyage(**CONNECTION), "rerank", TEXT, [TEXT], "rerank-3")
+        runner.call(Voyage(**CONNECTION), "rerank", TEXT, [TEXT], "rerank-3")
     with pytest.raises(InvalidInputError, match="a Voyage key and host"):
-        face.call(LangChainRerank(model="rerank-3", **CONNECTION), "rerank", [TEXT], TEXT)
+        runner.call(LangChainRerank(model="rerank-3", **CONNECTION), "rerank", [TEXT], TEXT)
 
 
-def test_it_always_truncates(face: Face) -> None:
+def test_it_always_truncates(runner: Runner) -> None:
     """truncation=False cannot be had, and is refused rather than dropped."""
     with pytest.raises(InvalidInputError, match="truncation=False cannot be honoured"):
-        face.call(Voyage(**CONNECTION), "embed", [TEXT], MODEL, truncation=False)
+        runner.call(Voyage(**CONNECTION), "embed", [TEXT], MODEL, truncation=False)
     with pytest.raises(InvalidInputError, match="truncation=False cannot be honoured"):
-        face.call(
+        runner.call(
             VoyageEmbedding(MODEL, truncation=False, **CONNECTION), "get_text_embedding", TEXT
         )

@@ -1,4 +1,4 @@
-"""The cassettes: every face plays them, and they are what they say they are."""
+"""Every entry point replays the cassettes, which contain what their scenarios say."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from vcr.errors import CannotOverwriteExistingCassetteException
 
 import cassette
 from cassette import HEADERS, Provenance, Tape, UnsafeCassetteError, load, names, played, recorded
-from faces import DOORS, Door, is_of_one, llama_index
-from faces import client as through_client
+from entry_points import ENTRY_POINTS, EntryPoint, is_of_one, llama_index
+from entry_points import client as through_client
 from fakes import FakeClock, HTTPService, failed
 from record import record, shown_table, table
 from scenarios import ANSWER, DOCUMENTS, QUESTION, SCENARIOS, cosine
 from voyage_rag import AuthenticationError, InvalidInputError, InvalidRequestError, Voyage
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
 
 HOST = "https://api.voyageai.com/v1"
 KEY = "pa-no-service-knows-this-key"
@@ -29,12 +29,12 @@ NOT_RECORDED = {"aimlapi_voyage_2"}
 
 # LlamaIndex sends lists with asyncio.gather, so they are not for trio.
 CALLS = [
-    (name, door, face)
+    (name, entry_point, runner)
     for name, scenario in SCENARIOS.items()
-    for door in DOORS
-    for face in ("sync", "asyncio", "trio")
-    if (door, face) != (llama_index, "trio") or is_of_one(scenario)
-    if door is through_client or not scenario.client_only
+    for entry_point in ENTRY_POINTS
+    for runner in ("sync", "asyncio", "trio")
+    if (entry_point, runner) != (llama_index, "trio") or is_of_one(scenario)
+    if entry_point is through_client or not scenario.client_only
 ]
 
 
@@ -42,55 +42,57 @@ def client(clock: FakeClock | None = None) -> Voyage:
     return Voyage(KEY, base_url=HOST, clock=clock or FakeClock())
 
 
-# ── the faces ─────────────────────────────────────────────────────────────────────────────────────
+# ── replaying ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("name", "door", "face"), CALLS, indirect=["face"])
-def test_every_face_sends_and_reads_the_same(name: str, door: Door, face: Face) -> None:
+@pytest.mark.parametrize(("name", "entry_point", "runner"), CALLS, indirect=["runner"])
+def test_every_entry_point_sends_and_reads_the_same(
+    name: str, entry_point: EntryPoint, runner: Runner
+) -> None:
     """Client, LangChain and LlamaIndex, sync and async, play one cassette to its end."""
     scenario, voyage = SCENARIOS[name], client()
     with played(name):
         if scenario.error is not None:
             with pytest.raises(scenario.error) as caught:
-                door(scenario, voyage, face)
+                entry_point(scenario, voyage, runner)
             assert caught.value.http_status in {400, 401}
             assert caught.value.attempts == 1
             assert voyage.usage.requests == 0
             return
-        scenario.check(door(scenario, voyage, face))
+        scenario.check(entry_point(scenario, voyage, runner))
     assert voyage.usage.requests == scenario.billed
     assert voyage.usage.total_tokens >= 0
 
 
-def test_a_query_finds_its_answer(face: Face) -> None:
+def test_a_query_finds_its_answer(runner: Runner) -> None:
     """Of the recorded documents the nearest to the recorded query is the one that answers it."""
     vectors = {}
     for name in ("embed_documents", "embed_query"):
         with played(name):
-            vectors[name] = face.call(client(), "embed", **SCENARIOS[name].arguments).embeddings
+            vectors[name] = runner.call(client(), "embed", **SCENARIOS[name].arguments).embeddings
     (query,) = vectors["embed_query"]
     nearest = max(range(len(DOCUMENTS)), key=lambda i: cosine(query, vectors["embed_documents"][i]))
     assert DOCUMENTS[nearest] == ANSWER
 
 
 @pytest.mark.parametrize("kind", ["contextualized_documents", "multimodal_interleaved"])
-def test_a_query_finds_its_answer_among_chunks_and_pictures(kind: str, face: Face) -> None:
+def test_a_query_finds_its_answer_among_chunks_and_pictures(kind: str, runner: Runner) -> None:
     """It is the last chunk and the last input, so vectors are in the order of what was asked."""
     found = []
     for name in (kind, kind.partition("_")[0] + "_query"):
         with played(name):
-            found.append(through_client(SCENARIOS[name], client(), face))
+            found.append(through_client(SCENARIOS[name], client(), runner))
     if kind.startswith("contextualized"):
         found = [[vector for vectors in documents for vector in vectors] for documents in found]
     vectors, (query,) = found
     assert max(vectors, key=lambda vector: cosine(query, vector)) is vectors[-1]
 
 
-def test_chunks_that_the_service_cut_come_with_their_texts(face: Face) -> None:
+def test_chunks_that_the_service_cut_come_with_their_texts(runner: Runner) -> None:
     """One text per vector."""
     scenario = SCENARIOS["contextualized_auto_chunking"]
     with played("contextualized_auto_chunking"):
-        found = face.call(client(), "contextualized_embed", **scenario.arguments)
+        found = runner.call(client(), "contextualized_embed", **scenario.arguments)
     for result in found.results:
         assert len(result.chunk_texts) == len(result.embeddings)
         assert all(text.strip() for text in result.chunk_texts)
@@ -105,19 +107,19 @@ def test_batches_give_what_one_request_gives() -> None:
     assert all(cosine(one, other) > 0.999 for one, other in zip(*found, strict=True))
 
 
-def test_a_429_is_waited_out(face: Face, clock: FakeClock) -> None:
+def test_a_429_is_waited_out(runner: Runner, clock: FakeClock) -> None:
     """The second request leaves later than the first."""
     with played("rate_limited"):
-        face.call(client(clock), "embed", **SCENARIOS["rate_limited"].arguments)
+        runner.call(client(clock), "embed", **SCENARIOS["rate_limited"].arguments)
     assert sum(clock.sleeps) > 0
 
 
-def test_nothing_is_sent_for_nothing(face: Face, http_service: HTTPService) -> None:
+def test_nothing_is_sent_for_nothing(runner: Runner, http_service: HTTPService) -> None:
     """No texts cost no request, and empty texts are refused before one."""
     voyage = Voyage(KEY, base_url=http_service.url)
-    assert face.call(voyage, "embed", [], "voyage-4").embeddings == []
+    assert runner.call(voyage, "embed", [], "voyage-4").embeddings == []
     with pytest.raises(InvalidInputError) as caught:
-        face.call(voyage, "embed", [QUESTION, ""], "voyage-4")
+        runner.call(voyage, "embed", [QUESTION, ""], "voyage-4")
     assert caught.value.indices == (1,)
     assert http_service.received == []
 
@@ -171,22 +173,22 @@ def test_the_file_is_of_its_scenario(name: str) -> None:
 
 
 @pytest.mark.parametrize("changed", [{"output_dimension": 512}, {"texts": ["Another question?"]}])
-def test_a_stranger_is_refused(changed: dict[str, object], face: Face) -> None:
+def test_a_stranger_is_refused(changed: dict[str, object], runner: Runner) -> None:
     """A request that was not recorded fails, whatever else could answer it."""
     with (
         pytest.raises(CannotOverwriteExistingCassetteException),
         played("embed_query"),
     ):
-        face.call(client(), "embed", **SCENARIOS["embed_query"].arguments | changed)
+        runner.call(client(), "embed", **SCENARIOS["embed_query"].arguments | changed)
 
 
-def test_an_answer_is_played_once(face: Face) -> None:
+def test_an_answer_is_played_once(runner: Runner) -> None:
     """The same request again is a stranger."""
     arguments = SCENARIOS["embed_query"].arguments
     with played("embed_query"):
-        face.call(client(), "embed", **arguments)
+        runner.call(client(), "embed", **arguments)
         with pytest.raises(CannotOverwriteExistingCassetteException):
-            face.call(client(), "embed", **arguments)
+            runner.call(client(), "embed", **arguments)
 
 
 def test_what_is_not_asked_fails() -> None:

@@ -289,7 +289,7 @@ def test_without_its_extra_the_command_says_what_to_install(missing: str) -> Non
 
 
 def test_the_command_line_is_quick_to_import() -> None:
-    """Neither the door nor the commands load a framework or the emulator."""
+    """Neither the program nor its commands load a framework or the emulator."""
     script = (
         "import sys, voyage_rag.cli; first = set(sys.modules); import voyage_rag.commands.app;"
         "heavy = {'httpx', 'langchain_core', 'llama_index', 'numpy', 'pydantic', 'starlette'};"

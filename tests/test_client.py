@@ -30,13 +30,13 @@ from voyage_rag.models import OutputDtype
 from voyage_rag.settings import Settings
 
 
-def test_usage_is_what_the_object_has_spent(face) -> None:
+def test_usage_is_what_the_object_has_spent(runner) -> None:
     """Over all its calls and verbs, and over nobody else's."""
     voyage, other = voyage_over(FakeService()), voyage_over(FakeService())
     assert Usage() == voyage.usage
 
-    face.call(voyage, "embed", ["abc", "de"], MODEL)
-    face.call(voyage, "rerank", "q", ["abcd"], RERANKER)
+    runner.call(voyage, "embed", ["abc", "de"], MODEL)
+    runner.call(voyage, "rerank", "q", ["abcd"], RERANKER)
 
     assert Usage(total_tokens=9, requests=2) == voyage.usage
     assert Usage() == other.usage
@@ -86,23 +86,23 @@ def test_objects_of_one_account_wait_for_each_other() -> None:
 
 
 @pytest.mark.parametrize("limit", [{"requests_per_minute": 6}, {"tokens_per_minute": 60}])
-def test_limits_that_are_given_are_kept(face, limit: dict[str, float]) -> None:
+def test_limits_that_are_given_are_kept(runner, limit: dict[str, float]) -> None:
     """Without asking the service: no request is refused, none leaves too early."""
     clock = FakeClock()
     voyage = voyage_over(FakeService(), clock, concurrency=3, **limit)
     began = clock.now()
 
-    face.call(voyage, "embed", [f"a text {n:02}" for n in range(18)], MODEL, batch_size=1)
+    runner.call(voyage, "embed", [f"a text {n:02}" for n in range(18)], MODEL, batch_size=1)
 
     assert clock.now() - began >= 120
 
 
-def test_a_wait_of_minutes_is_announced(face, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wait_of_minutes_is_announced(runner, caplog: pytest.LogCaptureFixture) -> None:
     """Once, with the limit, the model and the time it takes."""
     voyage = voyage_over(FakeService(), requests_per_minute=3, concurrency=2)
 
     with caplog.at_level(logging.WARNING, logger="voyage_rag"):
-        face.call(voyage, "embed", [f"a text {n:02}" for n in range(30)], MODEL, batch_size=1)
+        runner.call(voyage, "embed", [f"a text {n:02}" for n in range(30)], MODEL, batch_size=1)
 
     [record] = caplog.records
     assert all(word in record.getMessage() for word in ("3 requests per minute", MODEL, "minutes"))
@@ -201,14 +201,16 @@ def test_usages_add_up() -> None:
 
 
 @pytest.mark.parametrize("texts", [["a", "b", "c", "", "e"], "alone"], ids=["list", "string"])
-def test_a_progress_bar_counts_texts(face, texts: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_progress_bar_counts_texts(
+    runner, texts: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     """On stderr, to the end, empty ones too; and nothing is shown unless it is asked for."""
     voyage = voyage_over(FakeService())
     options: dict[str, Any] = {"batch_size": 2, "empty_text": "zeros"}
 
-    face.call(voyage, "embed", texts, MODEL, **options)
+    runner.call(voyage, "embed", texts, MODEL, **options)
     assert capsys.readouterr() == ("", "")
-    face.call(voyage, "embed", texts, MODEL, show_progress_bar=True, **options)
+    runner.call(voyage, "embed", texts, MODEL, show_progress_bar=True, **options)
 
     out, err = capsys.readouterr()
     total = 1 if isinstance(texts, str) else len(texts)

@@ -20,7 +20,7 @@ from voyage_rag.hosts import Host
 from voyage_rag.settings import Settings
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
 
 KEY = "pa-a-key-that-must-stay-secret"
 OTHER_KEY = "pa-another-key-entirely"
@@ -32,14 +32,14 @@ class Kind(NamedTuple):
 
     of: type
     model: dict[str, str]
-    ask: Callable[[Any, Face], Any]
+    ask: Callable[[Any, Runner], Any]
 
     def make(self, **options: Any) -> Any:
         return self.of(**self.model, **options)
 
 
-def _rerank_nodes(one: Any, face: Face) -> Any:
-    return face.call(
+def _rerank_nodes(one: Any, runner: Runner) -> Any:
+    return runner.call(
         one, "postprocess_nodes", [NodeWithScore(node=TextNode(text="a"))], query_str="which?"
     )
 
@@ -48,17 +48,17 @@ KINDS = {
     "langchain-embeddings": Kind(
         langchain.VoyageAIEmbeddings,
         {"model": "voyage-of-tests"},
-        lambda one, face: face.call(one, "embed_query", "a"),
+        lambda one, runner: runner.call(one, "embed_query", "a"),
     ),
     "langchain-rerank": Kind(
         langchain.VoyageAIRerank,
         {"model": "rerank-of-tests"},
-        lambda one, face: face.call(one, "rerank", ["a"], "which?"),
+        lambda one, runner: runner.call(one, "rerank", ["a"], "which?"),
     ),
     "llama_index-embeddings": Kind(
         llama_index.VoyageEmbedding,
         {"model_name": "voyage-of-tests"},
-        lambda one, face: face.call(one, "get_query_embedding", "a"),
+        lambda one, runner: runner.call(one, "get_query_embedding", "a"),
     ),
     "llama_index-rerank": Kind(
         llama_index.VoyageAIRerank, {"model": "rerank-of-tests"}, _rerank_nodes
@@ -212,14 +212,14 @@ def test_there_is_a_json_schema(kind: Kind) -> None:
 # ── a shared client ───────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_client_can_be_shared(kind: Kind, face: Face, http_service: HTTPService) -> None:
+def test_a_client_can_be_shared(kind: Kind, runner: Runner, http_service: HTTPService) -> None:
     """Its settings are the object's, and its usage is that of all who share it."""
     voyage = Voyage(KEY, base_url=http_service.url, timeout=7)
     one, other = kind.make(client=voyage), kind.make(client=voyage)
     assert one.voyage is other.voyage is voyage
     assert (one.base_url, one.timeout) == (http_service.url, 7)
-    kind.ask(one, face)
-    kind.ask(other, face)
+    kind.ask(one, runner)
+    kind.ask(other, runner)
     assert one.usage == other.usage == voyage.usage
     assert voyage.usage.requests == 2
 
@@ -283,25 +283,25 @@ def test_nothing_shown_or_stored_holds_the_key(kind: Kind) -> None:
 
 @pytest.mark.parametrize("name", ["voyage_api_key", "api_key"])
 def test_a_copy_uses_its_own_key(
-    kind: Kind, name: str, face: Face, http_service: HTTPService
+    kind: Kind, name: str, runner: Runner, http_service: HTTPService
 ) -> None:
     """model_copy with another key never goes on with the old one, nor changes the original."""
     original = kind.make(api_key=KEY, base_url=http_service.url)
-    kind.ask(original, face)
-    kind.ask(original.model_copy(update={name: OTHER_KEY}), face)
-    kind.ask(original, face)
+    kind.ask(original, runner)
+    kind.ask(original.model_copy(update={name: OTHER_KEY}), runner)
+    kind.ask(original, runner)
     assert keys_sent(http_service) == [KEY, OTHER_KEY, KEY]
 
 
 def test_a_changed_key_or_address_is_used(
-    kind: Kind, face: Face, http_service: HTTPService
+    kind: Kind, runner: Runner, http_service: HTTPService
 ) -> None:
     """By the next call, whether a copy has it or a field was set."""
     made = kind.make(api_key=KEY, base_url="http://127.0.0.1:9/v1", max_retries=0)
-    kind.ask(made.model_copy(update={"base_url": http_service.url}), face)
+    kind.ask(made.model_copy(update={"base_url": http_service.url}), runner)
     made.base_url = http_service.url
     made.voyage_api_key = OTHER_KEY
-    kind.ask(made, face)
+    kind.ask(made, runner)
     assert keys_sent(http_service) == [KEY, OTHER_KEY]
 
 
@@ -311,13 +311,17 @@ def test_a_changed_key_or_address_is_used(
     ids=["copy", "deepcopy", "model_copy", "deep model_copy"],
 )
 def test_a_copy_works(
-    kind: Kind, copied: Any, face: Face, http_service: HTTPService, monkeypatch: pytest.MonkeyPatch
+    kind: Kind,
+    copied: Any,
+    runner: Runner,
+    http_service: HTTPService,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With the key of the original, whatever the environment says."""
     original = kind.make(api_key=KEY, base_url=http_service.url, timeout=9)
     monkeypatch.setenv("VOYAGE_API_KEY", OTHER_KEY)
     again = copied(original)
-    kind.ask(again, face)
+    kind.ask(again, runner)
     assert keys_sent(http_service) == [KEY]
     assert again.timeout == 9
 
@@ -326,7 +330,7 @@ def test_a_copy_works(
 def test_a_pickle_keeps_key_and_settings(
     kind: Kind,
     share: bool,
-    face: Face,
+    runner: Runner,
     http_service: HTTPService,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -335,7 +339,7 @@ def test_a_pickle_keeps_key_and_settings(
     original = kind.make(**{"client": Voyage(**connection)} if share else connection)
     monkeypatch.setenv("VOYAGE_API_KEY", OTHER_KEY)
     again = pickle.loads(pickle.dumps(original))
-    kind.ask(again, face)
+    kind.ask(again, runner)
     assert keys_sent(http_service) == [KEY]
     assert again.voyage.settings == original.voyage.settings
 
@@ -404,22 +408,22 @@ def test_a_serialised_object_does_not_forget_its_host(http_service: HTTPService)
         llama_index.VoyageEmbedding.from_dict(stored)
 
 
-def test_http_clients_are_fields(kind: Kind, http_service: HTTPService, face: Face) -> None:
+def test_http_clients_are_fields(kind: Kind, http_service: HTTPService, runner: Runner) -> None:
     """They are used, shared by copies, and refused where they cannot go."""
-    name = "http_client" if face.is_sync else "http_async_client"
-    own = (httpx.Client if face.is_sync else httpx.AsyncClient)(
+    name = "http_client" if runner.is_sync else "http_async_client"
+    own = (httpx.Client if runner.is_sync else httpx.AsyncClient)(
         headers={"x-gateway-token": "t"}, limits=httpx.Limits(max_keepalive_connections=0)
     )
     one = kind.make(api_key=KEY, base_url=http_service.url, **{name: own})
     for copied in (one, copy.deepcopy(one), one.model_copy()):
-        kind.ask(copied, face)
+        kind.ask(copied, runner)
     with pytest.raises(TypeError, match=name):
         pickle.dumps(one)
     with pytest.raises(ConfigurationError, match=name):
         kind.make(client=Voyage(KEY), **{name: own})
-    own.close() if face.is_sync else face.call(own, "close")
+    own.close() if runner.is_sync else runner.call(own, "close")
 
     assert {request.headers["x-gateway-token"] for request in http_service.received} == {"t"}
-    wrong = httpx.AsyncClient() if face.is_sync else httpx.Client()
+    wrong = httpx.AsyncClient() if runner.is_sync else httpx.Client()
     with pytest.raises(ConfigurationError, match="http_client"):
         kind.make(api_key=KEY, **{name: wrong})

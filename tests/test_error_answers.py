@@ -140,16 +140,16 @@ def check_that_it_can_be_told(error: VoyageError) -> None:
     ],
 )
 def test_the_last_real_error_says_what_an_operator_needs(
-    face, answers: list[Response], kind: type[VoyageError], what_to_do: str
+    runner, answers: list[Response], kind: type[VoyageError], what_to_do: str
 ) -> None:
-    """Attempts, status, request id, model, the inputs concerned and what to do; at every door."""
+    """Attempts, status, request id, model, the inputs concerned and what to do."""
     for verb, arguments, model in (
         ("embed", (["a"], MODEL), MODEL),
         ("rerank", ("q", ["a"], RERANKER), RERANKER),
     ):
         voyage = voyage_over(FakeService(*answers), max_retries=2)
         with pytest.raises(kind) as caught:
-            face.call(voyage, verb, *arguments)
+            runner.call(voyage, verb, *arguments)
 
         error = caught.value
         assert type(error) is not APIError
@@ -165,11 +165,11 @@ def test_the_last_real_error_says_what_an_operator_needs(
     ("lost", "what_to_do"),
     [(APIConnectionError("no answer from x"), ""), (Timeout("late"), "")],
 )
-def test_a_lost_connection_says_what_it_can(face, lost: VoyageError, what_to_do: str) -> None:
+def test_a_lost_connection_says_what_it_can(runner, lost: VoyageError, what_to_do: str) -> None:
     """There is neither status nor request id; attempts, and the inputs concerned."""
     voyage = voyage_over(FakeService(lost, lost), max_retries=1)
     with pytest.raises(type(lost)) as caught:
-        face.call(voyage, "embed", ["a", "b"], MODEL)
+        runner.call(voyage, "embed", ["a", "b"], MODEL)
 
     error = caught.value
     assert (error.attempts, error.http_status, error.request_id) == (2, None, None)
@@ -177,22 +177,22 @@ def test_a_lost_connection_says_what_it_can(face, lost: VoyageError, what_to_do:
     check_that_it_can_be_told(error)
 
 
-def test_the_last_error_is_the_one_that_is_raised(face) -> None:
+def test_the_last_error_is_the_one_that_is_raised(runner) -> None:
     """Not the first, and none that stands for several."""
     script = [failed(503), APIConnectionError("lost"), failed(500, "the last", x_request_id="z")]
     with pytest.raises(ServerError, match="the last") as caught:
-        face.call(voyage_over(FakeService(*script), max_retries=2), "embed", ["a"], MODEL)
+        runner.call(voyage_over(FakeService(*script), max_retries=2), "embed", ["a"], MODEL)
     assert (caught.value.attempts, caught.value.request_id) == (3, "z")
 
 
-def test_a_key_that_is_said_back_is_not_repeated(face, http_service) -> None:
+def test_a_key_that_is_said_back_is_not_repeated(runner, http_service) -> None:
     """A debugging proxy may answer with the request it got."""
     from voyage_rag import Voyage
 
     http_service.always = lambda _: failed(400, f"I got Bearer {KEY}", x_request_id=KEY)
     voyage = Voyage(KEY, base_url=http_service.url)
     with pytest.raises(InvalidRequestError) as caught:
-        face.call(voyage, "embed", ["a"], MODEL)
+        runner.call(voyage, "embed", ["a"], MODEL)
 
     assert KEY not in str(caught.value)
     assert KEY not in repr(vars(caught.value))

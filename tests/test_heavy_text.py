@@ -11,7 +11,7 @@ from voyage_rag import Voyage
 from voyage_rag.emulator import Emulator
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
 
 CLAUSE = (
     "Cláusula {n}ª – Das obrigações: o locatário não poderá ceder nem transferir o imóvel "
@@ -24,14 +24,14 @@ LETTER = "Орендар не має права передавати примі�
     ("text", "characters_per_token"), [(CLAUSE, 1.53), (LETTER + CLAUSE, 1.66)]
 )
 def test_heavy_text_is_embedded_whole_and_billed_once(
-    text: str, characters_per_token: float, face: Face
+    text: str, characters_per_token: float, runner: Runner
 ) -> None:
     """Requests above the limit are split; every text has a vector, rejected ones cost nothing."""
     texts = [text.format(n=number) * 10 for number in range(300)]
     emulator = Emulator(characters_per_token=characters_per_token)
     with emulator as url:
         voyage = Voyage(KEY, base_url=url)
-        found = face.call(
+        found = runner.call(
             voyage, "embed", texts, model="voyage-4-large", input_type="document",
             output_dimension=256,
         )  # fmt: skip

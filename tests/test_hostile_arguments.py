@@ -258,10 +258,10 @@ def test_half_a_character_is_refused_by_its_place(text: str) -> None:
         "\r\n\t\u2028",
     ],
 )
-def test_any_whole_text_arrives_as_it_is(face, text: str) -> None:
+def test_any_whole_text_arrives_as_it_is(runner, text: str) -> None:
     """NUL, right to left, marks, joiners: sent and answered unchanged."""
     service = FakeService()
-    found = face.call(voyage_over(service), "embed", [text, "a"], MODEL)
+    found = runner.call(voyage_over(service), "embed", [text, "a"], MODEL)
 
     assert service.bodies[0]["input"] == [text, "a"]
     assert found.embeddings == [vector_of(text), vector_of("a")]

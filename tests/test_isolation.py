@@ -22,11 +22,11 @@ def test_no_connection_leaves_this_machine(verb: str) -> None:
         getattr(sock, verb)((NOT_THIS_MACHINE, 443))
 
 
-def test_waiting_takes_no_time_and_is_kept(face, clock: FakeClock) -> None:
-    """A retry waits on the clock of the tests on every face."""
+def test_waiting_takes_no_time_and_is_kept(runner, clock: FakeClock) -> None:
+    """A retry waits on the fake clock, sync and async alike."""
     voyage = voyage_over(FakeService(failed(503)), clock)
     began = clock.now()
 
-    face.call(voyage, "embed", ["a"], "voyage-of-tests")
+    runner.call(voyage, "embed", ["a"], "voyage-of-tests")
 
     assert clock.now() - began == sum(clock.sleeps) > 0.3

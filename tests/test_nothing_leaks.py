@@ -116,7 +116,7 @@ CALLS: list[tuple[Any, ...]] = [
 
 
 def test_no_log_event_span_or_progress_shows_the_key_or_a_text(
-    face, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+    runner, log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of ours, httpx, httpcore, asyncio or whoever; every verb, with a retry for each."""
     exporter, reader, events = InMemorySpanExporter(), InMemoryMetricReader(), []
@@ -127,8 +127,8 @@ def test_no_log_event_span_or_progress_shows_the_key_or_a_text(
         voyage = Voyage(KEY, base_url=url, clock=FakeClock(), observers=observers)
         for verb, *arguments in CALLS:
             shown = {} if verb == "rerank" else {"show_progress_bar": True}
-            face.call(voyage, verb, *arguments, **shown)
-        face.close()
+            runner.call(voyage, verb, *arguments, **shown)
+        runner.close()
     metrics = reader.get_metrics_data()
     meters.shutdown()
     tracers.shutdown()
@@ -182,13 +182,13 @@ def told_of(error: BaseException) -> list[str]:
 @pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # httpx's, on trio
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_no_error_shows_the_key(
-    face, trouble: str, http_service: HTTPService, log: io.StringIO
+    runner, trouble: str, http_service: HTTPService, log: io.StringIO
 ) -> None:
     """Whatever it is made of; nor does the log. Of the texts, its message shows none."""
     http_service.always = TROUBLES[trouble]
     voyage = Voyage(KEY, base_url=http_service.url, clock=FakeClock(), max_retries=1)
     with pytest.raises(VoyageError) as caught:
-        face.call(voyage, "embed", [TEXT], MODEL)
+        runner.call(voyage, "embed", [TEXT], MODEL)
 
     # At DEBUG httpcore logs the headers of a response, which are the server's own words.
     logged = [line for line in log.getvalue().splitlines() if "receive_response_h" not in line]
@@ -196,13 +196,13 @@ def test_no_error_shows_the_key(
     assert texts_in(caught.value, repr(caught.value), log.getvalue()) == []
 
 
-def test_no_error_of_a_connection_shows_the_key(face) -> None:
+def test_no_error_of_a_connection_shows_the_key(runner) -> None:
     """Refused, or lost while the request is on its way."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
     voyage = Voyage(KEY, base_url=url, max_retries=0)
     with pytest.raises(VoyageError) as caught:
-        face.call(voyage, "embed", [TEXT], MODEL)
+        runner.call(voyage, "embed", [TEXT], MODEL)
     assert keys_in(*told_of(caught.value), *all_of(caught.value)) == []
 
 
@@ -298,7 +298,7 @@ def test_an_object_that_is_half_made_can_be_shown() -> None:
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{key}\r\n",
     ],
 )
-def test_a_malformed_response_that_says_the_key_back_is_not_quoted(face, response: str) -> None:
+def test_a_malformed_response_that_says_the_key_back_is_not_quoted(runner, response: str) -> None:
     """Parsers put the line that they cannot read into their error."""
 
     def serve(server: socket.socket) -> None:
@@ -315,7 +315,7 @@ def test_a_malformed_response_that_says_the_key_back_is_not_quoted(face, respons
         url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
         voyage = Voyage(KEY, base_url=url, max_retries=0, clock=FakeClock())
         with pytest.raises(VoyageError) as caught:
-            face.call(voyage, "embed", [TEXT], MODEL)
+            runner.call(voyage, "embed", [TEXT], MODEL)
         server.shutdown(socket.SHUT_RDWR)
     assert keys_in(str(caught.value), *told_of(caught.value), *all_of(caught.value)) == []
 
@@ -532,7 +532,7 @@ def test_plain_http_needs_a_word_of_yours() -> None:
 
 @pytest.mark.parametrize("accepts", [True, False])
 def test_a_proxy_never_sees_the_key(
-    face, accepts: bool, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+    runner, accepts: bool, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
 ) -> None:
     """It is asked for a tunnel (CONNECT); the key goes through that, encrypted, or nowhere."""
     seen: list[bytes] = []
@@ -556,7 +556,7 @@ def test_a_proxy_never_sees_the_key(
         monkeypatch.setenv("HTTPS_PROXY", proxy)
         voyage = Voyage(KEY, base_url="https://api.voyageai.example/v1", max_retries=0, timeout=5)
         with pytest.raises(VoyageError) as caught:
-            face.call(voyage, "embed", [TEXT], MODEL)
+            runner.call(voyage, "embed", [TEXT], MODEL)
         thread.join(5)
 
     assert seen[0].startswith(b"CONNECT api.voyageai.example:443 HTTP/1.1")

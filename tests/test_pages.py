@@ -153,10 +153,10 @@ def test_the_navigation_has_every_page() -> None:
 
 
 def test_the_reference_has_every_public_name() -> None:
-    """Of the package and of its doors."""
+    """Of the package and of its adapters."""
     shown = "".join(page.read_text("utf-8") for page in (ROOT / "docs/reference").glob("*.md"))
-    doors = (voyage_rag, langchain, llama_index, batch, bulk, observe)
-    public = {name for door in doors for name in door.__all__} - {"__version__"}
+    packages = (voyage_rag, langchain, llama_index, batch, bulk, observe)
+    public = {name for package in packages for name in package.__all__} - {"__version__"}
     public -= {name for name in vars(errors) if name.endswith("Error")} | {"Timeout"}
 
     assert "::: voyage_rag.errors" in shown

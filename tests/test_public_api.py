@@ -1,4 +1,4 @@
-"""What `import voyage_rag` promises: names, documentation, two faces alike, and a light start."""
+"""What `import voyage_rag` promises: names, documentation, sync and async pairs, a light start."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_the_package_is_typed() -> None:
     assert Path(voyage_rag.__file__).with_name("py.typed").exists()
 
 
-def test_every_verb_has_two_faces() -> None:
+def test_every_method_has_a_sync_and_an_async_variant() -> None:
     """The pairs, named `verb` and `averb`."""
     assert {"embed", "embed_iter", "rerank", "close"} <= set(VERBS)
     alone = {name for name in METHODS if name not in VERBS and name[1:] not in VERBS}
@@ -132,7 +132,7 @@ def test_sync_and_async_twins_take_the_same(owner: type, verb: str, twin_verb: s
 
 
 @pytest.mark.parametrize("owner", [Files, Batches])
-def test_every_verb_of_files_and_batches_has_two_faces(owner: type) -> None:
+def test_every_method_of_files_and_batches_has_a_sync_and_an_async_variant(owner: type) -> None:
     """And is documented."""
     public = {name for name in vars(owner) if not name.startswith("_")}
     assert public == {name for _, *pair in twins(owner) for name in pair}

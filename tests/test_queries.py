@@ -18,7 +18,7 @@ from voyage_rag.langchain import VoyageAIEmbeddings, VoyageAIMultimodalEmbedding
 from voyage_rag.llama_index import VoyageEmbedding
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
 
 KEY = "pa-a-key-that-must-stay-secret"
 
@@ -42,21 +42,21 @@ def emulator() -> Iterator[Emulator]:
         yield emulator
 
 
-async def embed(one: Any, face: Face) -> None:
+async def embed(one: Any, runner: Runner) -> None:
     """A document, and a query."""
     if isinstance(one, VoyageEmbedding):
-        await face.ask(one, "get_text_embedding", "a document")
-        await face.ask(one, "get_query_embedding", "a query")
+        await runner.ask(one, "get_text_embedding", "a document")
+        await runner.ask(one, "get_query_embedding", "a query")
     else:
-        await face.ask(one, "embed_documents", ["a document"])
-        await face.ask(one, "embed_query", "a query")
-    await face.ask(one.voyage, "close")
+        await runner.ask(one, "embed_documents", ["a document"])
+        await runner.ask(one, "embed_query", "a query")
+    await runner.ask(one.voyage, "close")
 
 
 @both
-def test_queries_go_to_their_own_model(make: Any, emulator: Emulator, face: Face) -> None:
+def test_queries_go_to_their_own_model(make: Any, emulator: Emulator, runner: Runner) -> None:
     one = make("voyage-4-large", query_model="voyage-4-lite", base_url=emulator.url)
-    face.run(lambda: embed(one, face))
+    runner.run(lambda: embed(one, runner))
     one.voyage.close()
     assert [(r.body["model"], r.body["input_type"]) for r in emulator.requests] == [
         ("voyage-4-large", "document"),
@@ -65,7 +65,7 @@ def test_queries_go_to_their_own_model(make: Any, emulator: Emulator, face: Face
 
 
 @both
-def test_queries_may_go_to_another_host(make: Any, emulator: Emulator, face: Face) -> None:
+def test_queries_may_go_to_another_host(make: Any, emulator: Emulator, runner: Runner) -> None:
     other = Emulator()
     with other as url:
         client = Voyage(KEY, base_url=url)
@@ -74,10 +74,10 @@ def test_queries_may_go_to_another_host(make: Any, emulator: Emulator, face: Fac
         )
 
         async def program() -> None:
-            await embed(one, face)
-            await face.ask(client, "close")
+            await embed(one, runner)
+            await runner.ask(client, "close")
 
-        face.run(program)
+        runner.run(program)
         client.close()
     one.voyage.close()
     assert [r.body["model"] for r in emulator.requests] == ["voyage-4"]
@@ -162,28 +162,28 @@ def test_images_have_lengths_too() -> None:
 # ── cache ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def ask(one: Any, query: str, face: Face) -> list[float]:
+async def ask(one: Any, query: str, runner: Runner) -> list[float]:
     verb = "get_query_embedding" if isinstance(one, VoyageEmbedding) else "embed_query"
-    found: list[float] = await face.ask(one, verb, query)
+    found: list[float] = await runner.ask(one, verb, query)
     return found
 
 
 @both
-def test_the_last_queries_are_asked_once(make: Any, emulator: Emulator, face: Face) -> None:
+def test_the_last_queries_are_asked_once(make: Any, emulator: Emulator, runner: Runner) -> None:
     one = make("voyage-4", query_cache=2, base_url=emulator.url, output_dimension=256)
 
     async def program() -> None:
-        first = await ask(one, "a", face)
+        first = await ask(one, "a", runner)
         first.append(7.0)  # a list of the caller's
-        assert len(await ask(one, "a", face)) == 256
-        await ask(one, "b", face)
-        await ask(one, "a", face)  # "b" is the oldest now
-        await ask(one, "c", face)
-        await ask(one, "a", face)
-        await ask(one, "b", face)
-        await face.ask(one.voyage, "close")
+        assert len(await ask(one, "a", runner)) == 256
+        await ask(one, "b", runner)
+        await ask(one, "a", runner)  # "b" is the oldest now
+        await ask(one, "c", runner)
+        await ask(one, "a", runner)
+        await ask(one, "b", runner)
+        await runner.ask(one.voyage, "close")
 
-    face.run(program)
+    runner.run(program)
     one.voyage.close()
     assert [request.body["input"] for request in emulator.requests] == [["a"], ["b"], ["c"], ["b"]]
 

@@ -27,7 +27,7 @@ from voyage_rag import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conftest import Face
+    from conftest import Runner
 
 RECORDINGS = Path(__file__).parents[2] / "shared" / "recordings"
 
@@ -87,15 +87,15 @@ def replay_of(exchange: Mapping[str, Any]) -> Replay:
     return Replay(exchange["status"], headers, body)
 
 
-def asked_again(exchange: Mapping[str, Any], replay: Replay, face: Face) -> Any:
+def asked_again(exchange: Mapping[str, Any], replay: Replay, runner: Runner) -> Any:
     """Make the recorded call with our client."""
     request = dict(exchange["request"])
     request.pop("encoding_format", None)
     base_url, verb = exchange["url"].rsplit("/", 1)
     voyage = replay.client(base_url)
     if verb == "rerank":
-        return face.call(voyage, "rerank", **request)
-    return face.call(voyage, "embed", request.pop("input"), **request)
+        return runner.call(voyage, "rerank", **request)
+    return runner.call(voyage, "embed", request.pop("input"), **request)
 
 
 def named(value: object) -> str:
@@ -103,10 +103,10 @@ def named(value: object) -> str:
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES, ids=named)
-def test_a_recorded_answer_is_decoded(exchange: dict[str, Any], face: Face) -> None:
+def test_a_recorded_answer_is_decoded(exchange: dict[str, Any], runner: Runner) -> None:
     """One vector or rank per input, of the length asked for, and the tokens it names."""
     replay = replay_of(exchange)
-    answer = asked_again(exchange, replay, face)
+    answer = asked_again(exchange, replay, runner)
     asked, said = exchange["request"], json.loads(exchange["response_body"])
     assert answer.total_tokens == said["usage"]["total_tokens"]
     assert answer.model == said["model"]
@@ -126,10 +126,10 @@ def test_a_recorded_answer_is_decoded(exchange: dict[str, Any], face: Face) -> N
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES, ids=named)
-def test_the_client_asks_for_what_was_asked(exchange: dict[str, Any], face: Face) -> None:
+def test_the_client_asks_for_what_was_asked(exchange: dict[str, Any], runner: Runner) -> None:
     """Our request says what the recorded one said, unless it was left to the default there."""
     replay = replay_of(exchange)
-    asked_again(exchange, replay, face)
+    asked_again(exchange, replay, runner)
     sent = json.loads(replay.requests[0].content)
     recorded = {name: value for name, value in exchange["request"].items() if value is not None}
     if isinstance(recorded.get("input"), str):
@@ -140,10 +140,10 @@ def test_the_client_asks_for_what_was_asked(exchange: dict[str, Any], face: Face
 
 
 @pytest.mark.parametrize("exchange", REFUSALS, ids=named)
-def test_a_recorded_refusal_is_told(exchange: dict[str, Any], face: Face) -> None:
+def test_a_recorded_refusal_is_told(exchange: dict[str, Any], runner: Runner) -> None:
     """The error has the class of its status and the service's words."""
     with pytest.raises(CLASSES[exchange["status"]]) as caught:
-        asked_again(exchange, replay_of(exchange), face)
+        asked_again(exchange, replay_of(exchange), runner)
     assert json.loads(exchange["response_body"])["detail"] in caught.value.message
     assert caught.value.http_status == exchange["status"]
     assert caught.value.model == exchange["request"]["model"]
@@ -159,14 +159,14 @@ def detail_in(error: Mapping[str, Any]) -> tuple[bytes, str]:
 
 @pytest.mark.parametrize("verb", ["embed", "rerank"])
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: str(error["status"]))
-def test_every_known_error_has_its_class(error: dict[str, Any], verb: str, face: Face) -> None:
+def test_every_known_error_has_its_class(error: dict[str, Any], verb: str, runner: Runner) -> None:
     """None of the 22 known error bodies is misread, on any endpoint, for one input or for two."""
     body, detail = detail_in(error)
     for texts in (["one"], ["one", "two"]):
         replay = Replay(error["status"], {"content-type": "application/json"}, body)
         arguments = (texts, "voyage-4") if verb == "embed" else ("which?", texts, "rerank-3")
         with pytest.raises(CLASSES[error["status"]]) as caught:
-            face.call(replay.client(), verb, *arguments)
+            runner.call(replay.client(), verb, *arguments)
         assert caught.value.http_status == error["status"]
         assert caught.value.message.startswith(detail[:500])
         assert not isinstance(caught.value, QuotaExhaustedError)

@@ -71,7 +71,7 @@ def test_no_message_about_bad_settings_shows_the_key(make: Any) -> None:
 
 
 def test_no_log_and_no_error_shows_the_key(
-    face, http_service: HTTPService, caplog: pytest.LogCaptureFixture
+    runner, http_service: HTTPService, caplog: pytest.LogCaptureFixture
 ) -> None:
     """At DEBUG, of httpx and httpcore too; nor the traceback of an error, nor its attributes."""
     caplog.set_level(logging.DEBUG)
@@ -81,8 +81,8 @@ def test_no_log_and_no_error_shows_the_key(
     voyage = Voyage(KEY, base_url=http_service.url, max_retries=1)
 
     with pytest.raises(VoyageError) as caught:
-        face.call(voyage, "embed", ["a"], MODEL)
-    face.call(voyage, "embed", ["a"], MODEL)
+        runner.call(voyage, "embed", ["a"], MODEL)
+    runner.call(voyage, "embed", ["a"], MODEL)
 
     assert "httpcore" in {record.name.split(".")[0] for record in caplog.records}
     told = [record.getMessage() + repr(record.args) for record in caplog.records]

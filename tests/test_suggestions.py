@@ -75,11 +75,11 @@ def test_the_client_names_the_parameter_that_was_meant() -> None:
     assert "max_retries" in inspect.signature(Voyage).parameters
 
 
-def test_a_refused_model_comes_with_the_one_that_was_meant(face) -> None:
+def test_a_refused_model_comes_with_the_one_that_was_meant(runner) -> None:
     """The catalogue forbids no model: the service refuses it, and its list is of other years."""
     service = FakeService(always=lambda body: failed(400, "Model voyage4 is not supported."))
     with pytest.raises(InvalidRequestError, match="Did you mean 'voyage-4'") as caught:
-        face.call(voyage_over(service), "embed", ["a"], "voyage4")
+        runner.call(voyage_over(service), "embed", ["a"], "voyage4")
     assert "is not supported" in str(caught.value)
 
 

@@ -11,7 +11,7 @@ HEADERS = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
 
 
 def make(url: str) -> Contestant:
-    """The sync face."""
+    """The sync variant."""
     client = httpx.Client()
 
     def query(text: str) -> list[float]:
@@ -23,7 +23,7 @@ def make(url: str) -> Contestant:
 
 
 def amake(url: str) -> Contestant:
-    """The async face."""
+    """The async variant."""
     client = httpx.AsyncClient()
 
     async def query(text: str) -> list[float]:

@@ -31,11 +31,11 @@ class Bare(BaseEmbedding):
 
 
 def make(url: str) -> Contestant:
-    """The sync face."""
+    """The sync variant."""
     return Contestant(query=Bare(url).get_query_embedding)
 
 
 def amake(url: str) -> Contestant:
-    """The async face."""
+    """The async variant."""
     made: Any = Bare(url)
     return Contestant(query=made.aget_query_embedding)

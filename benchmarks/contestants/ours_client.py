@@ -9,7 +9,7 @@ from voyage_rag import Vectors, Voyage
 
 
 def make(url: str, **options: Any) -> Contestant:
-    """The sync face."""
+    """The sync variant."""
     voyage = Voyage(KEY, base_url=url, **options)
     return Contestant(
         lambda texts: voyage.embed(texts, MODEL, "document").vectors,
@@ -19,7 +19,7 @@ def make(url: str, **options: Any) -> Contestant:
 
 
 def amake(url: str, **options: Any) -> Contestant:
-    """The async face."""
+    """The async variant."""
     voyage = Voyage(KEY, base_url=url, **options)
 
     async def documents(texts: list[str]) -> Vectors:

@@ -9,12 +9,12 @@ from voyage_rag.langchain import VoyageAIEmbeddings
 
 
 def make(url: str, **options: Any) -> Contestant:
-    """The sync face."""
+    """The sync variant."""
     made = VoyageAIEmbeddings(model=MODEL, api_key=KEY, base_url=url, **options)
     return Contestant(made.embed_documents, made.embed_query)
 
 
 def amake(url: str, **options: Any) -> Contestant:
-    """The async face."""
+    """The async variant."""
     made = VoyageAIEmbeddings(model=MODEL, api_key=KEY, base_url=url, **options)
     return Contestant(made.aembed_documents, made.aembed_query)

@@ -11,7 +11,7 @@ TEXTS_PER_REQUEST = 1_000
 
 
 def make(url: str) -> Contestant:
-    """The sync face. Embedding needs no tokenizer here."""
+    """The sync variant. Embedding needs no tokenizer here."""
     client = voyageai.Client(KEY, base_url=url)
 
     def documents(texts: list[str]) -> list[list[float]]:

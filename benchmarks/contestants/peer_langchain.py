@@ -9,14 +9,14 @@ from benchmarks.contestants.peer_tokenizer import hand_over
 
 
 def make(url: str) -> Contestant:
-    """The sync face."""
+    """The sync variant."""
     hand_over()
     made = VoyageAIEmbeddings(model=MODEL, api_key=KEY, base_url=url)
     return Contestant(made.embed_documents, made.embed_query)
 
 
 def amake(url: str) -> Contestant:
-    """The async face."""
+    """The async variant."""
     hand_over()
     made = VoyageAIEmbeddings(model=MODEL, api_key=KEY, base_url=url)
     return Contestant(made.aembed_documents, made.aembed_query)

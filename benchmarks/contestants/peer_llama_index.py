@@ -12,13 +12,13 @@ from benchmarks.contestants.peer_tokenizer import hand_over
 
 
 def make(url: str) -> Contestant:
-    """The sync face."""
+    """The sync variant."""
     made = _made(url)
     return Contestant(made.get_text_embedding_batch, made.get_query_embedding)
 
 
 def amake(url: str) -> Contestant:
-    """The async face."""
+    """The async variant."""
     made = _made(url)
     return Contestant(made.aget_text_embedding_batch, made.aget_query_embedding)
 

@@ -1,4 +1,4 @@
-"""The door to the command line: `voyage-rag` and `python -m voyage_rag`.
+"""Entry point of the command line: `voyage-rag` and `python -m voyage_rag`.
 
 The commands need typer and rich. This file needs neither, so that whoever installed the package
 without them is told what to install.

@@ -15,7 +15,7 @@ from voyage_rag.batch import BatchJob, BatchLimits, BatchResult
 from voyage_rag.emulator import Emulator
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
 
 LIFE = {"batch_validating": 10, "batch_running": 600, "batch_ending": 10}
 OPTIONS = {"model": "voyage-4", "input_type": "document", "output_dimension": 256}
@@ -26,8 +26,8 @@ SMALL = BatchLimits(inputs=4, batches=2)
 class World:
     """An emulator, and what a test does with it."""
 
-    def __init__(self, face: Face, clock: FakeClock, directory: Path, exits: ExitStack) -> None:
-        self.face, self.clock = face, clock
+    def __init__(self, runner: Runner, clock: FakeClock, directory: Path, exits: ExitStack) -> None:
+        self.runner, self.clock = runner, clock
         self.path = directory / "corpus.job"
         self._exits = exits
 
@@ -45,7 +45,7 @@ class World:
 
     async def submit(self, inputs: Any, **options: Any) -> BatchJob:
         """A job, submitted."""
-        return await self.face.ask(
+        return await self.runner.ask(
             BatchJob, "submit", self.voyage, inputs, self.path, **OPTIONS | options
         )
 
@@ -55,11 +55,11 @@ class World:
 
     async def ask(self, job: BatchJob, verb: str, **options: Any) -> Any:
         """A verb of a job."""
-        return await self.face.ask(job, verb, **options)
+        return await self.runner.ask(job, verb, **options)
 
     async def results(self, job: BatchJob) -> list[BatchResult]:
         """All results."""
-        if self.face.is_sync:
+        if self.runner.is_sync:
             return list(job.results())
         return [result async for result in job.aresults()]
 
@@ -78,10 +78,10 @@ class World:
 
 
 @pytest.fixture
-def world(face: Face, clock: FakeClock, tmp_path: Path) -> Iterator[World]:
+def world(runner: Runner, clock: FakeClock, tmp_path: Path) -> Iterator[World]:
     """A world that is not begun."""
     with ExitStack() as exits:
-        yield World(face, clock, tmp_path, exits)
+        yield World(runner, clock, tmp_path, exits)
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_a_bad_input_is_refused_before_anything_is_sent(
         with pytest.raises(InvalidInputError, match=named):
             await world.submit(inputs, **options)
 
-    world.face.run(program)
+    world.runner.run(program)
     assert service.attempts == []
     assert world.left() == []
 
@@ -81,7 +81,7 @@ def test_the_position_is_in_the_error(begun: World) -> None:
             await begun.submit(["a", "b", ""])
         assert caught.value.indices == (2,)
 
-    begun.face.run(program)
+    begun.runner.run(program)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_file_of_another_job_is_left_alone(
         assert begun.left() == ["corpus.job"]
         assert (await begun.ask(begun.opened(), "wait")).completed == 2
 
-    begun.face.run(program)
+    begun.runner.run(program)
 
 
 def test_a_job_is_at_its_host(begun: World) -> None:
@@ -124,7 +124,7 @@ def test_a_job_is_at_its_host(begun: World) -> None:
         with pytest.raises(InvalidInputError, match=r"is at 127.0.0.1, not at api.voyageai.com"):
             BatchJob.open(elsewhere, begun.path)
 
-    begun.face.run(program)
+    begun.runner.run(program)
 
 
 def test_a_file_that_is_no_job_is_left_alone(begun: World) -> None:
@@ -146,7 +146,7 @@ def test_a_file_that_is_no_job_is_left_alone(begun: World) -> None:
         (json.dumps(job | {"version": 2}), "has version 2 and this voyage-rag knows version 1"),
         (json.dumps(job), "is damaged at"),
     ):
-        begun.face.run(lambda content=content, named=named: program(content, named))
+        begun.runner.run(lambda content=content, named=named: program(content, named))
     assert begun.emulator.requests == []
 
 
@@ -160,7 +160,7 @@ def test_a_job_that_is_not_there(begun: World) -> None:
         with pytest.raises(FileNotFoundError):
             await begun.submit(["a"])
 
-    begun.face.run(program)
+    begun.runner.run(program)
     assert begun.emulator.requests == []
 
 
@@ -179,4 +179,4 @@ def test_two_processes_do_not_work_on_one_job(begun: World) -> None:
         assert (await begun.ask(begun.opened(), "wait")).state == "ended"
         assert begun.left() == ["corpus.job"]
 
-    begun.face.run(program)
+    begun.runner.run(program)

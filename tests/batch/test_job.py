@@ -1,4 +1,4 @@
-"""A job from its inputs to its results, over several batches, on all faces."""
+"""A job from its inputs to its results, over several batches, sync and async."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def test_a_job_from_beginning_to_end(begun: World, texts: Texts) -> None:
         assert [result.index for result in found] == list(range(10))
         assert [result.custom_id for result in found] == [str(n) for n in range(10)]
         assert all(result.failure is None for result in found)
-        expected = await begun.face.ask(begun.voyage, "embed", texts(10), **OPTIONS)
+        expected = await begun.runner.ask(begun.voyage, "embed", texts(10), **OPTIONS)
         for result, vector in zip(found, expected.embeddings, strict=True):
             assert list(result.vector) == pytest.approx(vector, abs=1e-6)
         assert sum(result.total_tokens for result in found) == expected.total_tokens
         assert begun.left() == ["corpus.job"]
 
-    begun.face.run(program)
+    begun.runner.run(program)
     counts = [look.completed for look in looks]
     assert counts == sorted(counts)
     assert counts[-1] == 10
@@ -66,10 +66,10 @@ def test_each_batch_keeps_the_limits(begun: World, texts: Texts) -> None:
             job = await begun.submit(texts(10), limits=limits)
             await begun.ask(job, "wait")
             assert [r.failure for r in await begun.results(job)] == [None] * 10
-            listed = await begun.face.ask(begun.voyage.batches, "list", limit=len(sizes))
+            listed = await begun.runner.ask(begun.voyage.batches, "list", limit=len(sizes))
             assert [batch.total for batch in listed[::-1]] == sizes
 
-        begun.face.run(program)
+        begun.runner.run(program)
         begun.path.unlink()
 
 
@@ -82,7 +82,7 @@ def test_tokens_in_flight_are_limited(begun: World, texts: Texts) -> None:
         assert (status.batches, status.pending) == (3, 1)
         assert (await begun.ask(job, "wait")).completed == 10
 
-    begun.face.run(program)
+    begun.runner.run(program)
 
 
 def test_documents_and_their_chunks(begun: World) -> None:
@@ -95,7 +95,7 @@ def test_documents_and_their_chunks(begun: World) -> None:
         await begun.ask(job, "wait")
         found = await begun.results(job)
         assert [len(result.vectors) for result in found] == [2, 1, 1]
-        expected = await begun.face.ask(
+        expected = await begun.runner.ask(
             begun.voyage, "contextualized_embed", [*documents[:2], ["blue fish"]],
             input_type="document", **options,
         )  # fmt: skip
@@ -103,7 +103,7 @@ def test_documents_and_their_chunks(begun: World) -> None:
             for mine, theirs in zip(result.vectors, document.embeddings, strict=True):
                 assert list(mine) == pytest.approx(theirs, abs=1e-6)
 
-    begun.face.run(program)
+    begun.runner.run(program)
 
 
 def test_queries_and_their_documents(begun: World) -> None:
@@ -116,14 +116,14 @@ def test_queries_and_their_documents(begun: World) -> None:
         await begun.ask(job, "wait")
         found = await begun.results(job)
         for result, (query, documents) in zip(found, pairs, strict=True):
-            expected = await begun.face.ask(
+            expected = await begun.runner.ask(
                 begun.voyage, "rerank", query, documents, "rerank-3", top_k=1
             )
             assert list(result.ranking) == expected.results
             assert result.vectors == ()
             assert result.total_tokens == expected.total_tokens
 
-    begun.face.run(program)
+    begun.runner.run(program)
 
 
 def test_number_types(begun: World, texts: Texts) -> None:
@@ -135,7 +135,7 @@ def test_number_types(begun: World, texts: Texts) -> None:
         for result in await begun.results(job):
             assert (result.vector.typecode, len(result.vector)) == ("B", 32)
 
-    begun.face.run(program)
+    begun.runner.run(program)
 
 
 def test_names_of_ones_own(begun: World, texts: Texts) -> None:
@@ -147,7 +147,7 @@ def test_names_of_ones_own(begun: World, texts: Texts) -> None:
         await begun.ask(job, "wait")
         assert [result.custom_id for result in await begun.results(job)] == names
 
-    begun.face.run(program)
+    begun.runner.run(program)
 
 
 def test_another_process_goes_on(begun: World, texts: Texts) -> None:
@@ -159,7 +159,7 @@ def test_another_process_goes_on(begun: World, texts: Texts) -> None:
         assert (await begun.ask(other, "wait")).completed == 10
         assert len(await begun.results(begun.opened())) == 10
 
-    begun.face.run(program)
+    begun.runner.run(program)
     assert begun.created == 3
 
 
@@ -172,7 +172,7 @@ def test_waiting_may_have_an_end(begun: World, texts: Texts) -> None:
             await begun.ask(job, "wait", timeout=100)
         assert (await begun.ask(job, "wait")).completed == 10
 
-    begun.face.run(program)
+    begun.runner.run(program)
 
 
 def test_nothing_that_tells_a_text_or_a_key_is_kept(begun: World, texts: Texts) -> None:
@@ -191,7 +191,7 @@ def test_nothing_that_tells_a_text_or_a_key_is_kept(begun: World, texts: Texts) 
         assert len(kept) < 3_000
         assert "secret" not in repr(job)
 
-    begun.face.run(program)
+    begun.runner.run(program)
 
 
 def test_files_can_be_deleted(begun: World, texts: Texts) -> None:
@@ -200,12 +200,12 @@ def test_files_can_be_deleted(begun: World, texts: Texts) -> None:
     async def program() -> None:
         job = await begun.submit(texts(10), limits=BatchLimits(inputs=4))
         await begun.ask(job, "wait")
-        listed = await begun.face.ask(begun.voyage.files, "list")
-        await begun.face.ask(begun.voyage.files, "delete", listed[0].id)
+        listed = await begun.runner.ask(begun.voyage.files, "list")
+        await begun.runner.ask(begun.voyage.files, "delete", listed[0].id)
         assert await begun.ask(job, "delete_files") == 5
-        assert await begun.face.ask(begun.voyage.files, "list") == []
+        assert await begun.runner.ask(begun.voyage.files, "list") == []
 
-    begun.face.run(program)
+    begun.runner.run(program)
 
 
 def test_an_estimate_sends_and_writes_nothing(begun: World, texts: Texts) -> None:
@@ -227,4 +227,4 @@ def test_jobs_are_not_for_everything(begun: World) -> None:
             await begun.submit(["a"], model="voyage-multimodal-3.5")
         assert begun.left() == []
 
-    begun.face.run(program)
+    begun.runner.run(program)

@@ -151,7 +151,7 @@ def test_a_lost_answer_creates_no_second_batch(world: World, trouble: Any, texts
         job = await world.submit(texts(3))
         assert (await world.ask(job, "wait")).completed == 3
 
-    world.face.run(program)
+    world.runner.run(program)
     assert world.created == 1
 
 
@@ -169,9 +169,9 @@ def test_what_is_not_found_is_created_when_it_is_sure(world: World, texts: Texts
         job = await world.submit(texts(3))
         assert world.created == 2
         assert (await world.ask(job, "wait")).completed == 3
-        assert len(await world.face.ask(world.voyage.batches, "list")) == 1
+        assert len(await world.runner.ask(world.voyage.batches, "list")) == 1
 
-    world.face.run(program)
+    world.runner.run(program)
 
 
 def test_waiting_settles_it_by_itself(world: World, texts: Texts) -> None:
@@ -183,9 +183,9 @@ def test_waiting_settles_it_by_itself(world: World, texts: Texts) -> None:
             await world.submit(texts(8), limits=BatchLimits(inputs=4))
         job = world.opened()
         assert (await world.ask(job, "wait")).completed == 8
-        assert len(await world.face.ask(world.voyage.batches, "list")) == 2
+        assert len(await world.runner.ask(world.voyage.batches, "list")) == 2
 
-    world.face.run(program)
+    world.runner.run(program)
 
 
 def test_cancelling_what_is_not_known_says_so(world: World, texts: Texts) -> None:
@@ -198,13 +198,13 @@ def test_cancelling_what_is_not_known_says_so(world: World, texts: Texts) -> Non
         job = world.opened()
         with pytest.raises(APIConnectionError, match="not known yet"):
             await world.ask(job, "cancel")
-        (batch,) = await world.face.ask(world.voyage.batches, "list")
+        (batch,) = await world.runner.ask(world.voyage.batches, "list")
         assert batch.status == "cancelling"
         world.clock.advance(SETTLED)
         status = await world.ask(job, "cancel")
         assert (status.pending, world.created) == (0, 2)
 
-    world.face.run(program)
+    world.runner.run(program)
 
 
 def test_a_refused_order_is_forgotten(begun: World, texts: Texts) -> None:
@@ -216,7 +216,7 @@ def test_a_refused_order_is_forgotten(begun: World, texts: Texts) -> None:
         with pytest.raises(Exception, match="is not supported"):
             await begun.submit(texts(3), model="voyage-of-nobody")
 
-    begun.face.run(program)
+    begun.runner.run(program)
     assert begun.created == 2
     assert len(begun.asked("POST", "/v1/files")) == 1
 
@@ -233,7 +233,7 @@ def test_a_429_waits_for_room(world: World, texts: Texts) -> None:
         assert (await world.ask(job, "status")).pending == 2
         assert (await world.ask(job, "wait")).completed == 12
 
-    world.face.run(program)
+    world.runner.run(program)
     statuses = [r.status for r in world.asked("POST", "/v1/batches")]
     assert statuses == [200, 429, 200, 429, 200]
 
@@ -244,7 +244,7 @@ def test_a_full_account_is_left_alone_for_half_an_hour(world: World, texts: Text
 
     async def program() -> None:
         other = BatchJob
-        await world.face.ask(
+        await world.runner.ask(
             other, "submit", world.voyage, texts(1), world.path.with_name("other"), **OPTIONS
         )
         job = await world.submit(texts(4))
@@ -254,10 +254,10 @@ def test_a_full_account_is_left_alone_for_half_an_hour(world: World, texts: Text
         assert world.clock.now() - begun > 2 * FULL
         assert world.created - asked < 6
 
-    world.face.run(program)
+    world.runner.run(program)
 
 
-def test_an_account_without_money_is_an_error(face, tmp_path: Path) -> None:
+def test_an_account_without_money_is_an_error(runner, tmp_path: Path) -> None:
     """Waiting would not mend it."""
 
     def answer(body: bytes) -> Any:
@@ -265,7 +265,7 @@ def test_an_account_without_money_is_an_error(face, tmp_path: Path) -> None:
 
     voyage = voyage_over(FakeService(always=answer))
     with pytest.raises(QuotaExhaustedError):
-        face.call(BatchJob, "submit", voyage, ["a"], tmp_path / "a.job", model="voyage-4")
+        runner.call(BatchJob, "submit", voyage, ["a"], tmp_path / "a.job", model="voyage-4")
 
 
 # ── failures ──────────────────────────────────────────────────────────────────────────────────────
@@ -296,7 +296,7 @@ def test_failed_inputs_are_submitted_again(world: World, texts: Texts) -> None:
         assert [result.index for result in found] == list(range(10))
         assert [result.index for result in found if result.failure] == [4]
         asked = [texts(10)[n] for n in (1, 6)]
-        expected = await world.face.ask(
+        expected = await world.runner.ask(
             world.voyage, "embed", asked, "voyage-2", input_type="document"
         )
         for index, vector in zip((1, 6), expected.embeddings, strict=True):
@@ -306,7 +306,7 @@ def test_failed_inputs_are_submitted_again(world: World, texts: Texts) -> None:
         assert await world.ask(job, "resubmit", include_refused=True) == 1
         assert (await world.ask(job, "wait")).failed == 1
 
-    world.face.run(program)
+    world.runner.run(program)
 
 
 def test_an_expired_batch_is_finished_by_another(world: World, texts: Texts) -> None:
@@ -324,7 +324,7 @@ def test_an_expired_batch_is_finished_by_another(world: World, texts: Texts) -> 
         lines = [len(r.failure.input) for r in await world.results(job) if r.failure]
         assert len(lines) == 1  # two more were done in the second half day
 
-    world.face.run(program)
+    world.runner.run(program)
 
 
 def test_a_cancelled_job_keeps_what_it_has(begun: World, texts: Texts) -> None:
@@ -346,7 +346,7 @@ def test_a_cancelled_job_keeps_what_it_has(begun: World, texts: Texts) -> None:
         assert (await begun.ask(job, "wait")).completed == 10
         assert [r.failure for r in await begun.results(job)] == [None] * 10
 
-    begun.face.run(program)
+    begun.runner.run(program)
 
 
 def test_what_has_ended_is_not_cancelled(begun: World, texts: Texts) -> None:
@@ -359,7 +359,7 @@ def test_what_has_ended_is_not_cancelled(begun: World, texts: Texts) -> None:
         assert (await begun.ask(job, "wait")).completed == 4
         assert (await begun.ask(job, "cancel")).completed == 4
 
-    begun.face.run(program)
+    begun.runner.run(program)
 
 
 def test_results_of_a_running_job_are_unfinished(begun: World, texts: Texts) -> None:
@@ -373,7 +373,7 @@ def test_results_of_a_running_job_are_unfinished(begun: World, texts: Texts) -> 
         assert [result.failure is None for result in found] == [True] * 4 + [False] * 6
         assert await begun.ask(job, "resubmit") == 0
 
-    begun.face.run(program)
+    begun.runner.run(program)
 
 
 # ── the disk ──────────────────────────────────────────────────────────────────────────────────────
@@ -392,7 +392,7 @@ def test_lost_lines_are_made_again(begun: World, texts: Texts) -> None:
         job = await begun.submit(texts(10), limits=SMALL)
         assert (await begun.ask(job, "wait")).completed == 10
 
-    begun.face.run(program)
+    begun.runner.run(program)
     assert begun.created == 3
 
 
@@ -416,7 +416,7 @@ def test_a_full_disk_leaves_nothing(begun: World, texts: Texts, monkeypatch: Any
         job = await begun.submit(texts(10))
         assert (await begun.ask(job, "wait")).completed == 10
 
-    begun.face.run(program)
+    begun.runner.run(program)
 
 
 def test_memory_does_not_grow_with_the_inputs(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Face
+from conftest import Runner
 from fakes import MODEL, FakeService, voyage_over
 from voyage_rag import Voyage
 from voyage_rag.bulk import EmbeddingJob, JobReport
@@ -35,13 +35,13 @@ def voyage(service: Service) -> Voyage:
 
 
 @pytest.fixture
-def embed(face: Face, voyage: Voyage, tmp_path: Path) -> Callable[..., JobReport]:
-    """Run a job on one of the faces; the model of the tests and small parts unless told."""
+def embed(runner: Runner, voyage: Voyage, tmp_path: Path) -> Callable[..., JobReport]:
+    """Run a job, with the model of the tests and small parts by default."""
 
     def run(source: Path, output: str = "out.parquet", **options: Any) -> JobReport:
         chosen = {"model": MODEL, "rows_per_part": 10, "batch_size": 32} | options
         job = EmbeddingJob(source, tmp_path / output, **chosen)
-        report: JobReport = face.call(job, "run", voyage)
+        report: JobReport = runner.call(job, "run", voyage)
         return report
 
     return run

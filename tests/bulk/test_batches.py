@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bulk_inputs import jsonl, rows_of
-from conftest import Face
+from conftest import Runner
 from fakes import KEY, FakeClock
 from voyage_rag import Voyage
 from voyage_rag.bulk import EmbeddingJob, JobError, JobProgress, JobReport
@@ -37,12 +37,12 @@ def voyage(emulator: Emulator, clock: FakeClock) -> Iterator[Voyage]:
 
 
 @pytest.fixture
-def embed(face: Face, voyage: Voyage, tmp_path: Path) -> Callable[..., JobReport]:
+def embed(runner: Runner, voyage: Voyage, tmp_path: Path) -> Callable[..., JobReport]:
     def run(source: Path, output: str, **options: Any) -> JobReport:
         chosen = {"model": "voyage-4", "output_dimension": 256, "rows_per_part": 16} | options
         told = chosen.pop("on_progress", None)
         job = EmbeddingJob(source, tmp_path / output, **chosen)
-        report: JobReport = face.call(job, "run", voyage, on_progress=told)
+        report: JobReport = runner.call(job, "run", voyage, on_progress=told)
         return report
 
     return run

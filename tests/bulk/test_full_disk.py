@@ -14,7 +14,7 @@ import pytest
 
 from bulk.conftest import Service
 from bulk_inputs import embedded, expected, parquet, rows_of
-from conftest import Face
+from conftest import Runner
 from fakes import MODEL, voyage_over
 from voyage_rag.bulk import EmbeddingJob, JobError
 from voyage_rag.bulk.journal import Journal, read_totals
@@ -75,7 +75,7 @@ def test_room_for_a_part_is_taken_before_anything_of_it_is_sent(tmp_path: Path) 
 def test_a_disk_that_fills_up_costs_no_more_than_what_is_in_flight(
     after: int,
     output: str,
-    face: Face,
+    runner: Runner,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -95,10 +95,10 @@ def test_a_disk_that_fills_up_costs_no_more_than_what_is_in_flight(
     with pytest.raises(
         JobError, match=r"is full: free some space and run the job again; what is finished"
     ):
-        face.call(job, "run", voyage_over(service, concurrency=2))
+        runner.call(job, "run", voyage_over(service, concurrency=2))
     monkeypatch.undo()
     assert not (tmp_path / output).exists()
-    face.call(job, "run", voyage_over(service, concurrency=2))
+    runner.call(job, "run", voyage_over(service, concurrency=2))
 
     assert sum(service.paid.values()) - len(ROWS) <= 2 * 5
     assert embedded(tmp_path / output) == expected(ROWS)

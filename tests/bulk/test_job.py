@@ -15,7 +15,7 @@ import pytest
 
 from bulk.conftest import Service
 from bulk_inputs import embedded, expected, jsonl, parquet, rows_of
-from conftest import Face
+from conftest import Runner
 from fakes import MODEL, base64_of, failed, ok, served, voyage_over
 from voyage_rag import AuthenticationError, InvalidInputError, Voyage
 from voyage_rag.bulk import BadRowsError, EmbeddingJob, JobError, JobProgress, JobReport
@@ -31,12 +31,12 @@ def source(tmp_path: Path) -> Path:
     return parquet(tmp_path / "in.parquet", ROWS)
 
 
-def begin(face: Face, source: Path, output: Path, **options: Any) -> None:
+def begin(runner: Runner, source: Path, output: Path, **options: Any) -> None:
     """Run a job that fails after its first request."""
     service = Service(served, always=lambda body: failed(401))
     chosen = {"model": MODEL, "rows_per_part": 10, "batch_size": 32} | options
     with pytest.raises(AuthenticationError):
-        face.call(
+        runner.call(
             EmbeddingJob(source, output, **chosen), "run", voyage_over(service, concurrency=1)
         )
 
@@ -167,7 +167,7 @@ def test_numbers_stay_numbers_as_names(embed: Embed, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("output", ["out.parquet", "out", "out.jsonl", "out.npy"])
 def test_after_a_failure_only_the_rest_is_paid(
-    output: str, face: Face, source: Path, tmp_path: Path
+    output: str, runner: Runner, source: Path, tmp_path: Path
 ) -> None:
     """And the output is that of a run without a failure, byte for byte."""
     options = {"model": MODEL, "rows_per_part": 10, "batch_size": 8}
@@ -188,10 +188,10 @@ def test_after_a_failure_only_the_rest_is_paid(
     for count in (32, 64):
         voyage = voyage_over(Service(always=failing_after(count)), concurrency=2)
         with pytest.raises(AuthenticationError):
-            face.call(EmbeddingJob(source, tmp_path / output, **options), "run", voyage)
+            runner.call(EmbeddingJob(source, tmp_path / output, **options), "run", voyage)
         assert not (tmp_path / output).exists()
     voyage = voyage_over(Service(always=failing_after(1_000)), concurrency=2)
-    report = face.call(EmbeddingJob(source, tmp_path / output, **options), "run", voyage)
+    report = runner.call(EmbeddingJob(source, tmp_path / output, **options), "run", voyage)
 
     assert sorted(answered) == sorted(text for _, text in ROWS)
     assert report.tokens == sum(len(text) for _, text in ROWS)
@@ -260,14 +260,14 @@ def test_overwriting_replaces_a_folder(embed: Embed, source: Path, tmp_path: Pat
 def test_an_unfinished_job_is_not_resumed_with_other_options(
     other: dict[str, Any],
     told: str,
-    face: Face,
+    runner: Runner,
     embed: Embed,
     source: Path,
     service: Service,
     tmp_path: Path,
 ) -> None:
     """They are named, and nothing is lost."""
-    begin(face, source, tmp_path / "out.parquet")
+    begin(runner, source, tmp_path / "out.parquet")
 
     with pytest.raises(JobError, match="unfinished job with") as caught:
         embed(source, **other)
@@ -279,10 +279,10 @@ def test_an_unfinished_job_is_not_resumed_with_other_options(
 
 
 def test_an_unfinished_job_is_not_resumed_with_another_input(
-    face: Face, embed: Embed, source: Path, tmp_path: Path
+    runner: Runner, embed: Embed, source: Path, tmp_path: Path
 ) -> None:
     """Overwriting gives it up."""
-    begin(face, source, tmp_path / "out.parquet")
+    begin(runner, source, tmp_path / "out.parquet")
     parquet(source, ROWS[:50])
 
     with pytest.raises(JobError, match="an input that was another one, or has changed"):
@@ -540,7 +540,7 @@ def test_an_estimate_takes_the_limits_of_the_account(source: Path, tmp_path: Pat
 
 
 def test_stdin_is_kept_for_another_run(
-    face: Face, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same input again goes on, another one does not."""
     text = jsonl(tmp_path / "in.jsonl", ROWS).read_bytes()
@@ -552,12 +552,12 @@ def test_stdin_is_kept_for_another_run(
     service = Service(*[served] * 2, always=lambda body: failed(401))
     piped(text)
     with pytest.raises(AuthenticationError):
-        face.call(job, "run", voyage_over(service, concurrency=1))
+        runner.call(job, "run", voyage_over(service, concurrency=1))
     piped(text + b'"more"')
     with pytest.raises(JobError, match="another one"):
-        face.call(job, "run", voyage_over(service))
+        runner.call(job, "run", voyage_over(service))
     service, _ = Service(), piped(text)
-    face.call(job, "run", voyage_over(service))
+    runner.call(job, "run", voyage_over(service))
 
     assert sum(service.paid.values()) == 95 - 16
     assert embedded(tmp_path / "out.parquet") == expected(ROWS)

@@ -12,7 +12,7 @@ from chaos import campaign, cancelling, files, keep_alive, load, report, stores
 from chaos.campaign import Outcome
 from chaos.cancelling import Leaks
 from chaos.corpus import passages
-from chaos.doors import DOORS
+from chaos.entry_points import ENTRY_POINTS
 from chaos.keep_alive import KeepAliveOutcome
 from chaos.load import Load
 from chaos.stores import StoreOutcome
@@ -59,39 +59,39 @@ def main() -> int:
 
 
 def _campaign(asked: argparse.Namespace) -> list[Outcome]:
-    """All doors, again with another seed for as long as there is time; at least once."""
+    """All entry points, again with another seed for as long as there is time; at least once."""
     outcomes: list[Outcome] = []
     end, seed = time.monotonic() + asked.seconds, asked.seed
     while not outcomes or time.monotonic() < end:
         texts = passages(asked.documents, seed)
         outcomes += [
-            campaign.run(name, door, texts, seed + place, rate=asked.rate)
-            for place, (name, door) in enumerate(DOORS.items())
+            campaign.run(name, entry_point, texts, seed + place, rate=asked.rate)
+            for place, (name, entry_point) in enumerate(ENTRY_POINTS.items())
         ]
-        seed += len(DOORS)
+        seed += len(ENTRY_POINTS)
     report.show_campaign(outcomes)
     return outcomes
 
 
 def _cancelled(asked: argparse.Namespace) -> list[Leaks]:
     leaks = []
-    for face in FACES:
+    for mode in FACES:
         service = HTTPService()
-        leaks.append(cancelling.run(face, asked.cancelled, asked.seed, service))
+        leaks.append(cancelling.run(mode, asked.cancelled, asked.seed, service))
         service.end()
     report.show_leaks(leaks)
     return leaks
 
 
 def _kept_alive(asked: argparse.Namespace) -> list[KeepAliveOutcome]:
-    outcomes = [keep_alive.run(face, asked.queries, asked.seed) for face in FACES]
+    outcomes = [keep_alive.run(mode, asked.queries, asked.seed) for mode in FACES]
     report.show_keep_alive(outcomes)
     return outcomes
 
 
 def _load(asked: argparse.Namespace) -> list[Load]:
     with load.emulator_apart() as url:
-        loads = [load.run(face, asked.load_seconds, url, asked.callers) for face in FACES]
+        loads = [load.run(mode, asked.load_seconds, url, asked.callers) for mode in FACES]
     report.show_load(loads)
     return loads
 
@@ -105,13 +105,15 @@ def _stores(asked: argparse.Namespace) -> list[StoreOutcome]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="makes the same things go wrong")
-    parser.add_argument("--documents", type=int, default=1_000, help="of each door and round")
+    parser.add_argument(
+        "--documents", type=int, default=1_000, help="of each entry point and round"
+    )
     parser.add_argument("--rate", type=float, default=campaign.RATE, help="of requests that fail")
     parser.add_argument("--seconds", type=float, default=60, help="begin rounds for so long")
-    parser.add_argument("--cancelled", type=int, default=10_000, help="calls on each face")
-    parser.add_argument("--queries", type=int, default=10_000, help="on each face")
+    parser.add_argument("--cancelled", type=int, default=10_000, help="calls on each mode")
+    parser.add_argument("--queries", type=int, default=10_000, help="on each mode")
     parser.add_argument("--callers", type=int, default=load.CALLERS, help="at once")
-    parser.add_argument("--load-seconds", type=float, default=120, help="on each face")
+    parser.add_argument("--load-seconds", type=float, default=120, help="on each mode")
     parser.add_argument("--steps", type=int, default=2_000, help="of each framework's store")
     parser.add_argument("--file-cases", type=int, default=1_000, help="random files")
     for name, told in STAGES.items():

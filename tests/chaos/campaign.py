@@ -1,4 +1,4 @@
-"""One door under faults, compared with the same door in peace."""
+"""Compare the results of an entry point under faults with those without."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from chaos.account import Account, account_of
 from chaos.corpus import QUERY, Passage
-from chaos.doors import Door, Results
+from chaos.entry_points import EntryPoint, Results
 from fakes import KEY, FakeClock
 from voyage_rag import Voyage
 from voyage_rag.emulator import Emulator
@@ -50,17 +50,17 @@ class SkippingClock(FakeClock):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a door.
+    """The outcome of an entry point.
 
     Attributes:
-        door: Its name.
+        entry_point: Its name.
         documents: How many passages went in.
         seconds: It took.
         account: What the emulator was asked.
         grievances: What is wrong; empty if all is well.
     """
 
-    door: str
+    entry_point: str
     documents: int
     seconds: float
     account: Account
@@ -69,7 +69,7 @@ class Outcome:
 
 def run(
     name: str,
-    door: Door,
+    entry_point: EntryPoint,
     passages: Sequence[Passage],
     seed: int,
     faults: Sequence[Fault] = ALL_FAULTS,
@@ -77,11 +77,11 @@ def run(
     *,
     in_no_time: bool = True,
 ) -> Outcome:
-    """Send all passages through a door, in peace and under faults.
+    """Send all passages through an entry point, without and with faults.
 
     Args:
-        name: Of the door.
-        door: What to call.
+        name: Of the entry_point.
+        entry_point: What to call.
         passages: What to send.
         seed: Makes the same requests fail.
         faults: What may go wrong, each as likely.
@@ -89,9 +89,9 @@ def run(
         in_no_time: Let the waits between attempts pass at once.
     """
     clock = SkippingClock() if in_no_time else SYSTEM_CLOCK
-    expected, peaceful, *_ = _through(door, passages, RandomFaults(0.0), SkippingClock())
+    expected, peaceful, *_ = _through(entry_point, passages, RandomFaults(0.0), SkippingClock())
     found, account, seconds, usage, given_up = _through(
-        door, passages, RandomFaults(rate, seed, faults), clock
+        entry_point, passages, RandomFaults(rate, seed, faults), clock
     )
     due = [
         *(("/v1/embeddings", passage.text) for passage in passages),
@@ -113,7 +113,7 @@ def run(
 
 
 def _through(
-    door: Door, passages: Sequence[Passage], faults: RandomFaults, clock: Clock
+    entry_point: EntryPoint, passages: Sequence[Passage], faults: RandomFaults, clock: Clock
 ) -> tuple[Results, Account, float, int, int]:
     emulator, lost = Emulator(faults=faults), Counter[str]()
 
@@ -133,7 +133,7 @@ def _through(
         )
         began = time.monotonic()
         with voyage:
-            results = door(voyage, passages)
+            results = entry_point(voyage, passages)
         took = time.monotonic() - began
     account = account_of(emulator.requests)
     return results, account, took, voyage.usage.total_tokens, lost["Timeout"]
@@ -147,5 +147,5 @@ def _differences(expected: Results, found: Results) -> list[str]:
 
 
 def faults_met(outcomes: Sequence[Outcome]) -> Counter[str]:
-    """Of all doors together."""
+    """Of all entry points together."""
     return sum((outcome.account.faults for outcome in outcomes), Counter())

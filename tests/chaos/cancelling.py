@@ -27,7 +27,7 @@ class Leaks:
     """What cancelled calls left.
 
     Attributes:
-        face: Sync, asyncio or trio.
+        mode: Sync, asyncio or trio.
         calls: How many were begun.
         cancelled: How many of these did not end before.
         sockets: More than before, after closing.
@@ -36,7 +36,7 @@ class Leaks:
         seconds: It took.
     """
 
-    face: str
+    mode: str
     calls: int
     cancelled: int
     sockets: int
@@ -50,7 +50,7 @@ class Leaks:
         return self.sockets <= 0 and self.threads <= 0 and self.tasks <= 0 and self.cancelled > 0
 
 
-def run(face: str, calls: int, seed: int, service: HTTPService) -> Leaks:
+def run(mode: str, calls: int, seed: int, service: HTTPService) -> Leaks:
     """Begin so many calls and end each of them at a random moment."""
     random = Random(seed)
     healthy = service.always
@@ -62,15 +62,15 @@ def run(face: str, calls: int, seed: int, service: HTTPService) -> Leaks:
     service.always = slowly
     voyage = Voyage(KEY, base_url=service.url, concurrency=4)
     before, began = held(), time.monotonic()
-    if face == "sync":
+    if mode == "sync":
         cancelled, tasks = _in_threads(voyage, calls, random), 0
         voyage.close()
     else:
-        cancelled, tasks = anyio.run(partial(_in_tasks, voyage, calls, random), backend=face)
+        cancelled, tasks = anyio.run(partial(_in_tasks, voyage, calls, random), backend=mode)
     seconds = time.monotonic() - began
     service.close_idle()
     left = settled(before)
-    return Leaks(face, calls, cancelled, *_more(left, before), tasks, seconds)
+    return Leaks(mode, calls, cancelled, *_more(left, before), tasks, seconds)
 
 
 def _more(left: Held, before: Held) -> tuple[int, int]:

@@ -38,7 +38,7 @@ class KeepAliveOutcome:
     """What became of the queries.
 
     Attributes:
-        face: Sync, asyncio or trio.
+        mode: Sync, asyncio or trio.
         queries: How many were made.
         events: What happened to connections, and how often.
         wrong: Queries that got a vector of another text.
@@ -49,7 +49,7 @@ class KeepAliveOutcome:
         seconds: It took.
     """
 
-    face: str
+    mode: str
     queries: int
     events: Counter[str] = field(default_factory=Counter)
     wrong: int = 0
@@ -65,20 +65,20 @@ class KeepAliveOutcome:
         return not self.wrong and not self.errors and self.connects <= 1 and bool(self.events)
 
 
-def run(face: str, queries: int, seed: int) -> KeepAliveOutcome:
+def run(mode: str, queries: int, seed: int) -> KeepAliveOutcome:
     """Make so many queries, one after the other."""
-    outcome = KeepAliveOutcome(face, queries)
+    outcome = KeepAliveOutcome(mode, queries)
     began = time.monotonic()
     with WireServer() as server, _impatient():
         world = Disturber(server, Random(seed), outcome)
         server.act = world.act
         voyage = Voyage(KEY, base_url=server.url, clock=FakeClock(), concurrency=BURST, timeout=20)
-        if face == "sync":
+        if mode == "sync":
             for number in range(queries):
                 with world.watched(texts := world.texts(number)) as take:
                     take(voyage.embed(texts, MODEL, batch_size=1).embeddings)
         else:
-            anyio.run(partial(_in_a_loop, voyage, queries, world), backend=face)
+            anyio.run(partial(_in_a_loop, voyage, queries, world), backend=mode)
         voyage.close()
     outcome.seconds = time.monotonic() - began
     return outcome

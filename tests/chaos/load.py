@@ -35,7 +35,7 @@ class Load:
     """What a run under load showed.
 
     Attributes:
-        face: Sync, asyncio or trio.
+        mode: Sync, asyncio or trio.
         callers: At once.
         calls: Answered rightly.
         errors: Wrong answers and exceptions, described.
@@ -46,7 +46,7 @@ class Load:
         seconds: It took.
     """
 
-    face: str
+    mode: str
     callers: int
     calls: int = 0
     errors: list[str] = field(default_factory=list)
@@ -93,15 +93,15 @@ def emulator_apart() -> Iterator[str]:
             process.terminate()
 
 
-def run(face: str, seconds: float, url: str, callers: int = CALLERS) -> Load:
+def run(mode: str, seconds: float, url: str, callers: int = CALLERS) -> Load:
     """Let so many callers ask for so long, each with its own choice of texts."""
     before = held()
-    load = Load(face, callers)
+    load = Load(mode, callers)
     voyage = Voyage(KEY, base_url=url, max_retries=2)
     vectors = voyage.embed(TEXTS, MODEL, output_dimension=DIMENSION).embeddings
     expected = dict(zip(TEXTS, vectors, strict=True))
     began = time.monotonic()
-    go = _in_threads if face == "sync" else partial(_in_tasks, face)
+    go = _in_threads if mode == "sync" else partial(_in_tasks, mode)
     go(voyage, load, expected, began + seconds)
     load.seconds = time.monotonic() - began
     voyage.close()

@@ -17,37 +17,37 @@ from chaos.stores import StoreOutcome
 
 
 def show_campaign(outcomes: Sequence[Outcome]) -> None:
-    """A line for each door, and the faults of all."""
+    """A line for each entry point, and the faults of all."""
     tell("Under faults (waits between attempts pass at once)")
-    tell(f"  {'door':22}{'documents':>10}{'requests':>10}{'faults':>8}{'retries':>9}"
+    tell(f"  {'entry point':22}{'documents':>10}{'requests':>10}{'faults':>8}{'retries':>9}"
          f"{'paid again':>12}{'seconds':>9}  verdict")  # fmt: skip
     for found in outcomes:
         account = found.account
         verdict = "identical" if not found.grievances else f"{len(found.grievances)} GRIEVANCES"
-        tell(f"  {found.door:22}{found.documents:>10,}{account.requests:>10,}"
+        tell(f"  {found.entry_point:22}{found.documents:>10,}{account.requests:>10,}"
              f"{account.faults.total():>8,}{account.retries:>9,}{account.forced:>12,}"
              f"{found.seconds:>9.1f}  {verdict}")  # fmt: skip
         for grievance in found.grievances[:5]:
             tell(f"      {grievance}")
-    tell("  Faults by kind, all doors")
+    tell("  Faults by kind, all entry points")
     for name, count in sorted(faults_met(outcomes).items()):
         tell(f"    {count:>7,}  {name}")
 
 
 def show_leaks(leaks: Sequence[Leaks]) -> None:
-    """A line for each face."""
+    """A line each for sync, asyncio and trio."""
     tell("Cancelled calls, and what is left of them after a second")
     for each in leaks:
-        tell(f"  {each.face:9}{each.calls:>8,} begun,{each.cancelled:>8,} cancelled: "
+        tell(f"  {each.mode:9}{each.calls:>8,} begun,{each.cancelled:>8,} cancelled: "
              f"{each.sockets} sockets, {each.threads} threads, {each.tasks} tasks more "
              f"({each.seconds:.0f} s)")  # fmt: skip
 
 
 def show_keep_alive(outcomes: Sequence[KeepAliveOutcome]) -> None:
-    """Two lines for each face."""
+    """Two lines each for sync, asyncio and trio."""
     tell("Queries over connections that are killed, reset, silenced and put out of step")
     for each in outcomes:
-        tell(f"  {each.face:9}{each.queries:>7,} queries, {each.events.total():,} events of "
+        tell(f"  {each.mode:9}{each.queries:>7,} queries, {each.events.total():,} events of "
              f"{len(each.events)} kinds ({each.seconds:.0f} s): {each.wrong} wrong vectors, "
              f"{len(each.errors)} errors")  # fmt: skip
         tell(f"{'':11}at most {each.connects} new connection for a query; the slowest took "
@@ -58,11 +58,11 @@ def show_keep_alive(outcomes: Sequence[KeepAliveOutcome]) -> None:
 
 
 def show_load(loads: Sequence[Load]) -> None:
-    """Two lines for each face."""
+    """Two lines each for sync, asyncio and trio."""
     tell("Callers that share one Voyage")
     for each in loads:
         pace = f"{each.calls:,} calls ({each.calls / each.seconds:,.0f} a second)"
-        tell(f"  {each.face:9}{each.callers:>5} callers, {each.seconds:.0f} s: {pace}, "
+        tell(f"  {each.mode:9}{each.callers:>5} callers, {each.seconds:.0f} s: {pace}, "
              f"{len(each.errors)} errors")  # fmt: skip
         tell(f"{'':11}memory {each.memory[0]} to {each.memory[-1]} MiB ({each.grown:+.1f} lately), "
              f"sockets at most {max(each.sockets)}; left {each.left_sockets} sockets and "
@@ -106,7 +106,7 @@ def as_json(
         "machine": {"python": platform.python_version(), "system": platform.platform()},
         "campaign": [
             {
-                "door": found.door,
+                "entry_point": found.entry_point,
                 "documents": found.documents,
                 "seconds": found.seconds,
                 "requests": found.account.requests,

@@ -11,20 +11,20 @@ from chaos import campaign, files, keep_alive, load
 from chaos.account import account_of
 from chaos.campaign import QUICK_FAULTS
 from chaos.corpus import Passage, passages
-from chaos.doors import DOORS, langchain_sync
+from chaos.entry_points import ENTRY_POINTS, langchain_sync
 from voyage_rag import Voyage
 from voyage_rag.emulator import ReceivedRequest, faults
 from voyage_rag.emulator.faults import Fault
 
-SEEDS = {name: 10 + place for place, name in enumerate(DOORS)}
+SEEDS = {name: 10 + place for place, name in enumerate(ENTRY_POINTS)}
 ADDRESS = "/v1/embeddings"
 
 
 @pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # its own, on trio
-@pytest.mark.parametrize("name", DOORS)
+@pytest.mark.parametrize("name", ENTRY_POINTS)
 def test_every_document_arrives_once_and_unharmed(name: str) -> None:
     """Both frameworks, on sync, asyncio and trio; `make chaos` sends thousands."""
-    outcome = campaign.run(name, DOORS[name], passages(160, 7), SEEDS[name], QUICK_FAULTS)
+    outcome = campaign.run(name, ENTRY_POINTS[name], passages(160, 7), SEEDS[name], QUICK_FAULTS)
 
     assert outcome.grievances == []
     assert outcome.account.retries > 0
@@ -32,7 +32,7 @@ def test_every_document_arrives_once_and_unharmed(name: str) -> None:
 
 
 def test_the_account_notices_what_is_paid_twice_or_mixed_up() -> None:
-    """A door that asks again without need, or swaps or loses results, is found out."""
+    """The campaign detects needless repetitions, and swapped or lost results."""
 
     def again(voyage: Voyage, given: Sequence[Passage]) -> list[Any]:
         voyage.embed([given[3].text], "voyage-4", "document", output_dimension=256)
@@ -83,20 +83,20 @@ def test_the_account_knows_what_a_fault_forces(fault: Fault | None, sound: bool)
 
 @pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # its own, on trio
 def test_callers_that_share_an_object_have_their_own_answers() -> None:
-    """Fifty of them, on each face; `make chaos` lets two hundred go on for a minute."""
+    """Fifty of them, sync and async; `make chaos` runs two hundred for a minute."""
     with load.emulator_apart() as url:
-        for face in ("sync", "asyncio", "trio"):
-            found = load.run(face, 0.8, url, callers=50)
+        for mode in ("sync", "asyncio", "trio"):
+            found = load.run(mode, 0.8, url, callers=50)
             assert found.errors == []
             assert found.calls > 0
             assert max(found.sockets) <= 50 + load.OTHER_SOCKETS
             assert (found.left_sockets, found.left_threads) <= (0, 0)
 
 
-@pytest.mark.parametrize("face", ["sync", "asyncio", "trio"])
-def test_queries_over_connections_that_die_have_their_own_vectors(face: str) -> None:
+@pytest.mark.parametrize("mode", ["sync", "asyncio", "trio"])
+def test_queries_over_connections_that_die_have_their_own_vectors(mode: str) -> None:
     """Of every kind of death; `make chaos` makes ten thousand queries."""
-    outcome = keep_alive.run(face, 250, seed=1)
+    outcome = keep_alive.run(mode, 250, seed=1)
     assert outcome.sound, outcome
     assert len(outcome.events) > 10
 

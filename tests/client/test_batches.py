@@ -56,15 +56,15 @@ def written(path: Path, content: list[dict[str, Any]]) -> Path:
     return path
 
 
-async def created(face, voyage: Voyage, path: Path, **params: Any) -> Batch:
-    file = await face.ask(voyage.files, "upload", path)
-    return await face.ask(
+async def created(runner, voyage: Voyage, path: Path, **params: Any) -> Batch:
+    file = await runner.ask(voyage.files, "upload", path)
+    return await runner.ask(
         voyage.batches, "create", "/v1/embeddings", file.id, PARAMS | params, {"mine": "yes"}
     )
 
 
-async def collected(face, voyage: Voyage, batch_id: str) -> list[Any]:
-    if face.is_sync:
+async def collected(runner, voyage: Voyage, batch_id: str) -> list[Any]:
+    if runner.is_sync:
         return list(voyage.batches.results(batch_id))
     return [line async for line in voyage.batches.aresults(batch_id)]
 
@@ -73,90 +73,90 @@ def creations(emulator: Emulator) -> int:
     return sum((r.method, r.path) == ("POST", "/v1/batches") for r in emulator.requests)
 
 
-def test_a_batch_from_beginning_to_end(face, emulate, clock: FakeClock, tmp_path: Path) -> None:
+def test_a_batch_from_beginning_to_end(runner, emulate, clock: FakeClock, tmp_path: Path) -> None:
     """Created, watched with rising counts, and its lines in the order of the input."""
     voyage, emulator = emulate()
     content = lines(100)
     looks: list[Batch] = []
 
     async def program() -> None:
-        batch = await created(face, voyage, written(tmp_path / "input", content))
+        batch = await created(runner, voyage, written(tmp_path / "input", content))
         assert (batch.status, batch.model, batch.has_ended) == ("validating", "voyage-4", False)
         assert batch.metadata["mine"] == "yes"
         with pytest.raises(InvalidInputError, match="wait for it first"):
-            await collected(face, voyage, batch.id)
-        done = await face.ask(voyage.batches, "wait", batch.id, on_progress=looks.append)
+            await collected(runner, voyage, batch.id)
+        done = await runner.ask(voyage.batches, "wait", batch.id, on_progress=looks.append)
         assert (done.status, done.total, done.completed, done.failed) == ("completed", 100, 100, 0)
         assert done.created_at <= done.in_progress_at <= done.completed_at
-        assert await face.ask(voyage.batches, "get", batch.id) == done
-        found = await collected(face, voyage, batch.id)
+        assert await runner.ask(voyage.batches, "get", batch.id) == done
+        found = await collected(runner, voyage, batch.id)
         assert [line.custom_id for line in found] == [line["custom_id"] for line in content]
         assert [line.input for line in found] == [line["body"] for line in content]
         assert all(line.failure is None for line in found)
-        vectors = await face.ask(voyage, "embed", ["text number 7"], **PARAMS)
+        vectors = await runner.ask(voyage, "embed", ["text number 7"], **PARAMS)
         assert found[7].body["data"][0]["embedding"] == pytest.approx(
             vectors.embeddings[0], abs=1e-6
         )
-        output = (await face.ask(voyage.files, "content", done.output_file_id)).splitlines()
+        output = (await runner.ask(voyage.files, "content", done.output_file_id)).splitlines()
         assert [json.loads(line)["custom_id"] for line in output] != [
             line.custom_id for line in found
         ]
 
-    face.run(program)
+    runner.run(program)
     counts = [look.completed for look in looks]
     assert counts == sorted(counts)
     assert len(set(counts)) > 3
     assert creations(emulator) == 1
 
 
-def test_looks_are_close_at_first_and_rare_later(face, emulate, clock, tmp_path: Path) -> None:
+def test_looks_are_close_at_first_and_rare_later(runner, emulate, clock, tmp_path: Path) -> None:
     """Half a day is watched with a request a minute, not one a second."""
     voyage, emulator = emulate(batch_running=2 * 3_600)
 
     async def program() -> None:
-        batch = await created(face, voyage, written(tmp_path / "input", lines(2)))
-        await face.ask(voyage.batches, "wait", batch.id)
+        batch = await created(runner, voyage, written(tmp_path / "input", lines(2)))
+        await runner.ask(voyage.batches, "wait", batch.id)
 
-    face.run(program)
+    runner.run(program)
     assert clock.sleeps[0] == pytest.approx(2)
     assert clock.sleeps == sorted(clock.sleeps)
     assert max(clock.sleeps) == pytest.approx(60)
     assert len(emulator.requests) < 135
 
 
-def test_waiting_may_have_an_end(face, emulate, clock: FakeClock, tmp_path: Path) -> None:
+def test_waiting_may_have_an_end(runner, emulate, clock: FakeClock, tmp_path: Path) -> None:
     """To the second; the batch goes on."""
     voyage, _ = emulate()
 
     async def program() -> None:
-        batch = await created(face, voyage, written(tmp_path / "input", lines(10)))
+        batch = await created(runner, voyage, written(tmp_path / "input", lines(10)))
         begun = clock.now()
         with pytest.raises(Timeout, match="in_progress after 100 s"):
-            await face.ask(voyage.batches, "wait", batch.id, timeout=100)
+            await runner.ask(voyage.batches, "wait", batch.id, timeout=100)
         assert clock.now() - begun == pytest.approx(100)
-        done = await face.ask(voyage.batches, "wait", batch.id, timeout=1_000)
+        done = await runner.ask(voyage.batches, "wait", batch.id, timeout=1_000)
         assert done.status == "completed"
 
-    face.run(program)
+    runner.run(program)
 
 
-def test_a_watch_outlasts_an_outage(face, clock: FakeClock) -> None:
+def test_a_watch_outlasts_an_outage(runner, clock: FakeClock) -> None:
     """Half an hour without an answer is no reason to stop watching for half a day."""
     ended = ok({"id": "b", "status": "completed", "input_file_id": "f"})
     service = FakeService(*[failed(503)] * 30, APIConnectionError("away"), ended)
     voyage = voyage_over(service, clock, max_retries=1)
-    assert face.call(voyage.batches, "wait", "b").status == "completed"
+    assert runner.call(voyage.batches, "wait", "b").status == "completed"
     gone = voyage_over(FakeService(always=lambda _: failed(503)), clock)
     with pytest.raises(ServerError):
-        face.call(gone.batches, "wait", "b")
+        runner.call(gone.batches, "wait", "b")
 
 
 @pytest.mark.parametrize("wrong", [{"timeout": -1}, {"timeout": "1"}, {"poll_interval": None}])
-def test_waiting_refuses_what_is_no_time(face, wrong: dict[str, Any]) -> None:
+def test_waiting_refuses_what_is_no_time(runner, wrong: dict[str, Any]) -> None:
     """Before anything is sent."""
     service = FakeService()
     with pytest.raises(InvalidInputError, match="number of seconds"):
-        face.call(voyage_over(service).batches, "wait", "b", **wrong)
+        runner.call(voyage_over(service).batches, "wait", "b", **wrong)
     assert service.attempts == []
 
 
@@ -187,15 +187,15 @@ def test_a_wait_is_cancelled_at_once(emulate, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("trouble", [faults.DROPPED, faults.CUT_OFF, faults.TRUNCATED], ids=str)
-def test_a_lost_answer_creates_no_second_batch(face, emulate, trouble, tmp_path: Path) -> None:
+def test_a_lost_answer_creates_no_second_batch(runner, emulate, trouble, tmp_path: Path) -> None:
     """The batch is there: it is found by its mark."""
     voyage, emulator = emulate(faults=[None, trouble])
 
     async def program() -> None:
-        batch = await created(face, voyage, written(tmp_path / "input", lines(1)))
-        assert [b.id for b in await face.ask(voyage.batches, "list")] == [batch.id]
+        batch = await created(runner, voyage, written(tmp_path / "input", lines(1)))
+        assert [b.id for b in await runner.ask(voyage.batches, "list")] == [batch.id]
 
-    face.run(program)
+    runner.run(program)
     assert creations(emulator) == 1
 
 
@@ -208,18 +208,18 @@ def batch_with(**fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("lost", LOST, ids=lambda lost: str(lost)[:20])
-def test_what_is_not_found_is_not_created_again(face, clock: FakeClock, lost: Any) -> None:
+def test_what_is_not_found_is_not_created_again(runner, clock: FakeClock, lost: Any) -> None:
     """It is looked for during a minute; then the error says what is not known."""
     others = ok({"data": [batch_with(metadata={MARK: "another"}), batch_with(metadata=None)]})
     service = FakeService(lost, EMPTY, failed(503), others, always=lambda _: EMPTY)
     voyage = voyage_over(service, clock)
     with pytest.raises(APIConnectionError, match="whether the batch was created is not known"):
-        face.call(voyage.batches, "create", "/v1/embeddings", "f", PARAMS)
+        runner.call(voyage.batches, "create", "/v1/embeddings", "f", PARAMS)
     assert [a.request.method for a in service.attempts].count("POST") == 1
     assert 60 <= sum(clock.sleeps) < 90
 
 
-def test_a_batch_that_appears_late_is_found(face, clock: FakeClock) -> None:
+def test_a_batch_that_appears_late_is_found(runner, clock: FakeClock) -> None:
     """The list may be some seconds behind."""
 
     def appears(_: bytes) -> Any:
@@ -228,14 +228,14 @@ def test_a_batch_that_appears_late_is_found(face, clock: FakeClock) -> None:
 
     service = FakeService(Timeout("late"), EMPTY, EMPTY, appears)
     voyage = voyage_over(service, clock)
-    assert face.call(voyage.batches, "create", "/v1/embeddings", "f", PARAMS).id == "found"
+    assert runner.call(voyage.batches, "create", "/v1/embeddings", "f", PARAMS).id == "found"
 
 
-def test_a_search_that_fails_leaves_it_unknown(face) -> None:
+def test_a_search_that_fails_leaves_it_unknown(runner) -> None:
     """The error says both."""
     service = FakeService(Timeout("late"), always=lambda _: failed(401))
     with pytest.raises(APIConnectionError, match=r"not known.*could not be looked for"):
-        face.call(voyage_over(service).batches, "create", "/v1/embeddings", "f", PARAMS)
+        runner.call(voyage_over(service).batches, "create", "/v1/embeddings", "f", PARAMS)
 
 
 def refused_connection() -> APIConnectionError:
@@ -244,10 +244,10 @@ def refused_connection() -> APIConnectionError:
     return error
 
 
-def test_what_was_never_seen_is_sent_again(face) -> None:
+def test_what_was_never_seen_is_sent_again(runner) -> None:
     """A refused connection and a 429 have created nothing."""
     service = FakeService(refused_connection(), failed(429), ok(batch_with()))
-    batch = face.call(voyage_over(service).batches, "create", "/v1/embeddings", "f", PARAMS)
+    batch = runner.call(voyage_over(service).batches, "create", "/v1/embeddings", "f", PARAMS)
     assert batch.id == "b"
     bodies = [attempt.request.body for attempt in service.attempts]
     assert len(bodies) == 3
@@ -255,11 +255,11 @@ def test_what_was_never_seen_is_sent_again(face) -> None:
 
 
 @pytest.mark.parametrize("never", [refused_connection(), failed(429)], ids=["refused", "429"])
-def test_what_is_never_seen_is_an_error_like_any_other(face, never: Any) -> None:
+def test_what_is_never_seen_is_an_error_like_any_other(runner, never: Any) -> None:
     """There is nothing to look for."""
     service = FakeService(never, never)
     with pytest.raises((APIConnectionError, RateLimitError)):
-        face.call(
+        runner.call(
             voyage_over(service, max_retries=1).batches, "create", "/v1/embeddings", "f", PARAMS
         )
     assert len(service.attempts) == 2
@@ -278,18 +278,18 @@ def test_what_is_never_seen_is_an_error_like_any_other(face, never: Any) -> None
         (["/v1/embeddings", "f", PARAMS, {"k" * 65: ""}], "metadata"),
     ],
 )
-def test_a_bad_order_is_not_sent(face, arguments: list[Any], named: str) -> None:
+def test_a_bad_order_is_not_sent(runner, arguments: list[Any], named: str) -> None:
     """The argument is named."""
     service = FakeService()
     with pytest.raises(InvalidInputError, match=named):
-        face.call(voyage_over(service).batches, "create", *arguments)
+        runner.call(voyage_over(service).batches, "create", *arguments)
     assert service.attempts == []
 
 
 # ── what becomes of lines ─────────────────────────────────────────────────────────────────────────
 
 
-def test_failed_lines_come_with_their_input(face, emulate, tmp_path: Path) -> None:
+def test_failed_lines_come_with_their_input(runner, emulate, tmp_path: Path) -> None:
     """Each in its place; a refusal is told from what may succeed another time."""
     voyage, _ = emulate(failing_lines=["line 2"])
     content = lines(4)
@@ -297,12 +297,12 @@ def test_failed_lines_come_with_their_input(face, emulate, tmp_path: Path) -> No
 
     async def program() -> None:
         path = written(tmp_path / "input", content)
-        file = await face.ask(voyage.files, "upload", path)
+        file = await runner.ask(voyage.files, "upload", path)
         params = {"model": "voyage-2", "truncation": False}
-        batch = await face.ask(voyage.batches, "create", "/v1/embeddings", file.id, params)
-        done = await face.ask(voyage.batches, "wait", batch.id)
+        batch = await runner.ask(voyage.batches, "create", "/v1/embeddings", file.id, params)
+        done = await runner.ask(voyage.batches, "wait", batch.id)
         assert (done.completed, done.failed) == (2, 2)
-        found = await collected(face, voyage, batch.id)
+        found = await collected(runner, voyage, batch.id)
         assert [line.failure is None for line in found] == [True, False, False, True]
         refused, failure = found[1].failure, found[2].failure
         assert (refused.status, refused.is_refused) == (400, True)
@@ -310,66 +310,66 @@ def test_failed_lines_come_with_their_input(face, emulate, tmp_path: Path) -> No
         assert refused.input == content[1]["body"]
         assert (failure.status, failure.is_refused) == (500, False)
 
-    face.run(program)
+    runner.run(program)
 
 
-def test_an_expired_batch_keeps_what_it_has(face, emulate, tmp_path: Path) -> None:
+def test_an_expired_batch_keeps_what_it_has(runner, emulate, tmp_path: Path) -> None:
     """Lines that were not reached say so."""
     voyage, _ = emulate(batch_running=2 * HALF_A_DAY)
 
     async def program() -> None:
-        batch = await created(face, voyage, written(tmp_path / "input", lines(10)))
-        done = await face.ask(voyage.batches, "wait", batch.id, poll_interval=3_600)
-        found = await collected(face, voyage, done.id)
+        batch = await created(runner, voyage, written(tmp_path / "input", lines(10)))
+        done = await runner.ask(voyage.batches, "wait", batch.id, poll_interval=3_600)
+        found = await collected(runner, voyage, done.id)
         codes = [line.failure and line.failure.code for line in found]
         assert codes.count(None) == done.completed == 4
         assert codes.count("batch_expired") == 6
 
-    face.run(program)
+    runner.run(program)
 
 
-def test_a_cancelled_batch_keeps_what_it_has(face, emulate, clock, tmp_path: Path) -> None:
+def test_a_cancelled_batch_keeps_what_it_has(runner, emulate, clock, tmp_path: Path) -> None:
     """Lines that nobody speaks of are unfinished."""
     voyage, _ = emulate()
 
     async def program() -> None:
-        batch = await created(face, voyage, written(tmp_path / "input", lines(10)))
+        batch = await created(runner, voyage, written(tmp_path / "input", lines(10)))
         clock.advance(310)
-        assert (await face.ask(voyage.batches, "cancel", batch.id)).status == "cancelling"
-        done = await face.ask(voyage.batches, "wait", batch.id)
+        assert (await runner.ask(voyage.batches, "cancel", batch.id)).status == "cancelling"
+        done = await runner.ask(voyage.batches, "wait", batch.id)
         assert (done.status, done.completed) == ("cancelled", 5)
-        found = await collected(face, voyage, batch.id)
+        found = await collected(runner, voyage, batch.id)
         codes = [line.failure and line.failure.code for line in found]
         assert (codes.count(None), codes.count("unfinished")) == (5, 5)
 
-    face.run(program)
+    runner.run(program)
 
 
-def test_a_failed_batch_names_its_faults(face, emulate, tmp_path: Path) -> None:
+def test_a_failed_batch_names_its_faults(runner, emulate, tmp_path: Path) -> None:
     """By line; each of its lines is unfinished."""
     voyage, _ = emulate()
 
     async def program() -> None:
         path = written(tmp_path / "input", [*lines(2), lines(1)[0]])
-        batch = await created(face, voyage, path)
-        done = await face.ask(voyage.batches, "wait", batch.id)
+        batch = await created(runner, voyage, path)
+        done = await runner.ask(voyage.batches, "wait", batch.id)
         assert done.status == "failed"
         assert [(fault.line, fault.param) for fault in done.faults] == [(3, "custom_id")]
-        found = await collected(face, voyage, batch.id)
+        found = await collected(runner, voyage, batch.id)
         assert {line.failure.code for line in found} == {"unfinished"}
 
-    face.run(program)
+    runner.run(program)
 
 
-def test_a_list_of_batches(face, emulate, tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_list_of_batches(runner, emulate, tmp_path: Path, monkeypatch: Any) -> None:
     """However many pages it takes."""
     monkeypatch.setattr("voyage_rag.core.jobs.batches.MOST_ON_A_PAGE", 2)
     voyage, _ = emulate()
 
     async def program() -> None:
         path = written(tmp_path / "input", lines(1))
-        ids = [(await created(face, voyage, path)).id for _ in range(3)]
-        assert [b.id for b in await face.ask(voyage.batches, "list")] == ids[::-1]
-        assert [b.id for b in await face.ask(voyage.batches, "list", limit=1)] == ids[2:]
+        ids = [(await created(runner, voyage, path)).id for _ in range(3)]
+        assert [b.id for b in await runner.ask(voyage.batches, "list")] == ids[::-1]
+        assert [b.id for b in await runner.ask(voyage.batches, "list", limit=1)] == ids[2:]
 
-    face.run(program)
+    runner.run(program)

@@ -37,9 +37,9 @@ def voyage(emulator: Emulator) -> Iterator[Voyage]:
         yield voyage
 
 
-def embed(face: Any, voyage: Voyage, *documents: list[str], **options: Any) -> list[Any]:
+def embed(runner: Any, voyage: Voyage, *documents: list[str], **options: Any) -> list[Any]:
     """The vectors of each document."""
-    found = face.call(
+    found = runner.call(
         voyage,
         "contextualized_embed",
         list(documents),
@@ -51,23 +51,23 @@ def embed(face: Any, voyage: Voyage, *documents: list[str], **options: Any) -> l
     return [result.embeddings for result in found.results]
 
 
-def test_a_chunks_vector_is_the_same_whatever_shares_its_request(face, voyage: Voyage) -> None:
-    [alone] = embed(face, voyage, CONTRACT)
-    together = embed(face, voyage, SOUP, CONTRACT, LETTER)
+def test_a_chunks_vector_is_the_same_whatever_shares_its_request(runner, voyage: Voyage) -> None:
+    [alone] = embed(runner, voyage, CONTRACT)
+    together = embed(runner, voyage, SOUP, CONTRACT, LETTER)
     assert together[1] == alone
 
 
-def test_a_chunks_vector_differs_when_its_own_document_changes(face, voyage: Voyage) -> None:
+def test_a_chunks_vector_differs_when_its_own_document_changes(runner, voyage: Voyage) -> None:
     """The same words in another document, or among fewer chunks, are another vector."""
-    contract, soup, [lone] = embed(face, voyage, CONTRACT, SOUP, [CONTRACT[1]])
+    contract, soup, [lone] = embed(runner, voyage, CONTRACT, SOUP, [CONTRACT[1]])
     assert CONTRACT[1] == SOUP[1]
     assert contract[1] != soup[1]
     assert lone not in (contract[1], soup[1])
 
 
-def test_a_flat_list_gives_the_same_vectors_as_nested_ones(face, voyage: Voyage) -> None:
-    contract, soup, letter = embed(face, voyage, CONTRACT, SOUP, LETTER)
-    found = face.call(
+def test_a_flat_list_gives_the_same_vectors_as_nested_ones(runner, voyage: Voyage) -> None:
+    contract, soup, letter = embed(runner, voyage, CONTRACT, SOUP, LETTER)
+    found = runner.call(
         voyage,
         "embed_chunks",
         [SOUP[0], CONTRACT[0], *LETTER, SOUP[1], CONTRACT[1], SOUP[2]],
@@ -79,18 +79,18 @@ def test_a_flat_list_gives_the_same_vectors_as_nested_ones(face, voyage: Voyage)
 
 
 def test_a_long_document_is_embedded_in_windows_and_nothing_is_lost(
-    face, voyage: Voyage, emulator: Emulator
+    runner, voyage: Voyage, emulator: Emulator
 ) -> None:
     """45,000 tokens in a model of 32,000: a window's vectors are those of the window alone."""
     chunks = [f"Chapter {number}. " + "word " * 1_000 for number in range(45)]
-    found = face.call(
+    found = runner.call(
         voyage, "contextualized_embed", [LETTER, chunks], MODEL, "document", output_dimension=256
     )
     long = found.results[1]
     assert sum(long.windows) == len(long.embeddings) == 45
     assert len(long.windows) == 2
     first = long.windows[0]
-    assert embed(face, voyage, chunks[:first], chunks[first:]) == [
+    assert embed(runner, voyage, chunks[:first], chunks[first:]) == [
         long.embeddings[:first],
         long.embeddings[first:],
     ]
@@ -98,10 +98,10 @@ def test_a_long_document_is_embedded_in_windows_and_nothing_is_lost(
 
 
 @pytest.mark.parametrize("nested", [True, False])
-def test_the_service_can_cut(face, voyage: Voyage, nested: bool) -> None:
+def test_the_service_can_cut(runner, voyage: Voyage, nested: bool) -> None:
     """One string per document in, chunks and their texts out, together the document."""
     texts = ["A sentence of words. " * 200, "Short."]
-    found = face.call(
+    found = runner.call(
         voyage,
         "contextualized_embed",
         [[text] for text in texts] if nested else texts,
@@ -119,8 +119,10 @@ def test_the_service_can_cut(face, voyage: Voyage, nested: bool) -> None:
 
 
 @pytest.mark.parametrize("inputs", [["rent?", "onions?"], [["rent?"], ["onions?"]]])
-def test_queries_are_flat_or_nested(face, voyage: Voyage, emulator: Emulator, inputs: Any) -> None:
-    found = face.call(voyage, "contextualized_embed", inputs, MODEL, "query")
+def test_queries_are_flat_or_nested(
+    runner, voyage: Voyage, emulator: Emulator, inputs: Any
+) -> None:
+    found = runner.call(voyage, "contextualized_embed", inputs, MODEL, "query")
     assert [len(result.embeddings) for result in found.results] == [1, 1]
     assert emulator.requests[0].body["input_type"] == "query"
     assert found.results[0].chunk_texts is None
@@ -129,8 +131,10 @@ def test_queries_are_flat_or_nested(face, voyage: Voyage, emulator: Emulator, in
 
 @pytest.mark.parametrize("dtype", ["float", "int8", "uint8", "binary", "ubinary"])
 @pytest.mark.parametrize("dimension", [256, 2048])
-def test_dimension_and_dtype_are_honoured(face, voyage: Voyage, dtype: str, dimension: int) -> None:
-    [contract] = embed_with(face, voyage, dtype, dimension)
+def test_dimension_and_dtype_are_honoured(
+    runner, voyage: Voyage, dtype: str, dimension: int
+) -> None:
+    [contract] = embed_with(runner, voyage, dtype, dimension)
     numbers = dimension // 8 if "binary" in dtype else dimension
     assert [len(vector) for vector in contract] == [numbers] * len(CONTRACT)
     assert {type(number) for vector in contract for number in vector} == {
@@ -138,18 +142,18 @@ def test_dimension_and_dtype_are_honoured(face, voyage: Voyage, dtype: str, dime
     }
 
 
-def embed_with(face: Any, voyage: Voyage, dtype: str, dimension: int) -> list[Any]:
-    found = face.call(voyage, "contextualized_embed", [CONTRACT], MODEL, None, dtype, dimension)
+def embed_with(runner: Any, voyage: Voyage, dtype: str, dimension: int) -> list[Any]:
+    found = runner.call(voyage, "contextualized_embed", [CONTRACT], MODEL, None, dtype, dimension)
     return [result.embeddings for result in found.results]
 
 
 def test_plain_texts_go_to_the_right_endpoint_one_vector_each(
-    face, voyage: Voyage, emulator: Emulator, caplog: pytest.LogCaptureFixture
+    runner, voyage: Voyage, emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     """`embed` with a contextualized model: each text by itself, and told of it once."""
     for _ in range(2):
-        found = face.call(voyage, "embed", SOUP, MODEL, "document", output_dimension=256)
-    alone = embed(face, voyage, *([text] for text in SOUP))
+        found = runner.call(voyage, "embed", SOUP, MODEL, "document", output_dimension=256)
+    alone = embed(runner, voyage, *([text] for text in SOUP))
     assert found.embeddings == [vector for [vector] in alone]
     assert {request.path for request in emulator.requests} == {"/v1/contextualizedembeddings"}
     assert emulator.requests[0].body["inputs"] == [[text] for text in SOUP]
@@ -159,10 +163,10 @@ def test_plain_texts_go_to_the_right_endpoint_one_vector_each(
 
 
 def test_a_query_or_one_text_loses_nothing(
-    face, voyage: Voyage, caplog: pytest.LogCaptureFixture
+    runner, voyage: Voyage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    face.call(voyage, "embed", ["a", "b"], MODEL, "query")
-    face.call(voyage, "embed", ["a"], MODEL, "document")
+    runner.call(voyage, "embed", ["a", "b"], MODEL, "query")
+    runner.call(voyage, "embed", ["a"], MODEL, "document")
     assert caplog.records == []
 
 
@@ -173,9 +177,9 @@ def test_an_unknown_model_of_the_family_goes_to_the_same_endpoint(voyage: Voyage
 
 
 def test_the_progress_bar_counts_documents(
-    face, voyage: Voyage, capsys: pytest.CaptureFixture[str]
+    runner, voyage: Voyage, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    embed(face, voyage, CONTRACT, SOUP, LETTER, show_progress_bar=True)
+    embed(runner, voyage, CONTRACT, SOUP, LETTER, show_progress_bar=True)
     assert "3/3" in capsys.readouterr().err
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from conftest import Face
+from conftest import Runner
 from fakes import KEY, MODEL, FakeService, HTTPService, failed, vector_of, voyage_over
 from voyage_rag import InvalidInputError, InvalidRequestError, Voyage
 from voyage_rag.types import Vector
@@ -30,18 +30,18 @@ class Recorder:
             self.usage += usage
 
 
-def test_every_vector_is_handed_over_with_the_position_of_its_text(face: Face) -> None:
+def test_every_vector_is_handed_over_with_the_position_of_its_text(runner: Runner) -> None:
     """Whatever the order of the answers; and what was paid is told."""
     service, kept = FakeService(), Recorder()
     texts = [f"text {n}" for n in range(1_000)]
 
-    face.call(voyage_over(service), "embed_into", kept, iter(texts), MODEL, batch_size=64)
+    runner.call(voyage_over(service), "embed_into", kept, iter(texts), MODEL, batch_size=64)
 
     assert kept.vectors == {n: vector_of(text) for n, text in enumerate(texts)}
     assert kept.usage == Usage(sum(map(len, texts)), 16)
 
 
-def test_what_was_answered_before_and_beside_a_failure_is_handed_over(face: Face) -> None:
+def test_what_was_answered_before_and_beside_a_failure_is_handed_over(runner: Runner) -> None:
     """A request that fails for good takes nothing with it, and no other is sent after it."""
     service, kept = FakeService(), Recorder()
     voyage = voyage_over(service, concurrency=1)
@@ -49,31 +49,35 @@ def test_what_was_answered_before_and_beside_a_failure_is_handed_over(face: Face
     service.always = lambda body: failed(400) if b'"text 5"' in body else sent(body)
 
     with pytest.raises(InvalidRequestError) as caught:
-        face.call(voyage, "embed_into", kept, (f"text {n}" for n in range(50)), MODEL, batch_size=2)
+        runner.call(
+            voyage, "embed_into", kept, (f"text {n}" for n in range(50)), MODEL, batch_size=2
+        )
 
     assert caught.value.indices == (4, 5)
     assert sorted(kept.vectors) == [0, 1, 2, 3]
 
 
-def test_a_bad_text_ends_the_call_after_what_is_in_flight(face: Face) -> None:
+def test_a_bad_text_ends_the_call_after_what_is_in_flight(runner: Runner) -> None:
     """It is named by its position."""
     kept = Recorder()
 
     with pytest.raises(InvalidInputError, match=r"texts\[3\]"):
-        face.call(voyage_over(FakeService()), "embed_into", kept, ["a", "b", "c", ""], MODEL)
+        runner.call(voyage_over(FakeService()), "embed_into", kept, ["a", "b", "c", ""], MODEL)
 
 
-def test_a_sink_that_fails_ends_the_call(face: Face) -> None:
+def test_a_sink_that_fails_ends_the_call(runner: Runner) -> None:
     """Its error comes out as it is."""
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space left"):
-        face.call(voyage_over(FakeService()), "embed_into", full, ["a", "b"], MODEL, batch_size=1)
+        runner.call(voyage_over(FakeService()), "embed_into", full, ["a", "b"], MODEL, batch_size=1)
 
 
-def test_no_request_leaves_before_an_answer_is_taken(face: Face, http_service: HTTPService) -> None:
+def test_no_request_leaves_before_an_answer_is_taken(
+    runner: Runner, http_service: HTTPService
+) -> None:
     """With one request at a time, the service never sees the next one while the sink works."""
     seen: list[int] = []
 
@@ -85,12 +89,12 @@ def test_no_request_leaves_before_an_answer_is_taken(face: Face, http_service: H
             yield f"text {number}"
 
     voyage = Voyage(KEY, base_url=http_service.url, concurrency=1)
-    face.call(voyage, "embed_into", sink, texts(), MODEL, batch_size=1)
+    runner.call(voyage, "embed_into", sink, texts(), MODEL, batch_size=1)
 
     assert seen == [1] * 20
 
 
-def test_equal_texts_are_sent_once_and_handed_over_for_each_position(face: Face) -> None:
+def test_equal_texts_are_sent_once_and_handed_over_for_each_position(runner: Runner) -> None:
     """In one call of the sink, in rising order."""
     service, kept = FakeService(), Recorder()
     texts = [f"text {n % 30}" for n in range(300)]
@@ -100,7 +104,7 @@ def test_equal_texts_are_sent_once_and_handed_over_for_each_position(face: Face)
         orders.append(list(positions))
         kept(positions, vectors, usage)
 
-    face.call(voyage_over(service), "embed_into", sink, iter(texts), MODEL, batch_size=10)
+    runner.call(voyage_over(service), "embed_into", sink, iter(texts), MODEL, batch_size=10)
 
     assert kept.vectors == {n: vector_of(text) for n, text in enumerate(texts)}
     assert sum(len(body["input"]) for body in service.bodies) == 30

@@ -1,4 +1,4 @@
-"""`voyage.files`: up from disk, listed, down to disk, deleted, on all faces."""
+"""`voyage.files`: uploading, listing, downloading and deleting, sync and async."""
 
 from __future__ import annotations
 
@@ -32,40 +32,40 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "input.jsonl"
 
 
-def test_a_file_goes_up_and_comes_down(face, voyage: Voyage, path: Path) -> None:
+def test_a_file_goes_up_and_comes_down(runner, voyage: Voyage, path: Path) -> None:
     """As it was, in memory or on disk, where nothing else is left."""
 
     async def program() -> None:
-        file = await face.ask(voyage.files, "upload", path)
+        file = await runner.ask(voyage.files, "upload", path)
         assert (file.bytes, file.filename, file.purpose) == (len(LINE * 3), "input.jsonl", "batch")
         assert file.created_at < file.expires_at
-        assert await face.ask(voyage.files, "get", file.id) == file
-        assert await face.ask(voyage.files, "content", file.id) == LINE * 3
-        saved = await face.ask(voyage.files, "download", file.id, path.with_name("saved"))
+        assert await runner.ask(voyage.files, "get", file.id) == file
+        assert await runner.ask(voyage.files, "content", file.id) == LINE * 3
+        saved = await runner.ask(voyage.files, "download", file.id, path.with_name("saved"))
         assert saved.read_bytes() == LINE * 3
         assert sorted(item.name for item in path.parent.iterdir()) == ["input.jsonl", "saved"]
-        assert await face.ask(voyage.files, "delete", file.id) is True
+        assert await runner.ask(voyage.files, "delete", file.id) is True
         with pytest.raises(InvalidRequestError) as caught:
-            await face.ask(voyage.files, "get", file.id)
+            await runner.ask(voyage.files, "get", file.id)
         assert caught.value.http_status == 404
 
-    face.run(program)
+    runner.run(program)
     voyage.close()
 
 
-def test_a_list_is_as_long_as_it_is(face, voyage: Voyage, path: Path, monkeypatch: Any) -> None:
+def test_a_list_is_as_long_as_it_is(runner, voyage: Voyage, path: Path, monkeypatch: Any) -> None:
     """However many pages it takes; newest first, or as many as asked for."""
     monkeypatch.setattr("voyage_rag.core.jobs.files.MOST_ON_A_PAGE", 2)
 
     async def program() -> None:
-        ids = [(await face.ask(voyage.files, "upload", path)).id for _ in range(5)]
-        found = await face.ask(voyage.files, "list")
+        ids = [(await runner.ask(voyage.files, "upload", path)).id for _ in range(5)]
+        found = await runner.ask(voyage.files, "list")
         assert [file.id for file in found] == ids[::-1]
-        some = await face.ask(voyage.files, "list", purpose="batch", limit=3)
+        some = await runner.ask(voyage.files, "list", purpose="batch", limit=3)
         assert [file.id for file in some] == ids[:1:-1]
-        assert await face.ask(voyage.files, "list", purpose="batch-output") == []
+        assert await runner.ask(voyage.files, "list", purpose="batch-output") == []
 
-    face.run(program)
+    runner.run(program)
     voyage.close()
 
 
@@ -80,94 +80,94 @@ def test_a_list_is_as_long_as_it_is(face, voyage: Voyage, path: Path, monkeypatc
         ("delete", [7], "id of files"),
     ],
 )
-def test_bad_arguments_send_nothing(face, verb: str, arguments: list[Any], named: str) -> None:
+def test_bad_arguments_send_nothing(runner, verb: str, arguments: list[Any], named: str) -> None:
     """They are named."""
     service = FakeService()
     with pytest.raises(InvalidInputError, match=named):
-        face.call(voyage_over(service).files, verb, *arguments)
+        runner.call(voyage_over(service).files, verb, *arguments)
     assert service.attempts == []
 
 
-def test_a_list_refuses_bad_arguments(face) -> None:
+def test_a_list_refuses_bad_arguments(runner) -> None:
     """An unknown purpose, a limit below one."""
     voyage = voyage_over(FakeService())
     for wrong in ({"purpose": "fun"}, {"limit": 0}):
         with pytest.raises(InvalidInputError):
-            face.call(voyage.files, "list", **wrong)
+            runner.call(voyage.files, "list", **wrong)
 
 
-def test_an_id_cannot_lead_elsewhere(face) -> None:
+def test_an_id_cannot_lead_elsewhere(runner) -> None:
     """It is one part of a path."""
     service = FakeService(ok({"id": "f", "deleted": True}))
-    face.call(voyage_over(service).files, "delete", "../batches?x")
+    runner.call(voyage_over(service).files, "delete", "../batches?x")
     assert service.attempts[0].request.path == "/files/..%2Fbatches%3Fx"
 
 
-def test_a_gateway_without_files_is_known(face) -> None:
+def test_a_gateway_without_files_is_known(runner) -> None:
     """Nothing is sent to it."""
     voyage = voyage_over(FakeService(), base_url="https://api.aimlapi.com/v1")
     with pytest.raises(InvalidInputError, match="not /files"):
-        face.call(voyage.files, "list")
+        runner.call(voyage.files, "list")
 
 
-def test_what_passes_is_asked_again(face, clock: FakeClock, path: Path) -> None:
+def test_what_passes_is_asked_again(runner, clock: FakeClock, path: Path) -> None:
     """Lost, cut off, away: an upload and a download are whole in the end."""
     troubles = [faults.DROPPED, faults.status(503), None, faults.CUT_OFF, faults.status(429)]
     with Emulator(clock=clock.now, faults=troubles) as url:
         voyage = Voyage(KEY, base_url=url, clock=clock)
 
         async def program() -> None:
-            file = await face.ask(voyage.files, "upload", path)
-            saved = await face.ask(voyage.files, "download", file.id, path.with_name("saved"))
+            file = await runner.ask(voyage.files, "upload", path)
+            saved = await runner.ask(voyage.files, "download", file.id, path.with_name("saved"))
             assert saved.read_bytes() == LINE * 3
 
-        face.run(program)
+        runner.run(program)
         voyage.close()
     assert len(clock.sleeps) == 4
 
 
-def test_a_download_that_fails_leaves_nothing(face, clock: FakeClock, path: Path) -> None:
+def test_a_download_that_fails_leaves_nothing(runner, clock: FakeClock, path: Path) -> None:
     """Neither the file nor a part of it."""
     with Emulator(clock=clock.now, faults=[None, *[faults.CUT_OFF] * 2]) as url:
         voyage = Voyage(KEY, base_url=url, clock=clock, max_retries=1)
 
         async def program() -> None:
-            file = await face.ask(voyage.files, "upload", path)
+            file = await runner.ask(voyage.files, "upload", path)
             with pytest.raises(APIConnectionError):
-                await face.ask(voyage.files, "download", file.id, path.with_name("saved"))
+                await runner.ask(voyage.files, "download", file.id, path.with_name("saved"))
 
-        face.run(program)
+        runner.run(program)
         voyage.close()
     assert [item.name for item in path.parent.iterdir()] == ["input.jsonl"]
 
 
 @pytest.mark.parametrize("answer", [[], {}, {"id": ""}, {"id": 7}])
-def test_an_answer_without_an_id_is_asked_for_again(face, answer: Any) -> None:
+def test_an_answer_without_an_id_is_asked_for_again(runner, answer: Any) -> None:
     """And is refused in the end."""
     service = FakeService(ok(answer), ok({"id": "f"}))
-    assert face.call(voyage_over(service).files, "get", "f").id == "f"
+    assert runner.call(voyage_over(service).files, "get", "f").id == "f"
 
 
-def test_fields_may_be_missing_or_strange(face) -> None:
+def test_fields_may_be_missing_or_strange(runner) -> None:
     """The id is what counts; times may be seconds, as OpenAI writes them."""
     strange = {"id": "f", "bytes": "many", "created_at": 0, "expires_at": "soon", "new": 1}
     service = FakeService(ok(strange))
-    file = face.call(voyage_over(service).files, "get", "f")
+    file = runner.call(voyage_over(service).files, "get", "f")
     assert (file.bytes, file.expires_at, file.created_at.year) == (0, None, 1970)
 
 
-def test_a_wrong_key_is_not_tried_twice(face) -> None:
+def test_a_wrong_key_is_not_tried_twice(runner) -> None:
     """As everywhere."""
     service = FakeService(failed(401))
     with pytest.raises(Exception, match="VOYAGE_API_KEY"):
-        face.call(voyage_over(service).files, "list")
+        runner.call(voyage_over(service).files, "list")
     assert len(service.attempts) == 1
 
 
-def test_an_upload_is_given_time(face, path: Path) -> None:
+def test_an_upload_is_given_time(runner, path: Path) -> None:
     """The service may take a while with a large file; to give up would be to send it again."""
     service = FakeService(always=lambda _: ok({"id": "f"}))
     voyage = voyage_over(service, timeout=5, max_retries=0)
-    face.call(voyage.files, "upload", path)
-    face.call(voyage.files, "get", "f")
+    runner.call(voyage.files, "upload", path)
+    runner.call(voyage.files, "get", "f")
     assert [attempt.timeout for attempt in service.attempts] == [600, 5]

@@ -75,17 +75,17 @@ def cosine(one: Any, other: Any) -> float:
     return sum(a * b for a, b in zip(one, other, strict=True))
 
 
-def test_words_find_the_picture(face, voyage: Voyage, tmp_path: Path) -> None:
+def test_words_find_the_picture(runner, voyage: Voyage, tmp_path: Path) -> None:
     """In a folder of pictures, some with words beside them."""
     colours = ("red", "green", "blue")
     for colour in colours:
         (tmp_path / f"{colour}.png").write_bytes(png(colour))
     paths = sorted(tmp_path.iterdir())
 
-    found = face.call(voyage, "multimodal_embed", paths, MODEL, "document")
+    found = runner.call(voyage, "multimodal_embed", paths, MODEL, "document")
 
     for query in colours:
-        [vector] = face.call(voyage, "multimodal_embed", [query], MODEL, "query").embeddings
+        [vector] = runner.call(voyage, "multimodal_embed", [query], MODEL, "query").embeddings
         scores = [cosine(vector, other) for other in found.embeddings]
         assert paths[scores.index(max(scores))].stem == query
     assert (found.text_tokens, found.image_pixels) == (0, 150_000)
@@ -93,44 +93,44 @@ def test_words_find_the_picture(face, voyage: Voyage, tmp_path: Path) -> None:
 
 
 def test_a_ten_megabyte_jpeg_is_sent_at_its_own_size(
-    face, voyage: Voyage, emulator: Emulator, tmp_path: Path
+    runner, voyage: Voyage, emulator: Emulator, tmp_path: Path
 ) -> None:
     """Base64 and a few bytes around it."""
     path = tmp_path / "photo.jpg"
     path.write_bytes(jpeg(3_000, 2_000, size=10_000_000))
 
-    found = face.call(voyage, "multimodal_embed", [path], MODEL)
+    found = runner.call(voyage, "multimodal_embed", [path], MODEL)
 
     assert files_sent(emulator) == [("image/jpeg", path.read_bytes())]
     assert int(emulator.requests[0].headers["content-length"]) < 10_000_000 * 4 / 3 + 1_000
     assert found.image_pixels == 2_000_000
 
 
-def test_dimension_and_dtype_are_honoured(face, voyage: Voyage) -> None:
+def test_dimension_and_dtype_are_honoured(runner, voyage: Voyage) -> None:
     for dimension, dtype, length in (
         (256, "float", 256),
         (2048, "int8", 2048),
         (512, "binary", 64),
     ):
-        found = face.call(
+        found = runner.call(
             voyage, "multimodal_embed", [[png(), "a"]], MODEL, "document", True, dtype, dimension
         )
         assert [len(vector) for vector in found.embeddings] == [length]
         assert type(found.embeddings[0][0]) is (float if dtype == "float" else int)
 
 
-def test_the_prompt_and_truncation_are_sent(face, voyage: Voyage, emulator: Emulator) -> None:
-    face.call(voyage, "multimodal_embed", ["a"], MODEL, "query", truncation=False)
+def test_the_prompt_and_truncation_are_sent(runner, voyage: Voyage, emulator: Emulator) -> None:
+    runner.call(voyage, "multimodal_embed", ["a"], MODEL, "query", truncation=False)
     body = emulator.requests[0].body
     assert (body["input_type"], body["truncation"]) == ("query", False)
 
 
 def test_plain_texts_go_to_the_right_endpoint(
-    face, voyage: Voyage, emulator: Emulator, caplog: pytest.LogCaptureFixture
+    runner, voyage: Voyage, emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     """By `embed`, as with any other model, even where a text is the URL of an image."""
     texts = ["a text", "https://example.com/a.png"]
-    found = face.call(voyage, "embed", texts, MODEL, "document", output_dimension=512)
+    found = runner.call(voyage, "embed", texts, MODEL, "document", output_dimension=512)
     assert emulator.requests[0].path == "/v1/multimodalembeddings"
     assert emulator.requests[0].body["inputs"] == [
         {"content": [{"type": "text", "text": text}]} for text in texts
@@ -139,17 +139,19 @@ def test_plain_texts_go_to_the_right_endpoint(
     assert "embedded as a text" in caplog.text
 
 
-def test_a_video_is_sent_and_billed_by_its_frames(face, voyage: Voyage, emulator: Emulator) -> None:
-    found = face.call(voyage, "multimodal_embed", [["a film", mp4(320, 240, 10)]], MODEL)
+def test_a_video_is_sent_and_billed_by_its_frames(
+    runner, voyage: Voyage, emulator: Emulator
+) -> None:
+    found = runner.call(voyage, "multimodal_embed", [["a film", mp4(320, 240, 10)]], MODEL)
     assert files_sent(emulator) == [("video/mp4", mp4(320, 240, 10))]
     assert found.video_pixels == 768_000
     assert found.total_tokens == found.text_tokens + 768_000 // 1_120
 
 
-def test_what_is_counted_before_is_what_is_billed(face, voyage: Voyage, tmp_path: Path) -> None:
+def test_what_is_counted_before_is_what_is_billed(runner, voyage: Voyage, tmp_path: Path) -> None:
     inputs = [png(width=600, height=500), [gif(1_000, 900), jpeg(5_000, 3_000)], mp4(frames=7)]
-    counted = face.call(voyage, "count_usage", inputs, MODEL)
-    found = face.call(voyage, "multimodal_embed", inputs, MODEL)
+    counted = runner.call(voyage, "count_usage", inputs, MODEL)
+    found = runner.call(voyage, "multimodal_embed", inputs, MODEL)
     assert counted == {
         "text_tokens": found.text_tokens,
         "image_pixels": found.image_pixels,
@@ -163,23 +165,23 @@ def test_what_is_counted_before_is_what_is_billed(face, voyage: Voyage, tmp_path
 
 @pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "GIF"])
 def test_an_image_that_was_only_opened_is_sent_at_its_own_bytes(
-    face, voyage: Voyage, emulator: Emulator, tmp_path: Path, format_: str
+    runner, voyage: Voyage, emulator: Emulator, tmp_path: Path, format_: str
 ) -> None:
     """Twice, and it can be used afterwards."""
     path = tmp_path / "a"
     path.write_bytes(file_of(photo(), format_))
     with Pillow.open(path) as image:
-        face.call(voyage, "multimodal_embed", [image, ["again", image]], MODEL)
+        runner.call(voyage, "multimodal_embed", [image, ["again", image]], MODEL)
         assert image.convert("RGB").size == (60, 40)
     assert files_sent(emulator) == [(f"image/{format_.lower()}", path.read_bytes())] * 2
 
 
 def test_an_image_that_was_changed_is_sent_as_it_is_now(
-    face, voyage: Voyage, emulator: Emulator
+    runner, voyage: Voyage, emulator: Emulator
 ) -> None:
     image = Pillow.open(BytesIO(file_of(photo(), "PNG")))
     image.paste((220, 20, 20), (0, 0, 60, 40))
-    face.call(voyage, "multimodal_embed", [image], MODEL)
+    runner.call(voyage, "multimodal_embed", [image], MODEL)
     [(mime, data)] = files_sent(emulator)
     assert mime == "image/png"
     with Pillow.open(BytesIO(data)) as arrived:
@@ -190,10 +192,10 @@ def test_an_image_that_was_changed_is_sent_as_it_is_now(
     "mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "PA"]
 )
 def test_an_image_of_any_mode_can_be_sent(
-    face, voyage: Voyage, emulator: Emulator, mode: str
+    runner, voyage: Voyage, emulator: Emulator, mode: str
 ) -> None:
     image = photo().convert("RGB").convert(mode) if mode != "PA" else photo(mode="P").convert("PA")
-    face.call(voyage, "multimodal_embed", [image], MODEL)
+    runner.call(voyage, "multimodal_embed", [image], MODEL)
     [(mime, data)] = files_sent(emulator)
     assert mime == "image/png"
     with Pillow.open(BytesIO(data)) as arrived:
@@ -202,14 +204,14 @@ def test_an_image_of_any_mode_can_be_sent(
 
 @pytest.mark.parametrize("format_", ["BMP", "TIFF", "PPM", "JPEG2000", "AVIF"])
 def test_formats_the_service_does_not_take_are_encoded_anew(
-    face, voyage: Voyage, emulator: Emulator, tmp_path: Path, format_: str
+    runner, voyage: Voyage, emulator: Emulator, tmp_path: Path, format_: str
 ) -> None:
     Pillow.init()
     if format_ not in Pillow.SAVE:  # AVIF came with Pillow 11.3
         pytest.skip("this Pillow lacks the format")
     path = tmp_path / "picture"
     path.write_bytes(file_of(photo(64, 64), format_))
-    face.call(voyage, "multimodal_embed", [path, path.read_bytes()], MODEL)
+    runner.call(voyage, "multimodal_embed", [path, path.read_bytes()], MODEL)
     assert [mime for mime, _ in files_sent(emulator)] == ["image/png"] * 2
     for _, data in files_sent(emulator):
         with Pillow.open(BytesIO(data)) as arrived:
@@ -220,12 +222,12 @@ def test_formats_the_service_does_not_take_are_encoded_anew(
     ("format_", "mime"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/png")]
 )
 def test_a_large_image_is_reduced_where_that_is_asked_for(
-    face, voyage: Voyage, emulator: Emulator, format_: str, mime: str
+    runner, voyage: Voyage, emulator: Emulator, format_: str, mime: str
 ) -> None:
     """To the pixels that are counted at most, in shape; small ones are left as they are."""
     large = file_of(Pillow.new("RGB", (4_000, 1_000), (220, 20, 20)), format_)
     small = file_of(photo(), format_)
-    face.call(voyage, "multimodal_embed", [large, small], MODEL, downscale=True)
+    runner.call(voyage, "multimodal_embed", [large, small], MODEL, downscale=True)
     (sent_as, data), (_, as_it_is) = files_sent(emulator)
     assert sent_as == mime
     assert as_it_is == small
@@ -258,12 +260,14 @@ def test_a_turned_photo_stays_upright_when_it_is_reduced(
         assert 1_980_000 < arrived.width * arrived.height <= 2_000_000
 
 
-def test_an_image_beyond_the_limit_can_be_reduced(face, voyage: Voyage, emulator: Emulator) -> None:
+def test_an_image_beyond_the_limit_can_be_reduced(
+    runner, voyage: Voyage, emulator: Emulator
+) -> None:
     huge = file_of(Pillow.new("RGB", (5_000, 4_000)), "PNG")
     with pytest.raises(InvalidInputError, match=r"20,000,000 pixels.*pass downscale=True"):
-        face.call(voyage, "multimodal_embed", [huge], MODEL)
+        runner.call(voyage, "multimodal_embed", [huge], MODEL)
     assert emulator.requests == []
-    found = face.call(voyage, "multimodal_embed", [huge], MODEL, downscale=True)
+    found = runner.call(voyage, "multimodal_embed", [huge], MODEL, downscale=True)
     assert found.image_pixels <= 2_000_000
 
 
@@ -281,12 +285,12 @@ def test_threads_may_share_an_image(voyage: Voyage, tmp_path: Path, emulator: Em
 
 
 def test_without_pillow_paths_bytes_and_urls_work(
-    face, voyage: Voyage, emulator: Emulator, tmp_path: Path, no_pillow: None
+    runner, voyage: Voyage, emulator: Emulator, tmp_path: Path, no_pillow: None
 ) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(png())
     inputs = [["a", path], jpeg(), gif(), Image("https://example.com/red.png")]
-    found = face.call(voyage, "multimodal_embed", inputs, MODEL, output_dimension=256)
+    found = runner.call(voyage, "multimodal_embed", inputs, MODEL, output_dimension=256)
     assert len(found.embeddings) == 4
     assert [data for _, data in files_sent(emulator)] == [png(), jpeg(), gif()]
     assert len(emulator.requests) == 2
@@ -300,10 +304,10 @@ def test_without_pillow_paths_bytes_and_urls_work(
     ],
 )
 def test_what_needs_pillow_says_so(
-    face, voyage: Voyage, no_pillow: None, item: bytes, downscale: bool, said: str
+    runner, voyage: Voyage, no_pillow: None, item: bytes, downscale: bool, said: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=said) as caught:
-        face.call(voyage, "multimodal_embed", [item], MODEL, downscale=downscale)
+        runner.call(voyage, "multimodal_embed", [item], MODEL, downscale=downscale)
     assert "voyage-rag[images]" in str(caught.value)
 
 

@@ -6,23 +6,23 @@ from typing import Any
 
 import pytest
 
-from conftest import Face
+from conftest import Runner
 from fakes import MODEL, FakeClock, FakeService, failed, voyage_over
 from voyage_rag import ConfigurationError, ServerError, Usage
 from voyage_rag.client import notices
 
 
-def test_a_copy_has_other_options_and_shares_the_rest(face: Face) -> None:
+def test_a_copy_has_other_options_and_shares_the_rest(runner: Runner) -> None:
     """Connections, cache and rate limits are the original's; usage is its own."""
     service = FakeService(*[failed(500)] * 4)
     voyage = voyage_over(service, cache=":memory:", hedge_after=5)
     copy = voyage.with_options(max_retries=1, total_timeout=None)
 
     with pytest.raises(ServerError):
-        face.call(copy, "embed", ["a"], MODEL)
+        runner.call(copy, "embed", ["a"], MODEL)
     assert len(service.attempts) == 2
     service.attempts.clear()
-    face.call(voyage.with_options(max_retries=30), "embed", ["a"], MODEL)
+    runner.call(voyage.with_options(max_retries=30), "embed", ["a"], MODEL)
 
     assert copy.settings.max_retries == 1
     assert copy.settings.total_timeout is None
@@ -34,14 +34,14 @@ def test_a_copy_has_other_options_and_shares_the_rest(face: Face) -> None:
     assert type(copy) is type(voyage)
 
 
-def test_a_copy_may_have_other_observers(face: Face) -> None:
+def test_a_copy_may_have_other_observers(runner: Runner) -> None:
     """Or the same."""
     seen: list[object] = []
     voyage = voyage_over(FakeService(), observers=[seen.append])
 
-    face.call(voyage.with_options(observers=[]), "embed", ["a"], MODEL)
+    runner.call(voyage.with_options(observers=[]), "embed", ["a"], MODEL)
     assert seen == []
-    face.call(voyage.with_options(timeout=3), "embed", ["a"], MODEL)
+    runner.call(voyage.with_options(timeout=3), "embed", ["a"], MODEL)
     assert seen != []
 
 
@@ -64,7 +64,7 @@ JUNE_2027 = 1_812_000_000.0
 
 
 def test_a_model_near_its_end_is_reported_once(
-    face: Face, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half a year before it is retired, with what replaces it; not before."""
     monkeypatch.setattr(notices, "_retiring", set())
@@ -75,7 +75,7 @@ def test_a_model_near_its_end_is_reported_once(
 
     for voyage in voyages:
         with pytest.raises(Exception, match="went wrong"):
-            face.call(voyage, "embed", ["a"], "voyage-3.5", **options)
+            runner.call(voyage, "embed", ["a"], "voyage-3.5", **options)
         clock.advance(max(0.0, JUNE_2027 - clock.wall()))
 
     told = [record.message for record in caplog.records if "is retired" in record.message]

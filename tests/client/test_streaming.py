@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import pytest
 
-from conftest import Face
+from conftest import Runner
 from fakes import (
     FREE_TIER,
     KEY,
@@ -33,32 +33,32 @@ from voyage_rag.core.text_stream import DUPLICATE_WINDOW
 from voyage_rag.hosts.messages import Response
 
 
-def collect(face: Face, voyage: Voyage, texts: Any, **options: Any) -> list[list[float]]:
+def collect(runner: Runner, voyage: Voyage, texts: Any, **options: Any) -> list[list[float]]:
     """All vectors of an iterable, as lists."""
-    if face.is_sync:
+    if runner.is_sync:
         return [vector.tolist() for vector in voyage.embed_iter(texts, MODEL, **options)]
 
     async def program() -> list[list[float]]:
         async with aclosing(voyage.aembed_iter(texts, MODEL, **options)) as vectors:
             return [vector.tolist() async for vector in vectors]
 
-    return anyio.run(program, backend=face.name)
+    return anyio.run(program, backend=runner.name)
 
 
-def test_a_generator_is_embedded_in_order(face: Face) -> None:
+def test_a_generator_is_embedded_in_order(runner: Runner) -> None:
     """Vectors come in the order of the texts, whichever request is answered first."""
     count = 2_000
 
-    vectors = collect(face, voyage_over(FakeService()), (f"text {n}" for n in range(count)))
+    vectors = collect(runner, voyage_over(FakeService()), (f"text {n}" for n in range(count)))
 
     assert [vector_of(f"text {n}") for n in range(count)] == vectors
 
 
-def test_an_empty_iterable_sends_nothing(face: Face) -> None:
+def test_an_empty_iterable_sends_nothing(runner: Runner) -> None:
     """No texts, no requests, no vectors."""
     service = FakeService()
 
-    assert collect(face, voyage_over(service), iter(())) == []
+    assert collect(runner, voyage_over(service), iter(())) == []
     assert service.attempts == []
 
 
@@ -79,7 +79,7 @@ def test_an_endless_iterable_is_read_a_bounded_way_ahead() -> None:
     assert taken <= 4 * 2 * 10 + 10 + 1
 
 
-def test_a_failure_comes_after_the_vectors_before_it(face: Face) -> None:
+def test_a_failure_comes_after_the_vectors_before_it(runner: Runner) -> None:
     """The third request fails: twenty vectors, then the error with the positions."""
     texts = [f"text {number}" for number in range(60)]
 
@@ -99,25 +99,25 @@ def test_a_failure_comes_after_the_vectors_before_it(face: Face) -> None:
                 seen.append(vector.tolist())  # noqa: PERF401 - an error comes between
 
     with pytest.raises(InvalidRequestError) as caught:
-        program() if face.is_sync else anyio.run(aprogram, backend=face.name)
+        program() if runner.is_sync else anyio.run(aprogram, backend=runner.name)
 
     assert [vector_of(text) for text in texts[:20]] == seen
     assert tuple(range(20, 30)) == caught.value.indices
 
 
-def test_a_text_that_cannot_be_embedded_is_named_when_it_comes(face: Face) -> None:
+def test_a_text_that_cannot_be_embedded_is_named_when_it_comes(runner: Runner) -> None:
     """The position in the iterable is in the error."""
     texts = ["fine"] * 50 + [None]
 
     with pytest.raises(InvalidInputError, match=r"texts\[50\] must be a string, not NoneType"):
-        collect(face, voyage_over(FakeService()), texts)
+        collect(runner, voyage_over(FakeService()), texts)
 
 
-def test_empty_texts_get_zero_vectors_where_asked(face: Face) -> None:
+def test_empty_texts_get_zero_vectors_where_asked(runner: Runner) -> None:
     """They are not sent, and keep their place."""
     service = FakeService()
 
-    vectors = collect(face, voyage_over(service), ["a", "", "b"], empty_text="zeros")
+    vectors = collect(runner, voyage_over(service), ["a", "", "b"], empty_text="zeros")
 
     assert [vector_of("a"), [0.0, 0.0], vector_of("b")] == vectors
     assert [body["input"] for body in service.bodies] == [["a", "b"]]
@@ -161,7 +161,7 @@ def test_cancelling_ends_what_is_in_flight(http_service: HTTPService, backend: s
 
 
 def test_the_free_tier_completes_and_says_how_long_it_takes(
-    face: Face, caplog: pytest.LogCaptureFixture
+    runner: Runner, caplog: pytest.LogCaptureFixture
 ) -> None:
     """3 requests a minute: one warning gives the reason and the time, and all is embedded."""
     clock = FakeClock()
@@ -180,7 +180,7 @@ def test_the_free_tier_completes_and_says_how_long_it_takes(
     voyage = voyage_over(FakeService(always=answer), clock, concurrency=2)
 
     with caplog.at_level(logging.WARNING, "voyage_rag"):
-        found = face.call(voyage, "embed", texts, MODEL, batch_size=1)
+        found = runner.call(voyage, "embed", texts, MODEL, batch_size=1)
 
     assert [vector_of(text) for text in texts] == found.embeddings
     (warning,) = [record.message for record in caplog.records if record.name == "voyage_rag"]
@@ -188,22 +188,24 @@ def test_the_free_tier_completes_and_says_how_long_it_takes(
     assert "minutes" in warning
 
 
-def test_a_batch_beyond_a_whole_minutes_tokens_is_cut(face: Face) -> None:
+def test_a_batch_beyond_a_whole_minutes_tokens_is_cut(runner: Runner) -> None:
     """10,000 tokens a minute: no request is expected to cost more."""
     texts = [f"{n} " + "word " * 1_000 for n in range(40)]
     service = FakeService()
 
-    face.call(voyage_over(service, tokens_per_minute=10_000), "embed", texts, MODEL)
+    runner.call(voyage_over(service, tokens_per_minute=10_000), "embed", texts, MODEL)
 
     assert sum(len(body["input"]) for body in service.bodies) == 40
     assert max(sum(map(len, body["input"])) for body in service.bodies) / 3 <= 10_000
 
 
-def test_progress_counts_texts_and_tokens(face: Face, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_counts_texts_and_tokens(
+    runner: Runner, capsys: pytest.CaptureFixture[str]
+) -> None:
     """tqdm's bar on stderr ends at the number of texts."""
     voyage = voyage_over(FakeService())
 
-    face.call(voyage, "embed", ["a", "b", "c"], MODEL, show_progress_bar=True)
+    runner.call(voyage, "embed", ["a", "b", "c"], MODEL, show_progress_bar=True)
 
     shown = capsys.readouterr().err
     assert "3/3" in shown
@@ -220,28 +222,28 @@ def test_vectors_become_a_numpy_table() -> None:
     assert [vector_of("a"), vector_of("bb")] == table.tolist()
 
 
-def test_equal_texts_of_a_stream_are_sent_once_within_a_window(face: Face) -> None:
+def test_equal_texts_of_a_stream_are_sent_once_within_a_window(runner: Runner) -> None:
     """Vectors come in order, and a text that returns much later is sent again."""
     service = FakeService()
     texts = [f"text {n // 3 % 400}" for n in range(2_400)]
 
-    vectors = collect(face, voyage_over(service), iter(texts), batch_size=100)
+    vectors = collect(runner, voyage_over(service), iter(texts), batch_size=100)
 
     assert [vector_of(text) for text in texts] == vectors
     assert sum(len(body["input"]) for body in service.bodies) == 400
     service.attempts.clear()
     apart = ["again", *(f"text {n}" for n in range(DUPLICATE_WINDOW)), "again"]
-    assert [vector_of(text) for text in apart] == collect(face, voyage_over(service), iter(apart))
+    assert [vector_of(text) for text in apart] == collect(runner, voyage_over(service), iter(apart))
     assert sum(body["input"].count("again") for body in service.bodies) == 2
 
 
-def test_empty_texts_of_a_stream_have_their_place(face: Face) -> None:
+def test_empty_texts_of_a_stream_have_their_place(runner: Runner) -> None:
     """First, last and beside others; and alone where the dimension is known."""
     voyage = voyage_over(FakeService())
     texts, zeros = ["", "a", "", "b", ""], [0.0, 0.0]
 
-    vectors = collect(face, voyage, texts, empty_text="zeros", batch_size=1)
+    vectors = collect(runner, voyage, texts, empty_text="zeros", batch_size=1)
 
     assert [zeros, vector_of("a"), zeros, vector_of("b"), zeros] == vectors
-    alone = collect(face, voyage, ["", ""], empty_text="zeros", output_dimension=3)
+    alone = collect(runner, voyage, ["", ""], empty_text="zeros", output_dimension=3)
     assert alone == [[0.0] * 3] * 2

@@ -153,13 +153,13 @@ def test_no_more_than_a_thousand_documents_to_a_request() -> None:
 
 
 def test_a_document_beyond_the_window_is_cut_greedily_and_the_user_is_told(
-    face, caplog: pytest.LogCaptureFixture
+    runner, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Chunk after chunk until the next would not fit, at five characters to a token."""
     chunk = "x" * 4_997  # 1,000 tokens by the usual measure
     service = FakeService(always=served)
 
-    found = face.call(
+    found = runner.call(
         voyage_over(service), "contextualized_embed", [["short"], [chunk] * 70, ["also"]], MODEL
     )
 
@@ -173,20 +173,20 @@ def test_a_document_beyond_the_window_is_cut_greedily_and_the_user_is_told(
 
 
 def test_a_window_the_service_finds_too_long_is_halved_and_the_user_is_told(
-    face, caplog: pytest.LogCaptureFixture
+    runner, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Only that document; the others stay whole."""
     service = FakeService(always=taking(40))
     documents = [["a" * 10] * 3, ["b" * 10] * 6, ["c" * 10]]
 
-    found = face.call(voyage_over(service), "contextualized_embed", documents, MODEL)
+    found = runner.call(voyage_over(service), "contextualized_embed", documents, MODEL)
 
     assert [result.windows for result in found.results] == [(3,), (3, 3), (1,)]
     assert ["document 1 is" in record.getMessage() for record in caplog.records] == [True]
     assert len(service.bodies) == 2
 
 
-def test_a_chunk_beyond_the_window_is_an_error_that_names_it(face) -> None:
+def test_a_chunk_beyond_the_window_is_an_error_that_names_it(runner) -> None:
     """Document, chunk and remedy; nothing is cut inside a chunk."""
     service = FakeService(always=taking(40))
     documents = [["a"], ["b", "c" * 100, "d"]]
@@ -194,15 +194,15 @@ def test_a_chunk_beyond_the_window_is_an_error_that_names_it(face) -> None:
     with pytest.raises(
         InvalidRequestError, match=r"That is inputs\[1\]\[1\].*Split this"
     ) as caught:
-        face.call(voyage_over(service), "contextualized_embed", documents, MODEL)
+        runner.call(voyage_over(service), "contextualized_embed", documents, MODEL)
 
     assert caught.value.indices == (1,)
 
 
-def test_chunks_in_one_list_are_named_by_their_position_there(face) -> None:
+def test_chunks_in_one_list_are_named_by_their_position_there(runner) -> None:
     service = FakeService(always=taking(40))
     with pytest.raises(InvalidRequestError, match=r"That is chunks\[2\]") as caught:
-        face.call(
+        runner.call(
             voyage_over(service), "embed_chunks", ["a", "b", "c" * 100], ["x", "y", "x"], MODEL
         )
     assert caught.value.indices == (2,)
@@ -225,7 +225,7 @@ def test_a_document_has_the_same_windows_whatever_was_learnt_before() -> None:
     assert windows[0] == windows[1]
 
 
-def test_finished_documents_survive_a_failure(face) -> None:
+def test_finished_documents_survive_a_failure(runner) -> None:
     """The error carries them; a document of which a window is missing is missing."""
     chunk = "x" * 4_997
 
@@ -237,7 +237,7 @@ def test_finished_documents_survive_a_failure(face) -> None:
     voyage = voyage_over(service, max_retries=0, concurrency=1)
 
     with pytest.raises(ServerError) as caught:
-        face.call(voyage, "contextualized_embed", documents, MODEL)
+        runner.call(voyage, "contextualized_embed", documents, MODEL)
 
     partial = caught.value.partial
     assert (list(partial.results), partial.missing) == ([0], (1,))
@@ -246,7 +246,7 @@ def test_finished_documents_survive_a_failure(face) -> None:
     assert partial.model == MODEL
 
 
-def test_finished_chunks_survive_a_failure_of_a_flat_list(face) -> None:
+def test_finished_chunks_survive_a_failure_of_a_flat_list(runner) -> None:
     chunk = "x" * 60_000
 
     def always(body: bytes) -> Response:
@@ -255,7 +255,7 @@ def test_finished_chunks_survive_a_failure_of_a_flat_list(face) -> None:
     voyage = voyage_over(FakeService(always=always), max_retries=0, concurrency=1)
     chunks = ["boom", *[chunk] * 8, "boom"]
     with pytest.raises(ServerError) as caught:
-        face.call(voyage, "embed_chunks", chunks, ["b", *range(8), "b"], MODEL)
+        runner.call(voyage, "embed_chunks", chunks, ["b", *range(8), "b"], MODEL)
     partial = caught.value.partial
     assert {0, 9} <= set(partial.missing)
     assert set(partial.vectors) | set(partial.missing) == set(range(10))
@@ -263,19 +263,19 @@ def test_finished_chunks_survive_a_failure_of_a_flat_list(face) -> None:
 
 @pytest.mark.parametrize("again", [1, 2])
 def test_a_second_run_with_a_cache_pays_for_changed_documents_only(
-    face, tmp_path, again: int
+    runner, tmp_path, again: int
 ) -> None:
     """The key is all chunks of the window, in order."""
     documents = [["a", "b"], ["c", "d"], ["a", "e"]]
     options = {"cache": tmp_path / "cache.sqlite"}
-    first = face.call(
+    first = runner.call(
         voyage_over(FakeService(always=served), **options), "contextualized_embed", documents, MODEL
     )
     changed = [list(chunks) for chunks in documents]
     changed[again][1] = "changed"
     service = FakeService(always=served)
 
-    second = face.call(voyage_over(service, **options), "contextualized_embed", changed, MODEL)
+    second = runner.call(voyage_over(service, **options), "contextualized_embed", changed, MODEL)
 
     assert [body["inputs"] for body in service.bodies] == [[changed[again]]]
     for index in {0, 1, 2} - {again}:
@@ -342,20 +342,20 @@ def test_what_the_service_cut_is_cached_with_its_texts(tmp_path) -> None:
         voyage.contextualized_embed(["one two"], **arguments | {"chunk_size": 5})
 
 
-def test_chunk_fn_cuts_before_anything_is_sent(face) -> None:
+def test_chunk_fn_cuts_before_anything_is_sent(runner) -> None:
     service = FakeService(always=served)
-    found = face.call(
+    found = runner.call(
         voyage_over(service), "contextualized_embed", ["a b", "c"], MODEL, chunk_fn=str.split
     )
     assert service.bodies[0]["inputs"] == [["a", "b"], ["c"]]
     assert [result.chunk_texts for result in found.results] == [["a", "b"], ["c"]]
 
 
-def test_nothing_costs_nothing(face) -> None:
+def test_nothing_costs_nothing(runner) -> None:
     service = FakeService()
     voyage = voyage_over(service)
-    assert face.call(voyage, "contextualized_embed", [], MODEL).results == []
-    assert face.call(voyage, "embed_chunks", [], [], MODEL).embeddings == []
+    assert runner.call(voyage, "contextualized_embed", [], MODEL).results == []
+    assert runner.call(voyage, "embed_chunks", [], [], MODEL).embeddings == []
     assert service.attempts == []
 
 
@@ -404,11 +404,11 @@ AUTO: list[tuple[dict[str, Any], str]] = [
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_sent(
-    face, arguments: dict[str, Any], message: str
+    runner, arguments: dict[str, Any], message: str
 ) -> None:
     service = FakeService()
     with pytest.raises(InvalidInputError) as caught:
-        face.call(voyage_over(service), "contextualized_embed", **{"model": MODEL} | arguments)
+        runner.call(voyage_over(service), "contextualized_embed", **{"model": MODEL} | arguments)
     assert message in str(caught.value)
     assert service.attempts == []
 
@@ -434,10 +434,10 @@ def test_a_flat_list_has_to_say_what_belongs_together(
     assert service.attempts == []
 
 
-def test_a_flat_list_is_grouped_in_order_and_given_back_in_order(face) -> None:
+def test_a_flat_list_is_grouped_in_order_and_given_back_in_order(runner) -> None:
     """Mixed documents, chunks of their own, and empty ones where that is wanted."""
     service = FakeService(always=served)
-    found = face.call(
+    found = runner.call(
         voyage_over(service),
         "embed_chunks",
         ["a1", "b1", "", "own", "a2", "own"],
@@ -498,7 +498,7 @@ def test_an_answer_is_put_in_order() -> None:
 
 
 @pytest.mark.parametrize("verb", ["contextualized_embed", "embed_chunks"])
-def test_requests_in_flight_together_are_paced_and_retried_as_for_texts(face, verb: str) -> None:
+def test_requests_in_flight_together_are_paced_and_retried_as_for_texts(runner, verb: str) -> None:
     """A rate limit is waited out, a failure repeated, and every document keeps its place."""
     clock = FakeClock()
     service = FakeService(failed(429), failed(503), always=served)
@@ -506,9 +506,9 @@ def test_requests_in_flight_together_are_paced_and_retried_as_for_texts(face, ve
     chunks = [f"{number} " * 9_000 for number in range(40)]
 
     if verb == "embed_chunks":
-        vectors = face.call(voyage, verb, chunks, range(40), MODEL).embeddings
+        vectors = runner.call(voyage, verb, chunks, range(40), MODEL).embeddings
     else:
-        found = face.call(voyage, verb, [[chunk] for chunk in chunks], MODEL)
+        found = runner.call(voyage, verb, [[chunk] for chunk in chunks], MODEL)
         vectors = [vector for result in found.results for vector in result.embeddings]
 
     assert vectors == [vector_of([chunk], 0) for chunk in chunks]

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import Face
+from conftest import Runner
 from fakes import (
     MODEL,
     RERANKER,
@@ -65,13 +65,13 @@ def failure_of(voyage: Any, *args: Any, **kwargs: Any) -> VoyageError:
 
 @pytest.mark.parametrize("batch_size", [1, 7, 100])
 @pytest.mark.parametrize("concurrency", [1, 4])
-def test_vectors_come_in_the_order_of_the_texts(face, batch_size: int, concurrency: int) -> None:
+def test_vectors_come_in_the_order_of_the_texts(runner, batch_size: int, concurrency: int) -> None:
     """However the texts are cut, there is one vector per text, in order, and one bill."""
     texts = texts_up_to(60)
     service = FakeService()
     voyage = voyage_over(service, concurrency=concurrency)
 
-    result = face.call(voyage, "embed", texts, MODEL, batch_size=batch_size)
+    result = runner.call(voyage, "embed", texts, MODEL, batch_size=batch_size)
 
     assert [vector_of(text) for text in texts] == result.embeddings
     assert max(len(body["input"]) for body in service.bodies) <= batch_size
@@ -96,7 +96,7 @@ def test_a_batch_that_is_too_large_is_halved_until_it_fits(
     assert len(taken) == result.usage.requests
 
 
-def test_halving_ends_at_the_text_that_is_too_large_and_names_it(face) -> None:
+def test_halving_ends_at_the_text_that_is_too_large_and_names_it(runner) -> None:
     """The error is the service's, about one position of the caller's list."""
     texts = texts_up_to(20)
     texts[13] = "huge"
@@ -104,7 +104,7 @@ def test_halving_ends_at_the_text_that_is_too_large_and_names_it(face) -> None:
     voyage = voyage_over(service)
 
     with pytest.raises(InvalidRequestError) as caught:
-        face.call(voyage, "embed", texts, MODEL)
+        runner.call(voyage, "embed", texts, MODEL)
 
     assert caught.value.indices == (13,)
     assert service.bodies[-1]["input"] == ["huge"]
@@ -152,14 +152,14 @@ def test_an_error_names_the_inputs_of_its_request(failure: Response) -> None:
 # ── what a failure saves ──────────────────────────────────────────────────────────────────────────
 
 
-def test_a_failure_carries_what_was_finished(face) -> None:
+def test_a_failure_carries_what_was_finished(runner) -> None:
     """Vectors by position, positions that are missing, and what was paid."""
     texts = ["", *texts_up_to(7)]
     service = FakeService(served, served, always=lambda body: failed(500))
     voyage = voyage_over(service, concurrency=1, max_retries=1)
 
     with pytest.raises(ServerError) as caught:
-        face.call(voyage, "embed", texts, MODEL, batch_size=2, empty_text="zeros")
+        runner.call(voyage, "embed", texts, MODEL, batch_size=2, empty_text="zeros")
 
     partial = caught.value.partial
     finished = {position: vector.tolist() for position, vector in partial.vectors.items()}
@@ -286,13 +286,13 @@ def test_only_empty_texts_have_the_default_dimension_of_a_known_model() -> None:
     assert ([], Usage()) == (service.attempts, result.usage)
 
 
-def test_lists_are_the_same_numbers(face) -> None:
+def test_lists_are_the_same_numbers(runner) -> None:
     """`as_lists` changes when lists are made, and nothing that can be seen."""
     texts = ["", *texts_up_to(7)]
     options = {"batch_size": 3, "empty_text": "zeros"}
 
-    compact = face.call(voyage_over(FakeService()), "embed", texts, MODEL, **options)
-    lists = face.call(voyage_over(FakeService()), "embed", texts, MODEL, as_lists=True, **options)
+    compact = runner.call(voyage_over(FakeService()), "embed", texts, MODEL, **options)
+    lists = runner.call(voyage_over(FakeService()), "embed", texts, MODEL, as_lists=True, **options)
 
     assert compact.embeddings == lists.embeddings
     assert list(compact.vectors) == list(lists.vectors)
@@ -392,14 +392,14 @@ def test_requests_are_planned_to_fit_into_the_minute() -> None:
     assert sorted(sizes) == [28, 36, 36]
 
 
-def test_a_small_job_is_one_request_and_its_query_another(face: Face) -> None:
+def test_a_small_job_is_one_request_and_its_query_another(runner: Runner) -> None:
     """On the free tier, whether the limit is given or not, nobody waits for the next minute."""
     for limits in ({}, {"requests_per_minute": 3}, {"requests_per_minute": 3, "concurrency": 1}):
         clock, service = FakeClock(), FakeService()
         voyage = voyage_over(service, clock, **limits)
 
-        face.call(voyage, "embed", texts_up_to(400), MODEL, "document")
-        face.call(voyage, "embed", ["question"], MODEL, "query")
+        runner.call(voyage, "embed", texts_up_to(400), MODEL, "document")
+        runner.call(voyage, "embed", ["question"], MODEL, "query")
 
         assert (len(service.attempts), clock.sleeps) == (2, [])
 
@@ -408,12 +408,12 @@ def test_a_small_job_is_one_request_and_its_query_another(face: Face) -> None:
 
 
 @pytest.mark.parametrize("as_lists", [False, True])
-def test_each_distinct_text_is_sent_once(face, as_lists: bool) -> None:
+def test_each_distinct_text_is_sent_once(runner, as_lists: bool) -> None:
     """There is one vector per text all the same, and none is another's list."""
     service = FakeService()
     texts = [f"text {n % 50}" for n in range(1_000)]
 
-    found = face.call(voyage_over(service), "embed", texts, MODEL, as_lists=as_lists)
+    found = runner.call(voyage_over(service), "embed", texts, MODEL, as_lists=as_lists)
 
     assert found.embeddings == [vector_of(text) for text in texts]
     assert sorted(text for body in service.bodies for text in body["input"]) == sorted(set(texts))
@@ -422,32 +422,32 @@ def test_each_distinct_text_is_sent_once(face, as_lists: bool) -> None:
     assert found.embeddings[50] == vector_of("text 0")
 
 
-def test_a_failure_saves_the_vectors_of_equal_texts(face) -> None:
+def test_a_failure_saves_the_vectors_of_equal_texts(runner) -> None:
     """Every position of a finished text has its vector."""
     service = FakeService(served, always=lambda body: failed(500))
     voyage = voyage_over(service, concurrency=1, max_retries=0)
 
     with pytest.raises(ServerError) as caught:
-        face.call(voyage, "embed", ["a", "b", "a", "c", "b"], MODEL, batch_size=2)
+        runner.call(voyage, "embed", ["a", "b", "a", "c", "b"], MODEL, batch_size=2)
 
     assert set(caught.value.partial.vectors) == {0, 1, 2, 4}
     assert caught.value.partial.missing == (3,)
 
 
-def test_progress_counts_equal_texts(face, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_counts_equal_texts(runner, capsys: pytest.CaptureFixture[str]) -> None:
     """The bar reaches the number of texts."""
     texts = ["a", "b", "a", "a", ""]
     voyage = voyage_over(FakeService())
-    face.call(voyage, "embed", texts, MODEL, empty_text="zeros", show_progress_bar=True)
+    runner.call(voyage, "embed", texts, MODEL, empty_text="zeros", show_progress_bar=True)
 
     assert "5/5" in capsys.readouterr().err
 
 
-def test_an_empty_text_may_be_embedded_as_a_space(face) -> None:
+def test_an_empty_text_may_be_embedded_as_a_space(runner) -> None:
     """Its vector is that of one space, and the service gets no empty string."""
     service = FakeService()
 
-    found = face.call(voyage_over(service), "embed", ["a", "", " "], MODEL, empty_text="space")
+    found = runner.call(voyage_over(service), "embed", ["a", "", " "], MODEL, empty_text="space")
 
     assert found.embeddings == [vector_of("a"), vector_of(" "), vector_of(" ")]
     assert service.bodies[0]["input"] == ["a", " "]
@@ -457,25 +457,25 @@ SMILE = "\ud83d\ude00"
 """Two halves of one character."""
 
 
-def test_the_halves_of_a_character_are_joined(face) -> None:
+def test_the_halves_of_a_character_are_joined(runner) -> None:
     """In texts, and in queries and documents of a ranking."""
     service = FakeService()
     voyage = voyage_over(service)
 
-    face.call(voyage, "embed", [f"a{SMILE}"], MODEL)
-    face.call(voyage, "rerank", SMILE, [f"b{SMILE}"], RERANKER)
+    runner.call(voyage, "embed", [f"a{SMILE}"], MODEL)
+    runner.call(voyage, "rerank", SMILE, [f"b{SMILE}"], RERANKER)
 
     assert service.bodies[0]["input"] == ["a😀"]
     assert (service.bodies[1]["query"], service.bodies[1]["documents"]) == ("😀", ["b😀"])
 
 
-def test_half_a_character_may_be_replaced(face) -> None:
+def test_half_a_character_may_be_replaced(runner) -> None:
     """Else it is refused; complete characters beside it stay."""
     service = FakeService()
     voyage = voyage_over(service)
 
     with pytest.raises(InvalidInputError, match="invalid_text='replace'"):
-        face.call(voyage, "embed", ["a", "b\ud83d"], MODEL)
-    face.call(voyage, "embed", [f"{SMILE}b\ud83dc\ude00"], MODEL, invalid_text="replace")
+        runner.call(voyage, "embed", ["a", "b\ud83d"], MODEL)
+    runner.call(voyage, "embed", [f"{SMILE}b\ud83dc\ude00"], MODEL, invalid_text="replace")
 
     assert [body["input"] for body in service.bodies] == [["😀b\ufffdc\ufffd"]]

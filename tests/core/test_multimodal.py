@@ -118,7 +118,7 @@ WAYS: list[tuple[Callable[[Path], Any], tuple[str, str]]] = [
 @pytest.mark.parametrize(("item", "segment"), WAYS)
 @pytest.mark.parametrize("alone", [True, False])
 def test_an_input_may_be_written_in_many_ways(
-    face, picture: Path, item: Any, segment: tuple[str, str], alone: bool
+    runner, picture: Path, item: Any, segment: tuple[str, str], alone: bool
 ) -> None:
     """Each is sent as what it is, at its own bytes."""
     given = item(picture)
@@ -126,7 +126,7 @@ def test_an_input_may_be_written_in_many_ways(
     if alone and isinstance(given, dict):
         given = {"content": [given]}
 
-    face.call(voyage_over(service), "multimodal_embed", [given if alone else [given]], MODEL)
+    runner.call(voyage_over(service), "multimodal_embed", [given if alone else [given]], MODEL)
 
     kind, value = segment
     assert sent(service) == [[{"type": kind, kind: value}]]
@@ -137,11 +137,11 @@ def test_an_input_may_be_written_in_many_ways(
 @pytest.mark.parametrize("verb", ["multimodal_embed", "embed"])
 @pytest.mark.parametrize("text", ["img/red.png", JPG_URL, "/my pictures/film.mp4"])
 def test_a_text_that_names_a_file_is_embedded_with_a_warning(
-    face, verb: str, text: str, caplog: pytest.LogCaptureFixture
+    runner, verb: str, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Once per call: only what was declared as a file or URL is read or fetched."""
     service = FakeService(always=served)
-    face.call(voyage_over(service), verb, ["words", text, text], MODEL)
+    runner.call(voyage_over(service), verb, ["words", text, text], MODEL)
     assert sent(service)[1] == [{"type": "text", "text": text}]
     [record] = caplog.records
     assert text in record.getMessage()
@@ -270,12 +270,12 @@ def test_what_is_too_much_is_halved(count: int, fits: int) -> None:
     ]
 
 
-def test_an_input_that_is_too_much_alone_is_named(face) -> None:
+def test_an_input_that_is_too_much_alone_is_named(runner) -> None:
     def always(body: bytes) -> Response:
         return failed(400, TOO_MANY) if b"huge" in body else served(body)
 
     with pytest.raises(InvalidRequestError) as caught:
-        face.call(
+        runner.call(
             voyage_over(FakeService(always=always)),
             "multimodal_embed",
             ["a", "b", "huge", "c"],
@@ -343,18 +343,18 @@ def test_reading_and_encoding_never_hold_up_the_event_loop(
 
 
 def test_a_second_run_with_a_cache_pays_for_what_changed_only(
-    face, tmp_path: Path, picture: Path
+    runner, tmp_path: Path, picture: Path
 ) -> None:
     """By content, not by name."""
     options = {"cache": tmp_path / "cache.sqlite"}
     inputs = [[picture, "a"], [picture, "b"], png()]
-    first = face.call(
+    first = runner.call(
         voyage_over(FakeService(always=served), **options), "multimodal_embed", inputs, MODEL
     )
     picture.write_bytes(png("blue"))
     (tmp_path / "copy").write_bytes(png("red"))
     service = FakeService(always=served)
-    second = face.call(
+    second = runner.call(
         voyage_over(service, **options),
         "multimodal_embed",
         [[picture, "a"], [tmp_path / "copy", "b"], png()],
@@ -366,29 +366,31 @@ def test_a_second_run_with_a_cache_pays_for_what_changed_only(
     assert second.embeddings[0] != first.embeddings[0]
 
 
-def test_finished_inputs_survive_a_failure(face) -> None:
+def test_finished_inputs_survive_a_failure(runner) -> None:
     def always(body: bytes) -> Response:
         return failed(500) if b"boom" in body else served(body)
 
     large = jpeg(size=15_000_000)
     voyage = voyage_over(FakeService(always=always), max_retries=0, concurrency=1)
     with pytest.raises(ServerError) as caught:
-        face.call(voyage, "multimodal_embed", [large, [large, "boom"], "boom"], MODEL)
+        runner.call(voyage, "multimodal_embed", [large, [large, "boom"], "boom"], MODEL)
     partial = caught.value.partial
     assert (list(partial.vectors), partial.missing) == ([0], (1, 2))
     assert partial.usage == voyage.usage
 
 
-def test_the_bill_speaks_of_pixels(face) -> None:
+def test_the_bill_speaks_of_pixels(runner) -> None:
     service = FakeService(always=served)
     voyage = voyage_over(service, concurrency=1)
-    found = face.call(voyage, "multimodal_embed", ["a", Image("https://example.com/a.png")], MODEL)
+    found = runner.call(
+        voyage, "multimodal_embed", ["a", Image("https://example.com/a.png")], MODEL
+    )
     counted = (found.text_tokens, found.image_pixels, found.video_pixels, found.total_tokens)
     assert counted == (1, 1_120, 0, 3)
     assert voyage.usage == found.usage
 
 
-def test_what_it_will_cost_is_known_before(face, picture: Path) -> None:
+def test_what_it_will_cost_is_known_before(runner, picture: Path) -> None:
     service = FakeService()
     voyage = voyage_over(service)
     inputs = [
@@ -396,20 +398,20 @@ def test_what_it_will_cost_is_known_before(face, picture: Path) -> None:
         jpeg(3_000, 2_000),
         {"content": [{"type": "video_base64", "video_base64": MP4[1]}]},
     ]
-    usage = face.call(voyage, "count_usage", inputs, MODEL)
+    usage = runner.call(voyage, "count_usage", inputs, MODEL)
     assert 3 <= usage["text_tokens"] <= 8
     assert usage["image_pixels"] == 50_000 + 2_000_000
     assert usage["video_pixels"] == 10 * 320 * 240
     assert usage["total_tokens"] == (usage["text_tokens"] + 2_050_000 // 560 + 768_000 // 1_120)
-    assert face.call(voyage, "count_usage", [], MODEL)["total_tokens"] == 0
+    assert runner.call(voyage, "count_usage", [], MODEL)["total_tokens"] == 0
     with pytest.raises(InvalidInputError, match=r"inputs\[1\] holds media of a size"):
-        face.call(voyage, "count_usage", ["a", Image(JPG_URL)], MODEL)
+        runner.call(voyage, "count_usage", ["a", Image(JPG_URL)], MODEL)
     assert service.attempts == []
 
 
-def test_nothing_costs_nothing(face) -> None:
+def test_nothing_costs_nothing(runner) -> None:
     service = FakeService()
-    assert face.call(voyage_over(service), "multimodal_embed", [], MODEL).embeddings == []
+    assert runner.call(voyage_over(service), "multimodal_embed", [], MODEL).embeddings == []
     assert service.attempts == []
 
 
@@ -458,20 +460,20 @@ REFUSED: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("inputs", "said"), REFUSED)
 def test_what_cannot_be_embedded_is_named_before_anything_is_sent(
-    face, inputs: Any, said: str
+    runner, inputs: Any, said: str
 ) -> None:
     service = FakeService()
     with pytest.raises(InvalidInputError) as caught:
-        face.call(voyage_over(service), "multimodal_embed", inputs, MODEL)
+        runner.call(voyage_over(service), "multimodal_embed", inputs, MODEL)
     assert said in str(caught.value)
     assert service.attempts == []
 
 
 @pytest.mark.parametrize("item", [mp4(), Video("https://a.b/c")])
-def test_a_model_without_video_is_not_sent_any(face, item: Any) -> None:
+def test_a_model_without_video_is_not_sent_any(runner, item: Any) -> None:
     service = FakeService()
     with pytest.raises(InvalidInputError, match=r"inputs\[1\]: 'voyage-multimodal-3' takes no vid"):
-        face.call(voyage_over(service), "multimodal_embed", ["a", item], "voyage-multimodal-3")
+        runner.call(voyage_over(service), "multimodal_embed", ["a", item], "voyage-multimodal-3")
     assert service.attempts == []
 
 
@@ -492,7 +494,7 @@ def test_options_are_checked(options: dict[str, Any], said: str) -> None:
     assert said in str(caught.value)
 
 
-def test_a_file_that_is_gone_when_its_turn_comes_is_named(face, picture: Path) -> None:
+def test_a_file_that_is_gone_when_its_turn_comes_is_named(runner, picture: Path) -> None:
     """Looked at before, read later."""
 
     def load(media: Any, max_pixels: int | None) -> tuple[str, bytes]:
@@ -502,7 +504,7 @@ def test_a_file_that_is_gone_when_its_turn_comes_is_named(face, picture: Path) -
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(voyage_rag.client.multimodal, "READER", MediaReader(READER.inspect, load))
         with pytest.raises(InvalidInputError, match=r"inputs\[1\]\[1\]: .*No such file") as caught:
-            face.call(
+            runner.call(
                 voyage_over(FakeService(always=served)),
                 "multimodal_embed",
                 ["a", ["b", picture]],
@@ -511,14 +513,14 @@ def test_a_file_that_is_gone_when_its_turn_comes_is_named(face, picture: Path) -
     assert caught.value.indices == (1,)
 
 
-def test_requests_in_flight_together_are_paced_and_retried_as_for_texts(face) -> None:
+def test_requests_in_flight_together_are_paced_and_retried_as_for_texts(runner) -> None:
     """A rate limit is waited out, a failure repeated, and every input keeps its place."""
     clock = FakeClock()
     service = FakeService(failed(429), failed(503), always=served)
     voyage = voyage_over(service, clock, concurrency=4)
     texts = [f"{number} " * 150_000 for number in range(8)]
 
-    found = face.call(voyage, "multimodal_embed", texts, MODEL)
+    found = runner.call(voyage, "multimodal_embed", texts, MODEL)
 
     assert found.embeddings == [
         vector_of({"content": [{"type": "text", "text": text}]}) for text in texts

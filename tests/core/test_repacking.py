@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from conftest import Face
+from conftest import Runner
 from fakes import (
     FREE_TIER,
     MODEL,
@@ -122,14 +122,14 @@ def texts_of(count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("count", [640, 1_600, 3_000])
-def test_what_was_refused_leaves_in_fewer_requests(face: Face, count: int) -> None:
+def test_what_was_refused_leaves_in_fewer_requests(runner: Runner, count: int) -> None:
     """Sixteen were on their way when the limit of three became known."""
     clock = ConcurrentClock(13)
     service = Limited(clock, 3, "Requests Per Minute (RPM) rate limit of 3")
     voyage = voyage_over(ConcurrentService(16, service), clock, total_timeout=None)
     texts = texts_of(count)
 
-    found = face.call(voyage, "embed", texts, MODEL)
+    found = runner.call(voyage, "embed", texts, MODEL)
 
     assert found.embeddings == [vector_of(text) for text in texts]
     assert set(service.accepted.values()) == {1}
@@ -138,19 +138,19 @@ def test_what_was_refused_leaves_in_fewer_requests(face: Face, count: int) -> No
     assert voyage.usage.requests == len(service.sizes)
 
 
-def test_where_requests_are_not_scarce_slices_stay_as_planned(face: Face) -> None:
+def test_where_requests_are_not_scarce_slices_stay_as_planned(runner: Runner) -> None:
     """A limit of thousands is no reason to wait for larger requests."""
     clock = FakeClock()
     service = Limited(clock, 5, "Requests Per Minute (RPM) rate limit of 2,000")
     voyage = voyage_over(FakeService(always=service), clock, total_timeout=None)
 
-    face.call(voyage, "embed", texts_of(1_600), MODEL)
+    runner.call(voyage, "embed", texts_of(1_600), MODEL)
 
     assert set(service.sizes) == {100}
     assert set(service.accepted.values()) == {1}
 
 
-def test_a_merged_request_that_is_too_large_is_split(face: Face) -> None:
+def test_a_merged_request_that_is_too_large_is_split(runner: Runner) -> None:
     """Also for the items of other slices, none of which is sent twice."""
     clock = FakeClock()
     limited = Limited(clock, 3, "Requests Per Minute (RPM) rate limit of 3")
@@ -163,13 +163,13 @@ def test_a_merged_request_that_is_too_large_is_split(face: Face) -> None:
     voyage = voyage_over(FakeService(always=answer), clock, total_timeout=None)
     texts = texts_of(1_600)
 
-    found = face.call(voyage, "embed", texts, MODEL)
+    found = runner.call(voyage, "embed", texts, MODEL)
 
     assert found.embeddings == [vector_of(text) for text in texts]
     assert set(limited.accepted.values()) == {1}
 
 
-def test_a_merged_request_that_fails_keeps_what_was_finished(face: Face) -> None:
+def test_a_merged_request_that_fails_keeps_what_was_finished(runner: Runner) -> None:
     """The error names the inputs of the request, whichever slices they came from."""
     clock = ConcurrentClock(13)
     limited = Limited(clock, 3, "Requests Per Minute (RPM) rate limit of 3")
@@ -182,7 +182,7 @@ def test_a_merged_request_that_fails_keeps_what_was_finished(face: Face) -> None
     voyage = voyage_over(ConcurrentService(16, answer), clock, total_timeout=None)
 
     with pytest.raises(InvalidRequestError) as raised:
-        face.call(voyage, "embed", texts_of(1_600), MODEL)
+        runner.call(voyage, "embed", texts_of(1_600), MODEL)
 
     done = sum(limited.sizes)
     partial: Any = raised.value.partial
@@ -193,7 +193,7 @@ def test_a_merged_request_that_fails_keeps_what_was_finished(face: Face) -> None
 
 @pytest.mark.parametrize("concurrency", [1, 4, 16])
 @pytest.mark.parametrize("seed", range(4))
-def test_nothing_is_lost_whatever_fails(face: Face, seed: int, concurrency: int) -> None:
+def test_nothing_is_lost_whatever_fails(runner: Runner, seed: int, concurrency: int) -> None:
     """429s with and without a name, outages and requests that are too large, in any order."""
     clock, chance = FakeClock(), random.Random(seed)
     limited = Limited(clock, 5, "Requests Per Minute (RPM) rate limit of 5")
@@ -208,14 +208,14 @@ def test_nothing_is_lost_whatever_fails(face: Face, seed: int, concurrency: int)
     voyage = voyage_over(FakeService(always=answer), clock, **options)
     texts = texts_of(1_000)
 
-    found = face.call(voyage, "embed", texts, MODEL)
+    found = runner.call(voyage, "embed", texts, MODEL)
 
     assert found.embeddings == [vector_of(text) for text in texts]
     assert set(limited.accepted.values()) == {1}
     assert voyage.usage.requests == len(limited.sizes)
 
 
-def test_with_a_cache_only_what_is_new_is_packed(face: Face, tmp_path: Any) -> None:
+def test_with_a_cache_only_what_is_new_is_packed(runner: Runner, tmp_path: Any) -> None:
     """And all of it is kept."""
     clock = FakeClock()
     service = Limited(clock, 3, "Requests Per Minute (RPM) rate limit of 3")
@@ -224,7 +224,7 @@ def test_with_a_cache_only_what_is_new_is_packed(face: Face, tmp_path: Any) -> N
     voyage_over(FakeService(), clock, **options).embed(texts[::2], MODEL)
 
     for _ in range(2):
-        found = face.call(
+        found = runner.call(
             voyage_over(FakeService(always=service), clock, **options), "embed", texts, MODEL
         )
         assert found.embeddings == [vector_of(text) for text in texts]

@@ -43,12 +43,12 @@ def expected(query: str, documents: list[str], top_k: int | None = None) -> list
 
 
 @pytest.mark.parametrize("top_k", [None, 1, 3, 99])
-def test_documents_come_by_falling_relevance(face, top_k: int | None) -> None:
+def test_documents_come_by_falling_relevance(runner, top_k: int | None) -> None:
     """Each with its position and its text, cut to top_k."""
     documents = documents_up_to(8)
     voyage = voyage_over(FakeService())
 
-    result = face.call(voyage, "rerank", "q", documents, RERANKER, top_k)
+    result = runner.call(voyage, "rerank", "q", documents, RERANKER, top_k)
 
     assert expected("q", documents, top_k) == result.results
     assert Usage(sum(map(len, documents)), 1) == result.usage == voyage.usage
@@ -57,13 +57,13 @@ def test_documents_come_by_falling_relevance(face, top_k: int | None) -> None:
 
 @pytest.mark.parametrize("top_k", [None, 5, 1_500])
 def test_more_documents_than_a_request_may_hold_are_ranked_in_several(
-    face, top_k: int | None
+    runner, top_k: int | None
 ) -> None:
     """2,500 documents are three requests and one ranking."""
     documents = documents_up_to(2_500)
     service = FakeService()
 
-    result = face.call(voyage_over(service), "rerank", "q", documents, RERANKER, top_k)
+    result = runner.call(voyage_over(service), "rerank", "q", documents, RERANKER, top_k)
 
     assert sorted(len(body["documents"]) for body in service.bodies) == [500, 1_000, 1_000]
     key = {(result.relevance_score, result.index) for result in expected("q", documents, top_k)}
@@ -139,13 +139,13 @@ def test_a_document_that_does_not_fit_is_named_by_its_position() -> None:
     assert caught.value.indices == (2,)
 
 
-def test_a_failure_of_one_request_fails_the_ranking(face) -> None:
+def test_a_failure_of_one_request_fails_the_ranking(runner) -> None:
     """Half a ranking is no ranking."""
     service = FakeService(always=lambda body: failed(500) if b"1200" in body else served(body))
     voyage = voyage_over(service, max_retries=0)
 
     with pytest.raises(ServerError):
-        face.call(voyage, "rerank", "q", documents_up_to(1_500), RERANKER)
+        runner.call(voyage, "rerank", "q", documents_up_to(1_500), RERANKER)
 
 
 def test_an_error_of_any_class_names_its_documents() -> None:
@@ -158,12 +158,12 @@ def test_an_error_of_any_class_names_its_documents() -> None:
     assert tuple(range(1_000, 1_500)) == caught.value.indices
 
 
-def test_a_ranking_beyond_a_minutes_tokens_is_cut(face) -> None:
+def test_a_ranking_beyond_a_minutes_tokens_is_cut(runner) -> None:
     """The free tier refuses it as a whole for ever, so it goes in parts and is merged."""
     service = FakeService(failed(429, FREE_TIER))
     documents = [f"{number} " + "word " * 400 for number in range(60)]
 
-    found = face.call(voyage_over(service), "rerank", "q", documents, RERANKER)
+    found = runner.call(voyage_over(service), "rerank", "q", documents, RERANKER)
 
     assert len(found.results) == 60
     assert len(service.bodies[0]["documents"]) == 60
@@ -173,13 +173,13 @@ def test_a_ranking_beyond_a_minutes_tokens_is_cut(face) -> None:
 # ── what is kept ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_failure_carries_the_documents_that_were_ranked(face) -> None:
+def test_a_failure_carries_the_documents_that_were_ranked(runner) -> None:
     """By falling relevance, with the positions of the others and what the ranking cost."""
     service = FakeService(always=lambda body: failed(500) if b"1200" in body else served(body))
     documents = documents_up_to(1_500)
 
     with pytest.raises(ServerError) as caught:
-        face.call(voyage_over(service, max_retries=0), "rerank", "q", documents, RERANKER, 3)
+        runner.call(voyage_over(service, max_retries=0), "rerank", "q", documents, RERANKER, 3)
 
     partial = caught.value.partial
     assert partial.results == expected("q", documents[:1_000], 3)
@@ -191,14 +191,14 @@ def test_a_failure_carries_the_documents_that_were_ranked(face) -> None:
 
 
 @pytest.mark.parametrize("top_k", [None, 2])
-def test_scores_are_cached_by_query_and_document(face, tmp_path: Path, top_k: int | None) -> None:
+def test_scores_are_cached_by_query_and_document(runner, tmp_path: Path, top_k: int | None) -> None:
     """A later call asks for the documents that are new, whatever the order and the others."""
     service = FakeService()
     documents = documents_up_to(6)
     with voyage_over(service, cache=tmp_path / "cache.db") as voyage:
-        face.call(voyage, "rerank", "q", documents, RERANKER)
-        again = face.call(voyage, "rerank", "q", [*documents[::-1], "new"], RERANKER, top_k)
-        other = face.call(voyage, "rerank", "another", documents, RERANKER)
+        runner.call(voyage, "rerank", "q", documents, RERANKER)
+        again = runner.call(voyage, "rerank", "q", [*documents[::-1], "new"], RERANKER, top_k)
+        other = runner.call(voyage, "rerank", "another", documents, RERANKER)
 
     assert expected("q", [*documents[::-1], "new"], top_k) == again.results
     assert expected("another", documents) == other.results
@@ -236,13 +236,13 @@ def test_the_ranking_of_another_model_or_truncation_is_not_taken(tmp_path: Path)
 @pytest.mark.parametrize(
     ("policy", "blanks"), [("last", [(1, "", 0.0), (3, " \n", 0.0)]), ("drop", [])]
 )
-def test_blank_documents_are_not_sent(face, policy: str, blanks: list[Any]) -> None:
+def test_blank_documents_are_not_sent(runner, policy: str, blanks: list[Any]) -> None:
     """They come last, with a score of 0, or are left out."""
     service = FakeService()
     documents = ["a", "", "b", " \n"]
     voyage = voyage_over(service)
 
-    found = face.call(voyage, "rerank", "q", documents, RERANKER, blank_documents=policy)
+    found = runner.call(voyage, "rerank", "q", documents, RERANKER, blank_documents=policy)
 
     assert service.bodies[0]["documents"] == ["a", "b"]
     ranked = sorted([(n, documents[n], score_of("q", documents[n])) for n in (0, 2)], key=by_score)
@@ -253,26 +253,26 @@ def by_score(result: tuple[int, str, float]) -> float:
     return -result[2]
 
 
-def test_blank_documents_alone_are_ranked_without_a_request(face) -> None:
+def test_blank_documents_alone_are_ranked_without_a_request(runner) -> None:
     """And a threshold leaves them out."""
     service = FakeService()
     voyage = voyage_over(service)
 
-    assert [r.index for r in face.call(voyage, "rerank", "q", ["", " "], RERANKER, 1).results] == [
-        0
-    ]
-    found = face.call(voyage, "rerank", "q", ["", " "], RERANKER, score_threshold=0.1)
+    assert [
+        r.index for r in runner.call(voyage, "rerank", "q", ["", " "], RERANKER, 1).results
+    ] == [0]
+    found = runner.call(voyage, "rerank", "q", ["", " "], RERANKER, score_threshold=0.1)
 
     assert (found.results, service.attempts) == ([], [])
 
 
-def test_a_threshold_leaves_out_lower_scores(face) -> None:
+def test_a_threshold_leaves_out_lower_scores(runner) -> None:
     """Of those that top_k leaves; a score that reaches it stays."""
     documents = documents_up_to(9)
     best = expected("q", documents, 6)
     threshold = best[3].relevance_score
 
-    found = face.call(
+    found = runner.call(
         voyage_over(FakeService()), "rerank", "q", documents, RERANKER, 6, score_threshold=threshold
     )
 

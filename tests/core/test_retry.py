@@ -39,7 +39,7 @@ from voyage_rag.errors import (
 from voyage_rag.hosts.messages import Response
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
 
 
 @dataclass
@@ -314,7 +314,7 @@ def test_options_of_queries_are_checked(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("total", [0.1, 10.0, 70.0, 300.0])
 @pytest.mark.parametrize("input_type", [None, "query"])
 def test_no_call_outlives_its_total_timeout(
-    face: Face, total: float, detail: str, input_type: str | None
+    runner: Runner, total: float, detail: str, input_type: str | None
 ) -> None:
     """Waiting for the limit included; the error says how often it tried and when to come back."""
     clock = FakeClock()
@@ -323,33 +323,33 @@ def test_no_call_outlives_its_total_timeout(
     began = clock.now()
 
     with pytest.raises(RateLimitError) as raised:
-        face.call(voyage, "embed", ["text"], MODEL, input_type)
+        runner.call(voyage, "embed", ["text"], MODEL, input_type)
 
     assert clock.now() - began <= total
     assert raised.value.attempts == len(service.attempts) >= 1
     assert "the next request is allowed in" in raised.value.message
 
 
-def test_a_limit_that_leaves_no_room_in_time_is_reported_at_once(face: Face) -> None:
+def test_a_limit_that_leaves_no_room_in_time_is_reported_at_once(runner: Runner) -> None:
     """Nothing is sent, and nobody waits to hear it."""
     clock, service = FakeClock(), FakeService()
     voyage = voyage_over(service, clock, total_timeout=10.0, requests_per_minute=1)
-    face.call(voyage, "embed", ["text"], MODEL)
+    runner.call(voyage, "embed", ["text"], MODEL)
 
     with pytest.raises(
         RateLimitError, match=r"1 request per minute .* allowed in 60.1 s"
     ) as raised:
-        face.call(voyage, "embed", ["text"], MODEL)
+        runner.call(voyage, "embed", ["text"], MODEL)
 
     assert (raised.value.attempts, len(service.attempts), clock.sleeps) == (0, 1, [])
 
 
-def test_a_long_job_under_a_known_limit_does_not_time_out(face: Face) -> None:
+def test_a_long_job_under_a_known_limit_does_not_time_out(runner: Runner) -> None:
     """The clock of each of its requests starts when it is next."""
     clock, service = FakeClock(), FakeService()
     voyage = voyage_over(service, clock, total_timeout=90.0, requests_per_minute=1)
 
-    face.call(voyage, "embed", [f"text {n}" for n in range(8)], MODEL, batch_size=1)
+    runner.call(voyage, "embed", [f"text {n}" for n in range(8)], MODEL, batch_size=1)
 
     assert len(service.attempts) == 8
     assert sum(clock.sleeps) > 7 * 60

@@ -77,14 +77,14 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("verb", "given", "told"), REFUSED, ids=[f"{verb} {given!r}" for verb, given, _ in REFUSED]
 )
 def test_an_argument_that_cannot_work_is_refused_before_anything_is_sent(
-    face, verb: str, given: dict[str, Any], told: str
+    runner, verb: str, given: dict[str, Any], told: str
 ) -> None:
-    """On every face, as an InvalidInputError that names the argument, and is a ValueError."""
+    """Sync and async, as an InvalidInputError that names the argument, and is a ValueError."""
     service = FakeService()
     defaults = EMBED if verb == "embed" else RERANK
 
     with pytest.raises(InvalidInputError) as caught:
-        face.call(voyage_over(service), verb, **defaults | given)
+        runner.call(voyage_over(service), verb, **defaults | given)
 
     assert told in caught.value.message
     assert (caught.value.attempts, service.attempts) == (0, [])
@@ -197,13 +197,13 @@ def test_texts_may_be_any_iterable_and_a_lone_string() -> None:
     assert [body["input"] for body in service.bodies] == [["a", "b"], ["a", "b"], ["ab"]]
 
 
-def test_an_empty_list_costs_nothing(face) -> None:
+def test_an_empty_list_costs_nothing(runner) -> None:
     """No texts and no documents are a result without a request."""
     service = FakeService()
     voyage = voyage_over(service)
 
-    assert face.call(voyage, "embed", [], MODEL).embeddings == []
-    assert face.call(voyage, "rerank", "q", [], "rerank-3").results == []
+    assert runner.call(voyage, "embed", [], MODEL).embeddings == []
+    assert runner.call(voyage, "rerank", "q", [], "rerank-3").results == []
     assert service.attempts == []
 
 

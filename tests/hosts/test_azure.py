@@ -13,13 +13,13 @@ from voyage_rag.hosts import AzureApplication, AzureFoundry
 
 
 def test_foundry_has_the_voyage_api_at_an_address_of_its_own(
-    http_service: HTTPService, face: Any
+    http_service: HTTPService, runner: Any
 ) -> None:
     """With a key and the model; named as on its card or as the API names it."""
     host = AzureFoundry(http_service.url.removesuffix("/v1"), KEY)
     voyage = Voyage(host=host)
-    face.call(voyage, "embed", ["a"], "voyage-4-large-embedding-model")
-    face.call(voyage, "rerank", "q", ["a"], "rerank-of-tests")
+    runner.call(voyage, "embed", ["a"], "voyage-4-large-embedding-model")
+    runner.call(voyage, "rerank", "q", ["a"], "rerank-of-tests")
 
     first, second = http_service.received
     assert [first.path, second.path] == ["/embeddings", "/rerank"]
@@ -29,13 +29,13 @@ def test_foundry_has_the_voyage_api_at_an_address_of_its_own(
     assert KEY not in repr(host)
 
 
-def test_the_application_has_neither_key_nor_model(http_service: HTTPService, face: Any) -> None:
+def test_the_application_has_neither_key_nor_model(http_service: HTTPService, runner: Any) -> None:
     """Numbers may be strings."""
     answer = {"data": [{"index": 0, "embedding": ["1", "0.5"]}], "usage": {"total_tokens": 1}}
     http_service.always = lambda body: ok(answer)
     voyage = Voyage(host=AzureApplication(http_service.url.removesuffix("/v1")))
 
-    assert face.call(voyage, "embed", ["a"], MODEL, "query").embeddings == [[1.0, 0.5]]
+    assert runner.call(voyage, "embed", ["a"], MODEL, "query").embeddings == [[1.0, 0.5]]
     sent = http_service.received[0]
     assert sent.path == "/embeddings"
     assert "authorization" not in sent.headers

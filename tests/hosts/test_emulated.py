@@ -41,16 +41,16 @@ def expected() -> list[list[float]]:
 
 @pytest.mark.parametrize("dialect", HOSTS)
 def test_a_host_gives_the_vectors_of_the_voyage_api(
-    dialect: str, expected: list[list[float]], face: Any
+    dialect: str, expected: list[list[float]], runner: Any
 ) -> None:
     """With prompts, whoever puts them before the texts; through a framework, too."""
     if dialect == "sagemaker":
         pytest.importorskip("botocore")
     with Emulator(dialect=dialect, served_model=MODEL) as url:
         host = HOSTS[dialect](url)
-        found = face.call(Voyage(host=host), "embed", TEXTS, MODEL, "document").embeddings
+        found = runner.call(Voyage(host=host), "embed", TEXTS, MODEL, "document").embeddings
         framework = langchain.VoyageAIEmbeddings(model=MODEL, host=host)
-        through = face.call(framework, "embed_documents", TEXTS)
+        through = runner.call(framework, "embed_documents", TEXTS)
 
     for one, other, third in zip(found, expected, through, strict=True):
         assert one == pytest.approx(other, abs=1e-6)
@@ -138,15 +138,15 @@ def test_documents_are_hosted_and_queries_are_local() -> None:
     ],
 )
 def test_every_kind_of_model_has_the_same_results_at_sagemaker(
-    model: str, method: str, inputs: list[Any], face: Any
+    model: str, method: str, inputs: list[Any], runner: Any
 ) -> None:
     """Chunks in context, images and text, and rankings, as the Voyage API gives them."""
     pytest.importorskip("botocore")
     with Emulator() as url:
-        expected = numbers(face.call(Voyage("pa-emulated", base_url=url), method, *inputs, model))
+        expected = numbers(runner.call(Voyage("pa-emulated", base_url=url), method, *inputs, model))
     with Emulator(dialect="sagemaker", served_model=model) as url:
         host = SageMaker("my-endpoint", region="us-east-1", endpoint_url=url)
-        found = numbers(face.call(Voyage(host=host), method, *inputs, model))
+        found = numbers(runner.call(Voyage(host=host), method, *inputs, model))
 
     assert len(found) == len(expected) >= 2
     for one, other in zip(found, expected, strict=True):

@@ -66,7 +66,7 @@ def elsewhere(body: bytes) -> Response:
 
 
 def test_it_embeds_and_reranks_through_both_frameworks(
-    host: Host, http_service: HTTPService, face: Any
+    host: Host, http_service: HTTPService, runner: Any
 ) -> None:
     """Sync, asyncio and trio, without a key anywhere."""
     embeddings = langchain.VoyageAIEmbeddings(model="m", host=host)
@@ -74,9 +74,9 @@ def test_it_embeds_and_reranks_through_both_frameworks(
     nodes = [NodeWithScore(node=TextNode(text=text)) for text in ("one", "two")]
     texts = [Document("one"), Document("two")]
 
-    assert face.call(embeddings, "embed_documents", ["a", "b"]) == [[0.5, 2.0], [1.5, 2.0]]
-    ranked = face.call(reranker, "compress_documents", texts, "q")
-    if face.is_sync:
+    assert runner.call(embeddings, "embed_documents", ["a", "b"]) == [[0.5, 2.0], [1.5, 2.0]]
+    ranked = runner.call(reranker, "compress_documents", texts, "q")
+    if runner.is_sync:
         other = llama_index.VoyageEmbedding("m", host=host)
         assert other.get_text_embedding_batch(["a", "b"]) == [[0.5, 2.0], [1.5, 2.0]]
         found = llama_index.VoyageAIRerank("rerank-m", host=host).postprocess_nodes(

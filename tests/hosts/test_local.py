@@ -128,10 +128,10 @@ PROMPT = {
 @pytest.mark.parametrize("input_type", ["query", "document", None])
 @pytest.mark.parametrize("dimension", [2048, 1024, 512, 256, None])
 def test_vectors_are_those_of_sentence_transformers(
-    host: Local, direct: Any, face: Any, input_type: Any, dimension: int | None
+    host: Local, direct: Any, runner: Any, input_type: Any, dimension: int | None
 ) -> None:
     """With prompts and every dimension; the family's 1,024 where none is asked for."""
-    found = face.call(
+    found = runner.call(
         Voyage(host=host), "embed", TEXTS, NANO, input_type, output_dimension=dimension
     )
     expected = direct.encode(

@@ -31,11 +31,11 @@ def served_as_openai(*, as_lists: bool) -> Any:
 
 
 @pytest.mark.parametrize("as_lists", [True, False])
-def test_only_three_fields_are_sent(http_service: HTTPService, face: Any, as_lists: bool) -> None:
+def test_only_three_fields_are_sent(http_service: HTTPService, runner: Any, as_lists: bool) -> None:
     """Prompts stand before the texts, and no key is sent where none is given."""
     http_service.always = served_as_openai(as_lists=as_lists)
     voyage = Voyage(host=OpenAICompatible(http_service.url))
-    found = face.call(voyage, "embed", ["a"], "some-model", "query")
+    found = runner.call(voyage, "embed", ["a"], "some-model", "query")
 
     assert found.embeddings == [VECTOR]
     assert found.total_tokens == 5
@@ -118,14 +118,14 @@ def test_a_server_may_want_a_key(http_service: HTTPService) -> None:
 # ── gateways ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_gateway_has_its_own_names(http_service: HTTPService, face: Any) -> None:
+def test_a_gateway_has_its_own_names(http_service: HTTPService, runner: Any) -> None:
     """Of models and dimensions; a rerank in Cohere's shape is read as Voyage's."""
     ranked = {"results": [{"index": 1, "relevance_score": 0.9, "document": {"text": "b"}},
                           {"index": 0, "relevance_score": 0.1}]}  # fmt: skip
     http_service.script = [served_as_openai(as_lists=True), lambda body: ok(ranked)]
     voyage = Voyage(host=Gateway("openrouter", KEY, base_url=http_service.url))
-    face.call(voyage, "embed", ["a"], "some-voyage", "document", output_dimension=9)
-    result = face.call(voyage, "rerank", "q", ["a", "b"], "rerank-x", 2)
+    runner.call(voyage, "embed", ["a"], "some-voyage", "document", output_dimension=9)
+    result = runner.call(voyage, "rerank", "q", ["a", "b"], "rerank-x", 2)
 
     embedding, reranking = (json.loads(request.body) for request in http_service.received)
     assert embedding == {

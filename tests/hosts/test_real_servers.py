@@ -38,7 +38,7 @@ def moto() -> Iterator[str]:
     server.stop()
 
 
-def test_moto_serves_an_endpoint(moto: str, face: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_moto_serves_an_endpoint(moto: str, runner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """It responds with what it was given, once for each body."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
@@ -57,7 +57,7 @@ def test_moto_serves_an_endpoint(moto: str, face: Any, monkeypatch: pytest.Monke
     ).close()
     host = SageMaker("an-endpoint", region="us-east-1", endpoint_url=moto)
 
-    found = face.call(Voyage(host=host), "embed", ["a", "b"], "voyage-of-tests")
+    found = runner.call(Voyage(host=host), "embed", ["a", "b"], "voyage-of-tests")
     assert found.embeddings == [[0.5, 1.0], [2.0, 3.0]]
 
 
@@ -135,7 +135,7 @@ def tiny_bert(folder: Path) -> Path:
 
 
 @pytest.mark.timeout(STARTED_WITHIN_SECONDS + 60)
-def test_infinity_gives_what_the_openai_package_gets(infinity: str, face: Any) -> None:
+def test_infinity_gives_what_the_openai_package_gets(infinity: str, runner: Any) -> None:
     """Whole vectors, shortened ones, signs; more texts than go into one request."""
     import numpy as np
     import openai
@@ -146,9 +146,9 @@ def test_infinity_gives_what_the_openai_package_gets(infinity: str, face: Any) -
     expected = np.array([item.embedding for item in items], "f")
     voyage = Voyage(host=OpenAICompatible(infinity, prompts={}))
 
-    assert (face.call(voyage, "embed", texts, "tiny").to_numpy() == expected).all()
-    short = face.call(voyage, "embed", texts, "tiny", output_dimension=16).to_numpy()
+    assert (runner.call(voyage, "embed", texts, "tiny").to_numpy() == expected).all()
+    short = runner.call(voyage, "embed", texts, "tiny", output_dimension=16).to_numpy()
     lengths = np.linalg.norm(expected[:, :16], axis=1, keepdims=True)
     assert abs(short - expected[:, :16] / lengths).max() < 1e-6
-    signs = face.call(voyage, "embed", texts, "tiny", output_dtype="ubinary").to_numpy()
+    signs = runner.call(voyage, "embed", texts, "tiny", output_dtype="ubinary").to_numpy()
     assert (signs == np.packbits(expected > 0, axis=1)).all()

@@ -58,13 +58,13 @@ def error(status: int, name: str, **document: Any) -> Response:
     )
 
 
-def test_every_signature_is_what_botocore_computes(http_service: HTTPService, face: Any) -> None:
+def test_every_signature_is_what_botocore_computes(http_service: HTTPService, runner: Any) -> None:
     """Of the very body, address, date and token that arrived; and the body names no model."""
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
-    face.call(Voyage(host=host_at(http_service)), "embed", ["a", "é"], MODEL, "query")
+    runner.call(Voyage(host=host_at(http_service)), "embed", ["a", "é"], MODEL, "query")
 
     sent = http_service.received[0]
     assert sent.path == f"/endpoints/{ENDPOINT}/invocations"
@@ -224,12 +224,12 @@ def test_a_name_that_cannot_be_one_is_refused(endpoint: Any, message: str) -> No
 
 
 def test_missing_credentials_and_region_are_named(
-    http_service: HTTPService, monkeypatch: pytest.MonkeyPatch, face: Any
+    http_service: HTTPService, monkeypatch: pytest.MonkeyPatch, runner: Any
 ) -> None:
     """Before anything is sent."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     with pytest.raises(ConfigurationError, match="no AWS credentials"):
-        face.call(Voyage(host=host_at(http_service)), "embed", ["a"], MODEL)
+        runner.call(Voyage(host=host_at(http_service)), "embed", ["a"], MODEL)
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     with pytest.raises(ConfigurationError, match="AWS_DEFAULT_REGION"):
         SageMaker(ENDPOINT)
@@ -253,7 +253,9 @@ def test_botocore_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         SageMaker(ENDPOINT)
 
 
-def test_credentials_are_refreshed_off_the_event_loop(http_service: HTTPService, face: Any) -> None:
+def test_credentials_are_refreshed_off_the_event_loop(
+    http_service: HTTPService, runner: Any
+) -> None:
     """When they are about to expire, in a thread of their own if there is an event loop."""
     import threading
 
@@ -278,10 +280,10 @@ def test_credentials_are_refreshed_off_the_event_loop(http_service: HTTPService,
     host = host_at(http_service, session=Session())
     voyage = Voyage(host=host)
     for _ in range(2):
-        face.call(voyage, "embed", ["a"], MODEL)
+        runner.call(voyage, "embed", ["a"], MODEL)
 
     assert len(threads) == 1
-    assert (threads[0] is threading.main_thread()) is face.is_sync
+    assert (threads[0] is threading.main_thread()) is runner.is_sync
     assert all("Credential=new/" in r.headers["authorization"] for r in http_service.received)
     with pytest.raises(TypeError, match="session"):
         pickle.dumps(voyage)

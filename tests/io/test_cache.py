@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Face
+from conftest import Runner
 from fakes import MODEL, FakeService, failed, vector_of, voyage_over
 from voyage_rag import APIError, CacheError, ConfigurationError
 from voyage_rag.io.cache import Cache
@@ -29,40 +29,42 @@ def path(tmp_path: Path) -> str:
     return str(tmp_path / "vectors.db")
 
 
-def test_a_second_run_pays_for_nothing(path: str, face: Face) -> None:
+def test_a_second_run_pays_for_nothing(path: str, runner: Runner) -> None:
     """Same texts, same options, another client: no request."""
     texts = [f"text {number}" for number in range(300)]
-    first = face.call(voyage_over(FakeService(), cache=path), "embed", texts, MODEL)
+    first = runner.call(voyage_over(FakeService(), cache=path), "embed", texts, MODEL)
     service = FakeService()
 
-    again = face.call(voyage_over(service, cache=path), "embed", texts, MODEL)
+    again = runner.call(voyage_over(service, cache=path), "embed", texts, MODEL)
 
     assert service.attempts == []
     assert first.embeddings == again.embeddings == [vector_of(text) for text in texts]
     assert again.usage.requests == again.total_tokens == 0
 
 
-def test_only_what_is_missing_is_paid_for(path: str, face: Face) -> None:
+def test_only_what_is_missing_is_paid_for(path: str, runner: Runner) -> None:
     """New texts among old ones: the request holds the new ones, the order is the caller's."""
-    face.call(voyage_over(FakeService(), cache=path), "embed", ["a", "c"], MODEL)
+    runner.call(voyage_over(FakeService(), cache=path), "embed", ["a", "c"], MODEL)
     service = FakeService()
 
-    found = face.call(voyage_over(service, cache=path), "embed", ["a", "b", "c", "d"], MODEL)
+    found = runner.call(voyage_over(service, cache=path), "embed", ["a", "b", "c", "d"], MODEL)
 
     assert [body["input"] for body in service.bodies] == [["b", "d"]]
     assert [vector_of(text) for text in "abcd"] == found.embeddings
 
 
-def test_what_was_finished_before_a_failure_is_kept(path: str, face: Face) -> None:
+def test_what_was_finished_before_a_failure_is_kept(path: str, runner: Runner) -> None:
     """The second of four requests fails for good: the next run pays for the rest only."""
     texts = [f"text {number}" for number in range(8)]
     broken = FakeService(lambda body: FakeService().always(body), failed(400))
     options = {"batch_size": 2}
     with pytest.raises(APIError) as caught:
-        face.call(voyage_over(broken, cache=path, concurrency=1), "embed", texts, MODEL, **options)
+        runner.call(
+            voyage_over(broken, cache=path, concurrency=1), "embed", texts, MODEL, **options
+        )
     service = FakeService()
 
-    found = face.call(voyage_over(service, cache=path), "embed", texts, MODEL, **options)
+    found = runner.call(voyage_over(service, cache=path), "embed", texts, MODEL, **options)
 
     finished = set(caught.value.partial.vectors)
     asked = {text for body in service.bodies for text in body["input"]}
@@ -267,19 +269,19 @@ cache.close()
 
 
 def test_a_cache_in_memory_makes_no_file(
-    face: Face, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It lasts as long as its client, and belongs to it alone."""
     monkeypatch.chdir(tmp_path)
     service = FakeService()
     voyage = voyage_over(service, cache=":memory:")
 
-    face.call(voyage, "embed", ["a"], MODEL)
+    runner.call(voyage, "embed", ["a"], MODEL)
     voyage.close()
-    face.call(voyage, "embed", ["a"], MODEL)
-    face.call(voyage.with_options(timeout=1), "embed", ["a"], MODEL)
+    runner.call(voyage, "embed", ["a"], MODEL)
+    runner.call(voyage.with_options(timeout=1), "embed", ["a"], MODEL)
     assert len(service.attempts) == 1
-    face.call(voyage_over(service, cache=":memory:"), "embed", ["a"], MODEL)
+    runner.call(voyage_over(service, cache=":memory:"), "embed", ["a"], MODEL)
 
     assert len(service.attempts) == 2
     assert list(tmp_path.iterdir()) == []
@@ -298,34 +300,34 @@ def test_a_limited_cache_stays_below_its_limit(path: str) -> None:
 
 
 def test_a_full_disk_is_reported_once_and_loses_nothing(
-    path: str, face: Face, caplog: pytest.LogCaptureFixture
+    path: str, runner: Runner, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What is paid for is returned; a later call may find room."""
     voyage = voyage_over(FakeService(), cache=path)
     cache = voyage.driver.cache
     assert isinstance(cache, Cache)
-    face.call(voyage, "embed", ["a"], MODEL)
+    runner.call(voyage, "embed", ["a"], MODEL)
     cache._opened().execute("PRAGMA max_page_count = 1")
 
     for number in range(3):
         texts = [f"{number} {n}" for n in range(300)]
-        found = face.call(voyage, "embed", texts, MODEL)
+        found = runner.call(voyage, "embed", texts, MODEL)
         assert found.embeddings == list(map(vector_of, texts))
 
     assert [record.message for record in caplog.records if "is full" in record.message] != []
     assert sum("is full" in record.message for record in caplog.records) == 1
 
 
-def test_a_cached_vector_that_is_not_valid_is_requested_again(path: str, face: Face) -> None:
+def test_a_cached_vector_that_is_not_valid_is_requested_again(path: str, runner: Runner) -> None:
     """Another program may have written it: a number that is not finite, or too few."""
     service = FakeService()
     voyage = voyage_over(service, cache=path)
-    face.call(voyage, "embed", ["a"], MODEL)
+    runner.call(voyage, "embed", ["a"], MODEL)
     with closing(sqlite3.connect(path)) as connection, connection:
         ((key,),) = connection.execute("SELECT key FROM vectors").fetchall()
     Cache(path).add({key: struct.pack("<2f", float("nan"), 1.0)})
 
-    found = face.call(voyage, "embed", ["a"], MODEL)
+    found = runner.call(voyage, "embed", ["a"], MODEL)
 
     assert found.embeddings == [vector_of("a")]
     assert len(service.attempts) == 2
@@ -342,13 +344,13 @@ def test_a_limit_that_cannot_work_is_refused(options: dict[str, Any]) -> None:
 
 
 def test_progress_counts_what_the_cache_holds(
-    path: str, face: Face, capsys: pytest.CaptureFixture[str]
+    path: str, runner: Runner, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The bar reaches the number of texts, of which some cost nothing."""
-    face.call(voyage_over(FakeService(), cache=path), "embed", ["a", "b"], MODEL)
+    runner.call(voyage_over(FakeService(), cache=path), "embed", ["a", "b"], MODEL)
     voyage = voyage_over(FakeService(), cache=path)
 
-    face.call(voyage, "embed", ["a", "b", "c"], MODEL, show_progress_bar=True)
+    runner.call(voyage, "embed", ["a", "b", "c"], MODEL, show_progress_bar=True)
 
     assert "3/3" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""Many requests of one call, on three faces: how many at once, what a failure stops and saves."""
+"""Many requests of one call: how many at once, what a failure stops and saves."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ class CrowdedService(FakeService):
 
 
 @pytest.mark.parametrize("concurrency", [2, 5])
-def test_as_many_requests_as_allowed_are_in_flight_and_no_more(face, concurrency: int) -> None:
+def test_as_many_requests_as_allowed_are_in_flight_and_no_more(runner, concurrency: int) -> None:
     """`concurrency` is reached, and never exceeded."""
     service = CrowdedService(concurrency)
     voyage = voyage_over(service, concurrency=concurrency)
 
-    result = face.call(voyage, "embed", texts_up_to(20), MODEL, batch_size=1)
+    result = runner.call(voyage, "embed", texts_up_to(20), MODEL, batch_size=1)
 
     assert concurrency == service.most
     assert [vector_of(text) for text in texts_up_to(20)] == result.embeddings
@@ -87,12 +87,12 @@ def test_as_many_requests_as_allowed_are_in_flight_and_no_more(face, concurrency
 
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("error", [ZeroDivisionError("ours"), KeyError("ours")])
-def test_an_error_is_raised_as_it_is(face, error: Exception, several: bool) -> None:
+def test_an_error_is_raised_as_it_is(runner, error: Exception, several: bool) -> None:
     """The very object, in no group, from a single request and from many."""
     service = FakeService(always=lambda body: (_ for _ in ()).throw(error))
 
     with pytest.raises(type(error)) as caught:
-        face.call(
+        runner.call(
             voyage_over(service), "embed", texts_up_to(4 if several else 1), MODEL, batch_size=1
         )
 
@@ -101,7 +101,7 @@ def test_an_error_is_raised_as_it_is(face, error: Exception, several: bool) -> N
 
 @pytest.mark.parametrize("steps", range(12))
 def test_no_flow_is_lost_however_long_planning_takes(
-    face, steps: int, monkeypatch: pytest.MonkeyPatch
+    runner, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request that is planned while the only task ends is sent, too."""
 
@@ -113,7 +113,7 @@ def test_no_flow_is_lost_however_long_planning_takes(
     monkeypatch.setattr(Driver, "_planned", planned)
     voyage = voyage_over(FakeService(), concurrency=1)
 
-    result = face.call(voyage, "embed", texts_up_to(20), MODEL, batch_size=1)
+    result = runner.call(voyage, "embed", texts_up_to(20), MODEL, batch_size=1)
 
     assert [vector_of(text) for text in texts_up_to(20)] == result.embeddings
 
@@ -152,13 +152,13 @@ class FailingService(FakeService):
         return served(attempt.request.body)
 
 
-def test_after_a_failure_what_is_in_flight_finishes_and_nothing_new_is_sent(face) -> None:
+def test_after_a_failure_what_is_in_flight_finishes_and_nothing_new_is_sent(runner) -> None:
     """It has been paid for: the error carries it, and the object's usage counts it."""
     service = FailingService(others=3)
     voyage = voyage_over(service, concurrency=4)
 
     with pytest.raises(AuthenticationError) as caught:
-        face.call(voyage, "embed", texts_up_to(30), MODEL, batch_size=1)
+        runner.call(voyage, "embed", texts_up_to(30), MODEL, batch_size=1)
 
     assert len(service.attempts) == 4
     assert {1, 2, 3} == set(caught.value.partial.vectors)
@@ -166,7 +166,7 @@ def test_after_a_failure_what_is_in_flight_finishes_and_nothing_new_is_sent(face
     assert Usage(18, 3) == voyage.usage == caught.value.partial.usage
 
 
-def test_a_failure_wakes_those_that_wait_for_their_turn(face) -> None:
+def test_a_failure_wakes_those_that_wait_for_their_turn(runner) -> None:
     """Nobody sits out a Retry-After for a call that has failed."""
 
     def always(body: bytes) -> Response:
@@ -180,12 +180,12 @@ def test_a_failure_wakes_those_that_wait_for_their_turn(face) -> None:
     began = time.monotonic()
 
     with pytest.raises(InvalidRequestError):
-        face.call(voyage, "embed", texts_up_to(9), MODEL, batch_size=1)
+        runner.call(voyage, "embed", texts_up_to(9), MODEL, batch_size=1)
 
     assert time.monotonic() - began < 5
 
 
-def test_context_variables_reach_the_requests(face) -> None:
+def test_context_variables_reach_the_requests(runner) -> None:
     """A request runs in the context of its call, in whatever thread or task; so do traces."""
     whose: contextvars.ContextVar[str] = contextvars.ContextVar("whose", default="nobody")
     seen: list[str] = []
@@ -197,7 +197,7 @@ def test_context_variables_reach_the_requests(face) -> None:
     voyage = voyage_over(FakeService(always=always))
     token = whose.set("mine")
     try:
-        face.call(voyage, "embed", texts_up_to(5), MODEL, batch_size=1)
+        runner.call(voyage, "embed", texts_up_to(5), MODEL, batch_size=1)
     finally:
         whose.reset(token)
 
@@ -298,12 +298,12 @@ class CrowdedClock(FakeClock):
         self.count(-1)
 
 
-def test_one_request_of_a_call_queues_for_a_limit(face) -> None:
+def test_one_request_of_a_call_queues_for_a_limit(runner) -> None:
     """The next one is counted by what is known then, and its timeout begins then."""
     service, clock = FakeService(), CrowdedClock()
     voyage = voyage_over(service, clock=clock, concurrency=16, requests_per_minute=30)
 
-    result = face.call(voyage, "embed", texts_up_to(60), MODEL, batch_size=1)
+    result = runner.call(voyage, "embed", texts_up_to(60), MODEL, batch_size=1)
 
     assert clock.most == 1
     assert [vector_of(text) for text in texts_up_to(60)] == result.embeddings

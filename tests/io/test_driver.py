@@ -21,10 +21,10 @@ from voyage_rag.io.driver import Driver
 REQUEST = Request("/embeddings", b'{"input":"a"}', "m", 1)
 
 
-def driven(face: Any, flow: Flow[Any], *script: Any, clock: Any = None, store: Any = None) -> Any:
-    """The outcome of a flow on one of the faces."""
+def driven(runner: Any, flow: Flow[Any], *script: Any, clock: Any = None, store: Any = None) -> Any:
+    """The outcome of a flow, sync or async."""
     driver = Driver(FakeService(*script), clock or FakeClock(), store)
-    return face.run(partial(face.ask, driver, "run", flow))
+    return runner.run(partial(runner.ask, driver, "run", flow))
 
 
 class Recorded:
@@ -47,28 +47,28 @@ class Recorded:
             self.closed = True
 
 
-def test_a_flow_is_given_answers_and_lost_connections(face) -> None:
+def test_a_flow_is_given_answers_and_lost_connections(runner) -> None:
     """Responses are sent in, APIConnectionErrors are thrown in, and its result comes out."""
     lost = APIConnectionError("lost")
     recorded = Recorded(Attempt(REQUEST, 1.0), Attempt(REQUEST, 1.0))
 
-    assert driven(face, recorded.flow(), ok({}), lost) == "done"
+    assert driven(runner, recorded.flow(), ok({}), lost) == "done"
     assert [ok({}), lost] == recorded.told
     assert recorded.closed
 
 
-def test_an_attempt_waits_until_it_may_leave(face) -> None:
+def test_an_attempt_waits_until_it_may_leave(runner) -> None:
     """It is asked again after every wait: a limit met meanwhile counts."""
     clock = FakeClock()
     waits = iter([2.0, 0.5, 0.0])
     recorded = Recorded(Attempt(REQUEST, 1.0, wait=lambda: next(waits)))
 
-    assert driven(face, recorded.flow(), ok({}), clock=clock) == "done"
+    assert driven(runner, recorded.flow(), ok({}), clock=clock) == "done"
     assert clock.sleeps == [2.0, 0.5]
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, AuthenticationError, StopIteration])
-def test_an_error_of_the_transport_closes_the_flow(face, error: type[Exception]) -> None:
+def test_an_error_of_the_transport_closes_the_flow(runner, error: type[Exception]) -> None:
     """Anything but a lost connection is the caller's; StopIteration is not taken for the end."""
     recorded = Recorded(Attempt(REQUEST, 1.0))
 
@@ -76,11 +76,11 @@ def test_an_error_of_the_transport_closes_the_flow(face, error: type[Exception])
         raise error
 
     with pytest.raises((error, RuntimeError)):
-        driven(face, recorded.flow(), breaks)
+        driven(runner, recorded.flow(), breaks)
     assert (recorded.told, recorded.closed) == ([], True)
 
 
-def test_an_error_of_the_flow_is_raised(face) -> None:
+def test_an_error_of_the_flow_is_raised(runner) -> None:
     """As it is."""
     error = AuthenticationError("no")
 
@@ -89,19 +89,19 @@ def test_an_error_of_the_flow_is_raised(face) -> None:
         raise error
 
     with pytest.raises(AuthenticationError) as caught:
-        driven(face, flow(), ok({}))
+        driven(runner, flow(), ok({}))
     assert error is caught.value
 
 
-def test_without_a_cache_nothing_is_recalled(face) -> None:
+def test_without_a_cache_nothing_is_recalled(runner) -> None:
     """A flow that asks all the same is told that there is nothing."""
     recorded = Recorded(CacheGet([b"k"]), CachePut({b"k": b"v"}))
 
-    assert driven(face, recorded.flow()) == "done"
+    assert driven(runner, recorded.flow()) == "done"
     assert recorded.told == [{}, {}]
 
 
-def test_a_cache_is_asked_and_told(face) -> None:
+def test_a_cache_is_asked_and_told(runner) -> None:
     """What it holds of the keys goes in, and entries are kept before the flow goes on."""
     kept: dict[bytes, bytes] = {b"old": b"1"}
 
@@ -116,7 +116,7 @@ def test_a_cache_is_asked_and_told(face) -> None:
             pass
 
     recorded = Recorded(CachePut({b"new": b"2"}), CacheGet([b"old", b"new", b"none"]))
-    driven(face, recorded.flow(), store=Store())
+    driven(runner, recorded.flow(), store=Store())
 
     assert recorded.told[1] == {b"old": b"1", b"new": b"2"}
 
@@ -173,20 +173,20 @@ def test_the_real_clock_goes_forward_and_knows_the_date() -> None:
     assert now <= clock.now() < now + 1
 
 
-def test_a_real_sleep_lasts_and_can_be_ended(face) -> None:
+def test_a_real_sleep_lasts_and_can_be_ended(runner) -> None:
     """As long as asked, or until somebody wakes it."""
     clock = SystemClock()
 
     async def slept(seconds: float, *, woken: bool) -> float:
         began = time.monotonic()
-        wake: Any = threading.Event() if face.is_sync else anyio.Event()
+        wake: Any = threading.Event() if runner.is_sync else anyio.Event()
         if woken:
             wake.set()
-        if face.is_sync:
+        if runner.is_sync:
             clock.sleep(seconds, wake)
         else:
             await clock.asleep(seconds, wake)
         return time.monotonic() - began
 
-    assert 0.05 <= face.run(partial(slept, 0.05, woken=False)) < 1
-    assert face.run(partial(slept, 20, woken=True)) < 1
+    assert 0.05 <= runner.run(partial(slept, 0.05, woken=False)) < 1
+    assert runner.run(partial(slept, 20, woken=True)) < 1

@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from conftest import Face
+from conftest import Runner
 from fakes import KEY, MODEL, FakeClock, FakeService, failed, served, vector_of, voyage_over
 from voyage_rag import Voyage
 from voyage_rag.core.flow import Attempt
@@ -89,12 +89,12 @@ def hedged(service: FakeService, clock: FakeClock | None = None, **options: Any)
     return voyage
 
 
-def test_the_first_response_is_used_and_the_other_request_ends(face: Face) -> None:
+def test_the_first_response_is_used_and_the_other_request_ends(runner: Runner) -> None:
     """Both are counted, since the service computes both."""
     service = Hanging()
     voyage = hedged(service)
 
-    found = face.call(voyage, "embed", ["question"], MODEL, "query")
+    found = runner.call(voyage, "embed", ["question"], MODEL, "query")
 
     assert found.embeddings == [vector_of("question")]
     service.wait_for(ended=1)
@@ -102,42 +102,42 @@ def test_the_first_response_is_used_and_the_other_request_ends(face: Face) -> No
     assert voyage.usage.total_tokens == found.total_tokens == 2 * len("question")
 
 
-def test_a_query_that_is_answered_in_time_is_sent_once(face: Face) -> None:
+def test_a_query_that_is_answered_in_time_is_sent_once(runner: Runner) -> None:
     """Which is nearly every one."""
     service = FakeService()
     voyage = hedged(service, Patient())
 
-    face.call(voyage, "embed", ["question"], MODEL, "query")
+    runner.call(voyage, "embed", ["question"], MODEL, "query")
 
     assert len(service.attempts) == voyage.usage.requests == 1
 
 
-def test_a_job_is_never_sent_twice(face: Face) -> None:
+def test_a_job_is_never_sent_twice(runner: Runner) -> None:
     """Nobody waits for one of its responses."""
     service = FakeService()
     voyage = hedged(service)
 
-    face.call(voyage, "embed", [f"text {n}" for n in range(9)], MODEL, "query")
-    face.call(voyage, "embed", ["text"], MODEL, "document")
+    runner.call(voyage, "embed", [f"text {n}" for n in range(9)], MODEL, "query")
+    runner.call(voyage, "embed", ["text"], MODEL, "document")
 
     assert len(service.attempts) == 2
 
 
-def test_a_limit_without_room_is_not_used_for_a_second_request(face: Face) -> None:
+def test_a_limit_without_room_is_not_used_for_a_second_request(runner: Runner) -> None:
     """It would take the next query's place."""
     service = FakeService(slow(served))
     voyage = hedged(service, requests_per_minute=1)
 
-    face.call(voyage, "embed", ["question"], MODEL, "query")
+    runner.call(voyage, "embed", ["question"], MODEL, "query")
 
     assert len(service.attempts) == 1
 
 
-def test_a_second_request_counts_for_the_limit(face: Face) -> None:
+def test_a_second_request_counts_for_the_limit(runner: Runner) -> None:
     """Two of three are used."""
     service = Hanging()
     voyage = hedged(service, requests_per_minute=3, total_timeout=10.0)
-    face.call(voyage, "embed", ["question"], MODEL, "query")
+    runner.call(voyage, "embed", ["question"], MODEL, "query")
     limiter = voyage.context.budgets[MODEL].limiter
 
     assert limiter.reserve(1, is_query=True).wait() == 0
@@ -155,11 +155,11 @@ def slow(act: Callable[[bytes], Response]) -> Callable[[bytes], Response]:
 
 
 @pytest.mark.parametrize("failure", [APIConnectionError("gone"), Timeout("late")])
-def test_a_failure_of_one_leaves_the_other(face: Face, failure: Exception) -> None:
+def test_a_failure_of_one_leaves_the_other(runner: Runner, failure: Exception) -> None:
     """The one that fails first is no reason to give up."""
     voyage = hedged(Waiting(failure), max_retries=0)
 
-    found = face.call(voyage, "embed", ["question"], MODEL, "query")
+    found = runner.call(voyage, "embed", ["question"], MODEL, "query")
 
     assert found.embeddings == [vector_of("question")]
 
@@ -192,12 +192,12 @@ class Waiting(FakeService):
         return FakeService.send(self, attempt, None)
 
 
-def test_where_both_fail_the_failure_is_raised(face: Face) -> None:
+def test_where_both_fail_the_failure_is_raised(runner: Runner) -> None:
     """And retried like any other."""
     voyage = hedged(FakeService(failed(503), failed(503), failed(503), failed(503)), max_retries=1)
 
     with pytest.raises(Exception, match="503"):
-        face.call(voyage, "embed", ["question"], MODEL, "query")
+        runner.call(voyage, "embed", ["question"], MODEL, "query")
 
 
 def test_a_caller_that_goes_away_ends_both() -> None:

@@ -19,13 +19,13 @@ from voyage_rag.usage import Usage
 
 
 def stream(
-    face: Any, voyage: Voyage, texts: Any, most: int | None = None, **options: Any
+    runner: Any, voyage: Voyage, texts: Any, most: int | None = None, **options: Any
 ) -> tuple[list[list[float]], Exception | None]:
     """The first vectors of a stream, and the error that ended it."""
     given: list[list[float]] = []
 
     async def program() -> None:
-        if face.is_sync:
+        if runner.is_sync:
             vectors = voyage.embed_iter(texts, MODEL, **options)
             given.extend(vector.tolist() for vector in islice(vectors, most))
             vectors.close()
@@ -41,26 +41,26 @@ def stream(
             await stream.aclose()
 
     try:
-        face.run(program)
+        runner.run(program)
     except Exception as error:  # noqa: BLE001 - told to the test
         return given, error
     return given, None
 
 
 @pytest.mark.parametrize("batch_size", [None, 1, 7])
-def test_vectors_come_in_the_order_of_the_texts(face, batch_size: int | None) -> None:
+def test_vectors_come_in_the_order_of_the_texts(runner, batch_size: int | None) -> None:
     """One per text, from any iterable; the object's usage counts them."""
     texts = [f"text {number}" for number in range(100)]
     voyage = voyage_over(FakeService(), concurrency=3)
 
-    given, error = stream(face, voyage, iter(texts), batch_size=batch_size)
+    given, error = stream(runner, voyage, iter(texts), batch_size=batch_size)
 
     assert ([vector_of(text) for text in texts], None) == (given, error)
     assert sum(map(len, texts)) == voyage.usage.total_tokens
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
-def test_an_endless_stream_is_not_read_far_ahead(face, concurrency: int) -> None:
+def test_an_endless_stream_is_not_read_far_ahead(runner, concurrency: int) -> None:
     """Memory is bounded by what is in flight: 4 × concurrency requests at most."""
     taken = []
 
@@ -70,13 +70,13 @@ def test_an_endless_stream_is_not_read_far_ahead(face, concurrency: int) -> None
             yield f"text {number}"
 
     voyage = voyage_over(FakeService(), concurrency=concurrency)
-    given, error = stream(face, voyage, endless(), 50, batch_size=5)
+    given, error = stream(runner, voyage, endless(), 50, batch_size=5)
 
     assert ([vector_of(f"text {number}") for number in range(50)], None) == (given, error)
     assert len(taken) <= 50 + (4 * concurrency + 2) * 5
 
 
-def test_vectors_before_a_failure_come_first(face) -> None:
+def test_vectors_before_a_failure_come_first(runner) -> None:
     """Then the error, of the service or of the caller's iterator, as it is."""
 
     def always(body: bytes) -> Response:
@@ -89,22 +89,22 @@ def test_vectors_before_a_failure_come_first(face) -> None:
     texts = [f"text {number}" for number in range(20)]
     voyage = voyage_over(FakeService(always=always), concurrency=2)
 
-    given, error = stream(face, voyage, texts, batch_size=2)
+    given, error = stream(runner, voyage, texts, batch_size=2)
     assert [vector_of(text) for text in texts[:8]] == given
     assert (InvalidRequestError, (8, 9)) == (type(error), error.indices)
 
-    given, error = stream(face, voyage, breaking(), batch_size=1)
+    given, error = stream(runner, voyage, breaking(), batch_size=1)
     assert [vector_of(text) for text in texts[:2]] == given[:2]
     assert ZeroDivisionError is type(error)
 
 
-def test_a_lone_string_is_one_text(face) -> None:
+def test_a_lone_string_is_one_text(runner) -> None:
     """Not a stream of letters, as for `embed`; and no texts at all are refused."""
     service = FakeService()
     voyage = voyage_over(service)
 
-    assert ([vector_of("abc")], None) == stream(face, voyage, "abc")
-    assert isinstance(stream(face, voyage, None)[1], InvalidInputError)
+    assert ([vector_of("abc")], None) == stream(runner, voyage, "abc")
+    assert isinstance(stream(runner, voyage, None)[1], InvalidInputError)
     assert len(service.attempts) == 1
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Face
+from conftest import Runner
 from fakes import MODEL, FakeService, vector_of, voyage_over
 from voyage_rag import ConfigurationError
 from voyage_rag.io.tokenizer import Tokenizer
@@ -32,12 +32,12 @@ def test_tokens_are_counted(words: str) -> None:
     assert Tokenizer(words)("how many words are there") == 5
 
 
-def test_requests_are_planned_by_exact_counts(words: str, face: Face) -> None:
+def test_requests_are_planned_by_exact_counts(words: str, runner: Runner) -> None:
     """Long words that would weigh much are counted as the few tokens they are."""
     texts = [f"{n:02}" + "x" * 2_998 for n in range(20)]
     service = FakeService()
 
-    found = face.call(
+    found = runner.call(
         voyage_over(service, tokenizer=words, tokens_per_minute=5_000), "embed", texts, MODEL
     )
 

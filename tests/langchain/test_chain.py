@@ -84,7 +84,7 @@ def test_the_same_chain_async(
     emulator: Emulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """On the event loop, without ever calling a sync face."""
+    """On the event loop, without a sync call."""
     for verb in ("embed", "rerank"):
         monkeypatch.setattr(f"voyage_rag.Voyage.{verb}", None)
 

@@ -21,7 +21,7 @@ from voyage_rag.emulator.faults import status
 from voyage_rag.langchain import ContextualEmbeddings, VoyageAIEmbeddings
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
 
 MODEL = "voyage-context-4"
 SAME = "It is due on the third of each month."
@@ -55,21 +55,24 @@ def expected(embeddings: VoyageAIEmbeddings, *documents: list[str]) -> list[Any]
     return [result.embeddings for result in found.results]
 
 
-@pytest.mark.parametrize("face", ["sync", "asyncio"], indirect=True)
+@pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True)
 def test_a_store_is_filled_in_context_and_searched_as_usual(
-    contextual: ContextualEmbeddings, embeddings: VoyageAIEmbeddings, emulator: Emulator, face: Face
+    contextual: ContextualEmbeddings,
+    embeddings: VoyageAIEmbeddings,
+    emulator: Emulator,
+    runner: Runner,
 ) -> None:
     """`from_documents` of the store, and its retriever, unchanged."""
     documents = chunks(contract=CONTRACT, soup=SOUP)
 
     async def run() -> Any:
-        if face.is_sync:
+        if runner.is_sync:
             store = InMemoryVectorStore.from_documents(documents, contextual)
             return store, store.as_retriever(search_kwargs={"k": 1}).invoke("onions?")
         store = await InMemoryVectorStore.afrom_documents(documents, contextual)
         return store, await store.as_retriever(search_kwargs={"k": 1}).ainvoke("onions?")
 
-    store, found = face.run(run)
+    store, found = runner.run(run)
 
     assert found[0].metadata["source"] == "soup"
     assert [request.body["inputs"] for request in emulator.requests] == [
@@ -82,28 +85,28 @@ def test_a_store_is_filled_in_context_and_searched_as_usual(
 
 
 def test_the_same_words_have_the_vector_of_their_own_document(
-    contextual: ContextualEmbeddings, embeddings: VoyageAIEmbeddings, face: Face
+    contextual: ContextualEmbeddings, embeddings: VoyageAIEmbeddings, runner: Runner
 ) -> None:
     """Handed out in the order of the chunks, which is the order a store asks in."""
     contract, soup = expected(embeddings, CONTRACT, SOUP)
     assert contract[1] != soup[1]
-    assert face.call(contextual, "embed_documents", CONTRACT + SOUP) == contract + soup
+    assert runner.call(contextual, "embed_documents", CONTRACT + SOUP) == contract + soup
 
 
 def test_more_documents_can_be_added(
-    contextual: ContextualEmbeddings, embeddings: VoyageAIEmbeddings, face: Face
+    contextual: ContextualEmbeddings, embeddings: VoyageAIEmbeddings, runner: Runner
 ) -> None:
     """By `include`, before the store's ordinary `add_documents`."""
     letter = ["Dear aunt,", "the garden is in bloom."]
 
     async def run() -> InMemoryVectorStore:
         store = InMemoryVectorStore(contextual)
-        await face.ask(store, "add_documents", chunks(contract=CONTRACT, soup=SOUP))
+        await runner.ask(store, "add_documents", chunks(contract=CONTRACT, soup=SOUP))
         contextual.include(chunks(letter=letter))
-        await face.ask(store, "add_documents", chunks(letter=letter))
+        await runner.ask(store, "add_documents", chunks(letter=letter))
         return store
 
-    vectors = [entry["vector"] for entry in face.run(run).store.values()]
+    vectors = [entry["vector"] for entry in runner.run(run).store.values()]
     [last] = expected(embeddings, letter)
     assert vectors[-2:] == last
 
@@ -139,7 +142,7 @@ def test_a_chunk_gets_its_own_vector_or_is_refused(
 
 
 def test_a_document_that_is_added_later_does_not_get_the_vectors_of_one_that_was_there(
-    embeddings: VoyageAIEmbeddings, emulator: Emulator, face: Face
+    embeddings: VoyageAIEmbeddings, emulator: Emulator, runner: Runner
 ) -> None:
     """As LangChain's index() asks: documents that are in the store already are left out."""
     old, new = ["Introduction", "Of cats."], ["Introduction", "Of dogs."]
@@ -147,27 +150,27 @@ def test_a_document_that_is_added_later_does_not_get_the_vectors_of_one_that_was
     [vectors] = expected(embeddings, new)
     emulator.requests.clear()
 
-    assert face.call(contextual, "embed_documents", new) == vectors
+    assert runner.call(contextual, "embed_documents", new) == vectors
     assert [request.body["inputs"] for request in emulator.requests] == [[new]]
 
 
 @pytest.mark.parametrize("texts", [["Introduction"], ["Introduction", "Introduction"]])
 def test_a_text_of_which_nobody_can_say_where_it_belongs_is_refused(
-    embeddings: VoyageAIEmbeddings, emulator: Emulator, face: Face, texts: list[str]
+    embeddings: VoyageAIEmbeddings, emulator: Emulator, runner: Runner, texts: list[str]
 ) -> None:
     contextual = embeddings.for_documents(
         chunks(old=["Introduction", "Of cats."], new=["Introduction", "Of dogs."])
     )
     with pytest.raises(InvalidInputError, match=r"text 0 is a chunk of several.*Contextual"):
-        face.call(contextual, "embed_documents", texts)
+        runner.call(contextual, "embed_documents", texts)
     assert emulator.requests == []
 
 
 def test_chunks_are_found_in_any_order(
-    contextual: ContextualEmbeddings, embeddings: VoyageAIEmbeddings, face: Face
+    contextual: ContextualEmbeddings, embeddings: VoyageAIEmbeddings, runner: Runner
 ) -> None:
     _, soup = expected(embeddings, CONTRACT, SOUP)
-    found = face.call(contextual, "embed_documents", [SOUP[2], SOUP[0]])
+    found = runner.call(contextual, "embed_documents", [SOUP[2], SOUP[0]])
     assert found == [soup[2], soup[0]]
 
 
@@ -189,9 +192,12 @@ def test_threads_that_fill_a_store_together_send_a_document_once(
 
 
 def test_tasks_that_fill_a_store_together_send_a_document_once(
-    contextual: ContextualEmbeddings, embeddings: VoyageAIEmbeddings, emulator: Emulator, face: Face
+    contextual: ContextualEmbeddings,
+    embeddings: VoyageAIEmbeddings,
+    emulator: Emulator,
+    runner: Runner,
 ) -> None:
-    if face.is_sync:
+    if runner.is_sync:
         pytest.skip("threads have a test of their own")
     soup = expected(embeddings, SOUP)[0]
     emulator.requests.clear()
@@ -206,13 +212,13 @@ def test_tasks_that_fill_a_store_together_send_a_document_once(
                 tasks.start_soon(ask)
         await embeddings.voyage.aclose()
 
-    face.run(program)
+    runner.run(program)
     assert found == [soup[:1]] * 5
     assert [request.body["inputs"] for request in emulator.requests] == [[SOUP]]
 
 
 def test_a_function_can_say_what_belongs_together(
-    embeddings: VoyageAIEmbeddings, emulator: Emulator, face: Face
+    embeddings: VoyageAIEmbeddings, emulator: Emulator, runner: Runner
 ) -> None:
     documents = [
         Document(page_content=text, metadata={"path": f"{name}#{number}"})
@@ -222,7 +228,7 @@ def test_a_function_can_say_what_belongs_together(
     contextual = embeddings.for_documents(
         documents, by=lambda document: document.metadata["path"].partition("#")[0]
     )
-    face.call(contextual, "embed_documents", CONTRACT + SOUP)
+    runner.call(contextual, "embed_documents", CONTRACT + SOUP)
     assert emulator.requests[0].body["inputs"] == [CONTRACT, SOUP]
 
 
@@ -252,34 +258,37 @@ def test_a_chunk_of_no_document_is_refused_with_the_remedy(
 
 
 def test_a_text_that_is_no_chunk_is_refused_with_the_remedy(
-    contextual: ContextualEmbeddings, emulator: Emulator, face: Face
+    contextual: ContextualEmbeddings, emulator: Emulator, runner: Runner
 ) -> None:
     with pytest.raises(InvalidInputError, match=r"text 1 is no chunk.*include\(chunks\)"):
-        face.call(contextual, "embed_documents", [SOUP[0], "something else"])
+        runner.call(contextual, "embed_documents", [SOUP[0], "something else"])
     assert emulator.requests == []
 
 
 def test_a_store_may_try_one_text_before_it_is_given_chunks(
-    contextual: ContextualEmbeddings, embeddings: VoyageAIEmbeddings, emulator: Emulator, face: Face
+    contextual: ContextualEmbeddings,
+    embeddings: VoyageAIEmbeddings,
+    emulator: Emulator,
+    runner: Runner,
 ) -> None:
     """As Qdrant's does, to see how long vectors are; later such a text is a forgotten chunk."""
 
     async def program() -> None:
-        tried = await face.ask(contextual, "embed_documents", ["dummy_text"])
+        tried = await runner.ask(contextual, "embed_documents", ["dummy_text"])
         assert [len(vector) for vector in tried] == [256]
-        await face.ask(contextual, "embed_documents", SOUP)
+        await runner.ask(contextual, "embed_documents", SOUP)
         with pytest.raises(InvalidInputError, match="text 0 is no chunk"):
-            await face.ask(contextual, "embed_documents", ["dummy_text"])
-        await face.ask(embeddings.voyage, "close")
+            await runner.ask(contextual, "embed_documents", ["dummy_text"])
+        await runner.ask(embeddings.voyage, "close")
 
-    face.run(program)
+    runner.run(program)
     assert [request.body["inputs"] for request in emulator.requests] == [
         [["dummy_text"]],
         [SOUP],
     ]
 
 
-def test_a_failure_loses_nothing(embeddings: VoyageAIEmbeddings, face: Face) -> None:
+def test_a_failure_loses_nothing(embeddings: VoyageAIEmbeddings, runner: Runner) -> None:
     """Asked again, the same chunks get the same vectors."""
     contract, soup = expected(embeddings, CONTRACT, SOUP)
     with Emulator(faults=[status(500)]) as url:
@@ -290,10 +299,10 @@ def test_a_failure_loses_nothing(embeddings: VoyageAIEmbeddings, face: Face) -> 
 
         async def run() -> Any:
             with pytest.raises(ServerError):
-                await face.ask(contextual, "embed_documents", CONTRACT + SOUP)
-            return await face.ask(contextual, "embed_documents", CONTRACT + SOUP)
+                await runner.ask(contextual, "embed_documents", CONTRACT + SOUP)
+            return await runner.ask(contextual, "embed_documents", CONTRACT + SOUP)
 
-        assert face.run(run) == contract + soup
+        assert runner.run(run) == contract + soup
         failing.voyage.close()
 
 
@@ -307,14 +316,14 @@ def test_other_models_have_no_documents(make: Any) -> None:
 def test_plain_texts_keep_one_vector_each(
     embeddings: VoyageAIEmbeddings,
     emulator: Emulator,
-    face: Face,
+    runner: Runner,
     count: int,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Without documents: each text by itself, however long, and the user is told."""
     texts = [f"text {number} " * number for number in range(1, count + 1)]
     with caplog.at_level(logging.WARNING, "voyage_rag"):
-        found = face.call(embeddings, "embed_documents", texts)
+        found = runner.call(embeddings, "embed_documents", texts)
     assert found == [vector for [vector] in expected(embeddings, *([text] for text in texts))]
     assert emulator.requests[0].path == "/v1/contextualizedembeddings"
     assert ["for_documents" in record.getMessage() for record in caplog.records] == [True] * (
@@ -323,11 +332,11 @@ def test_plain_texts_keep_one_vector_each(
 
 
 def test_a_text_beyond_the_window_is_an_error_and_not_two_vectors(
-    embeddings: VoyageAIEmbeddings, face: Face
+    embeddings: VoyageAIEmbeddings, runner: Runner
 ) -> None:
     """Which would give every later text the vector of another."""
     with pytest.raises(Exception, match="That is your input 1: ~") as caught:
-        face.call(embeddings, "embed_documents", ["a", "word " * 40_000, "b"])
+        runner.call(embeddings, "embed_documents", ["a", "word " * 40_000, "b"])
     assert caught.value.indices == (1,)
     assert "ContextualVectorStore(store, embeddings, auto_chunk=True)" in str(caught.value)
 

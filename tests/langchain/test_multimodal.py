@@ -18,7 +18,7 @@ from voyage_rag import ConfigurationError, InvalidInputError
 from voyage_rag.langchain import VoyageAIEmbeddings, VoyageAIMultimodalEmbeddings
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
     from voyage_rag.emulator import Emulator
 
 KEY = "pa-a-key-that-must-stay-secret"
@@ -88,13 +88,13 @@ def test_images_are_embedded_by_uri(
     embeddings: VoyageAIMultimodalEmbeddings,
     emulator: Emulator,
     folder: Path,
-    face: Face,
+    runner: Runner,
     verb: str,
 ) -> None:
     """Paths of either kind, file:// and data URLs, bytes; as documents, in one request."""
     path = folder / "red.png"
     data_url = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
-    vectors = face.call(
+    vectors = runner.call(
         embeddings, verb, uris=[str(path), path, path.as_uri(), data_url, png("red")]
     )
     assert len(vectors) == 5
@@ -107,35 +107,35 @@ def test_images_are_embedded_by_uri(
 
 @pytest.mark.parametrize("as_given", [Path, str, Path.read_bytes])
 def test_one_image_need_not_be_in_a_list(
-    embeddings: VoyageAIMultimodalEmbeddings, folder: Path, face: Face, as_given: Any
+    embeddings: VoyageAIMultimodalEmbeddings, folder: Path, runner: Runner, as_given: Any
 ) -> None:
     """A string is a path, and no list of letters."""
-    vectors = face.call(embeddings, "embed_images", as_given(folder / "red.png"))
+    vectors = runner.call(embeddings, "embed_images", as_given(folder / "red.png"))
     assert vectors == embeddings.embed_images([folder / "red.png"])
 
 
 def test_urls_are_left_to_the_service(
-    embeddings: VoyageAIMultimodalEmbeddings, emulator: Emulator, face: Face
+    embeddings: VoyageAIMultimodalEmbeddings, emulator: Emulator, runner: Runner
 ) -> None:
     url = "https://example.com/no-ending-here"
-    face.call(embeddings, "embed_image", [url])
+    runner.call(embeddings, "embed_image", [url])
     assert emulator.requests[0].body["inputs"] == [
         {"content": [{"type": "image_url", "image_url": url}]}
     ]
 
 
 def test_a_hundred_images_take_one_request(
-    embeddings: VoyageAIMultimodalEmbeddings, emulator: Emulator, face: Face
+    embeddings: VoyageAIMultimodalEmbeddings, emulator: Emulator, runner: Runner
 ) -> None:
-    assert len(face.call(embeddings, "embed_images", [jpeg()] * 100)) == 100
+    assert len(runner.call(embeddings, "embed_images", [jpeg()] * 100)) == 100
     assert len(emulator.requests) == 1
 
 
 def test_texts_go_to_the_multimodal_endpoint(
-    embeddings: VoyageAIMultimodalEmbeddings, emulator: Emulator, face: Face
+    embeddings: VoyageAIMultimodalEmbeddings, emulator: Emulator, runner: Runner
 ) -> None:
-    face.call(embeddings, "embed_documents", ["a", "b"])
-    face.call(embeddings, "embed_query", "https://example.com/is-text.png")
+    runner.call(embeddings, "embed_documents", ["a", "b"])
+    runner.call(embeddings, "embed_query", "https://example.com/is-text.png")
     assert [(r.path, r.body["input_type"]) for r in emulator.requests] == [
         ("/v1/multimodalembeddings", "document"),
         ("/v1/multimodalembeddings", "query"),
@@ -144,10 +144,10 @@ def test_texts_go_to_the_multimodal_endpoint(
 
 
 def test_the_text_class_sends_a_multimodal_model_there_too(
-    make: Any, emulator: Emulator, face: Face
+    make: Any, emulator: Emulator, runner: Runner
 ) -> None:
     made = make(VoyageAIEmbeddings, model="voyage-multimodal-3.5", output_dimension=512)
-    [vector] = face.call(made, "embed_documents", ["a"])
+    [vector] = runner.call(made, "embed_documents", ["a"])
     assert emulator.requests[0].path == "/v1/multimodalembeddings"
     assert len(vector) == 512
 
@@ -157,10 +157,10 @@ def test_texts_images_and_videos_interleaved(
     embeddings: VoyageAIMultimodalEmbeddings,
     emulator: Emulator,
     folder: Path,
-    face: Face,
+    runner: Runner,
     input_type: Any,
 ) -> None:
-    vectors = face.call(
+    vectors = runner.call(
         embeddings,
         "embed_multimodal",
         [["a picture", folder / "red.png", "and a film", mp4()], ["text"]],
@@ -175,7 +175,7 @@ def test_texts_images_and_videos_interleaved(
 
 
 def test_the_apis_own_dictionaries(
-    embeddings: VoyageAIMultimodalEmbeddings, emulator: Emulator, face: Face
+    embeddings: VoyageAIMultimodalEmbeddings, emulator: Emulator, runner: Runner
 ) -> None:
     inputs = [
         {
@@ -185,17 +185,17 @@ def test_the_apis_own_dictionaries(
             ]
         }
     ]
-    [vector] = face.call(embeddings, "embed_multimodal_from_dicts", inputs)
+    [vector] = runner.call(embeddings, "embed_multimodal_from_dicts", inputs)
     assert len(vector) == 256
     assert emulator.requests[0].body["inputs"] == inputs
     assert emulator.requests[0].body["input_type"] == "document"
 
 
-def test_dtype_and_downscaling_are_honoured(make: Any, emulator: Emulator, face: Face) -> None:
+def test_dtype_and_downscaling_are_honoured(make: Any, emulator: Emulator, runner: Runner) -> None:
     import PIL.Image
 
     made = make(VoyageAIMultimodalEmbeddings, output_dtype="int8", downscale=True)
-    [vector] = face.call(made, "embed_image", [PIL.Image.new("L", (3_000, 2_000))])
+    [vector] = runner.call(made, "embed_image", [PIL.Image.new("L", (3_000, 2_000))])
     assert len(vector) == 1024
     assert {type(number) for number in vector} == {float}
     data = emulator.requests[0].body["inputs"][0]["content"][0]["image_base64"]
@@ -203,10 +203,10 @@ def test_dtype_and_downscaling_are_honoured(make: Any, emulator: Emulator, face:
 
 
 def test_a_missing_file_is_named(
-    embeddings: VoyageAIMultimodalEmbeddings, emulator: Emulator, folder: Path, face: Face
+    embeddings: VoyageAIMultimodalEmbeddings, emulator: Emulator, folder: Path, runner: Runner
 ) -> None:
     with pytest.raises(InvalidInputError, match=r"inputs\[1\]: .*No such file.*grey.png"):
-        face.call(embeddings, "embed_image", [folder / "red.png", folder / "grey.png"])
+        runner.call(embeddings, "embed_image", [folder / "red.png", folder / "grey.png"])
     assert emulator.requests == []
 
 

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from voyage_rag.langchain import VoyageAIEmbeddings, VoyageAIRerank
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
     from voyage_rag.emulator import Emulator
 
 KEY = "pa-a-key-that-must-stay-secret"
@@ -48,12 +48,12 @@ def test_the_vendors_parameters_are_taken(kind: type, given: dict[str, Any], key
 
 
 def test_the_vendors_embedding_parameters_reach_the_service(
-    emulator: Emulator, make: Any, face: Face, capsys: pytest.CaptureFixture[str]
+    emulator: Emulator, make: Any, runner: Runner, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What was given is what is sent."""
     given = PEERS_EMBEDDINGS | {"base_url": emulator.url}
     made = make(VoyageAIEmbeddings, **given)
-    face.call(made, "embed_documents", [f"text {number}" for number in range(10)])
+    runner.call(made, "embed_documents", [f"text {number}" for number in range(10)])
     assert sorted(len(request.body["input"]) for request in emulator.requests) == [3, 7]
     for request in emulator.requests:
         assert {**request.body, "input": None} == {
@@ -68,11 +68,11 @@ def test_the_vendors_embedding_parameters_reach_the_service(
 
 
 def test_the_vendors_rerank_parameters_reach_the_service(
-    emulator: Emulator, make: Any, face: Face
+    emulator: Emulator, make: Any, runner: Runner
 ) -> None:
     """What was given is what is sent."""
     made = make(VoyageAIRerank, **PEERS_RERANK | {"base_url": emulator.url})
-    assert len(face.call(made, "rerank", ["a", "b", "c", "d"], "which?")) == 3
+    assert len(runner.call(made, "rerank", ["a", "b", "c", "d"], "which?")) == 3
     assert emulator.requests[0].body == {
         "query": "which?",
         "documents": ["a", "b", "c", "d"],

@@ -25,7 +25,7 @@ from voyage_rag.langchain import VoyageAIRerank
 if TYPE_CHECKING:
     from langchain_core.tracers.schemas import Run
 
-    from conftest import Face
+    from conftest import Runner
     from voyage_rag.emulator import Emulator
 
 KEY = "pa-a-key-that-must-stay-secret"
@@ -77,10 +77,10 @@ class Compressing(BaseRetriever):
         return list(given)
 
 
-def test_a_ranking_is_a_run(reranker: VoyageAIRerank, face: Face) -> None:
+def test_a_ranking_is_a_run(reranker: VoyageAIRerank, runner: Runner) -> None:
     """With query and documents, what became of them, what it cost, and the model."""
     kept = Recorder()
-    ranked = face.call(reranker, "compress_documents", DOCUMENTS, QUERY, callbacks=[kept])
+    ranked = runner.call(reranker, "compress_documents", DOCUMENTS, QUERY, callbacks=[kept])
 
     (run,) = kept.runs
     assert (run.name, run.error, run.run_type) == ("VoyageAIRerank", None, "chain")
@@ -98,11 +98,11 @@ def test_a_ranking_is_a_run(reranker: VoyageAIRerank, face: Face) -> None:
     assert KEY not in repr(run)
 
 
-def test_a_failure_is_a_run(make: Any, face: Face) -> None:
+def test_a_failure_is_a_run(make: Any, runner: Runner) -> None:
     """That ends with the error."""
     kept, reranker = Recorder(), make(VoyageAIRerank, model="rerank-of-nobody")
     with pytest.raises(InvalidRequestError):
-        face.call(reranker, "compress_documents", DOCUMENTS, QUERY, callbacks=[kept])
+        runner.call(reranker, "compress_documents", DOCUMENTS, QUERY, callbacks=[kept])
 
     (run,) = kept.runs
     assert run.error
@@ -164,7 +164,7 @@ def test_async_handlers_are_awaited(reranker: VoyageAIRerank) -> None:
 
 
 def test_a_handler_that_raises_breaks_nothing(
-    reranker: VoyageAIRerank, face: Face, caplog: pytest.LogCaptureFixture
+    reranker: VoyageAIRerank, runner: Runner, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As with all of LangChain's; the ranking was paid for."""
 
@@ -174,14 +174,14 @@ def test_a_handler_that_raises_breaks_nothing(
 
         on_chain_end = on_chain_start
 
-    ranked = face.call(reranker, "compress_documents", DOCUMENTS, QUERY, callbacks=[Handler()])
+    ranked = runner.call(reranker, "compress_documents", DOCUMENTS, QUERY, callbacks=[Handler()])
     assert len(ranked) == 2
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_no_callbacks_no_run(reranker: VoyageAIRerank, face: Face, emulator: Emulator) -> None:
+def test_no_callbacks_no_run(reranker: VoyageAIRerank, runner: Runner, emulator: Emulator) -> None:
     """One request, and nothing else."""
-    assert len(face.call(reranker, "compress_documents", DOCUMENTS, QUERY)) == 2
+    assert len(runner.call(reranker, "compress_documents", DOCUMENTS, QUERY)) == 2
     assert len(emulator.requests) == 1
 
 

@@ -21,7 +21,7 @@ from voyage_rag.emulator.faults import status
 from voyage_rag.langchain import ContextualVectorStore, VoyageAIEmbeddings
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
 
 MODEL = "voyage-context-4"
 A = ["Introduction", "Cats sleep in the sun.", "Contact us."]
@@ -29,7 +29,7 @@ B = ["Introduction", "Dogs run through the snow.", "Contact us."]
 TEXT = "Cats sleep in the sun. " * 30 + "Dogs run through the snow. " * 30
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using SHA-1 for document hashing")
-both = pytest.mark.parametrize("face", ["sync", "asyncio"], indirect=True)
+both = pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True)
 """LangChain's stores run in executors of asyncio."""
 
 
@@ -91,11 +91,11 @@ def test_chunks_have_the_vectors_of_their_own_documents(
     inner: InMemoryVectorStore,
     embeddings: VoyageAIEmbeddings,
     emulator: Emulator,
-    face: Face,
+    runner: Runner,
 ) -> None:
     """Mixed, with equal chunks in both, in one request; ids come back in order."""
     mixed = [one for pair in zip(chunks(a=A), chunks(b=B), strict=True) for one in pair]
-    ids = face.call(store, "add_documents", mixed, ids=list("123456"))
+    ids = runner.call(store, "add_documents", mixed, ids=list("123456"))
     assert ids == list("123456")
     assert [request.body["inputs"] for request in emulator.requests] == [[A, B]]
     assert held(inner) == right(embeddings, a=A, b=B)
@@ -107,25 +107,25 @@ def test_texts_with_metadata_are_chunks_too(
     store: ContextualVectorStore,
     inner: InMemoryVectorStore,
     embeddings: VoyageAIEmbeddings,
-    face: Face,
+    runner: Runner,
 ) -> None:
-    face.call(store, "add_texts", A, [{"source": "a"}] * 3, ids=list("xyz"))
+    runner.call(store, "add_texts", A, [{"source": "a"}] * 3, ids=list("xyz"))
     assert held(inner) == right(embeddings, a=A)
 
 
 @both
 def test_a_retriever_adds_and_finds(
-    store: ContextualVectorStore, inner: InMemoryVectorStore, emulator: Emulator, face: Face
+    store: ContextualVectorStore, inner: InMemoryVectorStore, emulator: Emulator, runner: Runner
 ) -> None:
     async def program() -> Any:
         retriever = store.as_retriever(search_kwargs={"k": 1})
-        if face.is_sync:
+        if runner.is_sync:
             retriever.add_documents(chunks(a=A, b=B))
             return retriever.invoke("snow?"), store.similarity_search("snow?", k=1)
         await retriever.aadd_documents(chunks(a=A, b=B))
         return await retriever.ainvoke("snow?"), await store.asimilarity_search("snow?", k=1)
 
-    for found in face.run(program):
+    for found in runner.run(program):
         assert [one.page_content for one in found] == [B[1]]
     assert [request.body["input_type"] for request in emulator.requests[1:]] == ["query"] * 2
 
@@ -142,10 +142,10 @@ def test_a_retriever_adds_and_finds(
     ],
 )
 def test_searches_are_those_of_the_wrapped_store(
-    store: ContextualVectorStore, inner: InMemoryVectorStore, face: Face, verb: str, args: Any
+    store: ContextualVectorStore, inner: InMemoryVectorStore, runner: Runner, verb: str, args: Any
 ) -> None:
-    face.call(store, "add_documents", chunks(a=A, b=B), ids=list("123456"))
-    assert face.call(store, verb, *args) == face.call(inner, verb, *args) != []
+    runner.call(store, "add_documents", chunks(a=A, b=B), ids=list("123456"))
+    assert runner.call(store, verb, *args) == runner.call(inner, verb, *args) != []
 
 
 @both
@@ -154,10 +154,10 @@ def test_what_a_store_failed_to_write_is_not_paid_for_again(
     inner: InMemoryVectorStore,
     embeddings: VoyageAIEmbeddings,
     emulator: Emulator,
-    face: Face,
+    runner: Runner,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    name = "add_documents" if face.is_sync else "aadd_documents"
+    name = "add_documents" if runner.is_sync else "aadd_documents"
     write, failures = getattr(inner, name), [ConnectionError("gone")]
 
     def fail_once(*args: Any, **options: Any) -> Any:
@@ -169,20 +169,20 @@ def test_what_a_store_failed_to_write_is_not_paid_for_again(
 
     async def program() -> None:
         with pytest.raises(ConnectionError):
-            await face.ask(store, "add_documents", chunks(a=A, b=B))
-        await face.ask(store, "add_documents", chunks(a=A, b=B))
+            await runner.ask(store, "add_documents", chunks(a=A, b=B))
+        await runner.ask(store, "add_documents", chunks(a=A, b=B))
 
-    face.run(program)
+    runner.run(program)
     assert [request.body["inputs"] for request in emulator.requests] == [[A, B]]
     assert held(inner) == right(embeddings, a=A, b=B)
     emulator.requests.clear()
-    face.call(store, "add_documents", chunks(a=A))
+    runner.call(store, "add_documents", chunks(a=A))
     assert [request.body["inputs"] for request in emulator.requests] == [[A]]  # not kept for ever
 
 
 @both
 def test_what_was_finished_before_a_failure_is_not_paid_for_again(
-    embeddings: VoyageAIEmbeddings, face: Face
+    embeddings: VoyageAIEmbeddings, runner: Runner
 ) -> None:
     """Two requests, of which the second fails."""
     emulator = Emulator(faults=[None, status(500)])
@@ -201,11 +201,11 @@ def test_what_was_finished_before_a_failure_is_not_paid_for_again(
 
         async def program() -> None:
             with pytest.raises(ServerError):
-                await face.ask(store, "add_documents", chunks(**long))
-            await face.ask(store, "add_documents", chunks(**long))
-            await face.ask(failing.voyage, "close")
+                await runner.ask(store, "add_documents", chunks(**long))
+            await runner.ask(store, "add_documents", chunks(**long))
+            await runner.ask(failing.voyage, "close")
 
-        face.run(program)
+        runner.run(program)
         sent = [tuple(texts) for one in emulator.requests for texts in one.body["inputs"]]
         failed = [tuple(texts) for texts in emulator.requests[1].body["inputs"]]
         failing.voyage.close()
@@ -302,7 +302,7 @@ def test_index_keeps_every_document_whole(
     store: ContextualVectorStore,
     inner: InMemoryVectorStore,
     embeddings: VoyageAIEmbeddings,
-    face: Face,
+    runner: Runner,
     cleanup: Any,
     batch_size: int,
 ) -> None:
@@ -316,12 +316,12 @@ def test_index_keeps_every_document_whole(
     async def program() -> None:
         for documents in ({"a": A}, {"a": A, "b": B}, {"a": changed, "b": B}):
             listed = store.include(chunks(**documents))
-            if face.is_sync:
+            if runner.is_sync:
                 index(listed, records, store, **options)
             else:
                 await aindex(listed, records, store, **options)
 
-    face.run(program)
+    runner.run(program)
     if cleanup is None:
         assert [one for one in right(embeddings, a=changed, b=B) if one not in held(inner)] == []
     else:
@@ -352,11 +352,11 @@ def test_the_service_splits_documents(
     inner: InMemoryVectorStore,
     embeddings: VoyageAIEmbeddings,
     emulator: Emulator,
-    face: Face,
+    runner: Runner,
 ) -> None:
     """Chunks are slices of the document, and their vectors those of the same answer."""
     document = Document(page_content=TEXT, metadata={"source": "pets"})
-    ids = face.call(automatic, "add_documents", [document], ids=["pets"])
+    ids = runner.call(automatic, "add_documents", [document], ids=["pets"])
 
     [request] = emulator.requests
     assert request.body["inputs"] == [[TEXT]]
@@ -382,27 +382,27 @@ def test_the_service_splits_documents(
 
 @both
 def test_a_document_is_replaced_and_deleted_with_all_its_chunks(
-    automatic: ContextualVectorStore, inner: InMemoryVectorStore, face: Face
+    automatic: ContextualVectorStore, inner: InMemoryVectorStore, runner: Runner
 ) -> None:
     async def program() -> None:
         long = Document(page_content=TEXT * 3, metadata={"source": "a"})
         short = Document(page_content=TEXT, metadata={"source": "a"})
         other = Document(page_content="Another one.", metadata={"source": "b"})
-        await face.ask(automatic, "add_documents", [long, other], ids=["a", "b"])
+        await runner.ask(automatic, "add_documents", [long, other], ids=["a", "b"])
         assert len(inner.store) > 33
-        await face.ask(automatic, "add_documents", [short], ids=["a"])
+        await runner.ask(automatic, "add_documents", [short], ids=["a"])
         kept = sorted(
             (entry["metadata"]["start_index"], entry["text"])
             for entry in inner.store.values()
             if entry["metadata"]["source"] == "a"
         )
         assert "".join(text for _, text in kept) == TEXT
-        await face.ask(automatic, "delete", ["a", "nobody"])
+        await runner.ask(automatic, "delete", ["a", "nobody"])
         assert [entry["text"] for entry in inner.store.values()] == ["Another one."]
-        await face.ask(automatic, "delete", list(inner.store))
+        await runner.ask(automatic, "delete", list(inner.store))
         assert inner.store == {}
 
-    face.run(program)
+    runner.run(program)
 
 
 def test_index_takes_unsplit_documents(

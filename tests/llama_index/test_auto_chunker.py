@@ -14,7 +14,7 @@ from voyage_rag import ConfigurationError, InvalidInputError
 from voyage_rag.llama_index import VoyageAutoChunker, VoyageEmbedding
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
     from voyage_rag.emulator import Emulator
 
 MODEL = "voyage-context-4"
@@ -34,17 +34,17 @@ def chunker(make: Any) -> VoyageAutoChunker:
     return make(VoyageAutoChunker, chunk_size=32, output_dimension=256)
 
 
-def parse(chunker: VoyageAutoChunker, given: list[Document], face: Face) -> list[Any]:
+def parse(chunker: VoyageAutoChunker, given: list[Document], runner: Runner) -> list[Any]:
     async def program() -> Any:
-        return chunker(given) if face.is_sync else await chunker.acall(given)
+        return chunker(given) if runner.is_sync else await chunker.acall(given)
 
-    return face.run(program)
+    return runner.run(program)
 
 
 def test_nodes_are_slices_of_their_documents_with_the_vectors_of_the_response(
-    chunker: VoyageAutoChunker, emulator: Emulator, face: Face
+    chunker: VoyageAutoChunker, emulator: Emulator, runner: Runner
 ) -> None:
-    nodes = parse(chunker, documents(), face)
+    nodes = parse(chunker, documents(), runner)
 
     [request] = emulator.requests
     assert request.body["inputs"] == [[TEXT], ["Onions are fried in butter."]]
@@ -71,8 +71,8 @@ def test_nodes_are_slices_of_their_documents_with_the_vectors_of_the_response(
     assert all(TEXT[node.start_char_idx : node.end_char_idx] == node.text for node in pets)
 
 
-def test_nodes_have_metadata_and_relationships(chunker: VoyageAutoChunker, face: Face) -> None:
-    first, second, *_, last = parse(chunker, documents()[:1], face)
+def test_nodes_have_metadata_and_relationships(chunker: VoyageAutoChunker, runner: Runner) -> None:
+    first, second, *_, last = parse(chunker, documents()[:1], runner)
     assert first.metadata == {"file_name": "pets.md"}
     assert first.relationships[NodeRelationship.SOURCE].node_id == "pets"
     assert first.relationships[NodeRelationship.NEXT].node_id == second.node_id

@@ -26,14 +26,14 @@ from voyage_rag.emulator.faults import status
 from voyage_rag.llama_index import VoyageContextualEmbedding, VoyageEmbedding
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
 
 MODEL = "voyage-context-4"
 CONTRACT = ["The tenant pays the rent in advance.", "It is due on the third of each month."]
 SOUP = ["Chop two onions.", "It is due on the third of each month.", "Simmer for an hour."]
 KINDS = [VoyageEmbedding, VoyageContextualEmbedding]
 
-both = pytest.mark.parametrize("face", ["sync", "asyncio"], indirect=True)
+both = pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True)
 """LlamaIndex sends lists of texts with asyncio.gather, so they are not for trio."""
 
 
@@ -55,13 +55,15 @@ def mixed_nodes() -> list[BaseNode]:
     ]
 
 
-def transform(embedding: TransformComponent, face: Face, nodes: list[BaseNode]) -> list[BaseNode]:
+def transform(
+    embedding: TransformComponent, runner: Runner, nodes: list[BaseNode]
+) -> list[BaseNode]:
     """Call it as pipelines do."""
 
     async def run() -> Any:
-        return embedding(nodes) if face.is_sync else await embedding.acall(nodes)
+        return embedding(nodes) if runner.is_sync else await embedding.acall(nodes)
 
-    return face.run(run)
+    return runner.run(run)
 
 
 @pytest.fixture
@@ -79,13 +81,13 @@ def expected(embedding: VoyageEmbedding, *documents: list[str]) -> list[Any]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_nodes_are_grouped_by_their_source_document_in_order(
-    kind: type[VoyageEmbedding], make: Any, emulator: Emulator, face: Face
+    kind: type[VoyageEmbedding], make: Any, emulator: Emulator, runner: Runner
 ) -> None:
     """One request, one list per document, and every node has its own vector."""
     embedding = make(kind, MODEL, output_dimension=256)
     nodes = mixed_nodes()
 
-    given = transform(embedding, face, nodes)
+    given = transform(embedding, runner, nodes)
 
     [request] = emulator.requests
     assert request.path == "/v1/contextualizedembeddings"
@@ -99,24 +101,24 @@ def test_nodes_are_grouped_by_their_source_document_in_order(
 
 
 def test_a_nodes_vector_depends_on_its_own_document_and_on_nothing_else(
-    contextual: VoyageEmbedding, face: Face
+    contextual: VoyageEmbedding, runner: Runner
 ) -> None:
-    first = transform(contextual, face, mixed_nodes())
-    alone = transform(contextual, face, [node(text, "contract") for text in CONTRACT])
-    changed = transform(contextual, face, [node(CONTRACT[0], "x"), node("Something else.", "x")])
+    first = transform(contextual, runner, mixed_nodes())
+    alone = transform(contextual, runner, [node(text, "contract") for text in CONTRACT])
+    changed = transform(contextual, runner, [node(CONTRACT[0], "x"), node("Something else.", "x")])
     assert [first[1].embedding, first[4].embedding] == [one.embedding for one in alone]
     assert changed[0].embedding != alone[0].embedding
     assert first[3].embedding != first[4].embedding  # the same words in two documents
 
 
 def test_what_is_embedded_is_what_the_node_wants_embedded(
-    contextual: VoyageEmbedding, emulator: Emulator, face: Face
+    contextual: VoyageEmbedding, emulator: Emulator, runner: Runner
 ) -> None:
     """With the metadata that the node does not exclude."""
     one = node(
         "text", "a", metadata={"title": "T", "page": 3}, excluded_embed_metadata_keys=["page"]
     )
-    transform(contextual, face, [one])
+    transform(contextual, runner, [one])
     assert emulator.requests[0].body["inputs"] == [[one.get_content(MetadataMode.EMBED)]]
     assert "title: T" in emulator.requests[0].body["inputs"][0][0]
 
@@ -166,12 +168,12 @@ def test_an_index_embeds_in_context_and_is_searched_as_usual(make: Any, emulator
 @both
 @pytest.mark.parametrize("kind", KINDS)
 def test_queries_and_lone_texts_are_embedded_as_they_are(
-    kind: type[VoyageEmbedding], make: Any, emulator: Emulator, face: Face
+    kind: type[VoyageEmbedding], make: Any, emulator: Emulator, runner: Runner
 ) -> None:
     embedding = make(kind, MODEL)
-    face.call(embedding, "get_query_embedding", "rent?")
-    face.call(embedding, "get_text_embedding", "The rent.")
-    face.call(embedding, "get_text_embedding_batch", ["The rent."])
+    runner.call(embedding, "get_query_embedding", "rent?")
+    runner.call(embedding, "get_text_embedding", "The rent.")
+    runner.call(embedding, "get_text_embedding_batch", ["The rent."])
     assert [(r.path, r.body["inputs"], r.body["input_type"]) for r in emulator.requests] == [
         ("/v1/contextualizedembeddings", [["rent?"]], "query"),
         ("/v1/contextualizedembeddings", [["The rent."]], "document"),
@@ -181,13 +183,13 @@ def test_queries_and_lone_texts_are_embedded_as_they_are(
 
 @both
 def test_texts_without_nodes_are_never_one_document(
-    make: Any, emulator: Emulator, face: Face, caplog: pytest.LogCaptureFixture
+    make: Any, emulator: Emulator, runner: Runner, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each by itself, and the user is told what to do instead."""
     embedding = make(VoyageEmbedding, MODEL, output_dimension=256)
     with caplog.at_level(logging.WARNING, "voyage_rag"):
         for _ in range(2):
-            together = face.call(embedding, "get_text_embedding_batch", SOUP)
+            together = runner.call(embedding, "get_text_embedding_batch", SOUP)
     assert together == [vector for [vector] in expected(embedding, *([text] for text in SOUP))]
     assert emulator.requests[0].body["inputs"] == [[text] for text in SOUP]
     [record] = caplog.records
@@ -196,10 +198,10 @@ def test_texts_without_nodes_are_never_one_document(
 
 @both
 def test_the_strict_class_refuses_texts_without_nodes(
-    contextual: VoyageEmbedding, emulator: Emulator, face: Face
+    contextual: VoyageEmbedding, emulator: Emulator, runner: Runner
 ) -> None:
     with pytest.raises(InvalidInputError, match=r"IngestionPipeline\(transformations="):
-        face.call(contextual, "get_text_embedding_batch", SOUP)
+        runner.call(contextual, "get_text_embedding_batch", SOUP)
     with pytest.raises(InvalidInputError, match="run this as a transformation"):
         VectorStoreIndex([node(text, "soup") for text in SOUP], embed_model=contextual)
     assert emulator.requests == []
@@ -211,16 +213,16 @@ def test_the_strict_class_is_for_models_of_chunks_only() -> None:
 
 
 @both
-def test_other_models_embed_nodes_as_before(make: Any, emulator: Emulator, face: Face) -> None:
+def test_other_models_embed_nodes_as_before(make: Any, emulator: Emulator, runner: Runner) -> None:
     embedding = make(VoyageEmbedding, "voyage-4")
-    transform(embedding, face, mixed_nodes())
+    transform(embedding, runner, mixed_nodes())
     assert [request.path for request in emulator.requests] == ["/v1/embeddings"]
 
 
-def test_llama_index_is_told(make: Any, callbacks: Any, events: list[Any], face: Face) -> None:
+def test_llama_index_is_told(make: Any, callbacks: Any, events: list[Any], runner: Runner) -> None:
     """Events and callbacks, as of any embedding."""
     embedding = make(VoyageContextualEmbedding, MODEL, callback_manager=callbacks.manager)
-    transform(embedding, face, mixed_nodes())
+    transform(embedding, runner, mixed_nodes())
     start, end = (event for event in events if type(event).__name__.startswith("Embedding"))
     assert start.model_dict["model_name"] == MODEL
     assert len(end.chunks) == len(end.embeddings) == 7
@@ -229,19 +231,19 @@ def test_llama_index_is_told(make: Any, callbacks: Any, events: list[Any], face:
     assert payload["chunks"] == end.chunks
 
 
-def test_a_failure_names_nodes_and_keeps_what_was_paid_for(face: Face) -> None:
+def test_a_failure_names_nodes_and_keeps_what_was_paid_for(runner: Runner) -> None:
     with Emulator(faults=[status(500)]) as url:
         embedding = VoyageEmbedding(MODEL, api_key="pa-x", base_url=url, max_retries=0)
         with pytest.raises(ServerError) as caught:
-            transform(embedding, face, mixed_nodes())
+            transform(embedding, runner, mixed_nodes())
         embedding.voyage.close()
     assert caught.value.indices == (0, 1, 2, 3, 4, 5, 6)
     assert caught.value.partial.missing == (0, 1, 2, 3, 4, 5, 6)
 
 
-def test_an_empty_node_is_refused_or_zeros(make: Any, face: Face) -> None:
+def test_an_empty_node_is_refused_or_zeros(make: Any, runner: Runner) -> None:
     nodes = [node("a", "x"), node("", "x")]
     with pytest.raises(InvalidInputError, match=r"chunks\[1\] is empty"):
-        transform(make(VoyageEmbedding, MODEL), face, nodes)
-    given = transform(make(VoyageEmbedding, MODEL, empty_text="zeros"), face, nodes)
+        transform(make(VoyageEmbedding, MODEL), runner, nodes)
+    given = transform(make(VoyageEmbedding, MODEL, empty_text="zeros"), runner, nodes)
     assert set(given[1].embedding or []) == {0.0}

@@ -23,14 +23,14 @@ from voyage_rag.emulator.faults import status
 from voyage_rag.llama_index import VoyageContextualEmbedding, VoyageEmbedding
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
 
 MODEL = "voyage-context-4"
 SPLITTER = TokenTextSplitter(chunk_size=20, chunk_overlap=0, include_metadata=False)
 LONG = " ".join(f"word{number}" for number in range(60))
 LONGER = LONG + " " + " ".join(f"more{number}" for number in range(60))
 
-both = pytest.mark.parametrize("face", ["sync", "asyncio"], indirect=True)
+both = pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True)
 kinds = pytest.mark.parametrize("kind", [VoyageEmbedding, VoyageContextualEmbedding])
 
 
@@ -58,16 +58,16 @@ def expected(embedding: VoyageEmbedding, *texts: str) -> dict[str, list[float]]:
     }
 
 
-async def transform(embedding: Any, nodes: list[Any], face: Face) -> Any:
+async def transform(embedding: Any, nodes: list[Any], runner: Runner) -> Any:
     """Call it as pipelines do."""
-    return embedding(nodes) if face.is_sync else await embedding.acall(nodes)
+    return embedding(nodes) if runner.is_sync else await embedding.acall(nodes)
 
 
 @both
 @kinds
 @pytest.mark.parametrize("verb", ["refresh_ref_docs", "update_ref_doc", "insert"])
 def test_a_reloaded_index_takes_documents_in_context(
-    make: Any, kind: Any, verb: str, emulator: Emulator, face: Face, tmp_path: Any
+    make: Any, kind: Any, verb: str, emulator: Emulator, runner: Runner, tmp_path: Any
 ) -> None:
     """Its transformations are not stored: it splits by itself and asks for texts alone."""
     embedding = make(kind, MODEL, output_dimension=256)
@@ -81,8 +81,8 @@ def test_a_reloaded_index_takes_documents_in_context(
 
     given: Any = [new] if verb == "refresh_ref_docs" else new
     if verb == "insert":
-        face.call(index, "delete_ref_doc", "a", delete_from_docstore=True)
-    face.run(lambda: face.ask(index, verb, given))
+        runner.call(index, "delete_ref_doc", "a", delete_from_docstore=True)
+    runner.run(lambda: runner.ask(index, verb, given))
 
     assert stored(index) == expected(embedding, LONGER)
     assert emulator.requests[0].body["inputs"] == [split(LONGER)]
@@ -120,7 +120,7 @@ def test_a_refresh_that_fails_is_made_good_by_the_next(make: Any) -> None:
 
 @both
 def test_each_size_of_a_hierarchical_parser_is_a_document(
-    make: Any, emulator: Emulator, face: Face
+    make: Any, emulator: Emulator, runner: Runner
 ) -> None:
     """Else every sentence would be in its document as often as there are sizes."""
     parser = HierarchicalNodeParser.from_defaults(chunk_sizes=[80, 40], chunk_overlap=0)
@@ -130,7 +130,7 @@ def test_each_size_of_a_hierarchical_parser_is_a_document(
     assert len(leaves) > len(roots) > 1
     embedding = make(VoyageEmbedding, MODEL)
 
-    face.run(lambda: transform(embedding, nodes, face))
+    runner.run(lambda: transform(embedding, nodes, runner))
     assert sorted(emulator.requests[0].body["inputs"]) == sorted(
         [[one.get_content() for one in group] for group in (roots, leaves)]
     )
@@ -155,7 +155,7 @@ def test_nodes_without_a_source_are_warned_of(
 @both
 @pytest.mark.parametrize("model", ["voyage-4", MODEL])
 def test_a_blank_node_is_named_with_its_document_and_file(
-    make: Any, model: str, face: Face, emulator: Emulator
+    make: Any, model: str, runner: Runner, emulator: Emulator
 ) -> None:
     embedding = make(VoyageEmbedding, model)
     source = {NodeRelationship.SOURCE: RelatedNodeInfo(node_id="the-document")}
@@ -168,17 +168,17 @@ def test_a_blank_node_is_named_with_its_document_and_file(
     )
 
     async def program() -> None:
-        await transform(embedding, [TextNode(text="a", relationships=source), blank], face)
+        await transform(embedding, [TextNode(text="a", relationships=source), blank], runner)
 
     with pytest.raises(InvalidInputError) as caught:
-        face.run(program)
+        runner.run(program)
     assert "(node the-node, document the-document, /docs/empty.md)" in str(caught.value)
     assert emulator.requests == []
 
 
 @both
 @pytest.mark.parametrize("model", ["voyage-4-large", MODEL])
-def test_nodes_that_were_finished_keep_their_vectors(model: str, face: Face) -> None:
+def test_nodes_that_were_finished_keep_their_vectors(model: str, runner: Runner) -> None:
     """Two requests, of which the second fails."""
     service = Emulator(faults=[None, status(500)])
     with service:
@@ -189,14 +189,14 @@ def test_nodes_that_were_finished_keep_their_vectors(model: str, face: Face) -> 
 
         async def program() -> None:
             with pytest.raises(ServerError) as caught:
-                await transform(embedding, nodes, face)
-            await face.ask(embedding.voyage, "close")
+                await transform(embedding, nodes, runner)
+            await runner.ask(embedding.voyage, "close")
             assert caught.value.partial.missing
             finished = [n for n, one in enumerate(nodes) if one.embedding is not None]
             assert finished == sorted(caught.value.partial.vectors)
             assert finished
 
-        face.run(program)
+        runner.run(program)
         embedding.voyage.close()
 
 
@@ -230,14 +230,14 @@ def test_only_what_changes_a_vector_is_embedded_again(make: Any, emulator: Emula
 
 @both
 def test_an_index_of_a_multimodal_model_says_that_it_sees_no_images(
-    make: Any, caplog: pytest.LogCaptureFixture, face: Face
+    make: Any, caplog: pytest.LogCaptureFixture, runner: Runner
 ) -> None:
     embedding = make(VoyageEmbedding, "voyage-multimodal-3.5")
     node = ImageNode(text="a cat", image_url="https://example.com/cat.png")
     index = VectorStoreIndex([], embed_model=embedding)
     with caplog.at_level(logging.WARNING, "voyage_rag"):
-        face.call(index, "insert_nodes", [node])
-        face.call(index, "insert_nodes", [node])
+        runner.call(index, "insert_nodes", [node])
+        runner.call(index, "insert_nodes", [node])
     [record] = caplog.records
     assert "nodes = embedding(nodes)" in record.getMessage()
 

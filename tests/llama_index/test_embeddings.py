@@ -20,39 +20,39 @@ from voyage_rag import InvalidInputError
 from voyage_rag.llama_index import VoyageEmbedding
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
     from voyage_rag.emulator import Emulator
 
 KEY = "pa-a-key-that-must-stay-secret"
 TEXTS = [f"text number {number}" for number in range(10)]
 
-both = pytest.mark.parametrize("face", ["sync", "asyncio"], indirect=True)
+both = pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True)
 """LlamaIndex sends lists with asyncio.gather, so they are not for trio."""
 
 
 def test_the_prompts_are_those_of_the_method(
-    embedding: VoyageEmbedding, emulator: Emulator, face: Face
+    embedding: VoyageEmbedding, emulator: Emulator, runner: Runner
 ) -> None:
     """Texts are embedded as documents, queries as queries."""
-    face.call(embedding, "get_text_embedding", "a")
-    face.call(embedding, "get_query_embedding", "a")
+    runner.call(embedding, "get_text_embedding", "a")
+    runner.call(embedding, "get_query_embedding", "a")
     assert [request.body["input_type"] for request in emulator.requests] == ["document", "query"]
 
 
-def test_the_prompts_can_be_left_out(make: Any, emulator: Emulator, face: Face) -> None:
+def test_the_prompts_can_be_left_out(make: Any, emulator: Emulator, runner: Runner) -> None:
     """None sends no input type at all."""
     made = make(VoyageEmbedding, "voyage-4", text_input_type=None, query_input_type=None)
-    face.call(made, "get_text_embedding", "a")
-    face.call(made, "get_query_embedding", "a")
+    runner.call(made, "get_text_embedding", "a")
+    runner.call(made, "get_query_embedding", "a")
     assert all("input_type" not in request.body for request in emulator.requests)
 
 
 @both
-def test_one_vector_per_text_in_order(make: Any, face: Face) -> None:
+def test_one_vector_per_text_in_order(make: Any, runner: Runner) -> None:
     """However many requests it takes."""
     made = make(VoyageEmbedding, "voyage-4", output_dimension=256, embed_batch_size=3)
-    together = face.call(made, "get_text_embedding_batch", TEXTS)
-    alone = [face.call(made, "get_text_embedding", text) for text in TEXTS]
+    together = runner.call(made, "get_text_embedding_batch", TEXTS)
+    alone = [runner.call(made, "get_text_embedding", text) for text in TEXTS]
     assert together == alone
     assert {len(vector) for vector in together} == {256}
 
@@ -66,58 +66,62 @@ def test_the_batch_size_is_honoured(
     num_workers: int | None,
     make: Any,
     emulator: Emulator,
-    face: Face,
+    runner: Runner,
 ) -> None:
     """At most so many texts to a request, with LlamaIndex's workers and without."""
     made = make(VoyageEmbedding, "voyage-4", embed_batch_size=batch_size, num_workers=num_workers)
-    face.call(made, "get_text_embedding_batch", TEXTS)
+    runner.call(made, "get_text_embedding_batch", TEXTS)
     assert len(emulator.requests) == requests
     assert sum(len(request.body["input"]) for request in emulator.requests) == len(TEXTS)
 
 
 @both
-def test_no_texts_cost_nothing(embedding: VoyageEmbedding, emulator: Emulator, face: Face) -> None:
+def test_no_texts_cost_nothing(
+    embedding: VoyageEmbedding, emulator: Emulator, runner: Runner
+) -> None:
     """An empty list gives an empty list, without a request."""
-    assert face.call(embedding, "get_text_embedding_batch", []) == []
+    assert runner.call(embedding, "get_text_embedding_batch", []) == []
     assert emulator.requests == []
 
 
 @both
-def test_empty_texts_are_refused_or_given_zeros(make: Any, emulator: Emulator, face: Face) -> None:
+def test_empty_texts_are_refused_or_given_zeros(
+    make: Any, emulator: Emulator, runner: Runner
+) -> None:
     """By position before anything is sent, or zero vectors in their places."""
     strict = make(VoyageEmbedding, "voyage-4", output_dimension=256)
     with pytest.raises(InvalidInputError) as caught:
-        face.call(strict, "get_text_embedding_batch", ["a", "", "b"])
+        runner.call(strict, "get_text_embedding_batch", ["a", "", "b"])
     assert caught.value.indices == (1,)
     assert emulator.requests == []
     lenient = make(VoyageEmbedding, "voyage-4", output_dimension=256, empty_text="zeros")
-    vectors = face.call(lenient, "get_text_embedding_batch", ["a", "", "b"])
+    vectors = runner.call(lenient, "get_text_embedding_batch", ["a", "", "b"])
     assert [any(vector) for vector in vectors] == [True, False, True]
 
 
 @both
-def test_nodes_are_given_their_embeddings(embedding: VoyageEmbedding, face: Face) -> None:
+def test_nodes_are_given_their_embeddings(embedding: VoyageEmbedding, runner: Runner) -> None:
     """As a transformation, with the metadata that is meant to be embedded."""
     nodes = [TextNode(text=text, metadata={"title": "T"}) for text in TEXTS[:3]]
-    done = embedding(nodes) if face.is_sync else asyncio.run(embedding.acall(nodes))
+    done = embedding(nodes) if runner.is_sync else asyncio.run(embedding.acall(nodes))
     contents = [f"title: T\n\n{text}" for text in TEXTS[:3]]
     assert [node.embedding for node in done] == embedding.get_text_embedding_batch(contents)
 
 
-def test_usage_adds_up(embedding: VoyageEmbedding, emulator: Emulator, face: Face) -> None:
+def test_usage_adds_up(embedding: VoyageEmbedding, emulator: Emulator, runner: Runner) -> None:
     """What the object has spent is what the service billed."""
-    face.call(embedding, "get_text_embedding", TEXTS[0])
-    face.call(embedding, "get_query_embedding", "how much?")
+    runner.call(embedding, "get_text_embedding", TEXTS[0])
+    runner.call(embedding, "get_query_embedding", "how much?")
     assert embedding.usage.total_tokens == sum(request.tokens for request in emulator.requests)
     assert embedding.usage.requests == 2
 
 
 @both
 def test_the_bar_counts_texts(
-    embedding: VoyageEmbedding, capsys: pytest.CaptureFixture[str], face: Face
+    embedding: VoyageEmbedding, capsys: pytest.CaptureFixture[str], runner: Runner
 ) -> None:
     """On stderr, one bar and not two, with tokens per second."""
-    face.call(embedding, "get_text_embedding_batch", TEXTS, show_progress=True)
+    runner.call(embedding, "get_text_embedding_batch", TEXTS, show_progress=True)
     drawn = capsys.readouterr()
     assert drawn.out == ""
     assert f"Embedding: 100%|██████████| {len(TEXTS)}/{len(TEXTS)} " in drawn.err
@@ -126,11 +130,11 @@ def test_the_bar_counts_texts(
 
 
 @both
-def test_all_texts_are_planned_together(make: Any, emulator: Emulator, face: Face) -> None:
+def test_all_texts_are_planned_together(make: Any, emulator: Emulator, runner: Runner) -> None:
     """LlamaIndex's largest batch is no barrier, and does not multiply the requests in flight."""
     made = make(VoyageEmbedding, "voyage-4", output_dimension=256)
     texts = [f"text {number} " + "word " * 10 for number in range(2_100)]
-    vectors = face.call(made, "get_text_embedding_batch", texts)
+    vectors = runner.call(made, "get_text_embedding_batch", texts)
     assert sorted(len(request.body["input"]) for request in emulator.requests) == [
         2_100 - 15 * 132,
         *[132] * 15,
@@ -142,24 +146,24 @@ def test_all_texts_are_planned_together(make: Any, emulator: Emulator, face: Fac
 
 
 @both
-def test_the_batch_size_is_that_of_requests(make: Any, emulator: Emulator, face: Face) -> None:
+def test_the_batch_size_is_that_of_requests(make: Any, emulator: Emulator, runner: Runner) -> None:
     """Several of them are under way at once."""
     made = make(VoyageEmbedding, "voyage-4", embed_batch_size=3)
-    face.call(made, "get_text_embedding_batch", TEXTS)
+    runner.call(made, "get_text_embedding_batch", TEXTS)
     sizes = sorted(len(request.body["input"]) for request in emulator.requests)
     assert sizes == [len(TEXTS) % 3 or 3, *[3] * (-(-len(TEXTS) // 3) - 1)]
 
 
 @both
 def test_what_the_cache_holds_is_not_paid_for_again(
-    make: Any, emulator: Emulator, face: Face, tmp_path: Path
+    make: Any, emulator: Emulator, runner: Runner, tmp_path: Path
 ) -> None:
     """By another object, too; a query is not a document."""
     cache = tmp_path / "cache"
     one, other = (make(VoyageEmbedding, "voyage-4", cache=cache) for _ in range(2))
-    first = face.call(one, "get_text_embedding_batch", TEXTS[:4])
-    again = face.call(other, "get_text_embedding_batch", TEXTS[:5])
-    face.call(other, "get_query_embedding", TEXTS[0])
+    first = runner.call(one, "get_text_embedding_batch", TEXTS[:4])
+    again = runner.call(other, "get_text_embedding_batch", TEXTS[:5])
+    runner.call(other, "get_query_embedding", TEXTS[0])
     assert again[:4] == first
     assert [request.body["input"] for request in emulator.requests] == [
         TEXTS[:4],
@@ -172,11 +176,11 @@ def test_what_the_cache_holds_is_not_paid_for_again(
 
 
 @both
-def test_the_cache_of_the_base_class_works(make: Any, emulator: Emulator, face: Face) -> None:
+def test_the_cache_of_the_base_class_works(make: Any, emulator: Emulator, runner: Runner) -> None:
     """What it holds is not asked for again."""
     made = make(VoyageEmbedding, "voyage-4", embeddings_cache=SimpleKVStore())
-    first = face.call(made, "get_text_embedding_batch", TEXTS[:4])
-    again = face.call(made, "get_text_embedding_batch", TEXTS[:6])
+    first = runner.call(made, "get_text_embedding_batch", TEXTS[:4])
+    again = runner.call(made, "get_text_embedding_batch", TEXTS[:6])
     assert again[:4] == first
     assert [request.body["input"] for request in emulator.requests] == [TEXTS[:4], TEXTS[4:6]]
 
@@ -195,20 +199,20 @@ class CountingLimiter(BaseRateLimiter):
 
 
 @both
-def test_the_rate_limiter_of_the_base_class_is_asked(make: Any, face: Face) -> None:
+def test_the_rate_limiter_of_the_base_class_is_asked(make: Any, runner: Runner) -> None:
     """Once for each batch and each query."""
     limiter = CountingLimiter()
     made = make(VoyageEmbedding, "voyage-4", embed_batch_size=4, rate_limiter=limiter)
-    face.call(made, "get_text_embedding_batch", TEXTS)
-    face.call(made, "get_query_embedding", "a")
+    runner.call(made, "get_text_embedding_batch", TEXTS)
+    runner.call(made, "get_query_embedding", "a")
     assert limiter.asked == 4
 
 
 @both
-def test_llama_index_is_told(make: Any, callbacks: Any, events: list[Any], face: Face) -> None:
+def test_llama_index_is_told(make: Any, callbacks: Any, events: list[Any], runner: Runner) -> None:
     """Start and end of each batch, to callbacks and instrumentation, without the key."""
     made = make(VoyageEmbedding, "voyage-4", embed_batch_size=5, callback_manager=callbacks.manager)
-    vectors = face.call(made, "get_text_embedding_batch", TEXTS)
+    vectors = runner.call(made, "get_text_embedding_batch", TEXTS)
     assert [kind for kind, _ in callbacks.starts] == [CBEventType.EMBEDDING] * 2
     assert [payload[EventPayload.CHUNKS] for _, payload in callbacks.ends] == [TEXTS[:5], TEXTS[5:]]
     assert [payload[EventPayload.EMBEDDINGS] for _, payload in callbacks.ends] == [
@@ -225,7 +229,7 @@ def test_llama_index_is_told(make: Any, callbacks: Any, events: list[Any], face:
 def test_async_is_async(
     embedding: VoyageEmbedding, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No sync call hides behind the async face."""
+    """The async methods make no sync call."""
     monkeypatch.setattr("voyage_rag.Voyage.embed", None)
 
     async def program() -> None:

@@ -12,7 +12,7 @@ from llama_index.core.llms import MockLLM
 from llama_index.core.schema import MetadataMode, NodeWithScore, TextNode
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
     from voyage_rag.emulator import Emulator
     from voyage_rag.llama_index import VoyageAIRerank, VoyageEmbedding
 
@@ -27,7 +27,7 @@ TEXTS = [
     "The cat eats fish.",
 ]
 
-both = pytest.mark.parametrize("face", ["sync", "asyncio"], indirect=True)
+both = pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True)
 """LlamaIndex's indices and engines are asyncio's alone."""
 
 
@@ -54,12 +54,12 @@ def check(found: list[NodeWithScore]) -> None:
 
 @both
 def test_retrieve_and_rerank(
-    index: VectorStoreIndex, reranker: VoyageAIRerank, emulator: Emulator, face: Face
+    index: VectorStoreIndex, reranker: VoyageAIRerank, emulator: Emulator, runner: Runner
 ) -> None:
     """Nodes as documents, the question as a query, then the ranking."""
     retriever = index.as_retriever(similarity_top_k=3)
-    found = retriever.retrieve(QUERY) if face.is_sync else asyncio.run(retriever.aretrieve(QUERY))
-    ranked = face.call(reranker, "postprocess_nodes", found, query_str=QUERY)
+    found = retriever.retrieve(QUERY) if runner.is_sync else asyncio.run(retriever.aretrieve(QUERY))
+    ranked = runner.call(reranker, "postprocess_nodes", found, query_str=QUERY)
     assert len(ranked) == 3
     check(ranked)
     assert inputs(emulator) == [
@@ -71,14 +71,14 @@ def test_retrieve_and_rerank(
 
 @both
 def test_a_query_engine_answers(
-    index: VectorStoreIndex, reranker: VoyageAIRerank, emulator: Emulator, face: Face
+    index: VectorStoreIndex, reranker: VoyageAIRerank, emulator: Emulator, runner: Runner
 ) -> None:
     """What the model reads is the reranked text, without scores."""
     engine = index.as_query_engine(
         llm=MockLLM(), similarity_top_k=4, node_postprocessors=[reranker]
     )
     reranker.top_n = 2
-    answer = engine.query(QUERY) if face.is_sync else asyncio.run(engine.aquery(QUERY))
+    answer = engine.query(QUERY) if runner.is_sync else asyncio.run(engine.aquery(QUERY))
     check(answer.source_nodes)
     assert len(answer.source_nodes) == 2
     assert ANSWER in str(answer)  # a MockLLM repeats its prompt
@@ -87,10 +87,10 @@ def test_a_query_engine_answers(
 
 
 @both
-def test_an_index_is_changed(index: VectorStoreIndex, face: Face) -> None:
+def test_an_index_is_changed(index: VectorStoreIndex, runner: Runner) -> None:
     """Inserted nodes are found, deleted ones are not."""
     node = TextNode(id_="new", text="A dog sleeps in the kennel.")
-    if face.is_sync:
+    if runner.is_sync:
         index.insert_nodes([node])
     else:
         asyncio.run(index.ainsert_nodes([node]))

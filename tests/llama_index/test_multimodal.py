@@ -26,13 +26,13 @@ from voyage_rag import InvalidInputError
 from voyage_rag.llama_index import VoyageAIRerank, VoyageEmbedding
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
     from voyage_rag.emulator import Emulator
 
 MODEL = "voyage-multimodal-3.5"
 COLOURS = ("red", "green", "blue")
 
-both = pytest.mark.parametrize("face", ["sync", "asyncio"], indirect=True)
+both = pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True)
 """LlamaIndex sends lists with asyncio.gather, so they are not for trio."""
 
 
@@ -73,11 +73,11 @@ IMAGES = [
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_an_image_may_come_in_many_ways(
-    embedding: VoyageEmbedding, emulator: Emulator, folder: Path, face: Face, image: Any
+    embedding: VoyageEmbedding, emulator: Emulator, folder: Path, runner: Runner, image: Any
 ) -> None:
     """All of them the same bytes, so the same vector, of the dimension asked for, as a document."""
     given = image(folder)
-    vector = face.call(embedding, "get_image_embedding", given)
+    vector = runner.call(embedding, "get_image_embedding", given)
     expected = embedding.voyage.multimodal_embed(
         [png("red")], MODEL, "document", output_dimension=256
     )
@@ -90,45 +90,49 @@ def test_an_image_may_come_in_many_ways(
 
 @both
 def test_one_image_need_not_be_in_a_list(
-    embedding: VoyageEmbedding, folder: Path, face: Face
+    embedding: VoyageEmbedding, folder: Path, runner: Runner
 ) -> None:
     """A string is a path, and no list of letters."""
     path = folder / "red.png"
     for one in (path, str(path)):
-        vectors = face.call(embedding, "get_image_embedding_batch", one)
+        vectors = runner.call(embedding, "get_image_embedding_batch", one)
         assert vectors == [embedding.get_image_embedding(path)]
 
 
-def test_an_image_behind_a_url(embedding: VoyageEmbedding, emulator: Emulator, face: Face) -> None:
-    face.call(embedding, "get_image_embedding", "https://example.com/a")
+def test_an_image_behind_a_url(
+    embedding: VoyageEmbedding, emulator: Emulator, runner: Runner
+) -> None:
+    runner.call(embedding, "get_image_embedding", "https://example.com/a")
     assert types_sent(emulator) == [["image_url"]]
 
 
 @both
 def test_a_batch_of_images_takes_few_requests(
-    embedding: VoyageEmbedding, emulator: Emulator, face: Face
+    embedding: VoyageEmbedding, emulator: Emulator, runner: Runner
 ) -> None:
-    vectors = face.call(embedding, "get_image_embedding_batch", [BytesIO(jpeg())] * 100)
+    vectors = runner.call(embedding, "get_image_embedding_batch", [BytesIO(jpeg())] * 100)
     assert len(vectors) == 100
     assert len(emulator.requests) == 1
 
 
-def test_dtype_and_prompt_are_honoured(make: Any, emulator: Emulator, face: Face) -> None:
+def test_dtype_and_prompt_are_honoured(make: Any, emulator: Emulator, runner: Runner) -> None:
     embedding = make(
         VoyageEmbedding, MODEL, output_dtype="int8", image_input_type=None, downscale=True
     )
     image = Pillow.new("L", (3_000, 2_000))
-    vector = face.call(embedding, "get_image_embedding", image)
+    vector = runner.call(embedding, "get_image_embedding", image)
     assert {type(number) for number in vector} == {int}
     assert "input_type" not in emulator.requests[0].body
     assert len(emulator.requests[0].body["inputs"][0]["content"][0]["image_base64"]) < 20_000
 
 
-def test_videos(embedding: VoyageEmbedding, emulator: Emulator, tmp_path: Path, face: Face) -> None:
+def test_videos(
+    embedding: VoyageEmbedding, emulator: Emulator, tmp_path: Path, runner: Runner
+) -> None:
     (tmp_path / "film.mp4").write_bytes(mp4())
-    one = face.call(embedding, "get_video_embedding", tmp_path / "film.mp4")
-    two = face.call(embedding, "get_video_embeddings", [str(tmp_path / "film.mp4"), mp4()])
-    face.call(embedding, "get_video_embedding", mp4(), input_type="query")
+    one = runner.call(embedding, "get_video_embedding", tmp_path / "film.mp4")
+    two = runner.call(embedding, "get_video_embeddings", [str(tmp_path / "film.mp4"), mp4()])
+    runner.call(embedding, "get_video_embedding", mp4(), input_type="query")
     assert two == [one, one]
     assert [request.body["input_type"] for request in emulator.requests] == [
         *("document", "document", "query")
@@ -137,9 +141,9 @@ def test_videos(embedding: VoyageEmbedding, emulator: Emulator, tmp_path: Path, 
 
 
 def test_interleaved_inputs(
-    embedding: VoyageEmbedding, emulator: Emulator, folder: Path, face: Face
+    embedding: VoyageEmbedding, emulator: Emulator, folder: Path, runner: Runner
 ) -> None:
-    vectors = face.call(
+    vectors = runner.call(
         embedding, "get_multimodal_embeddings", [["a", folder / "red.png", "b"], "c"]
     )
     assert types_sent(emulator) == [["text", "image_base64", "text"], ["text"]]
@@ -148,11 +152,11 @@ def test_interleaved_inputs(
 
 @both
 def test_plain_texts_go_to_the_right_endpoint(
-    embedding: VoyageEmbedding, emulator: Emulator, face: Face
+    embedding: VoyageEmbedding, emulator: Emulator, runner: Runner
 ) -> None:
-    face.call(embedding, "get_query_embedding", "a")
-    face.call(embedding, "get_text_embedding", "a")
-    [vector, _] = face.call(embedding, "get_text_embedding_batch", ["a", "https://b.c/d.png"])
+    runner.call(embedding, "get_query_embedding", "a")
+    runner.call(embedding, "get_text_embedding", "a")
+    [vector, _] = runner.call(embedding, "get_text_embedding_batch", ["a", "https://b.c/d.png"])
     assert {request.path for request in emulator.requests} == {"/v1/multimodalembeddings"}
     assert types_sent(emulator) == [["text"]] * 4
     assert [request.body["input_type"] for request in emulator.requests] == [
@@ -163,10 +167,10 @@ def test_plain_texts_go_to_the_right_endpoint(
 
 @pytest.mark.parametrize("model", ["voyage-4", "voyage-context-4"])
 def test_models_of_text_refuse_images(
-    make: Any, emulator: Emulator, face: Face, model: str
+    make: Any, emulator: Emulator, runner: Runner, model: str
 ) -> None:
     with pytest.raises(InvalidInputError, match="not for multimodal_embed; models for multimodal"):
-        face.call(make(VoyageEmbedding, model), "get_image_embedding", png())
+        runner.call(make(VoyageEmbedding, model), "get_image_embedding", png())
     assert emulator.requests == []
 
 
@@ -240,33 +244,33 @@ def scored(*nodes: Any) -> list[NodeWithScore]:
 
 
 def test_an_image_alone_is_not_ranked_as_an_empty_text(
-    reranker: VoyageAIRerank, emulator: Emulator, folder: Path, face: Face
+    reranker: VoyageAIRerank, emulator: Emulator, folder: Path, runner: Runner
 ) -> None:
     nodes = scored(*nodes_with_media(folder))
     with pytest.raises(
         InvalidInputError, match=r"node 1 holds an image and no text.*'skip'"
     ) as got:
-        face.call(reranker, "postprocess_nodes", nodes, query_str="words")
+        runner.call(reranker, "postprocess_nodes", nodes, query_str="words")
     assert got.value.indices == (1, 3, 4)
     assert emulator.requests == []
 
 
 def test_images_alone_are_left_out_where_that_is_wanted(
-    make: Any, emulator: Emulator, folder: Path, face: Face
+    make: Any, emulator: Emulator, folder: Path, runner: Runner
 ) -> None:
     """Those with a caption are ranked by it."""
     reranker = make(VoyageAIRerank, "rerank-3", image_nodes="skip")
     nodes = scored(*nodes_with_media(folder))
-    found = face.call(reranker, "postprocess_nodes", nodes, query_str="a caption")
+    found = runner.call(reranker, "postprocess_nodes", nodes, query_str="a caption")
     assert emulator.requests[0].body["documents"] == ["words", "a caption", "a film"]
     assert found[0].node.get_content() == "a caption"
     assert {one.node.node_id for one in found} == {nodes[at].node.node_id for at in (0, 2, 5)}
 
 
 def test_nothing_but_images_ranks_nothing(
-    make: Any, emulator: Emulator, folder: Path, face: Face
+    make: Any, emulator: Emulator, folder: Path, runner: Runner
 ) -> None:
     reranker = make(VoyageAIRerank, "rerank-3", image_nodes="skip")
     nodes = scored(ImageNode(image_path=str(folder / "red.png")))
-    assert face.call(reranker, "postprocess_nodes", nodes, query_str="a") == []
+    assert runner.call(reranker, "postprocess_nodes", nodes, query_str="a") == []
     assert emulator.requests == []

@@ -37,14 +37,14 @@ from voyage_rag.emulator.faults import status
 from voyage_rag.llama_index import VoyageAIRerank, VoyageContextualEmbedding, VoyageEmbedding
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
     from voyage_rag.emulator import Emulator
 
 TEXTS = ["one two three", "four five", "six"]
 QUERY = "seven eight nine ten"
 NOBODY = "voyage-of-nobody"
 
-both = pytest.mark.parametrize("face", ["sync", "asyncio"], indirect=True)
+both = pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True)
 """LlamaIndex sends lists of texts with asyncio.gather, so they are not for trio."""
 
 
@@ -66,19 +66,19 @@ def pairs(events: list[Any], start: type, end: type) -> tuple[list[Any], list[An
 
 @both
 def test_the_token_counter_counts_every_text_once(
-    make: Any, counter: TokenCountingHandler, face: Face
+    make: Any, counter: TokenCountingHandler, runner: Runner
 ) -> None:
     """However they are cut into batches, and queries, too."""
     manager = CallbackManager([counter])
     embedding = make(VoyageEmbedding, "voyage-4", callback_manager=manager, embed_batch_size=2)
 
-    face.run(lambda: _embed_all(embedding, face))
+    runner.run(lambda: _embed_all(embedding, runner))
     assert counter.total_embedding_token_count == 6 + 4
     assert [event.prompt for event in counter.embedding_token_counts] == [*TEXTS, QUERY]
 
 
-async def _embed_all(embedding: Any, face: Face) -> None:
-    if face.is_sync:
+async def _embed_all(embedding: Any, runner: Runner) -> None:
+    if runner.is_sync:
         embedding.get_text_embedding_batch(TEXTS)
         embedding.get_query_embedding(QUERY)
         return
@@ -88,7 +88,7 @@ async def _embed_all(embedding: Any, face: Face) -> None:
 
 @both
 def test_the_token_counter_counts_chunks_in_context(
-    make: Any, counter: TokenCountingHandler, face: Face
+    make: Any, counter: TokenCountingHandler, runner: Runner
 ) -> None:
     """The chunks, not the documents they are sent with, and each once."""
     embedding = make(VoyageContextualEmbedding, callback_manager=CallbackManager([counter]))
@@ -96,18 +96,18 @@ def test_the_token_counter_counts_chunks_in_context(
     nodes = [TextNode(text=text, relationships=source) for text in TEXTS]
 
     async def program() -> None:
-        if face.is_sync:
+        if runner.is_sync:
             embedding(nodes)
         else:
             await embedding.acall(nodes)
 
-    face.run(program)
+    runner.run(program)
     assert counter.total_embedding_token_count == 6
 
 
 @both
 def test_the_token_counter_counts_the_text_of_nodes_with_images(
-    make: Any, counter: TokenCountingHandler, face: Face, tmp_path: Any
+    make: Any, counter: TokenCountingHandler, runner: Runner, tmp_path: Any
 ) -> None:
     """Not the image, of which only the service knows tokens (see `usage`)."""
     path = tmp_path / "cat.png"
@@ -117,19 +117,19 @@ def test_the_token_counter_counts_the_text_of_nodes_with_images(
     nodes = [ImageNode(text="a cat", image_path=str(path))]
 
     async def program() -> None:
-        if face.is_sync:
+        if runner.is_sync:
             embedding(nodes)
         else:
             await embedding.acall(nodes)
 
-    face.run(program)
+    runner.run(program)
     assert counter.total_embedding_token_count == 2
 
 
 @both
 @pytest.mark.parametrize("verb", ["get_image_embedding", "get_image_embedding_batch"])
 def test_the_token_counter_breaks_no_call_that_embeds_images(
-    make: Any, counter: TokenCountingHandler, verb: str, face: Face
+    make: Any, counter: TokenCountingHandler, verb: str, runner: Runner
 ) -> None:
     """It takes them for texts, and would raise at a file in memory."""
     manager = CallbackManager([counter])
@@ -137,7 +137,7 @@ def test_the_token_counter_breaks_no_call_that_embeds_images(
     data = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
     for image in (BytesIO(png()), png(), data):
         given = [image] if verb.endswith("batch") else image
-        face.run(partial(_asked, embedding, verb, given, face))
+        runner.run(partial(_asked, embedding, verb, given, runner))
 
     assert len(counter.embedding_token_counts) == 3
     assert counter.total_embedding_token_count == 0
@@ -163,13 +163,13 @@ def test_an_index_and_its_queries_are_counted(make: Any, counter: TokenCountingH
 
 @both
 def test_every_start_of_an_embedding_has_an_end(
-    make: Any, callbacks: Any, events: list[Any], face: Face
+    make: Any, callbacks: Any, events: list[Any], runner: Runner
 ) -> None:
     """In its own span, with texts and vectors; one for each batch, one for a query."""
     embedding = make(
         VoyageEmbedding, "voyage-4", callback_manager=callbacks.manager, embed_batch_size=2
     )
-    face.run(lambda: _embed_all(embedding, face))
+    runner.run(lambda: _embed_all(embedding, runner))
 
     starts, ends = pairs(events, EmbeddingStartEvent, EmbeddingEndEvent)
     assert len(starts) == 3
@@ -188,14 +188,14 @@ VERBS = {
 @both
 @pytest.mark.parametrize("verb", VERBS)
 def test_an_embedding_that_fails_has_an_end(
-    make: Any, callbacks: Any, events: list[Any], verb: str, face: Face
+    make: Any, callbacks: Any, events: list[Any], verb: str, runner: Runner
 ) -> None:
     """Without vectors; LlamaIndex's own embeddings have none. Callbacks are told the error."""
     manager = callbacks.manager
     embedding = make(VoyageEmbedding, NOBODY, callback_manager=manager, embed_batch_size=2)
     given, batches = VERBS[verb]
     with pytest.raises(InvalidRequestError) as caught:
-        face.run(lambda: _asked(embedding, verb, given, face))
+        runner.run(lambda: _asked(embedding, verb, given, runner))
 
     _, ends = pairs(events, EmbeddingStartEvent, EmbeddingEndEvent)
     assert [end.chunks for end in ends] == batches
@@ -204,22 +204,22 @@ def test_an_embedding_that_fails_has_an_end(
     assert {EventPayload.EXCEPTION: caught.value} in [payload for _, payload in callbacks.ends]
 
 
-async def _asked(embedding: Any, verb: str, given: Any, face: Face) -> Any:
+async def _asked(embedding: Any, verb: str, given: Any, runner: Runner) -> Any:
     return (
         getattr(embedding, verb)(given)
-        if face.is_sync
+        if runner.is_sync
         else await getattr(embedding, f"a{verb}")(given)
     )
 
 
 @both
 def test_batches_that_llama_index_cuts_have_ends_too(
-    make: Any, emulator: Emulator, events: list[Any], face: Face
+    make: Any, emulator: Emulator, events: list[Any], runner: Runner
 ) -> None:
     """With its cache it tells of the start itself."""
     embedding = make(VoyageEmbedding, NOBODY, embeddings_cache=SimpleKVStore(), embed_batch_size=2)
     with pytest.raises(VoyageError):
-        face.run(lambda: _asked(embedding, "get_text_embedding_batch", TEXTS[:2], face))
+        runner.run(lambda: _asked(embedding, "get_text_embedding_batch", TEXTS[:2], runner))
 
     starts, _ = pairs(events, EmbeddingStartEvent, EmbeddingEndEvent)
     assert starts
@@ -227,7 +227,7 @@ def test_batches_that_llama_index_cuts_have_ends_too(
 
 @both
 def test_nodes_that_fail_have_an_end(
-    make: Any, callbacks: Any, events: list[Any], emulator: Emulator, face: Face
+    make: Any, callbacks: Any, events: list[Any], emulator: Emulator, runner: Runner
 ) -> None:
     """As a transformation, too."""
     embedding = make(
@@ -238,13 +238,13 @@ def test_nodes_that_fail_have_an_end(
 
     async def program() -> None:
         nodes = [TextNode(text=text) for text in TEXTS]
-        if face.is_sync:
+        if runner.is_sync:
             embedding(nodes)
         else:
             await embedding.acall(nodes)
 
     with pytest.raises(InvalidRequestError):
-        face.run(program)
+        runner.run(program)
     _, ends = pairs(events, EmbeddingStartEvent, EmbeddingEndEvent)
     assert [end.chunks for end in ends] == [TEXTS]
     assert len(callbacks.starts) == len(callbacks.ends) == 1
@@ -264,11 +264,11 @@ def test_an_embedding_that_is_cancelled_has_an_end(make: Any, events: list[Any])
 
 
 def test_a_ranking_has_a_start_and_an_end_in_one_span(
-    reranker: VoyageAIRerank, events: list[Any], face: Face
+    reranker: VoyageAIRerank, events: list[Any], runner: Runner
 ) -> None:
     """As LlamaIndex's span handlers need it."""
     nodes = [NodeWithScore(node=TextNode(text=text)) for text in TEXTS]
-    face.call(reranker, "postprocess_nodes", nodes, query_str=QUERY)
+    runner.call(reranker, "postprocess_nodes", nodes, query_str=QUERY)
 
     starts, ends = pairs(events, ReRankStartEvent, ReRankEndEvent)
     assert (len(starts), len(ends[0].nodes)) == (1, 3)

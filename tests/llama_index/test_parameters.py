@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from voyage_rag.llama_index import VoyageAIRerank, VoyageEmbedding
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
     from voyage_rag.emulator import Emulator
 
 KEY = "pa-a-key-that-must-stay-secret"
@@ -60,15 +60,17 @@ def test_the_vendors_parameters_are_taken(
     assert made.voyage.settings.api_key.get_secret_value() == KEY
 
 
-def test_the_vendors_embedding_parameters_reach_the_service(emulator: Emulator, face: Face) -> None:
+def test_the_vendors_embedding_parameters_reach_the_service(
+    emulator: Emulator, runner: Runner
+) -> None:
     """What was given is what is sent."""
     made = VoyageEmbedding(**PEERS_EMBEDDING, base_url=emulator.url)
     texts = [f"text {number}" for number in range(10)]
-    if face.name == "trio":  # LlamaIndex sends lists with asyncio.gather
+    if runner.name == "trio":  # LlamaIndex sends lists with asyncio.gather
         texts = texts[:1]
-        face.call(made, "get_text_embedding", texts[0])
+        runner.call(made, "get_text_embedding", texts[0])
     else:
-        face.call(made, "get_text_embedding_batch", texts)
+        runner.call(made, "get_text_embedding_batch", texts)
     assert max(len(request.body["input"]) for request in emulator.requests) == min(7, len(texts))
     for request in emulator.requests:
         assert {**request.body, "input": None} == {
@@ -87,12 +89,12 @@ def test_the_vendors_embedding_parameters_reach_the_service(emulator: Emulator, 
     [({"top_n": 2}, 2), ({"top_k": 3}, 3), ({"top_n": 2, "top_k": 3}, 2), ({}, None)],
 )
 def test_the_older_name_of_top_n_works(
-    given: dict[str, int], top_k: int | None, make: Any, emulator: Emulator, face: Face
+    given: dict[str, int], top_k: int | None, make: Any, emulator: Emulator, runner: Runner
 ) -> None:
     """As in the vendor's class, top_n goes first."""
     made = make(VoyageAIRerank, "rerank-2.5", truncation=False, **given)
     nodes = [NodeWithScore(node=TextNode(text=text)) for text in "abcd"]
-    ranked = face.call(made, "postprocess_nodes", nodes, query_str="which?")
+    ranked = runner.call(made, "postprocess_nodes", nodes, query_str="which?")
     assert len(ranked) == (top_k or 4)
     assert emulator.requests[0].body == {
         "query": "which?",
@@ -142,20 +144,20 @@ def test_a_reranker_takes_a_callback_manager(callbacks: Any) -> None:
 
 @pytest.mark.parametrize("truncation", [None, True])
 def test_no_truncation_given_is_truncation(
-    truncation: bool | None, make: Any, emulator: Emulator, face: Face
+    truncation: bool | None, make: Any, emulator: Emulator, runner: Runner
 ) -> None:
     """As in the vendor's class."""
     made = make(VoyageEmbedding, "voyage-4", truncation=truncation)
-    face.call(made, "get_text_embedding", "a")
+    runner.call(made, "get_text_embedding", "a")
     assert emulator.requests[0].body["truncation"] is True
 
 
 @pytest.mark.parametrize("prompt", [None, "query", "document"])
 def test_a_text_can_have_a_prompt_of_its_own(
-    prompt: Any, make: Any, emulator: Emulator, face: Face
+    prompt: Any, make: Any, emulator: Emulator, runner: Runner
 ) -> None:
     """Under the name the vendor's class has for it."""
     made = make(VoyageEmbedding, "voyage-4")
-    vector = face.call(made, "get_general_text_embedding", "a text", prompt)
+    vector = runner.call(made, "get_general_text_embedding", "a text", prompt)
     assert len(vector) == 1_024
     assert emulator.requests[0].body.get("input_type") == prompt

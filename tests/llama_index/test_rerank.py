@@ -24,7 +24,7 @@ from voyage_rag import InvalidInputError, InvalidRequestError
 from voyage_rag.llama_index import VoyageAIRerank
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
     from voyage_rag.emulator import Emulator
 
 KEY = "pa-a-key-that-must-stay-secret"
@@ -50,23 +50,23 @@ def nodes() -> list[NodeWithScore]:
     ]
 
 
-def rerank(one: VoyageAIRerank, face: Face, given: list[NodeWithScore], **options: Any) -> Any:
+def rerank(one: VoyageAIRerank, runner: Runner, given: list[NodeWithScore], **options: Any) -> Any:
     options = options or {"query_str": QUERY}
-    return face.call(one, "postprocess_nodes", given, **options)
+    return runner.call(one, "postprocess_nodes", given, **options)
 
 
-def test_the_answer_comes_first(reranker: VoyageAIRerank, face: Face) -> None:
+def test_the_answer_comes_first(reranker: VoyageAIRerank, runner: Runner) -> None:
     """All nodes, by falling relevance, which is their score now."""
-    ranked = rerank(reranker, face, nodes())
+    ranked = rerank(reranker, runner, nodes())
     assert ranked[0].node.text == ANSWER
     assert len(ranked) == 3
     assert [one.score for one in ranked] == sorted((one.score for one in ranked), reverse=True)
 
 
-def test_ids_metadata_and_relationships_survive(reranker: VoyageAIRerank, face: Face) -> None:
+def test_ids_metadata_and_relationships_survive(reranker: VoyageAIRerank, runner: Runner) -> None:
     """Only the score is new."""
     by_id = {one.node.node_id: one.node for one in nodes()}
-    for one in rerank(reranker, face, nodes()):
+    for one in rerank(reranker, runner, nodes()):
         original = by_id.pop(one.node.node_id)
         assert one.node.text == original.text
         assert one.node.metadata.items() >= original.metadata.items()
@@ -75,41 +75,41 @@ def test_ids_metadata_and_relationships_survive(reranker: VoyageAIRerank, face: 
     assert by_id == {}
 
 
-def test_the_originals_are_not_changed(reranker: VoyageAIRerank, face: Face) -> None:
+def test_the_originals_are_not_changed(reranker: VoyageAIRerank, runner: Runner) -> None:
     """Neither the nodes nor their scores."""
     given = nodes()
     before = deepcopy(given)
-    rerank(reranker, face, given)
+    rerank(reranker, runner, given)
     assert given == before
 
 
-def test_the_retrieval_score_is_kept_for_people(reranker: VoyageAIRerank, face: Face) -> None:
+def test_the_retrieval_score_is_kept_for_people(reranker: VoyageAIRerank, runner: Runner) -> None:
     """In the metadata, and in no text that a model reads."""
-    for one in rerank(reranker, face, nodes()):
+    for one in rerank(reranker, runner, nodes()):
         number = one.node.metadata["deep"]["n"]
         assert one.node.metadata["retrieval_score"] == 0.25 * number
         for mode in (MetadataMode.EMBED, MetadataMode.LLM):
             assert one.node.get_content(mode) == nodes()[number].node.get_content(mode)
 
 
-def test_the_retrieval_score_can_be_dropped(make: Any, face: Face) -> None:
+def test_the_retrieval_score_can_be_dropped(make: Any, runner: Runner) -> None:
     """Then the nodes are handed on as they are."""
     made = make(VoyageAIRerank, "rerank-3-lite", keep_retrieval_score=False)
     given = nodes()
-    for one in rerank(made, face, given):
+    for one in rerank(made, runner, given):
         assert "retrieval_score" not in one.node.metadata
         assert any(one.node is original.node for original in given)
 
 
-def test_a_node_without_a_score_gets_none(reranker: VoyageAIRerank, face: Face) -> None:
+def test_a_node_without_a_score_gets_none(reranker: VoyageAIRerank, runner: Runner) -> None:
     """None is not written down as a score."""
-    (one,) = rerank(reranker, face, [NodeWithScore(node=TextNode(text="a"))])
+    (one,) = rerank(reranker, runner, [NodeWithScore(node=TextNode(text="a"))])
     assert "retrieval_score" not in one.node.metadata
 
 
-def test_a_second_ranking_keeps_the_first_score(reranker: VoyageAIRerank, face: Face) -> None:
+def test_a_second_ranking_keeps_the_first_score(reranker: VoyageAIRerank, runner: Runner) -> None:
     """The score a node came with is the one that is kept, and hidden once."""
-    (one,) = rerank(reranker, face, rerank(reranker, face, nodes()[:1]))
+    (one,) = rerank(reranker, runner, rerank(reranker, runner, nodes()[:1]))
     assert one.node.excluded_llm_metadata_keys.count("retrieval_score") == 1
     assert one.node.metadata["retrieval_score"] == one.score
 
@@ -127,29 +127,29 @@ def test_a_second_ranking_keeps_the_first_score(reranker: VoyageAIRerank, face: 
     ],
 )
 def test_the_metadata_that_is_ranked_can_be_chosen(
-    mode: Any, text: str, make: Any, emulator: Emulator, face: Face
+    mode: Any, text: str, make: Any, emulator: Emulator, runner: Runner
 ) -> None:
     """By LlamaIndex's names for it."""
     made = make(VoyageAIRerank, "rerank-3-lite", metadata_mode=mode)
-    rerank(made, face, nodes())
+    rerank(made, runner, nodes())
     assert emulator.requests[0].body["documents"][0] == text
 
 
 def test_metadata_for_embedding_is_ranked_unless_told_otherwise(
-    reranker: VoyageAIRerank, emulator: Emulator, face: Face
+    reranker: VoyageAIRerank, emulator: Emulator, runner: Runner
 ) -> None:
     """As by the vendor's class."""
-    rerank(reranker, face, nodes())
+    rerank(reranker, runner, nodes())
     assert emulator.requests[0].body["documents"][0].startswith("title: Title 0\n\n")
 
 
 def test_an_image_without_text_is_refused_by_position(
-    reranker: VoyageAIRerank, emulator: Emulator, face: Face
+    reranker: VoyageAIRerank, emulator: Emulator, runner: Runner
 ) -> None:
     """There is nothing to rank it by; it is not sent as an empty text."""
     given = [*nodes(), NodeWithScore(node=ImageNode(image_url="https://a.host/cat.png"))]
     with pytest.raises(InvalidInputError) as caught:
-        rerank(reranker, face, given)
+        rerank(reranker, runner, given)
     assert caught.value.indices == (3,)
     assert emulator.requests == []
 
@@ -162,11 +162,11 @@ def told(events: list[Any]) -> list[Any]:
 
 
 def test_start_and_end_of_a_ranking_are_told(
-    make: Any, callbacks: Any, events: list[Any], face: Face
+    make: Any, callbacks: Any, events: list[Any], runner: Runner
 ) -> None:
     """To callbacks and to instrumentation, with what they are about."""
     made = make(VoyageAIRerank, "rerank-3-lite", top_n=2, callback_manager=callbacks.manager)
-    ranked = rerank(made, face, nodes())
+    ranked = rerank(made, runner, nodes())
     start, end = told(events)
     assert (start.model_name, start.top_n, start.query.query_str) == ("rerank-3-lite", 2, QUERY)
     assert [one.node.node_id for one in start.nodes] == ["id-0", "id-1", "id-2"]
@@ -181,11 +181,11 @@ def test_start_and_end_of_a_ranking_are_told(
 
 
 def test_no_nodes_cost_nothing_and_are_told(
-    make: Any, callbacks: Any, events: list[Any], emulator: Emulator, face: Face
+    make: Any, callbacks: Any, events: list[Any], emulator: Emulator, runner: Runner
 ) -> None:
     """A start and an end, and no request."""
     made = make(VoyageAIRerank, "rerank-3-lite", callback_manager=callbacks.manager)
-    assert rerank(made, face, []) == []
+    assert rerank(made, runner, []) == []
     assert [type(one) for one in told(events)] == [ReRankStartEvent, ReRankEndEvent]
     assert len(callbacks.starts) == len(callbacks.ends) == 1
     assert emulator.requests == []
@@ -198,33 +198,33 @@ def test_a_missing_query_is_refused_and_told(
     callbacks: Any,
     events: list[Any],
     emulator: Emulator,
-    face: Face,
+    runner: Runner,
 ) -> None:
     """A start and an end, and a ValueError as from the vendor's class."""
     made = make(VoyageAIRerank, "rerank-3-lite", callback_manager=callbacks.manager)
     with pytest.raises(ValueError, match="query_bundle"):
-        rerank(made, face, given, query_bundle=None)
+        rerank(made, runner, given, query_bundle=None)
     assert [type(one) for one in told(events)] == [ReRankStartEvent, ReRankEndEvent]
     assert len(callbacks.starts) == len(callbacks.ends) == 1
     assert emulator.requests == []
 
 
-def test_a_failure_is_told(make: Any, callbacks: Any, events: list[Any], face: Face) -> None:
+def test_a_failure_is_told(make: Any, callbacks: Any, events: list[Any], runner: Runner) -> None:
     """The end comes all the same, with the error for callbacks and no nodes."""
     made = make(VoyageAIRerank, "rerank-of-nobody", callback_manager=callbacks.manager)
     with pytest.raises(InvalidRequestError) as caught:
-        rerank(made, face, nodes())
+        rerank(made, runner, nodes())
     assert [type(one) for one in told(events)] == [ReRankStartEvent, ReRankEndEvent]
     assert told(events)[1].nodes == []
     assert [payload for _, payload in callbacks.ends] == [{EventPayload.EXCEPTION: caught.value}]
 
 
 def test_query_bundle_and_query_str_are_the_same(
-    reranker: VoyageAIRerank, emulator: Emulator, face: Face
+    reranker: VoyageAIRerank, emulator: Emulator, runner: Runner
 ) -> None:
     """Both ways of LlamaIndex to ask."""
-    rerank(reranker, face, nodes(), query_bundle=QueryBundle(QUERY))
-    rerank(reranker, face, nodes(), query_str=QUERY)
+    rerank(reranker, runner, nodes(), query_bundle=QueryBundle(QUERY))
+    rerank(reranker, runner, nodes(), query_str=QUERY)
     assert emulator.requests[0].body == emulator.requests[1].body
 
 
@@ -255,32 +255,32 @@ def _refuse(thread: threading.Thread) -> None:
 
 
 def test_nodes_without_words_come_last_are_dropped_or_refused(
-    make: Any, emulator: Emulator, face: Face
+    make: Any, emulator: Emulator, runner: Runner
 ) -> None:
     """One blank node among those retrieved does not fail the question."""
     blank = NodeWithScore(node=TextNode(text=" ", id_="blank"), score=0.9)
     given = [blank, *nodes()]
-    last = rerank(make(VoyageAIRerank, "rerank-3-lite"), face, given)
+    last = rerank(make(VoyageAIRerank, "rerank-3-lite"), runner, given)
     assert (last[-1].node.node_id, last[-1].score) == ("blank", 0.0)
     assert last[0].node.text == ANSWER
     assert len(emulator.requests[0].body["documents"]) == len(TEXTS)
-    dropped = rerank(make(VoyageAIRerank, "rerank-3-lite", blank_documents="drop"), face, given)
+    dropped = rerank(make(VoyageAIRerank, "rerank-3-lite", blank_documents="drop"), runner, given)
     assert [one.node.node_id for one in dropped] == [one.node.node_id for one in last[:-1]]
     with pytest.raises(InvalidInputError, match=r"documents\[0\] is empty"):
-        rerank(make(VoyageAIRerank, "rerank-3-lite", blank_documents="error"), face, given)
+        rerank(make(VoyageAIRerank, "rerank-3-lite", blank_documents="error"), runner, given)
 
 
 def test_nodes_below_a_threshold_are_left_out(
-    make: Any, reranker: VoyageAIRerank, face: Face
+    make: Any, reranker: VoyageAIRerank, runner: Runner
 ) -> None:
-    scores = [one.score for one in rerank(reranker, face, nodes())]
+    scores = [one.score for one in rerank(reranker, runner, nodes())]
     strict = make(VoyageAIRerank, "rerank-3-lite", score_threshold=scores[1])
-    assert [one.score for one in rerank(strict, face, nodes())] == scores[:2]
+    assert [one.score for one in rerank(strict, runner, nodes())] == scores[:2]
 
 
-def test_a_call_can_lift_the_objects_top_n(make: Any, face: Face) -> None:
+def test_a_call_can_lift_the_objects_top_n(make: Any, runner: Runner) -> None:
     one = make(VoyageAIRerank, "rerank-3-lite", top_n=1)
-    assert len(rerank(one, face, nodes())) == 1
-    assert len(rerank(one, face, nodes(), query_str=QUERY, top_n=None)) == len(TEXTS)
-    assert len(rerank(one, face, nodes(), query_str=QUERY, top_n=2)) == 2
+    assert len(rerank(one, runner, nodes())) == 1
+    assert len(rerank(one, runner, nodes(), query_str=QUERY, top_n=None)) == len(TEXTS)
+    assert len(rerank(one, runner, nodes(), query_str=QUERY, top_n=2)) == 2
     assert one.top_n == 1

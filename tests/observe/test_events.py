@@ -1,4 +1,4 @@
-"""What observers are told, on every face, and that they cannot harm a call."""
+"""Observers receive the same events from sync and async calls, and cannot harm a call."""
 
 from __future__ import annotations
 
@@ -87,10 +87,10 @@ def observed(
     return voyage_over(FakeService(*script), clock, observers=[kept], **options)
 
 
-def test_a_call_that_goes_well(face, kept: Recorder) -> None:
+def test_a_call_that_goes_well(runner, kept: Recorder) -> None:
     """Started, sent, answered, billed, done: each with what is known by then."""
     voyage = observed(kept)
-    face.call(voyage, "embed", [TEXT, "b"], MODEL, input_type="document")
+    runner.call(voyage, "embed", [TEXT, "b"], MODEL, input_type="document")
 
     assert kept.kinds == WELL
     started, sent, answered, billed, done = kept
@@ -105,19 +105,19 @@ def test_a_call_that_goes_well(face, kept: Recorder) -> None:
     assert done.usage.by_model[MODEL].total_tokens == len(TEXT) + 1
 
 
-def test_reranking_is_told_too(face, kept: Recorder) -> None:
+def test_reranking_is_told_too(runner, kept: Recorder) -> None:
     """Under its own verb and endpoint."""
-    face.call(observed(kept), "rerank", "q", ["a", "b", "c"], RERANKER)
+    runner.call(observed(kept), "rerank", "q", ["a", "b", "c"], RERANKER)
 
     assert kept.kinds == WELL
     assert (kept[0].call.verb, kept[0].call.inputs) == ("rerank", 3)
     assert (kept.of(AttemptSent)[0].endpoint, kept.of(Billed)[0].inputs) == ("/rerank", 3)
 
 
-def test_a_retry_says_why_and_when(face, kept: Recorder) -> None:
+def test_a_retry_says_why_and_when(runner, kept: Recorder) -> None:
     """Between the attempts: reason, delay, status and request id of the one that failed."""
     clock = FakeClock()
-    face.call(observed(kept, UNAVAILABLE, clock=clock), "embed", [TEXT], MODEL)
+    runner.call(observed(kept, UNAVAILABLE, clock=clock), "embed", [TEXT], MODEL)
 
     (retry,) = kept.of(RetryScheduled)
     assert kept.index(retry) == 3
@@ -138,29 +138,29 @@ def test_a_retry_says_why_and_when(face, kept: Recorder) -> None:
     ],
 )
 def test_reasons_are_words_of_our_own(
-    face, kept: Recorder, failure: Any, reason: str, kind: str
+    runner, kept: Recorder, failure: Any, reason: str, kind: str
 ) -> None:
     """Whatever the service or a gateway said."""
-    face.call(observed(kept, failure), "embed", [TEXT], MODEL)
+    runner.call(observed(kept, failure), "embed", [TEXT], MODEL)
 
     (retry,) = kept.of(RetryScheduled)
     assert (retry.reason, retry.error) == (reason, kind)
     assert retry.retry_after == (3.0 if kind == "RateLimitError" else None)
 
 
-def test_a_lost_answer_is_told(face, kept: Recorder) -> None:
+def test_a_lost_answer_is_told(runner, kept: Recorder) -> None:
     """Sent, and not answered, by the error's name."""
-    face.call(observed(kept, APIConnectionError("gone")), "embed", [TEXT], MODEL)
+    runner.call(observed(kept, APIConnectionError("gone")), "embed", [TEXT], MODEL)
 
     (lost,) = kept.of(Unanswered)
     assert (lost.error, lost.attempt, lost.endpoint) == ("APIConnectionError", 1, "/embeddings")
 
 
-def test_a_failure_is_the_end(face, kept: Recorder) -> None:
+def test_a_failure_is_the_end(runner, kept: Recorder) -> None:
     """With status and request id of the last answer, and what was paid until then."""
     voyage = observed(kept, failed(401, "Provided API key is invalid.", x_request_id="req-9"))
     with pytest.raises(AuthenticationError):
-        face.call(voyage, "embed", [TEXT], MODEL)
+        runner.call(voyage, "embed", [TEXT], MODEL)
 
     assert kept.kinds == [CallStarted, AttemptSent, Answered, CallFailed]
     (end,) = kept.of(CallFailed)
@@ -168,28 +168,28 @@ def test_a_failure_is_the_end(face, kept: Recorder) -> None:
     assert end.usage.total_tokens == 0
 
 
-def test_a_server_error_that_stays_is_told(face, kept: Recorder) -> None:
+def test_a_server_error_that_stays_is_told(runner, kept: Recorder) -> None:
     """One retry per further attempt, and the end."""
     voyage = observed(kept, *[failed(500)] * 3, max_retries=2)
     with pytest.raises(ServerError):
-        face.call(voyage, "embed", ["a"], MODEL)
+        runner.call(voyage, "embed", ["a"], MODEL)
 
     assert [retry.attempt for retry in kept.of(RetryScheduled)] == [2, 3]
     assert kept.kinds[-1] is CallFailed
 
 
-def test_what_is_refused_before_sending_is_no_call(face, kept: Recorder) -> None:
+def test_what_is_refused_before_sending_is_no_call(runner, kept: Recorder) -> None:
     """There is nothing to observe."""
     with pytest.raises(InvalidInputError):
-        face.call(observed(kept), "embed", [""], MODEL)
+        runner.call(observed(kept), "embed", [""], MODEL)
     assert kept == []
 
 
-def test_a_limit_that_holds_a_request_is_told(face, kept: Recorder) -> None:
+def test_a_limit_that_holds_a_request_is_told(runner, kept: Recorder) -> None:
     """Once for each request that waits, with the seconds it is to wait."""
     clock = FakeClock()
     voyage = observed(kept, clock=clock, requests_per_minute=1, concurrency=1)
-    face.call(voyage, "embed", ["a", "b"], MODEL, batch_size=1)
+    runner.call(voyage, "embed", ["a", "b"], MODEL, batch_size=1)
 
     (throttled,) = kept.of(Throttled)
     assert throttled.seconds == pytest.approx(sum(clock.sleeps))
@@ -197,47 +197,47 @@ def test_a_limit_that_holds_a_request_is_told(face, kept: Recorder) -> None:
     assert (throttled.attempt, throttled.inputs) == (1, 1)
 
 
-def test_a_backoff_is_no_throttling(face, kept: Recorder) -> None:
+def test_a_backoff_is_no_throttling(runner, kept: Recorder) -> None:
     """The account's limit did not make it wait."""
-    face.call(observed(kept, UNAVAILABLE), "embed", [TEXT], MODEL)
+    runner.call(observed(kept, UNAVAILABLE), "embed", [TEXT], MODEL)
     assert kept.of(Throttled) == []
 
 
-def test_a_split_is_told(face, kept: Recorder) -> None:
+def test_a_split_is_told(runner, kept: Recorder) -> None:
     """With how many parts it went on, and the refusal's status."""
     voyage = observed(kept, failed(400, TOO_MANY_TOKENS))
-    face.call(voyage, "embed", ["a", "b", "c"], MODEL)
+    runner.call(voyage, "embed", ["a", "b", "c"], MODEL)
 
     (split,) = kept.of(BatchSplit)
     assert (split.inputs, split.parts, split.status) == (3, 2, 400)
     assert [billed.inputs for billed in kept.of(Billed)] == [1, 2]
 
 
-def test_a_split_ranking_is_told(face, kept: Recorder) -> None:
+def test_a_split_ranking_is_told(runner, kept: Recorder) -> None:
     """As a split batch of texts is."""
     voyage = observed(kept, failed(400, TOO_MANY_TOKENS))
-    face.call(voyage, "rerank", "q", ["a", "b", "c"], RERANKER)
+    runner.call(voyage, "rerank", "q", ["a", "b", "c"], RERANKER)
 
     assert [(split.inputs, split.parts) for split in kept.of(BatchSplit)] == [(3, 2)]
 
 
-def test_many_requests_belong_to_one_call(face, kept: Recorder) -> None:
+def test_many_requests_belong_to_one_call(runner, kept: Recorder) -> None:
     """In worker threads and tasks, too."""
     voyage = observed(kept)
-    face.call(voyage, "embed", [str(n) for n in range(20)], MODEL, batch_size=1)
+    runner.call(voyage, "embed", [str(n) for n in range(20)], MODEL, batch_size=1)
 
     assert len({event.call.number for event in kept}) == 1
     assert len(kept.of(AttemptSent)) == len(kept.of(Answered)) == len(kept.of(Billed)) == 20
     assert kept.of(CallDone)[0].usage.requests == 20
 
 
-def test_a_stream_is_a_call_that_ends_when_it_is_left(face, kept: Recorder) -> None:
+def test_a_stream_is_a_call_that_ends_when_it_is_left(runner, kept: Recorder) -> None:
     """Started at the first step, done at the end or where the consumer had enough."""
     voyage = observed(kept, concurrency=2)
 
     async def program() -> None:
         texts = [str(n) for n in range(5)]
-        if face.is_sync:
+        if runner.is_sync:
             vectors: Any = voyage.embed_iter(texts, MODEL, batch_size=1)
             assert kept == []
             next(vectors)
@@ -248,7 +248,7 @@ def test_a_stream_is_a_call_that_ends_when_it_is_left(face, kept: Recorder) -> N
         await anext(stream)
         await stream.aclose()
 
-    face.run(program)
+    runner.run(program)
     assert (kept.kinds[0], kept.kinds[-1]) == (CallStarted, CallDone)
     assert kept[0].call.inputs is None
 
@@ -275,7 +275,7 @@ def test_cancellation_is_told(kept: Recorder) -> None:
 # ── what is never told ────────────────────────────────────────────────────────────────────────────
 
 
-def test_no_event_holds_a_text_or_a_key(face, kept: Recorder) -> None:
+def test_no_event_holds_a_text_or_a_key(runner, kept: Recorder) -> None:
     """Not even where the service says them back."""
     script = [
         failed(503, f"{TEXT} {KEY}"),
@@ -285,17 +285,17 @@ def test_no_event_holds_a_text_or_a_key(face, kept: Recorder) -> None:
     ]
     voyage = observed(kept, *script, max_retries=5)
     with pytest.raises(InvalidRequestError):
-        face.call(voyage, "embed", [TEXT], MODEL)
+        runner.call(voyage, "embed", [TEXT], MODEL)
 
     assert len(kept.of(RetryScheduled)) == 3
     assert TEXT not in repr(kept)
     assert KEY not in repr(kept)
 
 
-def test_request_ids_are_printable(face, kept: Recorder) -> None:
+def test_request_ids_are_printable(runner, kept: Recorder) -> None:
     """A header is somebody else's: neither escape sequences nor novels."""
     voyage = observed(kept, failed(503, x_request_id="\x1b[31m" + "x" * 5_000))
-    face.call(voyage, "embed", [TEXT], MODEL)
+    runner.call(voyage, "embed", [TEXT], MODEL)
 
     (retry,) = kept.of(RetryScheduled)
     assert retry.request_id.startswith("?[31mxxx")
@@ -305,7 +305,7 @@ def test_request_ids_are_printable(face, kept: Recorder) -> None:
 # ── observers ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_observer_that_raises_breaks_nothing(face, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_observer_that_raises_breaks_nothing(runner, caplog: pytest.LogCaptureFixture) -> None:
     """The paid call goes on; the failure is logged once; others are told all the same."""
     kept = Recorder()
 
@@ -314,7 +314,7 @@ def test_an_observer_that_raises_breaks_nothing(face, caplog: pytest.LogCaptureF
 
     voyage = voyage_over(FakeService(), observers=[broken, kept])
     for _ in range(2):
-        assert len(face.call(voyage, "embed", ["a", "b"], MODEL).embeddings) == 2
+        assert len(runner.call(voyage, "embed", ["a", "b"], MODEL).embeddings) == 2
 
     assert len(kept.of(CallDone)) == 2
     (record,) = caplog.records
@@ -326,7 +326,7 @@ def test_an_observer_that_raises_breaks_nothing(face, caplog: pytest.LogCaptureF
 
 @pytest.mark.parametrize("broken", ["made", "entered", "left"])
 def test_a_context_that_raises_breaks_nothing(
-    face, broken: str, caplog: pytest.LogCaptureFixture
+    runner, broken: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither on its way in nor on its way out."""
 
@@ -348,11 +348,11 @@ def test_a_context_that_raises_breaks_nothing(
 
     voyage = voyage_over(FakeService(), observers=[Observer()])
     for _ in range(2):
-        face.call(voyage, "embed", ["a"], MODEL)
+        runner.call(voyage, "embed", ["a"], MODEL)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
-def test_a_call_runs_within_an_observers_context(face) -> None:
+def test_a_call_runs_within_an_observers_context(runner) -> None:
     """Its requests, too, whichever thread sends them; an iterator does not."""
     current: ContextVar[int] = ContextVar("current", default=0)
     seen: list[int] = []
@@ -369,7 +369,7 @@ def test_a_call_runs_within_an_observers_context(face) -> None:
             current.reset(token)
 
     voyage = voyage_over(FakeService(), observers=[Observer()])
-    face.call(voyage, "embed", ["a", "b", "c"], MODEL, batch_size=1)
+    runner.call(voyage, "embed", ["a", "b", "c"], MODEL, batch_size=1)
     assert len(seen) == 3
     assert len({*seen}) == 1
     assert seen[0] > 0
@@ -399,19 +399,19 @@ def test_an_observer_must_not_be_a_coroutine() -> None:
         add_observer(observer)
 
 
-def test_an_observer_of_the_whole_process(face, kept: Recorder) -> None:
+def test_an_observer_of_the_whole_process(runner, kept: Recorder) -> None:
     """Hears every client, once however often it was added, until it is removed."""
     voyage = voyage_over(FakeService())
     add_observer(kept)
     add_observer(kept)
     try:
-        face.call(voyage, "embed", ["a"], MODEL)
+        runner.call(voyage, "embed", ["a"], MODEL)
         assert kept.kinds == WELL
     finally:
         remove_observer(kept)
 
     remove_observer(kept)
-    face.call(voyage, "embed", ["a"], MODEL)
+    runner.call(voyage, "embed", ["a"], MODEL)
     assert kept.kinds == WELL
 
 
@@ -434,7 +434,7 @@ def test_copies_keep_observers_and_pickles_do_not() -> None:
 EVENTS = [name for name, value in vars(events).items() if dataclasses.is_dataclass(value)]
 
 
-def test_without_observers_no_event_is_made(face, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_observers_no_event_is_made(runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither for a call that goes well, nor for its requests."""
 
     def refuse(self: Event, *args: Any, **kwargs: Any) -> None:
@@ -445,10 +445,10 @@ def test_without_observers_no_event_is_made(face, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(logging.getLogger("voyage_rag"), "level", logging.WARNING)
     voyage = voyage_over(FakeService())
 
-    face.call(voyage, "embed", ["a", "b"], MODEL, batch_size=1)
-    face.call(voyage, "rerank", "q", ["a"], RERANKER)
+    runner.call(voyage, "embed", ["a", "b"], MODEL, batch_size=1)
+    runner.call(voyage, "rerank", "q", ["a"], RERANKER)
     with pytest.raises(AssertionError, match="Call was made"):
-        face.call(voyage_over(FakeService(), observers=[Recorder()]), "embed", ["a"], MODEL)
+        runner.call(voyage_over(FakeService(), observers=[Recorder()]), "embed", ["a"], MODEL)
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -460,7 +460,7 @@ def test_events_are_frozen_and_drawn(name: str) -> None:
     assert not issubclass(kind, Event) or name in (events.__doc__ or "")
 
 
-def test_a_limit_that_nobody_knows_yet_has_no_seconds(face, kept: Recorder) -> None:
+def test_a_limit_that_nobody_knows_yet_has_no_seconds(runner, kept: Recorder) -> None:
     """While it is being discovered; and however often it is asked, it is told once an attempt."""
     waits = iter([0.5, 0.5, 0.0])
     voyage = observed(kept)
@@ -475,7 +475,7 @@ def test_a_limit_that_nobody_knows_yet_has_no_seconds(face, kept: Recorder) -> N
         yield attempt
         return "done"
 
-    face.run(partial(face.ask, voyage.driver, "run", flow()))
+    runner.run(partial(runner.ask, voyage.driver, "run", flow()))
     assert [event.seconds for event in kept.of(Throttled)] == [None]
 
 
@@ -501,12 +501,12 @@ VERBS: dict[str, tuple[str, tuple[Any, ...], str]] = {
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_is_told(face, kept: Recorder, verb: str) -> None:
+def test_every_verb_is_told(runner, kept: Recorder, verb: str) -> None:
     """With its endpoint, the length of its vectors, and what it cost in dollars."""
     endpoint, arguments, told_as = VERBS[verb]
     with Emulator() as url:
         voyage = Voyage(KEY, base_url=url, observers=[kept])
-        face.call(voyage, verb, *arguments)
+        runner.call(voyage, verb, *arguments)
 
     assert kept.kinds == WELL
     call = kept[0].call

@@ -1,4 +1,4 @@
-"""Observers and usage at every door: both frameworks and the vendor's names."""
+"""Observers and usage through both frameworks and the drop-in client."""
 
 from __future__ import annotations
 

@@ -26,12 +26,12 @@ from voyage_rag.errors import APIConnectionError, AuthenticationError
 TEXT = "a text that nobody else may read"
 
 
-def test_a_retry_is_a_warning(face, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_retry_is_a_warning(runner, caplog: pytest.LogCaptureFixture) -> None:
     """That says why, how long, which attempt, model and request id; nothing else is told."""
     clock = FakeClock()
     voyage = voyage_over(FakeService(failed(503, x_request_id="req-7")), clock)
     with caplog.at_level(logging.INFO, logger="voyage_rag"):
-        face.call(voyage, "embed", [TEXT], MODEL)
+        runner.call(voyage, "embed", [TEXT], MODEL)
 
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("voyage_rag.requests", "WARNING")
@@ -41,15 +41,17 @@ def test_a_retry_is_a_warning(face, caplog: pytest.LogCaptureFixture) -> None:
     )
 
 
-def test_a_retry_is_a_warning_with_an_observer_too(face, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_retry_is_a_warning_with_an_observer_too(
+    runner, caplog: pytest.LogCaptureFixture
+) -> None:
     """Once."""
     service = FakeService(failed(503))
-    face.call(voyage_over(service, observers=[print]), "embed", [TEXT], MODEL)
+    runner.call(voyage_over(service, observers=[print]), "embed", [TEXT], MODEL)
 
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
-def test_debug_tells_every_attempt(face, caplog: pytest.LogCaptureFixture) -> None:
+def test_debug_tells_every_attempt(runner, caplog: pytest.LogCaptureFixture) -> None:
     """And what became of it, with tokens and seconds; never a text, never the key."""
     script = [
         failed(400, TOO_MANY_TOKENS + TEXT),
@@ -58,7 +60,7 @@ def test_debug_tells_every_attempt(face, caplog: pytest.LogCaptureFixture) -> No
     ]
     with caplog.at_level(logging.DEBUG):
         voyage = voyage_over(FakeService(*script), requests_per_minute=3, concurrency=1)
-        face.call(voyage, "embed", [TEXT, "b"], MODEL)
+        runner.call(voyage, "embed", [TEXT, "b"], MODEL)
 
     records = [record for record in caplog.records if record.name.startswith("voyage_rag")]
     told = [record.message.partition(": ")[2] for record in records]
@@ -87,21 +89,21 @@ def test_debug_tells_every_attempt(face, caplog: pytest.LogCaptureFixture) -> No
     assert KEY not in everything
 
 
-def test_debug_tells_waits_for_the_limit(face, caplog: pytest.LogCaptureFixture) -> None:
+def test_debug_tells_waits_for_the_limit(runner, caplog: pytest.LogCaptureFixture) -> None:
     """And for how long."""
     with caplog.at_level(logging.DEBUG):
         voyage = voyage_over(FakeService(), requests_per_minute=1, concurrency=1)
-        face.call(voyage, "embed", ["a", "b"], MODEL, batch_size=1)
+        runner.call(voyage, "embed", ["a", "b"], MODEL, batch_size=1)
 
     (line,) = [r.message for r in caplog.records if ": waits" in r.message]
     assert line.endswith("s for the account's rate limit")
 
 
-def test_debug_tells_of_failure(face, caplog: pytest.LogCaptureFixture) -> None:
+def test_debug_tells_of_failure(runner, caplog: pytest.LogCaptureFixture) -> None:
     """By the error's name and the request id."""
     voyage = voyage_over(FakeService(failed(401, "no", x_request_id="req-9")))
     with caplog.at_level(logging.DEBUG), pytest.raises(AuthenticationError):
-        face.call(voyage, "embed", ["a"], MODEL)
+        runner.call(voyage, "embed", ["a"], MODEL)
 
     assert caplog.records[-1].message.endswith("AuthenticationError (request req-9)")
 

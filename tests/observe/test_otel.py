@@ -71,9 +71,9 @@ def telemetry() -> Iterator[Telemetry]:
     telemetry.tracers.shutdown()
 
 
-def test_a_call_is_a_span(face, telemetry: Telemetry) -> None:
+def test_a_call_is_a_span(runner, telemetry: Telemetry) -> None:
     """Of a client, named after operation and model, with what the conventions ask for."""
-    face.call(telemetry.voyage(), "embed", [TEXT, "b"], "voyage-of-tests")
+    runner.call(telemetry.voyage(), "embed", [TEXT, "b"], "voyage-of-tests")
 
     (span,) = telemetry.spans
     assert (span.name, span.kind) == (f"embeddings {MODEL}", trace.SpanKind.CLIENT)
@@ -94,11 +94,11 @@ def test_a_call_is_a_span(face, telemetry: Telemetry) -> None:
     assert span.instrumentation_scope.name == "voyage_rag"
 
 
-def test_dimension_and_price_are_told_where_known(face, telemetry: Telemetry) -> None:
+def test_dimension_and_price_are_told_where_known(runner, telemetry: Telemetry) -> None:
     """The length of the vectors, and the list price of a ranking."""
     voyage = telemetry.voyage()
-    face.call(voyage, "embed", [TEXT], MODEL, output_dimension=2)
-    face.call(voyage, "rerank", "q", ["a" * 1_000], "rerank-3")
+    runner.call(voyage, "embed", [TEXT], MODEL, output_dimension=2)
+    runner.call(voyage, "rerank", "q", ["a" * 1_000], "rerank-3")
 
     embedding, ranking = telemetry.spans
     assert (embedding.attributes or {})["gen_ai.embeddings.dimension.count"] == 2
@@ -107,11 +107,11 @@ def test_dimension_and_price_are_told_where_known(face, telemetry: Telemetry) ->
     assert "gen_ai.request.encoding_formats" not in (ranking.attributes or {})
 
 
-def test_tokens_and_seconds_are_measured(face, telemetry: Telemetry) -> None:
+def test_tokens_and_seconds_are_measured(runner, telemetry: Telemetry) -> None:
     """In histograms, by operation, model, provider and server."""
     voyage = telemetry.voyage()
-    face.call(voyage, "embed", ["a", "bb"], MODEL)
-    face.call(voyage, "rerank", "q", ["abc"], RERANKER)
+    runner.call(voyage, "embed", ["a", "bb"], MODEL)
+    runner.call(voyage, "rerank", "q", ["abc"], RERANKER)
 
     tokens = {
         point.attributes["gen_ai.request.model"]: point
@@ -132,11 +132,11 @@ def test_tokens_and_seconds_are_measured(face, telemetry: Telemetry) -> None:
     assert seconds[0].explicit_bounds[-1] == pytest.approx(81.92)
 
 
-def test_a_failure_has_a_type(face, telemetry: Telemetry) -> None:
+def test_a_failure_has_a_type(runner, telemetry: Telemetry) -> None:
     """On the span and on the duration; the message, which may hold anything, is not recorded."""
     voyage = telemetry.voyage(failed(401, f"{TEXT} {KEY}", x_request_id="req-9"))
     with pytest.raises(AuthenticationError):
-        face.call(voyage, "embed", [TEXT], MODEL)
+        runner.call(voyage, "embed", [TEXT], MODEL)
 
     (span,) = telemetry.spans
     attributes = dict(span.attributes or {})
@@ -151,11 +151,11 @@ def test_a_failure_has_a_type(face, telemetry: Telemetry) -> None:
     assert KEY not in span.to_json()
 
 
-def test_retries_splits_and_waits_are_events(face, telemetry: Telemetry) -> None:
+def test_retries_splits_and_waits_are_events(runner, telemetry: Telemetry) -> None:
     """Of the span, with their reasons; no text, no key."""
     script = [failed(400, TOO_MANY_TOKENS + TEXT), failed(503, f"{TEXT} {KEY}", x_request_id="r")]
     voyage = telemetry.voyage(*script, requests_per_minute=2, concurrency=1)
-    face.call(voyage, "embed", [TEXT, "b"], MODEL)
+    runner.call(voyage, "embed", [TEXT, "b"], MODEL)
 
     (span,) = telemetry.spans
     told = {event.name: dict(event.attributes or {}) for event in span.events}
@@ -178,7 +178,7 @@ def test_retries_splits_and_waits_are_events(face, telemetry: Telemetry) -> None
     assert KEY not in span.to_json()
 
 
-def test_spans_nest(face, telemetry: Telemetry) -> None:
+def test_spans_nest(runner, telemetry: Telemetry) -> None:
     """In the caller's span; and what happens while requests are sent, in the call's."""
     current: list[Any] = []
 
@@ -191,10 +191,10 @@ def test_spans_nest(face, telemetry: Telemetry) -> None:
 
     async def program() -> None:
         with tracer.start_as_current_span("request") as outer:
-            await face.ask(voyage, "embed", ["a", "b", "c"], MODEL, batch_size=1)
+            await runner.ask(voyage, "embed", ["a", "b", "c"], MODEL, batch_size=1)
             assert trace.get_current_span() is outer
 
-    face.run(program)
+    runner.run(program)
     call, outer = telemetry.spans
     assert call.parent
     assert outer.context
@@ -203,12 +203,12 @@ def test_spans_nest(face, telemetry: Telemetry) -> None:
     assert current == [call.context.span_id] * 3
 
 
-def test_a_stream_has_a_span_that_is_never_current(face, telemetry: Telemetry) -> None:
+def test_a_stream_has_a_span_that_is_never_current(runner, telemetry: Telemetry) -> None:
     """Between its steps runs other people's code; the span ends when the stream is left."""
     voyage = telemetry.voyage(concurrency=1)
 
     async def program() -> None:
-        if face.is_sync:
+        if runner.is_sync:
             vectors: Any = voyage.embed_iter(["a", "b", "c"], MODEL, batch_size=1)
             next(vectors)
             assert not trace.get_current_span().is_recording()
@@ -219,43 +219,43 @@ def test_a_stream_has_a_span_that_is_never_current(face, telemetry: Telemetry) -
         assert not trace.get_current_span().is_recording()
         await stream.aclose()
 
-    face.run(program)
+    runner.run(program)
     (span,) = telemetry.spans
     assert span.status.is_unset
     assert "voyage_rag.inputs" not in (span.attributes or {})
 
 
-def test_the_whole_process_can_be_instrumented(face, telemetry: Telemetry) -> None:
+def test_the_whole_process_can_be_instrumented(runner, telemetry: Telemetry) -> None:
     """Once, however often it is said, until it is undone."""
     voyage = voyage_over(FakeService())
     try:
         for _ in range(2):
             instrument(telemetry.tracers, telemetry.meters)
-        face.call(voyage, "embed", ["a"], MODEL)
+        runner.call(voyage, "embed", ["a"], MODEL)
     finally:
         uninstrument()
-    face.call(voyage, "embed", ["a"], MODEL)
+    runner.call(voyage, "embed", ["a"], MODEL)
 
     assert len(telemetry.spans) == 1
 
 
-def test_files_and_batches_are_no_genai_operations(face, telemetry: Telemetry) -> None:
+def test_files_and_batches_are_no_genai_operations(runner, telemetry: Telemetry) -> None:
     """An instrumented httpx tells of them."""
     with Emulator() as url:
         voyage = Voyage(KEY, base_url=url, observers=[telemetry.observer])
-        face.call(voyage.files, "list")
+        runner.call(voyage.files, "list")
         voyage.close()
 
     assert telemetry.spans == ()
     assert telemetry.points("gen_ai.client.operation.duration") == []
 
 
-def test_names_are_those_of_the_conventions(face, telemetry: Telemetry) -> None:
+def test_names_are_those_of_the_conventions(runner, telemetry: Telemetry) -> None:
     """Every attribute is in OpenTelemetry's own list, or is plainly ours."""
     voyage = telemetry.voyage(failed(503), failed(401), max_retries=1)
     with pytest.raises(AuthenticationError):
-        face.call(voyage, "embed", ["a"], MODEL, output_dimension=2)
-    face.call(voyage, "embed", ["a"], MODEL, output_dimension=2)
+        runner.call(voyage, "embed", ["a"], MODEL, output_dimension=2)
+    runner.call(voyage, "embed", ["a"], MODEL, output_dimension=2)
 
     modules = (gen_ai_attributes, server_attributes, error_attributes, http_attributes)
     known = {value for module in modules for value in vars(module).values() if _is_name(value)}

@@ -21,20 +21,20 @@ from voyage_rag.observe import UsageTracker, track_usage
 NAMED = "rerank-3"
 
 
-def test_a_block_counts_what_is_spent_in_it(face) -> None:
+def test_a_block_counts_what_is_spent_in_it(runner) -> None:
     """Tokens and requests, by any client, per model; and stays readable after it."""
     one, other = voyage_over(FakeService()), voyage_over(FakeService())
-    face.call(one, "embed", ["not counted"], MODEL)
+    runner.call(one, "embed", ["not counted"], MODEL)
 
     async def program() -> UsageTracker:
         with track_usage() as usage:
-            await face.ask(one, "embed", ["ab", "c"], MODEL)
+            await runner.ask(one, "embed", ["ab", "c"], MODEL)
             assert (usage.total_tokens, usage.requests) == (3, 1)
-            await face.ask(other, "rerank", "q", ["abcd"], NAMED)
-        await face.ask(one, "embed", ["not counted either"], MODEL)
+            await runner.ask(other, "rerank", "q", ["abcd"], NAMED)
+        await runner.ask(one, "embed", ["not counted either"], MODEL)
         return usage
 
-    usage = face.run(program)
+    usage = runner.run(program)
     assert (usage.total_tokens, usage.requests) == (7, 2)
     assert {model: spent.total_tokens for model, spent in usage.by_model.items()} == {
         MODEL: 3,
@@ -42,43 +42,43 @@ def test_a_block_counts_what_is_spent_in_it(face) -> None:
     }
 
 
-def test_every_request_of_a_pool_counts(face) -> None:
+def test_every_request_of_a_pool_counts(runner) -> None:
     """Worker threads and tasks run in a copy of the block's context."""
     voyage = voyage_over(FakeService())
 
     async def program() -> UsageTracker:
         with track_usage() as usage:
-            await face.ask(voyage, "embed", [f"{n}" for n in range(40)], MODEL, batch_size=1)
+            await runner.ask(voyage, "embed", [f"{n}" for n in range(40)], MODEL, batch_size=1)
         return usage
 
-    assert face.run(program).requests == 40
+    assert runner.run(program).requests == 40
 
 
-def test_long_answers_count(face) -> None:
-    """Which the async face reads in a thread."""
+def test_long_answers_count(runner) -> None:
+    """Async calls read it in a thread."""
     voyage = voyage_over(FakeService())
 
     async def program() -> UsageTracker:
         with track_usage() as usage:
-            await face.ask(voyage, "embed", [f"{n}" for n in range(200)], MODEL)
+            await runner.ask(voyage, "embed", [f"{n}" for n in range(200)], MODEL)
         return usage
 
-    assert face.run(program).total_tokens == sum(len(f"{n}") for n in range(200))
+    assert runner.run(program).total_tokens == sum(len(f"{n}") for n in range(200))
 
 
-def test_blocks_nest(face) -> None:
+def test_blocks_nest(runner) -> None:
     """The outer one counts what the inner one does."""
     voyage = voyage_over(FakeService())
 
     async def program() -> tuple[UsageTracker, UsageTracker]:
         with track_usage() as outer:
-            await face.ask(voyage, "embed", ["a"], MODEL)
+            await runner.ask(voyage, "embed", ["a"], MODEL)
             with track_usage() as inner:
-                await face.ask(voyage, "embed", ["bb"], MODEL)
-            await face.ask(voyage, "embed", ["cccc"], MODEL)
+                await runner.ask(voyage, "embed", ["bb"], MODEL)
+            await runner.ask(voyage, "embed", ["cccc"], MODEL)
         return outer, inner
 
-    outer, inner = face.run(program)
+    outer, inner = runner.run(program)
     assert (outer.total_tokens, inner.total_tokens) == (7, 2)
 
 
@@ -138,33 +138,33 @@ def test_threads_that_copy_the_context_count() -> None:
     assert asyncio.run(program()).total_tokens == 3
 
 
-def test_what_was_paid_before_a_failure_counts(face) -> None:
+def test_what_was_paid_before_a_failure_counts(runner) -> None:
     """It was billed."""
     refused = failed(400, "no such thing")
     voyage = voyage_over(FakeService(served, refused), concurrency=1)
 
     async def program() -> UsageTracker:
         with track_usage() as usage, pytest.raises(InvalidRequestError):
-            await face.ask(voyage, "embed", ["a", "b"], MODEL, batch_size=1)
+            await runner.ask(voyage, "embed", ["a", "b"], MODEL, batch_size=1)
         return usage
 
-    assert face.run(program).total_tokens == 1
+    assert runner.run(program).total_tokens == 1
 
 
-def test_a_stream_counts_where_it_is_consumed(face) -> None:
+def test_a_stream_counts_where_it_is_consumed(runner) -> None:
     """Each of its requests in the block in which it was sent."""
     voyage = voyage_over(FakeService(), concurrency=1)
 
     async def program() -> UsageTracker:
         with track_usage() as usage:
-            if face.is_sync:
+            if runner.is_sync:
                 list(voyage.embed_iter(["a", "b"], MODEL, batch_size=1))
             else:
                 async for _ in voyage.aembed_iter(["a", "b"], MODEL, batch_size=1):
                     pass
         return usage
 
-    assert face.run(program).requests == 2
+    assert runner.run(program).requests == 2
 
 
 def test_a_block_may_end_in_another_context() -> None:
@@ -174,21 +174,21 @@ def test_a_block_may_end_in_another_context() -> None:
     block.__exit__(None, None, None)
 
 
-def test_a_tracker_can_observe_one_client_or_all(face) -> None:
+def test_a_tracker_can_observe_one_client_or_all(runner) -> None:
     """The same sums, whatever the context."""
     tracker = UsageTracker()
     voyage = voyage_over(FakeService(), observers=[tracker])
-    face.call(voyage, "embed", ["ab", "c"], MODEL, batch_size=1)
+    runner.call(voyage, "embed", ["ab", "c"], MODEL, batch_size=1)
 
     assert (tracker.usage, tracker.total_tokens) == (Usage(3, 2), 3)
     assert str(tracker) in repr(tracker)
 
 
-def test_cached_vectors_cost_nothing(face, tmp_path: Any) -> None:
+def test_cached_vectors_cost_nothing(runner, tmp_path: Any) -> None:
     """They are not counted twice."""
     voyage = voyage_over(FakeService(), cache=tmp_path / "cache.sqlite")
     for _ in range(2):
-        face.call(voyage, "embed", ["a"], MODEL)
+        runner.call(voyage, "embed", ["a"], MODEL)
     assert (voyage.usage.total_tokens, voyage.usage.requests) == (1, 1)
 
 
@@ -244,16 +244,16 @@ def test_usage_adds_up_by_model() -> None:
     assert hash(usage) == hash(Usage(10, 5))
 
 
-def test_every_result_knows_its_price(face) -> None:
+def test_every_result_knows_its_price(runner) -> None:
     """And so does the client that made it."""
 
     def answer(body: bytes) -> Any:
         return served(body)
 
     voyage = voyage_over(FakeService(always=answer))
-    ranked = face.call(voyage, "rerank", "q", ["a" * 1_000], NAMED)
+    ranked = runner.call(voyage, "rerank", "q", ["a" * 1_000], NAMED)
     assert ranked.usage.dollars == voyage.usage.dollars == pytest.approx(1_000 * 0.05 / 1e6)
-    assert face.call(voyage, "rerank", "q", ["a"], RERANKER).usage.unpriced == (RERANKER,)
+    assert runner.call(voyage, "rerank", "q", ["a"], RERANKER).usage.unpriced == (RERANKER,)
     assert voyage.usage.unpriced == (RERANKER,)
 
 

@@ -22,7 +22,7 @@ from stores.postgres import postgres
 from voyage_rag.emulator import Emulator
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
 
 
 @pytest.fixture(scope="session")
@@ -56,9 +56,9 @@ def postgres_uri() -> Iterator[str]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, postgres_uri: str, face: Face) -> Place:
+def place(tmp_path: Path, postgres_uri: str, runner: Runner) -> Place:
     """Room for one store."""
     schema = f"of_{uuid4().hex}"
     with psycopg.connect(postgres_uri) as connection:
         connection.execute(f"CREATE SCHEMA {schema}")
-    return Place(tmp_path, postgres_uri, schema, not face.is_sync)
+    return Place(tmp_path, postgres_uri, schema, not runner.is_sync)

@@ -17,10 +17,10 @@ from voyage_rag.langchain import VoyageAIEmbeddings, VoyageAIMultimodalEmbedding
 from voyage_rag.llama_index import VoyageContextualEmbedding
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
     from voyage_rag.emulator import Emulator
 
-BOTH_FACES = pytest.mark.parametrize("face", ["sync", "asyncio"], indirect=True)
+SYNC_AND_ASYNC = pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`langchain-community` is being sunset:DeprecationWarning"),
@@ -36,10 +36,10 @@ CONTEXT = "/v1/contextualizedembeddings"
 STORES = ["chroma", "qdrant", "lancedb", "faiss", "postgres"]
 
 
-@BOTH_FACES
+@SYNC_AND_ASYNC
 @pytest.mark.parametrize("store", STORES)
 def test_langchain_stores_keep_chunks_in_context(
-    store: str, face: Face, place: Place, emulator: Emulator
+    store: str, runner: Runner, place: Place, emulator: Emulator
 ) -> None:
     """Each document goes to the service whole, and each chunk has the vector of its document."""
     chunks = [
@@ -54,21 +54,21 @@ def test_langchain_stores_keep_chunks_in_context(
 
     async def program() -> None:
         async with langchain_stores.OF_FLOATS[store].opened(place, contextual, 1_024) as opened:
-            await face.ask(opened, "add_documents", chunks)
-            found = await face.ask(opened, "similarity_search", QUERY, k=1)
+            await runner.ask(opened, "add_documents", chunks)
+            found = await runner.ask(opened, "similarity_search", QUERY, k=1)
             assert [document.page_content for document in found] == [TEXTS["soup"][1]]
-        await face.ask(embeddings.voyage, "close")
+        await runner.ask(embeddings.voyage, "close")
 
-    face.run(program)
+    runner.run(program)
     embeddings.voyage.close()
     sent = [request.body["inputs"] for request in emulator.requests if request.path == CONTEXT]
     assert list(TEXTS.values()) in sent
 
 
-@BOTH_FACES
+@SYNC_AND_ASYNC
 @pytest.mark.parametrize("store", STORES)
 def test_llama_index_stores_keep_chunks_in_context(
-    store: str, face: Face, place: Place, emulator: Emulator
+    store: str, runner: Runner, place: Place, emulator: Emulator
 ) -> None:
     """With the embedding as a transformation after the splitter."""
     embedding = VoyageContextualEmbedding(api_key="pa-key", base_url=emulator.url)
@@ -83,24 +83,24 @@ def test_llama_index_stores_keep_chunks_in_context(
 
     async def program() -> None:
         async with llama_index_stores.OF_FLOATS[store].opened(place, 1_024) as opened:
-            nodes = embedding(chunks) if face.is_sync else await embedding.acall(chunks)
+            nodes = embedding(chunks) if runner.is_sync else await embedding.acall(chunks)
             context = StorageContext.from_defaults(vector_store=opened)
             index = VectorStoreIndex([], storage_context=context, embed_model=embedding)
-            await face.ask(index, "insert_nodes", nodes)
-            found = await face.ask(index.as_retriever(similarity_top_k=1), "retrieve", QUERY)
+            await runner.ask(index, "insert_nodes", nodes)
+            found = await runner.ask(index.as_retriever(similarity_top_k=1), "retrieve", QUERY)
             assert found[0].text == TEXTS["soup"][1]
-        await face.ask(embedding.voyage, "close")
+        await runner.ask(embedding.voyage, "close")
 
-    face.run(program)
+    runner.run(program)
     embedding.voyage.close()
     sent = [request.body["inputs"] for request in emulator.requests if request.path == CONTEXT]
     assert list(TEXTS.values()) in sent
 
 
-@pytest.mark.parametrize("face", ["sync"], indirect=True)
+@pytest.mark.parametrize("runner", ["sync"], indirect=True)
 @pytest.mark.parametrize("store", ["chroma", "lancedb"])
 def test_langchain_stores_that_add_images_find_them(
-    store: str, face: Face, place: Place, emulator: Emulator, tmp_path: Path
+    store: str, runner: Runner, place: Place, emulator: Emulator, tmp_path: Path
 ) -> None:
     """By words, with `add_images` of the store and `embed_image` of ours."""
     embeddings = VoyageAIMultimodalEmbeddings(api_key="pa-key", base_url=emulator.url)
@@ -115,5 +115,5 @@ def test_langchain_stores_that_add_images_find_them(
             found = opened.similarity_search("something red", k=1)
             assert [document.metadata["topic"] for document in found] == ["red"]
 
-    face.run(program)
+    runner.run(program)
     embeddings.voyage.close()

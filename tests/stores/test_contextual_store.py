@@ -13,7 +13,7 @@ from stores.place import Place
 from voyage_rag.langchain import ContextualVectorStore, VoyageAIEmbeddings
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
     from voyage_rag.emulator import Emulator
 
 MODEL = "voyage-context-4"
@@ -26,7 +26,7 @@ TEXT = "Cats sleep in the sun. " * 40 + "Dogs run through the snow. " * 40
 CAN_SPLIT = [name for name in langchain_stores.ALL if name != "lancedb"]
 
 pytestmark = [
-    pytest.mark.parametrize("face", ["sync", "asyncio"], indirect=True),
+    pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True),
     pytest.mark.filterwarnings("ignore:`langchain-community` is being sunset:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:table_names.. is deprecated:DeprecationWarning"),
 ]
@@ -49,7 +49,7 @@ def embeddings(emulator: Emulator) -> Any:
 
 @pytest.mark.parametrize("store", langchain_stores.ALL)
 def test_a_search_by_a_chunks_own_vector_finds_that_chunk(
-    store: str, face: Face, place: Place, embeddings: VoyageAIEmbeddings
+    store: str, runner: Runner, place: Place, embeddings: VoyageAIEmbeddings
 ) -> None:
     """Also of a chunk whose words stand in both documents."""
     vectors = embeddings.voyage.contextualized_embed(
@@ -59,20 +59,20 @@ def test_a_search_by_a_chunks_own_vector_finds_that_chunk(
     async def program() -> None:
         async with langchain_stores.ALL[store].opened(place, embeddings, 1_024) as inner:
             opened = ContextualVectorStore(inner, embeddings)
-            await face.ask(opened, "add_documents", chunks(**TEXTS))
+            await runner.ask(opened, "add_documents", chunks(**TEXTS))
             for name, result in zip(TEXTS, vectors, strict=True):
                 for text, vector in zip(TEXTS[name], result.embeddings, strict=True):
-                    found = await face.ask(opened, "similarity_search_by_vector", vector, k=1)
+                    found = await runner.ask(opened, "similarity_search_by_vector", vector, k=1)
                     assert [one.page_content for one in found] == [text]
                     assert found[0].metadata["topic"] == name
-        await face.ask(embeddings.voyage, "close")
+        await runner.ask(embeddings.voyage, "close")
 
-    face.run(program)
+    runner.run(program)
 
 
 @pytest.mark.parametrize("store", langchain_stores.ALL)
 def test_index_adds_changes_and_deletes(
-    store: str, face: Face, place: Place, embeddings: VoyageAIEmbeddings
+    store: str, runner: Runner, place: Place, embeddings: VoyageAIEmbeddings
 ) -> None:
     """LangChain's indexing, in batches that cut documents."""
     records = InMemoryRecordManager("tests")
@@ -88,19 +88,19 @@ def test_index_adds_changes_and_deletes(
             opened = ContextualVectorStore(inner, embeddings)
             for texts in ({"soup": TEXTS["soup"]}, TEXTS, changed):
                 given = opened.include(chunks(**texts))
-                if face.is_sync:
+                if runner.is_sync:
                     index(given, records, opened, key_encoder=by_place, **options)
                 else:
                     await aindex(given, records, opened, key_encoder=by_place, **options)
-            found = await face.ask(opened, "similarity_search", "garlic, onions", k=10)
+            found = await runner.ask(opened, "similarity_search", "garlic, onions", k=10)
             assert len(found) == 6
             assert "Fry the garlic in oil." in [one.page_content for one in found]
             first = lease.embeddings[0]
-            found = await face.ask(opened, "similarity_search_by_vector", first, k=1)
+            found = await runner.ask(opened, "similarity_search_by_vector", first, k=1)
             assert (found[0].page_content, found[0].metadata["topic"]) == (SAME, "lease")
-        await face.ask(embeddings.voyage, "close")
+        await runner.ask(embeddings.voyage, "close")
 
-    face.run(program)
+    runner.run(program)
 
 
 def by_place(document: Document) -> str:
@@ -112,7 +112,7 @@ def by_place(document: Document) -> str:
 
 @pytest.mark.parametrize("store", CAN_SPLIT)
 def test_the_service_splits_what_a_store_holds(
-    store: str, face: Face, place: Place, embeddings: VoyageAIEmbeddings
+    store: str, runner: Runner, place: Place, embeddings: VoyageAIEmbeddings
 ) -> None:
     """Added, replaced by a shorter text, found, and deleted by the document's id."""
 
@@ -121,16 +121,16 @@ def test_the_service_splits_what_a_store_holds(
             opened = ContextualVectorStore(inner, embeddings, auto_chunk=True, chunk_size=32)
 
             async def kept() -> list[Document]:
-                return await face.ask(opened, "similarity_search", "snow", k=100)
+                return await runner.ask(opened, "similarity_search", "snow", k=100)
 
             for text in (TEXT * 2, TEXT, "Only cats."):
                 document = Document(text, metadata={"source": "pets", "topic": "pets"})
-                await face.ask(opened, "add_documents", [document], ids=["pets"])
+                await runner.ask(opened, "add_documents", [document], ids=["pets"])
                 held = await kept()
                 held.sort(key=lambda one: one.metadata["start_index"])
                 assert "".join(one.page_content for one in held) == text
-            await face.ask(opened, "delete", ["pets"])
+            await runner.ask(opened, "delete", ["pets"])
             assert await kept() == []
-        await face.ask(embeddings.voyage, "close")
+        await runner.ask(embeddings.voyage, "close")
 
-    face.run(program)
+    runner.run(program)

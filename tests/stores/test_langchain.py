@@ -13,11 +13,11 @@ from stores.place import Place
 from voyage_rag.langchain import VoyageAIEmbeddings
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
     from voyage_rag.emulator import Emulator
 
 pytestmark = [
-    pytest.mark.parametrize("face", ["sync", "asyncio"], indirect=True),
+    pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True),
     # LangChain's stores of FAISS and LanceDB have no other home.
     pytest.mark.filterwarnings("ignore:`langchain-community` is being sunset:DeprecationWarning"),
 ]
@@ -30,7 +30,7 @@ DOCUMENTS = [
 
 @pytest.mark.parametrize(("store", "dtype"), CELLS)
 def test_a_store_is_filled_searched_filtered_and_emptied(
-    store: str, dtype: Any, face: Face, place: Place, emulator: Emulator
+    store: str, dtype: Any, runner: Runner, place: Place, emulator: Emulator
 ) -> None:
     """The right passage comes first, the right one of a topic, and none that was deleted."""
     embeddings = VoyageAIEmbeddings(
@@ -46,18 +46,18 @@ def test_a_store_is_filled_searched_filtered_and_emptied(
         async with cell.opened(place, embeddings, numbers_in(1_024, dtype)) as opened:
 
             async def best(**filtered: Any) -> str:
-                found = await face.ask(opened, "similarity_search", QUERY, k=3, **filtered)
+                found = await runner.ask(opened, "similarity_search", QUERY, k=3, **filtered)
                 assert len(found) == 3
                 return found[0].page_content
 
-            await face.ask(opened, "add_documents", DOCUMENTS, ids=[one.id for one in PASSAGES])
+            await runner.ask(opened, "add_documents", DOCUMENTS, ids=[one.id for one in PASSAGES])
             assert await best() == BEST.text
             assert await best(**cell.only(OTHER_TOPIC)) == NEXT.text
-            await face.ask(opened, "delete", [BEST.id])
+            await runner.ask(opened, "delete", [BEST.id])
             assert await best() == NEXT.text
-        await face.ask(embeddings.voyage, "close")
+        await runner.ask(embeddings.voyage, "close")
 
-    face.run(program)
+    runner.run(program)
     embeddings.voyage.close()
     asked = [request.body for request in emulator.requests]
     assert {body.get("output_dtype", "float") for body in asked} == {dtype}

@@ -16,13 +16,13 @@ from voyage_rag.models import OutputDtype
 from voyage_rag.types import EmptyText
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
     from voyage_rag.emulator import Emulator
 
 DTYPES = get_args(OutputDtype)
 EMPTY = [policy for policy in get_args(EmptyText) if policy != "error"]
 
-both = pytest.mark.parametrize("face", ["sync", "asyncio"], indirect=True)
+both = pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`langchain-community` is being sunset:DeprecationWarning"),
@@ -47,7 +47,7 @@ def documents(*more: str) -> list[Document]:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("store", langchain_stores.ALL)
 def test_every_number_type_is_stored_and_searched(
-    store: str, dtype: Any, face: Face, place: Place, emulator: Emulator
+    store: str, dtype: Any, runner: Runner, place: Place, emulator: Emulator
 ) -> None:
     """As floats; what is nearest by the store's distance is up to the type."""
     embeddings = embeddings_of(emulator, output_dtype=dtype)
@@ -55,14 +55,14 @@ def test_every_number_type_is_stored_and_searched(
 
     async def program() -> None:
         async with kind.opened(place, embeddings, numbers_in(1_024, dtype)) as opened:
-            await face.ask(opened, "add_documents", documents())
-            found = await face.ask(opened, "similarity_search", QUERY, k=4)
+            await runner.ask(opened, "add_documents", documents())
+            found = await runner.ask(opened, "similarity_search", QUERY, k=4)
             assert {one.page_content for one in found} == {one.text for one in PASSAGES[:4]}
             if not dtype.endswith("binary"):
                 assert found[0].page_content == BEST.text
-        await face.ask(embeddings.voyage, "close")
+        await runner.ask(embeddings.voyage, "close")
 
-    face.run(program)
+    runner.run(program)
     embeddings.voyage.close()
 
 
@@ -70,7 +70,7 @@ def test_every_number_type_is_stored_and_searched(
 @pytest.mark.parametrize("policy", EMPTY)
 @pytest.mark.parametrize("store", langchain_stores.ALL)
 def test_an_empty_text_is_stored_beside_others(
-    store: str, policy: Any, face: Face, place: Place, emulator: Emulator
+    store: str, policy: Any, runner: Runner, place: Place, emulator: Emulator
 ) -> None:
     """With `space` it is never found first; a vector of zeros is, in some stores."""
     embeddings = embeddings_of(emulator, empty_text=policy)
@@ -78,14 +78,14 @@ def test_an_empty_text_is_stored_beside_others(
 
     async def program() -> None:
         async with kind.opened(place, embeddings, 1_024) as opened:
-            await face.ask(opened, "add_documents", documents(""))
-            found = await face.ask(opened, "similarity_search", QUERY, k=5)
+            await runner.ask(opened, "add_documents", documents(""))
+            found = await runner.ask(opened, "similarity_search", QUERY, k=5)
             if policy == "space":
                 assert found[0].page_content == BEST.text
             assert BEST.text in [one.page_content for one in found]
-        await face.ask(embeddings.voyage, "close")
+        await runner.ask(embeddings.voyage, "close")
 
-    face.run(program)
+    runner.run(program)
     embeddings.voyage.close()
 
 
@@ -101,7 +101,7 @@ def test_an_empty_text_is_refused_by_position(place: Place, emulator: Emulator) 
 @both
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_langgraph_keeps_every_number_type(
-    dtype: Any, face: Face, place: Place, emulator: Emulator
+    dtype: Any, runner: Runner, place: Place, emulator: Emulator
 ) -> None:
     """Its PostgreSQL store casts lists to `vector`, and PostgreSQL does not cast small integers."""
     pytest.importorskip("langgraph.store.postgres")
@@ -112,7 +112,7 @@ def test_langgraph_keeps_every_number_type(
 
     async def program() -> None:
         address = f"{place.postgres}&options=-csearch_path%3D{place.schema},public"
-        if face.is_sync:
+        if runner.is_sync:
             with PostgresStore.from_conn_string(address, index=index) as store:
                 store.setup()
                 for one in PASSAGES[:4]:
@@ -129,7 +129,7 @@ def test_langgraph_keeps_every_number_type(
         if not dtype.endswith("binary"):
             assert found[0].key == BEST.id
 
-    face.run(program)
+    runner.run(program)
     embeddings.voyage.close()
 
 

@@ -15,11 +15,11 @@ from stores.place import Place
 from voyage_rag.llama_index import VoyageEmbedding
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
     from voyage_rag.emulator import Emulator
 
 pytestmark = [
-    pytest.mark.parametrize("face", ["sync", "asyncio"], indirect=True),
+    pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True),
     # LlamaIndex's LanceDB class calls it.
     pytest.mark.filterwarnings("ignore:table_names.. is deprecated:DeprecationWarning"),
 ]
@@ -43,7 +43,7 @@ def nodes() -> list[TextNode]:
 
 @pytest.mark.parametrize(("store", "dtype"), CELLS)
 def test_a_store_is_filled_searched_filtered_and_emptied(
-    store: str, dtype: Any, face: Face, place: Place, emulator: Emulator
+    store: str, dtype: Any, runner: Runner, place: Place, emulator: Emulator
 ) -> None:
     """The right passage comes first, the right one of a topic, and none that was deleted."""
     embedding = VoyageEmbedding(
@@ -58,11 +58,11 @@ def test_a_store_is_filled_searched_filtered_and_emptied(
 
             async def best(**filtered: Any) -> str:
                 retriever = index.as_retriever(similarity_top_k=3, **filtered)
-                found = await face.ask(retriever, "retrieve", QUERY)
+                found = await runner.ask(retriever, "retrieve", QUERY)
                 assert len(found) == 3
                 return found[0].text
 
-            await face.ask(index, "insert_nodes", nodes())
+            await runner.ask(index, "insert_nodes", nodes())
             assert await best() == BEST.text
             if cell.filters:
                 assert await best(filters=ONLY) == NEXT.text
@@ -70,17 +70,17 @@ def test_a_store_is_filled_searched_filtered_and_emptied(
                 with pytest.raises(ValueError, match="filters not implemented"):
                     await best(filters=ONLY)
             if cell.deletes == "document":
-                await face.ask(index, "delete_ref_doc", f"of {BEST.id}")
+                await runner.ask(index, "delete_ref_doc", f"of {BEST.id}")
             elif cell.deletes == "node":
-                await face.ask(index, "delete_nodes", [BEST.id])
+                await runner.ask(index, "delete_nodes", [BEST.id])
             else:
                 with pytest.raises(ValueError, match="No field named"):
-                    await face.ask(index, "delete_ref_doc", f"of {BEST.id}")
+                    await runner.ask(index, "delete_ref_doc", f"of {BEST.id}")
                 opened.table.delete(f"doc_id = 'of {BEST.id}'")
             assert await best() == NEXT.text
-        await face.ask(embedding.voyage, "close")
+        await runner.ask(embedding.voyage, "close")
 
-    face.run(program)
+    runner.run(program)
     embedding.voyage.close()
     asked = [request.body for request in emulator.requests]
     assert {body.get("output_dtype", "float") for body in asked} == {dtype}

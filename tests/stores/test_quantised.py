@@ -17,7 +17,7 @@ from stores.place import Place
 from voyage_rag import Voyage
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
     from voyage_rag.emulator import Emulator
 
 TEXTS = [passage.text for passage in PASSAGES]
@@ -85,8 +85,8 @@ def test_faiss_keeps_whole_numbers_in_a_byte_each(voyage: Voyage, dtype: Any, ki
     check(list(zip(positions[0].tolist(), distances[0].tolist(), strict=True)), given.by_l2())
 
 
-@pytest.mark.parametrize("face", ["sync", "asyncio"], indirect=True)
-def test_lancedb_searches_packed_bits(voyage: Voyage, face: Face, place: Place) -> None:
+@pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True)
+def test_lancedb_searches_packed_bits(voyage: Voyage, runner: Runner, place: Place) -> None:
     """A table made of lists of bytes is compared bit by bit unless it is told otherwise."""
     import lancedb
     import pyarrow as pa
@@ -95,7 +95,7 @@ def test_lancedb_searches_packed_bits(voyage: Voyage, face: Face, place: Place) 
     rows = [{"vector": row, "number": number} for number, row in enumerate(given.rows.tolist())]
 
     async def found() -> list[dict[str, Any]]:
-        if face.is_sync:
+        if runner.is_sync:
             table = lancedb.connect(place.folder).create_table("bits", rows)
             assert table.schema.field("vector").type == pa.list_(pa.uint8(), BITS // 8)
             return table.search(given.query.tolist()).limit(len(TEXTS)).to_list()
@@ -104,7 +104,7 @@ def test_lancedb_searches_packed_bits(voyage: Voyage, face: Face, place: Place) 
         search = await atable.search(given.query.tolist())
         return await search.distance_type("hamming").limit(len(TEXTS)).to_list()
 
-    listed = face.run(found)
+    listed = runner.run(found)
     check([(row["number"], row["_distance"]) for row in listed], given.by_hamming())
 
 
@@ -121,13 +121,13 @@ def test_lancedb_takes_uint8_for_packed_bits(voyage: Voyage, tmp_path: Any) -> N
     assert nearest["_distance"] == min(given.by_hamming()) != min(given.by_l2())
 
 
-@pytest.mark.parametrize("face", ["sync", "asyncio"], indirect=True)
+@pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True)
 @pytest.mark.parametrize(
     ("column", "dtype", "operator"),
     [("bit", "ubinary", "<~>"), ("halfvec", "int8", "<->"), ("halfvec", "uint8", "<->")],
 )
 def test_postgres_keeps_bits_and_half_floats(
-    voyage: Voyage, face: Face, place: Place, column: str, dtype: Any, operator: str
+    voyage: Voyage, runner: Runner, place: Place, column: str, dtype: Any, operator: str
 ) -> None:
     """Added, searched, filtered and deleted; half floats keep whole numbers up to 2,048 exactly."""
     import psycopg
@@ -138,11 +138,11 @@ def test_postgres_keeps_bits_and_half_floats(
     select = f"SELECT number, embedding {operator} %s::{column}({BITS}) FROM {table}"
 
     async def program() -> Any:
-        connection = await connected(psycopg, place, face)
+        connection = await connected(psycopg, place, runner)
         run = connection.execute
 
         async def execute(*said: Any) -> Any:
-            return run(*said) if face.is_sync else await run(*said)
+            return run(*said) if runner.is_sync else await run(*said)
 
         await execute(f"CREATE TABLE {table} (number int, topic text, embedding {column}({BITS}))")
         for number, row in enumerate(given.rows):
@@ -153,22 +153,22 @@ def test_postgres_keeps_bits_and_half_floats(
         await execute(f"DELETE FROM {table} WHERE number = 0")
         rest = await execute(f"{select} ORDER BY 2", (query,))
         told = [
-            cursor.fetchall() if face.is_sync else await cursor.fetchall()
+            cursor.fetchall() if runner.is_sync else await cursor.fetchall()
             for cursor in (everything, travel, rest)
         ]
-        connection.close() if face.is_sync else await connection.close()
+        connection.close() if runner.is_sync else await connection.close()
         return told
 
-    everything, travel, rest = face.run(program)
+    everything, travel, rest = runner.run(program)
     expected = given.by_hamming() if column == "bit" else [d**0.5 for d in given.by_l2()]
     check(everything, expected)
     assert [pair for pair in everything if PASSAGES[pair[0]].topic == "travel"] == travel
     assert everything[1:] == rest
 
 
-async def connected(psycopg: Any, place: Place, face: Face) -> Any:
-    """A connection of this face."""
-    if face.is_sync:
+async def connected(psycopg: Any, place: Place, runner: Runner) -> Any:
+    """A sync or async connection."""
+    if runner.is_sync:
         return psycopg.connect(place.postgres, autocommit=True)
     return await psycopg.AsyncConnection.connect(place.postgres, autocommit=True)
 

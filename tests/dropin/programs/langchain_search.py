@@ -29,7 +29,7 @@ kept = reranker.compress_documents([document for document, _ in found], QUERY)
 
 
 async def again() -> dict:
-    """The same on the async face."""
+    """The same with async calls."""
     vectors = await embeddings.aembed_documents(TEXTS)
     query = await embeddings.aembed_query(QUERY)
     ranked = await reranker.acompress_documents(documents, QUERY)

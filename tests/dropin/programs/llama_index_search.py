@@ -31,7 +31,7 @@ kept = reranker.postprocess_nodes(found, query_bundle=QueryBundle(QUERY))
 
 
 async def again() -> dict:
-    """The same on the async face."""
+    """The same with async calls."""
     return {
         "vectors": await embedding.aget_text_embedding_batch(TEXTS),
         "query": await embedding.aget_query_embedding(QUERY),

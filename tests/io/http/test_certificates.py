@@ -19,7 +19,7 @@ from voyage_rag.io.http.certificates import VARIABLES, TrustedCertificates
 from wire import WireServer
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
 
 
 @pytest.fixture(scope="module")
@@ -41,18 +41,18 @@ def server(authority: trustme.CA) -> Iterator[WireServer]:
         yield server
 
 
-def asked(face: Face, server: WireServer) -> list[list[float]]:
+def asked(runner: Runner, server: WireServer) -> list[list[float]]:
     """The vector of a text, of a client made now."""
     voyage = Voyage(KEY, base_url=server.url, max_retries=0)
     try:
-        return face.call(voyage, "embed", ["a"], MODEL).embeddings  # type: ignore[no-any-return]
+        return runner.call(voyage, "embed", ["a"], MODEL).embeddings  # type: ignore[no-any-return]
     finally:
         voyage.close()
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_a_file_of_certificates(
-    face: Face,
+    runner: Runner,
     server: WireServer,
     authority: trustme.CA,
     tmp_path: Path,
@@ -62,12 +62,12 @@ def test_a_file_of_certificates(
     """By any of the variables that people set for other clients."""
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     monkeypatch.setenv(variable, str(tmp_path / "authority.pem"))
-    assert asked(face, server) == [vector_of("a")]
+    assert asked(runner, server) == [vector_of("a")]
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"])
 def test_a_directory_of_certificates(
-    face: Face,
+    runner: Runner,
     server: WireServer,
     authority: trustme.CA,
     tmp_path: Path,
@@ -88,20 +88,20 @@ def test_a_directory_of_certificates(
     (tmp_path / "empty").mkdir()
     several = f"{tmp_path / 'empty'}:{folder}" if variable == "SSL_CERT_DIR" else str(folder)
     monkeypatch.setenv(variable, several)
-    assert asked(face, server) == [vector_of("a")]
+    assert asked(runner, server) == [vector_of("a")]
 
 
-def test_an_authority_that_nobody_named_is_not_trusted(face: Face, server: WireServer) -> None:
+def test_an_authority_that_nobody_named_is_not_trusted(runner: Runner, server: WireServer) -> None:
     """The request is not sent, and the error is OpenSSL's."""
     with pytest.raises(APIConnectionError) as caught:
-        asked(face, server)
+        asked(runner, server)
     assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
     assert caught.value.never_sent
     assert server.requests == []
 
 
 def test_the_host_name_is_checked(
-    face: Face, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A certificate of somebody else is none."""
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
@@ -109,7 +109,7 @@ def test_the_host_name_is_checked(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("elsewhere.example").configure_cert(context)
     with WireServer(context=context) as server, pytest.raises(APIConnectionError):
-        asked(face, server)
+        asked(runner, server)
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
@@ -138,13 +138,13 @@ def test_in_an_event_loop_it_is_refused_by_the_first_call(
 
 
 def test_a_file_without_certificates_is_refused(
-    face: Face, server: WireServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, server: WireServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not retried: it would not help."""
     (tmp_path / "authority.pem").write_text("nothing of the kind")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
     with pytest.raises(ConfigurationError, match="REQUESTS_CA_BUNDLE"):
-        asked(face, server)
+        asked(runner, server)
 
 
 def test_which_variable_counts() -> None:

@@ -17,7 +17,7 @@ from voyage_rag.io.http import exchange
 from wire import WireRequest, WireServer, healthy, response
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
 
 
 @pytest.fixture
@@ -31,18 +31,18 @@ def voyage_to(server: WireServer, max_retries: int = 0, **options: Any) -> Voyag
 
 
 def vectors_in_turn(
-    face: Face, server: WireServer, voyage: Voyage, texts: list[str]
+    runner: Runner, server: WireServer, voyage: Voyage, texts: list[str]
 ) -> list[list[float]]:
     """One query after the other, each when the server is done with the one before."""
 
     async def program() -> list[list[float]]:
         vectors: list[list[float]] = []
         for text in texts:
-            vectors += (await face.ask(voyage, "embed", [text], MODEL)).embeddings
+            vectors += (await runner.ask(voyage, "embed", [text], MODEL)).embeddings
             server.wait_until_done()
         return vectors
 
-    return face.run(program)
+    return runner.run(program)
 
 
 TEXTS = [str(number) for number in range(6)]
@@ -73,16 +73,16 @@ def chunked(request: WireRequest) -> None:
 
 @pytest.mark.parametrize("act", [in_one_packet, in_two_packets, one_byte, chunked])
 def test_a_connection_with_bytes_left_over_is_not_used_again(
-    face: Face, server: WireServer, act: Callable[[WireRequest], None]
+    runner: Runner, server: WireServer, act: Callable[[WireRequest], None]
 ) -> None:
     """Each query has its own vector, though the server sends every response twice."""
     server.act = act
-    assert vectors_in_turn(face, server, voyage_to(server), TEXTS) == VECTORS
+    assert vectors_in_turn(runner, server, voyage_to(server), TEXTS) == VECTORS
     assert len(server.requests) == len(TEXTS)
 
 
 def test_one_doubled_response_among_many_spoils_nothing(
-    face: Face, server: WireServer, tmp_path: Path
+    runner: Runner, server: WireServer, tmp_path: Path
 ) -> None:
     """Neither results nor the cache."""
     texts = [f"text {number}" for number in range(60)]
@@ -93,14 +93,14 @@ def test_one_doubled_response_among_many_spoils_nothing(
     server.act = act
     voyage = voyage_to(server, cache=tmp_path / "vectors.db")
     expected = [vector_of(text) for text in texts]
-    assert vectors_in_turn(face, server, voyage, texts) == expected
-    assert vectors_in_turn(face, server, voyage, texts) == expected
+    assert vectors_in_turn(runner, server, voyage, texts) == expected
+    assert vectors_in_turn(runner, server, voyage, texts) == expected
     assert server.connections == 2
     voyage.close()
 
 
 def test_surplus_beside_the_response_on_a_reused_connection_discards_it(
-    face: Face, server: WireServer
+    runner: Runner, server: WireServer
 ) -> None:
     """It may be the response to an earlier request, so the request is sent on a new connection."""
     stale = response(json.dumps({"data": []}).encode())
@@ -110,12 +110,12 @@ def test_surplus_beside_the_response_on_a_reused_connection_discards_it(
         request.send(b"".join([*before, request.response]))
 
     server.act = act
-    assert vectors_in_turn(face, server, voyage_to(server), TEXTS) == VECTORS
+    assert vectors_in_turn(runner, server, voyage_to(server), TEXTS) == VECTORS
     assert {request.number for request in server.requests} == {1, 2}
 
 
 def test_a_response_that_is_repeated_late_is_known_by_its_request_id(
-    face: Face, server: WireServer
+    runner: Runner, server: WireServer
 ) -> None:
     """Even where the repetition only comes when the next request is on its way."""
     last: dict[int, bytes] = {}
@@ -127,7 +127,7 @@ def test_a_response_that_is_repeated_late_is_known_by_its_request_id(
         last[request.connection] = own
 
     server.act = act
-    assert vectors_in_turn(face, server, voyage_to(server), TEXTS) == VECTORS
+    assert vectors_in_turn(runner, server, voyage_to(server), TEXTS) == VECTORS
 
 
 # ── responses that are unsound ────────────────────────────────────────────────────────────────────
@@ -142,19 +142,19 @@ def unsound(request: WireRequest) -> None:
 
 
 def test_a_connection_that_brought_an_unsound_response_is_not_used_again(
-    face: Face, server: WireServer
+    runner: Runner, server: WireServer
 ) -> None:
     """Whatever it brings next may belong to somebody else."""
     server.act = unsound
     voyage = voyage_to(server)
 
     async def program() -> list[list[float]]:
-        await face.ask(voyage, "embed", ["a"], MODEL)
+        await runner.ask(voyage, "embed", ["a"], MODEL)
         with pytest.raises(UnexpectedAnswerError):
-            await face.ask(voyage, "embed", ["b"], MODEL)
-        return (await face.ask(voyage, "embed", ["c"], MODEL)).embeddings
+            await runner.ask(voyage, "embed", ["b"], MODEL)
+        return (await runner.ask(voyage, "embed", ["c"], MODEL)).embeddings
 
-    assert face.run(program) == [vector_of("c")]
+    assert runner.run(program) == [vector_of("c")]
     assert [request.connection for request in server.requests] == [1, 1, 2]
 
 
@@ -170,7 +170,7 @@ def test_a_connection_that_brought_an_unsound_response_is_not_used_again(
     ids=["cut off", "packed otherwise", "two lengths", "no chunk", "another protocol"],
 )
 def test_a_response_that_cannot_be_read_ends_its_connection(
-    face: Face, server: WireServer, said: bytes
+    runner: Runner, server: WireServer, said: bytes
 ) -> None:
     """The attempt fails, and the next one uses another connection."""
 
@@ -183,7 +183,7 @@ def test_a_response_that_cannot_be_read_ends_its_connection(
 
     server.act = act
     voyage = voyage_to(server, max_retries=1)
-    assert vectors_in_turn(face, server, voyage, TEXTS[:3]) == VECTORS[:3]
+    assert vectors_in_turn(runner, server, voyage, TEXTS[:3]) == VECTORS[:3]
     assert [request.connection for request in server.requests] == [1, 1, 2, 2]
 
 
@@ -191,7 +191,7 @@ def test_a_response_that_cannot_be_read_ends_its_connection(
 
 
 def test_connections_that_a_load_balancer_forgot_cost_no_attempt(
-    face: Face, server: WireServer
+    runner: Runner, server: WireServer
 ) -> None:
     """Sixteen of them: the query is answered over a new one, and none of the others is tried."""
     voyage = voyage_to(server, concurrency=16)
@@ -209,47 +209,47 @@ def test_connections_that_a_load_balancer_forgot_cost_no_attempt(
 
     async def program() -> list[list[float]]:
         server.act = meet
-        await face.ask(voyage, "embed", [f"x {n}" for n in range(16)], MODEL, batch_size=1)
+        await runner.ask(voyage, "embed", [f"x {n}" for n in range(16)], MODEL, batch_size=1)
         server.act = forget
-        await face.ask(voyage, "embed", ["y"], MODEL)
-        return (await face.ask(voyage, "embed", ["z"], MODEL)).embeddings
+        await runner.ask(voyage, "embed", ["y"], MODEL)
+        return (await runner.ask(voyage, "embed", ["z"], MODEL)).embeddings
 
-    assert face.run(program) == [vector_of("z")]
+    assert runner.run(program) == [vector_of("z")]
     assert server.connections == 17
     assert len(server.requests) == 16 + 3
 
 
 @pytest.mark.parametrize("how", ["reset", "close"])
 def test_connections_that_were_closed_while_idle_cost_nothing(
-    face: Face, server: WireServer, how: str
+    runner: Runner, server: WireServer, how: str
 ) -> None:
     """They are noticed before anything is sent."""
     voyage = voyage_to(server)
 
     async def program() -> list[list[float]]:
-        await face.ask(voyage, "embed", ["a"], MODEL)
+        await runner.ask(voyage, "embed", ["a"], MODEL)
         if how == "reset":
             server.reset_all()
         else:
             server.close_all()
-        return (await face.ask(voyage, "embed", ["b"], MODEL)).embeddings
+        return (await runner.ask(voyage, "embed", ["b"], MODEL)).embeddings
 
-    assert face.run(program) == [vector_of("b")]
+    assert runner.run(program) == [vector_of("b")]
     assert [request.connection for request in server.requests] == [1, 2]
 
 
-def test_a_new_connection_that_fails_is_an_attempt(face: Face, server: WireServer) -> None:
+def test_a_new_connection_that_fails_is_an_attempt(runner: Runner, server: WireServer) -> None:
     """The request is not sent over and over."""
     server.act = WireRequest.reset
     with pytest.raises(APIConnectionError) as caught:
-        face.call(voyage_to(server), "embed", ["a"], MODEL)
+        runner.call(voyage_to(server), "embed", ["a"], MODEL)
     assert caught.value.attempts == 1
     assert not caught.value.never_sent
     assert len(server.requests) == 1
 
 
 def test_a_connection_that_dies_in_the_middle_of_a_response_is_an_attempt(
-    face: Face, server: WireServer
+    runner: Runner, server: WireServer
 ) -> None:
     """The service has seen the request."""
 
@@ -263,16 +263,16 @@ def test_a_connection_that_dies_in_the_middle_of_a_response_is_an_attempt(
     voyage = voyage_to(server)
 
     async def program() -> None:
-        await face.ask(voyage, "embed", ["a"], MODEL)
+        await runner.ask(voyage, "embed", ["a"], MODEL)
         with pytest.raises(APIConnectionError):
-            await face.ask(voyage, "embed", ["b"], MODEL)
+            await runner.ask(voyage, "embed", ["b"], MODEL)
 
-    face.run(program)
+    runner.run(program)
     assert len(server.requests) == 2
 
 
 def test_a_silent_connection_does_not_use_up_the_time(
-    face: Face, server: WireServer, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, server: WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reused one is given up early, for a new one; the request is small and may be repeated."""
     monkeypatch.setattr(exchange, "MIN_SILENCE_SECONDS", 0.1)
@@ -283,12 +283,12 @@ def test_a_silent_connection_does_not_use_up_the_time(
 
     server.act = act
     voyage = voyage_to(server, timeout=15)
-    assert vectors_in_turn(face, server, voyage, TEXTS[:3]) == VECTORS[:3]
+    assert vectors_in_turn(runner, server, voyage, TEXTS[:3]) == VECTORS[:3]
     assert [request.connection for request in server.requests] == [1, 1, 2, 2, 3]
 
 
 def test_a_service_that_is_known_to_be_slow_is_waited_for(
-    face: Face, server: WireServer, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, server: WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four times the longest wait of late: nothing is sent twice."""
     monkeypatch.setattr(exchange, "MIN_SILENCE_SECONDS", 0.01)
@@ -298,12 +298,12 @@ def test_a_service_that_is_known_to_be_slow_is_waited_for(
         healthy(request)
 
     server.act = act
-    assert vectors_in_turn(face, server, voyage_to(server), TEXTS[:4]) == VECTORS[:4]
+    assert vectors_in_turn(runner, server, voyage_to(server), TEXTS[:4]) == VECTORS[:4]
     assert server.connections == 1
 
 
 def test_what_must_not_be_repeated_never_uses_an_old_connection(
-    face: Face, server: WireServer
+    runner: Runner, server: WireServer
 ) -> None:
     """A batch that is created, and a file that is uploaded."""
     batch = {
@@ -315,10 +315,10 @@ def test_what_must_not_be_repeated_never_uses_an_old_connection(
 
     async def program() -> None:
         for _ in range(2):
-            await face.ask(voyage.batches, "get", "b")
-        await face.ask(voyage.batches, "create", "/v1/embeddings", "f", {"model": MODEL})
+            await runner.ask(voyage.batches, "get", "b")
+        await runner.ask(voyage.batches, "create", "/v1/embeddings", "f", {"model": MODEL})
 
-    face.run(program)
+    runner.run(program)
     created = [request for request in server.requests if request.head.startswith(b"POST")]
     assert [request.number for request in created] == [1]
     assert [request.connection for request in server.requests[:2]] == [1, 1]
@@ -327,7 +327,7 @@ def test_what_must_not_be_repeated_never_uses_an_old_connection(
 # ── the response itself ───────────────────────────────────────────────────────────────────────────
 
 
-def test_gzip_of_several_members_is_read(face: Face, server: WireServer) -> None:
+def test_gzip_of_several_members_is_read(runner: Runner, server: WireServer) -> None:
     """As some gateways make it, in pieces that were compressed one by one."""
 
     def act(request: WireRequest) -> None:
@@ -336,5 +336,5 @@ def test_gzip_of_several_members_is_read(face: Face, server: WireServer) -> None
         request.send(response(packed, b"content-encoding: gzip"))
 
     server.act = act
-    assert vectors_in_turn(face, server, voyage_to(server), TEXTS) == VECTORS
+    assert vectors_in_turn(runner, server, voyage_to(server), TEXTS) == VECTORS
     assert server.connections == 1

@@ -19,7 +19,7 @@ from voyage_rag import APIConnectionError, InvalidRequestError, Timeout, Voyage
 from wire import WireRequest, WireServer
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
 
 BODY = json.dumps(embedded([vector_of("a")])).encode()
 LENGTH = b"content-length: %d\r\n" % len(BODY)
@@ -62,17 +62,19 @@ ILLEGAL = {
 }  # fmt: skip
 
 
-def ask(face: Face, url: str, times: int = 2, text: str = "a", **options: Any) -> list[list[float]]:
+def ask(
+    runner: Runner, url: str, times: int = 2, text: str = "a", **options: Any
+) -> list[list[float]]:
     """The vectors of a text, asked for so many times."""
     voyage = Voyage(KEY, base_url=url, max_retries=0, clock=FakeClock(), **options)
 
     async def program() -> list[list[float]]:
         return [
-            (await face.ask(voyage, "embed", [text], MODEL)).embeddings[0] for _ in range(times)
+            (await runner.ask(voyage, "embed", [text], MODEL)).embeddings[0] for _ in range(times)
         ]
 
     try:
-        return face.run(program)
+        return runner.run(program)
     finally:
         voyage.close()
 
@@ -87,28 +89,28 @@ def saying(what: bytes, *, close: bool) -> Callable[[WireRequest], None]:
 
 
 @pytest.mark.parametrize("name", LEGAL)
-def test_what_is_legal_is_read(face: Face, name: str) -> None:
+def test_what_is_legal_is_read(runner: Runner, name: str) -> None:
     """And its connection is used again, if it may be."""
     said, closes = LEGAL[name]
     with WireServer(saying(said, close=closes)) as server:
-        assert ask(face, server.url) == [vector_of("a")] * 2
+        assert ask(runner, server.url) == [vector_of("a")] * 2
         assert server.connections == (2 if closes else 1)
 
 
 @pytest.mark.parametrize("name", ILLEGAL)
-def test_what_is_not_legal_is_an_error(face: Face, name: str) -> None:
+def test_what_is_not_legal_is_an_error(runner: Runner, name: str) -> None:
     """One of ours, in which the server is not quoted at length."""
     with (
         WireServer(saying(ILLEGAL[name], close=True)) as server,
         pytest.raises(APIConnectionError) as caught,
     ):
-        ask(face, server.url, timeout=5)
+        ask(runner, server.url, timeout=5)
     assert len(str(caught.value)) < 1_000
     assert not caught.value.never_sent
 
 
 @pytest.mark.parametrize("own_client", [False, True])
-def test_a_key_that_a_broken_server_repeats_is_not_shown(face: Face, own_client: bool) -> None:
+def test_a_key_that_a_broken_server_repeats_is_not_shown(runner: Runner, own_client: bool) -> None:
     """Neither by the error nor by whatever it refers to."""
 
     def act(request: WireRequest) -> None:
@@ -118,23 +120,23 @@ def test_a_key_that_a_broken_server_repeats_is_not_shown(face: Face, own_client:
     with WireServer(act) as server:
 
         async def program() -> APIConnectionError:
-            own: Any = (httpx.Client if face.is_sync else httpx.AsyncClient)()
-            name = "http_client" if face.is_sync else "async_http_client"
+            own: Any = (httpx.Client if runner.is_sync else httpx.AsyncClient)()
+            name = "http_client" if runner.is_sync else "async_http_client"
             options = {name: own} if own_client else {}
             voyage = Voyage(KEY, base_url=server.url, max_retries=0, clock=FakeClock(), **options)
             with pytest.raises(APIConnectionError) as caught:
-                await face.ask(voyage, "embed", ["a"], MODEL)
-            own.close() if face.is_sync else await own.aclose()
+                await runner.ask(voyage, "embed", ["a"], MODEL)
+            own.close() if runner.is_sync else await own.aclose()
             return caught.value
 
-        error: BaseException | None = face.run(program)
+        error: BaseException | None = runner.run(program)
     while error is not None:
         assert KEY not in repr(error) + str(error) + repr(vars(error))
         assert vars(error).get("_request") is None  # of httpx, with its headers
         error = error.__cause__ or error.__context__
 
 
-def test_a_refusal_that_comes_before_the_request_is_read(face: Face) -> None:
+def test_a_refusal_that_comes_before_the_request_is_read(runner: Runner) -> None:
     """A proxy that limits bodies answers at once and closes: its answer is read all the same."""
 
     @contextmanager
@@ -161,11 +163,11 @@ def test_a_refusal_that_comes_before_the_request_is_read(face: Face) -> None:
         thread.join(5)
 
     with refusing() as url, pytest.raises(InvalidRequestError) as caught:
-        ask(face, url, times=1, text="x" * 2_000_000)
+        ask(runner, url, times=1, text="x" * 2_000_000)
     assert caught.value.http_status == 413
 
 
-def test_a_server_that_half_closes(face: Face) -> None:
+def test_a_server_that_half_closes(runner: Runner) -> None:
     """It has said all it will say: the next request uses another connection."""
 
     def act(request: WireRequest) -> None:
@@ -173,11 +175,11 @@ def test_a_server_that_half_closes(face: Face) -> None:
         socket.socket.shutdown(request.socket, socket.SHUT_WR)
 
     with WireServer(act) as server:
-        assert ask(face, server.url, 3) == [vector_of("a")] * 3
+        assert ask(runner, server.url, 3) == [vector_of("a")] * 3
         assert server.connections == 3
 
 
-def test_a_reused_connection_that_ends_without_a_response(face: Face) -> None:
+def test_a_reused_connection_that_ends_without_a_response(runner: Runner) -> None:
     """Its end is no byte of a response: the request is sent once more, on a new connection."""
 
     def act(request: WireRequest) -> None:
@@ -187,23 +189,23 @@ def test_a_reused_connection_that_ends_without_a_response(face: Face) -> None:
             socket.socket.shutdown(request.socket, socket.SHUT_WR)
 
     with WireServer(act) as server:
-        assert ask(face, server.url, 2) == [vector_of("a")] * 2
+        assert ask(runner, server.url, 2) == [vector_of("a")] * 2
         assert server.connections == 2
 
 
-def test_a_handshake_that_never_ends(face: Face) -> None:
+def test_a_handshake_that_never_ends(runner: Runner) -> None:
     """A port that takes connections and says nothing: the timeout holds, and nothing was sent."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://localhost:{silent.getsockname()[1]}/v1"
         with pytest.raises(Timeout) as caught:
-            ask(face, url, times=1, timeout=0.3)
+            ask(runner, url, times=1, timeout=0.3)
     assert caught.value.never_sent
 
 
-def test_a_port_without_tls(face: Face) -> None:
+def test_a_port_without_tls(runner: Runner) -> None:
     """OpenSSL's error is the cause."""
     with WireServer() as server, pytest.raises(APIConnectionError) as caught:
-        ask(face, server.url.replace("http://127.0.0.1", "https://localhost"), timeout=2)
+        ask(runner, server.url.replace("http://127.0.0.1", "https://localhost"), timeout=2)
     assert isinstance(caught.value.__cause__, (ssl.SSLError, OSError))
     assert caught.value.never_sent
 
@@ -215,18 +217,18 @@ def _has_ipv6() -> bool:
 
 
 @pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6")
-def test_a_host_of_ipv6(face: Face) -> None:
+def test_a_host_of_ipv6(runner: Runner) -> None:
     """By its address, and by a name that has addresses of both kinds."""
 
     def act(request: WireRequest) -> None:
         request.send(b"HTTP/1.1 200 OK\r\n" + LENGTH + b"\r\n" + BODY)
 
     with WireServer(act, host="::1") as server:
-        assert ask(face, f"http://[::1]:{server.port}/v1") == [vector_of("a")] * 2
+        assert ask(runner, f"http://[::1]:{server.port}/v1") == [vector_of("a")] * 2
         assert f"host: [::1]:{server.port}".encode() in server.requests[0].head
 
 
-def test_addresses_are_tried_in_turn(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_addresses_are_tried_in_turn(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that refuses, one that says nothing: the third is connected to in a moment."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         refusing = unused.getsockname()
@@ -239,12 +241,12 @@ def test_addresses_are_tried_in_turn(face: Face, monkeypatch: pytest.MonkeyPatch
         found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
         url = server.url.replace("127.0.0.1", "several.example")
-        assert ask(face, url, allow_insecure_http=True) == [vector_of("a")] * 2
+        assert ask(runner, url, allow_insecure_http=True) == [vector_of("a")] * 2
         for sock in full:
             sock.close()
 
 
-def test_a_name_that_nobody_knows(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_nobody_knows(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing was sent, so trying for long would not help."""
 
     def unknown(*_: object, **__: object) -> None:
@@ -252,5 +254,5 @@ def test_a_name_that_nobody_knows(face: Face, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(APIConnectionError, match="not known") as caught:
-        ask(face, "https://nobody.example/v1")
+        ask(runner, "https://nobody.example/v1")
     assert caught.value.never_sent

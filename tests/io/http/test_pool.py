@@ -25,35 +25,36 @@ def voyage_to(service: HTTPService, **options: Any) -> Voyage:
     return Voyage(KEY, base_url=service.url, max_retries=0, **options)
 
 
-def test_calls_share_a_connection(face, http_service: HTTPService) -> None:
+def test_calls_share_a_connection(runner, http_service: HTTPService) -> None:
     """Twenty calls, one connection."""
     voyage = voyage_to(http_service)
 
     async def program() -> list[list[float]]:
         return [
-            (await face.ask(voyage, "embed", [f"text {n}"], MODEL)).embeddings[0] for n in range(20)
+            (await runner.ask(voyage, "embed", [f"text {n}"], MODEL)).embeddings[0]
+            for n in range(20)
         ]
 
-    assert [vector_of(f"text {number}") for number in range(20)] == face.run(program)
+    assert [vector_of(f"text {number}") for number in range(20)] == runner.run(program)
     assert http_service.connections == 1
 
 
 def test_requests_of_one_call_share_connections_with_the_next(
-    face, http_service: HTTPService
+    runner, http_service: HTTPService
 ) -> None:
     """Four at once need four; forty more requests need no other."""
     voyage = voyage_to(http_service, concurrency=4)
 
     async def program() -> None:
         for _ in range(2):
-            await face.ask(voyage, "embed", [f"text {n}" for n in range(20)], MODEL, batch_size=1)
+            await runner.ask(voyage, "embed", [f"text {n}" for n in range(20)], MODEL, batch_size=1)
 
-    face.run(program)
+    runner.run(program)
     assert http_service.connections <= 4
 
 
 def test_connections_that_nobody_wants_for_long_are_closed(
-    face, http_service: HTTPService, monkeypatch: pytest.MonkeyPatch
+    runner, http_service: HTTPService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a burst, one goes with each later call, and those in use stay."""
     voyage = voyage_to(http_service, concurrency=4)
@@ -61,11 +62,11 @@ def test_connections_that_nobody_wants_for_long_are_closed(
 
     async def program() -> None:
         http_service.script = [meet] * 4
-        await face.ask(voyage, "embed", [f"text {n}" for n in range(4)], MODEL, batch_size=1)
+        await runner.ask(voyage, "embed", [f"text {n}" for n in range(4)], MODEL, batch_size=1)
         assert http_service.connections == 4
         monkeypatch.setattr(pool, "time", later)
         for _ in range(10):
-            await face.ask(voyage, "embed", ["text"], MODEL)
+            await runner.ask(voyage, "embed", ["text"], MODEL)
         with http_service.arrived:
             assert http_service.arrived.wait_for(lambda: len(http_service._open) == 1, 5)
 
@@ -75,7 +76,7 @@ def test_connections_that_nobody_wants_for_long_are_closed(
         meeting.wait(10)
         return served(body)
 
-    face.run(program)
+    runner.run(program)
 
 
 def test_threads_and_event_loops_share_connections(http_service: HTTPService) -> None:
@@ -125,17 +126,17 @@ def test_threads_share_one_object(http_service: HTTPService) -> None:
     assert http_service.connections <= 8
 
 
-def test_a_closed_object_connects_anew(face, http_service: HTTPService) -> None:
+def test_a_closed_object_connects_anew(runner, http_service: HTTPService) -> None:
     """`close` closes the idle connections; the object stays usable."""
     voyage = voyage_to(http_service)
 
     async def program() -> None:
         for _ in range(3):
-            await face.ask(voyage, "embed", ["a"], MODEL)
-            await face.ask(voyage, "close")
+            await runner.ask(voyage, "embed", ["a"], MODEL)
+            await runner.ask(voyage, "close")
             http_service.wait_for_closed()
 
-    face.run(program)
+    runner.run(program)
     assert http_service.connections == 3
 
 
@@ -163,10 +164,12 @@ def test_an_object_that_is_dropped_closes_its_connections(http_service: HTTPServ
     http_service.wait_for_closed()
 
 
-def test_the_key_travels_in_the_authorization_header_alone(face, http_service: HTTPService) -> None:
+def test_the_key_travels_in_the_authorization_header_alone(
+    runner, http_service: HTTPService
+) -> None:
     """Not in the address, the body or another header; the headers say who calls."""
     voyage = voyage_to(http_service)
-    face.call(voyage, "embed", ["a"], MODEL)
+    runner.call(voyage, "embed", ["a"], MODEL)
 
     [received] = http_service.received
     headers = dict(received.headers)

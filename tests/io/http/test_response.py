@@ -67,13 +67,13 @@ def flooding(head: bytes, piece: bytes, times: int) -> Iterator[tuple[str, list[
     thread.join(10)
 
 
-def refused(face: Any, url: str, max_retries: int = 0) -> tuple[VoyageError, int]:
+def refused(runner: Any, url: str, max_retries: int = 0) -> tuple[VoyageError, int]:
     """The error of a call and the most memory it took."""
     voyage = Voyage(KEY, base_url=url, max_retries=max_retries, clock=FakeClock(), timeout=30)
     tracemalloc.start()
     try:
         with pytest.raises(VoyageError) as caught:
-            face.call(voyage, "embed", ["a"], MODEL)
+            runner.call(voyage, "embed", ["a"], MODEL)
         return caught.value, tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -101,10 +101,12 @@ BOMB = _bomb(200)
     ],
     ids=["chunked", "announced", "until it closes", "gzip bomb"],
 )
-def test_a_flood_is_refused_while_it_comes_in(face, head: bytes, piece: bytes, times: int) -> None:
+def test_a_flood_is_refused_while_it_comes_in(
+    runner, head: bytes, piece: bytes, times: int
+) -> None:
     """An error of ours that says so, in little memory, long before the end."""
     with flooding(head, piece, times) as (url, sent):
-        error, memory = refused(face, url)
+        error, memory = refused(runner, url)
 
     assert APIConnectionError is type(error)
     assert f"more than {ALLOWED // MIB} MiB" in error.message
@@ -112,23 +114,23 @@ def test_a_flood_is_refused_while_it_comes_in(face, head: bytes, piece: bytes, t
     assert sum(sent) < 64 * MIB
 
 
-def test_a_flood_may_be_a_moments_trouble(face, http_service: HTTPService) -> None:
+def test_a_flood_may_be_a_moments_trouble(runner, http_service: HTTPService) -> None:
     """It is asked for again, like any answer that is of no use."""
     http_service.script = [Response(200, {}, b" " * (ALLOWED + 1))]
     voyage = Voyage(KEY, base_url=http_service.url, clock=FakeClock())
 
-    assert [vector_of("a")] == face.call(voyage, "embed", ["a"], MODEL).embeddings
+    assert [vector_of("a")] == runner.call(voyage, "embed", ["a"], MODEL).embeddings
     assert len(http_service.received) == 2
 
 
-def test_packed_answers_are_unpacked(face, http_service: HTTPService) -> None:
+def test_packed_answers_are_unpacked(runner, http_service: HTTPService) -> None:
     """gzip is asked for, and read."""
     http_service.always = lambda body: Response(
         200, {"content-encoding": "gzip"}, gzip.compress(served(body).body)
     )
     voyage = Voyage(KEY, base_url=http_service.url)
 
-    assert [vector_of("a")] == face.call(voyage, "embed", ["a"], MODEL).embeddings
+    assert [vector_of("a")] == runner.call(voyage, "embed", ["a"], MODEL).embeddings
     assert http_service.received[0].headers["accept-encoding"] == "gzip"
 
 
@@ -145,19 +147,19 @@ def test_packed_answers_are_unpacked(face, http_service: HTTPService) -> None:
     ],
 )
 def test_what_cannot_be_unpacked_is_no_answer(
-    face, http_service: HTTPService, encoding: str, packed: bytes
+    runner, http_service: HTTPService, encoding: str, packed: bytes
 ) -> None:
     """Unknown, nested, cut or broken packing."""
     http_service.always = lambda body: Response(200, {"content-encoding": encoding}, packed)
     voyage = Voyage(KEY, base_url=http_service.url, max_retries=0)
 
     with pytest.raises(APIConnectionError, match=r"packed as|gzip"):
-        face.call(voyage, "embed", ["a"], MODEL)
+        runner.call(voyage, "embed", ["a"], MODEL)
 
 
 @pytest.mark.parametrize("too_large", [False, True])
 def test_a_hook_of_your_client_may_read_the_answer(
-    face, http_service: HTTPService, too_large: bool
+    runner, http_service: HTTPService, too_large: bool
 ) -> None:
     """As logging hooks do; the limit holds then, too."""
     if too_large:
@@ -173,19 +175,19 @@ def test_a_hook_of_your_client_may_read_the_answer(
     async def program() -> Any:
         own: Any = (
             httpx.Client(event_hooks={"response": [hook]})
-            if face.is_sync
+            if runner.is_sync
             else httpx.AsyncClient(event_hooks={"response": [ahook]})
         )
-        name = "http_client" if face.is_sync else "async_http_client"
+        name = "http_client" if runner.is_sync else "async_http_client"
         voyage = Voyage(KEY, base_url=http_service.url, max_retries=0, **{name: own})
         try:
-            return (await face.ask(voyage, "embed", ["a"], MODEL)).embeddings
+            return (await runner.ask(voyage, "embed", ["a"], MODEL)).embeddings
         except APIConnectionError as error:
             return error
         finally:
-            own.close() if face.is_sync else await own.aclose()
+            own.close() if runner.is_sync else await own.aclose()
 
-    outcome = face.run(program)
+    outcome = runner.run(program)
 
     assert len(read) == 1
     if too_large:

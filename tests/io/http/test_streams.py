@@ -113,12 +113,12 @@ SHAPES = (
 )
 
 
-def timed(face: Any, url: str, text: str = "a", **options: Any) -> float:
+def timed(runner: Any, url: str, text: str = "a", **options: Any) -> float:
     """Seconds until a call gives up."""
     voyage = Voyage(**{"api_key": KEY, "base_url": url} | options)
     began = time.monotonic()
     with pytest.raises(VoyageError):
-        face.call(voyage, "embed", [text], MODEL)
+        runner.call(voyage, "embed", [text], MODEL)
     return time.monotonic() - began
 
 
@@ -129,13 +129,13 @@ def at_once(calls: Sequence[Callable[[], float]]) -> list[float]:
 
 
 @pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # httpx's, on trio
-def test_an_attempt_ends_in_its_time(face) -> None:
+def test_an_attempt_ends_in_its_time(runner) -> None:
     """`timeout` holds from the first byte sent to the last one read."""
     with ExitStack() as servers:
         calls = [
             partial(
                 timed,
-                face,
+                runner,
                 servers.enter_context(speaking(say)),
                 "x" * 12_000_000 if say in (not_reading, reading_slowly) else "a",
                 max_retries=0,
@@ -148,24 +148,24 @@ def test_an_attempt_ends_in_its_time(face) -> None:
     assert {name: took for name, took in took.items() if not SOON <= took < LATE} == {}
 
 
-def test_a_connection_in_use_keeps_deadlines_too(face, http_service: HTTPService) -> None:
+def test_a_connection_in_use_keeps_deadlines_too(runner, http_service: HTTPService) -> None:
     """Not only the first request on it."""
     voyage = Voyage(KEY, base_url=http_service.url, max_retries=0, timeout=PATIENCE)
 
     async def program() -> float:
         for _ in range(3):
-            await face.ask(voyage, "embed", ["a"], MODEL)
+            await runner.ask(voyage, "embed", ["a"], MODEL)
         http_service.always = http_service.hang
         began = time.monotonic()
         with pytest.raises(Timeout):
-            await face.ask(voyage, "embed", ["a"], MODEL)
+            await runner.ask(voyage, "embed", ["a"], MODEL)
         return time.monotonic() - began
 
-    assert SOON <= face.run(program) < LATE
+    assert SOON <= runner.run(program) < LATE
 
 
 def test_a_connection_closed_after_each_answer_keeps_deadlines(
-    face, http_service: HTTPService
+    runner, http_service: HTTPService
 ) -> None:
     """Each of the next ones is known as well."""
 
@@ -179,18 +179,18 @@ def test_a_connection_closed_after_each_answer_keeps_deadlines(
 
     async def program() -> float:
         for _ in range(2):
-            await face.ask(voyage, "embed", ["a"], MODEL)
+            await runner.ask(voyage, "embed", ["a"], MODEL)
         began = time.monotonic()
         with pytest.raises(Timeout):
-            await face.ask(voyage, "embed", ["a"], MODEL)
+            await runner.ask(voyage, "embed", ["a"], MODEL)
         return time.monotonic() - began
 
-    assert SOON <= face.run(program) < LATE
+    assert SOON <= runner.run(program) < LATE
     assert http_service.connections == 3
 
 
 @pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # httpx's, on trio
-def test_all_attempts_end_in_the_total_time(face) -> None:
+def test_all_attempts_end_in_the_total_time(runner) -> None:
     """`total_timeout` holds over attempts and the waits between them, and is never outwaited."""
     total = 1.0
     options = {"max_retries": 50, "timeout": 0.4, "total_timeout": total}
@@ -201,7 +201,7 @@ def test_all_attempts_end_in_the_total_time(face) -> None:
             for wrong in (status(503), status(429), status(429, retry_after=60))
         ]
         calls = [
-            partial(timed, face, url, api_key=f"pa-{number}", **options)
+            partial(timed, runner, url, api_key=f"pa-{number}", **options)
             for number, url in enumerate(urls)
         ]
         took = at_once(calls)
@@ -210,7 +210,7 @@ def test_all_attempts_end_in_the_total_time(face) -> None:
     assert took[-1] < BUSY
 
 
-def test_a_slow_answer_that_comes_in_time_is_taken(face) -> None:
+def test_a_slow_answer_that_comes_in_time_is_taken(runner) -> None:
     """A deadline is no limit on the number of pieces."""
     body = b'{"data":[{"index":0,"embedding":[1,2]}],"usage":{"total_tokens":1}}'
 
@@ -223,5 +223,5 @@ def test_a_slow_answer_that_comes_in_time_is_taken(face) -> None:
 
     with speaking(slowly) as url:
         voyage = Voyage(KEY, base_url=url, max_retries=0, timeout=10)
-        assert face.call(voyage, "embed", ["a"], MODEL).embeddings == [[1.0, 2.0]]
-        face.close()
+        assert runner.call(voyage, "embed", ["a"], MODEL).embeddings == [[1.0, 2.0]]
+        runner.close()

@@ -27,10 +27,10 @@ def voyage_to(url: str, max_retries: int = 0, **options: Any) -> Voyage:
     return Voyage(KEY, base_url=url, max_retries=max_retries, clock=FakeClock(), **options)
 
 
-def failure_of(face: Any, voyage: Voyage) -> VoyageError:
+def failure_of(runner: Any, voyage: Voyage) -> VoyageError:
     """The error of a call."""
     with pytest.raises(VoyageError) as caught:
-        face.call(voyage, "embed", ["a"], MODEL)
+        runner.call(voyage, "embed", ["a"], MODEL)
     return caught.value
 
 
@@ -56,12 +56,12 @@ def speaking(say: Callable[[socket.socket], None]) -> Iterator[str]:
     thread.join(5)
 
 
-def test_silence_is_a_timeout(face, http_service: HTTPService) -> None:
+def test_silence_is_a_timeout(runner, http_service: HTTPService) -> None:
     """Nothing within `timeout`: the error says so, is a TimeoutError, and names the remedy."""
     http_service.always = http_service.hang
     began = time.monotonic()
 
-    error = failure_of(face, voyage_to(http_service.url, timeout=0.2))
+    error = failure_of(runner, voyage_to(http_service.url, timeout=0.2))
 
     assert Timeout is type(error)
     assert 0.2 <= time.monotonic() - began < 2
@@ -71,7 +71,7 @@ def test_silence_is_a_timeout(face, http_service: HTTPService) -> None:
     assert (error.model, error.attempts) == (MODEL, 1)
 
 
-def test_an_answer_that_trickles_is_a_timeout_too(face) -> None:
+def test_an_answer_that_trickles_is_a_timeout_too(runner) -> None:
     """`timeout` holds to the last byte: bytes that come one by one do not prolong it."""
 
     def trickle(connection: socket.socket) -> None:
@@ -85,17 +85,17 @@ def test_an_answer_that_trickles_is_a_timeout_too(face) -> None:
 
     began = time.monotonic()
     with speaking(trickle) as url:
-        error = failure_of(face, voyage_to(url, timeout=0.3))
+        error = failure_of(runner, voyage_to(url, timeout=0.3))
         assert time.monotonic() - began < 1.2
     assert Timeout is type(error)
 
 
-def test_a_refused_connection_says_where(face) -> None:
+def test_a_refused_connection_says_where(runner) -> None:
     """Nobody listens there: an APIConnectionError with the address and the reason behind it."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
 
-    error = failure_of(face, voyage_to(url, max_retries=2))
+    error = failure_of(runner, voyage_to(url, max_retries=2))
 
     assert (APIConnectionError, 3) == (type(error), error.attempts)
     assert url in error.message
@@ -114,41 +114,41 @@ def test_a_refused_connection_says_where(face) -> None:
     ],
     ids=["nothing", "another protocol", "half an answer", "broken gzip", "broken header"],
 )
-def test_what_is_no_answer_is_a_lost_connection(face, said: bytes) -> None:
+def test_what_is_no_answer_is_a_lost_connection(runner, said: bytes) -> None:
     """Garbage and half answers are APIConnectionErrors, and may be tried again."""
     with speaking(lambda connection: connection.sendall(said)) as url:
-        error = failure_of(face, voyage_to(url, max_retries=1))
+        error = failure_of(runner, voyage_to(url, max_retries=1))
 
     assert (APIConnectionError, 2) == (type(error), error.attempts)
 
 
-def test_a_dropped_connection_is_made_anew(face, http_service: HTTPService) -> None:
+def test_a_dropped_connection_is_made_anew(runner, http_service: HTTPService) -> None:
     """The request is sent again on another one."""
     http_service.script = [drop, drop]
 
-    result = face.call(voyage_to(http_service.url, max_retries=2), "embed", ["a"], MODEL)
+    result = runner.call(voyage_to(http_service.url, max_retries=2), "embed", ["a"], MODEL)
 
     assert [vector_of("a")] == result.embeddings
     assert 3 == http_service.connections == len(http_service.received)
 
 
-def test_a_connection_closed_while_idle_costs_no_attempt(face, http_service: HTTPService) -> None:
+def test_a_connection_closed_while_idle_costs_no_attempt(runner, http_service: HTTPService) -> None:
     """A server ends keep-alive when it likes: the next call opens another connection."""
     voyage = voyage_to(http_service.url)
 
     async def program() -> list[list[float]]:
-        await face.ask(voyage, "embed", ["a"], MODEL)
+        await runner.ask(voyage, "embed", ["a"], MODEL)
         http_service.close_idle()
-        return (await face.ask(voyage, "embed", ["b"], MODEL)).embeddings
+        return (await runner.ask(voyage, "embed", ["b"], MODEL)).embeddings
 
-    assert [vector_of("b")] == face.run(program)
+    assert [vector_of("b")] == runner.run(program)
     assert (http_service.connections, len(http_service.received)) == (2, 2)
 
 
 @pytest.mark.parametrize("own_client", [False, True])
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(
-    face, http_service: HTTPService, status: int, own_client: bool
+    runner, http_service: HTTPService, status: int, own_client: bool
 ) -> None:
     """The key is not carried to another host, even by a client that follows redirects."""
     elsewhere = HTTPService()
@@ -156,16 +156,16 @@ def test_a_redirect_is_not_followed(
     http_service.always = lambda body: Response(status, {"location": location}, b"")
 
     async def program() -> APIError:
-        own: Any = (httpx.Client if face.is_sync else httpx.AsyncClient)(follow_redirects=True)
-        name = "http_client" if face.is_sync else "async_http_client"
+        own: Any = (httpx.Client if runner.is_sync else httpx.AsyncClient)(follow_redirects=True)
+        name = "http_client" if runner.is_sync else "async_http_client"
         voyage = voyage_to(http_service.url, **({name: own} if own_client else {}))
         with pytest.raises(APIError) as caught:
-            await face.ask(voyage, "embed", ["a"], MODEL)
-        own.close() if face.is_sync else await own.aclose()
+            await runner.ask(voyage, "embed", ["a"], MODEL)
+        own.close() if runner.is_sync else await own.aclose()
         return caught.value
 
     try:
-        error = face.run(program)
+        error = runner.run(program)
         assert (elsewhere.received, len(http_service.received)) == ([], 1)
     finally:
         elsewhere.end()

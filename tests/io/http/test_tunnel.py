@@ -1,4 +1,4 @@
-"""Calls through proxies of every kind, on all faces."""
+"""Calls through proxies of every kind, sync and async."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from voyage_rag import APIConnectionError, Voyage
 from wire import WireServer
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
 
 CREDENTIALS = f"{USER}:{PASSWORD}@"
 
@@ -44,15 +44,15 @@ def server(context: ssl.SSLContext) -> Iterator[WireServer]:
         yield server
 
 
-def vectors_of(face: Face, url: str, texts: list[str]) -> list[list[float]]:
+def vectors_of(runner: Runner, url: str, texts: list[str]) -> list[list[float]]:
     """Of queries one after the other, over one connection."""
     voyage = Voyage(KEY, base_url=url, max_retries=0, clock=FakeClock(), allow_insecure_http=True)
 
     async def program() -> list[list[float]]:
-        return [(await face.ask(voyage, "embed", [text], MODEL)).embeddings[0] for text in texts]
+        return [(await runner.ask(voyage, "embed", [text], MODEL)).embeddings[0] for text in texts]
 
     try:
-        return face.run(program)
+        return runner.run(program)
     finally:
         voyage.close()
 
@@ -70,7 +70,7 @@ def vectors_of(face: Face, url: str, texts: list[str]) -> list[list[float]]:
     ],
 )
 def test_a_call_goes_through_a_proxy(
-    face: Face,
+    runner: Runner,
     server: WireServer,
     context: ssl.SSLContext,
     monkeypatch: pytest.MonkeyPatch,
@@ -81,7 +81,7 @@ def test_a_call_goes_through_a_proxy(
     """Over one connection, with TLS to the host itself; the proxy sees neither key nor text."""
     with relaying(handshake, context if scheme == "https" else None) as relay:
         monkeypatch.setenv("HTTPS_PROXY", relay.url(scheme, credentials))
-        assert vectors_of(face, server.url, ["a", "b", "c"]) == [vector_of(t) for t in "abc"]
+        assert vectors_of(runner, server.url, ["a", "b", "c"]) == [vector_of(t) for t in "abc"]
     assert relay.targets == [f"localhost:{server.port}"]
     assert server.connections == 1
     assert KEY.encode() not in b"".join(relay.heads)
@@ -89,20 +89,20 @@ def test_a_call_goes_through_a_proxy(
 
 
 def test_a_large_request_goes_through_tls_in_tls(
-    face: Face, server: WireServer, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, server: WireServer, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More than fits into the buffers in between."""
     text = "x" * 3_000_000
     with relaying(connecting(), context) as relay:
         monkeypatch.setenv("HTTPS_PROXY", relay.url("https"))
-        assert vectors_of(face, server.url, [text, "b"]) == [vector_of(text), vector_of("b")]
+        assert vectors_of(runner, server.url, [text, "b"]) == [vector_of(text), vector_of("b")]
 
 
-def test_plain_requests_are_forwarded(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_requests_are_forwarded(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """The proxy is sent the whole URL and its own credentials."""
     with relaying(forwarding) as relay, WireServer() as server:  # type: ignore[arg-type]
         monkeypatch.setenv("HTTP_PROXY", relay.url("http", CREDENTIALS))
-        assert vectors_of(face, server.url, ["a", "b"]) == [vector_of("a"), vector_of("b")]
+        assert vectors_of(runner, server.url, ["a", "b"]) == [vector_of("a"), vector_of("b")]
         assert relay.targets == [f"{server.url}/embeddings"] * 2
         assert all(b"proxy-authorization: Basic" in head for head in relay.heads)
         assert f"host: 127.0.0.1:{server.port}\r\n".encode() in relay.heads[0]
@@ -126,7 +126,7 @@ def test_plain_requests_are_forwarded(face: Face, monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_a_proxy_that_refuses(
-    face: Face,
+    runner: Runner,
     server: WireServer,
     monkeypatch: pytest.MonkeyPatch,
     scheme: str,
@@ -139,7 +139,7 @@ def test_a_proxy_that_refuses(
     with relaying(handshake) as relay:
         monkeypatch.setenv("HTTPS_PROXY", relay.url(scheme, credentials))
         with pytest.raises(APIConnectionError) as caught:
-            vectors_of(face, server.url, ["a"])
+            vectors_of(runner, server.url, ["a"])
     if not isinstance(caught.value.__cause__, TimeoutError):
         assert reason in caught.value.message
     assert "wrong-word" not in str(caught.value)
@@ -148,11 +148,11 @@ def test_a_proxy_that_refuses(
 
 
 def test_nobody_listens_where_the_proxy_should_be(
-    face: Face, server: WireServer, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, server: WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Refused, as a host would be."""
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     with pytest.raises(APIConnectionError) as caught:
-        vectors_of(face, server.url, ["a"])
+        vectors_of(runner, server.url, ["a"])
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
     assert caught.value.never_sent

@@ -22,26 +22,26 @@ from voyage_rag.io.http.transport import Transport
 from voyage_rag.settings import Settings
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
 
 MIB = 2**20
 SIZE = 40 * MIB
 
 
-def exchange(face: Face, url: str, request: Request, timeout: float = 10.0) -> Response:
+def exchange(runner: Runner, url: str, request: Request, timeout: float = 10.0) -> Response:
     """What a transport of its own brings back."""
     transport = Transport(Settings.resolve(KEY, base_url=url).host)
     attempt = Attempt(request, timeout, limits_silence=request.is_transfer)
 
     async def program() -> Response:
-        if face.is_sync:
+        if runner.is_sync:
             try:
                 return transport.send(attempt, ThreadCallState())
             finally:
                 transport.close()
         return await transport.asend(attempt)
 
-    return face.run(program)
+    return runner.run(program)
 
 
 def uploading(path: Path) -> Request:
@@ -53,11 +53,11 @@ def saving(path: Path) -> Request:
     return Request("/files/f/content", b"", "", 0, method="GET", save_to=str(path))
 
 
-def test_a_file_is_sent_as_a_form(face, http_service: HTTPService, tmp_path: Path) -> None:
+def test_a_file_is_sent_as_a_form(runner, http_service: HTTPService, tmp_path: Path) -> None:
     """With its name, its other fields, its length, and the key."""
     (tmp_path / "input").write_bytes(b'{"a": 1}\n')
     http_service.always = lambda body: Response(200, {}, b"{}")
-    assert exchange(face, http_service.url, uploading(tmp_path / "input")).status == 200
+    assert exchange(runner, http_service.url, uploading(tmp_path / "input")).status == 200
     (received,) = http_service.received
     assert received.path == "/v1/files"
     assert received.headers["authorization"] == f"Bearer {KEY}"
@@ -70,23 +70,23 @@ def test_a_file_is_sent_as_a_form(face, http_service: HTTPService, tmp_path: Pat
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_an_answer_is_written_to_a_file(
-    face, http_service: HTTPService, tmp_path: Path, packed: bool
+    runner, http_service: HTTPService, tmp_path: Path, packed: bool
 ) -> None:
     """Unpacked, if it was packed; nothing of it stays in memory."""
     content = b"a line\n" * 200_000
     headers = {"content-encoding": "gzip"} if packed else {}
     body = gzip.compress(content) if packed else content
     http_service.always = lambda _: Response(200, headers, body)
-    answer = exchange(face, http_service.url, saving(tmp_path / "output"))
+    answer = exchange(runner, http_service.url, saving(tmp_path / "output"))
     assert (answer.status, answer.body) == (200, b"")
     assert (tmp_path / "output").read_bytes() == content
     assert http_service.received[0].method == "GET"
 
 
-def test_an_error_is_not_written(face, http_service: HTTPService, tmp_path: Path) -> None:
+def test_an_error_is_not_written(runner, http_service: HTTPService, tmp_path: Path) -> None:
     """It is an answer like any other."""
     http_service.always = lambda body: failed(404, "no such file")
-    answer = exchange(face, http_service.url, saving(tmp_path / "output"))
+    answer = exchange(runner, http_service.url, saving(tmp_path / "output"))
     assert (answer.status, json.loads(answer.body)) == (404, {"detail": "no such file"})
     assert not (tmp_path / "output").exists()
 
@@ -96,26 +96,26 @@ def test_an_error_is_not_written(face, http_service: HTTPService, tmp_path: Path
     "headers", [{"content-encoding": "br"}, {"content-encoding": "gzip"}], ids=["br", "gzip"]
 )
 def test_an_answer_that_cannot_be_unpacked_is_none(
-    face, http_service: HTTPService, tmp_path: Path, headers: dict[str, str]
+    runner, http_service: HTTPService, tmp_path: Path, headers: dict[str, str]
 ) -> None:
     """Packed otherwise than was asked for, broken, or cut off."""
     for body in (b"no gzip at all", gzip.compress(b"x" * 1_000)[:-9]):
         http_service.always = lambda _, body=body: Response(200, headers, body)
         with pytest.raises(APIConnectionError):
-            exchange(face, http_service.url, saving(tmp_path / "output"))
+            exchange(runner, http_service.url, saving(tmp_path / "output"))
 
 
-def test_a_request_that_never_left_is_known_as_such(face, http_service: HTTPService) -> None:
+def test_a_request_that_never_left_is_known_as_such(runner, http_service: HTTPService) -> None:
     """Nobody listens: not sent. Dropped or late: perhaps."""
     request = Request("/batches", b"{}", "", 0)
     http_service.always = drop
     with pytest.raises(APIConnectionError) as lost:
-        exchange(face, http_service.url, request)
+        exchange(runner, http_service.url, request)
     http_service.always = http_service.hang
     with pytest.raises(Timeout) as late:
-        exchange(face, http_service.url, request, timeout=0.05)
+        exchange(runner, http_service.url, request, timeout=0.05)
     with pytest.raises(APIConnectionError) as refused:
-        exchange(face, "http://127.0.0.1:9/v1", request)
+        exchange(runner, "http://127.0.0.1:9/v1", request)
     outcomes = [caught.value.never_sent for caught in (lost, late, refused)]
     assert outcomes == [False, False, True]
 
@@ -164,15 +164,15 @@ def peak_of(work: Any) -> int:
         tracemalloc.stop()
 
 
-def test_memory_does_not_grow_with_the_file(face, big_files: str, tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_file(runner, big_files: str, tmp_path: Path) -> None:
     """Forty megabytes out and in, in less than four."""
     sparse = tmp_path / "input"
     with sparse.open("wb") as file:
         file.truncate(SIZE)
     answers: list[Response] = []
-    out = peak_of(lambda: answers.append(exchange(face, big_files, uploading(sparse))))
+    out = peak_of(lambda: answers.append(exchange(runner, big_files, uploading(sparse))))
     assert int(answers[0].headers["x-got"]) > SIZE
     saved = tmp_path / "output"
-    in_ = peak_of(lambda: exchange(face, big_files, saving(saved)))
+    in_ = peak_of(lambda: exchange(runner, big_files, saving(saved)))
     assert saved.stat().st_size == SIZE
     assert max(out, in_) < 4 * MIB

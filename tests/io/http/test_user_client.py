@@ -12,23 +12,23 @@ from fakes import KEY, MODEL, RERANKER, FakeClock, HTTPService
 from voyage_rag import APIConnectionError, ConfigurationError, Timeout, Voyage
 
 if TYPE_CHECKING:
-    from conftest import Face
+    from conftest import Runner
 
 
 def voyage_to(service: HTTPService, **options: Any) -> Voyage:
     return Voyage(KEY, base_url=service.url, max_retries=0, clock=FakeClock(), **options)
 
 
-def received_headers(face: Face, service: HTTPService, **options: Any) -> dict[str, str]:
+def received_headers(runner: Runner, service: HTTPService, **options: Any) -> dict[str, str]:
     """What a client of the user's, made of these options, sends along with a query."""
 
     async def program() -> None:
-        own: Any = (httpx.Client if face.is_sync else httpx.AsyncClient)(**options)
-        name = "http_client" if face.is_sync else "async_http_client"
-        await face.ask(voyage_to(service, **{name: own}), "embed", ["a"], MODEL)
-        own.close() if face.is_sync else await own.aclose()
+        own: Any = (httpx.Client if runner.is_sync else httpx.AsyncClient)(**options)
+        name = "http_client" if runner.is_sync else "async_http_client"
+        await runner.ask(voyage_to(service, **{name: own}), "embed", ["a"], MODEL)
+        own.close() if runner.is_sync else await own.aclose()
 
-    face.run(program)
+    runner.run(program)
     return service.received[-1].headers
 
 
@@ -40,32 +40,32 @@ class Signing(httpx.Auth):
         yield request
 
 
-def test_your_own_client_is_used_and_stays_open(face, http_service: HTTPService) -> None:
+def test_your_own_client_is_used_and_stays_open(runner, http_service: HTTPService) -> None:
     """Its headers are sent, its hooks run; closing the object does not close it."""
 
     async def program() -> bool:
         own: Any
-        if face.is_sync:
+        if runner.is_sync:
             own = httpx.Client(headers={"x-mine": "yes"})
             voyage = voyage_to(http_service, http_client=own)
         else:
             own = httpx.AsyncClient(headers={"x-mine": "yes"})
             voyage = voyage_to(http_service, async_http_client=own)
-        await face.ask(voyage, "embed", ["a"], MODEL)
-        await face.ask(voyage, "rerank", "q", ["a", "b"], RERANKER)
-        await face.ask(voyage, "close")
+        await runner.ask(voyage, "embed", ["a"], MODEL)
+        await runner.ask(voyage, "rerank", "q", ["a", "b"], RERANKER)
+        await runner.ask(voyage, "close")
         still_open = not own.is_closed
-        own.close() if face.is_sync else await own.aclose()
+        own.close() if runner.is_sync else await own.aclose()
         return still_open
 
-    assert face.run(program)
+    assert runner.run(program)
     assert [each.headers["x-mine"] for each in http_service.received] == ["yes", "yes"]
     assert [each.path for each in http_service.received] == ["/v1/embeddings", "/v1/rerank"]
 
 
-def test_its_headers_are_sent(face: Face, http_service: HTTPService) -> None:
+def test_its_headers_are_sent(runner: Runner, http_service: HTTPService) -> None:
     """Beside the key, which it does not bring."""
-    headers = received_headers(face, http_service, headers={"x-gateway-token": "t"})
+    headers = received_headers(runner, http_service, headers={"x-gateway-token": "t"})
     assert headers["x-gateway-token"] == "t"
     assert headers["authorization"] == f"Bearer {KEY}"
     assert headers["accept-encoding"] == "gzip"
@@ -73,74 +73,74 @@ def test_its_headers_are_sent(face: Face, http_service: HTTPService) -> None:
 
 @pytest.mark.parametrize("auth", [("user", "password"), Signing(), lambda request: request])
 def test_its_own_authorisation_is_respected(
-    face: Face, http_service: HTTPService, auth: Any
+    runner: Runner, http_service: HTTPService, auth: Any
 ) -> None:
     """The key goes to nobody who is not meant to have it."""
-    headers = received_headers(face, http_service, auth=auth)
+    headers = received_headers(runner, http_service, auth=auth)
     assert KEY not in str(headers)
     assert isinstance(auth, Signing) == ("x-signed" in headers)
     assert isinstance(auth, tuple) == headers.get("authorization", "").startswith("Basic ")
 
 
-def test_its_authorisation_header_is_respected(face: Face, http_service: HTTPService) -> None:
+def test_its_authorisation_header_is_respected(runner: Runner, http_service: HTTPService) -> None:
     """A gateway that has the key wants a token of its own."""
-    headers = received_headers(face, http_service, headers={"Authorization": "Bearer gateway"})
+    headers = received_headers(runner, http_service, headers={"Authorization": "Bearer gateway"})
     assert headers["authorization"] == "Bearer gateway"
 
 
-def test_its_user_agent_is_respected(face: Face, http_service: HTTPService) -> None:
+def test_its_user_agent_is_respected(runner: Runner, http_service: HTTPService) -> None:
     """As any other header; httpx's default says less than ours."""
-    assert received_headers(face, http_service)["user-agent"].startswith("voyage-rag/")
-    headers = received_headers(face, http_service, headers={"user-agent": "mine/1.0"})
+    assert received_headers(runner, http_service)["user-agent"].startswith("voyage-rag/")
+    headers = received_headers(runner, http_service, headers={"user-agent": "mine/1.0"})
     assert headers["user-agent"] == "mine/1.0"
 
 
-def test_calls_of_the_other_kind_are_refused(face: Face, http_service: HTTPService) -> None:
+def test_calls_of_the_other_kind_are_refused(runner: Runner, http_service: HTTPService) -> None:
     """They would go out without its proxies, certificates and headers."""
-    other: Any = httpx.AsyncClient() if face.is_sync else httpx.Client()
+    other: Any = httpx.AsyncClient() if runner.is_sync else httpx.Client()
     names = ("async_http_client", "http_client")
-    given, missing = names if face.is_sync else reversed(names)
+    given, missing = names if runner.is_sync else reversed(names)
     voyage = voyage_to(http_service, **{given: other})
     with pytest.raises(ConfigurationError, match=f"pass {missing}=httpx") as caught:
-        face.call(voyage, "embed", ["a"], MODEL)
-    assert ("sync" if face.is_sync else "async") in caught.value.message
+        runner.call(voyage, "embed", ["a"], MODEL)
+    assert ("sync" if runner.is_sync else "async") in caught.value.message
     assert http_service.received == []
 
 
 def test_the_environments_proxies_are_the_clients_business(
-    face: Face, http_service: HTTPService, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, http_service: HTTPService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A variable that our own connections could not use is not even read."""
     monkeypatch.setenv("HTTP_PROXY", "gopher://nowhere")
-    assert received_headers(face, http_service, trust_env=False)
+    assert received_headers(runner, http_service, trust_env=False)
 
 
-def test_failures_are_ours(face: Face, http_service: HTTPService) -> None:
+def test_failures_are_ours(runner: Runner, http_service: HTTPService) -> None:
     """Whatever httpx raises."""
 
     async def program(base_url: str, seconds: float) -> APIConnectionError:
-        own: Any = (httpx.Client if face.is_sync else httpx.AsyncClient)()
-        name = "http_client" if face.is_sync else "async_http_client"
+        own: Any = (httpx.Client if runner.is_sync else httpx.AsyncClient)()
+        name = "http_client" if runner.is_sync else "async_http_client"
         voyage = Voyage(
             KEY, base_url=base_url, max_retries=0, timeout=seconds, clock=FakeClock(), **{name: own}
         )
         with pytest.raises(APIConnectionError) as caught:
-            await face.ask(voyage, "embed", ["a"], MODEL)
-        own.close() if face.is_sync else await own.aclose()
+            await runner.ask(voyage, "embed", ["a"], MODEL)
+        own.close() if runner.is_sync else await own.aclose()
         return caught.value
 
-    refused = face.run(lambda: program("http://127.0.0.1:9/v1", 5))
+    refused = runner.run(lambda: program("http://127.0.0.1:9/v1", 5))
     assert refused.never_sent
     http_service.always = http_service.hang
-    late = face.run(lambda: program(http_service.url, 0.2))
+    late = runner.run(lambda: program(http_service.url, 0.2))
     assert isinstance(late, Timeout)
     assert not late.never_sent
 
 
 @pytest.mark.parametrize("name", ["http_client", "async_http_client"])
-@pytest.mark.parametrize("client", ["http://proxy", 7, "the other face"], ids=str)
+@pytest.mark.parametrize("client", ["http://proxy", 7, "the other kind"], ids=str)
 def test_a_client_of_another_kind_is_refused(name: str, client: Any) -> None:
     """At construction, by name."""
     other = httpx.AsyncClient if name == "http_client" else httpx.Client
     with pytest.raises(ConfigurationError, match=name):
-        Voyage(KEY, **{name: other() if client == "the other face" else client})
+        Voyage(KEY, **{name: other() if client == "the other kind" else client})

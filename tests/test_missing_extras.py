@@ -1,4 +1,4 @@
-"""The doors of the two frameworks, where a framework is not installed."""
+"""Importing an adapter whose framework is not installed."""
 
 from __future__ import annotations
 
@@ -29,15 +29,17 @@ def run(code: str, *missing: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("door", "missing", "extra"),
+    ("adapter", "missing", "extra"),
     [
         ("langchain", "langchain_core", "langchain"),
         ("llama_index", "llama_index", "llama-index"),
     ],
 )
-def test_a_missing_framework_is_named_with_its_extra(door: str, missing: str, extra: str) -> None:
+def test_a_missing_framework_is_named_with_its_extra(
+    adapter: str, missing: str, extra: str
+) -> None:
     """The message is the command that mends it."""
-    ended = run(f"import voyage_rag.{door}", missing)
+    ended = run(f"import voyage_rag.{adapter}", missing)
     assert ended.returncode == 1
     last = ended.stderr.strip().splitlines()[-1]
     assert last.startswith("ImportError:")
@@ -45,14 +47,14 @@ def test_a_missing_framework_is_named_with_its_extra(door: str, missing: str, ex
 
 
 @pytest.mark.parametrize(
-    ("door", "other"), [("langchain", "llama_index"), ("llama_index", "langchain_core")]
+    ("adapter", "other"), [("langchain", "llama_index"), ("llama_index", "langchain_core")]
 )
-def test_one_framework_does_not_need_the_other(door: str, other: str) -> None:
+def test_one_framework_does_not_need_the_other(adapter: str, other: str) -> None:
     """Nor any package of the vendor's."""
     ended = run(
         f"""
-        import voyage_rag.{door} as door
-        print(sorted(door.__all__))
+        import voyage_rag.{adapter} as adapter
+        print(sorted(adapter.__all__))
         """,
         other,
         "voyageai",

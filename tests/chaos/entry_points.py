@@ -23,7 +23,7 @@ RANKED = 40
 DIMENSION = 256
 
 Results: TypeAlias = list[Any]
-Door: TypeAlias = Callable[[Voyage, Sequence[Passage]], Results]
+EntryPoint: TypeAlias = Callable[[Voyage, Sequence[Passage]], Results]
 """Embeds every passage, then every source in context, then ranks all, some at a time."""
 
 
@@ -145,14 +145,14 @@ async def _llama_index_rest(voyage: Voyage, passages: Sequence[Passage]) -> Resu
     return results
 
 
-def _on(backend: str, program: Callable[..., Awaitable[Results]]) -> Door:
-    def door(voyage: Voyage, passages: Sequence[Passage]) -> Results:
+def _on(backend: str, program: Callable[..., Awaitable[Results]]) -> EntryPoint:
+    def entry_point(voyage: Voyage, passages: Sequence[Passage]) -> Results:
         return anyio.run(partial(program, voyage, passages), backend=backend)
 
-    return door
+    return entry_point
 
 
-DOORS: dict[str, Door] = {
+ENTRY_POINTS: dict[str, EntryPoint] = {
     "LangChain, sync": langchain_sync,
     "LangChain, asyncio": _on("asyncio", langchain_async),
     "LangChain, trio": _on("trio", langchain_async),
