@@ -197,3 +197,33 @@ def test_a_key_that_is_said_back_is_not_repeated(runner, http_service) -> None:
     assert KEY not in str(caught.value)
     assert KEY not in repr(vars(caught.value))
     assert "I got Bearer" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"error":{"message":"No provider answered","code":503}}', "No provider answered"),
+        (b'{"detail":"overloaded"}', "overloaded"),
+        (b"<html><head><title>Sign in to Guest WiFi</title>", "Sign in to Guest WiFi"),
+        (f'{{"error":"bad key {KEY}"}}'.encode(), "bad key"),
+    ],
+)
+def test_an_error_with_status_200_is_quoted(face, body: bytes, said: str) -> None:
+    """Gateways and networks that want a login answer with 200; what they say is the cause."""
+    service = FakeService(always=lambda _: Response(200, {}, body))
+    with pytest.raises(UnexpectedAnswerError) as caught:
+        face.call(voyage_over(service, max_retries=0), "embed", ["a"], MODEL)
+
+    assert said in str(caught.value)
+    assert KEY not in str(caught.value)
+    check_that_it_can_be_told(caught.value)
+
+
+def test_vectors_with_status_200_are_not_quoted(face) -> None:
+    """A response that is no error does not fill the message."""
+    body = json.dumps({"data": [], "numbers": [0.123456] * 9}).encode()
+    service = FakeService(always=lambda _: Response(200, {}, body))
+    with pytest.raises(UnexpectedAnswerError) as caught:
+        face.call(voyage_over(service, max_retries=0), "embed", ["a"], MODEL)
+
+    assert "0.123456" not in str(caught.value)

@@ -11,7 +11,7 @@
     │   ├── PermissionDeniedError 403
     │   ├── RateLimitError        429
     │   │   └── QuotaExhaustedError  429 that waiting will not mend
-    │   └── ServerError           5xx, 408
+    │   └── ServerError           5xx, 408, 425, 499
     │       └── ServiceUnavailableError  502, 503, 504, 529
     ├── UnexpectedAnswerError     a 200 that does not hold one sound result per input
     └── CacheError                the cache file cannot be used
@@ -144,7 +144,7 @@ class QuotaExhaustedError(RateLimitError):
 
 
 class ServerError(APIError):
-    """The service failed on its side (5xx, 408)."""
+    """The service failed on its side (5xx, 408, 425, 499)."""
 
 
 class ServiceUnavailableError(ServerError):

@@ -18,7 +18,7 @@ ENDED = frozenset({"completed", "failed", "cancelled", "expired"})
 be `completed`, without some of its lines."""
 
 REFUSED = range(400, 500)
-PASSING = frozenset({408, 429})
+PASSING = frozenset({408, 425, 429, 499})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class LineFailure:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the same line would be refused again: a 4xx other than 408 and 429."""
+        """Whether the same line would be refused again: a 4xx that does not pass with time."""
         return self.status in REFUSED and self.status not in PASSING
 
 

@@ -62,6 +62,7 @@ DETAILS = [
     (b"Bad Gateway", "Bad Gateway"),
     (b"<html><body>502</body></html>", ""),
     (b"\n <!DOCTYPE html>", ""),
+    (b"<html><head><TITLE>\n 403 \x1b[1m Forbidden</TITLE>", "a web page: 403 ?[1m Forbidden"),
     (b"\xff\xfe", "\ufffd\ufffd"),
     (b"[" * 100_000, "[" * 300),
 ]
@@ -105,11 +106,11 @@ def test_any_bytes_make_an_error(status: int, body: bytes) -> None:
 @pytest.mark.parametrize(
     ("statuses", "error"),
     [
-        ((400, 404, 405, 410, 413, 422, 499), InvalidRequestError),
+        ((400, 404, 405, 409, 410, 413, 422), InvalidRequestError),
         ((401,), AuthenticationError),
         ((403,), PermissionDeniedError),
         ((429,), RateLimitError),
-        ((408, 500, 501, 505, 528, 530, 599), ServerError),
+        ((408, 425, 499, 500, 501, 505, 528, 530, 599), ServerError),
         ((502, 503, 504, 529), ServiceUnavailableError),
         ((100, 201, 204, 300, 302, 399, 600), APIError),
     ],
@@ -221,7 +222,7 @@ def test_only_a_batch_with_too_many_tokens_is_worth_halving(
 @given(st.text(max_size=40))
 def test_any_retry_after_is_a_wait_or_none(value: str) -> None:
     """No header value breaks the retry, or gives a wait that is not a number of seconds."""
-    seconds = retry_after(value, EPOCH)
+    seconds = retry_after({"retry-after": value, "retry-after-ms": value}, EPOCH)
 
     assert seconds is None or 0 <= seconds < 1e12
 
@@ -236,14 +237,22 @@ def test_any_retry_after_is_a_wait_or_none(value: str) -> None:
         ("Tue, 14 Nov 2023 22:13:50 GMT", 30.0),
         ("Tue, 14 Nov 2023 22:13:20 GMT", 0.0),
         ("Tue, 14 Nov 1995 22:13:20 GMT", 0.0),
-        (None, None),
+        ("7.5", 7.5),
         ("", None),
-        ("7.5", None),
+        ("7.", None),
+        ("7s", None),
         ("-7", None),
         ("٧", None),
         ("Tue, 99 Nov 2023 22:13:50 GMT", None),
     ],
 )
-def test_retry_after_is_read_as_rfc_9110_has_it(value: str | None, seconds: float | None) -> None:
-    """Seconds or a date; a past date is no wait; all else is no use."""
-    assert seconds == retry_after(value, EPOCH)
+def test_retry_after_is_read_as_rfc_9110_has_it(value: str, seconds: float | None) -> None:
+    """Seconds, of gateways with decimals, or a date; a past date is no wait; all else is no use."""
+    assert seconds == retry_after({"retry-after": value}, EPOCH)
+
+
+def test_milliseconds_are_more_exact_than_seconds() -> None:
+    """As OpenAI's and Azure's gateways send them beside whole seconds."""
+    assert retry_after({"retry-after": "1", "retry-after-ms": "250"}, EPOCH) == 0.25
+    assert retry_after({"retry-after": "1", "retry-after-ms": "soon"}, EPOCH) == 1.0
+    assert retry_after({}, EPOCH) is None

@@ -83,7 +83,7 @@ def play(
     return Played(service.attempts, [round(wait, 6) for wait in waits], outcome)
 
 
-SENT_AGAIN = [408, 429, 500, 502, 503, 504, 529, 599]
+SENT_AGAIN = [408, 425, 429, 499, 500, 502, 503, 504, 529, 599]
 SENT_ONCE: dict[int, type[APIError]] = {
     400: InvalidRequestError,
     401: AuthenticationError,
@@ -104,7 +104,7 @@ SENT_ONCE: dict[int, type[APIError]] = {
 
 @pytest.mark.parametrize("status", SENT_AGAIN)
 def test_a_failure_that_may_pass_is_tried_again(status: int) -> None:
-    """408, 429 and every 5xx lead to another attempt, which knows why."""
+    """408, 425, 429, 499 and every 5xx lead to another attempt, which knows why."""
     played = play(failed(status))
 
     assert played.outcome == "float"

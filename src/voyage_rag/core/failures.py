@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from voyage_rag.errors import APIError, InvalidRequestError, RateLimitError, VoyageError
-from voyage_rag.hosts.failures import printable
+from voyage_rag.hosts.failures import error_in_success, printable
 from voyage_rag.suggestions import similar_model
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 OK = 200
 MAX_ID_CHARS = 128
+SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
+MAX_SECONDS = 999_999_999.0
 
 
 def failure_of(
@@ -41,11 +44,17 @@ def failure_of(
         model=request.model,
         http_status=detail.status,
         request_id=request_id_of(response),
-        retry_after=retry_after(response.headers.get("retry-after"), wall_clock()),
+        retry_after=retry_after(response.headers, wall_clock()),
     )
     failure.is_too_large = detail.is_too_large
     failure.input_index = detail.input_index
     return failure
+
+
+def said_instead(response: Response, host: Host) -> str:
+    """What a 200 without a result says instead, "" if nothing: gateways put errors into some."""
+    said = error_in_success(response.body)
+    return host.redact(said.encode()).decode() if said else ""
 
 
 def request_id_of(response: Response) -> str | None:
@@ -101,13 +110,18 @@ def concerning(
     return failure
 
 
-def retry_after(value: str | None, now: float) -> float | None:
-    """Seconds that a Retry-After header asks for (RFC 9110, 10.2.3), None if it is of no use."""
-    if not value:
-        return None
-    value = value.strip()
-    if value.isdecimal() and value.isascii():
-        return float(value[:9])
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that a response asks to wait, None if it does not say.
+
+    Retry-After is whole seconds or a date (RFC 9110, 10.2.3). Gateways also send decimals, and
+    milliseconds as `retry-after-ms`.
+    """
+    milliseconds = headers.get("retry-after-ms", "").strip()
+    if SECONDS.fullmatch(milliseconds):
+        return min(float(milliseconds) / 1_000, MAX_SECONDS)
+    value = headers.get("retry-after", "").strip()
+    if SECONDS.fullmatch(value):
+        return min(float(value), MAX_SECONDS)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now)
     except (ValueError, TypeError, OverflowError):

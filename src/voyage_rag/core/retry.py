@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from voyage_rag.core.failures import OK, failure_of, request_id_of
+from voyage_rag.core.failures import OK, failure_of, request_id_of, said_instead
 from voyage_rag.core.flow import Attempt, NothingToSendError
 from voyage_rag.core.rate_limits import limits_named
 from voyage_rag.core.wire import parse
@@ -328,5 +328,7 @@ def _read(
         error.model = request.model
         error.http_status = response.status
         error.request_id = request_id_of(response)
+        if said := said_instead(response, host):
+            error.message += f"; it says: {said}"
         response.distrust()
         raise

@@ -36,6 +36,8 @@ ERROR_CLASSES: dict[int, type[APIError]] = {
     401: AuthenticationError,
     403: PermissionDeniedError,
     408: ServerError,
+    425: ServerError,
+    499: ServerError,  # a proxy lost the connection to the service
     TOO_MANY_REQUESTS: RateLimitError,
     502: ServiceUnavailableError,
     503: ServiceUnavailableError,
@@ -45,6 +47,10 @@ ERROR_CLASSES: dict[int, type[APIError]] = {
 
 MAX_DETAIL_CHARS = 600
 MAX_PART_CHARS = 300
+MAX_PAGE_BYTES = 2**14
+
+ERROR_FIELDS = ("detail", "message", "error")
+PAGE_TITLE = re.compile(rb"<title[^>]*>([^<]*)", re.IGNORECASE)
 
 RETRY_LATER = "a problem of the service: try again later"
 ADD_CREDIT = "add credit or raise the account's limit: waiting does not help"
@@ -136,7 +142,28 @@ def message_of(body: bytes) -> str:
         return _message_in(json.loads(body))
     except (ValueError, RecursionError):
         text = body[:MAX_PART_CHARS].decode("utf-8", "replace").strip()
-        return "" if text.startswith("<") else text
+        return _page_title(body) if text.startswith("<") else text
+
+
+def error_in_success(body: bytes) -> str:
+    """What the body of a 200 says if it is an error or a web page, as gateways send; else ""."""
+    start = body[:MAX_PAGE_BYTES].lstrip()
+    if start.startswith(b"<"):
+        return _page_title(start)
+    if len(body) > MAX_PAGE_BYTES:
+        return ""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    says_why = isinstance(document, Mapping) and any(map(document.get, ERROR_FIELDS))
+    return printable(_message_in(document)[:MAX_PART_CHARS]) if says_why else ""
+
+
+def _page_title(body: bytes) -> str:
+    found = PAGE_TITLE.search(body[:MAX_PAGE_BYTES])
+    title = " ".join(found[1].decode("utf-8", "replace").split()) if found else ""
+    return f"a web page: {printable(title[:MAX_PART_CHARS])}" if title else ""
 
 
 def printable(text: str) -> str:
@@ -146,7 +173,7 @@ def printable(text: str) -> str:
 
 def _message_in(document: object) -> str:
     if isinstance(document, Mapping):
-        for name in ("detail", "message", "error"):
+        for name in ERROR_FIELDS:
             if found := document.get(name):
                 if isinstance(found, Mapping) and isinstance(found.get("message"), str):
                     found = found["message"]
