@@ -18,7 +18,7 @@ from chaos.load import Load
 from chaos.stores import StoreOutcome
 from fakes import HTTPService
 
-FACES = ("sync", "asyncio", "trio")
+MODES = ("sync", "asyncio", "trio")
 RESULT = Path("build/chaos.json")
 STAGES = {
     "faults": "documents under faults",
@@ -75,7 +75,7 @@ def _campaign(asked: argparse.Namespace) -> list[Outcome]:
 
 def _cancelled(asked: argparse.Namespace) -> list[Leaks]:
     leaks = []
-    for mode in FACES:
+    for mode in MODES:
         service = HTTPService()
         leaks.append(cancelling.run(mode, asked.cancelled, asked.seed, service))
         service.end()
@@ -84,14 +84,14 @@ def _cancelled(asked: argparse.Namespace) -> list[Leaks]:
 
 
 def _kept_alive(asked: argparse.Namespace) -> list[KeepAliveOutcome]:
-    outcomes = [keep_alive.run(mode, asked.queries, asked.seed) for mode in FACES]
+    outcomes = [keep_alive.run(mode, asked.queries, asked.seed) for mode in MODES]
     report.show_keep_alive(outcomes)
     return outcomes
 
 
 def _load(asked: argparse.Namespace) -> list[Load]:
     with load.emulator_apart() as url:
-        loads = [load.run(mode, asked.load_seconds, url, asked.callers) for mode in FACES]
+        loads = [load.run(mode, asked.load_seconds, url, asked.callers) for mode in MODES]
     report.show_load(loads)
     return loads
 

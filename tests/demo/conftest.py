@@ -5,15 +5,17 @@ from collections.abc import Callable
 import pytest
 
 from voyage_rag.demo.corpus import Passage
+from voyage_rag.demo.options import DemoService
 from voyage_rag.demo.questions import Question
 from voyage_rag.demo.report import (
     DemoPlan,
     DemoReport,
+    Hit,
     QuestionResults,
+    SearchResult,
     UsageItem,
     UsageSummary,
 )
-from voyage_rag.demo.search import DemoService, Hit, SearchResult
 
 KEY = "pa-this-is-a-secret"
 

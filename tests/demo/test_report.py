@@ -3,9 +3,9 @@
 import pytest
 
 from voyage_rag.demo.corpus import Passage
+from voyage_rag.demo.options import DemoService
 from voyage_rag.demo.report import UsageItem, UsageSummary
 from voyage_rag.demo.run import forecast_text
-from voyage_rag.demo.search import DemoService
 
 SERVICE = DemoService("voyage-4", "rerank-3", "https://api.voyageai.com/v1")
 

@@ -9,8 +9,7 @@ from rich.console import Console
 
 from voyage_rag.demo.corpus import Passage
 from voyage_rag.demo.questions import Question
-from voyage_rag.demo.report import DemoReport, QuestionResults
-from voyage_rag.demo.search import Hit, SearchResult
+from voyage_rag.demo.report import DemoReport, Hit, QuestionResults, SearchResult
 from voyage_rag.demo.show import show_heading, show_plan, show_report, show_results
 
 MakeReport = Callable[..., DemoReport]

@@ -12,10 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from voyage_rag.bulk.job_folder import JobFolder, Manifest
+    from voyage_rag.bulk.job_folder import InputSummary, JobFolder, Manifest
     from voyage_rag.bulk.options import OnError
     from voyage_rag.bulk.output_files import OutputFormat
-    from voyage_rag.bulk.scan import InputSummary
     from voyage_rag.jobs.inputs import InputReader
 
 GIGABYTE = 1_000_000_000

@@ -12,8 +12,8 @@ from voyage_rag.jobs.pricing import price
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from voyage_rag.bulk.job_folder import InputSummary
     from voyage_rag.bulk.options import JobOptions
-    from voyage_rag.bulk.scan import InputSummary
 
 TIER_1_REQUESTS_PER_MINUTE = 2_000
 """For every model (docs: "Rate Limits"); the catalogue has the tokens."""

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
-from voyage_rag.bulk.scan import InputSummary
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.files import atomic_write, exclusive_lock
 
@@ -18,6 +17,33 @@ if TYPE_CHECKING:
 VERSION = 2
 
 JobState: TypeAlias = Literal["embedding", "assembling", "finished"]
+
+
+@dataclass(frozen=True, slots=True)
+class InputSummary:
+    """What an input holds.
+
+    Attributes:
+        rows: Rows to embed.
+        refused: Rows that cannot be.
+        files: Files they are in.
+        unread: Files in folders of the input that are not read.
+        characters: Of all texts to embed.
+        tokens: What these are expected to have at most.
+        id_type: The Arrow type of the ids.
+        kept: Schema of the columns that go into the output, serialised.
+        first_refused: The first row that cannot be embedded and why, for a message.
+    """
+
+    rows: int
+    refused: int
+    files: int
+    unread: int
+    characters: int
+    tokens: int
+    id_type: str
+    kept: str
+    first_refused: str | None
 
 
 @dataclass

@@ -19,7 +19,7 @@ from voyage_rag.models import Model, OutputDtype
 from voyage_rag.types import InputType
 
 if TYPE_CHECKING:
-    from voyage_rag.bulk.scan import InputSummary
+    from voyage_rag.bulk.job_folder import InputSummary
 
 OnError: TypeAlias = Literal["stop", "skip"]
 

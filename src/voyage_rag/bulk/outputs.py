@@ -6,11 +6,11 @@ import json
 import os
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voyage_rag.bulk import writers
 from voyage_rag.bulk.output_files import PART_FILE, OutputFormat, remove_output
+from voyage_rag.bulk.output_part import Cost
 from voyage_rag.bulk.writers import JSON_BYTES
 from voyage_rag.jobs.files import atomic_write, flush_to_disk
 
@@ -18,24 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from voyage_rag.bulk.job_folder import JobFolder
-    from voyage_rag.bulk.result_store import OutputPart
+    from voyage_rag.bulk.output_part import OutputPart
     from voyage_rag.bulk.writers import OutputSchema, TableWriter
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What vectors have cost.
-
-    Attributes:
-        tokens: Tokens billed.
-        requests: Requests that were answered.
-    """
-
-    tokens: int = 0
-    requests: int = 0
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(self.tokens + other.tokens, self.requests + other.requests)
 
 
 class FileOutput:

@@ -6,14 +6,12 @@ one the output takes the part.
 
 from __future__ import annotations
 
-import threading
 from bisect import bisect_right
-from itertools import compress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from voyage_rag.bulk.journal import HEADER, Journal, read_totals
-from voyage_rag.bulk.outputs import Cost
-from voyage_rag.bulk.writers import ROWS_PER_GROUP, record_batch
+from voyage_rag.bulk.output_part import MISSING, OutputPart
+from voyage_rag.bulk.writers import ROWS_PER_GROUP
 from voyage_rag.jobs.errors import JobError
 
 if TYPE_CHECKING:
@@ -22,69 +20,10 @@ if TYPE_CHECKING:
 
     from voyage_rag.bulk.outputs import Output
     from voyage_rag.bulk.writers import OutputSchema
-    from voyage_rag.jobs.inputs.rows import Id, Row
+    from voyage_rag.jobs.inputs.rows import Row
     from voyage_rag.types import Vector
 
 ROWS_PER_PART = 4 * ROWS_PER_GROUP
-MISSING, DONE, REFUSED = 0, 1, 2
-
-
-class OutputPart:
-    """Neighbouring rows that are written together.
-
-    Attributes:
-        number: 0 for the first part.
-        first: The first row.
-        ids: The ids of its rows, as far as they were read.
-        kept: Their other columns for the output.
-        state: Of each row: missing, done or refused.
-        journal: Its results.
-    """
-
-    def __init__(self, number: int, first: int, rows: int, journal: Journal) -> None:
-        self.number = number
-        self.first = first
-        self.ids: list[Id] = []
-        self.kept: list[tuple[Any, ...]] = []
-        self.state: bytearray = bytearray(rows)
-        self.journal = journal
-        self._is_taken = False
-        self._lock = threading.Lock()
-        for record in journal.records:
-            self._mark(record.first, record.count, DONE if record.length else REFUSED)
-
-    def add(self, first: int, count: int, tokens: int, vectors: bytes) -> None:
-        """Store vectors of so many rows, or without vectors that they were refused."""
-        self.journal.add(first, count, tokens, vectors)
-        self._mark(first, count, DONE if vectors else REFUSED)
-
-    def is_complete(self) -> bool:
-        """Whether all ids and vectors are there: true once, for the first caller then."""
-        with self._lock:
-            complete = len(self.ids) == len(self.state) and MISSING not in self.state
-            if not complete or self._is_taken:
-                return False
-            self._is_taken = True
-            return True
-
-    def batches(self, schema: Any, bytes_per_vector: int) -> Iterator[Any]:
-        """Record batches without the rows that were refused."""
-        done = [state == DONE for state in self.state]
-        ids, kept = list(compress(self.ids, done)), list(compress(self.kept, done))
-        start = 0
-        for vectors in self.journal.vectors(ROWS_PER_GROUP * bytes_per_vector):
-            end = start + ROWS_PER_GROUP
-            yield record_batch(schema, ids[start:end], vectors, kept[start:end])
-            start = end
-
-    @property
-    def cost(self) -> Cost:
-        """What its vectors have cost."""
-        records = [record for record in self.journal.records if record.length]
-        return Cost(sum(record.tokens for record in records), len(records))
-
-    def _mark(self, first: int, count: int, state: int) -> None:
-        self.state[first : first + count] = bytes([state]) * count
 
 
 class ResultStore:

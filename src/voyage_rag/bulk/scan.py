@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from voyage_rag.bulk.id_index import IdIndex
+from voyage_rag.bulk.job_folder import InputSummary
 from voyage_rag.bulk.refused import RefusedRow
 from voyage_rag.bulk.writers import json_field, schema_to_text
 from voyage_rag.core.token_estimate import MARGIN, estimate_tokens
@@ -31,33 +31,6 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 4_096
 FILE_BITS = 40
 SMALLEST_INT64, LARGEST_INT64 = -(2**63), 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class InputSummary:
-    """What an input holds.
-
-    Attributes:
-        rows: Rows to embed.
-        refused: Rows that cannot be.
-        files: Files they are in.
-        unread: Files in folders of the input that are not read.
-        characters: Of all texts to embed.
-        tokens: What these are expected to have at most.
-        id_type: The Arrow type of the ids.
-        kept: Schema of the columns that go into the output, serialised.
-        first_refused: The first row that cannot be embedded and why, for a message.
-    """
-
-    rows: int
-    refused: int
-    files: int
-    unread: int
-    characters: int
-    tokens: int
-    id_type: str
-    kept: str
-    first_refused: str | None
 
 
 def open_job_input(inputs: Sequence[Path], options: JobOptions, folder: JobFolder) -> InputReader:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from voyage_rag.demo.corpus import Passage
 from voyage_rag.demo.options import DemoError
 from voyage_rag.demo.report import UsageItem
+from voyage_rag.demo.search import connect
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.media import Image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from voyage_rag.demo.search import DemoService
+    from voyage_rag.demo.options import DemoService
 
 SUFFIXES = (".gif", ".jpeg", ".jpg", ".png", ".webp")
 
@@ -57,7 +58,7 @@ def forecast_images(images: Sequence[Passage], service: DemoService) -> UsageIte
         DemoError: An image exceeds the limits of the service; the message names it.
     """
     tokens = pixels = 0
-    with service.connect() as client:
+    with connect(service) as client:
         for image in images:
             try:
                 counted = client.count_usage([Image(Path(image.source))], service.model)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from voyage_rag.models import kind_of
+from voyage_rag.models import MODELS, kind_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +53,26 @@ class DemoOptions:
     limit: int | None = None
     as_json: bool = False
     images: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DemoService:
+    """Address, key and models.
+
+    Attributes:
+        api_key: None for that of the environment.
+    """
+
+    model: str
+    rerank_model: str
+    base_url: str
+    api_key: str | None = field(default=None, repr=False)
+
+    @property
+    def dimension(self) -> Literal[256] | None:
+        """Length of the vectors, None for the model's default."""
+        known = MODELS.get(self.model)
+        return DIMENSION if known is not None and DIMENSION in known.dimensions else None
 
 
 def check_options(options: DemoOptions) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from voyage_rag.models import MODELS
 
 if TYPE_CHECKING:
     from voyage_rag.demo.corpus import Passage
+    from voyage_rag.demo.options import DemoService
     from voyage_rag.demo.questions import Question
-    from voyage_rag.demo.search import DemoService, SearchResult
     from voyage_rag.usage import Usage
 
 FRAMEWORKS = ("LangChain", "LlamaIndex")
@@ -112,6 +112,20 @@ class DemoPlan:
     def noun(self) -> str:
         """`passages` or `images`."""
         return "images" if self.of_images else "passages"
+
+
+class Hit(NamedTuple):
+    """A passage and its relevance, 0 to 1; for an image the cosine of the vectors."""
+
+    passage: Passage
+    score: float
+
+
+class SearchResult(NamedTuple):
+    """The best hits for one question, best first, and the seconds that the search took."""
+
+    hits: tuple[Hit, ...]
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

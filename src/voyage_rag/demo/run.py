@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from voyage_rag.demo.corpus import read_files, standard_library, take
 from voyage_rag.demo.images import forecast_images, read_images
-from voyage_rag.demo.options import CANDIDATES, EMULATOR_KEY
+from voyage_rag.demo.options import CANDIDATES, EMULATOR_KEY, DemoService
 from voyage_rag.demo.questions import BUILT_IN_QUESTIONS, Question
 from voyage_rag.demo.report import (
     CHARACTERS_PER_TOKEN,
@@ -23,7 +23,7 @@ from voyage_rag.demo.report import (
     UsageItem,
     UsageSummary,
 )
-from voyage_rag.demo.search import DemoService, LangChainSearch, LlamaIndexSearch
+from voyage_rag.demo.search import LangChainSearch, LlamaIndexSearch
 from voyage_rag.demo.show import busy, show_heading, show_plan, show_report, show_results
 from voyage_rag.emulator import Emulator
 from voyage_rag.secret import KEY_PATH_VARIABLE, KEY_VARIABLE

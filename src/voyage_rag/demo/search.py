@@ -7,61 +7,27 @@ called synchronously and LlamaIndex asynchronously, so a run uses both variants 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 from langchain_core.vectorstores import InMemoryVectorStore
 from llama_index.core import VectorStoreIndex
 from llama_index.core.schema import ImageNode, TextNode
 
 from voyage_rag import Voyage, langchain, llama_index
-from voyage_rag.demo.options import CANDIDATES, DIMENSION, SHOWN
-from voyage_rag.models import MODELS
+from voyage_rag.demo.options import CANDIDATES, SHOWN
+from voyage_rag.demo.report import Hit, SearchResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from voyage_rag.demo.corpus import Passage
+    from voyage_rag.demo.options import DemoService
     from voyage_rag.demo.report import DemoPlan
 
 
-@dataclass(frozen=True, slots=True)
-class DemoService:
-    """Address, key and models.
-
-    Attributes:
-        api_key: None for that of the environment.
-    """
-
-    model: str
-    rerank_model: str
-    base_url: str
-    api_key: str | None = field(default=None, repr=False)
-
-    @property
-    def dimension(self) -> Literal[256] | None:
-        """Length of the vectors, None for the model's default."""
-        known = MODELS.get(self.model)
-        return DIMENSION if known is not None and DIMENSION in known.dimensions else None
-
-    def connect(self) -> Voyage:
-        """Return a new client, which counts its own usage."""
-        return Voyage(self.api_key, base_url=self.base_url)
-
-
-class Hit(NamedTuple):
-    """A passage and its relevance, 0 to 1; for an image the cosine of the vectors."""
-
-    passage: Passage
-    score: float
-
-
-class SearchResult(NamedTuple):
-    """The best hits for one question, best first, and the seconds that the search took."""
-
-    hits: tuple[Hit, ...]
-    seconds: float
+def connect(service: DemoService) -> Voyage:
+    """Return a new client, which counts its own usage."""
+    return Voyage(service.api_key, base_url=service.base_url)
 
 
 class LangChainSearch:
@@ -74,8 +40,8 @@ class LangChainSearch:
 
     def __init__(self, plan: DemoPlan, *, show_progress: bool = False) -> None:
         self._plan, service = plan, plan.service
-        self.embedder: Voyage = service.connect()
-        self.ranker: Voyage = service.connect()
+        self.embedder: Voyage = connect(service)
+        self.ranker: Voyage = connect(service)
         embeddings = (
             langchain.VoyageAIMultimodalEmbeddings
             if plan.of_images
@@ -144,8 +110,8 @@ class LlamaIndexSearch:
 
     def __init__(self, plan: DemoPlan, vectors: Sequence[list[float]]) -> None:
         self._plan, service = plan, plan.service
-        self.embedder: Voyage = service.connect()
-        self.ranker: Voyage = service.connect()
+        self.embedder: Voyage = connect(service)
+        self.ranker: Voyage = connect(service)
         embedding = llama_index.VoyageEmbedding(
             service.model, client=self.embedder, output_dimension=service.dimension
         )

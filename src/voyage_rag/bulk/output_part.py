@@ -1,0 +1,92 @@
+"""Neighbouring rows of a job that are written together, and what they cost."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from itertools import compress
+from typing import TYPE_CHECKING, Any
+
+from voyage_rag.bulk.writers import ROWS_PER_GROUP, record_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from voyage_rag.bulk.journal import Journal
+    from voyage_rag.jobs.inputs.rows import Id
+
+MISSING, DONE, REFUSED = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What vectors have cost.
+
+    Attributes:
+        tokens: Tokens billed.
+        requests: Requests that were answered.
+    """
+
+    tokens: int = 0
+    requests: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.tokens + other.tokens, self.requests + other.requests)
+
+
+class OutputPart:
+    """Neighbouring rows that are written together.
+
+    Attributes:
+        number: 0 for the first part.
+        first: The first row.
+        ids: The ids of its rows, as far as they were read.
+        kept: Their other columns for the output.
+        state: Of each row: missing, done or refused.
+        journal: Its results.
+    """
+
+    def __init__(self, number: int, first: int, rows: int, journal: Journal) -> None:
+        self.number = number
+        self.first = first
+        self.ids: list[Id] = []
+        self.kept: list[tuple[Any, ...]] = []
+        self.state: bytearray = bytearray(rows)
+        self.journal = journal
+        self._is_taken = False
+        self._lock = threading.Lock()
+        for record in journal.records:
+            self._mark(record.first, record.count, DONE if record.length else REFUSED)
+
+    def add(self, first: int, count: int, tokens: int, vectors: bytes) -> None:
+        """Store vectors of so many rows, or without vectors that they were refused."""
+        self.journal.add(first, count, tokens, vectors)
+        self._mark(first, count, DONE if vectors else REFUSED)
+
+    def is_complete(self) -> bool:
+        """Whether all ids and vectors are there: true once, for the first caller then."""
+        with self._lock:
+            complete = len(self.ids) == len(self.state) and MISSING not in self.state
+            if not complete or self._is_taken:
+                return False
+            self._is_taken = True
+            return True
+
+    def batches(self, schema: Any, bytes_per_vector: int) -> Iterator[Any]:
+        """Record batches without the rows that were refused."""
+        done = [state == DONE for state in self.state]
+        ids, kept = list(compress(self.ids, done)), list(compress(self.kept, done))
+        start = 0
+        for vectors in self.journal.vectors(ROWS_PER_GROUP * bytes_per_vector):
+            end = start + ROWS_PER_GROUP
+            yield record_batch(schema, ids[start:end], vectors, kept[start:end])
+            start = end
+
+    @property
+    def cost(self) -> Cost:
+        """What its vectors have cost."""
+        records = [record for record in self.journal.records if record.length]
+        return Cost(sum(record.tokens for record in records), len(records))
+
+    def _mark(self, first: int, count: int, state: int) -> None:
+        self.state[first : first + count] = bytes([state]) * count
