@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -116,6 +117,15 @@ def _private_strings(nodes: list[ast.expr], own: set[str]) -> Iterator[str]:
     yield from (name for name in names if is_private(name) and name not in own)
 
 
+def imported_modules(tree: ast.Module) -> Iterator[str]:
+    """Full names of what a module imports, wherever the statement stands."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
 def strings_but_docstrings(tree: ast.Module) -> Iterator[str]:
     """String constants of a module, parts of f-strings included."""
     statements = {
@@ -166,6 +176,27 @@ def test_addresses_and_credentials_stand_with_the_hosts() -> None:
         and any(map(ADDRESS.search, strings_but_docstrings(tree)))
     }
     assert found == KNOWN_ADDRESSES
+
+
+def test_the_emulator_shares_no_code_with_the_client() -> None:
+    """Not by way of the package itself either, which no import contract can express."""
+    found = {
+        (path, name)
+        for path, tree in modules().items()
+        if path.startswith("emulator/")
+        for name in imported_modules(tree)
+        if name.startswith("voyage_rag") and not name.startswith("voyage_rag.emulator")
+    }
+    assert not found
+
+
+def test_every_import_contract_covers_new_modules() -> None:
+    """Layers of a package list all its modules; the contract fails where one is missing."""
+    text = (SOURCE.parents[1] / "pyproject.toml").read_text("utf-8")
+    contracts = tomllib.loads(text)["tool"]["importlinter"]["contracts"]
+    layers = [contract for contract in contracts if contract["type"] == "layers"]
+    assert layers
+    assert all(contract["exhaustive"] and contract["containers"] for contract in layers)
 
 
 @pytest.mark.parametrize(
