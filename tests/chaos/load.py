@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -40,7 +40,7 @@ class Load:
         calls: Answered rightly.
         errors: Wrong answers and exceptions, described.
         memory: MiB in use, sampled.
-        sockets: Open at these times.
+        sockets: More than before, at these times.
         left_sockets: More than before, after closing.
         left_threads: More than before, after closing.
         seconds: It took.
@@ -64,10 +64,10 @@ class Load:
         left = self.left_sockets <= 0 and self.left_threads <= 0
         return bool(self.calls) and not self.errors and small and few and left
 
-    def sample(self) -> None:
-        """Note what the process holds."""
+    def sample(self, sockets_before: int) -> None:
+        """Note what the process holds, and how many sockets more than before."""
         self.memory.append(round(memory() / MEBIBYTE, 1))
-        self.sockets.append(held(collecting=False).sockets)
+        self.sockets.append(held(collecting=False).sockets - sockets_before)
 
     @property
     def grown(self) -> float:
@@ -102,7 +102,8 @@ def run(mode: str, seconds: float, url: str, callers: int = CALLERS) -> Load:
     expected = dict(zip(TEXTS, vectors, strict=True))
     began = time.monotonic()
     go = _in_threads if mode == "sync" else partial(_in_tasks, mode)
-    go(voyage, load, expected, began + seconds)
+    sample = partial(load.sample, before.sockets)
+    go(voyage, load, expected, began + seconds, sample)
     load.seconds = time.monotonic() - began
     voyage.close()
     left = settled(before)
@@ -111,7 +112,9 @@ def run(mode: str, seconds: float, url: str, callers: int = CALLERS) -> Load:
     return load
 
 
-def _in_threads(voyage: Voyage, load: Load, expected: dict[str, Any], end: float) -> None:
+def _in_threads(
+    voyage: Voyage, load: Load, expected: dict[str, Any], end: float, sample: Callable[[], None]
+) -> None:
     lock = threading.Lock()
 
     def caller(seed: int) -> None:
@@ -137,13 +140,18 @@ def _in_threads(voyage: Voyage, load: Load, expected: dict[str, Any], end: float
     step = (end - time.monotonic()) / SAMPLES
     for _ in range(SAMPLES):
         time.sleep(max(0.0, min(step, end - time.monotonic())))
-        load.sample()
+        sample()
     for thread in threads:
         thread.join()
 
 
 def _in_tasks(
-    backend: str, voyage: Voyage, load: Load, expected: dict[str, Any], end: float
+    backend: str,
+    voyage: Voyage,
+    load: Load,
+    expected: dict[str, Any],
+    end: float,
+    sample: Callable[[], None],
 ) -> None:
     async def caller(seed: int) -> None:
         random = Random(seed)
@@ -166,7 +174,7 @@ def _in_tasks(
             step = (end - time.monotonic()) / SAMPLES
             for _ in range(SAMPLES):
                 await anyio.sleep(max(0.0, min(step, end - time.monotonic())))
-                load.sample()
+                sample()
 
     anyio.run(program, backend=backend)
 

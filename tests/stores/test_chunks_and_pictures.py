@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 SYNC_AND_ASYNC = pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True)
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:`langchain-community` is being sunset:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:table_names.. is deprecated:DeprecationWarning"),
 ]
 

@@ -27,7 +27,6 @@ CAN_SPLIT = [name for name in langchain_stores.ALL if name != "lancedb"]
 
 pytestmark = [
     pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True),
-    pytest.mark.filterwarnings("ignore:`langchain-community` is being sunset:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:table_names.. is deprecated:DeprecationWarning"),
 ]
 

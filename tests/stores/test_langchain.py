@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True),
-    # LangChain's stores of FAISS and LanceDB have no other home.
-    pytest.mark.filterwarnings("ignore:`langchain-community` is being sunset:DeprecationWarning"),
 ]
 
 DOCUMENTS = [

@@ -25,7 +25,6 @@ EMPTY = [policy for policy in get_args(EmptyText) if policy != "error"]
 both = pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True)
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:`langchain-community` is being sunset:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:table_names.. is deprecated:DeprecationWarning"),
 ]
 

@@ -20,7 +20,6 @@ CELLS = {"LangChain": langchain_stores.CELLS, "LlamaIndex": llama_index_stores.C
 PAGE = ROOT / "docs" / "stores.md"
 
 
-@pytest.mark.filterwarnings("ignore:`langchain-community` is being sunset:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # recipes leave closing to the interpreter
 def test_every_recipe_finds_the_passage(
     postgres_uri: str,
