@@ -37,7 +37,7 @@ Line = tuple[bytes, float]
 
 
 def lines_of(
-    kind: BatchEndpoint, inputs: Iterable[object], names: Iterable[str] | None
+    kind: BatchEndpoint, inputs: Iterable[object], names: CustomIds
 ) -> Iterator[Line]:
     """A line for each input.
 
@@ -46,11 +46,9 @@ def lines_of(
     """
     if isinstance(inputs, str | bytes):
         raise InvalidInputError("inputs must be a list or another iterable, not one string")
-    given = None if names is None else iter(names)
-    taken: dict[str, int] = {}
     for index, item in enumerate(texts_of("inputs", inputs)):
         name = f"inputs[{index}]"
-        custom_id = str(index) if given is None else _named(given, index, taken)
+        custom_id = names.next(index)
         body, weight = kind.body(name, item, index)
         line = encoded(custom_id, body)
         if len(line) > LONGEST_LINE:
@@ -60,8 +58,7 @@ def lines_of(
                 indices=(index,),
             )
         yield line, weight
-    if given is not None and next(given, None) is not None:
-        raise InvalidInputError("there are more custom_ids than inputs: give one to each")
+    names.check_end()
 
 
 def encoded(custom_id: str, body: Any) -> bytes:
@@ -69,25 +66,64 @@ def encoded(custom_id: str, body: Any) -> bytes:
     return COMPACT.encode({"custom_id": custom_id, "body": body}).encode() + b"\n"
 
 
-def _named(names: Iterator[str], index: int, taken: dict[str, int]) -> str:
-    place = f"custom_ids[{index}]"
-    try:
-        name = validation.check_text(place, next(names), index)
-    except StopIteration:
-        raise InvalidInputError(
-            f"inputs[{index}] has no custom_id: give one to each", indices=(index,)
-        ) from None
-    if not name or len(name) > LONGEST_NAME:
-        raise InvalidInputError(
-            f"{place} must have 1 to {LONGEST_NAME} characters, not {len(name)}", indices=(index,)
-        )
-    first = taken.setdefault(name, index)
-    if first != index:
-        raise InvalidInputError(
-            f"{place} is {name!r}, and so is custom_ids[{first}]: no two may be alike",
-            indices=(index,),
-        )
-    return name
+class CustomIds:
+    """The names of inputs: those that were given, else their positions in digits."""
+
+    def __init__(self, given: Iterable[str] | Iterable[int] | None) -> None:
+        self._given: Iterator[str | int] | None = None if given is None else iter(given)
+        self._taken: dict[str, int] = {}
+        self._all_integers = True
+        self._smallest = self._largest = 0
+
+    @property
+    def type(self) -> IdType:
+        """The type of those seen so far: integers of 64 bits, or strings."""
+        if self._all_integers and self._smallest >= -(2**63) and self._largest < 2**63:
+            return "int64"
+        return "uint64" if self._all_integers and self._smallest == 0 and self._largest < 2**64 else "string"
+
+    def next(self, index: int) -> str:
+        """The name of the next input, which has that position.
+
+        Raises:
+            InvalidInputError: There is none, or it is taken.
+        """
+        if self._given is None:
+            return str(index)
+        place = f"custom_ids[{index}]"
+        try:
+            given = next(self._given)
+        except StopIteration:
+            raise InvalidInputError(
+                f"inputs[{index}] has no custom_id: give one to each", indices=(index,)
+            ) from None
+        if type(given) is int:
+            self._smallest = min(self._smallest, given)
+            self._largest = max(self._largest, given)
+        else:
+            self._all_integers = False
+        name = validation.check_text(place, str(given) if type(given) is int else given, index)
+        if not name or len(name) > LONGEST_NAME:
+            raise InvalidInputError(
+                f"{place} must have 1 to {LONGEST_NAME} characters, not {len(name)}",
+                indices=(index,),
+            )
+        first = self._taken.setdefault(name, index)
+        if first != index:
+            raise InvalidInputError(
+                f"{place} is {name!r}, and so is custom_ids[{first}]: no two may be alike",
+                indices=(index,),
+            )
+        return name
+
+    def check_end(self) -> None:
+        """Refuse names without an input.
+
+        Raises:
+            InvalidInputError: There are some.
+        """
+        if self._given is not None and next(self._given, None) is not None:
+            raise InvalidInputError("there are more custom_ids than inputs: give one to each")
 
 
 def cut(

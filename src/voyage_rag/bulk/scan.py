@@ -17,7 +17,6 @@ from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs import Row, flaw_of, open_inputs
 from voyage_rag.jobs.inputs.arrow_files import pa
 from voyage_rag.jobs.inputs.rows import is_utf8
-from voyage_rag.jobs.inputs.spool import spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,18 +38,14 @@ def open_job_input(inputs: Sequence[Path], options: JobOptions, folder: JobFolde
     Raises:
         JobError: It cannot be read.
     """
-    paths, digests = spool(inputs, folder.spooled)
-    form = options.input_format
-    if form is None and digests and all(not path.suffix for path in digests):
-        form = "jsonl"
     return open_inputs(
-        paths,
-        form,
+        inputs,
+        options.input_format,
         text_columns=options.text_columns,
         id_column=options.id_column,
         keep=options.keep,
         options=options.reading,
-        digests=digests,
+        spool_folder=folder.spooled,
     )
 
 
@@ -104,7 +99,7 @@ class RowChecker:
 
     def __init__(self, reader: InputReader, ids_file: Path) -> None:
         self._reader = reader
-        self._index = None if reader.ids_are_unique else IdIndex(ids_file)
+        self._index = None if reader.columns.id is None else IdIndex(ids_file)
         self._files = {file.label: at << FILE_BITS for at, file in enumerate(reader.files)}
         declared = None if reader.columns.id is None else reader.type_of(reader.columns.id)
         self._declared = str(declared) if declared and pa.types.is_integer(declared) else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from voyage_rag.commands.batch_rows import STDOUT, BatchRows, check_free, result_writer
+from voyage_rag.commands.batch_rows import STDOUT, BatchRows, check_free, open_rows, result_writer
 from voyage_rag.commands.failure import CommandError, interruptible
 from voyage_rag.commands.options import AsJSON, BaseURL
 from voyage_rag.commands.screen import console, dollars, remark, working, write_json
@@ -93,7 +93,7 @@ def submit(
     from voyage_rag.batch import BatchJob  # noqa: PLC0415 - not needed for help
     from voyage_rag.models import kind_of  # noqa: PLC0415 - as above
 
-    with BatchRows(files, kind_of(model), field, id_field) as rows, _row_named(rows):
+    with open_rows(files, kind_of(model), field, id_field) as rows, _row_named(rows):
         options: dict[str, Any] = {
             "model": model,
             "input_type": input_type,

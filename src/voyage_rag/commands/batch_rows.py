@@ -4,117 +4,100 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from voyage_rag.commands.extras import extra
 from voyage_rag.commands.failure import CommandError
 from voyage_rag.jobs.files import atomic_write
 from voyage_rag.jobs.inputs import flaw_of, open_inputs
-from voyage_rag.jobs.inputs.spool import spool
-from voyage_rag.jobs.lines import open_bytes, parse_json, read_lines
+from voyage_rag.jobs.inputs.rows import flaw_of_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from voyage_rag.batch import BatchResult
-    from voyage_rag.jobs.inputs import InputFormat, InputReader
+    from voyage_rag.jobs.inputs import InputReader, Row
     from voyage_rag.models import Kind
 
 STDOUT = Path("-")
-NEEDED = {
-    "contextualized": "a list of chunks, or an object with one under 'chunks'",
-    "rerank": "an object with a 'query' and its 'documents'",
-}
+COLUMNS: dict[Kind, tuple[tuple[str], tuple[str, ...], type, str]] = {
+    "contextualized": (
+        ("chunks",), (), list, "a list of chunks, or an object with one under 'chunks'",
+    ),
+    "rerank": (("query",), ("documents",), str, "an object with a 'query' and its 'documents'"),
+}  # fmt: skip
+"""Of rows that are no texts: their columns, the type of the first one, and what they are."""
 
 
 class BatchRows:
     """Inputs from files, one after the other, and where each is.
 
-    Texts may be in files of any format; documents and queries are JSON Lines.
+    Attributes:
+        place: The row that was read last.
+    """
+
+    def __init__(self, reader: InputReader, kind: Kind) -> None:
+        self._reader, self._kind = reader, kind
+        self._id: Any = None
+        self._is_over = False
+        self.place: str = reader.files[0].label
+
+    def __iter__(self) -> Iterator[Any]:
+        for row in self._reader.rows():
+            self.place = f"{row.file}:{row.number}"
+            self._check(row)
+            self._id = row.id
+            yield (row.text, *row.kept) if row.kept else row.text
+        self._is_over = True
+
+    @property
+    def ids(self) -> Iterator[Any] | None:
+        """The ids of the rows, to be read in step with the rows; None if these are numbered."""
+        return None if self._reader.columns.id is None else self._all_ids()
+
+    def _all_ids(self) -> Iterator[Any]:
+        while not self._is_over:
+            yield self._id
+
+    def _check(self, row: Row) -> None:
+        if self._kind not in COLUMNS:
+            flaw = flaw_of(row)
+        else:
+            _, _, kind, wanted = COLUMNS[self._kind]
+            flaw = row.flaw or flaw_of_id(row.id)
+            if flaw is None and (not isinstance(row.text, kind) or None in row.kept):
+                flaw = f"it is not {wanted}"
+        if flaw:
+            raise CommandError(f"{self.place}: {flaw}")
+
+
+@contextmanager
+def open_rows(
+    paths: Sequence[Path], kind: Kind, field: str, id_field: str | None
+) -> Iterator[BatchRows]:
+    """The rows of files: texts in any format, documents and queries as JSON Lines.
 
     Args:
         paths: The files, or `-`.
         kind: What a row is to be.
         field: Where the text of a row is.
         id_field: Where its id is; unless given, `id` or `_id` of texts, or rows are numbered.
-
-    Attributes:
-        place: The row that was read last.
     """
-
-    def __init__(self, paths: Sequence[Path], kind: Kind, field: str, id_field: str | None) -> None:
-        self._given, self._kind, self._field, self._id_field = paths, kind, field, id_field
-        self._id: Any = None
-        self._is_over = False
-        self._closing = ExitStack()
-        self._paths: list[Path] = []
-        self._reader: InputReader | None = None
-        self.place: str = str(paths[0])
-
-    def __enter__(self) -> Self:
-        with ExitStack() as opening:
-            folder = opening.enter_context(TemporaryDirectory())
-            self._paths, copied = spool(self._given, Path(folder))
-            if self._kind == "embedding":
-                form: InputFormat | None = "jsonl" if copied and not self._paths[0].suffix else None
-                self._reader = open_inputs(
-                    self._paths, form, text_columns=(self._field,), id_column=self._id_field
-                )
-                self._id_field = self._reader.columns.id
-            self._closing = opening.pop_all()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._closing.close()
-
-    def __iter__(self) -> Iterator[Any]:
-        yield from self._values() if self._reader is None else self._texts(self._reader)
-        self._is_over = True
-
-    @property
-    def ids(self) -> Iterator[Any] | None:
-        """The ids of the rows, to be read in step with the rows; None if these are numbered."""
-        return None if self._id_field is None else self._all_ids()
-
-    def _all_ids(self) -> Iterator[Any]:
-        while not self._is_over:
-            yield self._id
-
-    def _texts(self, reader: InputReader) -> Iterator[Any]:
-        for row in reader.rows():
-            self.place = f"{row.file}:{row.number}"
-            if flaw := flaw_of(row):
-                raise CommandError(f"{self.place}: {flaw}")
-            self._id = str(row.id)
-            yield row.text
-
-    def _values(self) -> Iterator[Any]:
-        for path in self._paths:
-            with open_bytes(path) as file:
-                for number, content, flaw in read_lines(file, path.name):
-                    self.place = f"{path.name}:{number}"
-                    try:
-                        value = parse_json(content) if flaw is None else None
-                    except ValueError as error:
-                        flaw = f"the line is {error}"  # noqa: PLW2901 - the reason, if it had none
-                    if flaw is not None:
-                        raise CommandError(f"{self.place}: {flaw}")
-                    if self._id_field is not None:
-                        self._id = str(self._picked(value, self._id_field))
-                    if self._kind == "rerank":
-                        yield self._picked(value, "query"), self._picked(value, "documents")
-                    else:
-                        yield value if isinstance(value, list) else self._picked(value, "chunks")
-
-    def _picked(self, value: Any, field: str) -> Any:
-        if not isinstance(value, dict) or field not in value:
-            named = f"an object with {field!r}"
-            wanted = named if field == self._id_field else NEEDED[self._kind]
-            raise CommandError(f"{self.place} is not {wanted}")
-        return value[field]
+    columns, keep, _, _ = COLUMNS.get(kind, ((field,), (), str, ""))
+    with TemporaryDirectory() as folder:
+        reader = open_inputs(
+            paths,
+            "jsonl" if kind in COLUMNS else None,
+            text_columns=columns,
+            id_column=id_field,
+            has_ids=kind not in COLUMNS,
+            keep=keep,
+            spool_folder=Path(folder),
+        )
+        yield BatchRows(reader, kind)
 
 
 def as_row(result: BatchResult, kind: Kind) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from voyage_rag.commands.options import AsJSON
+from voyage_rag.commands.options import AsJSON, SkipUnreadable
 from voyage_rag.commands.screen import console
 from voyage_rag.demo.options import IMAGE_MODEL, MODEL, RERANK_MODEL, DemoOptions
 
@@ -52,6 +52,7 @@ def demo(
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Embed only N passages or images.")
     ] = None,
+    skip_unreadable: SkipUnreadable = False,
     as_json: AsJSON = False,
 ) -> None:
     """Ask Python's own documentation, through LangChain and LlamaIndex.
@@ -72,5 +73,6 @@ def demo(
         limit=limit,
         as_json=as_json,
         images=images,
+        skip_unreadable=skip_unreadable,
     )
     run_demo(options, console(), console(stderr=True))

@@ -24,3 +24,10 @@ Emulated: TypeAlias = Annotated[
         "--emulator", help="Try it without a key: an emulator on this machine compares words."
     ),
 ]
+
+SkipUnreadable: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--skip-unreadable", help="Report files of a folder that cannot be read, and go on."
+    ),
+]

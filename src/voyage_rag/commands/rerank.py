@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text as Styled
 
-from voyage_rag.commands.options import AsJSON, BaseURL, Emulated
+from voyage_rag.commands.options import AsJSON, BaseURL, Emulated, SkipUnreadable
 from voyage_rag.commands.screen import console, dollars, one_line, remark, working, write_json
 from voyage_rag.commands.service import connected
-from voyage_rag.commands.texts import AsFormat, Field, Format, SkipUnreadable, Text, read_texts
+from voyage_rag.commands.texts import AsFormat, Field, Format, Text, read_texts
 
 if TYPE_CHECKING:
     from voyage_rag.types import RerankingObject

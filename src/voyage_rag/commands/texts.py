@@ -8,21 +8,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, BinaryIO, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
 
 from voyage_rag.commands.failure import CommandError
 from voyage_rag.jobs.errors import JobError
-from voyage_rag.jobs.inputs.rows import is_utf8, pick
-from voyage_rag.jobs.inputs.spool import STDIN, spool
-from voyage_rag.jobs.lines import (
-    open_bytes,
-    parse_json,
-    read_json_values,
-    read_lines,
-    uncompressed_suffix,
-)
+from voyage_rag.jobs.inputs import InputFormat, open_inputs
+from voyage_rag.jobs.inputs.discovery import text_files
+from voyage_rag.jobs.inputs.rows import flaw_of_text
+from voyage_rag.jobs.inputs.spool import STDIN
+from voyage_rag.jobs.lines import uncompressed_suffix
 
 SUFFIXES = (".json", ".jsonl", ".md", ".py", ".rst", ".txt")
 """What is read of a folder."""
@@ -38,13 +34,14 @@ class Format(StrEnum):
 
 
 BY_SUFFIX = {".jsonl": Format.JSONL, ".ndjson": Format.JSONL, ".json": Format.JSON}
+READ_AS: dict[Format, tuple[InputFormat, str]] = {
+    Format.LINES: ("lines", ":{line}"),
+    Format.WHOLE: ("folder", ""),
+    Format.JSONL: ("jsonl", ":{line}"),
+    Format.JSON: ("json", "[{index}]"),
+}
+"""The format of the input, and how a place in it is written."""
 
-SkipUnreadable: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--skip-unreadable", help="Report files of a folder that cannot be read, and go on."
-    ),
-]
 AsFormat: TypeAlias = Annotated[
     Format | None,
     typer.Option(
@@ -99,9 +96,10 @@ def read_texts(
     texts = list[Text]()
     with TemporaryDirectory() as folder:
         for path in paths or [STDIN]:
-            for file in _files(path):
+            for file in [STDIN] if path == STDIN else text_files(path, SUFFIXES):
+                wanted = form or BY_SUFFIX.get(uncompressed_suffix(file)) or otherwise
                 try:
-                    texts += _texts(file, form, field, otherwise, Path(folder))
+                    texts += _texts(file, wanted, field, Path(folder))
                 except (CommandError, JobError) as error:
                     if not skip or not path.is_dir():
                         raise
@@ -112,66 +110,20 @@ def read_texts(
     return texts
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if path == STDIN or not path.is_dir():
-        yield path
-        return
-    for file in sorted(path.rglob("*")):
-        hidden = any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
-        if file.suffix.lower() in SUFFIXES and not hidden and file.is_file():
-            yield file
-
-
-def _texts(
-    file: Path, form: Format | None, field: str, otherwise: Format, folder: Path
-) -> Iterator[Text]:
-    (path,), _ = spool([file], folder)
+def _texts(file: Path, form: Format, field: str, folder: Path) -> Iterator[Text]:
     name = "stdin" if file == STDIN else str(file)
-    form = form or BY_SUFFIX.get(uncompressed_suffix(file)) or otherwise
+    read_as, places = READ_AS[form]
     try:
-        with open_bytes(path) as opened:
-            for place, value in _values(opened, form, name):
-                text = _picked(value, field, name + place)
-                if text.strip():
-                    yield Text(text, name, place)
+        reader = open_inputs(
+            [file], read_as, text_columns=(field,), has_ids=False, spool_folder=folder
+        )
+        for row in reader.rows():
+            place = places.format(line=row.number, index=row.number - 1)
+            flaw = row.flaw or (row.text != "" and flaw_of_text(row.text))
+            if flaw:
+                remedy = ": say --field" if "no text in" in flaw else ""
+                raise CommandError(f"{name}{place}: {flaw}{remedy}")
+            if row.text.strip():
+                yield Text(row.text, name, place)
     except OSError as error:
         raise CommandError(f"cannot read {name}: {error.strerror}") from None
-
-
-def _values(opened: BinaryIO, form: Format, name: str) -> Iterator[tuple[str, Any]]:
-    """Where each value is, and the value."""
-    match form:
-        case Format.WHOLE:
-            yield "", _decoded(opened.read(), name)
-        case Format.JSON:
-            for number, value in read_json_values(opened, name):
-                yield f"[{number - 1}]", value
-        case Format.LINES | Format.JSONL:
-            for number, content, flaw in read_lines(opened, name):
-                where = f"{name}:{number}"
-                if flaw is not None:
-                    raise CommandError(f"{where}: {flaw}")
-                if form is Format.LINES:
-                    yield f":{number}", _decoded(content, where).rstrip("\r\n")
-                    continue
-                try:
-                    yield f":{number}", parse_json(content)
-                except ValueError as error:
-                    raise CommandError(f"{where} is {error}") from None
-
-
-def _decoded(content: bytes, name: str) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CommandError(f"{name} is not UTF-8 text (byte {error.start})") from None
-
-
-def _picked(value: object, field: str, where: str) -> str:
-    text = pick(value, field) if isinstance(value, dict) else value
-    if not isinstance(text, str):
-        wanted = f"no text in {field!r}: say --field" if isinstance(value, dict) else "no text"
-        raise CommandError(f"{where} holds {wanted}")
-    if not is_utf8(text):
-        raise CommandError(f"{where} holds half a character (a lone surrogate)")
-    return text

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voyage_rag.commands.extras import extra
-from voyage_rag.commands.options import AsJSON
+from voyage_rag.commands.options import AsJSON, SkipUnreadable
 from voyage_rag.commands.screen import console, dollars, one_line, working, write_json
-from voyage_rag.commands.texts import AsFormat, Field, Format, SkipUnreadable, Text, read_texts
+from voyage_rag.commands.texts import AsFormat, Field, Format, Text, read_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

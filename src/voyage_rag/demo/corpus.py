@@ -13,14 +13,17 @@ import inspect
 import sys
 import sysconfig
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voyage_rag.demo.options import DemoError
+from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.inputs.discovery import text_files
+from voyage_rag.jobs.lines import open_bytes, uncompressed_suffix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MIN_WORDS = 5
 """A docstring of fewer words ("Return the name.") says nothing that its name does not."""
@@ -168,17 +171,28 @@ def _is_informative(text: str) -> bool:
     return len(text.split()) >= MIN_WORDS
 
 
-def read_files(paths: Sequence[Path]) -> list[Passage]:
+def read_files(
+    paths: Sequence[Path], on_unreadable: Callable[[str], object] | None = None
+) -> list[Passage]:
     """Cut text files into passages of about 120 words, at paragraph boundaries.
 
     Args:
         paths: Files, or folders to search for `.md`, `.py`, `.rst` and `.txt` files.
+        on_unreadable: Called with why a file of a folder cannot be read, which is left out then.
 
     Raises:
         DemoError: A path does not exist, a file is not text in UTF-8, or nothing was found.
     """
-    files = list(dict.fromkeys(file for path in paths for file in _files(path)))
-    passages = [passage for file in files for passage in _read_passages(file)]
+    files: dict[Path, list[Passage]] = {}
+    for path in paths:
+        for file in _files(path):
+            try:
+                files[file] = list(_read_passages(file))
+            except DemoError as error:
+                if on_unreadable is None or not path.is_dir():
+                    raise
+                on_unreadable(str(error))
+    passages = list(chain.from_iterable(files.values()))
     if not passages:
         raise DemoError(
             f"no text in {', '.join(str(path) for path in paths)}: "
@@ -188,28 +202,28 @@ def read_files(paths: Sequence[Path]) -> list[Passage]:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    if path.is_dir():
-        for file in sorted(path.rglob("*")):
-            inside = file.relative_to(path).parts
-            hidden = any(part.startswith(".") or part == "__pycache__" for part in inside)
-            if file.suffix.lower() in SUFFIXES and not hidden and file.is_file():
-                yield file
-    elif not path.exists():
-        raise DemoError(f"no such file or folder: {path} (questions come before --files)")
-    elif path.suffix.lower() not in SUFFIXES:
-        raise DemoError(f"cannot read {path}: expected one of {', '.join(SUFFIXES)}")
-    else:
-        yield path
+    try:
+        for file in text_files(path, SUFFIXES):
+            if uncompressed_suffix(file) not in SUFFIXES:
+                raise DemoError(f"cannot read {file}: expected one of {', '.join(SUFFIXES)}")
+            yield file
+    except JobError as error:
+        raise DemoError(
+            f"no such file or folder: {path} (questions come before --files)"
+        ) from error
 
 
 def _read_passages(file: Path) -> Iterator[Passage]:
     try:
-        text = file.read_text("utf-8-sig")
+        with open_bytes(file) as opened:
+            text = opened.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DemoError(f"{file} is not UTF-8 text (byte {error.start})") from None
+    except JobError as error:
+        raise DemoError(error.message) from None
     except OSError as error:
         raise DemoError(f"cannot read {file}: {error.strerror}") from None
-    for line, body in _split(text):
+    for line, body in _split(text.replace("\r\n", "\n").replace("\r", "\n")):
         yield Passage(f"{file}:{line}", f"{file.name}\n{body}", str(file), line)
 
 

@@ -44,6 +44,7 @@ class DemoOptions:
         limit: The most passages or images to embed; None for all.
         as_json: Write one JSON object instead of a table.
         images: A folder of images to search instead of text.
+        skip_unreadable: Report files of a folder that cannot be read, and leave them out.
     """
 
     questions: tuple[str, ...] = ()
@@ -53,6 +54,7 @@ class DemoOptions:
     limit: int | None = None
     as_json: bool = False
     images: Path | None = None
+    skip_unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import platform
+import sys
 import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -87,7 +88,8 @@ def _plan(
         found, what = read_images(options.images), f"images of {options.images}"
     elif options.files:
         paths = ", ".join(str(path) for path in options.files)
-        found, what = read_files(options.files), f"passages of {paths}"
+        report = _report_unreadable if options.skip_unreadable else None
+        found, what = read_files(options.files, report), f"passages of {paths}"
     else:
         python = f"Python {platform.python_version()}"
         found, what = standard_library(), f"docstrings of the standard library of {python}"
@@ -102,6 +104,10 @@ def _plan(
     of_images = options.images is not None
     corpus = f"{count} {what}"
     return DemoPlan(emulated, service, corpus, passages, questions, forecast, of_images)
+
+
+def _report_unreadable(why: str) -> None:
+    sys.stderr.write(f"left out: {why}\n")
 
 
 def forecast_text(passages: Sequence[Passage], searches: int, service: DemoService) -> UsageSummary:

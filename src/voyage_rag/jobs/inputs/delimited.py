@@ -7,15 +7,14 @@ from contextlib import contextmanager
 from functools import cached_property
 from io import TextIOWrapper
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from voyage_rag.jobs.errors import JobError
-from voyage_rag.jobs.inputs.rows import Columns, InputFile, ReadOptions, Row, joined
+from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined
 from voyage_rag.jobs.lines import check_not_utf16, open_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from pathlib import Path
 
 LONGEST_FIELD = 2**24
 """Characters; a quote that is never closed takes the rest of the file for a field."""
@@ -23,15 +22,16 @@ LONGEST_FIELD = 2**24
 OTHER_DELIMITERS = {";": "a semicolon CSV", "\t": "a TSV", "|": "a CSV with bars"}
 
 
-class DelimitedFile(InputFile):
-    """A table of text: quoted fields may hold line breaks in CSV; TSV has no quoting."""
+class CSVFile(InputFile):
+    """A table of text, whose quoted fields may hold line breaks."""
 
     unit = "line"
+    usual_delimiter: ClassVar[str] = ","
+    quoted: ClassVar[bool] = True
 
-    def __init__(self, path: Path, label: str, options: ReadOptions, *, quoted: bool) -> None:
-        super().__init__(path, label, options)
-        self._quoted = quoted
-        self._delimiter = options.delimiter or ("," if quoted else "\t")
+    @property
+    def _delimiter(self) -> str:
+        return self.options.delimiter or self.usual_delimiter
 
     @cached_property
     def _header(self) -> list[str]:
@@ -92,7 +92,7 @@ class DelimitedFile(InputFile):
                         yield Row(line, name, text, None, label, kept)
                     continue
                 flaw = unreadable or f"the line has {len(fields)} fields, the header {width}"
-                if not self._quoted and '"' in lines[0]:
+                if not self.quoted and '"' in lines[0]:
                     flaw += " (are fields quoted? input_format='csv' with delimiter='\\t')"
                 for offset, content in enumerate(lines):
                     seen += 1
@@ -109,7 +109,7 @@ class DelimitedFile(InputFile):
                 if self.options.encoding is None:
                     check_not_utf16(file.peek(2)[:2] if hasattr(file, "peek") else b"", self.label)
                 text = TextIOWrapper(
-                    file, "utf-8-sig", "surrogateescape", newline="" if self._quoted else "\n"
+                    file, "utf-8-sig", "surrogateescape", newline="" if self.quoted else "\n"
                 )
                 yield self._read(text)
                 text.detach()
@@ -125,7 +125,7 @@ class DelimitedFile(InputFile):
                 lines.append(line)
                 yield line
 
-        quoting: Any = csv.QUOTE_MINIMAL if self._quoted else csv.QUOTE_NONE
+        quoting: Any = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
         reader: Any = csv.reader(
             recorded(), delimiter=self._delimiter, strict=True, quoting=quoting
         )
@@ -146,3 +146,10 @@ class DelimitedFile(InputFile):
             if flaw or fields:
                 yield number + 1, fields, flaw, lines
             number += len(lines)
+
+
+class TSVFile(CSVFile):
+    """A table whose fields have tabs between them, and quotes are letters like others."""
+
+    usual_delimiter = "\t"
+    quoted = False

@@ -14,7 +14,7 @@ from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.lines import uncompressed_suffix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 InputFormat: TypeAlias = Literal[
     "jsonl", "json", "csv", "tsv", "parquet", "arrow", "lines", "folder"
@@ -132,7 +132,7 @@ def _in_folder(folder: Path, given: InputFormat | None) -> tuple[list[FoundFile]
     for name, what in TABLE_FORMATS.items():
         if (folder / name).is_dir() and (name != "metadata" or any(folder.glob("metadata/*.avro"))):
             raise JobError(f"{str(folder)!r} is {what}: export it to plain Parquet first")
-    files = sorted(_visible(folder), key=lambda file: file.relative_to(folder).as_posix())
+    files = _files_in(folder)
     kinds = {file: _kind_in_folder(file, given) for file in files}
     present = Counter(kind for kind in kinds.values() if kind is not None)
     tables = [kind for kind in present if kind != "folder"]
@@ -161,10 +161,28 @@ def _kind_in_folder(file: Path, given: InputFormat | None) -> InputFormat | None
     return FORMATS.get(suffix)
 
 
+def text_files(path: Path, suffixes: Collection[str]) -> Iterator[Path]:
+    """The files that a path stands for: of folders and globs those with one of the suffixes.
+
+    Raises:
+        JobError: There is no such file.
+    """
+    for match in _expanded(path):
+        if match.is_dir():
+            yield from (f for f in _files_in(match) if uncompressed_suffix(f) in suffixes)
+        else:
+            yield match
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return sorted(_visible(folder), key=lambda file: file.relative_to(folder).as_posix())
+
+
 def _visible(folder: Path) -> Iterator[Path]:
     """All files below a folder but those of Hugging Face's own, and what is hidden."""
     for path in folder.iterdir():
-        if path.name.startswith((".", "_")):
+        is_private = path.name.startswith("_") and path.suffix != ".py"
+        if is_private or path.name.startswith("."):
             continue
         if path.is_dir() and not path.is_symlink():
             yield from _visible(path)

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from voyage_rag.jobs.errors import JobError
-from voyage_rag.jobs.inputs.rows import DEFAULT_ID_COLUMNS, Columns, InputFile, Row, joined, pick
+from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined, pick
 from voyage_rag.jobs.lines import open_bytes, parse_json, read_json_values, read_lines
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class JSONRows(InputFile):
                 yield Row(number, None, value, flaw, self.label)
             elif isinstance(value, dict):
                 yield self._row(number, value, columns, position + at)
-            elif isinstance(value, str) and columns.id is None:
+            elif isinstance(value, str | list) and columns.id is None:
                 yield Row(
                     number, position + at, value, None, self.label, (None,) * len(columns.keep)
                 )
@@ -56,11 +56,14 @@ class JSONRows(InputFile):
         return at + 1
 
     def _row(self, number: int, value: dict[str, Any], columns: Columns, position: int) -> Row:
-        if columns.id is not None:
-            name = pick(value, columns.id)
-        else:
-            name = position
-            self._refuse_late_id(number, value)
+        name = position if columns.id is None else pick(value, columns.id)
+        for late in columns.refused:
+            if value.get(late) is not None:
+                raise JobError(
+                    f"{self.unit} {number:,} of {self.label} has {late!r}, and the first row of "
+                    f"the input has not: give every row one, or give id_column={late!r} and treat "
+                    "rows without it as bad; nothing was sent"
+                )
         record = {**value, **self.constants} if self.constants else value
         kept = tuple([pick(record, path) for path in columns.keep]) if columns.keep else ()
         if len(columns.text) == 1:
@@ -72,15 +75,6 @@ class JSONRows(InputFile):
         keys = ", ".join(map(repr, list(value)[:LONGEST_LIST])) or "nothing"
         wanted = " or ".join(map(repr, columns.text))
         return Row(number, name, None, f"no text in {wanted} (it has {keys})", self.label, kept)
-
-    def _refuse_late_id(self, number: int, value: dict[str, Any]) -> None:
-        for name in DEFAULT_ID_COLUMNS:
-            if name in value and value[name] is not None:
-                raise JobError(
-                    f"{self.unit} {number:,} of {self.label} has {name!r}, and the first row of "
-                    f"the input has not: give every row one, or give id_column={name!r} and treat "
-                    "rows without it as bad; nothing was sent"
-                )
 
 
 class JSONLinesFile(JSONRows):

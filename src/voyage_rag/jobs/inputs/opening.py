@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.inputs.delimited import CSVFile, TSVFile
 from voyage_rag.jobs.inputs.discovery import FoundFile, InputFormat, find_files
+from voyage_rag.jobs.inputs.json_files import JSONArrayFile, JSONLinesFile
 from voyage_rag.jobs.inputs.rows import DEFAULT_ID_COLUMNS, Columns, InputFile, ReadOptions, Row
+from voyage_rag.jobs.inputs.spool import spool
+from voyage_rag.jobs.inputs.text_files import LinesFile, WholeFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 DEFAULT_TEXT_COLUMN = "text"
 KEEP_ALL = "all"
 READ_OPTIONS = ReadOptions()
 OUTPUT_COLUMNS = {"id", "embedding"}
+
+FILE_TYPES: dict[InputFormat, type[InputFile]] = {
+    "jsonl": JSONLinesFile,
+    "json": JSONArrayFile,
+    "csv": CSVFile,
+    "tsv": TSVFile,
+    "lines": LinesFile,
+    "folder": WholeFile,
+}
 
 
 class InputReader:
@@ -48,11 +60,6 @@ class InputReader:
                 count = yield from file.rows(self.columns, position, max(0, skip - position))
             position += count
 
-    @property
-    def ids_are_unique(self) -> bool:
-        """Whether no two rows can have the same id."""
-        return self.columns.id is None
-
     def type_of(self, path: str) -> Any:
         """The Arrow type of a column, None where files declare none or different ones."""
         types = [file.type_of(path) for file in self.files]
@@ -79,85 +86,71 @@ def open_inputs(
     *,
     text_columns: Sequence[str] = (DEFAULT_TEXT_COLUMN,),
     id_column: str | None = None,
+    has_ids: bool = True,
     keep: Sequence[str] = (),
     options: ReadOptions = READ_OPTIONS,
-    digests: Mapping[Path, str] = MappingProxyType({}),
+    spool_folder: Path | None = None,
 ) -> InputReader:
     """The rows of files, folders and globs.
 
     Args:
         paths: What to read, in order.
-        given: How texts lie in the files, None to go by their names.
-        text_columns: Where the text is; several are joined.
-        id_column: Where the id of a row is, None for `id` or `_id` if there is one.
+        given: How texts lie in the files, None to go by their names; JSON Lines in stdin.
+        text_columns: Where the text of a row is.
+        id_column: Where its id is, None for `id` or `_id` if there is one.
+        has_ids: Whether that matters; else rows are numbered.
         keep: Other columns to read, or `all`.
         options: How files are read.
-        digests: Of the content of files whose times say nothing, such as copies of stdin.
+        spool_folder: Where stdin and pipes are copied to, which can be read only once.
 
     Raises:
         JobError: Something cannot be read, or has no such column.
     """
+    digests: dict[Path, str] = {}
+    if spool_folder is not None:
+        paths, digests = spool(paths, spool_folder)
+        if given is None and digests and not any(path.suffix for path in digests):
+            given = "jsonl"
     found, unread = find_files(paths, given)
     files = [_open(file, options) for file in found]
     for file in files:
         file.digest = digests.get(file.path)
-    columns = _columns(files, tuple(text_columns), id_column, tuple(keep))
+    columns = _columns(files, tuple(text_columns), id_column, tuple(keep), has_ids=has_ids)
     for file in files:
         file.check(columns)
     return InputReader(files, columns, unread)
 
 
 def _open(found: FoundFile, options: ReadOptions) -> InputFile:
-    path, label, form, constants = found
-    file: InputFile
-    match form:  # a module each, so that only what is read is imported
-        case "jsonl":
-            from voyage_rag.jobs.inputs.json_files import JSONLinesFile  # noqa: PLC0415
+    if found.format not in FILE_TYPES:  # only what needs pyarrow imports it
+        from voyage_rag.jobs.inputs.arrow_files import ArrowFile, ParquetFile  # noqa: PLC0415
 
-            file = JSONLinesFile(path, label, options)
-        case "json":
-            from voyage_rag.jobs.inputs.json_files import JSONArrayFile  # noqa: PLC0415
-
-            file = JSONArrayFile(path, label, options)
-        case "csv" | "tsv":
-            from voyage_rag.jobs.inputs.delimited import DelimitedFile  # noqa: PLC0415
-
-            file = DelimitedFile(path, label, options, quoted=form == "csv")
-        case "parquet":
-            from voyage_rag.jobs.inputs.arrow_files import ParquetFile  # noqa: PLC0415
-
-            file = ParquetFile(path, label, options)
-        case "arrow":
-            from voyage_rag.jobs.inputs.arrow_files import ArrowFile  # noqa: PLC0415
-
-            file = ArrowFile(path, label, options)
-        case "lines":
-            from voyage_rag.jobs.inputs.text_files import LinesFile  # noqa: PLC0415
-
-            file = LinesFile(path, label, options)
-        case "folder":
-            from voyage_rag.jobs.inputs.text_files import WholeFile  # noqa: PLC0415
-
-            file = WholeFile(path, label, options)
-    file.constants = constants
-    return file
+        return (ParquetFile if found.format == "parquet" else ArrowFile)(found, options)
+    return FILE_TYPES[found.format](found, options)
 
 
 def _columns(
-    files: Sequence[InputFile], text: tuple[str, ...], id_column: str | None, keep: tuple[str, ...]
+    files: Sequence[InputFile],
+    text: tuple[str, ...],
+    id_column: str | None,
+    keep: tuple[str, ...],
+    *,
+    has_ids: bool,
 ) -> Columns:
+    refused = DEFAULT_ID_COLUMNS if has_ids and id_column is None else ()
     tables = [(file, names) for file in files if (names := file.columns) is not None]
     if not tables:
         if id_column is not None:
             raise JobError(f"{files[0].label} has no columns, and so no id column {id_column!r}")
-        return Columns(text, None, ())
+        return Columns(text, None, (), refused)
     if text == (DEFAULT_TEXT_COLUMN,) and len(tables[0][1]) == 1 and not files[0].options.header:
         text = tuple(tables[0][1])
     fixed = [(file, names) for file, names in tables if file.has_fixed_columns]
     for file, names in fixed:
         for wanted in (*text, *([] if id_column is None else [id_column])):
             _check_column(file, names, wanted)
-    id_column = id_column or _default_id(tables)
+    if refused:
+        id_column = _default_id(tables)
     if keep == (KEEP_ALL,):
         keep = tuple(dict.fromkeys(n for _, names in tables for n in names if n != id_column))
     for wanted in keep:
@@ -165,7 +158,7 @@ def _columns(
             _check_column(file, names, wanted)
         if wanted in OUTPUT_COLUMNS:
             raise JobError(f"column {wanted!r} cannot be kept: the output has one of that name")
-    return Columns(text, id_column, keep)
+    return Columns(text, id_column, keep, refused if id_column is None else ())
 
 
 def _default_id(tables: Sequence[tuple[InputFile, list[str]]]) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from voyage_rag.jobs.inputs.discovery import FoundFile
 
 Id: TypeAlias = str | int
 
@@ -46,11 +46,13 @@ class Columns:
         text: Where the text is; several are joined by line breaks.
         id: Where the id is, None where rows are numbered.
         keep: What goes into the output besides.
+        refused: What no row may have: ids, where the first row has none.
     """
 
     text: tuple[str, ...]
     id: str | None
     keep: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
     @property
     def wanted(self) -> list[str]:
@@ -82,11 +84,9 @@ class InputFile(ABC):
     unit: ClassVar[str] = "row"
     """What `Row.number` counts."""
 
-    def __init__(self, path: Path, label: str, options: ReadOptions) -> None:
-        self.path = path
-        self.label = label
+    def __init__(self, found: FoundFile, options: ReadOptions) -> None:
+        self.path, self.label, _, self.constants = found
         self.options = options
-        self.constants: dict[str, str] = {}
         self.digest: str | None = None
 
     has_fixed_columns: ClassVar[bool] = True
@@ -153,10 +153,11 @@ def joined(values: Sequence[Any]) -> Any:
 
 def flaw_of(row: Row) -> str | None:
     """Why a row cannot be embedded, None if it can."""
-    return row.flaw or _flaw_of_text(row.text) or _flaw_of_id(row.id)
+    return row.flaw or flaw_of_text(row.text) or flaw_of_id(row.id)
 
 
-def _flaw_of_text(text: object) -> str | None:
+def flaw_of_text(text: object) -> str | None:
+    """Why a text cannot be embedded, None if it can."""
     if text is None:
         return "no text"
     if not isinstance(text, str):
@@ -166,7 +167,8 @@ def _flaw_of_text(text: object) -> str | None:
     return None if is_utf8(text) else "its text is not UTF-8, or holds half a character"
 
 
-def _flaw_of_id(name: object) -> str | None:
+def flaw_of_id(name: object) -> str | None:
+    """Why an id cannot be one, None if it can."""
     if name is None or name == "":
         return "no id"
     if isinstance(name, bool) or not isinstance(name, (str, int)):

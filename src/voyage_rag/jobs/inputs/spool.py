@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import stat
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -33,11 +34,8 @@ def spool(paths: Sequence[Path], folder: Path) -> tuple[list[Path], dict[Path, s
             continue
         copy = folder / str(number) / ("stdin" if path == STDIN else path.name)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        if path == STDIN:
-            digests[copy] = _copied(stdin(), copy)
-        else:
-            with path.open("rb") as source:
-                digests[copy] = _copied(source, copy)
+        with nullcontext(_stdin()) if path == STDIN else path.open("rb") as source:
+            digests[copy] = _copied(source, copy)
         given.append(copy)
     return given, digests
 
@@ -53,12 +51,7 @@ def is_stream(path: Path) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
 
 
-def stdin() -> BinaryIO:
-    """Stdin as bytes.
-
-    Raises:
-        JobError: It is closed.
-    """
+def _stdin() -> BinaryIO:
     if sys.stdin is None or sys.stdin.closed:
         raise JobError("stdin is closed: name a file, or pipe something")
     return sys.stdin.buffer

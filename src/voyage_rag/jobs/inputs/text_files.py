@@ -57,7 +57,8 @@ class WholeFile(InputFile):
             return 1
         text, flaw = None, None
         try:
-            text = read_text(self)
+            with open_bytes(self.path, self.options.encoding) as opened:
+                text = opened.read().decode("utf-8-sig")
         except UnicodeDecodeError as error:
             flaw = f"not UTF-8 (byte {error.start})"
         except JobError as error:
@@ -67,9 +68,3 @@ class WholeFile(InputFile):
         kept = (None,) * len(columns.keep)
         yield Row(position + 1, self.label, text, flaw, self.label, kept)
         return 1
-
-
-def read_text(file: InputFile) -> str:
-    """The content of a file of text."""
-    with open_bytes(file.path, file.options.encoding) as opened:
-        return opened.read().decode("utf-8-sig")
