@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from fakes import FakeClock
@@ -88,6 +89,37 @@ def test_from_rows_to_vectors(run: Run, emulate: Callable[..., Emulator]) -> Non
     assert left == ["a.job", "rows.jsonl", "vectors.jsonl"]
 
 
+@pytest.mark.parametrize(
+    ("ids", "expected", "kind"),
+    [
+        ([3, 1], [3, 1], "int64"),
+        ([2**63, 1], [2**63, 1], "uint64"),
+        (["3", "1"], ["3", "1"], "string"),
+        ([3, "x"], ["3", "x"], "string"),
+        (None, [0, 1], "int64"),
+    ],
+)
+def test_ids_keep_their_type(
+    ids: list[Any] | None,
+    expected: list[Any],
+    kind: str,
+    run: Run,
+    emulate: Callable[..., Emulator],
+) -> None:
+    """Though the batch engine takes strings only; rows without ids are numbered, as by `embed`."""
+    emulate()
+    texts = [{"text": "one"}, {"text": "two"}]
+    if ids is not None:
+        texts = [row | {"id": name} for row, name in zip(texts, ids, strict=True)]
+    assert run("submit", rows(*texts), *SUBMIT)[0] == 0
+    assert run(*WAIT)[0] == 0
+
+    assert [row["id"] for row in lines(run("fetch", "a.job")[1])] == expected
+    assert run("fetch", "a.job", "-o", "out.parquet")[0] == 0
+    column = pq.read_table("out.parquet")["id"]
+    assert (column.to_pylist(), str(column.type)) == (expected, kind)
+
+
 def test_json_is_for_programs(run: Run, emulate: Callable[..., Emulator]) -> None:
     """One object, the same fields for each command."""
     emulate()
@@ -145,14 +177,14 @@ def test_inputs_that_fail_are_told_and_submitted_again(
         "voyage-rag: 2 of 3 inputs failed; out.jsonl.failed.jsonl says why; voyage-rag batch "
         "resubmit a.job submits those again that may succeed\n"
     )
-    assert [row["id"] for row in lines(Path("out.jsonl").read_text())] == ["0"]
+    assert [row["id"] for row in lines(Path("out.jsonl").read_text())] == [0]
     one, two = lines(Path("out.jsonl.failed.jsonl").read_text())
     assert one == {
-        "id": "1",
+        "id": 1,
         "error": {"status": 500, "code": None, "message": "Internal Server Error"},
         "input": {"input": ["one"]},
     }
-    assert (two["id"], two["error"]["status"]) == ("2", 400)
+    assert (two["id"], two["error"]["status"]) == (2, 400)
     assert run("resubmit", "a.job")[0] == 0
     assert run(*WAIT)[1].startswith("ended: 2 of 3 inputs done, 1 failed")
     code, out, _ = run("fetch", "a.job")

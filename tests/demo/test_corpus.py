@@ -1,5 +1,6 @@
 """The demo's text: the standard library's docstrings, and files of one's own."""
 
+import gzip
 import subprocess
 import sys
 from pathlib import Path
@@ -166,6 +167,26 @@ def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
     file.write_bytes("\ufeffhello".encode())
 
     assert read_files([file])[0].body == "hello"
+
+
+def test_unreadable_files_of_a_folder_can_be_left_out(tmp_path: Path) -> None:
+    """Each is reported; a file that was named itself is still refused."""
+    (tmp_path / "a.txt").write_text("readable", "utf-8")
+    latin = tmp_path / "b.txt"
+    latin.write_bytes(b"caf\xe9")
+    reported: list[str] = []
+
+    assert [p.body for p in read_files([tmp_path], reported.append)] == ["readable"]
+    assert reported == [f"{latin} is not UTF-8 text (byte 3)"]
+    with pytest.raises(DemoError, match="is not UTF-8 text"):
+        read_files([latin], reported.append)
+
+
+def test_compressed_text_is_read(tmp_path: Path) -> None:
+    """As by the other commands."""
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"readable\r\ntext"))
+
+    assert [p.body for p in read_files([tmp_path])] == ["readable\ntext"]
 
 
 def test_paths_that_cannot_be_read_are_named(tmp_path: Path) -> None:

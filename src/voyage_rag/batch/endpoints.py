@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from voyage_rag.batch.types import BatchResult
 from voyage_rag.core import validation, wire
-from voyage_rag.core.options import EmbedOptions
+from voyage_rag.core.options import EmbedOptions, options_of
 from voyage_rag.core.token_estimate import estimate_tokens
-from voyage_rag.errors import InvalidInputError
+from voyage_rag.errors import InvalidInputError, UnexpectedAnswerError
 from voyage_rag.models import Kind as ModelKind
 from voyage_rag.models import Model, kind_of
+from voyage_rag.records import LineFailure
 from voyage_rag.types import RerankingResult
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from voyage_rag.records import BatchLine
     from voyage_rag.types import InputType
 
+UNSOUND = "unsound"
 MOST_CHUNKS = 16_000
 """Of one document (docs: "Contextualized Chunk Embeddings")."""
 
@@ -37,15 +40,6 @@ class BatchOptions:
     output_dtype: OutputDtype | None = None
     output_dimension: int | None = None
     top_k: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LineResult:
-    """What is made of a line's answer: see `BatchResult`."""
-
-    vectors: Sequence[Any] = ()
-    ranking: Sequence[RerankingResult] = ()
-    total_tokens: int = 0
 
 
 class BatchEndpoint(ABC):
@@ -82,25 +76,28 @@ class BatchEndpoint(ABC):
         """
 
     @abstractmethod
-    def read(self, line: BatchLine) -> LineResult:
-        """Read the answer to a line.
+    def _read(self, line: BatchLine) -> dict[str, Any]:
+        """The attributes of a result that the answer to a line holds.
 
         Raises:
             UnexpectedAnswerError: It cannot be right.
         """
 
-    def _embed_options(self) -> EmbedOptions:
-        options = self._options
-        dtype = validation.check_output(self.row, options.output_dimension, options.output_dtype)
-        validation.check_input_type(options.input_type)
-        expected = options.output_dimension or self.row.default_dimension
-        return EmbedOptions(
-            self.row.name,
-            options.input_type,
-            options.truncation,
-            options.output_dimension,
-            dtype,
-            expected,
+    def result(self, index: int, line: BatchLine) -> BatchResult:
+        """What became of the input at a position."""
+        failure = line.failure
+        if failure is None:
+            try:
+                return BatchResult(index, line.custom_id, **self._read(line))
+            except UnexpectedAnswerError as error:
+                failure = LineFailure(error.message, None, UNSOUND, line.input)
+        return BatchResult(index, line.custom_id, failure=failure)
+
+    def _embed_options(self, *, truncation: bool) -> EmbedOptions:
+        given = self._options
+        self._refuse(top_k=given.top_k)
+        return options_of(
+            self.row, given.input_type, truncation, given.output_dimension, given.output_dtype
         )
 
     def _refuse(self, **given: object) -> None:
@@ -116,26 +113,17 @@ class Texts(BatchEndpoint):
     endpoint = "/v1/embeddings"
 
     def _checked(self, options: BatchOptions) -> dict[str, Any]:
-        self._refuse(top_k=options.top_k)
-        validation.check_flag("truncation", options.truncation)
-        self._wire = self._embed_options()
-        return {
-            "model": self.row.name,
-            "input_type": options.input_type,
-            "truncation": options.truncation,
-            "output_dimension": options.output_dimension,
-            "output_dtype": self._wire.output_dtype,
-        }
+        self._wire = self._embed_options(truncation=options.truncation)
+        return self._wire.fields
 
     def body(self, name: str, given: object, index: int) -> tuple[dict[str, Any], float]:
         """See `BatchEndpoint`."""
         text = _text(name, given, index)
         return {"input": [text]}, estimate_tokens(text)
 
-    def read(self, line: BatchLine) -> LineResult:
-        """See `BatchEndpoint`."""
+    def _read(self, line: BatchLine) -> dict[str, Any]:
         found = wire.embed_answer(line.body or {}, 1, self._wire)
-        return LineResult(found.values, (), found.total_tokens)
+        return {"vectors": found.values, "total_tokens": found.total_tokens}
 
 
 class Documents(BatchEndpoint):
@@ -145,16 +133,10 @@ class Documents(BatchEndpoint):
     endpoint = "/v1/contextualizedembeddings"
 
     def _checked(self, options: BatchOptions) -> dict[str, Any]:
-        self._refuse(top_k=options.top_k)
         if options.truncation is not True:
             raise InvalidInputError(f"{self.row.name!r} does not truncate: leave truncation out")
-        self._wire = self._embed_options()
-        return {
-            "model": self.row.name,
-            "input_type": options.input_type,
-            "output_dimension": options.output_dimension,
-            "output_dtype": self._wire.output_dtype,
-        }
+        self._wire = self._embed_options(truncation=True)
+        return self._wire.fields | {"truncation": None}
 
     def body(self, name: str, given: object, index: int) -> tuple[dict[str, Any], float]:
         """See `BatchEndpoint`. A lone string is a document of one chunk."""
@@ -166,11 +148,10 @@ class Documents(BatchEndpoint):
             )
         return {"inputs": [chunks]}, sum(map(estimate_tokens, chunks))
 
-    def read(self, line: BatchLine) -> LineResult:
-        """See `BatchEndpoint`."""
+    def _read(self, line: BatchLine) -> dict[str, Any]:
         (chunks,) = line.input["inputs"]
         found = wire.contextual_answer(line.body or {}, [len(chunks)], self._wire)
-        return LineResult(found.values[0].vectors, (), found.total_tokens)
+        return {"vectors": found.values[0].vectors, "total_tokens": found.total_tokens}
 
 
 class Rankings(BatchEndpoint):
@@ -212,14 +193,13 @@ class Rankings(BatchEndpoint):
         weight = estimate_tokens(query) * len(documents) + sum(map(estimate_tokens, documents))
         return {"query": query, "documents": documents}, weight
 
-    def read(self, line: BatchLine) -> LineResult:
-        """See `BatchEndpoint`."""
+    def _read(self, line: BatchLine) -> dict[str, Any]:
         documents = line.input["documents"]
         found = wire.rerank_answer(line.body or {}, len(documents), self._options.top_k)
         ranked = [(n, score) for n, score in enumerate(found.values) if score is not None]
         ranked.sort(key=lambda pair: -pair[1])
         results = [RerankingResult(n, documents[n], score) for n, score in ranked]
-        return LineResult((), results, found.total_tokens)
+        return {"ranking": results, "total_tokens": found.total_tokens}
 
 
 PAIR = 2
@@ -243,11 +223,6 @@ def endpoint_for(options: BatchOptions) -> BatchEndpoint:
             f"Voyage.{validation.VERBS[model_kind]}"
         )
     return ENDPOINTS[model_kind](options)
-
-
-def options_of(params: Mapping[str, Any]) -> BatchOptions:
-    """The options that `BatchEndpoint.params` was made of."""
-    return BatchOptions(**params)
 
 
 def _text(name: str, given: object, index: int) -> str:

@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from voyage_rag.batch import outcome
-from voyage_rag.batch.endpoints import BatchOptions, endpoint_for, options_of
+from voyage_rag.batch.endpoints import BatchOptions, endpoint_for
 from voyage_rag.batch.state import JobState, StateFile
-from voyage_rag.batch.submission import check_limits, check_same_job, estimated, lines_of, prepare
+from voyage_rag.batch.submission import check_limits, check_same_job, estimated, prepare
 from voyage_rag.batch.types import LIMITS, BatchEstimate, BatchLimits
 from voyage_rag.batch.workflow import BatchWorkflow
 from voyage_rag.core.jobs.batches import PollSchedule
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeAlias
 
-    from voyage_rag.batch.state import BatchPart
+    from voyage_rag.batch.state import IdType
     from voyage_rag.batch.types import BatchResult, JobStatus
     from voyage_rag.client import Voyage
     from voyage_rag.core.flow import Flow
@@ -53,7 +53,7 @@ class BatchJob:
             raise InvalidInputError(f"{message}use the key or base_url it was submitted with")
         self._voyage = voyage
         self._file = file
-        self._endpoint = endpoint_for(options_of(state.params))
+        self._endpoint = endpoint_for(BatchOptions(**state.params))
         self._workflow = BatchWorkflow(voyage.job_context, state, file)
 
     def __repr__(self) -> str:
@@ -69,6 +69,11 @@ class BatchJob:
     def kind(self) -> ModelKind:
         """What it makes: `embedding`, `contextualized` or `rerank`."""
         return self._endpoint.model_kind
+
+    @property
+    def id_type(self) -> IdType:
+        """The type that the names of its inputs had, as Arrow calls it; they travel as strings."""
+        return self._workflow.state.id_type
 
     @classmethod
     def open(cls, voyage: Voyage, state_file: str | os.PathLike[str]) -> Self:
@@ -86,7 +91,7 @@ class BatchJob:
         inputs: Inputs,
         *,
         model: str,
-        custom_ids: Iterable[str] | None = None,
+        custom_ids: Iterable[str | int] | None = None,
         limits: BatchLimits = LIMITS,
         state_file: str | os.PathLike[str] | None = None,
         **options: Any,
@@ -108,7 +113,7 @@ class BatchJob:
         endpoint = endpoint_for(BatchOptions(model, **options))
         if state_file is not None:
             check_same_job(StateFile(state_file), endpoint, limits)
-        return estimated(endpoint, lines_of(endpoint, inputs, custom_ids), limits)
+        return estimated(endpoint, inputs, custom_ids, limits)
 
     # ── submitted ─────────────────────────────────────────────────────────────────────────────────
 
@@ -125,7 +130,7 @@ class BatchJob:
         output_dtype: OutputDtype | None = None,
         output_dimension: int | None = None,
         top_k: int | None = None,
-        custom_ids: Iterable[str] | None = None,
+        custom_ids: Iterable[str | int] | None = None,
         limits: BatchLimits = LIMITS,
     ) -> Self:
         """Check all inputs, cut them into batches, upload these and create as many as may run.
@@ -147,7 +152,8 @@ class BatchJob:
             output_dtype: As for `Voyage.embed`.
             output_dimension: As for `Voyage.embed`.
             top_k: As for `Voyage.rerank`.
-            custom_ids: One name per input, no two alike; their positions in digits unless given.
+            custom_ids: One name per input, strings or whole numbers, no two alike; their positions
+                in digits unless given.
             limits: How much goes into one batch, and runs at once.
 
         Raises:
@@ -175,7 +181,7 @@ class BatchJob:
         output_dtype: OutputDtype | None = None,
         output_dimension: int | None = None,
         top_k: int | None = None,
-        custom_ids: Iterable[str] | None = None,
+        custom_ids: Iterable[str | int] | None = None,
         limits: BatchLimits = LIMITS,
     ) -> Self:
         """Async variant of `submit`. Inputs are read in a thread."""
@@ -195,14 +201,12 @@ class BatchJob:
         inputs: Inputs,
         file: StateFile,
         options: BatchOptions,
-        custom_ids: Iterable[str] | None,
+        custom_ids: Iterable[str | int] | None,
         limits: BatchLimits,
     ) -> Self:
         check_limits(limits)
-        kind = endpoint_for(options)
-        lines = lines_of(kind, inputs, custom_ids)
-        now = voyage.job_context.policy.wall_clock()
-        state = prepare(kind, lines, file, limits, voyage.settings.host.hostname, now)
+        host, now = voyage.settings.host.hostname, voyage.job_context.policy.wall_clock()
+        state = prepare(endpoint_for(options), inputs, custom_ids, file, limits, host, now)
         return cls(voyage, file, state)
 
     # ── watched ───────────────────────────────────────────────────────────────────────────────────
@@ -274,7 +278,7 @@ class BatchJob:
         self._reload()
         driver.run(self._workflow.refresh())
         with outcome.directory_of(self._workflow) as directory:
-            for part in self._parts():
+            for part in self._workflow.state.own_parts:
                 fetched = driver.run(outcome.fetch(self._workflow, part, directory))
                 yield from outcome.results_of(self._workflow, self._endpoint, part, fetched)
                 outcome.remove(fetched, self._file.spooled(part))
@@ -285,7 +289,7 @@ class BatchJob:
         self._reload()
         await driver.arun(self._workflow.refresh())
         with outcome.directory_of(self._workflow) as directory:
-            for part in self._parts():
+            for part in self._workflow.state.own_parts:
                 fetched = await driver.arun(outcome.fetch(self._workflow, part, directory))
                 found = iterate_in_thread(
                     outcome.results_of(self._workflow, self._endpoint, part, fetched)
@@ -335,9 +339,6 @@ class BatchJob:
         self._reload()
         await self._voyage.driver.arun(flow)
         return self._workflow.status()
-
-    def _parts(self) -> list[BatchPart]:
-        return [part for part in self._workflow.state.parts if part.again is None]
 
     def _reload(self) -> None:
         """Another process may have continued the job."""

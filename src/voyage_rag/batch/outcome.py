@@ -6,43 +6,27 @@ The files of a part are downloaded into a directory beside the job, read line by
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voyage_rag.batch.submission import Line, cut, encoded
-from voyage_rag.batch.types import BatchResult
 from voyage_rag.core.flow import offload
 from voyage_rag.core.jobs import files
 from voyage_rag.core.jobs.answers import in_input_order
 from voyage_rag.core.token_estimate import estimate_tokens
-from voyage_rag.errors import UnexpectedAnswerError
-from voyage_rag.records import LineFailure
 
 if TYPE_CHECKING:
     from voyage_rag.batch.endpoints import BatchEndpoint
     from voyage_rag.batch.state import BatchPart
+    from voyage_rag.batch.types import BatchResult
     from voyage_rag.batch.workflow import BatchWorkflow
     from voyage_rag.core.flow import Flow
-    from voyage_rag.records import BatchLine
 
-UNSOUND, UNFINISHED, PENDING = "unsound", "unfinished", "pending"
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """The files of a part, on disk.
-
-    Attributes:
-        lines: Its input.
-        answers: Output and error files, of the part and of its retries.
-    """
-
-    lines: Path
-    answers: list[Path]
+UNFINISHED, PENDING = "unfinished", "pending"
 
 
 @contextmanager
@@ -53,61 +37,35 @@ def directory_of(workflow: BatchWorkflow) -> Iterator[str]:
         yield directory
 
 
-def fetch(workflow: BatchWorkflow, part: BatchPart, directory: str) -> Flow[Fetched]:
-    """Download the files of a part that has inputs of its own."""
+def fetch(workflow: BatchWorkflow, part: BatchPart, directory: str) -> Flow[list[Path]]:
+    """Download the files of a part that has inputs of its own, and of its retries.
+
+    Returns:
+        The file of its inputs, and those of answers.
+    """
     waiting = workflow.file.spooled(part)
     is_here = yield from offload(waiting.exists)
     ids = [] if is_here or part.file_id is None else [part.file_id]
-    for layer in (part, *workflow.retries_of(part)):
+    for layer in workflow.layers_of(part):
         ids += [file_id for file_id in (layer.output_file_id, layer.error_file_id) if file_id]
     paths = yield from files.gather(workflow.context, ids, directory)
-    found = [Path(path) for path in paths]
-    return Fetched(waiting, found) if is_here else Fetched(found[0], found[1:])
+    return [waiting] * is_here + [Path(path) for path in paths]
 
 
 def results_of(
-    workflow: BatchWorkflow, kind: BatchEndpoint, part: BatchPart, fetched: Fetched
+    workflow: BatchWorkflow, kind: BatchEndpoint, part: BatchPart, fetched: Sequence[Path]
 ) -> Iterator[BatchResult]:
     """The result of each input of a part, in their order."""
-    has_ended = all(layer in workflow.ended for layer in (part, *workflow.retries_of(part)))
+    has_ended = all(layer in workflow.ended for layer in workflow.layers_of(part))
     with ExitStack() as opened:
-        lines, *answers = [
-            opened.enter_context(path.open("rb")) for path in (fetched.lines, *fetched.answers)
-        ]
-        for number, line in enumerate(in_input_order(lines, answers)):
-            result = _result(kind, part.first + number, line)
+        lines, *answers = [opened.enter_context(path.open("rb")) for path in fetched]
+        for index, line in enumerate(in_input_order(lines, answers), part.first):
+            result = kind.result(index, line)
             failure = result.failure
             if failure is not None and failure.code == UNFINISHED and not has_ended:
                 failure = replace(failure, code=PENDING, message="its batch has not ended")
                 result = replace(result, failure=failure)
             yield result
-
-
-def _result(kind: BatchEndpoint, index: int, line: BatchLine) -> BatchResult:
-    if line.failure is not None:
-        return BatchResult(index, line.custom_id, failure=line.failure)
-    try:
-        answer = kind.read(line)
-    except UnexpectedAnswerError as error:
-        failure = LineFailure(error.message, None, UNSOUND, line.input)
-        return BatchResult(index, line.custom_id, failure=failure)
-    return BatchResult(index, line.custom_id, answer.vectors, answer.ranking, answer.total_tokens)
-
-
-def failed_lines(
-    workflow: BatchWorkflow,
-    kind: BatchEndpoint,
-    part: BatchPart,
-    fetched: Fetched,
-    *,
-    include_refused: bool,
-) -> Iterator[Line]:
-    """The lines of a part that are worth submitting again, as they were."""
-    for result in results_of(workflow, kind, part, fetched):
-        failure = result.failure
-        if failure is not None and (include_refused or not failure.is_refused):
-            line = encoded(result.custom_id, dict(failure.input))
-            yield line, estimate_tokens(line.decode())
 
 
 def resubmit(
@@ -116,10 +74,11 @@ def resubmit(
     """Create new batches of the inputs that failed; how many inputs they are."""
     yield from workflow.refresh()
     count = 0
-    for part in [part for part in workflow.state.parts if part.again is None]:
-        if may_have_failed(workflow, part):
+    for part in workflow.state.own_parts:
+        if workflow.may_have_failed(part):
             fetched = yield from fetch(workflow, part, directory)
-            lines = failed_lines(workflow, kind, part, fetched, include_refused=include_refused)
+            results = results_of(workflow, kind, part, fetched)
+            lines = _failed_lines(results, include_refused=include_refused)
             made = yield from offload(partial(_spooled, workflow, part, lines))
             workflow.state.parts += made
             count += sum(other.inputs for other in made)
@@ -129,6 +88,15 @@ def resubmit(
     return count
 
 
+def _failed_lines(results: Iterable[BatchResult], *, include_refused: bool) -> Iterator[Line]:
+    """The lines that are worth submitting again, as they were."""
+    for result in results:
+        failure = result.failure
+        if failure is not None and (include_refused or not failure.is_refused):
+            line = encoded(result.custom_id, dict(failure.input))
+            yield line, estimate_tokens(line.decode())
+
+
 def _spooled(workflow: BatchWorkflow, part: BatchPart, lines: Iterator[Line]) -> list[BatchPart]:
     directory = workflow.file.make_spool()
     number = len(workflow.state.parts)
@@ -136,16 +104,8 @@ def _spooled(workflow: BatchWorkflow, part: BatchPart, lines: Iterator[Line]) ->
     return [other.model_copy(update={"first": part.first, "again": part.number}) for other in made]
 
 
-def may_have_failed(workflow: BatchWorkflow, part: BatchPart) -> bool:
-    """Whether a part has ended, and not all of its inputs have a result."""
-    layers = [part, *workflow.retries_of(part)]
-    if any(layer not in workflow.ended for layer in layers):
-        return False
-    return sum(layer.completed for layer in layers) < part.inputs
-
-
-def remove(fetched: Fetched, keep: Path) -> None:
+def remove(fetched: Sequence[Path], keep: Path) -> None:
     """Remove the files of a part."""
-    for path in (fetched.lines, *fetched.answers):
+    for path in fetched:
         if path != keep:
             path.unlink(missing_ok=True)

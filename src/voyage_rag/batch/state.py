@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,6 +21,8 @@ from voyage_rag.jobs.files import atomic_write, exclusive_lock
 
 FORMAT: Literal["voyage-rag batch job"] = "voyage-rag batch job"
 VERSION: Literal[1] = 1
+
+IdType: TypeAlias = Literal["string", "int64", "uint64"]
 
 
 class BatchPart(BaseModel):
@@ -81,6 +83,7 @@ class JobState(BaseModel):
         params: Model and options.
         limits: How it was cut, and what may be in flight.
         created_at: Seconds since the epoch.
+        id_type: The Arrow type of what names its inputs.
         parts: Its batches.
     """
 
@@ -94,7 +97,18 @@ class JobState(BaseModel):
     params: dict[str, Any]
     limits: dict[str, int]
     created_at: float
+    id_type: IdType = "string"
     parts: list[BatchPart] = []
+
+    @property
+    def own_parts(self) -> list[BatchPart]:
+        """Those with inputs of their own, not submitted again."""
+        return [part for part in self.parts if part.again is None]
+
+
+def part_name(number: int) -> str:
+    """The file with the lines of a part."""
+    return f"part-{number:04d}.jsonl"
 
 
 class StateFile:
@@ -110,16 +124,12 @@ class StateFile:
 
     def spooled(self, part: BatchPart) -> Path:
         """Where the lines of a part wait."""
-        return self.spool / f"part-{part.number:04d}.jsonl"
+        return self.spool / part_name(part.number)
 
     def make_spool(self) -> Path:
         """The directory in which lines wait, for this user alone."""
         self.spool.mkdir(mode=0o700, exist_ok=True)
         return self.spool
-
-    def exists(self) -> bool:
-        """Whether there is a job, or anything else."""
-        return self.path.exists()
 
     def load(self) -> JobState:
         """Read the job.
@@ -170,10 +180,9 @@ class StateFile:
         Raises:
             InvalidInputError: Another process works on it.
         """
-        lock = self.path.with_name(self.path.name + ".lock")
         with ExitStack() as held:
             try:
-                held.enter_context(exclusive_lock(lock))
+                held.enter_context(exclusive_lock(self.path.with_name(self.path.name + ".lock")))
             except BlockingIOError:
                 raise InvalidInputError(
                     f"another process works on the job {str(self.path)!r}: stop it first, or let "

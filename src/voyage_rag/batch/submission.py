@@ -14,7 +14,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voyage_rag.batch.state import BatchPart, JobState, StateFile
+from voyage_rag.batch.state import BatchPart, IdType, JobState, StateFile, part_name
 from voyage_rag.batch.types import BatchEstimate, BatchLimits
 from voyage_rag.checks import texts_of
 from voyage_rag.core import validation
@@ -36,9 +36,7 @@ Line = tuple[bytes, float]
 """A line, and what it weighs."""
 
 
-def lines_of(
-    kind: BatchEndpoint, inputs: Iterable[object], names: CustomIds
-) -> Iterator[Line]:
+def lines_of(kind: BatchEndpoint, inputs: Iterable[object], names: CustomIds) -> Iterator[Line]:
     """A line for each input.
 
     Raises:
@@ -69,7 +67,7 @@ def encoded(custom_id: str, body: Any) -> bytes:
 class CustomIds:
     """The names of inputs: those that were given, else their positions in digits."""
 
-    def __init__(self, given: Iterable[str] | Iterable[int] | None) -> None:
+    def __init__(self, given: Iterable[str | int] | None) -> None:
         self._given: Iterator[str | int] | None = None if given is None else iter(given)
         self._taken: dict[str, int] = {}
         self._all_integers = True
@@ -78,9 +76,11 @@ class CustomIds:
     @property
     def type(self) -> IdType:
         """The type of those seen so far: integers of 64 bits, or strings."""
-        if self._all_integers and self._smallest >= -(2**63) and self._largest < 2**63:
+        if not self._all_integers:
+            return "string"
+        if self._smallest >= -(2**63) and self._largest < 2**63:
             return "int64"
-        return "uint64" if self._all_integers and self._smallest == 0 and self._largest < 2**64 else "string"
+        return "uint64" if self._smallest == 0 and self._largest < 2**64 else "string"
 
     def next(self, index: int) -> str:
         """The name of the next input, which has that position.
@@ -97,12 +97,13 @@ class CustomIds:
             raise InvalidInputError(
                 f"inputs[{index}] has no custom_id: give one to each", indices=(index,)
             ) from None
-        if type(given) is int:
+        if self._all_integers and type(given) is int:
             self._smallest = min(self._smallest, given)
             self._largest = max(self._largest, given)
+            given = str(given)
         else:
             self._all_integers = False
-        name = validation.check_text(place, str(given) if type(given) is int else given, index)
+        name = validation.check_text(place, given, index)
         if not name or len(name) > LONGEST_NAME:
             raise InvalidInputError(
                 f"{place} must have 1 to {LONGEST_NAME} characters, not {len(name)}",
@@ -137,36 +138,35 @@ def cut(
         directory: Where to; None to write nothing and only count.
         number: Of the first part.
     """
-    part = OpenPart(number, 0, directory)
+    part: OpenPart | None = None
+    first = 0
     try:
         for line, weight in lines:
-            if part.inputs and not part.fits(len(line), weight, limits):
+            if part is not None and not part.fits(len(line), weight, limits):
                 yield part.close()
-                part = OpenPart(part.number + 1, part.first + part.inputs, directory)
+                number, first, part = number + 1, first + part.inputs, None
+            part = part or OpenPart(number, first, directory)
             part.add(line, weight)
-        if part.inputs:
+        if part is not None:
             yield part.close()
     finally:
-        part.abandon()
+        if part is not None:
+            part.abandon()
 
 
 class OpenPart:
     """A part that is being written.
 
     Attributes:
-        number: Its place among the parts.
-        first: Position of its first input.
         inputs: How many it has.
     """
 
     def __init__(self, number: int, first: int, directory: Path | None) -> None:
         self.inputs: int = 0
-        self.number = number
-        self.first: int = first
+        self._number, self._first = number, first
         self._weight, self._size = 0.0, 0
         self._digest = hashlib.sha256()
-        self._path = None if directory is None else directory / f"part-{number:04d}.jsonl"
-        self._file = None if self._path is None else _private(self._path)
+        self._file = None if directory is None else _private(directory / part_name(number))
 
     def fits(self, size: int, weight: float, limits: BatchLimits) -> bool:
         """Whether a line still goes in."""
@@ -186,19 +186,16 @@ class OpenPart:
         self._weight += weight
 
     def abandon(self) -> None:
-        """Leave no open file, and no empty one."""
-        if self._file is not None and self._path is not None:
+        """Leave no open file."""
+        if self._file is not None:
             self._file.close()
-            if not self.inputs:
-                self._path.unlink(missing_ok=True)
 
     def close(self) -> BatchPart:
         """The part, written."""
-        if self._file is not None:
-            self._file.close()
+        self.abandon()
         return BatchPart(
-            number=self.number,
-            first=self.first,
+            number=self._number,
+            first=self._first,
             inputs=self.inputs,
             tokens=round(self._weight * MARGIN),
             size=self._size,
@@ -219,7 +216,8 @@ def check_limits(limits: BatchLimits) -> None:
 
 def prepare(
     kind: BatchEndpoint,
-    lines: Iterable[Line],
+    inputs: Iterable[object],
+    names: Iterable[str | int] | None,
     file: StateFile,
     limits: BatchLimits,
     host: str,
@@ -238,14 +236,16 @@ def prepare(
         limits=asdict(limits),
         created_at=now,
     )
-    known = file.load() if file.exists() else None
+    known = file.load() if file.path.exists() else None
     if known is not None:
         _check_same(known, state, file)
+    custom_ids = CustomIds(names)
     fresh = file.spool.with_name(file.spool.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
     try:
-        state.parts = list(cut(lines, limits, fresh))
+        state.parts = list(cut(lines_of(kind, inputs, custom_ids), limits, fresh))
+        state.id_type = custom_ids.type
         if not state.parts:
             raise InvalidInputError("there are no inputs: a job needs one at least")
         if known is None:
@@ -253,7 +253,7 @@ def prepare(
             fresh.rename(file.spool)
             file.save(state)
             return state
-        if _digests(known) != _digests(state):
+        if [p.sha256 for p in known.own_parts] != [p.sha256 for p in state.own_parts]:
             raise InvalidInputError(
                 f"the job {str(file.path)!r} has other inputs: name another file, or submit the "
                 "very inputs it was made of"
@@ -270,7 +270,7 @@ def check_same_job(file: StateFile, kind: BatchEndpoint, limits: BatchLimits) ->
     Raises:
         InvalidInputError: It does.
     """
-    if file.exists():
+    if file.path.exists():
         known = file.load()
         asked = known.model_copy(
             update={"endpoint": kind.endpoint, "params": kind.params, "limits": asdict(limits)}
@@ -278,12 +278,17 @@ def check_same_job(file: StateFile, kind: BatchEndpoint, limits: BatchLimits) ->
         _check_same(known, asked, file)
 
 
-def estimated(kind: BatchEndpoint, lines: Iterable[Line], limits: BatchLimits) -> BatchEstimate:
+def estimated(
+    kind: BatchEndpoint,
+    inputs: Iterable[object],
+    names: Iterable[str | int] | None,
+    limits: BatchLimits,
+) -> BatchEstimate:
     """What a job would take."""
-    parts = list(cut(lines, limits, None))
+    parts = list(cut(lines_of(kind, inputs, CustomIds(names)), limits, None))
     tokens = sum(part.tokens for part in parts)
-    inputs = sum(part.inputs for part in parts)
-    return BatchEstimate(inputs, tokens, len(parts), price(kind.row, tokens, "batch"))
+    count = sum(part.inputs for part in parts)
+    return BatchEstimate(count, tokens, len(parts), price(kind.row, tokens, "batch"))
 
 
 def _check_same(known: JobState, asked: JobState, file: StateFile) -> None:
@@ -303,17 +308,9 @@ def _difference(there: Any, here: Any) -> str:
     return ", ".join(f"{name}={there.get(name)!r}, not {here.get(name)!r}" for name in names)
 
 
-def _digests(state: JobState) -> list[str]:
-    return [part.sha256 for part in _own(state)]
-
-
-def _own(state: JobState) -> list[BatchPart]:
-    return [part for part in state.parts if part.again is None]
-
-
 def _restore(known: JobState, file: StateFile, fresh: Path) -> None:
     """Put back lines that are still needed and not there any more."""
-    for part in _own(known):
+    for part in known.own_parts:
         path = file.spooled(part)
         if part.file_id is None and not path.exists():
             file.make_spool()

@@ -84,15 +84,21 @@ class BatchWorkflow:
         """Batches of which nothing more will come."""
         return [part for part in self.state.parts if part.status in ENDED]
 
-    def retries_of(self, part: BatchPart) -> list[BatchPart]:
-        """The parts with failed inputs of a part, in order."""
-        return [other for other in self.state.parts if other.again == part.number]
+    def layers_of(self, part: BatchPart) -> list[BatchPart]:
+        """A part, and those in which failed inputs of it were submitted again, in order."""
+        return [part, *(other for other in self.state.parts if other.again == part.number)]
+
+    def may_have_failed(self, part: BatchPart) -> bool:
+        """Whether a part has ended, and not all of its inputs have a result."""
+        layers, ended = self.layers_of(part), self.ended
+        completed = sum(layer.completed for layer in layers)
+        return all(layer in ended for layer in layers) and completed < part.inputs
 
     def status(self) -> JobStatus:
         """Where the job stands, as far as is known."""
         parts, ended = self.state.parts, self.ended
-        inputs = sum(part.inputs for part in parts if part.again is None)
-        tried_again = sum(part.inputs for part in parts if part.again is not None)
+        inputs = sum(part.inputs for part in self.state.own_parts)
+        tried_again = sum(part.inputs for part in parts) - inputs
         lost = sum(part.inputs - part.completed for part in ended)
         created = any(part.batch_id for part in parts)
         expected = [part.expected_at for part in self.running if part.expected_at is not None]

@@ -271,11 +271,12 @@ class VectorFile:
 
     Args:
         path: The file.
+        id_type: The Arrow type of the ids.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._ids: list[str] = []
+    def __init__(self, path: Path, id_type: str) -> None:
+        self._path, self._id_type = path, id_type
+        self._ids: list[Id] = []
         self._vectors: list[Vector] = []
         self._files = ExitStack()
         self._schema: Any = None
@@ -288,7 +289,7 @@ class VectorFile:
         self._flush()
         self._files.close()
 
-    def add(self, name: str, vector: Vector) -> None:
+    def add(self, name: Id, vector: Vector) -> None:
         """Add a vector."""
         self._ids.append(name)
         self._vectors.append(vector)
@@ -299,7 +300,7 @@ class VectorFile:
         if self._schema is None:
             first = self._vectors[0] if self._vectors else array("f", [])
             dtype: OutputDtype = DTYPES[first.typecode]
-            self._schema = OutputSchema("string", dtype, {}, ()).arrow(len(first))
+            self._schema = OutputSchema(self._id_type, dtype, {}, ()).arrow(len(first))
             self._table = self._files.enter_context(parquet_writer(self._path, self._schema))
         if self._ids:
             joined = memoryview(b"".join(self._vectors))

@@ -276,8 +276,8 @@ def _write(opened: BatchJob, output: Path, failed: Path | None) -> tuple[int, in
     """Write all results; how many there are, how many inputs failed, and how many are pending."""
     done = lost = pending = 0
     with (
-        result_writer(output, opened.kind) as write,
-        result_writer(failed or STDOUT, opened.kind) as write_failed,
+        result_writer(output, opened) as write,
+        result_writer(failed or STDOUT, opened) as write_failed,
     ):
         for result in opened.results():
             if result.failure is None:
@@ -305,20 +305,8 @@ def _show_estimate(estimate: BatchEstimate, *, as_json: bool) -> None:
 
 def _show(job: BatchJob, status: JobStatus, *, as_json: bool) -> None:
     if as_json:
-        write_json(
-            {
-                "job": str(job.path),
-                "state": status.state,
-                "inputs": status.inputs,
-                "completed": status.completed,
-                "failed": status.failed,
-                "batches": status.batches,
-                "pending": status.pending,
-                "ended": status.ended,
-                "statuses": dict(status.statuses),
-                "expected_at": status.expected_at and status.expected_at.isoformat(),
-            }
-        )
+        expected_at = status.expected_at and status.expected_at.isoformat()
+        write_json({"job": str(job.path)} | asdict(status) | {"expected_at": expected_at})
         return
     line = f"{status.state}: {status.completed:,} of {status.inputs:,} inputs done"
     line += f", {status.failed:,} failed" if status.failed else ""

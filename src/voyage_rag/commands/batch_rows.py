@@ -18,7 +18,7 @@ from voyage_rag.jobs.inputs.rows import flaw_of_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from voyage_rag.batch import BatchResult
+    from voyage_rag.batch import BatchJob, BatchResult
     from voyage_rag.jobs.inputs import InputReader, Row
     from voyage_rag.models import Kind
 
@@ -42,6 +42,7 @@ class BatchRows:
     def __init__(self, reader: InputReader, kind: Kind) -> None:
         self._reader, self._kind = reader, kind
         self._id: Any = None
+        self._has_string_ids = False
         self._is_over = False
         self.place: str = reader.files[0].label
 
@@ -49,7 +50,8 @@ class BatchRows:
         for row in self._reader.rows():
             self.place = f"{row.file}:{row.number}"
             self._check(row)
-            self._id = row.id
+            self._has_string_ids |= isinstance(row.id, str)
+            self._id = str(row.id) if self._has_string_ids else row.id
             yield (row.text, *row.kept) if row.kept else row.text
         self._is_over = True
 
@@ -100,19 +102,24 @@ def open_rows(
         yield BatchRows(reader, kind)
 
 
-def as_row(result: BatchResult, kind: Kind) -> dict[str, Any]:
+def as_row(result: BatchResult, job: BatchJob) -> dict[str, Any]:
     """A result as a line of JSON."""
+    row: dict[str, Any] = {"id": _id_of(result, job)}
     if result.failure is not None:
         failure = result.failure
         error = {"status": failure.status, "code": failure.code, "message": failure.message}
-        return {"id": result.custom_id, "error": error, "input": failure.input}
-    if kind == "rerank":
+        return row | {"error": error, "input": failure.input}
+    if job.kind == "rerank":
         ranking = [{"index": r.index, "relevance_score": r.relevance_score} for r in result.ranking]
-        return {"id": result.custom_id, "results": ranking}
-    if kind == "embedding":
-        return {"id": result.custom_id, "embedding": result.vector.tolist()}
-    vectors = [vector.tolist() for vector in result.vectors]
-    return {"id": result.custom_id, "embeddings": vectors}
+        return row | {"results": ranking}
+    if job.kind == "embedding":
+        return row | {"embedding": result.vector.tolist()}
+    return row | {"embeddings": [vector.tolist() for vector in result.vectors]}
+
+
+def _id_of(result: BatchResult, job: BatchJob) -> str | int:
+    """The id as the row had it: the batch engine takes strings only."""
+    return result.custom_id if job.id_type == "string" else int(result.custom_id)
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
@@ -130,36 +137,36 @@ def check_free(path: Path, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def result_writer(path: Path, kind: Kind) -> Iterator[Callable[[BatchResult], object]]:
+def result_writer(path: Path, job: BatchJob) -> Iterator[Callable[[BatchResult], object]]:
     """Takes results for a file that appears when all are written: JSON Lines, or Parquet by name.
 
     Raises:
         CommandError: It cannot be written.
     """
+
+    def line(result: BatchResult) -> str:
+        return json.dumps(as_row(result, job), ensure_ascii=False) + "\n"
+
     if path == STDOUT:
-        yield lambda result: sys.stdout.write(_as_line(result, kind))
+        yield lambda result: sys.stdout.write(line(result))
         return
     try:
         with atomic_write(path) as temporary:
             if path.suffix.lower() == ".parquet":
-                with _parquet_rows(temporary, kind) as write:
+                with _parquet_rows(temporary, job) as write:
                     yield write
             else:
                 with temporary.open("w", encoding="utf-8") as file:
-                    yield lambda result: file.write(_as_line(result, kind))
+                    yield lambda result: file.write(line(result))
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _as_line(result: BatchResult, kind: Kind) -> str:
-    return json.dumps(as_row(result, kind), ensure_ascii=False) + "\n"
-
-
 @contextmanager
-def _parquet_rows(path: Path, kind: Kind) -> Iterator[Callable[[BatchResult], object]]:
-    if kind != "embedding":
-        raise CommandError(f"results of {kind} models are JSON lines: end the name in .jsonl")
+def _parquet_rows(path: Path, job: BatchJob) -> Iterator[Callable[[BatchResult], object]]:
+    if job.kind != "embedding":
+        raise CommandError(f"results of {job.kind} models are JSON lines: end the name in .jsonl")
     with extra("bulk", "pyarrow", what="Parquet"):
         from voyage_rag.bulk.writers import VectorFile  # noqa: PLC0415 - an extra of its own
-    with VectorFile(path) as file:
-        yield lambda result: file.add(result.custom_id, result.vector)
+    with VectorFile(path, job.id_type) as file:
+        yield lambda result: file.add(_id_of(result, job), result.vector)

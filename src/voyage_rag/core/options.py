@@ -96,9 +96,25 @@ def checked_options(
         row = validation.check_embedding_model(model)
     else:
         row = validation.check_model(model, kind)
+    options = options_of(row, input_type, truncation, output_dimension, output_dtype)
+    fields = options.fields
+    if row.kind == "contextualized":  # the endpoint has no truncation
+        fields = {**fields, "truncation": None}
+    host.require(ENDPOINTS[row.kind], fields)
+    return row, options
+
+
+def options_of(
+    row: Model,
+    input_type: InputType | None,
+    truncation: object,
+    output_dimension: int | None,
+    output_dtype: OutputDtype | None,
+) -> EmbedOptions:
+    """The options for a model, wherever it runs; the errors are those of `checked_options`."""
     validation.check_input_type(input_type)
     validation.check_flag("truncation", truncation)
-    options = EmbedOptions(
+    return EmbedOptions(
         model=row.name,
         input_type=input_type,
         truncation=bool(truncation),
@@ -106,8 +122,3 @@ def checked_options(
         output_dtype=validation.check_output(row, output_dimension, output_dtype),
         expected_dimension=output_dimension or row.default_dimension,
     )
-    fields = options.fields
-    if row.kind == "contextualized":  # the endpoint has no truncation
-        fields = {**fields, "truncation": None}
-    host.require(ENDPOINTS[row.kind], fields)
-    return row, options
