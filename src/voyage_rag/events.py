@@ -208,7 +208,7 @@ class RetryScheduled(RequestEvent):
     """It will leave again; `attempt` is the attempt to come.
 
     Attributes:
-        delay: Seconds until then; longer, if the account's limit says so (see `Throttled`).
+        delay: Seconds until then, as far as the account's limit is known.
         reason: Why the attempt before was not enough, in words of this package's own.
         error: Name of the exception's class.
         status: HTTP status of that attempt, None without one.

@@ -185,12 +185,23 @@ def test_the_request_id_and_retry_after_are_kept() -> None:
         ("Insufficient balance", QuotaExhaustedError),
         ("Your free tokens are exhausted", QuotaExhaustedError),
         ("You are OUT OF CREDITs", QuotaExhaustedError),
+        ("You exceeded your current quota, check your plan and billing", QuotaExhaustedError),
+        ("You have exceeded the monthly usage quota. It resets on Monday", QuotaExhaustedError),
+        ("limited to 1000 calls / month; a paid key has higher rate limits", QuotaExhaustedError),
+        ("Free limit of 50000 events reached: upgrade your plan", QuotaExhaustedError),
+        ("limited to 40 calls / minute; a paid key has higher rate limits", RateLimitError),
+        ("Limit of 14400 requests per day. Please try again in 6.5s", RateLimitError),
+        ("Resource exhausted. Please try again later.", RateLimitError),
+        ("trial token rate limit exceeded, limit is 100000 tokens per minute", RateLimitError),
     ],
 )
 def test_a_429_about_money_is_told_from_one_about_time(
     detail: str, error: type[VoyageError]
 ) -> None:
-    """Only words of money, and no word of a rate, make a quota that waiting does not mend."""
+    """Words of money, or of weeks, make a quota that waiting does not mend; words of a rate do not.
+
+    All but the first two are quoted from other services and gateways.
+    """
     assert error is type(failure(429, json.dumps({"detail": detail}).encode()))
 
 

@@ -18,6 +18,7 @@ from fakes import (
     FakeClock,
     FakeService,
     failed,
+    served,
     voyage_over,
 )
 from voyage_rag import Usage
@@ -49,6 +50,50 @@ def test_a_retry_is_a_warning_with_an_observer_too(
     runner.call(voyage_over(service, observers=[print]), "embed", [TEXT], MODEL)
 
     assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+@pytest.mark.parametrize("observers", [[], [print]], ids=["unobserved", "observed"])
+def test_a_long_wait_for_the_limit_is_a_warning(
+    runner, caplog: pytest.LogCaptureFixture, observers: list
+) -> None:
+    """Once for each wait, however often the request asks meanwhile."""
+    clock = FakeClock()
+    voyage = voyage_over(FakeService(), clock, requests_per_minute=1, observers=observers)
+    for text in ("a", "b", "c"):
+        runner.call(voyage, "embed", [text], MODEL, "query")
+
+    assert len(clock.sleeps) > 4
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    for record in caplog.records:
+        assert re.search(r": waits 60\.\d\d s for the account's rate limit$", record.message)
+
+
+def test_a_short_wait_for_the_limit_is_none(runner, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody wants to know."""
+    clock = FakeClock()
+    voyage = voyage_over(FakeService(), clock, requests_per_minute=1)
+    runner.call(voyage, "embed", ["a"], MODEL, "query")
+    clock.advance(57)
+    runner.call(voyage, "embed", ["b"], MODEL, "query")
+    assert clock.sleeps
+    assert caplog.records == []
+
+
+def test_the_delay_after_a_429_is_that_of_the_limit(
+    runner, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And not of the backoff alone: the next request is allowed in a minute."""
+    clock = FakeClock()
+    named = "Requests Per Minute (RPM) rate limit of 1"
+    voyage = voyage_over(FakeService(served, failed(429, named)), clock)
+    runner.call(voyage, "embed", ["a"], MODEL, "query")
+    runner.call(voyage, "embed", ["b"], MODEL, "query")
+
+    (record,) = caplog.records
+    said = re.search(r"attempt 2 in ([\d.]+) s, since attempt 1 met the rate", record.message)
+    assert said
+    assert float(said[1]) == pytest.approx(sum(clock.sleeps), abs=0.5)
+    assert float(said[1]) > 50
 
 
 def test_debug_tells_every_attempt(runner, caplog: pytest.LogCaptureFixture) -> None:

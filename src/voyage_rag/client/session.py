@@ -170,7 +170,7 @@ class Session:
             cache,
             concurrency=settings.concurrency,
             listeners=self._listening,
-            retry_log=REQUEST_LOG,
+            wait_log=(REQUEST_LOG,),
             host=settings.host.hostname,
             port=settings.host.port,
             plans_in_thread=settings.tokenizer is not None,

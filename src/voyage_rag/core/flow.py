@@ -44,12 +44,13 @@ class Attempt:
             `RateLimitError` if there is no time to wait.
         number: 1 for the first attempt of a request, 2 for its first repetition.
         failure: Why the attempt before this one was not enough.
-        delay: Seconds it was put off for that.
+        delay: Seconds until it may leave, as things were after that.
         held: How many seconds the account's limit, and nothing else, makes it wait as things are.
         hedge: Asked when there is no response yet: whether the limit has room to send it a second
             time. None for what is sent once.
         limits_silence: Whether `timeout` is instead the seconds that may pass without a byte, as
             where it moves a file.
+        is_throttled: Whether observers know that the limit makes it wait.
     """
 
     request: Request
@@ -61,6 +62,7 @@ class Attempt:
     held: Callable[[], float] = _at_once
     hedge: Callable[[], bool] | None = None
     limits_silence: bool = False
+    is_throttled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

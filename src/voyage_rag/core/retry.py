@@ -210,7 +210,7 @@ class Attempts:
             self._wait,
             self._sent + 1,
             self._failure,
-            self._delay,
+            self._allowed_in() if isinstance(self._failure, RateLimitError) else self._delay,
             self.reservation.held,
             self._hedge if policy.is_query else None,
         )
@@ -254,6 +254,7 @@ class Attempts:
         """The error to raise: the last response that failed, with what became of the request."""
         failure = self._failure or failure
         failure.attempts = self._sent
+        self.reservation.cancel()
         notes = []
         if isinstance(failure, UnexpectedAnswerError):
             notes.append(
@@ -312,7 +313,7 @@ class Attempts:
         return 0.0 if self._began is None else now - self._began
 
     def _allowed_in(self) -> float:
-        self.reservation.cancel()
+        """Seconds until the next attempt, by the backoff and by the limit."""
         delay = self._limiter.allowed_in(self._tokens(), is_query=self._policy.is_query)
         return max(delay, self._delay)
 

@@ -70,9 +70,18 @@ TOO_MANY_TOKENS = "lower the number of tokens in the batch"
 EXAMPLE = re.compile(r"example at index (\d+)")
 """How the Voyage API names the input that does not fit (recorded)."""
 
-MONEY_WORDS = ("insufficient", "exhausted", "balance", "out of credit", "suspended", "overdue")
-"""Words of a 429 that is about money and not about time. No such response was ever recorded; the
-free tier's own 429 speaks of billing too, but says "reduced rate limits", and passes with time."""
+PASSES_SOON = r"\b(?:re)?try (?:again )?(?:in|after) [\d.]+ ?(?:m?s\b|sec|min)"
+LASTS_FOR_DAYS = r"\bmonth|\bweek|\bdaily\b|\bper day\b"
+PASSES_IN_TIME = r"rate.?limit|too many requests|per (?:second|minute)|try again|\bresources?\b"
+NEEDS_MONEY = (
+    r"insufficient|exhausted|balance|suspended|overdue|payment|billing|current quota|upgrade your"
+    r"|out of (?:credit|quota)|(?:free|usage|credit|spending|plan) (?:limit|quota)"
+)
+"""What the words of a 429 say of how long it lasts; the first that is found decides.
+
+The service was never seen to send a 429 about money; gateways and other services do. That of its
+free tier speaks of billing, too, but also of "reduced rate limits", and passes with time.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +202,11 @@ def _remedy(
 
 def _is_about_money(message: str) -> bool:
     text = message.lower()
-    return "rate limit" not in text and any(word in text for word in MONEY_WORDS)
+    if re.search(PASSES_SOON, text):
+        return False
+    if re.search(LASTS_FOR_DAYS, text):
+        return True
+    return not re.search(PASSES_IN_TIME, text) and re.search(NEEDS_MONEY, text) is not None
 
 
 def _redirect_host(response: Response) -> str:

@@ -67,7 +67,7 @@ class Driver:
         cache: Where vectors are kept, None for nowhere.
         concurrency: Requests in flight at once for one call.
         listeners: Returns who observes the next call.
-        retry_log: Receives retries where nobody observes the call.
+        wait_log: Receives retries and long waits where nobody observes the call.
         host: Host name of the service, for events.
         port: Its port.
         plans_in_thread: Planning takes long (a tokenizer counts), so no event loop should do it.
@@ -81,7 +81,7 @@ class Driver:
         *,
         concurrency: int = 1,
         listeners: Callable[[], Sequence[Listener]] = tuple,
-        retry_log: Listener | None = None,
+        wait_log: Sequence[Listener] = (),
         host: str = "",
         port: int = 0,
         plans_in_thread: bool = False,
@@ -91,7 +91,7 @@ class Driver:
         self.cache = cache
         self._concurrency = concurrency
         self._listeners = listeners
-        self._retry_log = retry_log
+        self._wait_log = wait_log
         self._host = host
         self._port = port
         self._plans_in_thread = plans_in_thread
@@ -159,11 +159,10 @@ class Driver:
 
     def _wait(self, attempt: Attempt, state: ThreadCallState, telemetry: Telemetry | None) -> None:
         if attempt.number > 1:
-            self._report_retry(attempt, telemetry)
+            self._telemetry_of(attempt, telemetry).retried(attempt)
         with state.queueing if attempt.number == 1 else NOT_QUEUED:
             while not state.stopping.is_set() and (delay := attempt.wait()) > 0:
-                if telemetry is not None:
-                    telemetry.throttled(attempt)
+                self._telemetry_of(attempt, telemetry).throttled(attempt)
                 self.clock.sleep(delay, state.stopping)
         if state.stopping.is_set():
             raise Stopped
@@ -259,11 +258,10 @@ class Driver:
         self, attempt: Attempt, state: AsyncCallState, telemetry: Telemetry | None
     ) -> None:
         if attempt.number > 1:
-            self._report_retry(attempt, telemetry)
+            self._telemetry_of(attempt, telemetry).retried(attempt)
         async with state.queueing if attempt.number == 1 else NOT_QUEUED:
             while not state.is_stopping and (delay := attempt.wait()) > 0:
-                if telemetry is not None:
-                    telemetry.throttled(attempt)
+                self._telemetry_of(attempt, telemetry).throttled(attempt)
                 await self.clock.asleep(delay, state.stopping)
         if state.is_stopping:
             raise Stopped
@@ -300,12 +298,12 @@ class Driver:
         telemetry = Telemetry(listeners, info, self._host, self._port, self.clock.now)
         return telemetry.reporting(within=not is_stream)
 
-    def _report_retry(self, attempt: Attempt, telemetry: Telemetry | None) -> None:
-        if telemetry is None and self._retry_log is not None:
-            info, now = OperationInfo(model=attempt.request.model), self.clock.now
-            telemetry = Telemetry([self._retry_log], info, self._host, self._port, now, UNNUMBERED)
+    def _telemetry_of(self, attempt: Attempt, telemetry: Telemetry | None) -> Telemetry:
+        """That of the call; where nobody observes it, one that logs why it takes long."""
         if telemetry is not None:
-            telemetry.retried(attempt)
+            return telemetry
+        info, now = OperationInfo(model=attempt.request.model), self.clock.now
+        return Telemetry(self._wait_log, info, self._host, self._port, now, UNNUMBERED)
 
 
 def _as_operation(work: Operation[Any, Result] | Flow[Result]) -> Operation[Any, Result]:

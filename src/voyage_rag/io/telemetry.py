@@ -63,7 +63,6 @@ class Telemetry:
         self._call = Call(number, info.verb, info.model, host, port, info.inputs, info.dimension)
         self._now = now
         self._usage = Usage()
-        self._throttled: set[int] = set()
         self._lock = lock_for(self)
 
     @contextmanager
@@ -104,7 +103,6 @@ class Telemetry:
         Yields:
             A function that takes the response and returns it.
         """
-        self._throttled.discard(id(attempt))
         self.emit(AttemptSent, *_facts(attempt))
         began = self._now()
         try:
@@ -131,8 +129,8 @@ class Telemetry:
     def throttled(self, attempt: Attempt) -> None:
         """Report, once for each attempt, that the account's limit makes it wait."""
         seconds = attempt.held()
-        if seconds > 0 and id(attempt) not in self._throttled:
-            self._throttled.add(id(attempt))
+        if seconds > 0 and not attempt.is_throttled:
+            attempt.is_throttled = True
             self.emit(Throttled, *_facts(attempt), seconds if isfinite(seconds) else None)
 
     def emit(self, event: Callable[..., Event], *facts: object) -> None:

@@ -1,7 +1,7 @@
-"""Requests, through Python's own logging: a retry is a WARNING, everything else DEBUG.
+"""Requests, through Python's own logging: retries and long waits are WARNING, the rest is DEBUG.
 
 The logger is `voyage_rag.requests`, a child of `voyage_rag`. Until an application sets up logging,
-retries are shown only to a person who waits, on a terminal or in a notebook.
+warnings are shown only to a person who waits, on a terminal or in a notebook.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from voyage_rag.events import (
 
 if TYPE_CHECKING:
     from voyage_rag.events import Call, Event
+
+LONG_WAIT_SECONDS = 5.0
+"""From this on a person wants to know what a request waits for."""
 
 SHOWN_EVERY_SECONDS = 5.0
 """Many requests of a job fail together; one message says why it takes longer."""
@@ -82,12 +85,21 @@ class RequestLog:
                 event.reason,
                 _named(event.request_id),
             )
-        elif LOG.isEnabledFor(logging.DEBUG) and (told := _told(event)):
-            LOG.debug("%s: %s", _subject(event), told)
+        elif LOG.isEnabledFor(level := _level_of(event)):
+            LOG.log(level, "%s: %s", _subject(event), _told(event))
 
     def within(self, call: Call) -> AbstractContextManager[object]:  # noqa: ARG002
         """Nothing."""
         return nullcontext()
+
+
+def _level_of(event: Event) -> int:
+    """WARNING for a long wait that the message about a retry did not announce."""
+    match event:
+        case Throttled(attempt=1, seconds=float(seconds)) if seconds >= LONG_WAIT_SECONDS:
+            return logging.WARNING
+        case _:
+            return logging.DEBUG
 
 
 def _told(event: Event) -> str:  # noqa: PLR0911 - a line for each kind of event
