@@ -108,6 +108,19 @@ def test_a_wait_of_minutes_is_announced(runner, caplog: pytest.LogCaptureFixture
     assert all(word in record.getMessage() for word in ("3 requests per minute", MODEL, "minutes"))
 
 
+def test_a_job_that_waits_is_announced(runner, caplog: pytest.LogCaptureFixture) -> None:
+    """Once, although it is a matter of seconds: after three requests nothing happens."""
+    voyage = voyage_over(FakeService(), requests_per_minute=3, concurrency=1)
+    for text in "abc":
+        runner.call(voyage, "embed", [text], MODEL)
+
+    runner.call(voyage, "embed", ["d", "e"], MODEL, batch_size=1)
+
+    [record] = caplog.records
+    assert "3 requests per minute" in record.getMessage()
+    assert "so this takes about 60 s" in record.getMessage()
+
+
 def test_short_work_under_a_limit_is_not_announced(caplog: pytest.LogCaptureFixture) -> None:
     """Nobody is warned of a second."""
     voyage_over(FakeService(), requests_per_minute=600).embed(

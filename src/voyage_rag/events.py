@@ -165,9 +165,11 @@ class Throttled(RequestEvent):
 
     Attributes:
         seconds: For how long; None while nobody knows, since the limit is being discovered.
+        is_query: Whether somebody waits for it; else it is part of a job.
     """
 
     seconds: float | None
+    is_query: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from conftest import Runner
 from fakes import KEY, MODEL, FakeService, HTTPService, failed, vector_of, voyage_over
 from voyage_rag import InvalidInputError, InvalidRequestError, Voyage
+from voyage_rag.core.text_stream import MOST_KNOWN, RECENT_TEXTS
 from voyage_rag.types import Vector
 from voyage_rag.usage import Usage
 
@@ -109,3 +112,63 @@ def test_equal_texts_are_sent_once_and_handed_over_for_each_position(runner: Run
     assert kept.vectors == {n: vector_of(text) for n, text in enumerate(texts)}
     assert sum(len(body["input"]) for body in service.bodies) == 30
     assert all(order == sorted(order) for order in orders)
+
+
+def sent(service: FakeService) -> list[str]:
+    """Every text that was sent, as often as it was."""
+    return [text for body in service.bodies for text in body["input"]]
+
+
+def test_texts_that_repeat_far_apart_are_sent_once(runner: Runner) -> None:
+    """The vectors of the last different texts are remembered; one that is older is sent again."""
+    service, kept = FakeService(), Recorder()
+    texts = ["again", *(f"text {n}" for n in range(RECENT_TEXTS - 1)), "again", "last", "text 1"]
+
+    runner.call(voyage_over(service, concurrency=1), "embed_into", kept, iter(texts), MODEL)
+
+    assert kept.vectors == {n: vector_of(text) for n, text in enumerate(texts)}
+    counts = Counter(sent(service))
+    assert (counts["again"], counts["text 1"]) == (1, 1)
+    beyond = ["text 0", *(f"text {n}" for n in range(1, RECENT_TEXTS + 1)), "text 0"]
+    service.attempts.clear()
+    runner.call(voyage_over(service), "embed_into", Recorder(), iter(beyond), MODEL)
+    assert Counter(sent(service))["text 0"] == 2
+
+
+def test_one_text_for_ever_is_sent_once_and_delivered_as_it_comes(runner: Runner) -> None:
+    """Memory does not grow with the repetitions."""
+    service, kept = FakeService(), Recorder()
+    sizes: list[int] = []
+
+    def sink(positions: Sequence[int], vectors: Sequence[Vector], usage: Usage) -> None:
+        sizes.append(len(positions))
+        kept(positions, vectors, usage)
+
+    count = 3 * MOST_KNOWN
+    voyage = voyage_over(service, concurrency=1)
+    runner.call(voyage, "embed_into", sink, ["a", *["b"] * count], MODEL, batch_size=1)
+
+    assert sent(service) == ["a", "b"]
+    assert len(kept.vectors) == count + 1
+    assert kept.usage == Usage(2, 2)
+
+
+@pytest.mark.parametrize(
+    ("texts", "options", "expected"),
+    [
+        (["", "a", ""], {"empty_text": "zeros", "output_dimension": 2}, [[0.0, 0.0], "a", [0, 0]]),
+        ([""], {"empty_text": "zeros", "output_dimension": 2}, [[0.0, 0.0]]),
+        (["", "a"], {"empty_text": "space"}, [" ", "a"]),
+        (["a\ud83d", "\ud83d\ude00"], {"invalid_text": "replace"}, ["a\ufffd", "\U0001f600"]),
+    ],
+)
+def test_empty_and_malformed_texts_follow_the_policy(
+    runner: Runner, texts: list[str], options: dict[str, Any], expected: list[Any]
+) -> None:
+    """As in `embed`."""
+    kept = Recorder()
+    runner.call(voyage_over(FakeService()), "embed_into", kept, texts, MODEL, **options)
+
+    assert [kept.vectors[n] for n in range(len(texts))] == [
+        vector_of(one) if isinstance(one, str) else one for one in expected
+    ]

@@ -31,7 +31,13 @@ from fakes import (
     voyage_over,
 )
 from voyage_rag.core.token_estimate import estimate_tokens
-from voyage_rag.errors import InvalidInputError, InvalidRequestError, ServerError, VoyageError
+from voyage_rag.errors import (
+    AuthenticationError,
+    InvalidInputError,
+    InvalidRequestError,
+    ServerError,
+    VoyageError,
+)
 from voyage_rag.hosts.messages import Response
 from voyage_rag.models import ALL_DTYPES, OutputDtype
 from voyage_rag.usage import Usage
@@ -457,16 +463,31 @@ SMILE = "\ud83d\ude00"
 """Two halves of one character."""
 
 
-def test_the_halves_of_a_character_are_joined(runner) -> None:
-    """In texts, and in queries and documents of a ranking."""
-    service = FakeService()
-    voyage = voyage_over(service)
+@pytest.mark.parametrize(
+    ("verb", "arguments", "field", "sent"),
+    [
+        ("embed", ([f"a{SMILE}"], MODEL), "input", ["a😀"]),
+        ("rerank", (SMILE, [f"b{SMILE}"], RERANKER), "documents", ["b😀"]),
+        ("rerank", (SMILE, ["b"], RERANKER), "query", "😀"),
+        ("embed_chunks", ([SMILE], ["d"], "voyage-context-4"), "inputs", [["😀"]]),
+        ("contextualized_embed", ([[SMILE]], "voyage-context-4"), "inputs", [["😀"]]),
+        (
+            "multimodal_embed",
+            ([[SMILE]], "voyage-multimodal-3.5"),
+            "inputs",
+            [{"content": [{"type": "text", "text": "😀"}]}],
+        ),
+    ],
+)
+def test_the_halves_of_a_character_are_joined(
+    runner, verb: str, arguments: Any, field: str, sent: object
+) -> None:
+    """Whatever is sent."""
+    service = FakeService(failed(401))
+    with pytest.raises(AuthenticationError):
+        runner.call(voyage_over(service), verb, *arguments)
 
-    runner.call(voyage, "embed", [f"a{SMILE}"], MODEL)
-    runner.call(voyage, "rerank", SMILE, [f"b{SMILE}"], RERANKER)
-
-    assert service.bodies[0]["input"] == ["a😀"]
-    assert (service.bodies[1]["query"], service.bodies[1]["documents"]) == ("😀", ["b😀"])
+    assert service.bodies[0][field] == sent
 
 
 def test_half_a_character_may_be_replaced(runner) -> None:
@@ -479,3 +500,22 @@ def test_half_a_character_may_be_replaced(runner) -> None:
     runner.call(voyage, "embed", [f"{SMILE}b\ud83dc\ude00"], MODEL, invalid_text="replace")
 
     assert [body["input"] for body in service.bodies] == [["😀b\ufffdc\ufffd"]]
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [("embed_chunks", (["b\ud83d"], ["d"])), ("contextualized_embed", ([["b\ud83d"]],))],
+)
+def test_half_a_character_of_a_chunk_may_be_replaced(runner, verb: str, arguments: Any) -> None:
+    """As of a text."""
+    service = FakeService(failed(401))
+    voyage = voyage_over(service)
+
+    with pytest.raises(InvalidInputError, match="invalid_text='replace'"):
+        runner.call(voyage, verb, *arguments, "voyage-context-4")
+    with pytest.raises(InvalidInputError, match="must be one of 'error', 'replace'"):
+        runner.call(voyage, verb, *arguments, "voyage-context-4", invalid_text="drop")
+    with pytest.raises(AuthenticationError):
+        runner.call(voyage, verb, *arguments, "voyage-context-4", invalid_text="replace")
+
+    assert [body["inputs"] for body in service.bodies] == [[["b\ufffd"]]]

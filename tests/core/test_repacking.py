@@ -25,6 +25,7 @@ from fakes import (
     voyage_over,
 )
 from voyage_rag.core.flow import Attempt
+from voyage_rag.core.planning import MAX_SPREAD_INPUTS
 from voyage_rag.errors import InvalidRequestError
 from voyage_rag.hosts.messages import Response
 
@@ -231,3 +232,39 @@ def test_with_a_cache_only_what_is_new_is_packed(runner: Runner, tmp_path: Any) 
 
     assert set(service.accepted) == set(texts[1::2])
     assert set(service.accepted.values()) == {1}
+
+
+@pytest.mark.parametrize("verb", ["embed_iter", "embed_into"])
+def test_streams_are_packed_again_too(runner: Runner, verb: str) -> None:
+    """What a 429 left over leaves in fewer requests, and every vector comes once."""
+    clock = ConcurrentClock(13)
+    service = Limited(clock, 3, "Requests Per Minute (RPM) rate limit of 3")
+    voyage = voyage_over(ConcurrentService(16, service), clock, total_timeout=None)
+    texts = texts_of(16 * MAX_SPREAD_INPUTS)
+    found: dict[int, list[float]] = {}
+
+    if verb == "embed_into":
+
+        def sink(positions: Any, vectors: Any, _: object) -> None:
+            found.update({n: v.tolist() for n, v in zip(positions, vectors, strict=True)})
+
+        runner.call(voyage, verb, sink, iter(texts), MODEL)
+    else:
+        found |= dict(enumerate(streamed(runner, voyage, texts)))
+
+    assert found == {n: vector_of(text) for n, text in enumerate(texts)}
+    assert set(service.accepted.values()) == {1}
+    assert len(service.sizes) < 16
+    assert max(service.sizes) > MAX_SPREAD_INPUTS
+
+
+def streamed(runner: Runner, voyage: Any, texts: list[str]) -> list[list[float]]:
+    """What `embed_iter` yields."""
+    if runner.is_sync:
+        return [vector.tolist() for vector in voyage.embed_iter(texts, MODEL)]
+
+    async def program() -> list[list[float]]:
+        vectors = voyage.aembed_iter(texts, MODEL)
+        return [vector.tolist() async for vector in vectors]
+
+    return anyio.run(program, backend=runner.name)

@@ -107,7 +107,7 @@ def test_debug_tells_every_attempt(runner, caplog: pytest.LogCaptureFixture) -> 
         voyage = voyage_over(FakeService(*script), requests_per_minute=3, concurrency=1)
         runner.call(voyage, "embed", [TEXT, "b"], MODEL)
 
-    records = [record for record in caplog.records if record.name.startswith("voyage_rag")]
+    records = [record for record in caplog.records if record.name == "voyage_rag.requests"]
     told = [record.message.partition(": ")[2] for record in records]
     told = [re.sub(r" in [\d.]+ s", " in .. s", line) for line in told if "waits" not in line]
     assert told == [

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from voyage_rag.client.session import Session
 from voyage_rag.core import contextual
 from voyage_rag.core.documents import check_chunking
+from voyage_rag.core.embed import TextPolicies
 from voyage_rag.types import (
     ContextualizedEmbeddingsObject,
     EmbeddingsObject,
     EmptyText,
     InputType,
+    InvalidText,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class ContextualizedVerbs(Session):
         chunk_size: int | None = None,
         chunk_overlap: int | None = None,
         *,
+        invalid_text: InvalidText = "error",
         show_progress_bar: bool = False,
     ) -> ContextualizedEmbeddingsObject:
         """Embed chunks, each with the context of the other chunks of its document.
@@ -64,6 +67,7 @@ class ContextualizedVerbs(Session):
                 `document`. What it made comes back as `chunk_texts`.
             chunk_size: Tokens of a chunk that the service makes, 1 to 32,000; 512 unless given.
             chunk_overlap: Tokens that such chunks share; 0 unless given. Needs `chunk_size`.
+            invalid_text: As for `embed`.
             show_progress_bar: Show a tqdm bar that counts documents.
 
         Returns:
@@ -87,7 +91,7 @@ class ContextualizedVerbs(Session):
                     input_type, chunk_fn, enable_auto_chunking, chunk_size, chunk_overlap
                 ),
             )
-            return self.driver.run(contextual.contextualize(call, inputs, chunk_fn))
+            return self.driver.run(contextual.contextualize(call, inputs, chunk_fn, invalid_text))
 
     async def acontextualized_embed(
         self,
@@ -101,6 +105,7 @@ class ContextualizedVerbs(Session):
         chunk_size: int | None = None,
         chunk_overlap: int | None = None,
         *,
+        invalid_text: InvalidText = "error",
         show_progress_bar: bool = False,
     ) -> ContextualizedEmbeddingsObject:
         """Async variant of `contextualized_embed`."""
@@ -115,7 +120,9 @@ class ContextualizedVerbs(Session):
                     input_type, chunk_fn, enable_auto_chunking, chunk_size, chunk_overlap
                 ),
             )
-            return await self.driver.arun(contextual.contextualize(call, inputs, chunk_fn))
+            return await self.driver.arun(
+                contextual.contextualize(call, inputs, chunk_fn, invalid_text)
+            )
 
     def embed_chunks(
         self,
@@ -127,6 +134,7 @@ class ContextualizedVerbs(Session):
         output_dimension: int | None = None,
         *,
         empty_text: EmptyText = "error",
+        invalid_text: InvalidText = "error",
         show_progress_bar: bool = False,
     ) -> EmbeddingsObject:
         """Embed chunks that lie in one list, each with the context of its document.
@@ -143,6 +151,7 @@ class ContextualizedVerbs(Session):
             output_dimension: Length of the vectors, where the model offers several.
             empty_text: `error` refuses empty chunks by position, `space` embeds a single space in
                 their place, as a document of its own, `zeros` gives them zero vectors.
+            invalid_text: As for `embed`.
             show_progress_bar: Show a tqdm bar that counts chunks.
 
         Returns:
@@ -156,7 +165,8 @@ class ContextualizedVerbs(Session):
             call = self._contextual_call(
                 advance, model, input_type, output_dtype, output_dimension, None
             )
-            return self.driver.run(contextual.embed_chunks(call, chunks, documents, empty_text))
+            policies = TextPolicies(empty_text, invalid_text)
+            return self.driver.run(contextual.embed_chunks(call, chunks, documents, policies))
 
     async def aembed_chunks(
         self,
@@ -168,6 +178,7 @@ class ContextualizedVerbs(Session):
         output_dimension: int | None = None,
         *,
         empty_text: EmptyText = "error",
+        invalid_text: InvalidText = "error",
         show_progress_bar: bool = False,
     ) -> EmbeddingsObject:
         """Async variant of `embed_chunks`."""
@@ -175,7 +186,8 @@ class ContextualizedVerbs(Session):
             call = self._contextual_call(
                 advance, model, input_type, output_dtype, output_dimension, None
             )
-            operation = contextual.embed_chunks(call, chunks, documents, empty_text)
+            policies = TextPolicies(empty_text, invalid_text)
+            operation = contextual.embed_chunks(call, chunks, documents, policies)
             return await self.driver.arun(operation)
 
     def _contextual_call(

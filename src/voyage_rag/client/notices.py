@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from voyage_rag.models import Retirement
 
 LOG = logging.getLogger("voyage_rag")
-HOUR_SECONDS = 3_600
+MINUTE_SECONDS, HOUR_SECONDS = 60, 3_600
 MAX_NAMED = 10
 
 
@@ -23,7 +23,9 @@ def slow(seconds: float, limits: RateLimits, model: str) -> None:
         'tier makes it faster (docs: "Rate Limits")',
         limits,
         model,
-        f"{seconds / 60:.0f} minutes"
+        f"{seconds:.0f} s"
+        if seconds < 1.5 * MINUTE_SECONDS
+        else f"{seconds / MINUTE_SECONDS:.0f} minutes"
         if seconds < HOUR_SECONDS
         else f"{seconds / HOUR_SECONDS:.1f} hours",
     )

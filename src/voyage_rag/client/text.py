@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from voyage_rag.client.session import Session
 from voyage_rag.core import embed as embed_flows
 from voyage_rag.core.embed import TextPolicies
-from voyage_rag.core.text_stream import TextStream, delivered
+from voyage_rag.core.text_stream import DeliveredTexts, TextStream
 from voyage_rag.io.tasks import run_in_thread
 from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, InvalidText, Vector
 
@@ -143,7 +143,8 @@ class TextVerbs(Session):
         """Embed any iterable of texts as it comes, in constant memory.
 
         Arguments are those of `embed`. Requests go out while earlier vectors are consumed, some
-        `4 * concurrency` of them ahead at most.
+        `4 * concurrency` of them ahead at most. A text that repeats one of the 2,048 before it is
+        not sent again.
 
         Yields:
             One `array.array` per text, in order. If a text cannot be embedded, the vectors before
@@ -211,6 +212,8 @@ class TextVerbs(Session):
         output_dimension: int | None = None,
         *,
         batch_size: int | None = None,
+        empty_text: EmptyText = "error",
+        invalid_text: InvalidText = "error",
         show_progress_bar: bool = False,
     ) -> None:
         """Embed any iterable of texts, and hand each answer over as soon as it is there.
@@ -218,7 +221,8 @@ class TextVerbs(Session):
         For what stores vectors: nothing that was paid for waits in memory. The sink is called once
         for each request, in no particular order, by the thread that received the response (in the
         async variant by a worker thread), so several calls may run at once. The request keeps its
-        place among the concurrent ones until the sink returns.
+        place among the concurrent ones until the sink returns. Texts that repeat one of the last
+        8,192 are not sent again; further calls of the sink deliver those whose vector is known.
 
         Args:
             sink: Takes positions among the texts, their vectors (each an `array.array`), and what
@@ -230,6 +234,8 @@ class TextVerbs(Session):
             output_dtype: As for `embed`.
             output_dimension: As for `embed`.
             batch_size: As for `embed`.
+            empty_text: As for `embed`.
+            invalid_text: As for `embed`.
             show_progress_bar: As for `embed`.
 
         Raises:
@@ -246,10 +252,10 @@ class TextVerbs(Session):
                 output_dtype,
                 output_dimension,
                 batch_size,
-                TextPolicies(),
+                TextPolicies(empty_text, invalid_text),
             )
-            flows, info = delivered(call, texts, sink), call.info("embed", None)
-            for _ in self.driver.stream(flows, info):
+            flows = DeliveredTexts(call, texts, sink).flows()
+            for _ in self.driver.stream(flows, call.info("embed", None)):
                 pass
 
     async def aembed_into(
@@ -263,6 +269,8 @@ class TextVerbs(Session):
         output_dimension: int | None = None,
         *,
         batch_size: int | None = None,
+        empty_text: EmptyText = "error",
+        invalid_text: InvalidText = "error",
         show_progress_bar: bool = False,
     ) -> None:
         """Async variant of `embed_into`."""
@@ -275,9 +283,9 @@ class TextVerbs(Session):
                 output_dtype,
                 output_dimension,
                 batch_size,
-                TextPolicies(),
+                TextPolicies(empty_text, invalid_text),
             )
-            flows, info = delivered(call, texts, sink), call.info("embed", None)
+            flows, info = DeliveredTexts(call, texts, sink).flows(), call.info("embed", None)
             stream = self.driver.astream(flows, info, plans_in_thread=True)
             async with aclosing(stream) as parts:
                 async for _ in parts:

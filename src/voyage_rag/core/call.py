@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 MAX_QUERY_INPUTS = 8
 """More texts than these are a job, even as queries: an evaluation embeds thousands of questions."""
 
-SLOW_SECONDS = 60.0
-"""From this on a person wants to know why a call is slow, and for how long."""
+SLOW_SECONDS, LONG_WAIT_SECONDS = 60.0, 5.0
+"""From this on a person wants to know why a job is slow, or does nothing, and for how long."""
 
 Item = TypeVar("Item", bound=RequestItem)
 Value = TypeVar("Value")
@@ -215,6 +215,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
     ) -> Iterator[Flow[list[tuple[Item, Value]]]]:
         """One flow per request, in order."""
         waiting, count, tokens = None, results.expected, results.estimated_tokens_left
+        results.has_warned = self.is_query(count)  # whose waits the log reports
         if count > MIN_SPREAD_INPUTS:
             limits = partial(self.limits, count, tokens)
             waiting = WaitingItems(limits, self.size, self.budget.limiter)
@@ -227,18 +228,17 @@ class EndpointCall(ABC, Generic[Item, Value]):
             self._advance(inputs, tokens)
 
     def warn_if_slow(self, results: PartialResults[Value] | None) -> None:
-        """Warn once if a known rate limit makes this a matter of minutes."""
+        """Warn once if a known rate limit makes a job a matter of minutes, or makes it wait."""
         limiter = self.budget.limiter
         if results is None or results.has_warned or not limiter.known:
             return
-        limits = self.limits(results.expected, results.estimated_tokens_left)
-        by_tokens = round(results.estimated_tokens_left / max(1.0, limits.estimated_tokens))
-        by_count = round((results.expected - len(results.values)) / limits.inputs)
-        requests = max(1, by_tokens, by_count)
-        seconds = limiter.limits.forecast(requests, self.tokens(results.estimated_tokens_left))
-        if seconds > SLOW_SECONDS:
+        inputs, left = results.expected - len(results.values), results.estimated_tokens_left
+        requests = self.limits(results.expected, left).requests_for(inputs, left)
+        seconds = limiter.limits.forecast(requests, self.tokens(left))
+        wait = limiter.allowed_in(self.tokens(left / requests), is_query=False)
+        if inputs and (seconds > SLOW_SECONDS or wait > LONG_WAIT_SECONDS):
             results.has_warned = True
-            self.context.warn_slow(seconds, limiter.limits, self.model.name)
+            self.context.warn_slow(max(seconds, wait), limiter.limits, self.model.name)
 
 
 def fetch(
@@ -290,10 +290,10 @@ def _requested(
     """Request the values; split the slice for as long as it is too much for one request."""
     estimated_tokens = sum(item.estimated_tokens for item in items)
     tokens = call.tokens(estimated_tokens)
-    call.warn_if_slow(results)
     failure: VoyageError | None = None
+    is_query = results is not None and call.is_query(results.expected)
+    call.warn_if_slow(results)
     if len(items) == 1 or not call.budget.limiter.exceeds_minute_limit(tokens):
-        is_query = results is not None and call.is_query(results.expected)
         packed = PackedRequest(waiting, items, call.request, call.tokens) if waiting else None
         try:
             answer = yield from retrying(

@@ -131,7 +131,7 @@ class ContentParser:
             kind = "image" if isinstance(item, Image) else "video"
             item = item.source
         if isinstance(item, str) and _is_http(item):
-            validation.check_text(name, item, position)
+            item = validation.check_text(name, item, position)
             kind = kind or "image"
             if kind == "video":
                 naming(name, position, partial(media.check_takes_video, self.row))
@@ -141,7 +141,8 @@ class ContentParser:
         return found
 
     def _text(self, name: str, position: int, text: str) -> TextSegment:
-        if not validation.check_text(name, text, position):
+        text = validation.check_text(name, text, position)
+        if not text:
             raise InvalidInputError(
                 f"{name} is empty: leave it out, since the service refuses empty text",
                 indices=(position,),

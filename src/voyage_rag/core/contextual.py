@@ -20,7 +20,7 @@ from voyage_rag.core import validation, wire
 from voyage_rag.core.cache_keys import from_bytes, to_bytes
 from voyage_rag.core.call import EndpointCall
 from voyage_rag.core.documents import Grouping, documents_of, grouped
-from voyage_rag.core.embed import zero_vector
+from voyage_rag.core.embed import TextPolicies, zero_vector
 from voyage_rag.core.failures import example_named, is_over_window
 from voyage_rag.core.flow import Operation, PartialResults
 from voyage_rag.core.options import ENDPOINTS
@@ -33,7 +33,7 @@ from voyage_rag.types import (
     ContextualizedEmbeddingsObject,
     ContextualizedEmbeddingsResult,
     EmbeddingsObject,
-    EmptyText,
+    InvalidText,
     Vectors,
 )
 
@@ -210,18 +210,23 @@ def prepare(
 
 
 def contextualize(
-    call: ContextualCall, inputs: object, chunk_fn: Callable[[str], list[str]] | None
+    call: ContextualCall,
+    inputs: object,
+    chunk_fn: Callable[[str], list[str]] | None,
+    invalid_text: InvalidText = "error",
 ) -> Operation[object, ContextualizedEmbeddingsObject]:
     """Vectors of the chunks of documents.
 
     Raises:
         InvalidInputError: The inputs are no documents of chunks; nothing was sent.
     """
+    validation.check_choice("invalid_text", invalid_text, get_args(InvalidText))
     documents = documents_of(
         inputs,
         chunk_fn,
         query=call.options.input_type == "query",
         automatic=call.chunking is not None,
+        invalid_text=invalid_text,
     )
     windows = deque(call.windows(documents))
     results: PartialResults[Chunked] = PartialResults(
@@ -250,7 +255,7 @@ def contextualize(
 
 
 def embed_chunks(
-    call: ContextualCall, chunks: object, documents: object, empty_text: EmptyText
+    call: ContextualCall, chunks: object, documents: object, policies: TextPolicies
 ) -> Operation[object, EmbeddingsObject]:
     """Vectors of chunks that are told apart by document, in the order of the chunks.
 
@@ -258,20 +263,21 @@ def embed_chunks(
         call: What holds for all.
         chunks: The chunks, those of a document in its order, documents in any.
         documents: For each chunk what identifies its document; None for a document of its own.
-        empty_text: What becomes of an empty chunk, which is no part of its document.
+        policies: What becomes of malformed chunks, and of empty ones, which are no part of their
+            document.
 
     Raises:
         InvalidInputError: There are not as many documents as chunks, or one cannot identify.
     """
-    validation.check_choice("empty_text", empty_text, get_args(EmptyText))
+    policies.check()
     listed = [
-        validation.check_text(f"chunks[{position}]", chunk, position)
+        validation.check_text(f"chunks[{position}]", chunk, position, invalid_text=policies.invalid)
         for position, chunk in enumerate(validation.listed("chunks", chunks))
     ]
     empty = [position for position, chunk in enumerate(listed) if not chunk]
-    if empty and empty_text == "error":
+    if empty and policies.empty == "error":
         validation.refuse_empty(f"chunks[{empty[0]}]", empty[0])
-    if empty and empty_text == "space":  # each a document of its own
+    if empty and policies.empty == "space":  # each a document of its own
         named = validation.listed("documents", documents)
         documents = [None if n in empty else name for n, name in enumerate(named)]
         listed, empty = [chunk or " " for chunk in listed], []

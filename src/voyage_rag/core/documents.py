@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from voyage_rag.checks import elements, is_hashable
 from voyage_rag.core import validation
 from voyage_rag.core.windows import Chunks
 from voyage_rag.core.wire import Chunking
 from voyage_rag.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from voyage_rag.types import InvalidText
 
 LARGEST_CHUNK_SIZE = 32_000
 
@@ -99,6 +103,7 @@ def documents_of(
     *,
     query: bool,
     automatic: bool,
+    invalid_text: InvalidText,
 ) -> list[Chunks]:
     """The inputs as documents of chunks, each checked.
 
@@ -107,6 +112,7 @@ def documents_of(
         chunk_fn: Cuts each string, None if they are cut.
         query: They are queries, which have no chunks.
         automatic: The service cuts them.
+        invalid_text: What becomes of half a character in what was handed in.
 
     Raises:
         InvalidInputError: One is no document of chunks; it is named.
@@ -125,8 +131,10 @@ def documents_of(
                 indices=(position,),
             )
         chunks = (given,) if isinstance(given, str) else _chunks(name, given, position)
-        for at, chunk in enumerate(chunks):
-            _check_chunk(f"{name}[{at}]", chunk, position)
+        chunks = tuple(
+            _checked(f"{name}[{at}]", chunk, position, invalid_text)
+            for at, chunk in enumerate(chunks)
+        )
         if chunk_fn is not None:
             chunks = tuple(c for whole in chunks for c in _cut(name, whole, chunk_fn, position))
         if not chunks:
@@ -150,14 +158,17 @@ def _chunks(name: str, given: object, position: int) -> Chunks:
 def _cut(name: str, text: str, chunk_fn: Callable[[str], list[str]], position: int) -> Chunks:
     """What `chunk_fn` makes of a text."""
     chunks = _chunks(f"what chunk_fn made of {name}", chunk_fn(text), position)
-    for at, chunk in enumerate(chunks):
-        _check_chunk(f"chunk {at} that chunk_fn made of {name}", chunk, position)
-    return chunks
+    return tuple(
+        _checked(f"chunk {at} that chunk_fn made of {name}", chunk, position)
+        for at, chunk in enumerate(chunks)
+    )
 
 
-def _check_chunk(name: str, chunk: object, position: int) -> None:
-    if not validation.check_text(name, chunk, position):
+def _checked(name: str, chunk: object, position: int, invalid_text: InvalidText = "error") -> str:
+    text = validation.check_text(name, chunk, position, invalid_text=invalid_text)
+    if not text:
         raise InvalidInputError(
             f"{name} is empty: leave it out, since the service refuses empty chunks",
             indices=(position,),
         )
+    return text

@@ -84,6 +84,16 @@ class TextPolicies(NamedTuple):
     empty: EmptyText = "error"
     invalid: InvalidText = "error"
 
+    def check(self) -> None:
+        """Refuse what is no policy.
+
+        Raises:
+            InvalidInputError: One is not; it is named, with the choices.
+        """
+        if set(map(type, self)) != {str} or self != TextPolicies():
+            validation.check_choice("empty_text", self.empty, get_args(EmptyText))
+            validation.check_choice("invalid_text", self.invalid, get_args(InvalidText))
+
 
 class TextCall(EndpointCall[IndexedText, "Row"]):
     """One call to embed texts.
@@ -227,9 +237,7 @@ def prepare(
     )
     if type(as_lists) is not bool:
         validation.check_flag("as_lists", as_lists)
-    if set(map(type, policies)) != {str} or policies != TextPolicies():
-        validation.check_choice("empty_text", policies.empty, get_args(EmptyText))
-        validation.check_choice("invalid_text", policies.invalid, get_args(InvalidText))
+    policies.check()
     if batch_size is not None:
         validation.check_count("batch_size", batch_size)
     return TextCall(context, row, options, advance, batch_size, policies, as_lists=as_lists)

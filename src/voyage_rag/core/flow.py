@@ -47,7 +47,7 @@ class Attempt:
         delay: Seconds until it may leave, as things were after that.
         held: How many seconds the account's limit, and nothing else, makes it wait as things are.
         hedge: Asked when there is no response yet: whether the limit has room to send it a second
-            time. None for what is sent once.
+            time. None for what is part of a job, and sent once.
         limits_silence: Whether `timeout` is instead the seconds that may pass without a byte, as
             where it moves a file.
         is_throttled: Whether observers know that the limit makes it wait.
@@ -143,7 +143,7 @@ class PartialResults(Generic[Part]):
         estimated_tokens_left: Tokens of the inputs that have no value yet.
         values: The values that were received, by key.
         usage: What they cost.
-        has_warned: Whether the user knows that the call takes long.
+        has_warned: Whether no warning that the call takes long is due.
     """
 
     expected: int

@@ -47,6 +47,11 @@ class Limits:
     estimated_tokens: float
     size: float = math.inf
 
+    def requests_for(self, inputs: int, estimated_tokens: float) -> int:
+        """About how many requests so much takes."""
+        by_tokens = estimated_tokens / max(1.0, self.estimated_tokens)
+        return max(1, round(by_tokens), round(inputs / self.inputs))
+
     def spread(
         self,
         count: int | None,

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, TypeAlias
 
 from voyage_rag.core.call import fetch
-from voyage_rag.core.embed import IndexedText
+from voyage_rag.core.embed import IndexedText, zero_vector
 from voyage_rag.core.flow import Flow, PartialResults, offload
+from voyage_rag.core.repacking import WaitingItems
 from voyage_rag.types import compact
-from voyage_rag.usage import Usage
+from voyage_rag.usage import NO_USAGE, Usage
 
 if TYPE_CHECKING:
     from voyage_rag.core.embed import TextCall
@@ -23,8 +27,11 @@ Sink: TypeAlias = Callable[[Sequence[int], "Sequence[Vector]", Usage], None]
 DUPLICATE_WINDOW = 2_048
 """Texts within which equal ones are embedded once; their vectors stay in memory, about 8 MB."""
 
-SINK_BLOCK = 4_096
-"""Texts that are read together for a sink, which embeds equal ones once."""
+RECENT_TEXTS = 8_192
+"""The same for a sink, which needs no order: the last different texts, about 32 MB."""
+
+MOST_KNOWN = 4_096
+"""Repeated texts that are delivered together."""
 
 
 class TextStream:
@@ -46,8 +53,8 @@ class TextStream:
 
     def flows(self) -> Iterator[Flow[list[tuple[IndexedText, Row]]]]:
         """One flow per request, in order."""
-        for slice_ in self._call.slices(self._call.counted(self._planned()), None):
-            yield fetch(self._call, slice_)
+        for slice_, waiting in requests(self._call, self._planned()):
+            yield fetch(self._call, slice_, None, waiting)
 
     def vectors(self, found: Sequence[tuple[IndexedText, Row]]) -> Iterator[Vector]:
         """The vectors that are next in order, given those of the next request."""
@@ -85,32 +92,102 @@ class TextStream:
             del self._rows[oldest]
 
 
-def delivered(call: TextCall, texts: object, sink: Sink) -> Iterator[Flow[None]]:
-    """One flow per request, which ends when the sink has taken the vectors."""
-    call.warn_if_without_documents()
-    items = iter(call.counted(call.indexed(texts)))
-    while block := list(islice(items, SINK_BLOCK)):
-        positions: dict[str, list[int]] = {}
-        for item in block:
-            positions.setdefault(item.text, []).append(item.key)
-        distinct = deque(item for item in block if positions[item.text][0] == item.key)
-        if len(distinct) < len(block):
-            call.advance(len(block) - len(distinct))
-        for slice_ in call.slices(distinct, None):
-            yield _delivered(call, slice_, positions, sink)
+class RepeatedText:
+    """A text of which others may be repetitions.
+
+    Attributes:
+        positions: Where it is wanted as soon as it has a vector.
+        vector: Its vector, None until there is one.
+    """
+
+    __slots__ = ("positions", "vector")
+
+    def __init__(self, position: int) -> None:
+        self.positions = [position]
+        self.vector: Vector | None = None
 
 
-def _delivered(
-    call: TextCall, items: Sequence[IndexedText], positions: dict[str, list[int]], sink: Sink
-) -> Flow[None]:
-    results: PartialResults[Row] = PartialResults(
-        len(items), sum(item.estimated_tokens for item in items)
-    )
-    yield from fetch(call, items, results)
-    vectors = {
-        position: compact(results.values[item.key], call.options.dtype)
-        for item in items
-        for position in positions[item.text]
-    }
-    rising = sorted(vectors)
-    yield from offload(lambda: sink(rising, [vectors[n] for n in rising], results.usage))
+class DeliveredTexts:
+    """An iterable of texts whose vectors a sink takes as requests are answered.
+
+    Args:
+        call: How they are embedded.
+        texts: Any iterable of texts, read as requests are planned.
+        sink: Takes the vectors; threads that receive responses call it, and the one that plans.
+    """
+
+    def __init__(self, call: TextCall, texts: object, sink: Sink) -> None:
+        call.warn_if_without_documents()
+        self._call = call
+        self._texts = call.indexed(texts)
+        self._sink = sink
+        self._recent: dict[str, RepeatedText] = {}
+        self._requested: dict[Hashable, RepeatedText] = {}
+        self._known: dict[int, Vector] = {}
+        self._lock = threading.Lock()
+
+    def flows(self) -> Iterator[Flow[None]]:
+        """One flow per request, which ends when the sink has taken the vectors."""
+        for slice_, waiting in requests(self._call, self._planned()):
+            yield self._delivered(slice_, waiting)
+        self._deliver_known()
+
+    def _planned(self) -> Iterator[IndexedText]:
+        """The texts that must be requested."""
+        for item in self._texts:
+            with self._lock:
+                is_new = self._is_new(item)
+            if is_new:
+                yield item
+                continue
+            self._call.advance(1)
+            if len(self._known) >= MOST_KNOWN:
+                self._deliver_known()
+
+    def _is_new(self, item: IndexedText) -> bool:
+        """Whether a text must be requested; if not, note where its vector is wanted."""
+        if not item.text:
+            self._known[item.key] = zero_vector(self._call.options, {})
+            return False
+        if (recent := self._recent.pop(item.text, None)) is not None:
+            self._recent[item.text] = recent
+            if recent.vector is None:
+                recent.positions.append(item.key)
+            else:
+                self._known[item.key] = recent.vector
+            return False
+        self._recent[item.text] = self._requested[item.key] = RepeatedText(item.key)
+        if len(self._recent) > RECENT_TEXTS:
+            del self._recent[next(iter(self._recent))]
+        return True
+
+    def _deliver_known(self) -> None:
+        """Deliver vectors that no request brings."""
+        known, self._known = self._known, {}
+        if known:
+            self._sink(list(known), list(known.values()), NO_USAGE)
+
+    def _delivered(
+        self, items: Sequence[IndexedText], waiting: WaitingItems[IndexedText]
+    ) -> Flow[None]:
+        results: PartialResults[Row] = PartialResults(sys.maxsize, inf, has_warned=True)
+        found = yield from fetch(self._call, items, results, waiting)
+        vectors: dict[int, Vector] = {}
+        with self._lock:
+            for item, row in found:
+                text = self._requested.pop(item.key)
+                text.vector = compact(row, self._call.options.dtype)
+                vectors |= dict.fromkeys(text.positions, text.vector)
+        if vectors:
+            rising = sorted(vectors)
+            yield from offload(
+                lambda: self._sink(rising, [vectors[n] for n in rising], results.usage)
+            )
+
+
+def requests(
+    call: TextCall, texts: Iterable[IndexedText]
+) -> Iterator[tuple[Sequence[IndexedText], WaitingItems[IndexedText]]]:
+    """The texts of each request, and what packs those again that a rate limit refused."""
+    waiting = WaitingItems(partial(call.limits, None), call.size, call.budget.limiter)
+    return ((slice_, waiting) for slice_ in call.slices(call.counted(texts), None))

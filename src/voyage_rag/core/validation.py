@@ -152,7 +152,7 @@ def check_text(name: str, text: object, *index: int, invalid_text: InvalidText =
             raise InvalidInputError(
                 f"{name} holds half a character (a lone surrogate) at position {error.start}: "
                 "decode the text again, or replace it with "
-                "text.encode('utf-8', 'replace').decode(); embed does with invalid_text='replace'",
+                "text.encode('utf-8', 'replace').decode(), as invalid_text='replace' does",
                 indices=index,
             ) from None
     return text

@@ -131,7 +131,8 @@ class Telemetry:
         seconds = attempt.held()
         if seconds > 0 and not attempt.is_throttled:
             attempt.is_throttled = True
-            self.emit(Throttled, *_facts(attempt), seconds if isfinite(seconds) else None)
+            known = seconds if isfinite(seconds) else None
+            self.emit(Throttled, *_facts(attempt), known, attempt.hedge is not None)
 
     def emit(self, event: Callable[..., Event], *facts: object) -> None:
         """Make an event of the call and these facts, and give it to every listener."""

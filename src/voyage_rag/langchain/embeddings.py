@@ -45,7 +45,7 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
         empty_text: `error` refuses empty strings by position, `space` embeds a single space for
             them, `zeros` gives them zero vectors, which some stores find first.
         invalid_text: `error` refuses texts with half a character (a lone surrogate), `replace`
-            sends them with a replacement character. Not for chunks in context.
+            sends them with a replacement character.
         document_input_type: The prompt of `embed_documents`; None for none.
         query_input_type: The prompt of `embed_query`; None for none.
     """
@@ -157,11 +157,7 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
     def chunk_options(self) -> dict[str, Any]:
         """How chunks of documents are embedded: the arguments of `Voyage.embed_chunks`."""
         options = self._document_options
-        for name in (
-            "batch_size",
-            "truncation",
-            "invalid_text",
-        ):  # which the endpoint does not have
+        for name in ("batch_size", "truncation"):  # which the endpoint does not have
             del options[name]
         return options
 

@@ -59,7 +59,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         empty_text: `error` refuses empty strings by position, `space` embeds a single space for
             them, `zeros` gives them zero vectors, which some stores find first.
         invalid_text: `error` refuses texts with half a character (a lone surrogate), `replace`
-            sends them with a replacement character. Not for chunks in context.
+            sends them with a replacement character.
         text_input_type: The prompt of texts, `document` unless given; None for none.
         query_input_type: The prompt of queries, `query` unless given; None for none.
         image_input_type: The prompt of images, `document` unless given; None for none.
@@ -134,7 +134,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         with embedding_nodes(self, nodes) as batch:
             options = self._node_options(kwargs)
             if self._is_contextualized:
-                options["empty_text"] = self.empty_text
+                options |= self._text_policies
                 found = self.voyage.embed_chunks(batch.texts, batch.documents, **options)
             else:
                 options |= self._media_options
@@ -150,7 +150,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         with embedding_nodes(self, nodes) as batch:
             options = self._node_options(kwargs)
             if self._is_contextualized:
-                options["empty_text"] = self.empty_text
+                options |= self._text_policies
                 found = await self.voyage.aembed_chunks(batch.texts, batch.documents, **options)
             else:
                 options |= self._media_options
@@ -302,7 +302,11 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
 
     def _insertion_options(self, show_progress: bool) -> dict[str, Any]:
         options = self._node_options({"show_progress": show_progress})
-        return options | {"empty_text": self.empty_text}
+        return options | self._text_policies
+
+    @property
+    def _text_policies(self) -> dict[str, Any]:
+        return {"empty_text": self.empty_text, "invalid_text": self.invalid_text}
 
     @property
     def _media_options(self) -> dict[str, Any]:
@@ -320,8 +324,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
             "truncation": self.truncation is not False,
             "output_dimension": self.output_dimension,
             "output_dtype": self.output_dtype,
-            "empty_text": self.empty_text,
-            "invalid_text": self.invalid_text,
+            **self._text_policies,
             "batch_size": None if self.embed_batch_size == LARGEST_BATCH else self.embed_batch_size,
             "as_lists": True,
         }

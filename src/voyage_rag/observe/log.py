@@ -94,9 +94,9 @@ class RequestLog:
 
 
 def _level_of(event: Event) -> int:
-    """WARNING for a long wait that the message about a retry did not announce."""
+    """WARNING where a query waits long, which no message about a retry has announced."""
     match event:
-        case Throttled(attempt=1, seconds=float(seconds)) if seconds >= LONG_WAIT_SECONDS:
+        case Throttled(attempt=1, is_query=True, seconds=float(s)) if s >= LONG_WAIT_SECONDS:
             return logging.WARNING
         case _:
             return logging.DEBUG
