@@ -161,14 +161,11 @@ def test_the_import_is_light() -> None:
 
 
 def test_the_client_is_light() -> None:
-    """No framework, no numpy, nothing that only some users need.
-
-    httpcore imports trio itself, where it is installed.
-    """
+    """No framework, no numpy, nothing that only some users need."""
     loaded = loaded_by("from voyage_rag import Voyage; Voyage('key')")
 
     assert "voyage_rag.client" in loaded
-    assert not loaded & (set(HEAVY) - {"trio"})
+    assert not loaded & {*HEAVY, "httpx", "httpcore"}
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ SEEDS = {name: 10 + place for place, name in enumerate(ENTRY_POINTS)}
 ADDRESS = "/v1/embeddings"
 
 
-@pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # its own, on trio
 @pytest.mark.parametrize("name", ENTRY_POINTS)
 def test_every_document_arrives_once_and_unharmed(name: str) -> None:
     """Both frameworks, on sync, asyncio and trio; `make chaos` sends thousands."""
@@ -81,7 +80,6 @@ def test_the_account_knows_what_a_fault_forces(fault: Fault | None, sound: bool)
     assert account_of([refused, whole]).grievances(due) == []
 
 
-@pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # its own, on trio
 def test_callers_that_share_an_object_have_their_own_answers() -> None:
     """Fifty of them, sync and async; `make chaos` runs two hundred for a minute."""
     with load.emulator_apart() as url:

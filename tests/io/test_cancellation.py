@@ -18,7 +18,6 @@ BACKENDS = ["asyncio", "trio"]
 CALLS = {"sync": 40, "asyncio": 200, "trio": 200}
 
 
-@pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # its own, on trio
 @pytest.mark.parametrize("name", ["sync", "asyncio", "trio"])
 def test_cancelled_calls_leave_no_socket_thread_or_task(
     name: str, http_service: HTTPService
@@ -30,7 +29,6 @@ def test_cancelled_calls_leave_no_socket_thread_or_task(
     assert leaks.cancelled > CALLS[name] / 2
 
 
-@pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # its own, on trio
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_connection_made_too_late_is_closed_without_the_garbage_collector(
     backend: str, http_service: HTTPService

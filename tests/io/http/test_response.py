@@ -90,7 +90,6 @@ def _bomb(mebibytes: int) -> bytes:
 BOMB = _bomb(200)
 
 
-@pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # httpx's, on trio
 @pytest.mark.parametrize(
     ("head", "piece", "times"),
     [
@@ -134,7 +133,6 @@ def test_packed_answers_are_unpacked(runner, http_service: HTTPService) -> None:
     assert http_service.received[0].headers["accept-encoding"] == "gzip"
 
 
-@pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # httpx's, on trio
 @pytest.mark.parametrize(
     ("encoding", "packed"),
     [

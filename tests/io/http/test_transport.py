@@ -102,7 +102,6 @@ def test_a_refused_connection_says_where(runner) -> None:
     assert isinstance(error.__cause__, ConnectionRefusedError)
 
 
-@pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # httpx's, on trio
 @pytest.mark.parametrize(
     "said",
     [

@@ -91,7 +91,6 @@ def test_an_error_is_not_written(runner, http_service: HTTPService, tmp_path: Pa
     assert not (tmp_path / "output").exists()
 
 
-@pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # httpx's, on trio
 @pytest.mark.parametrize(
     "headers", [{"content-encoding": "br"}, {"content-encoding": "gzip"}], ids=["br", "gzip"]
 )

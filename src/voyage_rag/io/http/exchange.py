@@ -1,25 +1,39 @@
-"""One attempt on its way: over which connection, and what becomes of it."""
+"""One attempt on its way: its request and its response, as bytes that somebody else moves.
+
+Nothing here reads or writes a socket, so threads and event loops share all of it. h11 writes and
+reads HTTP/1.1, and knows of bytes that are left over after a response.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from math import inf
 from typing import TYPE_CHECKING
 
-import httpcore
+import h11
 
+from voyage_rag._version import __version__
 from voyage_rag.io.http.failures import connection_error
-from voyage_rag.io.http.response import UnreadableBodyError, UnwritableFileError, body_of
-from voyage_rag.io.http.streams import UnrequestedBytesError
+from voyage_rag.io.http.network import seconds_until
+from voyage_rag.io.http.response import (
+    ACCEPTED_ENCODING,
+    REQUEST_ID,
+    UnreadableBodyError,
+    UnwritableFileError,
+    body_of,
+    response_of,
+)
+from voyage_rag.io.http.upload import MultipartUpload
 
 if TYPE_CHECKING:
     from voyage_rag.core.flow import Attempt
     from voyage_rag.hosts.host import Host
+    from voyage_rag.hosts.messages import Response
     from voyage_rag.io.http.pool import ConnectionPool, PooledConnection
     from voyage_rag.io.http.response import FileBody, ResponseBody
-    from voyage_rag.io.http.streams import AsyncStream, SyncStream
+    from voyage_rag.io.http.route import Address
 
 MIN_SILENCE_SECONDS = 2.0
 SILENCE_FACTOR = 4
@@ -27,7 +41,18 @@ SMALL_REQUEST_BYTES = 2**14
 """A reused connection that stays silent is given up early: after four times the longest wait of
 late where asking twice costs next to nothing, and else after half of the attempt's time."""
 
-FAILURES = (OSError, httpcore.ProtocolError, httpcore.NetworkError, UnreadableBodyError)
+MAX_HEAD_BYTES = 100 * 1024
+MAX_JOINED_BYTES = 2**16
+"""The head of a request and a body of this size leave together."""
+
+REQUEST_TIMEOUT = 408
+JSON = b"application/json"
+HEADERS = {
+    b"user-agent": f"voyage-rag/{__version__}".encode(),
+    b"accept": JSON,
+    b"accept-encoding": ACCEPTED_ENCODING.encode(),
+}
+FAILURES = (OSError, h11.ProtocolError, UnreadableBodyError)
 
 
 class StaleConnectionError(Exception):
@@ -35,91 +60,205 @@ class StaleConnectionError(Exception):
 
 
 class Exchange:
-    """One attempt on its way: its message, its connection, and the head of its response.
+    """One attempt, over one connection after the other until one of them is of use.
+
+    Args:
+        attempt: What is sent.
+        host: Where it goes, and how it is authorised.
+        url: The address of its endpoint.
+        address: The same, in parts.
+        pool: Where connections come from.
+        waits: How long the service took to respond of late, in seconds.
 
     Attributes:
-        attempt: What is sent.
-        message: The same in httpcore's terms.
         deadline: When it has to be over, on the monotonic clock.
-        pool: Where connections come from.
-        connection: The one that is used, once it is taken.
-        stream: What httpcore reads and writes, once there is a connection.
-        status: HTTP's, once there is a response.
-        headers: Of the response, with names in lower case.
+        is_complete: Whether the whole response has been received.
     """
 
-    def __init__(self, attempt: Attempt, message: httpcore.Request, pool: ConnectionPool) -> None:
+    def __init__(
+        self,
+        attempt: Attempt,
+        host: Host,
+        url: str,
+        address: Address,
+        pool: ConnectionPool,
+        waits: deque[float],
+    ) -> None:
+        request = attempt.request
         self.attempt = attempt
-        self.message = message
         self.deadline: float = inf if attempt.limits_silence else time.monotonic() + attempt.timeout
-        self.pool = pool
-        self.connection: PooledConnection | None = None
-        self._wants_new = not attempt.request.repeatable or attempt.request.upload is not None
+        self._host = host
+        self._pool = pool
+        self._waits = waits
+        self._upload = MultipartUpload(request.upload) if request.upload else None
+        headers = {b"host": address.host_header, **HEADERS}
+        if request.method == "POST":
+            headers[b"content-type"] = JSON if self._upload is None else self._upload.content_type
+            length = len(request.body if self._upload is None else self._upload)
+            headers[b"content-length"] = b"%d" % length
+        headers |= encoded(host.headers(request.method, url, request.body))
+        if pool.route.is_forwarded:
+            headers |= encoded(pool.route.proxy_headers)
+        target = address.absolute_target if pool.route.is_forwarded else address.target
+        self._head = h11.Request(
+            method=request.method, target=target, headers=list(headers.items())
+        )
+        self._wants_new = not request.repeatable or self._upload is not None
+        self._connection: PooledConnection | None = None
         self._is_ended = False
-        self.stream: SyncStream | AsyncStream | None = None
-        self.status = 0
-        self.headers: dict[str, str] = {}
-        self._began = 0.0
 
-    def take_connection(self) -> PooledConnection:
-        """The connection to use, open or not."""
-        connection = self.pool.new() if self._wants_new else self.pool.take()
-        self.connection = connection
+    @property
+    def reads_file(self) -> bool:
+        """Whether `outgoing` waits for a disk."""
+        return self._upload is not None
+
+    @property
+    def writes_file(self) -> bool:
+        """Whether `receive` waits for a disk."""
+        return self.attempt.request.save_to is not None
+
+    def start(self) -> PooledConnection:
+        """Begin, on the connection that is returned, open or not."""
+        connection = self._pool.new() if self._wants_new else self._pool.take()
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+        self._body: ResponseBody | FileBody | None = None
+        self._has_sent = self._has_received = False
+        self.is_complete: bool = False
+        self._first_byte_timeout = self._max_silence(connection)
+        self._connection = connection
         if self._is_ended:
             connection.end()
         return connection
 
-    def want_new_connection(self, stale: PooledConnection) -> None:
-        """Use a new connection next, and no longer any that was idle for as long as a stale one."""
-        self.pool.drop_older(stale.used_at)
-        self._wants_new = True
-
-    def end(self) -> None:
-        """Have the thread that waits for the response stop waiting; called by another thread."""
-        self._is_ended = True
-        if self.connection is not None:
-            self.connection.end()
-
-    def max_silence(self, connection: PooledConnection, waits: Iterable[float]) -> float:
-        """Seconds that a reused connection may be silent before it is given up."""
+    def outgoing(self) -> Iterator[bytes]:
+        """The request, head and body together where they are small."""
+        self._has_sent = True
         self._began = time.monotonic()
-        if not connection.exchanges:
-            return inf
-        half = self.attempt.timeout / 2
-        if len(self.attempt.request.body) > SMALL_REQUEST_BYTES:
-            return half
-        return min(half, max(MIN_SILENCE_SECONDS, SILENCE_FACTOR * max(waits)))
+        unsent = self._http.send(self._head) or b""
+        for piece in (self.attempt.request.body,) if self._upload is None else self._upload:
+            data = self._http.send(h11.Data(piece)) or b""
+            if len(unsent) + len(data) > MAX_JOINED_BYTES:
+                yield unsent
+                unsent = b""
+            unsent += data
+        self._http.send(h11.EndOfMessage())
+        yield unsent
 
-    def begin_response(
-        self, received: httpcore.Response, waits: deque[float]
-    ) -> ResponseBody | FileBody:
-        """Read the head of the response; returns where its body goes."""
-        request = self.attempt.request
-        if len(request.body) <= SMALL_REQUEST_BYTES:
-            waits.append(time.monotonic() - self._began)
-        self.status, self.headers = received.status, {}
-        for name, value in received.headers:
-            key, text = name.decode("ascii").lower(), value.decode("latin-1")
-            self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
-        return body_of(request, self.status, self.headers)
+    def max_wait(self) -> float:
+        """Seconds that the connection may take to send or to bring the next bytes.
 
-    def abandon(
-        self, connection: PooledConnection, error: BaseException, host: Host
-    ) -> Exception | None:
+        Raises:
+            TimeoutError: The time of the attempt is over.
+        """
+        if self.attempt.limits_silence:
+            return self.attempt.timeout
+        seconds = seconds_until(self.deadline)
+        return seconds if self._has_received else min(seconds, self._first_byte_timeout)
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes of the response, none at the end of the connection.
+
+        Raises:
+            h11.RemoteProtocolError: They are not HTTP, or not all of it.
+            UnreadableBodyError: The body is larger than it may be, or compressed otherwise.
+            UnwritableFileError: The body cannot be written to its file.
+        """
+        if not data and self._http.their_state is h11.SEND_RESPONSE:
+            raise h11.RemoteProtocolError("the connection was closed without a response")
+        self._has_received = self._has_received or data != b""
+        self._http.receive_data(data)
+        while (event := self._http.next_event()) is not h11.NEED_DATA:
+            if isinstance(event, h11.Response):
+                self._begin_body(event)
+            elif isinstance(event, h11.Data) and self._body is not None:
+                self._body.add(event.data)
+            elif isinstance(event, h11.EndOfMessage):
+                self.is_complete = True
+                return
+
+    def finish(self, connection: PooledConnection) -> Response:
+        """The response. The connection is kept only if all of it was sound and nothing is left.
+
+        Raises:
+            UnreadableBodyError: The compression stops before its end.
+            UnwritableFileError: The body cannot be written to its file.
+            StaleConnectionError: It may be the response to an earlier request.
+        """
+        assert self._body is not None  # noqa: S101 - it is complete
+        content = self._body.finish()
+        request_id = self._headers.get(REQUEST_ID, "")
+        is_doubtful = (
+            connection.suspect
+            or self._http.trailing_data[0] != b""
+            or (request_id != "" and request_id in connection.request_ids)
+            or self._status == REQUEST_TIMEOUT  # said to idle connections, by some servers
+        )
+        is_idle = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+        if is_idle and not is_doubtful and not connection.is_ended:
+            connection.request_ids.append(request_id)
+            self._pool.give_back(connection)
+        else:
+            connection.close()
+            if is_doubtful and connection.exchanges:
+                self._want_new_connection(connection)
+                raise StaleConnectionError
+        connection.exchanges += 1
+        return response_of(self._host, self._status, self._headers, content, connection.distrust)
+
+    def abandon(self, connection: PooledConnection, error: BaseException) -> Exception | None:
         """Close the connection; returns what callers are to see instead of this error, if any."""
         connection.close()
+        if self._body is not None:
+            self._body.close()
         if isinstance(error, UnwritableFileError):
             return error.reason
         if not isinstance(error, FAILURES):
             return None
         has_time = time.monotonic() < self.deadline
-        is_untouched = self.stream is not None and not self.stream.has_received
+        is_untouched = self._has_sent and not self._has_received
         if connection.exchanges and is_untouched and has_time and not connection.is_ended:
-            if not isinstance(error, UnrequestedBytesError):  # which is noticed before sending
-                self.want_new_connection(connection)
+            self._want_new_connection(connection)
             return StaleConnectionError()
-        is_timeout = isinstance(error, TimeoutError)
-        never_sent = self.stream is None
         return connection_error(
-            error, host, self.attempt, is_timeout=is_timeout, never_sent=never_sent
+            error,
+            self._host,
+            self.attempt,
+            is_timeout=isinstance(error, TimeoutError),
+            never_sent=not self._has_sent,
         )
+
+    def end(self) -> None:
+        """Have the thread that waits for the response stop waiting; called by another thread."""
+        self._is_ended = True
+        if self._connection is not None:
+            self._connection.end()
+
+    def _want_new_connection(self, stale: PooledConnection) -> None:
+        """Use a new connection next, and no longer any that was idle for as long as a stale one."""
+        self._pool.drop_older(stale.used_at)
+        self._wants_new = True
+
+    def _max_silence(self, connection: PooledConnection) -> float:
+        """Seconds that a reused connection may be silent before it is given up."""
+        if not connection.exchanges:
+            return inf
+        half = self.attempt.timeout / 2
+        if len(self.attempt.request.body) > SMALL_REQUEST_BYTES:
+            return half
+        return min(half, max(MIN_SILENCE_SECONDS, SILENCE_FACTOR * max(self._waits)))
+
+    def _begin_body(self, response: h11.Response) -> None:
+        request = self.attempt.request
+        if len(request.body) <= SMALL_REQUEST_BYTES:
+            self._waits.append(time.monotonic() - self._began)
+        self._status, headers = response.status_code, dict[str, str]()
+        for name, value in response.headers:
+            key, text = name.decode("ascii"), value.decode("latin-1")
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        self._headers = headers
+        self._body = body_of(request, self._status, headers)
+
+
+def encoded(headers: Mapping[str, str]) -> dict[bytes, bytes]:
+    """Headers as h11 takes them without another look."""
+    return {name.encode("ascii"): value.encode("latin-1") for name, value in headers.items()}

@@ -10,13 +10,13 @@ import os
 import selectors
 import socket
 import ssl
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, zip_longest
 from typing import Any
 
 from voyage_rag.io.http.nested_tls import NestedTLSSocket
-from voyage_rag.io.http.streams import seconds_until
 
 CONNECT_STAGGER_SECONDS = 0.25
 """How long one address is waited for before the next one is tried too (RFC 8305)."""
@@ -32,6 +32,10 @@ SOCKET_OPTIONS: tuple[tuple[str, str, int], ...] = (
 )
 """Options by name, since platforms differ in which they have. Times are in seconds, but for the
 last one, in milliseconds: how long sent bytes may stay unacknowledged."""
+
+
+NOTHING_TO_READ = (BlockingIOError, ssl.SSLWantReadError)
+LATE = "no complete response in time"
 
 
 class ConnectingEndedError(OSError):
@@ -142,3 +146,15 @@ def _with_options(sock: socket.socket) -> socket.socket:
             except OSError:
                 continue  # known to Python, but not to this kernel
     return sock
+
+
+def seconds_until(deadline: float) -> float:
+    """Seconds that are left.
+
+    Raises:
+        TimeoutError: None are.
+    """
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError(LATE)
+    return seconds

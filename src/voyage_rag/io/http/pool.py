@@ -17,7 +17,13 @@ from functools import partial
 import anyio
 import anyio.to_thread
 
-from voyage_rag.io.http.network import ConnectingEndedError, connect_tcp, start_tls
+from voyage_rag.io.http.network import (
+    NOTHING_TO_READ,
+    ConnectingEndedError,
+    connect_tcp,
+    seconds_until,
+    start_tls,
+)
 from voyage_rag.io.http.route import Route
 from voyage_rag.io.http.tunnel import open_tunnel
 
@@ -85,9 +91,10 @@ class PooledConnection:
         """Async variant of `open`, in a thread that a cancellation does not wait for."""
         open_until = partial(self.open, deadline)
         try:
-            return await anyio.to_thread.run_sync(
-                open_until, abandon_on_cancel=True, limiter=limiter
-            )
+            with anyio.fail_after(seconds_until(deadline)):
+                return await anyio.to_thread.run_sync(
+                    open_until, abandon_on_cancel=True, limiter=limiter
+                )
         except BaseException:
             self.end()
             self.close()
@@ -119,13 +126,24 @@ class PooledConnection:
         self.suspect = True
 
     def is_reusable(self, now: float) -> bool:
-        """Whether another request may be sent over it, if it is quiet, which its stream checks."""
+        """Whether another request may be sent over it."""
         return (
-            self.socket is not None
-            and not (self.is_ended or self.suspect)
+            not (self.is_ended or self.suspect)
             and now - self.used_at < MAX_IDLE_SECONDS
             and now - self._opened_at < MAX_AGE_SECONDS
+            and self._is_quiet()
         )
+
+    def _is_quiet(self) -> bool:
+        """Whether it is open and has nothing to read, as it should be between requests."""
+        with suppress(OSError):
+            assert self.socket is not None  # noqa: S101 - it was used
+            self.socket.settimeout(0)
+            try:
+                self.socket.recv(1)
+            except NOTHING_TO_READ:
+                return True
+        return False
 
 
 class ConnectionPool:

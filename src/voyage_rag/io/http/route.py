@@ -13,8 +13,6 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpcore
-
 from voyage_rag.io.http.certificates import TrustedCertificates
 from voyage_rag.io.http.proxies import Proxy, find_proxy
 
@@ -29,14 +27,14 @@ class Address:
         origin: What URLs have in common that the same connection can serve: `http` or `https`, name
             or IP address in ASCII and without brackets, and port.
         host_header: Host and port as HTTP names them.
-        url: For a request to the host itself.
-        absolute_url: For a request to a proxy that forwards it.
+        target: The path and query of a request to the host itself.
+        absolute_target: The whole URL, for a request to a proxy that forwards it.
     """
 
     origin: tuple[str, str, int]
     host_header: bytes
-    url: httpcore.URL
-    absolute_url: httpcore.URL
+    target: str
+    absolute_target: str
 
 
 @lru_cache(256)
@@ -48,12 +46,8 @@ def parse_address(url: str) -> Address:
     target = parts._replace(scheme="", netloc="", path=parts.path or "/").geturl()
     name = f"[{host}]" if ":" in host else host
     host_header = name if port == DEFAULT_PORTS[parts.scheme] else f"{name}:{port}"
-    url_to, absolute_url = (
-        httpcore.URL(scheme=parts.scheme, host=host, port=port, target=each)
-        for each in (target, f"{parts.scheme}://{host_header}{target}")
-    )
-    origin = (parts.scheme, host, port)
-    return Address(origin, host_header.encode(), url_to, absolute_url)
+    absolute_target = f"{parts.scheme}://{host_header}{target}"
+    return Address((parts.scheme, host, port), host_header.encode(), target, absolute_target)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,36 +7,22 @@ dropped in between: the request is sent once more, on a new connection, as part 
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections import deque
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
+from itertools import count
 from os import environ
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import httpcore
-from anyio.lowlevel import RunVar
+from anyio.lowlevel import RunVar, checkpoint
 
-from voyage_rag._version import __version__
 from voyage_rag.io.http.exchange import Exchange, StaleConnectionError
-from voyage_rag.io.http.pool import ConnectionPool, PooledConnection
-from voyage_rag.io.http.response import (
-    ACCEPTED_ENCODING,
-    REQUEST_ID,
-    UnreadableBodyError,
-    UnwritableFileError,
-    response_of,
-)
+from voyage_rag.io.http.network import NOTHING_TO_READ
+from voyage_rag.io.http.pool import ConnectionPool
 from voyage_rag.io.http.route import Address, Route, parse_address
-from voyage_rag.io.http.streams import (
-    AsyncStream,
-    BytesBody,
-    SyncStream,
-    check_in_time,
-    seconds_until,
-)
-from voyage_rag.io.http.upload import MultipartUpload
 from voyage_rag.io.tasks import run_in_thread
 
 if TYPE_CHECKING:
@@ -46,7 +32,6 @@ if TYPE_CHECKING:
     from voyage_rag.hosts.host import Host
     from voyage_rag.hosts.messages import Response
     from voyage_rag.io.call_state import ThreadCallState
-    from voyage_rag.io.http.response import FileBody, ResponseBody
 
 MAX_CONNECTIONS = 256
 """Requests that one event loop has in flight at once."""
@@ -54,13 +39,10 @@ MAX_CONNECTIONS = 256
 MAX_CONNECTING = 64
 """Threads in which one event loop connects."""
 
-JSON = b"application/json"
-REQUEST_TIMEOUT = 408
-HEADERS = {
-    b"user-agent": f"voyage-rag/{__version__} httpcore/{httpcore.__version__}".encode(),
-    b"accept": JSON,
-    b"accept-encoding": ACCEPTED_ENCODING.encode(),
-}
+MAX_WRITE_BYTES = 2**18
+MAX_READ_BYTES = 2**16
+READS_PER_TURN = 16
+"""So many reads that need not wait are made before other tasks of an event loop have their turn."""
 
 
 class Transport:
@@ -106,38 +88,26 @@ class Transport:
             self._host.prepare()
         if self._user_clients is not None:
             return self._user_clients.send(attempt)  # type: ignore[no-any-return]
-        exchange = self._begin(attempt)
+        exchange = self._exchange(attempt)
         with state.in_flight(exchange.end):
             while True:
                 try:
-                    return self._exchange(exchange)
+                    return self._respond(exchange)
                 except StaleConnectionError:
                     continue
 
-    def _exchange(self, exchange: Exchange) -> Response:
-        connection = exchange.take_connection()
+    def _respond(self, exchange: Exchange) -> Response:
+        connection = exchange.start()
         try:
             sock = connection.socket or connection.open(exchange.deadline)
-            stream = exchange.stream = SyncStream(
-                sock,
-                exchange.deadline,
-                exchange.max_silence(connection, self._waits),
-                is_reused=connection.exchanges > 0,
-            )
-            http = httpcore.HTTP11Connection(exchange.message.url.origin, stream)
-            received = http.handle_request(exchange.message)
-            with closing(exchange.begin_response(received, self._waits)) as body:
-                pieces: Any = received.stream
-                for piece in pieces:
-                    body.add(piece)
-                received.close()
-                content = body.finish()
+            _transfer(sock, exchange)
+            return exchange.finish(connection)
+        except StaleConnectionError:
+            raise
         except BaseException as error:
-            failure = exchange.abandon(connection, error, self._host)
+            failure = exchange.abandon(connection, error)
             if failure is None:
                 raise
-        else:
-            return self._finish(exchange, connection, content, is_idle=http.is_idle())
         raise failure  # not while the other is handled: its text may hold the key
 
     def close(self) -> None:
@@ -158,39 +128,25 @@ class Transport:
             limits = _LoopLimits()
             self._limits.set(limits)
         async with limits.requests:
-            exchange = self._begin(attempt)
+            exchange = self._exchange(attempt)
             while True:
                 try:
-                    return await self._aexchange(exchange, limits)
+                    return await self._arespond(exchange, limits)
                 except StaleConnectionError:
                     continue
 
-    async def _aexchange(self, exchange: Exchange, limits: _LoopLimits) -> Response:
-        connection = exchange.take_connection()
+    async def _arespond(self, exchange: Exchange, limits: _LoopLimits) -> Response:
+        connection = exchange.start()
         try:
-            with anyio.move_on_after(seconds_until(exchange.deadline)) as scope:
-                sock = connection.socket or await connection.aopen(
-                    exchange.deadline, limits.connecting
-                )
-                stream = exchange.stream = AsyncStream(
-                    sock,
-                    scope,
-                    exchange.max_silence(connection, self._waits),
-                    is_reused=connection.exchanges > 0,
-                )
-                http = httpcore.AsyncHTTP11Connection(exchange.message.url.origin, stream)
-                received = await http.handle_async_request(exchange.message)
-                with closing(exchange.begin_response(received, self._waits)) as body:
-                    await _read(received, body, connection)
-                    await received.aclose()
-                    content = body.finish()
-            check_in_time(scope)
+            sock = connection.socket or await connection.aopen(exchange.deadline, limits.connecting)
+            await _atransfer(sock, exchange)
+            return exchange.finish(connection)
+        except StaleConnectionError:
+            raise
         except BaseException as error:
-            failure = exchange.abandon(connection, error, self._host)
+            failure = exchange.abandon(connection, error)
             if failure is None:
                 raise
-        else:
-            return self._finish(exchange, connection, content, is_idle=http.is_idle())
         raise failure  # not while the other is handled: its text may hold the key
 
     async def aclose(self) -> None:
@@ -199,28 +155,10 @@ class Transport:
 
     # ── both ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _begin(self, attempt: Attempt) -> Exchange:
-        request = attempt.request
-        url = self._host.url(request)
+    def _exchange(self, attempt: Attempt) -> Exchange:
+        url = self._host.url(attempt.request)
         address = parse_address(url)
-        pool = self._pool_for(address)
-        upload = None if request.upload is None else MultipartUpload(request.upload)
-        headers = {b"host": address.host_header, **HEADERS}
-        if request.method == "POST":
-            headers[b"content-type"] = JSON if upload is None else upload.content_type
-            headers[b"content-length"] = b"%d" % len(request.body if upload is None else upload)
-        headers |= encoded(self._host.headers(request.method, url, request.body))
-        if pool.route.is_forwarded:
-            headers |= encoded(pool.route.proxy_headers)
-        timeout = attempt.timeout if attempt.limits_silence else None
-        message = httpcore.Request(
-            request.method,
-            address.absolute_url if pool.route.is_forwarded else address.url,
-            headers=list(headers.items()),
-            content=BytesBody(request.body) if upload is None else upload,
-            extensions={"timeout": {"read": timeout, "write": timeout}},
-        )
-        return Exchange(attempt, message, pool)
+        return Exchange(attempt, self._host, url, address, self._pool_for(address), self._waits)
 
     def _pool_for(self, address: Address) -> ConnectionPool:
         pool = self._pools.get(address.origin)
@@ -228,36 +166,6 @@ class Transport:
             pool = ConnectionPool(Route.of_environment(address, environ))
             pool = self._pools.setdefault(address.origin, pool)
         return pool
-
-    def _finish(
-        self, exchange: Exchange, connection: PooledConnection, content: bytes, *, is_idle: bool
-    ) -> Response:
-        """Keep or close the connection, and refuse what may be the response to another request."""
-        stream = exchange.stream
-        request_id = exchange.headers.get(REQUEST_ID, "")
-        is_doubtful = (
-            connection.suspect
-            or (stream is not None and stream.has_surplus)
-            or (request_id != "" and request_id in connection.request_ids)
-            or exchange.status == REQUEST_TIMEOUT  # said to idle connections, by some servers
-        )
-        if is_idle and not is_doubtful and not connection.is_ended:
-            connection.request_ids.append(request_id)
-            exchange.pool.give_back(connection)
-        else:
-            connection.close()
-            if is_doubtful and connection.exchanges:
-                exchange.want_new_connection(connection)
-                raise StaleConnectionError
-        connection.exchanges += 1
-        return response_of(
-            self._host, exchange.status, exchange.headers, content, connection.distrust
-        )
-
-
-def encoded(headers: Mapping[str, str]) -> dict[bytes, bytes]:
-    """Headers as httpcore takes them without another look."""
-    return {name.encode("ascii"): value.encode("latin-1") for name, value in headers.items()}
 
 
 class _LoopLimits:
@@ -268,31 +176,80 @@ class _LoopLimits:
         self.connecting = anyio.CapacityLimiter(MAX_CONNECTING)
 
 
-async def _read(
-    received: httpcore.Response, body: ResponseBody | FileBody, connection: PooledConnection
-) -> None:
-    """Read a body to its end.
-
-    A body that is refused closes the connection, which ends httpcore's generators from within:
-    trio warns of those that are left unfinished.
-    """
-    failure: Exception | None = None
-    pieces: Any = received.stream
-    try:
-        async for piece in pieces:
-            if failure is not None:
-                continue
-            try:
-                if body.blocks:
-                    with anyio.CancelScope(shield=True):
-                        await run_in_thread(partial(body.add, piece))
-                else:
-                    body.add(piece)
-            except (UnreadableBodyError, UnwritableFileError) as error:
-                failure = error
-                connection.close()
-    except OSError:
-        if failure is None:
+def _transfer(sock: socket.socket, exchange: Exchange) -> None:
+    """Send the request and receive the response."""
+    for piece in exchange.outgoing():
+        try:
+            for part in _parts(piece):
+                sock.settimeout(exchange.max_wait())
+                sock.sendall(part)
+        except TimeoutError:
             raise
-    if failure is not None:
-        raise failure
+        except OSError:
+            break  # there may be a response that says why
+    while not exchange.is_complete:
+        sock.settimeout(exchange.max_wait())
+        exchange.receive(sock.recv(MAX_READ_BYTES))
+
+
+async def _atransfer(sock: socket.socket, exchange: Exchange) -> None:
+    """Async variant of `_transfer`."""
+    sock.setblocking(False)
+    pieces = exchange.outgoing()
+    while piece := await _next(pieces) if exchange.reads_file else next(pieces, b""):
+        try:
+            for part in _parts(piece):
+                await _asend(sock, part, exchange)
+        except TimeoutError:
+            raise
+        except OSError:
+            break
+    for reads in count(1):
+        data = await _areceive(sock, exchange)
+        if exchange.writes_file:
+            with anyio.CancelScope(shield=True):
+                await run_in_thread(partial(exchange.receive, data))
+        else:
+            exchange.receive(data)
+        if exchange.is_complete:
+            return
+        if reads % READS_PER_TURN == 0:
+            await checkpoint()
+
+
+async def _next(pieces: Iterator[bytes]) -> bytes:
+    piece: bytes = await run_in_thread(partial(next, pieces, b""))
+    return piece
+
+
+async def _asend(sock: socket.socket, part: memoryview, exchange: Exchange) -> None:
+    while part:
+        try:
+            part = part[sock.send(part) :]
+        except ssl.SSLWantReadError:
+            await _wait(anyio.wait_readable, sock, exchange)
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            await _wait(anyio.wait_writable, sock, exchange)
+
+
+async def _areceive(sock: socket.socket, exchange: Exchange) -> bytes:
+    while True:
+        try:
+            return sock.recv(MAX_READ_BYTES)
+        except NOTHING_TO_READ:
+            await _wait(anyio.wait_readable, sock, exchange)
+        except ssl.SSLWantWriteError:
+            await _wait(anyio.wait_writable, sock, exchange)
+
+
+async def _wait(
+    until: Callable[[socket.socket], Awaitable[None]], sock: socket.socket, exchange: Exchange
+) -> None:
+    with anyio.fail_after(exchange.max_wait()):
+        await until(sock)
+
+
+def _parts(data: bytes) -> Iterator[memoryview]:
+    """Pieces between which the deadline is checked."""
+    view = memoryview(data)
+    return (view[start : start + MAX_WRITE_BYTES] for start in range(0, len(view), MAX_WRITE_BYTES))

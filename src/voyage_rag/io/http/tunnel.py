@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 from ipaddress import ip_address
 
-import httpcore
+import h11
 
+from voyage_rag.io.http.network import seconds_until
 from voyage_rag.io.http.proxies import Proxy
-from voyage_rag.io.http.streams import SyncStream
+
+RECEIVED_BYTES = 2**12
 
 SOCKS_VERSION = 5
 NO_AUTHENTICATION = 0
@@ -39,54 +41,58 @@ def open_tunnel(sock: socket.socket, proxy: Proxy, host: str, port: int, deadlin
         ProxyRefusedError: It does not.
         OSError: It cannot be reached, or answers in another protocol.
     """
-    stream = SyncStream(sock, deadline)
+    sock.settimeout(seconds_until(deadline))
     if proxy.is_socks:
-        _connect_by_socks(stream, proxy, host, port)
+        _connect_by_socks(sock, proxy, host, port, deadline)
     else:
-        _connect_by_http(stream, proxy, host, port)
+        _connect_by_http(sock, proxy, host, port, deadline)
 
 
-def _connect_by_http(stream: SyncStream, proxy: Proxy, host: str, port: int) -> None:
+def _connect_by_http(
+    sock: socket.socket, proxy: Proxy, host: str, port: int, deadline: float
+) -> None:
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    origin = httpcore.Origin(proxy.scheme.encode(), proxy.host.encode("idna"), proxy.port)
-    request = httpcore.Request(
-        "CONNECT",
-        httpcore.URL(
-            scheme=origin.scheme, host=origin.host, port=origin.port, target=target.encode()
-        ),
-        headers=list({"host": target, **proxy.headers}.items()),
-    )
+    headers = list({"host": target, **proxy.headers}.items())
+    http = h11.Connection(h11.CLIENT)
+    sock.sendall(http.send(h11.Request(method="CONNECT", target=target, headers=headers)) or b"")
+    http.send(h11.EndOfMessage())
     try:
-        response = httpcore.HTTP11Connection(origin, stream).handle_request(request)
-    except (httpcore.ProtocolError, httpcore.NetworkError) as error:
+        while not isinstance(response := http.next_event(), h11.Response):
+            if response is h11.NEED_DATA:
+                sock.settimeout(seconds_until(deadline))
+                http.receive_data(sock.recv(RECEIVED_BYTES))
+    except (ConnectionError, h11.RemoteProtocolError) as error:
         raise ProxyRefusedError(f"the proxy of {proxy.source} does not answer: {error}") from error
-    if not 200 <= response.status < 300:  # noqa: PLR2004 - HTTP's range of success
-        reason = "credentials are missing or wrong" if response.status == 407 else "it refuses"  # noqa: PLR2004
+    status = response.status_code
+    if not 200 <= status < 300:  # noqa: PLR2004 - HTTP's range of success
+        reason = "credentials are missing or wrong" if status == 407 else "it refuses"  # noqa: PLR2004
         raise ProxyRefusedError(
-            f"the proxy of {proxy.source} answers HTTP {response.status} to CONNECT: {reason}"
+            f"the proxy of {proxy.source} answers HTTP {status} to CONNECT: {reason}"
         )
 
 
-def _connect_by_socks(stream: SyncStream, proxy: Proxy, host: str, port: int) -> None:
+def _connect_by_socks(
+    sock: socket.socket, proxy: Proxy, host: str, port: int, deadline: float
+) -> None:
     method = PASSWORD_AUTHENTICATION if proxy.username else NO_AUTHENTICATION
-    stream.write(bytes([SOCKS_VERSION, 1, method]))
-    version, chosen = _receive(stream, 2)
+    sock.sendall(bytes([SOCKS_VERSION, 1, method]))
+    version, chosen = _receive(sock, 2, deadline)
     if version != SOCKS_VERSION or chosen != method:
         wanted = "credentials" if method == NO_AUTHENTICATION else "other credentials"
         raise ProxyRefusedError(f"the proxy of {proxy.source} wants {wanted}, or is not SOCKS5")
     if method == PASSWORD_AUTHENTICATION:
         name, password = proxy.username.encode(), proxy.password.encode()
-        stream.write(bytes([1, len(name)]) + name + bytes([len(password)]) + password)
-        if _receive(stream, 2)[1] != 0:
+        sock.sendall(bytes([1, len(name)]) + name + bytes([len(password)]) + password)
+        if _receive(sock, 2, deadline)[1] != 0:
             raise ProxyRefusedError(f"the proxy of {proxy.source} does not accept the credentials")
-    stream.write(bytes([SOCKS_VERSION, CONNECT, 0]) + _socks_address(host))
-    stream.write(port.to_bytes(2, "big"))
-    _, refusal, _, kind = _receive(stream, 4)
+    sock.sendall(bytes([SOCKS_VERSION, CONNECT, 0]) + _socks_address(host))
+    sock.sendall(port.to_bytes(2, "big"))
+    _, refusal, _, kind = _receive(sock, 4, deadline)
     if refusal:
         reason = SOCKS_REFUSALS.get(refusal, f"code {refusal}")
         raise ProxyRefusedError(f"the proxy of {proxy.source} does not connect: {reason}")
-    length = {IPV4: 4, IPV6: 16}.get(kind) or _receive(stream, 1)[0]
-    _receive(stream, length + 2)
+    length = {IPV4: 4, IPV6: 16}.get(kind) or _receive(sock, 1, deadline)[0]
+    _receive(sock, length + 2, deadline)
 
 
 def _socks_address(host: str) -> bytes:
@@ -99,10 +105,11 @@ def _socks_address(host: str) -> bytes:
     return bytes([IPV4 if address.version == 4 else IPV6]) + address.packed  # noqa: PLR2004
 
 
-def _receive(stream: SyncStream, count: int) -> bytes:
+def _receive(sock: socket.socket, count: int, deadline: float) -> bytes:
     data = b""
     while len(data) < count:
-        piece = stream.read(count - len(data))
+        sock.settimeout(seconds_until(deadline))
+        piece = sock.recv(count - len(data))
         if not piece:
             raise ProxyRefusedError("the SOCKS proxy has closed the connection")
         data += piece

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from voyage_rag.io.tasks import run_in_thread
 
 if TYPE_CHECKING:
     from voyage_rag.hosts.messages import Upload
@@ -51,29 +48,6 @@ class MultipartUpload:
             while piece := file.read(UPLOAD_CHUNK_BYTES):
                 yield piece
         yield self._tail
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return AsyncPieces(iter(self))
-
-
-class AsyncPieces:
-    """Iterates in a thread. A class, since trio warns of an async generator that is not finished.
-
-    Args:
-        pieces: What to iterate over.
-    """
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-
-    def __aiter__(self) -> AsyncPieces:
-        return self
-
-    async def __anext__(self) -> bytes:
-        piece: bytes = await run_in_thread(partial(next, self._pieces, b""))
-        if not piece:
-            raise StopAsyncIteration
-        return piece
 
 
 def _disposition(name: str, filename: str | None = None) -> str:

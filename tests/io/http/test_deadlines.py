@@ -128,7 +128,6 @@ def at_once(calls: Sequence[Callable[[], float]]) -> list[float]:
         return [each.result() for each in [threads.submit(call) for call in calls]]
 
 
-@pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # httpx's, on trio
 def test_an_attempt_ends_in_its_time(runner) -> None:
     """`timeout` holds from the first byte sent to the last one read."""
     with ExitStack() as servers:
@@ -189,7 +188,6 @@ def test_a_connection_closed_after_each_answer_keeps_deadlines(
     assert http_service.connections == 3
 
 
-@pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # httpx's, on trio
 def test_all_attempts_end_in_the_total_time(runner) -> None:
     """`total_timeout` holds over attempts and the waits between them, and is never outwaited."""
     total = 1.0
