@@ -90,7 +90,10 @@ def read_until(stream: socket.socket, end: bytes) -> bytes:
 
 
 def connecting(
-    status: bytes = b"200 Connection established", *, authorized: bool = False
+    status: bytes = b"200 Connection established",
+    headers: bytes = b"",
+    *,
+    authorized: bool = False,
 ) -> Handshake:
     """HTTP's CONNECT."""
 
@@ -102,7 +105,7 @@ def connecting(
         if authorized and b"proxy-authorization: " + BASIC not in head:
             stream.sendall(b"HTTP/1.1 407 Who are you\r\ncontent-length: 0\r\n\r\n")
             return None
-        stream.sendall(b"HTTP/1.1 " + status + b"\r\n\r\n")
+        stream.sendall(b"HTTP/1.1 " + status + b"\r\n" + headers + b"\r\n")
         if not status.startswith(b"2"):
             return None
         name, _, port = target.rpartition(":")

@@ -98,6 +98,7 @@ def test_an_authority_that_nobody_named_is_not_trusted(runner: Runner, server: W
     assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
     assert caught.value.never_sent
     assert server.requests == []
+    assert "SSL_CERT_FILE" in caught.value.message  # mostly, it is a proxy that inspects TLS
 
 
 def test_the_host_name_is_checked(

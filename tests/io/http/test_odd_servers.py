@@ -200,6 +200,7 @@ def test_a_handshake_that_never_ends(runner: Runner) -> None:
         with pytest.raises(Timeout) as caught:
             ask(runner, url, times=1, timeout=0.3)
     assert caught.value.never_sent
+    assert "no connection" in caught.value.message
 
 
 def test_a_port_without_tls(runner: Runner) -> None:

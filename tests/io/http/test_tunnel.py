@@ -150,9 +150,36 @@ def test_a_proxy_that_refuses(
 def test_nobody_listens_where_the_proxy_should_be(
     runner: Runner, server: WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Refused, as a host would be."""
-    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    """Refused, as a host would be; the error names the proxy, which is what to look at."""
+    monkeypatch.setenv("ALL_PROXY", "http://a-user:a-password@127.0.0.1:9")
     with pytest.raises(APIConnectionError) as caught:
         vectors_of(runner, server.url, ["a"])
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
     assert caught.value.never_sent
+    assert "through the proxy http://127.0.0.1:9 of ALL_PROXY" in caught.value.message
+    assert "a-password" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("offers", "reason"),
+    [
+        ([b"NTLM", b"Negotiate"], "NTLM or Negotiate"),
+        ([b"NTLM", b'Basic realm="x"'], "credentials are missing or wrong"),
+        ([], "credentials are missing or wrong"),
+    ],
+)
+def test_a_proxy_that_wants_a_login_of_windows(
+    runner: Runner,
+    server: WireServer,
+    monkeypatch: pytest.MonkeyPatch,
+    offers: list[bytes],
+    reason: str,
+) -> None:
+    """No password helps then: the error says what does."""
+    lines = b"".join(b"Proxy-Authenticate: " + offer + b"\r\n" for offer in offers)
+    with relaying(connecting(b"407 Login", lines)) as relay:
+        monkeypatch.setenv("HTTPS_PROXY", relay.url("http"))
+        with pytest.raises(APIConnectionError) as caught:
+            vectors_of(runner, server.url, ["a"])
+    assert reason in caught.value.message
+    assert ("cntlm" in caught.value.message) is (reason == "NTLM or Negotiate")

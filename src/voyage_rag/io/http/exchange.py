@@ -225,6 +225,7 @@ class Exchange:
             self.attempt,
             is_timeout=isinstance(error, TimeoutError),
             never_sent=not self._has_sent,
+            proxy=self._pool.route.proxy,
         )
 
     def end(self) -> None:

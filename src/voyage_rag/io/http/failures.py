@@ -9,10 +9,24 @@ from voyage_rag.errors import APIConnectionError, Timeout
 if TYPE_CHECKING:
     from voyage_rag.core.flow import Attempt
     from voyage_rag.hosts.host import Host
+    from voyage_rag.io.http.proxies import Proxy
+
+DOCTOR = "`voyage-rag doctor` looks at network, proxy and certificates"
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+CERTIFICATE_REMEDY = (
+    "if a proxy inspects TLS, name the file of its certificate in SSL_CERT_FILE; `voyage-rag "
+    "doctor` shows who issued this one"
+)
 
 
 def connection_error(
-    error: Exception, host: Host, attempt: Attempt, *, is_timeout: bool, never_sent: bool
+    error: Exception,
+    host: Host,
+    attempt: Attempt,
+    *,
+    is_timeout: bool,
+    never_sent: bool,
+    proxy: Proxy | None = None,
 ) -> APIConnectionError:
     """The error to raise, with a cause that shows no key either.
 
@@ -22,20 +36,26 @@ def connection_error(
         attempt: What was sent.
         is_timeout: Whether it took too long.
         never_sent: Whether the service cannot have seen the request.
+        proxy: What the connection leads through.
     """
     reason = host.redact(str(error).encode()).decode() or type(error).__name__
+    if proxy is not None and never_sent and proxy.source not in reason:
+        reason += f"; the connection leads through the proxy {proxy} of {proxy.source}"
     model = attempt.request.model
-    if is_timeout:
+    if is_timeout and never_sent:
         failure: APIConnectionError = Timeout(
+            f"no connection to {host.base_url} in time: {reason} ({DOCTOR})", model=model
+        )
+    elif is_timeout:
+        failure = Timeout(
             f"{host.base_url} did not answer within {attempt.timeout:g} s ({reason}): raise "
             "timeout, or send less at once",
             model=model,
         )
     else:
+        remedy = CERTIFICATE_REMEDY if UNTRUSTED in reason else DOCTOR
         failure = APIConnectionError(
-            f"no answer from {host.base_url}: {reason} (`voyage-rag doctor` looks at network, "
-            "proxy and certificates)",
-            model=model,
+            f"no answer from {host.base_url}: {reason} ({remedy})", model=model
         )
     failure.never_sent = never_sent
     failure.__cause__ = _without_secrets(error, reason)

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 
 import h11
 
+from voyage_rag.hosts.failures import printable
 from voyage_rag.io.http.network import seconds_until
 from voyage_rag.io.http.proxies import Proxy
 
@@ -65,10 +66,22 @@ def _connect_by_http(
         raise ProxyRefusedError(f"the proxy of {proxy.source} does not answer: {error}") from error
     status = response.status_code
     if not 200 <= status < 300:  # noqa: PLR2004 - HTTP's range of success
-        reason = "credentials are missing or wrong" if status == 407 else "it refuses"  # noqa: PLR2004
+        reason = _login_problem(response) if status == 407 else "it refuses"  # noqa: PLR2004
         raise ProxyRefusedError(
             f"the proxy of {proxy.source} answers HTTP {status} to CONNECT: {reason}"
         )
+
+
+def _login_problem(response: h11.Response) -> str:
+    """What a 407 is about: the credentials, or a scheme that is not known here, such as NTLM."""
+    offers = [v for name, v in response.headers if name == b"proxy-authenticate"]
+    schemes = [value.decode("latin-1").partition(" ")[0].strip(",") for value in offers]
+    if schemes and "basic" not in map(str.lower, schemes):
+        return (
+            f"it wants a login by {printable(' or '.join(schemes))}, and only Basic is known here: "
+            "use a local proxy that does this login, such as cntlm or px"
+        )
+    return "credentials are missing or wrong"
 
 
 def _connect_by_socks(
