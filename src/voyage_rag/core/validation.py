@@ -171,15 +171,18 @@ def _remedy(value: object) -> str:
     )
 
 
-TEXT_FIELDS = ("text", "content", "page_content", "document", "body")
+TEXT_FIELDS = ("text", "content", "page_content", "document", "body", "query", "question", "input")
 TEXT_ATTRIBUTES = {
     "page_content": "its page_content",
     "get_content": "its get_content()",
     "read_text": "the text of the file, read_text()",
     "as_py": "the column's to_pylist()",
+    "query_str": "its query_str",
+    "to_string": "its to_string()",
+    "content": "its content",
 }
-"""Attributes by which LangChain's documents, LlamaIndex's nodes, paths and Arrow's scalars are
-recognised."""
+"""Attributes by which LangChain's documents, LlamaIndex's nodes, paths, Arrow's scalars,
+LlamaIndex's queries, LangChain's prompts and chat messages are recognised."""
 
 
 def refuse_empty(name: str, index: int) -> NoReturn:
