@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from langchain_core.documents import Document
-from llama_index.core.schema import TextNode
+from langchain_core.messages import HumanMessage
+from langchain_core.prompt_values import StringPromptValue
+from llama_index.core.schema import QueryBundle, TextNode
 
 from fakes import MODEL, FakeService, vector_of, voyage_over
 from voyage_rag import Voyage
@@ -156,6 +158,10 @@ def test_a_column_is_a_list_of_texts(make: str) -> None:
         (Document("a"), "not Document: pass its page_content"),
         (TextNode(text="a"), "not TextNode: pass its get_content()"),
         ({"id": 1, "text": "a"}, "not dict: pass its value under 'text'"),
+        ({"input": "a"}, "not dict: pass its value under 'input'"),
+        (QueryBundle("a"), "not QueryBundle: pass its query_str"),
+        (StringPromptValue(text="a"), "not StringPromptValue: pass its to_string()"),
+        (HumanMessage("a"), "not HumanMessage: pass its content"),
         (PurePosixPath("a.txt"), "not PurePosixPath"),
         (b"a", "not bytes: decode it first"),
     ],
