@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fakes import KEY, FakeClock, FakeService, failed, ok, voyage_over
+from fakes import KEY, FakeClock, FakeService, voyage_over
 from voyage_rag import APIConnectionError, InvalidInputError, InvalidRequestError, Voyage
 from voyage_rag.emulator import Emulator, faults
 
@@ -55,7 +55,7 @@ def test_a_file_goes_up_and_comes_down(runner, voyage: Voyage, path: Path) -> No
 
 def test_a_list_is_as_long_as_it_is(runner, voyage: Voyage, path: Path, monkeypatch: Any) -> None:
     """However many pages it takes; newest first, or as many as asked for."""
-    monkeypatch.setattr("voyage_rag.core.jobs.files.MOST_ON_A_PAGE", 2)
+    monkeypatch.setattr("voyage_rag.core.jobs.files.PAGE_SIZE", 2)
 
     async def program() -> None:
         ids = [(await runner.ask(voyage.files, "upload", path)).id for _ in range(5)]
@@ -96,13 +96,6 @@ def test_a_list_refuses_bad_arguments(runner) -> None:
             runner.call(voyage.files, "list", **wrong)
 
 
-def test_an_id_cannot_lead_elsewhere(runner) -> None:
-    """It is one part of a path."""
-    service = FakeService(ok({"id": "f", "deleted": True}))
-    runner.call(voyage_over(service).files, "delete", "../batches?x")
-    assert service.attempts[0].request.path == "/files/..%2Fbatches%3Fx"
-
-
 def test_a_gateway_without_files_is_known(runner) -> None:
     """Nothing is sent to it."""
     voyage = voyage_over(FakeService(), base_url="https://api.aimlapi.com/v1")
@@ -139,35 +132,3 @@ def test_a_download_that_fails_leaves_nothing(runner, clock: FakeClock, path: Pa
         runner.run(program)
         voyage.close()
     assert [item.name for item in path.parent.iterdir()] == ["input.jsonl"]
-
-
-@pytest.mark.parametrize("answer", [[], {}, {"id": ""}, {"id": 7}])
-def test_an_answer_without_an_id_is_asked_for_again(runner, answer: Any) -> None:
-    """And is refused in the end."""
-    service = FakeService(ok(answer), ok({"id": "f"}))
-    assert runner.call(voyage_over(service).files, "get", "f").id == "f"
-
-
-def test_fields_may_be_missing_or_strange(runner) -> None:
-    """The id is what counts; times may be seconds, as OpenAI writes them."""
-    strange = {"id": "f", "bytes": "many", "created_at": 0, "expires_at": "soon", "new": 1}
-    service = FakeService(ok(strange))
-    file = runner.call(voyage_over(service).files, "get", "f")
-    assert (file.bytes, file.expires_at, file.created_at.year) == (0, None, 1970)
-
-
-def test_a_wrong_key_is_not_tried_twice(runner) -> None:
-    """As everywhere."""
-    service = FakeService(failed(401))
-    with pytest.raises(Exception, match="VOYAGE_API_KEY"):
-        runner.call(voyage_over(service).files, "list")
-    assert len(service.attempts) == 1
-
-
-def test_an_upload_is_given_time(runner, path: Path) -> None:
-    """The service may take a while with a large file; to give up would be to send it again."""
-    service = FakeService(always=lambda _: ok({"id": "f"}))
-    voyage = voyage_over(service, timeout=5, max_retries=0)
-    runner.call(voyage.files, "upload", path)
-    runner.call(voyage.files, "get", "f")
-    assert [attempt.timeout for attempt in service.attempts] == [600, 5]

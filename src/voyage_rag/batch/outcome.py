@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from voyage_rag.batch.submission import Line, cut, encoded
 from voyage_rag.core.flow import offload
 from voyage_rag.core.jobs import files
-from voyage_rag.core.jobs.answers import in_input_order
+from voyage_rag.core.jobs.results import in_input_order
 from voyage_rag.core.token_estimate import estimate_tokens
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def fetch(workflow: BatchWorkflow, part: BatchPart, directory: str) -> Flow[list
     ids = [] if is_here or part.file_id is None else [part.file_id]
     for layer in workflow.layers_of(part):
         ids += [file_id for file_id in (layer.output_file_id, layer.error_file_id) if file_id]
-    paths = yield from files.gather(workflow.context, ids, directory)
+    paths = yield from files.download_all(workflow.context, ids, directory)
     return [waiting] * is_here + [Path(path) for path in paths]
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from voyage_rag.batch.types import BatchLimits, JobStatus
 from voyage_rag.core.flow import offload
 from voyage_rag.core.jobs import batches, files
-from voyage_rag.core.jobs.batches import BatchRequest, PollSchedule, surely_not_done
+from voyage_rag.core.jobs.batches import BatchRequest, PollSchedule, is_surely_not_created
 from voyage_rag.errors import (
     APIConnectionError,
     InvalidInputError,
@@ -31,7 +31,7 @@ from voyage_rag.records import ENDED
 if TYPE_CHECKING:
     from voyage_rag.batch.state import BatchPart, JobState, StateFile
     from voyage_rag.core.flow import Flow
-    from voyage_rag.core.jobs.asking import JobContext
+    from voyage_rag.core.jobs.sending import JobContext
     from voyage_rag.records import Batch
 
 FULL = 30 * 60.0
@@ -180,7 +180,7 @@ class BatchWorkflow:
         try:
             return (yield from batches.create(self.context, order, _is_unseen))
         except VoyageError as error:
-            if surely_not_done(error) or isinstance(error, InvalidRequestError):
+            if is_surely_not_created(error) or isinstance(error, InvalidRequestError):
                 part.asked_at = None
                 yield from self._save()
             raise
@@ -206,7 +206,8 @@ class BatchWorkflow:
         """Ask how every running batch is."""
         for part in self.running:
             assert part.batch_id is not None  # noqa: S101 - it runs
-            take(part, (yield from batches.get(self.context.patient, part.batch_id, not_before)))
+            batch = yield from batches.get(self.context.for_polling, part.batch_id, not_before)
+            take(part, batch)
 
     def wait(
         self, watch: PollSchedule, on_progress: Callable[[JobStatus], object] | None
@@ -220,7 +221,7 @@ class BatchWorkflow:
         begun, looks, due = self.context.now(), 0, -inf
         while True:
             if not self.running and due > -inf:  # nothing to look at, and yet a time to let pass
-                yield from batches.list_all(self.context.patient, 1, due)
+                yield from batches.list_all(self.context.for_polling, 1, due)
             yield from self.refresh(due)
             yield from self._advance_or_wait()
             yield from self._save()

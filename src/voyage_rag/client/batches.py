@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from uuid import uuid4
 
 from voyage_rag.core.jobs import batches, files
-from voyage_rag.core.jobs.answers import in_input_order
 from voyage_rag.core.jobs.batches import BatchRequest, PollSchedule
+from voyage_rag.core.jobs.results import in_input_order
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.io.tasks import iterate_in_thread
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
     from typing import Any
 
-    from voyage_rag.core.jobs.asking import JobContext
+    from voyage_rag.core.jobs.sending import JobContext
     from voyage_rag.io.driver import Driver
     from voyage_rag.records import Batch, BatchLine
 
@@ -151,7 +151,7 @@ class Batches:
         """
         batch = self.get(batch_id)
         with TemporaryDirectory(prefix="voyage-rag-") as directory, ExitStack() as opened:
-            flow = files.gather(self._context, _files_of(batch), directory)
+            flow = files.download_all(self._context, _files_of(batch), directory)
             lines, *answers = [
                 opened.enter_context(Path(path).open("rb")) for path in self._driver.run(flow)
             ]
@@ -161,7 +161,7 @@ class Batches:
         """Async variant of `results`. Files are read in threads."""
         batch = await self.aget(batch_id)
         with TemporaryDirectory(prefix="voyage-rag-") as directory, ExitStack() as opened:
-            flow = files.gather(self._context, _files_of(batch), directory)
+            flow = files.download_all(self._context, _files_of(batch), directory)
             lines, *answers = [
                 opened.enter_context(Path(path).open("rb"))  # noqa: ASYNC230 - opening is quick
                 for path in await self._driver.arun(flow)

@@ -11,7 +11,7 @@ from voyage_rag.errors import InvalidInputError
 from voyage_rag.jobs.files import atomic_write
 
 if TYPE_CHECKING:
-    from voyage_rag.core.jobs.asking import JobContext
+    from voyage_rag.core.jobs.sending import JobContext
     from voyage_rag.io.driver import Driver
     from voyage_rag.records import File
 

@@ -13,7 +13,7 @@ from voyage_rag.construction import constructor
 from voyage_rag.core.budget import budgets_of
 from voyage_rag.core.context import CallContext
 from voyage_rag.core.flow import Advance
-from voyage_rag.core.jobs.asking import JobContext
+from voyage_rag.core.jobs.sending import JobContext
 from voyage_rag.core.rate_limits import NO_LIMITS, RateLimits
 from voyage_rag.core.retry import RetryPolicy
 from voyage_rag.errors import ConfigurationError

@@ -1,4 +1,4 @@
-"""Files and batches: flows like any other.
+"""Flows for files and batches.
 
 Source: docs.voyageai.com, "Batch Inference", and "Files" and "Batches" in the API reference.
 """

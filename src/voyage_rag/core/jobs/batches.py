@@ -1,7 +1,7 @@
-"""Batches: created once, looked up, watched, cancelled.
+"""Create, look up, watch and cancel batches.
 
-Creating is not idempotent: a batch that is created twice is paid for twice. So a lost answer is not
-asked for again: the batch is looked for by a mark in its metadata.
+Creating a batch is not idempotent: a batch that is created twice is billed twice. If the response
+is lost, the request is therefore not repeated: the batch is looked up by a mark in its metadata.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from voyage_rag.core import validation
-from voyage_rag.core.jobs import descriptions
-from voyage_rag.core.jobs.asking import JobContext, asking
-from voyage_rag.core.jobs.files import listing, path_of
+from voyage_rag.core.jobs.decoding import decode_batch, decode_batches
+from voyage_rag.core.jobs.paging import list_pages, object_path
+from voyage_rag.core.jobs.sending import JobContext, send_with_retries
 from voyage_rag.errors import (
     APIConnectionError,
     InvalidInputError,
@@ -34,28 +34,32 @@ if TYPE_CHECKING:
 PATH = "/batches"
 WINDOW = "12h"
 ENDPOINTS = ("/v1/embeddings", "/v1/contextualizedembeddings", "/v1/rerank")
-MOST_ON_A_PAGE = 100
+PAGE_SIZE = 100
 
 MARK = "voyage_rag_id"
-"""The key of the metadata by which a batch is looked for."""
-MOST_METADATA = 16
-LONGEST_KEY, LONGEST_VALUE = 64, 512
+"""The metadata key that identifies a batch whose id is not known."""
+MAX_METADATA_PAIRS = 16
+MAX_KEY_CHARS, MAX_VALUE_CHARS = 64, 512
 
-LOOKS = (0.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-"""Seconds between the looks for a batch whose creation was not answered: a minute, which is as long
-as a request may take that was on its way when its answer was given up."""
+LOOKUP_DELAYS_SECONDS = (0.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Waits before each lookup of a batch whose creation was not answered: a minute in all, as long as
+the abandoned request may take."""
+
+FIRST_POLL_SECONDS = 2.0
+POLL_GROWTH = 1.5
+MAX_GROWTH_STEPS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class BatchRequest:
-    """What is to be created.
+    """A batch to create.
 
     Attributes:
         endpoint: One of `ENDPOINTS`.
         input_file_id: The uploaded lines.
         request_params: Model and options, for all lines.
         metadata: Up to 15 pairs of strings.
-        mark: Tells this order from every other.
+        mark: Unique; added to the metadata.
     """
 
     endpoint: str
@@ -65,29 +69,30 @@ class BatchRequest:
     mark: str
 
     def check(self) -> None:
-        """Refuse what the service would.
+        """Check the arguments.
 
         Raises:
-            InvalidInputError: An argument cannot work.
+            InvalidInputError: The service would refuse one.
         """
         validation.check_choice("endpoint", self.endpoint, ENDPOINTS)
-        path_of("/files", self.input_file_id)
+        object_path("/files", self.input_file_id)
         if not isinstance(self.request_params, Mapping) or "model" not in self.request_params:
             raise InvalidInputError("request_params must be a dictionary that names the 'model'")
-        if len(self.metadata) >= MOST_METADATA:
+        if len(self.metadata) >= MAX_METADATA_PAIRS:
             raise InvalidInputError(
-                f"metadata has {len(self.metadata)} pairs, {MOST_METADATA - 1} are possible: the "
-                "service takes 16, and one is needed to find the batch if an answer is lost"
+                f"metadata has {len(self.metadata)} pairs, {MAX_METADATA_PAIRS - 1} are possible: "
+                "the service accepts 16, and one is needed to look up the batch if a response is "
+                "lost"
             )
         for key, value in self.metadata.items():
-            if key == MARK or not _fits(key, LONGEST_KEY) or not _fits(value, LONGEST_VALUE):
+            if key == MARK or not _fits(key, MAX_KEY_CHARS) or not _fits(value, MAX_VALUE_CHARS):
                 raise InvalidInputError(
-                    f"metadata[{key!r}] cannot be: keys are strings of up to {LONGEST_KEY} "
-                    f"characters, values of up to {LONGEST_VALUE}, and {MARK!r} is taken"
+                    f"metadata[{key!r}] is not possible: keys are strings of up to {MAX_KEY_CHARS} "
+                    f"characters, values of up to {MAX_VALUE_CHARS}, and {MARK!r} is reserved"
                 )
 
     def request(self) -> Request:
-        """What creates it."""
+        """The request that creates the batch."""
         body = {
             "endpoint": self.endpoint,
             "input_file_id": self.input_file_id,
@@ -100,12 +105,12 @@ class BatchRequest:
         return Request(PATH, document, model, 0, repeatable=False)
 
 
-def _fits(text: object, longest: int) -> bool:
-    return isinstance(text, str) and len(text) <= longest
+def _fits(text: object, max_chars: int) -> bool:
+    return isinstance(text, str) and len(text) <= max_chars
 
 
-def surely_not_done(failure: VoyageError) -> bool:
-    """Whether the service cannot have created anything: it never saw the request, or refused it."""
+def is_surely_not_created(failure: VoyageError) -> bool:
+    """Whether the service cannot have created a batch: it did not get the request, or refused."""
     return isinstance(failure, RateLimitError) or (
         isinstance(failure, APIConnectionError) and failure.never_sent
     )
@@ -114,47 +119,47 @@ def surely_not_done(failure: VoyageError) -> bool:
 def create(
     context: JobContext,
     order: BatchRequest,
-    repeatable: Callable[[VoyageError], bool] = surely_not_done,
+    may_repeat: Callable[[VoyageError], bool] = is_surely_not_created,
 ) -> Flow[Batch]:
-    """Create a batch, once, whatever becomes of the answer.
+    """Create a batch, once, even if the response is lost.
 
     Raises:
-        InvalidInputError: An argument cannot work; nothing was sent.
-        APIConnectionError: Whether there is a batch is not known: there was no answer, and no such
-            batch can be found.
-        VoyageError: There is none.
+        InvalidInputError: The service would refuse an argument; nothing was sent.
+        APIConnectionError: The response is lost and the batch was not found, so whether it was
+            created is not known.
+        VoyageError: The batch was not created.
     """
     context.host.require(PATH)
     order.check()
     try:
-        return (yield from asking(order.request(), descriptions.batch_of, context, repeatable))
+        return (yield from send_with_retries(order.request(), decode_batch, context, may_repeat))
     except (APIConnectionError, ServerError, UnexpectedAnswerError) as failure:
-        if surely_not_done(failure):
+        if is_surely_not_created(failure):
             raise
         lost = failure
     try:
-        found = yield from find(context, order.mark, looks=LOOKS)
+        found = yield from find(context, order.mark, delays=LOOKUP_DELAYS_SECONDS)
     except VoyageError as failure:
-        raise _unknown(lost, f"It could not be looked for: {failure.message}") from failure
+        raise _unknown(lost, f"Looking it up failed: {failure.message}") from failure
     if found is None:
-        raise _unknown(lost, "It was looked for and not found.") from lost
+        raise _unknown(lost, "It was looked up and not found.") from lost
     return found
 
 
-def _unknown(lost: VoyageError, search: str) -> APIConnectionError:
+def _unknown(lost: VoyageError, lookup: str) -> APIConnectionError:
     return APIConnectionError(
-        f"whether the batch was created is not known: {lost.message} {search} It is not created "
-        "again by itself, since it might be paid for twice: look at the list of your batches in "
+        f"whether the batch was created is not known: {lost.message} {lookup} It is not created "
+        "again automatically, since it might be billed twice: check the list of your batches in "
         "some minutes",
         model=lost.model,
         attempts=lost.attempts,
     )
 
 
-def find(context: JobContext, mark: str, looks: tuple[float, ...] = (0.0,)) -> Flow[Batch | None]:
-    """Look for a batch by its mark, once or after some waits; None if it is not there."""
-    for wait in looks:
-        batches = yield from list_all(context, None, context.now() + wait)
+def find(context: JobContext, mark: str, delays: tuple[float, ...] = (0.0,)) -> Flow[Batch | None]:
+    """Look up a batch by its mark, once after each delay in seconds; None if it is not found."""
+    for delay in delays:
+        batches = yield from list_all(context, None, context.now() + delay)
         for batch in batches:
             if batch.metadata is not None and batch.metadata.get(MARK) == mark:
                 return batch
@@ -164,99 +169,84 @@ def find(context: JobContext, mark: str, looks: tuple[float, ...] = (0.0,)) -> F
 def get(context: JobContext, batch_id: str, not_before: float = -inf) -> Flow[Batch]:
     """Describe a batch."""
     context.host.require(PATH)
-    request = Request(path_of(PATH, batch_id), b"", "", 0, method="GET")
-    return (yield from asking(request, descriptions.batch_of, context, not_before=not_before))
+    request = Request(object_path(PATH, batch_id), b"", "", 0, method="GET")
+    return (yield from send_with_retries(request, decode_batch, context, not_before=not_before))
 
 
 def list_all(context: JobContext, limit: int | None, not_before: float = -inf) -> Flow[list[Batch]]:
-    """The batches there are, newest first, however many pages they take."""
-    context.host.require(PATH)
-    if limit is not None:
-        validation.check_count("limit", limit)
-    found: list[Batch] = []
-    after: str | None = None
-    while limit is None or len(found) < limit:
-        room = MOST_ON_A_PAGE if limit is None else min(limit - len(found), MOST_ON_A_PAGE)
-        request = listing(PATH, limit=room, after=after)
-        page = yield from asking(request, descriptions.batches_of, context, not_before=not_before)
-        found += page.items
-        after = page.after
-        if after is None:
-            break
-    return found
+    """The newest `limit` batches, or all."""
+    return list_pages(
+        context, PATH, decode_batches, page_size=PAGE_SIZE, limit=limit, not_before=not_before
+    )
 
 
 def cancel(context: JobContext, batch_id: str) -> Flow[Batch]:
-    """Cancel a batch; where it has ended meanwhile, describe it."""
+    """Cancel a batch; if it has ended in the meantime, describe it."""
     context.host.require(PATH)
-    request = Request(path_of(PATH, batch_id, "cancel"), b"", "", 0)
-    return (yield from asking(request, descriptions.batch_of, context))
+    request = Request(object_path(PATH, batch_id, "cancel"), b"", "", 0)
+    return (yield from send_with_retries(request, decode_batch, context))
 
 
 @dataclass(frozen=True, slots=True)
 class PollSchedule:
-    """How often to look, and for how long.
+    """How often to poll, and for how long.
 
     Attributes:
-        timeout: Seconds, None for as long as it takes.
-        longest: Seconds between two looks; shorter at first.
+        timeout: Seconds, None for no limit.
+        interval: The most seconds between two polls; the first ones are closer together.
     """
 
     timeout: float | None = None
-    longest: float = 60.0
+    interval: float = 60.0
 
     def check(self) -> None:
-        """Refuse what is no number of seconds.
+        """Check the arguments.
 
         Raises:
-            InvalidInputError: It is none.
+            InvalidInputError: One is not a number of seconds.
         """
-        for name, value in (("timeout", self.timeout), ("poll_interval", self.longest)):
+        for name, value in (("timeout", self.timeout), ("poll_interval", self.interval)):
             right = type(value) in {int, float} and value is not None and value >= 0
             if not right and not (name == "timeout" and value is None):
                 raise InvalidInputError(f"{name} must be a number of seconds, not {value!r}")
 
-    def pause(self, looks: int, elapsed: float) -> float:
-        """Seconds until the next look after so many, never past the timeout."""
-        pause = min(self.longest, FIRST_PAUSE * PAUSES_GROW ** min(looks - 1, ENOUGH_GROWTH))
+    def pause(self, polls: int, elapsed: float) -> float:
+        """Seconds until the next poll after so many, never past the timeout."""
+        growth = POLL_GROWTH ** min(polls - 1, MAX_GROWTH_STEPS)
+        pause = min(self.interval, FIRST_POLL_SECONDS * growth)
         return pause if self.timeout is None else min(pause, max(0.0, self.timeout - elapsed))
 
     def is_over(self, elapsed: float) -> bool:
-        """Whether the time is up."""
+        """Whether the timeout has passed."""
         return self.timeout is not None and elapsed >= self.timeout
-
-
-FIRST_PAUSE = 2.0
-PAUSES_GROW = 1.5
-ENOUGH_GROWTH = 40
 
 
 def wait(
     context: JobContext,
     batch_id: str,
-    watch: PollSchedule,
+    schedule: PollSchedule,
     on_progress: Callable[[Batch], object] | None,
 ) -> Flow[Batch]:
-    """Look at a batch until it has ended.
+    """Poll a batch until it has ended.
 
     Raises:
-        Timeout: It has not ended in time; it continues by itself.
+        Timeout: It has not ended in time; the service continues to work on it.
     """
-    watch.check()
-    begun, looks = context.now(), 0
+    schedule.check()
+    start, polls = context.now(), 0
     due = -inf
     while True:
-        batch = yield from get(context.patient, batch_id, due)
-        looks += 1
+        batch = yield from get(context.for_polling, batch_id, due)
+        polls += 1
         if on_progress is not None:
             on_progress(batch)
         if batch.has_ended:
             return batch
-        elapsed = context.now() - begun
-        if watch.is_over(elapsed):
+        elapsed = context.now() - start
+        if schedule.is_over(elapsed):
             raise Timeout(
                 f"batch {batch_id} is {batch.status} after {elapsed:,.0f} s, {batch.completed} of "
-                f"{batch.total} lines done: it continues by itself, wait again later",
+                f"{batch.total} lines done: the service continues to work on it, wait again later",
                 model=batch.model or None,
             )
-        due = context.now() + watch.pause(looks, elapsed)
+        due = context.now() + schedule.pause(polls, elapsed)

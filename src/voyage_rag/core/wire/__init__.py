@@ -18,6 +18,7 @@ from voyage_rag.core.wire.responses import (
     embed_answer,
     multimodal_answer,
     parse,
+    parse_object,
     rerank_answer,
 )
 
@@ -36,6 +37,7 @@ __all__ = [
     "multimodal_content",
     "multimodal_request",
     "parse",
+    "parse_object",
     "rerank_answer",
     "rerank_fields",
 ]

@@ -87,7 +87,7 @@ def embed_answer(body: Body, count: int, options: EmbedOptions) -> Decoded[Vecto
     Raises:
         UnexpectedAnswerError: It does not hold exactly one sound vector per text.
     """
-    answer = _decode(body)
+    answer = parse_object(body)
     return Decoded(_vectors(answer, count, options), _total_tokens(answer))
 
 
@@ -104,7 +104,7 @@ def contextual_answer(
     Raises:
         UnexpectedAnswerError: It does not hold exactly one sound vector per chunk.
     """
-    answer = _decode(body)
+    answer = parse_object(body)
     chunker = answer.get("chunker_version")
     documents = [
         _chunked(document, count, options, chunker if isinstance(chunker, str) else None)
@@ -138,7 +138,7 @@ def multimodal_answer(body: Body, count: int, options: EmbedOptions) -> Decoded[
     Raises:
         UnexpectedAnswerError: It does not hold exactly one sound vector per input.
     """
-    answer = _decode(body)
+    answer = parse_object(body)
     return Decoded(
         _vectors(answer, count, options),
         _total_tokens(answer),
@@ -157,7 +157,7 @@ def rerank_answer(body: Body, count: int, top_k: int | None) -> Decoded[float | 
     Raises:
         UnexpectedAnswerError: It does not rank the number of documents asked for, each once.
     """
-    answer = _decode(body)
+    answer = parse_object(body)
     ranked = [_score(item) for item in _data(answer)]
     expected = count if top_k is None else min(top_k, count)
     scores = dict(ranked)
@@ -181,7 +181,12 @@ def parse(body: bytes) -> Any:
         raise UnexpectedAnswerError("the answer is not JSON") from None
 
 
-def _decode(body: Body) -> Mapping[str, Any]:
+def parse_object(body: Body) -> Mapping[str, Any]:
+    """The JSON object of a response, unless the body has been parsed already.
+
+    Raises:
+        UnexpectedAnswerError: It is not JSON, or not an object.
+    """
     answer = parse(body) if isinstance(body, bytes) else body
     if not isinstance(answer, Mapping):
         raise UnexpectedAnswerError("the answer is no JSON object")

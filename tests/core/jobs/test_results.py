@@ -6,10 +6,11 @@ import io
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voyage_rag.core.jobs.answers import in_input_order
+from voyage_rag.core.jobs.results import in_input_order
 from voyage_rag.records import BatchLine
 
 NAMES = st.lists(st.text(min_size=1), unique=True, max_size=20)
@@ -76,7 +77,7 @@ def test_failures_are_told_in_their_shapes() -> None:
     assert not one(file_of(wrong("a", status_code=429))).failure.is_refused
     strange = [{"custom_id": "a"}, wrong("a", status_code="200"), wrong("a", status_code=200)]
     for answer in strange:
-        assert one(file_of(answer)).failure.message == "the line failed without a word why"
+        assert one(file_of(answer)).failure.message == "the line failed without a reason"
 
 
 def test_damaged_lines_and_strangers_are_no_answers() -> None:
@@ -84,6 +85,13 @@ def test_damaged_lines_and_strangers_are_no_answers() -> None:
     damaged = io.BytesIO(b'{"custom_id": "a", "resp\n[1]\nnonsense\n\n' + b'{"custom_id": 7}\n')
     assert one(damaged, file_of(right("b"))).failure.code == "unsound"
     assert one(file_of(right("b"))).failure.code == "unfinished"
+
+
+@pytest.mark.parametrize("name", [b"\\q", b"\xff", b"\\ud8"])
+def test_a_damaged_custom_id_is_nobodys(name: bytes) -> None:
+    """It cannot be decoded, which hides no other result."""
+    damaged = io.BytesIO(b'{"custom_id": "' + name + b'"}\n')
+    assert one(damaged, file_of(right("a"))).body == {"said": "a"}
 
 
 def test_blank_lines_of_the_input_are_no_lines() -> None:

@@ -1,0 +1,155 @@
+"""Decode JSON that describes files, batches and pages of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from voyage_rag.core.wire import parse_object
+from voyage_rag.errors import UnexpectedAnswerError
+from voyage_rag.records import Batch, BatchFault, File
+
+Item = TypeVar("Item", File, Batch)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """Part of a list.
+
+    Attributes:
+        items: Files or batches.
+        after: The id after which the next page begins, None on the last page.
+    """
+
+    items: list[Item]
+    after: str | None
+
+
+def decode_file(body: bytes) -> File:
+    """Decode a file.
+
+    Raises:
+        UnexpectedAnswerError: It has no id.
+    """
+    return _file(parse_object(body))
+
+
+def decode_batch(body: bytes) -> Batch:
+    """Decode a batch.
+
+    Raises:
+        UnexpectedAnswerError: It lacks its id, its status or its input.
+    """
+    return _batch(parse_object(body))
+
+
+def decode_files(body: bytes) -> Page[File]:
+    """Decode a page of files.
+
+    Raises:
+        UnexpectedAnswerError: It is not a list.
+    """
+    return _page(body, _file)
+
+
+def decode_batches(body: bytes) -> Page[Batch]:
+    """Decode a page of batches.
+
+    Raises:
+        UnexpectedAnswerError: It is not a list.
+    """
+    return _page(body, _batch)
+
+
+def decode_deleted(body: bytes) -> bool:
+    """Decode whether a file was deleted."""
+    return parse_object(body).get("deleted") is True
+
+
+def _page(body: bytes, read: Callable[[Mapping[str, Any]], Item]) -> Page[Item]:
+    response = parse_object(body)
+    data = response.get("data")
+    if not isinstance(data, list) or not all(isinstance(item, Mapping) for item in data):
+        raise UnexpectedAnswerError("the response has no list under 'data'")
+    items = [read(item) for item in data]
+    return Page(items, items[-1].id if items and response.get("has_more") is True else None)
+
+
+def _file(fields: Mapping[str, Any]) -> File:
+    return File(
+        id=_required(fields, "id"),
+        bytes=_count(fields.get("bytes")),
+        filename=_optional_text(fields.get("filename")) or "",
+        purpose=_optional_text(fields.get("purpose")) or "",
+        created_at=_time(fields.get("created_at")),
+        expires_at=_time(fields.get("expires_at")),
+    )
+
+
+def _batch(fields: Mapping[str, Any]) -> Batch:
+    counts, errors = fields.get("request_counts"), fields.get("errors")
+    counts = counts if isinstance(counts, Mapping) else {}
+    faults = errors.get("data") if isinstance(errors, Mapping) else None
+    metadata = fields.get("metadata")
+    return Batch(
+        id=_required(fields, "id"),
+        endpoint=_optional_text(fields.get("endpoint")) or "",
+        status=_required(fields, "status"),
+        input_file_id=_required(fields, "input_file_id"),
+        model=_optional_text(fields.get("model")) or "",
+        output_file_id=_optional_text(fields.get("output_file_id")),
+        error_file_id=_optional_text(fields.get("error_file_id")),
+        total=_count(counts.get("total")),
+        completed=_count(counts.get("completed")),
+        failed=_count(counts.get("failed")),
+        faults=tuple(_fault(fault) for fault in faults) if isinstance(faults, list) else (),
+        metadata=metadata if isinstance(metadata, Mapping) else None,
+        created_at=_time(fields.get("created_at")),
+        in_progress_at=_time(fields.get("in_progress_at")),
+        completed_at=_time(fields.get("completed_at")),
+        failed_at=_time(fields.get("failed_at")),
+        cancelled_at=_time(fields.get("cancelled_at")),
+        expected_completion_at=_time(fields.get("expected_completion_at")),
+    )
+
+
+def _fault(fields: object) -> BatchFault:
+    if not isinstance(fields, Mapping):
+        return BatchFault("", str(fields))
+    line = fields.get("line")
+    return BatchFault(
+        _optional_text(fields.get("code")) or "",
+        _optional_text(fields.get("message")) or "",
+        line if type(line) is int else None,
+        _optional_text(fields.get("param")),
+    )
+
+
+def _required(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not value:
+        raise UnexpectedAnswerError(f"an object in the response has no {name!r}")
+    return value
+
+
+def _optional_text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _count(value: object) -> int:
+    return value if type(value) is int and value >= 0 else 0
+
+
+def _time(value: object) -> datetime | None:
+    """A time in RFC 3339, as documented, or in seconds since the epoch, as OpenAI writes it."""
+    try:
+        if isinstance(value, str):
+            time = datetime.fromisoformat(value)
+            return time if time.tzinfo else time.replace(tzinfo=UTC)
+        if type(value) in {int, float}:
+            return datetime.fromtimestamp(value, UTC)  # type: ignore[arg-type]
+    except (ValueError, OverflowError, OSError):
+        pass
+    return None

@@ -1,0 +1,70 @@
+"""Paths of files and batches at the service, and lists of them, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from voyage_rag.core import validation
+from voyage_rag.core.jobs.sending import JobContext, send_with_retries
+from voyage_rag.errors import InvalidInputError
+from voyage_rag.hosts.messages import Request
+
+if TYPE_CHECKING:
+    from voyage_rag.core.flow import Flow
+    from voyage_rag.core.jobs.decoding import Item, Page
+
+
+def object_path(base: str, id_: object, *rest: str) -> str:
+    """The path of a file or batch.
+
+    Raises:
+        InvalidInputError: The id is not a string, or empty.
+    """
+    if not isinstance(id_, str) or not id_.strip():
+        raise InvalidInputError(f"an id of {base.strip('/')} must be a string, not {id_!r}")
+    return "/".join([base, quote(id_, safe=""), *rest])
+
+
+def list_pages(
+    context: JobContext,
+    base: str,
+    decode: Callable[[bytes], Page[Item]],
+    *,
+    page_size: int,
+    limit: int | None,
+    purpose: str | None = None,
+    not_before: float = -inf,
+) -> Flow[list[Item]]:
+    """The newest `limit` objects, or all, however many pages they take.
+
+    Args:
+        context: Host, timeouts and retries.
+        base: The path of the list.
+        decode: Decodes a page.
+        page_size: The most objects that the service puts on a page.
+        limit: How many objects, None for all.
+        purpose: Only files of this purpose.
+        not_before: The earliest time of the first request.
+
+    Raises:
+        InvalidInputError: The limit is not a positive number.
+    """
+    context.host.require(base)
+    if limit is not None:
+        validation.check_count("limit", limit)
+    found: list[Item] = []
+    after: str | None = None
+    while limit is None or len(found) < limit:
+        size = page_size if limit is None else min(limit - len(found), page_size)
+        query = {"purpose": purpose, "limit": size, "after": after}
+        given = {name: value for name, value in query.items() if value is not None}
+        request = Request(f"{base}?{urlencode(given)}", b"", "", 0, method="GET")
+        page = yield from send_with_retries(request, decode, context, not_before=not_before)
+        found += page.items
+        after = page.after
+        if after is None:
+            break
+    return found

@@ -1,0 +1,118 @@
+"""Requests about files and batches, repeated until one succeeds.
+
+No rate limit paces these calls. Each knows after which failures it may be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING, TypeVar
+
+from voyage_rag.core.failures import failure_of
+from voyage_rag.core.flow import Attempt
+from voyage_rag.errors import APIConnectionError, UnexpectedAnswerError, VoyageError
+
+if TYPE_CHECKING:
+    from voyage_rag.core.flow import Flow
+    from voyage_rag.core.retry import RetryPolicy
+    from voyage_rag.hosts.host import Host
+    from voyage_rag.hosts.messages import Request, Response
+
+T = TypeVar("T")
+
+SUCCESS = range(200, 300)
+
+OUTAGE_SECONDS = 3_600.0
+"""How long polling continues while the service does not respond: a batch may take half a day."""
+UNLIMITED_RETRIES = 1_000_000
+
+UPLOAD_RESPONSE_SECONDS = 600.0
+"""Longest silence after an upload, as in Voyage's own client: giving up means sending it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobContext:
+    """What all requests about files and batches of a client share.
+
+    Attributes:
+        host: Where the models run.
+        policy: Timeouts and retries.
+        now: Seconds on a monotonic clock.
+    """
+
+    host: Host
+    policy: RetryPolicy
+    now: Callable[[], float]
+
+    @property
+    def for_polling(self) -> JobContext:
+        """The same, but retrying until an outage of an hour is over."""
+        policy = replace(self.policy, max_retries=UNLIMITED_RETRIES, total_timeout=OUTAGE_SECONDS)
+        return replace(self, policy=policy)
+
+
+def always(_: VoyageError) -> bool:
+    """Allow a repetition after any temporary failure, since the call changes nothing."""
+    return True
+
+
+def send_with_retries(
+    request: Request,
+    decode: Callable[[bytes], T],
+    context: JobContext,
+    may_repeat: Callable[[VoyageError], bool] = always,
+    not_before: float = -inf,
+) -> Flow[T]:
+    """Send a request until `decode` accepts the body of a response.
+
+    Args:
+        request: What to send.
+        decode: Makes the result of a body, or raises `UnexpectedAnswerError`.
+        context: Host, timeouts and retries.
+        may_repeat: Whether the call may be repeated after a temporary failure.
+        not_before: The earliest time to send it, on the context's clock.
+
+    Raises:
+        VoyageError: The last failure, with the number of attempts.
+    """
+    policy, attempts, delay, due = context.policy, 0, 0.0, not_before
+    start = max(context.now(), not_before)
+    failure: VoyageError | None = None
+    while True:
+        attempts += 1
+        elapsed = context.now() - start if failure else 0.0
+        try:
+            response: Response = yield Attempt(
+                request,
+                _timeout(request, policy, elapsed),
+                partial(_seconds_until, due, context),
+                attempts,
+                failure,
+                delay,
+                limits_silence=request.is_transfer,
+            )
+            if response.status in SUCCESS:
+                return decode(response.body)
+            failure = failure_of(request, response, context.host, policy.wall_clock)
+        except (APIConnectionError, UnexpectedAnswerError) as error:
+            failure = error
+        delay = policy.backoff(failure, attempts)
+        due = context.now() + delay
+        if not (policy.allows(failure, attempts, due - start) and may_repeat(failure)):
+            failure.attempts = attempts
+            raise failure
+
+
+def _timeout(request: Request, policy: RetryPolicy, elapsed: float) -> float:
+    if not request.is_transfer:
+        return policy.time_left(elapsed)
+    return (
+        policy.timeout if request.upload is None else max(policy.timeout, UPLOAD_RESPONSE_SECONDS)
+    )
+
+
+def _seconds_until(due: float, context: JobContext) -> float:
+    return max(0.0, due - context.now())
