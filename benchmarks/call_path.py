@@ -25,6 +25,8 @@ from voyage_rag.llama_index import VoyageEmbedding
 PACKAGE = Path(voyage_rag.__file__).parent
 TEXTS = ["a text", "another text"]
 WARM_CALLS = 3
+COUNTED_CALLS = 10
+"""The longest of these is shown: a response may arrive in one piece or in several."""
 
 
 @contextmanager
@@ -50,9 +52,12 @@ def sync_path(call: Callable[[], object]) -> list[str]:
     """The files of a warm call in a thread."""
     for _ in range(WARM_CALLS):
         call()
-    with recorded() as files:
-        call()
-    return files
+    paths = []
+    for _ in range(COUNTED_CALLS):
+        with recorded() as files:
+            call()
+        paths.append(files)
+    return max(paths, key=switches_of)
 
 
 def async_path(call: Callable[[], object]) -> list[str]:
@@ -61,11 +66,19 @@ def async_path(call: Callable[[], object]) -> list[str]:
     async def program() -> list[str]:
         for _ in range(WARM_CALLS):
             await call()  # type: ignore[misc]
-        with recorded() as files:
-            await call()  # type: ignore[misc]
-        return files
+        paths = []
+        for _ in range(COUNTED_CALLS):
+            with recorded() as files:
+                await call()  # type: ignore[misc]
+            paths.append(files)
+        return max(paths, key=switches_of)
 
     return asyncio.run(program())
+
+
+def switches_of(files: list[str]) -> int:
+    """How often a path changes file, with the first one."""
+    return sum(1 for _ in groupby(files))
 
 
 def main() -> None:
@@ -83,10 +96,9 @@ def main() -> None:
             "LlamaIndex async": async_path(lambda: llama_index.aget_text_embedding_batch(TEXTS)),
         }
     for name, files in paths.items():
-        switches = [file for file, _ in groupby(files)]
-        sys.stdout.write(f"{name}: {len(set(files))} files, {len(switches)} switches\n")
+        sys.stdout.write(f"{name}: {len(set(files))} files, {switches_of(files)} switches\n")
         if shows_files:
-            sys.stdout.writelines(f"    {file}\n" for file in switches)
+            sys.stdout.writelines(f"    {file}\n" for file, _ in groupby(files))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from fakes import FakeClock, HTTPService
-from voyage_rag.core.budget import budgets_of
+from voyage_rag.core.context import budgets_of
 
 T = TypeVar("T")
 

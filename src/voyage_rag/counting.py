@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from voyage_rag.core.token_estimate import TokenRatio, estimate_tokens
+from voyage_rag.core.context import TokenRatio, estimate_tokens
 from voyage_rag.io.tokenizer import Tokenizer
 
 if TYPE_CHECKING:

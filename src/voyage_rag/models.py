@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -233,6 +234,7 @@ FAMILIES: tuple[tuple[str, Kind], ...] = (
 """How the names of models of a kind begin; of all others it is `embedding`."""
 
 
+@lru_cache(64)
 def kind_of(name: str) -> Kind:
     """The kind of a model, by its row or by how its name begins."""
     if name in MODELS:

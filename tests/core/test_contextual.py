@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import FakeClock, FakeService, base64_of, failed, ok, voyage_over
+from voyage_rag.core.context import estimate_tokens
 from voyage_rag.core.contextual import ESTIMATE_PER_TOKEN
 from voyage_rag.core.options import EmbedOptions
-from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.core.windows import Window
 from voyage_rag.core.wire import contextual_answer
 from voyage_rag.errors import InvalidInputError, InvalidRequestError, ServerError

@@ -30,7 +30,7 @@ from fakes import (
     vector_of,
     voyage_over,
 )
-from voyage_rag.core.token_estimate import estimate_tokens
+from voyage_rag.core.context import estimate_tokens
 from voyage_rag.errors import (
     AuthenticationError,
     InvalidInputError,

@@ -21,7 +21,7 @@ from core.simulation import (
     simulate,
 )
 from fakes import FREE_TIER, FakeClock
-from voyage_rag.core.budget import Budgets, budgets_of
+from voyage_rag.core.context import Budgets, budgets_of
 from voyage_rag.core.rate_limiter import RateLimiter, Reservation
 from voyage_rag.core.rate_limits import NO_LIMITS, RateLimits, limits_named
 

@@ -127,7 +127,7 @@ def test_a_stopped_thread_sends_nothing_more() -> None:
         abort, service, clock = ThreadCallState(), FakeService(), FakeClock()
         recorded = Recorded(Attempt(REQUEST, 1.0, wait=partial(_stops, abort, stops=waiting)))
         if not waiting:
-            abort.stopping.set()
+            abort.stop()
 
         with pytest.raises(Stopped):
             Driver(service, clock).drive(recorded.flow(), abort, None)
@@ -137,7 +137,7 @@ def test_a_stopped_thread_sends_nothing_more() -> None:
 def _stops(abort: ThreadCallState, *, stops: bool) -> float:
     """A turn that somebody stops, a while before it may leave."""
     if stops:
-        abort.stopping.set()
+        abort.stop()
     return 5.0 if stops else 0.0
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from voyage_rag.batch.types import BatchResult
 from voyage_rag.core import validation, wire
+from voyage_rag.core.context import estimate_tokens
 from voyage_rag.core.options import EmbedOptions, options_of
-from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.errors import InvalidInputError, UnexpectedAnswerError
 from voyage_rag.models import Kind as ModelKind
 from voyage_rag.models import Model, kind_of

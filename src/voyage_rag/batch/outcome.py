@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voyage_rag.batch.submission import Line, cut, encoded
+from voyage_rag.core.context import estimate_tokens
 from voyage_rag.core.flow import offload
 from voyage_rag.core.jobs import files
 from voyage_rag.core.jobs.results import in_input_order
-from voyage_rag.core.token_estimate import estimate_tokens
 
 if TYPE_CHECKING:
     from voyage_rag.batch.endpoints import BatchEndpoint

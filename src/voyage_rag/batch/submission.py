@@ -18,7 +18,7 @@ from voyage_rag.batch.state import BatchPart, IdType, JobState, StateFile, part_
 from voyage_rag.batch.types import BatchEstimate, BatchLimits
 from voyage_rag.checks import texts_of
 from voyage_rag.core import validation
-from voyage_rag.core.token_estimate import MARGIN
+from voyage_rag.core.context import MARGIN
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.hosts.host import COMPACT
 from voyage_rag.jobs.files import PRIVATE_MODE

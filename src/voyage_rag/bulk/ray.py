@@ -21,7 +21,7 @@ from voyage_rag.bulk.shared_limiter import NAMESPACE, LimiterActor, SharedRateLi
 from voyage_rag.bulk.writers import NUMBERS
 from voyage_rag.client import Voyage
 from voyage_rag.core import validation
-from voyage_rag.core.budget import budgets_of
+from voyage_rag.core.context import budgets_of
 from voyage_rag.io.clock import SYSTEM_CLOCK
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs.arrow_files import pa

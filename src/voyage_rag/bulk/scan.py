@@ -11,7 +11,7 @@ from voyage_rag.bulk.id_index import IdIndex
 from voyage_rag.bulk.job_folder import InputSummary
 from voyage_rag.bulk.refused import RefusedRow
 from voyage_rag.bulk.writers import json_field, schema_to_text
-from voyage_rag.core.token_estimate import MARGIN, estimate_tokens
+from voyage_rag.core.context import MARGIN, estimate_tokens
 from voyage_rag.io.tokenizer import Tokenizer
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs import Row, flaw_of, open_inputs

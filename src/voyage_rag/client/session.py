@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from voyage_rag.client import notices
 from voyage_rag.construction import constructor
-from voyage_rag.core.budget import budgets_of
-from voyage_rag.core.context import CallContext
+from voyage_rag.core.context import CallContext, budgets_of
 from voyage_rag.core.flow import Advance
 from voyage_rag.core.jobs.sending import JobContext
 from voyage_rag.core.rate_limits import NO_LIMITS, RateLimits

@@ -33,11 +33,9 @@ from voyage_rag.events import BatchSplit, Billed, Verb
 from voyage_rag.usage import NO_USAGE
 
 if TYPE_CHECKING:
-    from voyage_rag.core.budget import Budget
-    from voyage_rag.core.context import CallContext
+    from voyage_rag.core.context import Budget, CallContext, TokenRatio
     from voyage_rag.core.flow import Advance, Flow
     from voyage_rag.core.options import EmbedOptions
-    from voyage_rag.core.token_estimate import TokenRatio
     from voyage_rag.core.wire import Body, Decoded
     from voyage_rag.hosts.messages import Request
     from voyage_rag.models import Model

@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from voyage_rag.checks import elements
 from voyage_rag.core import media, validation
+from voyage_rag.core.context import TokenEstimator
 from voyage_rag.core.media import Media, MediaKind, MediaReader
-from voyage_rag.core.token_estimate import TokenEstimator
 from voyage_rag.errors import InvalidInputError, VoyageError
 from voyage_rag.media import Image, Video
 from voyage_rag.models import Model

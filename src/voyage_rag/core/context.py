@@ -1,21 +1,29 @@
-"""What every call of a client shares: the host, how hard to try, limits, and whom to notify."""
+"""What calls share: what their client was made with, and what is known of their account's budget.
+
+Voyage counts its rate limits per account and model (docs: "Rate Limits"), so a budget belongs to an
+address, a key and a model, and every object of this process draws on the same one. Without a
+tokenizer the tokens of a text are estimated. The estimate starts conservative
+(docs.voyageai.com, "Tokenization": English has about five characters per token; MongoDB's search
+server plans with three) and follows what the service bills.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from voyage_rag.core.options import EmbedOptions, checked_options
+from voyage_rag.core.rate_limiter import Clock, RateLimiter
+from voyage_rag.locks import lock_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from voyage_rag.core.budget import Budgets
     from voyage_rag.core.rate_limits import RateLimits
     from voyage_rag.core.retry import RetryPolicy
-    from voyage_rag.core.token_estimate import TokenEstimator
     from voyage_rag.hosts.host import Host
     from voyage_rag.models import Kind, Model, OutputDtype, Retirement
     from voyage_rag.types import InputType
@@ -23,6 +31,14 @@ if TYPE_CHECKING:
 
 OPTION_SETS = 64
 """Sets of options that stay checked; a program uses few."""
+
+CHARACTERS_PER_TOKEN = 3.0
+BYTES_PER_TOKEN_BEYOND_ASCII = 2.0
+MARGIN = 1.05
+LEAST_TOKENS_TO_LEARN_FROM = 200.0
+SHARE_OF_OLD_RATIO = 0.9
+
+TokenEstimator = Callable[[str], float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,3 +104,84 @@ class CallContext:
             if row.retirement.is_near(today):
                 self.warn_retirement(row.name, row.retirement)
         return row, options
+
+
+def estimate_tokens(text: str) -> float:
+    """Tokens of one text by a guess that errs high, before any response was billed.
+
+    Raises:
+        UnicodeEncodeError: The text contains half a character (a lone surrogate).
+    """
+    if text.isascii():
+        return 1.0 + len(text) / CHARACTERS_PER_TOKEN
+    beyond_ascii = len(text.encode()) - len(text)
+    return 1.0 + len(text) / CHARACTERS_PER_TOKEN + beyond_ascii / BYTES_PER_TOKEN_BEYOND_ASCII
+
+
+class TokenRatio:
+    """Billed tokens per estimated token, for one model. Rises at once, falls slowly."""
+
+    def __init__(self) -> None:
+        self._ratio = 1.0
+        self._lock = lock_for(self)
+
+    def tokens(self, estimated_tokens: float) -> int:
+        """Tokens that texts with this estimate are expected to be billed with."""
+        return max(1, round(estimated_tokens * self._ratio * MARGIN))
+
+    def max_estimate(self, tokens: int) -> float:
+        """The estimate of texts that are billed so many tokens, at most."""
+        return tokens / (self._ratio * MARGIN)
+
+    def learn(self, estimated_tokens: float, tokens: int) -> None:
+        """Adjust the ratio to what was billed for texts with this estimate."""
+        if estimated_tokens < LEAST_TOKENS_TO_LEARN_FROM or tokens <= 0:
+            return
+        ratio = tokens / estimated_tokens
+        with self._lock:
+            old = SHARE_OF_OLD_RATIO * self._ratio + (1 - SHARE_OF_OLD_RATIO) * ratio
+            self._ratio = max(ratio, old)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What the account may use of one model.
+
+    Attributes:
+        limiter: When a request may leave.
+        ratio: Billed tokens per token estimated from the length of a text.
+        exact_ratio: Billed tokens per token counted with a tokenizer.
+    """
+
+    limiter: RateLimiter
+    ratio: TokenRatio = field(default_factory=TokenRatio)
+    exact_ratio: TokenRatio = field(default_factory=TokenRatio)
+
+
+class Budgets(dict[str, Budget]):
+    """The budgets of one account, by model; made when they are first used."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._lock = lock_for(self)
+
+    def __missing__(self, model: str) -> Budget:
+        with self._lock:
+            return self.setdefault(model, Budget(RateLimiter(self._clock)))
+
+    def share(self, model: str, limiter: RateLimiter) -> None:
+        """Use, for a model, a limiter that other processes use as well."""
+        with self._lock:
+            self[model] = Budget(limiter)
+
+
+@cache
+def budgets_of(account: tuple[str, str], clock: Clock) -> Budgets:  # noqa: ARG001 - the cache's key
+    """The budgets of an account: one set per process, however many clients draw on it.
+
+    Args:
+        account: The service's address with its port, and the fingerprint of the key.
+        clock: Seconds on a clock that never goes back.
+    """
+    return Budgets(clock)

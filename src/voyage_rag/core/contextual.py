@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, get_args
 from voyage_rag.core import validation, wire
 from voyage_rag.core.cache_keys import from_bytes, to_bytes
 from voyage_rag.core.call import EndpointCall
+from voyage_rag.core.context import estimate_tokens
 from voyage_rag.core.documents import Grouping, documents_of, grouped
 from voyage_rag.core.embed import TextPolicies, zero_vector
 from voyage_rag.core.failures import example_named, is_over_window
 from voyage_rag.core.flow import Operation, PartialResults
 from voyage_rag.core.options import ENDPOINTS
-from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.core.windows import MAX_CHUNKS, Chunks, Window, windows_of
 from voyage_rag.core.wire import Chunked, Chunking
 from voyage_rag.errors import VoyageError

@@ -13,10 +13,10 @@ from voyage_rag.checks import texts_of
 from voyage_rag.core import validation, wire
 from voyage_rag.core.cache_keys import from_bytes, to_bytes
 from voyage_rag.core.call import EndpointCall
+from voyage_rag.core.context import estimate_tokens
 from voyage_rag.core.flow import Operation, PartialResults
 from voyage_rag.core.media import is_media_name
 from voyage_rag.core.options import ENDPOINTS, EmbedOptions
-from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.core.vectors import length_of, zeros
 from voyage_rag.core.wire import Decoded
 from voyage_rag.errors import InvalidInputError

@@ -26,10 +26,10 @@ from voyage_rag.core.contents import (
     UrlSegment,
     naming,
 )
+from voyage_rag.core.context import estimate_tokens
 from voyage_rag.core.flow import Flow, Operation, PartialResults, offload
 from voyage_rag.core.media import Media, MediaReader
 from voyage_rag.core.planning import pack
-from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.partial import PartialEmbeddings
 from voyage_rag.types import MultimodalEmbeddingsObject, Vectors

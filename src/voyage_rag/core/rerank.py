@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, get_args
 
 from voyage_rag.core import validation, wire
 from voyage_rag.core.call import EndpointCall
+from voyage_rag.core.context import estimate_tokens
 from voyage_rag.core.embed import IndexedText
 from voyage_rag.core.flow import Operation, PartialResults
 from voyage_rag.core.options import ENDPOINTS, EmbedOptions
-from voyage_rag.core.token_estimate import estimate_tokens
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.partial import PartialRanking
 from voyage_rag.types import BlankDocuments, RerankingObject, RerankingResult

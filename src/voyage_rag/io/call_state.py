@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    contextmanager,
+    nullcontext,
+)
 from functools import cached_property
 
 import anyio
@@ -22,19 +27,29 @@ class ThreadCallState:
     """The requests in flight of one call, and the locks its threads share.
 
     Attributes:
-        stopping: Set when nothing new is to be sent; wakes threads that wait for the rate limit.
+        is_stopping: Whether nothing new is to be sent.
+        stopping: Set when that is so; wakes threads that wait for the rate limit.
         reading: Held by the thread that decodes a response. Threads that decode at once all finish
             late; one after the other, each sends its next request while others still decode.
         queueing: Held by the threads that wait for the rate limit.
     """
 
+    is_stopping: bool = False
+    reading: AbstractContextManager[object]
+    queueing: AbstractContextManager[object]
+
     def __init__(self) -> None:
         self.stopping: threading.Event = threading.Event()
-        self.reading: threading.Lock = threading.Lock()
-        self.queueing: threading.Semaphore = threading.Semaphore(QUEUE_LENGTH)
+        self.reading = threading.Lock()
+        self.queueing = threading.Semaphore(QUEUE_LENGTH)
         self._ended = False
         self._lock = threading.Lock()
         self._in_flight: set[Callable[[], None]] = set()
+
+    def stop(self) -> None:
+        """Send nothing new, and wake threads that wait for the rate limit."""
+        self.is_stopping = True
+        self.stopping.set()
 
     @contextmanager
     def in_flight(self, end: Callable[[], None]) -> Iterator[None]:
@@ -51,7 +66,7 @@ class ThreadCallState:
 
     def end_all(self) -> None:
         """End every request in flight, and let none begin."""
-        self.stopping.set()
+        self.stop()
         with self._lock:
             self._ended = True
             ends = list(self._in_flight)
@@ -62,11 +77,10 @@ class ThreadCallState:
 class AsyncCallState:
     """The same for tasks, which are cancelled and so need no list of requests.
 
-    Each part is made when it is first needed: a query that waits for nothing needs none.
+    Each part is made when it is first needed, in the event loop.
     """
 
-    def __init__(self) -> None:
-        self.is_stopping: bool = False
+    is_stopping: bool = False
 
     def stop(self) -> None:
         """Send nothing new, and wake tasks that wait for the rate limit."""
@@ -79,11 +93,42 @@ class AsyncCallState:
         return anyio.Event()
 
     @cached_property
-    def reading(self) -> anyio.CapacityLimiter:
+    def reading(self) -> anyio.CapacityLimiter | None:
         """Lets one thread at a time decode a response."""
         return anyio.CapacityLimiter(1)
 
     @cached_property
-    def queueing(self) -> anyio.Semaphore:
+    def queueing(self) -> AbstractAsyncContextManager[object]:
         """Held by the tasks that wait for the rate limit."""
         return anyio.Semaphore(QUEUE_LENGTH, fast_acquire=True)
+
+
+class _LoneThread(ThreadCallState):
+    """Of any call of one request, which shares nothing; a signal ends it in the caller's thread."""
+
+    reading = queueing = nullcontext()
+    in_flight = nullcontext  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        """Make nothing."""
+
+    @property
+    def stopping(self) -> threading.Event:  # type: ignore[override]
+        """One that is never set."""
+        return threading.Event()
+
+
+class _LoneTask(AsyncCallState):
+    """The same for a task, which is cancelled."""
+
+    reading = None
+    queueing = nullcontext()
+
+    @property
+    def stopping(self) -> anyio.Event:
+        """One that is never set."""
+        return anyio.Event()
+
+
+LONE_THREAD: ThreadCallState = _LoneThread()
+LONE_TASK: AsyncCallState = _LoneTask()

@@ -65,7 +65,7 @@ def run_in_threads(
                 part = drive(indexed.flow, state)
                 ended.put(partial(results.done, indexed.number, part))
             except BaseException as error:  # noqa: BLE001 - raised below, by the caller's thread
-                state.stopping.set()
+                state.stop()
                 ended.put(partial(results.failed, error))
             indexed = slots.next()
 

@@ -27,7 +27,13 @@ from voyage_rag.core.flow import (
     OperationInfo,
 )
 from voyage_rag.errors import APIConnectionError, RateLimitError, VoyageError
-from voyage_rag.io.call_state import AsyncCallState, Stopped, ThreadCallState
+from voyage_rag.io.call_state import (
+    LONE_TASK,
+    LONE_THREAD,
+    AsyncCallState,
+    Stopped,
+    ThreadCallState,
+)
 from voyage_rag.io.concurrency import run_in_tasks, run_in_threads
 from voyage_rag.io.telemetry import UNNUMBERED, Telemetry
 
@@ -121,7 +127,7 @@ class Driver:
             few = list(islice(flows, 2))
             try:
                 if len(few) == 1:
-                    parts = [self.drive(few[0], ThreadCallState(), telemetry)]
+                    parts = [self.drive(few[0], LONE_THREAD, telemetry)]
                 else:
                     parts = list(self._threads(chain(few, flows), telemetry))
             except VoyageError as error:
@@ -161,10 +167,10 @@ class Driver:
         if attempt.number > 1:
             self._telemetry_of(attempt, telemetry).retried(attempt)
         with state.queueing if attempt.number == 1 else NOT_QUEUED:
-            while not state.stopping.is_set() and (delay := attempt.wait()) > 0:
+            while not state.is_stopping and (delay := attempt.wait()) > 0:
                 self._telemetry_of(attempt, telemetry).throttled(attempt)
                 self.clock.sleep(delay, state.stopping)
-        if state.stopping.is_set():
+        if state.is_stopping:
             raise Stopped
 
     def _sent(
@@ -185,7 +191,7 @@ class Driver:
             few = await self._planned(lambda: list(islice(flows, 2)))
             try:
                 if len(few) == 1:
-                    parts = [await self.adrive(few[0], AsyncCallState(), telemetry)]
+                    parts = [await self.adrive(few[0], LONE_TASK, telemetry)]
                 else:
                     async with aclosing(self._tasks(chain(few, flows), telemetry)) as results:
                         parts = [part async for part in results]

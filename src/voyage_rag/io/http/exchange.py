@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,6 @@ import h11
 
 from voyage_rag._version import __version__
 from voyage_rag.io.http.failures import connection_error
-from voyage_rag.io.http.network import seconds_until
 from voyage_rag.io.http.response import (
     ACCEPTED_ENCODING,
     REQUEST_ID,
@@ -42,8 +41,8 @@ SMALL_REQUEST_BYTES = 2**14
 late where asking twice costs next to nothing, and else after half of the attempt's time."""
 
 MAX_HEAD_BYTES = 100 * 1024
-MAX_JOINED_BYTES = 2**16
-"""The head of a request and a body of this size leave together."""
+MAX_WRITE_BYTES = 2**18
+"""Of a request; the deadline is checked between pieces of this size."""
 
 REQUEST_TIMEOUT = 408
 JSON = b"application/json"
@@ -131,13 +130,13 @@ class Exchange:
         return connection
 
     def outgoing(self) -> Iterator[bytes]:
-        """The request, head and body together where they are small."""
+        """The request in pieces, of which the first holds the head, and all of a small body."""
         self._has_sent = True
         self._began = time.monotonic()
         unsent = self._http.send(self._head) or b""
-        for piece in (self.attempt.request.body,) if self._upload is None else self._upload:
+        for piece in self._upload or _pieces(self.attempt.request.body):
             data = self._http.send(h11.Data(piece)) or b""
-            if len(unsent) + len(data) > MAX_JOINED_BYTES:
+            if len(unsent) + len(data) > MAX_WRITE_BYTES:
                 yield unsent
                 unsent = b""
             unsent += data
@@ -152,7 +151,9 @@ class Exchange:
         """
         if self.attempt.limits_silence:
             return self.attempt.timeout
-        seconds = seconds_until(self.deadline)
+        seconds = self.deadline - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError("no complete response in time")
         return seconds if self._has_received else min(seconds, self._first_byte_timeout)
 
     def receive(self, data: bytes) -> None:
@@ -258,6 +259,11 @@ class Exchange:
             headers[key] = f"{headers[key]}, {text}" if key in headers else text
         self._headers = headers
         self._body = body_of(request, self._status, headers)
+
+
+def _pieces(body: bytes) -> Iterable[bytes]:
+    starts = range(0, len(body), MAX_WRITE_BYTES)
+    return [body[start : start + MAX_WRITE_BYTES] for start in starts]
 
 
 def encoded(headers: Mapping[str, str]) -> dict[bytes, bytes]:

@@ -35,7 +35,6 @@ last one, in milliseconds: how long sent bytes may stay unacknowledged."""
 
 
 NOTHING_TO_READ = (BlockingIOError, ssl.SSLWantReadError)
-LATE = "no complete response in time"
 
 
 class ConnectingEndedError(OSError):
@@ -156,5 +155,5 @@ def seconds_until(deadline: float) -> float:
     """
     seconds = deadline - time.monotonic()
     if seconds <= 0:
-        raise TimeoutError(LATE)
+        raise TimeoutError("not connected in time")
     return seconds

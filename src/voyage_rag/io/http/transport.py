@@ -39,7 +39,6 @@ MAX_CONNECTIONS = 256
 MAX_CONNECTING = 64
 """Threads in which one event loop connects."""
 
-MAX_WRITE_BYTES = 2**18
 MAX_READ_BYTES = 2**16
 READS_PER_TURN = 16
 """So many reads that need not wait are made before other tasks of an event loop have their turn."""
@@ -180,9 +179,8 @@ def _transfer(sock: socket.socket, exchange: Exchange) -> None:
     """Send the request and receive the response."""
     for piece in exchange.outgoing():
         try:
-            for part in _parts(piece):
-                sock.settimeout(exchange.max_wait())
-                sock.sendall(part)
+            sock.settimeout(exchange.max_wait())
+            sock.sendall(piece)
         except TimeoutError:
             raise
         except OSError:
@@ -198,8 +196,7 @@ async def _atransfer(sock: socket.socket, exchange: Exchange) -> None:
     pieces = exchange.outgoing()
     while piece := await _next(pieces) if exchange.reads_file else next(pieces, b""):
         try:
-            for part in _parts(piece):
-                await _asend(sock, part, exchange)
+            await _asend(sock, memoryview(piece), exchange)
         except TimeoutError:
             raise
         except OSError:
@@ -222,10 +219,10 @@ async def _next(pieces: Iterator[bytes]) -> bytes:
     return piece
 
 
-async def _asend(sock: socket.socket, part: memoryview, exchange: Exchange) -> None:
-    while part:
+async def _asend(sock: socket.socket, unsent: memoryview, exchange: Exchange) -> None:
+    while unsent:
         try:
-            part = part[sock.send(part) :]
+            unsent = unsent[sock.send(unsent) :]
         except ssl.SSLWantReadError:
             await _wait(anyio.wait_readable, sock, exchange)
         except (BlockingIOError, ssl.SSLWantWriteError):
@@ -247,9 +244,3 @@ async def _wait(
 ) -> None:
     with anyio.fail_after(exchange.max_wait()):
         await until(sock)
-
-
-def _parts(data: bytes) -> Iterator[memoryview]:
-    """Pieces between which the deadline is checked."""
-    view = memoryview(data)
-    return (view[start : start + MAX_WRITE_BYTES] for start in range(0, len(view), MAX_WRITE_BYTES))

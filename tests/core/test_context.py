@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voyage_rag.core.token_estimate import TokenRatio, estimate_tokens
+from voyage_rag.core.context import TokenRatio, estimate_tokens
 
 bills = st.lists(st.tuples(st.floats(200, 1e6), st.integers(1, 10**6)), max_size=30)
 
