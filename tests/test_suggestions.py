@@ -75,6 +75,36 @@ def test_the_client_names_the_parameter_that_was_meant() -> None:
     assert "max_retries" in inspect.signature(Voyage).parameters
 
 
+@pytest.mark.parametrize(
+    ("verb", "given", "meant"),
+    [
+        ("embed", "output_dimention", "output_dimension"),
+        ("aembed", "dimensions", "output_dimension"),
+        ("embed_iter", "batchsize", "batch_size"),
+        ("contextualized_embed", "chunk_func", "chunk_fn"),
+        ("multimodal_embed", "show_progress", "show_progress_bar"),
+        ("rerank", "top_n", "top_k"),
+    ],
+)
+def test_a_verb_names_the_parameter_that_was_meant(verb: str, given: str, meant: str) -> None:
+    method = getattr(Voyage(KEY), verb)
+    message = rf"^{verb}: unknown parameter '{given}': .* '{meant}'\?"
+    if inspect.iscoroutinefunction(method):
+        with pytest.raises(TypeError, match=message):
+            method(["a"], **{given: 1}).send(None)
+    else:
+        with pytest.raises(TypeError, match=message):
+            method(["a"], **{given: 1})
+    shown = inspect.signature(getattr(Voyage, verb)).parameters
+    assert meant in shown
+    assert given not in shown
+
+
+@pytest.mark.parametrize("verb", ["aembed", "acontextualized_embed", "arerank"])
+def test_frameworks_still_see_that_a_verb_is_a_coroutine(verb: str) -> None:
+    assert inspect.iscoroutinefunction(getattr(Voyage, verb))
+
+
 def test_a_refused_model_comes_with_the_one_that_was_meant(runner) -> None:
     """The catalogue forbids no model: the service refuses it, and its list is of other years."""
     service = FakeService(always=lambda body: failed(400, "Model voyage4 is not supported."))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sized
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from voyage_rag.core.flow import Advance
 
+NO_PROGRESS: AbstractContextManager[None] = nullcontext()
+
 
 @contextmanager
-def progress_bar(inputs: object, description: str) -> Iterator[Advance]:
+def progress_bar(inputs: object) -> Iterator[Advance]:
     """A bar over the inputs of one call.
 
     Raises:
@@ -25,7 +27,7 @@ def progress_bar(inputs: object, description: str) -> Iterator[Advance]:
         ) from error
     total = 1 if isinstance(inputs, str) else len(inputs) if isinstance(inputs, Sized) else None
     tokens = 0
-    with tqdm(total=total, desc=description, unit="text") as bar:
+    with tqdm(total=total, desc="Embedding", unit="text") as bar:
 
         def advance(done: int, cost: int) -> None:
             nonlocal tokens

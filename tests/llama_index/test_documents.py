@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from llama_index.core.node_parser import HierarchicalNodeParser, TokenTextSplitt
 from llama_index.core.schema import (
     Document,
     ImageNode,
+    MetadataMode,
     NodeRelationship,
     RelatedNodeInfo,
     TextNode,
@@ -21,6 +23,7 @@ from voyage_rag import InvalidInputError, ServerError
 from voyage_rag.emulator import Emulator
 from voyage_rag.emulator.faults import status
 from voyage_rag.llama_index import VoyageContextualEmbedding, VoyageEmbedding
+from voyage_rag.llama_index.nodes import passes_of
 
 if TYPE_CHECKING:
     from conftest import Runner
@@ -111,11 +114,81 @@ def test_a_refresh_that_fails_is_made_good_by_the_next(make: Any) -> None:
             embed_model=embedding,
         )
         new = Document(text=LONGER, id_="a")
-        with pytest.raises(ServerError):
+        with pytest.raises(ServerError, match="has deleted the old version of the document: call"):
             index.refresh_ref_docs([new])
         assert index.refresh_ref_docs([new]) == [True]
         assert stored(index) == expected(embedding, LONGER)
         embedding.voyage.close()
+
+
+@both
+@kinds
+@pytest.mark.parametrize("transforms", [True, False])
+def test_what_is_embedded_before_a_refresh_is_taken_from_the_cache(
+    kind: Any, transforms: bool, runner: Runner
+) -> None:
+    """So that the service fails before anything is deleted, or not at all."""
+    service = Emulator(faults=chain([None, status(500), None], repeat(status(500))))
+    with service:
+        embedding = kind(
+            MODEL,
+            api_key="pa-x",
+            base_url=service.url,
+            max_retries=0,
+            output_dimension=256,
+            cache=":memory:",
+        )
+        transformations = [SPLITTER, *([embedding] if transforms else [])]
+        index = VectorStoreIndex([], transformations=transformations, embed_model=embedding)
+        index.insert(Document(text=LONG, id_="a"))
+        old, new = stored(index), [Document(text=LONGER, id_="a")]
+        with pytest.raises(ServerError) as caught:
+            embedding(SPLITTER(new))
+        assert "deleted" not in str(caught.value)
+        assert stored(index) == old
+
+        embedding(SPLITTER(new))
+        runner.run(lambda: runner.ask(index, "refresh_ref_docs", new))
+        assert list(stored(index)) == split(LONGER)
+        embedding.voyage.close()
+
+
+@kinds
+@pytest.mark.parametrize("metadata", [{}, {"file_name": "a.md", "page": 3}])
+def test_an_index_inserts_each_size_of_a_hierarchical_parser_as_a_document(
+    make: Any, kind: Any, metadata: dict[str, Any], emulator: Emulator
+) -> None:
+    """It hands over texts alone, of all sizes in one list. (`ainsert` does not run the parser.)"""
+    parser = HierarchicalNodeParser.from_defaults(chunk_sizes=[120, 60, 30], chunk_overlap=5)
+    embedding = make(kind, MODEL, output_dimension=256)
+    index = VectorStoreIndex([], transformations=[parser], embed_model=embedding)
+    document = Document(text=LONGER, id_="a", metadata=metadata)
+    index.insert(document)
+
+    sizes = emulator.requests[0].body["inputs"]
+    nodes = parser.get_nodes_from_documents([document])
+    assert [chunk for chunks in sizes for chunk in chunks] == [
+        one.get_content(MetadataMode.EMBED) for one in nodes
+    ]
+    assert len(sizes) == 3
+    assert sorted(map(len, sizes)) == list(map(len, sizes))
+    assert len(sizes[-1]) == len(get_leaf_nodes(nodes))
+
+
+@pytest.mark.parametrize(
+    ("chunks", "passes"),
+    [
+        (["a b", "c d"], [0, 0]),
+        (["a b c d", "a b", "c d", "a", "b", "c", "d"], [0, 1, 1, 2, 2, 2, 2]),
+        (["title", "one", "title", "two"], [0, 0, 0, 0]),
+        (["short", "short"], [0, 1]),
+        (["x: 1\n\na b", "x: 1\n\na", "x: 1\n\nb"], [0, 1, 1]),
+    ],
+)
+def test_passes_of_a_parser_begin_and_end_where_the_document_does(
+    chunks: list[str], passes: list[int]
+) -> None:
+    assert passes_of(chunks) == passes
 
 
 @both

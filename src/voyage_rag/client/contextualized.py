@@ -8,6 +8,7 @@ from voyage_rag.client.session import Session
 from voyage_rag.core import contextual
 from voyage_rag.core.documents import check_chunking
 from voyage_rag.core.embed import TextPolicies
+from voyage_rag.progress import NO_PROGRESS, progress_bar
 from voyage_rag.types import (
     ContextualizedEmbeddingsObject,
     EmbeddingsObject,
@@ -80,7 +81,7 @@ class ContextualizedVerbs(Session):
                 the error carries what was finished as `partial`, a
                 `PartialContextualizedEmbeddings`.
         """
-        with self._progress(inputs, show_progress_bar) as advance:
+        with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as advance:
             call = self._contextual_call(
                 advance,
                 model,
@@ -109,7 +110,7 @@ class ContextualizedVerbs(Session):
         show_progress_bar: bool = False,
     ) -> ContextualizedEmbeddingsObject:
         """Async variant of `contextualized_embed`."""
-        with self._progress(inputs, show_progress_bar) as advance:
+        with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as advance:
             call = self._contextual_call(
                 advance,
                 model,
@@ -161,7 +162,7 @@ class ContextualizedVerbs(Session):
             InvalidInputError: An argument cannot work; nothing was sent.
             VoyageError: As for `contextualized_embed`; `indices` and `partial` speak of chunks.
         """
-        with self._progress(documents, show_progress_bar) as advance:
+        with progress_bar(documents) if show_progress_bar else NO_PROGRESS as advance:
             call = self._contextual_call(
                 advance, model, input_type, output_dtype, output_dimension, None
             )
@@ -182,7 +183,7 @@ class ContextualizedVerbs(Session):
         show_progress_bar: bool = False,
     ) -> EmbeddingsObject:
         """Async variant of `embed_chunks`."""
-        with self._progress(documents, show_progress_bar) as advance:
+        with progress_bar(documents) if show_progress_bar else NO_PROGRESS as advance:
             call = self._contextual_call(
                 advance, model, input_type, output_dtype, output_dimension, None
             )

@@ -9,6 +9,7 @@ from voyage_rag.client.session import Session
 from voyage_rag.core import multimodal
 from voyage_rag.io.media import READER
 from voyage_rag.io.tasks import run_in_thread
+from voyage_rag.progress import NO_PROGRESS, progress_bar
 from voyage_rag.types import InputType, MultimodalEmbeddingsObject
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class MultimodalVerbs(Session):
             VoyageError: The service did not return a usable response (see `voyage_rag.errors`);
                 the error carries what was finished as `partial`.
         """
-        with self._progress(inputs, show_progress_bar) as advance:
+        with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as advance:
             call = self._multimodal_call(
                 advance, model, input_type, output_dtype, output_dimension, truncation, downscale
             )
@@ -87,7 +88,7 @@ class MultimodalVerbs(Session):
         show_progress_bar: bool = False,
     ) -> MultimodalEmbeddingsObject:
         """Async variant of `multimodal_embed`. Files are read and encoded in threads."""
-        with self._progress(inputs, show_progress_bar) as advance:
+        with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as advance:
             call = self._multimodal_call(
                 advance, model, input_type, output_dtype, output_dimension, truncation, downscale
             )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import random
-from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
+from inspect import isasyncgenfunction, iscoroutinefunction, isfunction, signature
 from typing import TYPE_CHECKING, Any, Self
 
 from voyage_rag.client import notices
 from voyage_rag.construction import constructor
 from voyage_rag.core.context import CallContext, budgets_of
-from voyage_rag.core.flow import Advance
 from voyage_rag.core.jobs.sending import JobContext
 from voyage_rag.core.rate_limits import NO_LIMITS, RateLimits
 from voyage_rag.core.retry import RetryPolicy
@@ -34,12 +34,12 @@ from voyage_rag.observe.observers import (
     as_observers,
 )
 from voyage_rag.observe.usage import OPEN_TRACKERS
-from voyage_rag.progress import progress_bar
 from voyage_rag.settings import Settings
+from voyage_rag.suggestions import unknown_parameter
 from voyage_rag.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import httpx
     from pydantic import SecretStr
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from voyage_rag.io.ports import Clock, Listener, Sender, VectorStore
 
 REQUEST_LOG = RequestLog()
-NO_PROGRESS: AbstractContextManager[None] = nullcontext()
 
 
 class Session:
@@ -112,6 +111,12 @@ class Session:
         transport = _sender(settings, http_client, async_http_client)
         self._has_own_clients = http_client is not None or async_http_client is not None
         self._begin(settings, transport, clock, as_observers(observers))
+
+    def __init_subclass__(cls) -> None:
+        """Have verbs, but for async generators, suggest a parameter where one is misspelled."""
+        for name, verb in list(vars(cls).items()):
+            if isfunction(verb) and name[0] != "_" and not isasyncgenfunction(verb):
+                setattr(cls, name, _suggesting(verb))
 
     @classmethod
     def of(cls, settings: Settings, observers: Observers = NO_OBSERVERS) -> Self:
@@ -253,9 +258,6 @@ class Session:
             raise TypeError("a Voyage with its own http_client cannot be pickled or copied")
         return type(self).of, (self.settings, self.observers)
 
-    def _progress(self, inputs: object, shown: bool) -> AbstractContextManager[Advance | None]:
-        return progress_bar(inputs, "Embedding") if shown else NO_PROGRESS
-
     def _listening(self) -> tuple[Listener, ...]:
         """Who observes the next call; nobody, where only retries are logged."""
         listeners = self._listeners + GLOBAL_OBSERVERS.current
@@ -285,3 +287,28 @@ def _sender(
     if http_client or async_http_client:
         raise ConfigurationError(f"{host.name} uses no network: leave out HTTP clients")
     return InProcessSender(host)
+
+
+def _suggesting(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """A verb that refuses unknown parameters with the name of the one that was probably meant."""
+    known = [*signature(verb).parameters][1:]
+    names = frozenset(known)
+
+    def check(given: Iterable[str]) -> None:
+        for name in given:
+            if name not in names:
+                raise TypeError(f"{verb.__name__}: {unknown_parameter(name, known)}")
+
+    @wraps(verb)
+    def call(self: Session, *args: Any, **options: Any) -> Any:
+        if not names.issuperset(options):
+            check(options)
+        return verb(self, *args, **options)
+
+    @wraps(verb)
+    async def acall(self: Session, *args: Any, **options: Any) -> Any:
+        if not names.issuperset(options):
+            check(options)
+        return await verb(self, *args, **options)
+
+    return acall if iscoroutinefunction(verb) else call

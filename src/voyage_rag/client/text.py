@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -13,6 +14,7 @@ from voyage_rag.core import embed as embed_flows
 from voyage_rag.core.embed import TextPolicies
 from voyage_rag.core.text_stream import DeliveredTexts, TextStream
 from voyage_rag.io.tasks import run_in_thread
+from voyage_rag.progress import NO_PROGRESS, progress_bar
 from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, InvalidText, Vector
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ class TextVerbs(Session):
             VoyageError: The service did not return a usable response (see `voyage_rag.errors`);
                 the error carries what was finished as `partial`.
         """
-        with self._progress(texts, show_progress_bar) as advance:
+        with progress_bar(texts) if show_progress_bar else NO_PROGRESS as advance:
             call = self._call(
                 advance,
                 model,
@@ -108,7 +110,7 @@ class TextVerbs(Session):
         show_progress_bar: bool = False,
     ) -> EmbeddingsObject:
         """Async variant of `embed`."""
-        with self._progress(texts, show_progress_bar) as advance:
+        with progress_bar(texts) if show_progress_bar else NO_PROGRESS as advance:
             call = self._call(
                 advance,
                 model,
@@ -150,7 +152,7 @@ class TextVerbs(Session):
             One `array.array` per text, in order. If a text cannot be embedded, the vectors before
             its request come first, then the error.
         """
-        with self._progress(texts, show_progress_bar) as advance:
+        with progress_bar(texts) if show_progress_bar else NO_PROGRESS as advance:
             call = self._call(
                 advance,
                 model,
@@ -181,7 +183,7 @@ class TextVerbs(Session):
         show_progress_bar: bool = False,
     ) -> AsyncGenerator[Vector]:
         """Async variant of `embed_iter`."""
-        with self._progress(texts, show_progress_bar) as advance:
+        with progress_bar(texts) if show_progress_bar else NO_PROGRESS as advance:
             call = self._call(
                 advance,
                 model,
@@ -243,7 +245,7 @@ class TextVerbs(Session):
             VoyageError: The service did not return a usable response. Requests that were in flight
                 have been handed over by then.
         """
-        with self._progress(texts, show_progress_bar) as advance:
+        with progress_bar(texts) if show_progress_bar else NO_PROGRESS as advance:
             call = self._call(
                 advance,
                 model,
@@ -274,7 +276,7 @@ class TextVerbs(Session):
         show_progress_bar: bool = False,
     ) -> None:
         """Async variant of `embed_into`."""
-        with self._progress(texts, show_progress_bar) as advance:
+        with progress_bar(texts) if show_progress_bar else NO_PROGRESS as advance:
             call = self._call(
                 advance,
                 model,
@@ -319,10 +321,13 @@ class TextVerbs(Session):
 
 
 def _default_model() -> str:
+    frame, level = inspect.currentframe(), 1
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("voyage_rag."):
+        frame, level = frame.f_back, level + 1
     warnings.warn(
         f"no model given: using {DEFAULT_EMBED_MODEL!r} as Voyage's own client does; name a newer "
         "one, e.g. model='voyage-4'",
         UserWarning,
-        stacklevel=4,
+        stacklevel=level,
     )
     return DEFAULT_EMBED_MODEL

@@ -35,9 +35,17 @@ class VoyageContextualEmbedding(VoyageEmbedding):
 
     Queries and a lone text are embedded as they are. Where an index inserts one document (`insert`,
     `update_ref_doc`, `refresh_ref_docs`), its chunks are each other's context even without that
-    transformation. Any other list of several texts, which is what an index hands over for nodes
-    that were not transformed, is refused with the remedy named, where `VoyageEmbedding` embeds each
-    text by itself. Takes the parameters of `VoyageEmbedding`.
+    transformation; those of a hierarchical parser are that of the others of their size. Any other
+    list of several texts, which is what an index hands over for nodes that were not transformed, is
+    refused with the remedy named, where `VoyageEmbedding` embeds each text by itself.
+
+    LlamaIndex deletes the old version of a document before it embeds the new one. To have the
+    service fail before that, give the embedding a `cache`, and embed first:
+
+        embedding(splitter(documents))
+        index.refresh_ref_docs(documents)                  # takes the vectors from the cache
+
+    Takes the parameters of `VoyageEmbedding`.
 
     Raises:
         ConfigurationError: The model is not a contextualized one.

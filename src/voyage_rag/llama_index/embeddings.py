@@ -20,6 +20,7 @@ from voyage_rag.llama_index.nodes import (
     has_media,
     naming_nodes,
     nodes_are_known,
+    passes_of,
     warn_of_orphans,
 )
 from voyage_rag.llama_index.serialized import SerializedComponent
@@ -226,7 +227,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
     ) -> list[Embedding]:
         if self._is_inserted_document(texts):
             options = self._insertion_options(show_progress)
-            found = self.voyage.embed_chunks(texts, [0] * len(texts), **options)
+            found = self.voyage.embed_chunks(texts, passes_of(texts), **options)
         else:
             options = self._options | {"input_type": input_type, "show_progress_bar": show_progress}
             found = self.voyage.embed(texts, **options)
@@ -237,7 +238,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
     ) -> list[Embedding]:
         if self._is_inserted_document(texts):
             options = self._insertion_options(show_progress)
-            found = await self.voyage.aembed_chunks(texts, [0] * len(texts), **options)
+            found = await self.voyage.aembed_chunks(texts, passes_of(texts), **options)
         else:
             options = self._options | {"input_type": input_type, "show_progress_bar": show_progress}
             found = await self.voyage.aembed(texts, **options)

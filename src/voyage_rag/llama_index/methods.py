@@ -13,14 +13,24 @@ from typing import Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.callbacks import CBEventType, EventPayload
+from llama_index.core.callbacks.base import global_stack_trace_ids
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
 from llama_index.core.instrumentation.span import active_span_id
 
+from voyage_rag.errors import VoyageError
 from voyage_rag.llama_index.media import MediaEmbedding
 from voyage_rag.types import InputType
 
 dispatcher = get_dispatcher(__name__)
+
+UPDATES = {"update_ref_doc", "aupdate_ref_doc"}
+"""Traces of an index that has deleted a document and inserts its new version."""
+
+DELETED = (
+    "; LlamaIndex has deleted the old version of the document: call the same method again to "
+    "insert the new one"
+)
 
 _is_in_batches: ContextVar[bool] = ContextVar("is in batches", default=False)
 _started: ContextVar[tuple[str | None] | None] = ContextVar("started", default=None)
@@ -80,9 +90,11 @@ def _ends_on_failure(batches: Sequence[list[str]]) -> Iterator[None]:
     token = _is_in_batches.set(True)
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         for texts in batches:
             _end(texts, [])
+        if isinstance(error, VoyageError) and not UPDATES.isdisjoint(global_stack_trace_ids.get()):
+            error.message += DELETED
         raise
     finally:
         _is_in_batches.reset(token)

@@ -8,6 +8,8 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import pairwise
+from os.path import commonprefix
 from typing import Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -93,6 +95,23 @@ def are_of_one_document() -> bool:
     return len(traces) == len(INSERTIONS) and all(
         trace in expected for trace, expected in zip(traces, INSERTIONS, strict=True)
     )
+
+
+def passes_of(chunks: Sequence[str]) -> list[int]:
+    """For each chunk of one document, the number of the pass over the document that made it.
+
+    A hierarchical parser splits a document once for each of its sizes, and lists one pass after the
+    other: each begins and ends where the document does. Metadata may stand before every chunk.
+    """
+    header = len(commonprefix(chunks))  # noqa: RUF071 - of texts
+    last = chunks[-1][header:]
+    numbers, number = [0], 0
+    for before, chunk in pairwise(chunks):
+        end = before[header:]
+        is_complete = end.endswith(last) or last.endswith(end)
+        number += is_complete and chunks[0].startswith(chunk)
+        numbers.append(number)
+    return numbers
 
 
 def warn_of_orphans(nodes: Sequence[BaseNode]) -> None:

@@ -112,7 +112,7 @@ def test_a_request_that_never_left_is_known_as_such(runner, http_service: HTTPSe
         exchange(runner, http_service.url, request)
     http_service.always = http_service.hang
     with pytest.raises(Timeout) as late:
-        exchange(runner, http_service.url, request, timeout=0.05)
+        exchange(runner, http_service.url, request, timeout=0.5)
     with pytest.raises(APIConnectionError) as refused:
         exchange(runner, "http://127.0.0.1:9/v1", request)
     outcomes = [caught.value.never_sent for caught in (lost, late, refused)]
