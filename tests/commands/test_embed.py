@@ -89,7 +89,7 @@ def test_a_dry_run_needs_no_key_and_sends_nothing(
         ),
         ('{"text": "a"}\n{', [], "line 2 of in.jsonl: the line is no JSON"),
         ('{"id": 1, "text": "a"}\n{"id": 1, "text": "b"}', [], "its id 1 is that of line 1, too"),
-        ('{"body": "a"}\n', [], "no text in 'text' (it has 'body')"),
+        ('{"body": "a"}\n', [], "such as --text-column body, correct"),
         ('{"text": "a"}\n', ["--output-dimension", "7"], "no --output-dimension 7"),
         ('{"text": "a"}\n', ["--model", "rerank-3"], "rerank-3"),
         ("", [], "nothing to embed"),

@@ -102,11 +102,14 @@ def check_rows(summary: InputSummary, on_error: OnError) -> None:
     if summary.refused and on_error == "stop":
         others = summary.refused - 1
         more = f" ({others:,} more like it)" if others else ""
-        encoding = ""
-        if "UTF-8" in (summary.first_refused or ""):
-            encoding = " give the file's encoding, such as encoding='latin-1',"
+        first = summary.first_refused or ""
+        remedy = ""
+        if "UTF-8" in first:
+            remedy = " give the file's encoding, such as encoding='latin-1',"
+        elif "no text in" in first:
+            remedy = " name the field of the text, such as text_column='body',"
         raise BadRowsError(
-            f"{summary.first_refused}{more}:{encoding} correct the input, or leave such rows out "
+            f"{first}{more}:{remedy} correct the input, or leave such rows out "
             "with on_error='skip'; nothing was sent",
             rows=summary.refused,
         )
