@@ -321,3 +321,18 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 
     assert complaint == b""
     assert process.returncode == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_behind_stdout_is_one_line() -> None:
+    """`voyage-rag models > file` where the disk is full."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "voyage_rag", "models", "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == b"voyage-rag: cannot read or write: No space left on device\n"

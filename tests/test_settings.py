@@ -241,6 +241,17 @@ def test_none_means_the_default_but_for_the_total_timeout() -> None:
     assert Voyage(KEY).settings.total_timeout == 300.0
 
 
+def test_the_home_folder_may_be_abbreviated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Configurations and `.env` files are read by no shell."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "key").write_text(KEY)
+    assert resolved_key({"VOYAGE_API_KEY_PATH": "~/key"}) == KEY
+    assert Settings.resolve(KEY, cache="~/cache.db").cache == str(tmp_path / "cache.db")
+
+
 def test_short_times_may_be_asked_for() -> None:
     """Half a second is a timeout."""
     settings = Voyage(KEY, timeout=0.5, total_timeout=0.5, requests_per_minute=1).settings

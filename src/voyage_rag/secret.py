@@ -158,7 +158,7 @@ def find_key(
     key = hidden(api_key)
     del api_key
     if key is None and (path := api_key_path or variable(KEY_PATH_VARIABLE, environ)):
-        key = _read(Path(path))
+        key = _read(Path(os.path.expanduser(path)))  # noqa: PTH111 - as in settings
     if key is None:
         key = hidden(variable(KEY_VARIABLE, environ))
     if key is None:

@@ -33,9 +33,9 @@ BASE_URL_VARIABLE = "VOYAGE_BASE_URL"
 
 
 def as_path(value: object) -> object:
-    """The path of a file as text; a `ValueError` for what is none."""
+    """The path of a file as text, with the home folder for `~`; a `ValueError` for what is none."""
     if isinstance(value, (str, os.PathLike)):
-        return os.fspath(value)
+        return os.path.expanduser(value)  # noqa: PTH111 - pathlib's raises where there is no home
     raise ValueError(f"must be the path of a file, not {type(value).__name__}")
 
 

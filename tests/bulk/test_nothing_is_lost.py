@@ -289,6 +289,31 @@ def test_an_estimate_names_all_that_would_stop_the_run(tmp_path: Path) -> None:
     assert ["exists" in problem for problem in resumed.estimate().problems] == [True]
 
 
+# ── names ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("output", [".", "/", ""])
+def test_an_output_without_a_name_is_refused(output: str) -> None:
+    with pytest.raises(JobError, match="has no name"):
+        EmbeddingJob("in.jsonl", output, model=MODEL)
+
+
+def test_the_home_folder_may_be_abbreviated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where no shell has seen the path, as in a configuration."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    job = EmbeddingJob("~/in.jsonl", "~/out.parquet", model=MODEL)
+    assert (job.inputs, job.output) == ([tmp_path / "in.jsonl"], tmp_path / "out.parquet")
+
+
+def test_an_address_is_no_file(tmp_path: Path) -> None:
+    job = EmbeddingJob("https://example.com/in.jsonl", tmp_path / "out.parquet", model=MODEL)
+    with pytest.raises(JobError, match="download it first"):
+        job.run(voyage_over(Service()))
+
+
 # ── stdout, pipes ─────────────────────────────────────────────────────────────────────────────────
 
 

@@ -79,8 +79,10 @@ class EmbeddingJob:
         given = [input] if isinstance(input, str | os.PathLike) else list(input)
         if not given:
             raise JobError("there is no input: name a file, a folder or a glob")
-        self.inputs: list[Path] = [Path(path) for path in given]
-        self.output: Path = Path(output)
+        self.inputs: list[Path] = [_path(path) for path in given]
+        self.output: Path = _path(output)
+        if not self.output.name:
+            raise JobError(f"the output {str(output)!r} has no name: give a file or a new folder")
         self._to_stdout = self.output == STDOUT
         if self._to_stdout:
             if self.options.output_format not in {None, "jsonl"}:
@@ -279,6 +281,11 @@ class EmbeddingJob:
             f"the disk of {str(self.output.parent)!r} is full: free some space and run the job "
             "again; what is finished is kept"
         )
+
+
+def _path(given: Location) -> Path:
+    """As shells do, also where no shell has seen it: a quoted `~` and a configuration's."""
+    return Path(os.path.expanduser(given))  # noqa: PTH111 - pathlib's raises where there is no home
 
 
 def embed_file(

@@ -84,6 +84,10 @@ def execute(arguments: list[str]) -> int:
     except BrokenPipeError:  # the reader, say `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:  # for example stdout is a file on a full disk
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        named = f" {error.filename!r}" if error.filename else ""
+        return _fail(f"cannot read or write{named}: {error.strerror or error}", FAILED)
     if code == INTERRUPTED:  # newer typers have turned the exception into the code
         return _fail("interrupted", INTERRUPTED)
     return code if isinstance(code, int) else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import re
 from collections import Counter
 from itertools import chain
 from pathlib import Path
@@ -107,7 +108,9 @@ def _expanded(path: Path) -> Iterator[Path]:
         yield path
         return
     if not glob.has_magic(str(path)):
-        raise JobError(f"there is no {str(path)!r}")
+        is_address = re.match(r"[a-z][a-z0-9]+:/", str(path))  # of which Path keeps one slash
+        remedy = ": addresses are not read, download it first" if is_address else ""
+        raise JobError(f"there is no {str(path)!r}{remedy}")
     matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207 - of any folder
     if not matches:
         raise JobError(f"no file matches {str(path)!r}")
