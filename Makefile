@@ -73,7 +73,7 @@ record: $(VENV)/.dev ## Record the cassettes anew: from the live service with VO
 chaos: $(VENV)/.dev ## Documents under faults, cancelled calls, dying connections, callers under load (ARGS=--help for less)
 	@PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
 
-fuzz: $(VENV)/.fuzz ## Feed decoders with invented bytes, and methods with any object (ARGS=--help for longer)
+fuzz: $(VENV)/.fuzz ## Feed decoders with random bytes, and methods with any object (ARGS=--help for longer)
 	@PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)
 
 audit: $(VENV)/.audit ## List the licences of what is installed along, and look for known vulnerabilities

@@ -37,7 +37,7 @@ def main() -> int:
         report.show_imports(imports)
     found = list(verdicts(summaries, imports))
     report.show_verdicts(found, facts)
-    measured = {entry for told in summaries.values() for entry in told}
+    measured = {entry for outcome in summaries.values() for entry in outcome}
     environments = ["voyage-rag", *(name for name in REQUIREMENTS if name in measured)]
     _write(
         asked,
@@ -110,12 +110,12 @@ def _write_certificates(place: Path) -> None:
     certificate.private_key_and_cert_chain_pem.write_to_path(place / "server.pem")
 
 
-def _write(asked: argparse.Namespace, told: dict[str, Any]) -> None:
+def _write(asked: argparse.Namespace, outcome: dict[str, Any]) -> None:
     """A whole run is kept under its date; a part of one, as the last of its kind."""
     RESULTS.mkdir(exist_ok=True)
     whole = asked.peers and not asked.quick and not asked.only
     path = RESULTS / (f"{datetime.now(UTC):%Y-%m-%d}.json" if whole else "last.json")
-    path.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    path.write_text(json.dumps(outcome, indent=1) + "\n", "utf-8")
     sys.stderr.write(f"written to {path}\n")
 
 

@@ -53,8 +53,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, served(Manner(base_latency=LATENCY)) as server:
         source = written(Path(name) / "texts.parquet", texts)
         measured(["-c", RAY, json.dumps([str(source), given.actors, given.limit, server.url])])
-        told = server.statistics()["tokens_by_second"]
-    return report({int(second): tokens for second, tokens in told.items()}, given.limit)
+        outcome = server.statistics()["tokens_by_second"]
+    return report({int(second): tokens for second, tokens in outcome.items()}, given.limit)
 
 
 def report(tokens: dict[int, int], limit: int) -> int:

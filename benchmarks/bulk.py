@@ -108,25 +108,25 @@ def measured(arguments: Sequence[str]) -> dict[str, Any]:
     done = ran(arguments)
     wall = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    told, _ = json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("{") :])
+    outcome, _ = json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("{") :])
     return {
         "wall_s": wall,
         "cpu_s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        "told": told,
+        "outcome": outcome,
     }
 
 
 def alone(url: str, count: int) -> dict[str, Any]:
     """The client alone."""
     run = measured(["-c", ALONE, url, str(count)])
-    return {"seconds": run["told"]["seconds"], "cpu_s": run["cpu_s"]}
+    return {"seconds": run["outcome"]["seconds"], "cpu_s": run["cpu_s"]}
 
 
 def command(url: str, source: Path, output: Path) -> dict[str, Any]:
     """The command, Parquet to Parquet."""
     arguments = ["embed", str(source), "-o", str(output), "--base-url", url, "--json"]
     run = measured(["-m", "voyage_rag", *arguments])
-    return {"seconds": run["told"]["seconds"], "cpu_s": run["cpu_s"], "wall_s": run["wall_s"]}
+    return {"seconds": run["outcome"]["seconds"], "cpu_s": run["cpu_s"], "wall_s": run["wall_s"]}
 
 
 def by_ray(source: Path, output: Path, actors: int) -> list[dict[str, float]]:
@@ -134,7 +134,7 @@ def by_ray(source: Path, output: Path, actors: int) -> list[dict[str, float]]:
     with served(Manner()) as first, served(Manner()) as second:
         servers = (first, second)
         given = [str(source), str(output), actors, *(server.url for server in servers)]
-        runs = measured(["-c", RAY, json.dumps(given)])["told"]["runs"]
+        runs = measured(["-c", RAY, json.dumps(given)])["outcome"]["runs"]
         asked = [server.statistics()["first_asked_at"] for server in servers]
     return [
         {"seconds": end - start, "since_first_request": end - first_asked}
@@ -169,7 +169,7 @@ def large(folder: Path, source: Path, rows: int) -> dict[str, Any]:
         done = ran(["-c", program, *arguments])
         seconds = time.perf_counter() - start
         again = measured(["-m", "voyage_rag", *arguments, "--json"])
-    if not again["told"]["was_finished"]:
+    if not again["outcome"]["was_finished"]:
         raise AssertionError("a finished job was not known")
     memory = json.loads(done.stderr.splitlines()[-1])["memory_mb"]
     for path in folder.glob("large-*"):
@@ -185,41 +185,41 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=1_000_000, help="0 to leave it out")
     parser.add_argument("--actors", type=int, default=0, help="of Ray, 0 to leave it out")
     given = parser.parse_args()
-    told: dict[str, Any] = {"texts": given.texts, "load": os.getloadavg()[0]}
+    outcome: dict[str, Any] = {"texts": given.texts, "load": os.getloadavg()[0]}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = written(folder / "texts.parquet", given.texts)
-        told["pairs"] = [pair(folder, source, given.texts) for _ in range(given.pairs)]
+        outcome["pairs"] = [pair(folder, source, given.texts) for _ in range(given.pairs)]
         if given.rows:
             source = written(folder / "large.parquet", given.rows)
-            told["large"] = large(folder, source, given.rows)
+            outcome["large"] = large(folder, source, given.rows)
             if given.actors:
-                told["ray"] = by_ray(source, folder / "ray", given.actors)
-    return report(told)
+                outcome["ray"] = by_ray(source, folder / "ray", given.actors)
+    return report(outcome)
 
 
-def report(told: dict[str, Any]) -> int:
+def report(outcome: dict[str, Any]) -> int:
     """Print it with its bounds; 1 if one was missed."""
-    texts, missed = told["texts"], 0
-    for one in told["pairs"]:
+    texts, missed = outcome["texts"], 0
+    for one in outcome["pairs"]:
         sides = "  ".join(
             f"{name} {texts / one[name]['seconds']:>7,.0f} texts/s "
             f"{1e6 * one[name]['cpu_s'] / texts:>5.1f} µs CPU"
             for name in ("alone", "command")
         )
         sys.stdout.write(f"{sides}  ratio {one['ratio']:.2f}\n")
-    if told["pairs"]:
-        told["ratio"] = median(one["ratio"] for one in told["pairs"])
-        missed += told["ratio"] < LEAST_THROUGHPUT
-        sys.stdout.write(f"median ratio {told['ratio']:.2f} (at least {LEAST_THROUGHPUT})\n")
-    if big := told.get("large"):
+    if outcome["pairs"]:
+        outcome["ratio"] = median(one["ratio"] for one in outcome["pairs"])
+        missed += outcome["ratio"] < LEAST_THROUGHPUT
+        sys.stdout.write(f"median ratio {outcome['ratio']:.2f} (at least {LEAST_THROUGHPUT})\n")
+    if big := outcome.get("large"):
         missed += big["memory_mb"] > MOST_MEMORY_MB or big["known_after_s"] > LONGEST_TO_KNOW
         sys.stdout.write(
             f"{big['rows']:,} rows: {big['rows'] / big['seconds']:,.0f} texts/s, "
             f"{big['memory_mb']:,.0f} MB at most (up to {MOST_MEMORY_MB}), "
             f"known to be finished after {big['known_after_s']:.1f} s (up to {LONGEST_TO_KNOW:g})\n"
         )
-        for name, run in zip(("new", "running"), told.get("ray", ()), strict=False):
+        for name, run in zip(("new", "running"), outcome.get("ray", ()), strict=False):
             since, whole = (big["rows"] / run[key] for key in ("since_first_request", "seconds"))
             sys.stdout.write(
                 f"by a {name} Ray cluster: {since:,.0f} texts/s from the first request on, "
@@ -227,7 +227,7 @@ def report(told: dict[str, Any]) -> int:
             )
             missed += run["since_first_request"] > big["seconds"]
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    RESULTS.write_text(json.dumps(outcome, indent=1) + "\n", "utf-8")
     return int(missed > 0)
 
 

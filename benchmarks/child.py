@@ -34,8 +34,8 @@ def main() -> None:
         except AssertionError:
             raise
         except Exception as error:  # noqa: BLE001 - that a peer gives up is a result
-            told = f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE]
-            measured = {"error": told, "failed_after_s": time.perf_counter() - start}
+            outcome = f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE]
+            measured = {"error": outcome, "failed_after_s": time.perf_counter() - start}
     sys.stdout.write(json.dumps(measured) + "\n")
 
 

@@ -44,13 +44,13 @@ def python_with(*requirements: str) -> str:
 
 def versions_of(contestant: str) -> dict[str, str]:
     """What is installed there, of the packages that matter here."""
-    told = subprocess.run(  # noqa: S603
+    outcome = subprocess.run(  # noqa: S603
         [python_of(contestant), "-m", "pip", "freeze", "--all"],
         check=True,
         capture_output=True,
         text=True,
     ).stdout
-    pairs = (line.split("==") for line in told.splitlines() if "==" in line)
+    pairs = (line.split("==") for line in outcome.splitlines() if "==" in line)
     return {name: version for name, version in pairs if name.lower() in OF_INTEREST}
 
 

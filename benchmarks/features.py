@@ -38,14 +38,14 @@ TOLERANCE = 0.001
 
 def main() -> None:
     """Probe everybody, print a table, write it down."""
-    told: dict[str, dict[str, str]] = {}
+    outcome: dict[str, dict[str, str]] = {}
     for what, probe in PROBES.items():
-        told[what] = {name: probe(name) for name in CONTESTANTS}
+        outcome[what] = {name: probe(name) for name in CONTESTANTS}
         sys.stdout.write(f"\n{what}\n")
-        for name, answer in told[what].items():
+        for name, answer in outcome[what].items():
             sys.stdout.write(f"  {name:<32} {answer}\n")
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    RESULTS.write_text(json.dumps(outcome, indent=1) + "\n", "utf-8")
 
 
 def witness(name: str, url: str, texts: int, **asked: Any) -> Mapping[str, Any]:
@@ -62,8 +62,8 @@ def witness(name: str, url: str, texts: int, **asked: Any) -> Mapping[str, Any]:
         )
     if done.returncode:
         raise RuntimeError(done.stderr)
-    told: Mapping[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    outcome: Mapping[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return outcome
 
 
 def retries(name: str) -> str:
@@ -89,10 +89,10 @@ def obeys_retry_after(name: str) -> str:
 
 
 def embeds_without_the_hub(name: str) -> str:
-    """No tokenizer at hand, and none to be had."""
+    """No tokenizer installed, and none to download."""
     with Emulator() as url:
-        told = witness(name, url, 1, own_tokenizer=True)
-    return "yes" if "vectors" in told else f"no: {told['error']}"
+        outcome = witness(name, url, 1, own_tokenizer=True)
+    return "yes" if "vectors" in outcome else f"no: {outcome['error']}"
 
 
 def in_flight(name: str) -> str:
@@ -113,8 +113,8 @@ def in_flight_async(name: str) -> str:
 def keeps_what_was_paid_for(name: str) -> str:
     """The third of several requests is refused for good; what does the error carry?"""
     with Emulator(faults=[None, None, status(400)]) as url:
-        told = witness(name, url, MANY)
-    return f"yes, {told['kept']:,} vectors" if told.get("kept") else "no"
+        outcome = witness(name, url, MANY)
+    return f"yes, {outcome['kept']:,} vectors" if outcome.get("kept") else "no"
 
 
 def checks_the_vectors(name: str) -> str:

@@ -174,10 +174,10 @@ def large_job() -> Iterator[Row]:
         with served(Manner(BASE, PER_TOKEN, 2_000, 12_000_000, burst)) as server:
             voyage = client(server, **options)
             seconds = timed(lambda: voyage.embed(given, MODEL, "document"))  # noqa: B023
-            told = server.statistics()
+            outcome = server.statistics()
         note = f"{seconds:.1f} s, tokens / rate {least:.1f} s"
         yield Row(f"60,000 texts, limit {name}: over tokens / rate", seconds / least, factor, note)
-        part = told["refused"] / told["requests"]
+        part = outcome["refused"] / outcome["requests"]
         yield Row(f"60,000 texts, limit {name}: part answered 429", part, refused)
 
 

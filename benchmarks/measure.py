@@ -1,4 +1,4 @@
-"""One measurement: a fresh server, a fresh client process, and what both have to tell."""
+"""One measurement: a fresh server, a fresh client process, and the figures of both."""
 
 from __future__ import annotations
 
@@ -92,16 +92,16 @@ def summary(runs: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """The median of every figure; of the server's, those that matter."""
     runs = list(runs)
     good = [run for run in runs if "error" not in run]
-    told: dict[str, Any] = {"runs": len(runs), "failed": len(runs) - len(good)}
+    outcome: dict[str, Any] = {"runs": len(runs), "failed": len(runs) - len(good)}
     if len(good) < len(runs):
-        told["error"] = next(run["error"] for run in runs if "error" in run)
+        outcome["error"] = next(run["error"] for run in runs if "error" in run)
     for name in good[0] if good else ():
         if isinstance(good[0][name], float):
-            told[name] = median(run[name] for run in good)
+            outcome[name] = median(run[name] for run in good)
     for name in OF_THE_SERVER:
-        told[name] = median(run["server"][name] for run in runs)
-    told["request_size"] = request_size(runs)
-    return told
+        outcome[name] = median(run["server"][name] for run in runs)
+    outcome["request_size"] = request_size(runs)
+    return outcome
 
 
 def request_size(runs: Iterable[dict[str, Any]]) -> int:

@@ -43,22 +43,22 @@ COLUMNS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
 }
 
 
-def show_comparison(work: Work, told: Mapping[str, Mapping[str, Any]]) -> None:
+def show_comparison(work: Work, outcome: Mapping[str, Mapping[str, Any]]) -> None:
     """One row per entry; medians."""
     columns = COLUMNS[work.task]
     title = f"{work.name}: {work.count:,} {'calls' if work.task == 'query' else 'texts'}"
     table = Table("", *(heading for heading, _, _ in columns), title=title, title_justify="left")
-    for name, figures in told.items():
+    for name, figures in outcome.items():
         cells = [format(figures[key], form) if key in figures else "" for _, key, form in columns]
         failed = f"  ✗ {figures['error'][:60]}" if figures["failed"] else ""
         table.add_row(name + failed, *cells)
     CONSOLE.print(table)
 
 
-def show_imports(told: Mapping[str, float]) -> None:
+def show_imports(outcome: Mapping[str, float]) -> None:
     """One row per statement."""
     table = Table("", "ms", title="imports", title_justify="left")
-    for name, milliseconds in told.items():
+    for name, milliseconds in outcome.items():
         table.add_row(name, f"{milliseconds:.0f}")
     CONSOLE.print(table)
 
@@ -73,7 +73,7 @@ def show_verdicts(found: Sequence[Verdict], machine: Mapping[str, Any]) -> None:
             f"{verdict.figure:.2f}",
             f"{sign} {verdict.bound:g}",
             "[green]yes[/]" if verdict.reached else "[red]NO[/]",
-            verdict.told,
+            verdict.outcome,
         )
     table.title = ", ".join(f"{name} {value}" for name, value in machine.items())
     CONSOLE.print(table)

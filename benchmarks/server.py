@@ -1,7 +1,7 @@
 """A service that answers as fast as is asked of it, in a process and on a core of its own.
 
 `python -m benchmarks.server '{"base_latency": 0.1}'` prints its port and serves until its standard
-input closes. `GET /statistics` tells what it did, and how busy it was doing it.
+input closes. `GET /statistics` returns counts and the processor time they took.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ class Service:
     def answer(self, head: bytes, body: bytes) -> tuple[bytes, bytes, float]:
         """Status, body, and the seconds it takes."""
         if head.startswith(b"GET"):
-            told = asdict(self.statistics) | {"busy_seconds": time.process_time()}
-            return OK, json.dumps(told).encode(), 0.0
+            outcome = asdict(self.statistics) | {"busy_seconds": time.process_time()}
+            return OK, json.dumps(outcome).encode(), 0.0
         asked = json.loads(body)
         texts = [asked["input"]] if isinstance(asked["input"], str) else asked["input"]
         tokens = sum(map(tokens_of, texts))

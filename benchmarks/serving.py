@@ -34,8 +34,8 @@ class Served:
         context = ssl._create_unverified_context()  # noqa: S323, SLF001 - it is our own server
         address = f"{self.url}/statistics"
         with urllib.request.urlopen(address, context=context) as answer:  # noqa: S310
-            told: dict[str, Any] = json.load(answer)
-        return told
+            outcome: dict[str, Any] = json.load(answer)
+        return outcome
 
 
 @contextmanager

@@ -30,23 +30,25 @@ IMPORTED = {
 }
 """What importing ours is called where imports are timed."""
 
-Told = Mapping[str, Any]
+Outcome = Mapping[str, Any]
 
 
 def main() -> None:
     """Put the table of the file named into the page."""
-    told = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    outcome = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     text = PAGE.read_text("utf-8")
     before, rest = text.split(BEGIN + "\n")
     _, after = rest.split(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{table(told, Path(sys.argv[1]).stem)}{END}{after}", "utf-8")
+    PAGE.write_text(
+        f"{before}{BEGIN}\n{table(outcome, Path(sys.argv[1]).stem)}{END}{after}", "utf-8"
+    )
 
 
-def table(told: Told, date: str) -> str:
+def table(outcome: Outcome, date: str) -> str:
     """The table and what it needs to be understood, as markdown.
 
     Args:
-        told: What a run has written down.
+        outcome: What a run has written down.
         date: Of that run.
     """
     names = [name for pair in PAIRS for name in pair]
@@ -57,9 +59,9 @@ def table(told: Told, date: str) -> str:
     lines = [
         f"| task | {' | '.join(headings)} | floor |",
         "|---|" + "--:|" * (len(names) + 1),
-        *(f"| {what} | {' | '.join(cells)} |" for what, cells in _rows(told, names)),
+        *(f"| {what} | {' | '.join(cells)} |" for what, cells in _rows(outcome, names)),
     ]
-    machine = told["machine"]
+    machine = outcome["machine"]
     where = f"{machine['processor']}, {machine['cores']} cores, {machine['python']}"
     caption = (
         "Medians of `make bench`, side by side in one run against one local server that takes "
@@ -69,8 +71,8 @@ def table(told: Told, date: str) -> str:
     return "\n".join(lines) + f"\n\n{caption}\n"
 
 
-def _rows(told: Told, names: list[str]) -> Iterator[tuple[str, list[str]]]:
-    medians, imports = told["medians"], told["imports_ms"]
+def _rows(outcome: Outcome, names: list[str]) -> Iterator[tuple[str, list[str]]]:
+    medians, imports = outcome["medians"], outcome["imports_ms"]
 
     def row(
         what: str, work: str, figure: str, form: str, *, ending: str = "", floor: str = ""
@@ -96,7 +98,7 @@ def _rows(told: Told, names: list[str]) -> Iterator[tuple[str, list[str]]]:
         yield "import, ms", [*cells, ""]
 
 
-def _cell(figures: Told | None, figure: str, form: str) -> str:
+def _cell(figures: Outcome | None, figure: str, form: str) -> str:
     if figures is None:
         return ""
     if figures["failed"]:

@@ -57,7 +57,7 @@ def streamed(contestant: Contestant, count: int, runner: asyncio.Runner) -> dict
         runner.run(watch.aconsume(rows))
     else:
         watch.consume(rows)
-    return start.since() | watch.told()
+    return start.since() | watch.outcome()
 
 
 class Watch:
@@ -79,7 +79,7 @@ class Watch:
         async for row in rows:
             self._take(row)
 
-    def told(self) -> dict[str, Any]:
+    def outcome(self) -> dict[str, Any]:
         """How the memory went, in MB."""
         if self._seen != self._count:
             raise AssertionError(f"{self._seen} vectors for {self._count} texts")

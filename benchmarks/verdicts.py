@@ -26,13 +26,13 @@ class Verdict:
         figure: What came out.
         bound: What it may be.
         at_most: Whether the bound is an upper one.
-        told: The figures behind it.
+        outcome: The figures behind it.
     """
 
     what: str
     figure: float
     bound: float
-    told: str
+    outcome: str
     at_most: bool = True
 
     @property
@@ -57,25 +57,25 @@ def verdicts(results: Results, imports: Mapping[str, float]) -> Iterator[Verdict
     if imports:
         yield from _imports(imports)
     for name in (works.KEPT, works.STREAMED):
-        for client, told in results.get(name, {}).items():
-            yield _memory(name, client, told)
+        for client, outcome in results.get(name, {}).items():
+            yield _memory(name, client, outcome)
 
 
-def _indexing(told: Mapping[str, Mapping[str, Any]]) -> Iterator[Verdict]:
-    best = min(figures["wall_s"] for name, figures in told.items() if name.startswith(FLOOR))
+def _indexing(outcome: Mapping[str, Mapping[str, Any]]) -> Iterator[Verdict]:
+    best = min(figures["wall_s"] for name, figures in outcome.items() if name.startswith(FLOOR))
     for name in (*CLIENTS, *CLASSES):
-        if name in told:
-            wall = told[name]["wall_s"]
+        if name in outcome:
+            wall = outcome[name]["wall_s"]
             yield Verdict(
                 f"{works.INDEXING}, {name}: time over the floor",
                 wall / best,
                 1.35,
                 f"{wall:.2f} s, floor {best:.2f} s",
             )
-    if peer := told.get("langchain-voyageai"):
+    if peer := outcome.get("langchain-voyageai"):
         for name in CLASSES:
-            if name in told:
-                wall = told[name]["wall_s"]
+            if name in outcome:
+                wall = outcome[name]["wall_s"]
                 yield Verdict(
                     f"{works.INDEXING}, {name}: times as fast as langchain-voyageai",
                     peer["wall_s"] / wall,
@@ -83,8 +83,8 @@ def _indexing(told: Mapping[str, Mapping[str, Any]]) -> Iterator[Verdict]:
                     f"{wall:.2f} s, peer {peer['wall_s']:.2f} s",
                     at_most=False,
                 )
-    ours = told["LangChain"]
-    same = told[works.floor(ours["request_size"]).name]
+    ours = outcome["LangChain"]
+    same = outcome[works.floor(ours["request_size"]).name]
     yield Verdict(
         f"{works.INDEXING}, LangChain: processor time over the floor's with as many per request",
         ours["cpu_s"] / same["cpu_s"],
@@ -93,8 +93,10 @@ def _indexing(told: Mapping[str, Mapping[str, Any]]) -> Iterator[Verdict]:
     )
 
 
-def _limited(name: str, told: Mapping[str, Mapping[str, Any]], factor: float) -> Iterator[Verdict]:
-    for client, figures in told.items():
+def _limited(
+    name: str, outcome: Mapping[str, Mapping[str, Any]], factor: float
+) -> Iterator[Verdict]:
+    for client, figures in outcome.items():
         if client not in CLASSES:
             continue
         least = 60 * figures["tokens"] / TOKENS_PER_MINUTE
@@ -114,30 +116,30 @@ def _limited(name: str, told: Mapping[str, Mapping[str, Any]], factor: float) ->
         )
 
 
-def _query(told: Mapping[str, Mapping[str, Any]]) -> Iterator[Verdict]:
+def _query(outcome: Mapping[str, Mapping[str, Any]]) -> Iterator[Verdict]:
     for name in (*CLIENTS, *CLASSES):
         floors = works.HTTPX_IN_LLAMA_INDEX if name.startswith("LlamaIndex") else works.HTTPX
         floor = floors[name.endswith("async")]
-        bare = told[floor]
+        bare = outcome[floor]
         yield Verdict(
             f"{works.QUERY}, {name}: p50 over {floor.removesuffix(' async')}",
-            told[name]["p50_ms"] / bare["p50_ms"],
+            outcome[name]["p50_ms"] / bare["p50_ms"],
             0.9 if name in CLIENTS else 1.0,
-            f"{told[name]['p50_ms']:.3f} ms, httpx {bare['p50_ms']:.3f} ms",
+            f"{outcome[name]['p50_ms']:.3f} ms, httpx {bare['p50_ms']:.3f} ms",
         )
-        yield Verdict(f"{works.QUERY}, {name}: connections", told[name]["connections"], 1, "")
+        yield Verdict(f"{works.QUERY}, {name}: connections", outcome[name]["connections"], 1, "")
 
 
-def _imports(told: Mapping[str, float]) -> Iterator[Verdict]:
-    base = told["httpx and pydantic"]
+def _imports(outcome: Mapping[str, float]) -> Iterator[Verdict]:
+    base = outcome["httpx and pydantic"]
     yield Verdict(
         "import voyage_rag: over httpx and pydantic",
-        told["voyage_rag"] / base,
+        outcome["voyage_rag"] / base,
         1.15,
-        f"{told['voyage_rag']:.0f} ms, base {base:.0f} ms",
+        f"{outcome['voyage_rag']:.0f} ms, base {base:.0f} ms",
     )
     for framework in ("LangChain", "LlamaIndex"):
-        ours, base = told[f"{framework}'s class"], told[f"{framework}'s base"]
+        ours, base = outcome[f"{framework}'s class"], outcome[f"{framework}'s base"]
         yield Verdict(
             f"import of the {framework} class: ms over its base class",
             ours - base,
@@ -146,18 +148,18 @@ def _imports(told: Mapping[str, float]) -> Iterator[Verdict]:
         )
 
 
-def _memory(name: str, client: str, told: Mapping[str, Any]) -> Verdict:
+def _memory(name: str, client: str, outcome: Mapping[str, Any]) -> Verdict:
     if name == works.STREAMED:
         return Verdict(
             f"{name}, {client}: growth in MB from the first fifth to the last",
-            told["growth_mb"],
+            outcome["growth_mb"],
             FLAT_MB,
-            f"at most {told['memory_mb']:.0f} MB in all",
+            f"at most {outcome['memory_mb']:.0f} MB in all",
         )
-    vectors_mb = VECTOR_MB * told["texts"]
+    vectors_mb = VECTOR_MB * outcome["texts"]
     return Verdict(
         f"{name}, {client}: peak over the start, by 4 bytes per number",
-        told["memory_mb"] / vectors_mb,
+        outcome["memory_mb"] / vectors_mb,
         1.3,
-        f"{told['memory_mb']:.0f} MB for {vectors_mb:.0f} MB of numbers",
+        f"{outcome['memory_mb']:.0f} MB for {vectors_mb:.0f} MB of numbers",
     )

@@ -19,22 +19,22 @@ NUMBERS = 3
 
 
 def main() -> None:
-    """Embed what the first argument says, and tell what came back."""
+    """Embed what the first argument says, and print the result."""
     asked = json.loads(sys.argv[1])
     if asked.get("own_tokenizer"):
         _hand_over_none()
     contestant = make(asked["contestant"], asked["url"], {})
     texts = [f"text number {number}" for number in range(asked["texts"])]
-    told: dict[str, Any]
+    outcome: dict[str, Any]
     try:
         rows = contestant.documents(texts)
         if inspect.isawaitable(rows):
             rows = asyncio.run(_awaited(rows))
-        told = {"vectors": len(rows), "rows": [list(row[:NUMBERS]) for row in _ends(rows)]}
+        outcome = {"vectors": len(rows), "rows": [list(row[:NUMBERS]) for row in _ends(rows)]}
     except Exception as error:  # noqa: BLE001 - that a peer gives up is a result
         kept = getattr(getattr(error, "partial", None), "vectors", ())
-        told = {"error": f"{type(error).__name__}: {error}"[:200], "kept": len(kept)}
-    sys.stdout.write(json.dumps(told) + "\n")
+        outcome = {"error": f"{type(error).__name__}: {error}"[:200], "kept": len(kept)}
+    sys.stdout.write(json.dumps(outcome) + "\n")
 
 
 async def _awaited(rows: Any) -> Any:

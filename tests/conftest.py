@@ -78,7 +78,7 @@ class Runner:
         self._closing: list[Any] = []
 
     def call(self, owner: Any, verb: str, /, *args: Any, **kwargs: Any) -> Any:
-        """`owner.verb(...)`, or its async twin in an event loop of its own."""
+        """`owner.verb(...)`, or its async variant in an event loop of its own."""
         return self.run(partial(self.ask, owner, verb, *args, **kwargs))
 
     async def ask(self, owner: Any, verb: str, /, *args: Any, **kwargs: Any) -> Any:

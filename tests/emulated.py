@@ -24,7 +24,7 @@ def lines_of(lines: Iterable[object]) -> bytes:
 
 
 class Account:
-    """Whoever has a key."""
+    """Callers with a key."""
 
     def __init__(self, asking: Asking, key: str = "pa-of-nobody") -> None:
         self.asking = asking

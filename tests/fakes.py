@@ -72,7 +72,7 @@ class FakeClock:
 
 
 def vector_of(text: str) -> list[float]:
-    """Two numbers that tell this text from others and survive float32."""
+    """Two numbers that identify this text and survive float32."""
     return [float(zlib.crc32(text.encode()) % 65_536), float(len(text))]
 
 

@@ -116,8 +116,8 @@ def _licence(name: str) -> Licence:
         if line.startswith(prefix) and line != f"{prefix}OSI Approved"
     ]
     written = about.get("License-Expression") or _short(about.get("License"))
-    told = CONJUNCTION.split(written) if written else classified
-    names = {NAMES.get(each.strip().lower(), each.strip()) for each in told if each.strip()}
+    reported = CONJUNCTION.split(written) if written else classified
+    names = {NAMES.get(each.strip().lower(), each.strip()) for each in reported if each.strip()}
     return Licence(name, metadata.version(name), tuple(sorted(names)))
 
 
@@ -132,8 +132,8 @@ def main() -> int:
     licences = of_everything_installed_with("voyage-rag")
     for licence in licences:
         mark = "REFUSED " if licence.refused else ""
-        told = ", ".join(licence.names) or "no licence named"
-        sys.stdout.write(f"{licence.package:32}{licence.version:16}{mark}{told}\n")
+        reported = ", ".join(licence.names) or "no licence named"
+        sys.stdout.write(f"{licence.package:32}{licence.version:16}{mark}{reported}\n")
     refused = [licence.package for licence in licences if licence.refused]
     sys.stdout.write(f"{len(licences)} packages; not allowed: {', '.join(refused) or 'none'}\n")
     return 1 if refused else 0

@@ -28,4 +28,4 @@ def section(title: str) -> str:
 def becomes(kind: str) -> dict[str, str]:
     """What the section of a class says, by parameter, or by `method(parameters)`."""
     rows = ROW.findall(section(f"`{kind}`"))[1:]
-    return {theirs.strip("`"): told for theirs, told in rows}
+    return {theirs.strip("`"): reported for theirs, reported in rows}

@@ -105,7 +105,7 @@ def test_it_has_no_reranker(runner: Runner) -> None:
 
 
 def test_it_always_truncates(runner: Runner) -> None:
-    """truncation=False cannot be had, and is refused rather than dropped."""
+    """truncation=False is not possible, and is refused rather than dropped."""
     with pytest.raises(InvalidInputError, match="truncation=False cannot be honoured"):
         runner.call(Voyage(**CONNECTION), "embed", [TEXT], MODEL, truncation=False)
     with pytest.raises(InvalidInputError, match="truncation=False cannot be honoured"):

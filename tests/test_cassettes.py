@@ -183,7 +183,7 @@ def test_a_stranger_is_refused(changed: dict[str, object], runner: Runner) -> No
 
 
 def test_an_answer_is_played_once(runner: Runner) -> None:
-    """The same request again is a stranger."""
+    """The same request again is not in the cassette."""
     arguments = SCENARIOS["embed_query"].arguments
     with played("embed_query"):
         runner.call(client(), "embed", **arguments)

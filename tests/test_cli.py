@@ -60,7 +60,7 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
 def test_help_lists_the_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever types the bare name is shown what there is."""
+    """The bare name lists the commands."""
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -122,7 +122,7 @@ def test_a_foreseeable_failure_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What the user can mend, or did, shows no traceback."""
+    """What the user can fix, or did, shows no traceback."""
 
     def fail(*_: object) -> None:
         raise failure
@@ -241,13 +241,13 @@ def test_emulate_tells_a_program_where_it_is() -> None:
         stderr=subprocess.PIPE,
     ) as process:
         assert process.stdout is not None
-        told = json.loads(process.stdout.readline())
+        reported = json.loads(process.stdout.readline())
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
 
-    assert told["emulated"] is True
-    assert told["base_url"].startswith("http://127.0.0.1:")
-    assert told["base_url"].endswith("/v1")
+    assert reported["emulated"] is True
+    assert reported["base_url"].startswith("http://127.0.0.1:")
+    assert reported["base_url"].endswith("/v1")
     assert (out, err) == (b"", b"")
 
 
@@ -264,7 +264,7 @@ def test_a_port_that_is_taken_is_one_line(capsys: pytest.CaptureFixture[str]) ->
 def test_emulate_without_its_extra(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whoever lacks the emulator's packages is told what to install."""
+    """Without the emulator's packages the message says what to install."""
     for name in [name for name in sys.modules if name.startswith("voyage_rag.emulator")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "starlette", None)

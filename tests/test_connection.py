@@ -285,7 +285,7 @@ def test_nothing_shown_or_stored_holds_the_key(kind: Kind) -> None:
 def test_a_copy_uses_its_own_key(
     kind: Kind, name: str, runner: Runner, http_service: HTTPService
 ) -> None:
-    """model_copy with another key never goes on with the old one, nor changes the original."""
+    """model_copy with another key never uses the old one, nor changes the original."""
     original = kind.make(api_key=KEY, base_url=http_service.url)
     kind.ask(original, runner)
     kind.ask(original.model_copy(update={name: OTHER_KEY}), runner)
@@ -345,7 +345,7 @@ def test_a_pickle_keeps_key_and_settings(
 
 
 def test_a_client_that_cannot_be_pickled_says_so(kind: Kind) -> None:
-    """Instead of being left behind; and the original goes on working."""
+    """Instead of being left behind; the original still works."""
     voyage = Voyage(KEY, base_url=HOST, http_client=httpx.Client())
     made = kind.make(client=voyage)
     with pytest.raises(TypeError, match="http_client cannot be pickled"):

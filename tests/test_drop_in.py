@@ -68,10 +68,10 @@ def test_a_program_catches_the_vendors_errors() -> None:
     cases = {400: "InvalidRequestError", 401: "AuthenticationError", 429: "RateLimitError"}
     cases |= {500: "ServerError", 502: "ServiceUnavailableError"}
     for status, name in cases.items():
-        vo = voyage_over(FakeService(failed(status, "told")), max_retries=0)
+        vo = voyage_over(FakeService(failed(status, "reported")), max_retries=0)
         with pytest.raises(getattr(voyage_rag.error, name)) as caught:
             vo.embed(["a"], MODEL)
-        assert caught.value.user_message.startswith("told")
+        assert caught.value.user_message.startswith("reported")
         assert status == caught.value.http_status
 
 

@@ -1,4 +1,4 @@
-"""Errors tell what an operator needs, whatever an answer held: no shape of it breaks them."""
+"""Errors contain what an operator needs, whatever the shape of a response."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def lists(depth: int) -> bytes:
 @example(status=503, body=b"", headers={"retry-after": "Mon, 01 Jan 0001 00:00:00 -2359"})
 @example(status=307, body=b"", headers={"location": "https://[::1"})
 def test_no_answer_breaks_an_error(status: int, body: bytes, headers: dict[str, str]) -> None:
-    """It is one of ours, tells what is known, and can be printed, logged and pickled."""
+    """It is one of ours, says what is known, and can be printed, logged and pickled."""
     answer = Response(status, headers, body)
     service = FakeService(always=lambda _: answer)
     voyage = voyage_over(service, FakeClock(), max_retries=1)
@@ -113,16 +113,16 @@ def test_no_answer_breaks_an_error(status: int, body: bytes, headers: dict[str, 
 
 
 def check_that_it_can_be_told(error: VoyageError) -> None:
-    told = str(error)
-    assert told.encode("utf-8")
-    assert len(told) < 2_000
-    assert all(c.isprintable() or c == "\n" for c in told), told
+    reported = str(error)
+    assert reported.encode("utf-8")
+    assert len(reported) < 2_000
+    assert all(c.isprintable() or c == "\n" for c in reported), reported
     assert error.message
     copied = pickle.loads(pickle.dumps(error))
     assert type(copied) is type(error)
     assert vars(copied) == vars(error)
     record = logging.LogRecord("x", logging.ERROR, "", 0, "%s", (error,), None)
-    assert logging.Formatter().format(record) == told
+    assert logging.Formatter().format(record) == reported
 
 
 @pytest.mark.parametrize(

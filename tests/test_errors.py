@@ -86,7 +86,7 @@ def test_an_error_needs_no_arguments(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "told"),
+    ("facts", "expected_message"),
     [
         ({}, "it broke"),
         ({"model": "voyage-4"}, "it broke [model 'voyage-4']"),
@@ -97,11 +97,11 @@ def test_an_error_needs_no_arguments(name: str) -> None:
         ({"attempts": 7}, "it broke [7 attempts]"),
     ],
 )
-def test_an_error_tells_what_it_knows(facts: dict, told: str) -> None:
+def test_an_error_tells_what_it_knows(facts: dict, expected_message: str) -> None:
     """After the message, which stands alone under the vendor's name."""
     error = VoyageError("it broke", **facts)
 
-    assert told == str(error)
+    assert expected_message == str(error)
     assert error.user_message == error.message == "it broke"
 
 

@@ -40,8 +40,8 @@ def test_every_parameter_and_method_of_the_peers_is_in_the_table(kind: str) -> N
 @pytest.mark.parametrize("kind", THEIRS)
 def test_what_is_said_to_be_the_same_is_there(kind: str) -> None:
     """Parameters by name, methods with parameters of these names in this order."""
-    for named, told in becomes(kind).items():
-        if not told.startswith(SAME):
+    for named, reported in becomes(kind).items():
+        if not reported.startswith(SAME):
             continue
         method, called, given = named.partition("(")
         if not called:

@@ -38,7 +38,7 @@ def run(code: str, *missing: str) -> subprocess.CompletedProcess[str]:
 def test_a_missing_framework_is_named_with_its_extra(
     adapter: str, missing: str, extra: str
 ) -> None:
-    """The message is the command that mends it."""
+    """The message contains the command that fixes it."""
     ended = run(f"import voyage_rag.{adapter}", missing)
     assert ended.returncode == 1
     last = ended.stderr.strip().splitlines()[-1]

@@ -139,5 +139,5 @@ def test_an_unknown_model_has_the_smallest_limits_of_its_kind(kind: Kind) -> Non
 
 
 def test_a_known_model_is_found_whatever_kind_is_asked_for() -> None:
-    """Whoever asks sees that it is of another kind."""
+    """Its kind is another one."""
     assert MODELS["rerank-3"] is look_up("rerank-3", "embedding")

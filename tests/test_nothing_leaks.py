@@ -118,7 +118,7 @@ CALLS: list[tuple[Any, ...]] = [
 def test_no_log_event_span_or_progress_shows_the_key_or_a_text(
     runner, log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of ours, asyncio or whoever; every verb, with a retry for each."""
+    """Of ours, asyncio's or others'; every method, with a retry for each."""
     exporter, reader, events = InMemorySpanExporter(), InMemoryMetricReader(), []
     tracers, meters = TracerProvider(), MeterProvider([reader])
     tracers.add_span_processor(SimpleSpanProcessor(exporter))
@@ -439,7 +439,7 @@ def test_no_command_shows_the_key(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """But the last four characters, by which `doctor` tells which key it is."""
+    """But the last four characters, by which `doctor` identifies the key."""
     monkeypatch.setenv("VOYAGE_API_KEY", KEY)
     with Emulator(keys=None if works else ["another"]) as url:
         monkeypatch.setenv("VOYAGE_BASE_URL", url)
@@ -467,7 +467,7 @@ def test_no_file_of_a_job_holds_the_key(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Neither vectors, nor what is beside them. Texts are kept of an upload that may go on."""
+    """Neither vectors, nor what is beside them. Texts of an upload that may be resumed are kept."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VOYAGE_API_KEY", KEY)
     (tmp_path / "rows.jsonl").write_text(json.dumps({"id": "1", "text": TEXT}) + "\n", "utf-8")

@@ -47,7 +47,7 @@ DEFERRING = ["voyage_rag", "voyage_rag.langchain", "voyage_rag.llama_index", "vo
 
 @pytest.mark.parametrize("package", DEFERRING)
 def test_all_is_sorted_and_is_what_there_is(package: str) -> None:
-    """`__all__` names what type checkers see, and all of it can be had; tab completion shows it."""
+    """`__all__` names what type checkers see; all of it can be imported and is tab-completed."""
     module = import_module(package)
     seen = {
         alias.name

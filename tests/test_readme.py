@@ -25,7 +25,7 @@ def section(page: str, title: str) -> str:
 
 
 def test_it_is_short() -> None:
-    """A stranger reads it in a few minutes."""
+    """A newcomer reads it in a few minutes."""
     assert len(README.split()) <= MOST_WORDS
 
 
@@ -49,10 +49,10 @@ def table(text: str) -> dict[str, list[str]]:
 
 def test_each_feature_says_how_it_was_checked() -> None:
     """Row by row, and the tests that are named exist."""
-    told = table(section(COMPARISON, "Features"))
+    reported = table(section(COMPARISON, "Features"))
     checked = table(section(COMPARISON, "How each cell was checked"))
 
-    assert [*checked] == [*told]
+    assert [*checked] == [*reported]
     for ours, _ in checked.values():
         for file, _, test in re.findall(r"`(tests/[\w/]+\.py)(::(\w+))?`", ours):
             assert f"def {test}(" in (ROOT / file).read_text("utf-8") or not test, test
@@ -70,7 +70,7 @@ SEEN_AS = {
 
 def test_what_a_program_can_check_is_as_it_was_seen() -> None:
     """Of us and of the others."""
-    told = table(section(COMPARISON, "Features"))
+    reported = table(section(COMPARISON, "Features"))
     seen = json.loads((ROOT / "benchmarks/results/features.json").read_text("utf-8"))
     others = ("langchain-voyageai", "llama-index-embeddings-voyageai", "voyageai")
     for row, probe in SEEN_AS.items():
@@ -78,11 +78,11 @@ def test_what_a_program_can_check_is_as_it_was_seen() -> None:
             seen[probe][name].startswith("yes") for name in ("Voyage", "LangChain", "LlamaIndex")
         ]
         theirs = [seen[probe][name].startswith("yes") for name in others]
-        assert [cell == "yes" for cell in told[row]] == [all(ours), *theirs], row
+        assert [cell == "yes" for cell in reported[row]] == [all(ours), *theirs], row
     at_once = {name: flight.split()[0] for name, flight in seen["requests in flight"].items()}
     assert {at_once[name] for name in others} == {"1"}
     assert at_once["Voyage"] == "16"
-    assert told["requests in flight at once"] == ["16, or as set", "1", "1; async: all", "1"]
+    assert reported["requests in flight at once"] == ["16, or as set", "1", "1; async: all", "1"]
 
 
 def test_the_make_targets_it_names_exist() -> None:

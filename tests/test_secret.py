@@ -84,9 +84,9 @@ def test_no_log_and_no_error_shows_the_key(
     runner.call(voyage, "embed", ["a"], MODEL)
 
     assert "voyage_rag" in {record.name.split(".")[0] for record in caplog.records}
-    told = [record.getMessage() + repr(record.args) for record in caplog.records]
-    told += [*traceback.format_exception(caught.value), repr(vars(caught.value))]
-    assert not [text for text in told if KEY in text]
+    reported = [record.getMessage() + repr(record.args) for record in caplog.records]
+    reported += [*traceback.format_exception(caught.value), repr(vars(caught.value))]
+    assert not [text for text in reported if KEY in text]
 
 
 def test_keys_are_equal_by_their_text_and_hash_alike() -> None:
@@ -149,13 +149,13 @@ def test_a_worker_process_has_the_same_key(method: str) -> None:
     """Whichever way `multiprocessing` starts it, as a task's argument and as its initialiser's."""
     context = multiprocessing.get_context(method)
     voyage, ask = Voyage(KEY), methodcaller("__reduce__")
-    told = []
+    reported = []
     with ProcessPoolExecutor(1, mp_context=context, initializer=ask, initargs=(voyage,)) as workers:
-        told.append(workers.submit(READ_KEY, voyage).result(60))
+        reported.append(workers.submit(READ_KEY, voyage).result(60))
     with context.Pool(1, initializer=ask, initargs=(voyage,)) as pool:
-        told.append(pool.apply(READ_KEY, (voyage,)))
+        reported.append(pool.apply(READ_KEY, (voyage,)))
 
-    assert told == [KEY, KEY]
+    assert reported == [KEY, KEY]
 
 
 READ_KEY = attrgetter("settings.api_key._secret_value")
@@ -182,7 +182,7 @@ except ConfigurationError as error:
 
 
 @pytest.mark.parametrize(
-    ("environ", "told"),
+    ("environ", "reported"),
     [
         ({"VOYAGE_API_KEY": KEY}, KEY),
         ({"VOYAGE_API_KEY": OTHER_KEY}, "refused: "),
@@ -191,7 +191,7 @@ except ConfigurationError as error:
     ids=["the same key", "another key", "no key"],
 )
 def test_a_stranger_opens_a_pickle_with_the_same_key_only(
-    environ: dict[str, str], told: str
+    environ: dict[str, str], reported: str
 ) -> None:
     """Another tenant's key is never taken instead; the refusal names the variable to set."""
     pickled = pickle.dumps(Voyage(KEY))
@@ -205,8 +205,8 @@ def test_a_stranger_opens_a_pickle_with_the_same_key_only(
     )
     answer = done.stdout.decode().strip()
 
-    assert answer.startswith(told)
-    if told != KEY:
+    assert answer.startswith(reported)
+    if reported != KEY:
         assert "VOYAGE_API_KEY" in answer
         assert fingerprint(KEY) in answer
         assert KEY not in answer

@@ -84,7 +84,7 @@ def test_without_a_key_the_message_names_every_place_to_put_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("key", "expected_message"),
     [
         ("", "empty"),
         (" \n", "empty"),
@@ -97,22 +97,26 @@ def test_without_a_key_the_message_names_every_place_to_put_one() -> None:
     ],
     ids=repr,
 )
-def test_what_cannot_be_a_key_is_refused(key: Any, told: str) -> None:
+def test_what_cannot_be_a_key_is_refused(key: Any, expected_message: str) -> None:
     """With the reason, and without showing it."""
     message = refusal(key)
 
-    assert told in message
+    assert expected_message in message
     assert "schl" not in message
     assert "two words" not in message
 
 
-@pytest.mark.parametrize(("content", "told"), [(b"", "is empty"), (b"\xff\xfe", "cannot be read")])
-def test_a_key_file_without_a_key_is_refused(tmp_path: Path, content: bytes, told: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "expected_message"), [(b"", "is empty"), (b"\xff\xfe", "cannot be read")]
+)
+def test_a_key_file_without_a_key_is_refused(
+    tmp_path: Path, content: bytes, expected_message: str
+) -> None:
     """The message names the file, never what is in it."""
     path = tmp_path / "key"
     path.write_bytes(content)
 
-    assert told in refusal(api_key_path=path)
+    assert expected_message in refusal(api_key_path=path)
     assert "FileNotFoundError" in refusal(api_key_path=tmp_path / "none")
     assert str(path) in refusal(api_key_path=path)
 
@@ -157,7 +161,7 @@ def test_addresses_that_keep_the_key_safe_are_taken(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "expected_message"),
     [
         ("http://api.voyageai.com/v1", "unencrypted to 'api.voyageai.com'"),
         ("http://localhost.evil.example/v1", "unencrypted"),
@@ -178,11 +182,11 @@ def test_addresses_that_keep_the_key_safe_are_taken(url: str) -> None:
     ],
     ids=repr,
 )
-def test_an_address_that_is_unsafe_or_none_is_refused(url: Any, told: str) -> None:
+def test_an_address_that_is_unsafe_or_none_is_refused(url: Any, expected_message: str) -> None:
     """Nothing is sent there, and the message repeats no secret of it."""
     message = refusal(KEY, base_url=url)
 
-    assert told in message
+    assert expected_message in message
     assert "secret-word" not in message
 
 

@@ -24,7 +24,7 @@ def figures(**measured: float) -> dict[str, Any]:
 
 def test_a_run_becomes_a_table(benchmarks: Any) -> None:
     """Ours next to theirs, the best floor, and a failure instead of a figure."""
-    told = {
+    outcome = {
         "machine": {"processor": "a processor", "cores": 2, "python": "CPython 3.11"},
         "imports_ms": {"LangChain's class, in use": 200.4, "langchain-voyageai": 1000.0},
         "medians": {
@@ -41,7 +41,7 @@ def test_a_run_becomes_a_table(benchmarks: Any) -> None:
         },
     }
 
-    lines = benchmarks.table(told, "2026-11-21").splitlines()
+    lines = benchmarks.table(outcome, "2026-11-21").splitlines()
 
     rows = [line[1:-1].split("|") for line in lines if line.startswith("|")]
     cells = {name.strip(): [cell.strip() for cell in row] for name, *row in rows}

@@ -1,4 +1,4 @@
-"""A server that is told byte by byte what to do with each request, over TCP or TLS."""
+"""A server with a script for each byte of its responses, over TCP or TLS."""
 
 from __future__ import annotations
 

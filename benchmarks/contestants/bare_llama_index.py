@@ -1,4 +1,4 @@
-"""The floor for one text in LlamaIndex: bare httpx behind its base class, which tells of events."""
+"""The floor for one text in LlamaIndex: bare httpx behind its base class, which emits events."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A tokenizer for the peers, which ask the Hugging Face hub for one, even for a single query.
 
-Theirs cannot be had without the hub. This one splits at blanks, which costs less than theirs would.
+Theirs is not available without the hub. This one splits at blanks, which costs less.
 """
 
 from __future__ import annotations

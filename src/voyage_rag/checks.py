@@ -39,7 +39,7 @@ def elements(name: str, value: object, expected: str, *index: int) -> Iterable[A
 
 
 def texts_of(name: str, texts: object) -> Iterable[str]:
-    """What should be texts, one after the other; a lone string is a list of one.
+    """Iterate over texts; a lone string is a list of one.
 
     Raises:
         InvalidInputError: There is nothing to iterate over.

@@ -1,7 +1,7 @@
 """Entry point of the command line: `voyage-rag` and `python -m voyage_rag`.
 
-The commands need typer and rich. This file needs neither, so that whoever installed the package
-without them is told what to install.
+The commands need typer and rich. This file needs neither, so that it can name what to install where
+they are missing.
 """
 
 from __future__ import annotations

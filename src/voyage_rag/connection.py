@@ -179,7 +179,7 @@ class Connection(BaseModel):
 
     @property
     def usage(self) -> Usage:
-        """What the client has spent so far."""
+        """Usage of the client so far."""
         return self.voyage.usage
 
     def connect(self) -> None:

@@ -1,4 +1,4 @@
-"""How many tokens texts are, before anything is sent: counted with a tokenizer, else estimated."""
+"""Count tokens without a request: with a tokenizer, else by an estimate."""
 
 from __future__ import annotations
 

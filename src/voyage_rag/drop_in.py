@@ -1,6 +1,6 @@
-"""The names of Voyage's own client: `import voyage_rag as voyageai` is the whole change.
+"""Voyage's own client by name: replace `import voyageai` by `import voyage_rag as voyageai`.
 
-`Client` is `Voyage`. `AsyncClient` is a `Voyage` whose verbs are awaited under their plain names.
+`Client` is `Voyage`. `AsyncClient` is a `Voyage` whose methods are coroutines without a prefix.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Client = Voyage
 
 
 class AsyncClient:
-    """Voyage's `AsyncClient`: takes the arguments of `Voyage`, and its verbs are coroutines."""
+    """Voyage's `AsyncClient`: takes the arguments of `Voyage`, and its methods are coroutines."""
 
     @constructor
     def __init__(self, api_key: str | SecretStr | None = None, *args: Any, **kwargs: Any) -> None:
@@ -63,7 +63,7 @@ class AsyncClient:
 
     @property
     def usage(self) -> Usage:
-        """What this object has spent so far (see `Voyage.usage`)."""
+        """Usage of this object so far (see `Voyage.usage`)."""
         return self.voyage.usage
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree.
+"""All errors, in one hierarchy.
 
     VoyageError
     ├── ConfigurationError        settings that cannot work: no key, an unsafe address
@@ -17,7 +17,7 @@
     └── CacheError                the cache file cannot be used
 
 The two that are found before sending are `ValueError`s too. The names are those of Voyage's own
-Python client where it has one; so whoever catches its `InvalidRequestError` catches what is found
+Python client where it has one; so `except InvalidRequestError` also catches what is found
 here before the service could refuse it. The error raised is always the last real one; `attempts`
 says how many requests led to it. All of them survive pickling, since ingestion runs in worker
 processes.
@@ -77,8 +77,8 @@ class VoyageError(Exception):
             f"request {self.request_id}" if self.request_id else "",
             f"{self.attempts} attempts" if self.attempts > 1 else "",
         ]
-        told = ", ".join(fact for fact in facts if fact)
-        return f"{self.message} [{told}]" if told else self.message
+        details = ", ".join(fact for fact in facts if fact)
+        return f"{self.message} [{details}]" if details else self.message
 
 
 def _named(indices: tuple[int, ...]) -> str:

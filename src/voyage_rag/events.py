@@ -1,4 +1,4 @@
-"""What observers are told: frozen facts about calls and requests. Never a text, never a key.
+"""Events for observers: immutable facts about calls and requests, without texts and keys.
 
     Event
     ├── CallStarted           a verb has begun
@@ -41,7 +41,7 @@ class Call:
     """One call of a verb, the same object in all its events.
 
     Attributes:
-        number: Tells it from the other calls of this process.
+        number: Unique among the calls of this process.
         verb: What it does.
         model: The model asked for.
         host: The service's host name.
@@ -76,7 +76,7 @@ class Event:
 
 
 Observer: TypeAlias = Callable[[Event], object]
-"""Told of every event; what it returns is ignored, what it raises is logged once."""
+"""Receives every event; what it returns is ignored, what it raises is logged once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""What the service keeps for an account, as it describes it: files and batches.
+"""Files and batches of an account, as the service describes them.
 
-Source: docs.voyageai.com, "Files" and "Batches" in the API reference. Fields the service adds are
-ignored; those it leaves out are None.
+Source: docs.voyageai.com, "Files" and "Batches" in the API reference. Unknown fields are
+ignored; missing ones are None.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class File:
     """A file.
 
     Attributes:
-        id: Its name at the service.
+        id: Assigned by the service.
         bytes: Its size.
-        filename: What it was called.
+        filename: Its name when it was uploaded.
         purpose: `batch`, `batch-output` or `batch-error`.
-        created_at: When it came to be.
-        expires_at: When it will be gone, 30 days later.
+        created_at: When it was created.
+        expires_at: When it will be deleted, 30 days later.
     """
 
     id: str
@@ -44,10 +44,10 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class BatchFault:
-    """Something that made a batch fail while it was validated.
+    """An error that made a batch fail while it was validated.
 
     Attributes:
-        code: A word for it.
+        code: The service's error code.
         message: What the service says.
         line: The line of the input file, counted from 1, None where it is none in particular.
         param: The field concerned, None where it is none in particular.
@@ -64,22 +64,22 @@ class Batch:
     """A batch.
 
     Attributes:
-        id: Its name at the service.
+        id: Assigned by the service.
         endpoint: `/v1/embeddings`, `/v1/contextualizedembeddings` or `/v1/rerank`.
         status: `validating`, `in_progress`, `finalizing`, `completed`, `failed`, `cancelling`,
             `cancelled`.
         input_file_id: The file with its lines.
         model: The model that works on them.
-        output_file_id: The file with the answers, None until there is one.
+        output_file_id: The file with the results, None until there is one.
         error_file_id: The file with the lines that failed, None until there is one.
         total: How many lines there are; 0 until they are counted.
-        completed: How many have an answer.
+        completed: How many have a result.
         failed: How many failed.
         faults: Why the batch failed as a whole.
-        metadata: What it was created with.
+        metadata: Given when it was created.
         created_at: When it was created.
         in_progress_at: When its first line was worked on.
-        completed_at: When its output was there.
+        completed_at: When its output was complete.
         failed_at: When it failed as a whole.
         cancelled_at: When it had been cancelled.
         expected_completion_at: When the service expects it to be done.
@@ -106,21 +106,20 @@ class Batch:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more will come of it."""
+        """Whether its status is final."""
         return self.status in ENDED
 
 
 @dataclass(frozen=True, slots=True)
 class LineFailure:
-    """Why one line of a batch has no answer.
+    """Why one line of a batch has no result.
 
     Attributes:
         message: What the service says.
-        status: HTTP status of the line's answer, None where there was none.
-        code: A word for it: `batch_expired`; `pending`, where its batch has not
-            ended; `unfinished`, where it ended without a word
-            about it; `unsound`, where the answer cannot be right; `invalid`, where the line cannot
-            be one.
+        status: HTTP status of the line's response, None if there was none.
+        code: `batch_expired`; `pending` if its batch has not ended; `unfinished` if the batch ended
+            without a result for it; `unsound` if the result is damaged; `invalid` if the line is
+            not one of a batch; else the service's.
         input: The body of the line, as it was sent; all of an invalid line, if it can be read.
     """
 
@@ -137,13 +136,13 @@ class LineFailure:
 
 @dataclass(frozen=True, slots=True)
 class BatchLine:
-    """What became of one line of a batch.
+    """The result of one line of a batch.
 
     Attributes:
-        custom_id: Its name.
+        custom_id: Identifies the line.
         input: The body of the line, as it was sent.
-        body: What the endpoint answers, parsed; None where it failed.
-        failure: Why there is no answer, else None.
+        body: The endpoint's response, parsed; None if the line failed.
+        failure: Why there is no result, else None.
     """
 
     custom_id: str

@@ -55,7 +55,7 @@ class APIKey(SecretStr):
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hex digits that tell two keys apart and do not tell the key."""
+        """Twelve hex digits that distinguish keys and do not reveal them."""
         return fingerprint(self.get_secret_value())
 
     def __repr__(self) -> str:

@@ -99,7 +99,7 @@ def test_the_position_is_in_the_error(begun: World) -> None:
 def test_a_file_of_another_job_is_left_alone(
     begun: World, changed: dict[str, Any], named: str
 ) -> None:
-    """What differs is named; the job goes on."""
+    """What differs is named; the job continues."""
 
     async def program() -> None:
         await begun.submit(["a", "b"])
@@ -165,7 +165,7 @@ def test_a_job_that_is_not_there(begun: World) -> None:
 
 
 def test_two_processes_do_not_work_on_one_job(begun: World) -> None:
-    """The second is told; a look is free."""
+    """The second is refused; reading the state is free."""
 
     async def program() -> None:
         job = await begun.submit(["a"])

@@ -1,4 +1,4 @@
-"""A job that was killed, or whose answers were lost, goes on; and no batch is created twice."""
+"""A job that was killed, or whose responses were lost, resumes; no batch is created twice."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ONE_BY_ONE = BatchLimits(inputs=2, batches=1)
 
 
 class Killed(BaseException):
-    """The end of a process, as far as can be had in a test."""
+    """The end of a process, as far as a test can simulate it."""
 
 
 class Mortal:
@@ -175,7 +175,7 @@ def test_what_is_not_found_is_created_when_it_is_sure(world: World, texts: Texts
 
 
 def test_waiting_settles_it_by_itself(world: World, texts: Texts) -> None:
-    """Other batches go on meanwhile."""
+    """Other batches continue."""
     world.start(faults=[None, None, None, faults.status(503)])
 
     async def program() -> None:
@@ -258,7 +258,7 @@ def test_a_full_account_is_left_alone_for_half_an_hour(world: World, texts: Text
 
 
 def test_an_account_without_money_is_an_error(runner, tmp_path: Path) -> None:
-    """Waiting would not mend it."""
+    """Waiting would not help."""
 
     def answer(body: bytes) -> Any:
         return failed(429, "insufficient balance") if body else ok({"id": "f"})
@@ -380,7 +380,7 @@ def test_results_of_a_running_job_are_unfinished(begun: World, texts: Texts) -> 
 
 
 def test_lost_lines_are_made_again(begun: World, texts: Texts) -> None:
-    """By whoever submits the same inputs."""
+    """By any process that submits the same inputs."""
 
     async def program() -> None:
         job = await begun.submit(texts(10), limits=SMALL)

@@ -40,9 +40,9 @@ def voyage(emulator: Emulator, clock: FakeClock) -> Iterator[Voyage]:
 def embed(runner: Runner, voyage: Voyage, tmp_path: Path) -> Callable[..., JobReport]:
     def run(source: Path, output: str, **options: Any) -> JobReport:
         chosen = {"model": "voyage-4", "output_dimension": 256, "rows_per_part": 16} | options
-        told = chosen.pop("on_progress", None)
+        reported = chosen.pop("on_progress", None)
         job = EmbeddingJob(source, tmp_path / output, **chosen)
-        report: JobReport = runner.call(job, "run", voyage, on_progress=told)
+        report: JobReport = runner.call(job, "run", voyage, on_progress=reported)
         return report
 
     return run
@@ -57,9 +57,9 @@ def test_the_vectors_are_those_of_the_other_engine(
 ) -> None:
     """One batch, watched; the output is the same, and costs 33 percent less."""
     source = jsonl(tmp_path / "in.jsonl", ROWS)
-    told: list[JobProgress] = []
+    reported: list[JobProgress] = []
 
-    report = embed(source, "batch.parquet", engine="batch", on_progress=told.append)
+    report = embed(source, "batch.parquet", engine="batch", on_progress=reported.append)
     other = embed(source, "realtime.parquet")
 
     mine, others = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("batch", "realtime"))
@@ -71,7 +71,7 @@ def test_the_vectors_are_those_of_the_other_engine(
     assert report.dollars is not None
     assert other.dollars is not None
     assert report.dollars == pytest.approx(other.dollars * 0.67)
-    done = [progress.done for progress in told if progress.stage == "waiting"]
+    done = [progress.done for progress in reported if progress.stage == "waiting"]
     assert (done[0], done[-1]) == (0, 60)
     assert done == sorted(done)
 

@@ -1,4 +1,4 @@
-"""A job from input to output: what it makes, what it refuses, and how it goes on."""
+"""A job from input to output: what it makes, what it refuses, and how it resumes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def files_in(folder: Path) -> list[str]:
 def test_a_parquet_file_has_names_and_vectors_in_the_order_of_the_input(
     embed: Embed, source: Path, service: Service, tmp_path: Path
 ) -> None:
-    """Vectors as lists of fixed size; each text is paid once, and what it cost is told."""
+    """Vectors as lists of fixed size; each text is paid once, and the report has the cost."""
     report = embed(source)
 
     kind = pq.read_schema(tmp_path / "out.parquet")
@@ -140,7 +140,7 @@ def test_small_numbers_stay_small(
 
 
 def test_floats_in_json_are_those_of_the_service(tmp_path: Path) -> None:
-    """In as few digits as tell a single-precision number."""
+    """In as few digits as identify a single-precision number."""
     from fakes import embedded as answered
     from fakes import ok
 
@@ -246,7 +246,7 @@ def test_overwriting_replaces_a_folder(embed: Embed, source: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("other", "told"),
+    ("other", "expected_message"),
     [
         ({"model": "voyage-4"}, "model='voyage-of-tests', not 'voyage-4'"),
         ({"input_type": None}, "input_type='document', not None"),
@@ -259,7 +259,7 @@ def test_overwriting_replaces_a_folder(embed: Embed, source: Path, tmp_path: Pat
 )
 def test_an_unfinished_job_is_not_resumed_with_other_options(
     other: dict[str, Any],
-    told: str,
+    expected_message: str,
     runner: Runner,
     embed: Embed,
     source: Path,
@@ -272,7 +272,7 @@ def test_an_unfinished_job_is_not_resumed_with_other_options(
     with pytest.raises(JobError, match="unfinished job with") as caught:
         embed(source, **other)
 
-    assert told in str(caught.value)
+    assert expected_message in str(caught.value)
     assert service.attempts == []
     assert embed(source).texts == 95
     assert sum(service.paid.values()) == 95 - 32
@@ -312,7 +312,7 @@ def test_a_job_that_may_overwrite_still_goes_on_with_its_own_work(
 
 
 def test_two_processes_do_not_share_a_job(embed: Embed, source: Path, tmp_path: Path) -> None:
-    """The second one is told."""
+    """The second one is refused."""
     from voyage_rag.bulk.job_folder import JobFolder
 
     with (
@@ -460,7 +460,7 @@ def test_a_refusal_that_is_not_about_rows_ends_the_job(
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "expected_message"),
     [
         ({"model": MODEL, "modle": "x"}, "unknown option 'modle'; the options are model, "),
         ({"model": MODEL, "output_dtype": "float64"}, "output_dtype: input should be 'float'"),
@@ -469,9 +469,11 @@ def test_a_refusal_that_is_not_about_rows_ends_the_job(
         ({}, "model: field required"),
     ],
 )
-def test_options_that_cannot_work_are_refused_by_name(options: dict[str, Any], told: str) -> None:
+def test_options_that_cannot_work_are_refused_by_name(
+    options: dict[str, Any], expected_message: str
+) -> None:
     """Before anything is read."""
-    with pytest.raises(JobError, match=told):
+    with pytest.raises(JobError, match=expected_message):
         EmbeddingJob("in.jsonl", "out.parquet", **options)
 
 
@@ -487,16 +489,16 @@ def test_what_the_model_does_not_offer_is_refused() -> None:
 
 def test_progress_is_told_with_every_answer(voyage: Voyage, source: Path, tmp_path: Path) -> None:
     """Stage by stage, with rows and tokens that only rise."""
-    told: list[JobProgress] = []
+    expected_message: list[JobProgress] = []
     job = EmbeddingJob(source, tmp_path / "out.parquet", model=MODEL)
 
-    job.run(voyage, on_progress=told.append)
+    job.run(voyage, on_progress=expected_message.append)
 
-    stages = list(dict.fromkeys(progress.stage for progress in told))
+    stages = list(dict.fromkeys(progress.stage for progress in expected_message))
     assert stages == ["reading", "embedding", "writing"]
-    done = [progress.done for progress in told if progress.stage == "embedding"]
+    done = [progress.done for progress in expected_message if progress.stage == "embedding"]
     assert done == sorted(done)
-    last = [progress for progress in told if progress.stage == "embedding"][-1]
+    last = [progress for progress in expected_message if progress.stage == "embedding"][-1]
     assert (last.done, last.total) == (95, 95)
     assert last.tokens == sum(len(text) for _, text in ROWS)
     assert last.seconds_left == 0
@@ -542,7 +544,7 @@ def test_an_estimate_takes_the_limits_of_the_account(source: Path, tmp_path: Pat
 def test_stdin_is_kept_for_another_run(
     runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same input again goes on, another one does not."""
+    """The same input resumes, another one does not."""
     text = jsonl(tmp_path / "in.jsonl", ROWS).read_bytes()
     job = EmbeddingJob("-", tmp_path / "out.parquet", model=MODEL, rows_per_part=10, batch_size=8)
 

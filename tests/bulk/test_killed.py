@@ -1,4 +1,4 @@
-"""Killed at any moment, a job goes on: nothing is lost, and the output is the same."""
+"""Killed at any moment, a job resumes: nothing is lost, and the output is the same."""
 
 from __future__ import annotations
 

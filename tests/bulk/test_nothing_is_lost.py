@@ -254,7 +254,7 @@ def test_all_lines_that_a_stray_quote_swallows_are_kept(embed: Embed, tmp_path: 
     source = tmp_path / "in.csv"
     source.write_text("id,text\n" + "".join(table))
 
-    with pytest.raises(BadRowsError, match=r"lines 6 to 1,001 cannot be told apart.*995 more"):
+    with pytest.raises(BadRowsError, match=r"lines 6 to 1,001 cannot be separated.*995 more"):
         embed(source)
     report = embed(source, on_error="skip")
     assert (report.texts, report.refused) == (4, 996)

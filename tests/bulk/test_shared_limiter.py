@@ -16,7 +16,7 @@ TOKENS = 8_000
 
 
 class Time:
-    """A clock that stands still until it is told; workers see it shifted, as on other machines."""
+    """A clock that advances on request; workers see it shifted, as on other machines."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

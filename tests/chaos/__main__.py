@@ -44,8 +44,8 @@ def main() -> int:
     found = files.run(asked.file_cases, asked.seed) if "files" in chosen else None
     if found is not None:
         report.show_files(found)
-    told = report.as_json(vars(asked), outcomes, leaks, kept, loads, filled)
-    RESULT.write_text(json.dumps(told, indent=1), "utf-8")
+    reported = report.as_json(vars(asked), outcomes, leaks, kept, loads, filled)
+    RESULT.write_text(json.dumps(reported, indent=1), "utf-8")
     report.tell(f"Written to {RESULT}")
     sound = [
         *(not outcome.grievances for outcome in outcomes),
@@ -116,8 +116,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--load-seconds", type=float, default=120, help="on each mode")
     parser.add_argument("--steps", type=int, default=2_000, help="of each framework's store")
     parser.add_argument("--file-cases", type=int, default=1_000, help="random files")
-    for name, told in STAGES.items():
-        parser.add_argument(f"--{name}", action="store_true", help=f"only {told}")
+    for name, reported in STAGES.items():
+        parser.add_argument(f"--{name}", action="store_true", help=f"only {reported}")
     return parser.parse_args()
 
 

@@ -126,7 +126,7 @@ def _in_threads(
                     found: Any = voyage.rerank(texts[0], texts, RERANKER)
                 else:
                     found = voyage.embed(texts, MODEL, output_dimension=DIMENSION)
-            except Exception as error:  # noqa: BLE001 - told in the report
+            except Exception as error:  # noqa: BLE001 - counted in the report
                 errors.append(repr(error))
                 continue
             calls += _noted(found, texts, expected, errors)
@@ -162,7 +162,7 @@ def _in_tasks(
                     found: Any = await voyage.arerank(texts[0], texts, RERANKER)
                 else:
                     found = await voyage.aembed(texts, MODEL, output_dimension=DIMENSION)
-            except Exception as error:  # noqa: BLE001 - told in the report
+            except Exception as error:  # noqa: BLE001 - counted in the report
                 load.errors.append(repr(error))
                 continue
             load.calls += _noted(found, texts, expected, load.errors)

@@ -108,7 +108,7 @@ def test_random_files_lose_no_row() -> None:
 
 
 def test_the_campaign_notices_a_row_that_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader that leaves out a row is found out."""
+    """A reader that leaves out a row is detected."""
     from voyage_rag.jobs.inputs.opening import InputReader
 
     whole = InputReader.rows

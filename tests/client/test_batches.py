@@ -121,7 +121,7 @@ def test_looks_are_close_at_first_and_rare_later(runner, emulate, clock, tmp_pat
 
 
 def test_waiting_may_have_an_end(runner, emulate, clock: FakeClock, tmp_path: Path) -> None:
-    """To the second; the batch goes on."""
+    """To the second; the batch continues."""
     voyage, _ = emulate()
 
     async def program() -> None:
@@ -179,7 +179,7 @@ def test_a_lost_answer_creates_no_second_batch(runner, emulate, trouble, tmp_pat
 
 
 def test_failed_lines_come_with_their_input(runner, emulate, tmp_path: Path) -> None:
-    """Each in its place; a refusal is told from what may succeed another time."""
+    """Each in its place; refusals differ from failures that may pass."""
     voyage, _ = emulate(failing_lines=["line 2"])
     content = lines(4)
     content[1]["body"] = {"input": ["word " * 5_000]}

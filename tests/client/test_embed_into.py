@@ -1,4 +1,4 @@
-"""`embed_into` and its async twin: each answer is handed over as soon as it is there."""
+"""`embed_into` and its async variant: the sink gets each response as soon as it arrives."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Recorder:
 
 
 def test_every_vector_is_handed_over_with_the_position_of_its_text(runner: Runner) -> None:
-    """Whatever the order of the answers; and what was paid is told."""
+    """Whatever the order of the responses; the usage is returned."""
     service, kept = FakeService(), Recorder()
     texts = [f"text {n}" for n in range(1_000)]
 

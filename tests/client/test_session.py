@@ -78,7 +78,7 @@ def test_a_model_near_its_end_is_reported_once(
             runner.call(voyage, "embed", ["a"], "voyage-3.5", **options)
         clock.advance(max(0.0, JUNE_2027 - clock.wall()))
 
-    told = [record.message for record in caplog.records if "is retired" in record.message]
-    assert len(told) == 1
-    assert "2027-12-01" in told[0]
-    assert "'voyage-4'" in told[0]
+    reported = [record.message for record in caplog.records if "is retired" in record.message]
+    assert len(reported) == 1
+    assert "2027-12-01" in reported[0]
+    assert "'voyage-4'" in reported[0]

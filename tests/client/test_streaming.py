@@ -1,4 +1,4 @@
-"""`embed_iter` and its async twin: any iterable, in order, a bounded way ahead."""
+"""`embed_iter` and its async variant: any iterable, in order, a bounded way ahead."""
 
 from __future__ import annotations
 

@@ -124,12 +124,17 @@ def test_json_is_for_programs(run: Run, emulate: Callable[..., Emulator]) -> Non
     """One object, the same fields for each command."""
     emulate()
     code, out, _ = run("submit", rows("one", "two"), *SUBMIT, "--json")
-    told = json.loads(out)
-    assert (code, told["job"], told["state"], told["inputs"]) == (0, "a.job", "running", 2)
+    reported = json.loads(out)
+    assert (code, reported["job"], reported["state"], reported["inputs"]) == (
+        0,
+        "a.job",
+        "running",
+        2,
+    )
     for command in (WAIT, ("status", "a.job"), ("resubmit", "a.job"), ("cancel", "a.job")):
         code, out, err = run(*command, "--json")
         assert (code, err) == (0, "")
-        assert json.loads(out).keys() == told.keys()
+        assert json.loads(out).keys() == reported.keys()
         assert (json.loads(out)["state"], json.loads(out)["completed"]) == ("ended", 2)
 
 

@@ -47,7 +47,7 @@ def test_what_is_broken_says_what_to_do_and_fails(
 def test_a_paid_call_only_when_asked_for(
     key: None, service: Emulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And its price is told before."""
+    """The price is printed before."""
     assert main(["doctor"]) == 0
     assert "less than $" in capsys.readouterr().out
     paid = [one for one in service.requests if one.path.endswith("/embeddings")]
@@ -63,11 +63,11 @@ def test_json_is_for_programs(
 ) -> None:
     """The same findings, with their facts; the same exit code."""
     assert main(["doctor", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["healthy"] is True
-    by_name = {finding["name"]: finding for finding in told["findings"]}
+    reported = json.loads(capsys.readouterr().out)
+    assert reported["healthy"] is True
+    by_name = {finding["name"]: finding for finding in reported["findings"]}
     assert by_name["key"]["facts"] == {"source": "VOYAGE_API_KEY", "last_four": "wxyz"}
-    assert KEY not in json.dumps(told)
+    assert KEY not in json.dumps(reported)
 
     assert main(["doctor", "--json", "--base-url", "http://127.0.0.1:9/v1"]) == 1
     assert json.loads(capsys.readouterr().out)["healthy"] is False

@@ -54,10 +54,10 @@ def test_json_is_all_there_is_on_stdout(
     """The report, with its paths as strings."""
     assert main(["embed", source, "-o", str(tmp_path / "vectors"), "--json"]) == 0
 
-    told = json.loads(capsys.readouterr().out)
-    assert (told["texts"], told["refused"], told["was_finished"]) == (20, 0, False)
-    assert told["output"] == str(tmp_path / "vectors")
-    assert told["dollars"] == pytest.approx(told["tokens"] * 0.06 / 1e6)
+    reported = json.loads(capsys.readouterr().out)
+    assert (reported["texts"], reported["refused"], reported["was_finished"]) == (20, 0, False)
+    assert reported["output"] == str(tmp_path / "vectors")
+    assert reported["dollars"] == pytest.approx(reported["tokens"] * 0.06 / 1e6)
 
 
 def test_a_dry_run_needs_no_key_and_sends_nothing(
@@ -74,9 +74,9 @@ def test_a_dry_run_needs_no_key_and_sends_nothing(
     assert "Nothing was sent." in out
     assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
     assert main(["embed", source, "-o", output, "--dry-run", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["texts"] == 20
-    assert told["tokens"][0] < told["tokens"][1]
+    reported = json.loads(capsys.readouterr().out)
+    assert reported["texts"] == 20
+    assert reported["tokens"][0] < reported["tokens"][1]
 
 
 @pytest.mark.parametrize(

@@ -44,18 +44,18 @@ def test_json_has_everything(
     arguments = ["read a csv file", "-", "--top-k", "1", "--json", "--model", "rerank-3-lite"]
     assert main(["rerank", *arguments]) == 0
 
-    told = json.loads(capsys.readouterr().out)
-    assert (told["query"], told["model"], told["emulated"]) == (
+    reported = json.loads(capsys.readouterr().out)
+    assert (reported["query"], reported["model"], reported["emulated"]) == (
         "read a csv file",
         "rerank-3-lite",
         False,
     )
-    (best,) = told["results"]
+    (best,) = reported["results"]
     assert best["index"] == 1
     assert best["source"] == "stdin:2"
     assert best["document"] == "Read a CSV file."
     assert 0 < best["relevance_score"] <= 1
-    assert told["total_tokens"] > 0
+    assert reported["total_tokens"] > 0
 
 
 def test_a_line_is_a_line(

@@ -40,7 +40,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_shapes_of_a_file(
     name: str, content: str, form: Format | None, expected: list[tuple[str, str]]
 ) -> None:
-    """The suffix tells the shape, unless the user does; blank texts are left out."""
+    """The suffix gives the format unless an option does; blank texts are left out."""
     Path(name).write_bytes(content.encode())
 
     assert read(Path(name), form=form) == expected

@@ -24,7 +24,7 @@ def tokenizer(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+def printed(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     """What the command says with --json."""
 
     def ask(*arguments: object) -> Any:
@@ -44,12 +44,12 @@ def test_an_estimate_is_a_range(text: str) -> None:
     assert high >= len(text) / 3
 
 
-def test_a_file_and_its_prices(told: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_file_and_its_prices(printed: Callable[..., Any], tmp_path: Path) -> None:
     """Per file and in all, for the active text models."""
     (tmp_path / "a.txt").write_text("x" * 3_000, "utf-8")
     (tmp_path / "b.txt").write_text("x" * 6_000, "utf-8")
 
-    report = told(tmp_path)
+    report = printed(tmp_path)
 
     assert report["exact"] is False
     assert [Path(row["file"]).name for row in report["files"]] == ["a.txt", "b.txt"]
@@ -64,35 +64,35 @@ def test_a_file_and_its_prices(told: Callable[..., Any], tmp_path: Path) -> None
 
 
 def test_a_tokenizer_counts_exactly(
-    told: Callable[..., Any], tokenizer: Path, pipe: Callable[[bytes], None]
+    printed: Callable[..., Any], tokenizer: Path, pipe: Callable[[bytes], None]
 ) -> None:
     """One number instead of two."""
     pipe(b"a b a b a\n")
 
-    report = told("-", "--model", "voyage-4", "--tokenizer", tokenizer)
+    report = printed("-", "--model", "voyage-4", "--tokenizer", tokenizer)
 
     assert report["exact"] is True
     assert report["tokens"] == [5, 5]
     assert report["files"][0]["file"] == "stdin"
 
 
-def test_texts_beyond_the_context_are_counted(told: Callable[..., Any], tmp_path: Path) -> None:
+def test_texts_beyond_the_context_are_counted(printed: Callable[..., Any], tmp_path: Path) -> None:
     """Only what may be cut, and by each model's own context."""
     file = tmp_path / "a.jsonl"
     file.write_text(json.dumps("x" * 20_000) + '\n"short"\n', "utf-8")
 
-    report = told(file, "--model", "voyage-2", "--model", "voyage-4")
+    report = printed(file, "--model", "voyage-2", "--model", "voyage-4")
 
     assert [row["too_long"] for row in report["models"]] == [1, 0]
     assert report["files"][0]["texts"] == 2
 
 
-def test_an_unknown_model_has_no_price(told: Callable[..., Any], tmp_path: Path) -> None:
+def test_an_unknown_model_has_no_price(printed: Callable[..., Any], tmp_path: Path) -> None:
     """The catalogue guides and never forbids."""
     file = tmp_path / "a.txt"
     file.write_text("text", "utf-8")
 
-    (row,) = told(file, "--model", "voyage-of-tomorrow")["models"]
+    (row,) = printed(file, "--model", "voyage-of-tomorrow")["models"]
 
     assert row["dollars"] == [None, None]
 

@@ -1,4 +1,4 @@
-"""The cache's keys tell apart what makes vectors differ; its bytes lose nothing."""
+"""Cache keys differ wherever vectors would differ; cached bytes lose nothing."""
 
 from __future__ import annotations
 

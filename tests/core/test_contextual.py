@@ -34,7 +34,7 @@ TOO_MANY = (
 
 
 def vector_of(chunks: Sequence[str], at: int) -> list[float]:
-    """Numbers that tell a chunk, its place and its neighbours."""
+    """Numbers that identify a chunk, its position and its neighbours."""
     return [float(hash(chunks[at]) % 4096), float(at), float(hash(tuple(chunks)) % 4096)]
 
 

@@ -271,14 +271,14 @@ def test_empty_texts_are_given_zero_vectors_of_the_same_kind(
 
 
 def test_zero_vectors_have_the_length_of_the_service_where_it_is_not_known() -> None:
-    """A model of unknown dimension: the others tell."""
+    """A model of unknown dimension: the length of the other vectors is used."""
     result = voyage_over(FakeService()).embed(["", "a"], MODEL, empty_text="zeros")
 
     assert [[0.0, 0.0], vector_of("a")] == result.embeddings
 
 
 def test_only_empty_texts_for_a_model_of_unknown_dimension_are_refused() -> None:
-    """There is nothing to tell the length by; the message says what to pass."""
+    """The length is unknown; the message says what to pass."""
     with pytest.raises(InvalidInputError, match="output_dimension"):
         voyage_over(FakeService()).embed(["", ""], MODEL, empty_text="zeros")
 

@@ -198,7 +198,7 @@ def test_the_request_id_and_retry_after_are_kept() -> None:
 def test_a_429_about_money_is_told_from_one_about_time(
     detail: str, error: type[VoyageError]
 ) -> None:
-    """Words of money, or of weeks, make a quota that waiting does not mend; words of a rate do not.
+    """Words of money, or of weeks, make a quota that does not pass soon; words of a rate do not.
 
     All but the first two are quoted from other services and gateways.
     """

@@ -30,7 +30,7 @@ TOO_MANY = "Please lower the number of tokens in the batch."
 
 
 def vector_of(content: Any) -> list[float]:
-    """Numbers that tell an input from others."""
+    """Numbers that identify an input."""
     written = json.dumps(content, sort_keys=True)
     return [float(hash(written) % 65_521), float(len(written) % 65_521)]
 

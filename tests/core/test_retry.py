@@ -57,7 +57,7 @@ def play(
     input_type: str | None = None,
     **options: Any,
 ) -> Played:
-    """Embed one text with a service that does as the script says, then answers soundly."""
+    """Embed one text with a service that does as the script says, then responds normally."""
     clock = FakeClock()
     service = FakeService(*script)
     sent_at: list[float] = []
@@ -215,7 +215,7 @@ def test_a_retry_after_of_no_use_is_as_good_as_none(value: str) -> None:
 
 
 def test_a_quota_that_is_used_up_is_not_tried_again() -> None:
-    """A 429 about money is raised at once: waiting does not mend it."""
+    """A 429 about money is raised at once: waiting does not help."""
     played = play(failed(429, "Insufficient balance: the account's credit is exhausted."))
 
     assert QuotaExhaustedError is type(played.outcome)
@@ -246,7 +246,7 @@ def test_no_attempt_may_outlast_the_total_timeout() -> None:
 
 
 def test_a_retry_after_beyond_the_total_timeout_is_not_waited_for() -> None:
-    """An answer that asks for more patience than there is ends the request at once."""
+    """A Retry-After beyond the total timeout ends the request at once."""
     played = play(failed(503, retry_after="3600"), total_timeout=60.0)
 
     assert (ServiceUnavailableError, 3600.0) == (type(played.outcome), played.outcome.retry_after)

@@ -76,10 +76,10 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(
-    ("verb", "given", "told"), REFUSED, ids=[f"{verb} {given!r}" for verb, given, _ in REFUSED]
+    ("verb", "given", "reported"), REFUSED, ids=[f"{verb} {given!r}" for verb, given, _ in REFUSED]
 )
 def test_an_argument_that_cannot_work_is_refused_before_anything_is_sent(
-    runner, verb: str, given: dict[str, Any], told: str
+    runner, verb: str, given: dict[str, Any], reported: str
 ) -> None:
     """Sync and async, as an InvalidInputError that names the argument, and is a ValueError."""
     service = FakeService()
@@ -88,7 +88,7 @@ def test_an_argument_that_cannot_work_is_refused_before_anything_is_sent(
     with pytest.raises(InvalidInputError) as caught:
         runner.call(voyage_over(service), verb, **defaults | given)
 
-    assert told in caught.value.message
+    assert reported in caught.value.message
     assert (caught.value.attempts, service.attempts) == (0, [])
     assert isinstance(caught.value, ValueError)
 

@@ -65,7 +65,7 @@ def emulator(monkeypatch: pytest.MonkeyPatch) -> Emulator:
     return emulator
 
 
-def told(line: str) -> str:
+def reported(line: str) -> str:
     return " ".join(line.split())
 
 
@@ -84,7 +84,7 @@ def test_words_find_the_picture_in_both_frameworks(emulator: Emulator, folder: P
             assert scores == sorted(scores, reverse=True)
     first, second = report.questions[0].results
     assert first.hits[0].score == pytest.approx(second.hits[0].score, abs=1e-3)
-    text = told(out.getvalue())
+    text = reported(out.getvalue())
     assert text.startswith(f"This demo embeds the images of {folder}, and searches for 2 questions")
     assert "It takes a few seconds. These are not Voyage's vectors." in text
     assert "compares colours and simple shapes, not meaning" in text
@@ -142,7 +142,7 @@ def test_with_a_key_the_price_is_told_first(
         assert main(["demo", "a red circle", "--images", str(folder)]) == 0
     out, err = capsys.readouterr()
 
-    assert f"Using the service on this machine at {address} with your key." in told(out)
+    assert f"Using the service on this machine at {address} with your key." in reported(out)
     assert "secret" not in out + err
 
 
@@ -186,7 +186,7 @@ def test_a_picture_that_cannot_be_embedded_is_named(
     folder: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """File and reason are told in one line, before anything is sent."""
+    """One line names file and reason, before anything is sent."""
     (folder / name).write_bytes(content)
 
     assert main(["demo", "what?", "--images", str(folder)]) == 1
@@ -201,7 +201,7 @@ def test_a_picture_that_cannot_be_embedded_is_named(
 def test_a_folder_without_pictures_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Missing, a file, or empty: each is told apart in one line."""
+    """Missing, a file, or empty: each has its own one-line message."""
     file = tmp_path / "a.png"
     file.write_bytes(png())
     empty = tmp_path / "empty"

@@ -34,9 +34,9 @@ def test_without_a_key_an_emulator_answers_and_is_announced(
 ) -> None:
     choose_service()
 
-    told = capsys.readouterr().out
-    assert "an emulator was started" in told
-    assert "Its vectors are not Voyage's: it compares words, not meaning." in told
+    reported = capsys.readouterr().out
+    assert "an emulator was started" in reported
+    assert "Its vectors are not Voyage's: it compares words, not meaning." in reported
     address = os.environ["VOYAGE_BASE_URL"]
     assert address.startswith("http://127.0.0.1:")
     with urlopen(address.removesuffix("/v1")) as answer:
@@ -68,8 +68,8 @@ def test_with_a_key_nothing_is_emulated_and_nothing_is_changed(
 
     choose_service()
 
-    told = capsys.readouterr().out
-    assert told == "Your key is used, at https://api.voyageai.com/v1 (live: it is billed).\n"
+    reported = capsys.readouterr().out
+    assert reported == "Your key is used, at https://api.voyageai.com/v1 (live: it is billed).\n"
     assert "VOYAGE_BASE_URL" not in os.environ
     assert notebook._emulator.cache_info().currsize == 0
 
@@ -79,8 +79,10 @@ def test_a_service_on_this_machine_is_not_called_live(capsys: pytest.CaptureFixt
 
     choose_service()
 
-    told = capsys.readouterr().out
-    assert told == "Your key is used, at http://127.0.0.1:8080/v1 (a service on this machine).\n"
+    reported = capsys.readouterr().out
+    assert (
+        reported == "Your key is used, at http://127.0.0.1:8080/v1 (a service on this machine).\n"
+    )
 
 
 def test_it_says_what_is_compared_instead_of_meaning(capsys: pytest.CaptureFixture[str]) -> None:

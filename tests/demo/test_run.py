@@ -194,7 +194,7 @@ def test_questions_of_ones_own_over_files_of_ones_own(
 
 
 def test_a_limit_takes_so_many_passages(emulator: Emulator, account: str) -> None:
-    """A cautious first run embeds no more than it was told to, and says so."""
+    """A first run embeds no more than `--limit`, and says so."""
     ran = run_with(emulator, DemoOptions(("How do I sort?",), limit=7))
 
     bodies = [received.body for received in ran.received]
@@ -272,7 +272,7 @@ def test_a_refused_key_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The service's refusal is told, and the key is not."""
+    """The message contains the service's refusal, and not the key."""
     monkeypatch.setenv("VOYAGE_API_KEY", "pa-invalid-hush")
 
     assert main(["demo", "how?", "--limit", "3"]) == 1
@@ -282,7 +282,7 @@ def test_a_refused_key_is_one_line(
 
 
 def test_a_missing_key_file_is_no_reason_to_emulate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever names a key file means the live service."""
+    """A key file selects the live service."""
     monkeypatch.setenv("VOYAGE_API_KEY_PATH", "/no/such/file")
 
     with pytest.raises(ConfigurationError, match="/no/such/file"):

@@ -188,7 +188,7 @@ def test_a_key_of_another_host_is_found_out(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("wrong", ["ftp://x", "https://user:pw@host/v1", "http://10.0.0.1/v1"])
 def test_an_address_that_cannot_be_used_is_told(wrong: str) -> None:
-    """As the client tells it; nothing is connected to."""
+    """As the client explains it; nothing is connected to."""
     found = findings(base_url=wrong)
     assert broken(found) == ["host"]
     assert "dns" not in found

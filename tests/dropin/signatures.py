@@ -29,9 +29,9 @@ def parameters(kind: Any) -> list[str]:
     inherited = {name for base in kind.__mro__[1:] for name in getattr(base, "model_fields", {})}
     fields = [
         name
-        for field, told in getattr(kind, "model_fields", {}).items()
+        for field, reported in getattr(kind, "model_fields", {}).items()
         if field not in inherited
-        for name in (field, told.alias)
+        for name in (field, reported.alias)
     ]
     return written + [name for name in fields if name and name not in written]
 
@@ -50,11 +50,11 @@ def methods(kind: type) -> dict[str, Any]:
 
 def main() -> None:
     """Print them for the classes that are named."""
-    told = {}
+    reported = {}
     for spelled in sys.argv[1:]:
         module, _, name = spelled.rpartition(".")
-        told[spelled] = signatures(getattr(import_module(module), name))
-    sys.stdout.write(json.dumps(told))
+        reported[spelled] = signatures(getattr(import_module(module), name))
+    sys.stdout.write(json.dumps(reported))
 
 
 if __name__ == "__main__":

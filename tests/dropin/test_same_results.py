@@ -20,7 +20,7 @@ FLOAT32 = 1e-6
 
 
 def switched(program: str) -> str:
-    """A program with the imports changed, as the page tells its readers to."""
+    """A program with the imports changed, as the page describes."""
     for theirs, ours in imports().items():
         program = program.replace(f"\n{theirs}", f"\n{ours}")
     return program

@@ -1,4 +1,4 @@
-"""What requests may say on /v1/embeddings and /v1/rerank, and what they are told."""
+"""Arguments of /v1/embeddings and /v1/rerank, and the errors for invalid ones."""
 
 import base64
 

@@ -155,9 +155,9 @@ def test_a_connection_can_close_after_its_answer(ask_with) -> None:
         connection.sendall(head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body)
         connection.settimeout(10)
         answer = b"".join(iter(partial(connection.recv, 65_536), b""))
-    told, _, came = answer.partition(b"\r\n\r\n")
-    assert told.startswith(b"HTTP/1.1 200")
-    assert b"connection:" not in told.lower()
+    reported, _, came = answer.partition(b"\r\n\r\n")
+    assert reported.startswith(b"HTTP/1.1 200")
+    assert b"connection:" not in reported.lower()
     assert len(json.loads(came)["data"]) == 3
 
 
@@ -171,7 +171,7 @@ def test_json_can_stop_half_way(ask_with) -> None:
 
 @pytest.mark.parametrize("fault", [faults.SILENT, faults.STALLED])
 def test_a_client_can_be_left_waiting(ask_with, fault: faults.Fault) -> None:
-    """Until its own patience ends; the emulator then answers others."""
+    """Until its timeout; the emulator then responds to others."""
     ask = ask_with(fault)
     with pytest.raises(httpx.ReadTimeout):
         ask("embeddings", BODY, timeout=0.05)

@@ -52,7 +52,7 @@ def test_files_are_listed_in_pages(account: Account) -> None:
 
 
 def test_deleting_is_for_one_or_for_all_of_several(account: Account) -> None:
-    """A list with a stranger in it deletes nothing."""
+    """A list with an unknown id deletes nothing."""
     first, second, third = (account.upload(b"x")["id"] for _ in range(3))
     gone = account.ask_for("DELETE", f"files/{first}").json()
     assert gone == {"id": first, "object": "file", "deleted": True}
@@ -108,7 +108,7 @@ def test_an_upload_needs_its_parts_and_a_key(account: Account) -> None:
 
 
 def test_a_file_may_be_too_large(emulate: Callable[..., Asking]) -> None:
-    """Where the emulator is told so."""
+    """If the emulator is configured so."""
     account = Account(emulate(file_bytes=10))
     account.upload(b"x" * 10)
     right = {"data": {"purpose": "batch"}, "files": {"file": ("a", b"x" * 11)}}

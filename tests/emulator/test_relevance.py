@@ -64,7 +64,7 @@ def test_what_makes_a_document_relevant(better: str, worse: str) -> None:
 
 
 def test_near_spellings_count_for_less() -> None:
-    """A word inside another, and one with another ending; strangers for nothing."""
+    """A word inside another, and one with another ending; unrelated words not at all."""
     exact, near, none = (
         relevance.score("parse arguments", text)
         for text in ("parse arguments", "argparse args", "zip archive")

@@ -142,7 +142,7 @@ def test_it_writes_no_log(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_serving_says_what_it_is() -> None:
-    """One line for whoever started it; Ctrl-C ends it quietly."""
+    """It prints one line; Ctrl-C ends it quietly."""
     program = "from voyage_rag.emulator import serve; serve(port=0)"
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-c", program],
@@ -160,7 +160,7 @@ def test_serving_says_what_it_is() -> None:
 
 
 def test_it_needs_no_client_and_loads_none() -> None:
-    """The emulator brings neither httpx nor any other room of the package."""
+    """The emulator imports neither httpx nor any other part of the package."""
     program = (
         "import json, sys; before = set(sys.modules); import voyage_rag.emulator;"
         "print(json.dumps(sorted(set(sys.modules) - before)))"

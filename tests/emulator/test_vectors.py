@@ -41,7 +41,7 @@ def test_a_question_is_nearest_to_the_text_that_shares_its_words(dimension: int)
 
 
 def test_prefixes_keep_angles() -> None:
-    """256 dimensions tell nearly what 2,048 do."""
+    """Similarities in 256 dimensions are close to those in 2,048."""
     wide, narrow = embed(*TEXTS, dimension=2048), embed(*TEXTS, dimension=256)
     assert wide @ wide.T == pytest.approx(narrow @ narrow.T, abs=0.2)
 
@@ -64,7 +64,7 @@ def test_a_text_as_query_and_as_document_has_a_cosine_of_a_half(dimension: int) 
 
 
 def test_families_share_no_space() -> None:
-    """The same text under two model families is as near as two strangers."""
+    """The same text under two model families is as near as two unrelated texts."""
     (one,), (two,) = embed(QUESTION, family="voyage-4"), embed(QUESTION, family="voyage-3.5")
     assert abs(one @ two) < 0.15
 

@@ -49,8 +49,8 @@ def main() -> int:
     failed = [name for name, (_, sound) in found.items() if not sound]
     print(f"{total:,} inputs; failed: {', '.join(failed) or 'none'}")  # noqa: T201
     RESULT.parent.mkdir(exist_ok=True)
-    told = {name: {"inputs": runs, "sound": sound} for name, (runs, sound) in found.items()}
-    RESULT.write_text(json.dumps({"seed": asked.seed, "decoders": told}, indent=1), "utf-8")
+    reported = {name: {"inputs": runs, "sound": sound} for name, (runs, sound) in found.items()}
+    RESULT.write_text(json.dumps({"seed": asked.seed, "decoders": reported}, indent=1), "utf-8")
     return 1 if failed else 0
 
 

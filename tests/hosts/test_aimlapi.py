@@ -57,7 +57,7 @@ def test_the_gateway_is_sent_128_texts_at_most() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verb", "arguments", "told"),
+    ("verb", "arguments", "expected_message"),
     [
         ("embed", (["ok", "x" * 8_001], MODEL), "texts[1] has 8001 characters"),
         ("embed", (["a"], MODEL, None, False), "truncation=False cannot be honoured"),
@@ -69,12 +69,14 @@ def test_the_gateway_is_sent_128_texts_at_most() -> None:
         ("rerank", ("q", ["a"], "rerank-3"), "not /rerank"),
     ],
 )
-def test_what_the_gateway_cannot_do_is_refused(verb: str, arguments: tuple, told: str) -> None:
+def test_what_the_gateway_cannot_do_is_refused(
+    verb: str, arguments: tuple, expected_message: str
+) -> None:
     """Before anything is sent, with the reason."""
     service = FakeService()
 
     with pytest.raises(InvalidInputError) as caught:
         getattr(voyage_over(service, base_url=GATEWAY), verb)(*arguments)
 
-    assert told in caught.value.message
+    assert expected_message in caught.value.message
     assert service.attempts == []

@@ -43,7 +43,7 @@ def expected() -> list[list[float]]:
 def test_a_host_gives_the_vectors_of_the_voyage_api(
     dialect: str, expected: list[list[float]], runner: Any
 ) -> None:
-    """With prompts, whoever puts them before the texts; through a framework, too."""
+    """With prompts, added by either side; through a framework, too."""
     if dialect == "sagemaker":
         pytest.importorskip("botocore")
     with Emulator(dialect=dialect, served_model=MODEL) as url:
@@ -113,7 +113,7 @@ def test_wrong_names_and_keys_are_told_apart(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_documents_are_hosted_and_queries_are_local() -> None:
-    """Vectors of the family are in one space, whoever computes them."""
+    """Vectors of the family are in one space, wherever they are computed."""
     with Emulator() as service, Emulator(dialect="openai", served_model="voyage-4-nano") as local:
         embeddings = langchain.VoyageAIEmbeddings(
             model="voyage-4-large",

@@ -184,7 +184,7 @@ def test_a_place_that_cannot_be_written_is_named() -> None:
 
 
 def test_a_locked_file_is_an_error_that_says_so(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process holds it longer than we are patient."""
+    """Another process holds it longer than the timeout."""
     monkeypatch.setattr("voyage_rag.io.cache.MAX_LOCK_SECONDS", 0.0)
     cache = Cache(path)
     holder = sqlite3.connect(path, isolation_level=None)
@@ -302,7 +302,7 @@ def test_a_limited_cache_stays_below_its_limit(path: str) -> None:
 def test_a_full_disk_is_reported_once_and_loses_nothing(
     path: str, runner: Runner, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is paid for is returned; a later call may find room."""
+    """Paid results are returned; a later call may find space."""
     voyage = voyage_over(FakeService(), cache=path)
     cache = voyage.driver.cache
     assert isinstance(cache, Cache)

@@ -28,20 +28,20 @@ def driven(runner: Any, flow: Flow[Any], *script: Any, clock: Any = None, store:
 
 
 class Recorded:
-    """A flow that keeps what it was told, and whether it was closed."""
+    """A flow that records what it was sent, and whether it was closed."""
 
     def __init__(self, *effects: Any) -> None:
         self.effects = effects
-        self.told: list[Any] = []
+        self.reported: list[Any] = []
         self.closed = False
 
     def flow(self) -> Flow[str]:
         try:
             for effect in self.effects:
                 try:
-                    self.told.append((yield effect))
+                    self.reported.append((yield effect))
                 except APIConnectionError as error:
-                    self.told.append(error)
+                    self.reported.append(error)
             return "done"
         finally:
             self.closed = True
@@ -53,7 +53,7 @@ def test_a_flow_is_given_answers_and_lost_connections(runner) -> None:
     recorded = Recorded(Attempt(REQUEST, 1.0), Attempt(REQUEST, 1.0))
 
     assert driven(runner, recorded.flow(), ok({}), lost) == "done"
-    assert [ok({}), lost] == recorded.told
+    assert [ok({}), lost] == recorded.reported
     assert recorded.closed
 
 
@@ -77,7 +77,7 @@ def test_an_error_of_the_transport_closes_the_flow(runner, error: type[Exception
 
     with pytest.raises((error, RuntimeError)):
         driven(runner, recorded.flow(), breaks)
-    assert (recorded.told, recorded.closed) == ([], True)
+    assert (recorded.reported, recorded.closed) == ([], True)
 
 
 def test_an_error_of_the_flow_is_raised(runner) -> None:
@@ -94,15 +94,15 @@ def test_an_error_of_the_flow_is_raised(runner) -> None:
 
 
 def test_without_a_cache_nothing_is_recalled(runner) -> None:
-    """A flow that asks all the same is told that there is nothing."""
+    """A flow that reads the cache all the same gets nothing."""
     recorded = Recorded(CacheGet([b"k"]), CachePut({b"k": b"v"}))
 
     assert driven(runner, recorded.flow()) == "done"
-    assert recorded.told == [{}, {}]
+    assert recorded.reported == [{}, {}]
 
 
 def test_a_cache_is_asked_and_told(runner) -> None:
-    """What it holds of the keys goes in, and entries are kept before the flow goes on."""
+    """Cached entries are sent into the flow, and new ones are stored before it continues."""
     kept: dict[bytes, bytes] = {b"old": b"1"}
 
     class Store:
@@ -118,7 +118,7 @@ def test_a_cache_is_asked_and_told(runner) -> None:
     recorded = Recorded(CachePut({b"new": b"2"}), CacheGet([b"old", b"new", b"none"]))
     driven(runner, recorded.flow(), store=Store())
 
-    assert recorded.told[1] == {b"old": b"1", b"new": b"2"}
+    assert recorded.reported[1] == {b"old": b"1", b"new": b"2"}
 
 
 def test_a_stopped_thread_sends_nothing_more() -> None:
@@ -131,7 +131,7 @@ def test_a_stopped_thread_sends_nothing_more() -> None:
 
         with pytest.raises(Stopped):
             Driver(service, clock).drive(recorded.flow(), abort, None)
-        assert (service.attempts, recorded.told, recorded.closed) == ([], [], True)
+        assert (service.attempts, recorded.reported, recorded.closed) == ([], [], True)
 
 
 def _stops(abort: ThreadCallState, *, stops: bool) -> float:
@@ -158,7 +158,7 @@ def test_cancellation_closes_the_flow(backend: str) -> None:
     for wait in (0.0, 60.0):
         recorded = Recorded(Attempt(REQUEST, 1.0, wait=partial(float, wait)))
         assert anyio.run(program, recorded, backend=backend)
-        assert (recorded.told, recorded.closed) == ([], True)
+        assert (recorded.reported, recorded.closed) == ([], True)
 
 
 # ── time ──────────────────────────────────────────────────────────────────────────────────────────

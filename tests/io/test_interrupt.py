@@ -65,9 +65,9 @@ def test_ctrl_c_ends_a_call_within_a_second(
             out, err = process.communicate(timeout=10)
         finally:
             process.kill()
-    told = json.loads(out)
+    reported = json.loads(out)
 
     assert (process.returncode, err) == (0, b"")
-    assert told["ended"] - interrupted < 1
-    assert told["left"] == []
+    assert reported["ended"] - interrupted < 1
+    assert reported["left"] == []
     assert len(http_service.received) == min(count, 4)

@@ -181,9 +181,9 @@ def test_the_interpreter_does_not_wait_for_what_nobody_awaits(
 
     http_service.always = hang
     ready = "Voyage(KEY, base_url=url).embed(['ready?'], MODEL)\nended = time.time()\n"
-    told = "import atexit, time\natexit.register(lambda: print(time.time() - ended))\n"
+    reported = "import atexit, time\natexit.register(lambda: print(time.time() - ended))\n"
 
-    code, out, err = ended(told + IN_FLIGHT[name] + ready, http_service.url)
+    code, out, err = ended(reported + IN_FLIGHT[name] + ready, http_service.url)
 
     assert (code, err) == (0, b"")
     assert float(out) < 1

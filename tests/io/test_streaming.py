@@ -42,7 +42,7 @@ def stream(
 
     try:
         runner.run(program)
-    except Exception as error:  # noqa: BLE001 - told to the test
+    except Exception as error:  # noqa: BLE001 - passed to the test
         return given, error
     return given, None
 
@@ -109,7 +109,7 @@ def test_a_lone_string_is_one_text(runner) -> None:
 
 
 def test_a_break_ends_the_threads() -> None:
-    """Whoever stops consuming leaves nothing behind."""
+    """A consumer that stops leaves nothing behind."""
     voyage = voyage_over(FakeService(), concurrency=4)
 
     texts = (f"text {number}" for number in range(10**9))
@@ -144,7 +144,7 @@ def test_a_stream_may_be_consumed_under_a_timeout(backend: str) -> None:
 
 
 def test_requests_leave_while_the_consumer_thinks() -> None:
-    """The thread that has read an answer sends the next request, without being told to."""
+    """The thread that has read an answer sends the next request, by itself."""
     arrived = threading.Semaphore(0)
 
     def always(body: bytes) -> Response:

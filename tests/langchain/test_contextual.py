@@ -320,7 +320,7 @@ def test_plain_texts_keep_one_vector_each(
     count: int,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Without documents: each text by itself, however long, and the user is told."""
+    """Without documents: each text by itself, however long, with a warning."""
     texts = [f"text {number} " * number for number in range(1, count + 1)]
     with caplog.at_level(logging.WARNING, "voyage_rag"):
         found = runner.call(embeddings, "embed_documents", texts)
@@ -344,7 +344,7 @@ def test_a_text_beyond_the_window_is_an_error_and_not_two_vectors(
 def test_a_long_document_in_a_store(
     embeddings: VoyageAIEmbeddings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In windows, told, and every chunk has a vector."""
+    """In windows, with a warning, and every chunk has a vector."""
     texts = [f"Chapter {number}. " + "word " * 1_000 for number in range(45)]
     documents = chunks(book=texts)
     with caplog.at_level(logging.WARNING, "voyage_rag"):

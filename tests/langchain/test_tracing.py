@@ -1,4 +1,4 @@
-"""What LangChain's callbacks and tracers are told of a ranking."""
+"""LangChain's callbacks and tracers receive a ranking as a run."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_a_retrievers_run_holds_the_rankings(reranker: VoyageAIRerank, is_async:
 def test_a_runnable_that_hands_on_no_callbacks_holds_it_too(
     reranker: VoyageAIRerank, is_async: bool
 ) -> None:
-    """LangChain's context tells which run is at work."""
+    """LangChain's context identifies the parent run."""
     kept = Recorder()
     config: Any = {"callbacks": [kept]}
     if is_async:
@@ -149,18 +149,18 @@ def test_a_runnable_that_hands_on_no_callbacks_holds_it_too(
 
 def test_async_handlers_are_awaited(reranker: VoyageAIRerank) -> None:
     """Start and end, in the event loop."""
-    told: list[str] = []
+    reported: list[str] = []
 
     class Handler(AsyncCallbackHandler):
         async def on_chain_start(self, serialized: Any, inputs: Any, **kwargs: Any) -> None:
             await asyncio.sleep(0)
-            told.append("start")
+            reported.append("start")
 
         async def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
-            told.append("end")
+            reported.append("end")
 
     asyncio.run(reranker.acompress_documents(DOCUMENTS, QUERY, callbacks=[Handler()]))
-    assert told == ["start", "end"]
+    assert reported == ["start", "end"]
 
 
 def test_a_handler_that_raises_breaks_nothing(

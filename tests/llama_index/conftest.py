@@ -1,4 +1,4 @@
-"""LlamaIndex's classes over an emulator on loopback, and what they tell LlamaIndex."""
+"""LlamaIndex's classes over an emulator on loopback, and the events they emit."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class _Keeper(BaseEventHandler):
 
 @pytest.fixture
 def events() -> Iterator[list[BaseEvent]]:
-    """Everything that LlamaIndex's instrumentation is told."""
+    """All events of LlamaIndex's instrumentation."""
     keeper, root = _Keeper(), get_dispatcher()
     root.add_event_handler(keeper)
     yield keeper.kept

@@ -190,7 +190,7 @@ VERBS = {
 def test_an_embedding_that_fails_has_an_end(
     make: Any, callbacks: Any, events: list[Any], verb: str, runner: Runner
 ) -> None:
-    """Without vectors; LlamaIndex's own embeddings have none. Callbacks are told the error."""
+    """Without vectors; LlamaIndex's own embeddings have none. Callbacks receive the error."""
     manager = callbacks.manager
     embedding = make(VoyageEmbedding, NOBODY, callback_manager=manager, embed_batch_size=2)
     given, batches = VERBS[verb]
@@ -216,7 +216,7 @@ async def _asked(embedding: Any, verb: str, given: Any, runner: Runner) -> Any:
 def test_batches_that_llama_index_cuts_have_ends_too(
     make: Any, emulator: Emulator, events: list[Any], runner: Runner
 ) -> None:
-    """With its cache it tells of the start itself."""
+    """With its cache it emits the start itself."""
     embedding = make(VoyageEmbedding, NOBODY, embeddings_cache=SimpleKVStore(), embed_batch_size=2)
     with pytest.raises(VoyageError):
         runner.run(lambda: _asked(embedding, "get_text_embedding_batch", TEXTS[:2], runner))

@@ -42,7 +42,7 @@ PEERS = [(VoyageEmbedding, PEERS_EMBEDDING), (VoyageAIRerank, PEERS_RERANK)]
 
 @pytest.mark.parametrize(("kind", "given"), PEERS)
 def test_the_order_of_the_parameters_is_the_vendors(kind: type, given: dict[str, Any]) -> None:
-    """Whoever calls by position calls the same."""
+    """Positional arguments have the same order."""
     named = list(inspect.signature(kind.__init__).parameters)
     assert named[1 : 1 + len(given)] == list(given)
 

@@ -154,10 +154,10 @@ def test_an_image_without_text_is_refused_by_position(
     assert emulator.requests == []
 
 
-# ── what LlamaIndex is told ───────────────────────────────────────────────────────────────────────
+# ── events of LlamaIndex ───────────────────────────────────────────────────────────────────────
 
 
-def told(events: list[Any]) -> list[Any]:
+def reported(events: list[Any]) -> list[Any]:
     return [one for one in events if isinstance(one, ReRankStartEvent | ReRankEndEvent)]
 
 
@@ -167,7 +167,7 @@ def test_start_and_end_of_a_ranking_are_told(
     """To callbacks and to instrumentation, with what they are about."""
     made = make(VoyageAIRerank, "rerank-3-lite", top_n=2, callback_manager=callbacks.manager)
     ranked = rerank(made, runner, nodes())
-    start, end = told(events)
+    start, end = reported(events)
     assert (start.model_name, start.top_n, start.query.query_str) == ("rerank-3-lite", 2, QUERY)
     assert [one.node.node_id for one in start.nodes] == ["id-0", "id-1", "id-2"]
     assert end.nodes == ranked
@@ -186,7 +186,7 @@ def test_no_nodes_cost_nothing_and_are_told(
     """A start and an end, and no request."""
     made = make(VoyageAIRerank, "rerank-3-lite", callback_manager=callbacks.manager)
     assert rerank(made, runner, []) == []
-    assert [type(one) for one in told(events)] == [ReRankStartEvent, ReRankEndEvent]
+    assert [type(one) for one in reported(events)] == [ReRankStartEvent, ReRankEndEvent]
     assert len(callbacks.starts) == len(callbacks.ends) == 1
     assert emulator.requests == []
 
@@ -204,7 +204,7 @@ def test_a_missing_query_is_refused_and_told(
     made = make(VoyageAIRerank, "rerank-3-lite", callback_manager=callbacks.manager)
     with pytest.raises(ValueError, match="query_bundle"):
         rerank(made, runner, given, query_bundle=None)
-    assert [type(one) for one in told(events)] == [ReRankStartEvent, ReRankEndEvent]
+    assert [type(one) for one in reported(events)] == [ReRankStartEvent, ReRankEndEvent]
     assert len(callbacks.starts) == len(callbacks.ends) == 1
     assert emulator.requests == []
 
@@ -214,8 +214,8 @@ def test_a_failure_is_told(make: Any, callbacks: Any, events: list[Any], runner:
     made = make(VoyageAIRerank, "rerank-of-nobody", callback_manager=callbacks.manager)
     with pytest.raises(InvalidRequestError) as caught:
         rerank(made, runner, nodes())
-    assert [type(one) for one in told(events)] == [ReRankStartEvent, ReRankEndEvent]
-    assert told(events)[1].nodes == []
+    assert [type(one) for one in reported(events)] == [ReRankStartEvent, ReRankEndEvent]
+    assert reported(events)[1].nodes == []
     assert [payload for _, payload in callbacks.ends] == [{EventPayload.EXCEPTION: caught.value}]
 
 

@@ -63,7 +63,7 @@ WELL = [CallStarted, AttemptSent, Answered, Billed, CallDone]
 
 
 class Recorder(list[Event]):
-    """An observer that keeps what it is told."""
+    """An observer that keeps its events."""
 
     def __call__(self, event: Event) -> None:
         self.append(event)
@@ -272,7 +272,7 @@ def test_cancellation_is_told(kept: Recorder) -> None:
     assert [kept.of(kind)[0].error for kind in (Unanswered, CallFailed)] == ["CancelledError"] * 2
 
 
-# ── what is never told ────────────────────────────────────────────────────────────────────────────
+# ── what events leave out ─────────────────────────────────────────────────────────────────────────
 
 
 def test_no_event_holds_a_text_or_a_key(runner, kept: Recorder) -> None:
@@ -306,7 +306,7 @@ def test_request_ids_are_printable(runner, kept: Recorder) -> None:
 
 
 def test_an_observer_that_raises_breaks_nothing(runner, caplog: pytest.LogCaptureFixture) -> None:
-    """The paid call goes on; the failure is logged once; others are told all the same."""
+    """The paid call continues; the failure is logged once; others get the event all the same."""
     kept = Recorder()
 
     def broken(event: Event) -> None:
@@ -461,7 +461,7 @@ def test_events_are_frozen_and_drawn(name: str) -> None:
 
 
 def test_a_limit_that_nobody_knows_yet_has_no_seconds(runner, kept: Recorder) -> None:
-    """While it is being discovered; and however often it is asked, it is told once an attempt."""
+    """While it is being discovered; and however often it is asked, once an attempt."""
     waits = iter([0.5, 0.5, 0.0])
     voyage = observed(kept)
     attempt = Attempt(

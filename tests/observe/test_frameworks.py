@@ -118,7 +118,7 @@ def test_what_is_no_observer_is_refused(wrong: Any, url: str) -> None:
 
 
 def test_observers_of_a_client_that_is_given_are_its_own(url: str) -> None:
-    """Others beside it would not be told, so they are refused."""
+    """Others beside it would get no events, so they are refused."""
     kept = Recorder()
     voyage = Voyage(KEY, base_url=url, observers=[kept])
     use(VoyageAIEmbeddings(model="voyage-4", client=voyage))

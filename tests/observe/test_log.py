@@ -1,4 +1,4 @@
-"""What Python's logging is told of requests: quiet by default, a WARNING for a retry."""
+"""Logging of requests: quiet by default, a WARNING for a retry."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TEXT = "a text that nobody else may read"
 
 
 def test_a_retry_is_a_warning(runner, caplog: pytest.LogCaptureFixture) -> None:
-    """That says why, how long, which attempt, model and request id; nothing else is told."""
+    """It says why, how long, which attempt, model and request id, and nothing else."""
     clock = FakeClock()
     voyage = voyage_over(FakeService(failed(503, x_request_id="req-7")), clock)
     with caplog.at_level(logging.INFO, logger="voyage_rag"):
@@ -108,9 +108,11 @@ def test_debug_tells_every_attempt(runner, caplog: pytest.LogCaptureFixture) -> 
         runner.call(voyage, "embed", [TEXT, "b"], MODEL)
 
     records = [record for record in caplog.records if record.name == "voyage_rag.requests"]
-    told = [record.message.partition(": ")[2] for record in records]
-    told = [re.sub(r" in [\d.]+ s", " in .. s", line) for line in told if "waits" not in line]
-    assert told == [
+    reported = [record.message.partition(": ")[2] for record in records]
+    reported = [
+        re.sub(r" in [\d.]+ s", " in .. s", line) for line in reported if "waits" not in line
+    ]
+    assert reported == [
         "begins, 2 inputs",
         "attempt 1 sent",
         "attempt 1 answered 400 in .. s",

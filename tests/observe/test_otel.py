@@ -158,13 +158,13 @@ def test_retries_splits_and_waits_are_events(runner, telemetry: Telemetry) -> No
     runner.call(voyage, "embed", [TEXT, "b"], MODEL)
 
     (span,) = telemetry.spans
-    told = {event.name: dict(event.attributes or {}) for event in span.events}
-    assert told["voyage_rag.split"] == {
+    reported = {event.name: dict(event.attributes or {}) for event in span.events}
+    assert reported["voyage_rag.split"] == {
         "voyage_rag.inputs": 2,
         "voyage_rag.parts": 2,
         "voyage_rag.status": 400,
     }
-    retry = told["voyage_rag.retry"]
+    retry = reported["voyage_rag.retry"]
     assert retry.pop("voyage_rag.delay") > 0  # type: ignore[operator]
     assert retry == {
         "voyage_rag.attempt": 2,
@@ -173,7 +173,7 @@ def test_retries_splits_and_waits_are_events(runner, telemetry: Telemetry) -> No
         "voyage_rag.status": 503,
         "voyage_rag.request_id": "r",
     }
-    assert told["voyage_rag.throttled"]["voyage_rag.seconds"] > 0  # type: ignore[operator]
+    assert reported["voyage_rag.throttled"]["voyage_rag.seconds"] > 0  # type: ignore[operator]
     assert TEXT not in span.to_json()
     assert KEY not in span.to_json()
 
@@ -240,7 +240,7 @@ def test_the_whole_process_can_be_instrumented(runner, telemetry: Telemetry) -> 
 
 
 def test_files_and_batches_are_no_genai_operations(runner, telemetry: Telemetry) -> None:
-    """An instrumented httpx tells of them."""
+    """An instrumented httpx has spans for them."""
     with Emulator() as url:
         voyage = Voyage(KEY, base_url=url, observers=[telemetry.observer])
         runner.call(voyage.files, "list")

@@ -1,4 +1,4 @@
-"""What was spent: per object, per block, per model, in dollars, whoever does the work."""
+"""Usage per object, per block and per model, in dollars, whichever thread does the work."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ def test_nothing_costs_nothing() -> None:
 
 
 def test_pixels_have_a_price_of_their_own() -> None:
-    """Text per token, media per pixel (docs: "Pricing"); unknown, if an answer does not tell."""
+    """Text per token, media per pixel (docs: "Pricing"); unknown if a response does not say."""
     model = "voyage-multimodal-3.5"
     usage = Usage(1_000_000 + 357_142, 1, 1_000_000, 150_000_000, 50_000_000).of(model)
 

@@ -57,7 +57,7 @@ def postgres_uri() -> Iterator[str]:
 
 @pytest.fixture
 def place(tmp_path: Path, postgres_uri: str, runner: Runner) -> Place:
-    """Room for one store."""
+    """A place for one store."""
     schema = f"of_{uuid4().hex}"
     with psycopg.connect(postgres_uri) as connection:
         connection.execute(f"CREATE SCHEMA {schema}")

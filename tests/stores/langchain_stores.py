@@ -1,4 +1,4 @@
-"""The stores of LangChain: how each is opened, and how each is told to filter."""
+"""The stores of LangChain: how each is opened, and how each filters."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def by_field(topic: str) -> dict[str, Any]:
 
 
 def by_sql(topic: str) -> dict[str, Any]:
-    """LanceDB's filter. Unless told to, it filters what it found, and may leave nothing."""
+    """LanceDB's filter. By default it filters what it found, and may leave nothing."""
     return {"filter": f"metadata.topic = '{topic}'", "prefilter": True}
 
 

@@ -11,7 +11,7 @@ TABLE = "passages"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Room for one store.
+    """A place for one store.
 
     Attributes:
         folder: An empty folder.

@@ -136,7 +136,7 @@ def test_langgraph_keeps_every_number_type(
 def test_mongodb_gets_doubles(
     dtype: Any, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """BSON tells whole numbers and doubles apart, and its vector search refuses the former."""
+    """BSON distinguishes whole numbers and doubles, and its vector search refuses the former."""
     pytest.importorskip("langchain_mongodb")
     import bson
     from langchain_mongodb import MongoDBAtlasVectorSearch

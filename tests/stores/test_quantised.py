@@ -87,7 +87,7 @@ def test_faiss_keeps_whole_numbers_in_a_byte_each(voyage: Voyage, dtype: Any, ki
 
 @pytest.mark.parametrize("runner", ["sync", "asyncio"], indirect=True)
 def test_lancedb_searches_packed_bits(voyage: Voyage, runner: Runner, place: Place) -> None:
-    """A table made of lists of bytes is compared bit by bit unless it is told otherwise."""
+    """A table made of lists of bytes is compared bit by bit by default."""
     import lancedb
     import pyarrow as pa
 
@@ -109,7 +109,7 @@ def test_lancedb_searches_packed_bits(voyage: Voyage, runner: Runner, place: Pla
 
 
 def test_lancedb_takes_uint8_for_packed_bits(voyage: Voyage, tmp_path: Any) -> None:
-    """Which it cannot tell apart: int8 is the dtype for LanceDB, or a column of floats."""
+    """It cannot distinguish them: int8 is the dtype for LanceDB, or a column of floats."""
     import lancedb
 
     given = Embedded(voyage, "uint8")
@@ -152,12 +152,12 @@ def test_postgres_keeps_bits_and_half_floats(
         travel = await execute(f"{select} WHERE topic = 'travel' ORDER BY 2", (query,))
         await execute(f"DELETE FROM {table} WHERE number = 0")
         rest = await execute(f"{select} ORDER BY 2", (query,))
-        told = [
+        reported = [
             cursor.fetchall() if runner.is_sync else await cursor.fetchall()
             for cursor in (everything, travel, rest)
         ]
         connection.close() if runner.is_sync else await connection.close()
-        return told
+        return reported
 
     everything, travel, rest = runner.run(program)
     expected = given.by_hamming() if column == "bit" else [d**0.5 for d in given.by_l2()]

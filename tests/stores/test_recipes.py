@@ -53,11 +53,11 @@ def test_every_recipe_finds_the_passage(
 def test_the_table_says_what_is_tested(framework: str, column: int) -> None:
     """Every store and dtype of the tests, and no other."""
     table = PAGE.read_text("utf-8").partition("## Recipes")[0]
-    told, store = set(), ""
+    reported, store = set(), ""
     for row in re.findall(r"^\| .*`.*\|$", table, re.MULTILINE)[1:]:
         cells = [cell.strip() for cell in row.split("|")[1:-1]]
         store = re.sub(r"(ql)?,.*", "", cells[0].lower()) or store
         if cells[column].startswith("sync, async"):
-            told |= {(store, dtype) for dtype in re.findall(r"`(\w+)`", cells[1])}
+            reported |= {(store, dtype) for dtype in re.findall(r"`(\w+)`", cells[1])}
 
-    assert {(name.split()[0], dtype) for name, dtype in CELLS[framework]} == told
+    assert {(name.split()[0], dtype) for name, dtype in CELLS[framework]} == reported

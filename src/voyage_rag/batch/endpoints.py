@@ -32,7 +32,7 @@ MOST_CHUNKS = 16_000
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
-    """What a job is told besides its inputs (see `voyage_rag.batch.BatchJob.submit`)."""
+    """Options of a job, besides its inputs (see `voyage_rag.batch.BatchJob.submit`)."""
 
     model: str
     input_type: InputType | None = None

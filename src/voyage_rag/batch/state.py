@@ -75,9 +75,9 @@ class JobState(BaseModel):
     """A job.
 
     Attributes:
-        format: Tells the file from others.
+        format: Identifies the file as a job's.
         version: Of the format.
-        id: Tells the job from others.
+        id: Unique.
         host: Where it is.
         endpoint: What its batches are for.
         params: Model and options.
@@ -163,7 +163,7 @@ class StateFile:
             ) from error
 
     def save(self, state: JobState) -> None:
-        """Write the job, so that whoever reads it sees it as it was or as it is."""
+        """Write the job atomically: a reader sees the old state or the new one."""
         with atomic_write(self.path, private=True) as path:
             path.write_text(state.model_dump_json(indent=1, exclude_defaults=False), "utf-8")
 

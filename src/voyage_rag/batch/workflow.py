@@ -236,7 +236,7 @@ class BatchWorkflow:
             due = self.context.now() + watch.pause(looks, elapsed)
 
     def _advance_or_wait(self) -> Flow[None]:
-        """Advance; what is not known yet will be in some minutes, and others go on meanwhile."""
+        """Advance; parts whose state is unknown are asked about again in some minutes."""
         try:
             yield from self.advance()
         except APIConnectionError:

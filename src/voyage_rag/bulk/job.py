@@ -246,8 +246,8 @@ class EmbeddingJob:
         known = [str(path.absolute()) for path in self.inputs]
         if any(is_stream(path) for path in self.inputs):
             known.append(str(os.getpid()))
-        told = f"{known} {self.options.of_the_output()}"
-        name = hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
+        described = f"{known} {self.options.of_the_output()}"
+        name = hashlib.blake2b(described.encode(), digest_size=8).hexdigest()
         return cache / "stdout" / f"{name}.jsonl"
 
     def _write_to_stdout(self) -> None:

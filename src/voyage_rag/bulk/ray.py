@@ -46,8 +46,8 @@ CALLS_AT_ONCE = 2
 EXACTLY: dict[str, Any] = (
     {"strict": True} if "strict" in signature(ray.data.Dataset.repartition).parameters else {}
 )
-"""Has Ray cut and join blocks to just so many rows. Older versions do without being told, or nearly
-so: the oldest leave some a little larger."""
+"""Has Ray cut and join blocks to exactly that many rows. Older versions do so without the option;
+the oldest leave some blocks a little larger."""
 
 
 class Embedder:

@@ -62,7 +62,7 @@ class OutputSchema:
     Attributes:
         id_type: The Arrow type of the ids: `string`, or one of whole numbers.
         dtype: The number type of the vectors.
-        made_with: How the vectors were made, for whoever finds the file.
+        made_with: Model and options of the vectors, stored in the file.
         kept: Names and types of the columns carried over from the input.
     """
 

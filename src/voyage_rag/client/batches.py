@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 class Batches:
     """Batches of the account (docs: "Batches" in the API reference).
 
-    This is the API as it is: one file, one batch. For any number of inputs, across many batches and
-    processes, there is `voyage_rag.batch.BatchJob`. Every verb has an async variant with an `a`
-    before its name; that of `wait` is `await_`. All of them raise a `VoyageError` where the service
-    did not return a usable response, and `InvalidInputError` before anything is sent where an
-    argument cannot work.
+    These methods correspond to the API: one file, one batch. `voyage_rag.batch.BatchJob` takes any
+    number of inputs, across many batches and processes. Every method has an async variant with an
+    `a` before its name; that of `wait` is `await_`. All raise a `VoyageError` if the service did
+    not return a usable response, and `InvalidInputError` before anything is sent if an argument is
+    invalid.
     """
 
     def __init__(self, driver: Driver, context: JobContext) -> None:
@@ -46,9 +46,9 @@ class Batches:
         request_params: Mapping[str, Any],
         metadata: Mapping[str, str] | None = None,
     ) -> Batch:
-        """Create a batch, once: it is asked for again only where the service cannot have seen it.
+        """Create a batch, once: the request is repeated only if the service cannot have seen it.
 
-        If the answer is lost, the batch is looked for by a mark that is added to its metadata.
+        If the response is lost, the batch is looked up by a mark that is added to its metadata.
 
         Args:
             endpoint: `/v1/embeddings`, `/v1/contextualizedembeddings` or `/v1/rerank`.
@@ -57,12 +57,12 @@ class Batches:
             metadata: Up to 15 pairs of your own; keys of up to 64 characters, values of up to 512.
 
         Raises:
-            RateLimitError: As many batches or tokens are in flight as the account may have: 100
-                batches and a billion tokens (docs: "Batch Inference").
-            APIConnectionError: There was no answer, and no such batch was found within a minute.
+            RateLimitError: The account has its maximum in progress: 100 batches or a billion
+                tokens (docs: "Batch Inference").
+            APIConnectionError: There was no response, and no such batch was found in a minute.
         """
-        order = _order(endpoint, input_file_id, request_params, metadata)
-        return self._driver.run(batches.create(self._context, order))
+        request = _batch_request(endpoint, input_file_id, request_params, metadata)
+        return self._driver.run(batches.create(self._context, request))
 
     async def acreate(
         self,
@@ -72,8 +72,8 @@ class Batches:
         metadata: Mapping[str, str] | None = None,
     ) -> Batch:
         """Async variant of `create`."""
-        order = _order(endpoint, input_file_id, request_params, metadata)
-        return await self._driver.arun(batches.create(self._context, order))
+        request = _batch_request(endpoint, input_file_id, request_params, metadata)
+        return await self._driver.arun(batches.create(self._context, request))
 
     def get(self, batch_id: str) -> Batch:
         """Describe a batch as it is now."""
@@ -87,7 +87,7 @@ class Batches:
         """The account's batches, newest first.
 
         Args:
-            limit: How many at most; None for all, however many pages that takes.
+            limit: The most batches to return; None for all.
         """
         return self._driver.run(batches.list_all(self._context, limit))
 
@@ -96,7 +96,7 @@ class Batches:
         return await self._driver.arun(batches.list_all(self._context, limit))
 
     def cancel(self, batch_id: str) -> Batch:
-        """Cancel a batch that is validated or in progress; takes up to ten minutes."""
+        """Cancel a batch that is being validated or in progress; takes up to ten minutes."""
         return self._driver.run(batches.cancel(self._context, batch_id))
 
     async def acancel(self, batch_id: str) -> Batch:
@@ -111,40 +111,40 @@ class Batches:
         poll_interval: float = 60.0,
         on_progress: Callable[[Batch], object] | None = None,
     ) -> Batch:
-        """Wait until a batch has ended, well or not.
+        """Wait until a batch has ended, successfully or not.
 
-        Looks are two seconds apart at first, `poll_interval` in the end. The service may be away
-        for an hour at a time.
+        Polls are two seconds apart at first, `poll_interval` in the end. Outages of the service of
+        up to an hour are tolerated.
 
         Args:
-            batch_id: Which one.
-            timeout: Seconds to wait, None for as long as it takes.
-            poll_interval: Most seconds between two looks.
-            on_progress: Called after every look.
+            batch_id: The batch.
+            timeout: Seconds to wait, None for no limit.
+            poll_interval: The most seconds between two polls.
+            on_progress: Called after every poll.
 
         Raises:
-            Timeout: It has not ended in time. It continues by itself: wait again.
+            Timeout: It has not ended in time. The service continues to work on it: wait again.
         """
-        watch = PollSchedule(timeout, poll_interval)
-        return self._driver.run(batches.wait(self._context, batch_id, watch, on_progress))
+        schedule = PollSchedule(timeout, poll_interval)
+        return self._driver.run(batches.wait(self._context, batch_id, schedule, on_progress))
 
     async def await_(
         self,
         batch_id: str,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109 - as its twin
+        timeout: float | None = None,  # noqa: ASYNC109 - as `wait`
         poll_interval: float = 60.0,
         on_progress: Callable[[Batch], object] | None = None,
     ) -> Batch:
         """Async variant of `wait`."""
-        watch = PollSchedule(timeout, poll_interval)
-        return await self._driver.arun(batches.wait(self._context, batch_id, watch, on_progress))
+        schedule = PollSchedule(timeout, poll_interval)
+        return await self._driver.arun(batches.wait(self._context, batch_id, schedule, on_progress))
 
     def results(self, batch_id: str) -> Iterator[BatchLine]:
-        """What became of each line, in the order of the input, whatever that of the output.
+        """Yield the result of each line, in the order of the input.
 
         Input, output and error file are downloaded into a temporary directory and read line by
-        line. A line that failed comes with its input.
+        line. A failed line comes with its input.
 
         Raises:
             InvalidInputError: The batch has not ended.
@@ -152,26 +152,26 @@ class Batches:
         batch = self.get(batch_id)
         with TemporaryDirectory(prefix="voyage-rag-") as directory, ExitStack() as opened:
             flow = files.download_all(self._context, _files_of(batch), directory)
-            lines, *answers = [
+            lines, *results = [
                 opened.enter_context(Path(path).open("rb")) for path in self._driver.run(flow)
             ]
-            yield from in_input_order(lines, answers)
+            yield from in_input_order(lines, results)
 
     async def aresults(self, batch_id: str) -> AsyncGenerator[BatchLine]:
         """Async variant of `results`. Files are read in threads."""
         batch = await self.aget(batch_id)
         with TemporaryDirectory(prefix="voyage-rag-") as directory, ExitStack() as opened:
             flow = files.download_all(self._context, _files_of(batch), directory)
-            lines, *answers = [
+            lines, *results = [
                 opened.enter_context(Path(path).open("rb"))  # noqa: ASYNC230 - opening is quick
                 for path in await self._driver.arun(flow)
             ]
-            async with aclosing(iterate_in_thread(in_input_order(lines, answers))) as found:
+            async with aclosing(iterate_in_thread(in_input_order(lines, results))) as found:
                 async for line in found:
                     yield line
 
 
-def _order(
+def _batch_request(
     endpoint: str,
     input_file_id: str,
     request_params: Mapping[str, Any],
@@ -181,11 +181,11 @@ def _order(
 
 
 def _files_of(batch: Batch) -> list[str]:
-    """The input first."""
+    """The ids of the batch's files, the input first."""
     if not batch.has_ended:
         raise InvalidInputError(
-            f"batch {batch.id} is {batch.status}: its results are there when it has ended; "
-            "wait for it first"
+            f"batch {batch.id} is {batch.status}: its results are available once it "
+            "has ended; wait for it first"
         )
-    answers = (batch.output_file_id, batch.error_file_id)
-    return [batch.input_file_id, *(file_id for file_id in answers if file_id is not None)]
+    results = (batch.output_file_id, batch.error_file_id)
+    return [batch.input_file_id, *(file_id for file_id in results if file_id is not None)]

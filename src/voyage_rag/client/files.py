@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 class Files:
     """Files of the account, for batches (docs: "Files" in the API reference).
 
-    They cost $0.05 per GB and month and are gone after 30 days. Every verb has an async variant
-    with an `a` before its name. All of them raise a `VoyageError` where the service did not return
-    a usable response, and `InvalidInputError` before anything is sent where an argument cannot
-    work.
+    They cost $0.05 per GB and month and are deleted after 30 days. Every method has an async
+    variant with an `a` before its name. All raise a `VoyageError` if the service did not return a
+    usable response, and `InvalidInputError` before anything is sent if an argument is invalid.
     """
 
     def __init__(self, driver: Driver, context: JobContext) -> None:
@@ -40,7 +39,7 @@ class Files:
 
         Args:
             path: The file.
-            filename: What the service is told it is called; its own name unless given.
+            filename: The name at the service; that of the file by default.
         """
         return self._driver.run(files.upload(self._context, *_checked(path, filename)))
 
@@ -61,7 +60,7 @@ class Files:
 
         Args:
             purpose: `batch`, `batch-output` or `batch-error`; None for all.
-            limit: How many at most; None for all, however many pages that takes.
+            limit: The most files to return; None for all.
         """
         return self._driver.run(files.list_all(self._context, purpose, limit))
 
@@ -70,7 +69,7 @@ class Files:
         return await self._driver.arun(files.list_all(self._context, purpose, limit))
 
     def content(self, file_id: str) -> bytes:
-        """What is in a file, in memory: at most 256 MiB. `download` takes any size."""
+        """Return the content of a file of at most 256 MiB. `download` takes any size."""
         return self._driver.run(files.content(self._context, file_id))
 
     async def acontent(self, file_id: str) -> bytes:
@@ -78,7 +77,7 @@ class Files:
         return await self._driver.arun(files.content(self._context, file_id))
 
     def download(self, file_id: str, path: str | os.PathLike[str]) -> Path:
-        """Write what is in a file to a path, streamed; it appears there whole or not at all."""
+        """Stream the content of a file to a path, where it appears whole or not at all."""
         with atomic_write(Path(path)) as part:
             self._driver.run(files.download(self._context, file_id, str(part)))
         return Path(path)
@@ -90,7 +89,7 @@ class Files:
         return Path(path)
 
     def delete(self, file_id: str) -> bool:
-        """Delete a file; whether it is gone."""
+        """Delete a file, and return whether the service confirms it."""
         return self._driver.run(files.delete(self._context, file_id))
 
     async def adelete(self, file_id: str) -> bool:
@@ -105,5 +104,5 @@ def _checked(path: str | os.PathLike[str], filename: str | None) -> tuple[str, s
     except OSError as error:
         raise InvalidInputError(f"cannot read {os.fspath(path)!r}: {error.strerror}") from error
     if not size:
-        raise InvalidInputError(f"{os.fspath(path)!r} is empty: a batch needs a line at least")
+        raise InvalidInputError(f"{os.fspath(path)!r} is empty: a batch needs at least one line")
     return str(path), filename or Path(path).name

@@ -107,7 +107,7 @@ class MultimodalVerbs(Session):
             `image_pixels` and `video_pixels` as they are counted; `total_tokens`.
 
         Raises:
-            InvalidInputError: An input cannot be embedded, or its size cannot be told.
+            InvalidInputError: An input cannot be embedded, or its size cannot be determined.
         """
         call = self._multimodal_call(None, model, None, None, None, True, False)
         usage = multimodal.count(call, inputs)

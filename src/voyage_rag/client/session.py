@@ -1,4 +1,4 @@
-"""What all verbs of a client share: settings, connections, budgets, cache, what was spent."""
+"""The state of a client: settings, connections, budgets, cache and usage."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ class Session:
 
     @property
     def usage(self) -> Usage:
-        """What this object has spent so far, per model, too; `dollars` is the list price."""
+        """Usage of this object so far, also per model; `dollars` is the list price."""
         return self._usage
 
     def close(self) -> None:
@@ -259,7 +259,7 @@ class Session:
         return type(self).of, (self.settings, self.observers)
 
     def _listening(self) -> tuple[Listener, ...]:
-        """Who observes the next call; nobody, where only retries are logged."""
+        """The observers of the next call; none if only retries are logged."""
         listeners = self._listeners + GLOBAL_OBSERVERS.current
         return (*listeners, REQUEST_LOG) if listeners or LOG.isEnabledFor(logging.DEBUG) else ()
 
@@ -280,7 +280,7 @@ def _sender(
     http_client: httpx.Client | None = None,
     async_http_client: httpx.AsyncClient | None = None,
 ) -> Sender:
-    """What sends requests: over HTTP, or to a host in this process."""
+    """Make what sends requests: over HTTP, or to a host in this process."""
     host = settings.host
     if not isinstance(host, InProcessHost):
         return Transport(host, http_client, async_http_client)

@@ -19,7 +19,7 @@ class Voyage(TextVerbs, ContextualizedVerbs, MultimodalVerbs, RerankingVerbs):
         api_key: The key; else a key file, else `VOYAGE_API_KEY` (docs: "API Key and Python
             Client").
         max_retries: Further attempts after a 429, 408, 5xx, a lost connection, a timeout or an
-            unsound answer. Unless given, 6, and for a 429 as many as `total_timeout` allows.
+            unusable response. 6 by default, and for a 429 as many as `total_timeout` allows.
         timeout: Seconds one attempt may take. 60 unless given.
         base_url: Address of the API; else `VOYAGE_BASE_URL`, else the host the key belongs to.
         api_key_path: A file that holds the key; else `VOYAGE_API_KEY_PATH`.
@@ -30,7 +30,7 @@ class Voyage(TextVerbs, ContextualizedVerbs, MultimodalVerbs, RerankingVerbs):
         requests_per_minute: The account's limit per model, never exceeded; discovered if it is
             not given (docs: "Rate Limits").
         tokens_per_minute: The same, of tokens.
-        cache: A SQLite file: what it holds is not paid for again, in this run or the next.
+        cache: A SQLite file: vectors and scores in it are not paid for again, in any run.
             `:memory:` keeps vectors and scores as long as this object.
         cache_max_bytes: Bytes that the cache may have; a tenth is dropped when it is full.
         tokenizer: A model's `tokenizer.json` (docs: "Tokenization"), to plan by exact counts; they
@@ -38,10 +38,10 @@ class Voyage(TextVerbs, ContextualizedVerbs, MultimodalVerbs, RerankingVerbs):
         allow_insecure_http: Let the key travel over plain http to another machine.
         http_client: Your own `httpx.Client` for sync calls: proxies, TLS, tracing. You close it.
         async_http_client: Your own `httpx.AsyncClient` for async calls, in one event loop.
-        observers: Functions that are told what its calls do (see `voyage_rag.events`). They stay in
-            this process: what is unpickled has none.
-        clock: The time it lives in; for tests.
+        observers: Functions that receive the events of its calls (see `voyage_rag.events`). They
+            are not pickled.
+        clock: Replaces the system clock, in tests.
 
     Raises:
-        ConfigurationError: No key, or a setting that cannot work; the message names it.
+        ConfigurationError: No key, or an invalid setting; the message names it.
     """

@@ -36,7 +36,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 }
 
 OFFLINE = "voyage-rag emulate, whose address goes into VOYAGE_BASE_URL"
-"""A job outlives the process, and so must whoever works on it."""
+"""A job outlives the process, and so does the process that works on it."""
 
 Job = Annotated[Path, typer.Argument(metavar="JOB", help="The job's file.")]
 

@@ -67,7 +67,7 @@ def emulate(
     """Run an emulator of Voyage's API on this machine, for tests and for working offline.
 
     It checks and limits as the service does. Its vectors compare words; they are not Voyage's. Set
-    VOYAGE_BASE_URL to the address it tells, and VOYAGE_API_KEY to anything.
+    VOYAGE_BASE_URL to the address it prints, and VOYAGE_API_KEY to anything.
     """
     with extra("emulator", "numpy", "orjson", "starlette", "uvicorn", what="the emulator"):
         from voyage_rag.emulator.server import serve  # noqa: PLC0415 - an extra of its own

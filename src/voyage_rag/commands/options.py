@@ -28,6 +28,6 @@ Emulated: TypeAlias = Annotated[
 SkipUnreadable: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--skip-unreadable", help="Report files of a folder that cannot be read, and go on."
+        "--skip-unreadable", help="Report files of a folder that cannot be read, and continue."
     ),
 ]

@@ -26,7 +26,7 @@ def connected(
 
     Args:
         base_url: Address of the API, None for where the key belongs.
-        emulated: Start an emulator and ask that; told on stderr.
+        emulated: Start an emulator and use it; says so on stderr.
         offline: How the command can be tried without a key.
         settings: Other arguments of `Voyage`.
 

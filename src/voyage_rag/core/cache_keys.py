@@ -1,4 +1,4 @@
-"""What the cache keeps, and under which key. The store itself is `voyage_rag.io.cache`.
+"""Values of the cache and their keys. The store itself is `voyage_rag.io.cache`.
 
 A vector depends on the model, the dimension, the number type, the prompt, the truncation and the
 text; and on the host, since gateways serve models of the same name. Leave one out, and a cache

@@ -257,7 +257,7 @@ def contextualize(
 def embed_chunks(
     call: ContextualCall, chunks: object, documents: object, policies: TextPolicies
 ) -> Operation[object, EmbeddingsObject]:
-    """Vectors of chunks that are told apart by document, in the order of the chunks.
+    """Vectors of chunks that are distinguished by document, in the order of the chunks.
 
     Args:
         call: What holds for all.

@@ -156,7 +156,7 @@ def _chunks(name: str, given: object, position: int) -> Chunks:
 
 
 def _cut(name: str, text: str, chunk_fn: Callable[[str], list[str]], position: int) -> Chunks:
-    """What `chunk_fn` makes of a text."""
+    """Split a text with `chunk_fn`."""
     chunks = _chunks(f"what chunk_fn made of {name}", chunk_fn(text), position)
     return tuple(
         _checked(f"chunk {at} that chunk_fn made of {name}", chunk, position)

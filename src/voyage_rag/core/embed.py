@@ -79,7 +79,7 @@ FORMATS: dict[Kind, TextFormat] = {
 
 
 class TextPolicies(NamedTuple):
-    """What becomes of texts that the service refuses."""
+    """How to treat texts that the service refuses."""
 
     empty: EmptyText = "error"
     invalid: InvalidText = "error"

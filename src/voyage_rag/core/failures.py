@@ -1,4 +1,4 @@
-"""Which error a response stands for, with words that say what to do."""
+"""Turn an error response into an exception that says what to do."""
 
 from __future__ import annotations
 

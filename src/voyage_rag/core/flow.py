@@ -67,28 +67,28 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class CacheGet:
-    """Which of these keys does the cache hold? Answered with a mapping of those it does."""
+    """Read the cache: answered with a mapping of the keys that it holds."""
 
     keys: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class CachePut:
-    """Keep these in the cache, before anything else is done."""
+    """Write to the cache, before anything else is done."""
 
     entries: Mapping[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Offload:
-    """Do this, which may take a while, and answer with what it returns."""
+    """Run a function that may take a while: answered with its result."""
 
     do: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """Emit observers this.
+    """Emit an event to observers.
 
     Attributes:
         event: Makes the event, of the call it is about.
@@ -103,27 +103,27 @@ Advance: TypeAlias = Callable[[int, int], None]
 """Receives progress: how many more inputs are done, and how many tokens they cost."""
 
 Flow: TypeAlias = Generator[Effect, Any, T]
-"""A conversation that ends in a T."""
+"""A generator of effects that returns a T."""
 
 
 def cache_get(keys: Sequence[bytes]) -> Flow[Mapping[bytes, bytes]]:
-    """Have what the cache holds of these keys."""
+    """Read the cache; returns a mapping of the keys that it holds."""
     found: Mapping[bytes, bytes] = yield CacheGet(keys)
     return found
 
 
 def offload(do: Callable[[], T]) -> Flow[T]:
-    """Have something done that may take a while, and have its result."""
+    """Run a function that may take a while, and return its result."""
     done: T = yield Offload(do)
     return done
 
 
 class NothingToSendError(Exception):
-    """An attempt that waits is not needed any more: its items have left with other requests."""
+    """A waiting attempt is no longer needed: its items were sent with other requests."""
 
 
 class RequestItem(Protocol):
-    """What a request holds several of."""
+    """An element of a request: a text, a document, an input."""
 
     @property
     def key(self) -> Hashable:
@@ -136,7 +136,7 @@ class RequestItem(Protocol):
 
 @dataclass(slots=True)
 class PartialResults(Generic[Part]):
-    """What a call has received so far.
+    """Results that a call has received so far.
 
     Attributes:
         expected: How many inputs there are.

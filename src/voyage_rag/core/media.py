@@ -21,7 +21,7 @@ HEADER_BYTES = 262_144
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 16_000_000
 MIN_BILLED_PIXELS, MAX_BILLED_PIXELS = 50_000, 2_000_000
-"""What an image or a frame is billed as, at least and at most."""
+"""The fewest and most pixels that an image or a frame is billed as."""
 PIXELS_PER_TOKEN: dict[MediaKind, int] = {"image": 560, "video": 1_120}
 
 ACCEPTED_FORMATS = ("image/png", "image/jpeg", "image/webp", "image/gif", "video/mp4")

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 32_000_000
 """Bytes of one request, media in base64. The service names no limit; a single input, which may hold
-an image of 20 MB, is sent whatever it comes to."""
+an image of 20 MB, is sent regardless."""
 
 DIGEST_BYTES = 20
 

@@ -164,7 +164,7 @@ def check_threshold(score: object) -> None:
 
 
 def _blank_positions(documents: Sequence[str], blank_documents: BlankDocuments) -> set[int]:
-    """Where there are no words, which the service refuses or scores at random.
+    """Positions of texts without words, which the service refuses or scores at random.
 
     Raises:
         InvalidInputError: They are to be refused.

@@ -1,6 +1,6 @@
 """What is worth another try, and when.
 
-`retrying` turns a request into a flow that sends it until it is answered soundly, must not be sent
+`retrying` turns a request into a flow that sends it until its response is usable, must not be sent
 again, or has used up its attempts or its time.
 """
 

@@ -159,7 +159,7 @@ def check_text(name: str, text: object, *index: int, invalid_text: InvalidText =
 
 
 def _remedy(value: object) -> str:
-    """How to get the text of what people pass instead of one, if that is known."""
+    """How to get the text of an object that is often passed instead, "" if unknown."""
     if isinstance(value, float) and value != value:  # noqa: PLR0124 - so is NaN known
         return ": NaN is a missing value, leave it out"
     if isinstance(value, Mapping) and (names := [n for n in TEXT_FIELDS if n in value]):

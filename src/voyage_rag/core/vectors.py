@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def length_of(dimension: int, dtype: OutputDtype) -> int:
-    """How many numbers a vector has: eight dimensions share one in the binary types."""
+    """The length of a vector: eight dimensions share a number in the binary types."""
     return dimension // 8 if dtype in {"binary", "ubinary"} else dimension
 
 

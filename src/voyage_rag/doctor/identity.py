@@ -13,7 +13,7 @@ from voyage_rag.secret import KEY_PATH_VARIABLE, KEY_VARIABLE, APIKey, find_key,
 from voyage_rag.settings import BASE_URL_VARIABLE, Settings
 
 LONG_ENOUGH = 12
-"""Characters from which the last four do not tell much of a key."""
+"""Length from which the last four characters reveal little of a key."""
 
 
 def key_of(

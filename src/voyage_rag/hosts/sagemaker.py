@@ -122,7 +122,7 @@ class SageMaker(Host):
 
     @property
     def account(self) -> tuple[str, str]:
-        """An endpoint has its own capacity, whoever calls it."""
+        """An endpoint has its own capacity for all callers."""
         return f"{self.hostname}:{self.port}", self._names
 
     @property

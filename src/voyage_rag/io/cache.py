@@ -2,7 +2,7 @@
 
 SQLite's write-ahead log makes every batch of vectors appear whole or not at all. Each vector is
 stored with a checksum, so a damaged file gives an error and never a wrong vector. The file is
-private to the user: vectors tell a good deal about the texts they stand for.
+private to the user: vectors reveal much of the texts they represent.
 
 A connection must not be carried through a fork (SQLite docs, "How To Corrupt", 2.6): with an
 inherited one the child would take the parent's locks for its own. So files are closed for a fork.

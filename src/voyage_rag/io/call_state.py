@@ -1,4 +1,4 @@
-"""What the threads, or the tasks, that work on one call share."""
+"""State shared by the threads or tasks that work on one call."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class HeaderFile:
 
 def is_pillow_image(source: object) -> bool:
     """Whether it is an image of Pillow's; does not import Pillow."""
-    module = sys.modules.get("PIL.Image")  # whoever has an image of Pillow's has imported it
+    module = sys.modules.get("PIL.Image")  # a caller with an image of Pillow's has imported it
     return module is not None and isinstance(source, module.Image)
 
 

@@ -23,7 +23,7 @@ _running: set[asyncio.Task[None]] = set()
 
 
 async def run_in_thread(do: Callable[[], T]) -> T:
-    """Do something that takes a while in a thread, so that the event loop goes on."""
+    """Run a function that takes a while in a thread, so that the event loop is not blocked."""
     return await anyio.to_thread.run_sync(do)
 
 

@@ -18,7 +18,7 @@ PRIVATE_MODE = 0o600
 def atomic_write(path: Path, *, private: bool = False) -> Iterator[Path]:
     """A temporary file beside `path` that replaces it when the block succeeds.
 
-    Whoever reads `path` sees the old content or the new one, even after a power cut.
+    Readers of `path` see the old content or the new one, even after a power cut.
 
     Args:
         path: The file to write.

@@ -194,7 +194,7 @@ def read_json_values(file: BinaryIO, name: str) -> Iterator[tuple[int, Any]]:
             if end < len(buffer) or is_over:
                 count, at, wanted = count + 1, end, CHUNK_BYTES
                 yield count, value
-            else:  # the value may go on in the next chunk
+            else:  # the value may continue in the next chunk
                 more = text.read(wanted)
                 buffer, at, is_over, wanted = buffer[at:] + more, 0, not more, 2 * wanted
     finally:

@@ -1,4 +1,4 @@
-"""Which document a chunk is of, where it stands in it, and what a store gets of it."""
+"""The document of a chunk, its position in it, and the copy for a store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHUNK_NUMBER = "chunk_number"
 """Metadata with which `Announcements` recognises a chunk."""
 
 DocumentOf: TypeAlias = str | Callable[[Document], Hashable]
-"""What tells documents apart: a metadata field, or a function of a chunk."""
+"""Identifies the document of a chunk: a metadata field, or a function of the chunk."""
 
 Chunks: TypeAlias = tuple[str, ...]
 """The chunks of a document in order, on which alone the vectors of all of them depend."""
@@ -252,6 +252,6 @@ def refuse_empty(documents: Sequence[Document]) -> None:
 
 
 def title(document: Document) -> str:
-    """What a message calls a document."""
+    """The name of a document in a message."""
     source = document.metadata.get("source", document.id)
     return "without source and id" if source is None else repr(source)

@@ -103,7 +103,7 @@ class ContextualEmbeddings(Embeddings):
 
     @property
     def usage(self) -> Usage:
-        """What the client has spent so far."""
+        """Usage of the client so far."""
         return self.embeddings.voyage.usage
 
     def _is_trial(self, texts: Sequence[str]) -> bool:

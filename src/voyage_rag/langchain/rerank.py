@@ -122,8 +122,8 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         Args:
             documents: What a retriever found. They are not changed.
             query: What is asked.
-            callbacks: LangChain's: told of a run with the query and the documents, and of what
-                became of them, or of the error.
+            callbacks: LangChain's: receive a run with the query and the documents, and its
+                result or error.
 
         Returns:
             Copies by falling relevance, with id and metadata, and in the metadata
@@ -182,7 +182,7 @@ def _scores(ranked: RerankingObject) -> list[dict[str, Any]]:
 def _ended(
     outputs: dict[str, Any], documents: Sequence[Document], ranked: RerankingObject
 ) -> list[Document]:
-    """The documents kept; callbacks are told of them, and of tokens as LangChain counts them."""
+    """The documents kept; callbacks receive them, and tokens as LangChain counts them."""
     tokens = ranked.total_tokens
     kept = [_scored(documents[result.index], result, tokens) for result in ranked.results]
     outputs["documents"] = kept
@@ -195,5 +195,5 @@ def _ended(
 
 
 def _scored(document: Document, result: RerankingResult, total_tokens: int) -> Document:
-    told = {"relevance_score": result.relevance_score, "total_tokens": total_tokens}
-    return document.model_copy(update={"metadata": deepcopy(document.metadata) | told})
+    added = {"relevance_score": result.relevance_score, "total_tokens": total_tokens}
+    return document.model_copy(update={"metadata": deepcopy(document.metadata) | added})

@@ -1,4 +1,4 @@
-"""A run among LangChain's runs: what callbacks and tracers are told of work that is no Runnable."""
+"""Report work that is not a Runnable to LangChain's callbacks and tracers, as a run."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ if TYPE_CHECKING:
 def run(
     name: str, model: str, callbacks: Callbacks, inputs: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Emit callbacks of a start, and of its end or error; without callbacks, nothing happens.
+    """Notify callbacks of a start, and of the end or error; without callbacks, do nothing.
 
-    Those of the Runnable that is at work are told, too, as for any Runnable.
+    Callbacks of the Runnable that is running are notified, too, as for any Runnable.
 
     Args:
-        name: What the run is called.
+        name: Of the run.
         model: The model, which tracers show.
-        callbacks: What the caller was handed.
-        inputs: What goes in.
+        callbacks: Those of the caller.
+        inputs: Inputs of the run.
 
     Yields:
-        A dictionary for what comes out.
+        A dictionary for the outputs.
     """
     manager = get_callback_manager_for_config(_config(callbacks, model))
     outputs: dict[str, Any] = {}
     if not manager.handlers:
         yield outputs
         return
-    told = manager.on_chain_start(None, inputs, name=name)
+    started = manager.on_chain_start(None, inputs, name=name)
     try:
         yield outputs
     except BaseException as error:
-        told.on_chain_error(error)
+        started.on_chain_error(error)
         raise
-    told.on_chain_end(outputs)
+    started.on_chain_end(outputs)
 
 
 @asynccontextmanager
 async def arun(
     name: str, model: str, callbacks: Callbacks, inputs: dict[str, Any]
 ) -> AsyncIterator[dict[str, Any]]:
-    """Async twin of `run`."""
+    """Async variant of `run`."""
     if not _in_asyncio():  # LangChain's async callbacks need its event loop, its sync ones do not
         with run(name, model, callbacks, inputs) as given:
             yield given
@@ -63,17 +63,17 @@ async def arun(
     if not manager.handlers:
         yield outputs
         return
-    told = await manager.on_chain_start(None, inputs, name=name)
+    started = await manager.on_chain_start(None, inputs, name=name)
     try:
         yield outputs
     except BaseException as error:
-        await told.on_chain_error(error)
+        await started.on_chain_error(error)
         raise
-    await told.on_chain_end(outputs)
+    await started.on_chain_end(outputs)
 
 
 def _config(callbacks: Callbacks, model: str) -> RunnableConfig:
-    """LangSmith's names for provider and model."""
+    """The config with provider and model under LangSmith's names."""
     config = ensure_config({"callbacks": callbacks})
     config["metadata"] = {
         **config.get("metadata", {}),

@@ -1,4 +1,4 @@
-"""Nodes in a transformation: their texts, their documents, and what errors call them."""
+"""Nodes in a transformation: their texts and documents, and their names in errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from voyage_rag.media import Image, Video
 LOG = logging.getLogger("voyage_rag")
 
 FILE_NAMES = ("file_path", "file_name")
-"""Metadata in which LlamaIndex's readers note where a document comes from."""
+"""Metadata in which LlamaIndex's readers store the source of a document."""
 
 MOST_NAMED = 3
 
@@ -37,7 +37,7 @@ class NodeBatch:
 
     Attributes:
         nodes: The nodes.
-        texts: What is embedded of them: their text, with the metadata they want embedded.
+        texts: Their texts, with the metadata that is to be embedded.
         embeddings: Their vectors, once they are embedded.
     """
 
@@ -115,7 +115,7 @@ def passes_of(chunks: Sequence[str]) -> list[int]:
 
 
 def warn_of_orphans(nodes: Sequence[BaseNode]) -> None:
-    """Say how many nodes have no source document, if it is not a single one."""
+    """Log how many nodes have no source document, if there are several."""
     orphans = [node for node in nodes if node.ref_doc_id is None]
     if len(orphans) > 1:
         LOG.warning(
@@ -132,7 +132,7 @@ def has_media(node: BaseNode) -> bool:
 
 
 def content_of(node: BaseNode, text: str) -> list[object]:
-    """What a multimodal model embeds of a node: its text, if it has some, and its media."""
+    """The input of a multimodal model: the node's text, if it has some, and its media."""
     words = [{"type": "text", "text": text}] if _own_text(node) or not has_media(node) else []
     return [*words, *_media_of(node)]
 
@@ -167,7 +167,7 @@ def _source_of(resource: MediaResource | None) -> object:
 
 @contextmanager
 def embedding_nodes(model: BaseEmbedding, nodes: Sequence[BaseNode]) -> Iterator[NodeBatch]:
-    """Embed nodes in the context, with the events of LlamaIndex's base class.
+    """Wrap the embedding of nodes in the events of LlamaIndex's base class.
 
     If it fails, the nodes that were finished get their vectors, and the error names the others.
     """
@@ -180,7 +180,7 @@ def embedding_nodes(model: BaseEmbedding, nodes: Sequence[BaseNode]) -> Iterator
 
 @contextmanager
 def naming_nodes(nodes: Sequence[BaseNode]) -> Iterator[None]:
-    """Have an error name the nodes it is about, and keep the vectors that were finished before."""
+    """Name the failed nodes in an error, and keep the vectors that were finished."""
     token = _are_known.set(True)
     try:
         yield
@@ -202,7 +202,7 @@ _are_known: ContextVar[bool] = ContextVar("nodes are known", default=False)
 
 
 def nodes_are_known() -> bool:
-    """Whether texts are embedded of which the nodes have been looked at."""
+    """Whether the texts being embedded belong to nodes that have been checked."""
     return _are_known.get()
 
 

@@ -7,7 +7,7 @@
     add_observer(print)               # of every client of this process, from its next call on
     Voyage(observers=[print])         # of one
 
-`voyage_rag.events` lists what observers are told; `voyage_rag.observe.otel` is the bridge to
+`voyage_rag.events` lists the events; `voyage_rag.observe.otel` is the bridge to
 OpenTelemetry.
 """
 

@@ -8,7 +8,7 @@ The names are those of OpenTelemetry's "Semantic conventions for generative AI" 
 `embeddings {model}` and `rerank {model}`, histograms `gen_ai.client.token.usage` and
 `gen_ai.client.operation.duration`. The conventions name no operation for rerankers; `rerank` is the
 field's word. Retries, splits and waits are events of the span. Nothing that is embedded or ranked
-is ever recorded: observers are not told.
+is ever recorded: events do not contain them.
 
 Needs `pip install 'voyage-rag[otel]'`, and an SDK of the application's choice.
 """
@@ -98,7 +98,7 @@ class OpenTelemetryObserver:
         self._spans: dict[int, Span] = {}
 
     def __call__(self, event: Event) -> None:
-        """Take what an observer is told, but for files and batches, which have no convention."""
+        """Receive an event; those of files and batches, which have no convention, are ignored."""
         if event.call.verb == "request":
             return
         match event:
@@ -193,15 +193,15 @@ def _shared(call: Call) -> dict[str, Attribute]:
 
 
 def _failure(event: CallFailed) -> dict[str, Attribute]:
-    told: dict[str, Attribute] = {"error.type": event.error}
+    attributes: dict[str, Attribute] = {"error.type": event.error}
     if event.status is not None:
-        told["http.response.status_code"] = event.status
+        attributes["http.response.status_code"] = event.status
     if event.request_id is not None:
-        told["voyage_rag.request_id"] = event.request_id
-    return told
+        attributes["voyage_rag.request_id"] = event.request_id
+    return attributes
 
 
 def _happening(event: Event) -> tuple[str, dict[str, Attribute]]:
     name, about = SPAN_EVENTS[type(event)]
-    told = {f"voyage_rag.{fact}": getattr(event, fact) for fact in about}
-    return name, {key: value for key, value in told.items() if value is not None}
+    attributes = {f"voyage_rag.{fact}": getattr(event, fact) for fact in about}
+    return name, {key: value for key, value in attributes.items() if value is not None}

@@ -31,7 +31,7 @@ class UsageTracker:
         self._lock = lock_for(self)
 
     def __call__(self, event: Event) -> None:
-        """Take what an observer is told."""
+        """Receive an event."""
         if isinstance(event, Billed):
             self.add(event.usage)
 

@@ -100,7 +100,7 @@ def test_blank_lines_of_the_input_are_no_lines() -> None:
 
 
 def test_lines_that_are_none_have_a_place() -> None:
-    """A batch with such lines has failed; what is read of them is told."""
+    """A batch with such lines has failed; their readable parts are returned."""
     lines = io.BytesIO(
         b'{"custom_id": "a"}\nnonsense\n{"body": {}}\n{"custom_id": 7, "body": {}}\n'
     )

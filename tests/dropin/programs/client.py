@@ -51,7 +51,7 @@ def kind(call) -> str:
 
 
 vo = voyageai.Client(max_retries=2, timeout=30)
-told = {
+reported = {
     "embed": shown(vo.embed(TEXTS, model="voyage-4", input_type="document")),
     "by position": shown(vo.embed(TEXTS, "voyage-4", "query", True, "int8", 256)),
     "without a prompt": shown(vo.embed(TEXTS, "voyage-3.5")),
@@ -92,4 +92,4 @@ async def again() -> dict:
     }
 
 
-print(json.dumps(told | {"async": asyncio.run(again())}))
+print(json.dumps(reported | {"async": asyncio.run(again())}))

@@ -1,4 +1,4 @@
-"""What a LangChain application is told when something cannot work."""
+"""Errors that a LangChain application gets."""
 
 import json
 

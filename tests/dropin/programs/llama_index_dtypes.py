@@ -8,14 +8,14 @@ from llama_index.postprocessor.voyageai_rerank import VoyageAIRerank
 
 TEXTS = ["Rent is due on the first day of the month.", "The tenant pays for water."]
 
-told = {}
+reported = {}
 for dtype in ("float", "int8", "uint8", "binary", "ubinary"):
     embedding = VoyageEmbedding("voyage-4", "key", 10, None, dtype, 256)
-    told[dtype] = [
+    reported[dtype] = [
         *embedding.get_text_embedding_batch(TEXTS),
         embedding.get_query_embedding("who pays?"),
     ]
 nodes = [NodeWithScore(node=TextNode(text=text), score=0.5) for text in TEXTS]
 ranked = VoyageAIRerank("rerank-2.5", "key", top_k=1).postprocess_nodes(nodes, query_str="water")
-told["ranked"] = [(node.text, node.score) for node in ranked]
-print(json.dumps(told))
+reported["ranked"] = [(node.text, node.score) for node in ranked]
+print(json.dumps(reported))

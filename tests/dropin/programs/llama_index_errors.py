@@ -1,4 +1,4 @@
-"""What a LlamaIndex application is told when something cannot work."""
+"""Errors that a LlamaIndex application gets."""
 
 import json
 

@@ -31,7 +31,7 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 10
 
 @contextmanager
 def speaking(say: Callable[[socket.socket, threading.Event], None]) -> Iterator[str]:
-    """A server that does with every connection what it is told, until it is over."""
+    """A server that handles every connection with a given function, until it is closed."""
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 

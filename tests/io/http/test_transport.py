@@ -187,7 +187,7 @@ def attempt(text: str = "a", timeout: float = 20.0) -> Attempt:
 
 
 def test_abort_ends_a_request_that_another_thread_waits_for(http_service: HTTPService) -> None:
-    """The waiting thread goes on within a moment; the transport works on."""
+    """The waiting thread returns within a moment; the transport still works."""
     http_service.script = [http_service.hang]
     transport, abort = transport_to(http_service), ThreadCallState()
     outcome: list[Any] = []

@@ -45,14 +45,14 @@ def make_request(
 
 
 def embed_fields(texts: Sequence[str], options: EmbedOptions) -> Fields:
-    """What `POST /embeddings` is sent."""
+    """The body of `POST /embeddings`."""
     return {"input": list(texts), **options.fields, "encoding_format": "base64"}
 
 
 def contextual_fields(
     documents: Sequence[Sequence[str]], options: EmbedOptions, chunking: Chunking | None = None
 ) -> Fields:
-    """What `POST /contextualizedembeddings` is sent. The endpoint has no truncation."""
+    """The body of `POST /contextualizedembeddings`. The endpoint has no truncation."""
     return {
         "inputs": list(map(list, documents)),
         **options.fields,
@@ -83,7 +83,7 @@ def _quoted(value: str | bytes) -> bytes:
 
 
 def multimodal_fields(options: EmbedOptions) -> Fields:
-    """What `POST /multimodalembeddings` is sent, besides `inputs`.
+    """The body of `POST /multimodalembeddings`, without `inputs`.
 
     The name of `encoding_format` is what Voyage's own clients send; its reference speaks of
     `output_encoding`.
@@ -101,7 +101,7 @@ def multimodal_request(host: Host, contents: Sequence[bytes], options: EmbedOpti
 def rerank_fields(
     query: str, documents: Sequence[str], model: str, top_k: int | None, *, truncation: bool
 ) -> Fields:
-    """What `POST /rerank` is sent."""
+    """The body of `POST /rerank`."""
     return {
         "query": query,
         "documents": list(documents),

@@ -88,7 +88,7 @@ _CONTEXTS: dict[TrustedCertificates, ssl.SSLContext] = {}
 _MAKING_CONTEXT = threading.Lock()
 
 if hasattr(os, "register_at_fork"):
-    # A fork waits until a context is made: in a child that was forked meanwhile, the locks that
+    # A fork waits until a context is made: in a child that was forked in between, the locks that
     # OpenSSL holds while it reads certificates would never be released.
     os.register_at_fork(
         before=_MAKING_CONTEXT.acquire,

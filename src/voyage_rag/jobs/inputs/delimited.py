@@ -141,7 +141,7 @@ class CSVFile(InputFile):
                 if len(lines) > 1:
                     flaw = (
                         f"a quote that is not closed properly: lines {number + 1:,} to "
-                        f"{number + len(lines):,} cannot be told apart ({error})"
+                        f"{number + len(lines):,} cannot be separated ({error})"
                     )
             if flaw or fields:
                 yield number + 1, fields, flaw, lines

@@ -78,7 +78,7 @@ class InputFile(ABC):
         path: The file.
         label: What messages call it.
         constants: Columns that are the same in all rows, from the names of its folders.
-        digest: Of its content, where its time does not tell whether it has changed.
+        digest: Of its content, if its modification time cannot show a change.
     """
 
     unit: ClassVar[str] = "row"
