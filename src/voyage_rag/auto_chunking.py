@@ -8,9 +8,6 @@ from typing import Any
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.models import kind_of
 
-MOST_TOKENS = 32_000
-"""Tokens of a chunk (docs: "Contextualized Chunk Embeddings")."""
-
 
 def check_auto_chunking(model: str, size: int | None, overlap: int | None) -> dict[str, Any]:
     """Check how the service is to split documents.
@@ -24,21 +21,14 @@ def check_auto_chunking(model: str, size: int | None, overlap: int | None) -> di
         The arguments of `Voyage.contextualized_embed` that ask for it.
 
     Raises:
-        ConfigurationError: The model embeds no chunks in context, or a number is out of range.
+        ConfigurationError: The model embeds no chunks in context.
+        InvalidInputError: A number is out of range.
     """
     if kind_of(model) != "contextualized":
         raise ConfigurationError(f"{model!r} does not split documents: use voyage-context-4")
-    if size is not None and (type(size) is not int or not 1 <= size <= MOST_TOKENS):
-        raise ConfigurationError(
-            f"chunk_size must be a whole number from 1 to {MOST_TOKENS:,}, not {size!r}"
-        )
-    if overlap is not None and (
-        size is None or type(overlap) is not int or not 0 <= overlap < size
-    ):
-        raise ConfigurationError(
-            f"chunk_overlap must be a whole number from 0 to less than chunk_size, which must be "
-            f"given, too, not {overlap!r}"
-        )
+    from voyage_rag.core.documents import check_chunking  # noqa: PLC0415 - classes are made without
+
+    check_chunking("document", None, enabled=True, size=size, overlap=overlap)
     return {"enable_auto_chunking": True, "chunk_size": size, "chunk_overlap": overlap}
 
 

@@ -64,6 +64,22 @@ def instances(name: str, value: object, kind: type) -> list[Any]:
     return found
 
 
+def plain(value: object) -> Any:
+    """The Python value of a scalar of numpy's or a similar library's, anything else as it is."""
+    item = getattr(value, "item", None)
+    return item() if callable(item) and getattr(value, "ndim", None) == 0 else value
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value marks a missing one: None, NaN, or pandas' NaT or NA."""
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    try:
+        return bool(value != value)  # noqa: PLR0124 - so NaN and NaT are known
+    except Exception:  # noqa: BLE001 - of arrays and whatever else compares in its own way
+        return False
+
+
 def is_hashable(value: object) -> TypeGuard[Hashable]:
     """Whether a value can be a key; a tuple cannot if it holds a list."""
     try:

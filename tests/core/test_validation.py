@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Any
 
+import numpy as np
 import pytest
 from langchain_core.documents import Document
 from langchain_core.messages import HumanMessage
@@ -16,6 +18,7 @@ from fakes import MODEL, FakeService, vector_of, voyage_over
 from voyage_rag import Voyage
 from voyage_rag.core.validation import check_model, names_of
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.langchain.chunks import group
 from voyage_rag.models import MODELS
 
 EMBED: dict[str, Any] = {"texts": ["a"], "model": "voyage-4"}
@@ -153,7 +156,7 @@ def test_a_column_is_a_list_of_texts(make: str) -> None:
 @pytest.mark.parametrize(
     ("item", "remedy"),
     [
-        (float("nan"), "not float: NaN is a missing value, leave it out"),
+        (float("nan"), "not float: a missing value, leave it out"),
         (3.5, "not float"),
         (Document("a"), "not Document: pass its page_content"),
         (TextNode(text="a"), "not TextNode: pass its get_content()"),
@@ -170,15 +173,6 @@ def test_what_is_no_text_is_refused_with_the_way_to_its_text(item: Any, remedy: 
     with pytest.raises(InvalidInputError) as caught:
         voyage_over(FakeService()).embed(["b", item], MODEL)
     assert f"texts[1] must be a string, {remedy}" in str(caught.value)
-
-
-def test_a_missing_name_is_not_the_name_of_a_document() -> None:
-    """Else all chunks without a source would be embedded as one document."""
-    nan = float("nan")
-    with pytest.raises(InvalidInputError, match=r"documents\[1\] is NaN, a missing value"):
-        voyage_over(FakeService()).embed_chunks(
-            ["a", "b", "c"], ["x", nan, nan], "voyage-context-4"
-        )
 
 
 @pytest.mark.parametrize(
@@ -241,3 +235,42 @@ def test_a_model_name_that_cannot_be_sent_is_refused_in_words() -> None:
     """UTF-8 does not carry half a character."""
     with pytest.raises(InvalidInputError, match="model holds half a character"):
         check_model("a\ud800b", "embedding")
+
+
+def test_scalars_of_numpy_are_taken_as_those_of_python() -> None:
+    service, length = FakeService(), len(vector_of("a"))
+    with voyage_over(service) as voyage:
+        voyage.embed(
+            np.array(["a", "b"]),
+            np.str_(MODEL),
+            np.str_("document"),
+            truncation=np.bool_(False),
+            output_dimension=np.int64(length),
+            batch_size=np.int32(1),
+        )
+        voyage.rerank("q", ["a", "b"], "rerank-3", np.int8(1), score_threshold=np.float32(0.5))
+    [first, second, ranking] = service.bodies
+    assert sorted([first["input"], second["input"]]) == [["a"], ["b"]]
+    assert (first["output_dimension"], first["truncation"]) == (length, False)
+    assert ranking["top_k"] == 1
+
+
+@pytest.mark.parametrize("value", [np.array([1]), np.array(1.5), np.datetime64("NaT"), np.int64(0)])
+def test_other_values_of_numpy_are_refused(value: Any) -> None:
+    with voyage_over(FakeService()) as voyage, pytest.raises(InvalidInputError, match="batch_size"):
+        voyage.embed(["a"], MODEL, batch_size=value)
+
+
+def test_missing_values_of_tables_identify_no_document() -> None:
+    """Else all chunks without a document would be chunks of one."""
+    pandas = pytest.importorskip("pandas")
+    missing = [float("nan"), Decimal("nan"), np.datetime64("NaT"), pandas.NaT, pandas.NA]
+    for value in missing:
+        with voyage_over(FakeService()) as voyage:
+            with pytest.raises(InvalidInputError, match=r"documents\[1\] is missing"):
+                voyage.embed_chunks(["a", "b"], ["a.md", value], "voyage-context-4")
+            with pytest.raises(InvalidInputError, match=r"texts\[0\] must .* missing value, leave"):
+                voyage.embed([value], MODEL)
+        chunk = Document("a", metadata={"source": value})
+        with pytest.raises(InvalidInputError, match="does not say which document chunk 0 is of"):
+            group([chunk], "source")

@@ -223,3 +223,13 @@ def test_an_opened_image_can_be_used_after_it_was_inspected(tmp_path: Path) -> N
             mime, data = READER.load(media, None)
             with Pillow.open(io.BytesIO(data)) as sent:
                 assert (sent.size, mime) == ((64, 64), Pillow.MIME[sent.format or ""])
+
+
+def test_a_path_may_begin_with_the_home_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "a.png").write_bytes(png("red", 2, 3))
+    for source in ("~/a.png", Path("~/a.png")):
+        assert READER.inspect(source, "image").pixels == 6

@@ -167,11 +167,10 @@ class Rankings(BatchEndpoint):
             output_dimension=options.output_dimension,
         )
         validation.check_flag("truncation", options.truncation)
-        if options.top_k is not None:
-            validation.check_count("top_k", options.top_k)
+        top_k = options.top_k
         return {
             "model": self.row.name,
-            "top_k": options.top_k,
+            "top_k": None if top_k is None else validation.check_count("top_k", top_k),
             "truncation": options.truncation,
         }
 

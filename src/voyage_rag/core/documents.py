@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from voyage_rag.checks import elements, is_hashable
+from voyage_rag.checks import elements, is_hashable, is_missing, plain
 from voyage_rag.core import validation
 from voyage_rag.core.windows import Chunks
 from voyage_rag.core.wire import Chunking
@@ -54,16 +54,17 @@ def check_chunking(
     if not isinstance(input_type, str) or input_type != "document":
         raise InvalidInputError("enable_auto_chunking=True needs input_type='document'")
     if size is not None:
-        validation.check_count("chunk_size", size, LARGEST_CHUNK_SIZE)
+        size = validation.check_count("chunk_size", size, LARGEST_CHUNK_SIZE)
     if overlap is not None:
         if size is None:
             raise InvalidInputError("chunk_overlap needs chunk_size, too")
-        if type(overlap) is not int or not 0 <= overlap < size:  # type: ignore[operator]
+        overlap = plain(overlap)
+        if type(overlap) is not int or not 0 <= overlap < size:
             raise InvalidInputError(
                 f"chunk_overlap must be a whole number from 0 to less than chunk_size, not "
                 f"{overlap!r}"
             )
-    return Chunking(size, overlap)  # type: ignore[arg-type]
+    return Chunking(size, overlap)
 
 
 def grouped(chunks: Sequence[str], documents: object) -> Grouping:
@@ -79,9 +80,9 @@ def grouped(chunks: Sequence[str], documents: object) -> Grouping:
         )
     groups: dict[Hashable, list[int]] = {}
     for position, name in enumerate(named):
-        if isinstance(name, float) and name != name:  # noqa: PLR0124 - so is NaN known
+        if name is not None and is_missing(name):
             raise InvalidInputError(
-                f"documents[{position}] is NaN, a missing value: use None for a chunk by itself",
+                f"documents[{position}] is missing ({name}): use None for a chunk by itself",
                 indices=(position,),
             )
         if not is_hashable(name):

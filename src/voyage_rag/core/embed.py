@@ -239,7 +239,7 @@ def prepare(
         validation.check_flag("as_lists", as_lists)
     policies.check()
     if batch_size is not None:
-        validation.check_count("batch_size", batch_size)
+        batch_size = validation.check_count("batch_size", batch_size)
     return TextCall(context, row, options, advance, batch_size, policies, as_lists=as_lists)
 
 

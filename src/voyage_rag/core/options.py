@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from voyage_rag.checks import plain
 from voyage_rag.core import validation
 from voyage_rag.core.vectors import length_of
 
@@ -113,11 +114,11 @@ def options_of(
 ) -> EmbedOptions:
     """The options for a model, wherever it runs; the errors are those of `checked_options`."""
     validation.check_input_type(input_type)
-    validation.check_flag("truncation", truncation)
+    output_dimension = plain(output_dimension)
     return EmbedOptions(
         model=row.name,
         input_type=input_type,
-        truncation=bool(truncation),
+        truncation=validation.check_flag("truncation", truncation),
         output_dimension=output_dimension,
         output_dtype=validation.check_output(row, output_dimension, output_dtype),
         expected_dimension=output_dimension or row.default_dimension,

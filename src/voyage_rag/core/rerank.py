@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, get_args
 
+from voyage_rag.checks import plain
 from voyage_rag.core import validation, wire
 from voyage_rag.core.call import EndpointCall
 from voyage_rag.core.context import estimate_tokens
@@ -108,10 +109,10 @@ def rerank(
         InvalidInputError: An argument cannot work.
     """
     validation.check_choice("blank_documents", blank_documents, get_args(BlankDocuments))
-    check_threshold(score_threshold)
+    score_threshold = check_threshold(score_threshold)
     row, options = context.options("rerank", model, None, truncation, None, None)
     if top_k is not None:
-        validation.check_count("top_k", top_k)
+        top_k = validation.check_count("top_k", top_k)
     asked = validation.check_text("query", query)
     if not asked:
         raise InvalidInputError("query is empty: pass the question to rank the documents by")
@@ -152,15 +153,17 @@ def rerank(
     return Operation(call.flows(items, results), join, partial, call.info("rerank", len(listed)))
 
 
-def check_threshold(score: object) -> None:
+def check_threshold(given: object) -> float | None:
     """Refuse a threshold that no score could be compared with.
 
     Raises:
         InvalidInputError: It is no number from 0 to 1.
     """
+    score: float | None = plain(given)
     is_number = isinstance(score, (int, float)) and not isinstance(score, bool)
-    if score is not None and not (is_number and 0 <= score <= 1):  # type: ignore[operator]
-        raise InvalidInputError(f"score_threshold must be a number from 0 to 1, not {score!r}")
+    if score is not None and not (is_number and 0 <= score <= 1):
+        raise InvalidInputError(f"score_threshold must be a number from 0 to 1, not {given!r}")
+    return score
 
 
 def _blank_positions(documents: Sequence[str], blank_documents: BlankDocuments) -> set[int]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, cast, get_args
 
-from voyage_rag.checks import texts_of
+from voyage_rag.checks import is_missing, plain, texts_of
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.models import ALL_DTYPES, MODELS, Kind, Model, kind_of, look_up
 from voyage_rag.types import InputType, InvalidText
@@ -101,22 +101,29 @@ def check_input_type(input_type: object) -> None:
     check_choice("input_type", input_type, (*get_args(InputType), None))
 
 
-def check_flag(name: str, value: object) -> None:
-    """Refuse anything but True and False."""
-    if not isinstance(value, bool):
+def check_flag(name: str, value: object) -> bool:
+    """Refuse anything but True and False, of Python's or numpy's."""
+    flag = plain(value)
+    if not isinstance(flag, bool):
         raise InvalidInputError(f"{name} must be True or False, not {_shown(value)}")
+    return flag
 
 
-def check_count(name: str, value: object, most: int | None = None) -> None:
+def check_count(name: str, value: object, most: int | None = None) -> int:
     """Refuse what is no whole number of at least one, or more than `most`.
+
+    Returns:
+        The number, as an int where it is one of numpy's.
 
     Raises:
         InvalidInputError: It is not.
     """
-    if most is not None and type(value) is int and value > most:
-        raise InvalidInputError(f"{name} must be at most {most}, not {value}")
-    if type(value) is not int or value < 1:
+    number = plain(value)
+    if type(number) is not int or number < 1:
         raise InvalidInputError(f"{name} must be a whole number of at least 1, not {_shown(value)}")
+    if most is not None and number > most:
+        raise InvalidInputError(f"{name} must be at most {most}, not {number}")
+    return number
 
 
 def listed(name: str, texts: object) -> list[str]:
@@ -139,8 +146,10 @@ def check_text(name: str, text: object, *index: int, invalid_text: InvalidText =
         InvalidInputError: It is not, or holds half a character that is not to be replaced.
     """
     if not isinstance(text, str):
+        is_left_out = bool(index) and is_missing(text)
+        remedy = ": a missing value, leave it out" if is_left_out else _remedy(text)
         raise InvalidInputError(
-            f"{name} must be a string, not {type(text).__name__}{_remedy(text)}", indices=index
+            f"{name} must be a string, not {type(text).__name__}{remedy}", indices=index
         )
     if not text.isascii():
         try:
@@ -160,8 +169,6 @@ def check_text(name: str, text: object, *index: int, invalid_text: InvalidText =
 
 def _remedy(value: object) -> str:
     """How to get the text of an object that is often passed instead, "" if unknown."""
-    if isinstance(value, float) and value != value:  # noqa: PLR0124 - so is NaN known
-        return ": NaN is a missing value, leave it out"
     if isinstance(value, Mapping) and (names := [n for n in TEXT_FIELDS if n in value]):
         return f": pass its value under {names[0]!r}"
     if isinstance(value, (bytes, bytearray)):

@@ -121,7 +121,7 @@ def _reopenable(source: object) -> bytes | Path:
         case str() if source.startswith("file:"):
             return Path(url2pathname(urlsplit(source).path))
         case str() | os.PathLike():
-            return Path(os.fsdecode(source))
+            return Path(os.path.expanduser(os.fsdecode(source)))  # noqa: PTH111 - raises nothing
         case bytearray() | memoryview():
             _check_buffered(memoryview(source).nbytes)
             return bytes(source)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from langchain_core.documents import Document
 
-from voyage_rag.checks import is_hashable
+from voyage_rag.checks import is_hashable, is_missing
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.locks import lock_for
 
@@ -72,7 +72,7 @@ def name_of(document: Document, by: DocumentOf, position: int) -> Hashable:
             f"by must be the name of a metadata field or a function, not {type(by).__name__}"
         )
     name = by(document) if callable(by) else document.metadata.get(by)
-    if name is None or not is_hashable(name):
+    if is_missing(name) or not is_hashable(name):
         field_name = "the function" if callable(by) else f"metadata[{by!r}]"
         raise InvalidInputError(
             f"{field_name} does not say which document chunk {position} is of: name another "

@@ -48,7 +48,8 @@ class VoyageAutoChunker(Connection, NodeParser):
         kwargs: The parameters above.
 
     Raises:
-        ConfigurationError: The model embeds no chunks in context, or a number is out of range.
+        ConfigurationError: The model embeds no chunks in context.
+        InvalidInputError: A number is out of range.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")

@@ -14,7 +14,7 @@ from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, Query
 from pydantic import ConfigDict, Field, SecretStr
 
 from voyage_rag.arguments import UNSET, Unset, check_reranker
-from voyage_rag.checks import instances
+from voyage_rag.checks import instances, plain
 from voyage_rag.connection import Connection
 from voyage_rag.construction import constructor
 from voyage_rag.errors import InvalidInputError
@@ -154,6 +154,7 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         return ranked
 
     def _with(self, top_n: object) -> Self:
+        top_n = plain(top_n)
         if top_n is not None and (type(top_n) is not int or top_n < 1):
             raise InvalidInputError(
                 f"top_n must be a whole number of at least 1 or None, not {type(top_n).__name__}"

@@ -54,7 +54,7 @@ def list_pages(
     """
     context.host.require(base)
     if limit is not None:
-        validation.check_count("limit", limit)
+        limit = validation.check_count("limit", limit)
     found: list[Item] = []
     after: str | None = None
     while limit is None or len(found) < limit:
