@@ -217,12 +217,14 @@ def test_plain_http_to_another_machine_needs_a_word() -> None:
         ("requests_per_minute", 0),
         ("tokens_per_minute", float("inf")),
         ("cache", 7),
+        ("cache", ""),
         ("tokenizer", 7),
     ],
 )
 def test_an_option_that_cannot_work_is_refused_by_name(option: str, value: Any) -> None:
     """At construction, through the client too."""
     assert option in refusal(KEY, **{option: value})
+    assert "value error" not in refusal(KEY, **{option: value}).lower()
     with pytest.raises(ConfigurationError, match=option):
         Voyage(KEY, **{option: value})
 

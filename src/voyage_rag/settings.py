@@ -34,9 +34,11 @@ BASE_URL_VARIABLE = "VOYAGE_BASE_URL"
 
 def as_path(value: object) -> object:
     """The path of a file as text, with the home folder for `~`; a `ValueError` for what is none."""
-    if isinstance(value, (str, os.PathLike)):
-        return os.path.expanduser(value)  # noqa: PTH111 - pathlib's raises where there is no home
-    raise ValueError(f"must be the path of a file, not {type(value).__name__}")
+    if not isinstance(value, (str, os.PathLike)):
+        raise ValueError(f"must be the path of a file, not {type(value).__name__}")  # noqa: TRY004 - pydantic wants it
+    if not os.fspath(value):
+        raise ValueError("must be the path of a file, not ''")
+    return os.path.expanduser(value)  # noqa: PTH111 - pathlib's raises where there is no home
 
 
 PerMinute = Annotated[float, Field(ge=1, allow_inf_nan=False)]
@@ -221,7 +223,8 @@ def _describe(error: ValidationError) -> str:
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown setting {name!r}; the settings are {', '.join(SETTING_NAMES)}"
-    return f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{name}: {message[0].lower()}{message[1:]}"
 
 
 SETTING_NAMES = ("api_key", "base_url", *Settings.model_fields)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes import FakeClock, FakeService, base64_of, failed, ok, voyage_over
+from fakes import TOO_MANY_TOKENS, FakeClock, FakeService, base64_of, failed, ok, voyage_over
 from voyage_rag.core.context import estimate_tokens
 from voyage_rag.core.contextual import ESTIMATE_PER_TOKEN
 from voyage_rag.core.options import EmbedOptions
@@ -340,6 +340,20 @@ def test_what_the_service_cut_is_cached_with_its_texts(tmp_path) -> None:
     ]
     with pytest.raises(InvalidRequestError):  # another size is another key
         voyage.contextualized_embed(["one two"], **arguments | {"chunk_size": 5})
+
+
+def test_a_document_too_long_for_the_service_to_split_is_named(runner) -> None:
+    """The service's words are about a batch, where there is one document."""
+    service = FakeService(always=lambda _: failed(400, TOO_MANY_TOKENS))
+    with pytest.raises(InvalidRequestError, match=r"That is document 0: ~[\d,]+ tokens\. Split it"):
+        runner.call(
+            voyage_over(service),
+            "contextualized_embed",
+            ["long"],
+            MODEL,
+            "document",
+            enable_auto_chunking=True,
+        )
 
 
 def test_chunk_fn_cuts_before_anything_is_sent(runner) -> None:

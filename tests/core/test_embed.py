@@ -136,6 +136,24 @@ def test_the_example_that_the_service_names_is_named_by_the_callers_position(
     assert len(service.attempts) == 2
 
 
+@pytest.mark.parametrize(
+    ("verb", "arguments", "remedy"),
+    [
+        ("embed", (["a"], "voyage-4"), "enable_auto_chunking=True"),
+        ("rerank", ("q", ["a"], "rerank-2.5"), "Split it, or pass truncation=True."),
+    ],
+)
+def test_a_text_over_the_window_has_the_remedy_of_its_endpoint(
+    verb: str, arguments: tuple[Any, ...], remedy: str
+) -> None:
+    """The service does not split what it ranks."""
+    detail = "The example at index 0 has too many tokens for the context window of 32000 tokens."
+    with pytest.raises(InvalidRequestError) as caught:
+        getattr(voyage_over(FakeService(failed(400, detail))), verb)(*arguments)
+    assert remedy in caught.value.message
+    assert ("auto_chunk" in caught.value.message) is (verb == "embed")
+
+
 def test_a_named_example_that_is_not_in_the_batch_is_not_believed() -> None:
     """Then the error is about the whole batch."""
     error = failure_of(

@@ -183,6 +183,16 @@ def test_a_place_that_cannot_be_written_is_named() -> None:
         Cache("/nowhere/at/all/vectors.db")
 
 
+def test_a_folder_is_refused_and_not_to_be_made_private(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`chmod 600` is no advice for a folder that others may write to, such as /tmp."""
+    tmp_path.chmod(0o777)
+    with pytest.raises(CacheError, match="is a folder: name a file in it"):
+        Cache(str(tmp_path))
+    assert caplog.records == []
+
+
 def test_a_locked_file_is_an_error_that_says_so(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process holds it longer than the timeout."""
     monkeypatch.setattr("voyage_rag.io.cache.MAX_LOCK_SECONDS", 0.0)

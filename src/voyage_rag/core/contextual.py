@@ -22,7 +22,7 @@ from voyage_rag.core.call import EndpointCall
 from voyage_rag.core.context import estimate_tokens
 from voyage_rag.core.documents import Grouping, documents_of, grouped
 from voyage_rag.core.embed import TextPolicies, zero_vector
-from voyage_rag.core.failures import example_named, is_over_window
+from voyage_rag.core.failures import example_named, is_over_window, is_too_large
 from voyage_rag.core.flow import Operation, PartialResults
 from voyage_rag.core.options import ENDPOINTS
 from voyage_rag.core.windows import MAX_CHUNKS, Chunks, Window, windows_of
@@ -177,6 +177,11 @@ class ContextualCall(EndpointCall[Window, Chunked]):
                 for at in groups[item.position][item.first : item.first + len(item.chunks)]
             )
         failure.indices = tuple(positions)
+        if is_too_large(failure) and len(items) == 1:
+            tokens = self.tokens(items[0].estimated_tokens)
+            failure.message += (
+                f" That is document {items[0].position}: ~{tokens:,} tokens. Split it."
+            )
         return failure
 
     def windows(self, documents: Sequence[Chunks]) -> list[Window]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from voyage_rag.errors import APIError, InvalidRequestError, RateLimitError, VoyageError
 from voyage_rag.hosts.failures import error_in_success, printable
+from voyage_rag.models import kind_of
 from voyage_rag.suggestions import similar_model
 
 if TYPE_CHECKING:
@@ -85,10 +86,11 @@ SPLIT_BY_SERVICE = (
     "enable_auto_chunking=True); in LangChain ContextualVectorStore(store, embeddings, "
     "auto_chunk=True), in LlamaIndex VoyageAutoChunker()."
 )
+SPLIT_OR_TRUNCATE = " Split it, or pass truncation=True."
 
 
 def is_over_window(failure: VoyageError) -> bool:
-    """Whether one document is longer than the window of a contextualized model."""
+    """Whether one input is longer than the window of the model."""
     return isinstance(failure, InvalidRequestError) and "context window" in failure.message
 
 
@@ -106,7 +108,8 @@ def concerning(
         failure.indices = (positions[example],)
         failure.message += f" That is your input {positions[example]}: ~{tokens[example]:,} tokens."
         if is_over_window(failure):
-            failure.message += SPLIT_BY_SERVICE
+            is_ranked = kind_of(failure.model or "") == "rerank"
+            failure.message += SPLIT_OR_TRUNCATE if is_ranked else SPLIT_BY_SERVICE
     return failure
 
 

@@ -123,6 +123,7 @@ class Cache:
 
     def _open(self) -> sqlite3.Connection:
         if not self._in_memory:
+            _refuse_folders(self.path)
             _refuse_links_of_others(self.path)
             Path(self.path).touch(mode=0o600)
             _warn_if_others_may_write(self.path)
@@ -241,6 +242,14 @@ def _is_full(error: BaseException | None) -> bool:
 
 def _checksum(key: bytes, vector: bytes) -> bytes:
     return zlib.crc32(vector, zlib.crc32(key)).to_bytes(CHECKSUM_BYTES, "little")
+
+
+def _refuse_folders(path: str) -> None:
+    """Refuse a folder, and a file in none."""
+    if Path(path).is_dir():
+        raise CacheError(f"the cache {path!r} is a folder: name a file in it")
+    if not Path(path).parent.is_dir():
+        raise CacheError(f"the cache {path!r} cannot be made: there is no such folder, create it")
 
 
 def _refuse_links_of_others(path: str) -> None:

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from fakes import KEY, MODEL, HTTPService, served, vector_of
-from voyage_rag import Voyage, __version__
+from voyage_rag import APIConnectionError, Voyage, __version__
 from voyage_rag.hosts.messages import Response
 from voyage_rag.io.http import pool
 
@@ -179,3 +179,20 @@ def test_the_key_travels_in_the_authorization_header_alone(
     assert KEY.encode() not in received.body
     assert "application/json" == headers["content-type"] == headers["accept"]
     assert headers["user-agent"].startswith(f"voyage-rag/{__version__}")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_thread_can_be_started(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's limit of processes: one of our errors, and nothing was sent."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def program() -> None:
+        voyage = Voyage(KEY, base_url="http://127.0.0.1:9/v1", max_retries=0)
+        monkeypatch.setattr("anyio.to_thread.run_sync", refuse)
+        await voyage.aembed(["a"], MODEL)
+
+    with pytest.raises(APIConnectionError, match="can't start new thread") as caught:
+        anyio.run(program, backend=backend)
+    assert caught.value.never_sent

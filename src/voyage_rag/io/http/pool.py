@@ -95,6 +95,8 @@ class PooledConnection:
                 return await anyio.to_thread.run_sync(
                     open_until, abandon_on_cancel=True, limiter=limiter
                 )
+        except RuntimeError as error:
+            raise OSError(f"no thread to connect in: {error}") from error  # a limit of the system
         except BaseException:
             self.end()
             self.close()
