@@ -132,7 +132,7 @@ def test_a_write_that_is_cut_short_is_gone_on_with(
 
     assert [(r.first, r.count, r.tokens) for r in again.records] == [(3, 2, 9)]
     assert [bytes(piece) for piece in again.vectors(100)] == [b"12345678"]
-    assert read_totals(tmp_path / "journal") == (2, 9)
+    assert read_totals(tmp_path / "journal") == (2, 9, 1, False)
     again.close()
 
 

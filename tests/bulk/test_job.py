@@ -72,7 +72,7 @@ def test_a_parquet_file_has_names_and_vectors_in_the_order_of_the_input(
     )
     assert {body["input_type"] for body in service.bodies} == {"document"}
     assert files_in(tmp_path) == ["in.parquet", "out.parquet", "out.parquet.job"]
-    assert files_in(tmp_path / "out.parquet.job") == ["manifest.json", "refused.jsonl"]
+    assert files_in(tmp_path / "out.parquet.job") == ["manifest.json"]
 
 
 def test_a_folder_has_a_file_for_each_part(embed: Embed, source: Path, tmp_path: Path) -> None:

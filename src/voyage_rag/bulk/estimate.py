@@ -68,49 +68,39 @@ def estimate(
     requests_per_minute: float | None,
     tokens_per_minute: float | None,
     *,
-    counted: bool,
+    is_counted: bool,
     bytes_per_vector: float | None,
-    problems: Sequence[str] = (),
+    problems: Sequence[str],
 ) -> Estimate:
-    """What a job would take.
-
-    Args:
-        summary: What the input holds.
-        options: The job's.
-        requests_per_minute: The account's limit; that of usage tier 1 if neither is given.
-        tokens_per_minute: The same, of tokens.
-        counted: Whether tokens were counted with a tokenizer.
-        bytes_per_vector: In the output.
-        problems: What would stop the run.
-    """
-    low = summary.tokens
-    if not counted:
-        low = min(low, ceil(summary.characters / CHARACTERS_PER_TOKEN))
-    tokens = (low, summary.tokens)
-    row, in_batches = options.row, options.engine == "batch"
-    costs = [price(row, count, options.engine) for count in tokens]
-    given = bool(requests_per_minute or tokens_per_minute)
-    if not given:
-        requests_per_minute, tokens_per_minute = TIER_1_REQUESTS_PER_MINUTE, row.tokens_per_minute
-    if in_batches:
+    """What a job takes whose input holds that; tokens are a range unless they were counted."""
+    model, high = options.row, summary.tokens
+    low = high if is_counted else min(high, ceil(summary.characters / CHARACTERS_PER_TOKEN))
+    are_given = bool(requests_per_minute or tokens_per_minute)
+    if options.engine == "batch":
         requests_per_minute = tokens_per_minute = None
-    hours = [
-        _batch_hours(count)
-        if in_batches
-        else _hours(summary.rows, count, requests_per_minute, tokens_per_minute)
-        for count in tokens
-    ]
+    elif not are_given:
+        requests_per_minute, tokens_per_minute = TIER_1_REQUESTS_PER_MINUTE, model.tokens_per_minute
+
+    def hours(tokens: int) -> float | None:
+        if options.engine == "batch":
+            return float(BATCH_HOURS * max(1, ceil(tokens / BATCH_TOKENS_AT_ONCE)))
+        if not tokens_per_minute:
+            return None
+        requests = ceil(summary.rows / TEXTS_PER_REQUEST)
+        minutes = requests / requests_per_minute if requests_per_minute else 0.0
+        return max(minutes, tokens / tokens_per_minute) / 60
+
     return Estimate(
         texts=summary.rows,
         refused=summary.refused,
         first_refused=summary.first_refused,
         characters=summary.characters,
-        tokens=tokens,
-        dollars=None if costs[0] is None or costs[1] is None else (costs[0], costs[1]),
-        hours=None if hours[0] is None or hours[1] is None else (hours[0], hours[1]),
+        tokens=(low, high),
+        dollars=_range(price(model, low, options.engine), price(model, high, options.engine)),
+        hours=_range(hours(low), hours(high)),
         requests_per_minute=requests_per_minute,
         tokens_per_minute=tokens_per_minute,
-        limits_are_given=given,
+        limits_are_given=are_given,
         vector_bytes=None if bytes_per_vector is None else round(summary.rows * bytes_per_vector),
         files=summary.files,
         unread=summary.unread,
@@ -118,16 +108,5 @@ def estimate(
     )
 
 
-def _hours(
-    texts: int, tokens: int, requests_per_minute: float | None, tokens_per_minute: float | None
-) -> float | None:
-    minutes = []
-    if requests_per_minute:
-        minutes.append(ceil(texts / TEXTS_PER_REQUEST) / requests_per_minute)
-    if tokens_per_minute:
-        minutes.append(tokens / tokens_per_minute)
-    return max(minutes) / 60 if minutes and tokens_per_minute else None
-
-
-def _batch_hours(tokens: int) -> float:
-    return float(BATCH_HOURS * max(1, ceil(tokens / BATCH_TOKENS_AT_ONCE)))
+def _range(low: float | None, high: float | None) -> tuple[float, float] | None:
+    return None if low is None or high is None else (low, high)

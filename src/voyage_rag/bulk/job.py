@@ -15,22 +15,21 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio.to_thread
 
-from voyage_rag.bulk import batch_engine, checks
+from voyage_rag.bulk import batch_engine
 from voyage_rag.bulk.estimate import Estimate, estimate
 from voyage_rag.bulk.job_folder import JobFolder
-from voyage_rag.bulk.options import JobOptions
+from voyage_rag.bulk.options import JobOptions, JobSpec
 from voyage_rag.bulk.output_files import format_of
-from voyage_rag.bulk.outputs import bytes_per_vector
+from voyage_rag.bulk.preparation import Problems, check_disk_space, prepare
 from voyage_rag.bulk.progress import JobReporter
 from voyage_rag.bulk.run import JobRun
-from voyage_rag.bulk.scan import open_job_input, scan
 from voyage_rag.client import Voyage
 from voyage_rag.errors import InvalidRequestError, VoyageError
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs.spool import is_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from voyage_rag.bulk.progress import JobReport, OnProgress
 
@@ -90,7 +89,8 @@ class EmbeddingJob:
                     "stdout takes JSON Lines only: give output_format='jsonl', or a file"
                 )
             self.output = self._kept_until_written()
-        self._form = format_of(self.output, self.options.output_format)
+        form = format_of(self.output, self.options.output_format)
+        self._spec = JobSpec(self.inputs, self.output, form, self.options)
 
     def estimate(
         self,
@@ -113,56 +113,37 @@ class EmbeddingJob:
         Raises:
             JobError: The input cannot be read.
         """
-        options, problems = self.options, list[str]()
-
-        def collect(check: Callable[..., object], *arguments: Any, **named: Any) -> Any:
-            try:
-                return check(*arguments, **named)
-            except JobError as error:
-                problems.append(error.message)
-                return None
-
+        options, problems = self.options, Problems(collected=True)
         with (
             self._explained(),
             tempfile.TemporaryDirectory() as temporary,
-            JobFolder(Path(temporary) / "job") as folder,
+            JobFolder(Path(temporary) / "job") as scratch,
         ):
-            own = self._folder()
-            reader = open_job_input(self.inputs, options, folder)
-            collect(checks.check_output_apart, self.inputs, reader, self.output)
-            collect(own.check_own)
-            begun = collect(own.read, overwrite=options.overwrite)
-            identity = reader.identity()
-            given = options.of_the_output() | {"form": self._form}
-            if host is not None:
-                given["host"] = host
-            resumed = begun and collect(
-                checks.is_resumed, begun, given, identity, self.output, self._form, own,
-                overwrite=options.overwrite,
-            )  # fmt: skip
-            if resumed is False or not begun or begun.state == "embedding":
-                collect(
-                    checks.check_not_overwritten, self.output, self._form,
-                    overwrite=options.overwrite,
-                )  # fmt: skip
-            reporter = JobReporter(on_progress, lambda _: None)
-            counted = None if tokenizer is None else str(tokenizer)
-            summary = scan(reader, counted, folder, reporter)
-            collect(checks.check_rows, summary, options.on_error)
-            each = None
-            if options.length is not None:
-                schema = options.output_schema(summary)
-                each = bytes_per_vector(self._form, schema, options.length)
-                collect(checks.check_disk_space, self.output.absolute(), summary.rows * each)
-            return estimate(
-                summary,
-                options,
-                requests_per_minute,
-                tokens_per_minute,
-                counted=tokenizer is not None,
-                bytes_per_vector=each,
-                problems=tuple(problems),
+            _, manifest, _ = prepare(
+                self._spec,
+                self._folder(),
+                scratch,
+                JobReporter(on_progress, lambda _: None),
+                problems,
+                host=host,
+                tokenizer=None if tokenizer is None else str(tokenizer),
+                rescan=True,
             )
+        summary, each = manifest.summary, None
+        if options.length is not None:
+            schema = options.output_schema(summary)
+            each = schema.bytes_in(self._spec.form, options.length)
+            with problems.noted():
+                check_disk_space(self.output.absolute(), summary.rows * each)
+        return estimate(
+            summary,
+            options,
+            requests_per_minute,
+            tokens_per_minute,
+            is_counted=tokenizer is not None,
+            bytes_per_vector=each,
+            problems=tuple(problems.messages),
+        )
 
     def run(
         self, voyage: Voyage | None = None, *, on_progress: OnProgress | None = None
@@ -179,7 +160,7 @@ class EmbeddingJob:
         """
         voyage = voyage or Voyage()
         with self._explained(), self._folder() as folder:
-            run = self._run(voyage, folder, on_progress)
+            run = JobRun(self._spec, voyage.settings, folder, on_progress)
             try:
                 run.prepare()
                 if self.options.engine == "batch" and not run.is_embedded:
@@ -204,7 +185,7 @@ class EmbeddingJob:
         """Async variant of `run`."""
         voyage, in_thread = voyage or Voyage(), anyio.to_thread.run_sync
         with self._explained(), self._folder() as folder:
-            run = self._run(voyage, folder, on_progress)
+            run = JobRun(self._spec, voyage.settings, folder, on_progress)
             try:
                 await in_thread(run.prepare)
                 if self.options.engine == "batch" and not run.is_embedded:
@@ -226,17 +207,6 @@ class EmbeddingJob:
     def _folder(self) -> JobFolder:
         return JobFolder(self.output.with_name(self.output.name + ".job"))
 
-    def _run(self, voyage: Voyage, folder: JobFolder, on_progress: OnProgress | None) -> JobRun:
-        return JobRun(
-            self.inputs,
-            self.output,
-            self._form,
-            self.options,
-            voyage.settings,
-            folder,
-            on_progress,
-        )
-
     def _kept_until_written(self) -> Path:
         """The file that is copied to stdout at the end; the same again for the same job.
 
@@ -246,8 +216,8 @@ class EmbeddingJob:
         known = [str(path.absolute()) for path in self.inputs]
         if any(is_stream(path) for path in self.inputs):
             known.append(str(os.getpid()))
-        described = f"{known} {self.options.of_the_output()}"
-        name = hashlib.blake2b(described.encode(), digest_size=8).hexdigest()
+        recorded = JobSpec(self.inputs, STDOUT, "jsonl", self.options).recorded(None)
+        name = hashlib.blake2b(f"{known} {recorded}".encode(), digest_size=8).hexdigest()
         return cache / "stdout" / f"{name}.jsonl"
 
     def _write_to_stdout(self) -> None:

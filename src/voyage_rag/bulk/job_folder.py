@@ -14,7 +14,7 @@ from voyage_rag.jobs.files import atomic_write, exclusive_lock
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION = 2
+VERSION = 3
 
 JobState: TypeAlias = Literal["embedding", "assembling", "finished"]
 
@@ -80,30 +80,20 @@ class JobFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.journals: Path = path / "journals"
-        self.unfinished: Path = path / "unfinished"
-        self.refused_at_scan: Path = path / "refused.jsonl"
-        self.refused_while_scanning: Path = path / "refused.tmp"
-        self.refused_later: Path = path / "refused-later.jsonl"
-        self.costs: Path = path / "costs.jsonl"
-        self.ids: Path = path / "ids.tmp"
-        self.spooled: Path = path / "spooled"
-        self.batch: Path = path / "batch" / "job.json"
+        own = path / "voyage-rag"
+        self._reading = own / "reading"
+        self._work = own / "work"
+        self.spooled: Path = self._reading / "spooled"
+        self.ids: Path = self._reading / "ids"
+        self.refused_while_scanning: Path = self._reading / "refused.jsonl"
+        self.refused_at_scan: Path = self._work / "refused.jsonl"
+        self.refused_later: Path = self._work / "refused-later.jsonl"
+        self.journals: Path = self._work / "journals"
+        self.unfinished: Path = self._work / "unfinished"
+        self.batch: Path = self._work / "batch" / "job.json"
         self._manifest = path / "manifest.json"
+        self._lock = path / "lock"
         self._closing = ExitStack()
-
-    @property
-    def _own_entries(self) -> set[str]:
-        own = (
-            self.journals, self.unfinished, self.refused_at_scan, self.refused_later, self.costs,
-            self.ids, self.spooled, self.batch.parent, self._manifest, self._lock,
-            self.refused_while_scanning,
-        )  # fmt: skip
-        return {path.name for path in own}
-
-    @property
-    def _lock(self) -> Path:
-        return self.path / "lock"
 
     def __enter__(self) -> Self:
         """Work on it alone.
@@ -117,16 +107,17 @@ class JobFolder:
             self._closing.enter_context(exclusive_lock(self._lock))
         except BlockingIOError:
             raise JobError(f"another process is working on {str(self.path)!r}") from None
+        self._reading.mkdir(parents=True, exist_ok=True)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        for path in (self.ids, self.refused_while_scanning):
-            path.unlink(missing_ok=True)
+        shutil.rmtree(self._reading, ignore_errors=True)
         if not self._manifest.exists():
             self.discard()
         self._closing.close()
-        if not any(self.path.iterdir()):
-            self.path.rmdir()
+        for folder in (self._work.parent, self.path):
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()
 
     def check_own(self) -> None:
         """Refuse a folder that no job made.
@@ -135,9 +126,10 @@ class JobFolder:
             JobError: It holds files of others.
         """
         if self.path.is_dir():
-            held = {entry.name for entry in self.path.iterdir()} - self._own_entries
-            ours = (f".{self._manifest.name}.", f"{self.unfinished.name}.")
-            foreign = sorted(name for name in held if not name.startswith(ours))
+            own = {self._work.parent.name, self._manifest.name, self._lock.name}
+            held = {entry.name for entry in self.path.iterdir()} - own
+            temporary = f".{self._manifest.name}."
+            foreign = sorted(name for name in held if not name.startswith(temporary))
             if foreign:
                 raise JobError(
                     f"{str(self.path)!r} is needed for the job, and holds {foreign[0]!r}, which "
@@ -174,26 +166,19 @@ class JobFolder:
 
     def begin(self) -> None:
         """Discard the job that was here before; what was just scanned belongs to the new one."""
-        self._manifest.unlink(missing_ok=True)
-        self.discard_vectors()
+        self.discard()
+        self._work.mkdir(parents=True)
         if self.refused_while_scanning.exists():
             self.refused_while_scanning.replace(self.refused_at_scan)
-        self.costs.unlink(missing_ok=True)
-        shutil.rmtree(self.batch.parent, ignore_errors=True)
 
     def discard(self) -> None:
         """Remove everything that belongs to the job."""
-        self.begin()
-        self.refused_at_scan.unlink(missing_ok=True)
-        for leftover in self.path.glob(".manifest.json.*"):
+        self._manifest.unlink(missing_ok=True)
+        for leftover in self.path.glob(f".{self._manifest.name}.*"):
             leftover.unlink()
-        shutil.rmtree(self.spooled, ignore_errors=True)
+        self.discard_work()
 
-    def discard_vectors(self) -> None:
-        """Delete vectors that the output holds by now, or that are not wanted."""
-        self.refused_later.unlink(missing_ok=True)
-        for path in self.journals, self.unfinished:
-            if path.is_dir():
-                shutil.rmtree(path)
-        for path in self.path.glob(f"{self.unfinished.name}*"):
-            path.unlink()
+    def discard_work(self) -> None:
+        """Remove what a finished job does not need."""
+        if self._work.exists():
+            shutil.rmtree(self._work)

@@ -12,14 +12,16 @@ import threading
 import zlib
 from dataclasses import dataclass
 from struct import Struct
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from voyage_rag.jobs.files import atomic_write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 HEADER = Struct("=4sIIQQI")
-MAGIC = b"VRJ1"
+MAGIC, SETTLED = b"VRJ1", b"VRJS"
 CHECKED = HEADER.size - 4
 
 
@@ -120,24 +122,20 @@ class Journal:
             self._is_open = False
             os.close(self._file)
 
-    def delete(self) -> None:
-        """Remove the file, whose part is elsewhere by now."""
+    def settle(self, rows: int) -> None:
+        """Keep only what the vectors of so many rows have cost: they are elsewhere by now."""
         self.close()
-        self.path.unlink(missing_ok=True)
+        tokens, requests = costs_of(self.records)
+        with atomic_write(self.path) as path:
+            path.write_bytes(HEADER.pack(SETTLED, requests, rows, tokens, 0, 0))
 
     def _found(self) -> Iterator[JournalRecord]:
-        offset = 0
-        while True:
-            header = os.pread(self._file, HEADER.size, offset)
-            if len(header) < HEADER.size or not header.startswith(MAGIC):
-                return
+        for offset, header in _headers(self._file):
             _, first, count, tokens, length, checksum = HEADER.unpack(header)
-            offset += HEADER.size
             vectors = os.pread(self._file, length, offset)
             if zlib.crc32(vectors, zlib.crc32(header[:CHECKED])) != checksum:
                 return
             yield JournalRecord(first, count, tokens, offset, length)
-            offset += length
 
 
 def _without(message: list[bytes | memoryview], written: int) -> list[bytes | memoryview]:
@@ -150,18 +148,57 @@ def _without(message: list[bytes | memoryview], written: int) -> list[bytes | me
     return left
 
 
-def read_totals(path: Path) -> tuple[int, int]:
-    """Rows and tokens of a journal by its headers, without reading what they stand for."""
-    rows = tokens = offset = 0
-    with path.open("rb") as file:
-        while True:
-            file.seek(offset)
-            header = file.read(HEADER.size)
-            if len(header) < HEADER.size or not header.startswith(MAGIC):
-                return rows, tokens
-            _, _, count, cost, length, _ = HEADER.unpack(header)
-            rows, tokens = rows + count, tokens + cost
-            offset += HEADER.size + length
+class JournalTotals(NamedTuple):
+    """What a journal holds.
+
+    Attributes:
+        rows: Rows that are done, or refused.
+        tokens: What they cost.
+        requests: How many of them there were.
+        is_settled: Whether that is all it holds, and the vectors are elsewhere.
+    """
+
+    rows: int
+    tokens: int
+    requests: int
+    is_settled: bool = False
+
+
+def read_totals(path: Path) -> JournalTotals:
+    """Totals of a journal by its headers, without reading what they stand for."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        headers = [HEADER.unpack(header) for _, header in _headers(file)]
+        if not headers:
+            header = os.pread(file, HEADER.size, 0)
+            if len(header) == HEADER.size and header.startswith(SETTLED):
+                _, requests, rows, tokens, _, _ = HEADER.unpack(header)
+                return JournalTotals(rows, tokens, requests, is_settled=True)
+    finally:
+        os.close(file)
+    records = [
+        JournalRecord(first, count, tokens, 0, length)
+        for _, first, count, tokens, length, _ in headers
+    ]
+    return JournalTotals(sum(record.count for record in records), *costs_of(records))
+
+
+def costs_of(records: Iterable[JournalRecord]) -> tuple[int, int]:
+    """Tokens and requests of records."""
+    costs = [record.tokens for record in records if record.length]
+    return sum(costs), len(costs)
+
+
+def _headers(file: int) -> Iterator[tuple[int, bytes]]:
+    """The headers of a journal's records, each with where its vectors begin."""
+    offset = 0
+    while True:
+        header = os.pread(file, HEADER.size, offset)
+        if len(header) < HEADER.size or not header.startswith(MAGIC):
+            return
+        offset += HEADER.size
+        yield offset, header
+        offset += HEADER.unpack(header)[4]
 
 
 _ORDER: Literal["little", "big"] = "little" if Struct("=H").pack(1)[0] else "big"

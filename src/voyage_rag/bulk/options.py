@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,6 +20,9 @@ from voyage_rag.models import Model, OutputDtype
 from voyage_rag.types import InputType
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from voyage_rag.bulk.job_folder import InputSummary
 
 OnError: TypeAlias = Literal["stop", "skip"]
@@ -141,6 +145,24 @@ class JobOptions(BaseModel):
         kept = schema_from_text(summary.kept)
         return OutputSchema(summary.id_type, self.output_dtype, made_with, kept)
 
-    def of_the_output(self) -> dict[str, Any]:
-        """Those on which the output depends, as a manifest has them."""
-        return self.model_dump(exclude=NOT_OF_THE_OUTPUT, mode="json")
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """A job as it was given.
+
+    Attributes:
+        inputs: Files, folders or globs, or `-`.
+        output: The file or folder to make.
+        form: What to make of it.
+        options: All others.
+    """
+
+    inputs: Sequence[Path]
+    output: Path
+    form: OutputFormat
+    options: JobOptions
+
+    def recorded(self, host: str | None) -> dict[str, Any]:
+        """What the output depends on, as a manifest has it."""
+        given = self.options.model_dump(exclude=NOT_OF_THE_OUTPUT, mode="json")
+        return given | {"form": self.form} | ({} if host is None else {"host": host})

@@ -27,6 +27,11 @@ PART_FILE = re.compile(r"part-(\d{5,})\.parquet")
 PROBE_BYTES = 65_536
 
 
+def part_file(number: int) -> str:
+    """The name of the file with a part."""
+    return f"part-{number:05}.parquet"
+
+
 def format_of(path: Path, given: OutputFormat | None) -> OutputFormat:
     """What to write, by the output's name unless it is given.
 

@@ -1,9 +1,8 @@
-"""Neighbouring rows of a job that are written together, and what they cost."""
+"""Neighbouring rows of a job that are written together."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
@@ -16,22 +15,6 @@ if TYPE_CHECKING:
     from voyage_rag.jobs.inputs.rows import Id
 
 MISSING, DONE, REFUSED = 0, 1, 2
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What vectors have cost.
-
-    Attributes:
-        tokens: Tokens billed.
-        requests: Requests that were answered.
-    """
-
-    tokens: int = 0
-    requests: int = 0
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(self.tokens + other.tokens, self.requests + other.requests)
 
 
 class OutputPart:
@@ -81,12 +64,6 @@ class OutputPart:
             end = start + ROWS_PER_GROUP
             yield record_batch(schema, ids[start:end], vectors, kept[start:end])
             start = end
-
-    @property
-    def cost(self) -> Cost:
-        """What its vectors have cost."""
-        records = [record for record in self.journal.records if record.length]
-        return Cost(sum(record.tokens for record in records), len(records))
 
     def _mark(self, first: int, count: int, state: int) -> None:
         self.state[first : first + count] = bytes([state]) * count

@@ -6,6 +6,7 @@ one the output takes the part.
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,8 @@ class ResultStore:
     Attributes:
         length: Numbers of a vector, None until one is there.
         rows_done: Rows that were done, or refused, when it was opened.
-        tokens: What these had cost.
+        tokens: What all vectors have cost so far.
+        requests: How many requests that were.
         has_new_vectors: Whether some were added since.
     """
 
@@ -63,20 +65,19 @@ class ResultStore:
         self._taken: set[int] = set()
         self._sent = RisingNumbers()
         self.rows_done: int = 0
-        self.tokens: int = output.cost.tokens
+        self.tokens: int = 0
+        self.requests: int = 0
         self.has_new_vectors: bool = False
         folder.mkdir(exist_ok=True)
+        self._lock = threading.Lock()
         for number in range(-(-rows // rows_per_part)):
-            path = self._journal_path(number)
-            if output.holds(number):
-                self._taken.add(number)
-                self.rows_done += self._size(number)
-                if path.exists():  # killed before it was deleted
-                    output.take(self._open(number), self.length or 0)
-            elif path.exists():
-                done, tokens = read_totals(path)
+            if (path := self._journal_path(number)).exists():
+                done, tokens, requests, is_settled = read_totals(path)
                 self.rows_done += done
                 self.tokens += tokens
+                self.requests += requests
+                if is_settled:
+                    self._taken.add(number)
 
     @property
     def first_untaken(self) -> int:
@@ -126,8 +127,12 @@ class ResultStore:
             row = self._sent[positions[start]]
             part = self._parts[row // self._rows_per_part]
             numbers = self._joined(vectors[start : start + count])
-            part.add(row - part.first, count, 0 if start else tokens, numbers)
+            cost = 0 if start else tokens
+            part.add(row - part.first, count, cost, numbers)
             self.has_new_vectors = True
+            with self._lock:
+                self.tokens += cost
+                self.requests += 1
             self._hand_on_if_complete(part)
 
     def refuse(self, row: int) -> None:

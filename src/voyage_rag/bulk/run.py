@@ -8,14 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voyage_rag.bulk import checks
-from voyage_rag.bulk.job_folder import JobFolder, Manifest
 from voyage_rag.bulk.output_files import fingerprint
-from voyage_rag.bulk.outputs import bytes_per_vector, open_output
+from voyage_rag.bulk.outputs import open_output
+from voyage_rag.bulk.preparation import (
+    Problems,
+    check_disk_space,
+    check_not_overwritten,
+    prepare,
+)
 from voyage_rag.bulk.progress import JobReport, JobReporter
 from voyage_rag.bulk.refused import RefusedRow, free_side_file, rows_to_embed, write_side_file
 from voyage_rag.bulk.result_store import ResultStore
-from voyage_rag.bulk.scan import open_job_input, scan
 from voyage_rag.errors import InvalidRequestError
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.pricing import price
@@ -23,8 +26,8 @@ from voyage_rag.jobs.pricing import price
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from voyage_rag.bulk.options import JobOptions
-    from voyage_rag.bulk.output_files import OutputFormat
+    from voyage_rag.bulk.job_folder import JobFolder, Manifest
+    from voyage_rag.bulk.options import JobSpec
     from voyage_rag.bulk.outputs import Output
     from voyage_rag.bulk.progress import OnProgress
     from voyage_rag.bulk.writers import OutputSchema
@@ -47,10 +50,7 @@ class JobRun:
     """One run of a job.
 
     Args:
-        inputs: Files, folders or globs, or `-`.
-        output: The file or folder to make.
-        form: What to make of it.
-        options: The job's options.
+        spec: The job.
         settings: Those of the client.
         folder: The job's folder, which this process alone works on.
         on_progress: Called with the progress.
@@ -60,33 +60,24 @@ class JobRun:
         is_embedded: Whether all vectors are there.
     """
 
+    _reader: InputReader
+    _manifest: Manifest
+    _schema: OutputSchema
+    _output: Output
+
     def __init__(
-        self,
-        inputs: Sequence[Path],
-        output: Path,
-        form: OutputFormat,
-        options: JobOptions,
-        settings: Settings,
-        folder: JobFolder,
-        on_progress: OnProgress | None,
+        self, spec: JobSpec, settings: Settings, folder: JobFolder, on_progress: OnProgress | None
     ) -> None:
-        self.batch_size = options.batch_size
+        self.batch_size = spec.options.batch_size
         self.is_embedded: bool = False
-        self._inputs = inputs
-        self._path = output
-        self._form = form
-        self._options = options
+        self._spec, self._options = spec, spec.options
         self._settings = settings
         self._folder = folder
-        self._price = partial(price, options.row, engine=options.engine)
+        self._price = partial(price, self._options.row, engine=self._options.engine)
         self._reporter = JobReporter(on_progress, self._price)
         self._began = time.monotonic()
         self._was_finished = False
         self._refusals = 0
-        self._manifest: Manifest
-        self._reader: InputReader
-        self._schema: OutputSchema
-        self._output: Output
         self._store: ResultStore | None = None
         self._closing = ExitStack()
 
@@ -99,41 +90,38 @@ class JobRun:
             JobError: It cannot be begun or resumed. Nothing was changed.
             BadRowsError: The input holds bad rows, and these are not to be skipped.
         """
-        options, folder, overwrite = self._options, self._folder, self._options.overwrite
-        begun = folder.read(overwrite=overwrite)
-        self._reader = open_job_input(self._inputs, options, folder)
-        checks.check_output_apart(self._inputs, self._reader, self._path)
-        identity = self._reader.identity()
-        given = options.of_the_output() | {
-            "host": self._settings.host.cache_scope,
-            "form": self._form,
-        }
-        if begun and checks.is_resumed(
-            begun, given, identity, self._path, self._form, folder, overwrite=overwrite
-        ):
-            self._manifest = begun
-            checks.check_rows(begun.summary, options.on_error)
-            if begun.state == "embedding":
-                checks.check_not_overwritten(self._path, self._form, overwrite=overwrite)
-        else:
-            checks.check_not_overwritten(self._path, self._form, overwrite=overwrite)
-            summary = scan(self._reader, self._settings.tokenizer, folder, self._reporter)
-            checks.check_rows(summary, options.on_error)
+        folder = self._folder
+        self._reader, self._manifest, is_resumed = prepare(
+            self._spec,
+            folder,
+            folder,
+            self._reporter,
+            Problems(collected=False),
+            host=self._settings.host.cache_scope,
+            tokenizer=self._settings.tokenizer,
+            rescan=False,
+        )
+        if not is_resumed:
             folder.begin()
-            self._manifest = Manifest(given, identity, summary, length=options.length)
-            self._manifest.refused_file = begun.refused_file if begun else None
             self._check_unchanged()
-        self._schema = options.output_schema(self._manifest.summary)
+        self._schema = self._options.output_schema(self._manifest.summary)
         if self._manifest.state == "finished":
             self.is_embedded = self._was_finished = True
             return
-        self._output = open_output(self._form, self._path, folder, self._schema)
-        self._closing.callback(self._output.close)
-        if self._manifest.state == "assembling" and self._output.is_finished():
+        if self._manifest.state == "assembling" and self._is_in_place():
             self._conclude()
             self.is_embedded = True
-        else:
-            self._open_store()
+            return
+        self._output = open_output(
+            self._spec.form, self._spec.output, folder.unfinished, self._schema
+        )
+        self._closing.callback(self._output.close)
+        self._open_store()
+
+    def _is_in_place(self) -> bool:
+        """Whether the output is, but was not recorded: a file is written again in that case."""
+        is_folder = self._spec.form == "dataset" and self._spec.output.is_dir()
+        return is_folder and not self._folder.unfinished.exists()
 
     def _open_store(self) -> None:
         rows = self._manifest.summary.rows
@@ -146,7 +134,7 @@ class JobRun:
             self._output,
         )
         self._closing.callback(self._store.close)
-        checks.check_disk_space(self._folder.path, self._bytes_to_come(self._store))
+        check_disk_space(self._folder.path, self._bytes_to_come(self._store))
         self._folder.write(self._manifest)
         self._reporter.begin("embedding", rows, self._store.rows_done, self._store.tokens)
 
@@ -157,7 +145,7 @@ class JobRun:
         in_journals, in_output = left, rows
         if not self._output.journals_remain:
             in_journals, in_output = min(left, 2 * self._options.rows_per_part), left
-        written = in_output * bytes_per_vector(self._form, self._schema, length)
+        written = in_output * self._schema.bytes_in(self._spec.form, length)
         return (in_journals * self._schema.vector_bytes(length) + written) * FILE_OVERHEAD
 
     def _check_unchanged(self) -> None:
@@ -290,17 +278,18 @@ class JobRun:
             self._check_unchanged()
             self._manifest.state = "assembling"
             self._manifest.length = store.length
+            self._manifest.report = {"tokens": store.tokens, "requests": store.requests}
             if self._manifest.refused_file is None and self._has_refused():
-                self._manifest.refused_file = str(free_side_file(self._path))
+                self._manifest.refused_file = str(free_side_file(self._spec.output))
             self._folder.write(self._manifest)
             self._reporter.begin("writing", self._manifest.summary.rows)
-            checks.check_not_overwritten(self._path, self._form, overwrite=self._options.overwrite)
+            check_not_overwritten(self._spec)
             self._output.finish(store.length or 0)
             self._conclude()
         found, summary = self._manifest.report, self._manifest.summary
         refused_file = self._manifest.refused_file if found["refused"] else None
         return JobReport(
-            output=self._path,
+            output=self._spec.output,
             texts=found["texts"],
             refused=found["refused"],
             refused_file=None if refused_file is None else Path(refused_file),
@@ -322,18 +311,13 @@ class JobRun:
             self._folder.discard()
 
     def _conclude(self) -> None:
-        cost, refused = self._output.cost, self._write_refused()
-        summary = self._manifest.summary
-        self._manifest.report = {
-            "texts": summary.rows + summary.refused - refused,
-            "refused": refused,
-            "tokens": cost.tokens,
-            "requests": cost.requests,
-        }
+        refused, summary = self._write_refused(), self._manifest.summary
+        texts = summary.rows + summary.refused - refused
+        self._manifest.report |= {"texts": texts, "refused": refused}
         self._manifest.state = "finished"
-        self._manifest.output = fingerprint(self._path, self._form)
+        self._manifest.output = fingerprint(self._spec.output, self._spec.form)
         self._folder.write(self._manifest)
-        self._folder.discard_vectors()
+        self._folder.discard_work()
 
     def _has_refused(self) -> bool:
         return self._manifest.summary.refused > 0 or self._folder.refused_later.exists()

@@ -76,6 +76,10 @@ class OutputSchema:
         width: int = NUMBERS[self.dtype].byte_width
         return length * width
 
+    def bytes_in(self, form: str, length: int) -> float:
+        """What a vector takes in an output of some format."""
+        return length * JSON_BYTES[self.dtype] if form == "jsonl" else self.vector_bytes(length)
+
     def arrow(self, length: int) -> Any:
         """The Arrow schema: ids, vectors as lists of fixed size, and kept columns."""
         numbers = pa.field("element", NUMBERS[self.dtype], nullable=False)
@@ -238,6 +242,8 @@ def matrix_writer(path: Path, schema: Any) -> Iterator[TableWriter]:
 
 
 IDS_SUFFIX = ".ids.jsonl"
+WRITERS = {"parquet": parquet_writer, "jsonl": json_lines_writer, "npy": matrix_writer}
+"""Of outputs that are one file, by their format."""
 
 
 class _MatrixWriter:

@@ -1,0 +1,214 @@
+"""Before anything is sent: how far a job is, what its input holds, and what stands in its way."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from voyage_rag.bulk.job_folder import Manifest
+from voyage_rag.bulk.output_files import check_replaceable, final_paths, fingerprint
+from voyage_rag.bulk.scan import open_job_input, scan
+from voyage_rag.jobs.errors import BadRowsError, JobError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from voyage_rag.bulk.job_folder import InputSummary, JobFolder
+    from voyage_rag.bulk.options import JobSpec, OnError
+    from voyage_rag.bulk.progress import JobReporter
+    from voyage_rag.jobs.inputs import InputReader
+
+GIGABYTE = 1_000_000_000
+
+
+class Problems:
+    """What would stop a job: raised at once, or collected to report it all.
+
+    Attributes:
+        messages: What was collected.
+    """
+
+    def __init__(self, *, collected: bool) -> None:
+        self.messages: list[str] = []
+        self._collected = collected
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note an error of the block."""
+        try:
+            yield
+        except JobError as error:
+            if not self._collected:
+                raise
+            self.messages.append(error.message)
+
+
+class PreparedJob(NamedTuple):
+    """A job that may begin or resume.
+
+    Attributes:
+        reader: The input.
+        manifest: What the job's folder records, or is to record.
+        is_resumed: Whether it does already.
+    """
+
+    reader: InputReader
+    manifest: Manifest
+    is_resumed: bool
+
+
+def prepare(
+    spec: JobSpec,
+    folder: JobFolder,
+    scratch: JobFolder,
+    reporter: JobReporter,
+    problems: Problems,
+    *,
+    host: str | None,
+    tokenizer: str | None,
+    rescan: bool,
+) -> PreparedJob:
+    """Look how far a job is, and check everything that can be before anything is sent.
+
+    Args:
+        spec: The job.
+        folder: Its folder.
+        scratch: The folder for what is needed while the input is read; may be the same.
+        reporter: Reports progress.
+        problems: Takes what stands in the way.
+        host: Where it runs, None if that does not matter.
+        tokenizer: A `tokenizer.json` to count tokens with, None to estimate them.
+        rescan: Read the whole input, even if the job has begun.
+
+    Raises:
+        JobError: The input cannot be read.
+    """
+    options, begun, is_resumed = spec.options, None, False
+    with problems.noted():
+        folder.check_own()
+        begun = folder.read(overwrite=options.overwrite)
+    reader = open_job_input(spec.inputs, options, scratch)
+    with problems.noted():
+        _check_output_apart(spec, reader)
+    recorded, identity = spec.recorded(host), reader.identity()
+    if begun is not None:
+        with problems.noted():
+            is_resumed = _is_resumed(spec, begun, recorded, identity, folder)
+    if begun is None or not is_resumed or begun.state == "embedding":
+        with problems.noted():
+            check_not_overwritten(spec)
+    if begun is None or not is_resumed or rescan:
+        manifest = Manifest(recorded, identity, scan(reader, tokenizer, scratch, reporter))
+        manifest.length = options.length
+        manifest.refused_file = None if begun is None else begun.refused_file
+    else:
+        manifest = begun
+    with problems.noted():
+        check_rows(manifest.summary, options.on_error)
+    return PreparedJob(reader, manifest, is_resumed)
+
+
+def _check_output_apart(spec: JobSpec, reader: InputReader) -> None:
+    """Refuse an output on, in or around the input."""
+    target = spec.output.resolve()
+    for path in spec.inputs:
+        folder = path.resolve()
+        if folder == target or (path.is_dir() and target.is_relative_to(folder)):
+            raise JobError(
+                f"the output {str(spec.output)!r} is in the input {str(path)!r}: choose an output "
+                "elsewhere"
+            )
+    for file in reader.files:
+        if file.path.resolve().is_relative_to(target):
+            raise JobError(
+                f"the output {str(spec.output)!r} holds the input {str(file.path)!r}: choose an "
+                "output elsewhere"
+            )
+
+
+def _is_resumed(
+    spec: JobSpec, begun: Manifest, recorded: dict[str, Any], identity: str, folder: JobFolder
+) -> bool:
+    """Whether the job that was begun is resumed, or known to be finished; False to begin anew.
+
+    Raises:
+        JobError: It is another job, and not to be discarded.
+    """
+    other = [
+        f"{name}={begun.options.get(name)!r}, not {value!r}"
+        for name, value in recorded.items()
+        if begun.options.get(name) != value
+    ]
+    if begun.input != identity:
+        other.append("an input that was another one, or has changed since")
+    if begun.state == "finished":
+        is_there = not other and fingerprint(spec.output, spec.form) == begun.output
+        return is_there and not spec.options.overwrite
+    if other and not spec.options.overwrite:
+        raise JobError(
+            f"{str(folder.path)!r} holds an unfinished job with {'; '.join(other)}: run it again "
+            "as it was begun, choose another output, or discard it with overwrite=True"
+        )
+    return not other
+
+
+def check_not_overwritten(spec: JobSpec) -> None:
+    """Refuse to replace an output, unless that was said and nothing of others is lost.
+
+    Raises:
+        JobError: There is something already.
+    """
+    for path in final_paths(spec.output, spec.form):
+        if path.exists() and not spec.options.overwrite:
+            raise JobError(
+                f"{str(path)!r} exists: choose another output, or replace it with overwrite=True"
+            )
+    check_replaceable(spec.output, spec.form)
+    parent = next(parent for parent in spec.output.absolute().parents if parent.exists())
+    if not parent.is_dir():
+        raise JobError(f"{str(parent)!r} is no folder: choose another output")
+
+
+def check_rows(summary: InputSummary, on_error: OnError) -> None:
+    """Refuse bad rows before anything is sent.
+
+    Raises:
+        BadRowsError: There are some, and they are not to be skipped.
+        JobError: There is nothing to embed.
+    """
+    if summary.refused and on_error == "stop":
+        others = summary.refused - 1
+        more = f" ({others:,} more like it)" if others else ""
+        first = summary.first_refused or ""
+        remedy = ""
+        if "UTF-8" in first:
+            remedy = " give the file's encoding, such as encoding='latin-1',"
+        elif "no text in" in first:
+            remedy = " name the field of the text, such as text_column='body',"
+        raise BadRowsError(
+            f"{first}{more}:{remedy} correct the input, or leave such rows out "
+            "with on_error='skip'; nothing was sent",
+            rows=summary.refused,
+        )
+    if not summary.rows:
+        why = f": {summary.first_refused}" if summary.first_refused else ""
+        raise JobError(f"there is nothing to embed: the input has no rows that can be{why}")
+
+
+def check_disk_space(folder: Path, needed: float) -> None:
+    """Refuse to begin where vectors would not fit on the disk.
+
+    Raises:
+        JobError: They would not.
+    """
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise JobError(
+            f"the disk of {str(folder)!r} has {free / GIGABYTE:,.1f} GB free, and the job takes "
+            f"{needed / GIGABYTE:,.1f} GB: free some, choose another place, a folder as output "
+            "(half of it), fewer dimensions, or int8; nothing was sent"
+        )
