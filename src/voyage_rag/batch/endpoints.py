@@ -77,11 +77,7 @@ class BatchEndpoint(ABC):
 
     @abstractmethod
     def _read(self, line: BatchLine) -> dict[str, Any]:
-        """The attributes of a result that the answer to a line holds.
-
-        Raises:
-            UnexpectedAnswerError: It cannot be right.
-        """
+        """The attributes of a result that the answer to a line holds."""
 
     def result(self, index: int, line: BatchLine) -> BatchResult:
         """What became of the input at a position."""
@@ -208,11 +204,7 @@ ENDPOINTS: Mapping[ModelKind, type[BatchEndpoint]] = {
 
 
 def endpoint_for(options: BatchOptions) -> BatchEndpoint:
-    """The kind of a job, by its model.
-
-    Raises:
-        InvalidInputError: The model has no batches, or an option cannot work.
-    """
+    """The kind of a job, by its model."""
     if not isinstance(options.model, str) or not options.model.strip():
         raise InvalidInputError(f"model must be the name of a model, not {options.model!r}")
     model_kind = kind_of(options.model)

@@ -112,11 +112,7 @@ def part_name(number: int) -> str:
 
 
 class StateFile:
-    """Where a job is kept.
-
-    Args:
-        path: The file.
-    """
+    """Where a job is kept."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: Path = Path(path)
@@ -175,11 +171,7 @@ class StateFile:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """While a job is worked on, by one process at a time.
-
-        Raises:
-            InvalidInputError: Another process works on it.
-        """
+        """While a job is worked on, by one process at a time."""
         with ExitStack() as held:
             try:
                 held.enter_context(exclusive_lock(self.path.with_name(self.path.name + ".lock")))

@@ -37,11 +37,7 @@ Line = tuple[bytes, float]
 
 
 def lines_of(kind: BatchEndpoint, inputs: Iterable[object], names: CustomIds) -> Iterator[Line]:
-    """A line for each input.
-
-    Raises:
-        InvalidInputError: An input cannot be one, or its name is none or taken.
-    """
+    """A line for each input."""
     if isinstance(inputs, str | bytes):
         raise InvalidInputError("inputs must be a list or another iterable, not one string")
     for index, item in enumerate(texts_of("inputs", inputs)):
@@ -83,11 +79,7 @@ class CustomIds:
         return "uint64" if self._smallest == 0 and self._largest < 2**64 else "string"
 
     def next(self, index: int) -> str:
-        """The name of the next input, which has that position.
-
-        Raises:
-            InvalidInputError: There is none, or it is taken.
-        """
+        """The name of the next input, which has that position."""
         if self._given is None:
             return str(index)
         place = f"custom_ids[{index}]"
@@ -118,11 +110,7 @@ class CustomIds:
         return name
 
     def check_end(self) -> None:
-        """Refuse names without an input.
-
-        Raises:
-            InvalidInputError: There are some.
-        """
+        """Refuse names without an input."""
         if self._given is not None and next(self._given, None) is not None:
             raise InvalidInputError("there are more custom_ids than inputs: give one to each")
 
@@ -265,11 +253,7 @@ def prepare(
 
 
 def check_same_job(file: StateFile, kind: BatchEndpoint, limits: BatchLimits) -> None:
-    """Refuse a state file that holds another job.
-
-    Raises:
-        InvalidInputError: It does.
-    """
+    """Refuse a state file that holds another job."""
     if file.path.exists():
         known = file.load()
         asked = known.model_copy(

@@ -212,11 +212,7 @@ class BatchWorkflow:
     def wait(
         self, watch: PollSchedule, on_progress: Callable[[JobStatus], object] | None
     ) -> Flow[None]:
-        """Look at the job until it has ended, creating batches as the account may have more.
-
-        Raises:
-            Timeout: It has not ended in time.
-        """
+        """Look at the job until it has ended, creating batches as the account may have more."""
         watch.check()
         begun, looks, due = self.context.now(), 0, -inf
         while True:

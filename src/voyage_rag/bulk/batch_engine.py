@@ -86,11 +86,7 @@ class ResultWriter:
         self._next()
 
     def end(self) -> None:
-        """Store the rest.
-
-        Raises:
-            JobError: Some rows have no result.
-        """
+        """Store the rest."""
         self._store()
         if self._unfinished:
             raise JobError(

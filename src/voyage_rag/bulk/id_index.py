@@ -18,11 +18,7 @@ CACHE_KIB = 65_536
 
 
 class IdIndex:
-    """Every id with the location of the first row that has it.
-
-    Args:
-        path: Where the database is while there is one.
-    """
+    """Every id with the location of the first row that has it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -120,11 +120,7 @@ class JobFolder:
                 folder.rmdir()
 
     def check_own(self) -> None:
-        """Refuse a folder that no job made.
-
-        Raises:
-            JobError: It holds files of others.
-        """
+        """Refuse a folder that no job made."""
         if self.path.is_dir():
             own = {self._work.parent.name, self._manifest.name, self._lock.name}
             held = {entry.name for entry in self.path.iterdir()} - own

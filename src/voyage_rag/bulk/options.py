@@ -110,11 +110,7 @@ class JobOptions(BaseModel):
 
     @property
     def row(self) -> Model:
-        """The catalogue's row of the model.
-
-        Raises:
-            InvalidInputError: It is no embedding model.
-        """
+        """The catalogue's row of the model."""
         return validation.check_embedding_model(self.model)
 
     @property

@@ -33,11 +33,7 @@ def part_file(number: int) -> str:
 
 
 def format_of(path: Path, given: OutputFormat | None) -> OutputFormat:
-    """What to write, by the output's name unless it is given.
-
-    Raises:
-        JobError: The name does not say it.
-    """
+    """What to write, by the output's name unless it is given."""
     form = given or FORMATS.get(path.suffix.lower())
     if form is None:
         raise JobError(
@@ -54,11 +50,7 @@ def final_paths(path: Path, form: OutputFormat) -> list[Path]:
 
 
 def check_replaceable(path: Path, form: OutputFormat) -> None:
-    """Refuse to replace what cannot be an older output.
-
-    Raises:
-        JobError: It is a folder where a file goes, or holds files of others.
-    """
+    """Refuse to replace what cannot be an older output."""
     for final in final_paths(path, form):
         if final.is_dir() and form != "dataset":
             raise JobError(f"{str(final)!r} is a folder: choose another output")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from voyage_rag.bulk.output_part import OutputPart
-    from voyage_rag.bulk.writers import OutputSchema, TableWriter
+    from voyage_rag.bulk.writers import OutputSchema, WriteBatch
 
 
 class FileOutput:
@@ -32,7 +32,7 @@ class FileOutput:
         self._schema = schema
         self._writer = writer
         self._files = ExitStack()
-        self._table: TableWriter | None = None
+        self._write_batch: WriteBatch | None = None
         self._waiting: dict[int, OutputPart] = {}
         self._next = 0
         self._lock = threading.Lock()
@@ -49,7 +49,7 @@ class FileOutput:
 
     def finish(self, length: int) -> None:
         """All parts were taken: put the output in its place, complete."""
-        self._table_for(length)
+        self._opened(length)
         self._files.close()
         for made in self._made():
             flush_to_disk(made)
@@ -69,14 +69,14 @@ class FileOutput:
     def _write(self, part: OutputPart, length: int) -> None:
         schema = self._schema.arrow(length)
         for batch in part.batches(schema, self._schema.vector_bytes(length)):
-            self._table_for(length).write_batch(batch)
+            self._opened(length)(batch)
         part.journal.close()
 
-    def _table_for(self, length: int) -> TableWriter:
-        if self._table is None:
+    def _opened(self, length: int) -> WriteBatch:
+        if self._write_batch is None:
             opened = self._writer(self._unfinished, self._schema.arrow(length))
-            self._table = self._files.enter_context(opened)
-        return self._table
+            self._write_batch = self._files.enter_context(opened)
+        return self._write_batch
 
 
 class FolderOutput:
@@ -98,10 +98,10 @@ class FolderOutput:
             schema = self._schema.arrow(length)
             with (
                 atomic_write(self._unfinished / part_file(part.number)) as temporary,
-                writers.parquet_writer(temporary, schema) as table,
+                writers.parquet_writer(temporary, schema) as write_batch,
             ):
                 for batch in part.batches(schema, self._schema.vector_bytes(length)):
-                    table.write_batch(batch)
+                    write_batch(batch)
         part.journal.settle(len(part.state))
 
     def finish(self, length: int) -> None:  # noqa: ARG002 - its files have theirs
@@ -119,11 +119,7 @@ Output: TypeAlias = FileOutput | FolderOutput
 
 
 def open_output(form: OutputFormat, path: Path, unfinished: Path, schema: OutputSchema) -> Output:
-    """The output of a job, as far as it is written.
-
-    Raises:
-        ImportError: It needs numpy, and that is not installed.
-    """
+    """The output of a job, as far as it is written."""
     if form == "dataset":
         return FolderOutput(path, unfinished, schema)
     if form == "npy":

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from voyage_rag.bulk.job_folder import Manifest
 from voyage_rag.bulk.output_files import check_replaceable, final_paths, fingerprint
-from voyage_rag.bulk.scan import open_job_input, scan
+from voyage_rag.bulk.scan import scan
 from voyage_rag.jobs.errors import BadRowsError, JobError
+from voyage_rag.jobs.inputs import open_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +90,15 @@ def prepare(
     with problems.noted():
         folder.check_own()
         begun = folder.read(overwrite=options.overwrite)
-    reader = open_job_input(spec.inputs, options, scratch)
+    reader = open_inputs(
+        spec.inputs,
+        options.input_format,
+        text_columns=options.text_columns,
+        id_column=options.id_column,
+        keep=options.keep,
+        options=options.reading,
+        spool_folder=scratch.spooled,
+    )
     with problems.noted():
         _check_output_apart(spec, reader)
     recorded, identity = spec.recorded(host), reader.identity()
@@ -131,11 +140,7 @@ def _check_output_apart(spec: JobSpec, reader: InputReader) -> None:
 def _is_resumed(
     spec: JobSpec, begun: Manifest, recorded: dict[str, Any], identity: str, folder: JobFolder
 ) -> bool:
-    """Whether the job that was begun is resumed, or known to be finished; False to begin anew.
-
-    Raises:
-        JobError: It is another job, and not to be discarded.
-    """
+    """Whether the job that was begun is resumed, or known to be finished; False to begin anew."""
     other = [
         f"{name}={begun.options.get(name)!r}, not {value!r}"
         for name, value in recorded.items()
@@ -155,11 +160,7 @@ def _is_resumed(
 
 
 def check_not_overwritten(spec: JobSpec) -> None:
-    """Refuse to replace an output, unless that was said and nothing of others is lost.
-
-    Raises:
-        JobError: There is something already.
-    """
+    """Refuse to replace an output, unless that was said and nothing of others is lost."""
     for path in final_paths(spec.output, spec.form):
         if path.exists() and not spec.options.overwrite:
             raise JobError(
@@ -172,12 +173,7 @@ def check_not_overwritten(spec: JobSpec) -> None:
 
 
 def check_rows(summary: InputSummary, on_error: OnError) -> None:
-    """Refuse bad rows before anything is sent.
-
-    Raises:
-        BadRowsError: There are some, and they are not to be skipped.
-        JobError: There is nothing to embed.
-    """
+    """Refuse bad rows before anything is sent."""
     if summary.refused and on_error == "stop":
         others = summary.refused - 1
         more = f" ({others:,} more like it)" if others else ""
@@ -198,11 +194,7 @@ def check_rows(summary: InputSummary, on_error: OnError) -> None:
 
 
 def check_disk_space(folder: Path, needed: float) -> None:
-    """Refuse to begin where vectors would not fit on the disk.
-
-    Raises:
-        JobError: They would not.
-    """
+    """Refuse to begin where vectors would not fit on the disk."""
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free

@@ -84,12 +84,7 @@ class JobReport:
 
 
 class JobReporter:
-    """Reports how far a job is, from any thread.
-
-    Args:
-        on_progress: Called with each progress, or None.
-        price: What tokens cost.
-    """
+    """Reports how far a job is, from any thread."""
 
     def __init__(
         self, on_progress: OnProgress | None, price: Callable[[int], float | None]

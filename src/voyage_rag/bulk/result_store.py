@@ -88,11 +88,7 @@ class ResultStore:
         return min(number * self._rows_per_part, self._rows)
 
     def texts(self, rows: Iterable[Row], first: int) -> Iterator[str]:
-        """The texts that have no vector yet, of the rows from position `first` on.
-
-        Raises:
-            JobError: There are more rows than were counted.
-        """
+        """The texts that have no vector yet, of the rows from position `first` on."""
         for position, row in enumerate(rows, first):
             if position >= self._rows:
                 raise JobError("the input changed while it was read: it has more rows than before")

@@ -84,12 +84,7 @@ class JobRun:
     # ── before ────────────────────────────────────────────────────────────────────────────────────
 
     def prepare(self) -> None:
-        """Look how far the job is, and begin it if it was not begun.
-
-        Raises:
-            JobError: It cannot be begun or resumed. Nothing was changed.
-            BadRowsError: The input holds bad rows, and these are not to be skipped.
-        """
+        """Look how far the job is, and begin it if it was not begun."""
         folder = self._folder
         self._reader, self._manifest, is_resumed = prepare(
             self._spec,
@@ -223,11 +218,7 @@ class JobRun:
         self._reporter.begin("embedding", self._manifest.summary.rows, self.store.rows_done)
 
     def refused_in_batch(self, number: int, message: str) -> None:
-        """The batch engine refused a row: leave it out.
-
-        Raises:
-            JobError: Rows are not to be skipped.
-        """
+        """The batch engine refused a row: leave it out."""
         if self._options.on_error == "stop":
             raise JobError(
                 f"the service refused {self._where(number)}: {message} What is finished is kept: "

@@ -14,7 +14,7 @@ from voyage_rag.bulk.writers import json_field, schema_to_text
 from voyage_rag.core.context import MARGIN, estimate_tokens
 from voyage_rag.io.tokenizer import Tokenizer
 from voyage_rag.jobs.errors import JobError
-from voyage_rag.jobs.inputs import Row, flaw_of, open_inputs
+from voyage_rag.jobs.inputs import Row, flaw_of
 from voyage_rag.jobs.inputs.arrow_files import pa
 from voyage_rag.jobs.inputs.rows import is_utf8
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from voyage_rag.bulk.job_folder import JobFolder
-    from voyage_rag.bulk.options import JobOptions
     from voyage_rag.bulk.progress import JobReporter
     from voyage_rag.jobs.inputs import InputReader
 
@@ -32,34 +31,10 @@ FILE_BITS = 40
 SMALLEST_INT64, LARGEST_INT64 = -(2**63), 2**63 - 1
 
 
-def open_job_input(inputs: Sequence[Path], options: JobOptions, folder: JobFolder) -> InputReader:
-    """The rows of a job's input; stdin and pipes are read to their end.
-
-    Raises:
-        JobError: It cannot be read.
-    """
-    return open_inputs(
-        inputs,
-        options.input_format,
-        text_columns=options.text_columns,
-        id_column=options.id_column,
-        keep=options.keep,
-        options=options.reading,
-        spool_folder=folder.spooled,
-    )
-
-
 def scan(
     reader: InputReader, tokenizer: str | None, folder: JobFolder, reporter: JobReporter
 ) -> InputSummary:
-    """Check and count all rows; those that cannot be embedded are listed in the folder then.
-
-    Args:
-        reader: The input.
-        tokenizer: A `tokenizer.json` to count tokens with, None to estimate them.
-        folder: The job's.
-        reporter: Reports progress.
-    """
+    """Check and count all rows; those that cannot be embedded are listed in the folder then."""
     count = estimate_tokens if tokenizer is None else Tokenizer(tokenizer)
     rows = refused = characters = seen = 0
     tokens = 0.0

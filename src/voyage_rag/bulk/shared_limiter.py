@@ -121,13 +121,7 @@ class LimiterActor:
 
 
 class SharedRateLimiter(RateLimiter):
-    """Stands for the actor in a worker.
-
-    Args:
-        clock: The worker's.
-        actor: A handle of a `LimiterActor`.
-        wait: Waits for a call and returns its result: `ray.get`.
-    """
+    """Stands for the actor in a worker."""
 
     def __init__(self, clock: Clock, actor: Any, wait: Any) -> None:
         super().__init__(clock)

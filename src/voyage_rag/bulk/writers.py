@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from array import array
+from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voyage_rag.jobs.inputs.arrow_files import pa, pc, pq
 
@@ -147,15 +148,12 @@ def _as_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-class TableWriter(Protocol):
-    """Takes record batches."""
-
-    def write_batch(self, batch: Any) -> None:
-        """Write one."""
+WriteBatch: TypeAlias = Callable[[Any], object]
+"""Takes record batches, one after the other."""
 
 
 @contextmanager
-def parquet_writer(path: Path, schema: Any) -> Iterator[TableWriter]:
+def parquet_writer(path: Path, schema: Any) -> Iterator[WriteBatch]:
     """A Parquet file: a row group for each batch, numbers as they are.
 
     Numbers of a byte each are written as a dictionary of theirs, which keeps them a byte.
@@ -170,7 +168,7 @@ def parquet_writer(path: Path, schema: Any) -> Iterator[TableWriter]:
         write_statistics=[ID],
         data_page_size=PAGE_BYTES,
     ) as writer:
-        yield writer
+        yield writer.write_batch
 
 
 def _leaves(schema: Any) -> list[str]:
@@ -182,18 +180,10 @@ def _leaves(schema: Any) -> list[str]:
 
 
 @contextmanager
-def json_lines_writer(path: Path, schema: Any) -> Iterator[TableWriter]:  # noqa: ARG001
+def json_lines_writer(path: Path, schema: Any) -> Iterator[WriteBatch]:  # noqa: ARG001
     """Objects with `id`, `embedding` and kept columns, one a line."""
     with path.open("wb") as file:
-        yield _JSONLinesWriter(file.writelines)
-
-
-class _JSONLinesWriter:
-    def __init__(self, write: Any) -> None:
-        self._write = write
-
-    def write_batch(self, batch: Any) -> None:
-        self._write(_as_lines(batch))
+        yield lambda batch: file.writelines(_as_lines(batch))
 
 
 def _as_lines(batch: Any) -> Iterator[bytes]:
@@ -219,48 +209,37 @@ def _kept_rows(batch: Any) -> Iterable[dict[str, Any]]:
 
 
 @contextmanager
-def matrix_writer(path: Path, schema: Any) -> Iterator[TableWriter]:
+def matrix_writer(path: Path, schema: Any) -> Iterator[WriteBatch]:
     """A NumPy file of shape (rows, numbers), and beside it the ids, one JSON value a line.
 
     With kept columns these lines are objects.
     """
-    np = numpy()
+    np, rows = numpy(), 0
     kind = schema.field(EMBEDDING).type
     numbers = pa.array([], kind.value_type).to_numpy()  # `to_pandas_dtype` would import pandas
     header = {"descr": numbers.dtype.str, "fortran_order": False}
 
     def write_header() -> None:
         file.seek(0)  # numpy pads it, so that the number of rows may grow
-        shape = (writer.rows, kind.list_size)
+        shape = (rows, kind.list_size)
         np.lib.format.write_array_header_1_0(file, header | {"shape": shape})
 
+    def write_batch(batch: Any) -> None:
+        nonlocal rows
+        rows += batch.num_rows
+        file.write(batch.column(EMBEDDING).flatten().to_numpy())
+        for name, kept in zip(batch.column(ID).to_pylist(), _kept_rows(batch), strict=True):
+            ids.write(_as_json({ID: name, **kept} if kept else name).encode() + b"\n")
+
     with path.open("wb") as file, path.with_name(path.name + IDS_SUFFIX).open("wb") as ids:
-        writer = _MatrixWriter(file.write, ids.writelines)
         write_header()
-        yield writer
+        yield write_batch
         write_header()
 
 
 IDS_SUFFIX = ".ids.jsonl"
 WRITERS = {"parquet": parquet_writer, "jsonl": json_lines_writer, "npy": matrix_writer}
 """Of outputs that are one file, by their format."""
-
-
-class _MatrixWriter:
-    def __init__(self, write: Any, write_ids: Any) -> None:
-        self.rows = 0
-        self._write = write
-        self._write_ids = write_ids
-
-    def write_batch(self, batch: Any) -> None:
-        self.rows += batch.num_rows
-        self._write(batch.column(EMBEDDING).flatten().to_numpy())
-        names = batch.column(ID).to_pylist()
-        lines = (
-            {ID: name, **kept} if kept else name
-            for name, kept in zip(names, _kept_rows(batch), strict=True)
-        )
-        self._write_ids(_as_json(line).encode() + b"\n" for line in lines)
 
 
 def numpy() -> Any:
@@ -272,43 +251,32 @@ def numpy() -> Any:
     return np
 
 
-class VectorFile:
-    """A Parquet file that takes ids and vectors one by one.
+@contextmanager
+def vector_writer(path: Path, id_type: str) -> Iterator[Callable[[Id, Vector], None]]:
+    """A Parquet file that takes ids and vectors one by one."""
+    ids: list[Id] = []
+    vectors: list[Vector] = []
+    schema: Any = None
+    write_batch: Any = None
 
-    Args:
-        path: The file.
-        id_type: The Arrow type of the ids.
-    """
-
-    def __init__(self, path: Path, id_type: str) -> None:
-        self._path, self._id_type = path, id_type
-        self._ids: list[Id] = []
-        self._vectors: list[Vector] = []
-        self._files = ExitStack()
-        self._schema: Any = None
-        self._table: TableWriter
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._flush()
-        self._files.close()
-
-    def add(self, name: Id, vector: Vector) -> None:
-        """Add a vector."""
-        self._ids.append(name)
-        self._vectors.append(vector)
-        if len(self._ids) == ROWS_PER_GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._schema is None:
-            first = self._vectors[0] if self._vectors else array("f", [])
+    def flush() -> None:
+        nonlocal schema, write_batch
+        if schema is None:
+            first = vectors[0] if vectors else array("f", [])
             dtype: OutputDtype = DTYPES[first.typecode]
-            self._schema = OutputSchema(self._id_type, dtype, {}, ()).arrow(len(first))
-            self._table = self._files.enter_context(parquet_writer(self._path, self._schema))
-        if self._ids:
-            joined = memoryview(b"".join(self._vectors))
-            self._table.write_batch(record_batch(self._schema, self._ids, joined, ()))
-        self._ids, self._vectors = [], []
+            schema = OutputSchema(id_type, dtype, {}, ()).arrow(len(first))
+            write_batch = files.enter_context(parquet_writer(path, schema))
+        if ids:
+            write_batch(record_batch(schema, ids, memoryview(b"".join(vectors)), ()))
+        ids.clear()
+        vectors.clear()
+
+    def add(name: Id, vector: Vector) -> None:
+        ids.append(name)
+        vectors.append(vector)
+        if len(ids) == ROWS_PER_GROUP:
+            flush()
+
+    with ExitStack() as files:
+        yield add
+        flush()

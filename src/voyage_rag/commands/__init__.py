@@ -9,5 +9,5 @@ the commands keep to, so that they feel like one program:
   2; Ctrl-C is 130. A bug keeps its traceback.
 - Files are read as UTF-8, and `-` is stdin (`texts.py`).
 - What only one command needs is imported when it runs, so that `voyage-rag --help` is quick.
-- A missing package is named with its extra (`extras.py`).
+- A missing package is named with its extra (`failure.py`).
 """

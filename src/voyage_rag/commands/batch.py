@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TimeElapsedColumn
 
 from voyage_rag.commands.batch_rows import STDOUT, BatchRows, check_free, open_rows, result_writer
 from voyage_rag.commands.failure import CommandError, interruptible
 from voyage_rag.commands.options import AsJSON, BaseURL
-from voyage_rag.commands.screen import console, dollars, remark, working, write_json
+from voyage_rag.commands.screen import console, dollars, progress_bar, remark, working, write_json
 from voyage_rag.commands.service import connected
 
 if TYPE_CHECKING:
@@ -139,8 +139,16 @@ def wait(
     """Wait until a job has ended. Ctrl-C stops waiting, not the job."""
     waiting = f"stopped waiting; the job continues: voyage-rag batch wait {job}"
     with _opened(job, base_url) as opened, interruptible(waiting):
-        with _bar() as advance:
-            ended = opened.wait(timeout=timeout, poll_interval=poll_interval, on_progress=advance)
+        with progress_bar("waiting", TimeElapsedColumn()) as update:
+
+            def on_progress(status: JobStatus) -> None:
+                if update is not None:
+                    ended = f"{status.ended} of {status.batches} batches ended"
+                    update(description=ended, total=status.inputs, completed=status.completed)
+
+            ended = opened.wait(
+                timeout=timeout, poll_interval=poll_interval, on_progress=on_progress
+            )
         _show(opened, ended, as_json=as_json)
 
 
@@ -243,24 +251,6 @@ def _row_named(rows: BatchRows) -> Iterator[None]:
         raise CommandError(f"{rows.place}: {error.message}") from error
     except OSError as error:
         raise CommandError(f"cannot keep the job: {error.strerror or error}") from error
-
-
-@contextmanager
-def _bar() -> Iterator[Any]:
-    """Progress on a terminal, silence in a pipe."""
-    err = console(stderr=True)
-    if not err.is_terminal:
-        yield None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=err, transient=True) as bar:
-        task = bar.add_task("waiting", total=None)
-
-        def advance(status: JobStatus) -> None:
-            ended = f"{status.ended} of {status.batches} batches ended"
-            bar.update(task, description=ended, total=status.inputs, completed=status.completed)
-
-        yield advance
 
 
 def _check_ended(opened: BatchJob, job: Path, *, partial: bool) -> None:

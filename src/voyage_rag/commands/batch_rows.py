@@ -9,8 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from voyage_rag.commands.extras import extra
-from voyage_rag.commands.failure import CommandError
+from voyage_rag.commands.failure import CommandError, extra
 from voyage_rag.jobs.files import atomic_write
 from voyage_rag.jobs.inputs import flaw_of, open_inputs
 from voyage_rag.jobs.inputs.rows import flaw_of_id
@@ -123,11 +122,7 @@ def _id_of(result: BatchResult, job: BatchJob) -> str | int:
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
-    """Refuse to write where there is something.
-
-    Raises:
-        CommandError: There is.
-    """
+    """Refuse to write where there is something."""
     if path == STDOUT or not path.exists():
         return
     if path.is_dir():
@@ -138,11 +133,7 @@ def check_free(path: Path, *, overwrite: bool) -> None:
 
 @contextmanager
 def result_writer(path: Path, job: BatchJob) -> Iterator[Callable[[BatchResult], object]]:
-    """Takes results for a file that appears when all are written: JSON Lines, or Parquet by name.
-
-    Raises:
-        CommandError: It cannot be written.
-    """
+    """Takes results for a file that appears when all are written: JSON Lines or Parquet."""
 
     def line(result: BatchResult) -> str:
         return json.dumps(as_row(result, job), ensure_ascii=False) + "\n"
@@ -167,6 +158,6 @@ def _parquet_rows(path: Path, job: BatchJob) -> Iterator[Callable[[BatchResult],
     if job.kind != "embedding":
         raise CommandError(f"results of {job.kind} models are JSON lines: end the name in .jsonl")
     with extra("bulk", "pyarrow", what="Parquet"):
-        from voyage_rag.bulk.writers import VectorFile  # noqa: PLC0415 - an extra of its own
-    with VectorFile(path, job.id_type) as file:
-        yield lambda result: file.add(_id_of(result, job), result.vector)
+        from voyage_rag.bulk.writers import vector_writer  # noqa: PLC0415 - an extra of its own
+    with vector_writer(path, job.id_type) as add:
+        yield lambda result: add(_id_of(result, job), result.vector)

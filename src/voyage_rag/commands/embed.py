@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from voyage_rag.commands.extras import extra
-from voyage_rag.commands.failure import interruptible
+from voyage_rag.commands.failure import extra, interruptible
 from voyage_rag.commands.options import AsJSON, BaseURL, Emulated
-from voyage_rag.commands.screen import console, dollars, duration, remark, size, span, write_json
+from voyage_rag.commands.screen import (
+    console,
+    dollars,
+    duration,
+    progress_bar,
+    remark,
+    size,
+    span,
+    write_json,
+)
 from voyage_rag.commands.service import connected
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs.discovery import InputFormat
@@ -184,7 +192,7 @@ def embed(
         overwrite=overwrite,
     )
     if dry_run:
-        with _progress_bar() as on_progress:
+        with _progress() as on_progress:
             estimate = job.estimate(
                 requests_per_minute=requests_per_minute,
                 tokens_per_minute=tokens_per_minute,
@@ -206,46 +214,28 @@ def embed(
         client as voyage,
         interruptible("interrupted; the same command resumes, and what is finished is kept"),
     ):
-        with _progress_bar() as on_progress:
+        with _progress() as on_progress:
             report = job.run(voyage, on_progress=on_progress)
         _show_report(report, as_json=as_json, emulated=emulated, to_stdout=to_stdout)
 
 
 @contextmanager
-def _progress_bar() -> Iterator[OnProgress | None]:
-    """A bar on a terminal, with rate, tokens, cost and the time that is left; else nothing."""
-    from rich.progress import (  # noqa: PLC0415 - not needed for help
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-    )
+def _progress() -> Iterator[OnProgress | None]:
+    """A bar with rate, tokens, cost and the time that is left."""
+    from rich.progress import TextColumn  # noqa: PLC0415 - not needed for help
 
-    err = console(stderr=True)
-    if not err.is_terminal:
-        yield None
-        return
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[details]}", style="dim"),
-        console=err,
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("reading", total=None, details="")
+    with progress_bar("reading", TextColumn("{task.fields[details]}", style="dim")) as update:
 
         def on_progress(progress: JobProgress) -> None:
-            bar.update(
-                task,
-                description=progress.stage,
-                completed=progress.done,
-                total=progress.total,
-                details=_details(progress),
-            )
+            if update is not None:
+                update(
+                    description=progress.stage,
+                    completed=progress.done,
+                    total=progress.total,
+                    details=_details(progress),
+                )
 
-        yield on_progress
+        yield None if update is None else on_progress
 
 
 def _details(progress: JobProgress) -> str:

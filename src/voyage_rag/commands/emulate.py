@@ -8,8 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from voyage_rag.commands.extras import extra
-from voyage_rag.commands.failure import CommandError
+from voyage_rag.commands.failure import CommandError, extra
 
 EXAMPLES = (
     "emulate",

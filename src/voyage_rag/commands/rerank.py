@@ -10,7 +10,15 @@ import typer
 from rich.text import Text as Styled
 
 from voyage_rag.commands.options import AsJSON, BaseURL, Emulated, SkipUnreadable
-from voyage_rag.commands.screen import console, dollars, one_line, remark, working, write_json
+from voyage_rag.commands.screen import (
+    console,
+    dollars,
+    one_line,
+    remark,
+    shortened,
+    working,
+    write_json,
+)
 from voyage_rag.commands.service import connected
 from voyage_rag.commands.texts import AsFormat, Field, Format, Text, read_texts
 
@@ -75,11 +83,10 @@ def _show(ranking: RerankingObject, documents: list[Text]) -> None:
     sources = [one_line(documents[found.index].source) for found in ranking.results]
     width = min(WIDEST_SOURCE, out.width // 3, max(map(len, sources), default=0))
     for rank, (found, source) in enumerate(zip(ranking.results, sources, strict=True), start=1):
-        short = source if len(source) <= width else f"…{source[1 - width :]}"
         row = Styled.assemble(
             (f"{rank:>3}  ", "dim"),
             (f"{found.relevance_score:.4f}  ", "bold green"),
-            (f"{short:<{width}}  ", "dim"),
+            (f"{shortened(source, width):<{width}}  ", "dim"),
             one_line(found.document),
         )
         row.truncate(out.width, overflow="ellipsis")

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
@@ -20,6 +26,25 @@ def console(*, stderr: bool = False) -> Console:
     if not made.is_terminal:
         made.width = PIPE_WIDTH
     return made
+
+
+@contextmanager
+def progress_bar(first: str, *columns: ProgressColumn) -> Iterator[Callable[..., None] | None]:
+    """A bar on a terminal, as a function that updates it; None in a pipe."""
+    from rich.progress import (  # noqa: PLC0415 - not needed for help
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+    )
+
+    err = console(stderr=True)
+    if not err.is_terminal:
+        yield None
+        return
+    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *columns)
+    with Progress(*shown, console=err, transient=True) as bar:
+        yield partial(bar.update, bar.add_task(first, total=None, details=""))
 
 
 def working(what: str) -> AbstractContextManager[object]:
@@ -44,6 +69,12 @@ def write_json(value: object, *, stderr: bool = False) -> None:
 def one_line(text: str) -> str:
     """The text without line breaks, and without what would steer a terminal."""
     return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+
+
+def shortened(text: str, width: int) -> str:
+    """One line, with its end where it is longer than that."""
+    line = one_line(text)
+    return line if len(line) <= width else f"…{line[1 - width :]}"
 
 
 def dollars(amount: float | None) -> str:

@@ -7,8 +7,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from voyage_rag.commands.extras import extra
-from voyage_rag.commands.failure import CommandError
+from voyage_rag.commands.failure import CommandError, extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

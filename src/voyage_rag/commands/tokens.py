@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voyage_rag.commands.extras import extra
+from voyage_rag.commands.failure import extra
 from voyage_rag.commands.options import AsJSON, SkipUnreadable
-from voyage_rag.commands.screen import console, dollars, one_line, working, write_json
+from voyage_rag.commands.screen import (
+    console,
+    dollars,
+    one_line,
+    shortened,
+    span,
+    working,
+    write_json,
+)
 from voyage_rag.commands.texts import AsFormat, Field, Format, Text, read_texts
 
 if TYPE_CHECKING:
@@ -101,7 +109,7 @@ def _chosen(names: Sequence[str] | None) -> list[Model]:
 
 def _show(counted: list[Counted], models: list[Model], counter: TokenCounter) -> None:
     out = console()
-    names = [_shortened(entry.file) for entry in counted]
+    names = [shortened(entry.file, WIDEST_FILE) for entry in counted]
     width = max(len("total"), *map(len, names))
     line = f"{{:<{width}}}  {{:>7}}  {{:>12}}  {{:>23}}".format
     out.print(line("file", "texts", "characters", "tokens"), style="bold")
@@ -122,7 +130,7 @@ def _show_models(counted: list[Counted], models: list[Model]) -> None:
     out.print(line("model", "$/1M", "at list price", "time at tier 1", "too long"), style="bold")
     for model in models:
         rate = "?" if model.price is None else f"{model.price:.2f}"
-        price = _span(dollars(model.cost(low)), dollars(model.cost(high)))
+        price = span(dollars(model.cost(low)), dollars(model.cost(high)))
         too_long = f"{_too_long(counted, model):,}"
         row = line(one_line(model.name), rate, price, _duration(high, model), too_long)
         out.print(row, markup=False)
@@ -137,7 +145,7 @@ def _figures(counted: list[Counted]) -> tuple[str, str, str]:
     low, high = _total(counted)
     texts = sum(len(entry.tokens) for entry in counted)
     characters = sum(sum(entry.characters) for entry in counted)
-    return f"{texts:,}", f"{characters:,}", _span(f"{low:,}", f"{high:,}")
+    return f"{texts:,}", f"{characters:,}", span(f"{low:,}", f"{high:,}")
 
 
 def _total(counted: Iterable[Counted]) -> tuple[int, int]:
@@ -149,20 +157,11 @@ def _too_long(counted: Iterable[Counted], model: Model) -> int:
     return sum(tokens.high > model.context for entry in counted for tokens in entry.tokens)
 
 
-def _span(low: str, high: str) -> str:
-    return low if low == high else f"{low} – {high}"
-
-
 def _duration(tokens: int, model: Model) -> str:
     if model.tokens_per_minute is None:
         return "?"
     seconds = 60 * tokens / model.tokens_per_minute
     return f"{seconds:,.0f} s" if seconds < 600 else f"{seconds / 60:,.0f} min"  # noqa: PLR2004
-
-
-def _shortened(file: str) -> str:
-    name = one_line(file)
-    return name if len(name) <= WIDEST_FILE else f"…{name[1 - WIDEST_FILE :]}"
 
 
 def _as_json(

@@ -111,11 +111,7 @@ class _Transcoder(io.RawIOBase):
 
 
 def check_not_utf16(start: bytes, name: str) -> None:
-    """Refuse what begins as UTF-16 does.
-
-    Raises:
-        JobError: It does.
-    """
+    """Refuse what begins as UTF-16 does."""
     if start.startswith(UTF16):
         raise JobError(f"{name} begins like UTF-16, and UTF-8 is expected: give encoding='utf-16'")
 

@@ -76,15 +76,7 @@ class FoundFile(NamedTuple):
 
 
 def find_files(paths: Sequence[Path], given: InputFormat | None) -> tuple[list[FoundFile], int]:
-    """The files of an input in the order they are read, and how many others its folders hold.
-
-    Args:
-        paths: Files, folders, or globs.
-        given: How texts lie in them, None to go by their names.
-
-    Raises:
-        JobError: There is no such file, or its format is not known.
-    """
+    """The files of an input in the order they are read, and how many others its folders hold."""
     found, unread = list[FoundFile](), 0
     for path in chain.from_iterable(map(_expanded, paths)):
         if path.is_dir():
@@ -165,11 +157,7 @@ def _kind_in_folder(file: Path, given: InputFormat | None) -> InputFormat | None
 
 
 def text_files(path: Path, suffixes: Collection[str]) -> Iterator[Path]:
-    """The files that a path stands for: of folders and globs those with one of the suffixes.
-
-    Raises:
-        JobError: There is no such file.
-    """
+    """The files that a path stands for: of folders and globs those with one of the suffixes."""
     for match in _expanded(path):
         if match.is_dir():
             yield from (f for f in _files_in(match) if uncompressed_suffix(f) in suffixes)

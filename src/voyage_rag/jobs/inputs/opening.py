@@ -48,11 +48,7 @@ class InputReader:
         self.unread = unread
 
     def rows(self, skip: int = 0) -> Iterator[Row]:
-        """All rows but the first `skip`, good or bad.
-
-        Raises:
-            JobError: A file cannot be read.
-        """
+        """All rows but the first `skip`, good or bad."""
         position = 0
         for file in self.files:
             count = file.row_count() if position < skip else None

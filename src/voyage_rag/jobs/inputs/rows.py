@@ -108,11 +108,7 @@ class InputFile(ABC):
         """
 
     def check(self, columns: Columns) -> None:  # noqa: B027 - most files need none
-        """Refuse columns that cannot be used.
-
-        Raises:
-            JobError: Two have one name, or one holds something else than texts or ids.
-        """
+        """Refuse columns that cannot be used."""
 
     def row_count(self) -> int | None:
         """How many rows there are, None where that is not known without reading them."""
