@@ -6,7 +6,7 @@ import csv
 from contextlib import contextmanager
 from functools import cached_property
 from io import TextIOWrapper
-from itertools import islice
+from itertools import islice, tee
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from voyage_rag.jobs.errors import JobError
@@ -68,16 +68,11 @@ class CSVFile(InputFile):
 
     def rows(self, columns: Columns, position: int, skip: int) -> Generator[Row, None, int]:
         """See `InputFile`."""
-        header, width, label = self._header, len(self._header), self.label
-        at = {name: place for place, name in enumerate(header)}
+        width, label, keep = len(self._header), self.label, columns.keep
+        at = {name: place for place, name in enumerate(self._header)}
         only = at.get(columns.text[0]) if len(columns.text) == 1 else None
         text_at = [at[name] for name in columns.text if name in at]
-
-        def pick(fields: list[str]) -> list[str]:
-            return [fields[place] for place in text_at]
-
         id_at = None if columns.id is None else at[columns.id]
-        keep = [(at.get(name), self.constants.get(name)) for name in columns.keep]
         seen = 0
         with self._records() as records:
             if self.options.header:
@@ -87,8 +82,10 @@ class CSVFile(InputFile):
                     seen += 1
                     if seen > skip:
                         name = position + seen - 1 if id_at is None else fields[id_at]
-                        text = fields[only] if only is not None else joined(pick(fields))
-                        kept = tuple([c if i is None else fields[i] for i, c in keep])
+                        text = (
+                            joined([fields[n] for n in text_at]) if only is None else fields[only]
+                        )
+                        kept = self._kept(fields, keep, at) if keep else ()
                         yield Row(line, name, text, None, label, kept)
                     continue
                 flaw = unreadable or f"the line has {len(fields)} fields, the header {width}"
@@ -99,6 +96,11 @@ class CSVFile(InputFile):
                     if seen > skip:
                         yield Row(line + offset, None, content.rstrip("\r\n"), flaw, label)
         return seen
+
+    def _kept(
+        self, fields: list[str], keep: tuple[str, ...], at: dict[str, int]
+    ) -> tuple[Any, ...]:
+        return tuple([fields[at[n]] if n in at else self.constants.get(n) for n in keep])
 
     @contextmanager
     def _records(self) -> Iterator[Iterator[tuple[int, list[str], str | None, list[str]]]]:
@@ -117,35 +119,31 @@ class CSVFile(InputFile):
             csv.field_size_limit(limit)
 
     def _read(self, file: TextIOWrapper) -> Iterator[tuple[int, list[str], str | None, list[str]]]:
-        number = sum(1 for _ in islice(file, self.options.skip_lines))
-        lines: list[str] = []
-
-        def recorded() -> Iterator[str]:
-            for line in file:
-                lines.append(line)
-                yield line
-
+        number = skipped = sum(1 for _ in islice(file, self.options.skip_lines))
+        read, lines = tee(file)  # the second time for the lines of each record
         quoting: Any = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
-        reader: Any = csv.reader(
-            recorded(), delimiter=self._delimiter, strict=True, quoting=quoting
-        )
+        reader = csv.reader(read, delimiter=self._delimiter, strict=True, quoting=quoting)
         while True:
-            lines.clear()
-            flaw, fields = None, list[str]()
             try:
-                fields = next(reader)
-            except StopIteration:
-                return
+                for fields in reader:
+                    end = skipped + reader.line_num
+                    count = end - number
+                    record = [next(lines)] if count == 1 else list(islice(lines, count))
+                    if fields:
+                        yield number + 1, fields, None, record
+                    number = end
             except csv.Error as error:
+                end = skipped + reader.line_num
                 flaw = f"the line cannot be read: {error}"
-                if len(lines) > 1:
+                if end > number + 1:
                     flaw = (
-                        f"a quote that is not closed properly: lines {number + 1:,} to "
-                        f"{number + len(lines):,} cannot be separated ({error})"
+                        f"a quote that is not closed properly: lines {number + 1:,} to {end:,} "
+                        f"cannot be separated ({error})"
                     )
-            if flaw or fields:
-                yield number + 1, fields, flaw, lines
-            number += len(lines)
+                yield number + 1, [], flaw, list(islice(lines, end - number))
+                number = end
+            else:
+                return
 
 
 class TSVFile(CSVFile):
