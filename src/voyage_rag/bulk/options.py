@@ -39,7 +39,7 @@ class JobOptions(BaseModel):
             breaks, without those that are empty. A dotted path reaches into nested values.
         id_column: Where the id of a row is: strings or whole numbers, no two alike. Unless given,
             `id` or `_id` where there is one, else rows are numbered from 0.
-        keep: Other columns that go into the output, or `all`: of JSON those of the first row.
+        keep: Other columns that go into the output, or `all`: those that are in any row.
         input_type: Which of Voyage's prompts goes before a text; None for neither.
         truncation: Cut texts to the model's context; False refuses longer ones.
         output_dimension: Length of the vectors, where the model offers several.

@@ -36,6 +36,15 @@ class JSONRows(InputFile):
                 return [*value, *self.constants] if isinstance(value, dict) else None
         return None
 
+    @property
+    def all_columns(self) -> list[str]:
+        """See `InputFile`."""
+        names = dict[str, None]()
+        for _, value, flaw in self._values(0):
+            if flaw is None and isinstance(value, dict):
+                names.update(dict.fromkeys(value))
+        return [*names, *self.constants]
+
     def rows(self, columns: Columns, position: int, skip: int) -> Generator[Row, None, int]:
         """See `InputFile`."""
         at = -1

@@ -148,7 +148,8 @@ def _columns(
     if refused:
         id_column = _default_id(tables)
     if keep == (KEEP_ALL,):
-        keep = tuple(dict.fromkeys(n for _, names in tables for n in names if n != id_column))
+        names = dict.fromkeys(name for file, _ in tables for name in file.all_columns)
+        keep = tuple(name for name in names if name != id_column)
     for wanted in keep:
         for file, names in fixed:
             _check_column(file, names, wanted)

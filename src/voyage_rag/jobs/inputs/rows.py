@@ -97,6 +97,11 @@ class InputFile(ABC):
     def columns(self) -> list[str] | None:
         """Its columns; those of its first readable row where rows may differ; None without any."""
 
+    @property
+    def all_columns(self) -> list[str]:
+        """Those of all rows together."""
+        return self.columns or []
+
     @abstractmethod
     def rows(self, columns: Columns, position: int, skip: int) -> Generator[Row, None, int]:
         """All rows but the first `skip`, good or bad; returns how many there are in all.
