@@ -15,7 +15,8 @@ import pytest
 from bulk.conftest import Service
 from bulk_inputs import embedded, expected, parquet, rows_of
 from conftest import Runner
-from fakes import MODEL, voyage_over
+from fakes import MODEL, failed, voyage_over
+from voyage_rag import AuthenticationError
 from voyage_rag.bulk import EmbeddingJob, JobError
 from voyage_rag.bulk.journal import Journal, read_totals
 
@@ -50,6 +51,32 @@ def test_a_disk_that_cannot_hold_the_output_is_found_before_anything_is_sent(
 
     assert service.attempts == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("output", "length_bytes", "journals"),
+    [("out.parquet", 4, 95), ("out", 4, 20), ("out.npy", 4, 95), ("out.jsonl", 13, 95)],
+)
+def test_the_space_needed_is_that_of_the_format(
+    output: str,
+    length_bytes: int,
+    journals: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """JSON takes three times as much; a folder keeps few vectors twice, other outputs all."""
+    needed = int(1.02 * 1024 * (4 * journals + length_bytes * len(ROWS)))
+    source, service = parquet(tmp_path / "in.parquet", ROWS), Service(always=lambda _: failed(401))
+    job = EmbeddingJob(source, tmp_path / output, model="voyage-4", rows_per_part=10)
+
+    monkeypatch.setattr("shutil.disk_usage", lambda _: shutil_usage(free=needed - 2))
+    with pytest.raises(JobError, match="GB free, and the job takes"):
+        job.run(voyage_over(service))
+    assert service.attempts == []
+
+    monkeypatch.setattr("shutil.disk_usage", lambda _: shutil_usage(free=needed + 2))
+    with pytest.raises(AuthenticationError):  # it begins
+        job.run(voyage_over(service))
 
 
 def shutil_usage(free: int) -> Any:

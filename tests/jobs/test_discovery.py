@@ -366,3 +366,17 @@ def test_all_other_columns_can_be_kept(name: str, tmp_path: Path) -> None:
     assert row.kept == ("1",)
     with pytest.raises(JobError, match="column 'id' cannot be kept"):
         open_inputs([path], id_column="url", keep=["id"])
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json"])
+def test_all_columns_of_json_are_those_of_any_row(suffix: str, tmp_path: Path) -> None:
+    """A row that lacks one has None there."""
+    rows = [{"text": "a", "n": 1}, {"text": "b", "late": "x"}]
+    path = tmp_path / f"in{suffix}"
+    written = json.dumps(rows) if suffix == ".json" else "\n".join(map(json.dumps, rows))
+    path.write_text(written, "utf-8")
+
+    reader = open_inputs([path], keep=["all"])
+
+    assert reader.columns.keep == ("text", "n", "late")
+    assert [row.kept for row in reader.rows()] == [("a", 1, None), ("b", None, "x")]

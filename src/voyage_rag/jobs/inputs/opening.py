@@ -148,8 +148,8 @@ def _columns(
     if refused:
         id_column = _default_id(tables)
     if keep == (KEEP_ALL,):
-        names = dict.fromkeys(name for file, _ in tables for name in file.all_columns)
-        keep = tuple(name for name in names if name != id_column)
+        everywhere = dict.fromkeys(name for file, _ in tables for name in file.all_columns)
+        keep = tuple(name for name in everywhere if name != id_column)
     for wanted in keep:
         for file, names in fixed:
             _check_column(file, names, wanted)
