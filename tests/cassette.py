@@ -12,7 +12,6 @@ path. A file that would hold the text of a key is not written.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,19 +19,13 @@ from email import message_from_bytes
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal, get_args
-from unittest.mock import patch
 from urllib.parse import urlsplit
 
-import httpx
 import yaml
 from vcr import VCR
 from vcr.cassette import Cassette
 from vcr.persisters.filesystem import CassetteNotFoundError
 from vcr.request import Request
-
-from voyage_rag.io.http.certificates import TrustedCertificates
-from voyage_rag.io.http.transport import Transport
-from voyage_rag.io.http.user_client import UserClients
 
 MARK = "voyage_rag_id"
 """By which the client finds a batch again; random, so that no two batches share it."""
@@ -169,7 +162,7 @@ def played(name: str) -> Iterator[Cassette]:
         CannotOverwriteExistingCassetteException: Something was asked that is not in it.
         AssertionError: Something in it was not asked.
     """
-    with _vcr(_Player()).use_cassette(name, record_mode="none") as cassette, _through_httpx():
+    with _vcr(_Player()).use_cassette(name, record_mode="none") as cassette:
         yield cassette
     assert cassette.all_played, (
         f"{name}: {len(cassette) - cassette.play_count} of {len(cassette)} interactions not played"
@@ -217,7 +210,7 @@ def recorded(
     """
     vcr = _vcr(_Blank())
     options = {"record_mode": "all", "decode_compressed_response": True}
-    with vcr.use_cassette(name, **options) as cassette, _through_httpx():
+    with vcr.use_cassette(name, **options) as cassette:
         yield cassette
     interactions = [
         {"request": scrub_request(request), "response": scrub_response(response)}
@@ -292,23 +285,6 @@ def _vcr(persister: object) -> VCR:
     vcr.register_matcher("place", _same_place)
     vcr.register_matcher("parsed body", _same_body)
     return vcr
-
-
-@contextmanager
-def _through_httpx() -> Iterator[None]:
-    """Have every client send through one of httpx, which vcrpy knows how to intercept."""
-    context = TrustedCertificates.of_environment(os.environ).ssl_context()
-
-    def send(transport: Any, attempt: Any, state: object) -> Any:
-        with httpx.Client(verify=context) as client:
-            return UserClients(transport._host, client, None).send(attempt)
-
-    async def asend(transport: Any, attempt: Any) -> Any:
-        async with httpx.AsyncClient(verify=context) as client:
-            return await UserClients(transport._host, None, client).asend(attempt)
-
-    with patch.object(Transport, "send", send), patch.object(Transport, "asend", asend):
-        yield
 
 
 def _same_place(asked: Request, stored: Request) -> None:

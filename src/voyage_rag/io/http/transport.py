@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.lowlevel import RunVar, checkpoint
 
+from voyage_rag.io.http.certificates import TrustedCertificates
 from voyage_rag.io.http.exchange import Exchange, StaleConnectionError
 from voyage_rag.io.http.network import NOTHING_TO_READ
 from voyage_rag.io.http.pool import ConnectionPool
@@ -42,6 +44,14 @@ MAX_CONNECTING = 64
 MAX_READ_BYTES = 2**16
 READS_PER_TURN = 16
 """So many reads that need not wait are made before other tasks of an event loop have their turn."""
+
+REPLACEABLE = (
+    ("httpx", "HTTPTransport", "handle_request"),
+    ("httpx", "AsyncHTTPTransport", "handle_async_request"),
+    ("httpcore", "ConnectionPool", "handle_request"),
+    ("httpcore", "AsyncConnectionPool", "handle_async_request"),
+)
+"""Methods that mocks and recorders of HTTP replace."""
 
 
 class Transport:
@@ -87,6 +97,8 @@ class Transport:
             self._host.prepare()
         if self._user_clients is not None:
             return self._user_clients.send(attempt)  # type: ignore[no-any-return]
+        if is_httpx_replaced():
+            return self._send_with_httpx(attempt)
         exchange = self._exchange(attempt)
         with state.in_flight(exchange.end):
             while True:
@@ -109,6 +121,14 @@ class Transport:
                 raise
         raise failure  # not while the other is handled: its text may hold the key
 
+    def _send_with_httpx(self, attempt: Attempt) -> Response:
+        import httpx  # noqa: PLC0415 - not needed otherwise
+
+        from voyage_rag.io.http.user_client import UserClients  # noqa: PLC0415 - brings httpx
+
+        with httpx.Client(verify=_ssl_context()) as client:
+            return UserClients(self._host, client, None).send(attempt)
+
     def close(self) -> None:
         """Close the idle connections. A later call opens new ones."""
         for pool in self._pools.values():
@@ -122,6 +142,8 @@ class Transport:
             await run_in_thread(self._host.prepare)
         if self._user_clients is not None:
             return await self._user_clients.asend(attempt)  # type: ignore[no-any-return]
+        if is_httpx_replaced():
+            return await self._asend_with_httpx(attempt)
         limits = self._limits.get(None)
         if limits is None:
             limits = _LoopLimits()
@@ -148,6 +170,14 @@ class Transport:
                 raise
         raise failure  # not while the other is handled: its text may hold the key
 
+    async def _asend_with_httpx(self, attempt: Attempt) -> Response:
+        import httpx  # noqa: PLC0415 - not needed otherwise
+
+        from voyage_rag.io.http.user_client import UserClients  # noqa: PLC0415 - brings httpx
+
+        async with httpx.AsyncClient(verify=_ssl_context()) as client:
+            return await UserClients(self._host, None, client).asend(attempt)
+
     async def aclose(self) -> None:
         """Close the idle connections, which belong to no event loop."""
         self.close()
@@ -165,6 +195,29 @@ class Transport:
             pool = ConnectionPool(Route.of_environment(address, environ))
             pool = self._pools.setdefault(address.origin, pool)
         return pool
+
+
+def is_httpx_replaced() -> bool:
+    """Whether something responds in place of httpx's transports.
+
+    Libraries that mock or record HTTP (vcrpy, respx, pytest-httpx) replace these methods. Programs
+    that use them expect that no request passes them by, so requests go through httpx then. Tracers
+    wrap the methods instead, and show through what they wrap: these do not count.
+    """
+    return any(
+        _is_replaced(getattr(sys.modules[module], owner), method)
+        for module, owner, method in REPLACEABLE
+        if module in sys.modules
+    )
+
+
+def _is_replaced(owner: type, method: str) -> bool:
+    code = getattr(getattr(owner, method), "__code__", None)
+    return code is None or code.co_qualname != f"{owner.__name__}.{method}"
+
+
+def _ssl_context() -> ssl.SSLContext:
+    return TrustedCertificates.of_environment(environ).ssl_context()
 
 
 class _LoopLimits:
