@@ -20,8 +20,6 @@ from voyage_rag.types import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
-    from voyage_rag.core.flow import Advance
-    from voyage_rag.core.wire import Chunking
     from voyage_rag.models import OutputDtype
 
 
@@ -82,7 +80,8 @@ class ContextualizedVerbs(Session):
                 `PartialContextualizedEmbeddings`.
         """
         with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as advance:
-            call = self._contextual_call(
+            call = contextual.prepare(
+                self.context,
                 advance,
                 model,
                 input_type,
@@ -111,7 +110,8 @@ class ContextualizedVerbs(Session):
     ) -> ContextualizedEmbeddingsObject:
         """Async variant of `contextualized_embed`."""
         with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as advance:
-            call = self._contextual_call(
+            call = contextual.prepare(
+                self.context,
                 advance,
                 model,
                 input_type,
@@ -163,8 +163,8 @@ class ContextualizedVerbs(Session):
             VoyageError: As for `contextualized_embed`; `indices` and `partial` speak of chunks.
         """
         with progress_bar(documents) if show_progress_bar else NO_PROGRESS as advance:
-            call = self._contextual_call(
-                advance, model, input_type, output_dtype, output_dimension, None
+            call = contextual.prepare(
+                self.context, advance, model, input_type, output_dtype, output_dimension, None
             )
             policies = TextPolicies(empty_text, invalid_text)
             return self.driver.run(contextual.embed_chunks(call, chunks, documents, policies))
@@ -184,22 +184,9 @@ class ContextualizedVerbs(Session):
     ) -> EmbeddingsObject:
         """Async variant of `embed_chunks`."""
         with progress_bar(documents) if show_progress_bar else NO_PROGRESS as advance:
-            call = self._contextual_call(
-                advance, model, input_type, output_dtype, output_dimension, None
+            call = contextual.prepare(
+                self.context, advance, model, input_type, output_dtype, output_dimension, None
             )
             policies = TextPolicies(empty_text, invalid_text)
             operation = contextual.embed_chunks(call, chunks, documents, policies)
             return await self.driver.arun(operation)
-
-    def _contextual_call(
-        self,
-        advance: Advance | None,
-        model: str,
-        input_type: InputType | None,
-        output_dtype: OutputDtype | None,
-        output_dimension: int | None,
-        chunking: Chunking | None,
-    ) -> contextual.ContextualCall:
-        return contextual.prepare(
-            self.context, advance, model, input_type, output_dtype, output_dimension, chunking
-        )

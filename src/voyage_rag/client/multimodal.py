@@ -15,7 +15,6 @@ from voyage_rag.types import InputType, MultimodalEmbeddingsObject
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from voyage_rag.core.flow import Advance
     from voyage_rag.models import OutputDtype
 
 
@@ -70,8 +69,16 @@ class MultimodalVerbs(Session):
                 the error carries what was finished as `partial`.
         """
         with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as advance:
-            call = self._multimodal_call(
-                advance, model, input_type, output_dtype, output_dimension, truncation, downscale
+            call = multimodal.prepare(
+                self.context,
+                advance,
+                READER,
+                model,
+                input_type,
+                truncation,
+                output_dtype,
+                output_dimension,
+                downscale=downscale,
             )
             return self.driver.run(multimodal.embed(call, inputs))
 
@@ -89,8 +96,16 @@ class MultimodalVerbs(Session):
     ) -> MultimodalEmbeddingsObject:
         """Async variant of `multimodal_embed`. Files are read and encoded in threads."""
         with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as advance:
-            call = self._multimodal_call(
-                advance, model, input_type, output_dtype, output_dimension, truncation, downscale
+            call = multimodal.prepare(
+                self.context,
+                advance,
+                READER,
+                model,
+                input_type,
+                truncation,
+                output_dtype,
+                output_dimension,
+                downscale=downscale,
             )
             operation = await run_in_thread(partial(multimodal.embed, call, inputs))
             return await self.driver.arun(operation)
@@ -109,7 +124,7 @@ class MultimodalVerbs(Session):
         Raises:
             InvalidInputError: An input cannot be embedded, or its size cannot be determined.
         """
-        call = self._multimodal_call(None, model, None, None, None, True, False)
+        call = multimodal.prepare(self.context, None, READER, model)
         usage = multimodal.count(call, inputs)
         return {
             "text_tokens": usage.text_tokens,
@@ -121,25 +136,3 @@ class MultimodalVerbs(Session):
     async def acount_usage(self, inputs: Sequence[object], model: str) -> dict[str, int]:
         """Async variant of `count_usage`."""
         return await run_in_thread(partial(self.count_usage, inputs, model))
-
-    def _multimodal_call(
-        self,
-        advance: Advance | None,
-        model: str,
-        input_type: InputType | None,
-        output_dtype: OutputDtype | None,
-        output_dimension: int | None,
-        truncation: bool,
-        downscale: bool,
-    ) -> multimodal.MultimodalCall:
-        return multimodal.prepare(
-            self.context,
-            advance,
-            model,
-            input_type,
-            output_dtype,
-            output_dimension,
-            READER,
-            truncation=truncation,
-            downscale=downscale,
-        )

@@ -12,8 +12,8 @@ class Voyage(TextVerbs, ContextualizedVerbs, MultimodalVerbs, RerankingVerbs):
     """A client of the Voyage AI API, for threads and event loops alike.
 
     One object serves any number of threads, asyncio and trio loops; it connects when first used and
-    keeps its connections. It can be pickled: the key is sealed, and works in this process and its
-    worker processes (see `voyage_rag.secret`).
+    keeps its connections. A pickle for worker processes of `multiprocessing` contains the key, any
+    other only its fingerprint (see `voyage_rag.secret`).
 
     Args:
         api_key: The key; else a key file, else `VOYAGE_API_KEY` (docs: "API Key and Python

@@ -209,11 +209,6 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
         return vector.tolist() if self._as_lists else vector
 
 
-def _size(item: IndexedText) -> int:
-    """Bytes of a text in a request, but for characters that JSON escapes."""
-    return len(item.text.encode())
-
-
 def prepare(
     context: CallContext,
     advance: Advance | None,

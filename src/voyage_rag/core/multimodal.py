@@ -178,14 +178,14 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
 def prepare(
     context: CallContext,
     advance: Advance | None,
-    model: str,
-    input_type: InputType | None,
-    output_dtype: OutputDtype | None,
-    output_dimension: int | None,
     reader: MediaReader,
+    model: str,
+    input_type: InputType | None = None,
+    truncation: bool = True,
+    output_dtype: OutputDtype | None = None,
+    output_dimension: int | None = None,
     *,
-    truncation: bool,
-    downscale: bool,
+    downscale: bool = False,
 ) -> MultimodalCall:
     """Check everything about a call but the inputs.
 
