@@ -140,14 +140,15 @@ def test_much_work_is_spread_evenly(count: int, requests: int) -> None:
         (1_600, 60, 2),
         (1_600, 600, 2),
         (1_600, 2_000, 16),
-        (60_000, 2_000, 60),
+        (60_000, 2_000, 235),
+        (300_000, 2_000, 300),
         (60_000, 20_000, 235),
     ],
 )
 def test_where_requests_are_scarce_there_are_as_few_as_possible(
     count: int, per_minute: float, requests: int
 ) -> None:
-    """Under a low limit, or where a job would use a tenth of a high one."""
+    """Under a low limit, or where a job would use half of a high one."""
     assert len(requests_of(count, 50.0 * count, per_minute)) == requests
 
 

@@ -22,8 +22,8 @@ responses to larger ones come late."""
 TOKENS_OF_A_SMALL_REQUEST, MAX_SMALL_REQUESTS = 8_000, 2
 """A job that fits into so many small requests is not spread: it takes one round trip anyway."""
 
-SCARCE_REQUESTS_PER_MINUTE, SCARCE_SHARE = 600, 0.1
-"""Requests are scarce under a limit that is low, or that one job would use a tenth of."""
+SCARCE_REQUESTS_PER_MINUTE, SCARCE_SHARE = 600, 0.5
+"""Requests are scarce under a limit that is low, or that one job would use half of."""
 
 
 def are_scarce(requests_per_minute: float | None, requests: float = 0) -> bool:

@@ -9,8 +9,8 @@ never blocks. Queries, for which somebody waits, leave before requests of jobs.
   as soon as the minute before it has room. If the service answers 429 all the same, it smooths
   traffic, and requests leave evenly from then on.
 - Limits that nobody names are measured. Between two 429s the service has accepted exactly what the
-  account allows, so requests continue at that rate; it rises slowly until the next 429. After a 429
-  one request at a time probes whether the service accepts anything again.
+  account allows, so requests continue at that rate; it rises until the next 429. After a 429 one
+  request at a time probes whether the service accepts anything again.
 
 A few 429s among many accepted requests are no limit: only the request that met one is put off.
 """
@@ -35,7 +35,9 @@ BURST_SECONDS = 1.0
 """How much of a smoothed rate may leave at once after a pause; one request always may."""
 
 CAUTION = 0.95
-GROWTH_PER_SECOND = 0.01
+GROWTH_PER_SECOND, GROWTH_OF_A_GUESS = 0.01, 0.5
+"""The first measurement of a rate is a guess, which rises fast until the next 429."""
+
 FASTER_GROWTH_AFTER_SECONDS = 60.0
 """Without a 429 for so long a measured rate rises twice as fast, and then ever faster: what was met
 once may have passed, or was not the account's limit at all."""
@@ -87,7 +89,7 @@ class Reservation(Slot):
         self.tokens: float = self._estimate()
         delay = self._limiter.ask(self)
         if not delay:
-            self._estimate = _nothing_more  # it holds texts and client, this stays for a minute
+            self._estimate = float  # 0: the estimate holds texts, and this stays for a minute
         return delay and ask_again_after(delay)
 
     def held(self) -> float:
@@ -106,11 +108,6 @@ class Reservation(Slot):
         """Leave the queue; nothing happens if it has left already."""
         if self.sent_at is None and self.asked_at is not None:
             self._limiter.cancel(self)
-
-
-def _nothing_more() -> float:
-    """The estimate of a request that has left."""
-    return 0.0
 
 
 class RateLimiter:
@@ -267,8 +264,8 @@ class RateLimiter:
 
     def _believed(self, named: RateLimits) -> RateLimits:
         """The limits that a 429 names, or none if the service has just accepted far more."""
-        is_contradicted = scaled(named, DISBELIEF).are_exceeded_by(*self._window.accepted())
-        return NO_LIMITS if is_contradicted else named
+        is_wrong = scaled(named, DISBELIEF).are_exceeded_by(*self._window.accepted())
+        return NO_LIMITS if is_wrong else named
 
     def _doubt(self, now: float) -> None:
         """Drop limits that a 429 named if requests that had left before were accepted after all."""
@@ -292,8 +289,9 @@ class RateLimiter:
 
     def _grow(self, now: float) -> None:
         haste = 1 + ((now - self._refused_at) / FASTER_GROWTH_AFTER_SECONDS) ** 4
-        growth = GROWTH_PER_SECOND * haste * (now - self._grown_at)
-        grown = scaled(self.limits, 1 + min(1.0, growth))
+        is_guess = self._throughput.measurements == 1 and not self.known
+        growth = GROWTH_OF_A_GUESS if is_guess else GROWTH_PER_SECOND * haste
+        grown = scaled(self.limits, 1 + min(1.0, growth * (now - self._grown_at)))
         is_forgotten = grown.is_beyond_any_tier and not self.known
         grown = NO_LIMITS if is_forgotten else stricter(grown, self._ceiling)
         self.limits = self._ceiling if grown == self._ceiling else grown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass
-from math import floor, inf
+from math import floor, inf, sqrt
 
 MINUTE_SECONDS, MEASURED_SECONDS = 60.0, 10.0
 TOKENS_BIND_FROM = 2_000.0
@@ -124,9 +124,10 @@ class ThroughputMeter:
         requests: Accepted so far.
         tokens: Billed for these.
         idle_seconds: How long nothing was asked, which says nothing about what is allowed.
+        measurements: How many rates were measured.
     """
 
-    __slots__ = ("_began_at", "_is_first", "_marks", "idle_seconds", "requests", "tokens")
+    __slots__ = ("_began_at", "_marks", "idle_seconds", "measurements", "requests", "tokens")
 
     def __init__(self, now: float) -> None:
         self.requests: int = 0
@@ -134,7 +135,7 @@ class ThroughputMeter:
         self._began_at = now
         self.idle_seconds: float = 0.0
         self._marks: deque[tuple[float, int, float]] = deque([(now, 0, 0.0)])
-        self._is_first = True
+        self.measurements: int = 0
 
     def rate_at_refusal(
         self, now: float, last_minute: tuple[int, float], in_flight: tuple[int, float]
@@ -142,8 +143,8 @@ class ThroughputMeter:
         """What the service accepts in a minute, in the unit that is likely to bind.
 
         At least what it accepted in the last minute; more, if it accepted more for the time since a
-        429 some seconds ago. The first measurement, which includes what had been saved up, counts
-        once.
+        429 some seconds ago. The first measurement includes what had been saved up, nobody knows
+        over how long: the mean of what it would be if that was nothing, and a minute's allowance.
 
         Args:
             now: A time.
@@ -166,9 +167,11 @@ class ThroughputMeter:
         elif now - self._began_at < MINUTE_SECONDS:  # what it would be in a whole minute
             part = max(1.0, now - self._began_at) / MINUTE_SECONDS
             requests, tokens = requests / part, tokens / part
-        if self._is_first:
-            self._is_first = False
+        self.measurements += 1
+        if self.measurements == 1:
             self._marks.clear()
+            requests = sqrt(requests * (last_minute[0] + in_flight[0]))
+            tokens = sqrt(tokens * (last_minute[1] + in_flight[1]))
         self._marks.append((now, all_requests, all_tokens))
         if not requests:
             return None
