@@ -67,8 +67,8 @@ def _arguments() -> argparse.Namespace:
 
 
 PARTS = (
-    works.INDEXING, works.GIVEN, works.NOT_GIVEN, works.NAMED, works.QUERY, works.KEPT,
-    works.STREAMED, IMPORTS,
+    works.INDEXING, works.GIVEN, works.SMOOTHED, works.NOT_GIVEN, works.NAMED, works.QUERY,
+    works.KEPT, works.STREAMED, IMPORTS,
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ beside its bound, and ends with 1 if a bound was not reached.
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 import threading
 import time
@@ -181,6 +182,30 @@ def large_job() -> Iterator[Row]:
         yield Row(f"60,000 texts, limit {name}: part answered 429", part, refused)
 
 
+def duplicates() -> Iterator[Row]:
+    """100,000 texts, half of them duplicates, against their 50,000 different ones."""
+    distinct = texts(50_000)
+    repeated = distinct + distinct
+    random.Random(0).shuffle(repeated)  # noqa: S311 - nothing here is secret
+    tokens: dict[int, int] = {}
+    seconds: dict[int, list[float]] = {len(distinct): [], len(repeated): []}
+    for _ in range(RUNS):
+        for given in (distinct, repeated):
+            with served(Manner(BASE, PER_TOKEN)) as server:
+                voyage = client(server)
+                ask(voyage)
+                before = server.statistics()["tokens"]
+                seconds[len(given)].append(
+                    timed(lambda: voyage.embed(given, MODEL, "document"))  # noqa: B023
+                )
+                tokens[len(given)] = server.statistics()["tokens"] - before
+    part = tokens[len(repeated)] / sum(map(tokens_of, repeated))
+    yield Row("100,000 texts, half of them duplicates: part of the tokens", part, 0.5)
+    with_them, without = median(seconds[len(repeated)]), median(seconds[len(distinct)])
+    note = f"{with_them:.2f} s, 50,000 different ones {without:.2f} s"
+    yield Row("100,000 texts, half: time per different text", with_them / without, 1.02, note)
+
+
 def hedged() -> Iterator[Row]:
     """Queries of which three in a hundred take 1.5 seconds."""
     with served(Manner(QUICK, PER_TOKEN, slow_share=0.03)) as server:
@@ -200,6 +225,7 @@ ROWS = (
     large_job,
     query_in_a_job,
     hedged,
+    duplicates,
     query_in_a_limited_job,
 )
 

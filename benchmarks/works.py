@@ -20,6 +20,7 @@ LIMITS = {"requests_per_minute": REQUESTS_PER_MINUTE, "tokens_per_minute": TOKEN
 
 INDEXING = "indexing"
 GIVEN = "limits given"
+SMOOTHED = "limits given, service smooths"
 NOT_GIVEN = "limits not given"
 NAMED = "limits named by the 429"
 QUERY = "one query, warm, over TLS"
@@ -58,6 +59,7 @@ def comparisons(runs: int, *, quick: bool, peers: bool, certificates: Path) -> l
         certificates: Where `authority.pem` and `server.pem` are, for TLS.
     """
     slow = Manner(base_latency=BASE_LATENCY, token_latency=TOKEN_LATENCY)
+    counted = Manner(BASE_LATENCY, TOKEN_LATENCY, REQUESTS_PER_MINUTE, TOKENS_PER_MINUTE, None)
     limited = Manner(BASE_LATENCY, TOKEN_LATENCY, REQUESTS_PER_MINUTE, TOKENS_PER_MINUTE, BURST)
     naming = Manner(
         BASE_LATENCY, TOKEN_LATENCY, REQUESTS_PER_MINUTE, TOKENS_PER_MINUTE, BURST, names_limit=True
@@ -75,9 +77,12 @@ def comparisons(runs: int, *, quick: bool, peers: bool, certificates: Path) -> l
             runs,
         ),
         Comparison(
-            Work(GIVEN, "documents", 60_000, limited),
+            Work(GIVEN, "documents", 60_000, counted),
             tuple(Entry(name, LIMITS) for name in classes),
             seldom,
+        ),
+        Comparison(
+            Work(SMOOTHED, "documents", 60_000, limited), (Entry(CLASSES[0], LIMITS),), seldom
         ),
         Comparison(
             Work(NOT_GIVEN, "documents", 60_000, limited),

@@ -234,7 +234,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
         requests = self.limits(results.expected, left).requests_for(inputs, left)
         seconds = limiter.limits.forecast(requests, self.tokens(left))
         wait = limiter.allowed_in(self.tokens(left / requests), is_query=False)
-        if inputs and (seconds > SLOW_SECONDS or wait > LONG_WAIT_SECONDS):
+        if inputs > 0 and (seconds > SLOW_SECONDS or wait > LONG_WAIT_SECONDS):
             results.has_warned = True
             self.context.warn_slow(max(seconds, wait), limiter.limits, self.model.name)
 

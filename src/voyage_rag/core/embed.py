@@ -247,41 +247,45 @@ def embed(call: TextCall, texts: object) -> Operation[object, EmbeddingsObject]:
     given = texts if type(texts) is list else texts_of("texts", texts)
     checked = list(call.checked(given))
     count = len(checked)
-    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    first: list[int] = []
+    repeats: dict[Hashable, int] = {}
     for position, text in enumerate(checked):
-        first.setdefault(text, position)
-    sources = [first[text] for text in checked] if len(first) < count else range(count)
-    empty = first.pop("", None)
-    if empty is not None and not first:
-        zero_vector(call.options, {})
-    items = deque(map(IndexedText, first.values(), first, map(estimate_tokens, first)))
+        previous = last.get(text)
+        last[text] = position
+        if previous is None:
+            first.append(position)
+        else:
+            repeats[previous] = position
+    empty = [n for n, text in enumerate(checked) if not text] if "" in last else []
+    if empty:
+        del last[""]
+        first.remove(empty[0])
+        if not last:
+            zero_vector(call.options, {})
+    items = deque(map(IndexedText, first, last, map(estimate_tokens, last)))
     if len(items) < count:
         call.advance(count - len(items))
     results: PartialResults[Row] = PartialResults(
-        len(items), sum(item.estimated_tokens for item in items)
+        len(items), sum(item.estimated_tokens for item in items), repeats=repeats
     )
     if count > 1:
         call.warn_if_without_documents()
 
     def received() -> Mapping[Hashable, Row]:
         found = results.values
-        if empty is None or not (found or call.options.expected_dimension):
+        if not (found or call.options.expected_dimension):
             return found
-        return {**found, empty: call.zero_row(found)}
+        return {**found, **{n: call.zero_row(found) for n in empty}} if empty else found
 
     def join(_: object) -> EmbeddingsObject:
         found = received()
-        rows = [found[s] if s == n else found[s][:] for n, s in enumerate(sources)]
-        vectors = Vectors(rows, call.options.dtype)
+        vectors = Vectors([found[n] for n in range(count)], call.options.dtype)
         return EmbeddingsObject(vectors, results.usage, call.model.name)
 
     def partial() -> PartialEmbeddings:
-        found = received()
-        finished: dict[Hashable, Row] = {
-            n: found[source] for n, source in enumerate(sources) if source in found
-        }
         return PartialEmbeddings.of(
-            finished, count, results.usage, call.model.name, call.options.dtype
+            received(), count, results.usage, call.model.name, call.options.dtype
         )
 
     flows = call.flows(call.counted(items), results)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
@@ -144,6 +145,8 @@ class PartialResults(Generic[Part]):
         values: The values that were received, by key.
         usage: What they cost.
         has_warned: Whether no warning that the call takes long is due.
+        repeats: For an input the key of the next one that is equal, which gets a copy of its value
+            as soon as that comes, while other requests are in flight.
     """
 
     expected: int
@@ -151,12 +154,17 @@ class PartialResults(Generic[Part]):
     values: dict[Hashable, Part] = field(default_factory=dict)
     usage: Usage = NO_USAGE
     has_warned: bool = False
+    repeats: Mapping[Hashable, Hashable] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, items: Sequence[RequestItem], values: Sequence[Part], usage: Usage) -> None:
         """Keep the values of one response."""
         for item, value in zip(items, values, strict=True):
             self.values[item.key] = value
+            key = self.repeats.get(item.key)
+            while key is not None:
+                self.values[key] = copy(value)
+                key = self.repeats.get(key)
         with self._lock:
             self.estimated_tokens_left -= sum(item.estimated_tokens for item in items)
             self.usage = usage if self.usage is NO_USAGE else self.usage + usage
