@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The versions that the tests were last run with; CONSTRAINTS= takes the newest.
-CONSTRAINTS ?= tests/constraints.txt
+# The versions the tests were last run with, if the file exists; CONSTRAINTS= installs the newest.
+CONSTRAINTS ?= $(wildcard tests/constraints.txt)
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	$(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 
@@ -12,7 +12,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 .PHONY: help demo test lowest pythons constraints chaos fuzz audit stores ray dropin local lint format record bench \
 	notebooks docs dist clean
 
-help: ## Show what can be made
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.demo ## Search the standard library's docstrings in both frameworks (live with VOYAGE_API_KEY)
@@ -63,7 +63,7 @@ lint: $(VENV)/.dev ## Check style, types and who imports whom
 	@$(BIN)/python tests/typing/completeness.py
 	@$(BIN)/lint-imports --no-cache
 
-format: $(VENV)/.dev ## Put the code in order
+format: $(VENV)/.dev ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
@@ -95,7 +95,7 @@ docs: $(VENV)/.docs ## Build the documentation into site/ (open site/index.html)
 dist: $(VENV)/.dist ## Build wheel and sdist, install them in an environment of their own and use them
 	@$(BIN)/python tests/distribution.py
 
-clean: ## Remove what was made
+clean: ## Delete the environment, build outputs and caches
 	rm -rf $(VENV) dist build site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:

@@ -1,7 +1,12 @@
-"""Voyage AI embeddings and rerankers for LangChain, LlamaIndex and notebooks, over one transport.
+"""Voyage AI embeddings and rerankers for LangChain, LlamaIndex and plain Python.
 
-`Voyage` is the client; `voyage_rag.langchain` and `voyage_rag.llama_index` hold the frameworks'
-classes. With `Client` and `AsyncClient`, code written for Voyage's own package runs as it is.
+`Voyage` is the client. `voyage_rag.langchain` and `voyage_rag.llama_index` contain the classes for
+these frameworks. `Client` and `AsyncClient` have the interface of the `voyageai` package, so
+existing code needs a different import only.
+
+    >>> from voyage_rag import Voyage
+    >>> Voyage().embed(["Hello, world"], model="voyage-4", input_type="document")
+    EmbeddingsObject(...)
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""`python -m voyage_rag` is `voyage-rag`."""
+"""Run the command line with `python -m voyage_rag`."""
 
 from __future__ import annotations
 

@@ -1,3 +1,3 @@
-"""The version, in one place for the build and the package."""
+"""The version number, which the build and the package both read."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Arguments that classes of both frameworks check alike."""
+"""Checks of arguments that the classes of both frameworks share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Unset(Enum):
-    """The default of an argument of which None is a value."""
+    """The default of an argument for which None is a valid value."""
 
     UNSET = "unset"
 
@@ -15,10 +15,10 @@ UNSET = Unset.UNSET
 
 
 def check_embedding_options(model: str, dimension: int | None, dtype: str | None) -> None:
-    """Refuse a reranker, and a dimension or number type that the model is known to lack.
+    """Raise an error for a reranker, or for a dimension or dtype that the model does not support.
 
     Raises:
-        InvalidInputError: One cannot work.
+        InvalidInputError: The model is a reranker, or does not support the option.
     """
     from voyage_rag.core import validation  # noqa: PLC0415 - classes are imported without it
 
@@ -26,10 +26,10 @@ def check_embedding_options(model: str, dimension: int | None, dtype: str | None
 
 
 def check_reranker(model: str) -> None:
-    """Refuse an embedding model.
+    """Raise an error for an embedding model.
 
     Raises:
-        InvalidInputError: It is known to be one.
+        InvalidInputError: The catalogue lists the model as an embedding model.
     """
     from voyage_rag.core import validation  # noqa: PLC0415 - as above
 

@@ -1,4 +1,4 @@
-"""Chunks that the service makes of a document: how they are asked for, and where they stand."""
+"""Options for chunking by the service, and the positions of the chunks that it returns."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from voyage_rag.models import kind_of
 
 
 def check_auto_chunking(model: str, size: int | None, overlap: int | None) -> dict[str, Any]:
-    """Check how the service is to split documents.
+    """Check the options for chunking by the service.
 
     Args:
         model: The model.
-        size: Tokens of a chunk, None for the service's default.
-        overlap: Tokens that neighbouring chunks share, None for none.
+        size: Tokens per chunk. None uses the service's default.
+        overlap: Tokens that adjacent chunks share. None means no overlap.
 
     Returns:
-        The arguments of `Voyage.contextualized_embed` that ask for it.
+        The corresponding arguments of `Voyage.contextualized_embed`.
 
     Raises:
-        ConfigurationError: The model embeds no chunks in context.
+        ConfigurationError: The model is not a contextualized one.
         InvalidInputError: A number is out of range.
     """
     if kind_of(model) != "contextualized":
@@ -33,15 +33,15 @@ def check_auto_chunking(model: str, size: int | None, overlap: int | None) -> di
 
 
 def chunk_starts(text: str, chunks: Iterable[str], *, overlapping: bool) -> list[int | None]:
-    """The position of each chunk in the text, in characters.
+    """Find the position of each chunk in the text, in characters.
 
     Args:
         text: The document.
         chunks: Its chunks, in order.
-        overlapping: Whether a chunk may begin before the one before it has ended.
+        overlapping: Whether a chunk may begin before the previous one ends.
 
     Returns:
-        One position per chunk, None where a chunk is no slice of the text.
+        One position per chunk; None for a chunk that does not occur in the text.
     """
     starts: list[int | None] = []
     last_start, last_end = -1, 0

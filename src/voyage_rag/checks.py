@@ -1,4 +1,4 @@
-"""Whether an argument is a list of what is expected, before it is iterated over."""
+"""Check that an argument is a list of the expected elements before iterating over it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from voyage_rag.errors import InvalidInputError
 
 
 def elements(name: str, value: object, expected: str, *index: int) -> Iterable[Any]:
-    """The elements of a list, or of another iterable that has an order and yields its values.
+    """Return the elements of a list, or of another ordered iterable.
 
     Args:
-        name: What the error calls the argument.
+        name: The name of the argument in the error message.
         value: The argument.
-        expected: What it has to be, as in "a list of strings".
-        index: Position of the input that it is, if it is one of several.
+        expected: A description of the expected type, such as "a list of strings".
+        index: The position of the input, if the argument is one of several inputs.
 
     Raises:
-        InvalidInputError: It is a table, a mapping or a set, whose iteration would yield something
-            else than was meant, or a string, or cannot be iterated over.
+        InvalidInputError: The value is a string, cannot be iterated over, or is a table, mapping or
+            set, whose iteration would not yield the intended elements.
     """
     kind, remedy = type(value), ""
     if hasattr(kind, "columns") or hasattr(kind, "column_names"):
@@ -39,19 +39,19 @@ def elements(name: str, value: object, expected: str, *index: int) -> Iterable[A
 
 
 def texts_of(name: str, texts: object) -> Iterable[str]:
-    """Iterate over texts; a lone string is a list of one.
+    """Return the texts in order. A single string is treated as a list of one.
 
     Raises:
-        InvalidInputError: There is nothing to iterate over.
+        InvalidInputError: The value is not an iterable of texts.
     """
     return [texts] if isinstance(texts, str) else elements(name, texts, "a list of strings")
 
 
 def instances(name: str, value: object, kind: type) -> list[Any]:
-    """Objects of one class, in the list that was given if it is one.
+    """Return a list of objects of one class.
 
     Raises:
-        InvalidInputError: It is none, or one of its elements is of another class.
+        InvalidInputError: The value is not a list, or an element has another class.
     """
     found = elements(name, value, f"a list of {kind.__name__}s")
     found = found if isinstance(found, list) else list(found)
@@ -81,7 +81,7 @@ def is_missing(value: object) -> bool:
 
 
 def is_hashable(value: object) -> TypeGuard[Hashable]:
-    """Whether a value can be a key; a tuple cannot if it holds a list."""
+    """Whether a value can be a dictionary key. A tuple that contains a list cannot."""
     try:
         hash(value)
     except TypeError:

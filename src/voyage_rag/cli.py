@@ -1,6 +1,6 @@
-"""Entry point of the command line: `voyage-rag` and `python -m voyage_rag`.
+"""The entry point of the command line: `voyage-rag` and `python -m voyage_rag`.
 
-The commands need typer and rich. This file needs neither, so that it can name what to install where
+The commands need typer and rich. This module needs neither, so it can print an installation hint if
 they are missing.
 """
 
@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
     Args:
-        arguments: The command line without the program's name, None for that of the process.
+        arguments: The arguments without the program name. None uses `sys.argv`.
     """
     try:
         from voyage_rag.commands.app import execute  # noqa: PLC0415 - typer and rich may be missing

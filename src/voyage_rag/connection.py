@@ -1,12 +1,12 @@
-"""How a framework's object reaches the service: the fields of every adapter, and their client.
+"""The connection fields that all adapters share, and the client that they configure.
 
-A mixin for pydantic models, since LangChain's and LlamaIndex's classes are both. The client is made
-of the fields as they are when it is needed, so a copy with another key or address uses these, and
-nothing that is printed, dumped or serialised holds a key.
+This is a mixin for pydantic models, because the classes of LangChain and LlamaIndex are both
+pydantic models. The client is created from the current fields when it is needed, so a copy with
+another key or address uses these. Nothing that is printed, dumped or serialised contains a key.
 
 Objects that cannot be serialised (`host`, `client`, `http_client`, `http_async_client`) are shared
-by copies and left out of dictionaries and JSON. A pickle holds the host, which is how it reaches
-worker processes; an object with an HTTP client of your own cannot be pickled.
+by copies and omitted from dictionaries and JSON. A pickle contains the host, because worker
+processes need it; an object with your own HTTP client cannot be pickled.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ HTTP_CLIENTS = ("http_client", "http_async_client")
 CONNECTION_FIELDS = frozenset(
     {*KEY_NAMES, *SETTINGS, *HTTP_CLIENTS, "api_key_path", "observers", "client", "host"}
 )
-"""Fields of which the client is made: it is made anew when one of them has changed."""
+"""Fields that the client is created from. A change of one of them creates a new client."""
 
 
 def _as_client(value: object) -> Voyage:
@@ -85,41 +85,43 @@ if TYPE_CHECKING:
     Client: TypeAlias = Voyage
     HTTPClient: TypeAlias = httpx.Client
     AsyncHTTPClient: TypeAlias = httpx.AsyncClient
-else:  # imported when an object is made, since httpx comes with it
+else:  # deferred until an object is created, because it imports httpx
     Client = Annotated[Any, PlainValidator(_as_client)]
     HTTPClient = AsyncHTTPClient = Any  # checked by `Voyage`
 
 
 class Connection(BaseModel):
-    """Fields with which an adapter connects. All are optional.
+    """Fields that configure how an adapter connects. All are optional.
 
     Attributes:
-        voyage_api_key: The key, also as `api_key`; else it is looked for (see
-            `voyage_rag.secret.find_key`).
-        api_key_path: A file that holds the key; else `VOYAGE_API_KEY_PATH`.
-        base_url: Address of the API; else `VOYAGE_BASE_URL`, else the host the key belongs to.
-        timeout: Seconds one attempt may take; 60 unless given.
-        max_retries: Further attempts after one that failed; unless given, 6, and more for a 429.
-        total_timeout: Seconds one request may take with all its attempts; None for no limit.
-        query_max_retries: The same as `max_retries` for queries and reranking; 3 unless given.
-        query_total_timeout: The same as `total_timeout` for these; 75 unless given.
-        hedge_after: Seconds after which a query without a response is sent a second time.
-        concurrency: Requests in flight at once for one call; 16 unless given.
-        requests_per_minute: The account's limit per model; discovered if it is not given.
-        tokens_per_minute: The same, of tokens.
-        cache: A SQLite file; what it holds is not paid for again, in this run or the next.
-            `:memory:` keeps vectors and scores as long as the client.
-        cache_max_bytes: Bytes that the cache may have; a tenth is dropped when it is full.
-        tokenizer: A model's `tokenizer.json`, to plan by exact counts.
-        allow_insecure_http: Let the key travel over plain http to another machine.
-        observers: Functions that are notified of what its calls do (see `voyage_rag.events`).
-        host: Where the models run, of `voyage_rag.hosts`, instead of a key and an address.
-        http_client: Your own `httpx.Client` for sync calls, with its own proxies, certificates,
-            headers and auth. You close it.
-        http_async_client: The same for async calls, which all have to be in one event loop.
-        client: A `Voyage` to share with other objects; it brings the fields above.
-        api_key_fingerprint: Which key a serialised object had, if it was given as an argument.
-        host_name: Which host a serialised object had, if it was given as an argument.
+        voyage_api_key: The API key, also accepted as `api_key`. Default: the key file, then
+            `VOYAGE_API_KEY`.
+        api_key_path: Path of a file with the key. Default: `VOYAGE_API_KEY_PATH`.
+        base_url: Base URL of the API. Default: `VOYAGE_BASE_URL`, then the host that the key
+            belongs to.
+        timeout: Seconds per attempt. Default: 60.
+        max_retries: Number of retries. Default: 6, and more for a 429.
+        total_timeout: Seconds per request including all attempts. None disables the limit.
+        query_max_retries: `max_retries` for queries and reranking. Default: 3.
+        query_total_timeout: `total_timeout` for queries and reranking. Default: 75.
+        hedge_after: Seconds without a response after which a query is sent a second time.
+        concurrency: Number of concurrent requests per call. Default: 16.
+        requests_per_minute: The account's limit per model. By default, the client discovers it.
+        tokens_per_minute: The account's limit of tokens per minute and model.
+        cache: Path of a SQLite file that caches vectors and scores between runs, or `:memory:` to
+            cache them in the client.
+        cache_max_bytes: Maximum size of the cache. When it is full, a tenth is evicted.
+        tokenizer: Path of the model's `tokenizer.json` for exact token counts.
+        allow_insecure_http: Allow sending the key over plain HTTP to another machine.
+        observers: Functions that are called with each event (see `voyage_rag.events`).
+        host: An object from `voyage_rag.hosts` that describes where the models run. Replaces the
+            key and `base_url`.
+        http_client: An `httpx.Client` for sync calls, with your proxies, certificates, headers and
+            authentication. You close it.
+        http_async_client: An `httpx.AsyncClient` for async calls in one event loop.
+        client: A `Voyage` that several objects share. It replaces the fields above.
+        api_key_fingerprint: Fingerprint of the key, if it was an argument of a serialised object.
+        host_name: Name of the host, if it was an argument of a serialised object.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
@@ -165,11 +167,11 @@ class Connection(BaseModel):
 
     @property
     def voyage(self) -> Voyage:
-        """The client: the one given, or one made of the fields as they are.
+        """The client: the one that was passed, or one created from the current fields.
 
         Raises:
-            ConfigurationError: There is no key, or a setting cannot work, or was changed although
-                the client was given.
+            ConfigurationError: There is no key, a setting is invalid, or a setting was changed
+                although a client was passed.
         """
         if self._voyage is None:
             if self.client is not None:
@@ -179,15 +181,15 @@ class Connection(BaseModel):
 
     @property
     def usage(self) -> Usage:
-        """Usage of the client so far."""
+        """The usage of the client so far."""
         return self.voyage.usage
 
     def connect(self) -> None:
-        """Settle which key this object has, and check that it can connect.
+        """Determine the key of this object, and check that it can connect.
 
         Raises:
-            ConfigurationError: There is no key, or a setting cannot work.
-            InvalidInputError: The model is known to be of another kind, or to lack an option.
+            ConfigurationError: There is no key, or a setting is invalid.
+            InvalidInputError: The model is of another kind, or does not support an option.
         """
         self.check_options()
         if self.client is not None:
@@ -195,7 +197,7 @@ class Connection(BaseModel):
         if self.host is None and self.host_name is not None:
             raise ConfigurationError(
                 f"this object was made with host={self.host_name}, and hosts are not serialised: "
-                "pass the same host=..., or make the object anew"
+                "pass the same host=..., or create a new object"
             )
         if self.host is None:
             self._settle_key()
@@ -217,14 +219,14 @@ class Connection(BaseModel):
         self.api_key_fingerprint = pinned
 
     def check_options(self) -> None:
-        """Check the model and its options, as far as the catalogue knows the model.
+        """Check the model and its options against the catalogue.
 
         Raises:
-            InvalidInputError: One cannot work.
+            InvalidInputError: The model does not support an option.
         """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Hide a key that is set later, and take note which one it is."""
+        """Hide a key that is assigned later, and record its fingerprint."""
         if name in KEY_NAMES:
             name, value = KEY_NAMES[0], None if value is None else as_key(value)
             super().__setattr__("api_key_fingerprint", value and value.fingerprint)
@@ -237,11 +239,11 @@ class Connection(BaseModel):
         super().__setattr__(name, value)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy, which uses the key, address or client in `update` and not those of the original.
+        """Return a copy, which uses the key, address or client in `update` instead of its own.
 
         Args:
-            update: Fields that differ; not validated.
-            deep: Copy what the fields hold, too.
+            update: Fields that differ; they are not validated.
+            deep: Copy the values of the fields, too.
         """
         given = dict(update or {})
         keys = {name: given.pop(name) for name in (*KEY_NAMES, "host") if name in given}
@@ -255,17 +257,17 @@ class Connection(BaseModel):
         return copied
 
     def with_options(self, **options: Any) -> Self:
-        """A copy with other options, which shares connections, cache and rate limits.
+        """Return a copy with other options, which shares connections, cache and rate limits.
 
-        As in `embeddings.with_options(timeout=5, query_max_retries=0).embed_query("...")`.
+        Example: `embeddings.with_options(timeout=5, query_max_retries=0).embed_query("...")`.
 
         Args:
-            options: Fields of the class, such as `truncation`, and settings of the client that a
-                copy may have of its own (see `voyage_rag.Voyage.with_options`).
+            options: Fields of the class, such as `truncation`, and settings of the client (see
+                `voyage_rag.Voyage.with_options`).
 
         Raises:
-            ConfigurationError: An option is not known, or is one that copies share.
-            InvalidInputError: The model is known to lack an option.
+            ConfigurationError: An option is unknown, or shared by all copies.
+            InvalidInputError: The model does not support an option.
         """
         changeable = type(self).model_fields.keys() - (CONNECTION_FIELDS - {*SETTINGS})
         if refused := sorted(options.keys() - changeable):
@@ -289,14 +291,14 @@ class Connection(BaseModel):
         return copied
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """A copy that shares the HTTP clients, which cannot be copied."""
+        """Return a copy that shares the HTTP clients, which cannot be copied."""
         memo = {} if memo is None else memo
         if shared := [http for http in (self.http_client, self.http_async_client) if http]:
             memo |= {id(one): one for one in (*shared, self._voyage)}
         return super().__deepcopy__(memo)
 
     def __getstate__(self) -> dict[Any, Any]:
-        """What is pickled: refused if a client cannot be, instead of left out of it."""
+        """Return the state to pickle. Raise an error if a client cannot be pickled."""
         if self.client is not None:
             self.client.__reduce__()
         for name in HTTP_CLIENTS:
@@ -305,7 +307,7 @@ class Connection(BaseModel):
         return super().__getstate__()
 
     def _adopt(self, client: Voyage, given: AbstractSet[str]) -> None:
-        """Have the client's settings where none are given, for copies and serialised forms."""
+        """Fill in the settings of the given client, for copies and serialised forms."""
         for name in SETTINGS:
             if name not in given:
                 setattr(self, name, getattr(client.settings, name))
@@ -328,8 +330,8 @@ class Connection(BaseModel):
         ]
         if others:
             raise ConfigurationError(
-                f"{', '.join(others)} cannot differ from what the given client has: pass a client "
-                "that has them, or no client"
+                f"{', '.join(others)} cannot differ from the settings of the given client: "
+                "pass a client that has them, or no client"
             )
 
     def _make(self) -> Voyage:

@@ -1,7 +1,7 @@
-"""What constructors do before anything can fail: hide the key, and check the parameters' names.
+"""Wrap constructors: hide the key and check parameter names before anything can fail.
 
-Tools such as Sentry and rich show the local variables of every frame of a traceback, so a key must
-not stand in one as plain text.
+Tools such as Sentry and rich show the local variables of every frame in a traceback, so no frame
+may hold a key as plain text.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class UnknownParameterError(TypeError):
 
 
 def constructor(init: Callable[P, T]) -> Callable[P, T]:
-    """Decorate an `__init__` that takes a key.
+    """Decorate an `__init__` that accepts a key.
 
-    The key reaches it as an `APIKey`. An unknown parameter is refused with the name of the one that
-    was probably meant: by a pydantic model with a `ValidationError`, else with a `TypeError`.
-    Errors that are raised on purpose have neither causes nor a traceback below the constructor.
+    The `__init__` receives the key as an `APIKey`. An unknown parameter raises an error that
+    suggests the closest name: a `ValidationError` for a pydantic model, otherwise a `TypeError`.
+    Errors raised on purpose have no causes, and no traceback below the constructor.
     """
     parameters = list(signature(init).parameters.values())
     key_positions = [at for at, p in enumerate(parameters) if p.name in KEY_NAMES]
@@ -51,7 +51,7 @@ def constructor(init: Callable[P, T]) -> Callable[P, T]:
         try:
             _hide(values, [at for at in key_positions if at < len(values)])
             _hide(kwargs, [name for name in KEY_NAMES if name in kwargs])
-            args = ()  # it holds the key as it was given
+            args = ()  # it contains the key as plain text
             if not takes_others or issubclass(owner, BaseModel):
                 _check_names(owner, kwargs, [*named, *_field_names(owner)])
             if issubclass(owner, BaseModel):
@@ -60,7 +60,7 @@ def constructor(init: Callable[P, T]) -> Callable[P, T]:
         except (VoyageError, ValidationError, UnknownParameterError) as error:
             problem = error.with_traceback(None)
             problem.__cause__ = problem.__context__ = None
-        args, kwargs, values = (), {}, []  # they may hold a key that is none
+        args, kwargs, values = (), {}, []  # they may contain a malformed key
         raise problem
 
     return cast("Callable[P, T]", construct)
@@ -87,7 +87,7 @@ def _check_names(owner: type, given: Iterable[str], known: list[str]) -> None:
 
 
 def _check_present(owner: type, missing: Iterable[str]) -> None:
-    """Refuse a call that lacks a parameter, as pydantic does."""
+    """Raise an error for a missing parameter, as pydantic does."""
     for name in missing:
         raise ValidationError.from_exception_data(
             owner.__name__, [{"type": "missing", "loc": (name,), "input": None}], hide_input=True
@@ -95,7 +95,7 @@ def _check_present(owner: type, missing: Iterable[str]) -> None:
 
 
 def _field_names(owner: type) -> Iterable[str]:
-    """The names under which a pydantic model takes its fields."""
+    """The names that a pydantic model accepts for its fields."""
     if not issubclass(owner, BaseModel):
         return
     for name, field in owner.model_fields.items():

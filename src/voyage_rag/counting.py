@@ -1,4 +1,4 @@
-"""Count tokens without a request: with a tokenizer, else by an estimate."""
+"""Count the tokens of texts with a tokenizer, or estimate them, without sending anything."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     import os
 
 CHARACTERS_PER_TOKEN = 5
-"""Of English prose (docs: "Tokenization"); code, numbers and other languages have fewer."""
+"""For English prose (docs: "Tokenization"). Code, numbers and other languages have fewer."""
 
 
 class TokenRange(NamedTuple):
-    """A number of tokens, as far as it is known.
+    """A token count, or the bounds of an estimate.
 
     Attributes:
-        low: What it would be for English prose.
-        high: What is planned with until the service's bills have taught better; seldom too low.
-            The same as `low` where it was counted.
+        low: The estimate for English prose.
+        high: A conservative estimate, which is seldom too low. The client plans with it until the
+            service has reported usage. Equal to `low` for an exact count.
     """
 
     low: int
@@ -28,11 +28,11 @@ class TokenRange(NamedTuple):
 
 
 class TokenCounter:
-    """Counts the tokens of a text, or estimates them.
+    """Counts or estimates the tokens of a text.
 
     Args:
-        tokenizer: The model's `tokenizer.json` (docs: "Tokenization"); each generation of models
-            has its own. None to estimate. Needs `pip install 'voyage-rag[tokenizers]'`.
+        tokenizer: Path of the model's `tokenizer.json` (docs: "Tokenization"); each model
+            generation has its own. None estimates. Requires `pip install 'voyage-rag[tokenizers]'`.
 
     Raises:
         ImportError: The extra is not installed.
@@ -44,11 +44,11 @@ class TokenCounter:
 
     @property
     def is_exact(self) -> bool:
-        """Whether it counts."""
+        """Whether counts are exact."""
         return self._count is not None
 
     def __call__(self, text: str) -> TokenRange:
-        """Tokens of one text, without prompt and special tokens."""
+        """Return the tokens of one text, without prompt and special tokens."""
         if self._count is not None:
             counted = self._count(text)
             return TokenRange(counted, counted)

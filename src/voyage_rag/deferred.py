@@ -1,7 +1,7 @@
-"""Names that are imported when they are first used, so that a package costs what is used of it.
+"""Import the names of a package on first use, to keep imports fast.
 
-Type checkers and editors see ordinary imports under `TYPE_CHECKING`; this is what happens at run
-time (PEP 562).
+Type checkers and editors see ordinary imports under `TYPE_CHECKING`; this module resolves the names
+at run time (PEP 562).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from importlib.util import find_spec
 def deferred(
     package: str, names: Collection[str], modules: Sequence[str]
 ) -> Callable[[str], object]:
-    """The `__getattr__` of a package.
+    """Return the `__getattr__` of a package.
 
     Args:
-        package: Its name.
-        names: What it offers.
-        modules: Its submodules that hold these, the light ones first; each is looked into only if
-            those before it do not have the name.
+        package: The name of the package.
+        names: The public names.
+        modules: The submodules that define them, fastest imports first. A submodule is imported
+            only if the previous ones do not define the name.
     """
 
     def find(name: str) -> object:

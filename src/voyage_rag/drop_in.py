@@ -1,6 +1,6 @@
-"""Voyage's own client by name: replace `import voyageai` by `import voyage_rag as voyageai`.
+"""The interface of the `voyageai` package: replace it with `import voyage_rag as voyageai`.
 
-`Client` is `Voyage`. `AsyncClient` is a `Voyage` whose methods are coroutines without a prefix.
+`Client` is `Voyage`. The methods of `AsyncClient` are coroutines under the same names.
 """
 
 from __future__ import annotations
@@ -27,7 +27,21 @@ Client = Voyage
 
 
 class AsyncClient:
-    """Voyage's `AsyncClient`: takes the arguments of `Voyage`, and its methods are coroutines."""
+    """A client whose methods are coroutines, like `voyageai.AsyncClient`.
+
+    The arguments are those of `Voyage`.
+
+    Examples:
+        >>> import asyncio
+        >>> from voyage_rag import AsyncClient
+        >>> async def main():
+        ...     client = AsyncClient()
+        ...     result = await client.embed(["Hello, world"], model="voyage-4")
+        ...     await client.aclose()
+        ...     return result
+        >>> asyncio.run(main()).vectors
+        <Vectors: 1 × 1024 numbers, float>
+    """
 
     @constructor
     def __init__(self, api_key: str | SecretStr | None = None, *args: Any, **kwargs: Any) -> None:
@@ -52,7 +66,7 @@ class AsyncClient:
         return await self.voyage.amultimodal_embed(inputs, model, *args, **kwargs)
 
     def count_usage(self, inputs: Sequence[object], model: str) -> dict[str, int]:
-        """See `Voyage.count_usage`; not a coroutine, as with Voyage's own client."""
+        """See `Voyage.count_usage`. This is not a coroutine in the `voyageai` package, either."""
         return self.voyage.count_usage(inputs, model)
 
     async def rerank(
@@ -63,7 +77,7 @@ class AsyncClient:
 
     @property
     def usage(self) -> Usage:
-        """Usage of this object so far (see `Voyage.usage`)."""
+        """The usage of this object so far (see `Voyage.usage`)."""
         return self.voyage.usage
 
     async def aclose(self) -> None:

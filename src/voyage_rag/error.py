@@ -1,6 +1,6 @@
-"""The names of `voyageai.error`, so that `except voyageai.error.RateLimitError` stays as it is.
+"""The names of `voyageai.error`, so that `except voyageai.error.RateLimitError` works unchanged.
 
-`voyage_rag.errors` has the tree of what is raised; here are the vendor's names for it.
+`voyage_rag.errors` defines the classes.
 """
 
 from voyage_rag.errors import (
@@ -17,14 +17,14 @@ from voyage_rag.errors import (
 )
 
 MalformedRequestError = InvalidRequestError
-"""The vendor's for a 422."""
+"""The name in `voyageai` for a 422 response."""
 
 VideoProcessingError = InvalidInputError
-"""The vendor's for a video that cannot be read."""
+"""The name in `voyageai` for a video that cannot be read."""
 
 
 class TryAgain(VoyageError):  # noqa: N818 - the vendor's name
-    """Raised by nobody, neither here nor there."""
+    """Exists for compatibility. Neither package raises it."""
 
 
 __all__ = [

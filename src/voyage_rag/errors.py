@@ -1,26 +1,26 @@
-"""All errors, in one hierarchy.
+"""All exceptions that this package raises on purpose.
 
     VoyageError
-    ├── ConfigurationError        settings that cannot work: no key, an unsafe address
-    ├── APIConnectionError        no usable answer: refused, dropped, unreadable
-    │   └── Timeout               nothing in time
-    ├── APIError                  the service answered, and not with a result
+    ├── ConfigurationError        invalid settings: no key, an insecure address
+    ├── APIConnectionError        no usable response: refused, dropped or unreadable
+    │   └── Timeout               no response in time
+    ├── APIError                  the service responded with an error
     │   ├── InvalidRequestError   400, 404, 405, 410, 413, 422
-    │   │   └── InvalidInputError    refused here, before anything was sent or billed
+    │   │   └── InvalidInputError    raised before anything was sent or billed
     │   ├── AuthenticationError   401
     │   ├── PermissionDeniedError 403
     │   ├── RateLimitError        429
-    │   │   └── QuotaExhaustedError  429 that waiting will not mend
+    │   │   └── QuotaExhaustedError  429 that a retry cannot fix
     │   └── ServerError           5xx, 408, 425, 499
     │       └── ServiceUnavailableError  502, 503, 504, 529
-    ├── UnexpectedAnswerError     a 200 that does not hold one sound result per input
+    ├── UnexpectedAnswerError     a 200 response without exactly one valid result per input
     └── CacheError                the cache file cannot be used
 
-The two that are found before sending are `ValueError`s too. The names are those of Voyage's own
-Python client where it has one; so `except InvalidRequestError` also catches what is found
-here before the service could refuse it. The error raised is always the last real one; `attempts`
-says how many requests led to it. All of them survive pickling, since ingestion runs in worker
-processes.
+`ConfigurationError` and `InvalidInputError`, which are raised before anything is sent, are also
+`ValueError`s. The names are those of the `voyageai` package where it has one, so `except
+InvalidRequestError` also catches inputs that this package rejects before the service could. After
+retries, the error of the last attempt is raised; `attempts` gives the number of requests. All
+errors can be pickled, because worker processes pass them on.
 """
 
 from __future__ import annotations
@@ -29,18 +29,26 @@ from typing import Any
 
 
 class VoyageError(Exception):
-    """Base of every error this package raises on purpose.
+    """Base class of all errors that this package raises on purpose.
 
     Attributes:
-        message: What happened and what to do about it.
-        attempts: How many requests were sent before giving up; 0 if none was.
-        model: The model asked for, where one is concerned.
-        http_status: The HTTP status of the answer, or None without one.
-        request_id: The service's `x-request-id`, to quote to its support.
-        indices: Positions, in the caller's list, of the inputs concerned.
-        retry_after: Seconds the service asked to wait, None if it did not.
-        partial: What had been paid for and finished when a larger piece of work failed
-            (see `voyage_rag.PartialEmbeddings`), else None.
+        message: The problem, and how to solve it.
+        attempts: Number of requests that were sent; 0 if none was.
+        model: The model of the request, if any.
+        http_status: HTTP status of the response, or None without a response.
+        request_id: The service's `x-request-id`, for support requests.
+        indices: Positions of the affected inputs in the caller's list.
+        retry_after: Seconds that the service asked to wait, or None.
+        partial: Results that were finished and paid for before the failure (see
+            `voyage_rag.PartialEmbeddings`), or None.
+
+    Examples:
+        >>> from voyage_rag import Voyage, VoyageError
+        >>> try:
+        ...     Voyage().embed(["A text", ""], model="voyage-4")
+        ... except VoyageError as error:
+        ...     print(error.indices, error.attempts)
+        (1,) 0
     """
 
     def __init__(
@@ -66,7 +74,7 @@ class VoyageError(Exception):
 
     @property
     def user_message(self) -> str:
-        """The message alone, under the name Voyage's own client gives it."""
+        """The message alone; the name of this attribute in the `voyageai` package."""
         return self.message
 
     def __str__(self) -> str:
@@ -90,29 +98,69 @@ def _named(indices: tuple[int, ...]) -> str:
 
 
 class ConfigurationError(VoyageError, ValueError):
-    """Settings that cannot work, found before anything was sent."""
+    """A setting is invalid. Raised before anything is sent.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> Voyage(base_url="http://api.example.com/v1")
+        Traceback (most recent call last):
+        ...
+        voyage_rag.errors.ConfigurationError: ...
+    """
 
 
 class APIConnectionError(VoyageError):
-    """No usable HTTP answer came back: the connection was refused, dropped or garbled.
+    """There was no usable HTTP response: the connection was refused, lost or corrupted.
 
     Attributes:
-        never_sent: Whether the service cannot have seen the request, since there was no connection.
+        never_sent: Whether the service cannot have received the request, because no connection was
+            established.
+
+    Examples:
+        >>> from voyage_rag import APIConnectionError, Voyage
+        >>> voyage = Voyage(base_url="http://127.0.0.1:9/v1", max_retries=0)
+        >>> try:
+        ...     voyage.embed(["A text"], model="voyage-4")
+        ... except APIConnectionError as error:
+        ...     print(error.never_sent)
+        True
     """
 
     never_sent: bool = False
 
 
 class Timeout(APIConnectionError, TimeoutError):  # noqa: N818 - the vendor's name
-    """No answer in the time allowed."""
+    """There was no response within the time limit.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> from voyage_rag.emulator import Emulator
+        >>> with Emulator(latency=1) as url:
+        ...     voyage = Voyage(base_url=url, timeout=0.05, max_retries=0)
+        ...     voyage.embed(["A text"], model="voyage-4")
+        Traceback (most recent call last):
+        ...
+        voyage_rag.errors.Timeout: ...
+    """
 
 
 class APIError(VoyageError):
-    """The service answered with an error status, or would have (`InvalidInputError`).
+    """The service responded with an error status.
+
+    `InvalidInputError` is a subclass, because it is raised for inputs that the service would
+    reject.
 
     Attributes:
-        is_too_large: Whether fewer inputs in a request would be accepted.
-        input_index: The position, within the request, of the one input it is about.
+        is_too_large: Whether the service would accept a request with fewer inputs.
+        input_index: Position of the affected input in the request.
+
+    Examples:
+        >>> from voyage_rag import APIError, Voyage
+        >>> try:
+        ...     Voyage().files.get("no-such-file")
+        ... except APIError as error:
+        ...     print(error.http_status)
+        404
     """
 
     is_too_large: bool = False
@@ -120,40 +168,155 @@ class APIError(VoyageError):
 
 
 class InvalidRequestError(APIError):
-    """The service refused the request itself; sending it again cannot help."""
+    """The service rejected the request (4xx). Sending it again cannot succeed.
+
+    Examples:
+        >>> from voyage_rag import InvalidRequestError, Voyage
+        >>> text = "word " * 40_000
+        >>> try:
+        ...     Voyage().embed([text], model="voyage-4", truncation=False)
+        ... except InvalidRequestError as error:
+        ...     print(error.http_status)
+        400
+    """
 
 
 class InvalidInputError(InvalidRequestError, ValueError):
-    """An argument refused before anything was sent or billed; the message names the remedy."""
+    """An argument is invalid. Raised before anything is sent or billed, with the remedy.
+
+    Examples:
+        >>> from voyage_rag import InvalidInputError, Voyage
+        >>> try:
+        ...     Voyage().embed(["A text", ""], model="voyage-4")
+        ... except InvalidInputError as error:
+        ...     print(error.indices)
+        (1,)
+    """
 
 
 class AuthenticationError(APIError):
-    """The service does not accept the key (401)."""
+    """The service does not accept the key (401).
+
+    Examples:
+        >>> from voyage_rag import AuthenticationError, Voyage
+        >>> try:
+        ...     Voyage("pa-invalid").embed(["A text"], model="voyage-4")
+        ... except AuthenticationError as error:
+        ...     print(error.http_status)
+        401
+    """
 
 
 class PermissionDeniedError(APIError):
-    """The key may not do this here: an IP rule, or a key of another host (403)."""
+    """The key has no permission (403): an IP rule applies, or the key belongs to another host.
+
+    Examples:
+        >>> from voyage_rag import PermissionDeniedError, Voyage
+        >>> from voyage_rag.emulator import Emulator
+        >>> from voyage_rag.emulator.faults import status
+        >>> with Emulator(faults=[status(403)]) as url:
+        ...     Voyage(base_url=url).embed(["A text"], model="voyage-4")
+        Traceback (most recent call last):
+        ...
+        voyage_rag.errors.PermissionDeniedError: ...
+    """
 
 
 class RateLimitError(APIError):
-    """Too many requests or tokens for now (429)."""
+    """The account's limit of requests or tokens per minute is exceeded (429).
+
+    The client waits and retries before it raises this error.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> from voyage_rag.emulator import Emulator
+        >>> with Emulator(requests_per_minute=1) as url:
+        ...     voyage = Voyage(base_url=url, max_retries=0)
+        ...     for text in ["first", "second"]:
+        ...         result = voyage.embed([text], model="voyage-4", input_type="query")
+        Traceback (most recent call last):
+        ...
+        voyage_rag.errors.RateLimitError: ...
+    """
 
 
 class QuotaExhaustedError(RateLimitError):
-    """A 429 that waiting does not mend: the account's balance or quota is used up."""
+    """The account's balance or quota is exhausted (429). A retry cannot succeed.
+
+    Examples:
+        >>> from voyage_rag import QuotaExhaustedError, Voyage
+        >>> from voyage_rag.emulator import Emulator
+        >>> from voyage_rag.emulator.faults import ResponseFault
+        >>> fault = ResponseFault(429, b'{"detail": "Your balance is insufficient."}')
+        >>> with Emulator(faults=[fault]) as url:
+        ...     try:
+        ...         Voyage(base_url=url).embed(["A text"], model="voyage-4")
+        ...     except QuotaExhaustedError as error:
+        ...         print(error.http_status)
+        429
+    """
 
 
 class ServerError(APIError):
-    """The service failed on its side (5xx, 408, 425, 499)."""
+    """The service failed (5xx, 408, 425, 499). The client retries before it raises this error.
+
+    Examples:
+        >>> from voyage_rag import ServerError, Voyage
+        >>> from voyage_rag.emulator import Emulator
+        >>> from voyage_rag.emulator.faults import status
+        >>> with Emulator(faults=[status(500)]) as url:
+        ...     try:
+        ...         Voyage(base_url=url, max_retries=0).embed(["A text"], model="voyage-4")
+        ...     except ServerError as error:
+        ...         print(error.http_status)
+        500
+    """
 
 
 class ServiceUnavailableError(ServerError):
-    """The service or a proxy before it is overloaded or away (502, 503, 504, 529)."""
+    """The service or a proxy is overloaded or unavailable (502, 503, 504, 529).
+
+    Examples:
+        >>> from voyage_rag import ServiceUnavailableError, Voyage
+        >>> from voyage_rag.emulator import Emulator
+        >>> from voyage_rag.emulator.faults import status
+        >>> with Emulator(faults=[status(503)]) as url:
+        ...     try:
+        ...         Voyage(base_url=url, max_retries=0).embed(["A text"], model="voyage-4")
+        ...     except ServiceUnavailableError as error:
+        ...         print(error.http_status)
+        503
+    """
 
 
 class UnexpectedAnswerError(VoyageError):
-    """A 200 whose body does not hold exactly one sound result per input."""
+    """A 200 response does not contain exactly one valid result per input.
+
+    Examples:
+        >>> from voyage_rag import UnexpectedAnswerError, Voyage
+        >>> from voyage_rag.emulator import Emulator
+        >>> from voyage_rag.emulator.faults import MISSING
+        >>> with Emulator(faults=[MISSING]) as url:
+        ...     try:
+        ...         Voyage(base_url=url, max_retries=0).embed(["one", "two"], model="voyage-4")
+        ...     except UnexpectedAnswerError as error:
+        ...         print(error.http_status)
+        200
+    """
 
 
 class CacheError(VoyageError):
-    """The cache file cannot be used: damaged, locked for long, or something else."""
+    """The cache file cannot be used, for example because it is damaged or locked for too long.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from voyage_rag import CacheError, Voyage
+        >>> path = Path("vectors.db")
+        >>> path.write_text("This is not a SQLite file.")
+        26
+        >>> try:
+        ...     Voyage(cache=path).embed(["A text"], model="voyage-4")
+        ... except CacheError as error:
+        ...     print("no cache")
+        no cache
+    """

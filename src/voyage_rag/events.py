@@ -1,26 +1,26 @@
-"""Events for observers: immutable facts about calls and requests, without texts and keys.
+"""The events that observers receive: facts about calls and requests, never a text or a key.
 
     Event
-    ├── CallStarted           a verb has begun
-    ├── CallDone              it has its result
-    ├── CallFailed            it has an error, or was cancelled
-    ├── BatchSplit            a request would be too large, and goes in parts
-    ├── Billed                an answer was accepted: what it cost
-    └── RequestEvent          one request of the call
-        ├── Throttled         it waits for the account's limit
-        ├── AttemptSent       it leaves
-        ├── Answered          an HTTP answer is there, whatever its status
-        ├── Unanswered        no answer came
-        └── RetryScheduled    it will leave again
+    ├── CallStarted           a method was called
+    ├── CallDone              the call has returned a result
+    ├── CallFailed            the call has failed or was cancelled
+    ├── BatchSplit            a request was too large and is split
+    ├── Billed                a response was accepted, with its usage
+    └── RequestEvent          an event of one request of the call
+        ├── Throttled         the request waits for the account's rate limit
+        ├── AttemptSent       an attempt is sent
+        ├── Answered          an HTTP response has arrived, whatever its status
+        ├── Unanswered        there was no response
+        └── RetryScheduled    the request will be sent again
 
-An observer is a function that takes an event:
+An observer is a function with one argument:
 
     def observer(event: Event) -> None: ...
 
     Voyage(observers=[observer])
 
-It is called where the work is done, in the caller's thread or event loop or in a worker thread, so
-it should be quick, and it must be safe to call from several threads.
+It is called in the caller's thread or event loop, or in a worker thread. It should be fast and must
+be thread-safe.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
     from voyage_rag.usage import Usage
 
 Verb: TypeAlias = Literal["embed", "contextualized_embed", "multimodal_embed", "rerank", "request"]
-"""What a call does; `request` is everything that is none of the first four."""
+"""The method of a call; `request` stands for files, batches and other requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a verb, the same object in all its events.
+    """One call of a method. All events of the call refer to the same object.
 
     Attributes:
-        number: Unique among the calls of this process.
-        verb: What it does.
-        model: The model asked for.
-        host: The service's host name.
-        port: Its port.
-        inputs: Texts, documents or inputs given; None where they come one by one.
-        dimension: Length of the vectors, None where there are none or it is not known.
+        number: Number of the call in this process.
+        verb: The method.
+        model: The model of the call.
+        host: Host name of the service.
+        port: Port of the service.
+        inputs: Number of texts, documents or inputs; None for a stream.
+        dimension: Length of the vectors, or None if there are none or it is unknown.
     """
 
     number: int
@@ -61,7 +61,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that has happened in a call.
+    """An event of a call.
 
     Attributes:
         call: The call.
@@ -71,26 +71,26 @@ class Event:
 
     @property
     def model(self) -> str:
-        """The model asked for."""
+        """The model of the call."""
         return self.call.model
 
 
 Observer: TypeAlias = Callable[[Event], object]
-"""Receives every event; what it returns is ignored, what it raises is logged once."""
+"""Receives every event. Its return value is ignored; the first exception it raises is logged."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallStarted(Event):
-    """A verb has begun: its arguments are checked, nothing is sent."""
+    """The arguments of a call were checked. Nothing has been sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallDone(Event):
-    """A verb has its result.
+    """A call has returned a result.
 
     Attributes:
-        usage: What it cost; nothing, where a cache knew everything.
-        seconds: What it took.
+        usage: The usage of the call; zero if the cache had all results.
+        seconds: Duration of the call.
     """
 
     usage: Usage
@@ -99,14 +99,14 @@ class CallDone(Event):
 
 @dataclass(frozen=True, slots=True)
 class CallFailed(Event):
-    """A verb has an error, or was cancelled.
+    """A call has failed or was cancelled.
 
     Attributes:
-        usage: What it cost until then.
-        seconds: What it took until then.
-        error: Name of the exception's class.
-        status: HTTP status behind it, None without one.
-        request_id: The service's name of the request, None without one.
+        usage: The usage up to the failure.
+        seconds: Duration up to the failure.
+        error: Name of the exception class.
+        status: HTTP status that caused the failure, or None.
+        request_id: The service's id of the request, or None.
     """
 
     usage: Usage
@@ -118,12 +118,12 @@ class CallFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class BatchSplit(Event):
-    """Inputs that were to go together are too much for one request, and go in parts.
+    """Inputs were too many or too large for one request and are sent in several.
 
     Attributes:
-        inputs: How many there were.
-        parts: In how many requests they go.
-        status: HTTP status of the refusal; None where the account's limit was known to be less.
+        inputs: Number of inputs.
+        parts: Number of requests.
+        status: HTTP status of the rejected request; None if the account's limit was already known.
     """
 
     inputs: int
@@ -133,11 +133,11 @@ class BatchSplit(Event):
 
 @dataclass(frozen=True, slots=True)
 class Billed(Event):
-    """An answer was accepted.
+    """A response was accepted.
 
     Attributes:
-        inputs: How many inputs are done with it.
-        usage: What it cost.
+        inputs: Number of inputs that it completed.
+        usage: Its usage.
     """
 
     inputs: int
@@ -146,12 +146,12 @@ class Billed(Event):
 
 @dataclass(frozen=True, slots=True)
 class RequestEvent(Event):
-    """Something that has happened to one request.
+    """An event of one request.
 
     Attributes:
-        endpoint: Its path, for example `/embeddings`.
-        inputs: How many inputs it carries.
-        attempt: 1 for its first attempt.
+        endpoint: Path of the endpoint, for example `/embeddings`.
+        inputs: Number of inputs in the request.
+        attempt: Number of the attempt, from 1.
     """
 
     endpoint: str
@@ -161,11 +161,11 @@ class RequestEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class Throttled(RequestEvent):
-    """The account's limit makes it wait.
+    """The request waits for the account's rate limit.
 
     Attributes:
-        seconds: For how long; None while nobody knows, since the limit is being discovered.
-        is_query: Whether somebody waits for it; else it is part of a job.
+        seconds: Duration of the wait; None while the limit is being discovered.
+        is_query: Whether a user is waiting for the request; otherwise it belongs to a job.
     """
 
     seconds: float | None
@@ -174,17 +174,17 @@ class Throttled(RequestEvent):
 
 @dataclass(frozen=True, slots=True)
 class AttemptSent(RequestEvent):
-    """It leaves."""
+    """An attempt is sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered(RequestEvent):
-    """An HTTP answer is there, whatever its status.
+    """An HTTP response has arrived, whatever its status.
 
     Attributes:
         status: HTTP status.
-        request_id: The service's `x-request-id`, None without one.
-        seconds: From leaving to the last byte.
+        request_id: The service's `x-request-id`, or None.
+        seconds: Time from sending to the last byte of the response.
     """
 
     status: int
@@ -194,11 +194,11 @@ class Answered(RequestEvent):
 
 @dataclass(frozen=True, slots=True)
 class Unanswered(RequestEvent):
-    """No answer came.
+    """There was no response.
 
     Attributes:
-        error: Name of the exception's class.
-        seconds: From leaving until it was given up.
+        error: Name of the exception class.
+        seconds: Time from sending to the failure.
     """
 
     error: str
@@ -207,15 +207,15 @@ class Unanswered(RequestEvent):
 
 @dataclass(frozen=True, slots=True)
 class RetryScheduled(RequestEvent):
-    """It will leave again; `attempt` is the attempt to come.
+    """The request will be sent again; `attempt` is the number of the next attempt.
 
     Attributes:
-        delay: Seconds until then, as far as the account's limit is known.
-        reason: Why the attempt before was not enough, in words of this package's own.
-        error: Name of the exception's class.
-        status: HTTP status of that attempt, None without one.
-        request_id: The service's name of that attempt, None without one.
-        retry_after: Seconds the service asked to wait, None if it did not.
+        delay: Seconds until then, including the known rate limit of the account.
+        reason: Why the previous attempt failed, in this package's words.
+        error: Name of the exception class.
+        status: HTTP status of the previous attempt, or None.
+        request_id: The service's id of the previous attempt, or None.
+        retry_after: Seconds that the service asked to wait, or None.
     """
 
     delay: float

@@ -1,4 +1,4 @@
-"""Locks that a fork does not leave held."""
+"""Locks that do not stay locked after a fork."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _owners: WeakValueDictionary[int, object] = WeakValueDictionary()
 
 
 def lock_for(owner: object) -> threading.Lock:
-    """A mutex for the attribute `_lock` of `owner`, which has a free one in a forked child.
+    """Return a mutex for the attribute `_lock` of `owner`, which is unlocked in a forked child.
 
-    Only the forking thread lives on in the child: a lock that another one held would be held for
-    ever. What it guards may then lack that thread's last change; so it is for things that stay
-    usable, such as counters.
+    Only the forking thread continues in the child, so a lock that another thread held would never
+    be released. The guarded state may lack the last change of that thread; use this only for state
+    that stays usable, such as counters.
 
     Args:
-        owner: An object that can be referred to weakly, such as an instance or a module.
+        owner: An object that supports weak references, such as an instance or a module.
     """
     _owners[id(owner)] = owner
     return threading.Lock()

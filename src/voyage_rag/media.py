@@ -1,4 +1,4 @@
-"""Images and videos among the inputs of a multimodal model."""
+"""Images and videos as inputs of a multimodal model."""
 
 from __future__ import annotations
 
@@ -12,10 +12,19 @@ from voyage_rag.errors import InvalidInputError
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image among the inputs of a multimodal model, where a string would be taken for text.
+    """An image as an input of a multimodal model, for sources that are strings.
 
     Attributes:
-        source: A path, an http(s) or data URL, bytes, a binary file, or an image of Pillow's.
+        source: A path, an http(s) or data URL, bytes, a binary file, or a Pillow image.
+
+    Examples:
+        >>> from PIL import Image as PillowImage
+        >>> from voyage_rag import Image, Voyage
+        >>> PillowImage.new("RGB", (64, 64), "red").save("red.png")
+        >>> inputs = [[Image("red.png"), "A red square"]]
+        >>> result = Voyage().multimodal_embed(inputs, model="voyage-multimodal-3.5")
+        >>> result.image_pixels
+        50000
     """
 
     source: Any
@@ -23,10 +32,17 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video, in MP4, among the inputs of a multimodal model.
+    """An MP4 video as an input of a multimodal model.
 
     Attributes:
         source: A path, an http(s) or data URL, bytes, or a binary file.
+
+    Examples:
+        >>> from voyage_rag import Video, Voyage
+        >>> inputs = [[Video("https://example.com/lecture.mp4"), "A lecture"]]
+        >>> result = Voyage().multimodal_embed(inputs, model="voyage-multimodal-3.5")
+        >>> result.vectors
+        <Vectors: 1 × 1024 numbers, float>
     """
 
     source: Any
@@ -35,15 +51,15 @@ class Video:
     def from_path(
         cls, path: str | PurePath, *, model: str | None = None, optimize: bool = False
     ) -> Video:
-        """A video in a file, which is read when it is sent.
+        """Return a video from a file, which is read when it is sent.
 
         Args:
             path: The file.
-            model: As of Voyage's own client; not needed.
-            optimize: Not supported: the file is sent as it is.
+            model: Accepted for compatibility with the `voyageai` package; ignored.
+            optimize: Not supported: the file is sent unchanged.
 
         Raises:
-            InvalidInputError: It is to be optimised.
+            InvalidInputError: `optimize` is True.
         """
         _refuse_optimizing(model, optimize=optimize)
         return cls(Path(path))
@@ -52,15 +68,15 @@ class Video:
     def from_file(
         cls, file_obj: IO[bytes], *, model: str | None = None, optimize: bool = False
     ) -> Video:
-        """A video in an open binary file, which is read now; see `from_path`."""
+        """Read a video from an open binary file; see `from_path`."""
         _refuse_optimizing(model, optimize=optimize)
         return cls(file_obj.read())
 
     def to_bytes(self) -> bytes:
-        """The video of a path or of bytes.
+        """Return the content of a video from a path or bytes.
 
         Raises:
-            InvalidInputError: It is an address or an open file.
+            InvalidInputError: The source is a URL or an open file.
         """
         if isinstance(self.source, PurePath):
             return Path(self.source).read_bytes()
@@ -76,7 +92,7 @@ class Video:
 
 
 def media_sources(sources: object) -> list[Any]:
-    """A list of media, of which a path, URL or file's bytes by itself is one."""
+    """Return a list of media. A single path, URL or bytes object is a list of one."""
     if isinstance(sources, (str, bytes, PurePath)):
         return [sources]
     return list(elements("the argument", sources, "a list of images or videos"))

@@ -1,14 +1,14 @@
-"""The catalogue: one row per model. Adding a model is adding a row.
+"""The catalogue: one row per model. To add a model, add a row.
 
-The catalogue guides and never forbids: a name it does not know is served with the smallest limits
-of its kind (`look_up`). Prices and limits are those of Voyage's documentation in autumn 2026;
-where sources differ, the smaller limit stands.
+The catalogue provides limits but rejects no names: a model that it does not list is used with the
+smallest limits of its kind (`look_up`). Prices and limits are those of Voyage's documentation in
+autumn 2026; where sources differ, the smaller limit is used.
 
 Sources, named per row:
     `models`     docs.voyageai.com, the page of the model's kind, and MongoDB's model lifecycle page
     `spec 2025`  the OpenAPI file voyage-ai/openapi 1.1
     `deprecated` docs.voyageai.com, the list of deprecated models
-    `card`       the model's card at the Hugging Face Hub; open weights, served by no host of Voyage's
+    `card`       the model's card at the Hugging Face Hub; open weights, which Voyage does not host
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ BILLION = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Retirement:
-    """The end of a model (docs.voyageai.com, "choose a model", November 2026).
+    """The retirement of a model (docs.voyageai.com, "choose a model", November 2026).
 
     Attributes:
-        deprecated: From this day on new organisations cannot use it.
-        retired: From this day on requests are refused with a 410.
+        deprecated: New organisations cannot use the model from this day.
+        retired: The service responds with a 410 from this day.
         replacement: The current model of its kind.
     """
 
@@ -48,7 +48,7 @@ class Retirement:
     replacement: str
 
     def is_near(self, today: date) -> bool:
-        """Whether it is retired, or will be within six months."""
+        """Whether the model is retired, or will be within six months."""
         return today >= self.retired - WARNING_PERIOD
 
 
@@ -64,30 +64,29 @@ RETIREMENTS: Mapping[str, Retirement] = MappingProxyType(
         "voyage-code-3": Retirement(date(2027, 8, 13), date(2028, 2, 13), "voyage-code-4"),
     }
 )
-"""The models whose end is announced, by name."""
+"""Announced retirements by model name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What is known of one model.
+    """The properties of one model.
 
     Attributes:
-        name: The name the API takes.
-        kind: Which endpoint serves it.
-        context: Tokens of one input (of query and document together, for a reranker).
-        dimensions: Vector lengths it offers, the default first; empty for rerankers and for
-            models that are not in the catalogue.
-        dtypes: Number types it offers; empty where unknown.
-        request_tokens: Tokens of one request, all inputs together.
-        request_inputs: Inputs of one request.
-        video: Whether it takes video; where unknown, that is the service's to say.
-        pixel_price: Of a multimodal model: US dollars per billion pixels.
-        query_tokens: Tokens of a reranker's query, else None.
-        tokens_per_minute: Limit of usage tier 1, None where unknown.
-        price: US dollars per million tokens, None where unknown; of a multimodal model, per million
-            tokens of text.
-        status: Where it stands in Voyage's model lifecycle.
-        source: Where the row comes from (see the head of this file).
+        name: The name in the API.
+        kind: The kind, which determines the endpoint.
+        context: Maximum tokens per input (of query and document together, for a reranker).
+        dimensions: Supported vector lengths, the default first; empty for rerankers and for models
+            that are not in the catalogue.
+        dtypes: Supported number types; empty if unknown.
+        request_tokens: Maximum tokens per request.
+        request_inputs: Maximum inputs per request.
+        video: Whether it accepts videos; if unknown, the service decides.
+        pixel_price: US dollars per billion pixels, for a multimodal model.
+        query_tokens: Maximum tokens of a query, for a reranker; otherwise None.
+        tokens_per_minute: Limit of usage tier 1; None if unknown.
+        price: US dollars per million tokens (of text, for a multimodal model); None if unknown.
+        status: Status in Voyage's model lifecycle.
+        source: Source of the row (see the module docstring).
     """
 
     name: str
@@ -107,20 +106,20 @@ class Model:
 
     @property
     def retirement(self) -> Retirement | None:
-        """When it stops working and what replaces it; None where that is not announced."""
+        """The date of retirement and the replacement; None if no retirement is announced."""
         return RETIREMENTS.get(self.name)
 
     @property
     def default_dimension(self) -> int | None:
-        """The length of its vectors when none is asked for, None where unknown."""
+        """The default length of its vectors; None if unknown."""
         return self.dimensions[0] if self.dimensions else None
 
     def cost(self, tokens: int, pixels: int = 0) -> float | None:
-        """The list price in US dollars, None where it is not known.
+        """Return the list price in US dollars; None if it is unknown.
 
         Args:
-            tokens: All tokens; of a multimodal model those of text.
-            pixels: Of images and videos.
+            tokens: All tokens; for a multimodal model, the tokens of text.
+            pixels: Pixels of images and videos.
         """
         if self.price is None or (pixels and self.pixel_price is None):
             return None
@@ -223,7 +222,7 @@ _ROWS = (
 # fmt: on
 
 MODELS: Mapping[str, Model] = MappingProxyType({row.name: row for row in _ROWS})
-"""Every known model by name."""
+"""All models of the catalogue by name."""
 
 
 FAMILIES: tuple[tuple[str, Kind], ...] = (
@@ -231,30 +230,30 @@ FAMILIES: tuple[tuple[str, Kind], ...] = (
     ("voyage-multimodal", "multimodal"),
     ("rerank", "rerank"),
 )
-"""How the names of models of a kind begin; of all others it is `embedding`."""
+"""Prefixes of model names by kind. All other names are embedding models."""
 
 
 @lru_cache(64)
 def kind_of(name: str) -> Kind:
-    """The kind of a model, by its row or by how its name begins."""
+    """Return the kind of a model from its row or from the prefix of its name."""
     if name in MODELS:
         return MODELS[name].kind
     return next((kind for start, kind in FAMILIES if name.startswith(start)), "embedding")
 
 
 VOYAGE_4 = ("voyage-4-large", "voyage-4", "voyage-4-lite", "voyage-4-nano")
-"""Models whose vectors can be compared with each other (docs: "Text Embeddings")."""
+"""Models that share one embedding space (docs: "Text Embeddings")."""
 
 
 def space_of(name: str) -> str | None:
-    """The embedding space of a model, which others may share; None where it is not known."""
+    """Return the embedding space of a model, which other models may share; None if unknown."""
     if name in VOYAGE_4:
         return "voyage-4"
     return name if name in MODELS and MODELS[name].kind != "rerank" else None
 
 
 def look_up(name: str, kind: Kind) -> Model:
-    """The row of `name`, or for an unknown name a row with the smallest limits of `kind`."""
+    """Return the row of `name`; for an unknown name, a row with the smallest limits of `kind`."""
     return MODELS.get(name) or Model(
         name=name,
         kind=kind,

@@ -1,4 +1,4 @@
-"""What had been finished when a call failed; carried by the error as `partial`."""
+"""Results that were finished before a call failed; the attribute `partial` of the error."""
 
 from __future__ import annotations
 
@@ -16,13 +16,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PartialRanking:
-    """A ranking of the documents that were scored.
+    """The documents that were scored before `rerank` failed.
 
     Attributes:
-        results: The documents that were scored, by falling relevance, cut to `top_k`.
-        missing: Positions of documents that were not ranked, rising.
-        usage: What the scores cost.
-        model: The model that made them.
+        results: The scored documents, most relevant first, at most `top_k`.
+        missing: Positions of the documents without a score, ascending.
+        usage: The usage of the scored documents.
+        model: The model.
+
+    Examples:
+        >>> from voyage_rag import Voyage, VoyageError
+        >>> from voyage_rag.emulator import Emulator
+        >>> from voyage_rag.emulator.faults import status
+        >>> documents = [f"Document {number}" for number in range(1500)]
+        >>> with Emulator(faults=[None, status(500)]) as url:
+        ...     voyage = Voyage(base_url=url, max_retries=0, concurrency=1)
+        ...     try:
+        ...         voyage.rerank("query", documents, model="rerank-3")
+        ...     except VoyageError as error:
+        ...         print(len(error.partial.results) + len(error.partial.missing))
+        1500
     """
 
     results: list[RerankingResult]
@@ -33,13 +46,25 @@ class PartialRanking:
 
 @dataclass(frozen=True)
 class PartialEmbeddings:
-    """Embeddings that were finished.
+    """The vectors that were finished before a call failed.
 
     Attributes:
-        vectors: Finished vectors by the position of their text.
-        missing: Positions that have none, rising.
-        usage: What they cost.
-        model: The model that made them.
+        vectors: The vectors by the position of their text.
+        missing: Positions of the texts without a vector, ascending.
+        usage: The usage of the finished vectors.
+        model: The model.
+
+    Examples:
+        >>> from voyage_rag import Voyage, VoyageError
+        >>> from voyage_rag.emulator import Emulator
+        >>> from voyage_rag.emulator.faults import status
+        >>> with Emulator(faults=[None, status(500)]) as url:
+        ...     voyage = Voyage(base_url=url, max_retries=0, concurrency=1)
+        ...     try:
+        ...         voyage.embed(["first", "second"], model="voyage-4", batch_size=1)
+        ...     except VoyageError as error:
+        ...         print(list(error.partial.vectors), error.partial.missing)
+        [0] (1,)
     """
 
     vectors: dict[int, Vector]
@@ -56,7 +81,7 @@ class PartialEmbeddings:
         model: str,
         dtype: OutputDtype,
     ) -> PartialEmbeddings:
-        """The embeddings of `count` inputs that are among these rows, by position."""
+        """Return the part of these results that belongs to the first `count` inputs."""
         found = {i: compact(rows[i], dtype) for i in range(count) if i in rows}
         missing = tuple(i for i in range(count) if i not in found)
         return cls(found, missing, usage, model)
@@ -64,13 +89,25 @@ class PartialEmbeddings:
 
 @dataclass(frozen=True)
 class PartialContextualizedEmbeddings:
-    """Documents of chunks that were finished.
+    """The documents that were finished before a call failed.
 
     Attributes:
-        results: Finished documents by their position.
-        missing: Positions of documents of which not every chunk has a vector, rising.
-        usage: What was spent, on parts of the missing ones, too.
-        model: The model that made them.
+        results: The finished documents by their position.
+        missing: Positions of the documents without a vector for every chunk, ascending.
+        usage: The usage, including that of unfinished documents.
+        model: The model.
+
+    Examples:
+        >>> from voyage_rag import Voyage, VoyageError
+        >>> from voyage_rag.emulator import Emulator
+        >>> from voyage_rag.emulator.faults import status
+        >>> with Emulator(faults=[status(500)]) as url:
+        ...     voyage = Voyage(base_url=url, max_retries=0)
+        ...     try:
+        ...         voyage.contextualized_embed([["One", "Two"]], model="voyage-context-4")
+        ...     except VoyageError as error:
+        ...         print(error.partial.missing)
+        (0,)
     """
 
     results: dict[int, ContextualizedEmbeddingsResult]

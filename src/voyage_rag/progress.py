@@ -1,4 +1,4 @@
-"""A progress bar as LangChain's and LlamaIndex's users know it: tqdm, counting texts."""
+"""A tqdm progress bar that counts texts, as users of LangChain and LlamaIndex expect it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NO_PROGRESS: AbstractContextManager[None] = nullcontext()
 
 @contextmanager
 def progress_bar(inputs: object) -> Iterator[Advance]:
-    """A bar over the inputs of one call.
+    """Show a progress bar for the inputs of one call.
 
     Raises:
         ImportError: tqdm is not installed.

@@ -1,4 +1,4 @@
-"""What embedding classes of both frameworks say of their vectors, and how they embed queries."""
+"""Properties of vectors, and the embedding of queries, for the classes of both frameworks."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 DIMENSIONS_PER_BYTE = 8
 NOT_IN_KEYS = re.compile(r"[^\w.-]+", re.ASCII)
-"""What stores of LangChain do not take in a key."""
+"""Characters that LangChain's stores do not accept in a key."""
 
 
 class QueryCache:
-    """The vectors of the last queries, in memory; an equal query shares the request of another.
+    """An in-memory cache of query vectors. Concurrent equal queries share one request.
 
-    A pickle or a copy of it is empty.
+    Pickles and copies are empty.
 
     Args:
-        size: Vectors it keeps.
+        size: Maximum number of vectors.
     """
 
     def __init__(self, size: int) -> None:
@@ -40,7 +40,7 @@ class QueryCache:
         self._flights: SingleFlight[Hashable, list[float]] = SingleFlight()
 
     def get(self, key: Hashable, embed: Callable[[], list[float]]) -> list[float]:
-        """The vector of a query, which `embed` asks for if there is none."""
+        """Return the vector of a query; call `embed` if the cache does not contain it."""
         while True:
             own, futures = self._flights.claim([key])
             if own:
@@ -72,11 +72,11 @@ class QueryOptions(Connection):
     """Fields and properties of a class that embeds documents and queries.
 
     Attributes:
-        query_model: The model of queries, where it is another than that of documents, in the same
-            embedding space: documents of `voyage-4-large` are found with `voyage-4-lite`.
+        query_model: A model for queries that differs from the model for documents, in the same
+            embedding space: `voyage-4-lite` finds documents of `voyage-4-large`.
         query_client: A `Voyage` that sends queries, for example to another host.
-        query_cache: How many of the last queries keep their vectors in memory; 0 for none. Equal
-            queries at the same time then share one request.
+        query_cache: Number of query vectors to cache in memory; 0 disables the cache. With a cache,
+            concurrent equal queries share one request.
     """
 
     query_model: str | None = None
@@ -87,9 +87,9 @@ class QueryOptions(Connection):
 
     @property
     def dimensions(self) -> int | None:
-        """Numbers in a vector, for the column or index of a store; None where it is not known.
+        """The length of the vectors, for a column or index of a store; None if unknown.
 
-        The binary types hold eight dimensions in one number.
+        The binary types pack eight dimensions into one number.
         """
         model, dimension, dtype = self._vector_options()
         row = MODELS.get(model)
@@ -100,15 +100,16 @@ class QueryOptions(Connection):
 
     @property
     def space(self) -> str | None:
-        """The embedding space of the vectors, whose models can be mixed; None where not known."""
+        """The embedding space of the vectors, which several models may share; None if unknown."""
         return space_of(self._vector_options()[0])
 
     @property
     def cache_namespace(self) -> str:
-        """What the vectors of documents depend on besides their texts, as part of a key.
+        """A key of everything that the vectors of documents depend on besides their texts.
 
-        For caches that know texts only, such as LangChain's `CacheBackedEmbeddings`: model, length,
-        number type, prompts, truncation and the address of the service.
+        Use it for caches that are keyed by text only, such as LangChain's `CacheBackedEmbeddings`.
+        It contains the model, dimension, number type, prompts, truncation and the address of the
+        service.
         """
         model, dimension, dtype = self._vector_options()
         parts = [model, str(dimension or self.dimensions or "default"), dtype or "float"]
@@ -117,14 +118,14 @@ class QueryOptions(Connection):
 
     @abstractmethod
     def _vector_options(self) -> tuple[str, int | None, OutputDtype | None]:
-        """Model, dimension and number type of documents."""
+        """The model, dimension and number type of documents."""
 
     @abstractmethod
     def _prompts(self) -> str:
-        """Prompts, truncation, and what becomes of empty texts."""
+        """The prompts, truncation and treatment of empty texts."""
 
     def _query_vector(self, query: str, options: Mapping[str, Any]) -> list[float]:
-        """The vector of a query, from the cache if there is one."""
+        """Return the vector of a query, from the cache if enabled."""
 
         def embed() -> list[float]:
             found = self._query_voyage.embed([query], **options)
@@ -146,13 +147,13 @@ class QueryOptions(Connection):
         return await cache.aget(self._query_key(query, options), embed)
 
     def _cached_queries(self) -> QueryCache | None:
-        """The cache, if there is to be one."""
+        """Return the cache, if enabled."""
         if self.query_cache and self._queries is None:
             self._queries = QueryCache(self.query_cache)
         return self._queries if self.query_cache else None
 
     def _query_key(self, query: str, options: Mapping[str, Any]) -> Hashable:
-        """What a query's vector depends on."""
+        """Return everything that a query vector depends on."""
         return query, repr(sorted(options.items())), self._query_voyage.settings.base_url
 
     @property
@@ -160,11 +161,11 @@ class QueryOptions(Connection):
         return self.query_client or self.voyage
 
     def check_options(self) -> None:
-        """Check model, dimension and number type, as far as the catalogue knows the models.
+        """Check model, dimension and number type against the catalogue.
 
         Raises:
-            InvalidInputError: One cannot work.
-            ConfigurationError: Queries would have vectors of another space, length or number type.
+            InvalidInputError: The model does not support an option.
+            ConfigurationError: The vectors of queries would differ in space, length or number type.
         """
         model, dimension, dtype = self._vector_options()
         check_embedding_options(model, dimension, dtype)

@@ -1,7 +1,7 @@
-"""Files and batches of an account, as the service describes them.
+"""Files and batches as the service describes them.
 
-Source: docs.voyageai.com, "Files" and "Batches" in the API reference. Unknown fields are
-ignored; missing ones are None.
+Source: docs.voyageai.com, "Files" and "Batches" in the API reference. Unknown fields are ignored;
+missing fields are None.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 ENDED = frozenset({"completed", "failed", "cancelled", "expired"})
-"""Statuses that do not change any more. `expired` is not documented: an expired batch might as well
-be `completed`, without some of its lines."""
+"""Final statuses. `expired` is not documented: an expired batch may also be `completed` without
+some of its lines.
+"""
 
 REFUSED = range(400, 500)
 PASSING = frozenset({408, 425, 429, 499})
@@ -23,15 +24,23 @@ PASSING = frozenset({408, 425, 429, 499})
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file.
+    """A file at the service.
 
     Attributes:
-        id: Assigned by the service.
+        id: Its id at the service.
         bytes: Its size.
-        filename: Its name when it was uploaded.
+        filename: Its name.
         purpose: `batch`, `batch-output` or `batch-error`.
-        created_at: When it was created.
-        expires_at: When it will be deleted, 30 days later.
+        created_at: Time of creation.
+        expires_at: Time of deletion, 30 days after creation.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> line = '{"custom_id": "a1", "body": {"input": ["Hello, world"]}}'
+        >>> with open("lines.jsonl", "w") as file:
+        ...     print(line, file=file)
+        >>> Voyage().files.upload("lines.jsonl").filename
+        'lines.jsonl'
     """
 
     id: str
@@ -44,13 +53,25 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class BatchFault:
-    """An error that made a batch fail while it was validated.
+    """An error that made the validation of a batch fail.
 
     Attributes:
-        code: The service's error code.
-        message: What the service says.
-        line: The line of the input file, counted from 1, None where it is none in particular.
-        param: The field concerned, None where it is none in particular.
+        code: A code for the error.
+        message: The message of the service.
+        line: The line of the input file, from 1; None if the error concerns no single line.
+        param: The field; None if the error concerns no single field.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> voyage = Voyage()
+        >>> with open("lines.jsonl", "w") as file:
+        ...     print('{"custom_id": "a1"}', file=file)
+        >>> uploaded = voyage.files.upload("lines.jsonl")
+        >>> batch = voyage.batches.create(
+        ...     "/v1/embeddings", uploaded.id, {"model": "voyage-4"}
+        ... )
+        >>> voyage.batches.wait(batch.id).faults[0].line
+        1
     """
 
     code: str
@@ -61,28 +82,41 @@ class BatchFault:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch.
+    """A batch at the service.
 
     Attributes:
-        id: Assigned by the service.
+        id: Its id at the service.
         endpoint: `/v1/embeddings`, `/v1/contextualizedembeddings` or `/v1/rerank`.
         status: `validating`, `in_progress`, `finalizing`, `completed`, `failed`, `cancelling`,
             `cancelled`.
         input_file_id: The file with its lines.
-        model: The model that works on them.
-        output_file_id: The file with the results, None until there is one.
-        error_file_id: The file with the lines that failed, None until there is one.
-        total: How many lines there are; 0 until they are counted.
-        completed: How many have a result.
-        failed: How many failed.
-        faults: Why the batch failed as a whole.
-        metadata: Given when it was created.
-        created_at: When it was created.
-        in_progress_at: When its first line was worked on.
-        completed_at: When its output was complete.
-        failed_at: When it failed as a whole.
-        cancelled_at: When it had been cancelled.
-        expected_completion_at: When the service expects it to be done.
+        model: The model.
+        output_file_id: The file with the results; None until it exists.
+        error_file_id: The file with the failed lines; None until it exists.
+        total: Number of lines; 0 until they are counted.
+        completed: Number of lines with a result.
+        failed: Number of failed lines.
+        faults: Errors that made the whole batch fail.
+        metadata: The metadata it was created with.
+        created_at: Time of creation.
+        in_progress_at: Time at which processing started.
+        completed_at: Time at which the results became available.
+        failed_at: Time at which the whole batch failed.
+        cancelled_at: Time at which the cancellation was complete.
+        expected_completion_at: The service's estimate of the time of completion.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> voyage = Voyage()
+        >>> line = '{"custom_id": "a1", "body": {"input": ["Hello, world"]}}'
+        >>> with open("lines.jsonl", "w") as file:
+        ...     print(line, file=file)
+        >>> uploaded = voyage.files.upload("lines.jsonl")
+        >>> batch = voyage.batches.create(
+        ...     "/v1/embeddings", uploaded.id, {"model": "voyage-4"}
+        ... )
+        >>> voyage.batches.wait(batch.id).status
+        'completed'
     """
 
     id: str
@@ -106,21 +140,32 @@ class Batch:
 
     @property
     def has_ended(self) -> bool:
-        """Whether its status is final."""
+        """Whether the status is final."""
         return self.status in ENDED
 
 
 @dataclass(frozen=True, slots=True)
 class LineFailure:
-    """Why one line of a batch has no result.
+    """The reason why a line of a batch has no result.
 
     Attributes:
-        message: What the service says.
-        status: HTTP status of the line's response, None if there was none.
-        code: `batch_expired`; `pending` if its batch has not ended; `unfinished` if the batch ended
-            without a result for it; `unsound` if the result is damaged; `invalid` if the line is
-            not one of a batch; else the service's.
-        input: The body of the line, as it was sent; all of an invalid line, if it can be read.
+        message: The message of the service.
+        status: HTTP status of the line's response; None if there was none.
+        code: `batch_expired`; `pending` if the batch has not ended; `unfinished` if the batch ended
+            without a response to the line; `unsound` if the response is invalid; `invalid` if the
+            line itself is invalid.
+        input: The body of the line as it was sent; the whole line if it is invalid but readable.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> from voyage_rag.batch import BatchJob
+        >>> from voyage_rag.emulator import Emulator
+        >>> with Emulator() as url:  # in real time, so the batch has not ended
+        ...     voyage = Voyage(base_url=url)
+        ...     job = BatchJob.submit(voyage, ["Hello, world"], "hello.job", model="voyage-4")
+        ...     for result in job.results():
+        ...         print(result.failure.code)
+        pending
     """
 
     message: str
@@ -130,7 +175,7 @@ class LineFailure:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the same line would be refused again: a 4xx that does not pass with time."""
+        """Whether the service would reject the line again: a 4xx status that is not temporary."""
         return self.status in REFUSED and self.status not in PASSING
 
 
@@ -139,10 +184,24 @@ class BatchLine:
     """The result of one line of a batch.
 
     Attributes:
-        custom_id: Identifies the line.
-        input: The body of the line, as it was sent.
-        body: The endpoint's response, parsed; None if the line failed.
-        failure: Why there is no result, else None.
+        custom_id: The id of the line.
+        input: The body of the line as it was sent.
+        body: The parsed response of the endpoint; None if the line failed.
+        failure: The reason of the failure, or None.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> voyage = Voyage()
+        >>> line = '{"custom_id": "a1", "body": {"input": ["Hello, world"]}}'
+        >>> with open("lines.jsonl", "w") as file:
+        ...     print(line, file=file)
+        >>> uploaded = voyage.files.upload("lines.jsonl")
+        >>> batch = voyage.batches.create(
+        ...     "/v1/embeddings", uploaded.id, {"model": "voyage-4"}
+        ... )
+        >>> batch = voyage.batches.wait(batch.id)
+        >>> [(line.custom_id, line.failure) for line in voyage.batches.results(batch.id)]
+        [('a1', None)]
     """
 
     custom_id: str

@@ -1,10 +1,10 @@
-"""The API key, as an object that cannot be leaked by accident.
+"""The API key, as an object that is not leaked by accident.
 
-`APIKey` hides itself in repr, str and JSON. Copying shares it. What `multiprocessing` serialises
-for its own workers (arguments and tasks of `Process`, `Pool` and `ProcessPoolExecutor`) includes
-the key. Any other pickle includes only its fingerprint: when it is loaded, the key is looked for
-among those in use in this process, then where Voyage documents it, and accepted only if its
-fingerprint is the same, so that another tenant's key is never taken instead.
+`APIKey` hides itself in repr, str and JSON. Copies share it. Objects that `multiprocessing`
+serialises for its own workers (arguments and tasks of `Process`, `Pool` and `ProcessPoolExecutor`)
+include the key. Any other pickle includes only its fingerprint. When such a pickle is loaded, the
+key is looked up among the keys in use in this process, then in the documented places, and accepted
+only if its fingerprint matches, so that the key of another tenant is never used.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ IMPLAUSIBLE = (
         "holds a space, a line break or a non-ASCII character, which no key has: copy it again",
     ),
 )
-"""What people pass by mistake, and the likely cause. The whole key must match."""
+"""Common mistakes and their likely cause. The pattern must match the whole key."""
 
 
 class APIKey(SecretStr):
-    """A Voyage API key. `get_secret_value()` is the only way to its text."""
+    """A Voyage API key. Only `get_secret_value()` returns its text."""
 
     def __init__(self, secret_value: str) -> None:
         super().__init__(secret_value)
@@ -77,7 +77,7 @@ class APIKey(SecretStr):
     def __get_pydantic_core_schema__(
         cls, source: type[Any], handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
-        """Take a string, any SecretStr or an APIKey where a field has this type."""
+        """Accept a string, any SecretStr or an APIKey for a field of this type."""
         return core_schema.no_info_plain_validator_function(
             as_key, serialization=core_schema.to_string_ser_schema()
         )
@@ -91,7 +91,7 @@ class APIKey(SecretStr):
 
 
 _IN_USE: WeakValueDictionary[str, APIKey] = WeakValueDictionary()
-"""The keys that objects of this process hold now, by fingerprint, for what is loaded."""
+"""The keys that objects of this process use, by fingerprint, for unpickling."""
 
 
 def _reduce_for_worker(key: APIKey) -> tuple[Any, ...]:
@@ -102,10 +102,10 @@ ForkingPickler.register(APIKey, _reduce_for_worker)
 
 
 def hidden(value: object) -> Any:
-    """A string or any framework's SecretStr as an `APIKey`, unchecked; anything else as it is.
+    """Return a string or a SecretStr of any framework as an `APIKey`, and other values unchanged.
 
-    Never raises, so that a function can hide a key before something else in it fails: tracebacks
-    may show its local variables.
+    Never raises, so that a function can hide a key before anything else fails: tracebacks may show
+    its local variables.
     """
     if isinstance(value, APIKey):
         return value
@@ -115,11 +115,11 @@ def hidden(value: object) -> Any:
 
 
 def as_key(value: object) -> APIKey:
-    """Make a key of a string or of any framework's SecretStr.
+    """Convert a string or a SecretStr of any framework to a key.
 
     Raises:
-        ConfigurationError: The value is no string, empty, or cannot be a key: it is quoted, a
-            placeholder, or holds a character that cannot stand in an HTTP header.
+        ConfigurationError: The value is not a string, is empty, or cannot be a key: it is quoted, a
+            placeholder, or contains a character that is invalid in an HTTP header.
     """
     value = hidden(value)
     if not isinstance(value, APIKey):
@@ -142,14 +142,14 @@ def find_key(
     api_key_path: str | os.PathLike[str] | None,
     environ: Mapping[str, str] | None = None,
 ) -> APIKey:
-    """Look for the key where Voyage documents it.
+    """Find the key in the documented places.
 
     The order is that of Voyage's documentation, "API Key and Python Client": the argument; a key
     file, named by argument or by `VOYAGE_API_KEY_PATH`; `VOYAGE_API_KEY`.
 
     Args:
         api_key: The key itself.
-        api_key_path: A file that holds it.
+        api_key_path: Path of a file with the key.
         environ: Read instead of the process environment.
 
     Raises:
@@ -170,7 +170,7 @@ def find_key(
 
 
 def variable(name: str, environ: Mapping[str, str] | None = None) -> str | None:
-    """A variable of the environment, None if it is unset or empty."""
+    """Return an environment variable; None if it is unset or empty."""
     return (os.environ if environ is None else environ).get(name) or None
 
 
@@ -188,15 +188,15 @@ def _read(path: Path) -> APIKey:
 
 
 def fingerprint(secret: str) -> str:
-    """Twelve hex digits of a salted hash."""
+    """Return twelve hex digits of a salted hash."""
     return hashlib.sha256(b"voyage-rag key\0" + secret.encode("utf-8", "replace")).hexdigest()[:12]
 
 
 def find_same_key(api_key: str | SecretStr | None, expected: str) -> APIKey:
-    """Find the key whose fingerprint is `expected`, and no other.
+    """Find the key with the fingerprint `expected`.
 
     Raises:
-        ConfigurationError: There is none, or it is another one.
+        ConfigurationError: There is no key, or it has another fingerprint.
     """
     if api_key is None and (in_use := _IN_USE.get(expected)):
         return in_use

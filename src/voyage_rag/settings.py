@@ -1,6 +1,6 @@
-"""How to reach the service: explicit argument, then environment, then default.
+"""Resolve settings: explicit argument, then environment variable, then default.
 
-The environment is read in `Settings.resolve`, at construction and nowhere else.
+The environment is read in `Settings.resolve`, at construction only.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ BASE_URL_VARIABLE = "VOYAGE_BASE_URL"
 
 
 def as_path(value: object) -> object:
-    """The path of a file as text, with the home folder for `~`; a `ValueError` for what is none."""
+    """Return the path of a file as text, with `~` expanded; raise a `ValueError` otherwise."""
     if not isinstance(value, (str, os.PathLike)):
         raise ValueError(f"must be the path of a file, not {type(value).__name__}")  # noqa: TRY004 - pydantic wants it
     if not os.fspath(value):
         raise ValueError("must be the path of a file, not ''")
-    return os.path.expanduser(value)  # noqa: PTH111 - pathlib's raises where there is no home
+    return os.path.expanduser(value)  # noqa: PTH111 - pathlib's raises without a home directory
 
 
 PerMinute = Annotated[float, Field(ge=1, allow_inf_nan=False)]
@@ -46,34 +46,36 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 MIN_CACHE_BYTES = 2**16
-"""Fewer would hold a handful of vectors, and cost more than they save."""
+"""The minimum size of a cache. A smaller one would contain a handful of vectors and cost more than
+it saves.
+"""
 
 
 class Settings(BaseModel):
-    """Everything a `Voyage` needs to know before its first call. Frozen; shows no key.
+    """The settings of a `Voyage`. Immutable; its repr shows no key.
 
     Attributes:
-        host: Where the models run, which holds the address and the key.
-        timeout: Seconds one attempt may take, from connecting to the last byte of the answer.
-        max_retries: Further attempts after a first one that failed. None means 6, and for a rate
-            limit as many as `total_timeout` allows.
-        total_timeout: Seconds one request may take with all its attempts, the waits between them
-            and the wait for a rate limit; None for no limit. Of a job with many requests each
-            counts from when it is the next.
-        query_max_retries: The same as `max_retries` for queries and reranking, for which somebody
-            waits; at most `max_retries`.
-        query_total_timeout: The same as `total_timeout` for these, and at most `total_timeout`. 75
-            seconds are just over the minute that the free tier counts.
-        hedge_after: Seconds without a response after which a query is sent a second time; the first
-            response is used, and both are counted in `usage`. None sends it once.
-        concurrency: Requests in flight at once for one call.
-        requests_per_minute: The account's limit per model; discovered if it is not given.
-        tokens_per_minute: The same, of tokens.
-        cache: A SQLite file that keeps vectors and scores, `:memory:` to keep them as long as the
-            client, None for none.
-        cache_max_bytes: Bytes that the cache may have; None for no limit.
-        tokenizer: A `tokenizer.json` to count tokens with, None to estimate them.
-        allow_insecure_http: Let the key travel over plain http to a host that is not loopback.
+        host: Describes where the models run, with the address and the key.
+        timeout: Seconds per attempt, from connecting to the last byte of the response.
+        max_retries: Number of retries. None means 6, and as many as `total_timeout` allows for a
+            429.
+        total_timeout: Seconds per request including all attempts, the delays between them, and the
+            wait for a rate limit. None disables the limit. In a job with many requests, the time of
+            a request starts when it is the next one to send.
+        query_max_retries: `max_retries` for queries and reranking, for which a user waits; at most
+            `max_retries`.
+        query_total_timeout: `total_timeout` for queries and reranking; at most `total_timeout`. The
+            default of 75 seconds is just over the minute in which the free tier counts requests.
+        hedge_after: Seconds without a response after which a query is sent a second time. The first
+            response is used; both are counted in `usage`. None disables this.
+        concurrency: Number of concurrent requests per call.
+        requests_per_minute: The account's limit per model. By default, the client discovers it.
+        tokens_per_minute: The account's limit of tokens per minute and model.
+        cache: Path of a SQLite file that caches vectors and scores, `:memory:` to cache them in the
+            client, or None.
+        cache_max_bytes: Maximum size of the cache; None disables the limit.
+        tokenizer: Path of a `tokenizer.json` for exact token counts; None estimates them.
+        allow_insecure_http: Allow sending the key over plain HTTP to a host that is not loopback.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
@@ -107,19 +109,19 @@ class Settings(BaseModel):
         environ: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Self:
-        """Find the key and the host, and check everything.
+        """Find the key and the host, and check all settings.
 
         Args:
-            api_key: The key itself; else it is looked for (see `voyage_rag.secret.find_key`).
-            api_key_path: A file that holds the key.
-            base_url: Overrides `VOYAGE_BASE_URL` and the host that goes with the key's prefix.
-            host: Where the models run, instead of a key and an address.
+            api_key: The key itself. By default, it is looked up (see `voyage_rag.secret.find_key`).
+            api_key_path: Path of a file with the key.
+            base_url: Overrides `VOYAGE_BASE_URL` and the host that belongs to the key's prefix.
+            host: Describes where the models run. Replaces the key and the address.
             allow_insecure_http: See the attribute.
             environ: Read instead of the process environment.
             options: The other attributes; None means the default.
 
         Raises:
-            ConfigurationError: A setting is missing or cannot work; the message names it.
+            ConfigurationError: A setting is missing or invalid. The message names it.
         """
         api_key = hidden(api_key)
         _check_types(base_url, api_key_path, allow_insecure_http)
@@ -141,11 +143,11 @@ class Settings(BaseModel):
         return cls.checked(host=host, allow_insecure_http=allow_insecure_http, **given)
 
     def changed(self, **changes: object) -> Self:
-        """The same with other values.
+        """Return a copy with other values.
 
         Raises:
-            ConfigurationError: A value cannot work, or belongs to the connections and the cache
-                that copies share.
+            ConfigurationError: A value is invalid, or belongs to the connections and the cache that
+                copies share.
         """
         if shared := [name for name in changes if name in SHARED_SETTINGS]:
             raise ConfigurationError(
@@ -157,10 +159,10 @@ class Settings(BaseModel):
 
     @classmethod
     def checked(cls, **values: Any) -> Self:
-        """Settings of these values.
+        """Return settings with these values.
 
         Raises:
-            ConfigurationError: One of them cannot work.
+            ConfigurationError: A value is invalid.
         """
         try:
             settings = cls(**values)
@@ -177,17 +179,17 @@ class Settings(BaseModel):
 
     @property
     def base_url(self) -> str:
-        """Address of the API up to and including its version, without a trailing slash."""
+        """Base URL of the API including its version, without a trailing slash."""
         return self.host.base_url
 
     @property
     def api_key(self) -> APIKey | None:
-        """The key, None for a host that has none."""
+        """The key; None for a host without one."""
         return self.host.api_key
 
     @property
     def selection(self) -> str:
-        """How `Voyage` is given this host, without a key: by its address, or as an object."""
+        """The arguments that select this host, without the key: its address, or the object."""
         selected = isinstance(self.host, VoyageAPI)
         return f"base_url={self.base_url!r}" if selected else f"host={self.host!r}"
 
@@ -198,7 +200,7 @@ SHARED_SETTINGS = frozenset(
 
 
 def _check_types(base_url: object, api_key_path: object, allow_insecure_http: object) -> None:
-    """Refuse what cannot be compared or joined to something else, such as an array."""
+    """Raise an error for values that cannot be compared or joined, such as arrays."""
     if base_url is not None and not isinstance(base_url, str):
         raise ConfigurationError(f"base_url must be a string, not {type(base_url).__name__}")
     if api_key_path is not None and not isinstance(api_key_path, (str, os.PathLike)):
@@ -210,7 +212,7 @@ def _check_types(base_url: object, api_key_path: object, allow_insecure_http: ob
 
 
 def _check_alone(**others: object) -> None:
-    """Refuse what a host brings itself."""
+    """Raise an error for settings that the host defines itself."""
     if given := [name for name, value in others.items() if value]:
         raise ConfigurationError(
             f"{', '.join(given)} cannot be passed beside host, which holds its own address and "

@@ -1,4 +1,4 @@
-"""Results that several threads or tasks want at the same time, of which each is asked for once."""
+"""Share the requests of threads and tasks that need the same result at the same time."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ V = TypeVar("V")
 
 
 class SingleFlight(Generic[K, V]):
-    """Results by key, from when they are asked for until they are forgotten.
+    """Results by key, from the first request until they are dropped.
 
-    If the caller that asks for a result fails, those who wait for it get its error; if it is
-    cancelled, or if its input was refused, which may be due to another key, they ask themselves.
+    If the caller that requests a result fails, all callers that wait for it receive its error. If
+    it is cancelled, or if its input was rejected (which may be due to another key), they send the
+    request themselves.
     """
 
     def __init__(self) -> None:
@@ -30,7 +31,7 @@ class SingleFlight(Generic[K, V]):
         self._lock = lock_for(self)
 
     def claim(self, keys: Iterable[K]) -> tuple[list[K], dict[K, Future[V]]]:
-        """The keys that the caller has to ask for, and the results of all."""
+        """Return the keys that the caller must request, and the results of all keys."""
         with self._lock:
             listed = list(keys)
             own = [key for key in listed if key not in self.known]
@@ -44,8 +45,8 @@ class SingleFlight(Generic[K, V]):
         """Publish the results that the context adds, or its failure.
 
         Args:
-            own: The keys claimed.
-            finished_of: The results that an error carries.
+            own: The claimed keys.
+            finished_of: Returns the results that an error carries.
         """
         results: dict[K, V] = {}
         failure: BaseException | None = None
@@ -61,7 +62,7 @@ class SingleFlight(Generic[K, V]):
             self._publish(own, results, failure)
 
     def forget(self, keys: Iterable[K], most: float = inf, size: Callable[[K], int] = len) -> None:  # type: ignore[assignment]
-        """Drop results, and the oldest of what is left if that is more than `most` in size."""
+        """Drop results, and the oldest of the others if they exceed `most`."""
         with self._lock:
             for key in keys:
                 self.known.pop(key, None)
@@ -73,7 +74,7 @@ class SingleFlight(Generic[K, V]):
                 del self.known[key]
 
     def use(self, key: K) -> None:
-        """Take note that a result was used, so that others are older."""
+        """Mark a result as recently used."""
         with self._lock:
             if key in self.known:
                 self.known[key] = self.known.pop(key)
@@ -98,7 +99,7 @@ class SingleFlight(Generic[K, V]):
 
 
 async def result_of(future: Future[V]) -> V:
-    """A result that a thread or another task will set, without blocking the event loop."""
+    """Await a result that a thread or another task will set, without blocking the event loop."""
     if not future.done():
         wait = partial(_wait, future)
         await to_thread.run_sync(wait, abandon_on_cancel=True, limiter=CapacityLimiter(inf))

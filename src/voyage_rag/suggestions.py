@@ -1,7 +1,7 @@
-"""The name that was probably meant where a parameter or a model is unknown.
+"""Suggest the closest name for an unknown parameter or model.
 
-Besides misspellings this covers the names that other packages use: OpenAI's, Cohere's, and those of
-the packages that this one replaces.
+Besides misspellings, this covers names of other packages: OpenAI's, Cohere's, and those that this
+package replaces.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from voyage_rag.models import MODELS, kind_of
 
 SIMILARITY = 0.6
-"""Ratio of `difflib` from which two names are taken for one another."""
+"""Minimum `difflib` ratio of two names for a suggestion."""
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "model": ("model", "model_name"),
@@ -51,7 +51,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "cache_folder": ("cache",),
     "cache_dir": ("cache",),
 }
-"""Parameters of other packages, and what they are called here."""
+"""Parameters of other packages, and their names in this package."""
 
 OTHER_MODELS = {
     "text-embedding-3-small": "voyage-4-lite",
@@ -64,11 +64,11 @@ OTHER_MODELS = {
     "rerank-english-v3.0": "rerank-3",
     "rerank-multilingual-v3.0": "rerank-3",
 }
-"""Models of OpenAI and Cohere, and the Voyage model for the same purpose."""
+"""Models of OpenAI and Cohere, and the corresponding Voyage model."""
 
 
 def similar_parameter(name: str, known: Iterable[str]) -> str | None:
-    """The known parameter that was probably meant, None if there is none."""
+    """Return the closest known parameter, or None."""
     names = list(known)
     synonyms = [synonym for synonym in SYNONYMS.get(name.lower(), ()) if synonym in names]
     similar = difflib.get_close_matches(name.lower(), names, 1, SIMILARITY)
@@ -76,7 +76,7 @@ def similar_parameter(name: str, known: Iterable[str]) -> str | None:
 
 
 def similar_model(name: str) -> str | None:
-    """The model of the catalogue that was probably meant, None if `name` is one or is like none."""
+    """Return the closest model of the catalogue; None if `name` is a model or resembles none."""
     if name in MODELS:
         return None
     plain = name.strip().lower().rpartition("/")[2].rpartition(":")[2].replace("_", "-")
@@ -90,7 +90,7 @@ def similar_model(name: str) -> str | None:
 
 
 def unknown_parameter(name: str, known: Iterable[str]) -> str:
-    """A message that refuses a parameter and names the one that was probably meant."""
+    """Return an error message that suggests the closest parameter."""
     names = list(known)
     similar = similar_parameter(name, names)
     if similar:

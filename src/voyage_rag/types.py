@@ -1,6 +1,6 @@
-"""What calls return, under the names of Voyage's own Python client.
+"""The results of calls, with the names of the `voyageai` package.
 
-Vectors stay compact, as `array.array`, until lists are asked for.
+Vectors are stored as `array.array` until lists are requested.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
     from voyage_rag.models import OutputDtype
 
 InputType: TypeAlias = Literal["query", "document"]
-"""Which of Voyage's two prompts goes before a text."""
+"""The prompt that Voyage puts before a text."""
 
 EmptyText: TypeAlias = Literal["error", "space", "zeros"]
-"""What becomes of an empty string, which the service refuses: an error, the vector of a single
-space, or a zero vector.
+"""How to treat an empty string, which the service rejects: raise an error, embed a single space, or
+return a zero vector.
 
-A zero vector is no neutral answer in a store: by L2 it is nearer to a query than most vectors are,
-and by cosine some stores rank it first, since its similarity is not a number.
+A zero vector is not neutral in a store: by L2 distance it is nearer to a query than most vectors,
+and by cosine distance some stores rank it first, because its similarity is NaN.
 """
 
 InvalidText: TypeAlias = Literal["error", "replace"]
-"""What becomes of half a character (a lone surrogate): an error, or U+FFFD in its place."""
+"""How to treat a lone surrogate: raise an error, or replace it with U+FFFD."""
 
 BlankDocuments: TypeAlias = Literal["last", "drop", "error"]
-"""What becomes of a document without words among those to rank: last, left out, or an error."""
+"""How to treat a document without words in a ranking: rank it last, omit it, or raise an error."""
 
 Vector: TypeAlias = "array[float] | array[int]"
 Numbers: TypeAlias = "list[float] | list[int]"
 Row: TypeAlias = "Vector | Numbers"
-"""A vector, compact or as a list."""
+"""A vector, as an array or as a list."""
 
 TYPECODES: dict[OutputDtype, str] = {
     "float": "f",
@@ -47,19 +47,29 @@ TYPECODES: dict[OutputDtype, str] = {
     "binary": "b",
     "ubinary": "B",
 }
-"""How each output dtype is held: the type codes of `array` and of numpy."""
+"""The type codes of `array` and of numpy for each output dtype."""
 
 
 def compact(row: Row, dtype: OutputDtype) -> Vector:
-    """A row as an array."""
+    """Return a vector as an array."""
     return row if isinstance(row, array) else array(TYPECODES[dtype], row)
 
 
 class Vectors(Sequence["Vector"]):
-    """Vectors of one length and number type, in input order, 4 bytes per float dimension.
+    """Vectors of one length and number type, in input order, with 4 bytes per float.
 
-    Each element is an `array.array`: a sequence of numbers that numpy and others read without
-    copying. Where lists were asked for, these are held instead, and the elements made of them.
+    Each element is an `array.array`: a sequence of numbers that numpy and other packages read
+    without copying. With `as_lists`, the lists are stored, and arrays are created on access.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> result = Voyage().embed(["one", "two"], model="voyage-4", output_dimension=256)
+        >>> result.vectors
+        <Vectors: 2 × 256 numbers, float>
+        >>> result.vectors.to_numpy().shape
+        (2, 256)
+        >>> len(result.vectors[0])
+        256
     """
 
     __slots__ = ("_rows", "dtype")
@@ -88,16 +98,16 @@ class Vectors(Sequence["Vector"]):
         return f"<Vectors: {len(self)} × {length} numbers, {self.dtype}>"
 
     def to_lists(self) -> list[Numbers]:
-        """Plain Python lists, about eight times the memory."""
+        """Return the vectors as lists, which take about eight times the memory."""
         return [row.tolist() if isinstance(row, array) else row for row in self._rows]
 
     def to_numpy(self) -> np.ndarray:
-        """An array of shape (vectors, numbers): float32, int8 or uint8. Needs numpy.
+        """Return an array of shape (vectors, numbers): float32, int8 or uint8. Requires numpy.
 
-        The binary types keep eight dimensions in one number.
+        The binary types pack eight dimensions into one number.
 
         Raises:
-            ImportError: There is no numpy.
+            ImportError: numpy is not installed.
         """
         try:
             import numpy as np  # noqa: PLC0415 - only who asks for numpy needs it
@@ -115,12 +125,20 @@ class Vectors(Sequence["Vector"]):
 
 @dataclass(frozen=True)
 class EmbeddingsObject:
-    """Embeddings of a list of texts.
+    """The embeddings of a list of texts.
 
     Attributes:
-        vectors: The vectors, compact, in the order of the texts.
-        usage: What it cost.
-        model: The model that made them.
+        vectors: The vectors, in the order of the texts.
+        usage: The usage of the call.
+        model: The model.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> result = Voyage().embed(["Hello, world"], model="voyage-4")
+        >>> len(result.embeddings[0])
+        1024
+        >>> result.total_tokens
+        3
     """
 
     vectors: Vectors
@@ -144,14 +162,21 @@ class EmbeddingsObject:
 
 @dataclass(frozen=True)
 class ContextualizedEmbeddingsResult:
-    """Embeddings of the chunks of one document.
+    """The embeddings of the chunks of one document.
 
     Attributes:
-        index: Its position in the list that was given.
-        vectors: One vector per chunk, compact, in order.
-        chunk_texts: The chunks, where they were made by the call: by the service or by `chunk_fn`.
-        windows: How many chunks were embedded together, window by window: one number, unless the
-            document was longer than the model's window.
+        index: Position of the document in the input.
+        vectors: One vector per chunk, in order.
+        chunk_texts: The chunks, if the call created them: by the service or by `chunk_fn`.
+        windows: Number of chunks per window: one number, unless the document was longer than the
+            model's window.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> documents = [["The tenant pays.", "The landlord repairs."], ["Peel the onions."]]
+        >>> result = Voyage().contextualized_embed(documents, model="voyage-context-4")
+        >>> [len(document.embeddings) for document in result.results]
+        [2, 1]
     """
 
     index: int
@@ -167,13 +192,24 @@ class ContextualizedEmbeddingsResult:
 
 @dataclass(frozen=True)
 class ContextualizedEmbeddingsObject:
-    """Embeddings of the chunks of documents.
+    """The embeddings of the chunks of documents.
 
     Attributes:
-        results: One per document, in order.
-        usage: What it cost.
-        model: The model that made them.
-        chunker_version: Of the service's chunker, where it was used.
+        results: One result per document, in order.
+        usage: The usage of the call.
+        model: The model.
+        chunker_version: Version of the service's chunker, if it was used.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> result = Voyage().contextualized_embed(
+        ...     ["A document that the service splits."],
+        ...     model="voyage-context-4",
+        ...     input_type="document",
+        ...     enable_auto_chunking=True,
+        ... )
+        >>> result.chunk_texts
+        [['A document that the service splits.']]
     """
 
     results: list[ContextualizedEmbeddingsResult]
@@ -188,14 +224,23 @@ class ContextualizedEmbeddingsObject:
 
     @property
     def chunk_texts(self) -> list[list[str]] | None:
-        """The chunks of each document, where they were made by the call."""
+        """The chunks of each document, if the call created them."""
         made = [result.chunk_texts for result in self.results if result.chunk_texts is not None]
         return made or None
 
 
 @dataclass(frozen=True)
 class MultimodalEmbeddingsObject(EmbeddingsObject):
-    """Embeddings of texts, images and videos."""
+    """The embeddings of texts, images and videos.
+
+    Examples:
+        >>> from PIL import Image
+        >>> from voyage_rag import Voyage
+        >>> image = Image.new("RGB", (1000, 1000), "red")
+        >>> result = Voyage().multimodal_embed([[image]], model="voyage-multimodal-3.5")
+        >>> result.image_pixels
+        1000000
+    """
 
     @property
     def text_tokens(self) -> int:
@@ -214,12 +259,20 @@ class MultimodalEmbeddingsObject(EmbeddingsObject):
 
 
 class RerankingResult(NamedTuple):
-    """One document's place in a ranking.
+    """The score of one document.
 
     Attributes:
-        index: Its position in the list that was given.
-        document: Its text, as given.
-        relevance_score: 0 to 1, higher is more relevant.
+        index: Position of the document in the input.
+        document: Its text.
+        relevance_score: The relevance, from 0 to 1; higher is more relevant.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> documents = ["Send an email.", "Read a CSV file."]
+        >>> ranking = Voyage().rerank("parse csv", documents, model="rerank-3")
+        >>> best = ranking.results[0]
+        >>> best.index, best.document
+        (1, 'Read a CSV file.')
     """
 
     index: int  # type: ignore[assignment] # the vendor's name, over tuple.index
@@ -229,12 +282,19 @@ class RerankingResult(NamedTuple):
 
 @dataclass(frozen=True)
 class RerankingObject:
-    """Documents by falling relevance.
+    """Documents in order of relevance.
 
     Attributes:
-        results: The ranking, cut to `top_k`.
-        usage: What it cost.
-        model: The model that made it.
+        results: The ranking, at most `top_k` documents.
+        usage: The usage of the call.
+        model: The model.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> documents = ["Send an email.", "Read a CSV file."]
+        >>> ranking = Voyage().rerank("parse csv", documents, model="rerank-3")
+        >>> [result.index for result in ranking.results]
+        [1, 0]
     """
 
     results: list[RerankingResult]
@@ -243,5 +303,5 @@ class RerankingObject:
 
     @property
     def total_tokens(self) -> int:
-        """Tokens billed: the query counts once per document."""
+        """Tokens billed. The query counts once per document."""
         return self.usage.total_tokens

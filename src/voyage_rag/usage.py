@@ -1,4 +1,4 @@
-"""What calls have spent: tokens, pixels, and their price."""
+"""The usage of calls: tokens, pixels, and their price."""
 
 from __future__ import annotations
 
@@ -12,15 +12,22 @@ LEAST_SHOWN = 0.0001
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What was spent.
+    """Tokens, pixels and requests.
 
     Attributes:
-        total_tokens: Tokens the service billed. It bills about one less per text when input_type
-            is set, so 0 is a legal value for very short texts.
-        requests: Requests that were answered with a result.
-        text_tokens: Of a multimodal model: the tokens that text cost.
-        image_pixels: Of a multimodal model: pixels of images, 560 to a token.
-        video_pixels: Of a multimodal model: pixels of video, 1,120 to a token.
+        total_tokens: Tokens that the service billed. It bills about one token less per text if
+            `input_type` is set, so 0 is possible for very short texts.
+        requests: Number of successful requests.
+        text_tokens: Tokens of text, for a multimodal model.
+        image_pixels: Pixels of images, for a multimodal model; 560 pixels count as one token.
+        video_pixels: Pixels of videos, for a multimodal model; 1,120 pixels count as one token.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> voyage = Voyage()
+        >>> result = voyage.embed(["Hello, world"], model="voyage-4")
+        >>> print(voyage.usage)
+        3 tokens in 1 request, less than $0.0001 at list
     """
 
     total_tokens: int = 0
@@ -32,14 +39,14 @@ class Usage:
 
     @property
     def by_model(self) -> dict[str, Usage]:
-        """The same for each model it was spent on; empty where nothing was."""
+        """The usage of each model; empty if there is none."""
         return {model: usage.of(model) for model, usage in self._by_model.items()}
 
     @property
     def dollars(self) -> float | None:
-        """The list price, before free tokens, tiers and surcharges; None where it is not known.
+        """The list price, before free tokens, tiers and surcharges; None if it is unknown.
 
-        Of the catalogue (`voyage_rag.models`); `unpriced` names the models that it does not know.
+        Prices come from the catalogue (`voyage_rag.models`); `unpriced` names models without one.
         """
         prices = [_price(model, usage) for model, usage in self._by_model.items()]
         known = [price for price in prices if price is not None]
@@ -49,11 +56,11 @@ class Usage:
 
     @property
     def unpriced(self) -> tuple[str, ...]:
-        """The models whose price is not known, or not for what was counted."""
+        """The models whose price is unknown, entirely or for what was counted."""
         return tuple(m for m, usage in self._by_model.items() if _price(m, usage) is None)
 
     def of(self, model: str) -> Usage:
-        """The same, spent on this model."""
+        """The usage of this model."""
         counts = self._counts
         alone = Usage(*counts) if self._by_model else self
         return Usage(*counts, {model: alone})

@@ -1,4 +1,4 @@
-"""The names of `voyageai.video_utils` that need no ffmpeg."""
+"""The part of `voyageai.video_utils` that does not require ffmpeg."""
 
 from voyage_rag.media import Video
 

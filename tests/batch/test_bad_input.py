@@ -140,9 +140,9 @@ def test_a_file_that_is_no_job_is_left_alone(begun: World) -> None:
 
     job = {"format": "voyage-rag batch job", "version": 1}
     for content, named in (
-        ("my thesis", "is no job of voyage-rag"),
-        ("[]", "is no job of voyage-rag"),
-        ('{"format": "something"}', "is no job of voyage-rag"),
+        ("my thesis", "is not a job of voyage-rag"),
+        ("[]", "is not a job of voyage-rag"),
+        ('{"format": "something"}', "is not a job of voyage-rag"),
         (json.dumps(job | {"version": 2}), "has version 2 and this voyage-rag knows version 1"),
         (json.dumps(job), "is damaged at"),
     ):

@@ -366,7 +366,7 @@ def test_bad_rows_can_be_left_out(embed: Embed, tmp_path: Path) -> None:
         (2, "its text is empty"),
         (3, "no text in 'text' (it has 'id', 'text')"),
         (4, "its id 'a' is that of line 1, too"),
-        (5, "its text is no string but a number"),
+        (5, "its text is a number, not a string"),
         (6, "no id"),
         (8, "its id 7 is no string, as the ids before it are"),
     ]

@@ -246,11 +246,11 @@ def test_nothing_is_overwritten(run: Run, emulate: Callable[..., Emulator]) -> N
     ("content", "options", "said"),
     [
         (b'"a"\n""\n', (), "rows.jsonl:2: its text is empty"),
-        (b'"a"\n\n\n7\n', (), "rows.jsonl:4: the line is no JSON object"),
+        (b'"a"\n\n\n7\n', (), "rows.jsonl:4: the line is not a JSON object"),
         (b'{"text": "a"}\n{"body": "b"}\n', (), "rows.jsonl:2: no text in 'text' (it has 'body')"),
-        (b'{"text": "a"}\n{"text": 7}\n', (), "rows.jsonl:2: its text is no string"),
+        (b'{"text": "a"}\n{"text": 7}\n', (), "rows.jsonl:2: its text is a number, not a string"),
         (b'{"text": "a"}\n{"text": null}\n', (), "rows.jsonl:2: no text in 'text'"),
-        (b'"a"\n{broken\n', (), "rows.jsonl:2: the line is no JSON"),
+        (b'"a"\n{broken\n', (), "rows.jsonl:2: the line is not JSON"),
         (b'"a"\n"\xff"\n', (), "rows.jsonl:2: the line is not UTF-8"),
         (b"", (), "there are no inputs"),
         (b'{"text": "a"}\n', ("--id-field", "id"), "rows.jsonl:1: no id"),
@@ -286,10 +286,10 @@ def test_a_bad_row_is_named(
 def test_files_that_are_not_there(run: Run, emulate: Callable[..., Emulator]) -> None:
     """Or are something else."""
     emulate()
-    assert run("submit", "no.jsonl", *SUBMIT)[2].startswith("voyage-rag: there is no 'no.jsonl'")
+    assert run("submit", "no.jsonl", *SUBMIT)[2].startswith("voyage-rag: 'no.jsonl' does not exist")
     Path("thesis").write_text("mine")
     for command in ("status", "wait", "fetch", "resubmit", "cancel"):
-        assert "is no job of voyage-rag" in run(command, "thesis")[2]
+        assert "is not a job of voyage-rag" in run(command, "thesis")[2]
         assert "cannot read the job" in run(command, "no.job")[2]
     code, _, err = run("submit", rows("a"), "--job", "no/such/a.job", "--model", "voyage-4")
     assert (code, err.startswith("voyage-rag: cannot keep the job")) == (1, True)

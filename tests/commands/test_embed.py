@@ -87,7 +87,7 @@ def test_a_dry_run_needs_no_key_and_sends_nothing(
             [],
             "line 2 of in.jsonl: its text is empty: correct",
         ),
-        ('{"text": "a"}\n{', [], "line 2 of in.jsonl: the line is no JSON"),
+        ('{"text": "a"}\n{', [], "line 2 of in.jsonl: the line is not JSON"),
         ('{"id": 1, "text": "a"}\n{"id": 1, "text": "b"}', [], "its id 1 is that of line 1, too"),
         ('{"body": "a"}\n', [], "such as --text-column body, correct"),
         ('{"text": "a"}\n', ["--output-dimension", "7"], "no --output-dimension 7"),
@@ -212,7 +212,7 @@ def test_msmarco_has_no_header(
     output = str(tmp_path / "out.parquet")
 
     assert main(["embed", str(source), "-o", output]) == 1
-    assert "has it no header? --no-header" in capsys.readouterr().err
+    assert "if it has no header, pass --no-header" in capsys.readouterr().err
     columns = ["--no-header", "--id-column", "1", "--text-column", "2"]
     assert main(["embed", str(source), "-o", output, *columns]) == 0
     assert pq.read_table(output)["id"].to_pylist() == ["0", "1"]

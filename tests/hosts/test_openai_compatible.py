@@ -64,7 +64,7 @@ def test_dimensions_and_signs_are_made_here(http_service: HTTPService, as_lists:
         voyage.embed(["a"], "m", output_dtype="int8")
     with pytest.raises(InvalidInputError, match="truncation=False"):
         voyage.embed(["a"], "m", truncation=False)
-    with pytest.raises(VoyageError, match="9 dimensions where 512 were due"):
+    with pytest.raises(VoyageError, match="9 instead of 512 dimensions"):
         Voyage(host=voyage.settings.host, max_retries=0).embed(["a"], "m", output_dimension=512)
 
 
@@ -144,7 +144,7 @@ def test_what_a_gateway_lacks_is_refused(http_service: HTTPService) -> None:
     """Before anything is sent."""
     with pytest.raises(InvalidInputError, match=r"Vercel AI Gateway serves /embeddings only"):
         Voyage(host=Gateway("vercel", KEY)).rerank("q", ["a"], "rerank-3")
-    with pytest.raises(VoyageError, match="there are openrouter, vercel, litellm"):
+    with pytest.raises(VoyageError, match="the gateways are openrouter, vercel, litellm"):
         Gateway("nobody", KEY)
     with pytest.raises(VoyageError, match="pass base_url"):
         Gateway("litellm", KEY)

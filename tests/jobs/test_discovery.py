@@ -71,7 +71,7 @@ def test_a_glob_that_no_shell_expanded(tmp_path: Path) -> None:
     assert read(open_inputs([pattern])) == ROWS
     with pytest.raises(JobError, match="no file matches"):
         open_inputs([tmp_path / "shard-*.jsonl"])
-    with pytest.raises(JobError, match=r"part-0\.jsonl' is given twice"):
+    with pytest.raises(JobError, match=r"part-0\.jsonl' appears twice"):
         open_inputs([pattern, tmp_path / "part-0.jsonl"])
 
 
@@ -107,7 +107,7 @@ def test_a_folder_of_several_kinds_of_tables_is_refused(tmp_path: Path) -> None:
     jsonl(tmp_path / "corpus.jsonl", ROWS)
     put(tmp_path / "qrels" / "test.tsv", "query-id\tcorpus-id\tscore\n")
 
-    with pytest.raises(JobError, match=r"several formats \(1 jsonl, 1 tsv\): give input_format"):
+    with pytest.raises(JobError, match=r"several formats \(1 jsonl, 1 tsv\): pass input_format"):
         open_inputs([tmp_path])
     assert read(open_inputs([tmp_path], "jsonl")) == ROWS
 
@@ -128,7 +128,7 @@ def test_shards_of_which_only_some_have_ids_are_refused(tmp_path: Path) -> None:
     table(tmp_path / "b.parquet")
     pq.write_table(pa.table({"text": ["x"]}), tmp_path / "a.parquet")
 
-    with pytest.raises(JobError, match=r"b\.parquet has a column 'id' and a\.parquet has none"):
+    with pytest.raises(JobError, match=r"b\.parquet has a column 'id', but a\.parquet does not"):
         open_inputs([tmp_path])
 
 
@@ -179,7 +179,7 @@ def test_arrow_files(new: Callable[..., Any], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "remedy"),
     [("a.xlsx", "save it as CSV"), ("a.zip", "unpack it"), ("a.pdf", "extract its text"),
-     ("a.dat", "give input_format, one of jsonl")],
+     ("a.dat", "pass input_format, one of jsonl")],
 )  # fmt: skip
 def test_what_is_not_read_says_what_to_do(name: str, remedy: str, tmp_path: Path) -> None:
     """Before it is opened."""
@@ -218,13 +218,13 @@ def test_compressed_files(
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", "id;text\na;one\n", r"is this a semicolon CSV\? delimiter=';'"),
-        ("a.csv", "id\ttext\na\tone\n", r"is this a TSV\? delimiter='\\t'"),
-        ("a.tsv", "1\tone\n2\ttwo\n", r"has it no header\? header=False"),
+        ("a.csv", "id;text\na;one\n", r"if it is a semicolon CSV, pass delimiter=';'"),
+        ("a.csv", "id\ttext\na\tone\n", r"if it is a TSV, pass delimiter='\\t'"),
+        ("a.tsv", "1\tone\n2\ttwo\n", r"if it has no header, pass header=False"),
         ("a.csv", "id,text\na,one\n".encode("utf-16"), "begins like UTF-16.*encoding='utf-16'"),
         ("a.jsonl", '"one"\n'.encode("utf-16"), "begins like UTF-16.*encoding='utf-16'"),
         ("a.csv", "text,text\na,b\n", "a.csv has two columns 'text': rename one"),
-        ("a.csv", "", "no column 'text' in a.csv; it has none"),
+        ("a.csv", "", "a.csv has no column 'text'; its columns are none"),
     ],
 )
 def test_an_error_suggests_what_it_may_be(
@@ -346,7 +346,7 @@ def test_a_nested_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     """In a file whose columns are known."""
     path = nested(tmp_path / "a.parquet", [{"doc": {"text": "one"}}])
 
-    with pytest.raises(JobError, match=r"no 'doc\.body' in a\.parquet"):
+    with pytest.raises(JobError, match=r"a\.parquet has no 'doc\.body'"):
         open_inputs([path], text_columns=["doc.body"])
 
 

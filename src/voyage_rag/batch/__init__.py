@@ -1,12 +1,12 @@
-"""Jobs on Voyage's batch engine: any number of inputs, within half a day, a third cheaper.
+"""Jobs on Voyage's batch engine, which takes up to twelve hours and costs a third less.
 
     job = BatchJob.submit(voyage, texts, "corpus.job", model="voyage-4", input_type="document")
     job.wait()
     for result in job.results():
         ...  # in the order of the inputs
 
-A job outlives the process: `BatchJob.open(voyage, "corpus.job")` resumes it, today or in a
-week. Source: docs.voyageai.com, "Batch Inference".
+A job does not depend on the process: `BatchJob.open(voyage, "corpus.job")` resumes it at any later
+time. Source: docs.voyageai.com, "Batch Inference".
 """
 
 from voyage_rag.batch.job import BatchJob

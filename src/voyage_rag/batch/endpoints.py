@@ -1,6 +1,7 @@
-"""What a job can be about: texts, documents of chunks, or queries with their documents.
+"""The kinds of batch jobs: texts, documents of chunks, and queries with their documents.
 
-Each says how an input becomes a line, what holds for all lines, and how an answer is read.
+Each kind defines how an input becomes a line, which options apply to all lines, and how a response
+is read.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 
 UNSOUND = "unsound"
 MOST_CHUNKS = 16_000
-"""Of one document (docs: "Contextualized Chunk Embeddings")."""
+"""Maximum number of chunks per document (docs: "Contextualized Chunk Embeddings")."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
-    """Options of a job, besides its inputs (see `voyage_rag.batch.BatchJob.submit`)."""
+    """The options of a job (see `voyage_rag.batch.BatchJob.submit`)."""
 
     model: str
     input_type: InputType | None = None
@@ -43,13 +44,13 @@ class BatchOptions:
 
 
 class BatchEndpoint(ABC):
-    """One of the three endpoints that have batches.
+    """One of the three endpoints that support batches.
 
     Attributes:
-        model_kind: The models it is for.
-        endpoint: What a batch is created for.
-        params: Model and options, for all lines.
-        row: What is known of the model.
+        model_kind: The kind of models it serves.
+        endpoint: The path for which a batch is created.
+        params: Model and options of all lines.
+        row: The catalogue's row of the model.
     """
 
     model_kind: ClassVar[ModelKind]
@@ -65,14 +66,14 @@ class BatchEndpoint(ABC):
 
     @abstractmethod
     def _checked(self, options: BatchOptions) -> dict[str, Any]:
-        """BatchOptions as the service takes them; refuse those it would not."""
+        """Return the options in the service's format. Raise an error for invalid ones."""
 
     @abstractmethod
     def body(self, name: str, given: object, index: int) -> tuple[dict[str, Any], float]:
-        """The body of an input's line, and what it weighs.
+        """Return the body of an input's line, and its estimated tokens.
 
         Raises:
-            InvalidInputError: It cannot be one; the message names it.
+            InvalidInputError: The input is invalid. The message names it.
         """
 
     @abstractmethod
@@ -103,7 +104,7 @@ class BatchEndpoint(ABC):
 
 
 class Texts(BatchEndpoint):
-    """Texts, each embedded by itself."""
+    """Texts, each embedded separately."""
 
     model_kind: ClassVar[ModelKind] = "embedding"
     endpoint = "/v1/embeddings"
@@ -123,7 +124,7 @@ class Texts(BatchEndpoint):
 
 
 class Documents(BatchEndpoint):
-    """Documents of chunks, each chunk embedded with the context of the others."""
+    """Documents of chunks. Each chunk is embedded in the context of the others."""
 
     model_kind: ClassVar[ModelKind] = "contextualized"
     endpoint = "/v1/contextualizedembeddings"
@@ -135,7 +136,7 @@ class Documents(BatchEndpoint):
         return self._wire.fields | {"truncation": None}
 
     def body(self, name: str, given: object, index: int) -> tuple[dict[str, Any], float]:
-        """See `BatchEndpoint`. A lone string is a document of one chunk."""
+        """See `BatchEndpoint`. A single string is a document of one chunk."""
         chunks = _texts(name, [given] if isinstance(given, str) else given, "chunks", index)
         if len(chunks) > MOST_CHUNKS:
             raise InvalidInputError(
@@ -204,7 +205,11 @@ ENDPOINTS: Mapping[ModelKind, type[BatchEndpoint]] = {
 
 
 def endpoint_for(options: BatchOptions) -> BatchEndpoint:
-    """The kind of a job, by its model."""
+    """Return the kind of a job for its model.
+
+    Raises:
+        InvalidInputError: The model does not support batches, or an option is invalid.
+    """
     if not isinstance(options.model, str) or not options.model.strip():
         raise InvalidInputError(f"model must be the name of a model, not {options.model!r}")
     model_kind = kind_of(options.model)

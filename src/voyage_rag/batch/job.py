@@ -1,4 +1,4 @@
-"""`BatchJob`: inputs cut into batches, sent, watched, and their results in their order."""
+"""`BatchJob`: submit inputs as batches, monitor them, and return the results in order."""
 
 from __future__ import annotations
 
@@ -36,14 +36,23 @@ if TYPE_CHECKING:
 
 
 class BatchJob:
-    """Work for Voyage's batch engine that outlives this process.
+    """A job on Voyage's batch engine that does not depend on the process.
 
-    Everything a job needs to be picked up is in its state file: a small JSON file, private, written
-    whole or not at all, without keys and texts. Results are at the service for 30 days. One process
-    at a time works on a job; others may look.
+    The state of a job is in its state file: a small private JSON file, which is written atomically
+    and contains no keys or texts. The service keeps results for 30 days. One process at a time can
+    work on a job. Each method that sends requests has an async variant with the prefix `a`; the one
+    of `wait` is `await_`.
 
-    Every verb that talks to the service has an async variant whose name starts with an `a`
-    (`asubmit`, `aresults`, ...; that of `wait` is `await_`).
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> from voyage_rag.batch import BatchJob
+        >>> texts = ["Read a CSV file.", "Send an email."]
+        >>> job = BatchJob.submit(Voyage(), texts, "corpus.job", model="voyage-4")
+        >>> job = BatchJob.open(Voyage(), "corpus.job")  # later, in any process
+        >>> job.wait().state
+        'ended'
+        >>> [len(result.vector) for result in job.results()]
+        [1024, 1024]
     """
 
     def __init__(self, voyage: Voyage, file: StateFile, state: JobState) -> None:
@@ -57,7 +66,7 @@ class BatchJob:
         self._workflow = BatchWorkflow(voyage.job_context, state, file)
 
     def __repr__(self) -> str:
-        file = getattr(self, "_file", None)  # of a job half made, none yet
+        file = getattr(self, "_file", None)  # None while the job is being constructed
         return f"BatchJob({str(file.path) if file else ''!r})"
 
     @property
@@ -67,20 +76,20 @@ class BatchJob:
 
     @property
     def kind(self) -> ModelKind:
-        """What it makes: `embedding`, `contextualized` or `rerank`."""
+        """The kind of results: `embedding`, `contextualized` or `rerank`."""
         return self._endpoint.model_kind
 
     @property
     def id_type(self) -> IdType:
-        """The type that the names of its inputs had, as Arrow calls it; they travel as strings."""
+        """The Arrow type of the given ids, which are sent as strings."""
         return self._workflow.state.id_type
 
     @classmethod
     def open(cls, voyage: Voyage, state_file: str | os.PathLike[str]) -> Self:
-        """A job that was submitted before, by whatever process. Nothing is sent.
+        """Open a job that any process submitted before. Nothing is sent.
 
         Raises:
-            InvalidInputError: There is no such file, or it is no job's, or of another host.
+            InvalidInputError: The file is missing or not a state file, or belongs to another host.
         """
         file = StateFile(state_file)
         return cls(voyage, file, file.load())
@@ -96,14 +105,16 @@ class BatchJob:
         state_file: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> BatchEstimate:
-        """What a job would take. Everything is checked as by `submit`; nothing is sent or written.
+        """Estimate the size and price of a job.
+
+        Everything is checked as in `submit`. Nothing is sent or written.
 
         Args:
             inputs: As for `submit`.
             model: As for `submit`.
             custom_ids: As for `submit`.
             limits: As for `submit`.
-            state_file: Where the job would be kept, to see whether another job is there.
+            state_file: The state file of the planned job, to check that it belongs to no other job.
             options: The other options of `submit`.
 
         Raises:
@@ -114,8 +125,6 @@ class BatchJob:
         if state_file is not None:
             check_same_job(StateFile(state_file), endpoint, limits)
         return estimated(endpoint, inputs, custom_ids, limits)
-
-    # ── submitted ─────────────────────────────────────────────────────────────────────────────────
 
     @classmethod
     def submit(
@@ -133,33 +142,33 @@ class BatchJob:
         custom_ids: Iterable[str | int] | None = None,
         limits: BatchLimits = LIMITS,
     ) -> Self:
-        """Check all inputs, cut them into batches, upload these and create as many as may run.
+        """Check all inputs, divide them into batches, upload them, and create the batches.
 
-        Killed at any moment and called again with the same arguments it resumes: no
-        batch is created twice. Of a batch whose creation was not answered that is only sure after
-        ten minutes; until then an error says so.
+        As many batches as the account allows are created immediately, the others by `wait`. To
+        resume after an interruption, call `submit` again with the same arguments: no batch is
+        created twice. If the creation of a batch received no response, its outcome is unknown for
+        ten minutes, and an error is raised until then.
 
         Args:
             voyage: The client.
-            inputs: Any iterable, read once, in constant memory. Texts for an embedding model, a
-                list of chunks per document for a contextualized one, pairs of a query and its
+            inputs: Any iterable, which is read once, in constant memory. Texts for an embedding
+                model, lists of chunks for a contextualized model, pairs of a query and its
                 documents for a reranker.
-            state_file: Where the job is kept. Inputs wait beside it, in `<state_file>.parts`, until
+            state_file: Path of the state file. Inputs are stored in `<state_file>.parts` until
                 their batch is created.
-            model: An embedding, contextualized or rerank model, which says which endpoint.
+            model: An embedding, contextualized or rerank model, which determines the endpoint.
             input_type: As for `Voyage.embed`.
             truncation: As for `Voyage.embed` and `Voyage.rerank`.
             output_dtype: As for `Voyage.embed`.
             output_dimension: As for `Voyage.embed`.
             top_k: As for `Voyage.rerank`.
-            custom_ids: One name per input, strings or whole numbers, no two alike; their positions
-                in digits unless given.
-            limits: How much goes into one batch, and runs at once.
+            custom_ids: A unique string or integer per input. Default: the position of the input.
+            limits: The size of a batch, and the number of concurrent batches.
 
         Raises:
-            InvalidInputError: An input cannot be embedded or its name is taken: its position is
-                named, nothing was uploaded. Or the state file belongs to another job.
-            VoyageError: The service did not return a usable response; call again to resume.
+            InvalidInputError: An input is invalid, or its id is not unique (nothing was uploaded),
+                or the state file belongs to another job.
+            VoyageError: The service did not return a usable response. Call again to resume.
         """
         options = BatchOptions(model, input_type, truncation, output_dtype, output_dimension, top_k)
         file = StateFile(state_file)
@@ -184,7 +193,7 @@ class BatchJob:
         custom_ids: Iterable[str | int] | None = None,
         limits: BatchLimits = LIMITS,
     ) -> Self:
-        """Async variant of `submit`. Inputs are read in a thread."""
+        """Async variant of `submit`. A worker thread reads the inputs."""
         options = BatchOptions(model, input_type, truncation, output_dtype, output_dimension, top_k)
         file = StateFile(state_file)
         with file.held():
@@ -209,10 +218,8 @@ class BatchJob:
         state = prepare(endpoint_for(options), inputs, custom_ids, file, limits, host, now)
         return cls(voyage, file, state)
 
-    # ── watched ───────────────────────────────────────────────────────────────────────────────────
-
     def status(self) -> JobStatus:
-        """Ask the service where the job stands."""
+        """Request the current status of the job."""
         return self._run(self._workflow.refresh())
 
     async def astatus(self) -> JobStatus:
@@ -226,18 +233,18 @@ class BatchJob:
         poll_interval: float = 60.0,
         on_progress: Callable[[JobStatus], object] | None = None,
     ) -> JobStatus:
-        """Wait until every batch has ended, creating those that the account could not have before.
+        """Wait until all batches have ended, and create pending ones as the account allows.
 
-        Looks are two seconds apart at first, `poll_interval` in the end. The service may be away
-        for an hour at a time.
+        The status is polled every two seconds at first, and less often later. Polling continues if
+        the service is unavailable for up to an hour.
 
         Args:
-            timeout: Seconds to wait, None for as long as it takes.
-            poll_interval: Most seconds between two looks.
-            on_progress: Called after every look.
+            timeout: Seconds to wait. None waits without a limit.
+            poll_interval: Maximum number of seconds between two requests.
+            on_progress: Called with the status after each request.
 
         Raises:
-            Timeout: It has not ended in time. Nothing is lost: wait again.
+            Timeout: The job did not end in time. It keeps running: call `wait` again.
         """
         schedule = PollSchedule(timeout, poll_interval)
         with self._file.held():
@@ -256,7 +263,7 @@ class BatchJob:
             return await self._arun(self._workflow.wait(schedule, on_progress))
 
     def cancel(self) -> JobStatus:
-        """Cancel every batch that has not ended. What is finished can still be fetched."""
+        """Cancel every batch that has not ended. Finished results can still be fetched."""
         with self._file.held():
             return self._run(self._workflow.cancel())
 
@@ -265,14 +272,12 @@ class BatchJob:
         with self._file.held():
             return await self._arun(self._workflow.cancel())
 
-    # ── fetched ───────────────────────────────────────────────────────────────────────────────────
-
     def results(self) -> Iterator[BatchResult]:
-        """What became of each input, in their order, in constant memory.
+        """Yield the result of each input in order, in constant memory.
 
-        Inputs that failed are among them (see `BatchResult.failure`). Those of batches that have
-        not ended have a failure with the code `pending`. One batch after the other is
-        downloaded into a directory beside the state file, which is removed in the end.
+        Failed inputs are included (see `BatchResult.failure`), those of running batches with the
+        code `pending`. The files of one batch at a time are stored next to the state file, and
+        removed at the end.
         """
         driver = self._voyage.driver
         self._reload()
@@ -284,7 +289,7 @@ class BatchJob:
                 outcome.remove(fetched, self._file.spooled(part))
 
     async def aresults(self) -> AsyncGenerator[BatchResult]:
-        """Async variant of `results`. Files are read in threads."""
+        """Async variant of `results`. A worker thread reads the files."""
         driver = self._voyage.driver
         self._reload()
         await driver.arun(self._workflow.refresh())
@@ -300,13 +305,13 @@ class BatchJob:
                 outcome.remove(fetched, self._file.spooled(part))
 
     def resubmit(self, *, include_refused: bool = False) -> int:
-        """Submit the inputs that failed once more, as new batches of this job; how many they are.
+        """Submit the failed inputs again, as new batches of this job, and return their number.
 
-        Only batches that have ended are looked at; `wait` again for the new ones.
+        Only batches that have ended are considered. Call `wait` again for the new ones.
 
         Args:
-            include_refused: Those, too, that the service refused for what they are (a 4xx): they
-                would be refused again.
+            include_refused: Include inputs that the service rejected (4xx), although it would
+                reject them again.
         """
         with self._file.held(), outcome.directory_of(self._workflow) as directory:
             self._reload()
@@ -321,7 +326,7 @@ class BatchJob:
             return await self._voyage.driver.arun(flow)
 
     def delete_files(self) -> int:
-        """Delete the job's files at the service; how many there were. Fetch the results before."""
+        """Delete the job's files at the service, and return their number."""
         self._reload()
         return self._voyage.driver.run(self._workflow.delete_files())
 
@@ -341,5 +346,5 @@ class BatchJob:
         return self._workflow.status()
 
     def _reload(self) -> None:
-        """Another process may have continued the job."""
+        """Read the state file again: another process may have continued the job."""
         self._workflow.state = self._file.load()

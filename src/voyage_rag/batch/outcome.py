@@ -1,6 +1,6 @@
-"""What became of a job's inputs, part by part, in their order.
+"""Return the results of a job, part by part, in the order of its inputs.
 
-The files of a part are downloaded into a directory beside the job, read line by line, and removed.
+The files of a part are downloaded to a directory next to the job, read line by line, and removed.
 """
 
 from __future__ import annotations
@@ -31,18 +31,14 @@ UNFINISHED, PENDING = "unfinished", "pending"
 
 @contextmanager
 def directory_of(workflow: BatchWorkflow) -> Iterator[str]:
-    """A private directory beside the job, on the disk that holds the job."""
+    """Create a private directory next to the job, on the same disk."""
     path = workflow.file.path
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as directory:
         yield directory
 
 
 def fetch(workflow: BatchWorkflow, part: BatchPart, directory: str) -> Flow[list[Path]]:
-    """Download the files of a part that has inputs of its own, and of its retries.
-
-    Returns:
-        The file of its inputs, and those of answers.
-    """
+    """Download the files of a part with inputs of its own."""
     waiting = workflow.file.spooled(part)
     is_here = yield from offload(waiting.exists)
     ids = [] if is_here or part.file_id is None else [part.file_id]
@@ -55,7 +51,7 @@ def fetch(workflow: BatchWorkflow, part: BatchPart, directory: str) -> Flow[list
 def results_of(
     workflow: BatchWorkflow, kind: BatchEndpoint, part: BatchPart, fetched: Sequence[Path]
 ) -> Iterator[BatchResult]:
-    """The result of each input of a part, in their order."""
+    """Return the result of each input of a part, in order."""
     has_ended = all(layer in workflow.ended for layer in workflow.layers_of(part))
     with ExitStack() as opened:
         lines, *answers = [opened.enter_context(path.open("rb")) for path in fetched]
@@ -71,7 +67,7 @@ def results_of(
 def resubmit(
     workflow: BatchWorkflow, kind: BatchEndpoint, directory: str, include_refused: bool
 ) -> Flow[int]:
-    """Create new batches of the inputs that failed; how many inputs they are."""
+    """Create new batches of the failed inputs, and return the number of inputs."""
     yield from workflow.refresh()
     count = 0
     for part in workflow.state.own_parts:

@@ -1,7 +1,7 @@
-"""The file a job is kept in: small, private, written whole or not at all.
+"""The state file of a job: small, private, and written atomically.
 
-It holds ids, counts and options: no text and no key. Everything else is at the service, except
-inputs that are not uploaded yet, which wait beside it.
+It contains ids, counts and options, but no texts and no key. Everything else is at the service,
+except inputs that are not uploaded yet, which are stored next to it.
 """
 
 from __future__ import annotations
@@ -26,28 +26,27 @@ IdType: TypeAlias = Literal["string", "int64", "uint64"]
 
 
 class BatchPart(BaseModel):
-    """A batch of the job, from its first line to its last answer.
+    """One batch of the job.
 
     Attributes:
-        number: Its place among the parts.
-        first: Position of its first input; of inputs that were submitted again, that of the part
-            they are of.
-        again: The number of the part whose failed inputs these are, None for inputs of their own.
-        inputs: How many there are.
-        tokens: How many tokens they have, by an estimate that errs high.
-        size: Bytes of its file.
+        number: Position among the parts.
+        first: Position of its first input; for resubmitted inputs, that of their original part.
+        again: Number of the part whose failed inputs it contains; None for original inputs.
+        inputs: Number of inputs.
+        tokens: Conservative estimate of its tokens.
+        size: Size of its file in bytes.
         sha256: Digest of its file.
-        uploading: Whether an upload was begun, so that the file may be there already.
-        file_id: The uploaded file.
-        asked_at: When a batch was asked for whose creation is not known to have worked or failed;
-            in seconds since the epoch.
-        batch_id: The batch.
-        status: The service's, or `cancelled` for a batch that never was.
-        output_file_id: Answers.
-        error_file_id: Failures.
-        completed: Lines with an answer.
-        failed: Lines that failed.
-        expected_at: When the service expects it to be done, in RFC 3339.
+        uploading: Whether an upload has started, so that the file may exist at the service.
+        file_id: Id of the uploaded file.
+        asked_at: Time of a request to create the batch whose outcome is unknown, in seconds since
+            the epoch.
+        batch_id: Id of the batch.
+        status: Status at the service, or `cancelled` for a batch that was never created.
+        output_file_id: File with the results.
+        error_file_id: File with the failures.
+        completed: Number of lines with a result.
+        failed: Number of failed lines.
+        expected_at: The service's estimate of the time of completion, in RFC 3339.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -72,18 +71,17 @@ class BatchPart(BaseModel):
 
 
 class JobState(BaseModel):
-    """A job.
+    """The state of a job.
 
     Attributes:
-        format: Identifies the file as a job's.
-        version: Of the format.
-        id: Unique.
-        host: Where it is.
-        endpoint: What its batches are for.
+        format: Identifies the file format.
+        version: Version of the file format.
+        id: Identifies the job.
+        host: Host name of the service.
+        endpoint: Endpoint of its batches.
         params: Model and options.
-        limits: How it was cut, and what may be in flight.
+        limits: Limits by which the inputs were divided.
         created_at: Seconds since the epoch.
-        id_type: The Arrow type of what names its inputs.
         parts: Its batches.
     """
 
@@ -112,18 +110,22 @@ def part_name(number: int) -> str:
 
 
 class StateFile:
-    """Where a job is kept."""
+    """The state file of a job.
+
+    Args:
+        path: Path of the file.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: Path = Path(path)
         self.spool: Path = self.path.with_name(self.path.name + ".parts")
 
     def spooled(self, part: BatchPart) -> Path:
-        """Where the lines of a part wait."""
+        """Return the path of the stored lines of a part."""
         return self.spool / part_name(part.number)
 
     def make_spool(self) -> Path:
-        """The directory in which lines wait, for this user alone."""
+        """Create the private directory for stored lines."""
         self.spool.mkdir(mode=0o700, exist_ok=True)
         return self.spool
 
@@ -131,7 +133,7 @@ class StateFile:
         """Read the job.
 
         Raises:
-            InvalidInputError: There is none, or it cannot be read.
+            InvalidInputError: The file does not exist or cannot be read.
         """
         try:
             held = json.loads(self.path.read_bytes())
@@ -143,7 +145,7 @@ class StateFile:
             held = None
         if not isinstance(held, dict) or held.get("format") != FORMAT:
             raise InvalidInputError(
-                f"{str(self.path)!r} is no job of voyage-rag: name another file"
+                f"{str(self.path)!r} is not a job of voyage-rag: name another file"
             )
         if held.get("version") != VERSION:
             raise InvalidInputError(
@@ -159,19 +161,23 @@ class StateFile:
             ) from error
 
     def save(self, state: JobState) -> None:
-        """Write the job atomically: a reader sees the old state or the new one."""
+        """Write the job atomically."""
         with atomic_write(self.path, private=True) as path:
             path.write_text(state.model_dump_json(indent=1, exclude_defaults=False), "utf-8")
 
     def discard(self, part: BatchPart) -> None:
-        """Let go of lines that the service has."""
+        """Delete stored lines that the service has received."""
         self.spooled(part).unlink(missing_ok=True)
-        with suppress(OSError):  # there are others
+        with suppress(OSError):  # lines of other parts remain
             self.spool.rmdir()
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """While a job is worked on, by one process at a time."""
+        """Lock the job for this process.
+
+        Raises:
+            InvalidInputError: Another process is working on it.
+        """
         with ExitStack() as held:
             try:
                 held.enter_context(exclusive_lock(self.path.with_name(self.path.name + ".lock")))

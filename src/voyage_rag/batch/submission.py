@@ -1,7 +1,7 @@
-"""Submitting a job: all inputs checked and written into parts, before anything is sent.
+"""Submit a job: check all inputs and write them to parts before anything is sent.
 
-A part is a file of lines, as many as a batch may hold. Only the file that is being written is open;
-nothing but the names of inputs is kept in memory.
+A part is a file of lines for one batch. Only the file that is being written is open; only the ids
+of inputs are kept in memory.
 """
 
 from __future__ import annotations
@@ -29,15 +29,21 @@ if TYPE_CHECKING:
 
 MIB = 1_048_576
 LONGEST_LINE = 8 * MIB
-"""Bytes. A million tokens, the most a request of any model may have, are some five million."""
+"""Maximum bytes of a line. A million tokens, the maximum per request of any model, take about five
+million bytes.
+"""
 LONGEST_NAME = 512
 
 Line = tuple[bytes, float]
-"""A line, and what it weighs."""
+"""A line and its estimated tokens."""
 
 
 def lines_of(kind: BatchEndpoint, inputs: Iterable[object], names: CustomIds) -> Iterator[Line]:
-    """A line for each input."""
+    """Yield a line for each input.
+
+    Raises:
+        InvalidInputError: An input is invalid, or its id is missing or not unique.
+    """
     if isinstance(inputs, str | bytes):
         raise InvalidInputError("inputs must be a list or another iterable, not one string")
     for index, item in enumerate(texts_of("inputs", inputs)):
@@ -56,7 +62,7 @@ def lines_of(kind: BatchEndpoint, inputs: Iterable[object], names: CustomIds) ->
 
 
 def encoded(custom_id: str, body: Any) -> bytes:
-    """A line of an input file."""
+    """Return a line of an input file."""
     return COMPACT.encode({"custom_id": custom_id, "body": body}).encode() + b"\n"
 
 
@@ -118,13 +124,13 @@ class CustomIds:
 def cut(
     lines: Iterable[Line], limits: BatchLimits, directory: Path | None, number: int = 0
 ) -> Iterator[BatchPart]:
-    """Write lines into files, as many to a file as a batch may hold.
+    """Write lines to files of the size of a batch.
 
     Args:
-        lines: What to write.
-        limits: Of a batch.
-        directory: Where to; None to write nothing and only count.
-        number: Of the first part.
+        lines: The lines.
+        limits: The limits of a batch.
+        directory: Target directory; None counts without writing.
+        number: Number of the first part.
     """
     part: OpenPart | None = None
     first = 0
@@ -146,7 +152,9 @@ class OpenPart:
     """A part that is being written.
 
     Attributes:
-        inputs: How many it has.
+        number: Position among the parts.
+        first: Position of its first input.
+        inputs: Number of inputs.
     """
 
     def __init__(self, number: int, first: int, directory: Path | None) -> None:
@@ -157,7 +165,7 @@ class OpenPart:
         self._file = None if directory is None else _private(directory / part_name(number))
 
     def fits(self, size: int, weight: float, limits: BatchLimits) -> bool:
-        """Whether a line still goes in."""
+        """Whether a line fits into the part."""
         return (
             self.inputs < limits.inputs
             and self._size + size <= limits.file_bytes
@@ -165,7 +173,7 @@ class OpenPart:
         )
 
     def add(self, line: bytes, weight: float) -> None:
-        """Take a line."""
+        """Add a line."""
         if self._file is not None:
             self._file.write(line)
         self._digest.update(line)
@@ -174,12 +182,12 @@ class OpenPart:
         self._weight += weight
 
     def abandon(self) -> None:
-        """Leave no open file."""
+        """Close the file, and delete it if it is empty."""
         if self._file is not None:
             self._file.close()
 
     def close(self) -> BatchPart:
-        """The part, written."""
+        """Close the file, and return the part."""
         self.abandon()
         return BatchPart(
             number=self._number,
@@ -197,7 +205,7 @@ def _private(path: Path) -> Any:
 
 
 def check_limits(limits: BatchLimits) -> None:
-    """Refuse limits that are no whole numbers."""
+    """Raise an error for limits that are not integers."""
     for each in fields(limits):
         validation.check_count(f"limits.{each.name}", getattr(limits, each.name))
 
@@ -211,11 +219,11 @@ def prepare(
     host: str,
     now: float,
 ) -> JobState:
-    """Write inputs into parts and the job into its file; or find it there, and the same.
+    """Write inputs to parts and the job to its file, or find an equal job there.
 
     Raises:
-        InvalidInputError: An input cannot be one; or the file holds another job.
-        OSError: The disk is full, or there is no permission.
+        InvalidInputError: An input is invalid, or the file contains another job.
+        OSError: The disk is full, or permission is denied.
     """
     state = JobState(
         host=host,
@@ -235,9 +243,9 @@ def prepare(
         state.parts = list(cut(lines_of(kind, inputs, custom_ids), limits, fresh))
         state.id_type = custom_ids.type
         if not state.parts:
-            raise InvalidInputError("there are no inputs: a job needs one at least")
+            raise InvalidInputError("there are no inputs: a job needs at least one")
         if known is None:
-            shutil.rmtree(file.spool, ignore_errors=True)  # of a submission that was killed
+            shutil.rmtree(file.spool, ignore_errors=True)  # left by a submission that was killed
             fresh.rename(file.spool)
             file.save(state)
             return state
@@ -253,7 +261,11 @@ def prepare(
 
 
 def check_same_job(file: StateFile, kind: BatchEndpoint, limits: BatchLimits) -> None:
-    """Refuse a state file that holds another job."""
+    """Raise an error for a state file of another job.
+
+    Raises:
+        InvalidInputError: The file belongs to another job.
+    """
     if file.path.exists():
         known = file.load()
         asked = known.model_copy(
@@ -268,7 +280,7 @@ def estimated(
     names: Iterable[str | int] | None,
     limits: BatchLimits,
 ) -> BatchEstimate:
-    """What a job would take."""
+    """Estimate the size and price of a job."""
     parts = list(cut(lines_of(kind, inputs, CustomIds(names)), limits, None))
     tokens = sum(part.tokens for part in parts)
     count = sum(part.inputs for part in parts)
@@ -293,7 +305,7 @@ def _difference(there: Any, here: Any) -> str:
 
 
 def _restore(known: JobState, file: StateFile, fresh: Path) -> None:
-    """Put back lines that are still needed and not there any more."""
+    """Restore lines that are needed and missing."""
     for part in known.own_parts:
         path = file.spooled(part)
         if part.file_id is None and not path.exists():

@@ -1,4 +1,4 @@
-"""What a batch job takes and gives."""
+"""Limits, results and status of batch jobs."""
 
 from __future__ import annotations
 
@@ -18,16 +18,26 @@ MIB = 1_048_576
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """How much goes into one batch, and into all that run at once.
+    """Limits of one batch, and of all batches that run concurrently.
 
-    The first three are those of Voyage's documentation ("Batch Inference"), per organisation. It
-    does not say how large a file may be; half of what others report is taken.
+    The first three are the documented limits per organisation ("Batch Inference"). The maximum file
+    size is not documented; the default is half of what others report.
 
     Attributes:
-        inputs: Texts, documents or queries in one batch.
-        batches: Batches that run at once.
-        tokens: Tokens in all batches that run at once, by an estimate that errs high.
-        file_bytes: Size of one input file.
+        inputs: Maximum number of texts, documents or queries per batch.
+        batches: Maximum number of concurrent batches.
+        tokens: Maximum number of tokens in all concurrent batches, by a conservative estimate.
+        file_bytes: Maximum size of an input file.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> from voyage_rag.batch import BatchJob, BatchLimits
+        >>> limits = BatchLimits(inputs=2)
+        >>> job = BatchJob.submit(
+        ...     Voyage(), ["one", "two", "three"], "small.job", model="voyage-4", limits=limits
+        ... )
+        >>> job.status().batches
+        2
     """
 
     inputs: int = 100 * K
@@ -37,20 +47,30 @@ class BatchLimits:
 
 
 LIMITS = BatchLimits()
-"""Those of the documentation."""
+"""The documented limits."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What became of one input.
+    """The result of one input.
 
     Attributes:
-        index: Its position among the inputs of the job.
-        custom_id: Its name; the position in digits, unless names were given.
-        vectors: One vector for a text, one per chunk for a document, none for a ranking or failure.
-        ranking: Of a reranker: documents by falling relevance, else empty.
-        total_tokens: What it cost.
-        failure: Why there is no result, else None.
+        index: Position of the input in the job.
+        custom_id: Id of the input. Default: its position.
+        vectors: One vector for a text, one per chunk for a document; empty for a ranking or
+            failure.
+        ranking: Documents in order of relevance, for a reranker; otherwise empty.
+        total_tokens: Tokens billed.
+        failure: The reason why there is no result, or None.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> from voyage_rag.batch import BatchJob
+        >>> pairs = [("parse csv", ["Send an email.", "Read a CSV file."])]
+        >>> job = BatchJob.submit(Voyage(), pairs, "ranking.job", model="rerank-3")
+        >>> status = job.wait()
+        >>> [result.ranking[0].index for result in job.results()]
+        [1]
     """
 
     index: int
@@ -65,7 +85,7 @@ class BatchResult:
         """The vector of a text.
 
         Raises:
-            ValueError: There is not exactly one.
+            ValueError: The number of vectors is not one.
         """
         (vector,) = self.vectors
         return vector
@@ -73,13 +93,18 @@ class BatchResult:
 
 @dataclass(frozen=True, slots=True)
 class BatchEstimate:
-    """What a job would take.
+    """The estimated size and price of a job.
 
     Attributes:
-        inputs: How many there are.
-        tokens: How many they have, by an estimate that errs high.
-        batches: How many batches they make.
-        dollars: What they cost at list price less a third, None where the price is not known.
+        inputs: Number of inputs.
+        tokens: Conservative estimate of their tokens.
+        batches: Number of batches.
+        dollars: List price less a third; None if the price is unknown.
+
+    Examples:
+        >>> from voyage_rag.batch import BatchJob
+        >>> BatchJob.estimate(["one", "two"], model="voyage-4").batches
+        1
     """
 
     inputs: int
@@ -90,18 +115,27 @@ class BatchEstimate:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """Where a job stands.
+    """The status of a job.
 
     Attributes:
-        state: `pending` until its first batch is created, `running`, then `ended`.
-        inputs: How many there are, those that were submitted again not counted twice.
-        completed: How many have a result so far.
-        failed: How many have none, and will have none unless they are submitted again.
-        batches: How many batches the job is made of.
-        pending: How many of them still have to be created, which `wait` does when that is possible.
-        ended: How many of them have ended.
-        statuses: The service's status of each batch by its id.
-        expected_at: When the service expects the last running batch to be done, None if unknown.
+        state: `pending` until the first batch is created, then `running`, then `ended`.
+        inputs: Number of inputs. Resubmitted inputs count once.
+        completed: Number of inputs with a result.
+        failed: Number of inputs that failed and were not resubmitted.
+        batches: Number of batches.
+        pending: Number of batches that `wait` still has to create.
+        ended: Number of batches that have ended.
+        statuses: Status of each batch at the service, by its id.
+        expected_at: The service's estimate of the completion of the last running batch; None if
+            unknown.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> from voyage_rag.batch import BatchJob
+        >>> job = BatchJob.submit(Voyage(), ["one", "two"], "numbers.job", model="voyage-4")
+        >>> status = job.wait()
+        >>> status.state, status.completed, status.failed
+        ('ended', 2, 0)
     """
 
     state: Literal["pending", "running", "ended"]

@@ -1,7 +1,7 @@
-"""The workflow of a job, as flows: uploaded, created, watched, cancelled.
+"""The workflow of a job as generators: upload, create, monitor, cancel.
 
-What is about to happen is written down before it happens, and what has happened after: so a job can
-be killed at any moment and picked up by another process, and no batch is created twice.
+The state file is written before and after each step. A job can therefore be killed at any moment
+and resumed by another process, and no batch is created twice.
 """
 
 from __future__ import annotations
@@ -35,26 +35,28 @@ if TYPE_CHECKING:
     from voyage_rag.records import Batch
 
 FULL = 30 * 60.0
-"""Seconds to leave the service alone that takes no other batch (docs: "Batch Inference"),
-unless one of this job ends before."""
+"""Seconds to wait after the service rejected another batch (docs: "Batch Inference"), unless one of
+this job's batches ends earlier.
+"""
 
 SETTLED = 10 * 60.0
-"""Seconds after which a batch that was asked for without an answer, and is not in the list of
-batches, was not created: far longer than any request is on its way."""
+"""Seconds after which a batch whose creation received no response, and which is not listed, was not
+created. This is far longer than any request takes.
+"""
 
 CANCELLED = "cancelled"
 
 
 @dataclass(slots=True)
 class BatchWorkflow:
-    """A job on its way.
+    """A job in progress.
 
     Attributes:
-        context: On which context the service is asked.
-        state: The job as it is known.
-        file: Where it is kept.
-        full_until: Until when no other batch is possible, on the context' clock.
-        full_at: How many batches had ended when that was found out.
+        context: Context of requests to the service.
+        state: The known state of the job.
+        file: Its state file.
+        full_until: Time until which no other batch can be created, on the context's clock.
+        full_at: Number of batches that had ended when the limit was reached.
     """
 
     context: JobContext
@@ -67,7 +69,7 @@ class BatchWorkflow:
     def __post_init__(self) -> None:
         self.limits = BatchLimits(**self.state.limits)
 
-    # ── what there is ─────────────────────────────────────────────────────────────────────────────
+    # ── state ─────────────────────────────────────────────────────────────────────────────
 
     @property
     def running(self) -> list[BatchPart]:
@@ -76,12 +78,12 @@ class BatchWorkflow:
 
     @property
     def pending(self) -> list[BatchPart]:
-        """Batches that are not created."""
+        """Batches that are not created yet."""
         return [part for part in self.state.parts if not part.batch_id and not part.status]
 
     @property
     def ended(self) -> list[BatchPart]:
-        """Batches of which nothing more will come."""
+        """Batches whose status is final."""
         return [part for part in self.state.parts if part.status in ENDED]
 
     def layers_of(self, part: BatchPart) -> list[BatchPart]:
@@ -95,7 +97,7 @@ class BatchWorkflow:
         return all(layer in ended for layer in layers) and completed < part.inputs
 
     def status(self) -> JobStatus:
-        """Where the job stands, as far as is known."""
+        """Return the known status of the job."""
         parts, ended = self.state.parts, self.ended
         inputs = sum(part.inputs for part in self.state.own_parts)
         tried_again = sum(part.inputs for part in parts) - inputs
@@ -114,14 +116,14 @@ class BatchWorkflow:
             expected_at=max(map(datetime.fromisoformat, expected), default=None),
         )
 
-    # ── what is done ──────────────────────────────────────────────────────────────────────────────
+    # ── steps ──────────────────────────────────────────────────────────────────────────────
 
     def advance(self) -> Flow[None]:
-        """Create as many batches as the account may have, in order.
+        """Create as many batches as the account allows, in order.
 
         Raises:
-            APIConnectionError: Whether one was created is not known.
-            VoyageError: One cannot be created.
+            APIConnectionError: Whether a batch was created is unknown.
+            VoyageError: A batch cannot be created.
         """
         for part in self.pending:
             if not self._fits(part):
@@ -159,7 +161,7 @@ class BatchWorkflow:
         yield from offload(partial(self.file.discard, part))
 
     def _look_for(self, part: BatchPart, mark: str) -> Flow[Batch | None]:
-        """Find what an earlier attempt may have created; None once it is sure that it has not."""
+        """Find a batch that an earlier attempt may have created; None if it was not created."""
         batch = yield from batches.find(self.context, mark)
         asked_at = part.asked_at or 0.0
         left = asked_at + SETTLED - self.context.policy.wall_clock()
@@ -203,7 +205,7 @@ class BatchWorkflow:
         yield from self._save()
 
     def refresh(self, not_before: float = -inf) -> Flow[None]:
-        """Ask how every running batch is."""
+        """Request the status of every running batch."""
         for part in self.running:
             assert part.batch_id is not None  # noqa: S101 - it runs
             batch = yield from batches.get(self.context.for_polling, part.batch_id, not_before)
@@ -212,11 +214,15 @@ class BatchWorkflow:
     def wait(
         self, watch: PollSchedule, on_progress: Callable[[JobStatus], object] | None
     ) -> Flow[None]:
-        """Look at the job until it has ended, creating batches as the account may have more."""
+        """Poll the job until it has ended, and create batches as the account allows.
+
+        Raises:
+            Timeout: The job has not ended in time.
+        """
         watch.check()
         begun, looks, due = self.context.now(), 0, -inf
         while True:
-            if not self.running and due > -inf:  # nothing to look at, and yet a time to let pass
+            if not self.running and due > -inf:  # nothing to poll, but a delay has to pass
                 yield from batches.list_all(self.context.for_polling, 1, due)
             yield from self.refresh(due)
             yield from self._advance_or_wait()
@@ -232,7 +238,7 @@ class BatchWorkflow:
             due = self.context.now() + watch.pause(looks, elapsed)
 
     def _advance_or_wait(self) -> Flow[None]:
-        """Advance; parts whose state is unknown are asked about again in some minutes."""
+        """Create batches; if the outcome of one is unknown, continue with the others."""
         try:
             yield from self.advance()
         except APIConnectionError:
@@ -251,7 +257,7 @@ class BatchWorkflow:
         """Cancel every batch that has not ended, and create no more.
 
         Raises:
-            APIConnectionError: Whether one was created is not known yet; the others are cancelled.
+            APIConnectionError: Whether a batch was created is unknown; the others are cancelled.
         """
         unknown: APIConnectionError | None = None
         for part in self.pending:
@@ -272,7 +278,7 @@ class BatchWorkflow:
             assert part.batch_id is not None  # noqa: S101 - it runs
             try:
                 batch = yield from batches.cancel(self.context, part.batch_id)
-            except InvalidRequestError:  # it is being finalised, or has ended
+            except InvalidRequestError:  # it is being finalised or has ended
                 batch = yield from batches.get(self.context, part.batch_id)
             take(part, batch)
         yield from self._save()
@@ -280,7 +286,7 @@ class BatchWorkflow:
             raise unknown
 
     def delete_files(self) -> Flow[int]:
-        """Delete the job's files at the service; how many there were."""
+        """Delete the job's files at the service, and return their number."""
         yield from self.refresh()
         count = 0
         for file_id in self._file_ids():
@@ -305,7 +311,7 @@ NOT_FOUND = 404
 
 
 def take(part: BatchPart, batch: Batch) -> None:
-    """Note what the service says of a batch."""
+    """Record the service's description of a batch."""
     part.batch_id, part.status = batch.id, batch.status
     part.output_file_id, part.error_file_id = batch.output_file_id, batch.error_file_id
     part.completed, part.failed = batch.completed, batch.failed
@@ -314,5 +320,8 @@ def take(part: BatchPart, batch: Batch) -> None:
 
 
 def _is_unseen(failure: VoyageError) -> bool:
-    """A 429 is not asked again at once: no batch is possible until one has ended."""
+    """Whether the service did not receive a request, which can then be sent again.
+
+    A 429 is not retried immediately: no batch is possible until one has ended.
+    """
     return isinstance(failure, APIConnectionError) and failure.never_sent

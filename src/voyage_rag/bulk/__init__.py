@@ -1,10 +1,10 @@
-"""Files and folders of any size into vectors: jobs that can be killed and resumed.
+"""Embed files and folders of any size, in jobs that can be interrupted and resumed.
 
     from voyage_rag.bulk import embed_file
 
     embed_file("passages.parquet", "vectors.parquet", model="voyage-4")
 
-`pip install 'voyage-rag[bulk]'`
+Requires `pip install 'voyage-rag[bulk]'`.
 """
 
 from voyage_rag.bulk.estimate import Estimate

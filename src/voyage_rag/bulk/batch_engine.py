@@ -1,7 +1,7 @@
-"""The batch engine for a whole job: submitted, waited for, and its vectors stored as others are.
+"""Run a job on the batch engine: submit it, wait for it, and store its vectors like any others.
 
-Killed at any moment it resumes: the engine's job has a state file in the job's folder, and vectors
-that were fetched are in journals.
+The job can be killed at any moment and resumed: the state file of the engine's job is in the job's
+folder, and fetched vectors are in journals.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ STORED_AT_ONCE = 256
 
 
 def embed(voyage: Voyage, run: JobRun) -> None:
-    """Have all vectors made, and store them."""
+    """Create all vectors, and store them."""
     job = BatchJob.submit(voyage, run.all_texts(), run.batch_file, **run.arguments)
     status = job.wait(on_progress=lambda status: run.waited(status.completed))
-    if status.failed and job.resubmit():  # once, since a batch may have expired
+    if status.failed and job.resubmit():  # once, because a batch may have expired
         job.wait(on_progress=lambda status: run.waited(status.completed))
     writer = ResultWriter(run)
     for result in job.results():
@@ -70,7 +70,7 @@ class ResultWriter:
         self._next()
 
     def add(self, result: BatchResult) -> None:
-        """Store the result of a row, unless it is stored already."""
+        """Store the result of a row, unless it is already stored."""
         if result.index != self._row:
             return
         if result.failure is None:
@@ -86,7 +86,11 @@ class ResultWriter:
         self._next()
 
     def end(self) -> None:
-        """Store the rest."""
+        """Store the remaining results.
+
+        Raises:
+            JobError: Some rows have no result.
+        """
         self._store()
         if self._unfinished:
             raise JobError(
@@ -96,7 +100,7 @@ class ResultWriter:
         self._run.is_embedded = True
 
     def _next(self) -> None:
-        """Go to the next row that has no vector."""
+        """Move to the next row without a vector."""
         self._row = None
         if next(self._texts, None) is not None:
             self._sent += 1

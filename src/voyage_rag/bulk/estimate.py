@@ -1,4 +1,4 @@
-"""What a job would take, before anything is sent."""
+"""Estimate the size, price and duration of a job before anything is sent."""
 
 from __future__ import annotations
 
@@ -16,34 +16,44 @@ if TYPE_CHECKING:
     from voyage_rag.bulk.options import JobOptions
 
 TIER_1_REQUESTS_PER_MINUTE = 2_000
-"""For every model (docs: "Rate Limits"); the catalogue has the tokens."""
+"""The limit of all models (docs: "Rate Limits"); the catalogue contains the token limits."""
 
 TEXTS_PER_REQUEST = 256
 BATCH_HOURS = 12
 BATCH_TOKENS_AT_ONCE = 1_000_000_000
-"""Docs: "Batch Inference"."""
+"""Maximum tokens in concurrent batches (docs: "Batch Inference")."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a job would take. Ranges are from English prose to what is planned with.
+    """The estimated size, price and duration of a job.
+
+    Ranges extend from an estimate for English prose to a conservative one.
 
     Attributes:
-        texts: Texts to embed.
-        refused: Rows that cannot be.
-        first_refused: The first of these and why, None if there are none.
-        characters: Of all texts.
-        tokens: From, to; the same where they were counted.
-        dollars: From, to, at list price; None where it is not known.
-        hours: From, to, at the limits below; None where no limit is known. With the batch engine
-            what it may take at most.
-        requests_per_minute: The limit assumed, None with the batch engine.
-        tokens_per_minute: The limit assumed, None where it is not known.
-        limits_are_given: Whether the limits are the user's; else they are those of usage tier 1.
-        vector_bytes: Of all vectors in the output, None where their length is not known.
-        files: Files that are read.
-        unread: Files in folders of the input that have another format.
-        problems: What would stop the run, each with its remedy.
+        texts: Number of texts to embed.
+        refused: Number of rows that cannot be embedded.
+        first_refused: The first of these rows and the reason; None if there are none.
+        characters: Characters of all texts.
+        tokens: Range of tokens; both ends are equal if they were counted.
+        dollars: Range of the list price; None if it is unknown.
+        hours: Range of the duration at the limits below; None without a known limit. For the batch
+            engine, its maximum.
+        requests_per_minute: The assumed limit; None for the batch engine.
+        tokens_per_minute: The assumed limit; None if unknown.
+        limits_are_given: Whether the limits were given by the user; otherwise they are those of
+            usage tier 1.
+        vector_bytes: Bytes of all vectors in the output; None if their length is unknown.
+        files: Number of files to read.
+        unread: Number of files in input folders that have another format.
+        problems: Problems that would stop the run, each with its remedy.
+
+    Examples:
+        >>> from voyage_rag.bulk import EmbeddingJob
+        >>> job = EmbeddingJob("passages.jsonl", "vectors.parquet", model="voyage-4")
+        >>> estimate = job.estimate()
+        >>> estimate.texts, estimate.problems
+        (1, ())
     """
 
     texts: int
@@ -72,7 +82,17 @@ def estimate(
     bytes_per_vector: float | None,
     problems: Sequence[str],
 ) -> Estimate:
-    """What a job takes whose input holds that; tokens are a range unless they were counted."""
+    """Estimate a job.
+
+    Args:
+        summary: The summary of the input.
+        options: The options of the job.
+        requests_per_minute: The account's limit. Default: that of usage tier 1.
+        tokens_per_minute: The account's limit of tokens.
+        is_counted: Whether tokens were counted with a tokenizer.
+        bytes_per_vector: Bytes per vector in the output.
+        problems: Problems that would stop the run.
+    """
     model, high = options.row, summary.tokens
     low = high if is_counted else min(high, ceil(summary.characters / CHARACTERS_PER_TOKEN))
     are_given = bool(requests_per_minute or tokens_per_minute)

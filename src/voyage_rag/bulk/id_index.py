@@ -1,4 +1,4 @@
-"""The ids of rows seen so far, to find one that is used twice: exact, and in bounded memory."""
+"""Find duplicate ids among all rows, exactly and in bounded memory."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ if TYPE_CHECKING:
     from voyage_rag.jobs.inputs.rows import Id
 
 MOST_IN_MEMORY = 500_000
-"""Some 80 MB. Beyond, ids are in a temporary database on disk."""
+"""About 80 MB. More ids are stored in a temporary database on disk."""
 
 CACHE_KIB = 65_536
 
 
 class IdIndex:
-    """Every id with the location of the first row that has it."""
+    """Every id with the location of its first row.
+
+    Args:
+        path: Path of the database, if one is needed.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -26,7 +30,7 @@ class IdIndex:
         self._database: sqlite3.Connection | None = None
 
     def add(self, ids: Sequence[Id], locations: Sequence[int]) -> dict[int, int]:
-        """Add ids with their locations: those whose id an earlier row has, and the location of it.
+        """Add ids with their locations; return the duplicates with the location of the earlier row.
 
         Raises:
             sqlite3.OperationalError: The disk is full.
@@ -47,7 +51,7 @@ class IdIndex:
         return {location: known[name] for name, location in found if known[name] != location}
 
     def close(self) -> None:
-        """Remove the database."""
+        """Delete the database."""
         if self._database is not None:
             self._database.close()
             self._path.unlink(missing_ok=True)
@@ -85,7 +89,7 @@ class IdIndex:
 
 
 def _stored(name: Id) -> tuple[Id]:
-    """SQLite's integers have 63 bits; larger ones are stored as what no id can be, a blob."""
+    """SQLite's integers have 63 bits; larger ones are stored as blobs, which no id can be."""
     if isinstance(name, int) and name >= 2**63:
         return (name.to_bytes(8, "big"),)  # type: ignore[return-value]
     return (name,)

@@ -1,4 +1,4 @@
-"""A job: files embedded into a file or folder, killed and run again as often as it takes."""
+"""A job: embed files into a file or folder, and resume after an interruption."""
 
 from __future__ import annotations
 
@@ -40,32 +40,41 @@ FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class EmbeddingJob:
-    """The texts of files and folders, embedded into a file or folder.
+    """Embeds the texts of files and folders into a file or folder.
 
-        job = EmbeddingJob("passages.parquet", "vectors.parquet", model="voyage-4")
-        print(job.estimate())
-        report = job.run()
+    A job can be killed at any moment. If it runs again with the same options, it resumes: only
+    requests that were in flight are paid twice, and the output is identical as long as the service
+    returns the same vectors. The state of the job is in the folder `<output>.job`.
 
-    A job can be killed at any moment. Run again with the same options it resumes: only requests
-    that were in flight are paid twice, and the output is the same byte for byte as long as the
-    service gives the same vectors. What it needs for that is in the folder `<output>.job`.
-
-    The output has the columns `id` and `embedding`, and those to keep, with rows in the order of
+    The output has the columns `id` and `embedding` and those in `keep`, with rows in the order of
     the input. It appears when it is complete.
 
     Args:
-        input: A file, folder or glob, or a list of these; `-` is stdin. JSON Lines, a JSON array,
-            CSV, TSV, Parquet, Arrow or a file with a text on each line, text files also compressed
-            (`.gz`, `.bz2`, `.xz`, `.zst`). Folders are read recursively: tables of one format, or
-            texts (.txt, .md, .rst); names that begin with `.` or `_` are left out.
-        output: A Parquet file (`.parquet`), a folder of such (no suffix), JSON Lines (`.jsonl`), a
-            NumPy matrix (`.npy`) with the ids beside it (`.npy.ids.jsonl`), or `-` for JSON Lines
-            on stdout.
+        input: A file, folder or glob, or a list of these; `-` is stdin. Supported formats are JSON
+            Lines, JSON arrays, CSV, TSV, Parquet, Arrow and files with one text per line. Text
+            files may be compressed (`.gz`, `.bz2`, `.xz`, `.zst`). Folders are read recursively:
+            tables of one format, or text files (.txt, .md, .rst); names that begin with `.` or `_`
+            are ignored.
+        output: A Parquet file (`.parquet`), a folder of Parquet files (no suffix), JSON Lines
+            (`.jsonl`), a NumPy matrix (`.npy`) with the ids in a second file (`.npy.ids.jsonl`), or
+            `-` for JSON Lines on stdout.
         options: The attributes of `JobOptions`; `model` is required.
 
     Raises:
-        JobError: An option cannot work.
-        InvalidInputError: The model does not offer that.
+        JobError: An option is invalid.
+        InvalidInputError: The model does not support an option.
+
+    Setup:
+        Run `pip install 'voyage-rag[bulk]'`, and set `VOYAGE_API_KEY`.
+
+    Examples:
+        >>> from voyage_rag.bulk import EmbeddingJob
+        >>> job = EmbeddingJob("passages.jsonl", "vectors.parquet", model="voyage-4")
+        >>> job.estimate().texts
+        1
+        >>> report = job.run()
+        >>> report.texts, report.output.name
+        (1, 'vectors.parquet')
     """
 
     def __init__(
@@ -101,13 +110,14 @@ class EmbeddingJob:
         host: str | None = None,
         on_progress: OnProgress | None = None,
     ) -> Estimate:
-        """Read and check the whole input, and say what the job would take. Nothing is sent.
+        """Read and check the whole input, and estimate the job. Nothing is sent.
 
         Args:
-            requests_per_minute: The account's limit; that of usage tier 1 if neither is given.
-            tokens_per_minute: The same, of tokens.
-            tokenizer: The model's `tokenizer.json`, to count tokens instead of estimating them.
-            host: Where the job would run, to recognise one that was begun; any unless given.
+            requests_per_minute: The account's limit. Default: that of usage tier 1.
+            tokens_per_minute: The account's limit of tokens.
+            tokenizer: Path of the model's `tokenizer.json`, to count tokens instead of estimating
+                them.
+            host: The host of the planned run, to recognise an existing job; any host by default.
             on_progress: Called with the progress.
 
         Raises:
@@ -148,15 +158,15 @@ class EmbeddingJob:
     def run(
         self, voyage: Voyage | None = None, *, on_progress: OnProgress | None = None
     ) -> JobReport:
-        """Do the job, or what is left of it.
+        """Run the job, or the rest of it.
 
         Args:
-            voyage: The client; one of the environment's settings unless given.
-            on_progress: Called with the progress after every answer, by any thread.
+            voyage: The client. Default: a client with the settings of the environment.
+            on_progress: Called with the progress after each response, by any thread.
 
         Raises:
-            JobError: It cannot begin or resume; what was finished is kept.
-            VoyageError: The service did not return a usable response; what was finished is kept.
+            JobError: The job cannot start or resume. Finished vectors are kept.
+            VoyageError: The service did not return a usable response. Finished vectors are kept.
         """
         voyage = voyage or Voyage()
         with self._explained(), self._folder() as folder:
@@ -208,9 +218,9 @@ class EmbeddingJob:
         return JobFolder(self.output.with_name(self.output.name + ".job"))
 
     def _kept_until_written(self) -> Path:
-        """The file that is copied to stdout at the end; the same again for the same job.
+        """The file that is copied to stdout at the end; the same file for the same job.
 
-        What comes through a pipe is no name for a job, so that such a job cannot be resumed.
+        An input from a pipe does not identify a job, so such a job cannot be resumed.
         """
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "voyage-rag"
         known = [str(path.absolute()) for path in self.inputs]
@@ -230,7 +240,7 @@ class EmbeddingJob:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn errors of the disk into errors of the job."""
+        """Convert errors of the disk to errors of the job."""
         try:
             yield
         except OSError as error:

@@ -1,4 +1,4 @@
-"""The folder of a job: its options, how far it is, and that only one process works on it."""
+"""The folder of a job: its options, its progress, and a lock."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ class InputSummary:
 
 @dataclass
 class Manifest:
-    """What a job's folder records.
+    """The contents of a job's manifest.
 
     Attributes:
-        options: What the output depends on.
-        input: The digest of the input (see `InputReader.identity`).
-        summary: What the input holds.
-        state: How far the job is.
-        length: Numbers of a vector, None while that is not known.
-        output: The digest of the output, when it is finished.
-        report: The result, when it is finished.
-        refused_file: The side file this job wrote, None if there is none.
+        options: Options that the output depends on.
+        input: Digest of the input (see `InputReader.identity`).
+        summary: Summary of the input.
+        state: Progress of the job.
+        length: Numbers per vector; None while unknown.
+        output: Digest of the finished output.
+        report: Report of the finished job.
+        refused_file: The side file that this job wrote; None if there is none.
     """
 
     options: dict[str, Any]
@@ -75,7 +75,7 @@ class JobFolder:
     """The folder `<output>.job`.
 
     Attributes:
-        path: Where it is.
+        path: Path of the folder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -96,10 +96,10 @@ class JobFolder:
         self._closing = ExitStack()
 
     def __enter__(self) -> Self:
-        """Work on it alone.
+        """Lock the folder.
 
         Raises:
-            JobError: Another process does, or it is no job's folder.
+            JobError: Another process holds the lock, or the folder does not belong to a job.
         """
         self.check_own()
         self.path.mkdir(parents=True, exist_ok=True)
@@ -120,7 +120,11 @@ class JobFolder:
                 folder.rmdir()
 
     def check_own(self) -> None:
-        """Refuse a folder that no job made."""
+        """Raise an error for a folder that no job created.
+
+        Raises:
+            JobError: The folder contains foreign files.
+        """
         if self.path.is_dir():
             own = {self._work.parent.name, self._manifest.name, self._lock.name}
             held = {entry.name for entry in self.path.iterdir()} - own
@@ -135,10 +139,10 @@ class JobFolder:
             raise JobError(f"{str(self.path)!r} is needed for the job's folder: move the file away")
 
     def read(self, *, overwrite: bool = False) -> Manifest | None:
-        """What it records, None if nothing yet, or if that is damaged and may be overwritten.
+        """Return the manifest; None if there is none, or if it is damaged and may be overwritten.
 
         Raises:
-            JobError: It is damaged, or of another version.
+            JobError: The manifest is damaged or has another version.
         """
         try:
             found = json.loads(self._manifest.read_text("utf-8"))
@@ -156,19 +160,19 @@ class JobFolder:
         )
 
     def write(self, manifest: Manifest) -> None:
-        """Record this."""
+        """Write the manifest."""
         with atomic_write(self._manifest) as path:
             path.write_text(json.dumps({"version": VERSION} | asdict(manifest), indent=1), "utf-8")
 
     def begin(self) -> None:
-        """Discard the job that was here before; what was just scanned belongs to the new one."""
+        """Discard the previous job, and keep the files of the scan for the new one."""
         self.discard()
         self._work.mkdir(parents=True)
         if self.refused_while_scanning.exists():
             self.refused_while_scanning.replace(self.refused_at_scan)
 
     def discard(self) -> None:
-        """Remove everything that belongs to the job."""
+        """Delete all files of the job."""
         self._manifest.unlink(missing_ok=True)
         for leftover in self.path.glob(f".{self._manifest.name}.*"):
             leftover.unlink()

@@ -1,8 +1,9 @@
-"""Results on disk as they come: what was paid for survives a process that is killed.
+"""Store results on disk as they arrive, so that they survive a killed process.
 
-A journal is a file of records, each written whole before the next; a record that is cut off or
-damaged ends it. Space is taken before anything is sent, so that a full disk is found before it
-costs anything. The records are in the machine's byte order, for this machine alone.
+A journal is a file of records, each of which is written completely before the next. It ends at the
+first incomplete or damaged record. Disk space is allocated before anything is sent, so that a full
+disk is detected before it costs money. Records are in the byte order of this machine and are not
+portable.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ CHECKED = HEADER.size - 4
 
 @dataclass(frozen=True, slots=True)
 class JournalRecord:
-    """Vectors of neighbouring rows; of no length where the rows were refused.
+    """Vectors of consecutive rows; without a length if the rows were rejected.
 
     Attributes:
         first: The first row, counted from the start of the journal's part.
-        count: How many rows.
-        tokens: What they cost.
-        offset: Where the vectors are in the file.
+        count: Number of rows.
+        tokens: Tokens billed.
+        offset: Position of the vectors in the file.
         length: Bytes of all vectors together.
     """
 
@@ -48,8 +49,8 @@ class Journal:
     """The records of one part.
 
     Args:
-        path: The file; made if it is not there, and read if it is.
-        reserved: Bytes of disk space to allocate beforehand; 0 for none.
+        path: Path of the file, which is read if it exists and created otherwise.
+        reserved: Bytes of disk space to allocate; 0 for none.
 
     Raises:
         OSError: The disk is full.
@@ -76,7 +77,7 @@ class Journal:
         """Store the vectors of `count` rows.
 
         Raises:
-            OSError: The disk is full; what was added before is safe.
+            OSError: The disk is full. Earlier records are safe.
         """
         head = HEADER.pack(MAGIC, first, count, tokens, len(vectors), 0)[:CHECKED]
         checksum = zlib.crc32(vectors, zlib.crc32(head))
@@ -97,9 +98,9 @@ class Journal:
             self._end = end
 
     def vectors(self, most: int) -> Iterator[memoryview]:
-        """The vectors of all records, in the order of the rows, so many bytes at a time.
+        """Yield the vectors of all records in the order of the rows, so many bytes at a time.
 
-        They are good until the next ones are asked for, which take their place.
+        Each buffer is valid until the next one is requested, which overwrites it.
         """
         left = sum(record.length for record in self.records)
         group = memoryview(bytearray(min(most, left)))
@@ -139,7 +140,7 @@ class Journal:
 
 
 def _without(message: list[bytes | memoryview], written: int) -> list[bytes | memoryview]:
-    """What is left of it: the disk may take less than it was given."""
+    """Return the rest of the data: the disk may accept less than it was given."""
     left = list[bytes | memoryview]()
     for piece in message:
         if written < len(piece):
@@ -165,7 +166,7 @@ class JournalTotals(NamedTuple):
 
 
 def read_totals(path: Path) -> JournalTotals:
-    """Totals of a journal by its headers, without reading what they stand for."""
+    """Return the rows and tokens of a journal from its headers, without reading the vectors."""
     file = os.open(path, os.O_RDONLY)
     try:
         headers = [HEADER.unpack(header) for _, header in _headers(file)]

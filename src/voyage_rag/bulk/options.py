@@ -31,32 +31,46 @@ NOT_OF_THE_OUTPUT = {"batch_size", "on_error", "overwrite"}
 
 
 class JobOptions(BaseModel):
-    """Options of an `EmbeddingJob`. Frozen.
+    """The options of an `EmbeddingJob`. Immutable.
 
     Attributes:
         model: An embedding model (docs: "Text Embeddings").
-        text_column: Where the text is in a table or a JSON object; several are joined by line
-            breaks, without those that are empty. A dotted path reaches into nested values.
-        id_column: Where the id of a row is: strings or whole numbers, no two alike. Unless given,
-            `id` or `_id` where there is one, else rows are numbered from 0.
-        keep: Other columns that go into the output, or `all`: those that are in any row.
-        input_type: Which of Voyage's prompts goes before a text; None for neither.
-        truncation: Cut texts to the model's context; False refuses longer ones.
-        output_dimension: Length of the vectors, where the model offers several.
-        output_dtype: `float`, `int8`, `uint8`, or `binary`/`ubinary`, eight dimensions in a number.
-        input_format: How texts lie in the input; unless given its name says it.
-        delimiter: Between the fields of a CSV or TSV.
-        encoding: Of text files, such as `latin-1`; UTF-8 unless given.
-        header: Whether CSV and TSV have one; without it columns are called 1, 2 and so on.
-        skip_lines: Lines before the header or the first row of a text file.
-        output_format: What to write; unless given its name says it.
-        on_error: What to do with rows that cannot be embedded: `stop` before anything is sent, or
-            `skip` them and write them to a side file.
-        overwrite: Replace an output that exists, or discard a job with other options.
-        engine: `realtime`, or `batch`, a third cheaper within half a day (docs: "Batch
-            Inference").
-        batch_size: Most texts in one request, None for as many as fit.
-        rows_per_part: Rows that are written together; of a folder, those of a file.
+        text_column: The column with the text in a table or JSON object. Several columns are joined
+            by line breaks; empty ones are omitted. A dotted path selects a nested value.
+        id_column: The column with unique ids: strings or integers. Default: `id` or `_id` if
+            present; otherwise rows are numbered from 0.
+        keep: Other columns to copy to the output, or `all` (for JSON, those of the first row).
+        input_type: The prompt: `document`, `query` or None.
+        truncation: Truncate texts to the model's context. False raises an error for longer texts.
+        output_dimension: Length of the vectors, if the model supports several.
+        output_dtype: `float`, `int8`, `uint8`, or `binary`/`ubinary`, which pack eight dimensions
+            into one number.
+        input_format: Format of the input. Default: determined by its name.
+        delimiter: Field delimiter of a CSV or TSV file.
+        encoding: Encoding of text files, such as `latin-1`. Default: UTF-8.
+        header: Whether CSV and TSV files have a header. Without one, columns are named 1, 2 and so
+            on.
+        skip_lines: Number of lines before the header or first row of a text file.
+        output_format: Format of the output. Default: determined by its name.
+        on_error: How to treat rows that cannot be embedded. `stop` raises an error before anything
+            is sent, `skip` writes them to a side file.
+        overwrite: Replace an existing output, or discard a job with other options.
+        engine: `realtime`, or `batch`, which takes up to twelve hours at two thirds of the price
+            (docs: "Batch Inference").
+        batch_size: Maximum number of texts per request. None uses the limits of the model.
+        rows_per_part: Number of rows that are written together; for a folder, rows per file.
+
+    Examples:
+        >>> from voyage_rag.bulk import EmbeddingJob
+        >>> job = EmbeddingJob(
+        ...     "faq.jsonl",
+        ...     "vectors.jsonl",
+        ...     model="voyage-4-lite",
+        ...     text_column=["question", "answer"],
+        ...     output_dimension=256,
+        ... )
+        >>> job.options.output_dimension
+        256
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
@@ -85,11 +99,11 @@ class JobOptions(BaseModel):
 
     @classmethod
     def of(cls, **given: Any) -> Self:
-        """Check them all, against the model, too.
+        """Check all options, also against the model.
 
         Raises:
-            JobError: An option is unknown or cannot work.
-            InvalidInputError: The model does not offer that.
+            JobError: An option is unknown or invalid.
+            InvalidInputError: The model does not support an option.
         """
         if isinstance(given.get("keep"), str):
             given["keep"] = (given["keep"],)
@@ -110,23 +124,27 @@ class JobOptions(BaseModel):
 
     @property
     def row(self) -> Model:
-        """The catalogue's row of the model."""
+        """The catalogue's row of the model.
+
+        Raises:
+            InvalidInputError: The model is not an embedding model.
+        """
         return validation.check_embedding_model(self.model)
 
     @property
     def length(self) -> int | None:
-        """Numbers of a vector, None if the model is not in the catalogue."""
+        """Numbers per vector; None if the model is not in the catalogue."""
         dimension = self.output_dimension or self.row.default_dimension
         return None if dimension is None else length_of(dimension, self.output_dtype)
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """Where the text is."""
+        """The columns with the text."""
         return (self.text_column,) if isinstance(self.text_column, str) else self.text_column
 
     @property
     def reading(self) -> ReadOptions:
-        """How files are read."""
+        """The options for reading files."""
         return ReadOptions(self.encoding, self.delimiter, self.header, self.skip_lines)
 
     @property

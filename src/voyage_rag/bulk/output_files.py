@@ -1,4 +1,4 @@
-"""The files of an output: their format, whether they may be replaced, and a digest of them."""
+"""The files of an output: their format, whether they may be replaced, and their digest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OutputFormat: TypeAlias = Literal["parquet", "dataset", "jsonl", "npy"]
-"""One Parquet file, a folder of them, JSON lines, or a NumPy matrix."""
+"""One Parquet file, a folder of them, JSON Lines, or a NumPy matrix."""
 
 FORMATS: dict[str, OutputFormat] = {
     ".parquet": "parquet",
@@ -33,7 +33,11 @@ def part_file(number: int) -> str:
 
 
 def format_of(path: Path, given: OutputFormat | None) -> OutputFormat:
-    """What to write, by the output's name unless it is given."""
+    """Return the format of the output, from its name unless it is given.
+
+    Raises:
+        JobError: The name does not determine the format.
+    """
     form = given or FORMATS.get(path.suffix.lower())
     if form is None:
         raise JobError(
@@ -45,12 +49,16 @@ def format_of(path: Path, given: OutputFormat | None) -> OutputFormat:
 
 
 def final_paths(path: Path, form: OutputFormat) -> list[Path]:
-    """The files or the folder that an output consists of."""
+    """Return the files or the folder of an output."""
     return [path, path.with_name(path.name + IDS_SUFFIX)] if form == "npy" else [path]
 
 
 def check_replaceable(path: Path, form: OutputFormat) -> None:
-    """Refuse to replace what cannot be an older output."""
+    """Raise an error for a path that cannot be an older output.
+
+    Raises:
+        JobError: The path is a folder instead of a file, or contains foreign files.
+    """
     for final in final_paths(path, form):
         if final.is_dir() and form != "dataset":
             raise JobError(f"{str(final)!r} is a folder: choose another output")
@@ -75,7 +83,7 @@ def _is_ours(file: Path) -> bool:
 
 
 def remove_output(path: Path) -> None:
-    """Remove an older output that `check_replaceable` accepted."""
+    """Delete an older output that `check_replaceable` accepted."""
     if path.is_dir():
         for file in path.iterdir():
             if PART_FILE.fullmatch(file.name):
@@ -85,7 +93,7 @@ def remove_output(path: Path) -> None:
 
 
 def fingerprint(path: Path, form: OutputFormat) -> str | None:
-    """A digest of an output by its files' sizes, beginnings and ends; None if one is missing."""
+    """Return a digest of an output's file sizes, beginnings and ends; None if a file is missing."""
     digest = hashlib.blake2b(digest_size=16)
     try:
         for final in final_paths(path, form):

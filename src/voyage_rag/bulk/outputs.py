@@ -1,4 +1,4 @@
-"""What a job writes: one file, or a folder of Parquet files with one for each part."""
+"""Write the output of a job: one file, or a folder with one Parquet file per part."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class FileOutput:
-    """All parts in one file, written in order while later ones are embedded.
+    """All parts in one file, written in order while later parts are embedded.
 
-    It cannot be resumed after a kill, so the journals are kept until it is complete, and it is
-    written again from them. That takes a hundredth of the time that embedding does.
+    The file cannot be continued after an interruption, so the journals are kept until it is
+    complete, and it is written again from them. This takes a hundredth of the time of embedding.
     """
 
     journals_remain = True
@@ -38,7 +38,7 @@ class FileOutput:
         self._lock = threading.Lock()
 
     def take(self, part: OutputPart, length: int) -> None:
-        """Take a part whose vectors, of so many numbers, are in its journal; from any thread."""
+        """Write a part from its journal. Can be called from any thread."""
         flush_to_disk(part.journal.path)
         with self._lock:
             self._waiting[part.number] = part
@@ -48,7 +48,7 @@ class FileOutput:
                 self._next += 1
 
     def finish(self, length: int) -> None:
-        """All parts were taken: put the output in its place, complete."""
+        """Move the complete output to its path."""
         self._opened(length)
         self._files.close()
         for made in self._made():
@@ -80,7 +80,7 @@ class FileOutput:
 
 
 class FolderOutput:
-    """A Parquet file for each part, written once; its journal keeps only what it cost then."""
+    """One Parquet file per part, written once. The journal of the part is then deleted."""
 
     journals_remain = False
 
@@ -93,7 +93,7 @@ class FolderOutput:
             file.unlink()
 
     def take(self, part: OutputPart, length: int) -> None:
-        """Write a part to its file; from any thread."""
+        """Write a part to its file. Can be called from any thread."""
         if any(record.length for record in part.journal.records):  # else all rows were refused
             schema = self._schema.arrow(length)
             with (
@@ -105,21 +105,25 @@ class FolderOutput:
         part.journal.settle(len(part.state))
 
     def finish(self, length: int) -> None:  # noqa: ARG002 - its files have theirs
-        """All parts were taken: put the output in its place, complete."""
+        """Move the complete output to its path."""
         remove_output(self._path)
         self._unfinished.rename(self._path)
         flush_to_disk(self._path.parent)
 
     def close(self) -> None:
-        """No file is open."""
+        """Do nothing: no file is open."""
 
 
 Output: TypeAlias = FileOutput | FolderOutput
-"""Where the parts of a job go."""
+"""The destination of a job's parts."""
 
 
 def open_output(form: OutputFormat, path: Path, unfinished: Path, schema: OutputSchema) -> Output:
-    """The output of a job, as far as it is written."""
+    """Open the output of a job in its current state.
+
+    Raises:
+        ImportError: The format needs numpy, which is not installed.
+    """
     if form == "dataset":
         return FolderOutput(path, unfinished, schema)
     if form == "npy":

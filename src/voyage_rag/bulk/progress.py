@@ -1,4 +1,4 @@
-"""How far a job is, and its result."""
+"""The progress and the result of a job."""
 
 from __future__ import annotations
 
@@ -14,17 +14,29 @@ Stage: TypeAlias = Literal["reading", "waiting", "embedding", "writing"]
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """How far a job is.
+    """The progress of a job.
 
     Attributes:
-        stage: `reading` and checking all rows, `waiting` for the batch engine, `embedding` them
-            (with the batch engine: fetching its vectors), or `writing` the output.
-        done: Rows that are done at this stage.
-        total: Rows there are, None while they are counted.
-        done_before: Rows that were done when this run began.
-        tokens: Tokens billed by now, in all runs.
-        dollars: What they cost at list price, None where it is not known.
-        seconds: Since the stage began in this run.
+        stage: `reading` (and checking all rows), `waiting` (for the batch engine), `embedding`
+            (with the batch engine: fetching vectors), or `writing` (the output).
+        done: Number of rows that are done in this stage.
+        total: Number of rows; None while they are being counted.
+        done_before: Number of rows that were done before this run.
+        tokens: Tokens billed so far, in all runs.
+        dollars: Their list price; None if it is unknown.
+        seconds: Seconds since the start of the stage in this run.
+
+    Examples:
+        >>> from voyage_rag.bulk import embed_file
+        >>> stages = []
+        >>> report = embed_file(
+        ...     "passages.jsonl",
+        ...     "vectors.parquet",
+        ...     model="voyage-4",
+        ...     on_progress=lambda progress: stages.append(progress.stage),
+        ... )
+        >>> list(dict.fromkeys(stages))
+        ['reading', 'embedding', 'writing']
     """
 
     stage: Stage
@@ -37,13 +49,13 @@ class JobProgress:
 
     @property
     def rows_per_second(self) -> float | None:
-        """The rate of this run, None before there is one."""
+        """Rows per second in this run; None at its start."""
         done = self.done - self.done_before
         return done / self.seconds if done > 0 and self.seconds > 0 else None
 
     @property
     def seconds_left(self) -> float | None:
-        """At that rate, None before there is one."""
+        """Estimated time left in seconds; None at the start of a run."""
         if self.total is None or self.rows_per_second is None:
             return None
         return (self.total - self.done) / self.rows_per_second
@@ -58,16 +70,24 @@ class JobReport:
 
     Attributes:
         output: The file or folder with the vectors.
-        texts: Vectors in it.
-        refused: Rows that are not in it.
-        refused_file: Where these are, None if there are none.
+        texts: Number of vectors in it.
+        refused: Number of rows that are not in it.
+        refused_file: The file with these rows; None if there are none.
         tokens: Tokens billed, in all runs.
-        requests: Requests that were answered, in all runs.
-        dollars: What that costs at list price, None where it is not known.
-        seconds: What this run took.
-        was_finished: Whether it was finished before this run, which did nothing then.
-        files: Files that were read.
-        unread: Files in folders of the input that have another format.
+        requests: Number of successful requests, in all runs.
+        dollars: The list price; None if it is unknown.
+        seconds: Duration of this run.
+        was_finished: Whether the job was finished before this run, which then did nothing.
+        files: Number of files that were read.
+        unread: Number of files in input folders that have another format.
+
+    Examples:
+        >>> from voyage_rag.bulk import embed_file
+        >>> report = embed_file("passages.jsonl", "vectors.parquet", model="voyage-4")
+        >>> report.texts, report.requests, report.was_finished
+        (1, 1, False)
+        >>> embed_file("passages.jsonl", "vectors.parquet", model="voyage-4").was_finished
+        True
     """
 
     output: Path
@@ -84,7 +104,12 @@ class JobReport:
 
 
 class JobReporter:
-    """Reports how far a job is, from any thread."""
+    """Reports progress from any thread.
+
+    Args:
+        on_progress: Called with each progress, or None.
+        price: Returns the price of tokens.
+    """
 
     def __init__(
         self, on_progress: OnProgress | None, price: Callable[[int], float | None]
@@ -96,18 +121,18 @@ class JobReporter:
         self._current = JobProgress("reading")
 
     def begin(self, stage: Stage, total: int | None, done: int = 0, tokens: int = 0) -> None:
-        """Begin a stage."""
+        """Start a stage."""
         with self._lock:
             self._began = time.monotonic()
             self._current = JobProgress(stage, done, total, done, tokens)
         self.add(0)
 
     def set_done(self, done: int) -> None:
-        """Report that so many rows are done by now."""
+        """Set the number of rows that are done."""
         self.add(done - self._current.done)
 
     def add(self, rows: int, tokens: int = 0) -> None:
-        """Report that so many more rows are done, at such a cost."""
+        """Add rows that are done, and their cost."""
         with self._lock:
             tokens += self._current.tokens
             self._current = replace(

@@ -1,4 +1,4 @@
-"""Ray Data: a column of a dataset into vectors, by actors that share one account's limits.
+"""Ray Data: embed a column of a dataset with actors that share the limits of one account.
 
     import ray
     from voyage_rag.bulk.ray import embed
@@ -6,8 +6,8 @@
     passages = ray.data.read_parquet("s3://corpus/passages/")
     embed(passages, "text", model="voyage-4", actors=8).write_parquet("s3://corpus/vectors/")
 
-`pip install 'voyage-rag[ray]'`, on every node. The key is never sent through Ray, whose dashboard
-and logs show arguments: each worker finds it in `VOYAGE_API_KEY`, or in a file of its own
+Requires `pip install 'voyage-rag[ray]'` on every node. The key is never sent through Ray, whose
+dashboard and logs show arguments: each worker reads it from `VOYAGE_API_KEY` or from a local file
 (`api_key_path`).
 """
 
@@ -39,19 +39,22 @@ if TYPE_CHECKING:
     from voyage_rag.types import InputType
 
 ROWS_PER_CALL = 8_192
-"""32 MiB of 1,024 floats."""
+"""Rows per call: 32 MiB at 1,024 floats per row."""
 CALLS_AT_ONCE = 2
-"""Of one actor: while the last answers of a batch come in, requests of the next one leave."""
+"""Concurrent calls per actor: requests of the next batch are sent while the last responses of the
+current one arrive.
+"""
 
 EXACTLY: dict[str, Any] = (
     {"strict": True} if "strict" in signature(ray.data.Dataset.repartition).parameters else {}
 )
-"""Has Ray cut and join blocks to exactly that many rows. Older versions do so without the option;
-the oldest leave some blocks a little larger."""
+"""Makes Ray split and merge blocks to exactly the given number of rows. Older versions do so
+without this option, but leave some blocks slightly larger.
+"""
 
 
 class Embedder:
-    """Embeds a column of Arrow batches: what `Dataset.map_batches` makes in each of its actors.
+    """Embeds a column of Arrow batches. `Dataset.map_batches` creates one object per actor.
 
         dataset.map_batches(
             Embedder,
@@ -61,20 +64,24 @@ class Embedder:
         )
 
     Args:
-        column: Where the text is.
+        column: The column with the text.
         model: An embedding model (docs: "Text Embeddings").
-        output_column: Where the vectors go: lists of fixed size, of float32, int8 or uint8.
-        input_type: Which of Voyage's prompts goes before a text; None for neither.
-        truncation: Cut texts to the model's context; False refuses longer ones.
-        empty_text: `error` refuses empty strings, `zeros` gives them zero vectors.
-        output_dimension: Length of the vectors, where the model offers several.
-        output_dtype: `float`, `int8`, `uint8`, or `binary`/`ubinary`, eight dimensions in a number.
-        share_limits: Take turns with all other actors of the cluster that use the same key, host
-            and model. Else each actor paces itself, and all together exceed the account's limits.
-        settings: Arguments of `Voyage`, without the key: `requests_per_minute`, `base_url`, ...
+        output_column: The column for the vectors: fixed-size lists of float32, int8 or uint8.
+        input_type: The prompt: `document`, `query` or None.
+        truncation: Truncate texts to the model's context. False raises an error for longer texts.
+        empty_text: How to treat empty strings. `error` raises an error, `zeros` returns zero
+            vectors.
+        output_dimension: Length of the vectors, if the model supports several.
+        output_dtype: `float`, `int8`, `uint8`, or `binary`/`ubinary`, which pack eight dimensions
+            into one number.
+        share_limits: Share the rate limits with all actors of the cluster that use the same key,
+            host and model. Otherwise each actor has its own limits, and together they exceed those
+            of the account.
+        settings: Arguments of `Voyage` without the key: `requests_per_minute`, `base_url` and
+            others.
 
     Raises:
-        JobError: A key is given, or the column is not there.
+        JobError: A key was passed, or the column does not exist.
         ConfigurationError: The worker finds no key.
     """
 
@@ -109,12 +116,12 @@ class Embedder:
         }
 
     def __call__(self, batch: Any) -> Any:
-        """The batch, an Arrow table, with a column more."""
+        """Return the batch, an Arrow table, with an additional column."""
         if self._column not in batch.column_names:
             raise JobError(f"there is no column {self._column!r}; there is {batch.column_names}")
         texts = batch.column(self._column).to_pylist()
         vectors = self.voyage.embed(texts, **self._options).vectors
-        length = len(vectors[0])  # Ray gives no batch without rows
+        length = len(vectors[0])  # Ray passes no empty batches
         numbers = pa.Array.from_buffers(
             NUMBERS[self._dtype], len(vectors) * length, [None, pa.py_buffer(b"".join(vectors))]
         )
@@ -132,32 +139,33 @@ def embed(
     rows_per_call: int = ROWS_PER_CALL,
     **options: Any,
 ) -> ray.data.Dataset:
-    """Embed a column of a dataset, lazily as all of Ray Data.
+    """Embed a column of a dataset lazily, like all operations of Ray Data.
 
-    The dataset is cut into blocks of `rows_per_call` rows first, so that every actor has work and
-    little is lost with one. Requests are retried by the client. When a worker dies, Ray starts
-    another one and gives it the blocks that were not finished: those are paid again, at most two of
-    them, and nothing is lost.
+    The dataset is first divided into blocks of `rows_per_call` rows, so that every actor has work
+    and little is lost with one of them. The client retries requests. If a worker dies, Ray starts
+    another one and passes it the unfinished blocks: at most two blocks are paid twice, and nothing
+    is lost.
 
     Args:
-        dataset: Any.
-        column: Where the text is.
+        dataset: The dataset.
+        column: The column with the text.
         model: An embedding model.
-        actors: How many, or from how many to how many.
-        cpus_per_actor: What Ray sets aside for each. Unless given one, which an actor keeps busy,
-            or less where reading and writing would have none left.
-        rows_per_call: Rows of a block, which an actor is given at once.
-        options: The other arguments of `Embedder`; `concurrency` is requests at once per call.
+        actors: Number of actors, or a tuple of the minimum and the maximum.
+        cpus_per_actor: CPUs that Ray reserves per actor. Default: one, or less if reading and
+            writing would have none left.
+        rows_per_call: Rows per block, which is passed to an actor at once.
+        options: Other arguments of `Embedder`; `concurrency` is the number of concurrent requests
+            per call.
 
     Returns:
-        The dataset with a column more, `embedding` unless `output_column` says otherwise.
+        The dataset with an additional column (`output_column`, by default `embedding`).
 
     Raises:
-        JobError: A key is among the options, more actors are needed than there may be, or they
-            would leave no CPU to read and write with, so that the job would wait for ever.
-        InvalidInputError: The model does not offer what is asked, or a number is too small.
+        JobError: A key is among the options, or the actors would leave no CPU to read and write, so
+            that the job would never end.
+        InvalidInputError: The model does not support an option, or a number is too small.
         ConfigurationError: An option of `Voyage` cannot be used.
-        TypeError: Neither `Embedder` nor `Voyage` has such an option.
+        TypeError: Neither `Embedder` nor `Voyage` has the option.
     """
     _refuse_key(options)
     _check_settings(options)
@@ -187,7 +195,7 @@ def embed(
 
 
 def _cpus_per_actor(actors: int, given: float | None) -> float:
-    """CPUs for each actor that leave one for the tasks that read and write."""
+    """Return the CPUs per actor that leave one for the tasks that read and write."""
     if not ray.is_initialized():
         return 1.0 if given is None else given
     untyped: Any = ray
@@ -205,10 +213,10 @@ def _cpus_per_actor(actors: int, given: float | None) -> float:
 
 
 def share(settings: Settings, model: str) -> None:
-    """Have every client of this process share one budget with the whole cluster, for one model.
+    """Make all clients of this process share one budget per model with the whole cluster.
 
-    The actor is named by address, model and a fingerprint of the key, and lives until the cluster
-    ends or `ray.kill` ends it.
+    The actor's name consists of the address, the model and a fingerprint of the key. It lives until
+    the cluster ends or `ray.kill` ends it.
     """
     account = settings.host.account
     actor = (
@@ -229,7 +237,7 @@ def share(settings: Settings, model: str) -> None:
 
 
 def _check_settings(options: dict[str, Any]) -> None:
-    """Find out here what cannot work there, in workers that take seconds to start."""
+    """Check the settings here, because workers take seconds to start."""
     run_in_thread = {*signature(Embedder).parameters, "api_key_path", "cache", "tokenizer"}
     settings = {name: value for name, value in options.items() if name not in run_in_thread}
     Voyage("pa-lies-on-the-nodes", **settings).close()

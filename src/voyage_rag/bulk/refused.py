@@ -1,4 +1,4 @@
-"""Rows that are not embedded: noted during the job, written to a side file at its end."""
+"""Rows that are not embedded: recorded during the job, and written to a side file at its end."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class RefusedRow:
     """A row that is not embedded.
 
     Attributes:
-        position: Its position among all rows, good or bad, from 0.
+        position: Position among all rows, good or bad, from 0.
         row: The row.
-        reason: Why.
+        reason: The reason.
     """
 
     position: int
@@ -33,7 +33,7 @@ class RefusedRow:
     reason: str
 
     def line(self) -> str:
-        """As it is written to the side file."""
+        """The line for the side file."""
         entry = {
             "position": self.position,
             "file": self.row.file,
@@ -46,7 +46,7 @@ class RefusedRow:
 
 
 def read_refused(file: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a side file, as they were written; none if there is no such file."""
+    """Return the rows of a side file in their order; empty if it does not exist."""
     if not file.exists():
         return
     with file.open(encoding="utf-8") as lines:
@@ -55,7 +55,7 @@ def read_refused(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def rows_to_embed(reader: InputReader, refused_file: Path, skip: int) -> Iterator[Row]:
-    """The good rows, but for the first `skip` of them."""
+    """Yield the good rows, without the first `skip` of them."""
     refused = (entry["position"] for entry in read_refused(refused_file))
     position, coming = skip, next(refused, None)
     while coming is not None and coming <= position:
@@ -70,7 +70,7 @@ def rows_to_embed(reader: InputReader, refused_file: Path, skip: int) -> Iterato
 
 
 def free_side_file(output: Path) -> Path:
-    """A name beside the output that nobody uses: a file that another program wrote stays."""
+    """Return an unused name next to the output: a file of another program is not overwritten."""
     for number in count(1):
         suffix = ".refused.jsonl" if number == 1 else f".refused-{number}.jsonl"
         path = output.with_name(output.name + suffix)
@@ -80,7 +80,7 @@ def free_side_file(output: Path) -> Path:
 
 
 def write_side_file(path: Path, reader: InputReader, folder: JobFolder) -> int:
-    """Write the rows that were refused, in the order of the input; how many there are."""
+    """Write the rejected rows in the order of the input, and return their number."""
     files = {file.label: number for number, file in enumerate(reader.files)}
 
     def place(entry: dict[str, Any]) -> tuple[int, int]:

@@ -1,7 +1,7 @@
-"""The vectors of a job on disk: results as they come, given to the output part by part.
+"""Store the vectors of a job on disk as they arrive, and pass them to the output part by part.
 
-A part is a number of neighbouring rows. Its results go to its journal, in any order; with the last
-one the output takes the part.
+A part consists of consecutive rows. Its results are written to its journal in any order; after the
+last one, the output receives the part.
 """
 
 from __future__ import annotations
@@ -31,19 +31,18 @@ class ResultStore:
     """The vectors of a job's rows.
 
     Args:
-        folder: Where its journals are.
-        rows: How many rows there are to embed.
-        rows_per_part: How many go into a part.
-        schema: What the output holds.
-        length: Numbers of a vector, None until the first result.
-        output: Takes parts that are complete.
+        folder: The folder for journals.
+        rows: Number of rows to embed.
+        rows_per_part: Rows per part.
+        schema: The schema of the output.
+        length: Numbers per vector; None before the first result.
+        output: Receives complete parts.
 
     Attributes:
-        length: Numbers of a vector, None until one is there.
-        rows_done: Rows that were done, or refused, when it was opened.
-        tokens: What all vectors have cost so far.
-        requests: How many requests that were.
-        has_new_vectors: Whether some were added since.
+        length: Numbers per vector; None before the first result.
+        rows_done: Rows that were done or rejected when the store was opened.
+        tokens: Tokens of these rows.
+        has_new_vectors: Whether vectors were added since.
     """
 
     def __init__(
@@ -81,14 +80,18 @@ class ResultStore:
 
     @property
     def first_untaken(self) -> int:
-        """The first row of the first part that the output lacks; all rows if it lacks none."""
+        """The first row of the first part that the output lacks; the row count if it lacks none."""
         number = 0
         while number in self._taken:
             number += 1
         return min(number * self._rows_per_part, self._rows)
 
     def texts(self, rows: Iterable[Row], first: int) -> Iterator[str]:
-        """The texts that have no vector yet, of the rows from position `first` on."""
+        """Yield the texts without a vector, from row `first` on.
+
+        Raises:
+            JobError: There are more rows than were counted.
+        """
         for position, row in enumerate(rows, first):
             if position >= self._rows:
                 raise JobError("the input changed while it was read: it has more rows than before")
@@ -108,16 +111,16 @@ class ResultStore:
                 self._hand_on_if_complete(part)
 
     def row_of(self, sent: int) -> int:
-        """The row of a text by its position among those that `texts` gave."""
+        """Return the row of a text by its position in the output of `texts`."""
         return self._sent[sent]
 
     def add(self, positions: Sequence[int], vectors: Sequence[Vector], tokens: int) -> None:
-        """Store the vectors of texts, by their positions among those that `texts` gave.
+        """Store the vectors of texts by their positions in the output of `texts`.
 
         Args:
-            positions: Rising.
-            vectors: One for each.
-            tokens: What they cost.
+            positions: Ascending positions.
+            vectors: One vector per position.
+            tokens: Tokens billed.
         """
         for start, count in self._runs_in(positions):
             row = self._sent[positions[start]]
@@ -132,7 +135,7 @@ class ResultStore:
             self._hand_on_if_complete(part)
 
     def refuse(self, row: int) -> None:
-        """Leave a row out."""
+        """Mark a row as rejected."""
         part = self._parts[row // self._rows_per_part]
         part.add(row - part.first, 1, 0, b"")
         self._hand_on_if_complete(part)
@@ -150,7 +153,7 @@ class ResultStore:
             part.journal.close()
 
     def _runs_in(self, positions: Sequence[int]) -> Iterator[tuple[int, int]]:
-        """Start and count of those that are neighbouring rows of one part."""
+        """Yield start and count of each run of consecutive rows in one part."""
         rows = [self._sent[position] for position in positions]
         start = 0
         for at in range(1, len(rows) + 1):
@@ -193,7 +196,7 @@ class ResultStore:
 
 
 class RisingNumbers:
-    """A rising list of numbers that mostly follow each other, kept as its few jumps."""
+    """An ascending list of mostly consecutive numbers, stored as its few gaps."""
 
     def __init__(self) -> None:
         self._count = 0

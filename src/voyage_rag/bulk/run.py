@@ -1,4 +1,4 @@
-"""One run of a job, from the state it was left in to the next."""
+"""One run of a job, from its stored state to the next one."""
 
 from __future__ import annotations
 
@@ -37,27 +37,32 @@ if TYPE_CHECKING:
     from voyage_rag.usage import Usage
 
 STATUSES_OF_A_ROW = {400, 413, 422}
-"""Of a refusal that may be for one of the texts."""
+"""Statuses of a response that may concern a single text."""
 
 MOST_EARLY_REFUSALS = 10
-"""Of single rows, before any success: more than that cannot all be the rows' fault."""
+"""Maximum number of rejected single rows before any success. More rejections cannot all be caused
+by the rows.
+"""
 
 FILE_OVERHEAD = 1.02
-"""What files need besides the vectors, as a factor."""
+"""Disk space of files relative to their vectors."""
 
 
 class JobRun:
     """One run of a job.
 
     Args:
-        spec: The job.
-        settings: Those of the client.
-        folder: The job's folder, which this process alone works on.
+        inputs: Files, folders or globs, or `-`.
+        output: The output file or folder.
+        form: The format of the output.
+        options: The options of the job.
+        settings: The settings of the client.
+        folder: The job's folder, which this process has locked.
         on_progress: Called with the progress.
 
     Attributes:
-        batch_size: Most texts in a request, None for as many as fit.
-        is_embedded: Whether all vectors are there.
+        batch_size: Maximum number of texts per request; None uses the limits of the model.
+        is_embedded: Whether all vectors are stored.
     """
 
     _reader: InputReader
@@ -81,10 +86,15 @@ class JobRun:
         self._store: ResultStore | None = None
         self._closing = ExitStack()
 
-    # ── before ────────────────────────────────────────────────────────────────────────────────────
+    # ── preparation ───────────────────────────────────────────────────────────────────────────────
 
     def prepare(self) -> None:
-        """Look how far the job is, and begin it if it was not begun."""
+        """Determine the state of the job, and create it if necessary.
+
+        Raises:
+            JobError: The job cannot start or resume. Nothing was changed.
+            BadRowsError: The input contains bad rows, which are not to be skipped.
+        """
         folder = self._folder
         self._reader, self._manifest, is_resumed = prepare(
             self._spec,
@@ -134,7 +144,7 @@ class JobRun:
         self._reporter.begin("embedding", rows, self._store.rows_done, self._store.tokens)
 
     def _bytes_to_come(self, store: ResultStore) -> float:
-        """What files will take besides what is there: journals, and the output."""
+        """Return the additional disk space for journals and the output."""
         rows, length = self._manifest.summary.rows, store.length or 0
         left = rows - store.rows_done
         in_journals, in_output = left, rows
@@ -163,41 +173,41 @@ class JobRun:
 
     @property
     def batch_file(self) -> Path:
-        """The state of the job at the batch engine."""
+        """The state file of the job on the batch engine."""
         self._folder.batch.parent.mkdir(exist_ok=True)
         return self._folder.batch
 
     @property
     def store(self) -> ResultStore:
-        """The vectors, once the run is prepared."""
+        """The vectors, after the run is prepared."""
         assert self._store is not None  # noqa: S101 - `prepare` opens it
         return self._store
 
     def all_texts(self) -> Iterator[str]:
-        """Whether they have vectors or not."""
+        """Yield all texts, with or without a vector."""
         self._reporter.begin("waiting", self._manifest.summary.rows)
         for row in self._rows(0):
             yield row.text
 
     def waited(self, done: int) -> None:
-        """The batch engine has done so many texts."""
+        """Report the number of texts that the batch engine has completed."""
         self._reporter.set_done(done)
 
     def texts(self) -> Iterator[str]:
-        """The texts that still have no vector."""
+        """Yield the texts without a vector."""
         first = self.store.first_untaken
         yield from self.store.texts(self._rows(first), first)
 
     def add(self, positions: Sequence[int], vectors: Sequence[Vector], usage: Usage) -> None:
-        """Store vectors of texts, by their positions among those that `texts` gave."""
+        """Store the vectors of texts by their positions in the output of `texts`."""
         self.store.add(positions, vectors, usage.total_tokens)
         self._reporter.add(len(positions), usage.total_tokens)
 
     def refused(self, error: InvalidRequestError) -> None:
-        """The service refused a request: find the row that is to blame, and leave it out.
+        """Find the row that made the service reject a request, and skip it.
 
         Raises:
-            JobError: Rows are not to be skipped, or it is not about a row.
+            JobError: Rows are not to be skipped, or the error does not concern a row.
         """
         store = self.store
         rows = [store.row_of(position) for position in error.indices]
@@ -214,11 +224,15 @@ class JobRun:
         store.restart()
 
     def fetching(self) -> None:
-        """The batch engine is done."""
+        """Report that the batch engine has finished."""
         self._reporter.begin("embedding", self._manifest.summary.rows, self.store.rows_done)
 
     def refused_in_batch(self, number: int, message: str) -> None:
-        """The batch engine refused a row: leave it out."""
+        """Skip a row that the batch engine rejected.
+
+        Raises:
+            JobError: Rows are not to be skipped.
+        """
         if self._options.on_error == "stop":
             raise JobError(
                 f"the service refused {self._where(number)}: {message} What is finished is kept: "
@@ -257,10 +271,10 @@ class JobRun:
     def _where(self, number: int) -> str:
         return self._reader.where(next(self._rows(number)))
 
-    # ── after ─────────────────────────────────────────────────────────────────────────────────────
+    # ── completion ────────────────────────────────────────────────────────────────────────────────
 
     def finish(self) -> JobReport:
-        """Make the output, once all vectors are there."""
+        """Write the output after all vectors are stored."""
         if self._manifest.state != "finished":
             store = self.store
             if store.first_untaken < self._manifest.summary.rows:
@@ -294,7 +308,7 @@ class JobRun:
         )
 
     def close(self) -> None:
-        """Close all files; a job that has stored no vector is discarded."""
+        """Close all files, and discard a job without any stored vector."""
         self._closing.close()
         if self._store is None or self._store.rows_done or self._store.has_new_vectors:
             return
@@ -314,7 +328,7 @@ class JobRun:
         return self._manifest.summary.refused > 0 or self._folder.refused_later.exists()
 
     def _write_refused(self) -> int:
-        """Write the side file, if there is anything to write; how many rows it has."""
+        """Write the side file if there are rejected rows, and return their number."""
         if self._manifest.refused_file is None:
             return 0
         path = Path(self._manifest.refused_file)

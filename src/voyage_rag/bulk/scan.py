@@ -1,4 +1,4 @@
-"""The first pass over an input: every row is checked and counted before anything is sent."""
+"""The first pass over an input: check and count every row before anything is sent."""
 
 from __future__ import annotations
 
@@ -34,7 +34,14 @@ SMALLEST_INT64, LARGEST_INT64 = -(2**63), 2**63 - 1
 def scan(
     reader: InputReader, tokenizer: str | None, folder: JobFolder, reporter: JobReporter
 ) -> InputSummary:
-    """Check and count all rows; those that cannot be embedded are listed in the folder then."""
+    """Check and count all rows, and list in the folder those that cannot be embedded.
+
+    Args:
+        reader: The input.
+        tokenizer: Path of a `tokenizer.json` to count tokens; None estimates them.
+        folder: The job's folder.
+        reporter: Reports progress.
+    """
     count = estimate_tokens if tokenizer is None else Tokenizer(tokenizer)
     rows = refused = characters = seen = 0
     tokens = 0.0
@@ -70,7 +77,7 @@ def scan(
 
 
 class RowChecker:
-    """Rows in chunks, with what is wrong with some of them."""
+    """Divides rows into chunks and finds bad rows."""
 
     def __init__(self, reader: InputReader, ids_file: Path) -> None:
         self._reader = reader
@@ -82,13 +89,13 @@ class RowChecker:
 
     @property
     def id_type(self) -> str:
-        """The Arrow type of the ids: that of the input where it has whole numbers."""
+        """The Arrow type of the ids: that of the input for integers."""
         if self._type is str:
             return "string"
         return self._declared or "int64"
 
     def chunks(self) -> Iterator[tuple[list[Row], dict[int, str]]]:
-        """So many rows at a time, and the flaws of the bad ones by their place in the chunk."""
+        """Yield chunks of rows, and the flaws of bad rows by their position in the chunk."""
         rows = self._reader.rows()
         while chunk := list(islice(rows, ROWS_AT_ONCE)):
             flaws = {at: flaw for at, row in enumerate(chunk) if (flaw := self._flaw_of(row))}
@@ -109,9 +116,9 @@ class RowChecker:
             self._index.close()
 
     def _locations(self, rows: Sequence[Row]) -> list[int]:
-        """The numbers of rows and, in the bits above, those of their files."""
+        """Return row numbers, with the numbers of their files in the higher bits."""
         if len(self._files) == 1:
-            return [row.number for row in rows]  # the same objects, which saves memory
+            return [row.number for row in rows]  # shares the objects to save memory
         return [self._files[row.file] | row.number for row in rows]
 
     def _place(self, location: int) -> str:
@@ -125,23 +132,23 @@ class RowChecker:
             row.flaw is None and not row.kept and type(text) is str and text and text.isascii()
         )
         if is_plain and type(name) is str and self._type is str and name and name.isascii():
-            return None  # most rows, quickly
+            return None  # the fast path of most rows
         if flaw := flaw_of(row) or _flaw_of_kept(row):
             return flaw
         if self._type is None:
             self._type = type(name)
         if type(name) is not self._type:
             kind = "string" if self._type is str else "integer"
-            return f"its id {name!r} is no {kind}, as the ids before it are"
+            return f"its id {name!r} is not a {kind} like the ids before it"
         if isinstance(name, int) and name > LARGEST_INT64 and self._declared != "uint64":
             return "its id is a number of more than 64 bits"
         return None
 
 
 class KeptTypes:
-    """The types of columns that go into the output: declared by the files, or found in the rows.
+    """The types of the columns to copy: declared by the files, or inferred from the rows.
 
-    Values that have no common simple type become JSON.
+    Values without a common simple type are stored as JSON.
     """
 
     def __init__(self, reader: InputReader) -> None:
@@ -150,7 +157,7 @@ class KeptTypes:
         self._found: list[set[type]] = [set() for _ in names]
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Look at the values of rows."""
+        """Infer types from rows."""
         for at, (name, declared) in enumerate(self._declared.items()):
             values = [row.kept[at] for row in rows]
             if declared is None:
@@ -185,7 +192,7 @@ def _field(name: str, declared: Any, found: set[type]) -> Any:
 
 
 def _type_of(value: object) -> type:
-    """The type of a value; that of objects for an integer beyond 64 bits."""
+    """Return the type of a value; that of objects for an integer of more than 64 bits."""
     too_large = type(value) is int and not SMALLEST_INT64 <= value <= LARGEST_INT64
     return dict if too_large else type(value)
 

@@ -1,11 +1,11 @@
-"""One account's rate limits for a whole Ray cluster: a named actor decides for all workers.
+"""Share the rate limits of one account across a Ray cluster: a named actor decides for all workers.
 
-The actor holds a `RateLimiter`, as a process does for its threads. In every worker a
-`SharedRateLimiter` stands for it: requests ask it, and wait in the worker. Times travel as seconds
-from now, since the clocks of two machines have nothing to do with each other.
+The actor contains a `RateLimiter`, which a process otherwise has for its threads. Every worker has
+a `SharedRateLimiter` as a proxy: requests ask it, and wait in the worker. Times are sent as seconds
+from now, because the clocks of two machines differ.
 
-A call to an actor costs more than the decision, so there are few: responses are reported several at
-once, and as long as no limit is known no request asks.
+A call to an actor costs more than the decision itself, so calls are rare: responses are reported in
+groups, and requests do not ask while no limit is known.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from voyage_rag.core.sliding_window import WINDOW_SECONDS, Slot
 
 NAMESPACE = "voyage-rag"
 REFRESH_SECONDS = 0.5
-"""After so long a worker asks whether others met a limit in the meantime."""
+"""Interval after which a worker asks whether other workers have reached a limit."""
 REPORT_SECONDS = 0.1
-"""How long responses are kept, to report several at once."""
+"""Time for which responses are collected before they are reported together."""
 
 SlotId = tuple[str, int]
-"""The worker and its request."""
+"""Identifies a worker and its request."""
 
 
 class AcceptedSlot(NamedTuple):
     """A request that the service accepted.
 
     Attributes:
-        id: Of its slot, None if it left without asking.
-        expected: Tokens it was expected to cost.
-        billed: Tokens it did cost.
+        id: Id of its slot; None if it was sent without asking.
+        expected: Estimated tokens.
+        billed: Tokens billed.
     """
 
     id: SlotId | None
@@ -47,7 +47,7 @@ class AcceptedSlot(NamedTuple):
 
 
 class State(NamedTuple):
-    """What the actor applies; see `RateLimiter` for each."""
+    """The state of the actor; see `RateLimiter`."""
 
     generation: int
     limits: RateLimits
@@ -56,14 +56,14 @@ class State(NamedTuple):
 
 
 class LimiterActor:
-    """The actor. Workers call its methods, one call after the other."""
+    """The actor. Workers call its methods, one call at a time."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._limiter = RateLimiter(clock)
         self._slots: dict[SlotId, tuple[Slot, float]] = {}
 
     def state(self, reports: Sequence[AcceptedSlot] = ()) -> State:
-        """What it applies, with these responses taken into account."""
+        """Return the state after taking these responses into account."""
         for slot_id, expected, billed in reports:
             self._limiter.accepted(self._taken(slot_id, expected), billed)
         limiter = self._limiter
@@ -77,7 +77,7 @@ class LimiterActor:
         reports: Sequence[AcceptedSlot] = (),
         is_query: bool = False,
     ) -> tuple[float, State]:
-        """The seconds until a request may leave; at 0 it leaves."""
+        """Return the seconds until a request may be sent; at 0 it is sent."""
         self.state(reports)
         self._limiter.keep_to(given)
         now = self._limiter.now()
@@ -89,7 +89,7 @@ class LimiterActor:
         return delay, self.state()
 
     def cancel(self, slot_id: SlotId) -> None:
-        """A request that waits is not wanted any more."""
+        """Cancel a waiting request."""
         if slot_id in self._slots:
             self._limiter.cancel(self._slots.pop(slot_id)[0])
 
@@ -102,7 +102,7 @@ class LimiterActor:
         generation: int,
         reports: Sequence[AcceptedSlot] = (),
     ) -> State:
-        """The service answered 429 to a request."""
+        """Record that the service responded with a 429."""
         self.state(reports)
         slot = self._taken(slot_id, expected)
         slot.generation = generation
@@ -114,14 +114,20 @@ class LimiterActor:
         return slot or self._limiter.left(expected)
 
     def _forget(self, now: float) -> None:
-        """The slots of workers that died are never reported."""
+        """Drop the slots of workers that died, which are never reported."""
         old = [slot_id for slot_id, (_, at) in self._slots.items() if at < now - 2 * WINDOW_SECONDS]
         for slot_id in old:
             del self._slots[slot_id]
 
 
 class SharedRateLimiter(RateLimiter):
-    """Stands for the actor in a worker."""
+    """The actor's proxy in a worker.
+
+    Args:
+        clock: The clock of the worker.
+        actor: A handle of a `LimiterActor`.
+        wait: Waits for a call and returns its result: `ray.get`.
+    """
 
     def __init__(self, clock: Clock, actor: Any, wait: Any) -> None:
         super().__init__(clock)
@@ -137,11 +143,11 @@ class SharedRateLimiter(RateLimiter):
 
     @property
     def is_open(self) -> bool:
-        """See `RateLimiter`. For as long as what the actor said is recent."""
+        """See `RateLimiter`. Valid while the actor's last reply is recent."""
         return self._is_open and self.now() - self._refreshed_at < REFRESH_SECONDS
 
     def keep_to(self, limits: RateLimits) -> None:
-        """See `RateLimiter`. The actor learns them with the next request."""
+        """See `RateLimiter`. The actor receives the limits with the next request."""
         if limits and limits != self._given:
             self._given = self.limits = limits
             self.known = True
@@ -170,7 +176,7 @@ class SharedRateLimiter(RateLimiter):
             self._actor.cancel.remote(slot_id)
 
     def accepted(self, slot: Slot, billed: int) -> None:
-        """See `RateLimiter`. Nothing waits for the actor to learn of it."""
+        """See `RateLimiter`. Does not wait for the actor."""
         with self._mutex:
             slot_id = self._ids.pop(slot, None)
             self._reports.append(AcceptedSlot(slot_id, slot.tokens, billed))
@@ -191,7 +197,7 @@ class SharedRateLimiter(RateLimiter):
         self._apply(self._wait(call))
 
     def _unreported(self) -> list[AcceptedSlot]:
-        """The responses that the actor does not know of; the caller sends them."""
+        """Return the responses that the actor has not received; the caller sends them."""
         with self._mutex:
             reports, self._reports = self._reports, []
             self._reported_at = self.now()

@@ -1,4 +1,4 @@
-"""Ids, vectors and kept columns as record batches, written to files of each format."""
+"""Write ids, vectors and copied columns as record batches to files of each format."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from voyage_rag.types import Vector
 
 ROWS_PER_GROUP = 8_192
-"""Rows of a Parquet row group: 32 MiB of 1,024 floats."""
+"""Rows per Parquet row group: 32 MiB at 1,024 floats per row."""
 
 PAGE_BYTES = 2**18
-"""Of a Parquet page: small enough to stay in a processor's cache while it is written."""
+"""Bytes per Parquet page: small enough for a processor's cache."""
 
 ID, EMBEDDING = "id", "embedding"
 
@@ -36,10 +36,10 @@ NUMBERS = {
     "binary": pa.int8(),
     "ubinary": pa.uint8(),
 }
-"""How each output dtype is stored; the binary types keep eight dimensions in a number."""
+"""Storage type of each output dtype; the binary types pack eight dimensions into one number."""
 
 DTYPES: dict[str, OutputDtype] = {"f": "float", "b": "int8", "B": "uint8"}
-"""By the type codes of arrays."""
+"""Output dtypes by the type codes of arrays."""
 
 JSON_BYTES: dict[OutputDtype, float] = {
     "float": 13,
@@ -48,7 +48,7 @@ JSON_BYTES: dict[OutputDtype, float] = {
     "binary": 4.5,
     "ubinary": 4,
 }
-"""A number and its comma in JSON, on average."""
+"""Average bytes of a number and its comma in JSON."""
 
 TYPE_CODES = {
     "int8": "b", "int16": "h", "int32": "i", "int64": "q",
@@ -61,10 +61,10 @@ class OutputSchema:
     """The columns of an output.
 
     Attributes:
-        id_type: The Arrow type of the ids: `string`, or one of whole numbers.
+        id_type: The Arrow type of the ids: `string` or an integer type.
         dtype: The number type of the vectors.
-        made_with: Model and options of the vectors, stored in the file.
-        kept: Names and types of the columns carried over from the input.
+        made_with: How the vectors were created, as metadata of the file.
+        kept: Names and types of the columns copied from the input.
     """
 
     id_type: str
@@ -73,7 +73,7 @@ class OutputSchema:
     kept: Any
 
     def vector_bytes(self, length: int) -> int:
-        """Bytes of a vector of so many numbers."""
+        """Return the bytes per vector."""
         width: int = NUMBERS[self.dtype].byte_width
         return length * width
 
@@ -82,7 +82,7 @@ class OutputSchema:
         return length * JSON_BYTES[self.dtype] if form == "jsonl" else self.vector_bytes(length)
 
     def arrow(self, length: int) -> Any:
-        """The Arrow schema: ids, vectors as lists of fixed size, and kept columns."""
+        """The Arrow schema: ids, vectors as fixed-size lists, and copied columns."""
         numbers = pa.field("element", NUMBERS[self.dtype], nullable=False)
         return pa.schema(
             [
@@ -95,19 +95,19 @@ class OutputSchema:
 
 
 def schema_to_text(schema: Any) -> str:
-    """A schema as text, for a manifest."""
+    """Serialise a schema for a manifest."""
     return base64.b64encode(schema.serialize().to_pybytes()).decode()
 
 
 def schema_from_text(text: str) -> Any:
-    """The schema that `schema_to_text` wrote."""
+    """Parse the output of `schema_to_text`."""
     return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))
 
 
 def record_batch(
     schema: Any, ids: Sequence[Id], vectors: memoryview, kept: Sequence[tuple[Any, ...]]
 ) -> Any:
-    """A record batch of ids, the numbers of their vectors, and kept values."""
+    """Return a record batch of ids, the numbers of their vectors, and copied values."""
     kind = schema.field(EMBEDDING).type
     numbers = pa.Array.from_buffers(
         kind.value_type, len(ids) * kind.list_size, [None, pa.py_buffer(vectors)]
@@ -125,7 +125,7 @@ def record_batch(
 
 
 def _id_column(kind: Any, ids: Sequence[Id]) -> Any:
-    """A column of ids. `pa.array` makes one, too, but imports pandas for it if that is there."""
+    """Return a column of ids. `pa.array` would do this, but imports pandas if it is installed."""
     if pa.types.is_integer(kind):
         numbers = array(TYPE_CODES[str(kind)], map(int, ids))
         return pa.Array.from_buffers(kind, len(ids), [None, pa.py_buffer(numbers)])
@@ -136,7 +136,7 @@ def _id_column(kind: Any, ids: Sequence[Id]) -> Any:
 
 
 def json_field(name: str) -> Any:
-    """A column of values that have no common simple type, each as JSON."""
+    """Return a field for values without a common simple type, each stored as JSON."""
     return pa.field(name, pa.string(), metadata={"json": "1"})
 
 
@@ -154,9 +154,9 @@ WriteBatch: TypeAlias = Callable[[Any], object]
 
 @contextmanager
 def parquet_writer(path: Path, schema: Any) -> Iterator[WriteBatch]:
-    """A Parquet file: a row group for each batch, numbers as they are.
+    """Open a Parquet file with one row group per batch and plain numbers.
 
-    Numbers of a byte each are written as a dictionary of theirs, which keeps them a byte.
+    One-byte numbers are dictionary-encoded, because Parquet would otherwise store four bytes each.
     """
     vectors = f"{EMBEDDING}.list.element"
     floats = pa.types.is_floating(schema.field(EMBEDDING).type.value_type)
@@ -172,7 +172,7 @@ def parquet_writer(path: Path, schema: Any) -> Iterator[WriteBatch]:
 
 
 def _leaves(schema: Any) -> list[str]:
-    """The columns that Parquet makes of a schema, nested ones by their paths."""
+    """Return the paths of the Parquet columns of a schema, including nested ones."""
     sink = pa.BufferOutputStream()
     pq.write_table(schema.empty_table(), sink)
     columns = pq.read_metadata(pa.BufferReader(sink.getvalue())).schema
@@ -181,13 +181,13 @@ def _leaves(schema: Any) -> list[str]:
 
 @contextmanager
 def json_lines_writer(path: Path, schema: Any) -> Iterator[WriteBatch]:  # noqa: ARG001
-    """Objects with `id`, `embedding` and kept columns, one a line."""
+    """Open a file of objects with `id`, `embedding` and copied columns, one per line."""
     with path.open("wb") as file:
         yield lambda batch: file.writelines(_as_lines(batch))
 
 
 def _as_lines(batch: Any) -> Iterator[bytes]:
-    """Floats are written with as few digits as identify a number of single precision."""
+    """Return lines. Floats have as few digits as identify a number of single precision."""
     vectors = batch.column(EMBEDDING)
     texts = vectors.flatten().cast(pa.string())
     offsets = pa.array(range(0, len(texts) + 1, vectors.type.list_size), pa.int32())
@@ -210,9 +210,9 @@ def _kept_rows(batch: Any) -> Iterable[dict[str, Any]]:
 
 @contextmanager
 def matrix_writer(path: Path, schema: Any) -> Iterator[WriteBatch]:
-    """A NumPy file of shape (rows, numbers), and beside it the ids, one JSON value a line.
+    """Open a NumPy file of shape (rows, numbers), and a file with one JSON id per line.
 
-    With kept columns these lines are objects.
+    With copied columns, these lines are objects.
     """
     np, rows = numpy(), 0
     kind = schema.field(EMBEDDING).type
@@ -220,7 +220,7 @@ def matrix_writer(path: Path, schema: Any) -> Iterator[WriteBatch]:
     header = {"descr": numbers.dtype.str, "fortran_order": False}
 
     def write_header() -> None:
-        file.seek(0)  # numpy pads it, so that the number of rows may grow
+        file.seek(0)  # numpy pads the header, so the number of rows can grow
         shape = (rows, kind.list_size)
         np.lib.format.write_array_header_1_0(file, header | {"shape": shape})
 
@@ -243,7 +243,7 @@ WRITERS = {"parquet": parquet_writer, "jsonl": json_lines_writer, "npy": matrix_
 
 
 def numpy() -> Any:
-    """numpy, or what to install."""
+    """Import numpy, or raise an error with the installation command."""
     try:
         import numpy as np  # noqa: PLC0415 - only a matrix needs it
     except ImportError as error:

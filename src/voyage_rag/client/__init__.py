@@ -1,4 +1,4 @@
-"""The client: one file per family of verbs, over the session they share."""
+"""The client: one module per group of endpoints, based on a shared session."""
 
 from voyage_rag.client.voyage import Voyage
 

@@ -22,17 +22,18 @@ if TYPE_CHECKING:
     from voyage_rag.io.driver import Driver
     from voyage_rag.records import Batch, BatchLine
 
-    BatchList: TypeAlias = list[Batch]  # where `list` is a verb
+    BatchList: TypeAlias = list[Batch]  # the method `list` would hide the built-in
 
 
 class Batches:
-    """Batches of the account (docs: "Batches" in the API reference).
+    """The batches of the account (docs: "Batches" in the API reference).
 
-    These methods correspond to the API: one file, one batch. `voyage_rag.batch.BatchJob` takes any
-    number of inputs, across many batches and processes. Every method has an async variant with an
-    `a` before its name; that of `wait` is `await_`. All raise a `VoyageError` if the service did
-    not return a usable response, and `InvalidInputError` before anything is sent if an argument is
-    invalid.
+    These methods map to the API directly: one file, one batch. To process any number of inputs
+    across several batches and processes, use `voyage_rag.batch.BatchJob`.
+
+    Each method has an async variant with the prefix `a`; the one of `wait` is `await_`. All methods
+    raise `InvalidInputError` for an invalid argument before they send anything, and another
+    `VoyageError` if the service does not return a usable response.
     """
 
     def __init__(self, driver: Driver, context: JobContext) -> None:
@@ -46,20 +47,22 @@ class Batches:
         request_params: Mapping[str, Any],
         metadata: Mapping[str, str] | None = None,
     ) -> Batch:
-        """Create a batch, once: the request is repeated only if the service cannot have seen it.
+        """Create a batch exactly once.
 
-        If the response is lost, the batch is looked up by a mark that is added to its metadata.
+        The request is sent again only if the service cannot have received it. If the response is
+        lost, the client looks for the batch by a mark that it adds to the metadata.
 
         Args:
             endpoint: `/v1/embeddings`, `/v1/contextualizedembeddings` or `/v1/rerank`.
-            input_file_id: An uploaded file.
-            request_params: `model`, and the endpoint's options, for all lines.
-            metadata: Up to 15 pairs of your own; keys of up to 64 characters, values of up to 512.
+            input_file_id: The id of an uploaded file.
+            request_params: `model` and the options of the endpoint, which apply to all lines.
+            metadata: Up to 15 pairs. Keys have up to 64 characters, values up to 512.
 
         Raises:
-            RateLimitError: The account has its maximum in progress: 100 batches or a billion
-                tokens (docs: "Batch Inference").
-            APIConnectionError: There was no response, and no such batch was found in a minute.
+            RateLimitError: The account has reached its limit of 100 batches or a billion tokens in
+                progress (docs: "Batch Inference").
+            APIConnectionError: There was no response, and no matching batch was found within a
+                minute.
         """
         request = _batch_request(endpoint, input_file_id, request_params, metadata)
         return self._driver.run(batches.create(self._context, request))
@@ -76,7 +79,7 @@ class Batches:
         return await self._driver.arun(batches.create(self._context, request))
 
     def get(self, batch_id: str) -> Batch:
-        """Describe a batch as it is now."""
+        """Return the current state of a batch."""
         return self._driver.run(batches.get(self._context, batch_id))
 
     async def aget(self, batch_id: str) -> Batch:
@@ -84,10 +87,11 @@ class Batches:
         return await self._driver.arun(batches.get(self._context, batch_id))
 
     def list(self, *, limit: int | None = None) -> BatchList:
-        """The account's batches, newest first.
+        """List the account's batches, newest first.
 
         Args:
-            limit: The most batches to return; None for all.
+            limit: Maximum number of batches. None returns all of them, from as many pages as
+                needed.
         """
         return self._driver.run(batches.list_all(self._context, limit))
 
@@ -96,7 +100,7 @@ class Batches:
         return await self._driver.arun(batches.list_all(self._context, limit))
 
     def cancel(self, batch_id: str) -> Batch:
-        """Cancel a batch that is being validated or in progress; takes up to ten minutes."""
+        """Cancel a batch that is being validated or processed. This takes up to ten minutes."""
         return self._driver.run(batches.cancel(self._context, batch_id))
 
     async def acancel(self, batch_id: str) -> Batch:
@@ -111,19 +115,19 @@ class Batches:
         poll_interval: float = 60.0,
         on_progress: Callable[[Batch], object] | None = None,
     ) -> Batch:
-        """Wait until a batch has ended, successfully or not.
+        """Wait until a batch has ended, whether it succeeded or failed.
 
-        Polls are two seconds apart at first, `poll_interval` in the end. Outages of the service of
-        up to an hour are tolerated.
+        The status is polled every two seconds at first, and less often later, up to every
+        `poll_interval` seconds. Polling continues if the service is unavailable for up to an hour.
 
         Args:
-            batch_id: The batch.
-            timeout: Seconds to wait, None for no limit.
-            poll_interval: The most seconds between two polls.
-            on_progress: Called after every poll.
+            batch_id: The id of the batch.
+            timeout: Seconds to wait. None waits without a limit.
+            poll_interval: Maximum number of seconds between two requests.
+            on_progress: Called with the batch after each request.
 
         Raises:
-            Timeout: It has not ended in time. The service continues to work on it: wait again.
+            Timeout: The batch did not end in time. It keeps running: call `wait` again.
         """
         schedule = PollSchedule(timeout, poll_interval)
         return self._driver.run(batches.wait(self._context, batch_id, schedule, on_progress))
@@ -143,8 +147,8 @@ class Batches:
     def results(self, batch_id: str) -> Iterator[BatchLine]:
         """Yield the result of each line, in the order of the input.
 
-        Input, output and error file are downloaded into a temporary directory and read line by
-        line. A failed line comes with its input.
+        The input, output and error files are downloaded to a temporary directory and read line by
+        line. The result of a failed line includes its input.
 
         Raises:
             InvalidInputError: The batch has not ended.
@@ -158,7 +162,7 @@ class Batches:
             yield from in_input_order(lines, results)
 
     async def aresults(self, batch_id: str) -> AsyncGenerator[BatchLine]:
-        """Async variant of `results`. Files are read in threads."""
+        """Async variant of `results`. A worker thread reads the files."""
         batch = await self.aget(batch_id)
         with TemporaryDirectory(prefix="voyage-rag-") as directory, ExitStack() as opened:
             flow = files.download_all(self._context, _files_of(batch), directory)
@@ -181,11 +185,11 @@ def _batch_request(
 
 
 def _files_of(batch: Batch) -> list[str]:
-    """The ids of the batch's files, the input first."""
+    """The ids of the batch's files, the input file first."""
     if not batch.has_ended:
         raise InvalidInputError(
-            f"batch {batch.id} is {batch.status}: its results are available once it "
-            "has ended; wait for it first"
+            f"batch {batch.id} is {batch.status}: its results are available after it has ended; "
+            "wait for it first"
         )
     results = (batch.output_file_id, batch.error_file_id)
     return [batch.input_file_id, *(file_id for file_id in results if file_id is not None)]

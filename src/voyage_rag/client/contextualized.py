@@ -1,4 +1,4 @@
-"""Embedding chunks, each with the context of its document."""
+"""Embed chunks together with the other chunks of their documents."""
 
 from __future__ import annotations
 
@@ -41,42 +41,44 @@ class ContextualizedVerbs(Session):
         invalid_text: InvalidText = "error",
         show_progress_bar: bool = False,
     ) -> ContextualizedEmbeddingsObject:
-        """Embed chunks, each with the context of the other chunks of its document.
+        """Embed chunks, each in the context of its document.
 
-        Documents are sent whole, many to a request. One longer than the model's window (32,000
-        tokens) is embedded in windows of neighbouring chunks: chunk after chunk as long as they
-        fit, every chunk in one window, no overlap. A chunk then knows the chunks of its own window;
-        a warning names the document, and `windows` of its result says where the cuts are. The same
-        document always has the same windows, whatever it is embedded with.
+        A request contains whole documents. A document that exceeds the model's window (32,000
+        tokens) is divided into consecutive windows of whole chunks without overlap. The vector of a
+        chunk then reflects the chunks in its own window only; a warning names the document, and
+        `windows` in its result gives the number of chunks per window. The windows of a document
+        depend on that document only.
 
         Args:
-            inputs: A list of documents, each the list of its chunks in order, without overlap. A
-                flat list of strings is one string per document or query, where `input_type` is
-                `query`, or the documents are cut by the service or by `chunk_fn`. An empty list
-                costs nothing.
+            inputs: A list of documents. Each document is the list of its chunks, in order and
+                without overlap. Pass a flat list of strings for queries (`input_type="query"`), and
+                for documents that the service or `chunk_fn` splits. An empty list costs nothing.
             model: A contextualized model (docs: "Contextualized Chunk Embeddings").
-            input_type: `query` for what is searched with, `document` for what is searched, None for
-                neither prompt.
+            input_type: `query` for search queries, `document` for the texts to search, or None for
+                no prompt.
             output_dtype: `float`, `int8`, `uint8`, or `binary`/`ubinary`, which pack eight
                 dimensions into one number.
-            output_dimension: Length of the vectors, where the model offers several.
-            chunk_fn: Cuts each string into chunks before anything is sent, for example the
-                `split_text` of a splitter.
-            enable_auto_chunking: Let the service cut: one string per document, `input_type`
-                `document`. What it made comes back as `chunk_texts`.
-            chunk_size: Tokens of a chunk that the service makes, 1 to 32,000; 512 unless given.
-            chunk_overlap: Tokens that such chunks share; 0 unless given. Needs `chunk_size`.
+            output_dimension: Length of the vectors, if the model supports several.
+            chunk_fn: A function that splits a string into chunks, such as the `split_text` method
+                of a text splitter.
+            enable_auto_chunking: Let the service split the documents. Requires one string per
+                document and `input_type="document"`. The results contain the chunks as
+                `chunk_texts`.
+            chunk_size: Tokens per chunk for chunking by the service, from 1 to 32,000. Default:
+                512.
+            chunk_overlap: Tokens that adjacent chunks share for chunking by the service. Requires
+                `chunk_size`. Default: 0.
             invalid_text: As for `embed`.
             show_progress_bar: Show a tqdm bar that counts documents.
 
         Returns:
-            One result per document, in order, with one vector per chunk; tokens billed.
+            One result per document, in order, with one vector per chunk, and the tokens billed.
 
         Raises:
-            InvalidInputError: An argument cannot work; nothing was sent.
-            InvalidRequestError: A single chunk is longer than the window; it is named.
-            VoyageError: The service did not return a usable response (see `voyage_rag.errors`);
-                the error carries what was finished as `partial`, a
+            InvalidInputError: An argument is invalid. Nothing was sent.
+            InvalidRequestError: A single chunk exceeds the window. The message names it.
+            VoyageError: The service did not return a usable response (see `voyage_rag.errors`). The
+                attribute `partial` of the error contains the finished documents as a
                 `PartialContextualizedEmbeddings`.
         """
         with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as advance:
@@ -138,29 +140,30 @@ class ContextualizedVerbs(Session):
         invalid_text: InvalidText = "error",
         show_progress_bar: bool = False,
     ) -> EmbeddingsObject:
-        """Embed chunks that lie in one list, each with the context of its document.
+        """Embed a flat list of chunks, each in the context of its document.
 
-        The same as `contextualized_embed`, for what frameworks and tables hold.
+        This is `contextualized_embed` for chunks from frameworks and tables.
 
         Args:
-            chunks: The chunks, those of a document in its order; documents may be mixed.
-            documents: For each chunk what identifies its document, such as a path or a number. A
-                chunk with None is a document of its own.
+            chunks: The chunks. Those of one document must be in order; documents may be
+                interleaved.
+            documents: For each chunk, an identifier of its document, such as a path or a number. A
+                chunk with None is embedded as a separate document.
             model: A contextualized model (docs: "Contextualized Chunk Embeddings").
             input_type: The prompt: `document`, `query` or None.
             output_dtype: As for `embed`.
-            output_dimension: Length of the vectors, where the model offers several.
-            empty_text: `error` refuses empty chunks by position, `space` embeds a single space in
-                their place, as a document of its own, `zeros` gives them zero vectors.
+            output_dimension: Length of the vectors, if the model supports several.
+            empty_text: How to treat empty chunks. `error` raises an error with their positions,
+                `space` embeds a single space as a separate document, `zeros` returns zero vectors.
             invalid_text: As for `embed`.
             show_progress_bar: Show a tqdm bar that counts chunks.
 
         Returns:
-            One vector per chunk, in the order of the chunks; tokens billed.
+            One vector per chunk, in order, and the tokens billed.
 
         Raises:
-            InvalidInputError: An argument cannot work; nothing was sent.
-            VoyageError: As for `contextualized_embed`; `indices` and `partial` speak of chunks.
+            InvalidInputError: An argument is invalid. Nothing was sent.
+            VoyageError: As for `contextualized_embed`; `indices` and `partial` refer to chunks.
         """
         with progress_bar(documents) if show_progress_bar else NO_PROGRESS as advance:
             call = contextual.prepare(

@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from voyage_rag.io.driver import Driver
     from voyage_rag.records import File
 
-    FileList: TypeAlias = list[File]  # where `list` is a verb
+    FileList: TypeAlias = list[File]  # the method `list` would hide the built-in
 
 
 class Files:
-    """Files of the account, for batches (docs: "Files" in the API reference).
+    """The files of the account, which batches read and write (docs: "Files" in the API reference).
 
-    They cost $0.05 per GB and month and are deleted after 30 days. Every method has an async
-    variant with an `a` before its name. All raise a `VoyageError` if the service did not return a
-    usable response, and `InvalidInputError` before anything is sent if an argument is invalid.
+    Storage costs $0.05 per GB and month; the service deletes files after 30 days. Each method has
+    an async variant with the prefix `a`. All methods raise `InvalidInputError` for an invalid
+    argument before they send anything, and another `VoyageError` if the service does not return a
+    usable response.
     """
 
     def __init__(self, driver: Driver, context: JobContext) -> None:
@@ -31,15 +32,15 @@ class Files:
         self._context = context
 
     def upload(self, path: str | os.PathLike[str], *, filename: str | None = None) -> File:
-        """Upload a file of lines for a batch, streamed from disk.
+        """Upload a file of lines for a batch. The file is streamed from disk.
 
-        A line is `{"custom_id": "a1", "body": {"input": ["..."]}}`; its body has `inputs` for a
-        contextualized model, `query` and `documents` for a reranker. Model and options belong to
-        the batch (docs: "Batch Inference").
+        A line is `{"custom_id": "a1", "body": {"input": ["..."]}}`. Its body has `inputs` for a
+        contextualized model, and `query` and `documents` for a reranker. The model and its options
+        are arguments of the batch (docs: "Batch Inference").
 
         Args:
             path: The file.
-            filename: The name at the service; that of the file by default.
+            filename: The name of the file at the service. Default: its name on disk.
         """
         return self._driver.run(files.upload(self._context, *_checked(path, filename)))
 
@@ -48,7 +49,7 @@ class Files:
         return await self._driver.arun(files.upload(self._context, *_checked(path, filename)))
 
     def get(self, file_id: str) -> File:
-        """Describe a file."""
+        """Return the metadata of a file."""
         return self._driver.run(files.get(self._context, file_id))
 
     async def aget(self, file_id: str) -> File:
@@ -56,11 +57,11 @@ class Files:
         return await self._driver.arun(files.get(self._context, file_id))
 
     def list(self, *, purpose: str | None = None, limit: int | None = None) -> FileList:
-        """The account's files, newest first.
+        """List the account's files, newest first.
 
         Args:
-            purpose: `batch`, `batch-output` or `batch-error`; None for all.
-            limit: The most files to return; None for all.
+            purpose: `batch`, `batch-output` or `batch-error`. None lists all files.
+            limit: Maximum number of files. None returns all of them, from as many pages as needed.
         """
         return self._driver.run(files.list_all(self._context, purpose, limit))
 
@@ -69,7 +70,7 @@ class Files:
         return await self._driver.arun(files.list_all(self._context, purpose, limit))
 
     def content(self, file_id: str) -> bytes:
-        """Return the content of a file of at most 256 MiB. `download` takes any size."""
+        """Return the content of a file of up to 256 MiB. For larger files use `download`."""
         return self._driver.run(files.content(self._context, file_id))
 
     async def acontent(self, file_id: str) -> bytes:
@@ -77,7 +78,7 @@ class Files:
         return await self._driver.arun(files.content(self._context, file_id))
 
     def download(self, file_id: str, path: str | os.PathLike[str]) -> Path:
-        """Stream the content of a file to a path, where it appears whole or not at all."""
+        """Download a file to a path. The file appears there only when it is complete."""
         with atomic_write(Path(path)) as part:
             self._driver.run(files.download(self._context, file_id, str(part)))
         return Path(path)
@@ -89,7 +90,7 @@ class Files:
         return Path(path)
 
     def delete(self, file_id: str) -> bool:
-        """Delete a file, and return whether the service confirms it."""
+        """Delete a file, and return whether it was deleted."""
         return self._driver.run(files.delete(self._context, file_id))
 
     async def adelete(self, file_id: str) -> bool:

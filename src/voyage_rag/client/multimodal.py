@@ -1,4 +1,4 @@
-"""Embedding texts, images and videos, alone or interleaved."""
+"""Embed texts, images and videos, alone or interleaved."""
 
 from __future__ import annotations
 
@@ -35,38 +35,38 @@ class MultimodalVerbs(Session):
     ) -> MultimodalEmbeddingsObject:
         """Embed texts, images and videos, alone or interleaved.
 
-        Images in PNG, JPEG, WEBP and GIF are sent as they are, and so are videos in MP4. Other
-        formats, and images of Pillow's that were changed since they were opened, are encoded
-        again (Pillow: the extra `images`). Files are read when their request is made, so that a
-        folder of any size can be embedded. Limits are checked before anything is sent: 20 MB and 16
-        million pixels an image, 20 MB a video, video only for a model that takes it.
+        Images in PNG, JPEG, WEBP and GIF and videos in MP4 are sent without conversion. Images in
+        other formats, and Pillow images that were modified after opening, are encoded again (extra:
+        `images`). Files are read when their request is sent, so memory does not limit the size of a
+        folder. These limits are checked before anything is sent: 20 MB and 16 million pixels per
+        image, 20 MB per video, and whether the model supports video.
 
         Args:
-            inputs: One list per vector, of texts, images and videos in any order; a single one need
-                not be in a list. A string is a text, unless it is a data URL; `Image(...)` and
-                `Video(...)` declare any string as a URL or path. A `pathlib.Path`, bytes or a
-                binary file is an image or a video, by its first bytes; so is an image of Pillow's.
-                Or dictionaries as in Voyage's API reference:
-                `{"content": [{"type": "text", "text": ...}, ...]}`.
+            inputs: One list per vector, of texts, images and videos in any order. A single item
+                needs no list. A string is a text, unless it is a data URL; wrap a URL or path in
+                `Image(...)` or `Video(...)`. A `pathlib.Path`, bytes or a binary file is an image
+                or a video, depending on its first bytes; a Pillow image is an image. Alternatively,
+                dictionaries as in Voyage's API reference: `{"content": [{"type": "text", "text":
+                ...}, ...]}`.
             model: A multimodal model (docs: "Multimodal Embeddings").
-            input_type: `query` for what is searched with, `document` for what is searched, None for
-                neither prompt.
-            truncation: Cut inputs to the model's context, leaving out images that are beyond it;
-                False refuses longer ones.
+            input_type: `query` for search queries, `document` for the content to search, or None
+                for no prompt.
+            truncation: Truncate inputs to the model's context and omit images beyond it. False
+                raises an error for longer inputs.
             output_dtype: `float`, `int8`, `uint8`, or `binary`/`ubinary`, which pack eight
                 dimensions into one number.
-            output_dimension: Length of the vectors, where the model offers several.
-            downscale: Reduce images to the 2 million pixels that are counted at most: less to send,
-                for the same bill. Needs Pillow.
+            output_dimension: Length of the vectors, if the model supports several.
+            downscale: Scale images down to 2 million pixels, the most that is billed. This reduces
+                the upload, not the price. Requires Pillow.
             show_progress_bar: Show a tqdm bar that counts inputs.
 
         Returns:
-            One vector per input, in order; tokens and pixels billed.
+            One vector per input, in order, and the tokens and pixels billed.
 
         Raises:
-            InvalidInputError: An input cannot be embedded; it is named, and nothing was sent.
-            VoyageError: The service did not return a usable response (see `voyage_rag.errors`);
-                the error carries what was finished as `partial`.
+            InvalidInputError: An input cannot be embedded. The message names it; nothing was sent.
+            VoyageError: The service did not return a usable response (see `voyage_rag.errors`). The
+                attribute `partial` of the error contains the finished vectors.
         """
         with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as advance:
             call = multimodal.prepare(
@@ -94,7 +94,7 @@ class MultimodalVerbs(Session):
         downscale: bool = False,
         show_progress_bar: bool = False,
     ) -> MultimodalEmbeddingsObject:
-        """Async variant of `multimodal_embed`. Files are read and encoded in threads."""
+        """Async variant of `multimodal_embed`. Worker threads read and encode files."""
         with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as advance:
             call = multimodal.prepare(
                 self.context,
@@ -111,15 +111,15 @@ class MultimodalVerbs(Session):
             return await self.driver.arun(operation)
 
     def count_usage(self, inputs: Sequence[object], model: str) -> dict[str, int]:
-        """What multimodal inputs will cost, before anything is sent.
+        """Count the tokens and pixels of multimodal inputs without sending them.
 
         Args:
-            inputs: As for `multimodal_embed`, without URLs, whose size is not known.
+            inputs: As for `multimodal_embed`, but without URLs, because their size is unknown.
             model: A multimodal model.
 
         Returns:
-            `text_tokens`, at an estimate that errs high unless there is a tokenizer;
-            `image_pixels` and `video_pixels` as they are counted; `total_tokens`.
+            `text_tokens` (a conservative estimate, unless a tokenizer is set), `image_pixels`,
+            `video_pixels` and `total_tokens`.
 
         Raises:
             InvalidInputError: An input cannot be embedded, or its size cannot be determined.

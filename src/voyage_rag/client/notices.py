@@ -17,7 +17,7 @@ MAX_NAMED = 10
 
 
 def slow(seconds: float, limits: RateLimits, model: str) -> None:
-    """Warn that a rate limit makes a call slow, for how long, and what would make it faster."""
+    """Warn that a rate limit slows a call down: by how much, and how to raise the limit."""
     LOG.warning(
         "the account may send %s to %s, so this takes about %s; a payment method or a higher "
         'tier makes it faster (docs: "Rate Limits")',
@@ -32,7 +32,7 @@ def slow(seconds: float, limits: RateLimits, model: str) -> None:
 
 
 def windows(documents: Sequence[object]) -> None:
-    """Warn of documents that are embedded in windows."""
+    """Warn about documents that are embedded in several windows."""
     LOG.warning(
         "%s %s longer than the model's window: embedded in windows of neighbouring chunks, so "
         "that a chunk knows those of its own window only",
@@ -44,7 +44,7 @@ def windows(documents: Sequence[object]) -> None:
 
 
 def no_documents() -> None:
-    """Warn that texts are embedded without the documents they may belong to."""
+    """Warn that texts are embedded without the context of their documents."""
     LOG.warning(
         "texts are embedded without the context of their documents, each by itself; where they are "
         "chunks of documents, use contextualized_embed or embed_chunks; in LangChain "
@@ -55,7 +55,7 @@ def no_documents() -> None:
 
 
 def media_name(text: str) -> None:
-    """Warn that the name of a file was embedded, and not the file."""
+    """Warn that the name of a media file is embedded as text."""
     LOG.warning(
         "%r is embedded as a text although it names an image or a video: pass a pathlib.Path, "
         "voyage_rag.Image(...) or voyage_rag.Video(...) to embed the file itself",
@@ -67,7 +67,7 @@ _retiring: set[str] = set()
 
 
 def retirement(model: str, end: Retirement) -> None:
-    """Warn, once for each model, that it stops working soon."""
+    """Warn, once per model, that a model will be retired soon."""
     if model not in _retiring:
         _retiring.add(model)
         LOG.warning(

@@ -1,4 +1,4 @@
-"""Ordering documents by relevance to a query."""
+"""Order documents by relevance to a query."""
 
 from __future__ import annotations
 
@@ -29,24 +29,26 @@ class RerankingVerbs(Session):
         """Order documents by relevance to a query.
 
         Args:
-            query: What is asked.
-            documents: What is ranked. An empty list costs nothing. More than one request may hold
-                (1,000 documents, or the model's tokens) are sent in several and merged.
+            query: The search query.
+            documents: The documents to rank. More than fit into one request (1,000 documents, or
+                the model's token limit) are sent in several requests and merged. An empty list
+                costs nothing.
             model: A reranker (docs: "Rerankers").
-            top_k: How many to return, None for all.
-            truncation: Cut query and documents to the model's limits; False refuses longer ones.
-            blank_documents: What becomes of documents without words, which are never sent: `last`
-                ranks them behind all others with a score of 0, `drop` leaves them out, `error`
-                refuses them by position.
-            score_threshold: Leave out documents with a lower score, 0 to 1.
+            top_k: Number of results. None returns all of them.
+            truncation: Truncate query and documents to the model's limits. False raises an error
+                for longer ones.
+            blank_documents: How to treat documents without words, which are never sent. `last`
+                ranks them last with a score of 0, `drop` omits them, `error` raises an error with
+                their positions.
+            score_threshold: Omit documents with a lower score, from 0 to 1.
 
         Returns:
-            Results by falling relevance; tokens billed.
+            The results, most relevant first, and the tokens billed.
 
         Raises:
-            InvalidInputError: An argument cannot work; nothing was sent.
-            VoyageError: The service did not return a usable response (see
-                `voyage_rag.errors`); the error carries what was ranked as `partial`, a
+            InvalidInputError: An argument is invalid. Nothing was sent.
+            VoyageError: The service did not return a usable response (see `voyage_rag.errors`). The
+                attribute `partial` of the error contains the scored documents as a
                 `PartialRanking`.
         """
         operation = rerank(

@@ -1,4 +1,4 @@
-"""The state of a client: settings, connections, budgets, cache and usage."""
+"""The state of a client: settings, connections, rate limits, cache and usage."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ REQUEST_LOG = RequestLog()
 
 
 class Session:
-    """See `voyage_rag.Voyage`, which adds the verbs.
+    """The base of `voyage_rag.Voyage`, which adds the methods of the API.
 
     Attributes:
-        settings: What it was made with.
-        observers: Who observes its calls.
-        driver: Runs flows with its connections, cache and observers.
-        job_context: What requests about files and batches have in common.
+        settings: The resolved settings.
+        observers: The observers of this client.
+        driver: Runs requests with the client's connections, cache and observers.
+        job_context: Context of requests about files and batches.
     """
 
     @constructor
@@ -120,7 +120,7 @@ class Session:
 
     @classmethod
     def of(cls, settings: Settings, observers: Observers = NO_OBSERVERS) -> Self:
-        """A client with settings that are already resolved."""
+        """Return a client with settings that are already resolved."""
         client = cls.__new__(cls)
         transport = _sender(settings)
         client._has_own_clients = False  # noqa: SLF001 - its own
@@ -128,19 +128,19 @@ class Session:
         return client
 
     def with_options(self, *, observers: Iterable[Observer] | None = None, **settings: Any) -> Self:
-        """A copy with other settings, which shares connections, cache and rate limits.
+        """Return a copy with other settings, which shares connections, cache and rate limits.
 
-        As in `voyage.with_options(timeout=5, max_retries=0).embed(...)`. What the copy spends is in
-        its own `usage`; closing one closes the connections of both, which open anew when needed.
+        Example: `voyage.with_options(timeout=5, max_retries=0).embed(...)`. The copy counts its own
+        `usage`. Closing either object closes the connections of both; they open again when needed.
 
         Args:
-            observers: Who observes the calls of the copy; the same unless given.
+            observers: Observers of the copy. Default: those of the original.
             settings: `timeout`, `max_retries`, `total_timeout`, `query_max_retries`,
                 `query_total_timeout`, `hedge_after`, `concurrency`, `requests_per_minute` or
                 `tokens_per_minute`, as for `Voyage`.
 
         Raises:
-            ConfigurationError: A setting cannot work, is not known, or is one that copies share.
+            ConfigurationError: A setting is invalid, unknown, or shared by all copies.
         """
         copy = type(self).__new__(type(self))
         copy._has_own_clients = self._has_own_clients  # noqa: SLF001 - its own
@@ -212,29 +212,29 @@ class Session:
 
     @property
     def files(self) -> Files:
-        """Files at the service, for batches."""
+        """Files at the service, which batches read and write."""
         from voyage_rag.client.files import Files  # noqa: PLC0415 - few programs need it
 
         return Files(self.driver, self.job_context)
 
     @property
     def batches(self) -> Batches:
-        """Batches at the service. For more than one file there is `voyage_rag.batch.BatchJob`."""
+        """Batches at the service. For more than one file use `voyage_rag.batch.BatchJob`."""
         from voyage_rag.client.batches import Batches  # noqa: PLC0415 - as above
 
         return Batches(self.driver, self.job_context)
 
     @property
     def usage(self) -> Usage:
-        """Usage of this object so far, also per model; `dollars` is the list price."""
+        """The usage of this object so far, in total and per model; `dollars` is the list price."""
         return self._usage
 
     def close(self) -> None:
-        """Close the idle connections of sync calls and the cache. A later call opens them anew."""
+        """Close the idle connections of sync calls and the cache. A later call opens them again."""
         self.driver.close()
 
     async def aclose(self) -> None:
-        """Close the connections of the running event loop, and what `close` closes."""
+        """Close the connections of the running event loop, and everything that `close` closes."""
         await self.driver.aclose()
 
     def __enter__(self) -> Self:
@@ -259,7 +259,7 @@ class Session:
         return type(self).of, (self.settings, self.observers)
 
     def _listening(self) -> tuple[Listener, ...]:
-        """The observers of the next call; none if only retries are logged."""
+        """The observers of the next call; empty if only retries are logged."""
         listeners = self._listeners + GLOBAL_OBSERVERS.current
         return (*listeners, REQUEST_LOG) if listeners or LOG.isEnabledFor(logging.DEBUG) else ()
 
@@ -280,12 +280,12 @@ def _sender(
     http_client: httpx.Client | None = None,
     async_http_client: httpx.AsyncClient | None = None,
 ) -> Sender:
-    """Make what sends requests: over HTTP, or to a host in this process."""
+    """Return the object that sends requests, over HTTP or to a host in this process."""
     host = settings.host
     if not isinstance(host, InProcessHost):
         return Transport(host, http_client, async_http_client)
     if http_client or async_http_client:
-        raise ConfigurationError(f"{host.name} uses no network: leave out HTTP clients")
+        raise ConfigurationError(f"{host.name} does not use the network: do not pass HTTP clients")
     return InProcessSender(host)
 
 

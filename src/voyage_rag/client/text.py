@@ -1,4 +1,4 @@
-"""Embedding texts: at once, as they come, and into a store."""
+"""Embed texts: in one call, as a stream, and into a store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 DEFAULT_EMBED_MODEL = "voyage-2"
 
 MANY = 1_000
-"""Texts that take two milliseconds to look at, so that a thread does it and not an event loop."""
+"""Number of texts whose validation takes about two milliseconds, which is too long for an event
+loop.
+"""
 
 
 class TextVerbs(Session):
@@ -51,34 +53,36 @@ class TextVerbs(Session):
         """Embed texts.
 
         Args:
-            texts: What to embed; a lone string is a list of one. An empty list costs nothing.
-            model: An embedding model (docs: "Text Embeddings"). Without one Voyage's client takes
-                `voyage-2`, and so does this one, with a warning. A contextualized model embeds each
-                text as a document of its own, and a multimodal one as an input of text.
-            input_type: `query` for what is searched with, `document` for what is searched, None for
-                neither prompt. A gateway that does not know the field is not sent it.
-            truncation: Cut texts to the model's context; False refuses longer ones.
+            texts: The texts. A single string is treated as a list of one. An empty list costs
+                nothing.
+            model: An embedding model (docs: "Text Embeddings"). The default is `voyage-2`, as in
+                the `voyageai` package, with a warning. A contextualized model embeds each text as a
+                separate document; a multimodal model embeds it as a text input.
+            input_type: `query` for search queries, `document` for the texts to search, or None for
+                no prompt. The field is not sent to gateways that do not support it.
+            truncation: Truncate texts to the model's context. False raises an error for longer
+                texts.
             output_dtype: `float`, `int8`, `uint8`, or `binary`/`ubinary`, which pack eight
                 dimensions into one number (docs: "Flexible Dimensions and Quantization").
-            output_dimension: Length of the vectors, where the model offers several.
-            batch_size: Most texts in one request; else as many as the limits allow and as keep
-                `concurrency` requests busy.
-            empty_text: `error` refuses empty strings by position, `space` embeds a single space in
-                their place, `zeros` gives them zero vectors, which stores that compare by L2 or
-                cosine may rank first.
-            invalid_text: `error` refuses texts with half a character (a lone surrogate), `replace`
-                puts U+FFFD in its place. Two halves that follow each other are joined.
-            as_lists: Make the lists of `embeddings` while other answers are still on their way, and
-                not when they are first asked for: sooner, in eight times the memory.
+            output_dimension: Length of the vectors, if the model supports several.
+            batch_size: Maximum number of texts per request. By default, requests are as large as
+                the limits allow and numerous enough to use `concurrency`.
+            empty_text: How to treat empty strings. `error` raises an error with their positions,
+                `space` embeds a single space instead, `zeros` returns zero vectors, which stores
+                may rank first by L2 or cosine distance.
+            invalid_text: How to treat texts with a lone surrogate. `error` raises an error,
+                `replace` sends U+FFFD instead. Surrogates that form a pair are joined.
+            as_lists: Build the lists of `embeddings` while other requests are in flight instead of
+                on first access. This is faster, but takes eight times the memory.
             show_progress_bar: Show a tqdm bar that counts texts.
 
         Returns:
-            One vector per text, in order; tokens billed.
+            One vector per text, in order, and the tokens billed.
 
         Raises:
-            InvalidInputError: An argument cannot work; nothing was sent.
-            VoyageError: The service did not return a usable response (see `voyage_rag.errors`);
-                the error carries what was finished as `partial`.
+            InvalidInputError: An argument is invalid. Nothing was sent.
+            VoyageError: The service did not return a usable response (see `voyage_rag.errors`). The
+                attribute `partial` of the error contains the finished vectors.
         """
         with progress_bar(texts) if show_progress_bar else NO_PROGRESS as advance:
             call = self._call(
@@ -142,15 +146,15 @@ class TextVerbs(Session):
         invalid_text: InvalidText = "error",
         show_progress_bar: bool = False,
     ) -> Iterator[Vector]:
-        """Embed any iterable of texts as it comes, in constant memory.
+        """Embed texts from any iterable as a stream, in constant memory.
 
-        Arguments are those of `embed`. Requests go out while earlier vectors are consumed, some
-        `4 * concurrency` of them ahead at most. A text that repeats one of the 2,048 before it is
-        not sent again.
+        The arguments are those of `embed`. Requests are sent while the caller consumes earlier
+        vectors, up to about `4 * concurrency` requests ahead. A text that repeats one of the
+        previous 2,048 is not sent again.
 
         Yields:
             One `array.array` per text, in order. If a text cannot be embedded, the vectors before
-            its request come first, then the error.
+            its request are yielded first, and then the error is raised.
         """
         with progress_bar(texts) if show_progress_bar else NO_PROGRESS as advance:
             call = self._call(
@@ -218,19 +222,20 @@ class TextVerbs(Session):
         invalid_text: InvalidText = "error",
         show_progress_bar: bool = False,
     ) -> None:
-        """Embed any iterable of texts, and hand each answer over as soon as it is there.
+        """Embed texts from any iterable, and pass each response to a function on arrival.
 
-        For what stores vectors: nothing that was paid for waits in memory. The sink is called once
-        for each request, in no particular order, by the thread that received the response (in the
-        async variant by a worker thread), so several calls may run at once. The request keeps its
-        place among the concurrent ones until the sink returns. Texts that repeat one of the last
-        8,192 are not sent again; further calls of the sink deliver those whose vector is known.
+        Use this to write vectors to a store: vectors that were paid for do not wait in memory. The
+        sink is called once per request, in no particular order, by the thread that received the
+        response (in the async variant by a worker thread), so several calls may run concurrently. A
+        request counts towards `concurrency` until the sink returns. A text that repeats one of the
+        previous 8,192 is not sent again; further calls of the sink deliver vectors that are already
+        known.
 
         Args:
-            sink: Takes positions among the texts, their vectors (each an `array.array`), and what
-                they cost. What it raises ends the call.
-            texts: What to embed, read as it is needed; in the async variant by a thread.
-            model: As for `embed`; the other arguments, too.
+            sink: A function of the positions of texts, their vectors (one `array.array` each), and
+                their usage. An exception that it raises ends the call.
+            texts: The texts, read as needed (in the async variant by a worker thread).
+            model: As for `embed`, like the other arguments.
             input_type: As for `embed`.
             truncation: As for `embed`.
             output_dtype: As for `embed`.
@@ -241,9 +246,9 @@ class TextVerbs(Session):
             show_progress_bar: As for `embed`.
 
         Raises:
-            InvalidInputError: An argument or a text cannot work.
-            VoyageError: The service did not return a usable response. Requests that were in flight
-                have been handed over by then.
+            InvalidInputError: An argument or a text is invalid.
+            VoyageError: The service did not return a usable response. The sink has received the
+                responses to all requests that were in flight.
         """
         with progress_bar(texts) if show_progress_bar else NO_PROGRESS as advance:
             call = self._call(

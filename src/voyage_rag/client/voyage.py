@@ -9,39 +9,67 @@ from voyage_rag.client.text import TextVerbs
 
 
 class Voyage(TextVerbs, ContextualizedVerbs, MultimodalVerbs, RerankingVerbs):
-    """A client of the Voyage AI API, for threads and event loops alike.
+    """A client for the Voyage AI API, with sync and async methods.
 
-    One object serves any number of threads, asyncio and trio loops; it connects when first used and
-    keeps its connections. A pickle for worker processes of `multiprocessing` contains the key, any
-    other only its fingerprint (see `voyage_rag.secret`).
+    Any number of threads and event loops (asyncio or trio) can share one client. It opens
+    connections on first use and keeps them alive. It can be pickled: worker processes of
+    `multiprocessing` receive the key, any other pickle contains only the fingerprint of the key
+    (see `voyage_rag.secret`).
 
     Args:
-        api_key: The key; else a key file, else `VOYAGE_API_KEY` (docs: "API Key and Python
-            Client").
-        max_retries: Further attempts after a 429, 408, 5xx, a lost connection, a timeout or an
-            unusable response. 6 by default, and for a 429 as many as `total_timeout` allows.
-        timeout: Seconds one attempt may take. 60 unless given.
-        base_url: Address of the API; else `VOYAGE_BASE_URL`, else the host the key belongs to.
-        api_key_path: A file that holds the key; else `VOYAGE_API_KEY_PATH`.
-        host: Where the models run, of `voyage_rag.hosts`, instead of a key and an address.
-        total_timeout: Seconds one request may take with all its attempts and the waits between
-            them; None for no limit.
-        concurrency: Requests in flight at once for one call. 16 unless given.
-        requests_per_minute: The account's limit per model, never exceeded; discovered if it is
-            not given (docs: "Rate Limits").
-        tokens_per_minute: The same, of tokens.
-        cache: A SQLite file: vectors and scores in it are not paid for again, in any run.
-            `:memory:` keeps vectors and scores as long as this object.
-        cache_max_bytes: Bytes that the cache may have; a tenth is dropped when it is full.
-        tokenizer: A model's `tokenizer.json` (docs: "Tokenization"), to plan by exact counts; they
-            are estimated and learnt without it. Needs `pip install 'voyage-rag[tokenizers]'`.
-        allow_insecure_http: Let the key travel over plain http to another machine.
-        http_client: Your own `httpx.Client` for sync calls: proxies, TLS, tracing. You close it.
-        async_http_client: Your own `httpx.AsyncClient` for async calls, in one event loop.
-        observers: Functions that receive the events of its calls (see `voyage_rag.events`). They
-            are not pickled.
-        clock: Replaces the system clock, in tests.
+        api_key: The API key. Default: the key file, then `VOYAGE_API_KEY` (docs: "API Key and
+            Python Client").
+        max_retries: Number of retries after a 408, 429 or 5xx response, a lost connection, a
+            timeout or an invalid response. Default: 6, and as many as `total_timeout` allows for a
+            429.
+        timeout: Seconds per attempt. Default: 60.
+        base_url: Base URL of the API. Default: `VOYAGE_BASE_URL`, then the host that the key
+            belongs to.
+        api_key_path: Path of a file with the key. Default: `VOYAGE_API_KEY_PATH`.
+        host: An object from `voyage_rag.hosts` that describes where the models run. Replaces
+            `api_key` and `base_url`.
+        total_timeout: Seconds per request including all attempts and the delays between them. None
+            disables the limit.
+        concurrency: Number of concurrent requests per call. Default: 16.
+        requests_per_minute: The account's limit per model, which the client does not exceed. By
+            default, the client discovers the limit (docs: "Rate Limits").
+        tokens_per_minute: The account's limit of tokens per minute and model.
+        cache: Path of a SQLite file that caches vectors and scores between runs, or `:memory:` to
+            cache them in this object.
+        cache_max_bytes: Maximum size of the cache. When it is full, a tenth is evicted.
+        tokenizer: Path of the model's `tokenizer.json` (docs: "Tokenization") for exact token
+            counts. By default, counts are estimated, and corrected by the usage that the service
+            reports. Requires `pip install 'voyage-rag[tokenizers]'`.
+        allow_insecure_http: Allow sending the key over plain HTTP to another machine.
+        http_client: An `httpx.Client` for sync calls, with your proxies, TLS settings or tracing.
+            You close it.
+        async_http_client: An `httpx.AsyncClient` for async calls in one event loop.
+        observers: Functions that are called with each event (see `voyage_rag.events`). A pickle
+            does not include them.
+        clock: The source of time, for tests.
 
     Raises:
-        ConfigurationError: No key, or an invalid setting; the message names it.
+        ConfigurationError: There is no key, or a setting is invalid. The message names it.
+
+    Setup:
+        Set `VOYAGE_API_KEY` to a key from <https://dashboard.voyageai.com>, or pass `api_key`.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> voyage = Voyage()
+        >>> documents = ["Read a CSV file.", "Send an email."]
+        >>> result = voyage.embed(documents, model="voyage-4", input_type="document")
+        >>> result.vectors
+        <Vectors: 2 × 1024 numbers, float>
+        >>> ranking = voyage.rerank("parse csv", documents, model="rerank-3", top_k=1)
+        >>> ranking.results[0].document
+        'Read a CSV file.'
+
+        Each method has an async variant:
+
+        >>> import asyncio
+        >>> async def main():
+        ...     return await voyage.aembed(documents, model="voyage-4", input_type="document")
+        >>> asyncio.run(main()).vectors
+        <Vectors: 2 × 1024 numbers, float>
     """

@@ -1,9 +1,9 @@
 """An emulator of the Voyage AI API, for tests, demos and notebooks without a key or a network.
 
-NOT VOYAGE AI, AND NOT VOYAGE'S VECTORS. It imitates the rules of the HTTP API: arguments, limits,
+NOT VOYAGE AI, AND NOT VOYAGE'S VECTORS. It implements the rules of the HTTP API: arguments, limits,
 error bodies, headers, usage, rate limits, files and batches (whose time can be accelerated), and
-faults on demand. Its vectors and relevance scores come from counting words and parts of words, so
-retrieval over it works, and says nothing about the quality of Voyage's models.
+faults on demand. Its vectors and relevance scores are based on counts of words and parts of words.
+Retrieval over them works, but says nothing about the quality of Voyage's models.
 
     from voyage_rag.emulator import Emulator
 
@@ -12,7 +12,7 @@ retrieval over it works, and says nothing about the quality of Voyage's models.
 
 `Emulator(dialect="sagemaker")` emulates another service that runs the models: Amazon SageMaker
 (`sagemaker`), Azure (`azure-foundry`, `azure-application`) or a server compatible with OpenAI
-(`openai`). Requests and errors are those of that service, vectors those of the Voyage API.
+(`openai`). Requests and errors are those of that service; vectors are the same.
 
 It is a separate program: it shares no code with the client.
 """

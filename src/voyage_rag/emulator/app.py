@@ -1,7 +1,7 @@
 """The emulated API as an ASGI application.
 
-NOT VOYAGE AI. It imitates the rules of the HTTP API (arguments, limits, errors, headers, usage),
-not the models behind it: vectors and scores come from counting words. Every response says so in its
+NOT VOYAGE AI. It implements the rules of the HTTP API (arguments, limits, errors, headers, usage),
+not the models: vectors and scores are based on word counts. Every response says so in its
 `x-voyage-emulator` header.
 """
 
@@ -70,7 +70,7 @@ DIALECTS: dict[DialectName, type[EmulatedDialect]] = {
 _SECRET_HEADERS = {"authorization", "api-key", "x-amz-security-token"}
 
 JSONL_CONTENT_TYPE = "application/octet-stream"
-"""Of a file's content; a guess."""
+"""Content type of a file. This is a guess."""
 
 
 def create_app(
@@ -129,7 +129,7 @@ def make_dialect(options: EmulatorOptions) -> EmulatedDialect:
     """Return the dialect of the options.
 
     Raises:
-        ValueError: There is no such dialect, or the emulator does not have the served model.
+        ValueError: The dialect is unknown, or the emulator does not have the served model.
     """
     if options.dialect not in DIALECTS:
         raise ValueError(f"dialect must be one of {', '.join(DIALECTS)}, not {options.dialect!r}")
@@ -139,14 +139,14 @@ def make_dialect(options: EmulatorOptions) -> EmulatedDialect:
 
 
 def _epoch_clock(options: EmulatorOptions) -> Callable[[], float]:
-    """Return a function that gives seconds since the epoch, at the pace of the emulator's clock."""
+    """Return a function that returns seconds since the epoch, as fast as the emulator's clock."""
     begin = cache(lambda: time.time() - options.clock())
     return lambda: begin() + options.clock()
 
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What all paths of an emulator share."""
+    """State that all paths of an emulator share."""
 
     options: EmulatorOptions
     dialect: EmulatedDialect
@@ -268,7 +268,7 @@ class _ResourceApp(_PathApp):
 
 
 async def _read_body(request: Request) -> Any:
-    """Return the fields of a form, parsed JSON, or the bytes of what is neither."""
+    """Return the fields of a form, parsed JSON, or the bytes of any other body."""
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         try:
             return dict(await request.form())

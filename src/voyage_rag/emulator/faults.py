@@ -1,15 +1,15 @@
 """Faults on demand.
 
-    Emulator(faults=[status(503), None, DROPPED])  # one for each request in turn
-    Emulator(faults=RandomFaults(0.1, seed=7))    # one request in ten, the same ones every time
+    Emulator(faults=[status(503), None, DROPPED])  # one fault per request, in order
+    Emulator(faults=RandomFaults(0.1, seed=7))    # one request in ten, reproducible
 
 There are three kinds:
 
-- `ResponseFault` answers without looking at the request: `status(...)`, `redirect(...)`.
-- `ContentFault` puts wrong contents into a proper 200: `REORDERED`, `MISSING`, `DUPLICATED`, `NAN`,
-  `SHORT_VECTOR`, `WRONG_DTYPE`.
-- `DeliveryFault` sends the right response wrongly: `DROPPED`, `CUT_OFF`, `CLOSED`, `WRONG_LENGTH`,
-  `SHORT_LENGTH`, `TRUNCATED`, `SILENT`, `STALLED`, `trickled(...)`.
+- `ResponseFault` responds without processing the request: `status(...)`, `redirect(...)`.
+- `ContentFault` changes the contents of a 200 response: `REORDERED`, `MISSING`, `DUPLICATED`,
+  `NAN`, `SHORT_VECTOR`, `WRONG_DTYPE`.
+- `DeliveryFault` disturbs the delivery of a correct response: `DROPPED`, `CUT_OFF`, `CLOSED`,
+  `WRONG_LENGTH`, `SHORT_LENGTH`, `TRUNCATED`, `SILENT`, `STALLED`, `trickled(...)`.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ from voyage_rag.emulator.responses import (
 )
 
 TRANSPORT_KEY = "voyage_emulator.transport"
-"""Key of the ASGI scope under which the server puts the connection, for faults to close."""
+"""Key of the ASGI scope for the server's connection, which faults close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ResponseFault:
     """Respond with this instead.
 
     Attributes:
-        retry_after: Seconds, sent as Retry-After; None for no such header.
+        retry_after: Seconds in the Retry-After header; None for no header.
     """
 
     status: int
@@ -66,7 +66,7 @@ class ResponseFault:
         return f"{self.status} {kind}{waits}"
 
     def response(self) -> EmulatedResponse:
-        """Return the response, dated now."""
+        """Return the response with the current date."""
         headers = dict(self.headers)
         if self.retry_after is not None:
             headers |= retry_after(self.retry_after, as_date=self.retry_after_as_date)
@@ -78,7 +78,7 @@ class ContentFault:
     """Respond with wrong contents.
 
     Attributes:
-        spoil: Changes the items of `data` in place (of the first document, for contextualized
+        spoil: Modifies the items of `data` in place (of the first document, for contextualized
             embeddings).
     """
 
@@ -101,7 +101,7 @@ Manner: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFault:
-    """Send the right response in a wrong way.
+    """Disturb the delivery of a correct response.
 
     Attributes:
         pieces: Number of parts in which a trickled body is sent.
@@ -127,9 +127,9 @@ def status(
 
     Args:
         code: HTTP status. A 429 mentions the missing payment method, as the service does.
-        form: `json` as the API itself responds, `html` as a gateway does, or no body.
-        retry_after: Seconds to name in a Retry-After header; None for no header.
-        as_date: Name the date instead of the seconds.
+        form: `json` as from the API itself, `html` as from a gateway, or `empty` for no body.
+        retry_after: Seconds in a Retry-After header; None for no header.
+        as_date: Send the date instead of the seconds.
     """
     phrase = _UNREGISTERED_PHRASES.get(code) or HTTPStatus(code).phrase
     detail = PAYMENT_NOTICE if code == HTTPStatus.TOO_MANY_REQUESTS else phrase
@@ -186,43 +186,43 @@ def _change_dtype(items: list[Payload]) -> None:
 REORDERED = ContentFault("reordered", list.reverse)
 """Items in reverse order, each with its right index."""
 MISSING = ContentFault("missing", _drop_last)
-"""The last item is not there."""
+"""The last item is missing."""
 DUPLICATED = ContentFault("duplicated", _repeat_first)
-"""The last item is the first one again."""
+"""The last item is a copy of the first one."""
 NAN = ContentFault("nan", _put_nan)
-"""The first number is not one: NaN among base64 bytes, null among JSON numbers."""
+"""The first number is invalid: NaN in base64, null among JSON numbers."""
 SHORT_VECTOR = ContentFault("short_vector", _shorten)
 """The first vector lacks its last number."""
 WRONG_DTYPE = ContentFault("wrong_dtype", _change_dtype)
-"""Integers where floats were asked for, floats where integers were."""
+"""Integers instead of floats, and floats instead of integers."""
 
 DROPPED = DeliveryFault("dropped")
 """The connection closes before a response."""
 CUT_OFF = DeliveryFault("cut_off")
 """The connection closes in the middle of the body."""
 CLOSED = DeliveryFault("closed")
-"""The connection closes after the whole response, which did not announce it."""
+"""The connection closes after the complete response, which did not announce it."""
 WRONG_LENGTH = DeliveryFault("wrong_length")
-"""Content-Length names ten bytes more than come before the connection closes."""
+"""Content-Length is ten bytes more than are sent before the connection closes."""
 SHORT_LENGTH = DeliveryFault("short_length")
-"""Content-Length names ten bytes fewer than come before the connection closes."""
+"""Content-Length is ten bytes fewer than are sent before the connection closes."""
 TRUNCATED = DeliveryFault("truncated")
-"""A whole HTTP response whose JSON stops half way."""
+"""A complete HTTP response whose JSON ends in the middle."""
 SILENT = DeliveryFault("silent")
-"""No response, and the connection stays open."""
+"""There is no response, and the connection stays open."""
 STALLED = DeliveryFault("stalled")
-"""Half the body comes, and the connection stays open."""
+"""Half of the body is sent, and the connection stays open."""
 
 
 def trickled(seconds: float, pieces: int = 10) -> DeliveryFault:
-    """Return a fault that spreads the body over so many seconds."""
+    """Return a fault that spreads the body over the given number of seconds."""
     return DeliveryFault("trickled", pieces, seconds / pieces)
 
 
 async def send_badly(
     response: EmulatedResponse, fault: DeliveryFault, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Send a response in the way of a fault."""
+    """Send a response with a delivery fault."""
     body, half = response.body, response.body[: len(response.body) // 2]
     match fault.name:
         case "dropped":
@@ -250,7 +250,7 @@ async def send_badly(
         case "short_length":
             await send_head(response, len(body) - 10, send)
             await send_body(body[:-10], send)
-            _connection(scope).write(body[-10:])  # not through the server, which would refuse
+            _connection(scope).write(body[-10:])  # bypasses the server, which would reject it
             await _close(scope, receive)
 
 
@@ -263,7 +263,7 @@ async def _trickle(body: bytes, fault: DeliveryFault, receive: Receive, send: Se
 
 
 async def _close(scope: Scope, receive: Receive) -> None:
-    """Close the connection after what has been written, and wait until the server noticed."""
+    """Close the connection after the data is written, and wait until the server has noticed."""
     _connection(scope).close()
     await wait_or_disconnect(None, receive)
 
@@ -276,16 +276,16 @@ def _connection(scope: Scope) -> asyncio.Transport:
 
 
 TRANSIENT = (status(429), status(500), status(502, "html"), status(503, "empty"), DROPPED, CUT_OFF)
-"""Faults that a retry is likely to overcome."""
+"""Faults that a retry usually overcomes."""
 
 
 @dataclass(frozen=True, slots=True)
 class RandomFaults:
-    """Faults at random.
+    """Random faults.
 
     Attributes:
-        rate: Share of requests that meet a fault, 0 to 1.
-        seed: The same seed makes the same requests fail, in order of their arrival.
+        rate: Share of requests with a fault, from 0 to 1.
+        seed: The same seed makes the same requests fail, in order of arrival.
         among: The faults to choose from.
     """
 
@@ -295,7 +295,7 @@ class RandomFaults:
 
 
 def iterate_faults(faults: Sequence[Fault | None] | RandomFaults) -> Iterator[Fault | None]:
-    """Yield the fault of each request, None for a proper response, without end."""
+    """Yield the fault of each request endlessly; None for a normal response."""
     if not isinstance(faults, RandomFaults):
         yield from chain(faults, repeat(None))
         return

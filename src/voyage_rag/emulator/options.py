@@ -1,4 +1,4 @@
-"""Settings of an emulator, and its record of the requests it received."""
+"""Settings of an emulator, and its record of received requests."""
 
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -17,32 +17,41 @@ class EmulatorOptions:
     """Settings of one emulator.
 
     Attributes:
-        dialect: The service that is emulated: the Voyage API, or another that runs its models.
-        served_model: The model of a SageMaker endpoint (None: that in the endpoint's name), of an
-            Azure application (None: voyage-4), or in the list of an OpenAI-compatible server.
-        keys: Accepted keys. None: any key without the word `invalid` in it.
+        dialect: The emulated service: the Voyage API, or another one that runs its models.
+        served_model: The model of a SageMaker endpoint (default: the one in the endpoint's name),
+            of an Azure application (default: voyage-4), or in the list of an OpenAI-compatible
+            server.
+        keys: Accepted keys. None accepts any key that does not contain `invalid`.
         latency: Seconds before every response.
-        seconds_per_token: Seconds that are added for each billed token.
-        requests_per_minute: For each key and model. None: no limit, or 3 with `free_tier`.
-        tokens_per_minute: For each key and model. None: no limit, or 10,000 with `free_tier`.
-        characters_per_token: Count tokens by length alone, as for text that needs many. None: count
-            words as of plain English.
-        burst_seconds: Seconds' worth of a limit that may be spent at once.
-        free_tier: Respond as to an account without a payment method: low limits, a warning in each
-            response.
-        retry_after: Form of the Retry-After header of a 429; None, as with the service: no header.
-        faults: One for each request in turn (None for a proper response, and none after the last),
-            or random ones.
-        clock: Returns seconds; read by the rate limits and the record of requests.
-        batch_speed: Seconds of a batch's life that pass in one second of the clock.
-        batch_validating: Seconds of its life that a batch is validated for.
-        batch_running: Seconds that all its lines take; a batch expires after twelve hours.
-        batch_ending: Seconds that it is finalised or cancelled for.
-        batch_inputs: Texts, documents or queries in one batch.
-        batches_in_flight: Batches of one key that have not ended.
-        batch_tokens_in_flight: Tokens of all batches of one key that have not ended.
-        file_bytes: Size of an uploaded file. Not documented; a third party reports 1 GB.
-        failing_lines: Every custom_id whose line fails with a 500 in the first batch that has it.
+        seconds_per_token: Additional seconds per billed token.
+        requests_per_minute: Limit per key and model. None: no limit, or 3 with `free_tier`.
+        tokens_per_minute: Limit per key and model. None: no limit, or 10,000 with `free_tier`.
+        characters_per_token: Count tokens by length alone, to emulate text with many tokens. None
+            counts words as in plain English.
+        burst_seconds: Seconds' worth of a limit that may be used at once.
+        free_tier: Respond as for an account without a payment method: low limits, and a warning in
+            each response.
+        retry_after: Format of the Retry-After header of a 429. None, like the service, sends no
+            header.
+        faults: One fault per request in order (None for a normal response), or random faults.
+        clock: Returns seconds, for rate limits and the record of requests.
+        batch_speed: Seconds in the life of a batch per second of the clock.
+        batch_validating: Seconds for which a batch is validated.
+        batch_running: Seconds for which its lines are processed. A batch expires after twelve
+            hours.
+        batch_ending: Seconds for which it is finalised or cancelled.
+        batch_inputs: Maximum number of texts, documents or queries per batch.
+        batches_in_flight: Maximum number of unfinished batches per key.
+        batch_tokens_in_flight: Maximum number of tokens in all unfinished batches per key.
+        file_bytes: Maximum size of an uploaded file. Not documented; a third party reports 1 GB.
+        failing_lines: Each custom_id whose line fails with a 500 in the first batch that contains
+            it.
+
+    Examples:
+        >>> from voyage_rag.emulator import Emulator
+        >>> emulator = Emulator(requests_per_minute=100, latency=0.05)
+        >>> emulator.options.requests_per_minute
+        100
     """
 
     dialect: DialectName = "voyage"
@@ -75,15 +84,24 @@ class ReceivedRequest:
 
     Attributes:
         path: Path of the URL.
-        body: Parsed JSON; the bytes themselves where they are not JSON; of an upload its fields,
-            with name and size of the file.
-        headers: Lower-case names; the Authorization header without its value.
-        at: Seconds of the emulator's clock, when the request had been read.
-        status: Status of the response; None before it, and where there is none.
-        tokens: Billed tokens; None where the request was rejected.
-        answered_at: Seconds of the emulator's clock, when the response began.
+        body: Parsed JSON; bytes if the body is not JSON; for an upload, its fields with the name
+            and size of the file.
+        headers: Headers with lower-case names; the Authorization header has no value.
+        at: Time at which the request was read, in seconds of the emulator's clock.
+        status: Status of the response; None before it, or without one.
+        tokens: Billed tokens; None if the request was rejected.
+        answered_at: Time at which the response began, in seconds of the emulator's clock.
         method: HTTP method.
-        fault: The fault that the request met.
+        fault: The fault that was applied.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> from voyage_rag.emulator import Emulator
+        >>> emulator = Emulator()
+        >>> with emulator as url:
+        ...     result = Voyage(base_url=url).embed(["Hello, world"], model="voyage-4")
+        >>> [(request.path, request.status) for request in emulator.requests]
+        [('/v1/embeddings', 200)]
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""The emulated API on a port: in a thread of this process, or as the only task of a process."""
+"""Serve the emulated API, in a thread of this process or as a process of its own."""
 
 import asyncio
 import socket
@@ -17,29 +17,37 @@ from voyage_rag.emulator.faults import TRANSPORT_KEY
 from voyage_rag.emulator.options import EmulatorOptions, ReceivedRequest
 from voyage_rag.emulator.responses import NOTICE, Receive, Scope, Send
 
-_START_TIMEOUT_SECONDS = 10.0  # far more than it takes
+_START_TIMEOUT_SECONDS = 10.0  # far more than needed
 _STOP_TIMEOUT_SECONDS = 1.0
 
 
 class Emulator:
     """An emulated API in a thread of this process.
 
-    NOT VOYAGE AI: responses follow the API's rules, vectors and scores come from counting words.
-
-        with Emulator(requests_per_minute=100) as url:
-            ...  # POST to f"{url}/embeddings" with any key
+    NOT VOYAGE AI: responses follow the rules of the API; vectors and scores are based on word
+    counts.
 
     Attributes:
-        options: Its settings.
-        requests: Every request to an endpoint so far, in order of arrival.
+        options: The settings.
+        requests: All requests to endpoints so far, in order of arrival.
+
+    Setup:
+        Run `pip install 'voyage-rag[emulator]'`. No key is needed.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> from voyage_rag.emulator import Emulator
+        >>> with Emulator(requests_per_minute=100) as url:
+        ...     Voyage("any-key", base_url=url).embed(["Hello, world"], model="voyage-4").vectors
+        <Vectors: 1 × 1024 numbers, float>
     """
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0, **options: Any) -> None:
-        """Prepare an emulator.
+        """Create an emulator, without starting it.
 
         Args:
             host: Address to listen on.
-            port: Port to listen on, 0 for any free one.
+            port: Port to listen on; 0 for any free port.
             **options: The fields of `EmulatorOptions`.
         """
         self.options: EmulatorOptions = EmulatorOptions(**options)
@@ -51,13 +59,13 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        """Base URL of the running emulator; that of the Voyage API ends in `/v1`."""
+        """Base URL of the running emulator. For the Voyage API, it ends in `/v1`."""
         if self._server is None:
             raise RuntimeError("the emulator is not running: call start(), or use `with`")
         return self._url
 
     def start(self) -> str:
-        """Listen, and return the base URL."""
+        """Start listening, and return the base URL."""
         if self._server is not None:
             raise RuntimeError(f"the emulator is already running at {self._url}")
         self._app = create_app(self.options, self.requests)
@@ -74,7 +82,7 @@ class Emulator:
         return self._url
 
     def stop(self) -> None:
-        """Close every connection and the port; do nothing if the emulator is not running."""
+        """Close all connections and the port. Does nothing if the emulator is not running."""
         if self._server is not None and self._thread is not None:
             self._server.stop_soon()
             self._thread.join()
@@ -104,8 +112,8 @@ def serve(
 
     Args:
         host: Address to listen on.
-        port: Port to listen on, 0 for any free one.
-        announcement: The line written to stdout once it listens, with the base URL for `{url}`.
+        port: Port to listen on; 0 for any free port.
+        announcement: A line to write to stdout after the start, with `{url}` for the base URL.
         **options: The fields of `EmulatorOptions`.
     """
     settings = EmulatorOptions(**options)
@@ -134,17 +142,17 @@ def _configure(app: Starlette) -> uvicorn.Config:
         ws="none",
         lifespan="off",
         loop="asyncio",
-        log_config=None,  # keeps the program's own logging as it is
+        log_config=None,  # does not change the program's logging
         log_level="critical",
         access_log=False,
-        timeout_keep_alive=600,  # seconds; that of the service's load balancer
+        timeout_keep_alive=600,  # seconds, as for the service's load balancer
         server_header=False,  # the application writes these two, in the service's order
         date_header=False,
     )
 
 
 class _Connection(H11Protocol):
-    """An HTTP connection that the application can access, to close it during a response."""
+    """An HTTP connection that the application can close during a response."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -162,7 +170,7 @@ class _Connection(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """A server that calls back once it listens, and stops at once, even if clients are waiting."""
+    """A server that calls back after the start, and stops without waiting for clients."""
 
     def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
         super().__init__(config)

@@ -1,11 +1,11 @@
-"""Where models run: one file per host, and the table by which an address selects one.
+"""Hosts: where models run. One module per host, and a table that selects a host by its address.
 
     from voyage_rag import Voyage
     from voyage_rag.hosts import SageMaker
 
     voyage = Voyage(host=SageMaker("my-endpoint", region="us-east-1"))
 
-What a host needs besides this package is imported when the host is made.
+Optional dependencies of a host are imported when the host is created.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
     from voyage_rag.hosts.openai_compatible import OpenAICompatible
     from voyage_rag.hosts.sagemaker import SageMaker
 BY_HOSTNAME: dict[str, type[VoyageAPI]] = {AIMLAPI_HOSTNAME: AIMLAPI}
-"""Hosts that are recognised by `base_url`; any other address is taken to serve the Voyage API."""
+"""Hosts by the host name of `base_url`. Any other address is assumed to serve the Voyage API."""
 
 
 def select_host(
     api_key: APIKey, base_url: str | None, *, allow_insecure_http: bool = False
 ) -> VoyageAPI:
-    """The host at an address, or without one the host that the key belongs to.
+    """Return the host at an address; without an address, the host that the key belongs to.
 
     Raises:
-        ConfigurationError: The address cannot work, or would expose the key.
+        ConfigurationError: The address is invalid, or would expose the key.
     """
     try:
         hostname = urlsplit(base_url or "").hostname
-    except (ValueError, AttributeError, TypeError):  # the host itself says what is wrong
+    except (ValueError, AttributeError, TypeError):  # the host raises its own error
         hostname = None
     host = BY_HOSTNAME.get(hostname or "", VoyageAPI)
     return host(api_key, base_url, allow_insecure_http=allow_insecure_http)

@@ -1,4 +1,4 @@
-"""Addresses: what can be one, and what would expose the key."""
+"""Validate addresses, and reject those that would expose the key."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from voyage_rag.errors import ConfigurationError
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 EXAMPLE_ADDRESS = "https://api.voyageai.com/v1"
 UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f-\x9f]")
-"""Characters that URL parsers disagree about, so that one reads another host than the next."""
+"""Characters that URL parsers interpret differently, so that they may find different hosts."""
 
 
 def check_address(base_url: str, *, allow_insecure_http: bool, sends_key: bool = True) -> str:
-    """An address without spaces around it and without a trailing slash.
+    """Return an address without surrounding spaces and trailing slash.
 
     Raises:
-        ConfigurationError: It is no http(s) address, is written so that programs disagree about
-            where it leads, holds credentials, or is plain http to another machine.
+        ConfigurationError: The address is not an http(s) URL, is ambiguous, contains credentials,
+            or uses plain HTTP to another machine.
     """
     try:
         base_url = base_url.strip()

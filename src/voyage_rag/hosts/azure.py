@@ -1,6 +1,6 @@
 """Azure: models deployed from Azure AI Foundry, and the managed application.
 
-Sources: the models' cards in Azure AI Foundry, and the guides "Azure" of Voyage's documentation.
+Sources: the models' cards in Azure AI Foundry, and the guides "Azure" in Voyage's documentation.
 """
 
 from __future__ import annotations
@@ -18,21 +18,30 @@ from voyage_rag.hosts.numbers import parse_strings
 from voyage_rag.secret import as_key, hidden
 
 MODEL_STATUS_HEADER = "ms-azureml-model-error-statuscode"
-"""Where Azure's online endpoints give the status of the model (docs: "Troubleshoot")."""
+"""The header in which Azure's online endpoints return the model's status (docs: "Troubleshoot")."""
 
 CARD_SUFFIXES = ("-embedding-model", "-reranker-model", "-model")
 
 
 class AzureFoundry(Host):
-    """A deployment of Azure AI Foundry (managed compute): the Voyage API at an address of yours.
+    """A deployment in Azure AI Foundry (managed compute): the Voyage API at your own address.
 
     Args:
         endpoint: Address of the endpoint, to which `/embeddings` is appended.
-        api_key: The endpoint's key.
-        allow_insecure_http: Let the key travel over plain http to another machine.
+        api_key: The key of the endpoint.
+        allow_insecure_http: Allow sending the key over plain HTTP to another machine.
 
     Raises:
-        ConfigurationError: The address or the key cannot work.
+        ConfigurationError: The address or the key is invalid.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> from voyage_rag.emulator import Emulator
+        >>> from voyage_rag.hosts import AzureFoundry
+        >>> with Emulator(dialect="azure-foundry") as url:  # use the address of your endpoint
+        ...     voyage = Voyage(host=AzureFoundry(url, "endpoint-key"))
+        ...     voyage.embed(["Hello, world"], model="voyage-4").vectors
+        <Vectors: 1 × 1024 numbers, float>
     """
 
     name = "Azure AI Foundry"
@@ -50,14 +59,14 @@ class AzureFoundry(Host):
         super().__init__(endpoint, as_key(api_key), allow_insecure_http=allow_insecure_http)
 
     def encode(self, endpoint: str, fields: Mapping[str, Any]) -> bytes:
-        """The request document; a model may be named as on its card."""
+        """Return the request document. A model may have the name on its card."""
         model = str(fields.get("model", ""))
         for suffix in CARD_SUFFIXES:
             model = model.removesuffix(suffix)
         return super().encode(endpoint, {**fields, "model": model})
 
     def error(self, response: Response) -> ErrorDetail:
-        """What a response says; an error of the model has its status in a header."""
+        """Parse an error response. For an error of the model, a header contains its status."""
         original = response.headers.get(MODEL_STATUS_HEADER, "")
         if original.isdecimal() and original.isascii():
             response = replace(response, status=int(original[:3]))
@@ -73,14 +82,24 @@ class AzureFoundry(Host):
 
 
 class AzureApplication(Host):
-    """The managed application: one model in a virtual network of yours, without a key.
+    """The managed application: one model in your virtual network, without a key.
 
     Args:
         address: Address of the application, without `/v1`.
-        allow_insecure_http: Let texts travel over plain http, as inside a virtual network.
+        allow_insecure_http: Allow sending texts over plain HTTP, for example within a virtual
+            network.
 
     Raises:
-        ConfigurationError: The address cannot work, or is plain http without permission.
+        ConfigurationError: The address is invalid, or uses plain HTTP without permission.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> from voyage_rag.emulator import Emulator
+        >>> from voyage_rag.hosts import AzureApplication
+        >>> with Emulator(dialect="azure-application") as url:  # use your application's address
+        ...     voyage = Voyage(host=AzureApplication(url))
+        ...     voyage.embed(["Hello, world"], model="voyage-4").vectors
+        <Vectors: 1 × 1024 numbers, float>
     """
 
     name = "the Azure application"
@@ -96,15 +115,15 @@ class AzureApplication(Host):
         super().__init__(address, allow_insecure_http=allow_insecure_http)
 
     def decode(self, request: Request, document: Any) -> Any:  # noqa: ARG002 - same for all
-        """The response with numbers, which some versions write as strings."""
+        """Return the response with numbers, which some versions send as strings."""
         return parse_strings(document)
 
     def probe(self) -> Request:
-        """What the application says of its model."""
+        """Return a request for information about the model."""
         return Request("/info", b"", "", 0, method="GET")
 
     def describe(self, response: Response) -> str:
-        """Its model, and whether it is loaded."""
+        """Return the model, and whether it is loaded."""
         try:
             info = json.loads(response.body)
             state = "loaded" if info["model_loaded"] else f"not loaded ({info['loading_status']})"
@@ -113,11 +132,11 @@ class AzureApplication(Host):
             return ""
 
     def error(self, response: Response) -> ErrorDetail:
-        """What a response says that is not a 200."""
+        """Parse an error response."""
         return error_detail(
             response,
             {
-                404: "check the address, and that the application is of this kind of model",
-                503: "the model is still being loaded: try again in some minutes",
+                404: "check the address, and that the application serves this kind of model",
+                503: "the model is still being loaded: try again in a few minutes",
             },
         )

@@ -1,7 +1,7 @@
-"""What an error response says: its words, and which error of ours it is.
+"""Parse error responses: the message, and the corresponding exception class.
 
-`error_detail` reads the shapes that the Voyage API, its gateways and proxies send; a host whose
-errors differ builds an `ErrorDetail` itself or replaces fields of this one.
+`error_detail` parses the formats of the Voyage API, its gateways and proxies. A host with other
+errors creates its own `ErrorDetail` or replaces fields of this one.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ MAX_PAGE_BYTES = 2**14
 ERROR_FIELDS = ("detail", "message", "error")
 PAGE_TITLE = re.compile(rb"<title[^>]*>([^<]*)", re.IGNORECASE)
 
-RETRY_LATER = "a problem of the service: try again later"
-ADD_CREDIT = "add credit or raise the account's limit: waiting does not help"
+RETRY_LATER = "the service has a problem: try again later"
+ADD_CREDIT = "add credit or raise the account's limit: a retry cannot succeed"
 REMEDIES: Mapping[int, str] = {
     400: "check the arguments",
     401: "check the key",
@@ -61,14 +61,14 @@ REMEDIES: Mapping[int, str] = {
     408: RETRY_LATER,
     410: "this model is retired: choose another",
     TOO_LARGE: "shorten the inputs, or send fewer at once",
-    TOO_MANY_REQUESTS: "give requests_per_minute and tokens_per_minute, or ask for a higher limit",
+    TOO_MANY_REQUESTS: "set requests_per_minute and tokens_per_minute, or request a higher limit",
 }
 
 TOO_MANY_TOKENS = "lower the number of tokens in the batch"
-"""The Voyage API's words for a batch that is too large (docs: "Error Codes"; recorded)."""
+"""The message of the Voyage API for a batch that is too large (docs: "Error Codes"; recorded)."""
 
 EXAMPLE = re.compile(r"example at index (\d+)")
-"""How the Voyage API names the input that does not fit (recorded)."""
+"""The format in which the Voyage API names an input that is too long (recorded)."""
 
 PASSES_SOON = r"\b(?:re)?try (?:again )?(?:in|after) [\d.]+ ?(?:m?s\b|sec|min)"
 LASTS_FOR_DAYS = r"\bmonth|\bweek|\bdaily\b|\bper day\b"
@@ -86,15 +86,15 @@ free tier speaks of billing, too, but also of "reduced rate limits", and passes 
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetail:
-    """What an error response says, in terms that are the same for every host.
+    """The contents of an error response in terms that are the same for all hosts.
 
     Attributes:
         status: The HTTP status, or the one that the host's own code corresponds to.
-        message: The host's words, printable; empty if it gave none.
-        error_class: The error to raise.
-        remedy: What to do about it, None if the message says so itself.
-        is_too_large: Whether fewer inputs in a request would be accepted.
-        input_index: The position, within the request, of the one input it is about.
+        message: The host's message, printable; empty if there is none.
+        error_class: The exception class to raise.
+        remedy: What to do about it; None if the message says so.
+        is_too_large: Whether the service would accept a request with fewer inputs.
+        input_index: Position of the affected input in the request.
     """
 
     status: int
@@ -106,20 +106,20 @@ class ErrorDetail:
 
 
 def error_detail(response: Response, remedies: Mapping[int, str] = REMEDIES) -> ErrorDetail:
-    """What a response says that is not a 200.
+    """Parse an error response.
 
     Args:
-        response: Any shape of body.
-        remedies: What to do, by status; those of `REMEDIES` apply where there is none.
+        response: A response with any body.
+        remedies: Remedies by status; those in `REMEDIES` are the default.
     """
     status = response.status
     message = printable(message_of(response.body)[:MAX_DETAIL_CHARS])
     if status in SUCCESS:
-        message = "the response is not one of the API, whose results come with status 200"
+        message = "the response is not from the API, whose results have status 200"
     if status in REDIRECT:
         message = (
-            f"the address answered with a redirect to {_redirect_host(response)}; redirects are "
-            "not followed, so that the key stays with its host: set base_url to the right address"
+            f"the address redirects to {_redirect_host(response)}; redirects are "
+            "not followed, to keep the key with its host: set base_url to the right address"
         )
     error_class = error_class_of(status, message)
     named = EXAMPLE.search(message)
@@ -135,7 +135,7 @@ def error_detail(response: Response, remedies: Mapping[int, str] = REMEDIES) -> 
 
 
 def error_class_of(status: int, message: str) -> type[APIError]:
-    """The error that a status stands for; a 429 about money does not pass with time."""
+    """Return the exception class of a status; a 429 about billing is not temporary."""
     if status == TOO_MANY_REQUESTS and _is_about_money(message):
         return QuotaExhaustedError
     if status in ERROR_CLASSES:
@@ -146,7 +146,7 @@ def error_class_of(status: int, message: str) -> type[APIError]:
 
 
 def message_of(body: bytes) -> str:
-    """What an error response says of itself, whatever its shape; never fails."""
+    """Return the message of an error response of any format. Never fails."""
     try:
         return _message_in(json.loads(body))
     except (ValueError, RecursionError):
@@ -176,7 +176,7 @@ def _page_title(body: bytes) -> str:
 
 
 def printable(text: str) -> str:
-    """A text from elsewhere, for messages: no escape sequence, no half of a character."""
+    """Make a foreign text printable: without escape sequences and lone surrogates."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
 
 
@@ -195,7 +195,7 @@ def _remedy(
 ) -> str | None:
     if error_class is QuotaExhaustedError:
         return ADD_CREDIT
-    if status == BAD_REQUEST and message:  # the service says what is wrong
+    if status == BAD_REQUEST and message:  # the service names the error
         return None
     return remedies.get(status, RETRY_LATER if issubclass(error_class, ServerError) else None)
 

@@ -1,8 +1,8 @@
-"""Gateways that serve Voyage models: a table of what each understands.
+"""Gateways that serve Voyage models, and a table of what each supports.
 
 Sources: the API references of OpenRouter, Vercel's AI Gateway and LiteLLM's proxy, November 2026.
-Prompts are put before texts here, as with any OpenAI-compatible server, since gateways disagree
-about the field that asks for them.
+As for any OpenAI-compatible server, the client adds prompts to the texts, because gateways differ
+in the field that requests them.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ BATCH_SIZE = 128
 
 @dataclass(frozen=True, slots=True)
 class GatewayEntry:
-    """What is known of a gateway.
+    """The properties of a gateway.
 
     Attributes:
         title: Its name in messages.
-        base_url: Its address, None where everybody runs their own.
-        prefix: What it puts before the names of Voyage's models.
-        has_rerank: Whether it has a `/rerank` in Cohere's shape (`top_n`, `results`).
+        base_url: Its address; None for a self-hosted gateway.
+        prefix: The prefix that it adds to the names of Voyage's models.
+        has_rerank: Whether it has a `/rerank` endpoint in Cohere's format (`top_n`, `results`).
     """
 
     title: str
@@ -49,17 +49,22 @@ GATEWAYS: Mapping[str, GatewayEntry] = {
 
 
 class Gateway(OpenAICompatible):
-    """A gateway of the table.
+    """A gateway such as OpenRouter, Vercel's AI Gateway or LiteLLM's proxy.
 
     Args:
-        gateway: Its name in `GATEWAYS`.
-        api_key: Your key of the gateway.
-        base_url: Its address, where everybody runs their own.
-        prefix: What it puts before the names of Voyage's models, if that has changed.
-        allow_insecure_http: Let key and texts travel over plain http to another machine.
+        gateway: Name of the gateway in `GATEWAYS`.
+        api_key: Your key for the gateway.
+        base_url: Address of a self-hosted gateway.
+        prefix: The prefix that the gateway adds to the names of Voyage's models, if it has changed.
+        allow_insecure_http: Allow sending key and texts over plain HTTP to another machine.
 
     Raises:
-        ConfigurationError: There is no such gateway, or the address or the key cannot work.
+        ConfigurationError: The gateway is unknown, or the address or the key is invalid.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> from voyage_rag.hosts import Gateway
+        >>> voyage = Voyage(host=Gateway("openrouter", "sk-or-1234567890"))
     """
 
     def __init__(
@@ -73,9 +78,11 @@ class Gateway(OpenAICompatible):
     ) -> None:
         entry = GATEWAYS.get(gateway)
         if entry is None:
-            raise ConfigurationError(f"no gateway {gateway!r}; there are {', '.join(GATEWAYS)}")
+            raise ConfigurationError(
+                f"unknown gateway {gateway!r}; the gateways are {', '.join(GATEWAYS)}"
+            )
         if base_url is None and entry.base_url is None:
-            raise ConfigurationError(f"{entry.title} has no address of its own: pass base_url")
+            raise ConfigurationError(f"{entry.title} has no default address: pass base_url")
         super().__init__(
             base_url or entry.base_url or "",
             api_key,
@@ -87,17 +94,17 @@ class Gateway(OpenAICompatible):
         self._prefix = entry.prefix if prefix is None else prefix
 
     def require(self, endpoint: str, fields: Mapping[str, Any] | None = None) -> None:
-        """Refuse an endpoint or a field that the gateway lacks.
+        """Raise an error for an endpoint or a field that the gateway does not support.
 
         Raises:
-            InvalidInputError: It is one of them.
+            InvalidInputError: The gateway does not support it.
         """
         if endpoint == "/rerank" and self._entry.has_rerank:
             return
         super().require(endpoint, fields)
 
     def encode(self, endpoint: str, fields: Mapping[str, Any]) -> bytes:
-        """The request document, with the gateway's names of fields and of the model."""
+        """Return the request document with the gateway's names of fields and of the model."""
         model = str(fields["model"])
         sent: dict[str, Any] = {"model": model if "/" in model else self._prefix + model}
         if endpoint == "/rerank":
@@ -111,7 +118,7 @@ class Gateway(OpenAICompatible):
         return COMPACT.encode(sent).encode()
 
     def decode(self, request: Request, document: Any) -> Any:
-        """The response in Voyage's shape."""
+        """Return the response in Voyage's format."""
         if request.path != "/rerank":
             return super().decode(request, document)
         if isinstance(document, dict) and isinstance(document.get("results"), list):

@@ -1,7 +1,7 @@
 """The interface of a host: where models run, and how that differs from the Voyage API.
 
-A host does no I/O. The core asks it how a request is written and what a response means, the
-transport asks it where a request goes and how it is authorised.
+A host does no I/O. The core asks it how to encode a request and decode a response; the transport
+asks it for the address and the authentication.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from voyage_rag.errors import InvalidInputError
 from voyage_rag.hosts.address import check_address
 from voyage_rag.hosts.failures import ErrorDetail, error_detail
 from voyage_rag.hosts.messages import Request, Response
-from voyage_rag.secret import APIKey
+from voyage_rag.secret import APIKey, as_key, hidden
 
 COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
@@ -27,37 +27,50 @@ HTTP_PORT = 80
 
 REDACTED = b"**********"
 SHORT_KEY_CHARS = 12
-"""A shorter key is hidden only where it stands alone, since words may contain it."""
+"""Shorter keys are redacted only as separate words, because other words may contain them."""
 
 DEFAULTS: Mapping[str, object] = {"truncation": True, "output_dtype": "float"}
-"""Values that a host without the field has anyway, so that leaving it out changes nothing."""
+"""Values that a host without the field uses anyway, so that the field can be omitted."""
 
 CONTENT = frozenset({"model", "input", "inputs", "query", "documents"})
-"""Fields that a host may carry otherwise, as a model in its address."""
+"""Fields that a host may transmit differently, such as the model in the address."""
 
 
 class Host:
     """Where models run. A subclass overrides what differs from the Voyage API.
 
     Args:
-        base_url: Address of the API, up to and including its version.
-        api_key: The key; None for a host that needs none or signs by other means.
-        allow_insecure_http: Let the key travel over plain http to a host that is not loopback.
+        base_url: Base URL of the API, including its version.
+        api_key: The key; None for a host that needs none or signs requests by other means.
+        allow_insecure_http: Allow sending the key over plain HTTP to a host that is not loopback.
 
     Attributes:
-        name: What messages call the host.
-        endpoints: Paths it serves, None for all.
-        fields: Request fields it knows, None for all.
-        ignored_fields: Fields it lacks that are left out without an error, whatever they hold.
-        request_inputs: Inputs one request may hold.
-        request_bytes: Bytes the body of one request may have, None for any number.
-        list_text_chars: Characters of a text that may share a request with others, None for any
-            number; a longer one is sent alone.
-        text_chars: Characters of a text it accepts at all, None for any number.
-        rewrites_responses: Whether `decode` must see every response.
+        name: Name of the host in messages.
+        endpoints: Paths that it serves; None for all.
+        fields: Request fields that it supports; None for all.
+        ignored_fields: Unsupported fields that are omitted without an error, whatever their value.
+        request_inputs: Maximum number of inputs per request.
+        request_bytes: Maximum size of a request body in bytes; None for no limit.
+        list_text_chars: Maximum characters of a text that shares a request with others; None for no
+            limit. A longer text is sent alone.
+        text_chars: Maximum characters of a text; None for no limit.
+        rewrites_responses: Whether `decode` must process every response.
 
     Raises:
-        ConfigurationError: The address cannot work, or would expose the key.
+        ConfigurationError: The address is invalid, or would expose the key.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> from voyage_rag.emulator import Emulator
+        >>> from voyage_rag.hosts import Host
+        >>> class Proxy(Host):
+        ...     name = "our proxy"
+        ...     def headers(self, method, url, body):
+        ...         return {**super().headers(method, url, body), "x-team": "search"}
+        >>> with Emulator() as url:
+        ...     voyage = Voyage(host=Proxy(url, "proxy-key"))
+        ...     voyage.embed(["Hello, world"], model="voyage-4").vectors
+        <Vectors: 1 × 1024 numbers, float>
     """
 
     name: str = "the Voyage API"
@@ -71,68 +84,72 @@ class Host:
     rewrites_responses: ClassVar[bool] = False
 
     def __init__(
-        self, base_url: str, api_key: APIKey | None = None, *, allow_insecure_http: bool = False
+        self, base_url: str, api_key: object = None, *, allow_insecure_http: bool = False
     ) -> None:
+        api_key = hidden(api_key)
         self.base_url: str = check_address(
             base_url, allow_insecure_http=allow_insecure_http, sends_key=api_key is not None
         )
-        self.api_key = api_key
+        self.api_key: APIKey | None = None if api_key is None else as_key(api_key)
         parts = urlsplit(self.base_url)
         self.hostname: str = parts.hostname or ""
         self.port: int = parts.port or (HTTPS_PORT if parts.scheme == "https" else HTTP_PORT)
 
-    # ── where a request goes, and how it is authorised ────────────────────────────────────────────
+    # ── addresses and authentication ────────────────────────────────────────────────────────────
 
     def url(self, request: Request) -> str:
-        """The address of a request."""
+        """Return the URL of a request."""
         return self.base_url + request.path
 
     def headers(self, method: str, url: str, body: bytes) -> Mapping[str, str]:  # noqa: ARG002 - to sign
-        """Headers that authorise a request. Called for every attempt, so that it may sign."""
+        """Return the headers that authenticate a request.
+
+        Called for every attempt, so it can sign requests.
+        """
         if self.api_key is None:
             return {}
         return {"authorization": f"Bearer {self.api_key.get_secret_value()}"}
 
     @property
     def is_ready(self) -> bool:
-        """Whether `headers` can be called without blocking. If not, `prepare` is called first."""
+        """Whether `headers` can be called without blocking; if not, `prepare` is called first."""
         return True
 
     def prepare(self) -> None:
-        """Get what `headers` needs, which may block; called in a thread."""
+        """Obtain what `headers` needs. May block; called in a worker thread."""
 
     def redact(self, data: bytes) -> bytes:
-        """Data without the key, of an error response."""
+        """Return the data of an error response without the key."""
         return data if self.api_key is None else redacted(data, self.api_key.get_secret_value())
 
     @property
     def account(self) -> tuple[str, str]:
-        """Whose rate limits requests draw on: the address, and the fingerprint of the key."""
+        """Identifies the rate limits that requests share, by address and key fingerprint."""
         fingerprint = self.api_key.fingerprint if self.api_key else ""
         return f"{self.hostname}:{self.port}", fingerprint
 
     @property
     def cache_scope(self) -> str:
-        """What keeps this host's vectors apart from those of others in a cache.
+        """Distinguishes the vectors of this host from those of others in a cache.
 
-        Two servers of one machine, or two paths of one gateway, may mean different models by one
-        name. For an address of the usual form it is the host name alone.
+        Two servers on one machine, or two paths of one gateway, may use one name for different
+        models. For an address of the usual form, this is the host name alone.
         """
         if self.base_url == f"https://{self.hostname}/v1":
             return self.hostname
         return self.base_url.partition("://")[2]
 
-    # ── how a request is written ──────────────────────────────────────────────────────────────────
+    # ── requests ──────────────────────────────────────────────────────────────────────────────────
 
     def supports(self, field: str) -> bool:
-        """Whether a request may hold this field."""
+        """Whether a request may contain this field."""
         return self.fields is None or field in self.fields
 
     def require(self, endpoint: str, fields: Mapping[str, Any] | None = None) -> None:
-        """Refuse an endpoint that the host lacks, or a field whose value it cannot honour.
+        """Raise an error for an endpoint or field value that the host does not support.
 
         Raises:
-            InvalidInputError: It lacks one of them.
+            InvalidInputError: The host does not support it.
         """
         if self.endpoints is not None and endpoint not in self.endpoints:
             raise InvalidInputError(
@@ -153,37 +170,40 @@ class Host:
                 )
 
     def encode(self, endpoint: str, fields: Mapping[str, Any]) -> bytes:  # noqa: ARG002 - may differ
-        """The request document, of fields as the Voyage API names them. None means absent."""
+        """Return the request document for fields with the names of the Voyage API.
+
+        A value of None omits the field.
+        """
         return COMPACT.encode(
             {n: value for n, value in fields.items() if value is not None and self.supports(n)}
         ).encode()
 
-    # ── what a response means ─────────────────────────────────────────────────────────────────────
+    # ── responses ───────────────────────────────────────────────────────────────────────────────
 
     def decode(self, request: Request, document: Any) -> Any:  # noqa: ARG002 - may differ
-        """The parsed response as the Voyage API would have sent it, if `rewrites_responses`."""
+        """Return the parsed response in the format of the Voyage API, if `rewrites_responses`."""
         return document
 
     def error(self, response: Response) -> ErrorDetail:
-        """What a response says that is not a 200."""
+        """Parse an error response."""
         return error_detail(response)
 
     # ── for `voyage_rag.doctor` ───────────────────────────────────────────────────────────────────
 
     @property
     def credentials(self) -> str:
-        """How requests are authorised, without any secret but a long key's last four characters."""
+        """Describe the authentication, with at most the last four characters of a key."""
         if self.api_key is None:
             return "none needed"
         text = self.api_key.get_secret_value()
         return f"a key that ends in ...{text[-4:]}" if len(text) >= SHORT_KEY_CHARS else "a key"
 
     def probe(self) -> Request:
-        """A request that costs nothing and shows whether the host responds."""
+        """Return a request that costs nothing and shows whether the host responds."""
         return Request("/embeddings", b"{}", "", 0)
 
     def describe(self, response: Response) -> str:  # noqa: ARG002 - may say something
-        """What a response to `probe` says of the models there, "" for nothing."""
+        """Describe the models in a response to `probe`; return "" if it names none."""
         return ""
 
     # ── objects ───────────────────────────────────────────────────────────────────────────────────
@@ -205,7 +225,7 @@ class Host:
 
 
 def redacted(data: bytes, secret: str) -> bytes:
-    """Data with asterisks instead of a secret; nothing else if it is encoded in it."""
+    """Replace a secret by asterisks, or all of the data if the secret is encoded in it."""
     key = secret.encode()
     pattern = re.escape(key)
     if len(secret) < SHORT_KEY_CHARS:
@@ -217,7 +237,7 @@ def redacted(data: bytes, secret: str) -> bytes:
 
 
 def _decoded(data: bytes) -> Iterator[bytes]:
-    """What data says in the encodings in which gateways repeat a header."""
+    """Decode data from the encodings in which gateways repeat a header."""
     yield unquote_to_bytes(data)
     for match in BASE64.finditer(data):
         encoded = match[0].translate(URL_SAFE)
@@ -232,10 +252,15 @@ URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
 class InProcessHost(Host):
-    """A host that runs inside this process: no address, no key, no network.
+    """A host inside this process, without address, key and network.
 
     Attributes:
-        model: The model it serves.
+        model: The model that it serves.
+
+    Examples:
+        >>> from voyage_rag.hosts import InProcessHost, Local
+        >>> issubclass(Local, InProcessHost)
+        True
     """
 
     model: str
@@ -244,6 +269,6 @@ class InProcessHost(Host):
     def respond(self, request: Request) -> Response:
         """Compute the response to a request.
 
-        Called in the caller's thread or in a worker thread, never on an event loop, and by several
-        threads at once.
+        Called by several threads concurrently, in the caller's thread or in a worker thread, but
+        never on an event loop.
         """

@@ -1,7 +1,7 @@
-"""A model in this process, computed by sentence-transformers: voyage-4-nano, or any other.
+"""A model in this process, computed by sentence-transformers: voyage-4-nano or any other.
 
-Voyage's open weights share the space of the voyage-4 models, so queries may be embedded here and
-documents by the service. Source: the model's card, `voyageai/voyage-4-nano`.
+Voyage's open weights share the embedding space of the voyage-4 models, so queries can be embedded
+here and documents by the service. Source: the model's card, `voyageai/voyage-4-nano`.
 """
 
 from __future__ import annotations
@@ -29,27 +29,36 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("voyage_rag")
 
 ADDRESS = "http://localhost"
-"""Where a model in this process is, for events that name a host; nothing connects to it."""
+"""The address of a model in this process, for events that name a host. Nothing connects to it."""
 
 
 class Local(InProcessHost):
-    """A model in this process. Needs `pip install 'voyage-rag[local]'`.
+    """A model in this process, computed by sentence-transformers.
 
-    The model is loaded with the first call, or by `load`, once for all threads and event loops.
-    Texts are computed in the caller's thread, or for async calls in a worker thread.
+    The model is loaded by the first call or by `load`, once for all threads and event loops. Texts
+    are computed in the caller's thread, or for async calls in a worker thread.
 
     Args:
-        source: A folder, or a name at the Hugging Face Hub such as `voyageai/voyage-4-nano`, which
-            is downloaded once and then found in its cache, also offline.
-        model: What calls name it; the last part of `source` unless given.
-        device: `cpu`, `cuda`, `mps`, ...; chosen by sentence-transformers unless given.
-        batch_size: Texts that are computed at once.
-        prompts: What to put before a text by its `input_type`; Voyage's prompts unless given.
-        trust_remote_code: Let the model's own code run, which voyage-4-nano needs.
+        source: A folder, or a model name at the Hugging Face Hub such as `voyageai/voyage-4-nano`,
+            which is downloaded once and then cached, also for offline use.
+        model: The name of the model in calls. Default: the last part of `source`.
+        device: `cpu`, `cuda`, `mps` or another device. Default: chosen by sentence-transformers.
+        batch_size: Number of texts to compute at once.
+        prompts: The prompt to put before a text for each `input_type`. Default: Voyage's prompts.
+        trust_remote_code: Run the model's own code, which voyage-4-nano requires.
         options: Other arguments of `SentenceTransformer`, such as `model_kwargs`.
 
     Raises:
-        ConfigurationError: `source` is written as a folder, and there is none.
+        ConfigurationError: `source` is a path, and the folder does not exist.
+
+    Setup:
+        Run `pip install 'voyage-rag[local]'`. No key is needed.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> from voyage_rag.hosts import Local
+        >>> Voyage(host=Local("voyageai/voyage-4-nano"))  # loads the model on first use
+        Voyage(host=Local('voyageai/voyage-4-nano'))
     """
 
     name = "the model in this process"
@@ -83,20 +92,20 @@ class Local(InProcessHost):
 
     @property
     def account(self) -> tuple[str, str]:
-        """No limit is shared with anything else."""
+        """A model in this process shares no rate limit."""
         return "in this process", self.source
 
     @property
     def cache_scope(self) -> str:
-        """The source and the prompts, which the vectors depend on."""
+        """The source and the prompts, because the vectors depend on them."""
         prompts = "" if self.prompts == PROMPTS else repr(sorted(self.prompts.items()))
         return f"local:{self.source}{prompts}"
 
     def require(self, endpoint: str, fields: Mapping[str, Any] | None = None) -> None:
-        """Refuse what this model does not do.
+        """Raise an error for what this model does not support.
 
         Raises:
-            InvalidInputError: It is another endpoint, model or number type.
+            InvalidInputError: The endpoint, model or number type is another one.
         """
         super().require(endpoint, fields)
         fields = fields or {}
@@ -107,14 +116,14 @@ class Local(InProcessHost):
         require_local_dtype(self.name, fields.get("output_dtype"))
 
     def encode(self, endpoint: str, fields: Mapping[str, Any]) -> bytes:  # noqa: ARG002 - not sent
-        """Nothing: `respond` reads the fields of the request."""
+        """Return nothing: `respond` reads the fields of the request."""
         return b""
 
     def load(self) -> SentenceTransformer:
-        """Load the model, unless it is loaded.
+        """Load the model, unless it is already loaded.
 
         Raises:
-            ConfigurationError: sentence-transformers is missing, or the model is not there.
+            ConfigurationError: sentence-transformers is not installed, or the model does not exist.
         """
         with self._lock:
             if self._loaded is None:
@@ -162,7 +171,7 @@ class Local(InProcessHost):
             model = SentenceTransformer(self.source, device=self.device, **self._options)
         except (OSError, ValueError, RuntimeError) as error:
             raise ConfigurationError(
-                f"the model {self.source!r} cannot be loaded: {_first_line(error)} (a name of the "
+                f"the model {self.source!r} cannot be loaded: {_first_line(error)} (a model of the "
                 "Hub is downloaded once, which needs the network and HF_HUB_OFFLINE unset)"
             ) from error
         LOG.info(
@@ -186,7 +195,7 @@ class Local(InProcessHost):
 
 
 UNSHARED = ("_loaded", "_lock")
-"""What a worker process makes anew: it loads the model itself."""
+"""State that a worker process does not receive, because it loads the model itself."""
 
 
 def _checked_source(source: str | os.PathLike[str]) -> str:
@@ -195,7 +204,7 @@ def _checked_source(source: str | os.PathLike[str]) -> str:
     if text.strip() and path.is_dir():
         return str(path)
     if not isinstance(source, str) or text.startswith((".", "~")) or path.is_absolute():
-        raise ConfigurationError(f"there is no folder {text!r} with a model")
+        raise ConfigurationError(f"the folder {text!r} does not exist")
     if text.count("/") > 1 or not text.strip():
         raise ConfigurationError(
             f"{text!r} is neither a folder nor a model's name at the Hub, e.g. "
@@ -211,7 +220,7 @@ def _dimension(model: SentenceTransformer) -> int | None:
 
 
 def _quantised(vectors: np.ndarray, dtype: str) -> np.ndarray:
-    """Little-endian floats, or signs: eight in a byte, the first dimension in the highest bit."""
+    """Return little-endian floats, or signs: eight per byte, the first one in the highest bit."""
     import numpy as np  # noqa: PLC0415 - comes with sentence-transformers
 
     if dtype == "float":

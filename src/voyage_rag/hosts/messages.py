@@ -1,4 +1,4 @@
-"""An HTTP request and its response, as the core writes and reads them and as hosts see them."""
+"""An HTTP request and its response, as the core and the hosts use them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Upload:
     """A file that is sent from disk, as `multipart/form-data`.
 
     Attributes:
-        path: Where it is.
+        path: Path of the file.
         filename: Its name in the form.
         fields: The other fields of the form.
     """
@@ -24,18 +24,18 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call of an endpoint. The host knows its address and how it is authorised.
+    """One call of an endpoint. The host adds the address and the authentication.
 
     Attributes:
-        path: The endpoint, as the Voyage API names it, for example `/embeddings`.
-        body: The JSON document to send, encoded; empty for none.
-        model: The model it is for.
-        inputs: How many inputs it carries.
-        vectors: How many vectors its response holds, None where only the service knows.
+        path: The endpoint with its name in the Voyage API, for example `/embeddings`.
+        body: The encoded JSON document; empty for none.
+        model: The model of the request.
+        inputs: Number of inputs.
+        vectors: Number of vectors in the response; None if only the service knows.
         method: `POST`, `GET` or `DELETE`.
         upload: A file to send instead of a body.
-        save_to: A path to which the body of a 200 is written, instead of being held in memory.
-        repeatable: Whether sending it twice leaves the service as sending it once does.
+        save_to: A path to which the body of a 200 is written, instead of being kept in memory.
+        repeatable: Whether sending it twice has the same effect as sending it once.
         fields: The document before the host encoded it, with the names of the Voyage API.
     """
 
@@ -52,23 +52,23 @@ class Request:
 
     @property
     def is_transfer(self) -> bool:
-        """Whether it moves a file, for which the timeout limits silence and not the whole."""
+        """Whether it transfers a file, for which the timeout limits the time without data only."""
         return self.upload is not None or self.save_to is not None
 
 
 def nothing() -> None:
-    """For a response without a connection."""
+    """Do nothing; the default of `Response.distrust` for a response without a connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Any HTTP response. Header names are lower case.
+    """An HTTP response. Header names are lower case.
 
     Attributes:
-        status: HTTP's.
-        headers: Those of the response.
-        body: Decompressed.
-        distrust: To be called if the body is no sound result: its connection is not used again.
+        status: The HTTP status.
+        headers: The response headers.
+        body: The decompressed body.
+        distrust: Call this if the body is invalid, so that its connection is not used again.
     """
 
     status: int

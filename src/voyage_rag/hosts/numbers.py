@@ -1,4 +1,4 @@
-"""Numbers of other hosts' responses, as the Voyage API would have written them."""
+"""Convert numbers in the responses of other hosts to the format of the Voyage API."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ PROMPTS: Mapping[str, str] = {
     "query": "Represent the query for retrieving supporting documents: ",
     "document": "Represent the document for retrieval: ",
 }
-"""What the Voyage API puts before a text (docs: "Text Embeddings")."""
+"""The prompts that the Voyage API puts before texts (docs: "Text Embeddings")."""
 
 SIGN_BIT = 0x80
 
 
 def with_prompt(texts: list[str], input_type: str | None, prompts: Mapping[str, str]) -> list[str]:
-    """Texts with the prompt of an input type before them."""
+    """Return texts with the prompt of an input type."""
     prompt = prompts.get(input_type or "", "")
     return [prompt + text for text in texts] if prompt else texts
 
 
 def parse_strings(document: Any) -> Any:
-    """A response whose numbers are strings, with numbers, in place.
+    """Replace strings by numbers in a response, in place.
 
-    A vector that is one string is base64 and stays so.
+    A vector that is a single string is base64 and is not changed.
     """
     if isinstance(document, dict):
         for name in ("index", "relevance_score", "total_tokens", "text_tokens"):
@@ -53,30 +53,30 @@ def _number(text: object) -> object:
     try:
         number = float(text)
     except ValueError:
-        raise UnexpectedAnswerError("the response holds a text where a number is due") from None
+        raise UnexpectedAnswerError("the response contains a text instead of a number") from None
     return int(number) if number.is_integer() and "." not in text and "e" not in text else number
 
 
 def dimension_of(model: str, output_dimension: int | None) -> int | None:
-    """The length of the vectors of a request, None where only the model's host knows."""
+    """Return the length of the requested vectors; None if only the host knows."""
     if output_dimension is not None:
         return output_dimension
     return MODELS[model].default_dimension if model in MODELS else None
 
 
 def convert(embedding: object, dimension: int | None, dtype: str) -> object:
-    """A float vector, shortened and quantised on this side; as it is where nothing is to be done.
+    """Shorten and quantise a float vector if necessary.
 
     Args:
         embedding: A list of numbers, or base64 of little-endian floats.
-        dimension: How many dimensions to keep, None for all.
+        dimension: Number of dimensions to keep; None for all.
         dtype: `float`, `binary` or `ubinary`.
 
     Returns:
-        A vector in one of the forms that the Voyage API sends.
+        A vector in one of the formats that the Voyage API sends.
 
     Raises:
-        UnexpectedAnswerError: It is no vector, or has fewer dimensions.
+        UnexpectedAnswerError: The value is not a vector, or has fewer dimensions.
     """
     if dtype == "float" and (dimension is None or _length(embedding) == dimension):
         return embedding
@@ -87,15 +87,15 @@ def convert(embedding: object, dimension: int | None, dtype: str) -> object:
 
 
 def shortened(vector: array[float], dimension: int) -> array[float]:
-    """The first dimensions, with length one again (docs: "Flexible Dimensions").
+    """Return the first dimensions, normalised again (docs: "Flexible Dimensions").
 
     Raises:
-        UnexpectedAnswerError: There are not so many.
+        UnexpectedAnswerError: The vector has fewer dimensions.
     """
     if len(vector) < dimension:
         raise UnexpectedAnswerError(
-            f"the response holds vectors of {len(vector)} dimensions where {dimension} were due: "
-            "pass an output_dimension that the model has"
+            f"the response contains vectors of {len(vector)} instead of {dimension} dimensions: "
+            "pass an output_dimension that the model supports"
         )
     kept = vector[:dimension]
     norm = math.sqrt(math.fsum(number * number for number in kept))
@@ -103,7 +103,7 @@ def shortened(vector: array[float], dimension: int) -> array[float]:
 
 
 def encoded(vector: array[float], dtype: str) -> str:
-    """Base64 of a vector: of its floats, or of its signs, eight in a byte."""
+    """Return base64 of a vector: of its floats, or of its signs, eight per byte."""
     if dtype == "float":
         if sys.byteorder == "big":
             vector = vector[:]
@@ -136,4 +136,4 @@ def _floats(embedding: object) -> array[float]:
             return vector
     except (TypeError, ValueError, OverflowError):
         pass
-    raise UnexpectedAnswerError("the response holds something else where a vector is due")
+    raise UnexpectedAnswerError("the response does not contain a vector")

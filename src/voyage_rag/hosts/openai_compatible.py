@@ -1,7 +1,7 @@
-"""Servers that speak OpenAI's API: vLLM, Text Embeddings Inference, infinity, llama.cpp, Ollama.
+"""Servers with OpenAI's API: vLLM, Text Embeddings Inference, infinity, llama.cpp, Ollama.
 
-They know `input`, `model` and `encoding_format`. What else the Voyage API does is done here:
-prompts before the texts, fewer dimensions, and signs for the binary number types.
+They support `input`, `model` and `encoding_format`. The client implements other features of the
+Voyage API: prompts, fewer dimensions, and signs for the binary number types.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from voyage_rag.hosts.failures import ErrorDetail, error_detail
 from voyage_rag.hosts.host import Host
 from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.hosts.numbers import PROMPTS, convert, dimension_of, with_prompt
-from voyage_rag.secret import as_key, hidden
+from voyage_rag.secret import hidden
 
 MAX_NAMES = 5
 LOCAL_DTYPES = ("float", "binary", "ubinary")
@@ -29,22 +29,31 @@ TOO_MANY_INPUTS = re.compile(
 INPUT_TOO_LONG = re.compile(
     r"too large to process|context (size|length|window)|maximum.{0,30}tokens", re.IGNORECASE
 )
-"""Words of llama.cpp, vLLM and Text Embeddings Inference."""
+"""Messages of llama.cpp, vLLM and Text Embeddings Inference."""
 
 
 class OpenAICompatible(Host):
-    """A server with OpenAI's `/embeddings`.
+    """A server with OpenAI's `/embeddings` endpoint.
 
     Args:
-        base_url: Address, up to and including `/v1` where the server has it.
-        api_key: The key; None where the server wants none.
-        batch_size: Texts in one request; servers refuse more than they were started for.
-        prompts: What to put before a text by its `input_type`; Voyage's prompts unless given, and
-            `{}` for none, where the server adds them or the model has none.
-        allow_insecure_http: Let key and texts travel over plain http to another machine.
+        base_url: Base URL, including `/v1` if the server uses it.
+        api_key: The key; None if the server needs none.
+        batch_size: Number of texts per request. A server rejects more than it was started for.
+        prompts: The prompt to put before a text for each `input_type`. Default: Voyage's prompts.
+            Pass `{}` if the server adds prompts or the model needs none.
+        allow_insecure_http: Allow sending key and texts over plain HTTP to another machine.
 
     Raises:
-        ConfigurationError: The address or the key cannot work.
+        ConfigurationError: The address or the key is invalid.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> from voyage_rag.emulator import Emulator
+        >>> from voyage_rag.hosts import OpenAICompatible
+        >>> with Emulator(dialect="openai") as url:  # for example http://localhost:8000/v1
+        ...     voyage = Voyage(host=OpenAICompatible(url))
+        ...     voyage.embed(["Hello, world"], model="voyage-4-nano").vectors
+        <Vectors: 1 × 1024 numbers, float>
     """
 
     name = "the OpenAI-compatible server"
@@ -65,29 +74,28 @@ class OpenAICompatible(Host):
         allow_insecure_http: bool = False,
     ) -> None:
         api_key = hidden(api_key)
-        key = None if api_key is None else as_key(api_key)
-        super().__init__(base_url, key, allow_insecure_http=allow_insecure_http)
+        super().__init__(base_url, api_key, allow_insecure_http=allow_insecure_http)
         if batch_size < 1:
             raise ConfigurationError(f"batch_size must be at least 1, not {batch_size}")
         self.request_inputs = batch_size
         self.prompts: dict[str, str] = dict(prompts)
 
     def require(self, endpoint: str, fields: Mapping[str, Any] | None = None) -> None:
-        """Refuse an endpoint that is not there, or a number type that cannot be made here.
+        """Raise an error for an endpoint or number type that is not available.
 
         Raises:
-            InvalidInputError: It is one of them.
+            InvalidInputError: The server does not support it, and the client cannot compute it.
         """
         super().require(endpoint, fields)
         require_local_dtype(self.name, (fields or {}).get("output_dtype"))
 
     def encode(self, endpoint: str, fields: Mapping[str, Any]) -> bytes:
-        """The request document, with prompts before the texts."""
+        """Return the request document, with prompts before the texts."""
         texts = with_prompt(fields["input"], fields.get("input_type"), self.prompts)
         return super().encode(endpoint, {**fields, "input": texts})
 
     def decode(self, request: Request, document: Any) -> Any:
-        """The response with vectors of the dimension and number type that were asked for."""
+        """Return the response with vectors of the requested dimension and number type."""
         asked = request.fields
         dimension = dimension_of(request.model, asked.get("output_dimension"))
         dtype = asked.get("output_dtype") or "float"
@@ -98,11 +106,11 @@ class OpenAICompatible(Host):
         return document
 
     def probe(self) -> Request:
-        """The list of models, which most servers have."""
+        """Return a request for the list of models, which most servers support."""
         return Request("/models", b"", "", 0, method="GET")
 
     def describe(self, response: Response) -> str:
-        """The names of the models."""
+        """Return the names of the models."""
         try:
             names = [str(model["id"]) for model in json.loads(response.body)["data"]]
         except (ValueError, KeyError, TypeError):
@@ -111,12 +119,12 @@ class OpenAICompatible(Host):
 
     @property
     def cache_scope(self) -> str:
-        """The address and the prompts, which the vectors depend on."""
+        """The address and the prompts, because the vectors depend on them."""
         prompts = "" if self.prompts == PROMPTS else repr(sorted(self.prompts.items()))
         return f"{self.base_url.partition('://')[2]}{prompts}"
 
     def error(self, response: Response) -> ErrorDetail:
-        """What a response says; servers differ in the status of an input that is too long."""
+        """Parse an error response. Servers differ in the status for an input that is too long."""
         detail = error_detail(
             response,
             {
@@ -138,13 +146,13 @@ class OpenAICompatible(Host):
 
 
 def require_local_dtype(name: str, dtype: object) -> None:
-    """Refuse a number type that needs the service's own calibration.
+    """Raise an error for a number type that requires the service's own calibration.
 
     Raises:
-        InvalidInputError: It is one of those.
+        InvalidInputError: The number type requires calibration.
     """
     if dtype is not None and dtype not in LOCAL_DTYPES:
         raise InvalidInputError(
-            f"{name} gives floats, of which no output_dtype {dtype!r} can be made: it has "
+            f"{name} returns floats, which cannot be converted to {dtype!r}: output_dtype can be "
             f"{', '.join(map(repr, LOCAL_DTYPES))}"
         )

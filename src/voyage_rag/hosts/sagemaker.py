@@ -1,6 +1,6 @@
 """Amazon SageMaker: a model package of the AWS Marketplace, at an endpoint of your account.
 
-Source: the InvokeEndpoint reference of AWS, and the guide "AWS Marketplace Model Package" of
+Source: the InvokeEndpoint reference of AWS, and the guide "AWS Marketplace Model Package" in
 Voyage's documentation: the body is that of the Voyage API without `model`. Credentials come from
 botocore's own chain (environment, profile, SSO, container and instance roles).
 """
@@ -30,10 +30,12 @@ from voyage_rag.hosts.numbers import parse_strings
 SERVICE = "sagemaker"
 ENDPOINT_NAME = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,62}")
 MAX_BODY_BYTES = 6_291_456
-"""Of one request (reference: InvokeEndpoint, Body)."""
+"""Maximum size of a request body (reference: InvokeEndpoint, Body)."""
 
 REFRESH_SECONDS = 16 * 60
-"""Before their end credentials are refreshed; botocore itself begins 15 minutes before."""
+"""Time before their expiry at which credentials are refreshed; botocore itself starts 15 minutes
+before.
+"""
 
 CREDENTIALS = (
     "pass session=..., set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run where a role is attached"
@@ -56,22 +58,32 @@ ERRORS = {
     "InvalidSignatureException": (403, AuthenticationError, "check secret key and clock"),
     "MissingAuthenticationTokenException": (403, AuthenticationError, "check the AWS credentials"),
 }
-"""AWS's name of an error: the status it stands for, our error, the remedy."""
+"""The status, exception class and remedy for each error name of AWS."""
 
 
 class SageMaker(Host):
-    """A SageMaker endpoint, or several. Needs `pip install 'voyage-rag[aws]'`.
+    """One or several SageMaker endpoints.
 
     Args:
-        endpoint: Name of the endpoint; or endpoints by the model they serve.
-        region: The AWS region; that of the session, the profile or the environment unless given.
-        session: A `botocore.session.Session` or `boto3.Session`. An object with one cannot be
+        endpoint: Name of the endpoint, or a dictionary of endpoint names by model.
+        region: The AWS region. Default: that of the session, the profile or the environment.
+        session: A `botocore.session.Session` or `boto3.Session`. An object with a session cannot be
             pickled; without one, worker processes find credentials themselves.
-        endpoint_url: Instead of the region's address, for example that of a VPC endpoint.
-        allow_insecure_http: Let signed requests travel over plain http to another machine.
+        endpoint_url: Overrides the address of the region, for example with that of a VPC endpoint.
+        allow_insecure_http: Allow sending signed requests over plain HTTP to another machine.
 
     Raises:
-        ConfigurationError: botocore is missing, or there is no region, or no such name.
+        ConfigurationError: botocore is not installed, no region is configured, or a name is
+            invalid.
+
+    Setup:
+        Run `pip install 'voyage-rag[aws]'`, and configure AWS credentials.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> from voyage_rag.hosts import SageMaker  # doctest: +SKIP
+        >>> host = SageMaker("my-voyage-4-endpoint", region="us-east-1")  # doctest: +SKIP
+        >>> voyage = Voyage(host=host)  # doctest: +SKIP
     """
 
     name = "Amazon SageMaker"
@@ -103,31 +115,31 @@ class SageMaker(Host):
         )
 
     def require(self, endpoint: str, fields: Mapping[str, Any] | None = None) -> None:
-        """Refuse what no endpoint serves.
+        """Raise an error for what no endpoint serves.
 
         Raises:
-            InvalidInputError: It is an endpoint, a model or a field that is not there.
+            InvalidInputError: The API endpoint, model or field is not supported.
         """
         super().require(endpoint, fields)
         if fields and isinstance(model := fields.get("model"), str):
             self._endpoint_of(model)
 
     def supports(self, field: str) -> bool:
-        """Every field but the model, which the endpoint stands for."""
+        """Whether a request may contain this field: all but the model."""
         return field != "model"
 
     def url(self, request: Request) -> str:
-        """The address of the endpoint that serves the model."""
+        """Return the URL of the endpoint that serves the model."""
         return f"{self.base_url}/endpoints/{self._endpoint_of(request.model)}/invocations"
 
     @property
     def account(self) -> tuple[str, str]:
-        """An endpoint has its own capacity for all callers."""
+        """The endpoint: its capacity does not depend on the caller."""
         return f"{self.hostname}:{self.port}", self._names
 
     @property
     def cache_scope(self) -> str:
-        """The endpoints, since a model's name is only what the caller calls it."""
+        """The endpoints, because the caller chooses the model's name."""
         return f"{self.hostname}/{self._names}"
 
     @property
@@ -138,7 +150,7 @@ class SageMaker(Host):
         return found is not None and not (needed and needed(REFRESH_SECONDS))
 
     def prepare(self) -> None:
-        """Find credentials, or refresh them.
+        """Find or refresh credentials.
 
         Raises:
             ConfigurationError: There are none, or they cannot be refreshed.
@@ -155,16 +167,16 @@ class SageMaker(Host):
 
     @property
     def credentials(self) -> str:
-        """How botocore found the credentials, and for which region they sign."""
+        """Describe how botocore found the credentials, and their region."""
         method = getattr(self._credentials, "method", "a session of yours")
         return f"AWS credentials found by {method!r}, for {self.region}"
 
     def probe(self) -> Request:
-        """An empty request, which the model refuses."""
+        """Return an empty request, which the model rejects."""
         return Request("/embeddings", b"{}", next(iter(self._by_model or {"": ""})), 0)
 
     def headers(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
-        """Headers with AWS's signature (version 4), for this moment."""
+        """Return headers with AWS's signature (version 4) for the current time."""
         from botocore.auth import SigV4Auth  # noqa: PLC0415 - of an extra
         from botocore.awsrequest import AWSRequest  # noqa: PLC0415
 
@@ -176,7 +188,7 @@ class SageMaker(Host):
         return {name.lower(): value for name, value in signed.headers.items()}
 
     def redact(self, data: bytes) -> bytes:
-        """Data without secret key and session token, which AWS repeats in some errors."""
+        """Return data without secret key and session token, which AWS repeats in some errors."""
         found = self._credentials
         frozen = found.get_frozen_credentials() if found is not None else None
         for secret in (frozen and frozen.secret_key, frozen and frozen.token):
@@ -184,11 +196,11 @@ class SageMaker(Host):
         return data
 
     def decode(self, request: Request, document: Any) -> Any:  # noqa: ARG002 - same for all
-        """The response with numbers, which some packages write as strings."""
+        """Return the response with numbers, which some packages send as strings."""
         return parse_strings(document)
 
     def error(self, response: Response) -> ErrorDetail:
-        """An error of AWS by its name, an error of the model by its original status."""
+        """Parse an error of AWS by its name, or an error of the model by its original status."""
         document = _document(response.body)
         name = _error_name(response, document)
         if name == "ModelError":
@@ -212,7 +224,7 @@ class SageMaker(Host):
             return self._endpoint
         if model not in self._by_model:
             raise InvalidInputError(
-                f"no endpoint serves {model!r}; there are endpoints for "
+                f"no endpoint serves {model!r}; the endpoints serve "
                 f"{', '.join(sorted(self._by_model))}"
             )
         return self._by_model[model]
@@ -223,7 +235,9 @@ class SageMaker(Host):
 
     def __getstate__(self) -> dict[str, Any]:
         if self._session is not None:
-            raise TypeError("a SageMaker host with its own session cannot be pickled: pass none")
+            raise TypeError(
+                "a SageMaker host with its own session cannot be pickled: do not pass a session"
+            )
         return vars(self) | {"_credentials": None}
 
     def __eq__(self, other: object) -> bool:
@@ -262,7 +276,7 @@ def _region_of(session: Any) -> str:
 
 def _address(region: str) -> str:
     if not re.fullmatch(r"[a-z0-9-]+", region):
-        raise ConfigurationError(f"{region!r} is no AWS region: expected e.g. 'us-east-1'")
+        raise ConfigurationError(f"{region!r} is not an AWS region: expected e.g. 'us-east-1'")
     domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     return f"https://runtime.sagemaker.{region}.{domain}"
 
@@ -274,7 +288,7 @@ def _check_name(name: object) -> None:
     if isinstance(name, str) and ":endpoint/" in name:
         hint = f" (an ARN ends with it: {name.rpartition('/')[2]!r})"
     raise ConfigurationError(
-        f"{name!r} is no endpoint name: up to 63 letters, digits and hyphens{hint}"
+        f"{name!r} is not an endpoint name: up to 63 letters, digits and hyphens{hint}"
     )
 
 
@@ -294,7 +308,7 @@ def _error_name(response: Response, document: dict[str, Any]) -> str:
 
 
 def _model_error(document: dict[str, Any]) -> ErrorDetail:
-    """The error of the container, which is an error of the Voyage API."""
+    """Parse the error of the container, which is an error of the Voyage API."""
     status = document.get("OriginalStatusCode")
     status = status if isinstance(status, int) else 500
     original = str(document.get("OriginalMessage") or document.get("Message") or "")

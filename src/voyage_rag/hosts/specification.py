@@ -1,4 +1,4 @@
-"""Hosts by a text, as a command line names them: `sagemaker:my-endpoint`, `local:./model`."""
+"""Parse hosts from text, as on a command line: `sagemaker:my-endpoint`, `local:./model`."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ HOSTS: Mapping[str, Callable[[str, APIKey | None, bool], Host]] = {
 
 
 def parse_host(text: str, api_key: APIKey | None = None, *, allow_insecure_http: bool) -> Host:
-    """The host that a text names: a kind, and after a colon its endpoint, address or folder.
+    """Return the host for a text: a kind, and after a colon its endpoint, address or folder.
 
     Args:
         text: For example `openai:http://localhost:8000/v1`, or the name of a gateway.
-        api_key: The key, for hosts that have one.
-        allow_insecure_http: Let key and texts travel over plain http to another machine.
+        api_key: The key, if the host needs one.
+        allow_insecure_http: Allow sending key and texts over plain HTTP to another machine.
 
     Raises:
-        ConfigurationError: There is no such kind, or its host cannot work.
+        ConfigurationError: The kind is unknown, or the host cannot be created.
     """
     kind, _, rest = text.partition(":")
     if kind in GATEWAYS:
@@ -44,7 +44,7 @@ def parse_host(text: str, api_key: APIKey | None = None, *, allow_insecure_http:
         )
     if kind not in HOSTS:
         raise ConfigurationError(
-            f"{text!r} names no host: expected {', '.join(f'{name}:...' for name in HOSTS)}, or "
+            f"{text!r} is not a host: expected {', '.join(f'{name}:...' for name in HOSTS)}, or "
             f"one of {', '.join(GATEWAYS)}"
         )
     return HOSTS[kind](rest, api_key, allow_insecure_http)

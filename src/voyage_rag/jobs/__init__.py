@@ -1,1 +1,1 @@
-"""What bulk and batch jobs share: reading inputs, atomic writes, locks and prices."""
+"""Shared infrastructure of bulk and batch jobs: reading inputs, atomic writes, locks and prices."""

@@ -1,4 +1,4 @@
-"""Errors of jobs, besides those of a call."""
+"""Errors of jobs, in addition to those of calls."""
 
 from __future__ import annotations
 
@@ -6,17 +6,35 @@ from voyage_rag.errors import VoyageError
 
 
 class JobError(VoyageError):
-    """A job cannot start, resume or finish; the message says why and what to do about it.
+    """A job cannot start, resume or finish. The message contains the reason and the remedy.
 
-    What was finished stays in the job's folder, and the same job run again resumes from there.
+    Finished vectors stay in the job's folder, and the same job resumes from there.
+
+    Examples:
+        >>> from voyage_rag.bulk import JobError, embed_file
+        >>> try:
+        ...     embed_file("missing.jsonl", "vectors.parquet", model="voyage-4")
+        ... except JobError as error:
+        ...     print("missing.jsonl" in str(error))
+        True
     """
 
 
 class BadRowsError(JobError, ValueError):
-    """The input holds rows that cannot be embedded, found before anything was sent.
+    """The input contains rows that cannot be embedded. Raised before anything is sent.
 
     Attributes:
-        rows: How many.
+        rows: Number of these rows.
+
+    Examples:
+        >>> from voyage_rag.bulk import BadRowsError, embed_file
+        >>> with open("rows.jsonl", "w") as file:
+        ...     print('{"text": ""}', file=file)
+        >>> try:
+        ...     embed_file("rows.jsonl", "vectors.parquet", model="voyage-4")
+        ... except BadRowsError as error:
+        ...     print(error.rows)
+        1
     """
 
     def __init__(self, message: str = "", *, rows: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Files that are written atomically, and locks between processes."""
+"""Atomic file writes, and locks between processes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ PRIVATE_MODE = 0o600
 
 @contextmanager
 def atomic_write(path: Path, *, private: bool = False) -> Iterator[Path]:
-    """A temporary file beside `path` that replaces it when the block succeeds.
+    """Return a temporary file next to `path` that replaces it when the block succeeds.
 
-    Readers of `path` see the old content or the new one, even after a power cut.
+    Readers of `path` see either the old or the new content, even after a power failure.
 
     Args:
         path: The file to write.
-        private: Let only this user read it, from its first moment.
+        private: Make the file readable for this user only, from its creation.
     """
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
     if private:
@@ -38,7 +38,7 @@ def atomic_write(path: Path, *, private: bool = False) -> Iterator[Path]:
 
 
 def flush_to_disk(path: Path) -> None:
-    """Wait until the disk holds a file's content, or the names in a folder."""
+    """Wait until the content of a file, or the names in a folder, are stored on disk."""
     file = os.open(path, os.O_RDONLY)
     try:
         os.fsync(file)
@@ -48,10 +48,10 @@ def flush_to_disk(path: Path) -> None:
 
 @contextmanager
 def exclusive_lock(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, which is removed afterwards. On Windows nothing is locked.
+    """Hold the lock file `path`, which is removed afterwards. There is no lock on Windows.
 
     Raises:
-        BlockingIOError: Another process holds it.
+        BlockingIOError: Another process holds the lock.
     """
     try:
         import fcntl  # noqa: PLC0415 - not on Windows
@@ -67,7 +67,7 @@ def exclusive_lock(path: Path) -> Iterator[None]:
             raise
         if _is_same(path, held):
             break
-        os.close(held)  # the process that held it before has just removed it
+        os.close(held)  # the previous holder has just removed it
     try:
         yield
     finally:

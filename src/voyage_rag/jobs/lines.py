@@ -1,7 +1,7 @@
-"""Files as bytes, lines and JSON values: the one reader behind all commands.
+"""Read files as bytes, lines and JSON values. All commands use this module.
 
-Lines end at a line feed alone, a byte order mark is no content, and memory does not grow with the
-file.
+Lines end at a line feed only, a byte order mark is ignored, and memory does not depend on the size
+of the file.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 Line: TypeAlias = tuple[int, bytes, str | None]
-"""Its number, counted from 1 with blank lines; its bytes, the first 1,000 where it is too long; and
-why it cannot be used, None where it can."""
+"""A line: its number, counted from 1 including blank lines; its bytes, or the first 1,000 if it is
+too long; and why it cannot be used, or None.
+"""
 
 
 def _open_zstd(path: Path) -> BinaryIO:
@@ -48,21 +49,21 @@ COMPRESSIONS: dict[str, tuple[bytes, Callable[[Path], Any]]] = {
     ".xz": (b"\xfd7zXZ\x00", lzma.open),
     ".zst": (b"\x28\xb5\x2f\xfd", _open_zstd),
 }
-"""How compressed files begin, and how they are opened, by suffix."""
+"""The first bytes of compressed files, and the functions that open them, by suffix."""
 
 
 def uncompressed_suffix(path: Path) -> str:
-    """The suffix that says what a file holds, whether it is compressed or not."""
+    """Return the suffix of the content, without that of the compression."""
     name = path.with_suffix("") if path.suffix.lower() in COMPRESSIONS else path
     return name.suffix.lower()
 
 
 @contextmanager
 def open_bytes(path: Path, encoding: str | None = None) -> Iterator[BinaryIO]:
-    """The content of a file: decompressed, and in UTF-8 where its encoding is given.
+    """Open a file: decompressed, and converted to UTF-8 if its encoding is given.
 
     Raises:
-        JobError: It is damaged, or not in that encoding.
+        JobError: The file is damaged, or has another encoding.
     """
     try:
         with path.open("rb") as plain:
@@ -88,7 +89,7 @@ def _opener(path: Path, start: bytes) -> Callable[[Path], Any] | None:
 
 
 class _Transcoder(io.RawIOBase):
-    """Bytes of any encoding as UTF-8."""
+    """Converts bytes of any encoding to UTF-8."""
 
     def __init__(self, file: BinaryIO, encoding: str) -> None:
         self._file = file
@@ -111,17 +112,21 @@ class _Transcoder(io.RawIOBase):
 
 
 def check_not_utf16(start: bytes, name: str) -> None:
-    """Refuse what begins as UTF-16 does."""
+    """Raise an error for data that begins like UTF-16.
+
+    Raises:
+        JobError: The data begins like UTF-16.
+    """
     if start.startswith(UTF16):
-        raise JobError(f"{name} begins like UTF-16, and UTF-8 is expected: give encoding='utf-16'")
+        raise JobError(f"{name} begins like UTF-16, but UTF-8 is expected: pass encoding='utf-16'")
 
 
 def read_lines(file: BinaryIO, name: str) -> Iterator[Line]:
-    """The lines that are not blank.
+    """Yield the lines that are not blank.
 
     Args:
-        file: What to read.
-        name: What errors call it.
+        file: The file.
+        name: Its name in errors.
     """
     number = 0
     while content := file.readline(LONGEST_LINE_BYTES):
@@ -140,33 +145,33 @@ def read_lines(file: BinaryIO, name: str) -> Iterator[Line]:
 
 
 def parse_json(content: bytes | str) -> Any:
-    """A JSON value.
+    """Parse a JSON value.
 
     Raises:
-        ValueError: It is none, with the reason in a few words.
+        ValueError: The line is not valid JSON. The message is short.
     """
     try:
         return json.loads(content if isinstance(content, str) else content.decode())
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 (byte {error.start})") from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"no JSON: {error.msg}") from None
+        raise ValueError(f"not JSON: {error.msg}") from None
     except RecursionError:
-        raise ValueError("no JSON: nested too deeply") from None
+        raise ValueError("not JSON: nested too deeply") from None
     except ValueError:
-        raise ValueError("no JSON: a number has too many digits") from None
+        raise ValueError("not JSON: a number has too many digits") from None
 
 
 def read_json_values(file: BinaryIO, name: str) -> Iterator[tuple[int, Any]]:
-    """The values of a JSON array, or values that follow each other, each with its position from 1.
+    """Yield the values of a JSON array, or concatenated values, each with its position from 1.
 
     Raises:
-        JobError: What follows the values so far is no JSON.
+        JobError: The text after the values so far is not JSON.
     """
     check_not_utf16(file.peek(2) if hasattr(file, "peek") else b"", name)
     text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape")
     decoder, buffer, at, count = json.JSONDecoder(), "", 0, 0
-    in_array: bool | None = None  # not known before the first character
+    in_array: bool | None = None  # unknown before the first character
     wanted, is_over = CHUNK_BYTES, False
     try:
         while True:
@@ -184,7 +189,7 @@ def read_json_values(file: BinaryIO, name: str) -> Iterator[tuple[int, Any]]:
                 if is_over or len(buffer) - at > LONGEST_LINE_BYTES:
                     reason = getattr(error, "msg", "a value is nested too deeply or too large")
                     raise JobError(
-                        f"{name} holds no JSON after its first {count:,} values: {reason}"
+                        f"{name} is not JSON after its first {count:,} values: {reason}"
                     ) from None
                 end = len(buffer)
             if end < len(buffer) or is_over:

@@ -1,4 +1,4 @@
-"""What tokens cost, in real time and on the batch engine."""
+"""The price of tokens, in real time and on the batch engine."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 Engine: TypeAlias = Literal["realtime", "batch"]
 
 BATCH_DISCOUNT = 0.33
-"""Share of the list price that the batch engine saves (docs: "Pricing")."""
+"""Discount of the batch engine as a share of the list price (docs: "Pricing")."""
 
 
 def price(model: Model, tokens: int, engine: Engine = "realtime") -> float | None:
-    """US dollars for so many tokens, None where the price is not known."""
+    """Return the price of tokens in US dollars; None if it is unknown."""
     cost = model.cost(tokens)
     return cost if cost is None or engine == "realtime" else cost * (1 - BATCH_DISCOUNT)

@@ -1,8 +1,11 @@
-"""LangChain classes, drop-in for those of `langchain_voyageai`.
+"""LangChain classes, compatible with those of `langchain_voyageai`.
 
-`VoyageAIEmbeddings`, `VoyageAIMultimodalEmbeddings` and `VoyageAIRerank`; and for chunks with the
-context of their documents `ContextualVectorStore`, and `ContextualEmbeddings`, which the first of
-them makes. `register` makes `init_embeddings("voyageai:voyage-4")` work.
+- `VoyageAIEmbeddings` embeds documents and queries.
+- `VoyageAIMultimodalEmbeddings` embeds texts, images and videos.
+- `VoyageAIRerank` is a document compressor.
+- `ContextualVectorStore` adds chunks in the context of their documents to any vector store.
+  `ContextualEmbeddings` does the same for code that accepts embeddings only.
+- `register` makes `init_embeddings("voyageai:voyage-4")` return an object of this package.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Chunks that the service makes of documents: their ids, and where they stand."""
+"""Chunks that the service splits documents into: their ids and positions."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from voyage_rag.langchain.documents import EmbeddedDocument
 from voyage_rag.langchain.store_calls import Steps, StoreCall
 
 DOCUMENT_ID = "document_id"
-"""Metadata of a chunk: the id of its document, which deletes all its chunks."""
+"""Metadata field with the id of the document. Deleting this id deletes all chunks of the document.
+"""
 
 START_INDEX = "start_index"
-"""Where LangChain's splitters note the position of a chunk in its document, in characters."""
+"""Metadata field in which LangChain's splitters store the position of a chunk, in characters."""
 
 CHUNK_IDS = UUID("8f0c4c6e-5f0e-4b0e-9d53-6f1c1f1c7a11")
-"""Namespace of the ids of chunks, which follow from the id of the document and their number."""
+"""Namespace of chunk ids, which are derived from the document id and the chunk number."""
 
 UUID_OF_NAMES = 5
-"""The version of UUID that `uuid5` makes."""
+"""The UUID version of `uuid5`."""
 
 CHUNKS_PER_LOOKUP = 32
-"""Chunks of one document that are looked for at once, when it is deleted or replaced."""
+"""Number of chunks per lookup when a document is deleted or replaced."""
 
 IDS_PER_LOOKUP = 1_000
 
 
 def chunk_id(document_id: str, number: int) -> str:
-    """The id of a document's chunk: a UUID, since some stores take nothing else."""
+    """Return the id of a chunk. It is a UUID because some stores require one."""
     return str(uuid5(CHUNK_IDS, f"{document_id}#{number}"))
 
 
 def may_be_chunk(id_: str) -> bool:
-    """Whether an id may be one of these; stores with ids of another type refuse to look it up."""
+    """Whether an id can be a chunk id. Stores with other id types reject a lookup of other ids."""
     try:
         return UUID(id_).version == UUID_OF_NAMES
     except ValueError:
@@ -47,7 +48,7 @@ def may_be_chunk(id_: str) -> bool:
 def chunks_of(
     document: Document, id_: str, text: Chunks, embedded: EmbeddedDocument, *, overlapping: bool
 ) -> list[Entry]:
-    """The chunks of a document, with its metadata and their position in it."""
+    """Return the chunks of a document, with its metadata and their positions."""
     starts = chunk_starts(document.page_content, embedded.chunks, overlapping=overlapping)
     entries = []
     for number, (chunk, start) in enumerate(zip(embedded.chunks, starts, strict=True)):
@@ -62,7 +63,7 @@ def chunks_of(
 
 
 def chunk_ids_of(documents: Iterable[str]) -> Steps[dict[str, list[str]]]:
-    """For the ids of documents, the ids of their chunks that the store holds."""
+    """Return the ids of the chunks that the store contains for these documents."""
     found: dict[str, list[str]] = {id_: [] for id_ in documents}
     start, open_ = 0, list(found)
     while open_:
@@ -77,7 +78,7 @@ def chunk_ids_of(documents: Iterable[str]) -> Steps[dict[str, list[str]]]:
 
 
 def held(ids: Sequence[str]) -> Steps[list[str]]:
-    """Which of these ids of chunks the store holds."""
+    """Return the chunk ids that the store contains."""
     found: list[str] = []
     for first in range(0, len(ids), IDS_PER_LOOKUP):
         some = yield StoreCall("get_by_ids", (ids[first : first + IDS_PER_LOOKUP],))
@@ -86,5 +87,5 @@ def held(ids: Sequence[str]) -> Steps[list[str]]:
 
 
 def _id_of(chunk: Document) -> str:
-    """The id of a chunk, which Qdrant's class does not return."""
+    """Return the id of a chunk; the Qdrant class omits it from the document."""
     return chunk.id or chunk_id(chunk.metadata[DOCUMENT_ID], chunk.metadata[CHUNK_NUMBER])

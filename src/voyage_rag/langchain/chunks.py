@@ -1,4 +1,4 @@
-"""The document of a chunk, its position in it, and the copy for a store."""
+"""Group chunks by document, and prepare what a store receives."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ LOG = logging.getLogger("voyage_rag")
 
 DOCUMENT_HASH = "document_hash"
 CHUNK_NUMBER = "chunk_number"
-"""Metadata with which `Announcements` recognises a chunk."""
+"""Metadata field by which `Announcements` identifies a chunk."""
 
 DocumentOf: TypeAlias = str | Callable[[Document], Hashable]
-"""Identifies the document of a chunk: a metadata field, or a function of the chunk."""
+"""Identifies the document of a chunk: the name of a metadata field, or a function of the chunk."""
 
 Chunks: TypeAlias = tuple[str, ...]
-"""The chunks of a document in order, on which alone the vectors of all of them depend."""
+"""The chunks of a document in order. The vector of each chunk depends on all of them."""
 
 Place: TypeAlias = tuple[Chunks, int]
-"""A chunk: its document, and its position there."""
+"""The document of a chunk, and the position of the chunk in it."""
 
 
 @dataclass(slots=True)
 class GroupedChunks:
-    """Chunks of several documents.
+    """The chunks of several documents.
 
     Attributes:
-        names: What each document is called.
-        places: For each chunk its document and its position there.
+        names: The name of each document.
+        places: The document and position of each chunk.
     """
 
     names: dict[Chunks, Hashable] = field(default_factory=dict)
@@ -44,10 +44,10 @@ class GroupedChunks:
 
 
 def group(documents: Sequence[Document], by: DocumentOf) -> GroupedChunks:
-    """The documents of which these are the chunks: those of one name, in the order given.
+    """Group chunks by document. Chunks of one document keep their order.
 
     Raises:
-        InvalidInputError: A chunk does not say which document it is of.
+        InvalidInputError: A chunk does not identify its document.
     """
     sources = [name_of(document, by, position) for position, document in enumerate(documents)]
     chunks: dict[Hashable, list[str]] = {}
@@ -62,10 +62,10 @@ def group(documents: Sequence[Document], by: DocumentOf) -> GroupedChunks:
 
 
 def name_of(document: Document, by: DocumentOf, position: int) -> Hashable:
-    """The document of which something is a chunk.
+    """Return the name of the document of a chunk.
 
     Raises:
-        InvalidInputError: The chunk does not say so.
+        InvalidInputError: The chunk does not identify its document.
     """
     if not (callable(by) or isinstance(by, str)):
         raise InvalidInputError(
@@ -83,16 +83,16 @@ def name_of(document: Document, by: DocumentOf, position: int) -> Hashable:
 
 
 def hash_of(chunks: Chunks) -> str:
-    """A hash of a document, which changes with any of its chunks and where these are cut."""
+    """Return a hash of a document, which changes with any of its chunks and their boundaries."""
     lengths = ",".join(str(len(chunk)) for chunk in chunks)
     text = f"{lengths}:{''.join(chunks)}"
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Announcements:
-    """Whole documents, of which chunks may be added one by one.
+    """Complete documents, of which chunks may be added one by one.
 
-    A chunk is recognised by the hash of its document and its number, which its metadata holds.
+    A chunk is identified by the hash of its document and its number, which its metadata contain.
     """
 
     def __init__(self, by: DocumentOf) -> None:
@@ -105,7 +105,7 @@ class Announcements:
         self._lock = lock_for(self)
 
     def include(self, documents: Sequence[Document]) -> list[Document]:
-        """Learn of whole documents.
+        """Register complete documents.
 
         Returns:
             Copies of their chunks, with hash and number in the metadata.
@@ -122,11 +122,11 @@ class Announcements:
         return copies
 
     def group(self, documents: Sequence[Document]) -> GroupedChunks:
-        """The documents of these chunks, those that were announced as a whole.
+        """Return the registered documents of these chunks.
 
         Raises:
-            InvalidInputError: A chunk does not say which document it is of, or says that it is of
-                one that is not known here and of which other chunks are missing.
+            InvalidInputError: A chunk does not identify its document, or the document is not
+                registered and some of its chunks are missing.
         """
         unknown = [at for at, one in enumerate(documents) if DOCUMENT_HASH not in one.metadata]
         others = group([documents[at] for at in unknown], self._by)
@@ -140,10 +140,10 @@ class Announcements:
         return GroupedChunks(names, [places[at] for at in range(len(documents))])
 
     def written(self, places: Iterable[Place]) -> list[Chunks]:
-        """Take note of chunks that a store holds.
+        """Record chunks that a store has written.
 
         Returns:
-            The documents of which no chunk is awaited any more.
+            The documents whose chunks have all been written.
         """
         done: dict[Chunks, None] = {}
         with self._lock:
@@ -182,7 +182,7 @@ class Announcements:
         return whole, number
 
     def _warn_of_parts(self, names: dict[Chunks, Hashable]) -> None:
-        """Say once that a document's chunks came in several calls."""
+        """Warn once that the chunks of a document came in several calls."""
         with self._lock:
             seen = {name: hash(chunks) for chunks, name in names.items()}
             parts = [name for name in seen if self._seen.get(name, seen[name]) != seen[name]]
@@ -199,7 +199,7 @@ class Announcements:
 
 
 def _together(documents: Iterable[Document]) -> dict[str, dict[int, str]]:
-    """The texts of numbered chunks, by the hash of their document."""
+    """Return the texts of numbered chunks by the hash of their document."""
     together: dict[str, dict[int, str]] = {}
     for document in documents:
         if hash_ := document.metadata.get(DOCUMENT_HASH):
@@ -210,12 +210,12 @@ def _together(documents: Iterable[Document]) -> dict[str, dict[int, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A chunk on its way to the store.
+    """A chunk to write to the store.
 
     Attributes:
-        document: What the store gets.
-        place: Its document and its position there, on which its vector depends.
-        id: Its id, None where the store makes one.
+        document: The document that the store receives.
+        place: The document and position of the chunk, which determine its vector.
+        id: The id of the chunk; None if the store creates one.
     """
 
     document: Document
@@ -224,7 +224,7 @@ class Entry:
 
 
 def rounds(entries: Sequence[Entry]) -> list[list[int]]:
-    """Positions of entries, so that those of one round with equal texts have equal vectors."""
+    """Divide entries into rounds in which equal texts have equal vectors."""
     made: list[list[int]] = []
     places: dict[str, dict[Place, int]] = {}
     for position, entry in enumerate(entries):
@@ -237,10 +237,10 @@ def rounds(entries: Sequence[Entry]) -> list[list[int]]:
 
 
 def refuse_empty(documents: Sequence[Document]) -> None:
-    """Refuse documents without text.
+    """Raise an error for documents without text.
 
     Raises:
-        InvalidInputError: There is one; it is named by position, and by source or id.
+        InvalidInputError: A document is empty. The message names its position, and source or id.
     """
     for position, document in enumerate(documents):
         if not document.page_content:
@@ -252,6 +252,6 @@ def refuse_empty(documents: Sequence[Document]) -> None:
 
 
 def title(document: Document) -> str:
-    """The name of a document in a message."""
+    """Return the name of a document for messages."""
     source = document.metadata.get("source", document.id)
     return "without source and id" if source is None else repr(source)

@@ -1,4 +1,4 @@
-"""Embeddings that find chunks among documents that were announced, by their texts alone."""
+"""Embeddings that look up chunks by their texts among registered documents."""
 
 from __future__ import annotations
 
@@ -27,26 +27,35 @@ if TYPE_CHECKING:
 
 
 class ContextualEmbeddings(Embeddings):
-    """Embeddings that know of which documents the texts are chunks.
+    """Embeddings that know which documents the texts are chunks of.
 
-    For what takes embeddings and no documents. Where there is a vector store, use
-    `ContextualVectorStore`, which sees the documents themselves:
+    `VoyageAIEmbeddings.for_documents` creates this object, for code that accepts embeddings but no
+    documents. For a vector store use `ContextualVectorStore`, which receives the documents
+    themselves.
 
-        embeddings = VoyageAIEmbeddings(model="voyage-context-4")
-        contextual = embeddings.for_documents(chunks)          # grouped by metadata["source"]
-        store = InMemoryVectorStore.from_documents(chunks, contextual)
+    Each text is looked up among the registered chunks. Its vector is the one it has in its
+    document, which is embedded as a whole when the first of its chunks is requested. If a text
+    occurs in several documents, adjacent texts in the same call determine which one is meant; if
+    they do not, an error is raised. A text that is not a registered chunk raises an error, except a
+    single text before any chunk, with which a store may determine the length of vectors. Queries
+    need no documents. Threads and event loops can share one object.
 
-        contextual.include(more_chunks)                        # later, before the store gets them
-        store.add_documents(more_chunks)
+    Examples:
+        >>> from langchain_core.documents import Document
+        >>> from langchain_core.vectorstores import InMemoryVectorStore
+        >>> from voyage_rag.langchain import VoyageAIEmbeddings
+        >>> texts = ["The tenant pays monthly.", "The landlord repairs the roof."]
+        >>> chunks = [Document(text, metadata={"source": "lease.txt"}) for text in texts]
+        >>> embeddings = VoyageAIEmbeddings(model="voyage-context-4").for_documents(chunks)
+        >>> store = InMemoryVectorStore.from_documents(chunks, embeddings)
+        >>> store.similarity_search("Who repairs the roof?", k=1)[0].page_content
+        'The landlord repairs the roof.'
 
-    Each text is looked up among the chunks and given the vector it has in its document, which is
-    embedded as a whole when the first of its chunks is asked for. A text that occurs in several
-    documents is taken for the neighbour of the texts beside it in the same call, where one of these
-    occurs in one document only; otherwise it is refused, and so is a text that is no chunk, except
-    for one by itself before any chunk, with which a store may find out the length of vectors.
-    Queries need no documents.
+        Register more documents before you add them to the store:
 
-    Made by `VoyageAIEmbeddings.for_documents`; for threads and event loops alike.
+        >>> more = [Document("Peel the onions.", metadata={"source": "soup.txt"})]
+        >>> embeddings.include(more)
+        >>> ids = store.add_documents(more)
     """
 
     def __init__(self, embeddings: ContextualModel, by: DocumentOf) -> None:
@@ -60,13 +69,13 @@ class ContextualEmbeddings(Embeddings):
         self._documents = DocumentVectors(SplitDocuments(embeddings))
 
     def include(self, documents: Iterable[Document]) -> None:
-        """Learn of more chunks. All chunks of a document have to come together, in order.
+        """Register more chunks. All chunks of a document must be registered together, in order.
 
         Args:
-            documents: What a splitter made. Nothing is embedded yet.
+            documents: The output of a text splitter. Nothing is embedded yet.
 
         Raises:
-            InvalidInputError: A chunk does not say which document it is of.
+            InvalidInputError: A chunk does not identify its document.
         """
         grouped = group(instances("documents", documents, Document), self._by)
         with self._lock:
@@ -75,10 +84,10 @@ class ContextualEmbeddings(Embeddings):
                 self._places[chunks[at]][chunks, at] = None
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Vectors of chunks, each with its document's context, in the order asked for.
+        """Return the vectors of chunks, each in the context of its document.
 
         Raises:
-            InvalidInputError: A text is none of the chunks, or may be one of several.
+            InvalidInputError: A text is not a registered chunk, or occurs in several documents.
             VoyageError: See `voyage_rag.Voyage.embed_chunks`.
         """
         if self._is_trial(texts):
@@ -94,7 +103,7 @@ class ContextualEmbeddings(Embeddings):
         return self._vectors(places, await self._documents.aget(self._named(places)))
 
     def embed_query(self, text: str) -> list[float]:
-        """A query, as `VoyageAIEmbeddings` embeds it."""
+        """Embed a query, as `VoyageAIEmbeddings.embed_query` does."""
         return self.embeddings.embed_query(text)
 
     async def aembed_query(self, text: str) -> list[float]:
@@ -103,16 +112,16 @@ class ContextualEmbeddings(Embeddings):
 
     @property
     def usage(self) -> Usage:
-        """Usage of the client so far."""
+        """The usage of the client so far."""
         return self.embeddings.voyage.usage
 
     def _is_trial(self, texts: Sequence[str]) -> bool:
-        """Whether a store only looks what it will get."""
+        """Whether a store embeds a text only to determine the length of vectors."""
         with self._lock:
             return not self._has_begun and len(texts) == 1 and texts[0] not in self._places
 
     def _find(self, texts: Sequence[str]) -> list[Place]:
-        """The chunks that these texts are."""
+        """Look up the chunks with these texts."""
         with self._lock:
             candidates: list[list[Place]] = []
             for position, text in enumerate(texts):
@@ -132,7 +141,7 @@ class ContextualEmbeddings(Embeddings):
     def _vectors(
         self, places: Sequence[Place], embedded: dict[Chunks, EmbeddedDocument]
     ) -> list[list[float]]:
-        """Vectors of chunks; documents of which all chunks were asked for are forgotten."""
+        """Return the vectors of chunks, and drop documents whose chunks have all been requested."""
         with self._lock:
             for chunks, at in places:
                 self._taken[chunks].add(at)
@@ -144,7 +153,7 @@ class ContextualEmbeddings(Embeddings):
 
 
 def _chosen(candidates: Sequence[Sequence[Place]], position: int) -> Place:
-    """The chunk that the text at this position is, by the texts beside it if there are several."""
+    """Return the chunk at this position; adjacent texts decide between several candidates."""
     if len(candidates[position]) == 1:
         return candidates[position][0]
     fitting = {place for step in (-1, 1) for place in _beside(candidates, position, step)}
@@ -159,7 +168,7 @@ def _chosen(candidates: Sequence[Sequence[Place]], position: int) -> Place:
 
 
 def _beside(candidates: Sequence[Sequence[Place]], position: int, step: int) -> Iterator[Place]:
-    """The candidate that continues the nearest certain chunk on one side, if one does."""
+    """Return the candidate that follows the nearest certain chunk on one side, if any."""
     at = position + step
     while 0 <= at < len(candidates) and len(candidates[at]) > 1:
         at += step

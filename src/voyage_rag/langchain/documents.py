@@ -1,4 +1,4 @@
-"""Documents of chunks, each embedded once however many callers ask for it at the same time."""
+"""Embed documents of chunks. Concurrent callers share the request for a document."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from voyage_rag.types import Vector
 
 MOST_VECTORS_KEPT = 65_536
-"""Vectors that wait for a store to write them: 256 MiB of 1,024 floats each."""
+"""Number of vectors kept until a store has written them: 256 MiB at 1,024 floats each."""
 
 
 class ContextualModel(Protocol):
-    """What embeds documents: `VoyageAIEmbeddings` with a contextualized model."""
+    """An embedder of documents: `VoyageAIEmbeddings` with a contextualized model."""
 
     model: str
 
@@ -36,11 +36,11 @@ class ContextualModel(Protocol):
         ...
 
     def as_numbers(self, vectors: Iterable[Vector]) -> list[list[float]]:
-        """Vectors as LangChain's lists."""
+        """Convert vectors to LangChain's lists."""
         ...
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Vectors of texts that have no document."""
+        """Embed texts without documents."""
         ...
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
@@ -48,7 +48,7 @@ class ContextualModel(Protocol):
         ...
 
     def embed_query(self, text: str) -> list[float]:
-        """The vector of a query."""
+        """Embed a query."""
         ...
 
     async def aembed_query(self, text: str) -> list[float]:
@@ -58,7 +58,7 @@ class ContextualModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedDocument:
-    """A document's chunks and their vectors, position by position."""
+    """The chunks of a document and their vectors."""
 
     chunks: Chunks
     vectors: Sequence[Vector]
@@ -71,7 +71,7 @@ class SplitDocuments:
         self.model = model
 
     def embed(self, documents: Mapping[Chunks, Hashable]) -> list[EmbeddedDocument]:
-        """One result per document, in order."""
+        """Return one result per document, in order."""
         found = self.model.voyage.embed_chunks(*self._flat(documents), **self.model.chunk_options)
         return list(self._results(documents, dict(enumerate(found.vectors))).values())
 
@@ -83,11 +83,11 @@ class SplitDocuments:
     def finished(
         self, documents: Mapping[Chunks, Hashable], partial: Any
     ) -> dict[int, EmbeddedDocument]:
-        """The results that a failed call has completed, by position."""
+        """Return the results that a failed call has completed, by position."""
         return self._results(documents, partial.vectors)
 
     def _flat(self, documents: Mapping[Chunks, Hashable]) -> tuple[list[str], list[Hashable]]:
-        """All chunks, and for each what its document is called."""
+        """Return all chunks, and the name of the document of each."""
         names: list[Hashable] = list(documents.values())
         if len(set(names)) < len(names):
             names = list(enumerate(names))
@@ -109,14 +109,14 @@ class SplitDocuments:
 
 
 class UnsplitDocuments:
-    """Has the service split documents, each of which is given as one text."""
+    """Embeds documents that the service splits; each is given as one text."""
 
     def __init__(self, model: ContextualModel, chunking: Mapping[str, Any]) -> None:
         self.model = model
         self._chunking = chunking
 
     def embed(self, documents: Mapping[Chunks, Hashable]) -> list[EmbeddedDocument]:
-        """One result per document, in order."""
+        """Return one result per document, in order."""
         texts = [text for (text,) in documents]
         found = self.model.voyage.contextualized_embed(texts, **self._options)
         return list(map(_split_by_service, found.results))
@@ -132,7 +132,7 @@ class UnsplitDocuments:
         documents: Mapping[Chunks, Hashable],  # noqa: ARG002 - the other class needs them
         partial: Any,
     ) -> dict[int, EmbeddedDocument]:
-        """The results that a failed call has completed, by position."""
+        """Return the results that a failed call has completed, by position."""
         return {number: _split_by_service(result) for number, result in partial.results.items()}
 
     @property
@@ -150,7 +150,7 @@ def _split_by_service(result: Any) -> EmbeddedDocument:
 class DocumentVectors:
     """Embedded documents by their chunks, kept until a store has written them.
 
-    A document that several threads or tasks ask for at the same time is sent once.
+    A document that several threads or tasks request concurrently is sent once.
     """
 
     def __init__(self, embedder: SplitDocuments | UnsplitDocuments) -> None:
@@ -158,7 +158,7 @@ class DocumentVectors:
         self._flights: SingleFlight[Chunks, EmbeddedDocument] = SingleFlight()
 
     def get(self, documents: Mapping[Chunks, Hashable]) -> dict[Chunks, EmbeddedDocument]:
-        """The vectors of documents, each with the name that warnings are to use."""
+        """Return the vectors of documents, each given with its name for warnings."""
         found: dict[Chunks, EmbeddedDocument] = {}
         while missing := {c: name for c, name in documents.items() if c not in found}:
             own, futures = self._claim(missing)
@@ -184,13 +184,13 @@ class DocumentVectors:
         return found
 
     def forget(self, documents: Sequence[Chunks]) -> None:
-        """Drop what a store has written, and the oldest of what has waited for long."""
+        """Drop documents that a store has written, and the oldest of too many others."""
         self._flights.forget(documents, MOST_VECTORS_KEPT)
 
     def _claim(
         self, documents: Mapping[Chunks, Hashable]
     ) -> tuple[dict[Chunks, Hashable], dict[Chunks, Future[EmbeddedDocument]]]:
-        """Documents that the caller has to send, and the results of all."""
+        """Return the documents that the caller must send, and the results of all documents."""
         own, futures = self._flights.claim(documents)
         return {chunks: documents[chunks] for chunks in own}, futures
 

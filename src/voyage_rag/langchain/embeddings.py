@@ -1,4 +1,4 @@
-"""Voyage embeddings under LangChain's names and types."""
+"""LangChain's embeddings interface for Voyage models."""
 
 from __future__ import annotations
 
@@ -28,26 +28,43 @@ if TYPE_CHECKING:
 class VoyageAIEmbeddings(QueryOptions, Embeddings):
     """Voyage AI embeddings for LangChain.
 
-    Takes the parameters of `langchain_voyageai.VoyageAIEmbeddings`, those below and those of
-    `voyage_rag.queries.QueryOptions` and `voyage_rag.connection.Connection`. Unknown parameters are
-    refused by name.
+    Accepts the parameters of `langchain_voyageai.VoyageAIEmbeddings`, those below, and those of
+    `voyage_rag.queries.QueryOptions` and `voyage_rag.connection.Connection`. An unknown parameter
+    raises an error that suggests the closest name.
 
     Attributes:
-        model: An embedding model, e.g. `voyage-4`.
-        batch_size: Most texts in one request; None leaves it to the planner.
-        truncation: Cut texts to the model's context; False refuses longer ones.
-        output_dimension: Length of the vectors, where the model offers several.
-        output_dtype: Number type; see `integers` for others than `float`.
-        integers: Return vectors of an integer dtype as Python integers. LangChain's contract is
-            floats, on which PostgreSQL's stores rely; Qdrant's `uint8` and LanceDB's bits need
+        model: An embedding model, for example `voyage-4`.
+        batch_size: Maximum number of texts per request. By default, requests are as large as the
+            limits allow.
+        truncation: Truncate texts to the model's context. False raises an error for longer texts.
+        output_dimension: Length of the vectors, if the model supports several.
+        output_dtype: Number type of the vectors; see `integers` for types other than `float`.
+        integers: Return vectors of an integer dtype as Python integers. LangChain's interface is
+            floats, which the PostgreSQL stores require; Qdrant's `uint8` and LanceDB's bits require
             integers.
         show_progress_bar: Show a tqdm bar while documents are embedded.
-        empty_text: `error` refuses empty strings by position, `space` embeds a single space for
-            them, `zeros` gives them zero vectors, which some stores find first.
-        invalid_text: `error` refuses texts with half a character (a lone surrogate), `replace`
-            sends them with a replacement character.
-        document_input_type: The prompt of `embed_documents`; None for none.
-        query_input_type: The prompt of `embed_query`; None for none.
+        empty_text: How to treat empty strings. `error` raises an error with their positions,
+            `space` embeds a single space instead, `zeros` returns zero vectors, which some stores
+            rank first.
+        invalid_text: How to treat texts with a lone surrogate. `error` raises an error, `replace`
+            sends a replacement character.
+        document_input_type: The prompt for `embed_documents`; None for no prompt.
+        query_input_type: The prompt for `embed_query`; None for no prompt.
+
+    Setup:
+        Run `pip install 'voyage-rag[langchain]'`, and set `VOYAGE_API_KEY`.
+
+    Examples:
+        >>> from langchain_core.vectorstores import InMemoryVectorStore
+        >>> from voyage_rag.langchain import VoyageAIEmbeddings
+        >>> embeddings = VoyageAIEmbeddings(model="voyage-4")
+        >>> texts = ["Read a CSV file.", "Send an email."]
+        >>> store = InMemoryVectorStore.from_texts(texts, embeddings)
+        >>> store.similarity_search("parse csv", k=1)[0].page_content
+        'Read a CSV file.'
+
+        >>> len(embeddings.embed_query("parse csv"))
+        1024
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -88,7 +105,7 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
         """Embed documents: one vector per text, in order.
 
         Raises:
-            VoyageError: See `voyage_rag.Voyage.embed`; what was finished is in its `partial`.
+            VoyageError: See `voyage_rag.Voyage.embed`. Its `partial` contains the finished vectors.
         """
         if (given := CURRENT_VECTORS.get()) and given.are_of(self):
             return given.take(texts)
@@ -117,21 +134,22 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
     def for_documents(
         self, documents: Iterable[Document], by: DocumentOf = "source"
     ) -> ContextualEmbeddings:
-        """Embeddings for a vector store that is to hold chunks with their documents' context.
+        """Return embeddings for a vector store of chunks in the context of their documents.
 
-        For a contextualized model (`voyage-context-4`), whose vectors depend on the other chunks of
-        the document, while a vector store hands over texts alone.
+        Use this with a contextualized model (`voyage-context-4`), whose vectors depend on the other
+        chunks of the document, because a vector store passes texts only.
 
         Args:
-            documents: The chunks, as a splitter made them: all of a document, in order.
-            by: Which document a chunk is of: a metadata field, or a function of the chunk.
+            documents: The output of a text splitter: all chunks of each document, in order.
+            by: Identifies the document of a chunk: the name of a metadata field, or a function of
+                the chunk.
 
         Returns:
-            What to give the store as its embeddings; see `ContextualEmbeddings`.
+            The embeddings to pass to the store; see `ContextualEmbeddings`.
 
         Raises:
-            InvalidInputError: The model is not a contextualized one, or a chunk does not say which
-                document it is of.
+            InvalidInputError: The model is not a contextualized one, or a chunk does not identify
+                its document.
         """
         if kind_of(self.model) != "contextualized":
             raise InvalidInputError(
@@ -145,7 +163,7 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
         return made
 
     def as_numbers(self, vectors: Iterable[Vector]) -> list[list[float]]:
-        """Vectors as LangChain's lists: of floats, or of whole numbers with `integers`."""
+        """Convert vectors to LangChain's lists: of floats, or of integers with `integers`."""
         return self._floats([vector.tolist() for vector in vectors])
 
     def _floats(self, rows: list[Numbers]) -> list[list[float]]:
@@ -155,9 +173,9 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
 
     @property
     def chunk_options(self) -> dict[str, Any]:
-        """How chunks of documents are embedded: the arguments of `Voyage.embed_chunks`."""
+        """The arguments of `Voyage.embed_chunks` for chunks of documents."""
         options = self._document_options
-        for name in ("batch_size", "truncation"):  # which the endpoint does not have
+        for name in ("batch_size", "truncation"):  # the endpoint does not support it
             del options[name]
         return options
 

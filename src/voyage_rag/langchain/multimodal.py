@@ -1,4 +1,4 @@
-"""Voyage's multimodal embeddings under LangChain's names and types."""
+"""LangChain's embeddings interface for multimodal models."""
 
 from __future__ import annotations
 
@@ -19,13 +19,26 @@ from voyage_rag.types import InputType
 class VoyageAIMultimodalEmbeddings(VoyageAIEmbeddings):
     """Voyage AI embeddings of texts, images and videos for LangChain.
 
-    A text finds images and an image finds texts, since all are in one space. Has the methods of
-    the class of this name in Voyage's own repository, and `embed_image`, by which LangChain's
-    vector stores add images and search by image. Takes the parameters of `VoyageAIEmbeddings` and:
+    All vectors are in one space, so a text finds images and an image finds texts. The class has the
+    methods of the class with this name in Voyage's own repository, and `embed_image`, with which
+    LangChain's vector stores add images and search by image. It accepts the parameters of
+    `VoyageAIEmbeddings` and the following.
 
     Attributes:
         model: A multimodal model.
-        downscale: Reduce images to the 2 million pixels that are counted at most (needs Pillow).
+        downscale: Scale images down to 2 million pixels, the most that is billed. Requires Pillow.
+
+    Setup:
+        Run `pip install 'voyage-rag[langchain,images]'`, and set `VOYAGE_API_KEY`.
+
+    Examples:
+        >>> from PIL import Image
+        >>> from voyage_rag.langchain import VoyageAIMultimodalEmbeddings
+        >>> embeddings = VoyageAIMultimodalEmbeddings(model="voyage-multimodal-3.5")
+        >>> image = Image.new("RGB", (64, 64), "red")
+        >>> vectors = embeddings.embed_multimodal([[image], ["A caption", image]])
+        >>> len(vectors), len(vectors[0])
+        (2, 1024)
     """
 
     model: str = "voyage-multimodal-3.5"
@@ -44,10 +57,11 @@ class VoyageAIMultimodalEmbeddings(VoyageAIEmbeddings):
         super().__init__(model, api_key=api_key, **fields)
 
     def connect(self) -> None:
-        """Check that the model is one of these, and that the object can connect.
+        """Check that the model is a multimodal one, and that the object can connect.
 
         Raises:
-            ConfigurationError: It is not, or there is no key, or a setting cannot work.
+            ConfigurationError: The model is not a multimodal one, there is no key, or a setting is
+                invalid.
         """
         if kind_of(self.model) != "multimodal":
             raise ConfigurationError(
@@ -85,10 +99,10 @@ class VoyageAIMultimodalEmbeddings(VoyageAIEmbeddings):
     def embed_multimodal_from_dicts(
         self, inputs: Sequence[Mapping[str, Any]], input_type: InputType | None = "document"
     ) -> list[list[float]]:
-        """The same for inputs as Voyage's API reference writes them.
+        """Embed inputs in the format of Voyage's API reference.
 
         Args:
-            inputs: `{"content": [{"type": "text", "text": ...}, ...]}`, one per vector.
+            inputs: One dictionary per vector: `{"content": [{"type": "text", "text": ...}, ...]}`.
             input_type: The prompt: `document`, `query` or None.
 
         Returns:
@@ -106,11 +120,11 @@ class VoyageAIMultimodalEmbeddings(VoyageAIEmbeddings):
         return await self.aembed_multimodal(inputs, input_type)
 
     def embed_image(self, uris: Sequence[object]) -> list[list[float]]:
-        """Embed images, under the name that LangChain's vector stores look for.
+        """Embed images. LangChain's vector stores call this method.
 
         Args:
-            uris: Paths, `file://`, http(s) or data URLs, bytes and images of Pillow's. A path by
-                itself is a list of one.
+            uris: Paths, `file://`, http(s) or data URLs, bytes and Pillow images. A single path is
+                treated as a list of one.
 
         Returns:
             One vector per image, in order.
@@ -128,7 +142,7 @@ class VoyageAIMultimodalEmbeddings(VoyageAIEmbeddings):
         return await self.aembed_multimodal(images, self.document_input_type)
 
     def embed_images(self, uris: Sequence[object]) -> list[list[float]]:
-        """`embed_image` by its other name."""
+        """An alias of `embed_image`."""
         return self.embed_image(uris)
 
     async def aembed_images(self, uris: Sequence[object]) -> list[list[float]]:

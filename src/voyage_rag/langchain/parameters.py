@@ -1,4 +1,4 @@
-"""Parameters of LangChain's classes, as editors and type checkers show them."""
+"""Parameters of LangChain's classes, for editors and type checkers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ConnectionParameters(TypedDict, total=False):
 
 
 class EmbeddingParameters(ConnectionParameters, total=False):
-    """Those of `VoyageAIEmbeddings` besides its model."""
+    """The fields of `VoyageAIEmbeddings` except its model."""
 
     batch_size: int | None
     truncation: bool

@@ -1,8 +1,8 @@
-"""Vectors that a vector store is to be given for the texts of one call.
+"""Pass precomputed vectors to a vector store for the duration of one call.
 
-LangChain's stores take no vectors: they ask their embeddings object for them. Within
-`handed_over`, that object answers with vectors that are known already. They are bound to the call
-by a context variable, which LangChain's executors, tasks and threads started by `asyncio` carry on.
+LangChain's stores accept no vectors: they request them from their embeddings object. Within
+`handed_over`, that object returns vectors that are already known. A context variable binds them to
+the call; LangChain's executors, tasks and threads started by `asyncio` inherit it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from voyage_rag.errors import InvalidInputError
 
 @dataclass(slots=True, eq=False)
 class PrecomputedVectors:
-    """What an embeddings object answers during one call of a store.
+    """The vectors that an embeddings object returns during one call of a store.
 
     Attributes:
-        embeddings: The object.
-        by_text: The texts of the call, each with its vector.
+        embeddings: The embeddings object.
+        by_text: The vector of each text of the call.
         is_open: Whether the call is still running.
-        is_used: Whether the store has asked for any of them.
+        is_used: Whether the store has requested any of them.
     """
 
     embeddings: object
@@ -32,14 +32,14 @@ class PrecomputedVectors:
     is_used: bool = field(default=False, init=False)
 
     def are_of(self, embeddings: object) -> bool:
-        """Whether this object is to answer with them, as long as the call runs."""
+        """Whether this object must return these vectors, because the call is still running."""
         return self.is_open and self.embeddings is embeddings
 
     def take(self, texts: Sequence[str]) -> list[list[float]]:
-        """The vectors of these texts.
+        """Return the vectors of these texts.
 
         Raises:
-            InvalidInputError: The store asks for a text that is not of this call.
+            InvalidInputError: The store requests a text that is not part of this call.
         """
         try:
             vectors = [self.by_text[text] for text in texts]
@@ -54,14 +54,14 @@ class PrecomputedVectors:
 
 
 CURRENT_VECTORS: ContextVar[PrecomputedVectors | None] = ContextVar("vectors", default=None)
-"""None where no store is being filled, so that looking costs next to nothing."""
+"""None while no store is being filled, so that the check is cheap."""
 
 
 @contextmanager
 def handed_over(
     embeddings: object, by_text: Mapping[str, list[float]]
 ) -> Iterator[PrecomputedVectors]:
-    """Have an embeddings object answer with these vectors within the context."""
+    """Make an embeddings object return these vectors within the context."""
     vectors = PrecomputedVectors(embeddings, by_text)
     token = CURRENT_VECTORS.set(vectors)
     try:

@@ -1,4 +1,4 @@
-"""`voyageai:` among the names that LangChain's `init_embeddings` knows."""
+"""Register `voyageai:` with LangChain's `init_embeddings`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from voyage_rag.models import kind_of
 PROVIDER = "voyageai"
 PACKAGES = ("langchain", "langchain_classic")
 MODULES = ("embeddings", "embeddings.base")
-"""Where these packages offer `init_embeddings`."""
+"""Modules in which these packages export `init_embeddings`."""
 
 MARK = "knows_voyageai"
 
 
 def register() -> None:
-    """Have `init_embeddings("voyageai:voyage-4")` make an object of this package.
+    """Make `init_embeddings("voyageai:voyage-4")` return an object of this package.
 
-    Call it once, before `init_embeddings` is imported: its name in `langchain.embeddings` is
-    replaced by a function that knows this provider and hands everything else on. LangGraph's stores
-    use it for `"embed": "voyageai:voyage-4"`, too.
+    Call this function once, before `init_embeddings` is imported: it replaces `init_embeddings` in
+    `langchain.embeddings` with a function that handles this provider and forwards all other calls.
+    LangGraph's stores use it for `"embed": "voyageai:voyage-4"`, too.
 
     Raises:
         ConfigurationError: `langchain` is not installed.

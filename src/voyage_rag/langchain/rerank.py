@@ -1,4 +1,4 @@
-"""Voyage rerankers under LangChain's names and types."""
+"""LangChain's document compressor interface for Voyage rerankers."""
 
 from __future__ import annotations
 
@@ -22,16 +22,30 @@ from voyage_rag.types import BlankDocuments, RerankingObject, RerankingResult
 class VoyageAIRerank(Connection, BaseDocumentCompressor):
     """Voyage AI reranker for LangChain: a document compressor.
 
-    Takes the parameters of `langchain_voyageai.VoyageAIRerank`, and those of
-    `voyage_rag.connection.Connection`. Unknown parameters are refused by name.
+    Accepts the parameters of `langchain_voyageai.VoyageAIRerank`, and those of
+    `voyage_rag.connection.Connection`. An unknown parameter raises an error that suggests the
+    closest name.
 
     Attributes:
-        model: A reranker, e.g. `rerank-3`.
-        top_k: How many documents to keep; None for all.
-        truncation: Cut query and documents to the model's limits; False refuses longer ones.
-        blank_documents: What becomes of documents without words, which are never sent: `last`
-            unless given, else `drop` or `error` (see `voyage_rag.Voyage.rerank`).
-        score_threshold: Leave out documents with a lower score, 0 to 1.
+        model: A reranker, for example `rerank-3`.
+        top_k: Number of documents to keep; None keeps all of them.
+        truncation: Truncate query and documents to the model's limits. False raises an error for
+            longer ones.
+        blank_documents: How to treat documents without words, which are never sent: `last` (the
+            default), `drop` or `error` (see `voyage_rag.Voyage.rerank`).
+        score_threshold: Omit documents with a lower score, from 0 to 1.
+
+    Setup:
+        Run `pip install 'voyage-rag[langchain]'`, and set `VOYAGE_API_KEY`.
+
+    Examples:
+        >>> from langchain_core.documents import Document
+        >>> from voyage_rag.langchain import VoyageAIRerank
+        >>> reranker = VoyageAIRerank(model="rerank-3", top_k=1)
+        >>> documents = [Document("Send an email."), Document("Read a CSV file.")]
+        >>> best = reranker.compress_documents(documents, "parse csv")
+        >>> best[0].page_content
+        'Read a CSV file.'
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -67,10 +81,10 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         self.connect()
 
     def check_options(self) -> None:
-        """Check that the model is not known to be another kind than a reranker.
+        """Check that the catalogue does not list the model as another kind.
 
         Raises:
-            InvalidInputError: It is.
+            InvalidInputError: The model is not a reranker.
         """
         check_reranker(self.model)
 
@@ -85,13 +99,13 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         """Rank documents or texts.
 
         Args:
-            documents: What to rank.
-            query: What is asked.
-            model: Instead of the object's.
-            top_k: Instead of the object's; None for all.
+            documents: The documents or texts to rank.
+            query: The search query.
+            model: Overrides the model of this object.
+            top_k: Overrides `top_k` of this object; None returns all documents.
 
         Returns:
-            By falling relevance, `{"index": position in documents, "relevance_score": 0 to 1}`.
+            The most relevant first: `{"index": position in documents, "relevance_score": 0 to 1}`.
 
         Raises:
             VoyageError: See `voyage_rag.Voyage.rerank`.
@@ -117,17 +131,17 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         query: str,
         callbacks: Callbacks | None = None,
     ) -> Sequence[Document]:
-        """Keep the documents most relevant to the query.
+        """Return the documents that are most relevant to the query.
 
         Args:
-            documents: What a retriever found. They are not changed.
-            query: What is asked.
-            callbacks: LangChain's: receive a run with the query and the documents, and its
-                result or error.
+            documents: The output of a retriever. These objects are not modified.
+            query: The search query.
+            callbacks: LangChain callbacks, which receive the query, the documents and the result or
+                error.
 
         Returns:
-            Copies by falling relevance, with id and metadata, and in the metadata
-            `relevance_score`, and `total_tokens` of the whole call, as the vendor's class writes.
+            Copies of the documents, most relevant first, with `relevance_score` and the
+            `total_tokens` of the call in their metadata, as in `langchain_voyageai`.
 
         Raises:
             VoyageError: See `voyage_rag.Voyage.rerank`.
@@ -182,7 +196,7 @@ def _scores(ranked: RerankingObject) -> list[dict[str, Any]]:
 def _ended(
     outputs: dict[str, Any], documents: Sequence[Document], ranked: RerankingObject
 ) -> list[Document]:
-    """The documents kept; callbacks receive them, and tokens as LangChain counts them."""
+    """Return the documents to keep, and report them and the token usage to callbacks."""
     tokens = ranked.total_tokens
     kept = [_scored(documents[result.index], result, tokens) for result in ranked.results]
     outputs["documents"] = kept

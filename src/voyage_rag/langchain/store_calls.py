@@ -1,4 +1,4 @@
-"""Calls of a wrapped vector store, made by one generator for the sync and the async variant."""
+"""Call a wrapped vector store from one generator for the sync and the async variant."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ IGNORED = (
 
 @dataclass(frozen=True, slots=True)
 class StoreCall:
-    """A call of the wrapped store, and the vectors it is to find.
+    """A call of the wrapped store, and the vectors for it.
 
     Attributes:
-        name: The method, under its sync name.
-        args: Its arguments.
-        options: Its keyword arguments.
-        vectors: The vectors of its texts, for a call that adds.
+        name: The name of the sync method.
+        args: Positional arguments.
+        options: Keyword arguments.
+        vectors: The vectors of its texts, if the call adds texts.
     """
 
     name: str
@@ -39,14 +39,14 @@ class StoreCall:
 
 
 Steps: TypeAlias = Generator[StoreCall, Any, T]
-"""Calls of the wrapped store, of which each is sent what it returned."""
+"""A generator of calls, which receives the result of each call."""
 
 
 def run(steps: Steps[T], store: VectorStore, embeddings: Embeddings) -> T:
-    """Make the calls, one after the other.
+    """Make the calls in order.
 
     Raises:
-        ConfigurationError: The store did not use the vectors that were made for it.
+        ConfigurationError: The store did not use the vectors that were created for it.
     """
     result = None
     try:
@@ -77,7 +77,7 @@ async def arun(steps: Steps[T], store: VectorStore, embeddings: Embeddings) -> T
 
 
 def delegated(name: str) -> Callable[..., Any]:
-    """A method, sync or async, that is the wrapped store's."""
+    """Return a sync or async method that calls the wrapped store."""
 
     def call(self: Any, *args: Any, **options: Any) -> Any:
         return getattr(self.vectorstore, name)(*args, **options)

@@ -1,4 +1,4 @@
-"""Report work that is not a Runnable to LangChain's callbacks and tracers, as a run."""
+"""Report work that is not a Runnable to LangChain's callbacks and tracers."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 def run(
     name: str, model: str, callbacks: Callbacks, inputs: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Notify callbacks of a start, and of the end or error; without callbacks, do nothing.
+    """Emit the start of a run, and its end or error. Without callbacks, nothing happens.
 
-    Callbacks of the Runnable that is running are notified, too, as for any Runnable.
+    The callbacks of the current Runnable are notified, too.
 
     Args:
-        name: Of the run.
+        name: The name of the run.
         model: The model, which tracers show.
-        callbacks: Those of the caller.
-        inputs: Inputs of the run.
+        callbacks: The callbacks that the caller received.
+        inputs: The inputs of the run.
 
     Yields:
-        A dictionary for the outputs.
+        A dictionary for the outputs of the run.
     """
     manager = get_callback_manager_for_config(_config(callbacks, model))
     outputs: dict[str, Any] = {}
@@ -73,7 +73,7 @@ async def arun(
 
 
 def _config(callbacks: Callbacks, model: str) -> RunnableConfig:
-    """The config with provider and model under LangSmith's names."""
+    """Return LangSmith's names for provider and model."""
     config = ensure_config({"callbacks": callbacks})
     config["metadata"] = {
         **config.get("metadata", {}),

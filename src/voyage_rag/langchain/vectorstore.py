@@ -1,4 +1,4 @@
-"""A vector store whose chunks are embedded with the context of their documents."""
+"""A wrapper for vector stores whose chunks are embedded in the context of their documents."""
 
 from __future__ import annotations
 
@@ -36,38 +36,47 @@ from voyage_rag.models import kind_of
 
 
 class ContextualVectorStore(VectorStore):
-    """Any vector store, filled with chunks that have the context of their documents.
+    """Wraps any vector store, and embeds chunks in the context of their documents.
 
-        embeddings = VoyageAIEmbeddings(model="voyage-context-4")
-        store = ContextualVectorStore(Chroma("manuals", embeddings), embeddings)
-        store.add_documents(chunks)                        # grouped by metadata["source"]
-        store.as_retriever().invoke("How is it cleaned?")
+    Chunks of one document that are added in one call provide context for each other. If the chunks
+    of a document are added in several calls, or only the modified ones (as by LangChain's
+    `index()`), register the complete document first with `include`.
 
-    Chunks that are added in one call are each other's context where they are of one document.
-    Announce a document before where it comes in several calls, or only its changed chunks come,
-    as from LangChain's `index()`:
-
-        index(store.include(chunks), record_manager, store, cleanup="full", source_id_key="source")
-
-    A chunk's vector follows from its document and its position there, never from its text alone, so
-    equal chunks of different documents have different vectors. If the wrapped store fails to write,
-    the vectors are kept: the next attempt costs nothing. Searches go to the wrapped store as they
-    are; threads and event loops may share one object.
+    The vector of a chunk depends on its document and its position in it, so equal chunks of
+    different documents have different vectors. If the wrapped store fails to write, the vectors are
+    kept, and the next attempt costs nothing. Searches are passed to the wrapped store unchanged.
+    Threads and event loops can share one object.
 
     Args:
-        vectorstore: The store, made with the same `embeddings` object.
-        embeddings: A `VoyageAIEmbeddings` of a contextualized model.
-        by: Which document a chunk is of: a metadata field, or a function of the chunk.
-        auto_chunk: Documents are added unsplit, and the service splits them. Their ids are those of
-            the documents; a document's chunks are replaced when it is added again, and deleted with
-            it. Chunks have `document_id`, `chunk_number` and `start_index` in their metadata. Needs
-            a store with `get_by_ids`.
-        chunk_size: With `auto_chunk`: tokens of a chunk, 512 unless given.
-        chunk_overlap: With `auto_chunk`: tokens that neighbouring chunks share.
+        vectorstore: The store, created with the same `embeddings` object.
+        embeddings: A `VoyageAIEmbeddings` with a contextualized model.
+        by: Identifies the document of a chunk: the name of a metadata field, or a function of the
+            chunk.
+        auto_chunk: Add complete documents, which the service splits. Ids then refer to documents:
+            adding a document again replaces its chunks, deleting it deletes them. The metadata of
+            chunks contain `document_id`, `chunk_number` and `start_index`. Requires a store with
+            `get_by_ids`.
+        chunk_size: Tokens per chunk with `auto_chunk`. Default: 512.
+        chunk_overlap: Tokens that adjacent chunks share with `auto_chunk`.
 
     Raises:
-        ConfigurationError: The model embeds no chunks in context, or the store was made with other
-            embeddings, or lacks what is needed.
+        ConfigurationError: The model is not a contextualized one, the store has another embeddings
+            object, or it does not support the options.
+
+    Setup:
+        Run `pip install 'voyage-rag[langchain]'`, and set `VOYAGE_API_KEY`.
+
+    Examples:
+        >>> from langchain_core.documents import Document
+        >>> from langchain_core.vectorstores import InMemoryVectorStore
+        >>> from voyage_rag.langchain import ContextualVectorStore, VoyageAIEmbeddings
+        >>> embeddings = VoyageAIEmbeddings(model="voyage-context-4")
+        >>> store = ContextualVectorStore(InMemoryVectorStore(embeddings), embeddings)
+        >>> texts = ["The tenant pays monthly.", "The landlord repairs the roof."]
+        >>> chunks = [Document(text, metadata={"source": "lease.txt"}) for text in texts]
+        >>> ids = store.add_documents(chunks)
+        >>> store.similarity_search("Who repairs the roof?", k=1)[0].page_content
+        'The landlord repairs the roof.'
     """
 
     def __init__(
@@ -98,12 +107,12 @@ class ContextualVectorStore(VectorStore):
 
     @property
     def embeddings(self) -> Embeddings:
-        """The embeddings, with which queries are embedded."""
+        """The embeddings object, which also embeds queries."""
         return self._embeddings
 
     @classmethod
     def from_texts(cls, *args: Any, **options: Any) -> NoReturn:  # noqa: ARG003 - LangChain's
-        """Not offered, since the store to wrap has to be made first.
+        """Not supported, because the wrapped store must exist first.
 
         Raises:
             ConfigurationError: Always.
@@ -114,35 +123,37 @@ class ContextualVectorStore(VectorStore):
         )
 
     def include(self, documents: Iterable[Document]) -> list[Document]:
-        """Announce whole documents, of which only some chunks may be added, or in several calls.
+        """Register complete documents whose chunks are added partly or in several calls.
 
         Args:
             documents: All chunks of each document, in order. Nothing is embedded yet.
 
         Returns:
             Copies of the chunks to add, with `document_hash` and `chunk_number` in their metadata.
-            Because of these LangChain's `index()` adds all chunks of a document again when one has
-            changed, so that none keeps a vector of the old context, and keeps equal chunks apart.
+            These fields make LangChain's `index()` add all chunks of a document again when one has
+            changed, so that no chunk keeps a vector of the old context, and distinguish equal
+            chunks.
 
         Raises:
-            InvalidInputError: A chunk does not say which document it is of.
+            InvalidInputError: A chunk does not identify its document.
         """
         if self.auto_chunk:
             raise InvalidInputError("with auto_chunk=True documents are added unsplit, as they are")
         return self._announced.include(instances("documents", documents, Document))
 
     def add_documents(self, documents: list[Document], **kwargs: Any) -> list[str]:
-        """Embed chunks with the context of their documents, and add them to the store.
+        """Embed chunks in the context of their documents, and add them to the store.
 
         Args:
-            documents: The chunks, those of a document in order; with `auto_chunk` whole documents.
-            kwargs: Those of the wrapped store, such as `ids`.
+            documents: The chunks; those of one document must be in order. With `auto_chunk`,
+                complete documents.
+            kwargs: Arguments of the wrapped store, such as `ids`.
 
         Returns:
             The ids of the chunks.
 
         Raises:
-            InvalidInputError: A chunk does not say which document it is of, or is empty.
+            InvalidInputError: A chunk does not identify its document, or is empty.
             VoyageError: See `voyage_rag.Voyage.embed_chunks`. Nothing was written.
         """
         listed, ids = instances("documents", documents, Document), kwargs.pop("ids", None)
@@ -162,7 +173,7 @@ class ContextualVectorStore(VectorStore):
         )
 
     def delete(self, ids: list[str] | None = None, **kwargs: Any) -> bool | None:
-        """Delete chunks by id; with `auto_chunk` documents with all their chunks, too."""
+        """Delete chunks by id; with `auto_chunk`, delete documents with all their chunks."""
         return run(self._delete(ids, kwargs), self.vectorstore, self._embeddings)
 
     async def adelete(self, ids: list[str] | None = None, **kwargs: Any) -> bool | None:
@@ -199,7 +210,7 @@ class ContextualVectorStore(VectorStore):
         aget_by_ids = delegated("aget_by_ids")
 
     def _grouped(self, documents: Sequence[Document]) -> GroupedChunks:
-        """What each document is, and where each chunk stands in it."""
+        """Group the chunks by document."""
         if self._embeddings.empty_text == "error":
             refuse_empty(documents)
         if not self.auto_chunk:
@@ -217,7 +228,7 @@ class ContextualVectorStore(VectorStore):
         embedded: dict[Chunks, EmbeddedDocument],
         options: dict[str, Any],
     ) -> Steps[list[str]]:
-        """Write chunks and their vectors, then forget these."""
+        """Write chunks and their vectors, then drop the vectors."""
         given = [document.id for document in documents] if ids is None else list(ids)
         if len(given) != len(documents):
             raise InvalidInputError(f"there are {len(documents)} documents and {len(given)} ids")
@@ -236,7 +247,7 @@ class ContextualVectorStore(VectorStore):
         ids: Sequence[str | None],
         embedded: dict[Chunks, EmbeddedDocument],
     ) -> Steps[list[Entry]]:
-        """The chunks that the service has made; those that they replace are deleted."""
+        """Return the chunks that the service created, and delete those that they replace."""
         entries: list[Entry] = []
         for document, id_ in zip(documents, ids, strict=True):
             text = (document.page_content,)
@@ -256,7 +267,7 @@ class ContextualVectorStore(VectorStore):
         embedded: dict[Chunks, EmbeddedDocument],
         options: dict[str, Any],
     ) -> Steps[list[str]]:
-        """Add chunks, in as many calls as keep a text from having two vectors in one of them."""
+        """Add chunks in as many calls as needed for each text to have one vector per call."""
         added: dict[int, str] = {}
         for positions in rounds(entries):
             some = [entries[position] for position in positions]
@@ -272,7 +283,7 @@ class ContextualVectorStore(VectorStore):
         return [added[position] for position in sorted(added)]
 
     def _delete(self, ids: Sequence[str] | None, options: dict[str, Any]) -> Steps[bool | None]:
-        """Delete chunks, and those of documents that the service has split."""
+        """Delete chunks, and the chunks of documents that the service split."""
         if ids and self.auto_chunk:
             parts = yield from chunk_ids_of(ids)
             own = yield from held(list(filter(may_be_chunk, ids)))

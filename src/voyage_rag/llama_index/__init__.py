@@ -1,6 +1,9 @@
-"""LlamaIndex classes: `VoyageEmbedding` and two for chunks in context, and `VoyageAIRerank`.
+"""LlamaIndex classes, compatible with those of LlamaIndex's Voyage packages.
 
-Drop-in for `llama_index.embeddings.voyageai` and `llama_index.postprocessor.voyageai_rerank`.
+- `VoyageEmbedding` embeds texts, images and videos.
+- `VoyageContextualEmbedding` embeds nodes in the context of their documents.
+- `VoyageAutoChunker` lets the service split and embed documents.
+- `VoyageAIRerank` is a node postprocessor.
 """
 
 from typing import TYPE_CHECKING

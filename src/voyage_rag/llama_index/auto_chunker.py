@@ -1,4 +1,4 @@
-"""Documents in, nodes with vectors out: the service splits and embeds in one request."""
+"""Convert documents into embedded nodes: the service splits and embeds them in one request."""
 
 from __future__ import annotations
 
@@ -21,35 +21,44 @@ from voyage_rag.types import ContextualizedEmbeddingsResult
 
 
 class VoyageAutoChunker(Connection, NodeParser):
-    """Splits documents into nodes that have their vectors, as the service makes both.
+    """Lets the service split documents, and returns nodes with their vectors.
 
-        chunker = VoyageAutoChunker(chunk_size=256)
-        index = VectorStoreIndex.from_documents(
-            documents,
-            transformations=[chunker],
-            embed_model=VoyageEmbedding("voyage-context-4"),   # for queries
-        )
+    The text of a node is a slice of its document, with `start_char_idx` and `end_char_idx`. Its
+    vector comes from the same response, in the context of the whole document. The text of the
+    document is embedded without its metadata. A document without words results in no nodes.
 
-    A node's text is a slice of its document, with `start_char_idx` and `end_char_idx`, and its
-    vector is the one of the same response, with the context of the whole document. What is embedded
-    is the text of the document, without its metadata. Documents without words make no nodes.
-
-    Takes the parameters below, those of LlamaIndex's node parsers (`include_metadata`,
+    Accepts the parameters below, those of LlamaIndex's node parsers (`include_metadata`,
     `include_prev_next_rel`, `callback_manager`, `id_func`) and those of
-    `voyage_rag.connection.Connection`. Unknown parameters are refused by name.
+    `voyage_rag.connection.Connection`. An unknown parameter raises an error that suggests the
+    closest name.
 
     Args:
         model: A contextualized model.
-        chunk_size: Tokens of a chunk, 1 to 32,000; 512 unless given.
-        chunk_overlap: Tokens that neighbouring chunks share; needs `chunk_size`.
-        output_dtype: Number type; other than `float` gives vectors of whole numbers.
+        chunk_size: Tokens per chunk, from 1 to 32,000. Default: 512.
+        chunk_overlap: Tokens that adjacent chunks share. Requires `chunk_size`.
+        output_dtype: Number type of the vectors. Types other than `float` return integers.
         output_dimension: Length of the vectors.
-        api_key: The key, also as `voyage_api_key`; else it is looked for.
-        kwargs: The parameters above.
+        api_key: The API key, also accepted as `voyage_api_key`. Default: the key file, then
+            `VOYAGE_API_KEY`.
+        kwargs: The parameters named above.
 
     Raises:
-        ConfigurationError: The model embeds no chunks in context.
-        InvalidInputError: A number is out of range.
+        ConfigurationError: The model is not a contextualized one, or a number is out of range.
+
+    Setup:
+        Run `pip install 'voyage-rag[llama-index]'`, and set `VOYAGE_API_KEY`.
+
+    Examples:
+        >>> from llama_index.core import Document, VectorStoreIndex
+        >>> from voyage_rag.llama_index import VoyageAutoChunker, VoyageEmbedding
+        >>> documents = [Document(text="The tenant pays monthly. The landlord repairs the roof.")]
+        >>> index = VectorStoreIndex.from_documents(
+        ...     documents,
+        ...     transformations=[VoyageAutoChunker(chunk_size=256)],
+        ...     embed_model=VoyageEmbedding("voyage-context-4"),  # for queries
+        ... )
+        >>> len(index.as_retriever(similarity_top_k=1).retrieve("Who repairs the roof?"))
+        1
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -87,11 +96,11 @@ class VoyageAutoChunker(Connection, NodeParser):
 
     @classmethod
     def class_name(cls) -> str:
-        """The name under which LlamaIndex serialises this class."""
+        """Return the name under which LlamaIndex serialises this class."""
         return "VoyageAutoChunker"
 
     def to_dict(self, **kwargs: Any) -> dict[str, Any]:
-        """Every parameter but the key and `id_func`, a function; see `VoyageEmbedding.to_dict`."""
+        """Return every parameter except the key and the function `id_func`."""
         parameters = super().to_dict(**kwargs)
         parameters.pop("id_func", None)
         return SerializedComponent(parameters, self.voyage.settings.base_url)
@@ -125,7 +134,7 @@ class VoyageAutoChunker(Connection, NodeParser):
     def _postprocess_parsed_nodes(
         self, nodes: list[BaseNode], parent_doc_map: dict[str, Document]
     ) -> list[BaseNode]:
-        """Add relationships and metadata, and keep positions, which the base class guesses."""
+        """Add relationships and metadata, and keep the positions that the service returned."""
         known = [
             (node, node.start_char_idx, node.end_char_idx)
             for node in nodes

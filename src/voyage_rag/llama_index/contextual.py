@@ -1,4 +1,4 @@
-"""Contextualized chunks as a transformation that takes nothing else."""
+"""An embedding class that embeds chunks in the context of their documents only."""
 
 from __future__ import annotations
 
@@ -24,31 +24,42 @@ REMEDY = (
 
 
 class VoyageContextualEmbedding(VoyageEmbedding):
-    """`VoyageEmbedding` of a contextualized model, which never embeds a chunk without its document.
+    """A `VoyageEmbedding` that never embeds a chunk without its document.
 
-    As a transformation it embeds nodes grouped by their source document (`ref_doc_id`), in order:
+    As a transformation, it groups nodes by their source document (`ref_doc_id`) and embeds those of
+    one document together, in order. Queries and single texts are embedded as usual. When an index
+    inserts one document (`insert`, `update_ref_doc`, `refresh_ref_docs`), its chunks provide
+    context for each other without the transformation; for a hierarchical parser, those of the same
+    size do. Any other list of several texts raises an error with the remedy, because an index
+    passes such a list for nodes that were not transformed; `VoyageEmbedding` embeds each of these
+    texts separately.
 
-        embedding = VoyageContextualEmbedding()
-        index = VectorStoreIndex.from_documents(
-            documents, transformations=[SentenceSplitter(), embedding], embed_model=embedding
-        )
-
-    Queries and a lone text are embedded as they are. Where an index inserts one document (`insert`,
-    `update_ref_doc`, `refresh_ref_docs`), its chunks are each other's context even without that
-    transformation; those of a hierarchical parser are that of the others of their size. Any other
-    list of several texts, which is what an index hands over for nodes that were not transformed, is
-    refused with the remedy named, where `VoyageEmbedding` embeds each text by itself.
-
-    LlamaIndex deletes the old version of a document before it embeds the new one. To have the
-    service fail before that, give the embedding a `cache`, and embed first:
+    LlamaIndex deletes the old version of a document before it embeds the new one. To keep it if the
+    service fails, pass a `cache` to the embedding, and embed first:
 
         embedding(splitter(documents))
-        index.refresh_ref_docs(documents)                  # takes the vectors from the cache
+        index.refresh_ref_docs(documents)  # uses the cached vectors
 
-    Takes the parameters of `VoyageEmbedding`.
+    Accepts the parameters of `VoyageEmbedding`.
 
     Raises:
         ConfigurationError: The model is not a contextualized one.
+
+    Setup:
+        Run `pip install 'voyage-rag[llama-index]'`, and set `VOYAGE_API_KEY`.
+
+    Examples:
+        >>> from llama_index.core import Document, VectorStoreIndex
+        >>> from llama_index.core.node_parser import SentenceSplitter
+        >>> from voyage_rag.llama_index import VoyageContextualEmbedding
+        >>> embedding = VoyageContextualEmbedding()
+        >>> index = VectorStoreIndex.from_documents(
+        ...     [Document(text="The landlord repairs the roof.")],
+        ...     transformations=[SentenceSplitter(), embedding],
+        ...     embed_model=embedding,
+        ... )
+        >>> index.as_retriever().retrieve("Who repairs the roof?")[0].text
+        'The landlord repairs the roof.'
     """
 
     @constructor
@@ -67,7 +78,7 @@ class VoyageContextualEmbedding(VoyageEmbedding):
 
     @classmethod
     def class_name(cls) -> str:
-        """The name under which LlamaIndex serialises this class."""
+        """Return the name under which LlamaIndex serialises this class."""
         return "VoyageContextualEmbedding"
 
     def _get_text_embeddings(

@@ -1,4 +1,4 @@
-"""Voyage embeddings under LlamaIndex's names and types."""
+"""LlamaIndex's embedding interface for Voyage models."""
 
 from __future__ import annotations
 
@@ -31,40 +31,55 @@ from voyage_rag.types import EmptyText, InputType, InvalidText
 LOG = logging.getLogger("voyage_rag")
 
 LARGEST_BATCH = 2_048
-"""LlamaIndex's largest `embed_batch_size`, which leaves the planning to the client."""
+"""The maximum of LlamaIndex's `embed_batch_size`. With this value the client plans requests."""
 
 
 class VoyageEmbedding(QueryOptions, EmbeddingMethods):
-    """Voyage AI embeddings for LlamaIndex: of texts, of chunks in context, of images and videos.
+    """Voyage AI embeddings for LlamaIndex: of texts, chunks in context, images and videos.
 
-    Any embedding model will do. A contextualized one embeds nodes with their documents' context
-    where it is used as a transformation (see `VoyageContextualEmbedding`); a multimodal one embeds
-    images and videos, too, alone or in nodes.
+    As a transformation, a contextualized model embeds nodes in the context of their documents (see
+    `VoyageContextualEmbedding`); a multimodal model embeds images and videos in nodes.
 
-    Takes the parameters of `llama_index.embeddings.voyageai.VoyageEmbedding`, those of
+    Accepts the parameters of `llama_index.embeddings.voyageai.VoyageEmbedding`, those of
     `BaseEmbedding` (`num_workers`, `embeddings_cache`, `rate_limiter`) and those of
-    `voyage_rag.queries.QueryOptions` and `voyage_rag.connection.Connection`. Unknown parameters are
-    refused by name.
+    `voyage_rag.queries.QueryOptions` and `voyage_rag.connection.Connection`. An unknown parameter
+    raises an error that suggests the closest name.
 
     Args:
-        model_name: An embedding model, e.g. `voyage-4`.
-        voyage_api_key: The key, also as `api_key`; else it is looked for.
-        embed_batch_size: Most texts in one request; 2,048 leaves it to the planner.
-        truncation: Cut texts to the model's context (None does, too); False refuses longer ones.
-        output_dtype: Number type; other than `float` gives vectors of whole numbers.
-        output_dimension: Length of the vectors, where the model offers several.
-        callback_manager: LlamaIndex's.
-        kwargs: The attributes below, and the parameters above.
+        model_name: An embedding model, for example `voyage-4`.
+        voyage_api_key: The API key, also accepted as `api_key`. Default: the key file, then
+            `VOYAGE_API_KEY`.
+        embed_batch_size: Maximum number of texts per request. With 2,048, requests are as large as
+            the limits allow.
+        truncation: Truncate texts to the model's context, also with None. False raises an error for
+            longer texts.
+        output_dtype: Number type of the vectors. Types other than `float` return integers.
+        output_dimension: Length of the vectors, if the model supports several.
+        callback_manager: LlamaIndex's callback manager.
+        kwargs: The attributes below and the parameters named above.
 
     Attributes:
-        empty_text: `error` refuses empty strings by position, `space` embeds a single space for
-            them, `zeros` gives them zero vectors, which some stores find first.
-        invalid_text: `error` refuses texts with half a character (a lone surrogate), `replace`
-            sends them with a replacement character.
-        text_input_type: The prompt of texts, `document` unless given; None for none.
-        query_input_type: The prompt of queries, `query` unless given; None for none.
-        image_input_type: The prompt of images, `document` unless given; None for none.
-        downscale: Reduce images to the 2 million pixels that are counted at most (needs Pillow).
+        empty_text: How to treat empty strings. `error` raises an error with their positions,
+            `space` embeds a single space instead, `zeros` returns zero vectors, which some stores
+            rank first.
+        invalid_text: How to treat texts with a lone surrogate. `error` raises an error, `replace`
+            sends a replacement character.
+        text_input_type: The prompt for texts. Default: `document`. None for no prompt.
+        query_input_type: The prompt for queries. Default: `query`. None for no prompt.
+        image_input_type: The prompt for images. Default: `document`. None for no prompt.
+        downscale: Scale images down to 2 million pixels, the most that is billed. Requires Pillow.
+
+    Setup:
+        Run `pip install 'voyage-rag[llama-index]'`, and set `VOYAGE_API_KEY`.
+
+    Examples:
+        >>> from llama_index.core import Document, VectorStoreIndex
+        >>> from voyage_rag.llama_index import VoyageEmbedding
+        >>> embedding = VoyageEmbedding("voyage-4")
+        >>> documents = [Document(text="Read a CSV file."), Document(text="Send an email.")]
+        >>> index = VectorStoreIndex.from_documents(documents, embed_model=embedding)
+        >>> index.as_retriever(similarity_top_k=1).retrieve("parse csv")[0].text
+        'Read a CSV file.'
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -111,15 +126,15 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         return f"{self.text_input_type}-{truncates}-{self.empty_text}-{self.invalid_text}"
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
-        """Embed nodes: LlamaIndex's transformation, which a pipeline runs after a splitter.
+        """Embed nodes. This is LlamaIndex's transformation, which a pipeline runs after a splitter.
 
-        With a contextualized model (`voyage-context-4`) each node is embedded with the context of
-        the other nodes of its document: those of one `ref_doc_id`, in the order given. A node
-        without one is a document of its own. With a multimodal model nodes that hold an image or a
-        video are embedded with it, and with their text if they have some.
+        With a contextualized model (`voyage-context-4`), each node is embedded in the context of
+        the other nodes with the same `ref_doc_id`, in the given order. A node without one is a
+        separate document. With a multimodal model, nodes that contain an image or a video are
+        embedded with it, and with their text if they have any.
 
         Args:
-            nodes: What to embed. They are given their `embedding`.
+            nodes: The nodes, whose `embedding` is set.
             kwargs: `show_progress`.
 
         Returns:
@@ -143,7 +158,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
             return batch.embedded(found.embeddings)
 
     async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
-        """Async variant of calling it."""
+        """Async variant of `__call__`."""
         nodes = instances("nodes", nodes, BaseNode)
         if self._is_plain(nodes):
             with naming_nodes(nodes):
@@ -163,17 +178,17 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
     ) -> list[Embedding]:
         """Embed texts: one vector per text, in order.
 
-        All of them are planned together, and up to `concurrency` requests are under way. With an
-        `embeddings_cache` or a `rate_limiter` LlamaIndex cuts them, and embeds one
-        `embed_batch_size` after the other.
+        All texts are planned together, with up to `concurrency` concurrent requests. With an
+        `embeddings_cache` or a `rate_limiter`, LlamaIndex divides the texts and embeds
+        `embed_batch_size` at a time.
 
         Args:
-            texts: What to embed.
+            texts: The texts.
             show_progress: Show a tqdm bar that counts texts.
-            kwargs: Ignored, as by LlamaIndex.
+            kwargs: Ignored, as in LlamaIndex.
 
         Raises:
-            VoyageError: See `voyage_rag.Voyage.embed`; what was finished is in its `partial`.
+            VoyageError: See `voyage_rag.Voyage.embed`. Its `partial` contains the finished vectors.
         """
         texts = texts if type(texts) is list else list(texts_of("texts", texts))
         self._warn_of_media()
@@ -188,8 +203,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
     ) -> list[Embedding]:
         """Async variant of `get_text_embedding_batch`.
 
-        With `num_workers`, too, LlamaIndex cuts them, and has that many `embed_batch_size` under
-        way.
+        With `num_workers`, LlamaIndex divides the texts, too, and embeds batches concurrently.
         """
         texts = texts if type(texts) is list else list(texts_of("texts", texts))
         self._warn_of_media()
@@ -201,18 +215,18 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
 
     @classmethod
     def class_name(cls) -> str:
-        """The name under which LlamaIndex serialises this class."""
+        """Return the name under which LlamaIndex serialises this class."""
         return "VoyageEmbedding"
 
     def to_dict(self, **kwargs: Any) -> dict[str, Any]:
-        """Every parameter but the key.
+        """Return every parameter except the key.
 
         Args:
-            kwargs: As of pydantic's `model_dump`.
+            kwargs: As for pydantic's `model_dump`.
 
         Returns:
-            A dictionary whose text, of which LlamaIndex makes the keys of its pipeline cache, holds
-            only what changes the vectors of nodes.
+            A dictionary. Its `str()`, from which LlamaIndex derives the keys of its pipeline cache,
+            contains only parameters that change the vectors of nodes.
         """
         return SerializedComponent(super().to_dict(**kwargs), self.voyage.settings.base_url)
 
@@ -258,7 +272,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         return cast("list[Embedding]", found.embeddings)
 
     def _is_cut_by_llama_index(self, texts: list[str]) -> bool:
-        """Whether its base class is to plan, which knows its own cache and rate limiter."""
+        """Whether the base class must divide the texts, for its cache or rate limiter."""
         return not texts or self.embeddings_cache is not None or self.rate_limiter is not None
 
     def _batches(self, texts: list[str]) -> list[list[str]]:
@@ -270,7 +284,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         return kind_of(self.model_name) == "contextualized"
 
     def _is_plain(self, nodes: Sequence[BaseNode]) -> bool:
-        """Whether nodes are embedded by their texts alone, one by one."""
+        """Whether each node is embedded separately, by its text alone."""
         if self._is_contextualized:
             warn_of_orphans(nodes)
             return False
@@ -286,7 +300,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         }
 
     def _warn_of_media(self) -> None:
-        """Say once that an index hands over the texts of nodes, and no images."""
+        """Warn once that an index passes the texts of nodes, but not their images."""
         if kind_of(self.model_name) != "multimodal" or nodes_are_known() or self._has_warned:
             return
         self._has_warned = True
@@ -298,7 +312,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         )
 
     def _is_inserted_document(self, texts: Sequence[str]) -> bool:
-        """Whether texts are the chunks of one document, which LlamaIndex inserts into an index."""
+        """Whether texts are the chunks of one document that LlamaIndex inserts into an index."""
         return len(texts) > 1 and self._is_contextualized and are_of_one_document()
 
     def _insertion_options(self, show_progress: bool) -> dict[str, Any]:
@@ -332,5 +346,5 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
 
 
 def _shown(show_progress: bool) -> dict[str, bool]:
-    """For a method that a subclass may have with `texts` alone."""
+    """Return the arguments for a method that a subclass may define with `texts` alone."""
     return {"show_progress": True} if show_progress else {}

@@ -1,8 +1,8 @@
-"""Images and videos under LlamaIndex's names.
+"""Images and videos under LlamaIndex's method names.
 
-LlamaIndex's base class passes images to its handlers as if they were texts, and its
-`TokenCountingHandler` raises where one is a file in memory, after the call was billed. So the base
-class is given strings: the path or URL of the image, else an empty one.
+LlamaIndex's base class passes images to its handlers as if they were texts. Its
+`TokenCountingHandler` raises an error for a file in memory after the call was billed. The base
+class therefore receives strings: the path or URL of the image, or an empty string.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class NamedImage(str):
     """The name of an image.
 
     Attributes:
-        source: The image, as it was given.
+        source: The image that was passed.
     """
 
     __slots__ = ("source",)
@@ -32,7 +32,7 @@ class NamedImage(str):
 
     @classmethod
     def of(cls, source: object) -> NamedImage:
-        """An image under the name it has, if it has one that is short."""
+        """Return an image under its name, if it has a short one."""
         has_name = isinstance(source, str) and not source.startswith("data:")
         named = cls(source if has_name else "")
         named.source = source
@@ -40,10 +40,10 @@ class NamedImage(str):
 
 
 class MediaEmbedding(MultiModalEmbedding):
-    """Methods that embed images, videos and mixtures, for a class that can send these.
+    """Methods that embed images, videos and interleaved inputs.
 
     Attributes:
-        image_input_type: The prompt of images, `document` unless given; None for none.
+        image_input_type: The prompt for images. Default: `document`. None for no prompt.
     """
 
     image_input_type: InputType | None = "document"
@@ -76,7 +76,7 @@ class MediaEmbedding(MultiModalEmbedding):
     def get_image_embedding_batch(
         self, img_file_paths: list[ImageType], show_progress: bool = False
     ) -> list[Embedding]:
-        """Embed images, as many to a request as it may hold; see `get_image_embedding`."""
+        """Embed images in as few requests as possible; see `get_image_embedding`."""
         return super().get_image_embedding_batch(_named(img_file_paths), show_progress)
 
     async def aget_image_embedding_batch(
@@ -91,8 +91,8 @@ class MediaEmbedding(MultiModalEmbedding):
         """Embed a video.
 
         Args:
-            video_path: An MP4: a path, URL, bytes or binary file.
-            input_type: The prompt; None for none.
+            video_path: An MP4 video: a path, URL, bytes or binary file.
+            input_type: The prompt; None for no prompt.
 
         Raises:
             VoyageError: See `voyage_rag.Voyage.multimodal_embed`.
@@ -108,7 +108,7 @@ class MediaEmbedding(MultiModalEmbedding):
     def get_video_embeddings(
         self, video_paths: Sequence[object], input_type: InputType | None = "document"
     ) -> list[Embedding]:
-        """Embed videos, as many to a request as it may hold; see `get_video_embedding`."""
+        """Embed videos in as few requests as possible; see `get_video_embedding`."""
         return self._embed_media(list(map(Video, media_sources(video_paths))), input_type)
 
     async def aget_video_embeddings(
@@ -147,5 +147,5 @@ def _named(images: Sequence[object]) -> list[ImageType]:
 
 
 def _images(images: Sequence[object]) -> list[Image]:
-    """The images as they were given."""
+    """Return the images that were passed."""
     return [Image(one.source if isinstance(one, NamedImage) else one) for one in images]

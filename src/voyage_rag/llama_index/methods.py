@@ -1,6 +1,6 @@
-"""The methods that LlamaIndex's base class calls, and what its handlers get of an embedding.
+"""The methods that LlamaIndex's base class calls, and the events that its handlers receive.
 
-Handlers and callbacks get balanced starts and ends.
+Handlers and callbacks receive balanced starts and ends.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ DELETED = (
 
 _is_in_batches: ContextVar[bool] = ContextVar("is in batches", default=False)
 _started: ContextVar[tuple[str | None] | None] = ContextVar("started", default=None)
-"""The span in which LlamaIndex's base class has emitted a start, until that embedding begins."""
+"""The span in which LlamaIndex's base class emitted a start, until that embedding begins."""
 
 
 @contextmanager
 def batch_events(model: BaseEmbedding, batches: Sequence[list[str]]) -> Iterator[list[Any]]:
-    """Emit the start and the end of batches of texts that are embedded at the same time.
+    """Emit the start and the end of batches of texts that are embedded concurrently.
 
     Yields:
-        A list, to which their embeddings are to be added in order.
+        A list to which the caller adds their embeddings in order.
     """
     described = model.to_payload()
     _started.set(None)
@@ -65,10 +65,10 @@ def batch_events(model: BaseEmbedding, batches: Sequence[list[str]]) -> Iterator
 
 @contextmanager
 def end_on_failure(texts: list[str]) -> Iterator[None]:
-    """Emit the end of an embedding that fails, since LlamaIndex's base class does not.
+    """Emit the end of a failed embedding, because LlamaIndex's base class does not.
 
-    Nothing is emitted within `batch_events`, which does so itself, nor where nothing was started:
-    LlamaIndex's `SentenceEmbeddingOptimizer` embeds without a start.
+    Nothing is emitted within `batch_events`, which emits the end itself, or without a start:
+    LlamaIndex's `SentenceEmbeddingOptimizer` embeds without one.
     """
     started = _started.get()
     _started.set(None)
@@ -81,7 +81,7 @@ def end_on_failure(texts: list[str]) -> Iterator[None]:
 
 
 def _note_start() -> None:
-    """Note the span in which an embedding starts: LlamaIndex embeds in another one within it."""
+    """Record the span in which an embedding starts: LlamaIndex embeds in a child span."""
     _started.set((active_span_id.get(),))
 
 
@@ -106,11 +106,11 @@ def _end(texts: list[str], embeddings: list[Any], **span: Any) -> None:
 
 
 class EmbeddingMethods(MediaEmbedding):
-    """Texts and queries under LlamaIndex's names, for a class that can send texts.
+    """Methods that embed texts and queries under LlamaIndex's names.
 
     Attributes:
-        text_input_type: The prompt of texts, `document` unless given; None for none.
-        query_input_type: The prompt of queries, `query` unless given; None for none.
+        text_input_type: The prompt for texts. Default: `document`. None for no prompt.
+        query_input_type: The prompt for queries. Default: `query`. None for no prompt.
     """
 
     text_input_type: InputType | None = "document"
@@ -133,17 +133,17 @@ class EmbeddingMethods(MediaEmbedding):
     async def _aembed_query(self, query: str) -> Embedding: ...
 
     def to_payload(self) -> dict[str, Any]:
-        """What LlamaIndex says of it where an embedding starts."""
+        """Return the fields that LlamaIndex reports at the start of an embedding."""
         _note_start()
         return super().to_payload()
 
     def get_general_text_embedding(
         self, text: str, input_type: InputType | None = None
     ) -> Embedding:
-        """Embed a text with a prompt of its own.
+        """Embed a text with any prompt.
 
         Args:
-            text: What to embed.
+            text: The text.
             input_type: The prompt: `document`, `query` or None.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Nodes in a transformation: their texts and documents, and their names in errors."""
+"""Nodes in a transformation: their texts, documents, and names in errors."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from voyage_rag.media import Image, Video
 LOG = logging.getLogger("voyage_rag")
 
 FILE_NAMES = ("file_path", "file_name")
-"""Metadata in which LlamaIndex's readers store the source of a document."""
+"""Metadata fields in which LlamaIndex's readers store the origin of a document."""
 
 MOST_NAMED = 3
 
 INSERTIONS = ({"insert", "ainsert"}, {"insert_nodes", "ainsert_nodes"})
-"""Traces of an index that inserts one document, in which it embeds the nodes of that document."""
+"""Traces of an index that inserts one document and embeds its nodes."""
 
 
 @dataclass(slots=True)
@@ -37,8 +37,8 @@ class NodeBatch:
 
     Attributes:
         nodes: The nodes.
-        texts: Their texts, with the metadata that is to be embedded.
-        embeddings: Their vectors, once they are embedded.
+        texts: Their texts, with the metadata that they mark for embedding.
+        embeddings: Their vectors, after they are embedded.
     """
 
     nodes: Sequence[BaseNode]
@@ -47,14 +47,14 @@ class NodeBatch:
 
     @property
     def contents(self) -> list[list[object]]:
-        """The same for a multimodal model, with their images and videos."""
+        """Their texts with images and videos, for a multimodal model."""
         return [content_of(node, text) for node, text in zip(self.nodes, self.texts, strict=True)]
 
     @property
     def documents(self) -> list[Hashable]:
-        """For each node what identifies its source document, None where it has none.
+        """The identifier of the source document of each node, or None.
 
-        Where a parser has made nodes of several sizes, each size is a document of its own: else
+        If a parser created nodes of several sizes, each size is a separate document; otherwise
         every sentence would be in its document several times.
         """
         levels = _levels(self.nodes)
@@ -66,7 +66,7 @@ class NodeBatch:
         ]
 
     def embedded(self, embeddings: list[Any]) -> Sequence[BaseNode]:
-        """The nodes, with these vectors."""
+        """Set these vectors, and return the nodes."""
         self.embeddings = embeddings
         for node, embedding in zip(self.nodes, embeddings, strict=True):
             node.embedding = embedding
@@ -74,7 +74,7 @@ class NodeBatch:
 
 
 def _levels(nodes: Sequence[BaseNode]) -> list[int]:
-    """How many of a node's ancestors are among the nodes."""
+    """Return the number of a node's ancestors among the nodes."""
     by_id = {node.node_id: node for node in nodes}
     levels: dict[str, int] = {}
 
@@ -90,7 +90,7 @@ def _levels(nodes: Sequence[BaseNode]) -> list[int]:
 
 
 def are_of_one_document() -> bool:
-    """Whether an index is inserting one document, so that the texts it asks for are its chunks."""
+    """Whether an index is inserting one document, so that the texts are its chunks."""
     traces = global_stack_trace_ids.get()[-2:]
     return len(traces) == len(INSERTIONS) and all(
         trace in expected for trace, expected in zip(traces, INSERTIONS, strict=True)
@@ -115,7 +115,7 @@ def passes_of(chunks: Sequence[str]) -> list[int]:
 
 
 def warn_of_orphans(nodes: Sequence[BaseNode]) -> None:
-    """Log how many nodes have no source document, if there are several."""
+    """Warn about nodes without a source document, unless there is only one node."""
     orphans = [node for node in nodes if node.ref_doc_id is None]
     if len(orphans) > 1:
         LOG.warning(
@@ -127,12 +127,12 @@ def warn_of_orphans(nodes: Sequence[BaseNode]) -> None:
 
 
 def has_media(node: BaseNode) -> bool:
-    """Whether a node holds an image or a video."""
+    """Whether a node contains an image or a video."""
     return bool(_media_of(node))
 
 
 def content_of(node: BaseNode, text: str) -> list[object]:
-    """The input of a multimodal model: the node's text, if it has some, and its media."""
+    """Return the content of a node for a multimodal model: its text, if any, and its media."""
     words = [{"type": "text", "text": text}] if _own_text(node) or not has_media(node) else []
     return [*words, *_media_of(node)]
 
@@ -169,7 +169,7 @@ def _source_of(resource: MediaResource | None) -> object:
 def embedding_nodes(model: BaseEmbedding, nodes: Sequence[BaseNode]) -> Iterator[NodeBatch]:
     """Wrap the embedding of nodes in the events of LlamaIndex's base class.
 
-    If it fails, the nodes that were finished get their vectors, and the error names the others.
+    If it fails, the finished nodes receive their vectors, and the error names the others.
     """
     texts = [node.get_content(metadata_mode=MetadataMode.EMBED) for node in nodes]
     batch = NodeBatch(nodes, texts, [])
@@ -180,7 +180,7 @@ def embedding_nodes(model: BaseEmbedding, nodes: Sequence[BaseNode]) -> Iterator
 
 @contextmanager
 def naming_nodes(nodes: Sequence[BaseNode]) -> Iterator[None]:
-    """Name the failed nodes in an error, and keep the vectors that were finished."""
+    """Add the names of the affected nodes to an error, and keep the vectors that were finished."""
     token = _are_known.set(True)
     try:
         yield
@@ -202,7 +202,7 @@ _are_known: ContextVar[bool] = ContextVar("nodes are known", default=False)
 
 
 def nodes_are_known() -> bool:
-    """Whether the texts being embedded belong to nodes that have been checked."""
+    """Whether the texts belong to nodes that this package has examined."""
     return _are_known.get()
 
 

@@ -1,4 +1,4 @@
-"""Voyage rerankers under LlamaIndex's names and types."""
+"""LlamaIndex's node postprocessor interface for Voyage rerankers."""
 
 from __future__ import annotations
 
@@ -24,33 +24,48 @@ from voyage_rag.types import BlankDocuments, RerankingResult
 dispatcher = get_dispatcher(__name__)
 
 RETRIEVAL_SCORE = "retrieval_score"
-"""Where LlamaIndex's own rerankers keep the score a node was retrieved with."""
+"""Metadata field in which LlamaIndex's rerankers keep the retrieval score of a node."""
 
 
 class VoyageAIRerank(Connection, BaseNodePostprocessor):
     """Voyage AI reranker for LlamaIndex: a node postprocessor, sync and async.
 
-    Takes the parameters of `llama_index.postprocessor.voyageai_rerank.VoyageAIRerank`, and those of
-    `voyage_rag.connection.Connection`. Unknown parameters are refused by name.
+    Accepts the parameters of `llama_index.postprocessor.voyageai_rerank.VoyageAIRerank`, and those
+    of `voyage_rag.connection.Connection`. An unknown parameter raises an error that suggests the
+    closest name.
 
     Args:
-        model: A reranker, e.g. `rerank-3`.
-        api_key: The key, also as `voyage_api_key`; else it is looked for.
-        top_n: How many nodes to keep; None for all.
-        truncation: Cut query and texts to the model's limits; False refuses longer ones.
+        model: A reranker, for example `rerank-3`.
+        api_key: The API key, also accepted as `voyage_api_key`. Default: the key file, then
+            `VOYAGE_API_KEY`.
+        top_n: Number of nodes to keep; None keeps all of them.
+        truncation: Truncate query and texts to the model's limits. False raises an error for longer
+            ones.
         top_k: The older name of `top_n`.
-        kwargs: `callback_manager`, the attributes below, and the parameters above.
+        kwargs: `callback_manager`, the attributes below and the parameters named above.
 
     Attributes:
-        metadata_mode: Which metadata goes into the text that is ranked, as LlamaIndex names it:
-            `embed` unless given; `none` for the bare text, `llm` or `all`.
-        image_nodes: What becomes of nodes that hold an image and no text: `error` unless given;
-            `skip` leaves them out of the ranking and of what is returned.
-        blank_documents: What becomes of nodes without words, which are never sent: `last` unless
-            given, else `drop` or `error` (see `voyage_rag.Voyage.rerank`).
-        score_threshold: Leave out nodes with a lower score, 0 to 1.
-        keep_retrieval_score: Keep the score a node came with in its metadata, as
-            `retrieval_score`, hidden from models.
+        metadata_mode: The metadata in the text to rank, by LlamaIndex's names: `embed` (the
+            default), `none`, `llm` or `all`.
+        image_nodes: How to treat nodes with an image and no text. `error` (the default) raises an
+            error, `skip` omits them.
+        blank_documents: How to treat nodes without words, which are never sent: `last` (the
+            default), `drop` or `error` (see `voyage_rag.Voyage.rerank`).
+        score_threshold: Omit nodes with a lower score, from 0 to 1.
+        keep_retrieval_score: Keep the retrieval score of a node in its metadata as
+            `retrieval_score`, which models do not see.
+
+    Setup:
+        Run `pip install 'voyage-rag[llama-index]'`, and set `VOYAGE_API_KEY`.
+
+    Examples:
+        >>> from llama_index.core.schema import NodeWithScore, TextNode
+        >>> from voyage_rag.llama_index import VoyageAIRerank
+        >>> reranker = VoyageAIRerank("rerank-3", top_n=1)
+        >>> texts = ["Send an email.", "Read a CSV file."]
+        >>> nodes = [NodeWithScore(node=TextNode(text=text)) for text in texts]
+        >>> reranker.postprocess_nodes(nodes, query_str="parse csv")[0].text
+        'Read a CSV file.'
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -86,16 +101,16 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         self.connect()
 
     def check_options(self) -> None:
-        """Check that the model is not known to be another kind than a reranker.
+        """Check that the catalogue does not list the model as another kind.
 
         Raises:
-            InvalidInputError: It is.
+            InvalidInputError: The model is not a reranker.
         """
         check_reranker(self.model)
 
     @classmethod
     def class_name(cls) -> str:
-        """The name under which LlamaIndex serialises this class."""
+        """Return the name under which LlamaIndex serialises this class."""
         return "VoyageAIRerank"
 
     def postprocess_nodes(
@@ -109,13 +124,13 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         """Rank nodes.
 
         Args:
-            nodes: What was retrieved.
-            query_bundle: What is asked.
-            query_str: The same as a string.
-            top_n: Instead of the object's; None for all.
+            nodes: The retrieved nodes.
+            query_bundle: The search query.
+            query_str: The search query as a string.
+            top_n: Overrides `top_n` of this object; None returns all nodes.
 
         Returns:
-            The nodes by falling relevance, with their scores.
+            The nodes with their scores, most relevant first.
 
         Raises:
             VoyageError: See `voyage_rag.Voyage.rerank`.
@@ -162,7 +177,7 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         return self.model_copy(update={"top_n": top_n})
 
     def _rankable(self, nodes: list[NodeWithScore]) -> list[NodeWithScore]:
-        """The nodes that have text, or a clear word on those that have none."""
+        """Return the nodes with text. Raise an error for nodes with an image only, or omit them."""
         nodes = instances("nodes", nodes, NodeWithScore)
         images = [at for at, found in enumerate(nodes) if _is_image_alone(found.node)]
         if images and self.image_nodes == "error":
@@ -210,7 +225,7 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
     def _ranking_events(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None
     ) -> Iterator[list[NodeWithScore]]:
-        """Emit the start, and the end even of a failure."""
+        """Emit the start, and the end even after a failure."""
         if query_bundle is not None and not isinstance(query_bundle.query_str, str):
             kind = type(query_bundle.query_str).__name__
             raise InvalidInputError(f"query must be a string, not {kind}")

@@ -1,4 +1,4 @@
-"""The parameters of a transformation, and what LlamaIndex makes a cache key of."""
+"""The parameters of a transformation, and the cache key that LlamaIndex derives from them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ CHANGING_VECTORS = (
     "include_metadata",
     "include_prev_next_rel",
 )
-"""Parameters on which nodes and their vectors depend, besides the address of the service."""
+"""Parameters that affect nodes and their vectors, besides the address of the service."""
 
 
 class SerializedComponent(dict[str, Any]):
-    """The parameters of a transformation, whose text shows what changes the nodes it makes.
+    """The parameters of a transformation. Its `str()` contains only those that affect the nodes.
 
-    LlamaIndex takes `str()` of the parameters for the key of its pipeline cache: another timeout,
-    rate limit or key must not have everything embedded again.
+    LlamaIndex derives the key of its pipeline cache from `str()` of the parameters. Another
+    timeout, rate limit or key must not cause everything to be embedded again.
     """
 
     def __init__(self, parameters: Mapping[str, Any], base_url: str) -> None:

@@ -1,14 +1,14 @@
-"""Seeing what happens: logs, what was spent, OpenTelemetry, and observers of your own.
+"""Logs, usage, OpenTelemetry, and custom observers.
 
     with track_usage() as usage:
         ...
     print(usage)
 
-    add_observer(print)               # of every client of this process, from its next call on
-    Voyage(observers=[print])         # of one
+    add_observer(print)               # for every client of this process
+    Voyage(observers=[print])         # for one client
 
-`voyage_rag.events` lists the events; `voyage_rag.observe.otel` is the bridge to
-OpenTelemetry.
+`voyage_rag.events` lists the events that observers receive. `voyage_rag.observe.otel` exports them
+to OpenTelemetry.
 """
 
 from typing import TYPE_CHECKING

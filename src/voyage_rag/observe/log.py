@@ -1,7 +1,7 @@
-"""Requests, through Python's own logging: retries and long waits are WARNING, the rest is DEBUG.
+"""Log requests with Python's logging: retries and long waits as WARNING, the rest as DEBUG.
 
-The logger is `voyage_rag.requests`, a child of `voyage_rag`. Until an application sets up logging,
-warnings are shown only to a person who waits, on a terminal or in a notebook.
+The logger is `voyage_rag.requests`, a child of `voyage_rag`. If the application does not configure
+logging, warnings are shown on an interactive terminal or in a notebook only.
 """
 
 from __future__ import annotations
@@ -29,21 +29,23 @@ if TYPE_CHECKING:
     from voyage_rag.events import Call, Event
 
 LONG_WAIT_SECONDS = 5.0
-"""From this on a person wants to know what a request waits for."""
+"""Duration of a wait from which it is reported as a warning."""
 
 SHOWN_EVERY_SECONDS = 5.0
-"""Many requests of a job fail together; one message says why it takes longer."""
+"""Interval between messages: many requests of a job fail together, and one message explains the
+delay.
+"""
 
 
 class TerminalHandler(logging.Handler):
-    """Shows warnings on a terminal or in a notebook, where no other handler would."""
+    """Shows warnings on a terminal or in a notebook if no other handler does."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self._shown_at = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show one record, unless another one was shown just now."""
+        """Show a record, unless another one was shown recently."""
         if record.created - self._shown_at < SHOWN_EVERY_SECONDS or _has_other_handlers(self):
             return
         with suppress(OSError, ValueError):  # a terminal that was closed
@@ -74,7 +76,7 @@ class RequestLog:
     """The observer that writes log records."""
 
     def __call__(self, event: Event) -> None:
-        """Write one event."""
+        """Log one event."""
         if isinstance(event, RetryScheduled):
             LOG.warning(
                 "%s: attempt %d in %.2f s, since attempt %d met %s%s",
@@ -89,12 +91,12 @@ class RequestLog:
             LOG.log(level, "%s: %s", _subject(event), _told(event))
 
     def within(self, call: Call) -> AbstractContextManager[object]:  # noqa: ARG002
-        """Nothing."""
+        """Do nothing: log records need no context."""
         return nullcontext()
 
 
 def _level_of(event: Event) -> int:
-    """WARNING where a query waits long, which no message about a retry has announced."""
+    """Return WARNING if a query waits long and no retry has announced this, otherwise DEBUG."""
     match event:
         case Throttled(attempt=1, is_query=True, seconds=float(s)) if s >= LONG_WAIT_SECONDS:
             return logging.WARNING

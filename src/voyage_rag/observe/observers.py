@@ -1,4 +1,4 @@
-"""Observers, and how one that fails is kept from a call that is paid for."""
+"""Observers, and protection of calls from failing observers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ LOG = logging.getLogger("voyage_rag")
 
 
 class Guarded:
-    """An observer that raises nothing: what it raises is logged, once.
+    """An observer whose first exception is logged and never raised.
 
-    An observer that has a method `within(call)` gives a context manager, in which calls run that
-    are over when they return; OpenTelemetry's current span is such a context.
+    An observer with a method `within(call)` returns a context manager, in which calls run that are
+    complete when they return; OpenTelemetry's current span is such a context.
     """
 
     __slots__ = ("_complained", "_within", "observer")
@@ -73,7 +73,7 @@ class Guarded:
 
 
 class Observers(tuple["Observer", ...]):
-    """Observers, as an object that holds them: copies keep them, pickles leave them behind."""
+    """A container of observers, which copies share and pickles omit."""
 
     __slots__ = ()
 
@@ -88,7 +88,7 @@ NO_OBSERVERS = Observers()
 
 
 def as_observers(observers: object) -> Observers:
-    """Observers that can be notified.
+    """Check observers.
 
     Raises:
         ConfigurationError: One of them is not a plain function of an event.
@@ -106,10 +106,10 @@ def as_observers(observers: object) -> Observers:
 
 
 class GlobalObservers:
-    """The observers of every call of this process.
+    """The observers of all calls of this process.
 
     Attributes:
-        current: The observers, replaced as a whole, so that readers need no lock.
+        current: The observers. The tuple is replaced as a whole, so readers need no lock.
     """
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ class GlobalObservers:
         self._lock = lock_for(self)
 
     def add(self, observer: Observer) -> None:
-        """Add an observer, once."""
+        """Add an observer, unless it was added before."""
         with self._lock:
             if all(known.observer != observer for known in self.current):
                 self.current = (*self.current, Guarded(observer))
@@ -132,7 +132,7 @@ GLOBAL_OBSERVERS = GlobalObservers()
 
 
 def add_observer(observer: Observer) -> None:
-    """Notify this observer of every call of this process, from the next one on.
+    """Notify this observer of all calls of this process, from the next one on.
 
     Raises:
         ConfigurationError: It is not a plain function of an event.
@@ -141,7 +141,7 @@ def add_observer(observer: Observer) -> None:
 
 
 def remove_observer(observer: Observer) -> None:
-    """Notify it no more; nothing happens if it was not added."""
+    """Stop notifying this observer. Does nothing if it was not added."""
     GLOBAL_OBSERVERS.remove(observer)
 
 

@@ -1,4 +1,4 @@
-"""OpenTelemetry: a span and two measurements for each call, under its GenAI names.
+"""OpenTelemetry: a span and two metrics per call, by the GenAI semantic conventions.
 
     from voyage_rag.observe.otel import instrument
 
@@ -6,11 +6,11 @@
 
 The names are those of OpenTelemetry's "Semantic conventions for generative AI" as of 2026: spans
 `embeddings {model}` and `rerank {model}`, histograms `gen_ai.client.token.usage` and
-`gen_ai.client.operation.duration`. The conventions name no operation for rerankers; `rerank` is the
-field's word. Retries, splits and waits are events of the span. Nothing that is embedded or ranked
-is ever recorded: events do not contain them.
+`gen_ai.client.operation.duration`. The conventions define no operation for rerankers; `rerank` is
+the common term. Retries, splits and waits are events of the span. Texts are never recorded, because
+observers do not receive them.
 
-Needs `pip install 'voyage-rag[otel]'`, and an SDK of the application's choice.
+Requires `pip install 'voyage-rag[otel]'`, and an SDK of your choice.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ Attribute: TypeAlias = "str | int | float | tuple[str, ...]"
 PROVIDER = "voyageai"
 
 TOKEN_BOUNDARIES = [4.0**power for power in range(14)]
-"""Of the histogram of tokens, as the conventions advise."""
+"""Bucket boundaries of the token histogram, from the conventions."""
 
 SECOND_BOUNDARIES = [0.01 * 2**power for power in range(14)]
-"""Of the histogram of durations, as the conventions advise."""
+"""Bucket boundaries of the duration histogram, from the conventions."""
 
 
 SPAN_EVENTS: dict[type[Event], tuple[str, tuple[str, ...]]] = {
@@ -62,18 +62,18 @@ SPAN_EVENTS: dict[type[Event], tuple[str, tuple[str, ...]]] = {
         ("attempt", "delay", "reason", "error", "status", "request_id"),
     ),
 }
-"""Events of a span, and which of their facts go with them."""
+"""Events of a span and their attributes."""
 
 
 class OpenTelemetryObserver:
-    """An observer that makes spans and measurements; for one client or, by `instrument`, for all.
+    """An observer that creates spans and metrics, for one client or (with `instrument`) for all.
 
-    Calls that return at once run within their span, so that spans of an instrumented httpx are its
-    children. Those of `embed_iter` do not, since their consumer's code runs in between.
+    Calls that return a complete result run within their span, so spans of an instrumented httpx are
+    its children. Calls of `embed_iter` do not, because the consumer's code runs during them.
 
     Args:
-        tracer_provider: Where spans go; the global provider unless given.
-        meter_provider: Where measurements go; the global provider unless given.
+        tracer_provider: The provider of spans. Default: the global provider.
+        meter_provider: The provider of metrics. Default: the global provider.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class OpenTelemetryObserver:
         self._spans: dict[int, Span] = {}
 
     def __call__(self, event: Event) -> None:
-        """Receive an event; those of files and batches, which have no convention, are ignored."""
+        """Record an event, except those of files and batches, which have no convention."""
         if event.call.verb == "request":
             return
         match event:
@@ -113,7 +113,7 @@ class OpenTelemetryObserver:
                 pass
 
     def within(self, call: Call) -> AbstractContextManager[object]:
-        """The call's span as the current one."""
+        """Make the call's span the current one."""
         span = self._spans.get(call.number)
         if span is None:
             return nullcontext()
@@ -160,11 +160,11 @@ _instrumenting: list[OpenTelemetryObserver] = []
 def instrument(
     tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
 ) -> None:
-    """Observe every client of this process; once, however often it is called.
+    """Observe every client of this process. Further calls change nothing.
 
     Args:
-        tracer_provider: Where spans go; the global provider unless given.
-        meter_provider: Where measurements go; the global provider unless given.
+        tracer_provider: The provider of spans. Default: the global provider.
+        meter_provider: The provider of metrics. Default: the global provider.
     """
     uninstrument()
     _instrumenting.append(OpenTelemetryObserver(tracer_provider, meter_provider))
@@ -172,7 +172,7 @@ def instrument(
 
 
 def uninstrument() -> None:
-    """Observe no more."""
+    """Stop observing."""
     while _instrumenting:
         remove_observer(_instrumenting.pop())
 
@@ -182,7 +182,7 @@ def _operation(call: Call) -> str:
 
 
 def _shared(call: Call) -> dict[str, Attribute]:
-    """What spans and measurements have in common."""
+    """Return the attributes that spans and metrics share."""
     return {
         "gen_ai.operation.name": _operation(call),
         "gen_ai.provider.name": PROVIDER,

@@ -1,12 +1,10 @@
-"""What a stretch of code has spent, whichever clients it used.
-
-As in:
+"""The usage of a block of code across all clients.
 
     with track_usage() as usage:
         index.query("...")
     print(usage.total_tokens, usage.dollars)
 
-A block knows what was spent in its own context, so that neither threads nor tasks get mixed up.
+A block counts the usage of its own context, so threads and tasks are counted separately.
 """
 
 from __future__ import annotations
@@ -21,9 +19,19 @@ from voyage_rag.usage import Usage
 
 
 class UsageTracker:
-    """Adds up what is spent. Also an observer: `Voyage(observers=[tracker])`.
+    """Adds up usage. It can be used as an observer, too: `Voyage(observers=[tracker])`.
 
-    It has the attributes of `voyage_rag.Usage`, as they are at this moment.
+    It has the attributes of `voyage_rag.Usage` with their current values.
+
+    Examples:
+        >>> from voyage_rag import Voyage
+        >>> from voyage_rag.observe import track_usage
+        >>> with track_usage() as usage:
+        ...     result = Voyage().embed(["Hello, world"], model="voyage-4")
+        >>> usage.requests
+        1
+        >>> usage.by_model
+        {'voyage-4': <Usage: 3 tokens in 1 request, less than $0.0001 at list>}
     """
 
     def __init__(self) -> None:
@@ -31,18 +39,18 @@ class UsageTracker:
         self._lock = lock_for(self)
 
     def __call__(self, event: Event) -> None:
-        """Receive an event."""
+        """Add the usage of an event."""
         if isinstance(event, Billed):
             self.add(event.usage)
 
     def add(self, usage: Usage) -> None:
-        """Add what was spent."""
+        """Add usage."""
         with self._lock:
             self._usage += usage
 
     @property
     def usage(self) -> Usage:
-        """What was spent until now."""
+        """The usage so far."""
         return self._usage
 
     @property
@@ -52,37 +60,37 @@ class UsageTracker:
 
     @property
     def requests(self) -> int:
-        """Requests that were answered with a result."""
+        """Number of successful requests."""
         return self._usage.requests
 
     @property
     def text_tokens(self) -> int:
-        """Of multimodal models: tokens of text."""
+        """Tokens of text, for multimodal models."""
         return self._usage.text_tokens
 
     @property
     def image_pixels(self) -> int:
-        """Of multimodal models: pixels of images."""
+        """Pixels of images, for multimodal models."""
         return self._usage.image_pixels
 
     @property
     def video_pixels(self) -> int:
-        """Of multimodal models: pixels of video."""
+        """Pixels of videos, for multimodal models."""
         return self._usage.video_pixels
 
     @property
     def by_model(self) -> Mapping[str, Usage]:
-        """The same for each model."""
+        """The usage of each model."""
         return self._usage.by_model
 
     @property
     def dollars(self) -> float | None:
-        """The list price; None where that of a model is not known (see `Usage.dollars`)."""
+        """The list price; None if the price of a model is unknown (see `Usage.dollars`)."""
         return self._usage.dollars
 
     @property
     def unpriced(self) -> tuple[str, ...]:
-        """The models whose price is not known."""
+        """Models whose price is unknown."""
         return self._usage.unpriced
 
     def __repr__(self) -> str:
@@ -93,21 +101,21 @@ class UsageTracker:
 
 
 OPEN_TRACKERS: ContextVar[tuple[UsageTracker, ...]] = ContextVar("voyage_rag.usage", default=())
-"""The open blocks of a context, which every client adds to."""
+"""The open blocks of a context, to which every client adds its usage."""
 
 
 @contextmanager
 def track_usage() -> Iterator[UsageTracker]:
-    """Count what is spent inside the block, by any client.
+    """Count the usage of all clients within the block.
 
-    Tasks that the block starts count, and threads that copy its context, as those of asyncio,
-    anyio, LangChain and this package do; a bare `threading.Thread` starts with an empty context,
-    and does not, unless it runs `contextvars.copy_context().run`. Blocks of other threads and tasks
-    count for themselves, and a block inside another counts for both. Worker processes count for
-    themselves.
+    Tasks started within the block are counted, and so are threads that copy its context, such as
+    those of asyncio, anyio, LangChain and this package. A bare `threading.Thread` starts with an
+    empty context and is not counted, unless it runs `contextvars.copy_context().run`. Blocks in
+    other threads and tasks are independent; usage in a nested block counts for both blocks. Worker
+    processes are counted separately.
 
     Yields:
-        What was spent so far; it stays readable after the block.
+        The usage so far, which remains readable after the block.
     """
     tracker = UsageTracker()
     token = OPEN_TRACKERS.set((*OPEN_TRACKERS.get(), tracker))

@@ -1,4 +1,4 @@
-"""Rows of text from files and folders of every format."""
+"""Read rows of text from files and folders of all supported formats."""
 
 from voyage_rag.jobs.inputs.discovery import InputFormat
 from voyage_rag.jobs.inputs.opening import InputReader, open_inputs

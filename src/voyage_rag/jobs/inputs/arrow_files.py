@@ -25,18 +25,18 @@ pq: Any = _parquet
 
 ROWS_AT_ONCE = 2_048
 BUFFER_BYTES = 2**20
-"""Read at once of a column, so that a row group of any size takes little memory."""
+"""Read size per column, so that a row group of any size needs little memory."""
 
 
 class ArrowRows(InputFile):
-    """Rows of record batches."""
+    """Rows from record batches."""
 
     @cached_property
     def _schema(self) -> Any:
         raise NotImplementedError
 
     def _batches(self, columns: list[str], skip: int) -> Iterator[tuple[int, Any]]:
-        """The position in the file and the record batch, from the one with row `skip` on."""
+        """Yield positions and record batches, starting with the batch that contains row `skip`."""
         raise NotImplementedError
 
     @property
@@ -85,18 +85,18 @@ class ArrowRows(InputFile):
             column = pc.struct_field(batch.column(name), inner)
         try:
             values: list[Any] = column.to_pylist()
-        except UnicodeDecodeError:  # Parquet promises UTF-8, and nobody checks
+        except UnicodeDecodeError:  # Parquet specifies UTF-8, but writers do not check it
             raw = column.cast(pa.binary()).to_pylist()
             return [value and value.decode(errors="surrogateescape") for value in raw]
         return values
 
     def _stored(self, paths: list[str]) -> list[str]:
-        """The columns of the file that hold these."""
+        """Return the file's columns that contain these columns."""
         names = [path if path in self._schema.names else path.split(".")[0] for path in paths]
         return list(dict.fromkeys(name for name in names if name not in self.constants))
 
     def type_of(self, path: str) -> Any:
-        """The type of a column or of a nested value."""
+        """Return the type of a column or of a nested value."""
         if path in self.constants:
             return pa.string()
         if path in self._schema.names:
@@ -104,7 +104,7 @@ class ArrowRows(InputFile):
         kind = self._schema.field(path.split(".", maxsplit=1)[0]).type
         for name in path.split(".")[1:]:
             if not pa.types.is_struct(kind) or kind.get_field_index(name) < 0:
-                raise JobError(f"there is no {path!r} in {self.label}: {kind} has no {name!r}")
+                raise JobError(f"{self.label} has no {path!r}: {kind} has no {name!r}")
             kind = kind.field(name).type
         return kind
 
@@ -116,18 +116,18 @@ class ArrowRows(InputFile):
         for path in columns.text:
             kind = self.type_of(path)
             if not _is_text(kind):
-                raise JobError(f"column {path!r} of {self.label} holds {kind}, no strings")
+                raise JobError(f"column {path!r} of {self.label} contains {kind}, not strings")
         if columns.id is not None:
             kind = self.type_of(columns.id)
             if not (_is_text(kind) or pa.types.is_integer(kind)):
                 raise JobError(
-                    f"column {columns.id!r} of {self.label} holds {kind}: ids are strings or "
+                    f"column {columns.id!r} of {self.label} contains {kind}: ids are strings or "
                     "whole numbers"
                 )
 
 
 class ParquetFile(ArrowRows):
-    """A Parquet file; skipped row groups are not read."""
+    """A Parquet file. Skipped row groups are not read."""
 
     @cached_property
     def _schema(self) -> Any:
@@ -163,7 +163,7 @@ class ParquetFile(ArrowRows):
 
 
 class ArrowFile(ArrowRows):
-    """An Arrow IPC file or stream: Feather, and what Hugging Face's `save_to_disk` writes."""
+    """An Arrow IPC file or stream, such as Feather and the files of Hugging Face's datasets."""
 
     @cached_property
     def _schema(self) -> Any:
@@ -198,7 +198,7 @@ class ArrowFile(ArrowRows):
 
 
 def _record_batches(reader: Any) -> Iterator[Any]:
-    """Those of a file or of a stream."""
+    """Yield the record batches of a file or stream."""
     if hasattr(reader, "num_record_batches"):
         return (reader.get_batch(number) for number in range(reader.num_record_batches))
     return iter(reader)
@@ -206,7 +206,7 @@ def _record_batches(reader: Any) -> Iterator[Any]:
 
 @contextmanager
 def unreadable(file: InputFile, what: str) -> Iterator[None]:
-    """Turn errors of pyarrow into errors of the job."""
+    """Convert errors of pyarrow to errors of the job."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:

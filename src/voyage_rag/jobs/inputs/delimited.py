@@ -1,4 +1,4 @@
-"""CSV and TSV."""
+"""CSV and TSV files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 LONGEST_FIELD = 2**24
-"""Characters; a quote that is never closed takes the rest of the file for a field."""
+"""Maximum characters of a field. An unclosed quote makes the rest of the file one field."""
 
 OTHER_DELIMITERS = {";": "a semicolon CSV", "\t": "a TSV", "|": "a CSV with bars"}
 
@@ -55,9 +55,9 @@ class CSVFile(InputFile):
         if len(self._header) == 1 and self.options.delimiter is None:
             for mark, what in OTHER_DELIMITERS.items():
                 if mark in self._header[0] and mark != self._delimiter:
-                    return f"; is this {what}? delimiter={mark!r}"
+                    return f"; if it is {what}, pass delimiter={mark!r}"
         if self.options.header and self._header and self._header[0].isdigit():
-            return "; has it no header? header=False"
+            return "; if it has no header, pass header=False"
         return ""
 
     def check(self, columns: Columns) -> None:

@@ -1,4 +1,4 @@
-"""Which files an input is made of: paths, globs, and folders read recursively."""
+"""Find the files of an input: paths, globs, and folders, which are read recursively."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 InputFormat: TypeAlias = Literal[
     "jsonl", "json", "csv", "tsv", "parquet", "arrow", "lines", "folder"
 ]
-"""JSON Lines, a JSON array, tables, a text a line, a text a file."""
+"""JSON Lines, JSON arrays, tables, files with one text per line, files with a single text."""
 
 FORMATS: dict[str, InputFormat] = {
     ".jsonl": "jsonl",
@@ -37,7 +37,7 @@ FORMATS: dict[str, InputFormat] = {
     ".txt": "lines",
 }
 TEXT_SUFFIXES = (".md", ".rst", ".txt")
-"""What is a text of its own in a folder."""
+"""Suffixes of files in a folder that are single texts."""
 
 OTHER_FORMATS = {
     ".xlsx": "save it as CSV",
@@ -47,7 +47,7 @@ OTHER_FORMATS = {
     ".pdf": "extract its text first",
     ".docx": "extract its text first",
     ".html": "extract its text first",
-    ".npy": "it holds numbers, no text",
+    ".npy": "it contains numbers, not text",
     ".sqlite": "export a table as CSV",
     ".db": "export a table as CSV",
 }
@@ -56,17 +56,19 @@ TABLE_FORMATS = {
     ".hoodie": "a Hudi table",
     "metadata": "an Iceberg table",
 }
-"""Folders whose Parquet files do not all count: only the table's own log knows which do."""
+"""Formats of folders in which some Parquet files are obsolete; only the table's log names the
+current ones.
+"""
 
 
 class FoundFile(NamedTuple):
     """A file of the input.
 
     Attributes:
-        path: Where it is.
-        label: What messages call it, and the id of a file that is one text.
-        format: How texts lie in it.
-        constants: Columns from Hive partitions: `lang=en` among its folders.
+        path: Path of the file.
+        label: Its name in messages, and the id of a file that is a single text.
+        format: Its format.
+        constants: Columns from Hive partitions, such as `lang=en` in its path.
     """
 
     path: Path
@@ -76,7 +78,15 @@ class FoundFile(NamedTuple):
 
 
 def find_files(paths: Sequence[Path], given: InputFormat | None) -> tuple[list[FoundFile], int]:
-    """The files of an input in the order they are read, and how many others its folders hold."""
+    """Return the files of an input in reading order, and the number of other files in its folders.
+
+    Args:
+        paths: Files, folders, or globs.
+        given: The format of the files; None determines it from their names.
+
+    Raises:
+        JobError: A file does not exist, or its format is unknown.
+    """
     found, unread = list[FoundFile](), 0
     for path in chain.from_iterable(map(_expanded, paths)):
         if path.is_dir():
@@ -88,7 +98,7 @@ def find_files(paths: Sequence[Path], given: InputFormat | None) -> tuple[list[F
             found.append(FoundFile(path, path.name, form, {}))
     twice = [path for path, count in Counter(f.path.resolve() for f in found).items() if count > 1]
     if twice:
-        raise JobError(f"{str(twice[0])!r} is given twice")
+        raise JobError(f"{str(twice[0])!r} appears twice")
     names = Counter(file.label for file in found)
     if len(names) < len(found):
         found = [f._replace(label=f.path.as_posix()) if names[f.label] > 1 else f for f in found]
@@ -118,7 +128,7 @@ def _format_of(path: Path) -> InputFormat:
     if suffix in OTHER_FORMATS:
         raise JobError(f"{str(path)!r} cannot be read: {OTHER_FORMATS[suffix]}")
     raise JobError(
-        f"{str(path)!r} does not say how texts lie in it: give input_format, one of "
+        f"the format of {str(path)!r} is unknown: pass input_format, one of "
         f"{', '.join(get_args(InputFormat))}"
     )
 
@@ -134,7 +144,7 @@ def _in_folder(folder: Path, given: InputFormat | None) -> tuple[list[FoundFile]
     if given is None and len(tables) > 1:
         counts = ", ".join(f"{present[kind]:,} {kind}" for kind in sorted(tables))
         raise JobError(
-            f"{str(folder)!r} holds files of several formats ({counts}): give input_format, or "
+            f"{str(folder)!r} contains files of several formats ({counts}): pass input_format, or "
             "name the files"
         )
     chosen = given or (tables[0] if tables else "folder")
@@ -145,7 +155,7 @@ def _in_folder(folder: Path, given: InputFormat | None) -> tuple[list[FoundFile]
     ]
     if not taken:
         kind = f"{given} file" if given else f"file of a known format or {', '.join(TEXT_SUFFIXES)}"
-        raise JobError(f"there is no {kind} in {str(folder)!r}")
+        raise JobError(f"{str(folder)!r} contains no {kind}")
     return taken, len(files) - len(taken)
 
 
@@ -170,7 +180,7 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _visible(folder: Path) -> Iterator[Path]:
-    """All files below a folder but those of Hugging Face's own, and what is hidden."""
+    """Yield all files in a folder, except hidden ones and those of Hugging Face's tools."""
     for path in folder.iterdir():
         is_private = path.name.startswith("_") and path.suffix != ".py"
         if is_private or path.name.startswith("."):
@@ -182,7 +192,7 @@ def _visible(folder: Path) -> Iterator[Path]:
 
 
 def _is_foreign_arrow(path: Path) -> bool:
-    """Whether a file of a `save_to_disk` folder is none of its data, but a cache or metadata."""
+    """Whether a file in a `save_to_disk` folder is a cache or metadata."""
     state = path.with_name("state.json")
     if not (state.exists() and path.with_name("dataset_info.json").exists()):
         return path.name == "dataset_dict.json"

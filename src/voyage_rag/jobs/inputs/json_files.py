@@ -17,15 +17,15 @@ LONGEST_LIST = 5
 
 
 class JSONRows(InputFile):
-    """Rows that are JSON values: objects, or strings where there are no ids."""
+    """Rows that are JSON values: objects, or strings for inputs without ids."""
 
     has_fixed_columns: ClassVar[bool] = False
 
     @abstractmethod
     def _values(self, skip: int) -> Iterator[tuple[int, Any, str | None]]:
-        """The number of each row, and its value or its line and what is wrong with that.
+        """Yield the number of each row, and its value or its line and the flaw.
 
-        The value of the first `skip` rows is not asked for.
+        The value of the first `skip` rows is not needed.
         """
 
     @property
@@ -61,7 +61,7 @@ class JSONRows(InputFile):
                 )
             else:
                 shown = value if isinstance(value, str) else json.dumps(value)
-                yield Row(number, None, shown, f"the {self.unit} is no JSON object", self.label)
+                yield Row(number, None, shown, f"the {self.unit} is not a JSON object", self.label)
         return at + 1
 
     def _row(self, number: int, value: dict[str, Any], columns: Columns, position: int) -> Row:
@@ -87,7 +87,7 @@ class JSONRows(InputFile):
 
 
 class JSONLinesFile(JSONRows):
-    """An object a line, or a string a line; blank lines are nothing."""
+    """One object or string per line. Blank lines are ignored."""
 
     unit = "line"
 
@@ -112,7 +112,7 @@ class JSONLinesFile(JSONRows):
 
 
 class JSONArrayFile(JSONRows):
-    """A JSON array of objects or strings; also objects that follow each other."""
+    """A JSON array of objects or strings, or a sequence of concatenated objects."""
 
     unit = "value"
 

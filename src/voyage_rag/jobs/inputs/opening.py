@@ -1,4 +1,4 @@
-"""An input of any number of files as one sequence of rows."""
+"""Read the files of an input as one sequence of rows."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ FILE_TYPES: dict[InputFormat, type[InputFile]] = {
 
 
 class InputReader:
-    """Rows of an input, the same ones in the same order each time.
+    """The rows of an input, in the same order each time.
 
     Attributes:
-        files: What it reads.
-        columns: Which columns are read.
-        unread: How many files of its folders have other formats.
+        files: The files.
+        columns: The columns to read.
+        unread: Number of files in its folders that have another format.
     """
 
     def __init__(self, files: Sequence[InputFile], columns: Columns, unread: int = 0) -> None:
@@ -48,7 +48,11 @@ class InputReader:
         self.unread = unread
 
     def rows(self, skip: int = 0) -> Iterator[Row]:
-        """All rows but the first `skip`, good or bad."""
+        """Yield all rows except the first `skip`, good or bad.
+
+        Raises:
+            JobError: A file cannot be read.
+        """
         position = 0
         for file in self.files:
             count = file.row_count() if position < skip else None
@@ -57,12 +61,12 @@ class InputReader:
             position += count
 
     def type_of(self, path: str) -> Any:
-        """The Arrow type of a column, None where files declare none or different ones."""
+        """The Arrow type of a column; None if files declare none or different ones."""
         types = [file.type_of(path) for file in self.files]
         return types[0] if all(each == types[0] for each in types) else None
 
     def identity(self) -> str:
-        """A digest that changes when the input does: of names, sizes and times of its files."""
+        """Return a digest of the names, sizes and times of the files."""
         facts = []
         for file in self.files:
             found = file.path.stat()
@@ -71,7 +75,7 @@ class InputReader:
         return hashlib.blake2b(json.dumps(facts).encode(), digest_size=16).hexdigest()
 
     def where(self, row: Row) -> str:
-        """A row as a message names it."""
+        """Return the location of a row for messages."""
         unit = next((file.unit for file in self.files if file.label == row.file), "row")
         return row.file if unit == "file" else f"{unit} {row.number:,} of {row.file}"
 
@@ -87,20 +91,20 @@ def open_inputs(
     options: ReadOptions = READ_OPTIONS,
     spool_folder: Path | None = None,
 ) -> InputReader:
-    """The rows of files, folders and globs.
+    """Open files, folders and globs.
 
     Args:
-        paths: What to read, in order.
-        given: How texts lie in the files, None to go by their names; JSON Lines in stdin.
-        text_columns: Where the text of a row is.
-        id_column: Where its id is, None for `id` or `_id` if there is one.
-        has_ids: Whether that matters; else rows are numbered.
+        paths: The paths, in order.
+        given: The format of the files; None determines it from their names.
+        text_columns: The columns with the text; several are joined.
+        id_column: The column with the id; None uses `id` or `_id` if present.
+        has_ids: Whether ids are needed; otherwise rows are numbered.
         keep: Other columns to read, or `all`.
-        options: How files are read.
-        spool_folder: Where stdin and pipes are copied to, which can be read only once.
+        options: Options for reading files.
+        spool_folder: The folder for copies of stdin and pipes, which can be read only once.
 
     Raises:
-        JobError: Something cannot be read, or has no such column.
+        JobError: An input cannot be read, or lacks a column.
     """
     digests: dict[Path, str] = {}
     if spool_folder is not None:
@@ -137,7 +141,9 @@ def _columns(
     tables = [(file, names) for file in files if (names := file.columns) is not None]
     if not tables:
         if id_column is not None:
-            raise JobError(f"{files[0].label} has no columns, and so no id column {id_column!r}")
+            raise JobError(
+                f"{files[0].label} has no columns, so there is no id column {id_column!r}"
+            )
         return Columns(text, None, (), refused)
     if text == (DEFAULT_TEXT_COLUMN,) and len(tables[0][1]) == 1 and not files[0].options.header:
         text = tuple(tables[0][1])
@@ -154,7 +160,9 @@ def _columns(
         for file, names in fixed:
             _check_column(file, names, wanted)
         if wanted in OUTPUT_COLUMNS:
-            raise JobError(f"column {wanted!r} cannot be kept: the output has one of that name")
+            raise JobError(
+                f"column {wanted!r} cannot be kept: the output has a column with this name"
+            )
     return Columns(text, id_column, keep, refused if id_column is None else ())
 
 
@@ -164,8 +172,8 @@ def _default_id(tables: Sequence[tuple[InputFile, list[str]]]) -> str | None:
         lacking = [file.label for file, names in tables if name not in names]
         if having and lacking:
             raise JobError(
-                f"{having[0]} has a column {name!r} and {lacking[0]} has none: give all files "
-                "one, or embed them separately"
+                f"{having[0]} has a column {name!r}, but {lacking[0]} does not: add it to all "
+                "files, or embed them separately"
             )
         if having:
             return name
@@ -175,6 +183,6 @@ def _default_id(tables: Sequence[tuple[InputFile, list[str]]]) -> str | None:
 def _check_column(file: InputFile, names: Sequence[str], wanted: str) -> None:
     if wanted not in names and wanted.partition(".")[0] not in names:
         raise JobError(
-            f"there is no column {wanted!r} in {file.label}; it has "
+            f"{file.label} has no column {wanted!r}; its columns are "
             f"{', '.join(map(repr, names)) or 'none'}{file.hint}"
         )

@@ -1,4 +1,4 @@
-"""A row of an input, how it is picked from a record, and what is wrong with one that is bad."""
+"""Rows of an input: their extraction from records, and their validation."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Id: TypeAlias = str | int
 SMALLEST_ID, LARGEST_ID = -(2**63), 2**64 - 1
 DEFAULT_ID_COLUMNS = ("id", "_id")
 JOINT = "\n"
-"""Between the texts of several columns."""
+"""The separator of texts from several columns."""
 
 
 class Row(NamedTuple):
     """One text and its id.
 
     Attributes:
-        number: Where it is in its file: the line of a file of lines, else the row, from 1.
-        id: Its id, None where it has none; its position, from 0, where the input has no ids.
-        text: What to embed: whatever the input holds there.
-        flaw: Why it could not be read, None where it could.
-        file: What messages call its file.
-        kept: Its other columns that go into the output.
+        number: Position in its file, from 1: the line for files of lines, otherwise the row.
+        id: The id; None if it is missing; the position, from 0, if the input has no ids.
+        text: The value of the text column, of any type.
+        flaw: Why the row could not be read, or None.
+        file: Name of its file in messages.
+        kept: Its other columns for the output.
     """
 
     number: int
@@ -40,13 +40,12 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which columns of an input are read; a name may be a dotted path into nested values.
+    """The columns to read. A name may be a dotted path to a nested value.
 
     Attributes:
-        text: Where the text is; several are joined by line breaks.
-        id: Where the id is, None where rows are numbered.
-        keep: What goes into the output besides.
-        refused: What no row may have: ids, where the first row has none.
+        text: Columns with the text; several are joined by line breaks.
+        id: Column with the id; None if rows are numbered.
+        keep: Other columns for the output.
     """
 
     text: tuple[str, ...]
@@ -56,14 +55,14 @@ class Columns:
 
     @property
     def wanted(self) -> list[str]:
-        """All of them, each once."""
+        """All of these columns without duplicates."""
         ids = [] if self.id is None else [self.id]
         return list(dict.fromkeys([*self.text, *ids, *self.keep]))
 
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How files are read (see `voyage_rag.bulk.JobOptions`)."""
+    """Options for reading files (see `voyage_rag.bulk.JobOptions`)."""
 
     encoding: str | None = None
     delimiter: str | None = None
@@ -75,14 +74,14 @@ class InputFile(ABC):
     """One file of an input.
 
     Attributes:
-        path: The file.
-        label: What messages call it.
-        constants: Columns that are the same in all rows, from the names of its folders.
-        digest: Of its content, if its modification time cannot show a change.
+        path: Path of the file.
+        label: Its name in messages.
+        constants: Columns with the same value in all rows, from the names of its folders.
+        digest: Content digest, if its time does not show whether it has changed.
     """
 
     unit: ClassVar[str] = "row"
-    """What `Row.number` counts."""
+    """The unit of `Row.number`."""
 
     def __init__(self, found: FoundFile, options: ReadOptions) -> None:
         self.path, self.label, _, self.constants = found
@@ -90,12 +89,12 @@ class InputFile(ABC):
         self.digest: str | None = None
 
     has_fixed_columns: ClassVar[bool] = True
-    """Whether all of its rows have the same columns."""
+    """Whether all rows have the same columns."""
 
     @property
     @abstractmethod
     def columns(self) -> list[str] | None:
-        """Its columns; those of its first readable row where rows may differ; None without any."""
+        """Its columns, or those of the first readable row if rows may differ; None without any."""
 
     @property
     def all_columns(self) -> list[str]:
@@ -104,33 +103,37 @@ class InputFile(ABC):
 
     @abstractmethod
     def rows(self, columns: Columns, position: int, skip: int) -> Generator[Row, None, int]:
-        """All rows but the first `skip`, good or bad; returns how many there are in all.
+        """Yield all rows except the first `skip`, good or bad, and return the total number.
 
         Args:
-            columns: What to read.
-            position: Of the first row of the file among all rows of the input.
-            skip: How many rows to leave out.
+            columns: The columns to read.
+            position: Position of the first row of the file in the input.
+            skip: Number of rows to skip.
         """
 
     def check(self, columns: Columns) -> None:  # noqa: B027 - most files need none
-        """Refuse columns that cannot be used."""
+        """Raise an error for columns that cannot be used.
+
+        Raises:
+            JobError: Two columns have one name, or a column contains neither texts nor ids.
+        """
 
     def row_count(self) -> int | None:
-        """How many rows there are, None where that is not known without reading them."""
+        """The number of rows; None if it is unknown without reading them."""
         return None
 
     def type_of(self, path: str) -> Any:  # noqa: ARG002 - only some files know
-        """The Arrow type of a column, None where its values have no declared type."""
+        """The Arrow type of a column; None if its values have no declared type."""
         return None
 
     @property
     def hint(self) -> str:
-        """What the file may be instead, as the end of an error; empty where that is not known."""
+        """A suggestion of the likely format, to append to an error; empty if unknown."""
         return ""
 
 
 def pick(record: Mapping[str, Any], path: str) -> Any:
-    """A value by its key, or by a dotted path; None if it is not there."""
+    """Return a value by its key or dotted path; None if it does not exist."""
     if path in record or "." not in path:
         return record.get(path)
     value: Any = record
@@ -142,7 +145,7 @@ def pick(record: Mapping[str, Any], path: str) -> Any:
 
 
 def joined(values: Sequence[Any]) -> Any:
-    """The texts of several columns as one, without those that are missing or empty."""
+    """Join the texts of several columns, without missing and empty ones."""
     if len(values) == 1:
         return values[0]
     for value in values:
@@ -153,7 +156,7 @@ def joined(values: Sequence[Any]) -> Any:
 
 
 def flaw_of(row: Row) -> str | None:
-    """Why a row cannot be embedded, None if it can."""
+    """Return why a row cannot be embedded, or None."""
     return row.flaw or flaw_of_text(row.text) or flaw_of_id(row.id)
 
 
@@ -162,7 +165,7 @@ def flaw_of_text(text: object) -> str | None:
     if text is None:
         return "no text"
     if not isinstance(text, str):
-        return f"its text is no string but {_kind(text)}"
+        return f"its text is {_kind(text)}, not a string"
     if not text:
         return "its text is empty"
     return None if is_utf8(text) else "its text is not UTF-8, or holds half a character"
@@ -173,7 +176,7 @@ def flaw_of_id(name: object) -> str | None:
     if name is None or name == "":
         return "no id"
     if isinstance(name, bool) or not isinstance(name, (str, int)):
-        return f"its id is no string or whole number but {_kind(name)}"
+        return f"its id is {_kind(name)}, not a string or integer"
     if isinstance(name, int):
         in_range = SMALLEST_ID <= name <= LARGEST_ID
         return None if in_range else "its id is a number of more than 64 bits"
@@ -181,7 +184,7 @@ def flaw_of_id(name: object) -> str | None:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether a string can be written in UTF-8: it holds no half characters."""
+    """Whether a string can be encoded in UTF-8: it contains no lone surrogates."""
     if text.isascii():
         return True
     try:

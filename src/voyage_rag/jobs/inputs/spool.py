@@ -1,4 +1,4 @@
-"""Inputs that can be read only once, stdin and pipes: copied to a file to resume from."""
+"""Copy inputs that can be read only once, such as stdin and pipes, to a file."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ CHUNK_BYTES = 2**20
 
 
 def spool(paths: Sequence[Path], folder: Path) -> tuple[list[Path], dict[Path, str]]:
-    """Copy stdin and pipes into a folder.
+    """Copy stdin and pipes to a folder.
 
     Returns:
-        The paths to read instead, and the digests of the content of those that were copied.
+        The paths to read instead, and the content digests of the copies.
 
     Raises:
         JobError: Stdin is closed.
@@ -53,7 +53,7 @@ def is_stream(path: Path) -> bool:
 
 def _stdin() -> BinaryIO:
     if sys.stdin is None or sys.stdin.closed:
-        raise JobError("stdin is closed: name a file, or pipe something")
+        raise JobError("stdin is closed: name a file, or pipe data into the command")
     return sys.stdin.buffer
 
 

@@ -1,4 +1,4 @@
-"""Plain text: a text a line, or a text a file."""
+"""Plain text: files with one text per line, or with a single text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class LinesFile(InputFile):
-    """A file with a text on each line; blank lines are nothing."""
+    """A file with one text per line. Blank lines are ignored."""
 
     unit = "line"
 
@@ -38,7 +38,7 @@ class LinesFile(InputFile):
 
 
 class WholeFile(InputFile):
-    """A file that is one text, named by its path below the folder that was given."""
+    """A file with a single text, whose id is its path in the input folder."""
 
     unit = "file"
 
