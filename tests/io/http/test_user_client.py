@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -144,3 +145,42 @@ def test_a_client_of_another_kind_is_refused(name: str, client: Any) -> None:
     other = httpx.AsyncClient if name == "http_client" else httpx.Client
     with pytest.raises(ConfigurationError, match=name):
         Voyage(KEY, **{name: other() if client == "the other kind" else client})
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["Event loop is closed", "<asyncio.locks.Event object> is bound to a different event loop"],
+)
+def test_a_client_of_another_event_loop(words: str) -> None:
+    """A program that calls `asyncio.run` several times, and keeps its client: httpx fails so."""
+
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise RuntimeError(words)
+
+    own = httpx.AsyncClient(transport=httpx.MockTransport(fail))
+    voyage = Voyage(KEY, async_http_client=own)
+    with pytest.raises(ConfigurationError, match=r"async_http_client .* event loop a client"):
+        asyncio.run(voyage.aembed(["a"], MODEL))
+
+
+def test_a_client_that_is_closed(runner: Runner, http_service: HTTPService) -> None:
+    """By the program that made it."""
+    own: Any = (httpx.Client if runner.is_sync else httpx.AsyncClient)()
+    name = "http_client" if runner.is_sync else "async_http_client"
+    voyage = Voyage(KEY, base_url=http_service.url, **{name: own})
+
+    async def program() -> None:
+        own.close() if runner.is_sync else await own.aclose()
+        await runner.ask(voyage, "embed", ["a"], MODEL)
+
+    with pytest.raises(ConfigurationError, match=f"^{name} .* has been closed"):
+        runner.run(program)
+
+
+def test_an_error_of_a_hook_is_the_programs_own(http_service: HTTPService) -> None:
+    def refuse(_: httpx.Request) -> None:
+        raise RuntimeError("no calls on Sundays")
+
+    own = httpx.Client(event_hooks={"request": [refuse]})
+    with pytest.raises(RuntimeError, match="Sundays"):
+        Voyage(KEY, base_url=http_service.url, http_client=own).embed(["a"], MODEL)

@@ -6,6 +6,7 @@ never closed here. Redirects are not followed: they would carry the key to anoth
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing, closing, contextmanager
@@ -42,6 +43,7 @@ FAILURES = (
     UnreadableBodyError,
     UnwritableFileError,
 )
+UNUSABLE = re.compile("client has been closed|event loop|different loop", re.IGNORECASE)
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -96,6 +98,8 @@ class UserClients:
                     return self._response(received, body.finish())
         except FAILURES as error:
             failure = self._failure(error, attempt)
+        except RuntimeError as error:
+            failure = _misused("http_client", error)
         raise failure  # not while the other is handled: it refers to the request and its headers
 
     async def asend(self, attempt: Attempt) -> Response:
@@ -119,6 +123,8 @@ class UserClients:
                         return self._response(received, body.finish())
         except (TimeoutError, *FAILURES) as error:
             failure = self._failure(error, attempt)
+        except RuntimeError as error:
+            failure = _misused("async_http_client", error)
         raise failure
 
     def _request(
@@ -171,6 +177,20 @@ def _missing(variant: str, name: str, kind: type) -> ConfigurationError:
         f"this object was given an HTTP client of its own, but none for {variant} calls, which "
         f"would go out without its proxies, certificates and headers: pass {name}="
         f"httpx.{kind.__name__}(...) too"
+    )
+
+
+def _misused(name: str, error: RuntimeError) -> ConfigurationError:
+    """What httpx says of a client that is closed, or that another event loop has connections of.
+
+    Raises:
+        RuntimeError: The same error, where it is another, such as of a hook.
+    """
+    if not UNUSABLE.search(str(error)):
+        raise error
+    return ConfigurationError(
+        f"{name} cannot be used ({error}): give each event loop a client of its own, and close it "
+        "after its last call; without one, connections serve all event loops"
     )
 
 
