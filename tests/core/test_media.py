@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from base64 import b64encode
 
 import pytest
 from hypothesis import given
@@ -170,6 +171,12 @@ def test_video_is_for_the_models_that_take_it() -> None:
         ("", False),
         ("a" * 2_000 + ".png", False),
         ("report.pdf", False),
+        (b64encode(b"\x89PNG\r\n\x1a\n" + bytes(60)).decode(), True),
+        (b64encode(b"\xff\xd8\xff\xe0" + bytes(60)).decode(), True),
+        (
+            "/9j/ is how base64 of a JPEG begins, and this is a sentence about it, of some length",
+            False,
+        ),
     ],
 )
 def test_the_name_of_a_picture_is_told_from_a_text(text: str, is_name: bool) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("voyage_rag")
 MINUTE_SECONDS, HOUR_SECONDS = 60, 3_600
 MAX_NAMED = 10
+MAX_NAME_CHARS = 200
 
 
 def slow(seconds: float, limits: RateLimits, model: str) -> None:
@@ -57,9 +58,10 @@ def no_documents() -> None:
 def media_name(text: str) -> None:
     """Warn that the name of a media file is embedded as text."""
     LOG.warning(
-        "%r is embedded as a text although it names an image or a video: pass a pathlib.Path, "
-        "voyage_rag.Image(...) or voyage_rag.Video(...) to embed the file itself",
-        text,
+        "%r is embedded as a text although it names or encodes an image or a video: pass a "
+        "pathlib.Path, bytes, voyage_rag.Image(...) or voyage_rag.Video(...) to embed the file "
+        "itself",
+        text if len(text) <= MAX_NAME_CHARS else f"{text[:MAX_NAME_CHARS]}...",
     )
 
 

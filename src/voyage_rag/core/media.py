@@ -6,6 +6,7 @@ those of docs.voyageai.com, "Multimodal Embeddings".
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -139,8 +140,15 @@ def check_takes_video(row: Model) -> None:
         raise InvalidInputError(f"{row.name!r} takes no video: use voyage-multimodal-3.5")
 
 
+BASE64_OF_IMAGES = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR")
+"""How PNG, JPEG, GIF and WEBP begin."""
+BASE64_LINE = re.compile(r"[\w+/-]{60}")
+
+
 def is_media_name(text: str) -> bool:
-    """Whether a text is probably the path or URL of an image or a video, given by mistake."""
+    """Whether a text is probably the path, URL or base64 of media, given by mistake."""
+    if text.startswith(BASE64_OF_IMAGES) and BASE64_LINE.match(text):
+        return True
     if len(text) > MAX_PATH_LENGTH or not text.partition("?")[0].lower().endswith(
         IMAGE_SUFFIXES + OTHER_IMAGE_SUFFIXES + VIDEO_SUFFIXES
     ):
