@@ -17,7 +17,7 @@ from bulk.conftest import Service
 from bulk_inputs import embedded, expected, jsonl, parquet, rows_of
 from fakes import MODEL, failed, served, voyage_over
 from voyage_rag import VoyageError
-from voyage_rag.bulk import BadRowsError, EmbeddingJob, JobError, JobReport
+from voyage_rag.bulk import BadRowsError, EmbeddingJob, JobError, JobReport, outputs
 
 Embed = Callable[..., JobReport]
 ROWS = rows_of(20)
@@ -387,3 +387,15 @@ def test_finished_files_are_flushed_before_they_appear(
             assert file.stat().st_ino in flushed
     last_file = max(flushed.index(f.stat().st_ino) for f in files if f.is_file())
     assert tmp_path.stat().st_ino in flushed[last_file:]
+
+
+def test_journals_are_flushed_before_their_parts_go_into_a_file(
+    embed: Embed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file cannot be resumed: after a power cut it is written again from them."""
+    flushed: list[str] = []
+    monkeypatch.setattr(outputs, "flush_to_disk", lambda path: flushed.append(path.name))
+    embed(parquet(tmp_path / "in.parquet", ROWS), "out.parquet", rows_per_part=2)
+    journals = [name for name in flushed if name.endswith(".journal")]
+    assert sorted(journals) == [f"part-{n:05}.journal" for n in range(-(-len(ROWS) // 2))]
+    assert flushed[: len(journals)] == journals

@@ -353,18 +353,6 @@ def test_a_limit_that_cannot_work_is_refused(options: dict[str, Any]) -> None:
         voyage_over(FakeService(), **options)
 
 
-def test_progress_counts_what_the_cache_holds(
-    path: str, runner: Runner, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The bar reaches the number of texts, of which some cost nothing."""
-    runner.call(voyage_over(FakeService(), cache=path), "embed", ["a", "b"], MODEL)
-    voyage = voyage_over(FakeService(), cache=path)
-
-    runner.call(voyage, "embed", ["a", "b", "c"], MODEL, show_progress_bar=True)
-
-    assert "3/3" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("one", "other"),
     [

@@ -353,3 +353,20 @@ def test_flows_are_taken_no_further_ahead_than_allowed() -> None:
     results.done(0, 0)
     assert list(results.ready()) == [0, 1, 2]
     assert [results.next() is None for _ in range(4)] == [False, False, False, True]
+
+
+def test_a_call_starts_requests_for_four_rounds_ahead_of_what_was_consumed(
+    runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which bounds the memory of a stream whose first response is late."""
+    bounds: list[int] = []
+
+    class Recorded(OrderedResults[Any]):
+        def __init__(self, flows: Any, ahead: int) -> None:
+            bounds.append(ahead)
+            super().__init__(flows, ahead)
+
+    monkeypatch.setattr("voyage_rag.io.concurrency.OrderedResults", Recorded)
+    voyage = voyage_over(FakeService(), concurrency=3)
+    runner.call(voyage, "embed", ["a", "b", "c"], MODEL, batch_size=1)
+    assert bounds == [12]

@@ -306,6 +306,20 @@ def test_a_failure_loses_nothing(embeddings: VoyageAIEmbeddings, runner: Runner)
         failing.voyage.close()
 
 
+def test_vectors_are_forgotten_when_all_chunks_of_a_document_were_asked_for(
+    contextual: ContextualEmbeddings, emulator: Emulator
+) -> None:
+    """They would fill the memory; those of a document that is not complete are kept."""
+    contextual.embed_documents([*CONTRACT, SOUP[0]])
+    contextual.embed_documents(SOUP[2:])
+    assert [request.body["inputs"] for request in emulator.requests] == [[CONTRACT, SOUP]]
+    contextual.embed_documents(SOUP[:2])
+    contextual.embed_documents(SOUP)
+    contextual.embed_documents(CONTRACT)
+    inputs = [request.body["inputs"] for request in emulator.requests]
+    assert inputs == [[CONTRACT, SOUP], [SOUP], [CONTRACT]]
+
+
 def test_other_models_have_no_documents(make: Any) -> None:
     embeddings = make(VoyageAIEmbeddings, model="voyage-4")
     with pytest.raises(InvalidInputError, match="'voyage-4' does not embed chunks in context"):

@@ -56,7 +56,7 @@ class RateLimits:
     def tokens_of_a_request(self, tokens: int) -> int:
         """So many tokens, or what a request of a job may have within a minute's allowance."""
         per_minute = self.tokens_per_minute and self.for_jobs.tokens_per_minute
-        return tokens if per_minute is None else min(tokens, max(1, int(per_minute)))
+        return tokens if per_minute is None else min(tokens, int(per_minute))
 
     def are_exceeded_by(self, requests: int, tokens: float) -> bool:
         """Whether so much in a minute is more than is allowed."""

@@ -1,0 +1,102 @@
+"""Tests mirror the source: a module has a test file of the same path, or is named here."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "voyage_rag"
+TESTS = ROOT / "tests"
+
+TESTED_AS_A_WHOLE = {"batch", "bulk", "commands", "demo", "doctor", "emulator"}
+"""Packages whose modules are tested through what the package does; files follow its features."""
+
+COVERED_BY: dict[str, str] = {
+    "arguments.py": "langchain/test_embeddings.py",
+    "checks.py": "core/test_validation.py",
+    "client/notices.py": "client/test_session.py",
+    "client/reranking.py": "core/test_rerank.py",
+    "client/text.py": "client/test_streaming.py",
+    "core/contents.py": "core/test_multimodal.py",
+    "core/documents.py": "core/test_contextual.py",
+    "core/flow.py": "io/test_driver.py",
+    "core/jobs/files.py": "client/test_files.py",
+    "core/options.py": "core/test_validation.py",
+    "core/rate_limits.py": "core/test_rate_limiter.py",
+    "core/sliding_window.py": "core/test_rate_limiter.py",
+    "core/text_stream.py": "client/test_streaming.py",
+    "counting.py": "commands/test_tokens.py",
+    "deferred.py": "test_public_api.py",
+    "events.py": "observe/test_events.py",
+    "hosts/failures.py": "core/test_failures.py",
+    "hosts/gateways.py": "hosts/test_openai_compatible.py",
+    "hosts/host.py": "hosts/test_invented.py",
+    "hosts/messages.py": "core/wire/test_requests.py",
+    "hosts/numbers.py": "hosts/test_openai_compatible.py",
+    "hosts/specification.py": "test_cli.py",
+    "hosts/voyage.py": "test_settings.py",
+    "io/call_state.py": "io/test_concurrency.py",
+    "io/clock.py": "io/test_driver.py",
+    "io/http/failures.py": "io/http/test_exchange.py",
+    "io/http/nested_tls.py": "io/http/test_tunnel.py",
+    "io/in_process.py": "hosts/test_local.py",
+    "io/pillow.py": "io/test_media.py",
+    "io/ports.py": "io/test_driver.py",
+    "io/tasks.py": "io/test_concurrency.py",
+    "io/telemetry.py": "observe/test_events.py",
+    "jobs/errors.py": "bulk/test_job.py",
+    "jobs/inputs/arrow_files.py": "jobs/test_inputs.py",
+    "jobs/inputs/delimited.py": "jobs/test_discovery.py",
+    "jobs/inputs/discovery.py": "jobs/test_discovery.py",
+    "jobs/inputs/json_files.py": "jobs/test_inputs.py",
+    "jobs/inputs/opening.py": "jobs/test_discovery.py",
+    "jobs/inputs/rows.py": "jobs/test_inputs.py",
+    "jobs/inputs/spool.py": "jobs/test_inputs.py",
+    "jobs/inputs/text_files.py": "jobs/test_inputs.py",
+    "jobs/lines.py": "jobs/test_inputs.py",
+    "langchain/auto_chunks.py": "langchain/test_vectorstore.py",
+    "langchain/chunks.py": "langchain/test_vectorstore.py",
+    "langchain/documents.py": "langchain/test_vectorstore.py",
+    "langchain/precomputed.py": "langchain/test_vectorstore.py",
+    "langchain/registration.py": "stores/test_registration.py",
+    "langchain/store_calls.py": "langchain/test_vectorstore.py",
+    "llama_index/media.py": "llama_index/test_multimodal.py",
+    "llama_index/methods.py": "llama_index/test_embeddings.py",
+    "llama_index/nodes.py": "llama_index/test_documents.py",
+    "locks.py": "io/test_fork.py",
+    "media.py": "core/test_media.py",
+    "observe/observers.py": "observe/test_events.py",
+    "partial.py": "core/test_embed.py",
+    "progress.py": "test_client.py",
+    "records.py": "core/jobs/test_decoding.py",
+    "types.py": "test_client.py",
+    "usage.py": "observe/test_usage.py",
+}
+"""Where the tests of a module are whose own file would repeat those of the module that uses it."""
+
+
+def modules_without_their_own_tests() -> set[str]:
+    """Modules with functions that have no test file of the same path."""
+    found = set()
+    for path in SOURCE.rglob("*.py"):
+        relative = path.relative_to(SOURCE)
+        if relative.parts[0] in TESTED_AS_A_WHOLE or path.name.startswith("_"):
+            continue
+        functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+        has_logic = any(isinstance(n, functions) for n in ast.walk(ast.parse(path.read_text())))
+        if has_logic and not (TESTS / relative.with_name(f"test_{path.name}")).exists():
+            found.add(relative.as_posix())
+    return found
+
+
+def test_every_module_has_tests_where_one_looks_for_them() -> None:
+    """A module that is new, moved or gone changes the table."""
+    assert modules_without_their_own_tests() == COVERED_BY.keys()
+
+
+def test_the_files_of_the_table_exist() -> None:
+    assert {path for path in COVERED_BY.values() if not (TESTS / path).exists()} == set()
+    assert {
+        name for name in TESTED_AS_A_WHOLE if not list((TESTS / name).glob("test_*.py"))
+    } == set()

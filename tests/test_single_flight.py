@@ -1,0 +1,99 @@
+"""Results that several callers want: asked for once, shared, kept for as long as allowed."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import CancelledError
+
+import anyio
+import pytest
+
+from voyage_rag.errors import InvalidRequestError, ServerError
+from voyage_rag.single_flight import SingleFlight, result_of
+
+
+def test_a_key_is_claimed_by_one_caller_until_it_is_forgotten() -> None:
+    """The others get the same future."""
+    flight: SingleFlight[str, int] = SingleFlight()
+    own, first = flight.claim(["a", "b"])
+    others, second = flight.claim(["b", "c"])
+    assert (own, others) == (["a", "b"], ["c"])
+    assert first["b"] is second["b"]
+    with flight.settled(own) as results:
+        results |= {"a": 1, "b": 2}
+    assert second["b"].result() == 2
+    flight.forget(["b"])
+    assert flight.claim(["a", "b"])[0] == ["b"]
+
+
+def test_a_failure_of_the_service_reaches_those_who_wait_and_frees_the_key() -> None:
+    """The next caller asks again."""
+    flight: SingleFlight[str, int] = SingleFlight()
+    own, futures = flight.claim(["a"])
+    with pytest.raises(ServerError), flight.settled(own):
+        raise ServerError("down")
+    with pytest.raises(ServerError, match="down"):
+        futures["a"].result(0)
+    assert flight.claim(["a"])[0] == ["a"]
+
+
+@pytest.mark.parametrize("reason", [InvalidRequestError("bad"), KeyboardInterrupt(), ValueError()])
+def test_what_may_concern_the_caller_alone_lets_others_ask_themselves(
+    reason: BaseException,
+) -> None:
+    flight: SingleFlight[str, int] = SingleFlight()
+    own, futures = flight.claim(["a"])
+    with pytest.raises(type(reason)), flight.settled(own):
+        raise reason
+    with pytest.raises(CancelledError):
+        futures["a"].result(0)
+    assert flight.claim(["a"])[0] == ["a"]
+
+
+def test_results_that_an_error_carries_are_kept() -> None:
+    """They were paid for."""
+    flight: SingleFlight[str, int] = SingleFlight()
+    own, futures = flight.claim(["a", "b"])
+    with pytest.raises(ServerError), flight.settled(own, lambda _: {"a": 1}):
+        raise ServerError("half way")
+    assert futures["a"].result(0) == 1
+    assert flight.claim(["a", "b"])[0] == ["b"]
+
+
+def test_the_oldest_results_are_dropped_beyond_a_size() -> None:
+    """Those in flight stay; a result that was used counts as new."""
+    flight: SingleFlight[str, int] = SingleFlight()
+    own, _ = flight.claim(["a", "bb", "c"])
+    with flight.settled(own) as results:
+        results |= {"a": 1, "bb": 2, "c": 3}
+    pending, _ = flight.claim(["d"])
+    flight.use("a")
+    flight.use("never claimed")
+    flight.forget((), most=3)
+    assert list(flight.known) == ["c", "d", "a"]
+    flight.forget((), most=3)
+    assert list(flight.known) == ["c", "d", "a"]
+    flight.forget((), most=0)
+    assert list(flight.known) == pending
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_event_loop_waits_for_the_result_of_a_thread(backend: str) -> None:
+    """Without being blocked."""
+    flight: SingleFlight[str, int] = SingleFlight()
+    own, futures = flight.claim(["a"])
+
+    def work() -> None:
+        with flight.settled(own) as results:
+            results["a"] = 1
+
+    async def program() -> int:
+        thread = threading.Thread(target=work)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.sleep, 0)
+            thread.start()
+            found = await result_of(futures["a"])
+        thread.join()
+        return found + await result_of(futures["a"])
+
+    assert anyio.run(program, backend=backend) == 2
