@@ -16,7 +16,7 @@ OPTIONS = {"on_error", "overwrite", "header", "delimiter", "input_format", "mode
         ("with overwrite=True where", "with --overwrite where"),
         ("no header? header=False", "no header? --no-header"),
         ("delimiter=';'", "--delimiter ';'"),
-        ("pass input_format, one of", "give --input-format, one of"),
+        ("pass input_format, one of", "pass --input-format, one of"),
         ("a job with model='a b', not 'c'", "a job with --model 'a b', not 'c'"),
         ("the model does not", "the model does not"),
         ("no column 'input_format' in x", "no column 'input_format' in x"),

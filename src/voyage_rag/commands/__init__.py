@@ -1,13 +1,14 @@
-"""The commands of `voyage-rag`: one file each, put together in `app.py`.
+"""The commands of `voyage-rag`: one module each, combined in `app.py`.
 
-A command file holds a function with Typer's annotations, named as the command, and `EXAMPLES`. What
-the commands keep to, so that they feel like one program:
+A command module contains a function with Typer's annotations, named like the command, and
+`EXAMPLES`. All commands follow these conventions:
 
-- Answers go to stdout, everything else to stderr (`screen.py`). With `--json` stdout is JSON alone.
-- Progress is for a terminal; in a pipe there is silence.
-- A failure that can be foreseen is one line and exit code 1 (`failure.py`); misuse is one line and
-  2; Ctrl-C is 130. A bug keeps its traceback.
+- Results go to stdout, everything else to stderr (`screen.py`). With `--json`, stdout contains only
+  JSON.
+- Progress is shown on a terminal only.
+- An expected failure prints one line and exits with 1 (`failure.py`), misuse prints one line and
+  exits with 2, Ctrl-C exits with 130. A bug prints a traceback.
 - Files are read as UTF-8, and `-` is stdin (`texts.py`).
-- What only one command needs is imported when it runs, so that `voyage-rag --help` is quick.
-- A missing package is named with its extra (`failure.py`).
+- Imports that only one command needs are deferred, so that `voyage-rag --help` is fast.
+- The error for a missing package names the extra (`failure.py`).
 """

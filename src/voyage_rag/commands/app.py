@@ -28,7 +28,7 @@ UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 
 
 def examples(*lines: str) -> str:
-    """Help text whose lines stay apart: two spaces are a line break in markdown."""
+    """Return help text with separate lines: two spaces are a line break in Markdown."""
     shown = (line if f"{PROGRAM} " in line else f"{PROGRAM} {line}" for line in lines)
     return "Examples:\n\n" + "  \n".join(f"    {line}" for line in shown)
 
@@ -46,7 +46,7 @@ app.command(epilog=examples(*models.EXAMPLES))(models.models)
 app.command(epilog=examples(*rerank.EXAMPLES))(rerank.rerank)
 app.command(epilog=examples(*tokens.EXAMPLES))(tokens.tokens)
 app.command(epilog=examples(*doctor.EXAMPLES))(doctor.doctor)
-jobs = typer.Typer(help="Work for the batch engine: within half a day, a third cheaper.")
+jobs = typer.Typer(help="Run jobs on the batch engine: within twelve hours, a third cheaper.")
 for command in batch.COMMANDS:
     jobs.command(epilog=examples(*batch.EXAMPLES[command.__name__]))(command)
 app.add_typer(jobs, name="batch", no_args_is_help=True)
@@ -81,7 +81,7 @@ def execute(arguments: list[str]) -> int:
         return _fail(in_cli_syntax(str(error), _options()), getattr(error, "code", FAILED))
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except BrokenPipeError:  # the reader, say `head`, has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:  # for example stdout is a file on a full disk
@@ -94,7 +94,7 @@ def execute(arguments: list[str]) -> int:
 
 
 def _options() -> set[str]:
-    """The names of all options."""
+    """Return the names of all options."""
     group: Any = typer.main.get_command(app)
     commands = [*group.commands.values(), *group.commands["batch"].commands.values()]
     return {option.name for command in commands for option in command.params}
@@ -106,7 +106,7 @@ def _fail(message: str, code: int) -> int:
 
 
 def _spread(arguments: list[str]) -> list[str]:
-    """Let `--files` take every path up to the next option, as a shell's `*` writes them."""
+    """Let `--files` accept all paths up to the next option, as a shell expands `*`."""
     spread, taking = list[str](), False
     for position, argument in enumerate(arguments):
         if argument == "--":

@@ -1,4 +1,4 @@
-"""`voyage-rag batch`: work for the batch engine, across processes and days."""
+"""`voyage-rag batch`: jobs on the batch engine, which do not depend on the process."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "cancel": ("batch cancel corpus.job",),
 }
 
-OFFLINE = "voyage-rag emulate, whose address goes into VOYAGE_BASE_URL"
+OFFLINE = "voyage-rag emulate, and its address in VOYAGE_BASE_URL"
 """A job outlives the process, and so does the process that works on it."""
 
-Job = Annotated[Path, typer.Argument(metavar="JOB", help="The job's file.")]
+Job = Annotated[Path, typer.Argument(metavar="JOB", help="State file of the job.")]
 
 
 def submit(
@@ -46,49 +46,58 @@ def submit(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="JSON Lines, or for texts any file, folder or glob that embed reads; - for stdin.",
+            help="JSON Lines, or any file, folder or glob with texts, as for embed; - for stdin.",
         ),
     ],
     job: Annotated[
         Path,
-        typer.Option("--job", "-j", metavar="JOB", help="Where the job is kept: a small file."),
+        typer.Option("--job", "-j", metavar="JOB", help="State file of the job, which is created."),
     ],
     model: Annotated[str, typer.Option(help="An embedding, contextualized or rerank model.")],
     input_type: Annotated[
-        str | None, typer.Option(metavar="TYPE", help="document, query, or nothing for neither.")
+        str | None,
+        typer.Option(metavar="TYPE", help="Prompt: document or query. Default: no prompt."),
     ] = None,
     output_dimension: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Length of the vectors.")
     ] = None,
     output_dtype: Annotated[
-        str | None, typer.Option(metavar="TYPE", help="float, int8, uint8, binary, ubinary.")
+        str | None,
+        typer.Option(metavar="TYPE", help="Number type: float, int8, uint8, binary or ubinary."),
     ] = None,
     top_k: Annotated[
-        int | None, typer.Option("--top-k", "-k", min=1, metavar="N", help="Of each ranking.")
+        int | None,
+        typer.Option("--top-k", "-k", min=1, metavar="N", help="Number of results per ranking."),
     ] = None,
     field: Annotated[
-        str, typer.Option(metavar="NAME", help="Where the text is in a row.")
+        str, typer.Option(metavar="NAME", help="Column or JSON key with the text.")
     ] = "text",
     id_field: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Where a row's name is.", show_default="rows are numbered from 0"
+            metavar="NAME",
+            help="Column or JSON key with the id of a row.",
+            show_default="rows are numbered from 0",
         ),
     ] = None,
     no_truncation: Annotated[
-        bool, typer.Option("--no-truncation", help="Fail texts that are too long; do not cut.")
+        bool,
+        typer.Option(
+            "--no-truncation", help="Fail texts that are too long instead of truncating them."
+        ),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check all rows, say what they take, send nothing.")
+        bool,
+        typer.Option("--dry-run", help="Check all rows and estimate the cost. Nothing is sent."),
     ] = False,
     base_url: BaseURL = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Submit rows to the batch engine: done within half a day, a third cheaper.
+    """Submit rows to the batch engine, which finishes within twelve hours and costs a third less.
 
-    A row is a text or an object with one; for a contextualized model a list of chunks or an object
-    with `chunks`; for a reranker an object with `query` and `documents`. All rows are checked
-    before anything is sent. Interrupted, and given again, it resumes.
+    A row is a text or an object with one; for a contextualized model, a list of chunks or an object
+    with `chunks`; for a reranker, an object with `query` and `documents`. All rows are checked
+    before anything is sent. After an interruption, the same command resumes.
     """
     from voyage_rag.batch import BatchJob  # noqa: PLC0415 - not needed for help
     from voyage_rag.models import kind_of  # noqa: PLC0415 - as above
@@ -119,7 +128,7 @@ def submit(
 
 
 def status(job: Job, base_url: BaseURL = None, as_json: AsJSON = False) -> None:
-    """Say where a job stands."""
+    """Show the status of a job."""
     with _opened(job, base_url) as opened:
         _show(opened, opened.status(), as_json=as_json)
 
@@ -128,15 +137,17 @@ def wait(
     job: Job,
     timeout: Annotated[
         float | None,
-        typer.Option(min=0, metavar="SECONDS", help="Give up waiting; the job continues."),
+        typer.Option(
+            min=0, metavar="SECONDS", help="Seconds to wait. The job continues afterwards."
+        ),
     ] = None,
     poll_interval: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="Most seconds between two looks.")
+        float, typer.Option(min=0, metavar="SECONDS", help="Maximum seconds between two requests.")
     ] = 60.0,
     base_url: BaseURL = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Wait until a job has ended. Ctrl-C stops waiting, not the job."""
+    """Wait until a job has ended. Ctrl-C stops waiting, but not the job."""
     waiting = f"stopped waiting; the job continues: voyage-rag batch wait {job}"
     with _opened(job, base_url) as opened, interruptible(waiting):
         with progress_bar("waiting", TimeElapsedColumn()) as update:
@@ -157,31 +168,36 @@ def fetch(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="JSON lines, .parquet for Parquet; - for stdout."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="JSON Lines, or Parquet for a name in .parquet; - for stdout.",
         ),
     ] = STDOUT,
     failed: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Where inputs without a result go, with the reason.",
-            show_default="FILE.failed.jsonl; among the others on stdout",
+            help="File for inputs without a result, with the reason.",
+            show_default="FILE.failed.jsonl; for stdout, among the results",
         ),
     ] = None,
     partial: Annotated[
-        bool, typer.Option("--partial", help="Fetch what there is of a job that has not ended.")
+        bool,
+        typer.Option("--partial", help="Fetch the results so far of a job that has not ended."),
     ] = False,
     delete_files: Annotated[
-        bool, typer.Option("--delete-files", help="Then delete the job's files at the service.")
+        bool,
+        typer.Option("--delete-files", help="Delete the job's files at the service afterwards."),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files.")] = False,
     base_url: BaseURL = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Write the results of a job, in the order of its rows.
+    """Write the results of a job in the order of its rows.
 
-    A line is an object with `id` and `embedding`; `embeddings`, one per chunk, for documents;
-    `results`, the best first, for rankings. Exit code 1 says that inputs failed.
+    A line is an object with `id` and `embedding`; `embeddings` (one per chunk) for documents;
+    `results` (most relevant first) for rankings. The exit code is 1 if inputs failed.
     """
     if failed is None and output != STDOUT:
         failed = output.with_name(output.name + ".failed.jsonl")
@@ -198,10 +214,10 @@ def fetch(
         write_json(counts, stderr=output == STDOUT)
     remark(f"{done:,} results written" + (f", {pending:,} pending" if pending else ""))
     if lost:
-        where = f"; {failed} says why" if failed else ""
+        where = f"; see {failed} for the reasons" if failed else ""
         raise CommandError(
             f"{lost:,} of {done + lost:,} inputs failed{where}; voyage-rag batch resubmit {job} "
-            "submits those again that may succeed"
+            "submits those that may succeed again"
         )
 
 
@@ -209,12 +225,15 @@ def resubmit(
     job: Job,
     refused: Annotated[
         bool,
-        typer.Option("--refused", help="Also what was refused for what it is, such as too long."),
+        typer.Option(
+            "--refused",
+            help="Include inputs that the service rejected, such as texts that are too long.",
+        ),
     ] = False,
     base_url: BaseURL = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Submit the inputs of a job that failed once more."""
+    """Submit the failed inputs of a job again."""
     with _opened(job, base_url) as opened:
         count = opened.resubmit(include_refused=refused)
         remark(f"{count:,} inputs submitted again")
@@ -222,7 +241,7 @@ def resubmit(
 
 
 def cancel(job: Job, base_url: BaseURL = None, as_json: AsJSON = False) -> None:
-    """Cancel what has not ended; what is finished can still be fetched."""
+    """Cancel batches that have not ended. Finished results can still be fetched."""
     with _opened(job, base_url) as opened:
         _show(opened, opened.cancel(), as_json=as_json)
 
@@ -240,7 +259,7 @@ def _opened(job: Path, base_url: str | None) -> Iterator[BatchJob]:
 
 @contextmanager
 def _row_named(rows: BatchRows) -> Iterator[None]:
-    """Say which row of the file an input is."""
+    """Name the row of the file that an input comes from."""
     from voyage_rag.errors import InvalidInputError  # noqa: PLC0415 - not needed for help
 
     try:
@@ -258,12 +277,12 @@ def _check_ended(opened: BatchJob, job: Path, *, partial: bool) -> None:
     if status.state != "ended" and not partial:
         raise CommandError(
             f"the job has not ended: {status.completed:,} of {status.inputs:,} inputs are done; "
-            f"voyage-rag batch wait {job} waits for it, --partial fetches what there is"
+            f"voyage-rag batch wait {job} waits for it, --partial fetches the results so far"
         )
 
 
 def _write(opened: BatchJob, output: Path, failed: Path | None) -> tuple[int, int, int]:
-    """Write all results; how many there are, how many inputs failed, and how many are pending."""
+    """Write all results, and return the numbers of results, failed inputs and pending inputs."""
     done = lost = pending = 0
     with (
         result_writer(output, opened) as write,
@@ -288,7 +307,7 @@ def _show_estimate(estimate: BatchEstimate, *, as_json: bool) -> None:
         write_json(asdict(estimate))
         return
     console().print(
-        f"{estimate.inputs:,} inputs of at most some {estimate.tokens:,} tokens, "
+        f"{estimate.inputs:,} inputs, at most about {estimate.tokens:,} tokens, "
         f"{estimate.batches:,} batches, {dollars(estimate.dollars)}. Nothing was sent."
     )
 

@@ -1,4 +1,4 @@
-"""The rows that a batch job is made of, and the results it becomes."""
+"""The rows of a batch job's input, and the format of its results."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ COLUMNS: dict[Kind, tuple[tuple[str], tuple[str, ...], type, str]] = {
     ),
     "rerank": (("query",), ("documents",), str, "an object with a 'query' and its 'documents'"),
 }  # fmt: skip
-"""Of rows that are no texts: their columns, the type of the first one, and what they are."""
+"""For rows that are not texts: their columns, the type of the first one, and a description."""
 
 
 class BatchRows:
-    """Inputs from files, one after the other, and where each is.
+    """Inputs from files in order, and the location of each.
 
     Attributes:
-        place: The row that was read last.
+        place: The last row that was read.
     """
 
     def __init__(self, reader: InputReader, kind: Kind) -> None:
@@ -56,7 +56,7 @@ class BatchRows:
 
     @property
     def ids(self) -> Iterator[Any] | None:
-        """The ids of the rows, to be read in step with the rows; None if these are numbered."""
+        """The ids of the rows, in step with the rows; None if rows are numbered."""
         return None if self._reader.columns.id is None else self._all_ids()
 
     def _all_ids(self) -> Iterator[Any]:
@@ -79,13 +79,14 @@ class BatchRows:
 def open_rows(
     paths: Sequence[Path], kind: Kind, field: str, id_field: str | None
 ) -> Iterator[BatchRows]:
-    """The rows of files: texts in any format, documents and queries as JSON Lines.
+    """Open the rows of files: texts in any format, documents and queries as JSON Lines.
 
     Args:
         paths: The files, or `-`.
-        kind: What a row is to be.
-        field: Where the text of a row is.
-        id_field: Where its id is; unless given, `id` or `_id` of texts, or rows are numbered.
+        kind: The expected kind of rows.
+        field: The column or key with the text.
+        id_field: The column or key with the id. Default: `id` or `_id` for texts; otherwise rows
+            are numbered.
     """
     columns, keep, _, _ = COLUMNS.get(kind, ((field,), (), str, ""))
     with TemporaryDirectory() as folder:
@@ -102,7 +103,7 @@ def open_rows(
 
 
 def as_row(result: BatchResult, job: BatchJob) -> dict[str, Any]:
-    """A result as a line of JSON."""
+    """Return a result as a line of JSON."""
     row: dict[str, Any] = {"id": _id_of(result, job)}
     if result.failure is not None:
         failure = result.failure
@@ -117,23 +118,23 @@ def as_row(result: BatchResult, job: BatchJob) -> dict[str, Any]:
 
 
 def _id_of(result: BatchResult, job: BatchJob) -> str | int:
-    """The id as the row had it: the batch engine takes strings only."""
+    """Return the id with its original type: the batch engine accepts strings only."""
     return result.custom_id if job.id_type == "string" else int(result.custom_id)
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
-    """Refuse to write where there is something."""
+    """Raise an error if the path exists."""
     if path == STDOUT or not path.exists():
         return
     if path.is_dir():
         raise CommandError(f"{path} is a folder: name a file")
     if not overwrite:
-        raise CommandError(f"{path} exists: name another file, or say --overwrite")
+        raise CommandError(f"{path} exists: name another file, or pass --overwrite")
 
 
 @contextmanager
 def result_writer(path: Path, job: BatchJob) -> Iterator[Callable[[BatchResult], object]]:
-    """Takes results for a file that appears when all are written: JSON Lines or Parquet."""
+    """Open a file that appears when all results are written: JSON Lines or Parquet."""
 
     def line(result: BatchResult) -> str:
         return json.dumps(as_row(result, job), ensure_ascii=False) + "\n"
@@ -156,7 +157,7 @@ def result_writer(path: Path, job: BatchJob) -> Iterator[Callable[[BatchResult],
 @contextmanager
 def _parquet_rows(path: Path, job: BatchJob) -> Iterator[Callable[[BatchResult], object]]:
     if job.kind != "embedding":
-        raise CommandError(f"results of {job.kind} models are JSON lines: end the name in .jsonl")
+        raise CommandError(f"results of {job.kind} models are JSON Lines: end the name in .jsonl")
     with extra("bulk", "pyarrow", what="Parquet"):
         from voyage_rag.bulk.writers import vector_writer  # noqa: PLC0415 - an extra of its own
     with vector_writer(path, job.id_type) as add:

@@ -1,4 +1,4 @@
-"""`voyage-rag demo`: a search to look at, in both frameworks."""
+"""`voyage-rag demo`: an example search in both frameworks."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ EXAMPLES = (
 def demo(
     questions: Annotated[
         list[str] | None,
-        typer.Argument(metavar="QUESTION", help="Your own questions, each in quotes."),
+        typer.Argument(metavar="QUESTION", help="Your questions, each in quotes."),
     ] = None,
     files: Annotated[
         list[Path] | None,
         typer.Option(
             "--files",
             metavar="PATH...",
-            help="Search your own text: .txt .md .rst .py files, or folders of them.",
+            help="Search your text: .txt .md .rst .py files, or folders of them.",
         ),
     ] = None,
     images: Annotated[
@@ -55,13 +55,13 @@ def demo(
     skip_unreadable: SkipUnreadable = False,
     as_json: AsJSON = False,
 ) -> None:
-    """Ask Python's own documentation, through LangChain and LlamaIndex.
+    """Search Python's documentation with LangChain and LlamaIndex.
 
-    Embeds the docstrings of the standard library, answers ten built-in questions (or yours) through
-    a retriever and a reranker of each framework, and says what that costs.
+    Embeds the docstrings of the standard library, searches for ten built-in questions (or yours)
+    with a retriever and a reranker of each framework, and shows the cost.
 
-    Without VOYAGE_API_KEY or VOYAGE_API_KEY_PATH an emulator answers, free of charge and offline;
-    its vectors are not Voyage's. With a key the live service is used and tokens are spent.
+    Without VOYAGE_API_KEY or VOYAGE_API_KEY_PATH, an emulator responds, free of charge and offline;
+    its vectors are not Voyage's. With a key, the live service is used, and tokens are billed.
     """
     from voyage_rag.demo import run_demo  # noqa: PLC0415 - not needed for help
 

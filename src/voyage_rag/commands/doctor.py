@@ -1,4 +1,4 @@
-"""`voyage-rag doctor`: why does it not work?"""
+"""`voyage-rag doctor`: diagnose problems."""
 
 from __future__ import annotations
 
@@ -30,36 +30,36 @@ STYLES = {"ok": "green", "note": "yellow", "broken": "bold red"}
 
 def doctor(
     call: Annotated[
-        bool, typer.Option("--call", help="Make the smallest paid call, too: one word.")
+        bool, typer.Option("--call", help="Also embed one word, which is the smallest paid call.")
     ] = False,
     base_url: BaseURL = None,
     api_key_path: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="A file that holds the key.",
-            show_default="VOYAGE_API_KEY_PATH, else the key in VOYAGE_API_KEY",
+            help="File with the API key.",
+            show_default="VOYAGE_API_KEY_PATH, then the key in VOYAGE_API_KEY",
         ),
     ] = None,
     host: Annotated[
         str | None,
         typer.Option(
             metavar="HOST",
-            help="Where the models run, e.g. sagemaker:my-endpoint, azure-foundry:URL, "
+            help="Where the models run, for example sagemaker:my-endpoint, azure-foundry:URL, "
             "openai:http://localhost:8000/v1, local:FOLDER, openrouter.",
             show_default="Voyage's own",
         ),
     ] = None,
     allow_insecure_http: Annotated[
         bool,
-        typer.Option("--allow-insecure-http", help="Let the key travel unencrypted."),
+        typer.Option("--allow-insecure-http", help="Allow sending the key unencrypted."),
     ] = False,
     as_json: AsJSON = False,
 ) -> None:
-    """Say why it does not work: key, host, network, certificate, clock, limits, versions.
+    """Diagnose problems: key, host, network, certificate, clock, limits and versions.
 
-    Costs nothing without --call. Ends with 1 if something is broken. Shows four characters of the
-    key at most, so what it prints can be sent to others.
+    Costs nothing without --call. The exit code is 1 if something is broken. Shows at most four
+    characters of the key, so the output can be shared.
     """
     from voyage_rag.doctor import examine  # noqa: PLC0415 - not needed for help
 
@@ -83,7 +83,7 @@ def doctor(
 
 
 def _host(text: str, api_key_path: Path | None, *, insecure: bool) -> Host:
-    """The host that the option names; its key is in a file, or in `VOYAGE_API_KEY`."""
+    """Return the host of the option, with the key from the file or from `VOYAGE_API_KEY`."""
     from voyage_rag.hosts.specification import parse_host  # noqa: PLC0415 - rare
     from voyage_rag.secret import KEY_VARIABLE, find_key, variable  # noqa: PLC0415 - as above
 

@@ -1,4 +1,4 @@
-"""`voyage-rag embed`: files and folders of any size into vectors."""
+"""`voyage-rag embed`: embed files and folders of any size."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def embed(
         list[Path],
         typer.Argument(
             metavar="INPUT...",
-            help="Files, folders or globs: JSON Lines, JSON, CSV, TSV, Parquet, Arrow, or text (a "
-            "text a line, in folders a text a file), also compressed (.gz .bz2 .xz .zst); or - for "
+            help="Files, folders or globs: JSON Lines, JSON, CSV, TSV, Parquet, Arrow or text (one "
+            "per line, in folders one per file), also compressed (.gz .bz2 .xz .zst); or - for "
             "stdin (JSON Lines unless --input-format).",
         ),
     ],
@@ -61,31 +61,33 @@ def embed(
             "--output",
             "-o",
             metavar="OUTPUT",
-            help="A .parquet, .jsonl or .npy file, without a suffix a folder of Parquet files, or "
+            help="A .parquet, .jsonl or .npy file, a folder of Parquet files (no suffix), or "
             "- for JSON Lines on stdout.",
         ),
     ],
     text_column: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="The column or JSON key with the text; doc.text for nested ones."
+            metavar="NAME", help="Column or JSON key with the text; doc.text for a nested one."
         ),
     ] = "text",
     text_columns: Annotated[
         str | None,
-        typer.Option(metavar="NAME,NAME", help="Several, joined by line breaks: title,text."),
+        typer.Option(
+            metavar="NAME,NAME", help="Several columns, joined by line breaks: title,text."
+        ),
     ] = None,
     id_column: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The column or JSON key with the id of a row.",
-            show_default="id or _id if there is one, else the row's position",
+            help="Column or JSON key with the id of a row.",
+            show_default="id or _id if present, otherwise the row number",
         ),
     ] = None,
     keep: Annotated[
         str | None,
-        typer.Option(metavar="NAME,NAME", help="Other columns for the output, or all."),
+        typer.Option(metavar="NAME,NAME", help="Other columns to copy to the output, or all."),
     ] = None,
     model: Annotated[str, typer.Option(help="The embedding model.")] = MODEL,
     input_type: Annotated[
@@ -93,52 +95,64 @@ def embed(
     ] = "document",
     output_dimension: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Length of a vector.", show_default="the model's"),
+        typer.Option(min=1, metavar="N", help="Length of the vectors.", show_default="the model's"),
     ] = None,
     output_dtype: Annotated[
         OutputDtype,
-        typer.Option(help="The number type; the binary ones hold eight dimensions a byte."),
+        typer.Option(help="Number type; the binary types pack eight dimensions into a byte."),
     ] = "float",
     truncation: Annotated[
-        bool, typer.Option(help="Cut texts to the model's context, or refuse longer ones.")
+        bool, typer.Option(help="Truncate texts to the model's context, or reject longer ones.")
     ] = True,
     input_format: Annotated[
-        InputFormat | None, typer.Option(help="Of the input.", show_default="by its name")
+        InputFormat | None, typer.Option(help="Format of the input.", show_default="by its name")
     ] = None,
     delimiter: Annotated[
-        str | None, typer.Option(metavar="CHARACTER", help="Between the fields of a CSV or TSV.")
+        str | None, typer.Option(metavar="CHARACTER", help="Field delimiter of a CSV or TSV file.")
     ] = None,
     encoding: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Of text files: latin-1, utf-16.", show_default="UTF-8"),
+        typer.Option(
+            metavar="NAME",
+            help="Encoding of text files, such as latin-1 or utf-16.",
+            show_default="UTF-8",
+        ),
     ] = None,
     header: Annotated[
-        bool, typer.Option(help="Of a CSV or TSV; without it columns are called 1, 2 and so on.")
+        bool,
+        typer.Option(
+            help="Whether a CSV or TSV file has a header. Columns are otherwise named 1, 2, ..."
+        ),
     ] = True,
     skip_lines: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Lines before the header or the first row.")
+        int,
+        typer.Option(min=0, metavar="N", help="Number of lines before the header or first row."),
     ] = 0,
     output_format: Annotated[
         Literal["parquet", "dataset", "jsonl", "npy"] | None,
-        typer.Option(help="Of the output.", show_default="by its name"),
+        typer.Option(help="Format of the output.", show_default="by its name"),
     ] = None,
     on_error: Annotated[
         Literal["stop", "skip"],
         typer.Option(
-            help="With rows that cannot be embedded: stop before anything is sent, or skip them "
+            help="For rows that cannot be embedded: stop before anything is sent, or skip them "
             "and write them to OUTPUT.refused.jsonl."
         ),
     ] = "stop",
     engine: Annotated[
-        Engine, typer.Option(help="realtime, or batch: a third cheaper, within half a day.")
+        Engine, typer.Option(help="realtime, or batch: within twelve hours, a third cheaper.")
     ] = "realtime",
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Check it all, say what it takes, exit as the run would."),
+        typer.Option(
+            "--dry-run", help="Check everything, estimate the cost, and exit like the run."
+        ),
     ] = False,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Replace the output, or a job begun with other options."),
+        typer.Option(
+            "--overwrite", help="Replace the output, or discard a job with other options."
+        ),
     ] = False,
     requests_per_minute: Annotated[
         float | None,
@@ -150,22 +164,24 @@ def embed(
     ] = None,
     concurrency: Annotated[
         int | None,
-        typer.Option(min=1, max=256, metavar="N", help="Requests at once.", show_default="16"),
+        typer.Option(
+            min=1, max=256, metavar="N", help="Number of concurrent requests.", show_default="16"
+        ),
     ] = None,
     tokenizer: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The model's tokenizer.json, to count exactly."),
+        typer.Option(metavar="FILE", help="The model's tokenizer.json, for exact counts."),
     ] = None,
     base_url: BaseURL = None,
     emulated: Emulated = False,
     as_json: AsJSON = False,
 ) -> None:
-    """Embed the texts of files and folders, of any size, into vectors with their ids.
+    """Embed the texts of files and folders of any size.
 
-    Rows are checked and counted first. Killed at any moment and run again with the same options it
-    resumes: only requests that were in flight are paid twice, and the output is the same as if
-    nothing had happened. It appears when it is complete; until then, and to recognise a finished
-    job, there is a folder OUTPUT.job. Uses the live service and spends tokens.
+    Rows are checked and counted first. After an interruption, the same command resumes: only
+    requests that were in flight are paid twice, and the output is the same as without the
+    interruption. The output appears when it is complete. The state of the job is in the folder
+    OUTPUT.job. Uses the live service; tokens are billed.
     """
     with extra("bulk", "pyarrow", what="voyage-rag embed"):
         from voyage_rag.bulk import EmbeddingJob  # noqa: PLC0415 - an extra of its own
@@ -221,7 +237,7 @@ def embed(
 
 @contextmanager
 def _progress() -> Iterator[OnProgress | None]:
-    """A bar with rate, tokens, cost and the time that is left."""
+    """A progress bar with rate, tokens, cost and remaining time."""
     from rich.progress import TextColumn  # noqa: PLC0415 - not needed for help
 
     with progress_bar("reading", TextColumn("{task.fields[details]}", style="dim")) as update:
@@ -252,7 +268,7 @@ def _details(progress: JobProgress) -> str:
 
 
 def _show_estimate(job: EmbeddingJob, estimate: Estimate, *, as_json: bool) -> None:
-    """Print an estimate; end as the run would where something would stop it."""
+    """Print an estimate, and exit like the run if something would stop it."""
     if as_json:
         write_json(asdict(estimate) | {"model": job.options.model, "engine": job.options.engine})
     else:
@@ -266,7 +282,9 @@ def _print_estimate(job: EmbeddingJob, estimate: Estimate) -> None:
     line = f"{{:<{len('refused rows')}}}  {{}}".format
     low, high = estimate.tokens
     if estimate.files > 1 or estimate.unread:
-        out.print(line("files", f"{estimate.files:,}, {estimate.unread:,} of others left out"))
+        out.print(
+            line("files", f"{estimate.files:,}; {estimate.unread:,} of other formats are ignored")
+        )
     out.print(line("texts", f"{estimate.texts:,}"))
     if estimate.refused:
         first = f"{estimate.refused:,}, first {estimate.first_refused}"
@@ -281,19 +299,19 @@ def _print_estimate(job: EmbeddingJob, estimate: Estimate) -> None:
         out.print(line("vectors", size(estimate.vector_bytes)))
     if low != high:
         out.print(
-            "\nFrom five characters a token (English prose, as Voyage's documentation says) to the "
-            "three that are\nplanned with. Exact counts: --tokenizer. Nothing was sent.",
+            "\nThe range is from five characters per token (English prose) to "
+            "three\n(used for planning). Exact counts: --tokenizer. Nothing was sent.",
             style="dim",
         )
 
 
 def _time(estimate: Estimate) -> str:
     if estimate.hours is None:
-        return "not known: give --tokens-per-minute"
+        return "unknown: pass --tokens-per-minute"
     low, high = (duration(hours * HOUR) for hours in estimate.hours)
     if estimate.requests_per_minute is None and estimate.tokens_per_minute is None:
-        return f"up to {high}, by the batch engine"
-    whose = "the limits given" if estimate.limits_are_given else "the limits of usage tier 1"
+        return f"up to {high} on the batch engine"
+    whose = "the given limits" if estimate.limits_are_given else "the limits of usage tier 1"
     limits = [
         f"{limit:,.0f} {unit}"
         for limit, unit in (
@@ -322,9 +340,9 @@ def _show_report(report: JobReport, *, as_json: bool, emulated: bool, to_stdout:
         )
     if report.refused:
         out.print(
-            f"{report.refused:,} rows refused: {report.refused_file}", markup=False, soft_wrap=True
+            f"{report.refused:,} rows rejected: {report.refused_file}", markup=False, soft_wrap=True
         )
     if report.unread:
-        remark(f"{report.unread:,} files of another format were left out")
+        remark(f"{report.unread:,} files of another format were ignored")
     if not report.was_finished:
         remark(f"{duration(report.seconds)} for this run")

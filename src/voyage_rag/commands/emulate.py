@@ -1,4 +1,4 @@
-"""`voyage-rag emulate`: the API's rules on this machine."""
+"""`voyage-rag emulate`: run the emulator."""
 
 from __future__ import annotations
 
@@ -30,27 +30,29 @@ class Dialect(StrEnum):
     OPENAI = "openai"
 
 
-PerMinute = typer.Option(min=1, metavar="N", help="For each key and model.", show_default="none")
+PerMinute = typer.Option(min=1, metavar="N", help="Limit per key and model.", show_default="none")
 
 
 def emulate(
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Where to listen; 0 for a free one.")
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for a free port.")
     ] = 8000,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     requests_per_minute: Annotated[int | None, PerMinute] = None,
     tokens_per_minute: Annotated[int | None, PerMinute] = None,
     free_tier: Annotated[
-        bool, typer.Option("--free-tier", help="The limits of an account that pays nothing.")
+        bool,
+        typer.Option("--free-tier", help="Use the limits of an account without a payment method."),
     ] = False,
     latency: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="How long every answer takes.")
+        float, typer.Option(min=0, metavar="SECONDS", help="Seconds before each response.")
     ] = 0.0,
     batch_speed: Annotated[
-        float, typer.Option(min=0.01, metavar="FACTOR", help="How much faster batches are done.")
+        float,
+        typer.Option(min=0.01, metavar="FACTOR", help="Factor by which batches are accelerated."),
     ] = 1.0,
     dialect: Annotated[
-        Dialect, typer.Option(help="The service: Voyage's, or another that runs its models.")
+        Dialect, typer.Option(help="The emulated service: Voyage, or another that runs its models.")
     ] = Dialect.VOYAGE,
     model: Annotated[
         str | None,
@@ -60,13 +62,13 @@ def emulate(
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Say where it listens as a line of JSON.")
+        bool, typer.Option("--json", help="Print the address as a line of JSON.")
     ] = False,
 ) -> None:
-    """Run an emulator of Voyage's API on this machine, for tests and for working offline.
+    """Run an emulator of Voyage's API on this machine, for tests and offline use.
 
-    It checks and limits as the service does. Its vectors compare words; they are not Voyage's. Set
-    VOYAGE_BASE_URL to the address it prints, and VOYAGE_API_KEY to anything.
+    It checks requests and applies limits like the service. Its vectors compare words; they are not
+    Voyage's. Set VOYAGE_BASE_URL to the address it prints, and VOYAGE_API_KEY to any value.
     """
     with extra("emulator", "numpy", "orjson", "starlette", "uvicorn", what="the emulator"):
         from voyage_rag.emulator.server import serve  # noqa: PLC0415 - an extra of its own

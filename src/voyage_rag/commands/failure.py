@@ -1,4 +1,4 @@
-"""How a command ends when it does not succeed."""
+"""Failures of commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLAIN = r"'[\w.,-]+'"
 
 
 class CommandError(Exception):
-    """A command cannot do its work; the message says why and what to do about it.
+    """A command cannot run. The message contains the reason and the remedy.
 
     Attributes:
         code: The exit code.
@@ -27,7 +27,7 @@ class CommandError(Exception):
 
 @contextmanager
 def interruptible(message: str) -> Iterator[None]:
-    """Say on Ctrl-C what becomes of the work."""
+    """On Ctrl-C, print the state of the work."""
     try:
         yield
     except KeyboardInterrupt as error:
@@ -36,12 +36,13 @@ def interruptible(message: str) -> Iterator[None]:
 
 @contextmanager
 def extra(name: str, *packages: str, what: str) -> Iterator[None]:
-    """Turn a missing package of an extra into a line that says what to install.
+    """Convert a missing package of an extra to an installation hint.
 
     Args:
         name: The extra, as in `pip install 'voyage-rag[name]'`.
-        packages: What it brings; other missing modules are bugs and keep their traceback.
-        what: Who needs it, as the line begins: "the emulator".
+        packages: The packages of the extra. Other missing modules are bugs and keep their
+            traceback.
+        what: The feature that needs them, at the beginning of the message: "the emulator".
     """
     try:
         yield
@@ -53,10 +54,12 @@ def extra(name: str, *packages: str, what: str) -> Iterator[None]:
 
 
 def in_cli_syntax(message: str, options: AbstractSet[str]) -> str:
-    """A message with options as they are typed: `on_error='skip'` becomes `--on-error skip`.
+    """Convert options in a message to command-line syntax.
+
+    `on_error='skip'` becomes `--on-error skip`.
 
     Args:
-        message: What an error of the library says.
+        message: The message of an error.
         options: The names of the program's options.
     """
 

@@ -35,8 +35,8 @@ def models(as_json: AsJSON = False) -> None:
                 style="" if model.status == "active" else "dim",
             )
     out.print(
-        "\nDimensions: the default first. Context, request: tokens of one input, of one"
-        "\nrequest. $/1M: list price of a million tokens, in US dollars.",
+        "\nDimensions: the first is the default. Context and request: maximum tokens per input and"
+        "\nper request. $/1M: list price per million tokens in US dollars.",
         style="dim",
     )
 

@@ -1,4 +1,4 @@
-"""Options that several commands take, so that they read the same everywhere."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ BaseURL: TypeAlias = Annotated[
         "--base-url",
         metavar="URL",
         help="Address of the API.",
-        show_default="VOYAGE_BASE_URL, else the host the key belongs to",
+        show_default="VOYAGE_BASE_URL, then the host of the key",
     ),
 ]
 
 Emulated: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--emulator", help="Try it without a key: an emulator on this machine compares words."
+        "--emulator",
+        help="Use an emulator on this machine, which compares words, instead of a key.",
     ),
 ]
 
 SkipUnreadable: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--skip-unreadable", help="Report files of a folder that cannot be read, and continue."
+        "--skip-unreadable", help="Report files in folders that cannot be read, and continue."
     ),
 ]

@@ -1,4 +1,4 @@
-"""`voyage-rag rerank`: lines, files or records by relevance."""
+"""`voyage-rag rerank`: order lines, files or records by relevance."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ EXAMPLES = (
 
 
 def rerank(
-    query: Annotated[str, typer.Argument(help="What is asked.")],
+    query: Annotated[str, typer.Argument(help="The search query.")],
     files: Annotated[
         list[Path] | None,
         typer.Argument(
             metavar="[FILE]...",
-            help="Documents: one a line, or as --format says; folders; stdin for - or nothing.",
+            help="Files or folders of documents, one per line by default; - or nothing for stdin.",
         ),
     ] = None,
     top_k: Annotated[
         int | None,
-        typer.Option("--top-k", "-k", min=1, metavar="N", help="Show the best N only."),
+        typer.Option("--top-k", "-k", min=1, metavar="N", help="Show only the best N."),
     ] = None,
     model: Annotated[str, typer.Option(help="The reranker.")] = MODEL,
     form: AsFormat = None,
@@ -57,11 +57,11 @@ def rerank(
     emulated: Emulated = False,
     as_json: AsJSON = False,
 ) -> None:
-    """Order documents by how relevant they are to a query.
+    """Order documents by relevance to a query.
 
-    On a terminal this is a table. In a pipe it is a line for each document: score, source and text,
-    with tabs between. Scores are 0 to 1. Uses the live service and spends tokens: those of the
-    query once for each document, and those of the documents.
+    On a terminal, the result is a table. In a pipe, each document is a line with score, source and
+    text, separated by tabs. Scores are between 0 and 1. Uses the live service; the tokens of the
+    documents are billed, and those of the query once per document.
     """
     documents = read_texts(files or [], form, field, otherwise=Format.LINES, skip=skip_unreadable)
     with connected(base_url, emulated=emulated) as voyage, working(f"Ranking {len(documents):,}"):

@@ -1,4 +1,4 @@
-"""Where commands write: a console for people, JSON for programs."""
+"""Output of commands: a console for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
 PIPE_WIDTH = 120
-"""Columns of what is written where no terminal says how many there are."""
+"""Width of output without a terminal, in columns."""
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console of Rich's: coloured on a terminal, the same words plainly in a pipe."""
+    """Return a Rich console: coloured on a terminal, plain in a pipe."""
     made = Console(stderr=stderr, highlight=False)
     if not made.is_terminal:
         made.width = PIPE_WIDTH
@@ -30,7 +30,7 @@ def console(*, stderr: bool = False) -> Console:
 
 @contextmanager
 def progress_bar(first: str, *columns: ProgressColumn) -> Iterator[Callable[..., None] | None]:
-    """A bar on a terminal, as a function that updates it; None in a pipe."""
+    """Show a progress bar on a terminal, and return its update function; None in a pipe."""
     from rich.progress import (  # noqa: PLC0415 - not needed for help
         BarColumn,
         MofNCompleteColumn,
@@ -48,49 +48,49 @@ def progress_bar(first: str, *columns: ProgressColumn) -> Iterator[Callable[...,
 
 
 def working(what: str) -> AbstractContextManager[object]:
-    """Show on a terminal that something takes a moment; nothing in a pipe."""
+    """Show a status on a terminal while something takes time."""
     err = console(stderr=True)
     return err.status(f"[dim]{what}[/]") if err.is_terminal else nullcontext()
 
 
 def remark(text: str) -> None:
-    """Say something by the way, to a person only."""
+    """Print a remark on a terminal."""
     err = console(stderr=True)
     if err.is_terminal:
         err.print(text, style="dim", markup=False)
 
 
 def write_json(value: object, *, stderr: bool = False) -> None:
-    """Write one JSON value, indented, with its letters as they are."""
+    """Write one JSON value, indented and without escaping letters."""
     stream = sys.stderr if stderr else sys.stdout
     stream.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks, and without what would steer a terminal."""
+    """Return the text without line breaks and terminal control characters."""
     return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
 
 
 def shortened(text: str, width: int) -> str:
-    """One line, with its end where it is longer than that."""
+    """Return one line, truncated at the beginning if it is too long."""
     line = one_line(text)
     return line if len(line) <= width else f"…{line[1 - width :]}"
 
 
 def dollars(amount: float | None) -> str:
-    """A price as it is read: four places, because most are small."""
+    """Format a price with four decimal places, because most prices are small."""
     if amount is None:
         return "not known"
     return "<$0.0001" if 0 < amount < 0.0001 else f"${amount:,.4f}"  # noqa: PLR2004
 
 
 def span(low: str, high: str) -> str:
-    """A range, or one value."""
+    """Format a range, or a single value."""
     return low if low == high else f"{low} – {high}"
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit that suits it."""
+    """Format a duration in a suitable unit."""
     if seconds < 2 * MINUTE:
         return f"{seconds:,.0f} s"
     if seconds < 2 * HOUR:
@@ -99,7 +99,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """A number of bytes in the unit that suits it."""
+    """Format a number of bytes in a suitable unit."""
     for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if count >= unit:
             return f"{count / unit:,.1f} {name}"

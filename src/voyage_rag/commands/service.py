@@ -1,4 +1,4 @@
-"""The service that a command asks: the live one, or an emulator where that is said."""
+"""The service that a command uses: the live one, or an emulator on request."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ EMULATOR_KEY = "pa-the-emulator-takes-any-key"
 def connected(
     base_url: str | None, *, emulated: bool, offline: str = "--emulator", **settings: Any
 ) -> Iterator[Voyage]:
-    """A client for the time of a command. Never an emulator unless the user says so.
+    """Open a client for the duration of a command. An emulator is used on request only.
 
     Args:
-        base_url: Address of the API, None for where the key belongs.
-        emulated: Start an emulator and use it; says so on stderr.
-        offline: How the command can be tried without a key.
+        base_url: Base URL of the API; None uses the host of the key.
+        emulated: Start an emulator and use it; this is announced on stderr.
+        offline: How to try the command without a key.
         settings: Other arguments of `Voyage`.
 
     Raises:
-        CommandError: There is no key, or the emulator's packages are missing.
+        CommandError: There is no key, or the emulator's packages are not installed.
     """
     from voyage_rag.client import Voyage  # noqa: PLC0415 - not needed for help
 
@@ -48,7 +48,9 @@ def _emulator() -> Iterator[str]:
     with extra("emulator", "numpy", "orjson", "starlette", "uvicorn", what="the emulator"):
         from voyage_rag.emulator import Emulator  # noqa: PLC0415 - an extra of its own
 
-    sys.stderr.write("An emulator on this machine answers: it compares words and is not Voyage.\n")
+    sys.stderr.write(
+        "An emulator on this machine responds. It compares words; its vectors are not Voyage's.\n"
+    )
     with Emulator() as url:
         yield url
 

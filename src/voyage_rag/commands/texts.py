@@ -1,4 +1,4 @@
-"""Texts that a command takes: from files, folders or stdin, always UTF-8."""
+"""Read the texts of a command from files, folders or stdin, always as UTF-8."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from voyage_rag.jobs.inputs.spool import STDIN
 from voyage_rag.jobs.lines import uncompressed_suffix
 
 SUFFIXES = (".json", ".jsonl", ".md", ".py", ".rst", ".txt")
-"""What is read of a folder."""
+"""Suffixes of files in folders that are read."""
 
 
 class Format(StrEnum):
-    """How texts lie in a file."""
+    """Format of a file with texts."""
 
     LINES = "lines"
     WHOLE = "whole"
@@ -40,30 +40,28 @@ READ_AS: dict[Format, tuple[InputFormat, str]] = {
     Format.JSONL: ("jsonl", ":{line}"),
     Format.JSON: ("json", "[{index}]"),
 }
-"""The format of the input, and how a place in it is written."""
+"""The input format, and the notation of a location, for each format."""
 
 AsFormat: TypeAlias = Annotated[
     Format | None,
     typer.Option(
         "--format",
-        help="How texts lie in a file: one a line, the whole file one text, JSON lines or a JSON "
+        help="Format of a file: one text per line, one text per file, JSON Lines, or a JSON "
         "list of strings or objects.",
         show_default="by the file's suffix",
     ),
 ]
-Field: TypeAlias = Annotated[
-    str, typer.Option(metavar="NAME", help="Where the text is in a JSON object.")
-]
+Field: TypeAlias = Annotated[str, typer.Option(metavar="NAME", help="JSON key with the text.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text and where it comes from.
+    """A text and its location.
 
     Attributes:
         text: The text.
-        file: The file it is in.
-        place: Where in it: `:3` in lines, `[3]` in a list, nothing where it is the whole file.
+        file: The file.
+        place: The location in the file: `:3` for lines, `[3]` for lists, empty for a whole file.
     """
 
     text: str
@@ -72,24 +70,24 @@ class Text:
 
     @property
     def source(self) -> str:
-        """The file and the place in it."""
+        """The file and the location in it."""
         return self.file + self.place
 
 
 def read_texts(
     paths: Sequence[Path], form: Format | None, field: str, otherwise: Format, *, skip: bool = False
 ) -> list[Text]:
-    """Read all texts, in the order of the paths; blank ones are left out.
+    """Read all texts in the order of the paths, without blank ones.
 
     Args:
-        paths: Files, folders, or `-` for stdin; none at all is stdin, unless that is a terminal.
-        form: How texts lie in them, None to go by the suffix.
-        field: Where the text is in a JSON object.
-        otherwise: How texts lie in a file whose suffix does not say it.
-        skip: Report files of a folder that cannot be read, and leave them out.
+        paths: Files, folders, or `-` for stdin. No path means stdin, unless that is a terminal.
+        form: The format; None determines it from the suffix.
+        field: The JSON key with the text.
+        otherwise: The format of files whose suffix does not determine it.
+        skip: Report files in folders that cannot be read, and skip them.
 
     Raises:
-        CommandError: A file cannot be read as that, or there is no text.
+        CommandError: A file cannot be read in this format, or there is no text.
     """
     if not paths and sys.stdin is not None and sys.stdin.isatty():
         raise CommandError("no texts: name files, or pipe texts to stdin")
@@ -103,7 +101,7 @@ def read_texts(
                 except (CommandError, JobError) as error:
                     if not skip or not path.is_dir():
                         raise
-                    sys.stderr.write(f"left out: {error}\n")
+                    sys.stderr.write(f"skipped: {error}\n")
     if not texts:
         names = ("stdin" if path == STDIN else str(path) for path in paths or [STDIN])
         raise CommandError(f"no text in {', '.join(names)}")
@@ -121,7 +119,7 @@ def _texts(file: Path, form: Format, field: str, folder: Path) -> Iterator[Text]
             place = places.format(line=row.number, index=row.number - 1)
             flaw = row.flaw or (row.text != "" and flaw_of_text(row.text))
             if flaw:
-                remedy = ": say --field" if "no text in" in flaw else ""
+                remedy = ": pass --field" if "no text in" in flaw else ""
                 raise CommandError(f"{name}{place}: {flaw}{remedy}")
             if row.text.strip():
                 yield Text(row.text, name, place)

@@ -1,4 +1,4 @@
-"""`voyage-rag tokens`: what texts would cost, before anything is sent."""
+"""`voyage-rag tokens`: estimate the cost of texts without sending them."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 WIDEST_FILE = 40
 ESTIMATED = (
-    "An estimate, from five characters a token (English prose, as Voyage's documentation says) to "
-    "the three that voyage-rag plans with, and fewer beyond ASCII. Exact counts: --tokenizer."
+    "An estimate, from five characters per token (English prose, by Voyage's documentation) to "
+    "three (used for planning), and fewer for non-ASCII text. Exact counts: --tokenizer."
 )
-COUNTED = "Counted with the tokenizer given; it must be the model's own."
+COUNTED = "Counted with the given tokenizer, which must be that of the model."
 
 EXAMPLES = (
     "tokens book.txt",
@@ -46,7 +46,7 @@ EXAMPLES = (
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A file and what is in it."""
+    """A file and its counts."""
 
     file: str
     characters: tuple[int, ...]
@@ -56,11 +56,13 @@ class Counted:
 def tokens(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE]...", help="Files or folders; stdin for - or nothing."),
+        typer.Argument(metavar="[FILE]...", help="Files or folders; - or nothing for stdin."),
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option(help="Repeat for several.", show_default="the active models for text"),
+        typer.Option(
+            help="A model; repeat for several.", show_default="all active models for text"
+        ),
     ] = None,
     tokenizer: Annotated[
         Path | None,
@@ -71,15 +73,15 @@ def tokens(
     skip_unreadable: SkipUnreadable = False,
     as_json: AsJSON = False,
 ) -> None:
-    """Say how many tokens texts have, what they cost per model, and how long they take.
+    """Estimate the tokens of texts, and the cost and time for each model.
 
-    Nothing is sent anywhere. Without --tokenizer this is an estimate and says so. Voyage publishes
-    a tokenizer.json for each model at huggingface.co/voyageai.
+    Nothing is sent. Without --tokenizer, the numbers are estimates and marked as such. Voyage
+    publishes the tokenizer.json of each model at huggingface.co/voyageai.
     """
     from voyage_rag.counting import TokenCounter  # noqa: PLC0415 - not needed for help
 
     if tokenizer and not model:
-        raise typer.BadParameter("--tokenizer needs --model: say whose tokenizer it is")
+        raise typer.BadParameter("--tokenizer requires --model: name the model of the tokenizer")
     with extra("tokenizers", "tokenizers", what="--tokenizer"):
         counter = TokenCounter(tokenizer)
     texts = read_texts(files or [], form, field, otherwise=Format.WHOLE, skip=skip_unreadable)
@@ -134,10 +136,10 @@ def _show_models(counted: list[Counted], models: list[Model]) -> None:
         too_long = f"{_too_long(counted, model):,}"
         row = line(one_line(model.name), rate, price, _duration(high, model), too_long)
         out.print(row, markup=False)
-    notes = "\nTime at tier 1: what the account's limit of tokens a minute allows. Too long: texts "
-    notes += "that may exceed the model's context, to be cut."
+    notes = "\nTime at tier 1: at the limit of tokens per minute. Too long: texts "
+    notes += "that may exceed the model's context and would be truncated."
     if any(model.kind == "rerank" for model in models):
-        notes += " A reranker counts the query once for each document besides."
+        notes += " A reranker additionally counts the query once per document."
     out.print(notes, style="dim")
 
 

@@ -1,6 +1,6 @@
-"""A demo that searches text found on every machine with Python: the standard library's docstrings.
+"""A demo that searches the docstrings of the standard library, which every Python installation has.
 
-`run_demo` is its entry point. The other modules need both frameworks, the emulator and rich.
+`run_demo` is the entry point. The other modules require both frameworks, the emulator and rich.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The demo's text: docstrings of the standard library, or the user's files.
+"""The text of the demo: docstrings of the standard library, or the user's files.
 
 The standard library is parsed, not imported. Modules written in C have no source to parse, so a
-fixed list of harmless ones is imported for its documentation. The order is that of names and lines:
-one version of Python always gives the same.
+fixed list of harmless ones is imported for their documentation. The order is that of names and
+lines, so it is always the same for a version of Python.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MIN_WORDS = 5
-"""A docstring of fewer words ("Return the name.") says nothing that its name does not."""
+"""Minimum number of words. A shorter docstring ("Return the name.") adds nothing to the name."""
 
 PASSAGE_WORDS = 120
-"""Most words of a file's passage: enough to answer a question, and mostly about one subject."""
+"""Maximum words of a file's passage: enough to answer a question, and mostly about one subject."""
 
 SUFFIXES = (".md", ".py", ".rst", ".txt")
 
 EXCLUDED = frozenset({"distutils", "encodings", "ensurepip", "idlelib", "lib2to3", "pydoc_data"})
-"""Packages of the standard library that hold tables, tools or vendored code."""
+"""Packages of the standard library that contain tables, tools or vendored code."""
 
 TESTS = frozenset({"test", "tests", "idle_test", "turtledemo"})
 
@@ -45,28 +45,28 @@ C_MODULES = (
     "sqlite3", "struct", "sys", "time", "unicodedata", "zlib",
 )
 # fmt: on
-"""Modules written in C, wholly or in part, that do nothing when imported."""
+"""Modules written in C, entirely or partly, that do nothing on import."""
 
 REPLACEABLE_HOOKS = frozenset({"breakpointhook", "displayhook", "excepthook", "unraisablehook"})
-"""Functions of `sys` that a running program may have changed for its own."""
+"""Functions of `sys` that a running program may have replaced."""
 
 IMPLEMENTED_IN: dict[str, tuple[str, ...]] = {
     "os": ("posix", "nt"),
     "io": ("_io",),
     "datetime": ("_datetime", "_pydatetime"),
 }
-"""Where a module's functions say they come from, when that is not its name or `_name`."""
+"""The module in which a module's functions are implemented, if it is not its name or `_name`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of text to be searched.
+    """A piece of text to search.
 
     Attributes:
         name: Its name in a result: a dotted name, or a file and line.
-        text: What is embedded: a heading line, then the text.
+        text: The text to embed: a heading line, then the text.
         source: The file that contains it, or a description of its origin.
-        line: Its first line there; 0 where there is no source.
+        line: Its first line there; 0 without a source.
     """
 
     name: str
@@ -114,7 +114,7 @@ def _parsed(root: Path, name: str, path: Path) -> Iterator[Passage]:
     source = path.relative_to(root).as_posix()
     try:
         tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):  # broken on purpose, or for another Python
+    except (SyntaxError, ValueError):  # broken on purpose, or for another version of Python
         return
     for dotted, node in _documented(tree, name):
         text = ast.get_docstring(node) or ""
@@ -140,7 +140,7 @@ def _compiled() -> Iterator[Passage]:
     for name in C_MODULES:
         try:
             module = importlib.import_module(name)
-        except ImportError:  # a Python built without, say, SQLite
+        except ImportError:  # Python may be built without some modules, such as SQLite
             continue
         origins = (name, f"_{name}", *IMPLEMENTED_IN.get(name, ()))
         source = f"{name} (built in)"
@@ -228,7 +228,7 @@ def _read_passages(file: Path) -> Iterator[Passage]:
 
 
 def _split(text: str) -> Iterator[tuple[int, str]]:
-    """Yield passages with the number of their first line: whole paragraphs where they fit."""
+    """Yield passages with the number of their first line: whole paragraphs if they fit."""
     paragraphs = _join(_lines(text), "\n")
     yield from _join(paragraphs, "\n\n")
 

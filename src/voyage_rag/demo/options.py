@@ -22,14 +22,14 @@ CANDIDATES = 30
 """Passages that are reranked for each question."""
 
 DIMENSION: Literal[256] = 256
-"""Length of the vectors, where the model offers it: the frameworks compare them in Python."""
+"""Length of the vectors, if the model supports it: the frameworks compare them in Python."""
 
 SHOWN = 3
 """Results that are shown for each question."""
 
 
 class DemoError(Exception):
-    """The demo cannot run; the message says why and what to do."""
+    """The demo cannot run. The message contains the reason and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,6 @@ def _check_image_options(options: DemoOptions) -> None:
     if not options.questions:
         raise DemoError(f"add a description of the image you look for, e.g. {IMAGE_EXAMPLE}")
     if options.rerank_model != RERANK_MODEL:
-        raise DemoError("leave out --rerank-model: rerankers accept text only, no images")
+        raise DemoError("remove --rerank-model: rerankers do not accept images")
     if kind_of(options.model) != "multimodal":
         raise DemoError(f"{options.model} does not embed images: use --model {IMAGE_MODEL}")

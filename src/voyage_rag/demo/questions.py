@@ -1,7 +1,7 @@
 """Built-in questions about Python's standard library.
 
 They are worded as a person would ask them, and were chosen before anything was measured. Each names
-the modules that answer it; a hit is right when it documents one of them. Ten are the demo's;
+the modules that answer it; a hit is correct if it documents one of them. The demo uses ten;
 `labelled_questions` has a hundred more, for notebooks that measure.
 """
 
@@ -45,10 +45,10 @@ BUILT_IN_QUESTIONS = (
 
 
 def labelled_questions() -> tuple[Question, ...]:
-    """Return more than a hundred questions about the standard library: the demo's and others.
+    """Return more than a hundred questions about the standard library, including those of the demo.
 
-    The others are in `questions.csv`. All were written before any was tried; two of them, and two
-    modules of others, were left out, since the demo's text has no docstring of theirs.
+    The others are in `questions.csv`. All were written before any was tried. Two of them, and two
+    modules of others, were removed because the demo's text has no docstring for them.
     """
     table = resources.files(__package__).joinpath("questions.csv").read_text("utf-8")
     rows = csv.DictReader(table.splitlines())

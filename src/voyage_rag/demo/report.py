@@ -17,10 +17,10 @@ FRAMEWORKS = ("LangChain", "LlamaIndex")
 """In the order of results."""
 
 CHARACTERS_PER_TOKEN = 4
-"""For a forecast only: docstrings hold more punctuation than prose, which has about five."""
+"""For the forecast only: docstrings contain more punctuation than prose, which has about five."""
 
 PIXELS_PER_TOKEN = 560
-"""Images are billed by the pixel, and their tokens are part of the total all the same."""
+"""Images are billed by pixels; their tokens are nevertheless part of the total."""
 
 
 @dataclass(frozen=True, slots=True)

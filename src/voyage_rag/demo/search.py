@@ -1,7 +1,8 @@
-"""One question, two frameworks: both search the same vectors with the same models.
+"""Search the same vectors with the same models in both frameworks.
 
-The passages are embedded once, through LangChain, and LlamaIndex gets those vectors. LangChain is
-called synchronously and LlamaIndex asynchronously, so a run uses both variants of the client.
+The passages are embedded once, through LangChain, and their vectors are passed to LlamaIndex.
+LangChain is called synchronously and LlamaIndex asynchronously, so a run uses both variants of the
+client.
 """
 
 from __future__ import annotations

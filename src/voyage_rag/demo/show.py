@@ -238,7 +238,7 @@ def _name_width(console: Console) -> int:
 
 
 def _shorten(name: str, width: int) -> str:
-    """Cut out the middle: the ends of a name say most, and a file's line number is last."""
+    """Cut out the middle, because the ends of a name are the most informative parts."""
     if cell_len(name) <= width:
         return name
     tail = (width - 1) * 2 // 3

@@ -1,11 +1,11 @@
-"""Why does it not work? One look at everything between this program and the service.
+"""Diagnose problems between this program and the service.
 
     from voyage_rag.doctor import examine
 
     for finding in examine():
         print(finding)
 
-`voyage-rag doctor` shows the same. Nothing is billed, unless `call=True` asks for a paid call.
+`voyage-rag doctor` prints the same. Nothing is billed, unless `call=True` requests a paid call.
 """
 
 from voyage_rag.doctor.examination import examine

@@ -1,4 +1,4 @@
-"""The limits that apply, and the versions that are installed."""
+"""The limits in effect, and the installed versions."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ EXAMPLE = "voyage-4"
 
 
 def limits_of(settings: Settings) -> Finding:
-    """The limits, retries and timeouts of a client with these settings."""
+    """Return the limits, retries and timeouts of a client with these settings."""
     tier = MODELS[EXAMPLE].tokens_per_minute or 0
     wait = "no end" if settings.total_timeout is None else f"{settings.total_timeout:g} s"
     retries = "6" if settings.max_retries is None else str(settings.max_retries)
     return ok(
         "limits",
-        "the account's are discovered, unless given (tier 1: 2,000 requests and "
-        f"{tier // 1_000_000}M tokens of {EXAMPLE} a minute); {settings.concurrency} requests at "
-        f"once, {settings.timeout:g} s each, {retries} retries, {wait} in all",
+        "the account's limits are discovered, unless set (tier 1: 2,000 requests and "
+        f"{tier // 1_000_000}M tokens of {EXAMPLE} per minute); {settings.concurrency} concurrent "
+        f"requests, {settings.timeout:g} s each, {retries} retries, {wait} in total",
         concurrency=settings.concurrency,
         max_retries=settings.max_retries,
         timeout=settings.timeout,
@@ -39,7 +39,7 @@ def limits_of(settings: Settings) -> Finding:
 
 
 def versions() -> Finding:
-    """Of this package and those it builds on."""
+    """Return the versions of this package and its dependencies."""
     found = {name: _version(name) for name in PACKAGES}
     found["python"] = platform.python_version()
     found["openssl"] = ssl.OPENSSL_VERSION.split()[1]

@@ -1,4 +1,4 @@
-"""The examination, in the order in which a call needs things."""
+"""The checks, in the order in which a call depends on them."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ def examine(
     call: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Finding]:
-    """Look at everything between this program and the service.
+    """Check everything between this program and the service.
 
-    Arguments are those of `voyage_rag.Voyage`, and two more.
+    The arguments are those of `voyage_rag.Voyage`, and two more.
 
     Args:
         api_key: See `Voyage`.
         api_key_path: See `Voyage`.
         base_url: See `Voyage`.
         allow_insecure_http: See `Voyage`.
-        host: See `Voyage`; instead of the arguments above.
+        host: See `Voyage`; replaces the arguments above.
         call: Make a paid call, of one word.
-        environ: Read instead of the process environment, by what is examined step by step; the
-            client's own transport reads the process environment.
+        environ: Read instead of the process environment by the individual checks; the client's own
+            transport reads the process environment.
 
     Yields:
-        Findings as they are made. What depends on something broken is left out.
+        Findings as they are made, without those that depend on something broken.
     """
     if host is None:
         key, finding = key_of(api_key, api_key_path, environ)
@@ -73,9 +73,9 @@ def _service(settings: Settings, *, call: bool) -> Iterator[Finding]:
     if call and works:
         yield paid_call(settings)
     elif works and isinstance(settings.host, VoyageAPI):
-        yield note("call", f"none made: --call embeds one word, for less than ${_up(price())}")
+        yield note("call", f"not made: --call embeds one word, for less than ${_up(price())}")
 
 
 def _up(amount: float) -> str:
-    """A price rounded up, so that it is not exceeded."""
+    """Round a price up, so that it is not exceeded."""
     return next(f"{limit:.7f}".rstrip("0") for limit in (1e-7, 1e-6, 1e-5, 1e-4) if amount < limit)

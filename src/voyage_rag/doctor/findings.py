@@ -1,4 +1,4 @@
-"""Findings of an examination."""
+"""The results of the checks."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 State: TypeAlias = Literal["ok", "note", "broken"]
-"""`note` marks what may be intended."""
+"""`note` marks a finding that may be intended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the examination.
+    """The result of one check.
 
     Attributes:
-        name: What was looked at.
+        name: The name of the check.
         state: Whether it works.
-        said: What was found, without any key but for its last four characters.
-        remedy: What to do about it; never None where something is broken.
-        facts: The same for programs.
+        said: The result, with at most the last four characters of a key.
+        remedy: What to do about it; never None if something is broken.
+        facts: The result for programs.
     """
 
     name: str

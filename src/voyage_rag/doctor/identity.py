@@ -1,4 +1,4 @@
-"""Which key, from where, and which host, and why."""
+"""The key and its source, and the host and the reason for it."""
 
 from __future__ import annotations
 
@@ -21,20 +21,22 @@ def key_of(
     api_key_path: str | os.PathLike[str] | None,
     environ: Mapping[str, str] | None,
 ) -> tuple[APIKey | None, Finding]:
-    """The key that would be used, and where it comes from."""
+    """Return the key that would be used, and its source."""
     api_key = hidden(api_key)
     source = _source(api_key, api_key_path, environ)
     try:
         key = find_key(api_key, api_key_path, environ)
     except ConfigurationError as error:
-        return None, broken("key", f"none that can be used ({source})", error.message)
+        return None, broken("key", f"no usable key ({source})", error.message)
     text = key.get_secret_value()
     last_four = text[-4:] if len(text) >= LONG_ENOUGH else None
     shown = f"ends in ...{last_four}" if last_four else "too short to show any of it"
     facts = {"source": source, "last_four": last_four}
     said = f"{shown}, from {source}"
     if source != KEY_VARIABLE and (variable(KEY_VARIABLE, environ) or text).strip() != text:
-        ignored = f"{KEY_VARIABLE} holds another key, which is not used: {source} goes before it"
+        ignored = (
+            f"{KEY_VARIABLE} contains another key, which is not used: {source} takes precedence"
+        )
         return key, note("key", said, ignored, **facts)
     return key, ok("key", said, **facts)
 
@@ -56,19 +58,19 @@ def _source(
 def host_for(
     key: APIKey | None, base_url: str | None, environ: Mapping[str, str] | None, *, insecure: bool
 ) -> tuple[Settings | None, Finding]:
-    """Where requests would go; without a key, where one of Voyage's own would."""
+    """Return the host of requests; without a key, Voyage's own."""
     assumed = key or APIKey("pa-no-key")
     try:
         settings = Settings.resolve(
             assumed, base_url=base_url, environ=environ, allow_insecure_http=insecure
         )
     except ConfigurationError as error:
-        return None, broken("host", "none that can be used", error.message)
+        return None, broken("host", "no usable host", error.message)
     why, facts = _why(key, base_url, environ), {"base_url": settings.base_url}
     said = f"{settings.base_url}, {why}"
     if key is not None and (other := other_host_of(key, settings.host.hostname)):
         remedy = (
-            f"a key that begins like this one belongs to {other}: leave base_url and "
+            f"a key with this prefix belongs to {other}: leave base_url and "
             f"{BASE_URL_VARIABLE} unset, or use a key of this host"
         )
         return settings, broken("host", said, remedy, **facts)
@@ -80,13 +82,13 @@ def _why(key: APIKey | None, base_url: str | None, environ: Mapping[str, str] | 
         return "the argument base_url"
     if variable(BASE_URL_VARIABLE, environ):
         return f"of {BASE_URL_VARIABLE}"
-    return "Voyage's own, for want of a key" if key is None else "where such a key belongs"
+    return "Voyage's own, because there is no key" if key is None else "by the prefix of the key"
 
 
 def credentials_of(host: Host) -> Finding:
-    """How a host that was given authorises requests."""
+    """Describe how a given host authenticates requests."""
     try:
         host.prepare()
     except VoyageError as error:
-        return broken("key", f"none that {host.name} can use", error.message)
+        return broken("key", f"no credentials that {host.name} can use", error.message)
     return ok("key", host.credentials)

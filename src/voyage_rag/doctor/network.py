@@ -1,6 +1,6 @@
-"""The way to the host, step by step: proxy, name, connection, certificate.
+"""The network route to the host, step by step: proxy, name, connection, certificate.
 
-Each step is made by itself, with the code the client's own connections are made with.
+Each step is checked separately, with the code that the client's own connections use.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SECONDS_PER_DAY = 86_400
 
 
 def network_findings(settings: Settings) -> Iterator[Finding]:
-    """Each step, up to the first that is broken."""
+    """Yield a finding per step, up to the first that is broken."""
     origin = parse_address(settings.base_url).origin
     scheme, host, port = origin
     try:
@@ -80,7 +80,7 @@ def _connect(host: str, port: int, proxy: Proxy | None) -> Finding:
         socket.create_connection((host, port), STEP_TIMEOUT_SECONDS).close()
     except OSError as error:
         what = f"the proxy of {proxy.source}" if proxy else "base_url"
-        remedy = f"check {what}, and that a firewall lets port {port} out; behind a proxy set "
+        remedy = f"check {what}, and that a firewall allows port {port}; behind a proxy set "
         remedy += "HTTPS_PROXY"
         return broken("connect", f"no connection to {host}:{port} ({_short(error)})", remedy)
     seconds = time.perf_counter() - began
@@ -102,29 +102,31 @@ def _check_certificate(route: Route) -> Finding:
     except ssl.SSLCertVerificationError as error:
         return broken("tls", f"the certificate is refused: {error.verify_message}", _remedy(error))
     except OSError as error:
-        remedy = "check that base_url is that of an https port"
+        remedy = "check that base_url has an https port"
         if route.proxy is not None:
-            remedy = f"check that the proxy lets connections to {route.host} through"
+            remedy = f"check that the proxy allows connections to {route.host}"
         return broken("tls", f"no handshake ({_short(error)})", remedy)
     finally:
         connection.close()
     days = int((ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) // SECONDS_PER_DAY)
     facts = {"version": version, "issuer": _issuer(certificate), "days_left": days}
-    said = f"{version}, certificate of {_issuer(certificate)}, good for {days} days"
+    said = f"{version}, certificate by {_issuer(certificate)}, valid for {days} days"
     if days < EXPIRES_SOON_DAYS:
-        return note("tls", said, "it has to be renewed by who runs the host", **facts)
+        return note("tls", said, "the operator of the host must renew it", **facts)
     return ok("tls", said, **facts)
 
 
 def _remedy(error: ssl.SSLCertVerificationError) -> str:
     said = error.verify_message.lower()
     if "expired" in said or "not yet valid" in said:
-        return "check the clock of this machine; if it is right, the host has to renew it"
+        return (
+            "check the clock of this machine; if it is correct, the host must renew the certificate"
+        )
     if "mismatch" in said or "not valid for" in said:
         return "check the host name in base_url"
     return (
-        "if a proxy of yours looks into TLS, or the host is your own, name its certificate "
-        "authority in SSL_CERT_FILE"
+        "if your proxy inspects TLS, or the host is your own, set SSL_CERT_FILE to its "
+        "certificate authority"
     )
 
 

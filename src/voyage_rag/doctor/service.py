@@ -1,8 +1,8 @@
-"""How the host responds, over the client's own transport and without cost.
+"""The responses of the host, over the client's own transport and without cost.
 
-Voyage's own hosts are sent a request to list files, which costs nothing and needs a key; where
-there are no files, an empty request to embed, which is rejected before the key is checked. Other
-hosts say themselves what to send (`Host.probe`).
+Voyage's own hosts receive a request to list files, which costs nothing and needs a key. Hosts
+without files receive an empty request to embed, which is rejected before the key is checked. Other
+hosts define the request (`Host.probe`).
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ MAX_CLOCK_SKEW_SECONDS = 60.0
 MODEL = "voyage-4-lite"
 WORD = "hello"
 MAX_TOKENS = 3
-"""At most, of such a word."""
+"""Maximum tokens of such a word."""
 
 
 def service_findings(settings: Settings) -> Iterator[Finding]:
-    """Whether it responds, whether it accepts the key, and whether the clocks agree."""
+    """Check whether the host responds, whether it accepts the key, and whether the clocks agree."""
     transport = Transport(settings.host)
     try:
         if not isinstance(settings.host, VoyageAPI):
@@ -63,7 +63,7 @@ def service_findings(settings: Settings) -> Iterator[Finding]:
         else:
             yield from _with_key(response, settings.host)
     except APIConnectionError as error:
-        remedy = "the steps above work, so look at proxies, and at SSL_CERT_FILE"
+        remedy = "the steps above succeeded: check proxies and SSL_CERT_FILE"
         yield broken("http", error.message, remedy)
         return
     finally:
@@ -72,40 +72,40 @@ def service_findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _ask(transport: Transport, request: Request) -> tuple[Response, float]:
-    """A response, and the time of this machine halfway to it."""
+    """Return a response, and the time of this machine halfway through the request."""
     began = time.time()
     response = transport.send(Attempt(request, PROBE_TIMEOUT_SECONDS), ThreadCallState())
     return response, (began + time.time()) / 2
 
 
 def _with_key(response: Response, host: Host) -> Iterator[Finding]:
-    """An answer to what only a good key is answered."""
+    """Interpret a response that requires a valid key."""
     if response.status != OK:
         yield from _refused(response, LIST_FILES, host)
     elif _is_list(response.body):
         yield _answered(response)
-        yield ok("accepted", "the service takes the key")
+        yield ok("accepted", "the service accepts the key")
     else:
-        remedy = "check base_url; a portal of your network may want you to log in with a browser"
-        yield broken("http", "answers, but with something that is not the service's", remedy)
+        remedy = "check base_url; your network may have a portal that requires a login in a browser"
+        yield broken("http", "responds, but not like the service", remedy)
 
 
 def _probed(response: Response, host: Host) -> Iterator[Finding]:
-    """The finding about a response to `Host.probe`."""
+    """Interpret a response to `Host.probe`."""
     request, detail = host.probe(), None if response.status == OK else host.error(response)
     if detail is None:
         yield ok("http", host.describe(response) or "responds", status=response.status)
     elif response.status in NOT_SERVED and request.method == "GET":
-        said = f"responds, and does not say what it serves (HTTP {response.status})"
+        said = f"responds, but does not name its models (HTTP {response.status})"
         yield note("http", said, status=response.status)
     elif detail.error_class is InvalidRequestError and detail.remedy is None:
-        yield ok("http", "responds: it refuses an empty request", status=response.status)
+        yield ok("http", "responds: it rejects an empty request", status=response.status)
     else:
         yield from _refused(response, request, host)
 
 
 def model_in_process(host: InProcessHost) -> Iterator[Finding]:
-    """Whether a model in this process can be loaded and responds."""
+    """Check whether a model in this process can be loaded and responds."""
     began = time.perf_counter()
     try:
         voyage = Voyage(host=host)
@@ -114,7 +114,9 @@ def model_in_process(host: InProcessHost) -> Iterator[Finding]:
         yield broken("model", f"{host!r} does not respond", error.message)
         return
     seconds, length = time.perf_counter() - began, len(found.embeddings[0])
-    yield ok("model", f"{host.model} gave {length} numbers in {seconds:.1f} s, loading included")
+    yield ok(
+        "model", f"{host.model} returned {length} numbers in {seconds:.1f} s, including loading"
+    )
 
 
 def _is_list(body: bytes) -> bool:
@@ -125,11 +127,11 @@ def _is_list(body: bytes) -> bool:
 
 
 def _without_key(response: Response, host: Host) -> Iterator[Finding]:
-    """An answer to a request that nobody can serve."""
+    """Interpret a response to a request that no service accepts."""
     if response.status in REFUSED:
         yield _answered(response)
-        said = "not known: this host looks at keys in paid calls only"
-        yield note("accepted", said, "ask for a paid call")
+        said = "unknown: this host checks keys in paid calls only"
+        yield note("accepted", said, "request a paid call")
         return
     yield from _refused(response, EMPTY_REQUEST, host)
 
@@ -137,9 +139,7 @@ def _without_key(response: Response, host: Host) -> Iterator[Finding]:
 def _answered(response: Response) -> Finding:
     if emulated := response.headers.get("x-voyage-emulator"):
         return note("http", f"an {printable(emulated)}", status=response.status)
-    return ok(
-        "http", f"answers as the service does (HTTP {response.status})", status=response.status
-    )
+    return ok("http", f"responds like the service (HTTP {response.status})", status=response.status)
 
 
 def _refused(response: Response, request: Request, host: Host) -> Iterator[Finding]:
@@ -147,19 +147,19 @@ def _refused(response: Response, request: Request, host: Host) -> Iterator[Findi
     facts = {"status": response.status, "request_id": error.request_id}
     if isinstance(error, (AuthenticationError, PermissionDeniedError)):
         yield _answered(response)
-        remedy = "copy the key again, or make a new one where it is from"
-        yield broken("accepted", f"the key is refused: {error.message}", remedy, **facts)
+        remedy = "copy the key again, or create a new one"
+        yield broken("accepted", f"the key is rejected: {error.message}", remedy, **facts)
     elif isinstance(error, RateLimitError):
         yield _answered(response)
         yield note("accepted", f"asked to wait: {error.message}", "wait a minute", **facts)
     elif response.status in REDIRECT:
         yield broken("http", error.message, "set base_url to the service's own address", **facts)
     elif response.status in FAILED:
-        remedy = "it is a problem of the service or a gateway: try again later"
-        yield broken("http", f"answers HTTP {response.status}", remedy, **facts)
+        remedy = "the service or a gateway has a problem: try again later"
+        yield broken("http", f"responds with HTTP {response.status}", remedy, **facts)
     else:
-        said = f"answers HTTP {response.status}, which the service does not"
-        remedy = "check base_url, which ends in /v1 as a rule; a gateway may be answering instead"
+        said = f"responds with HTTP {response.status}, unlike the service"
+        remedy = "check base_url, which usually ends in /v1; a gateway may be responding instead"
         if not isinstance(host, VoyageAPI) and error is not None:
             said, remedy = error.message, host.error(response).remedy or "check the address"
         yield broken("http", said, remedy, **facts)
@@ -169,17 +169,17 @@ def _clock(response: Response, moment: float) -> Finding:
     try:
         there = parsedate_to_datetime(response.headers["date"]).timestamp()
     except (KeyError, ValueError, TypeError, OverflowError):
-        return note("clock", "not compared: the answer has no date")
+        return note("clock", "not compared: the response has no date")
     skew = moment - there
     if abs(skew) <= MAX_CLOCK_SKEW_SECONDS:
         return ok("clock", f"within {max(1, round(abs(skew)))} s of the service's", skew=skew)
     said = f"{abs(skew):,.0f} s {'ahead of' if skew > 0 else 'behind'} the service's"
-    remedy = "set this machine's clock, and keep it by NTP: certificates depend on it"
+    remedy = "set this machine's clock, and synchronise it with NTP: certificates depend on it"
     return broken("clock", said, remedy, skew=skew)
 
 
 def price() -> float:
-    """Dollars that the paid call costs at most."""
+    """Return the maximum price of the paid call in dollars."""
     return MODELS[MODEL].cost(MAX_TOKENS) or 0.0
 
 

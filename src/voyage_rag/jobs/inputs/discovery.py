@@ -111,8 +111,8 @@ def _expanded(path: Path) -> Iterator[Path]:
         return
     if not glob.has_magic(str(path)):
         is_address = re.match(r"[a-z][a-z0-9]+:/", str(path))  # of which Path keeps one slash
-        remedy = ": addresses are not read, download it first" if is_address else ""
-        raise JobError(f"there is no {str(path)!r}{remedy}")
+        remedy = ": URLs are not supported, download the file first" if is_address else ""
+        raise JobError(f"{str(path)!r} does not exist{remedy}")
     matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207 - of any folder
     if not matches:
         raise JobError(f"no file matches {str(path)!r}")
