@@ -36,6 +36,7 @@ from voyage_rag.errors import (
     InvalidInputError,
     InvalidRequestError,
     ServerError,
+    UnexpectedAnswerError,
     VoyageError,
 )
 from voyage_rag.hosts.messages import Response
@@ -537,3 +538,43 @@ def test_half_a_character_of_a_chunk_may_be_replaced(runner, verb: str, argument
         runner.call(voyage, verb, *arguments, "voyage-context-4", invalid_text="replace")
 
     assert [body["inputs"] for body in service.bodies] == [[["b\ufffd"]]]
+
+
+def growing() -> Callable[[bytes], Response]:
+    """A service behind whose name another model answers each time, with longer vectors."""
+    lengths = iter(range(2, 9))
+
+    def always(body: bytes) -> Response:
+        length = next(lengths)
+        return ok(embedded([[1.0] * length for _ in json.loads(body)["input"]]))
+
+    return always
+
+
+def test_vectors_of_different_lengths_are_not_joined(runner: Runner) -> None:
+    """Those of a response are compared with each other when it is read; these are of several."""
+    voyage = voyage_over(FakeService(always=growing()), concurrency=1)
+    with pytest.raises(
+        UnexpectedAnswerError, match="vectors of one call have 2 and 3 nu"
+    ) as caught:
+        runner.call(voyage, "embed", ["a", "b"], MODEL, batch_size=1)
+    assert [len(caught.value.partial.vectors[n]) for n in (0, 1)] == [2, 3]
+
+
+def test_vectors_of_an_older_model_in_the_cache_are_not_joined(runner: Runner) -> None:
+    voyage = voyage_over(FakeService(always=growing()), cache=":memory:")
+
+    async def program() -> None:
+        await runner.ask(voyage, "embed", ["a"], MODEL)
+        with pytest.raises(UnexpectedAnswerError, match="remove the cache"):
+            await runner.ask(voyage, "embed", ["a", "b"], MODEL)
+
+    runner.run(program)
+
+
+def test_a_stream_ends_where_vectors_have_another_length() -> None:
+    voyage = voyage_over(FakeService(always=growing()), concurrency=1)
+    stream = voyage.embed_iter(["a", "b"], MODEL, batch_size=1)
+    assert len(next(stream)) == 2
+    with pytest.raises(UnexpectedAnswerError, match="2 and 3 numbers"):
+        next(stream)

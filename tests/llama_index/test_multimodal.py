@@ -236,6 +236,29 @@ def test_nodes_are_embedded_with_their_images_and_videos(
     ]
 
 
+@pytest.mark.parametrize("prefix", ["", "file://"])
+def test_the_url_of_a_node_names_no_file(
+    embedding: VoyageEmbedding, emulator: Emulator, folder: Path, prefix: str
+) -> None:
+    """It may come from a page or a dataset that somebody else wrote."""
+    path = prefix + str(folder / "red.png")
+    nodes: list[Any] = [ImageNode(image_url=path)]
+    if prefix:
+        nodes.append(Node(image_resource=MediaResource(url=path)))  # type: ignore[arg-type]
+    for node in nodes:
+        with pytest.raises(InvalidInputError, match=r"must hold an http\(s\) URL"):
+            embedding([node])
+    assert emulator.requests == []
+
+
+def test_the_url_of_a_node_may_hold_the_image(
+    embedding: VoyageEmbedding, emulator: Emulator
+) -> None:
+    data = "data:image/png;base64," + base64.b64encode(png()).decode()
+    embedding([ImageNode(image_url=data)])
+    assert types_sent(emulator) == [["image_base64"]]
+
+
 # ── what is ranked ────────────────────────────────────────────────────────────────────────────────
 
 

@@ -25,6 +25,7 @@ from voyage_rag.core.embed import TextPolicies, zero_vector
 from voyage_rag.core.failures import example_named, is_over_window, is_too_large
 from voyage_rag.core.flow import Operation, PartialResults
 from voyage_rag.core.options import ENDPOINTS
+from voyage_rag.core.vectors import check_lengths
 from voyage_rag.core.windows import MAX_CHUNKS, Chunks, Window, windows_of
 from voyage_rag.core.wire import Chunked, Chunking
 from voyage_rag.errors import VoyageError
@@ -302,7 +303,9 @@ def embed_chunks(
     def join(parts: Sequence[object]) -> EmbeddingsObject:
         joined = inner.join(parts)
         found = by_position(joined.results)
-        vectors = Vectors([found[n] for n in range(len(listed))], call.options.dtype)
+        rows = [found[n] for n in range(len(listed))]
+        check_lengths(set(map(len, rows)))
+        vectors = Vectors(rows, call.options.dtype)
         return EmbeddingsObject(vectors, joined.usage, joined.model)
 
     def partial() -> PartialEmbeddings:

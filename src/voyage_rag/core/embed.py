@@ -17,7 +17,7 @@ from voyage_rag.core.context import estimate_tokens
 from voyage_rag.core.flow import Operation, PartialResults
 from voyage_rag.core.media import is_media_name
 from voyage_rag.core.options import ENDPOINTS, EmbedOptions
-from voyage_rag.core.vectors import length_of, zeros
+from voyage_rag.core.vectors import check_lengths, length_of, zeros
 from voyage_rag.core.wire import Decoded
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.models import Kind
@@ -280,7 +280,10 @@ def embed(call: TextCall, texts: object) -> Operation[object, EmbeddingsObject]:
 
     def join(_: object) -> EmbeddingsObject:
         found = received()
-        vectors = Vectors([found[n] for n in range(count)], call.options.dtype)
+        rows = [found[n] for n in range(count)]
+        if call.options.expected_dimension is None:
+            check_lengths(set(map(len, rows)))
+        vectors = Vectors(rows, call.options.dtype)
         return EmbeddingsObject(vectors, results.usage, call.model.name)
 
     def partial() -> PartialEmbeddings:

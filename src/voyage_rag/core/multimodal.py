@@ -30,6 +30,7 @@ from voyage_rag.core.context import estimate_tokens
 from voyage_rag.core.flow import Flow, Operation, PartialResults, offload
 from voyage_rag.core.media import Media, MediaReader
 from voyage_rag.core.planning import pack
+from voyage_rag.core.vectors import check_lengths
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.partial import PartialEmbeddings
 from voyage_rag.types import MultimodalEmbeddingsObject, Vectors
@@ -215,7 +216,9 @@ def embed(call: MultimodalCall, inputs: object) -> Operation[object, MultimodalE
     )
 
     def join(_: object) -> MultimodalEmbeddingsObject:
-        vectors = Vectors([results.values[n] for n in range(count)], call.options.dtype)
+        rows = [results.values[n] for n in range(count)]
+        check_lengths(set(map(len, rows)))
+        vectors = Vectors(rows, call.options.dtype)
         return MultimodalEmbeddingsObject(vectors, results.usage, call.model.name)
 
     def partial_result() -> PartialEmbeddings:

@@ -14,6 +14,7 @@ from voyage_rag.core.call import fetch
 from voyage_rag.core.embed import IndexedText, zero_vector
 from voyage_rag.core.flow import Flow, PartialResults, offload
 from voyage_rag.core.repacking import WaitingItems
+from voyage_rag.core.vectors import check_lengths
 from voyage_rag.types import compact
 from voyage_rag.usage import NO_USAGE, Usage
 
@@ -49,6 +50,7 @@ class TextStream:
         self._layout: deque[int | None] = deque()
         self._first: dict[str, int] = {}
         self._rows: dict[Hashable, Row] = {}
+        self._lengths: set[int] = set()
         self._yielded = 0
 
     def flows(self) -> Iterator[Flow[list[tuple[IndexedText, Row]]]]:
@@ -59,6 +61,8 @@ class TextStream:
     def vectors(self, found: Sequence[tuple[IndexedText, Row]]) -> Iterator[Vector]:
         """The vectors that are next in order, given those of the next request."""
         self._rows.update((item.key, row) for item, row in found)
+        self._lengths.update(len(row) for _, row in found)
+        check_lengths(self._lengths)
         while self._layout and (self._layout[0] is None or self._layout[0] in self._rows):
             key = self._layout.popleft()
             row = self._call.zero_row(self._rows) if key is None else self._rows[key]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
+from voyage_rag.errors import UnexpectedAnswerError
 from voyage_rag.types import TYPECODES
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from voyage_rag.models import OutputDtype
     from voyage_rag.types import Vector
 
@@ -21,3 +24,19 @@ def zeros(length: int, dtype: OutputDtype) -> Vector:
     """The vector of no direction: what an empty text is given where the user asks for it."""
     nothing = -128 if dtype == "binary" else 0  # offset binary: no bit set
     return array(TYPECODES[dtype], [nothing]) * length
+
+
+def check_lengths(lengths: Collection[int]) -> None:
+    """Refuse vectors of one call that cannot be compared.
+
+    Each response is checked for itself; these come from several of them, and from the cache.
+
+    Raises:
+        UnexpectedAnswerError: There are several lengths.
+    """
+    if len(lengths) > 1:
+        raise UnexpectedAnswerError(
+            f"vectors of one call have {' and '.join(map(str, sorted(lengths)))} numbers: the "
+            "model behind this name changes or has changed; remove the cache if it holds vectors "
+            "of the older one, or pass output_dimension"
+        )

@@ -130,9 +130,9 @@ class Driver:
                     parts = [self.drive(few[0], LONE_THREAD, telemetry)]
                 else:
                     parts = list(self._threads(chain(few, flows), telemetry))
+                return operation.join(parts)
             except VoyageError as error:
                 raise _with_partial(error, operation)  # noqa: B904 - the error itself, bare
-            return operation.join(parts)
 
     def stream(self, flows: Iterator[Flow[Part]], info: OperationInfo) -> Iterator[Part]:
         """Run flows in threads, and yield their parts in order."""
@@ -195,9 +195,9 @@ class Driver:
                 else:
                     async with aclosing(self._tasks(chain(few, flows), telemetry)) as results:
                         parts = [part async for part in results]
+                return operation.join(parts)
             except VoyageError as error:
                 raise _with_partial(error, operation)  # noqa: B904 - the error itself, bare
-            return operation.join(parts)
 
     async def astream(
         self,

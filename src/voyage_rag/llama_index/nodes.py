@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import pairwise
 from os.path import commonprefix
-from typing import Any
+from typing import Any, TypeAlias
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.callbacks.base import global_stack_trace_ids
@@ -26,6 +26,8 @@ FILE_NAMES = ("file_path", "file_name")
 """Metadata fields in which LlamaIndex's readers store the origin of a document."""
 
 MOST_NAMED = 3
+
+Medium: TypeAlias = Image | Video | dict[str, str]
 
 INSERTIONS = ({"insert", "ainsert"}, {"insert_nodes", "ainsert_nodes"})
 """Traces of an index that inserts one document and embeds its nodes."""
@@ -141,28 +143,32 @@ def _own_text(node: BaseNode) -> str:
     return node.get_content(metadata_mode=MetadataMode.NONE)
 
 
-def _media_of(node: BaseNode) -> list[Image | Video]:
+def _media_of(node: BaseNode) -> list[Medium]:
     if isinstance(node, ImageNode):
         if node.image is not None:
             return [Image(base64.b64decode(node.image))]
-        source = node.image_path or node.image_url
-        return [Image(source)] if source else []
+        if node.image_path:
+            return [Image(node.image_path)]
+        return [_at(node.image_url, "image")] if node.image_url else []
     if not isinstance(node, Node):
         return []
-    media: list[Image | Video] = []
-    if (image := _source_of(node.image_resource)) is not None:
-        media.append(Image(image))
-    if (video := _source_of(node.video_resource)) is not None:
-        media.append(Video(video))
-    return media
+    resources = (node.image_resource, Image), (node.video_resource, Video)
+    media = [_medium(resource, kind) for resource, kind in resources if resource is not None]
+    return [medium for medium in media if medium is not None]
 
 
-def _source_of(resource: MediaResource | None) -> object:
-    if resource is None:
-        return None
+def _medium(resource: MediaResource, kind: type[Image | Video]) -> Medium | None:
     if resource.data is not None:  # which LlamaIndex keeps in base64
-        return base64.b64decode(resource.data)
-    return resource.path or (str(resource.url) if resource.url else None)
+        return kind(base64.b64decode(resource.data))
+    if resource.path:
+        return kind(resource.path)
+    return _at(str(resource.url), kind.__name__.lower()) if resource.url else None
+
+
+def _at(url: str, kind: str) -> Medium:
+    """A medium at an address, in the form in which a path is refused: metadata names no files."""
+    delivery = "base64" if url.startswith("data:") else "url"
+    return {"type": f"{kind}_{delivery}", f"{kind}_{delivery}": url}
 
 
 @contextmanager
