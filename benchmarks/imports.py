@@ -13,12 +13,16 @@ STATEMENTS = {
     "httpx and pydantic, in use": "import httpx; from pydantic import BaseModel",
     "voyage_rag": "import voyage_rag",
     "voyage_rag, in use": "from voyage_rag import Voyage; Voyage('key')",
-    "LangChain's base": "from langchain_core.embeddings import Embeddings",
+    "LangChain's base": (
+        "from langchain_core.embeddings import Embeddings; import voyage_rag.client"
+    ),
     "LangChain's class": "from voyage_rag.langchain import VoyageAIEmbeddings",
     "LangChain's class, in use": (
         "from voyage_rag.langchain import VoyageAIEmbeddings as V; V(model='m', api_key='key')"
     ),
-    "LlamaIndex's base": "from llama_index.core.base.embeddings.base import BaseEmbedding",
+    "LlamaIndex's base": (
+        "from llama_index.core.base.embeddings.base import BaseEmbedding; import voyage_rag.client"
+    ),
     "LlamaIndex's class": "from voyage_rag.llama_index import VoyageEmbedding",
     "LlamaIndex's class, in use": (
         "from voyage_rag.llama_index import VoyageEmbedding as V; V('m', api_key='key')"

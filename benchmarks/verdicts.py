@@ -143,7 +143,7 @@ def _imports(outcome: Mapping[str, float]) -> Iterator[Verdict]:
     for framework in ("LangChain", "LlamaIndex"):
         ours, base = outcome[f"{framework}'s class"], outcome[f"{framework}'s base"]
         yield Verdict(
-            f"import of the {framework} class: ms over its base class",
+            f"import of the {framework} class: ms over its base class and our client",
             ours - base,
             50.0,
             f"{ours:.0f} ms, base {base:.0f} ms",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from voyage_rag.core import validation
+
 
 class Unset(Enum):
     """The default of an argument for which None is a valid value."""
@@ -20,8 +22,6 @@ def check_embedding_options(model: str, dimension: int | None, dtype: str | None
     Raises:
         InvalidInputError: The model is a reranker, or does not support the option.
     """
-    from voyage_rag.core import validation  # noqa: PLC0415 - classes are imported without it
-
     validation.check_output(validation.check_embedding_model(model), dimension, dtype)
 
 
@@ -31,6 +31,4 @@ def check_reranker(model: str) -> None:
     Raises:
         InvalidInputError: The catalogue lists the model as an embedding model.
     """
-    from voyage_rag.core import validation  # noqa: PLC0415 - as above
-
     validation.check_model(model, "rerank")

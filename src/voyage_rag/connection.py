@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 
+from voyage_rag.client import Voyage
 from voyage_rag.construction import KEY_NAMES
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.hosts import Host, VoyageAPI
@@ -36,7 +37,6 @@ from voyage_rag.settings import as_path
 if TYPE_CHECKING:
     import httpx
 
-    from voyage_rag.client import Voyage
     from voyage_rag.usage import Usage
 
 SETTINGS = (
@@ -66,8 +66,6 @@ CONNECTION_FIELDS = frozenset(
 
 
 def _as_client(value: object) -> Voyage:
-    from voyage_rag.client import Voyage  # noqa: PLC0415 - classes are made without it
-
     if not isinstance(value, Voyage):
         raise ValueError(f"Input should be a Voyage, not {type(value).__name__}")  # noqa: TRY004
     return value
@@ -81,13 +79,13 @@ def _as_host(value: object) -> Host:
     return value
 
 
+Client: TypeAlias = Annotated[Voyage, PlainValidator(_as_client)]
+
 if TYPE_CHECKING:
-    Client: TypeAlias = Voyage
     HTTPClient: TypeAlias = httpx.Client
     AsyncHTTPClient: TypeAlias = httpx.AsyncClient
-else:  # deferred until an object is created, because it imports httpx
-    Client = Annotated[Any, PlainValidator(_as_client)]
-    HTTPClient = AsyncHTTPClient = Any  # checked by `Voyage`
+else:  # httpx is imported by those who have a client of their own; `Voyage` checks it
+    HTTPClient = AsyncHTTPClient = Any
 
 
 class Connection(BaseModel):
@@ -335,8 +333,6 @@ class Connection(BaseModel):
             )
 
     def _make(self) -> Voyage:
-        from voyage_rag.client import Voyage  # noqa: PLC0415 - classes are made without it
-
         settings = {name: getattr(self, name) for name in SETTINGS}
         return Voyage(
             api_key=self.voyage_api_key,

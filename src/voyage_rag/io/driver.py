@@ -35,6 +35,7 @@ from voyage_rag.io.call_state import (
     ThreadCallState,
 )
 from voyage_rag.io.concurrency import run_in_tasks, run_in_threads
+from voyage_rag.io.tasks import LOOP_SUPPORT
 from voyage_rag.io.telemetry import UNNUMBERED, Telemetry
 
 if TYPE_CHECKING:
@@ -185,6 +186,8 @@ class Driver:
 
     async def arun(self, work: Operation[Any, Result] | Flow[Result]) -> Result:
         """Async variant of `run`: one flow runs in this task, several in tasks of their own."""
+        if not LOOP_SUPPORT.is_loaded:
+            await LOOP_SUPPORT.load()
         operation = _as_operation(work)
         with self._telemetry(operation.info) as telemetry:
             flows = iter(operation.flows)
@@ -213,6 +216,8 @@ class Driver:
             info: What the operation is.
             plans_in_thread: Making the next flow may block, so a thread does it.
         """
+        if not LOOP_SUPPORT.is_loaded:
+            await LOOP_SUPPORT.load()
         with self._telemetry(info, is_stream=True) as telemetry:
             tasks = self._tasks(flows, telemetry, plans_in_thread=plans_in_thread)
             async with aclosing(tasks) as parts:

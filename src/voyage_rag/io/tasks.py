@@ -7,8 +7,10 @@ that work ahead of it are plain ones, which the generator ends itself.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401 - asyncio would import it in the event loop
 import contextvars
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -22,8 +24,38 @@ STEP = 32
 _running: set[asyncio.Task[None]] = set()
 
 
+class LoopSupport:
+    """Has a thread import what anyio needs in an event loop, before it is first used there.
+
+    anyio imports it itself otherwise, which holds the loop up for some 20 ms.
+
+    Attributes:
+        is_loaded: Whether this has been done in this process.
+    """
+
+    def __init__(self) -> None:
+        self.is_loaded: bool = False
+
+    async def load(self) -> None:
+        """Do it, by running a loop of the same kind in a thread."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            import trio  # noqa: PLC0415 - it is running
+
+            await trio.to_thread.run_sync(partial(anyio.run, anyio.sleep, 0, backend="trio"))
+        else:
+            await loop.run_in_executor(None, anyio.run, anyio.sleep, 0)
+        self.is_loaded = True
+
+
+LOOP_SUPPORT = LoopSupport()
+
+
 async def run_in_thread(do: Callable[[], T]) -> T:
     """Run a function that takes a while in a thread, so that the event loop is not blocked."""
+    if not LOOP_SUPPORT.is_loaded:
+        await LOOP_SUPPORT.load()
     return await anyio.to_thread.run_sync(do)
 
 
