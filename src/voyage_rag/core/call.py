@@ -1,7 +1,7 @@
-"""The life of a call, for every endpoint: plan, request, split, cache, join.
+"""The steps of a call, for every endpoint: plan, request, split, cache, join.
 
-`EndpointCall` is what endpoints differ in; `fetch` is the flow of one slice of a call's items: from
-the cache, else from the service, in smaller requests where one is too large.
+Subclasses of `EndpointCall` implement what differs between endpoints. `fetch` is the flow of one
+slice of items: from the cache, else from the service, in smaller requests if one is too large.
 """
 
 from __future__ import annotations
@@ -44,22 +44,22 @@ MAX_QUERY_INPUTS = 8
 """More texts than these are a job, even as queries: an evaluation embeds thousands of questions."""
 
 SLOW_SECONDS, LONG_WAIT_SECONDS = 60.0, 5.0
-"""From this on a person wants to know why a job is slow, or does nothing, and for how long."""
+"""From these on, a warning explains why a job is slow or waits, and for how long."""
 
 Item = TypeVar("Item", bound=RequestItem)
 Value = TypeVar("Value")
 
 
 class EndpointCall(ABC, Generic[Item, Value]):
-    """One call of an endpoint: what holds for all its requests.
+    """One call of an endpoint, with what all its requests share.
 
     Args:
-        context: What it shares with other calls.
+        context: Shared with other calls.
         model: The catalogue's row of its model.
-        options: What holds for every input.
+        options: Of all inputs.
         advance: Receives progress: inputs done, tokens billed.
         max_inputs: Inputs of one request, None for as many as the plan allows.
-        scope: What keeps this kind of input apart from others in the cache.
+        scope: Separates this kind of input from others in the cache.
 
     Attributes:
         max_size: The sizes of the items of one request together, at most (see `size`).
@@ -95,7 +95,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
         """The keys of its inputs in the cache."""
         return CacheKeys(self.context.host.cache_scope, self.options, *self._scope)
 
-    # ── what endpoints differ in ──────────────────────────────────────────────────────────────────
+    # ── what differs by endpoint ──────────────────────────────────────────────────────────────────
 
     @abstractmethod
     def request(self, items: Sequence[Item]) -> Request:
@@ -122,11 +122,11 @@ class EndpointCall(ABC, Generic[Item, Value]):
         """The value that was cached, None for one that is not valid."""
 
     def size(self, item: Item) -> float:  # noqa: ARG002 - for endpoints that limit it
-        """What an item adds to `max_size`."""
+        """The size of an item, which counts towards `max_size`."""
         return 0.0
 
     def tokens(self, estimated_tokens: float) -> int:
-        """The tokens that will be billed, as far as is known."""
+        """The tokens that are likely to be billed."""
         return self.ratio.tokens(estimated_tokens)
 
     def learn(self, items: Sequence[Item], total_tokens: int) -> None:
@@ -157,17 +157,17 @@ class EndpointCall(ABC, Generic[Item, Value]):
         return is_too_much(failure, self.budget.limiter, tokens)
 
     def is_query(self, expected: int) -> bool:
-        """Whether somebody waits for the result, of so many inputs; else it is a job."""
+        """Whether a call of so many inputs is interactive; else it is a job."""
         return self.options.input_type == "query" and expected <= MAX_QUERY_INPUTS
 
-    # ── what they have in common ──────────────────────────────────────────────────────────────────
+    # ── what all have in common ───────────────────────────────────────────────────────────────────
 
     def info(self, verb: Verb, inputs: int | None) -> OperationInfo:
-        """What observers learn about it."""
+        """Facts about the call, for observers."""
         return OperationInfo(verb, self.model.name, inputs, self.options.expected_dimension)
 
     def limits(self, count: int | None, estimated_tokens: float = math.inf) -> Limits:
-        """What the next request may hold.
+        """The limits of the next request.
 
         Args:
             count: Inputs of the whole call, None if their number is not known.

@@ -43,12 +43,12 @@ TokenEstimator = Callable[[str], float]
 
 @dataclass(frozen=True, eq=False)
 class CallContext:
-    """What holds for every request of a client.
+    """Shared by all requests of a client.
 
     Attributes:
         host: Where the models run.
         policy: How often to repeat a request of a job, and for how long.
-        query_policy: The same for a query, for which somebody waits.
+        query_policy: The same for a query, which is interactive.
         budgets: The account's rate limits per model.
         limits: The rate limits that the user gave.
         concurrency: Requests in flight at once for one call.
@@ -145,7 +145,7 @@ class TokenRatio:
 
 @dataclass(frozen=True)
 class Budget:
-    """What the account may use of one model.
+    """The budget of an account for one model.
 
     Attributes:
         limiter: When a request may leave.

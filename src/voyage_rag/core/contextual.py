@@ -1,4 +1,4 @@
-"""Embedding chunks with the context of their document: check, window, plan, ask, join.
+"""Embed chunks with the context of their document: check, window, plan, request, join.
 
 Documents that fit the model's window are embedded whole, many to a request. One that is longer is
 cut into windows of neighbouring chunks, greedily: chunk after chunk, until the next one would not
@@ -56,9 +56,9 @@ class ContextualCall(EndpointCall[Window, Chunked]):
     """One call to embed chunks with the context of their documents.
 
     Args:
-        context: What it shares with other calls.
+        context: Shared with other calls.
         model: The catalogue's row of its model.
-        options: What holds for every chunk.
+        options: Of all chunks.
         advance: Receives progress.
         chunking: How the service splits documents, None if it does not.
 
@@ -103,7 +103,7 @@ class ContextualCall(EndpointCall[Window, Chunked]):
         return self.cache_keys.of_chunks(item.chunks)
 
     def to_bytes(self, value: Chunked) -> bytes:
-        """The number of chunks and what the service said of them, then the vectors."""
+        """The number of chunks, their texts and the chunker's version, then the vectors."""
         header = json.dumps([len(value.vectors), value.texts, value.chunker]).encode()
         vectors = b"".join(map(to_bytes, value.vectors))
         return len(header).to_bytes(HEADER_BYTES, "little") + header + vectors
@@ -266,10 +266,10 @@ def embed_chunks(
     """Vectors of chunks that are distinguished by document, in the order of the chunks.
 
     Args:
-        call: What holds for all.
+        call: The call.
         chunks: The chunks, those of a document in its order, documents in any.
         documents: For each chunk what identifies its document; None for a document of its own.
-        policies: What becomes of malformed chunks, and of empty ones, which are no part of their
+        policies: How to treat malformed chunks, and empty ones, which are no part of their
             document.
 
     Raises:

@@ -43,7 +43,7 @@ class IndexedText(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TextFormat:
-    """How texts are written for a kind of model, and vectors read, one per text."""
+    """Encodes texts for a kind of model, and decodes one vector per text."""
 
     request: Callable[[Host, Sequence[str], EmbedOptions], Request]
     answer: Callable[[wire.Body, int, EmbedOptions], Decoded[Vector]]
@@ -99,12 +99,12 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
     """One call to embed texts.
 
     Args:
-        context: What it shares with other calls.
+        context: Shared with other calls.
         model: The catalogue's row of its model.
-        options: What holds for every text.
+        options: Of all texts.
         advance: Receives progress.
         batch_size: Texts of one request, at most; None to leave it to the plan.
-        policies: What becomes of empty and of malformed texts.
+        policies: How to treat empty and malformed texts.
         as_lists: Make lists of the vectors of each response, while others are in flight.
     """
 

@@ -26,11 +26,11 @@ MAX_SECONDS = 999_999_999.0
 def failure_of(
     request: Request, response: Response, host: Host, wall_clock: Callable[[], float]
 ) -> APIError:
-    """The error that a response stands for whose status is not 200.
+    """The error for a response whose status is not 200.
 
     Args:
         request: What was sent.
-        response: What came back.
+        response: The response.
         host: Whose response it is.
         wall_clock: Seconds since the epoch, to read a Retry-After that is a date.
     """
@@ -52,14 +52,14 @@ def failure_of(
     return failure
 
 
-def said_instead(response: Response, host: Host) -> str:
-    """What a 200 without a result says instead, "" if nothing: gateways put errors into some."""
-    said = error_in_success(response.body)
-    return host.redact(said.encode()).decode() if said else ""
+def error_text(response: Response, host: Host) -> str:
+    """The error in a response of status 200, as some gateways send; "" if there is none."""
+    found = error_in_success(response.body)
+    return host.redact(found.encode()).decode() if found else ""
 
 
 def request_id_of(response: Response) -> str | None:
-    """The service's name of a request, as it can be printed: headers are somebody else's."""
+    """The service's id of a request, made printable since a header may hold anything."""
     given = response.headers.get("x-request-id")
     return printable(given)[:MAX_ID_CHARS] if given else None
 
@@ -70,7 +70,7 @@ def is_too_large(failure: Exception) -> bool:
 
 
 def is_too_much(failure: Exception, limiter: RateLimiter, tokens: float) -> bool:
-    """Whether a smaller request would be accepted, be it for its size or for the rate limit."""
+    """Whether a smaller request would be accepted: by its size, or by the rate limit."""
     return is_too_large(failure) or (
         isinstance(failure, RateLimitError) and limiter.exceeds_minute_limit(tokens)
     )

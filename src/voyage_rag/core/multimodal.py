@@ -1,6 +1,6 @@
-"""Embedding texts, images and videos, interleaved: check, look, plan by size, load, ask, join.
+"""Embed texts, images and videos, interleaved: check, inspect, plan by size, load, request, join.
 
-Media are looked at before anything is sent, and read when their request is made, so that a folder
+Media are inspected before anything is sent, and read when their request is made, so that a folder
 of pictures takes the memory of the requests in flight. URLs and files cannot share a request, so
 inputs of either are planned apart.
 """
@@ -72,9 +72,9 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
     """One call to embed texts, images and videos.
 
     Args:
-        context: What it shares with other calls.
+        context: Shared with other calls.
         model: The catalogue's row of its model.
-        options: What holds for every input.
+        options: Of all inputs.
         advance: Receives progress.
         parser: Of its inputs.
     """
@@ -231,7 +231,7 @@ def embed(call: MultimodalCall, inputs: object) -> Operation[object, MultimodalE
 
 
 def count(call: MultimodalCall, inputs: object) -> Usage:
-    """What inputs will cost: pixels exactly, text at an estimate that errs high.
+    """The cost of inputs: pixels exactly, text at an estimate that errs high.
 
     Raises:
         InvalidInputError: An input cannot be embedded, or its size is not known before.

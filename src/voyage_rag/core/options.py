@@ -25,7 +25,7 @@ ENDPOINTS: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class EmbedOptions:
-    """What holds for every input of a call.
+    """Options of all inputs of a call.
 
     Attributes:
         model: Name of the model.

@@ -1,6 +1,6 @@
-"""Inputs into requests: as many as the limits allow, in order, nothing lost.
+"""Divide inputs among requests: as many in each as the limits allow, in order.
 
-The laws (property-tested): every input is in exactly one slice, order is kept, no slice is empty,
+Invariants (property-tested): every input is in exactly one slice, order is kept, no slice is empty,
 and no slice is over a limit unless it is a single input.
 """
 
@@ -35,7 +35,7 @@ def are_scarce(requests_per_minute: float | None, requests: float = 0) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may hold.
+    """Limits of one request.
 
     Attributes:
         inputs: How many inputs.

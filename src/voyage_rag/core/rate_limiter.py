@@ -2,13 +2,13 @@
 
 One `RateLimiter` stands for one budget of the account: an address, a key and a model. Requests of
 every thread, task and object that share the budget ask it before they leave. It computes delays and
-never blocks. Queries, for which somebody waits, leave before requests of jobs.
+never blocks. Interactive queries leave before requests of jobs.
 
 - While no limit is known, every request leaves at once.
 - Limits that the user gave or a 429 named are applied as the service counts them: a request leaves
   as soon as the minute before it has room. If the service answers 429 all the same, it smooths
   traffic, and requests leave evenly from then on.
-- Limits that nobody names are measured. Between two 429s the service has accepted exactly what the
+- Unknown limits are measured. Between two 429s the service has accepted exactly what the
   account allows, so requests continue at that rate; it rises until the next 429. After a 429 one
   request at a time probes whether the service accepts anything again.
 
@@ -32,7 +32,7 @@ Estimate = Callable[[], float]
 """The tokens a request is expected to cost, by all that is known when it is asked."""
 
 BURST_SECONDS = 1.0
-"""How much of a smoothed rate may leave at once after a pause; one request always may."""
+"""Seconds' worth of a smoothed rate that may leave at once after a pause, or one request."""
 
 CAUTION = 0.95
 GROWTH_PER_SECOND, GROWTH_OF_A_GUESS = 0.01, 0.5
@@ -63,7 +63,7 @@ DISBELIEF = 2.0
 
 
 class Reservation(Slot):
-    """One attempt's place in the queue, and what became of the attempt.
+    """One attempt's place in the queue, and its outcome.
 
     Attributes:
         asked_at: When it first asked to leave, None before.

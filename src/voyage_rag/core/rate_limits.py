@@ -1,4 +1,4 @@
-"""How much in a minute: what the user gives, what a 429 names, and what the service accepted."""
+"""Rate limits per minute: given by the user, named by a 429, or measured."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HIGHEST_REQUESTS_PER_MINUTE, HIGHEST_TOKENS_PER_MINUTE = 1e6, 1e10
 
 QUERY_SHARE_OF_REQUESTS, QUERY_SHARE_OF_TOKENS = 0.1, 0.05
 MOST_QUERY_REQUESTS_PER_MINUTE, MOST_QUERY_TOKENS_PER_MINUTE = 60.0, 20_000.0
-"""What jobs leave to queries, which are short, and no more than people ask in a minute."""
+"""Jobs leave this much to queries, which are short and few in a minute."""
 
 NAMED_REQUESTS = re.compile(r"RPM\) rate limit of\s+([1-9][0-9,]{0,12})", re.IGNORECASE)
 NAMED_TOKENS = re.compile(r"TPM\) rate limit of\s+([1-9][0-9,]{0,12})", re.IGNORECASE)
@@ -44,7 +44,7 @@ class RateLimits:
 
     @property
     def for_jobs(self) -> RateLimits:
-        """What jobs may use of it, so that a query does not wait for the end of the minute."""
+        """The part that jobs may use, so that a query does not wait for the end of the minute."""
         requests, tokens = self.requests_per_minute, self.tokens_per_minute
         return RateLimits(
             requests
@@ -69,7 +69,7 @@ class RateLimits:
         return self.seconds(tokens / max(1, requests)) * requests
 
     def seconds(self, tokens: float) -> float:
-        """How much of a minute one request with so many tokens takes up."""
+        """The seconds of a minute that one request with so many tokens uses up."""
         return 60.0 * max(
             1 / (self.requests_per_minute or inf), tokens / (self.tokens_per_minute or inf)
         )
@@ -106,7 +106,7 @@ def scaled(limits: RateLimits, factor: float) -> RateLimits:
 
 
 def stricter(one: RateLimits, other: RateLimits) -> RateLimits:
-    """The lower one of each."""
+    """The lower one of each kind of limit."""
 
     def least(a: float | None, b: float | None) -> float | None:
         return min((value for value in (a, b) if value is not None), default=None)

@@ -34,7 +34,7 @@ class RerankCall(EndpointCall[IndexedText, "float | None"]):
     and scores may be cached. A document that is not among a request's `top_k` has no score.
 
     Args:
-        context: What it shares with other calls.
+        context: Shared with other calls.
         model: The catalogue's row of its model.
         options: Model and truncation.
         query: What documents are ranked by.

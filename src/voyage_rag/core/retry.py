@@ -1,4 +1,4 @@
-"""What is worth another try, and when.
+"""When a request is repeated.
 
 `retrying` turns a request into a flow that sends it until its response is usable, must not be sent
 again, or has used up its attempts or its time.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from voyage_rag.core.failures import OK, failure_of, request_id_of, said_instead
+from voyage_rag.core.failures import OK, error_text, failure_of, request_id_of
 from voyage_rag.core.flow import Attempt, NothingToSendError
 from voyage_rag.core.rate_limits import limits_named
 from voyage_rag.core.wire import parse
@@ -37,8 +37,7 @@ LONGEST_BACKOFF_SECONDS = 32.0
 DOUBLINGS = 6
 
 LONGEST_RETRY_AFTER_SECONDS = 3_600.0
-"""A Retry-After beyond is not waited for, however much time there is: it is a mistake, or an outage
-that somebody should know of."""
+"""A longer Retry-After ends the request: it is a mistake, or an outage that should be reported."""
 
 UNREACHABLE_AFTER_SECONDS = 2.0
 """How long a host is tried that refuses connections or has no address."""
@@ -49,7 +48,7 @@ RETRIED = (APIConnectionError, RateLimitError, ServerError, UnexpectedAnswerErro
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a request is repeated, and for how long.
+    """Limits on the attempts of a request.
 
     Attributes:
         max_retries: Further attempts after the first, for whatever reason. None means 6, and for
@@ -59,7 +58,7 @@ class RetryPolicy:
             limit; None for no limit.
         chance: Returns a number from 0 to 1, so that clients do not come back all at once.
         wall_clock: Seconds since the epoch, to read a Retry-After that is a date.
-        is_query: Whether somebody waits for the response; else it is part of a job.
+        is_query: Whether the request is interactive; else it is part of a job.
     """
 
     max_retries: int | None
@@ -70,7 +69,7 @@ class RetryPolicy:
     is_query: bool = False
 
     def for_queries(self, max_retries: int, total_timeout: float | None) -> RetryPolicy:
-        """The same for a request for which somebody waits, within these limits, too."""
+        """The policy of interactive requests: within these limits, too."""
         timeouts = [it for it in (total_timeout, self.total_timeout) if it is not None]
         return replace(
             self,
@@ -329,7 +328,7 @@ def _read(
         error.model = request.model
         error.http_status = response.status
         error.request_id = request_id_of(response)
-        if said := said_instead(response, host):
-            error.message += f"; it says: {said}"
+        if text := error_text(response, host):
+            error.message += f"; it says: {text}"
         response.distrust()
         raise

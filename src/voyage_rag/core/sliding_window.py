@@ -18,8 +18,8 @@ class Slot:
     """One request, as its budget counts it.
 
     Attributes:
-        tokens: What it costs: expected at first, then billed.
-        is_query: Whether somebody waits for it; else it is part of a job.
+        tokens: Expected at first, then billed.
+        is_query: Whether it is interactive; else it is part of a job.
         allowed_at: When it may leave, as things were when it last asked.
         sent_at: When it left, None while it waits.
         generation: That of the limiter when it left.
@@ -82,7 +82,7 @@ class SlidingWindow:
             self._job_tokens += tokens
 
     def accepted(self) -> tuple[int, float]:
-        """How many requests the service accepted of those, and their tokens."""
+        """The number of requests that the service accepted, and their tokens."""
         tokens = [slot.tokens for slot in self._slots if slot.is_counted and slot.is_accepted]
         return len(tokens), sum(tokens)
 

@@ -77,7 +77,7 @@ NEEDS_MONEY = (
     r"insufficient|exhausted|balance|suspended|overdue|payment|billing|current quota|upgrade your"
     r"|out of (?:credit|quota)|(?:free|usage|credit|spending|plan) (?:limit|quota)"
 )
-"""What the words of a 429 say of how long it lasts; the first that is found decides.
+"""Words of a 429 that say how long it lasts; the first match decides.
 
 The service was never seen to send a 429 about money; gateways and other services do. That of its
 free tier speaks of billing, too, but also of "reduced rate limits", and passes with time.
@@ -155,7 +155,7 @@ def message_of(body: bytes) -> str:
 
 
 def error_in_success(body: bytes) -> str:
-    """What the body of a 200 says if it is an error or a web page, as gateways send; else ""."""
+    """The message of a 200 that is an error or a web page, as gateways send; else ""."""
     start = body[:MAX_PAGE_BYTES].lstrip()
     if start.startswith(b"<"):
         return _page_title(start)

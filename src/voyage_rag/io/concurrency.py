@@ -44,7 +44,7 @@ def run_in_threads(
     """Run flows in threads.
 
     The threads are daemons: the interpreter waits for calls of threads that are not, and for no
-    request that nobody waits for.
+    request that has been abandoned.
 
     Args:
         flows: What to run.

@@ -88,7 +88,7 @@ class RequestLog:
                 _named(event.request_id),
             )
         elif LOG.isEnabledFor(level := _level_of(event)):
-            LOG.log(level, "%s: %s", _subject(event), _told(event))
+            LOG.log(level, "%s: %s", _subject(event), _description(event))
 
     def within(self, call: Call) -> AbstractContextManager[object]:  # noqa: ARG002
         """Do nothing: log records need no context."""
@@ -104,7 +104,7 @@ def _level_of(event: Event) -> int:
             return logging.DEBUG
 
 
-def _told(event: Event) -> str:  # noqa: PLR0911 - a line for each kind of event
+def _description(event: Event) -> str:  # noqa: PLR0911 - a line for each kind of event
     match event:
         case AttemptSent():
             return f"attempt {event.attempt} sent"

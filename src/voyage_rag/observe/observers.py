@@ -24,19 +24,19 @@ class Guarded:
     complete when they return; OpenTelemetry's current span is such a context.
     """
 
-    __slots__ = ("_complained", "_within", "observer")
+    __slots__ = ("_has_failed", "_within", "observer")
 
     def __init__(self, observer: Observer) -> None:
         self.observer: Observer = observer
         self._within = getattr(observer, "within", None)
-        self._complained = False
+        self._has_failed = False
 
     def __call__(self, event: Event) -> None:
         """Notify the observer."""
         try:
             self.observer(event)
         except Exception as error:  # noqa: BLE001 - whatever it is, the call continues
-            self._complain(error)
+            self._log_once(error)
 
     def within(self, call: Call) -> AbstractContextManager[object]:
         """Return the context in which the call runs."""
@@ -49,7 +49,7 @@ class Guarded:
             context = self._within(call)  # type: ignore[misc] # None was looked at above
             context.__enter__()
         except Exception as error:  # noqa: BLE001 - whatever it is, the call continues
-            self._complain(error)
+            self._log_once(error)
             context = None
         try:
             yield
@@ -58,11 +58,11 @@ class Guarded:
                 if context is not None:
                     context.__exit__(None, None, None)
             except Exception as error:  # noqa: BLE001 - whatever it is, the call continues
-                self._complain(error)
+                self._log_once(error)
 
-    def _complain(self, error: Exception) -> None:
-        if not self._complained:
-            self._complained = True
+    def _log_once(self, error: Exception) -> None:
+        if not self._has_failed:
+            self._has_failed = True
             LOG.error(
                 "the observer %r failed; this is logged once, and calls continue",
                 type(self.observer).__name__

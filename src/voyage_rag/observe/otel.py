@@ -108,7 +108,7 @@ class OpenTelemetryObserver:
                 self._end(event)
             case RetryScheduled() | Throttled() | BatchSplit():
                 if span := self._spans.get(event.call.number):
-                    span.add_event(*_happening(event))
+                    span.add_event(*_span_event(event))
             case _:
                 pass
 
@@ -201,7 +201,7 @@ def _failure(event: CallFailed) -> dict[str, Attribute]:
     return attributes
 
 
-def _happening(event: Event) -> tuple[str, dict[str, Attribute]]:
+def _span_event(event: Event) -> tuple[str, dict[str, Attribute]]:
     name, about = SPAN_EVENTS[type(event)]
     attributes = {f"voyage_rag.{fact}": getattr(event, fact) for fact in about}
     return name, {key: value for key, value in attributes.items() if value is not None}

@@ -1,4 +1,4 @@
-"""JSON out and JSON in, a pair of functions per endpoint."""
+"""Encode requests and decode responses, with a pair of functions per endpoint."""
 
 from voyage_rag.core.wire.requests import (
     Chunking,

@@ -1,4 +1,4 @@
-"""The response of each endpoint, checked before it is believed.
+"""Decode the response of each endpoint, and check it.
 
 Vectors come as base64 of a raw little-endian array (docs.voyageai.com, "Flexible Dimensions and
 Quantization").
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 Body: TypeAlias = "bytes | Mapping[str, Any]"
-"""As it came, or parsed already, as it is where it is part of a file."""
+"""The bytes of a response; or parsed, as a line of a batch's result file is."""
 
 LARGEST = sys.float_info.max
 MOST_TOKENS = 10**9
-"""More than any request can cost: a larger number is no bill."""
+"""More than any request can cost; a larger number is ignored."""
 MOST_PIXELS = 10**13
 
 # A float32 whose top byte is 0x7f or 0xff is NaN, infinite or beyond 1e38.
@@ -45,7 +45,7 @@ class Decoded(Generic[Value]):
     """A response: one value per input, in the order of the inputs, and what it cost.
 
     Attributes:
-        values: What was requested.
+        values: One per input, in order.
         total_tokens: Tokens billed.
         text_tokens: Of a multimodal model, like the two below: tokens of text.
         image_pixels: Pixels of images.
@@ -61,7 +61,7 @@ class Decoded(Generic[Value]):
     times_billed: int = 1
 
     def usage(self, model: str) -> Usage:
-        """What it cost, spent on this model."""
+        """Its usage, of this model."""
         once = Usage(self.total_tokens, 1, self.text_tokens, self.image_pixels, self.video_pixels)
         return sum([once] * (self.times_billed - 1), once).of(model)
 
@@ -82,10 +82,10 @@ class Chunked:
 
 
 def embed_answer(body: Body, count: int, options: EmbedOptions) -> Decoded[Vector]:
-    """Read an answer of `POST /embeddings` to `count` texts.
+    """Decode a response of `POST /embeddings` to `count` texts.
 
     Raises:
-        UnexpectedAnswerError: It does not hold exactly one sound vector per text.
+        UnexpectedAnswerError: It does not hold exactly one valid vector per text.
     """
     answer = parse_object(body)
     return Decoded(_vectors(answer, count, options), _total_tokens(answer))
@@ -94,15 +94,15 @@ def embed_answer(body: Body, count: int, options: EmbedOptions) -> Decoded[Vecto
 def contextual_answer(
     body: Body, counts: Sequence[int | None], options: EmbedOptions
 ) -> Decoded[Chunked]:
-    """Read an answer of `POST /contextualizedembeddings`.
+    """Decode a response of `POST /contextualizedembeddings`.
 
     Args:
-        body: The answer.
+        body: The response.
         counts: How many chunks each document has, None where the service made them.
-        options: What was asked for.
+        options: Those of the request.
 
     Raises:
-        UnexpectedAnswerError: It does not hold exactly one sound vector per chunk.
+        UnexpectedAnswerError: It does not hold exactly one valid vector per chunk.
     """
     answer = parse_object(body)
     chunker = answer.get("chunker_version")
@@ -133,10 +133,10 @@ def _chunked(
 
 
 def multimodal_answer(body: Body, count: int, options: EmbedOptions) -> Decoded[Vector]:
-    """Read an answer of `POST /multimodalembeddings` to `count` inputs.
+    """Decode a response of `POST /multimodalembeddings` to `count` inputs.
 
     Raises:
-        UnexpectedAnswerError: It does not hold exactly one sound vector per input.
+        UnexpectedAnswerError: It does not hold exactly one valid vector per input.
     """
     answer = parse_object(body)
     return Decoded(
@@ -149,7 +149,7 @@ def multimodal_answer(body: Body, count: int, options: EmbedOptions) -> Decoded[
 
 
 def rerank_answer(body: Body, count: int, top_k: int | None) -> Decoded[float | None]:
-    """Read an answer of `POST /rerank` over `count` documents.
+    """Decode a response of `POST /rerank` over `count` documents.
 
     Returns:
         The score of each document, None for those that are not among the `top_k`.
