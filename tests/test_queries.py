@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -11,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from fakes import HTTPService, embedded, ok
 from voyage_rag import ConfigurationError, InvalidInputError, ServerError, Voyage
 from voyage_rag.emulator import Emulator
 from voyage_rag.emulator.faults import status
+from voyage_rag.hosts.messages import Response
 from voyage_rag.langchain import VoyageAIEmbeddings, VoyageAIMultimodalEmbeddings
 from voyage_rag.llama_index import VoyageEmbedding
 
@@ -203,47 +207,68 @@ def test_queries_of_other_options_are_others(make: Any, emulator: Emulator) -> N
     assert len(emulator.requests) == 3
 
 
+def answered(body: bytes) -> Response:
+    """A vector of 256 numbers for each text."""
+    return ok(embedded([[float(len(text))] * 256 for text in json.loads(body)["input"]]))
+
+
 @both
-def test_equal_queries_at_one_time_share_a_request(make: Any) -> None:
+def test_equal_queries_at_one_time_share_a_request(make: Any, http_service: HTTPService) -> None:
     """Of threads; nobody gets a list that another changes."""
-    emulator = Emulator(latency=0.2)
-    with emulator as url:
-        one = make("voyage-4", query_cache=9, base_url=url)
-        verb = getattr(one, "embed_query" if make is langchain else "get_query_embedding")
-        with ThreadPoolExecutor(10) as pool:
-            found = list(pool.map(verb, ["the same"] * 10))
-        one.voyage.close()
-    assert len(emulator.requests) == 1
+    asking = threading.Barrier(10)
+    one = make("voyage-4", query_cache=9, base_url=http_service.url, output_dimension=256)
+    verb = getattr(one, "embed_query" if make is langchain else "get_query_embedding")
+
+    def answer(body: bytes) -> Response:
+        assert http_service.release.wait(20)
+        return answered(body)
+
+    def ask(_: int) -> list[float]:
+        asking.wait(20)
+        found: list[float] = verb("the same")
+        return found
+
+    http_service.always = answer
+    with ThreadPoolExecutor(10) as pool:
+        answers = pool.map(ask, range(10))
+        http_service.wait_for(1)
+        http_service.release.set()
+        found = list(answers)
+    one.voyage.close()
+    assert len(http_service.received) == 1
     assert len({id(vector) for vector in found}) == 10
     assert all(vector == found[0] for vector in found)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_cancelled_query_leaves_the_others_their_vector(backend: str) -> None:
-    emulator = Emulator(latency=0.3)
-    with emulator as url:
-        one = langchain("voyage-4", query_cache=9, base_url=url)
-        found: list[Any] = []
+def test_a_cancelled_query_leaves_the_others_their_vector(
+    backend: str, http_service: HTTPService
+) -> None:
+    """The first one is cancelled in flight, with others waiting for it: one of them asks."""
+    one = langchain("voyage-4", query_cache=9, base_url=http_service.url, output_dimension=256)
+    http_service.script = [http_service.hang]
+    http_service.always = answered
+    found: list[Any] = []
 
-        async def ask() -> None:
-            found.append(await one.aembed_query("the same"))
+    async def ask() -> None:
+        found.append(await one.aembed_query("the same"))
 
-        async def program() -> None:
-            async with anyio.create_task_group() as tasks:
-                with anyio.CancelScope() as scope:
-                    async with anyio.create_task_group() as first:
-                        first.start_soon(ask)
-                        await anyio.sleep(0.05)
-                        for _ in range(3):
-                            tasks.start_soon(ask)
-                        await anyio.sleep(0.05)
-                        scope.cancel()
-            await one.voyage.aclose()
+    async def program() -> None:
+        async with anyio.create_task_group() as tasks, anyio.create_task_group() as first:
+            first.start_soon(ask)
+            await anyio.to_thread.run_sync(http_service.wait_for, 1)
+            for _ in range(3):
+                tasks.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            assert not found
+            first.cancel_scope.cancel()
+        await one.voyage.aclose()
 
-        anyio.run(program, backend=backend)
-        one.voyage.close()
+    anyio.run(program, backend=backend)
+    one.voyage.close()
     assert len(found) == 3
     assert len({tuple(vector) for vector in found}) == 1
+    assert len(http_service.received) == 2
 
 
 @both
