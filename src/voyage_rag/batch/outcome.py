@@ -6,10 +6,13 @@ The files of a part are downloaded to a directory next to the job, read line by 
 from __future__ import annotations
 
 import tempfile
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import count
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,11 +54,38 @@ def fetch(workflow: BatchWorkflow, part: BatchPart, directory: str) -> Flow[list
 def results_of(
     workflow: BatchWorkflow, kind: BatchEndpoint, part: BatchPart, fetched: Sequence[Path]
 ) -> Iterator[BatchResult]:
-    """Return the result of each input of a part, in order."""
+    """The result of each input of a part, in their order."""
+    held: dict[int, BatchResult] = {}
+    repeats = deque(part.repeats)
+    awaited = Counter(repeat.equals for repeat in repeats)
+
+    def before(index: float) -> Iterator[BatchResult]:
+        while repeats and repeats[0].index < index:
+            repeat = repeats.popleft()
+            first = held[repeat.equals]
+            awaited[repeat.equals] -= 1
+            if not awaited[repeat.equals]:
+                del held[repeat.equals]
+            yield replace(first, index=repeat.index, custom_id=repeat.custom_id, total_tokens=0)
+
+    for result in _line_results(workflow, kind, part, fetched):
+        yield from before(result.index)
+        if awaited[result.index]:
+            held[result.index] = result
+        yield result
+    yield from before(inf)
+
+
+def _line_results(
+    workflow: BatchWorkflow, kind: BatchEndpoint, part: BatchPart, fetched: Sequence[Path]
+) -> Iterator[BatchResult]:
+    """The result of each line of a part."""
+    repeated = {repeat.index for repeat in part.repeats}
+    indexes = (index for index in count(part.first) if index not in repeated)
     has_ended = all(layer in workflow.ended for layer in workflow.layers_of(part))
     with ExitStack() as opened:
         lines, *answers = [opened.enter_context(path.open("rb")) for path in fetched]
-        for index, line in enumerate(in_input_order(lines, answers), part.first):
+        for index, line in zip(indexes, in_input_order(lines, answers), strict=False):
             result = kind.result(index, line)
             failure = result.failure
             if failure is not None and failure.code == UNFINISHED and not has_ended:
@@ -69,19 +99,19 @@ def resubmit(
 ) -> Flow[int]:
     """Create new batches of the failed inputs, and return the number of inputs."""
     yield from workflow.refresh()
-    count = 0
+    submitted = 0
     for part in workflow.state.own_parts:
         if workflow.may_have_failed(part):
             fetched = yield from fetch(workflow, part, directory)
-            results = results_of(workflow, kind, part, fetched)
+            results = _line_results(workflow, kind, part, fetched)
             lines = _failed_lines(results, include_refused=include_refused)
             made = yield from offload(partial(_spooled, workflow, part, lines))
             workflow.state.parts += made
-            count += sum(other.inputs for other in made)
+            submitted += sum(other.inputs for other in made)
             yield from offload(partial(remove, fetched, workflow.file.spooled(part)))
     yield from offload(partial(workflow.file.save, workflow.state))
     yield from workflow.advance()
-    return count
+    return submitted
 
 
 def _failed_lines(results: Iterable[BatchResult], *, include_refused: bool) -> Iterator[Line]:
@@ -90,7 +120,7 @@ def _failed_lines(results: Iterable[BatchResult], *, include_refused: bool) -> I
         failure = result.failure
         if failure is not None and (include_refused or not failure.is_refused):
             line = encoded(result.custom_id, dict(failure.input))
-            yield line, estimate_tokens(line.decode())
+            yield Line(line, estimate_tokens(line.decode()))
 
 
 def _spooled(workflow: BatchWorkflow, part: BatchPart, lines: Iterator[Line]) -> list[BatchPart]:

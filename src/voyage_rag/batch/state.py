@@ -25,6 +25,22 @@ VERSION: Literal[1] = 1
 IdType: TypeAlias = Literal["string", "int64", "uint64"]
 
 
+class RepeatedInput(BaseModel):
+    """An input that equals one before it, and is no line of its own.
+
+    Attributes:
+        index: Its position among the inputs of the job.
+        custom_id: Its name.
+        equals: The position of the input whose result it gets.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    index: int
+    custom_id: str
+    equals: int
+
+
 class BatchPart(BaseModel):
     """One batch of the job.
 
@@ -32,7 +48,8 @@ class BatchPart(BaseModel):
         number: Position among the parts.
         first: Position of its first input; for resubmitted inputs, that of their original part.
         again: Number of the part whose failed inputs it contains; None for original inputs.
-        inputs: Number of inputs.
+        inputs: Number of lines.
+        repeats: Inputs without a line of their own, in ascending order.
         tokens: Conservative estimate of its tokens.
         size: Size of its file in bytes.
         sha256: Digest of its file.
@@ -55,6 +72,7 @@ class BatchPart(BaseModel):
     first: int
     again: int | None = None
     inputs: int
+    repeats: list[RepeatedInput] = []
     tokens: int
     size: int
     sha256: str

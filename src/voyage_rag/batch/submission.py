@@ -12,9 +12,16 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from voyage_rag.batch.state import BatchPart, IdType, JobState, StateFile, part_name
+from voyage_rag.batch.state import (
+    BatchPart,
+    IdType,
+    JobState,
+    RepeatedInput,
+    StateFile,
+    part_name,
+)
 from voyage_rag.batch.types import BatchEstimate, BatchLimits
 from voyage_rag.checks import texts_of
 from voyage_rag.core import validation
@@ -34,8 +41,24 @@ million bytes.
 """
 LONGEST_NAME = 512
 
-Line = tuple[bytes, float]
-"""A line and its estimated tokens."""
+RECENT_TEXTS = 8_192
+"""Different texts of a part among which equal ones are found; fetching keeps as many vectors."""
+
+
+class Line(NamedTuple):
+    """A line of an input file.
+
+    Attributes:
+        content: The line.
+        weight: An estimate of its tokens.
+        custom_id: Its name.
+        text: The text that is all of its input, None for other inputs, which are never compared.
+    """
+
+    content: bytes
+    weight: float
+    custom_id: str = ""
+    text: str | None = None
 
 
 def lines_of(kind: BatchEndpoint, inputs: Iterable[object], names: CustomIds) -> Iterator[Line]:
@@ -57,7 +80,7 @@ def lines_of(kind: BatchEndpoint, inputs: Iterable[object], names: CustomIds) ->
                 "shorten it",
                 indices=(index,),
             )
-        yield line, weight
+        yield Line(line, weight, custom_id, body["input"][0] if "input" in body else None)
     names.check_end()
 
 
@@ -135,12 +158,14 @@ def cut(
     part: OpenPart | None = None
     first = 0
     try:
-        for line, weight in lines:
-            if part is not None and not part.fits(len(line), weight, limits):
+        for line in lines:
+            if part is not None and part.has(line):
+                continue
+            if part is not None and not part.fits(line, limits):
                 yield part.close()
-                number, first, part = number + 1, first + part.inputs, None
+                number, first, part = number + 1, part.end, None
             part = part or OpenPart(number, first, directory)
-            part.add(line, weight)
+            part.add(line)
         if part is not None:
             yield part.close()
     finally:
@@ -159,27 +184,46 @@ class OpenPart:
 
     def __init__(self, number: int, first: int, directory: Path | None) -> None:
         self.inputs: int = 0
+        self._repeats: list[RepeatedInput] = []
+        self._recent: dict[str, int] = {}
         self._number, self._first = number, first
         self._weight, self._size = 0.0, 0
         self._digest = hashlib.sha256()
         self._file = None if directory is None else _private(directory / part_name(number))
 
-    def fits(self, size: int, weight: float, limits: BatchLimits) -> bool:
+    @property
+    def end(self) -> int:
+        """The position of the input after the last one."""
+        return self._first + self.inputs + len(self._repeats)
+
+    def has(self, line: Line) -> bool:
+        """Whether the text of a line is in the part; if so, the input shares its result."""
+        at = self._recent.get(line.text or "")
+        if at is not None:
+            repeat = RepeatedInput(index=self.end, custom_id=line.custom_id, equals=at)
+            self._repeats.append(repeat)
+        return at is not None
+
+    def fits(self, line: Line, limits: BatchLimits) -> bool:
         """Whether a line fits into the part."""
         return (
             self.inputs < limits.inputs
-            and self._size + size <= limits.file_bytes
-            and (self._weight + weight) * MARGIN <= limits.tokens
+            and self._size + len(line.content) <= limits.file_bytes
+            and (self._weight + line.weight) * MARGIN <= limits.tokens
         )
 
-    def add(self, line: bytes, weight: float) -> None:
+    def add(self, line: Line) -> None:
         """Add a line."""
         if self._file is not None:
-            self._file.write(line)
-        self._digest.update(line)
+            self._file.write(line.content)
+        if line.text is not None:
+            self._recent[line.text] = self.end
+            if len(self._recent) > RECENT_TEXTS:
+                del self._recent[next(iter(self._recent))]
+        self._digest.update(line.content)
         self.inputs += 1
-        self._size += len(line)
-        self._weight += weight
+        self._size += len(line.content)
+        self._weight += line.weight
 
     def abandon(self) -> None:
         """Close the file, and delete it if it is empty."""
@@ -193,6 +237,7 @@ class OpenPart:
             number=self._number,
             first=self._first,
             inputs=self.inputs,
+            repeats=self._repeats,
             tokens=round(self._weight * MARGIN),
             size=self._size,
             sha256=self._digest.hexdigest(),
@@ -249,7 +294,7 @@ def prepare(
             fresh.rename(file.spool)
             file.save(state)
             return state
-        if [p.sha256 for p in known.own_parts] != [p.sha256 for p in state.own_parts]:
+        if _identity(known) != _identity(state):
             raise InvalidInputError(
                 f"the job {str(file.path)!r} has other inputs: name another file, or submit the "
                 "very inputs it was made of"
@@ -258,6 +303,10 @@ def prepare(
         return known
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _identity(state: JobState) -> list[tuple[str, list[RepeatedInput]]]:
+    return [(part.sha256, part.repeats) for part in state.own_parts]
 
 
 def check_same_job(file: StateFile, kind: BatchEndpoint, limits: BatchLimits) -> None:

@@ -96,7 +96,7 @@ class BatchEstimate:
     """The estimated size and price of a job.
 
     Attributes:
-        inputs: Number of inputs.
+        inputs: Number of inputs. Equal texts of a batch count once.
         tokens: Conservative estimate of their tokens.
         batches: Number of batches.
         dollars: List price less a third; None if the price is unknown.
@@ -119,7 +119,7 @@ class JobStatus:
 
     Attributes:
         state: `pending` until the first batch is created, then `running`, then `ended`.
-        inputs: Number of inputs. Resubmitted inputs count once.
+        inputs: Number of inputs. Resubmitted inputs and equal texts of a batch count once.
         completed: Number of inputs with a result.
         failed: Number of inputs that failed and were not resubmitted.
         batches: Number of batches.

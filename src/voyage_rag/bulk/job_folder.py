@@ -86,6 +86,8 @@ class JobFolder:
         self.spooled: Path = self._reading / "spooled"
         self.ids: Path = self._reading / "ids"
         self.refused_while_scanning: Path = self._reading / "refused.jsonl"
+        self.repeats_while_scanning: Path = self._reading / "repeats"
+        self.repeats: Path = self._work / "repeats"
         self.refused_at_scan: Path = self._work / "refused.jsonl"
         self.refused_later: Path = self._work / "refused-later.jsonl"
         self.journals: Path = self._work / "journals"
@@ -170,6 +172,8 @@ class JobFolder:
         self._work.mkdir(parents=True)
         if self.refused_while_scanning.exists():
             self.refused_while_scanning.replace(self.refused_at_scan)
+        if self.repeats_while_scanning.exists():
+            self.repeats_while_scanning.replace(self.repeats)
 
     def discard(self) -> None:
         """Delete all files of the job."""

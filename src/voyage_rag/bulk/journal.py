@@ -186,7 +186,7 @@ def read_totals(path: Path) -> JournalTotals:
 
 def costs_of(records: Iterable[JournalRecord]) -> tuple[int, int]:
     """Tokens and requests of records."""
-    costs = [record.tokens for record in records if record.length]
+    costs = [record.tokens for record in records if record.tokens]
     return sum(costs), len(costs)
 
 

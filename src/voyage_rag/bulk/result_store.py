@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from voyage_rag.bulk.outputs import Output
+    from voyage_rag.bulk.repeats import RepeatedTexts
     from voyage_rag.bulk.writers import OutputSchema
     from voyage_rag.jobs.inputs.rows import Row
     from voyage_rag.types import Vector
@@ -37,6 +38,7 @@ class ResultStore:
         schema: The schema of the output.
         length: Numbers per vector; None before the first result.
         output: Receives complete parts.
+        repeats: The rows whose text another row has.
 
     Attributes:
         length: Numbers per vector; None before the first result.
@@ -53,6 +55,7 @@ class ResultStore:
         schema: OutputSchema,
         length: int | None,
         output: Output,
+        repeats: RepeatedTexts,
     ) -> None:
         self.length = length
         self._folder = folder
@@ -60,6 +63,8 @@ class ResultStore:
         self._rows_per_part = rows_per_part
         self._schema = schema
         self._output = output
+        self._repeats = repeats
+        self._stored = 0
         self._parts: dict[int, OutputPart] = {}
         self._taken: set[int] = set()
         self._sent = RisingNumbers()
@@ -100,27 +105,32 @@ class ResultStore:
                 continue
             part = self._parts.get(number) or self._open(number)
             is_missing = part.state[position - part.first] == MISSING
-            if is_missing:
+            vector = self._repeats.find(position, row.text) if is_missing else b""
+            if vector is None:
                 self._sent.add(position)
             if row.kept:
                 part.kept.append(row.kept)
             part.ids.append(row.id)
-            if is_missing:
+            if vector is None:
                 yield row.text
             else:
+                self._repeat([position] if vector else (), vector)
                 self._hand_on_if_complete(part)
 
     def row_of(self, sent: int) -> int:
         """Return the row of a text by its position in the output of `texts`."""
         return self._sent[sent]
 
-    def add(self, positions: Sequence[int], vectors: Sequence[Vector], tokens: int) -> None:
+    def add(self, positions: Sequence[int], vectors: Sequence[Vector], tokens: int) -> int:
         """Store the vectors of texts by their positions in the output of `texts`.
 
         Args:
             positions: Ascending positions.
             vectors: One vector per position.
             tokens: Tokens billed.
+
+        Returns:
+            Number of rows whose vectors were stored since the last call.
         """
         for start, count in self._runs_in(positions):
             row = self._sent[positions[start]]
@@ -130,8 +140,24 @@ class ResultStore:
             part.add(row - part.first, count, cost, numbers)
             self.has_new_vectors = True
             with self._lock:
+                self._stored += count
                 self.tokens += cost
-                self.requests += 1
+                self.requests += cost > 0
+            self._hand_on_if_complete(part)
+        for position, vector in zip(positions, vectors, strict=True) if self._repeats else ():
+            if rows := self._repeats.waiting(self._sent[position], vector):
+                self._repeat(rows, vector.tobytes())
+        with self._lock:
+            stored, self._stored = self._stored, 0
+        return stored
+
+    def _repeat(self, rows: Iterable[int], vector: bytes) -> None:
+        """Store the vector of rows whose text another row has."""
+        for row in rows:
+            part = self._parts[row // self._rows_per_part]
+            part.add(row - part.first, 1, 0, vector)
+            with self._lock:
+                self._stored += 1
             self._hand_on_if_complete(part)
 
     def refuse(self, row: int) -> None:
@@ -143,12 +169,14 @@ class ResultStore:
     def restart(self) -> None:
         """Prepare for another round of `texts`, from `first_untaken` on."""
         self._sent = RisingNumbers()
+        self._repeats.restart()
         for part in self._parts.values():
             part.ids.clear()
             part.kept.clear()
 
     def close(self) -> None:
         """Close all files."""
+        self._repeats.close()
         for part in self._parts.values():
             part.journal.close()
 

@@ -18,6 +18,7 @@ from voyage_rag.bulk.preparation import (
 )
 from voyage_rag.bulk.progress import JobReport, JobReporter
 from voyage_rag.bulk.refused import RefusedRow, free_side_file, rows_to_embed, write_side_file
+from voyage_rag.bulk.repeats import RepeatedTexts
 from voyage_rag.bulk.result_store import ResultStore
 from voyage_rag.errors import InvalidRequestError
 from voyage_rag.jobs.errors import JobError
@@ -130,6 +131,8 @@ class JobRun:
 
     def _open_store(self) -> None:
         rows = self._manifest.summary.rows
+        if self._options.engine == "batch":  # which has a result for each row
+            self._folder.repeats.unlink(missing_ok=True)
         self._store = ResultStore(
             self._folder.journals,
             rows,
@@ -137,19 +140,21 @@ class JobRun:
             self._schema,
             self._manifest.length,
             self._output,
+            repeats := RepeatedTexts(self._folder.repeats),
         )
         self._closing.callback(self._store.close)
-        check_disk_space(self._folder.path, self._bytes_to_come(self._store))
+        check_disk_space(self._folder.path, self._bytes_to_come(self._store, len(repeats)))
         self._folder.write(self._manifest)
         self._reporter.begin("embedding", rows, self._store.rows_done, self._store.tokens)
 
-    def _bytes_to_come(self, store: ResultStore) -> float:
-        """Return the additional disk space for journals and the output."""
+    def _bytes_to_come(self, store: ResultStore, repeats: int) -> float:
+        """Return the additional disk space for journals, repeated vectors and the output."""
         rows, length = self._manifest.summary.rows, store.length or 0
         left = rows - store.rows_done
         in_journals, in_output = left, rows
         if not self._output.journals_remain:
             in_journals, in_output = min(left, 2 * self._options.rows_per_part), left
+        in_journals += repeats
         written = in_output * self._schema.bytes_in(self._spec.form, length)
         return (in_journals * self._schema.vector_bytes(length) + written) * FILE_OVERHEAD
 
@@ -200,8 +205,8 @@ class JobRun:
 
     def add(self, positions: Sequence[int], vectors: Sequence[Vector], usage: Usage) -> None:
         """Store the vectors of texts by their positions in the output of `texts`."""
-        self.store.add(positions, vectors, usage.total_tokens)
-        self._reporter.add(len(positions), usage.total_tokens)
+        stored = self.store.add(positions, vectors, usage.total_tokens)
+        self._reporter.add(stored, usage.total_tokens)
 
     def refused(self, error: InvalidRequestError) -> None:
         """Find the row that made the service reject a request, and skip it.

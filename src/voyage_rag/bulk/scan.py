@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from voyage_rag.bulk.id_index import IdIndex
 from voyage_rag.bulk.job_folder import InputSummary
 from voyage_rag.bulk.refused import RefusedRow
+from voyage_rag.bulk.repeats import CHECKSUMS, checksum, write_repeated
 from voyage_rag.bulk.writers import json_field, schema_to_text
 from voyage_rag.core.context import MARGIN, estimate_tokens
 from voyage_rag.io.tokenizer import Tokenizer
@@ -47,6 +49,7 @@ def scan(
     tokens = 0.0
     first_refused: str | None = None
     reporter.begin("reading", None)
+    checksums = array(CHECKSUMS)
     checker, types = RowChecker(reader, folder.ids), KeptTypes(reader)
     with closing(checker), folder.refused_while_scanning.open("w", encoding="utf-8") as side:
         for chunk, flaws in checker.chunks():
@@ -57,12 +60,14 @@ def scan(
                 else:
                     characters += len(row.text)
                     tokens += count(row.text)
+                    checksums.append(checksum(row.text))
             if reader.columns.keep:
                 types.add([row for at, row in enumerate(chunk) if at not in flaws])
             seen += len(chunk)
             refused += len(flaws)
             rows += len(chunk) - len(flaws)
             reporter.add(len(chunk))
+    write_repeated(checksums, folder.repeats_while_scanning)
     return InputSummary(
         rows=rows,
         refused=refused,
