@@ -145,10 +145,9 @@ class BatchJob:
         """Check all inputs, divide them into batches, upload them, and create the batches.
 
         As many batches as the account allows are created immediately, the others by `wait`. A text
-        that equals one of the last 8,192 different texts of its batch is not sent again. To
-        resume after an interruption, call `submit` again with the same arguments: no batch is
-        created twice. If the creation of a batch received no response, its outcome is unknown for
-        ten minutes, and an error is raised until then.
+        that equals one of the last 8,192 different texts of its batch is not sent again. To resume,
+        call `submit` again with the same arguments: no batch is created twice. If the creation of a
+        batch received no response, an error is raised for ten minutes, until its outcome is known.
 
         Args:
             voyage: The client.

@@ -14,9 +14,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from voyage_rag.batch.custom_ids import CustomIds
 from voyage_rag.batch.state import (
     BatchPart,
-    IdType,
     JobState,
     RepeatedInput,
     StateFile,
@@ -39,7 +39,6 @@ LONGEST_LINE = 8 * MIB
 """Maximum bytes of a line. A million tokens, the maximum per request of any model, take about five
 million bytes.
 """
-LONGEST_NAME = 512
 
 RECENT_TEXTS = 8_192
 """Different texts of a part among which equal ones are found; fetching keeps as many vectors."""
@@ -87,61 +86,6 @@ def lines_of(kind: BatchEndpoint, inputs: Iterable[object], names: CustomIds) ->
 def encoded(custom_id: str, body: Any) -> bytes:
     """Return a line of an input file."""
     return COMPACT.encode({"custom_id": custom_id, "body": body}).encode() + b"\n"
-
-
-class CustomIds:
-    """The names of inputs: those that were given, else their positions in digits."""
-
-    def __init__(self, given: Iterable[str | int] | None) -> None:
-        self._given: Iterator[str | int] | None = None if given is None else iter(given)
-        self._taken: dict[str, int] = {}
-        self._all_integers = True
-        self._smallest = self._largest = 0
-
-    @property
-    def type(self) -> IdType:
-        """The type of those seen so far: integers of 64 bits, or strings."""
-        if not self._all_integers:
-            return "string"
-        if self._smallest >= -(2**63) and self._largest < 2**63:
-            return "int64"
-        return "uint64" if self._smallest == 0 and self._largest < 2**64 else "string"
-
-    def next(self, index: int) -> str:
-        """The name of the next input, which has that position."""
-        if self._given is None:
-            return str(index)
-        place = f"custom_ids[{index}]"
-        try:
-            given = next(self._given)
-        except StopIteration:
-            raise InvalidInputError(
-                f"inputs[{index}] has no custom_id: give one to each", indices=(index,)
-            ) from None
-        if self._all_integers and type(given) is int:
-            self._smallest = min(self._smallest, given)
-            self._largest = max(self._largest, given)
-            given = str(given)
-        else:
-            self._all_integers = False
-        name = validation.check_text(place, given, index)
-        if not name or len(name) > LONGEST_NAME:
-            raise InvalidInputError(
-                f"{place} must have 1 to {LONGEST_NAME} characters, not {len(name)}",
-                indices=(index,),
-            )
-        first = self._taken.setdefault(name, index)
-        if first != index:
-            raise InvalidInputError(
-                f"{place} is {name!r}, and so is custom_ids[{first}]: no two may be alike",
-                indices=(index,),
-            )
-        return name
-
-    def check_end(self) -> None:
-        """Refuse names without an input."""
-        if self._given is not None and next(self._given, None) is not None:
-            raise InvalidInputError("there are more custom_ids than inputs: give one to each")
 
 
 def cut(
