@@ -29,6 +29,8 @@ VERBS = ["embed", "rerank", "contextualized_embed", "multimodal_embed"]
         ("top_n", ["top_k"], "top_k"),
         ("top_k", ["top_n"], "top_n"),
         ("model", ["model_name"], "model_name"),
+        ("input", ["texts", "input_type"], "texts"),
+        ("proxies", VOYAGE, "http_client"),
         ("zzz", VOYAGE, None),
     ],
 )

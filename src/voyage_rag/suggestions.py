@@ -15,6 +15,12 @@ SIMILARITY = 0.6
 """Minimum `difflib` ratio of two names for a suggestion."""
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
+    "input": ("texts", "inputs"),
+    "inputs": ("texts",),
+    "sentences": ("texts",),
+    "contents": ("texts", "inputs"),
+    "docs": ("documents",),
+    "passages": ("documents",),
     "model": ("model", "model_name"),
     "model_id": ("model", "model_name"),
     "model_name": ("model",),
@@ -28,6 +34,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "chunk_size": ("batch_size", "embed_batch_size"),
     "batch_size": ("embed_batch_size",),
     "embed_batch_size": ("batch_size",),
+    "max_batch_size": ("batch_size", "embed_batch_size"),
     "top_n": ("top_k",),
     "top_k": ("top_n",),
     "truncate": ("truncation",),
@@ -42,6 +49,12 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "rpm": ("requests_per_minute",),
     "tpm": ("tokens_per_minute",),
     "api_base": ("base_url",),
+    "proxy": ("http_client",),
+    "proxies": ("http_client",),
+    "verify": ("http_client",),
+    "headers": ("http_client",),
+    "default_headers": ("http_client",),
+    "extra_headers": ("http_client",),
     "endpoint": ("base_url",),
     "voyageai_api_key": ("api_key",),
     "openai_api_key": ("api_key",),

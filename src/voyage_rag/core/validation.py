@@ -93,7 +93,12 @@ def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
     """
     # Numpy's arrays cannot be compared with strings.
     if not any(value is each or (isinstance(value, str) and value == each) for each in choices):
-        raise InvalidInputError(f"{name} must be one of {_listed(choices)}, not {_shown(value)}")
+        text = value.lower() if isinstance(value, str) else ""
+        contained = [each for each in choices if isinstance(each, str) and each in text]
+        similar = f": did you mean {max(contained, key=len)!r}?" if contained else ""
+        raise InvalidInputError(
+            f"{name} must be one of {_listed(choices)}, not {_shown(value)}{similar}"
+        )
 
 
 def check_input_type(input_type: object) -> None:
