@@ -206,3 +206,22 @@ threading.Thread(target=work).start()
 def test_a_thread_goes_on_after_the_main_thread(http_service: HTTPService) -> None:
     """Python waits for it and starts no others: its requests go one after the other."""
     assert ended(AFTER_MAIN, http_service.url) == (0, b"all done\n", b"")
+
+
+AT_THE_END = """
+class Store:
+    def __del__(self):
+        assert sys.is_finalizing()
+        assert len(voyage.embed(texts, MODEL, batch_size=2).embeddings) == len(texts)
+        assert len(hedged.embed(["a"], MODEL, "query").embeddings) == 1
+        print("all done", flush=True)
+
+hedged = voyage.with_options(hedge_after=5)
+voyage.embed(["a"], MODEL)
+store = Store()
+"""
+
+
+def test_an_object_that_embeds_when_it_is_deleted_at_the_end(http_service: HTTPService) -> None:
+    """An interpreter that is ending starts no threads, and a call does not wait for one."""
+    assert ended(AT_THE_END, http_service.url) == (0, b"all done\n", b"")

@@ -10,7 +10,6 @@ in flight.
 
 from __future__ import annotations
 
-import contextvars
 import sys
 import threading
 import time
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import anyio
 
 from voyage_rag.io.call_state import AsyncCallState, Stopped, ThreadCallState
-from voyage_rag.io.tasks import spawn
+from voyage_rag.io.tasks import spawn, start_thread
 
 if TYPE_CHECKING:
     from voyage_rag.core.flow import Flow
@@ -94,13 +93,9 @@ def _start(
     work: Callable[[IndexedFlow[Part] | None], None],
     indexed: IndexedFlow[Part],
 ) -> None:
-    run = contextvars.copy_context().run
     threads[:] = [thread for thread in threads if thread.is_alive()]
-    name = f"voyage-rag-{indexed.number}"
-    thread = threading.Thread(target=run, args=(work, indexed), name=name, daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # the interpreter is ending, and starts no threads
+    thread = start_thread(partial(work, indexed), f"voyage-rag-{indexed.number}")
+    if thread is None:
         work(indexed)
     else:
         threads.append(thread)

@@ -6,13 +6,13 @@ few queries again costs a few percent more requests, and saves most of the wait.
 
 from __future__ import annotations
 
-import contextvars
 import threading
 from typing import TYPE_CHECKING
 
 import anyio
 
 from voyage_rag.io.call_state import Stopped, ThreadCallState
+from voyage_rag.io.tasks import start_thread
 
 if TYPE_CHECKING:
     from voyage_rag.core.flow import Attempt
@@ -112,10 +112,8 @@ class Race:
             if self._responses or len(self._failures) == len(self._states):
                 self.is_over.set()
 
-        context = contextvars.copy_context()
-        threading.Thread(
-            target=context.run, args=(run,), name="voyage-rag-query", daemon=True
-        ).start()
+        if start_thread(run, "voyage-rag-query") is None:
+            run()
 
     def end(self) -> None:
         """End what is still in flight."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures.thread  # noqa: F401 - asyncio would import it in the event loop
 import contextvars
+import sys
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from functools import partial
 from itertools import islice
@@ -64,6 +66,23 @@ async def iterate_in_thread(items: Iterator[T]) -> AsyncGenerator[T]:
     while some := await run_in_thread(lambda: list(islice(items, STEP))):
         for item in some:
             yield item
+
+
+def start_thread(work: Callable[[], None], name: str) -> threading.Thread | None:
+    """Start a thread in a copy of this context; None where none can be started.
+
+    The system may have no more threads, and an interpreter that is ending starts none: Python 3.11
+    waits for one that will never run.
+    """
+    run = contextvars.copy_context().run
+    thread = threading.Thread(target=run, args=(work,), name=name, daemon=True)
+    if sys.is_finalizing():
+        return None
+    try:
+        thread.start()
+    except RuntimeError:
+        return None
+    return thread
 
 
 def spawn(work: Callable[[], Awaitable[None]], ended: Callable[[], None]) -> Callable[[], object]:
