@@ -137,8 +137,14 @@ def forwarding(relay: Relay, stream: socket.socket) -> None:
         stream.sendall(answer)
 
 
-def socks(*, refusal: int = 0, authorized: bool = False, version: int = 5) -> Handshake:
-    """SOCKS5."""
+def socks(
+    *,
+    refusal: int = 0,
+    authorized: bool = False,
+    version: int = 5,
+    bound: bytes = bytes([1, 0, 0, 0, 0]),
+) -> Handshake:
+    """SOCKS5; `bound` is the address, with its type, from which the proxy connects."""
 
     def handshake(relay: Relay, stream: socket.socket) -> tuple[str, int] | None:
         _, count = stream.recv(2)
@@ -162,7 +168,7 @@ def socks(*, refusal: int = 0, authorized: bool = False, version: int = 5) -> Ha
             host = socket.inet_ntop(family, stream.recv(size))
         port = int.from_bytes(stream.recv(2), "big")
         relay.targets.append(f"{host}:{port}")
-        stream.sendall(bytes([5, refusal, 0, 1]) + bytes(6))
+        stream.sendall(bytes([5, refusal, 0]) + bound + bytes(2))
         return None if refusal else (host, port)
 
     return handshake

@@ -260,6 +260,14 @@ def test_an_unsound_answer_says_whose_it_was() -> None:
     assert (error.model, error.http_status, error.request_id) == ("voyage-of-tests", 200, "abc")
 
 
+def test_a_response_that_was_spoiled_points_at_what_is_in_between() -> None:
+    """Which `voyage-rag doctor` examines; other failures do not say so."""
+    spoiled = play(ok("no object"), max_retries=0).outcome
+    assert isinstance(spoiled, UnexpectedAnswerError)
+    assert "`voyage-rag doctor` says what is in between" in spoiled.message
+    assert "doctor" not in play(failed(503), max_retries=0).outcome.message
+
+
 def test_a_mistake_of_ours_is_not_tried_again() -> None:
     """An error that is no failure of the service goes straight up."""
     with pytest.raises(ZeroDivisionError):

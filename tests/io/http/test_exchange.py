@@ -338,3 +338,27 @@ def test_gzip_of_several_members_is_read(runner: Runner, server: WireServer) -> 
     server.act = act
     assert vectors_in_turn(runner, server, voyage_to(server), TEXTS) == VECTORS
     assert server.connections == 1
+
+
+# ── what is written ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("size", [1, 100_000, 1_000_000])
+def test_a_request_is_written_in_pieces_between_which_the_deadline_is_checked(
+    runner: Runner, server: WireServer, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """A small one at once, with its head: a second packet would wait for the first to arrive."""
+    sizes: list[int] = []
+    outgoing = exchange.Exchange.outgoing
+
+    def recorded(self: exchange.Exchange) -> Iterator[bytes]:
+        for piece in outgoing(self):
+            sizes.append(len(piece))
+            yield piece
+
+    monkeypatch.setattr(exchange.Exchange, "outgoing", recorded)
+    with voyage_to(server) as voyage:
+        vectors_in_turn(runner, server, voyage, ["x" * size])
+    assert sum(sizes) > size
+    assert max(sizes) <= exchange.MAX_WRITE_BYTES
+    assert len(sizes) == (1 if size < exchange.MAX_WRITE_BYTES else 5)  # a full piece goes alone

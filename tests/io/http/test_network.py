@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 
 import pytest
 
-from voyage_rag.io.http.network import ConnectingEndedError, connect_tcp
+from voyage_rag.io.http.network import ConnectingEndedError, connect_tcp, start_tls
 from wire import WireServer
 
 
@@ -48,3 +49,14 @@ def test_the_last_refusal_is_raised() -> None:
         port = server.getsockname()[1]
     with pytest.raises(ConnectionRefusedError):
         connect_tcp("127.0.0.1", port, time.monotonic() + 5, lambda: False)
+
+
+def test_a_handshake_that_fails_closes_its_socket() -> None:
+    """Nobody else has it any more."""
+    wrapped: list[socket.socket] = []
+    deadline = time.monotonic() + 5
+    with WireServer() as server:  # which does not speak TLS
+        sock = connect_tcp("127.0.0.1", server.port, deadline, lambda: False)
+        with pytest.raises(OSError):  # noqa: PT011 - depends on the version of OpenSSL
+            start_tls(sock, ssl.create_default_context(), "localhost", deadline, wrapped.append)
+    assert [one.fileno() for one in wrapped] == [-1]

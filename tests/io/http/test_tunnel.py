@@ -67,6 +67,8 @@ def vectors_of(runner: Runner, url: str, texts: list[str]) -> list[list[float]]:
         ("socks5", socks(), ""),
         ("socks5h", socks(), ""),
         ("socks5", socks(authorized=True), CREDENTIALS),
+        ("socks5", socks(bound=b"\x03\x0a" + b"proxy.test"), ""),
+        ("socks5", socks(bound=b"\x04" + bytes(16)), ""),
     ],
 )
 def test_a_call_goes_through_a_proxy(
