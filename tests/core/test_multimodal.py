@@ -96,6 +96,7 @@ WAYS: list[tuple[Callable[[Path], Any], tuple[str, str]]] = [
     (lambda path: path.open("rb"), PNG),
     (lambda _: PNG[1], PNG),
     (lambda _: Image(PNG[1]), PNG),
+    (lambda _: PNG[1].replace("data:image/png", "DATA:Image/PNG"), PNG),
     (lambda _: JPG_URL, ("text", JPG_URL)),
     (lambda _: Image(JPG_URL), ("image_url", JPG_URL)),
     (lambda _: Image("https://example.com/picture"), ("image_url", "https://example.com/picture")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import struct
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image as Pillow
 
@@ -233,3 +235,33 @@ def test_a_path_may_begin_with_the_home_directory(
     (tmp_path / "a.png").write_bytes(png("red", 2, 3))
     for source in ("~/a.png", Path("~/a.png")):
         assert READER.inspect(source, "image").pixels == 6
+
+
+def closed() -> io.BytesIO:
+    file = io.BufferedReader(io.BytesIO(png()))  # type: ignore[arg-type]
+    file.close()
+    return file  # type: ignore[return-value]
+
+
+def read_to_its_end() -> io.BufferedReader:
+    file = io.BufferedReader(io.BytesIO(png()))  # type: ignore[arg-type]
+    file.read()
+    return file
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("s3://bucket/a.png", "is no path, and no http"),
+        ("ftp://example.com/a.png", "is no path, and no http"),
+        (base64.b64encode(png() * 100).decode(), "decode base64 first"),
+        ("data:image/svg+xml,%3Csvg/%3E", "is a data URL that is not in base64"),
+        (np.zeros((2, 2, 3), np.uint8), "not ndarray: PIL.Image.fromarray makes one of an array"),
+        (closed(), "cannot be read: read of closed file"),
+        (read_to_its_end(), r"is empty; .* needs seek\(0\)"),
+    ],
+)
+def test_what_is_no_image_is_refused_with_the_way_to_one(source: object, said: str) -> None:
+    with pytest.raises(InvalidInputError, match=said) as caught:
+        READER.inspect(source, "image")
+    assert len(str(caught.value)) < 300

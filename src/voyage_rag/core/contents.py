@@ -229,9 +229,8 @@ def _image_or_video(text: str) -> Image | Video | None:
     """
     if not _is_data_url(text):
         return None
-    if text.startswith("data:image/"):
-        return Image(text)
-    return Video(text) if text.startswith("data:video/") else None
+    kind = text[:11].lower()
+    return Image(text) if kind == "data:image/" else Video(text) if kind == "data:video/" else None
 
 
 def _is_http(text: str) -> bool:
@@ -239,7 +238,7 @@ def _is_http(text: str) -> bool:
 
 
 def _is_data_url(text: str) -> bool:
-    return text.startswith("data:") and ";base64," in text[:200]
+    return text[:5].lower() == "data:" and ";base64," in text[:200]
 
 
 def _size_in_request(segment: Segment) -> int:

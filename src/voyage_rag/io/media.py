@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import os
+import reprlib
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,9 @@ from voyage_rag.io import pillow
 MAX_BUFFERED_BYTES = 48_000_000
 """What is held in memory of a source that is no file on disk. Only an image that is to be encoded
 again may be so large."""
+
+LONGEST_PATH = 4_096
+"""Characters, on Linux; what is longer is base64."""
 
 
 def inspect(source: object, kind: MediaKind | None) -> Media:
@@ -66,7 +70,7 @@ def inspect(source: object, kind: MediaKind | None) -> Media:
                 else "is a video where an image is expected"
             )
         if not head:
-            raise InvalidInputError("is empty")
+            raise InvalidInputError("is empty; a file that was read or written needs seek(0)")
         if not mime:
             return pillow.inspect_file(source, file)
         pixels = pixels_of(head)
@@ -116,10 +120,15 @@ def _inspect_video(source: object, file: BinaryIO, size: int) -> Media:
 def _reopenable(source: object) -> bytes | Path:
     """The source in a form that can be opened again and again."""
     match source:
-        case str() if source.startswith("data:"):
+        case str() if source[:5].lower() == "data:":
             return _from_data_url(source)
         case str() if source.startswith("file:"):
             return Path(url2pathname(urlsplit(source).path))
+        case str() if "://" in source or len(source) > LONGEST_PATH:
+            raise InvalidInputError(
+                f"{reprlib.repr(source)} is no path, and no http(s) or data URL: decode base64 "
+                "first, and download what is elsewhere"
+            )
         case str() | os.PathLike():
             return Path(os.path.expanduser(os.fsdecode(source)))  # noqa: PTH111 - raises nothing
         case bytearray() | memoryview():
@@ -135,7 +144,10 @@ def _read_source(source: object) -> bytes:
     read, to_bytes = getattr(source, "read", None), getattr(source, "to_bytes", None)
     data: object = None
     if callable(read) and not isinstance(source, type):
-        data = _read_buffered(read)
+        try:
+            data = _read_buffered(read)
+        except ValueError as error:  # it is closed
+            raise InvalidInputError(f"cannot be read: {error}") from None
     elif callable(to_bytes) and not isinstance(source, (int, type)):
         data = to_bytes()
     if not isinstance(data, bytes):
@@ -144,6 +156,8 @@ def _read_source(source: object) -> bytes:
             if isinstance(data, str)
             else "must be a text, or an image or video as a path, bytes, a binary file, a URL or "
             f"an image of Pillow's, not {type(source).__name__}"
+            + ": PIL.Image.fromarray makes one of an array"
+            * hasattr(source, "shape")
         )
     return data
 
@@ -168,7 +182,9 @@ def _check_buffered(size: int) -> None:
 
 
 def _from_data_url(url: str) -> bytes:
-    _, _, encoded = url.partition(";base64,")
+    _, is_base64, encoded = url.partition(";base64,")
+    if not is_base64:
+        raise InvalidInputError("is a data URL that is not in base64, and no other is accepted")
     _check_buffered(len(encoded) * 3 // 4)
     try:
         return binascii.a2b_base64(encoded, strict_mode=True)
