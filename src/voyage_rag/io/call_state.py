@@ -104,7 +104,7 @@ class AsyncCallState:
 
 
 class _LoneThread(ThreadCallState):
-    """Of any call of one request, which shares nothing; a signal ends it in the caller's thread."""
+    """For every call of one request, which runs in the caller's thread and shares nothing."""
 
     reading = queueing = nullcontext()
     in_flight = nullcontext  # type: ignore[assignment]
@@ -119,7 +119,7 @@ class _LoneThread(ThreadCallState):
 
 
 class _LoneTask(AsyncCallState):
-    """The same for a task, which is cancelled."""
+    """For every call of one request that runs in the caller's task."""
 
     reading = None
     queueing = nullcontext()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from voyage_rag.hosts.host import Host
     from voyage_rag.hosts.messages import Response
     from voyage_rag.io.http.pool import ConnectionPool, PooledConnection
-    from voyage_rag.io.http.response import FileBody, ResponseBody
+    from voyage_rag.io.http.response import ResponseBody
     from voyage_rag.io.http.route import Address
 
 MIN_SILENCE_SECONDS = 2.0
@@ -120,7 +120,7 @@ class Exchange:
         """Begin, on the connection that is returned, open or not."""
         connection = self._pool.new() if self._wants_new else self._pool.take()
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
-        self._body: ResponseBody | FileBody | None = None
+        self._body: ResponseBody | None = None
         self._has_sent = self._has_received = False
         self.is_complete: bool = False
         self._first_byte_timeout = self._max_silence(connection)
@@ -187,6 +187,8 @@ class Exchange:
         """
         assert self._body is not None  # noqa: S101 - it is complete
         content = self._body.finish()
+        is_reused = connection.exchanges > 0
+        connection.exchanges += 1
         request_id = self._headers.get(REQUEST_ID, "")
         is_doubtful = (
             connection.suspect
@@ -200,10 +202,9 @@ class Exchange:
             self._pool.give_back(connection)
         else:
             connection.close()
-            if is_doubtful and connection.exchanges:
+            if is_doubtful and is_reused:
                 self._want_new_connection(connection)
                 raise StaleConnectionError
-        connection.exchanges += 1
         return response_of(self._host, self._status, self._headers, content, connection.distrust)
 
     def abandon(self, connection: PooledConnection, error: BaseException) -> Exception | None:

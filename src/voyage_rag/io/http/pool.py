@@ -103,7 +103,7 @@ class PooledConnection:
             raise
 
     def _start_tls(self, sock: socket.socket, host: str, deadline: float) -> socket.socket:
-        context = self._route.ssl_context()
+        context = self._route.certificates.ssl_context()
         return start_tls(sock, context, host, deadline, self._announce)
 
     def _announce(self, sock: socket.socket) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
+from io import BytesIO
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -93,25 +95,24 @@ class Gunzip:
 
 
 class ResponseBody:
-    """Collects a body in memory, piece by piece.
+    """Takes a body piece by piece, into memory or into a file.
 
     Args:
         headers: Of the response.
         most: Bytes it may have, decompressed.
-
-    Attributes:
-        blocks: Whether `add` waits for a disk.
+        path: Of the file, which is opened for the first piece; None for memory.
 
     Raises:
         UnreadableBodyError: It says itself that it is larger, or its compression is not known.
     """
 
-    blocks = False
-
-    def __init__(self, headers: Mapping[str, str], most: int) -> None:
+    def __init__(
+        self, headers: Mapping[str, str], most: float = inf, path: str | None = None
+    ) -> None:
         self._most = most
-        self._pieces: list[bytes] = []
+        self._path = path
         self._length = 0
+        self._sink: BinaryIO | None = None
         self._gunzip = gunzip_of(headers)
         declared = headers.get("content-length", "")
         if declared.isdecimal() and int(declared[:20]) > most:
@@ -122,69 +123,17 @@ class ResponseBody:
 
         Raises:
             UnreadableBodyError: It is too much, or broken.
-        """
-        if self._gunzip is not None:
-            piece = self._gunzip.decompress(piece, self._most - self._length + 1)
-        self._length += len(piece)
-        if self._length > self._most:
-            raise self._too_large()
-        self._pieces.append(piece)
-
-    def finish(self) -> bytes:
-        """The complete body.
-
-        Raises:
-            UnreadableBodyError: The compression stops before its end.
-        """
-        if self._gunzip is not None:
-            self._gunzip.finish()
-        return b"".join(self._pieces)
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def _too_large(self) -> UnreadableBodyError:
-        return UnreadableBodyError(
-            f"the response has more than {self._most // MEBIBYTE} MiB, which no response to this "
-            "request can need"
-        )
-
-
-class FileBody:
-    """Writes a body to a file, however large it is.
-
-    Args:
-        headers: Of the response.
-        path: Of the file, which is opened for the first piece.
-
-    Attributes:
-        blocks: Whether `add` waits for a disk.
-
-    Raises:
-        UnreadableBodyError: Its compression is not known.
-    """
-
-    blocks = True
-
-    def __init__(self, headers: Mapping[str, str], path: str) -> None:
-        self._path = path
-        self._file: BinaryIO | None = None
-        self._gunzip = gunzip_of(headers)
-
-    def add(self, piece: bytes) -> None:
-        """Take the next piece.
-
-        Raises:
-            UnreadableBodyError: It is broken.
             UnwritableFileError: The disk is full, for example.
         """
-        try:
+        if self._gunzip is None:
             self._write(piece)
-        except OSError as error:
-            raise UnwritableFileError(error) from error
+            return
+        while piece:
+            self._write(self._gunzip.decompress(piece, MEBIBYTE))
+            piece = self._gunzip.unread
 
     def finish(self) -> bytes:
-        """Nothing: it is in the file.
+        """The complete body; nothing if it is in a file.
 
         Raises:
             UnreadableBodyError: The compression stops before its end.
@@ -192,35 +141,48 @@ class FileBody:
         """
         if self._gunzip is not None:
             self._gunzip.finish()
-        self.add(b"")  # a file without content is a file, too
-        self.close()
+        self._write(b"")  # a file without content is a file, too
+        if isinstance(self._sink, BytesIO):
+            return self._sink.getvalue()
+        try:
+            self.close()
+        except OSError as error:
+            raise UnwritableFileError(error) from error
         return b""
 
     def close(self) -> None:
         """Close the file."""
-        if self._file is not None:
-            self._file.close()
+        if self._sink is not None:
+            self._sink.close()
 
-    def _write(self, piece: bytes) -> None:
-        if self._file is None:
-            self._file = Path(self._path).open("wb")  # noqa: SIM115 - see `close`
-        if self._gunzip is None:
-            self._file.write(piece)
-            return
-        while piece:
-            self._file.write(self._gunzip.decompress(piece, MEBIBYTE))
-            piece = self._gunzip.unread
+    def _write(self, data: bytes) -> None:
+        self._length += len(data)
+        if self._length > self._most:
+            raise self._too_large()
+        try:
+            if self._sink is None:
+                path = self._path
+                self._sink = Path(path).open("wb") if path else BytesIO()  # noqa: SIM115 - `close`
+            self._sink.write(data)
+        except OSError as error:
+            raise UnwritableFileError(error) from error
+
+    def _too_large(self) -> UnreadableBodyError:
+        return UnreadableBodyError(
+            f"the response has more than {self._most // MEBIBYTE:.0f} MiB, which no response to "
+            "this request can need"
+        )
 
 
-def body_of(request: Request, status: int, headers: Mapping[str, str]) -> ResponseBody | FileBody:
+def body_of(request: Request, status: int, headers: Mapping[str, str]) -> ResponseBody:
     """Where a body goes: to the file that a request names if it succeeded, or to memory.
 
     Raises:
-        UnreadableBodyError: As for the two classes.
+        UnreadableBodyError: As for the class.
     """
     if request.save_to is None or status != OK:
         return ResponseBody(headers, max_response_bytes(request))
-    return FileBody(headers, request.save_to)
+    return ResponseBody(headers, path=request.save_to)
 
 
 def max_response_bytes(request: Request) -> int:

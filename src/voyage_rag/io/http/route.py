@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import encodings.idna  # noqa: F401 - else imported by the first name that is looked up
-import ssl
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -87,14 +86,6 @@ class Route:
         is_forwarded = proxy is not None and scheme == "http" and not proxy.is_socks
         headers = proxy.headers if proxy is not None and is_forwarded else {}
         return cls(scheme, host, port, proxy, certificates, is_forwarded, headers)
-
-    def ssl_context(self) -> ssl.SSLContext:
-        """What TLS connections are made with.
-
-        Raises:
-            ConfigurationError: The certificates cannot be read.
-        """
-        return self.certificates.ssl_context()
 
 
 def _in_event_loop() -> bool:
