@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conftest import Runner
-from fakes import MODEL, FakeClock, FakeService, failed, voyage_over
+from fakes import MODEL, FakeClock, FakeService, embedded, failed, ok, voyage_over
 from voyage_rag import ConfigurationError, ServerError, Usage
 from voyage_rag.client import notices
 
@@ -82,3 +82,30 @@ def test_a_model_near_its_end_is_reported_once(
     assert len(reported) == 1
     assert "2027-12-01" in reported[0]
     assert "'voyage-4'" in reported[0]
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "wrap"),
+    [
+        ("embed", (["a", "b"],), False),
+        ("multimodal_embed", ([["a"], ["b"]],), False),
+        ("contextualized_embed", ([["a", "b"]],), True),
+    ],
+)
+def test_a_vector_of_zeros_is_reported_once(
+    verb: str,
+    arguments: tuple[Any, ...],
+    wrap: bool,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server at fault returns such vectors, and stores find them first or never."""
+    monkeypatch.setattr(notices, "_returned_zeros", set())
+    body = embedded([[1.0, 0.0], [0.0, 0.0]])
+    if wrap:
+        body["data"] = [{"index": 0, "data": body["data"]}]
+    voyage = voyage_over(FakeService(always=lambda _: ok(body)))
+    for _ in range(2):
+        getattr(voyage, verb)(*arguments, f"model-of-{verb}")
+    assert [record.getMessage().split("'")[1] for record in caplog.records] == [f"model-of-{verb}"]
+    assert "zeros only" in caplog.text

@@ -345,7 +345,7 @@ def test_what_the_service_cut_is_cached_with_its_texts(tmp_path) -> None:
 def test_a_document_too_long_for_the_service_to_split_is_named(runner) -> None:
     """The service's words are about a batch, where there is one document."""
     service = FakeService(always=lambda _: failed(400, TOO_MANY_TOKENS))
-    with pytest.raises(InvalidRequestError, match=r"That is document 0: ~[\d,]+ tokens\. Split it"):
+    with pytest.raises(InvalidRequestError, match=r"That is input 0: ~[\d,]+ tokens\. Split it"):
         runner.call(
             voyage_over(service),
             "contextualized_embed",

@@ -65,6 +65,20 @@ def media_name(text: str) -> None:
     )
 
 
+_returned_zeros: set[str] = set()
+
+
+def zero_vector(model: str) -> None:
+    """Warn, once for each model, of a vector that compares with nothing."""
+    if model not in _returned_zeros:
+        _returned_zeros.add(model)
+        LOG.warning(
+            "%r returned a vector that holds zeros only: the server is probably at fault, and "
+            "stores find such vectors first or never",
+            model,
+        )
+
+
 _retiring: set[str] = set()
 
 

@@ -204,6 +204,7 @@ class Session:
             warn_windows=notices.windows,
             warn_no_documents=self._warn_no_documents,
             warn_retirement=notices.retirement,
+            warn_zero_vector=notices.zero_vector,
             warn_media_name=notices.media_name,
         )
         self._usage = Usage()

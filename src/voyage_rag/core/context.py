@@ -59,6 +59,7 @@ class CallContext:
         warn_windows: Receives documents, by position or name, that are embedded in windows.
         warn_no_documents: Called where texts go to a contextualized model without their documents.
         warn_retirement: Receives a model that is, or soon will be, retired.
+        warn_zero_vector: Receives a model that returned a vector of zeros.
         warn_media_name: Receives a text that names a picture or a video, and is embedded as text.
     """
 
@@ -75,6 +76,7 @@ class CallContext:
     warn_windows: Callable[[Sequence[object]], None]
     warn_no_documents: Callable[[], None]
     warn_retirement: Callable[[str, Retirement], None]
+    warn_zero_vector: Callable[[str], None]
     warn_media_name: Callable[[str], None]
 
     def options(

@@ -14,6 +14,7 @@ import json
 import math
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, get_args
 
 from voyage_rag.core import validation, wire
@@ -96,7 +97,11 @@ class ContextualCall(EndpointCall[Window, Chunked]):
     def read(self, body: wire.Body, items: Sequence[Window]) -> wire.Decoded[Chunked]:
         """One vector per chunk."""
         counts = [None if self.chunking else len(item.chunks) for item in items]
-        return wire.contextual_answer(body, counts, self.options)
+        answer = wire.contextual_answer(body, counts, self.options)
+        vectors = chain.from_iterable(document.vectors for document in answer.values)
+        if self.options.dtype == "float" and not all(map(any, vectors)):
+            self.context.warn_zero_vector(self.model.name)
+        return answer
 
     def cache_key(self, item: Window) -> bytes:
         """Of all chunks of the window, since each vector depends on all."""
@@ -180,9 +185,7 @@ class ContextualCall(EndpointCall[Window, Chunked]):
         failure.indices = tuple(positions)
         if is_too_large(failure) and len(items) == 1:
             tokens = self.tokens(items[0].estimated_tokens)
-            failure.message += (
-                f" That is document {items[0].position}: ~{tokens:,} tokens. Split it."
-            )
+            failure.message += f" That is input {positions[0]}: ~{tokens:,} tokens. Split it."
         return failure
 
     def windows(self, documents: Sequence[Chunks]) -> list[Window]:

@@ -185,6 +185,8 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
     def read(self, body: wire.Body, items: Sequence[IndexedText]) -> Decoded[Row]:
         """One vector per text."""
         answer = self._format.answer(body, len(items), self.options)
+        if self.options.dtype == "float" and not all(map(any, answer.values)):
+            self.context.warn_zero_vector(self.model.name)
         rows: list[Row] = list(answer.values)
         if self._as_lists:
             rows = [vector.tolist() for vector in answer.values]

@@ -111,7 +111,10 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
 
     def read(self, body: wire.Body, items: Sequence[Loaded]) -> wire.Decoded[Vector]:
         """One vector per input."""
-        return wire.multimodal_answer(body, len(items), self.options)
+        answer = wire.multimodal_answer(body, len(items), self.options)
+        if self.options.dtype == "float" and not all(map(any, answer.values)):
+            self.context.warn_zero_vector(self.model.name)
+        return answer
 
     def cache_key(self, item: Loaded) -> bytes:
         """Of all its content; what is behind a URL counts as its address."""
