@@ -40,7 +40,7 @@ class Retirement:
     Attributes:
         deprecated: New organisations cannot use the model from this day.
         retired: The service responds with a 410 from this day.
-        replacement: The current model of its kind.
+        replacement: The current model that this package suggests; Voyage names none.
     """
 
     deprecated: date

@@ -205,6 +205,34 @@ def test_a_429_about_money_is_told_from_one_about_time(
     assert error is type(failure(429, json.dumps({"detail": detail}).encode()))
 
 
+@pytest.mark.parametrize(
+    ("message", "seconds"),
+    [
+        ("No deployments available for selected model, Try again in 60 seconds.", 60.0),
+        ("Please retry in 52.454646382s.", 52.454646382),
+        ("pricing tier. Please retry after 20 seconds. Please go here", 20.0),
+        ("Limit 3, Used 3, Requested 1. Please try again in 6m0s. Visit", 360.0),
+        ("Please try again in 120ms", 0.12),
+        ("try again in 2 minutes", 120.0),
+        ("try again in 1h5m", 3_900.0),
+        ("try again later", None),
+        ("try again in 3 attempts", None),
+        ("wait 20 s", None),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_delay_that_a_gateway_names_in_words_is_kept(
+    status: int, message: str, seconds: float | None
+) -> None:
+    """As one in a Retry-After, which is believed if there are both."""
+    body = json.dumps({"error": {"message": message}}).encode()
+    found = failure(status, body).retry_after
+
+    assert found == (None if seconds is None else pytest.approx(seconds))
+    assert failure(status, body, **{"retry-after": "7"}).retry_after == 7.0
+    assert failure(500, body).retry_after is None
+
+
 def test_only_a_429_can_be_about_money() -> None:
     """The same words with another status mean that status."""
     assert InvalidRequestError is type(failure(400, b'{"detail":"Insufficient balance"}'))

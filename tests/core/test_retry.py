@@ -238,6 +238,18 @@ def test_the_total_timeout_ends_the_attempts() -> None:
     assert played.outcome.attempts == 5
 
 
+def test_a_limit_that_leaves_no_time_is_raised_at_once() -> None:
+    """And not after a backoff, with a message about an attempt that never comes."""
+    named = failed(429, "Requests Per Minute (RPM) rate limit of 1")
+    clock = FakeClock()
+    voyage = voyage_over(FakeService(served, named), clock, query_total_timeout=20.0)
+    voyage.embed(["a"], MODEL, "query")
+
+    with pytest.raises(RateLimitError, match=r"next request is allowed in (59|60)"):
+        voyage.embed(["b"], MODEL, "query")
+    assert clock.sleeps == []
+
+
 def test_no_attempt_may_outlast_the_total_timeout() -> None:
     """The time one attempt may take shrinks to what is left of total_timeout."""
     played = play(*[Timeout("late")] * 2, took=4.0, timeout=5.0, total_timeout=10.0)

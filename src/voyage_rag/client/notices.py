@@ -87,8 +87,9 @@ def retirement(model: str, end: Retirement) -> None:
     if model not in _retiring:
         _retiring.add(model)
         LOG.warning(
-            "%r is retired on %s: change to %r, and embed documents again, since vectors of "
-            "different models cannot be compared",
+            "%r is retired on %s: change to another model (voyage-rag suggests %r; Voyage names no "
+            "replacement), and embed documents again, since vectors of different models cannot be "
+            "compared",
             model,
             end.retired.isoformat(),
             end.replacement,

@@ -8,7 +8,12 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from voyage_rag.errors import APIError, InvalidRequestError, RateLimitError, VoyageError
-from voyage_rag.hosts.failures import error_in_success, printable
+from voyage_rag.hosts.failures import (
+    TOO_MANY_REQUESTS,
+    delay_named,
+    error_in_success,
+    printable,
+)
 from voyage_rag.models import kind_of
 from voyage_rag.suggestions import similar_model
 
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
     from voyage_rag.hosts.host import Host
     from voyage_rag.hosts.messages import Request, Response
 
-OK = 200
+OK, UNAVAILABLE = 200, 503
 MAX_ID_CHARS = 128
 SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 MAX_SECONDS = 999_999_999.0
@@ -40,12 +45,15 @@ def failure_of(
     if issubclass(detail.error_class, InvalidRequestError) and "model" in message.lower():
         similar = similar_model(request.model or "")
         message += f" Did you mean {similar!r}?" if similar else ""
+    delay = retry_after(response.headers, wall_clock())
+    if delay is None and detail.status in {TOO_MANY_REQUESTS, UNAVAILABLE}:
+        delay = delay_named(detail.message)
     failure = detail.error_class(
         host.redact(message.encode()).decode(),
         model=request.model,
         http_status=detail.status,
         request_id=request_id_of(response),
-        retry_after=retry_after(response.headers, wall_clock()),
+        retry_after=delay,
     )
     failure.is_too_large = detail.is_too_large
     failure.input_index = detail.input_index

@@ -230,7 +230,7 @@ class Attempts:
             VoyageError: There is none.
         """
         self._failure, limiter = failure, self._limiter
-        self._delay = self._policy.backoff(failure, self._sent)
+        self._delay = wait = self._policy.backoff(failure, self._sent)
         if isinstance(failure, RateLimitError):
             asked = failure.retry_after or 0.0
             held = asked if asked <= LONGEST_RETRY_AFTER_SECONDS else None
@@ -239,7 +239,8 @@ class Attempts:
                 self._source.put_back()
             if limiter.exceeds_minute_limit(self._tokens()):
                 raise self.last_failure(failure)
-        spent = self._spent() + self._delay
+            wait = self._allowed_in()
+        spent = self._spent() + wait
         is_unreachable = (
             isinstance(failure, APIConnectionError)
             and failure.never_sent

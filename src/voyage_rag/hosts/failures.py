@@ -70,17 +70,21 @@ TOO_MANY_TOKENS = "lower the number of tokens in the batch"
 EXAMPLE = re.compile(r"example at index (\d+)")
 """The format in which the Voyage API names an input that is too long (recorded)."""
 
-PASSES_SOON = r"\b(?:re)?try (?:again )?(?:in|after) [\d.]+ ?(?:m?s\b|sec|min)"
+NAMED_DELAY = (
+    r"\b(?:re)?try (?:again )?(?:in|after)"
+    r"((?: ?\d{1,6}(?:\.\d{1,9})? ?(?:ms|h|m|s)[a-z]{0,6}(?![a-z]))+)"
+)
+UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0}
 LASTS_FOR_DAYS = r"\bmonth|\bweek|\bdaily\b|\bper day\b"
 PASSES_IN_TIME = r"rate.?limit|too many requests|per (?:second|minute)|try again|\bresources?\b"
 NEEDS_MONEY = (
     r"insufficient|exhausted|balance|suspended|overdue|payment|billing|current quota|upgrade your"
     r"|out of (?:credit|quota)|(?:free|usage|credit|spending|plan) (?:limit|quota)"
 )
-"""Words of a 429 that say how long it lasts; the first match decides.
+"""Words in a 429 that say whether it passes soon. The first pattern that matches decides.
 
-The service was never seen to send a 429 about money; gateways and other services do. That of its
-free tier speaks of billing, too, but also of "reduced rate limits", and passes with time.
+No 429 of the service about money has been recorded; gateways and other services send them. The one
+of its free tier mentions billing, but also "reduced rate limits", and passes with time.
 """
 
 
@@ -200,9 +204,18 @@ def _remedy(
     return remedies.get(status, RETRY_LATER if issubclass(error_class, ServerError) else None)
 
 
+def delay_named(message: str) -> float | None:
+    """The seconds after which an error message says to try again, as gateways do; else None."""
+    found = re.search(NAMED_DELAY, message.lower())
+    if found is None:
+        return None
+    parts = re.findall(r"([\d.]+) ?(ms|h|m|s)", found[1])
+    return sum(float(number) * UNIT_SECONDS[unit] for number, unit in parts)
+
+
 def _is_about_money(message: str) -> bool:
     text = message.lower()
-    if re.search(PASSES_SOON, text):
+    if delay_named(text) is not None:
         return False
     if re.search(LASTS_FOR_DAYS, text):
         return True

@@ -48,8 +48,8 @@ def connection_error(
         )
     elif is_timeout:
         failure = Timeout(
-            f"{host.base_url} did not answer within {attempt.timeout:g} s ({reason}): raise "
-            "timeout, or send less at once",
+            f"{host.base_url} did not answer within {round(attempt.timeout, 2):g} s ({reason}): "
+            "raise timeout, or send less at once",
             model=model,
         )
     else:
