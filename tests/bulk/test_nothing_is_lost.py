@@ -310,7 +310,7 @@ def test_the_home_folder_may_be_abbreviated(
 
 def test_an_address_is_no_file(tmp_path: Path) -> None:
     job = EmbeddingJob("https://example.com/in.jsonl", tmp_path / "out.parquet", model=MODEL)
-    with pytest.raises(JobError, match="download it first"):
+    with pytest.raises(JobError, match="download the file first"):
         job.run(voyage_over(Service()))
 
 
