@@ -15,7 +15,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-demo: $(VENV)/.demo ## Search the standard library's docstrings in both frameworks (live with VOYAGE_API_KEY)
+demo: $(VENV)/.demo ## Search Python's docstrings in both frameworks (live with VOYAGE_API_KEY)
 	@$(BIN)/voyage-rag demo $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests
@@ -33,28 +33,28 @@ lowest: ## Test both frameworks' classes on the lowest versions that pyproject.t
 		--ignore tests/langchain/test_standard.py --ignore tests/langchain/test_multimodal.py $(ARGS)
 
 PYTHONS ?= python3.11 python3.12 python3.13 python3.14
-pythons: ## Run the tests on every supported Python that is found (PYTHONS="..." names others)
+pythons: ## Run the tests on every installed Python version (PYTHONS="..." selects some)
 	@for python in $(PYTHONS); do if command -v $$python > /dev/null; then echo "$$python:"; \
 		$(MAKE) --no-print-directory test PYTHON=$$python VENV=build/$$(basename $$python) || exit 1; fi; done
 
-constraints: clean ## Note the newest versions that work together in tests/constraints.txt
+constraints: clean ## Write the newest compatible versions to tests/constraints.txt
 	@$(MAKE) CONSTRAINTS= $(addprefix $(VENV)/.,bench docs notebooks ray stores)
 	@$(BIN)/python -m pip freeze --exclude-editable > tests/constraints.txt
 
-stores: $(VENV)/.stores ## Test with Chroma, Qdrant, LanceDB, FAISS and PostgreSQL (PG_URI names a server of yours)
+stores: $(VENV)/.stores ## Test with Chroma, Qdrant, LanceDB, FAISS and PostgreSQL (PG_URI: your server)
 	@$(BIN)/python -m pytest tests/stores $(ARGS)
 
-dropin: $(VENV)/.dev ## Run the same programs on the packages it replaces and on this one, and compare
+dropin: $(VENV)/.dev ## Run the same programs on the replaced packages and on this one, and compare
 	@$(BIN)/python -m pytest tests/dropin $(ARGS)
 
-ray: $(VENV)/.ray ## Test Ray Data on a cluster of this machine
-	@# Ray ends its processes without waiting for them, which Python warns of.
+ray: $(VENV)/.ray ## Test Ray Data on a local cluster
+	@# Ray does not wait for its processes to end, which causes a warning.
 	@VOYAGE_RAG_RAY=1 $(BIN)/python -m pytest tests/bulk/test_ray.py -W "ignore:subprocess:ResourceWarning" $(ARGS)
 
 local: $(VENV)/.local ## Test hosts with torch, sentence-transformers, moto and infinity
 	@VOYAGE_RAG_INFINITY=$(VENV)/infinity/bin/infinity_emb $(VENV)/local/bin/python -m pytest tests/hosts $(ARGS)
 
-lint: $(VENV)/.dev ## Check style, types and who imports whom
+lint: $(VENV)/.dev ## Check style, types and import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -67,32 +67,32 @@ format: $(VENV)/.dev ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-record: $(VENV)/.dev ## Record the cassettes anew: from the live service with VOYAGE_API_KEY, else the emulator
+record: $(VENV)/.dev ## Record the cassettes again: from the live service with VOYAGE_API_KEY, or the emulator
 	@$(BIN)/python tests/record.py $(ARGS)
 
-chaos: $(VENV)/.dev ## Documents under faults, cancelled calls, dying connections, callers under load (ARGS=--help for less)
+chaos: $(VENV)/.dev ## Inject faults, cancel calls and break connections under load (ARGS=--help for options)
 	@PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
 
 fuzz: $(VENV)/.fuzz ## Feed decoders with random bytes, and methods with any object (ARGS=--help for longer)
 	@PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)
 
-audit: $(VENV)/.audit ## List the licences of what is installed along, and look for known vulnerabilities
+audit: $(VENV)/.audit ## List the licences of dependencies, and check for known vulnerabilities
 	@mkdir -p build
 	@$(BIN)/python tests/licences.py
 	@$(BIN)/pip-audit --local --skip-editable --progress-spinner off 2>build/audit.txt || \
 		{ grep '^Found' build/audit.txt || \
-			echo "the database of vulnerabilities could not be read: $$(tail -n 1 build/audit.txt)"; exit 1; }
+			echo "cannot read the database of vulnerabilities: $$(tail -n 1 build/audit.txt)"; exit 1; }
 
-bench: $(VENV)/.bench ## Measure side by side with the packages it replaces (ARGS=--quick for minutes)
+bench: $(VENV)/.bench ## Measure against the replaced packages (ARGS=--quick takes minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-notebooks: $(VENV)/.notebooks ## Run the notebooks (ARGS=04 for one) and compare them with their stored outputs
+notebooks: $(VENV)/.notebooks ## Run the notebooks (ARGS=04 for one), and compare them with their stored outputs
 	@$(BIN)/python notebooks/execute.py $(ARGS)
 
 docs: $(VENV)/.docs ## Build the documentation into site/ (open site/index.html)
 	@$(BIN)/zensical build --strict --clean
 
-dist: $(VENV)/.dist ## Build wheel and sdist, install them in an environment of their own and use them
+dist: $(VENV)/.dist ## Build wheel and sdist, and test them in a new environment
 	@$(BIN)/python tests/distribution.py
 
 clean: ## Delete the environment, build outputs and caches
@@ -106,7 +106,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing into $(VENV), about half a minute ..."
-	@# Modules are compiled when they are imported, which few of them are.
+	@# Few modules are imported, and Python compiles these on import.
 	@$(INSTALL) --no-compile \
 		--editable '.[langchain,llama-index,emulator,cli,images]'
 	@touch $@
