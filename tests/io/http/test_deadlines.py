@@ -83,6 +83,13 @@ def dripping_body(connection: socket.socket, over: threading.Event) -> None:
     drip(connection, over, b" ")
 
 
+def flooding(connection: socket.socket, over: threading.Event) -> None:
+    """Without end, and never with a response, so that there is always something to read."""
+    connection.recv(65_536)
+    while not over.is_set():
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000)
+
+
 def stalling_late(connection: socket.socket, over: threading.Event) -> None:
     """All but the end, just before the time is up."""
     connection.recv(65_536)
@@ -145,6 +152,12 @@ def test_an_attempt_ends_in_its_time(runner) -> None:
         took = dict(zip((say.__name__ for say in SHAPES), at_once(calls), strict=True))
 
     assert {name: took for name, took in took.items() if not SOON <= took < LATE} == {}
+
+
+def test_a_flood_that_leaves_nothing_to_wait_for_ends_too(runner) -> None:
+    """The deadline is looked at although there is always something to read."""
+    with speaking(flooding) as url:
+        assert timed(runner, url, max_retries=0, timeout=0.3) >= 0.3
 
 
 def test_a_connection_in_use_keeps_deadlines_too(runner, http_service: HTTPService) -> None:

@@ -42,7 +42,7 @@ MAX_CONNECTING = 64
 """Threads in which one event loop connects."""
 
 MAX_READ_BYTES = 2**16
-READS_PER_TURN = 16
+READS_PER_TURN = 4
 """So many reads that need not wait are made before other tasks of an event loop have their turn."""
 
 REPLACEABLE = (
@@ -264,6 +264,7 @@ async def _atransfer(sock: socket.socket, exchange: Exchange) -> None:
         if exchange.is_complete:
             return
         if reads % READS_PER_TURN == 0:
+            exchange.max_wait()  # which looks at the deadline
             await checkpoint()
 
 
