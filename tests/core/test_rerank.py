@@ -21,7 +21,7 @@ from fakes import (
     served,
     voyage_over,
 )
-from voyage_rag.errors import InvalidRequestError, ServerError
+from voyage_rag.errors import InvalidInputError, InvalidRequestError, ServerError
 from voyage_rag.hosts.messages import Response
 from voyage_rag.types import RerankingResult
 from voyage_rag.usage import Usage
@@ -277,3 +277,18 @@ def test_a_threshold_leaves_out_lower_scores(runner) -> None:
     )
 
     assert found.results == best[:4]
+
+
+def test_half_a_character_may_be_replaced(runner) -> None:
+    """In the query and in documents; one retrieved passage does not fail the question."""
+    service = FakeService()
+    voyage = voyage_over(service)
+
+    with pytest.raises(InvalidInputError, match=r"documents\[1\] holds half a character"):
+        runner.call(voyage, "rerank", "q", ["a", "b\ud83d"], RERANKER)
+    with pytest.raises(InvalidInputError, match="invalid_text must be one of"):
+        runner.call(voyage, "rerank", "q", ["a"], RERANKER, invalid_text="drop")
+    runner.call(voyage, "rerank", "\ud83d?", ["a", "b\ud83d"], RERANKER, invalid_text="replace")
+
+    (body,) = service.bodies
+    assert (body["query"], body["documents"]) == ("\ufffd?", ["a", "b\ufffd"])

@@ -143,6 +143,16 @@ def test_documents_without_words_can_be_dropped_or_refused(
     assert emulator.requests == []
 
 
+def test_half_a_character_may_be_replaced(make: Any, runner: Runner) -> None:
+    """The documents that come back are those that were given."""
+    given = [Document("half \ud83d"), *documents()]
+    with pytest.raises(InvalidInputError, match="half a character"):
+        runner.call(make(VoyageAIRerank, model="rerank-3-lite"), "compress_documents", given, QUERY)
+    lenient = make(VoyageAIRerank, model="rerank-3-lite", invalid_text="replace")
+    found = runner.call(lenient, "compress_documents", given, QUERY)
+    assert "half \ud83d" in [document.page_content for document in found]
+
+
 def test_documents_below_a_threshold_are_left_out(
     make: Any, reranker: VoyageAIRerank, runner: Runner
 ) -> None:

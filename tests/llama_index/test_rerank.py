@@ -270,6 +270,14 @@ def test_nodes_without_words_come_last_are_dropped_or_refused(
         rerank(make(VoyageAIRerank, "rerank-3-lite", blank_documents="error"), runner, given)
 
 
+def test_half_a_character_may_be_replaced(make: Any, runner: Runner) -> None:
+    given = [NodeWithScore(node=TextNode(text="half \ud83d", id_="half"), score=0.9), *nodes()]
+    with pytest.raises(InvalidInputError, match="half a character"):
+        rerank(make(VoyageAIRerank, "rerank-3-lite"), runner, given)
+    lenient = make(VoyageAIRerank, "rerank-3-lite", invalid_text="replace")
+    assert "half" in [one.node.node_id for one in rerank(lenient, runner, given)]
+
+
 def test_nodes_below_a_threshold_are_left_out(
     make: Any, reranker: VoyageAIRerank, runner: Runner
 ) -> None:

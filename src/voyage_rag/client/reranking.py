@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from voyage_rag.client.session import Session
 from voyage_rag.core.rerank import rerank
-from voyage_rag.types import BlankDocuments, RerankingObject
+from voyage_rag.types import BlankDocuments, InvalidText, RerankingObject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,7 @@ class RerankingVerbs(Session):
         truncation: bool = True,
         *,
         blank_documents: BlankDocuments = "last",
+        invalid_text: InvalidText = "error",
         score_threshold: float | None = None,
     ) -> RerankingObject:
         """Order documents by relevance to a query.
@@ -40,6 +41,7 @@ class RerankingVerbs(Session):
             blank_documents: How to treat documents without words, which are never sent. `last`
                 ranks them last with a score of 0, `drop` omits them, `error` raises an error with
                 their positions.
+            invalid_text: As for `embed`.
             score_threshold: Omit documents with a lower score, from 0 to 1.
 
         Returns:
@@ -60,6 +62,7 @@ class RerankingVerbs(Session):
             truncation=truncation,
             score_threshold=score_threshold,
             blank_documents=blank_documents,
+            invalid_text=invalid_text,
         )
         return self.driver.run(operation)
 
@@ -72,6 +75,7 @@ class RerankingVerbs(Session):
         truncation: bool = True,
         *,
         blank_documents: BlankDocuments = "last",
+        invalid_text: InvalidText = "error",
         score_threshold: float | None = None,
     ) -> RerankingObject:
         """Async variant of `rerank`."""
@@ -84,5 +88,6 @@ class RerankingVerbs(Session):
             truncation=truncation,
             score_threshold=score_threshold,
             blank_documents=blank_documents,
+            invalid_text=invalid_text,
         )
         return await self.driver.arun(operation)

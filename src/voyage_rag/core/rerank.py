@@ -17,7 +17,7 @@ from voyage_rag.core.flow import Operation, PartialResults
 from voyage_rag.core.options import ENDPOINTS, EmbedOptions
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.partial import PartialRanking
-from voyage_rag.types import BlankDocuments, RerankingObject, RerankingResult
+from voyage_rag.types import BlankDocuments, InvalidText, RerankingObject, RerankingResult
 
 if TYPE_CHECKING:
     from voyage_rag.core.context import CallContext
@@ -101,6 +101,7 @@ def rerank(
     *,
     truncation: bool,
     blank_documents: BlankDocuments,
+    invalid_text: InvalidText,
     score_threshold: float | None,
 ) -> Operation[object, RerankingObject]:
     """Documents by falling relevance to a query. Blank documents are never sent.
@@ -109,15 +110,16 @@ def rerank(
         InvalidInputError: An argument cannot work.
     """
     validation.check_choice("blank_documents", blank_documents, get_args(BlankDocuments))
+    validation.check_choice("invalid_text", invalid_text, get_args(InvalidText))
     score_threshold = check_threshold(score_threshold)
     row, options = context.options("rerank", model, None, truncation, None, None)
     if top_k is not None:
         top_k = validation.check_count("top_k", top_k)
-    asked = validation.check_text("query", query)
+    asked = validation.check_text("query", query, invalid_text=invalid_text)
     if not asked:
         raise InvalidInputError("query is empty: pass the question to rank the documents by")
     listed = [
-        validation.check_text(f"documents[{n}]", text, n)
+        validation.check_text(f"documents[{n}]", text, n, invalid_text=invalid_text)
         for n, text in enumerate(validation.listed("documents", documents))
     ]
     blank = _blank_positions(listed, blank_documents)

@@ -16,7 +16,7 @@ from voyage_rag.connection import Connection
 from voyage_rag.construction import constructor
 from voyage_rag.langchain import tracing
 from voyage_rag.langchain.parameters import ConnectionParameters
-from voyage_rag.types import BlankDocuments, RerankingObject, RerankingResult
+from voyage_rag.types import BlankDocuments, InvalidText, RerankingObject, RerankingResult
 
 
 class VoyageAIRerank(Connection, BaseDocumentCompressor):
@@ -33,6 +33,8 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
             longer ones.
         blank_documents: How to treat documents without words, which are never sent: `last` (the
             default), `drop` or `error` (see `voyage_rag.Voyage.rerank`).
+        invalid_text: How to treat texts with half a character (a lone surrogate): `error` (the
+            default) or `replace`.
         score_threshold: Omit documents with a lower score, from 0 to 1.
 
     Setup:
@@ -54,6 +56,7 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
     top_k: Annotated[int, Field(ge=1)] | None = None
     truncation: bool = True
     blank_documents: BlankDocuments = "last"
+    invalid_text: InvalidText = "error"
     score_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
 
     @constructor
@@ -65,6 +68,7 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         top_k: int | None = None,
         truncation: bool = True,
         blank_documents: BlankDocuments = "last",
+        invalid_text: InvalidText = "error",
         score_threshold: float | None = None,
         **parameters: Unpack[ConnectionParameters],
     ) -> None:
@@ -72,6 +76,7 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
             "top_k": top_k,
             "truncation": truncation,
             "blank_documents": blank_documents,
+            "invalid_text": invalid_text,
             "score_threshold": score_threshold,
             **parameters,
         }
@@ -177,6 +182,7 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
             "top_k": self.top_k if top_k is UNSET else top_k,
             "truncation": self.truncation,
             "blank_documents": self.blank_documents,
+            "invalid_text": self.invalid_text,
             "score_threshold": self.score_threshold,
         }
 

@@ -19,7 +19,7 @@ from voyage_rag.connection import Connection
 from voyage_rag.construction import constructor
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.llama_index.nodes import has_media
-from voyage_rag.types import BlankDocuments, RerankingResult
+from voyage_rag.types import BlankDocuments, InvalidText, RerankingResult
 
 dispatcher = get_dispatcher(__name__)
 
@@ -51,6 +51,8 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
             error, `skip` omits them.
         blank_documents: How to treat nodes without words, which are never sent: `last` (the
             default), `drop` or `error` (see `voyage_rag.Voyage.rerank`).
+        invalid_text: How to treat texts with half a character (a lone surrogate): `error` (the
+            default) or `replace`.
         score_threshold: Omit nodes with a lower score, from 0 to 1.
         keep_retrieval_score: Keep the retrieval score of a node in its metadata as
             `retrieval_score`, which models do not see.
@@ -77,6 +79,7 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
     keep_retrieval_score: bool = True
     image_nodes: Literal["error", "skip"] = "error"
     blank_documents: BlankDocuments = "last"
+    invalid_text: InvalidText = "error"
     score_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
 
     @constructor
@@ -190,7 +193,11 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
 
     @property
     def _rules(self) -> dict[str, Any]:
-        return {"blank_documents": self.blank_documents, "score_threshold": self.score_threshold}
+        return {
+            "blank_documents": self.blank_documents,
+            "invalid_text": self.invalid_text,
+            "score_threshold": self.score_threshold,
+        }
 
     def _arguments(
         self, nodes: Sequence[NodeWithScore], query_bundle: QueryBundle | None
