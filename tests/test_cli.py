@@ -299,6 +299,21 @@ def test_the_command_line_is_quick_to_import() -> None:
     assert run_python("-c", script).returncode == 0
 
 
+def test_an_interrupt_while_the_program_loads_is_one_line() -> None:
+    """Which takes a moment on a cold disk."""
+    script = (
+        "import sys; from importlib.abc import MetaPathFinder\n"
+        "class Interrupting(MetaPathFinder):\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from voyage_rag.cli import main; sys.exit(main(['models']))"
+    )
+    done = run_python("-c", script)
+
+    assert (done.returncode, done.stderr) == (130, b"voyage-rag: interrupted\n")
+
+
 def test_the_module_runs_as_a_program() -> None:
     """`python -m voyage_rag` is the command, and speaks UTF-8 whatever the machine's encoding."""
     done = run_python("-m", "voyage_rag", "--help", PYTHONIOENCODING="ascii", PYTHONUTF8="0")

@@ -364,7 +364,7 @@ def test_bad_rows_can_be_left_out(embed: Embed, tmp_path: Path) -> None:
     refused = [json.loads(line) for line in report.refused_file.read_text().splitlines()]
     assert [(entry["row"], entry["reason"]) for entry in refused] == [
         (2, "its text is empty"),
-        (3, "no text in 'text' (it has 'id', 'text')"),
+        (3, "no text in 'text' (it is null)"),
         (4, "its id 'a' is that of line 1, too"),
         (5, "its text is a number, not a string"),
         (6, "no id"),

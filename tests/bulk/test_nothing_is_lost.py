@@ -314,6 +314,41 @@ def test_an_address_is_no_file(tmp_path: Path) -> None:
         job.run(voyage_over(Service()))
 
 
+def test_a_name_that_is_not_utf8_is_a_name(tmp_path: Path) -> None:
+    """Of an output; the job is known to be finished afterwards. Parquet's library has no such."""
+    source = parquet(tmp_path / "in.parquet", ROWS)
+    output = tmp_path / os.fsdecode(b"\xff.jsonl")
+
+    reports = [
+        EmbeddingJob(source, output, model=MODEL).run(voyage_over(Service())) for _ in range(2)
+    ]
+
+    assert [report.was_finished for report in reports] == [False, True]
+    assert output.read_text().count("\n") == len(ROWS)
+    with pytest.raises(JobError, match="Parquet needs a path in UTF-8"):
+        EmbeddingJob(source, output.with_suffix(".parquet"), model=MODEL)
+    named = tmp_path / os.fsdecode(b"\xff.parquet")
+    source.rename(named)
+    with pytest.raises(JobError, match="cannot be read as Parquet"):
+        EmbeddingJob(named, tmp_path / "out.jsonl", model=MODEL).run(voyage_over(Service()))
+
+
+def test_kept_values_that_json_does_not_have(embed: Embed, tmp_path: Path) -> None:
+    """No number is null, as JSON parsers expect, and bytes are base64."""
+    source = tmp_path / "in.parquet"
+    table = {"text": ["a", "b"], "score": [float("nan"), 1.5], "raw": [b"\xff\x00", None]}
+    nested = {"list": [[float("inf"), 2.0], None]}
+    pq.write_table(pa.table(table | nested), source)
+
+    embed(source, "out.jsonl", keep="all")
+
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    rows = [json.loads(line, parse_constant=pytest.fail) for line in lines]
+    assert [row["score"] for row in rows] == [None, 1.5]
+    assert [row["raw"] for row in rows] == ["/wA=", None]
+    assert [row["list"] for row in rows] == [[None, 2.0], None]
+
+
 # ── stdout, pipes ─────────────────────────────────────────────────────────────────────────────────
 
 

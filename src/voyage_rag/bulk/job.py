@@ -26,6 +26,7 @@ from voyage_rag.bulk.run import JobRun
 from voyage_rag.client import Voyage
 from voyage_rag.errors import InvalidRequestError, VoyageError
 from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.inputs.rows import is_utf8
 from voyage_rag.jobs.inputs.spool import is_stream
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ class EmbeddingJob:
                 )
             self.output = self._kept_until_written()
         form = format_of(self.output, self.options.output_format)
+        if form in {"parquet", "dataset"} and not is_utf8(str(self.output.absolute())):
+            raise JobError(f"Parquet needs a path in UTF-8, which {str(self.output)!r} is not")
         self._spec = JobSpec(self.inputs, self.output, form, self.options)
 
     def estimate(
@@ -227,7 +230,7 @@ class EmbeddingJob:
         if any(is_stream(path) for path in self.inputs):
             known.append(str(os.getpid()))
         recorded = JobSpec(self.inputs, STDOUT, "jsonl", self.options).recorded(None)
-        name = hashlib.blake2b(f"{known} {recorded}".encode(), digest_size=8).hexdigest()
+        name = hashlib.blake2b(os.fsencode(f"{known} {recorded}"), digest_size=8).hexdigest()
         return cache / "stdout" / f"{name}.jsonl"
 
     def _write_to_stdout(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
@@ -99,7 +100,7 @@ def fingerprint(path: Path, form: OutputFormat) -> str | None:
         for final in final_paths(path, form):
             for file in sorted(final.iterdir()) if final.is_dir() else [final]:
                 size = file.stat().st_size
-                digest.update(f"{file.name} {size}\n".encode())
+                digest.update(os.fsencode(f"{file.name} {size}\n"))
                 with file.open("rb") as opened:
                     digest.update(opened.read(PROBE_BYTES))
                     opened.seek(max(0, size - PROBE_BYTES))

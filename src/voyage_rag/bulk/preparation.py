@@ -10,6 +10,7 @@ from voyage_rag.bulk.job_folder import Manifest
 from voyage_rag.bulk.output_files import check_replaceable, final_paths, fingerprint
 from voyage_rag.bulk.scan import scan
 from voyage_rag.jobs.errors import BadRowsError, JobError
+from voyage_rag.jobs.files import size
 from voyage_rag.jobs.inputs import open_inputs
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from voyage_rag.bulk.options import JobSpec, OnError
     from voyage_rag.bulk.progress import JobReporter
     from voyage_rag.jobs.inputs import InputReader
-
-GIGABYTE = 1_000_000_000
 
 
 class Problems:
@@ -181,7 +180,7 @@ def check_rows(summary: InputSummary, on_error: OnError) -> None:
         remedy = ""
         if "UTF-8" in first:
             remedy = " give the file's encoding, such as encoding='latin-1',"
-        elif "no text in" in first:
+        elif "(it has" in first:
             remedy = " name the field of the text, such as text_column='body',"
         raise BadRowsError(
             f"{first}{more}:{remedy} correct the input, or leave such rows out "
@@ -200,7 +199,7 @@ def check_disk_space(folder: Path, needed: float) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise JobError(
-            f"the disk of {str(folder)!r} has {free / GIGABYTE:,.1f} GB free, and the job takes "
-            f"{needed / GIGABYTE:,.1f} GB: free some, choose another place, a folder as output "
+            f"the disk of {str(folder)!r} has {size(free)} free, and the job takes "
+            f"{size(needed)}: free some, choose another place, a folder as output "
             "(half of it), fewer dimensions, or int8; nothing was sent"
         )

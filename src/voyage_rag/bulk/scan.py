@@ -146,7 +146,7 @@ class RowChecker:
             kind = "string" if self._type is str else "integer"
             return f"its id {name!r} is not a {kind} like the ids before it"
         if isinstance(name, int) and name > LARGEST_INT64 and self._declared != "uint64":
-            return "its id is a number of more than 64 bits"
+            return "its id is a number beyond 2^63, which a column of int64 cannot hold"
         return None
 
 

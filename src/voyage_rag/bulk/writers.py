@@ -145,7 +145,16 @@ def _is_json(field: Any) -> bool:
 
 
 def _as_json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+    """A value in JSON: bytes as base64, and null for a float that is none."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=_simple, allow_nan=False)
+    except ValueError:
+        written = json.dumps(value, default=_simple)
+        return _as_json(json.loads(written, parse_constant=lambda _: None))
+
+
+def _simple(value: object) -> str:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
 WriteBatch: TypeAlias = Callable[[Any], object]

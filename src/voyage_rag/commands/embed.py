@@ -17,12 +17,12 @@ from voyage_rag.commands.screen import (
     duration,
     progress_bar,
     remark,
-    size,
     span,
     write_json,
 )
 from voyage_rag.commands.service import connected
 from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.files import size
 from voyage_rag.jobs.inputs.discovery import InputFormat
 from voyage_rag.jobs.pricing import Engine
 from voyage_rag.models import OutputDtype
@@ -227,8 +227,8 @@ def embed(
     )
     to_stdout = output == Path("-")
     with (
-        client as voyage,
         interruptible("interrupted; the same command resumes, and what is finished is kept"),
+        client as voyage,
     ):
         with _progress() as on_progress:
             report = job.run(voyage, on_progress=on_progress)

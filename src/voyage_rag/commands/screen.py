@@ -96,11 +96,3 @@ def duration(seconds: float) -> str:
     if seconds < 2 * HOUR:
         return f"{seconds / MINUTE:,.0f} min"
     return f"{seconds / HOUR:,.1f} h" if seconds < 2 * DAY else f"{seconds / DAY:,.1f} days"
-
-
-def size(count: float) -> str:
-    """Format a number of bytes in a suitable unit."""
-    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if count >= unit:
-            return f"{count / unit:,.1f} {name}"
-    return f"{count:.0f} bytes"

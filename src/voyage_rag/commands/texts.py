@@ -119,7 +119,7 @@ def _texts(file: Path, form: Format, field: str, folder: Path) -> Iterator[Text]
             place = places.format(line=row.number, index=row.number - 1)
             flaw = row.flaw or (row.text != "" and flaw_of_text(row.text))
             if flaw:
-                remedy = ": pass --field" if "no text in" in flaw else ""
+                remedy = ": pass --field" if "(it has" in flaw else ""
                 raise CommandError(f"{name}{place}: {flaw}{remedy}")
             if row.text.strip():
                 yield Text(row.text, name, place)

@@ -80,3 +80,11 @@ def _is_same(path: Path, held: int) -> bool:
         return os.path.samestat(path.stat(), os.fstat(held))
     except FileNotFoundError:
         return False
+
+
+def size(count: float) -> str:
+    """Format a number of bytes in a suitable unit."""
+    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= unit:
+            return f"{count / unit:,.1f} {name}"
+    return f"{count:.0f} bytes"

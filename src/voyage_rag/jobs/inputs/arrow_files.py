@@ -209,7 +209,7 @@ def unreadable(file: InputFile, what: str) -> Iterator[None]:
     """Convert errors of pyarrow to errors of the job."""
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeEncodeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise JobError(f"{str(file.path)!r} cannot be read as {what}: {error}") from None

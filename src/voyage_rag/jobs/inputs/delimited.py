@@ -52,6 +52,8 @@ class CSVFile(InputFile):
     @property
     def hint(self) -> str:
         """What the file may be instead, as the end of an error; nothing where that is not known."""
+        if self._header[:1] and self._header[0].startswith("sep="):
+            return "; if the first line is not part of the table, pass skip_lines=1"
         if len(self._header) == 1 and self.options.delimiter is None:
             for mark, what in OTHER_DELIMITERS.items():
                 if mark in self._header[0] and mark != self._delimiter:

@@ -82,8 +82,9 @@ class JSONRows(InputFile):
         if text is not None:
             return Row(number, name, text, None, self.label, kept)
         keys = ", ".join(map(repr, list(value)[:LONGEST_LIST])) or "nothing"
+        there = "it is null" if value.keys() & set(columns.text) else f"it has {keys}"
         wanted = " or ".join(map(repr, columns.text))
-        return Row(number, name, None, f"no text in {wanted} (it has {keys})", self.label, kept)
+        return Row(number, name, None, f"no text in {wanted} ({there})", self.label, kept)
 
 
 class JSONLinesFile(JSONRows):
@@ -108,6 +109,8 @@ class JSONLinesFile(JSONRows):
                         continue
                     except ValueError as error:
                         reason = f"the line is {error}"
+                        if content.strip() in {b"[", b"]"}:
+                            reason += " (if the file is a JSON array, pass input_format='json')"
                 yield number, content.decode(errors="replace").rstrip("\r\n"), reason
 
 
