@@ -368,7 +368,7 @@ def test_bad_rows_can_be_left_out(embed: Embed, tmp_path: Path) -> None:
         (4, "its id 'a' is that of line 1, too"),
         (5, "its text is a number, not a string"),
         (6, "no id"),
-        (8, "its id 7 is no string, as the ids before it are"),
+        (8, "its id 7 is not a string like the ids before it"),
     ]
     assert refused[2] == {
         "file": "in.jsonl",

@@ -159,7 +159,7 @@ def test_a_dry_run_sends_nothing(run: Run, emulate: Callable[..., Emulator]) -> 
     emulator = emulate()
     code, out, _ = run("submit", rows("one", "two"), *SUBMIT, "--dry-run")
     assert code == 0
-    assert re.match(r"2 inputs of at most some \d tokens, 1 batches, <\$0.0001.", out)
+    assert re.match(r"2 inputs, at most about \d tokens, 1 batches, <\$0.0001.", out)
     code, out, _ = run("submit", "rows.jsonl", *SUBMIT, "--dry-run", "--json")
     assert json.loads(out)["inputs"] == 2
     assert run("submit", rows("one", ""), *SUBMIT, "--dry-run")[0] == 1
@@ -179,8 +179,8 @@ def test_inputs_that_fail_are_told_and_submitted_again(
     code, out, err = run("fetch", "a.job", "-o", "out.jsonl")
     assert (code, out) == (1, "")
     assert err == (
-        "voyage-rag: 2 of 3 inputs failed; out.jsonl.failed.jsonl says why; voyage-rag batch "
-        "resubmit a.job submits those again that may succeed\n"
+        "voyage-rag: 2 of 3 inputs failed; see out.jsonl.failed.jsonl for the reasons; "
+        "voyage-rag batch resubmit a.job submits those that may succeed again\n"
     )
     assert [row["id"] for row in lines(Path("out.jsonl").read_text())] == [0]
     one, two = lines(Path("out.jsonl.failed.jsonl").read_text())

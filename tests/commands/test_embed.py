@@ -127,7 +127,7 @@ def test_bad_rows_can_be_skipped(
 
     assert main(["embed", str(source), "-o", str(output), "--on-error", "skip"]) == 0
 
-    assert f"1 rows refused: {output}.refused.jsonl" in capsys.readouterr().out
+    assert f"1 rows rejected: {output}.refused.jsonl" in capsys.readouterr().out
     assert pq.read_metadata(output).num_rows == 20
 
 
@@ -154,7 +154,7 @@ def test_an_emulator_answers_where_that_is_said(
     assert main(["embed", source, "-o", output]) == 1
     assert "no Voyage API key" in capsys.readouterr().err
     assert main(["embed", source, "-o", output, "--emulator"]) == 0
-    assert "is not Voyage" in capsys.readouterr().err
+    assert "not Voyage's" in capsys.readouterr().err
 
 
 def test_an_estimate_ends_as_the_run_would(

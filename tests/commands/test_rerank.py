@@ -88,7 +88,7 @@ def test_the_emulator_says_who_it_is(answers: str, capsys: pytest.CaptureFixture
     assert main(["rerank", "csv file", answers, "--emulator", "--json"]) == 0
 
     out, err = capsys.readouterr()
-    assert "is not Voyage" in err
+    assert "not Voyage's" in err
     assert json.loads(out)["emulated"] is True
 
 

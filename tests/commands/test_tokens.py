@@ -111,7 +111,7 @@ def test_the_table_says_that_it_is_an_estimate(
     assert "600,000 – 1,050,001" in out
     assert "$0.0720 – $0.1260" in out
     assert "An estimate" in out
-    assert "once for each document" in out
+    assert "once per document" in out
     assert "total" not in out
 
 
@@ -127,7 +127,7 @@ def test_counted_figures_are_not_called_an_estimate(
 
     out = capsys.readouterr().out
     assert "An estimate" not in out
-    assert "the model's own" in out
+    assert "must be that of the model" in " ".join(out.split())
 
 
 def test_a_tokenizer_belongs_to_a_model(

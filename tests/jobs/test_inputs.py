@@ -117,10 +117,7 @@ def test_a_folder_of_texts_is_named_by_its_paths(tmp_path: Path) -> None:
     ("line", "flaw"),
     [
         ('{"id": "x", "body": 1}', "no text in 'text' (it has 'id', 'body')"),
-        (
-            "[",
-            "the line is no JSON: Expecting value (if the file is a JSON array, pass input_format='json')",
-        ),
+        ("[", "the line is not JSON: Expecting value (for a JSON array, pass input_format='json')"),
         ('{"id": "x", "text": null}', "no text in 'text' (it is null)"),
         ('{"id": "x", "text": ""}', "its text is empty"),
         ('{"id": "x", "text": 7}', "its text is a number, not a string"),

@@ -110,7 +110,7 @@ class JSONLinesFile(JSONRows):
                     except ValueError as error:
                         reason = f"the line is {error}"
                         if content.strip() in {b"[", b"]"}:
-                            reason += " (if the file is a JSON array, pass input_format='json')"
+                            reason += " (for a JSON array, pass input_format='json')"
                 yield number, content.decode(errors="replace").rstrip("\r\n"), reason
 
 
