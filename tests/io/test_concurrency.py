@@ -31,7 +31,7 @@ from voyage_rag.core.flow import Attempt
 from voyage_rag.errors import AuthenticationError, InvalidRequestError
 from voyage_rag.hosts.messages import Response
 from voyage_rag.io.clock import SYSTEM_CLOCK, SystemClock
-from voyage_rag.io.concurrency import OrderedResults
+from voyage_rag.io.concurrency import OrderedResults, run_in_threads
 from voyage_rag.io.driver import Driver
 from voyage_rag.usage import Usage
 
@@ -370,3 +370,27 @@ def test_a_call_starts_requests_for_four_rounds_ahead_of_what_was_consumed(
     voyage = voyage_over(FakeService(), concurrency=3)
     runner.call(voyage, "embed", ["a", "b", "c"], MODEL, batch_size=1)
     assert bounds == [12]
+
+
+def test_a_consumer_that_stops_waits_no_longer_than_a_moment_for_a_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which may be in a function of the user's that nothing can end."""
+    monkeypatch.setattr("voyage_rag.io.concurrency.SECONDS_TO_END", 0.01)
+    released = threading.Event()
+    parts = run_in_threads(iter(["quick", "stuck"]), drive_unless(released), 2)  # type: ignore[arg-type]
+    assert next(parts) == "quick"
+    parts.close()
+    assert not released.is_set()
+    released.set()
+
+
+def drive_unless(released: threading.Event) -> Any:
+    """Something that drives flows and cannot be ended while it drives the one that is stuck."""
+
+    def drive(flow: str, state: Any) -> str:
+        if flow == "stuck":
+            released.wait()
+        return flow
+
+    return drive

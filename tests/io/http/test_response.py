@@ -10,6 +10,7 @@ import tracemalloc
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,6 +27,7 @@ from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.io.http.response import (
     GZIP_WINDOW_BITS,
     MAX_RESPONSE_BYTES,
+    FileBody,
     ResponseBody,
     UnreadableBodyError,
     max_response_bytes,
@@ -244,3 +246,17 @@ def test_the_worst_answer_that_fits_takes_so_much_memory(piece: bytes) -> None:
         assert tracemalloc.get_traced_memory()[1] < 50 * ALLOWED
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("pieces", [[], [b"abc"], [b"abc", b"def"]])
+def test_a_body_that_goes_to_a_file_is_all_there_when_it_is_finished(
+    tmp_path: Path, pieces: list[bytes]
+) -> None:
+    """Even if there is nothing; and the file is closed, which deletes and renames need."""
+    body = FileBody({}, str(tmp_path / "body"))
+    for piece in pieces:
+        body.add(piece)
+    assert body.finish() == b""
+    assert (tmp_path / "body").read_bytes() == b"".join(pieces)
+    body.close()
+    body.close()
