@@ -10,16 +10,12 @@ import pytest
 from conftest import Runner
 from fakes import MODEL, FakeService, served, voyage_over
 from voyage_rag.core.call import MAX_QUERY_INPUTS
-from voyage_rag.core.embed import TextPolicies, prepare
+from voyage_rag.core.embed import prepare
 from voyage_rag.core.rate_limits import RateLimits
-
-POLICIES = TextPolicies()
 
 
 def call_of(voyage: Any, **options: Any) -> Any:
-    arguments = {"input_type": None, "output_dimension": None, "output_dtype": None}
-    arguments |= {"batch_size": None, "policies": POLICIES, "truncation": True} | options
-    return prepare(voyage.context, None, MODEL, **arguments)
+    return prepare(voyage.context, MODEL, **options)
 
 
 def test_progress_counts_what_the_cache_holds(

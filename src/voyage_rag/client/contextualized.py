@@ -81,18 +81,13 @@ class ContextualizedVerbs(Session):
                 attribute `partial` of the error contains the finished documents as a
                 `PartialContextualizedEmbeddings`.
         """
-        with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as advance:
-            call = contextual.prepare(
-                self.context,
-                advance,
-                model,
-                input_type,
-                output_dtype,
-                output_dimension,
-                check_chunking(
-                    input_type, chunk_fn, enable_auto_chunking, chunk_size, chunk_overlap
-                ),
-            )
+        chunking = check_chunking(
+            input_type, chunk_fn, enable_auto_chunking, chunk_size, chunk_overlap
+        )
+        call = contextual.prepare(
+            self.context, model, input_type, output_dtype, output_dimension, chunking
+        )
+        with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as call.progress:
             return self.driver.run(contextual.contextualize(call, inputs, chunk_fn, invalid_text))
 
     async def acontextualized_embed(
@@ -111,18 +106,13 @@ class ContextualizedVerbs(Session):
         show_progress_bar: bool = False,
     ) -> ContextualizedEmbeddingsObject:
         """Async variant of `contextualized_embed`."""
-        with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as advance:
-            call = contextual.prepare(
-                self.context,
-                advance,
-                model,
-                input_type,
-                output_dtype,
-                output_dimension,
-                check_chunking(
-                    input_type, chunk_fn, enable_auto_chunking, chunk_size, chunk_overlap
-                ),
-            )
+        chunking = check_chunking(
+            input_type, chunk_fn, enable_auto_chunking, chunk_size, chunk_overlap
+        )
+        call = contextual.prepare(
+            self.context, model, input_type, output_dtype, output_dimension, chunking
+        )
+        with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as call.progress:
             return await self.driver.arun(
                 contextual.contextualize(call, inputs, chunk_fn, invalid_text)
             )
@@ -165,10 +155,8 @@ class ContextualizedVerbs(Session):
             InvalidInputError: An argument is invalid. Nothing was sent.
             VoyageError: As for `contextualized_embed`; `indices` and `partial` refer to chunks.
         """
-        with progress_bar(documents) if show_progress_bar else NO_PROGRESS as advance:
-            call = contextual.prepare(
-                self.context, advance, model, input_type, output_dtype, output_dimension, None
-            )
+        call = contextual.prepare(self.context, model, input_type, output_dtype, output_dimension)
+        with progress_bar(documents) if show_progress_bar else NO_PROGRESS as call.progress:
             policies = TextPolicies(empty_text, invalid_text)
             return self.driver.run(contextual.embed_chunks(call, chunks, documents, policies))
 
@@ -186,10 +174,8 @@ class ContextualizedVerbs(Session):
         show_progress_bar: bool = False,
     ) -> EmbeddingsObject:
         """Async variant of `embed_chunks`."""
-        with progress_bar(documents) if show_progress_bar else NO_PROGRESS as advance:
-            call = contextual.prepare(
-                self.context, advance, model, input_type, output_dtype, output_dimension, None
-            )
+        call = contextual.prepare(self.context, model, input_type, output_dtype, output_dimension)
+        with progress_bar(documents) if show_progress_bar else NO_PROGRESS as call.progress:
             policies = TextPolicies(empty_text, invalid_text)
             operation = contextual.embed_chunks(call, chunks, documents, policies)
             return await self.driver.arun(operation)

@@ -68,18 +68,9 @@ class MultimodalVerbs(Session):
             VoyageError: The service did not return a usable response (see `voyage_rag.errors`). The
                 attribute `partial` of the error contains the finished vectors.
         """
-        with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as advance:
-            call = multimodal.prepare(
-                self.context,
-                advance,
-                READER,
-                model,
-                input_type,
-                truncation,
-                output_dtype,
-                output_dimension,
-                downscale=downscale,
-            )
+        given = input_type, truncation, output_dtype, output_dimension
+        call = multimodal.prepare(self.context, READER, model, *given, downscale=downscale)
+        with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as call.progress:
             return self.driver.run(multimodal.embed(call, inputs))
 
     async def amultimodal_embed(
@@ -95,18 +86,9 @@ class MultimodalVerbs(Session):
         show_progress_bar: bool = False,
     ) -> MultimodalEmbeddingsObject:
         """Async variant of `multimodal_embed`. Worker threads read and encode files."""
-        with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as advance:
-            call = multimodal.prepare(
-                self.context,
-                advance,
-                READER,
-                model,
-                input_type,
-                truncation,
-                output_dtype,
-                output_dimension,
-                downscale=downscale,
-            )
+        given = input_type, truncation, output_dtype, output_dimension
+        call = multimodal.prepare(self.context, READER, model, *given, downscale=downscale)
+        with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as call.progress:
             operation = await run_in_thread(partial(multimodal.embed, call, inputs))
             return await self.driver.arun(operation)
 
@@ -124,7 +106,7 @@ class MultimodalVerbs(Session):
         Raises:
             InvalidInputError: An input cannot be embedded, or its size cannot be determined.
         """
-        call = multimodal.prepare(self.context, None, READER, model)
+        call = multimodal.prepare(self.context, READER, model)
         usage = multimodal.count(call, inputs)
         return {
             "text_tokens": usage.text_tokens,

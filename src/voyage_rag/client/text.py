@@ -20,7 +20,6 @@ from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, InvalidText
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator
 
-    from voyage_rag.core.flow import Advance
     from voyage_rag.core.text_stream import Sink
     from voyage_rag.models import OutputDtype
 
@@ -84,19 +83,12 @@ class TextVerbs(Session):
             VoyageError: The service did not return a usable response (see `voyage_rag.errors`). The
                 attribute `partial` of the error contains the finished vectors.
         """
-        with progress_bar(texts) if show_progress_bar else NO_PROGRESS as advance:
-            call = self._call(
-                advance,
-                model,
-                input_type,
-                truncation,
-                output_dtype,
-                output_dimension,
-                batch_size,
-                TextPolicies(empty_text, invalid_text),
-                as_lists=as_lists,
-            )
-            return self.driver.run(embed_flows.embed(call, texts))
+        policies = TextPolicies(empty_text, invalid_text)
+        call = self._call(
+            model, input_type, truncation, output_dtype, output_dimension, batch_size, policies
+        )
+        with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
+            return self.driver.run(embed_flows.embed(call, texts, as_lists=as_lists))
 
     async def aembed(
         self,
@@ -114,22 +106,16 @@ class TextVerbs(Session):
         show_progress_bar: bool = False,
     ) -> EmbeddingsObject:
         """Async variant of `embed`."""
-        with progress_bar(texts) if show_progress_bar else NO_PROGRESS as advance:
-            call = self._call(
-                advance,
-                model,
-                input_type,
-                truncation,
-                output_dtype,
-                output_dimension,
-                batch_size,
-                TextPolicies(empty_text, invalid_text),
-                as_lists=as_lists,
-            )
+        policies = TextPolicies(empty_text, invalid_text)
+        call = self._call(
+            model, input_type, truncation, output_dtype, output_dimension, batch_size, policies
+        )
+        with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
+            operation_of = partial(embed_flows.embed, call, texts, as_lists=as_lists)
             if isinstance(texts, Sequence) and len(texts) > MANY:
-                operation = await run_in_thread(partial(embed_flows.embed, call, texts))
+                operation = await run_in_thread(operation_of)
             else:
-                operation = embed_flows.embed(call, texts)
+                operation = operation_of()
             return await self.driver.arun(operation)
 
     def embed_iter(
@@ -156,17 +142,11 @@ class TextVerbs(Session):
             One `array.array` per text, in order. If a text cannot be embedded, the vectors before
             its request are yielded first, and then the error is raised.
         """
-        with progress_bar(texts) if show_progress_bar else NO_PROGRESS as advance:
-            call = self._call(
-                advance,
-                model,
-                input_type,
-                truncation,
-                output_dtype,
-                output_dimension,
-                batch_size,
-                TextPolicies(empty_text, invalid_text),
-            )
+        policies = TextPolicies(empty_text, invalid_text)
+        call = self._call(
+            model, input_type, truncation, output_dtype, output_dimension, batch_size, policies
+        )
+        with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
             stream = TextStream(call, texts)
             for found in self.driver.stream(stream.flows(), call.info("embed", None)):
                 yield from stream.vectors(found)
@@ -187,17 +167,11 @@ class TextVerbs(Session):
         show_progress_bar: bool = False,
     ) -> AsyncGenerator[Vector]:
         """Async variant of `embed_iter`."""
-        with progress_bar(texts) if show_progress_bar else NO_PROGRESS as advance:
-            call = self._call(
-                advance,
-                model,
-                input_type,
-                truncation,
-                output_dtype,
-                output_dimension,
-                batch_size,
-                TextPolicies(empty_text, invalid_text),
-            )
+        policies = TextPolicies(empty_text, invalid_text)
+        call = self._call(
+            model, input_type, truncation, output_dtype, output_dimension, batch_size, policies
+        )
+        with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
             stream = TextStream(call, texts)
             parts = self.driver.astream(stream.flows(), call.info("embed", None))
             async with aclosing(parts):
@@ -250,17 +224,11 @@ class TextVerbs(Session):
             VoyageError: The service did not return a usable response. The sink has received the
                 responses to all requests that were in flight.
         """
-        with progress_bar(texts) if show_progress_bar else NO_PROGRESS as advance:
-            call = self._call(
-                advance,
-                model,
-                input_type,
-                truncation,
-                output_dtype,
-                output_dimension,
-                batch_size,
-                TextPolicies(empty_text, invalid_text),
-            )
+        policies = TextPolicies(empty_text, invalid_text)
+        call = self._call(
+            model, input_type, truncation, output_dtype, output_dimension, batch_size, policies
+        )
+        with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
             flows = DeliveredTexts(call, texts, sink).flows()
             for _ in self.driver.stream(flows, call.info("embed", None)):
                 pass
@@ -281,17 +249,11 @@ class TextVerbs(Session):
         show_progress_bar: bool = False,
     ) -> None:
         """Async variant of `embed_into`."""
-        with progress_bar(texts) if show_progress_bar else NO_PROGRESS as advance:
-            call = self._call(
-                advance,
-                model,
-                input_type,
-                truncation,
-                output_dtype,
-                output_dimension,
-                batch_size,
-                TextPolicies(empty_text, invalid_text),
-            )
+        policies = TextPolicies(empty_text, invalid_text)
+        call = self._call(
+            model, input_type, truncation, output_dtype, output_dimension, batch_size, policies
+        )
+        with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
             flows, info = DeliveredTexts(call, texts, sink).flows(), call.info("embed", None)
             stream = self.driver.astream(flows, info, plans_in_thread=True)
             async with aclosing(stream) as parts:
@@ -300,7 +262,6 @@ class TextVerbs(Session):
 
     def _call(
         self,
-        advance: Advance | None,
         model: str | None,
         input_type: InputType | None,
         truncation: bool,
@@ -308,21 +269,10 @@ class TextVerbs(Session):
         output_dimension: int | None,
         batch_size: int | None,
         policies: TextPolicies,
-        *,
-        as_lists: bool = False,
     ) -> embed_flows.TextCall:
-        return embed_flows.prepare(
-            self.context,
-            advance,
-            _default_model() if model is None else model,
-            input_type,
-            output_dimension,
-            output_dtype,
-            batch_size,
-            policies,
-            truncation=truncation,
-            as_lists=as_lists,
-        )
+        given = input_type, truncation, output_dtype, output_dimension, batch_size, policies
+        name = _default_model() if model is None else model
+        return embed_flows.prepare(self.context, name, *given)
 
 
 def _default_model() -> str:

@@ -57,11 +57,11 @@ class EndpointCall(ABC, Generic[Item, Value]):
         context: Shared with other calls.
         model: The catalogue's row of its model.
         options: Of all inputs.
-        advance: Receives progress: inputs done, tokens billed.
         max_inputs: Inputs of one request, None for as many as the plan allows.
         scope: Separates this kind of input from others in the cache.
 
     Attributes:
+        progress: Receives progress: inputs done, tokens billed; None where nobody asked for it.
         max_size: The sizes of the items of one request together, at most (see `size`).
     """
 
@@ -73,7 +73,6 @@ class EndpointCall(ABC, Generic[Item, Value]):
         context: CallContext,
         model: Model,
         options: EmbedOptions,
-        advance: Advance | None = None,
         max_inputs: int | None = None,
         scope: tuple[object, ...] = (),
     ) -> None:
@@ -86,7 +85,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
             self.budget.limiter.keep_to(context.limits)
         is_counted = context.count_tokens is not None
         self.ratio: TokenRatio = self.budget.exact_ratio if is_counted else self.budget.ratio
-        self._advance = advance
+        self.progress: Advance | None = None
         self._max_inputs = max_inputs
         self._scope = scope
 
@@ -222,8 +221,8 @@ class EndpointCall(ABC, Generic[Item, Value]):
 
     def advance(self, inputs: int, tokens: int = 0) -> None:
         """Report progress."""
-        if self._advance is not None:
-            self._advance(inputs, tokens)
+        if self.progress is not None:
+            self.progress(inputs, tokens)
 
     def warn_if_slow(self, results: PartialResults[Value] | None) -> None:
         """Warn once if a known rate limit makes a job a matter of minutes, or makes it wait."""

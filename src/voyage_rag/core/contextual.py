@@ -41,7 +41,6 @@ from voyage_rag.types import (
 
 if TYPE_CHECKING:
     from voyage_rag.core.context import CallContext
-    from voyage_rag.core.flow import Advance
     from voyage_rag.core.options import EmbedOptions
     from voyage_rag.hosts.messages import Request
     from voyage_rag.models import Model, OutputDtype
@@ -60,7 +59,6 @@ class ContextualCall(EndpointCall[Window, Chunked]):
         context: Shared with other calls.
         model: The catalogue's row of its model.
         options: Of all chunks.
-        advance: Receives progress.
         chunking: How the service splits documents, None if it does not.
 
     Attributes:
@@ -72,11 +70,10 @@ class ContextualCall(EndpointCall[Window, Chunked]):
         context: CallContext,
         model: Model,
         options: EmbedOptions,
-        advance: Advance | None,
         chunking: Chunking | None,
     ) -> None:
         scope = "chunks", chunking and (chunking.size, chunking.overlap)
-        super().__init__(context, model, options, advance, scope=scope)
+        super().__init__(context, model, options, scope=scope)
         self.max_size: float = MAX_CHUNKS
         self.chunking = chunking
         self.grouping: Grouping | None = None
@@ -200,7 +197,6 @@ class ContextualCall(EndpointCall[Window, Chunked]):
 
 def prepare(
     context: CallContext,
-    advance: Advance | None,
     model: str,
     input_type: InputType | None,
     output_dtype: OutputDtype | None,
@@ -215,7 +211,7 @@ def prepare(
     row, options = context.options(
         "contextualized", model, input_type, False, output_dimension, output_dtype
     )
-    return ContextualCall(context, row, options, advance, chunking)
+    return ContextualCall(context, row, options, chunking)
 
 
 def contextualize(

@@ -26,7 +26,6 @@ from voyage_rag.types import EmbeddingsObject, EmptyText, InvalidText, Vectors, 
 
 if TYPE_CHECKING:
     from voyage_rag.core.context import CallContext
-    from voyage_rag.core.flow import Advance
     from voyage_rag.hosts.host import Host
     from voyage_rag.hosts.messages import Request
     from voyage_rag.models import Model, OutputDtype
@@ -102,10 +101,11 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
         context: Shared with other calls.
         model: The catalogue's row of its model.
         options: Of all texts.
-        advance: Receives progress.
         batch_size: Texts of one request, at most; None to leave it to the plan.
         policies: How to treat empty and malformed texts.
-        as_lists: Make lists of the vectors of each response, while others are in flight.
+
+    Attributes:
+        as_lists: Whether the vectors of each response become lists while others are in flight.
     """
 
     def __init__(
@@ -113,15 +113,12 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
         context: CallContext,
         model: Model,
         options: EmbedOptions,
-        advance: Advance | None,
         batch_size: int | None,
         policies: TextPolicies,
-        *,
-        as_lists: bool,
     ) -> None:
-        super().__init__(context, model, options, advance, batch_size)
+        super().__init__(context, model, options, batch_size)
         self._policies = policies
-        self._as_lists = as_lists
+        self.as_lists: bool = False
         self._format = FORMATS[model.kind]
         self._max_shared_chars = context.host.list_text_chars or inf
         if context.host.request_bytes or context.host.list_text_chars:
@@ -188,7 +185,7 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
         if self.options.dtype == "float" and not all(map(any, answer.values)):
             self.context.warn_zero_vector(self.model.name)
         rows: list[Row] = list(answer.values)
-        if self._as_lists:
+        if self.as_lists:
             rows = [vector.tolist() for vector in answer.values]
         return Decoded(rows, answer.total_tokens, answer.text_tokens)
 
@@ -203,26 +200,23 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
     def from_bytes(self, stored: bytes) -> Row | None:
         """The vector of these numbers."""
         vector = from_bytes(stored, self.options.dtype, self.options.expected_length)
-        return vector.tolist() if vector is not None and self._as_lists else vector
+        return vector.tolist() if vector is not None and self.as_lists else vector
 
     def zero_row(self, others: Mapping[Hashable, Row]) -> Row:
         """The vector of an empty text."""
         vector = zero_vector(self.options, others)
-        return vector.tolist() if self._as_lists else vector
+        return vector.tolist() if self.as_lists else vector
 
 
 def prepare(
     context: CallContext,
-    advance: Advance | None,
     model: str,
-    input_type: InputType | None,
-    output_dimension: int | None,
-    output_dtype: OutputDtype | None,
-    batch_size: int | None,
-    policies: TextPolicies,
-    *,
-    truncation: bool,
-    as_lists: bool = False,
+    input_type: InputType | None = None,
+    truncation: bool = True,
+    output_dtype: OutputDtype | None = None,
+    output_dimension: int | None = None,
+    batch_size: int | None = None,
+    policies: TextPolicies = TextPolicies(),  # noqa: B008 - immutable
 ) -> TextCall:
     """Check everything about a call to embed but the texts.
 
@@ -232,20 +226,23 @@ def prepare(
     row, options = context.options(
         None, model, input_type, truncation, output_dimension, output_dtype
     )
-    if type(as_lists) is not bool:
-        validation.check_flag("as_lists", as_lists)
     policies.check()
     if batch_size is not None:
         batch_size = validation.check_count("batch_size", batch_size)
-    return TextCall(context, row, options, advance, batch_size, policies, as_lists=as_lists)
+    return TextCall(context, row, options, batch_size, policies)
 
 
-def embed(call: TextCall, texts: object) -> Operation[object, EmbeddingsObject]:
+def embed(
+    call: TextCall, texts: object, *, as_lists: bool = False
+) -> Operation[object, EmbeddingsObject]:
     """Vectors of a list of texts, in their order. Equal texts are embedded once.
 
     Raises:
         InvalidInputError: There is no list of texts, or one of them cannot be embedded.
     """
+    if type(as_lists) is not bool:
+        validation.check_flag("as_lists", as_lists)
+    call.as_lists = as_lists
     given = texts if type(texts) is list else texts_of("texts", texts)
     checked = list(call.checked(given))
     count = len(checked)

@@ -38,7 +38,6 @@ from voyage_rag.usage import Usage
 
 if TYPE_CHECKING:
     from voyage_rag.core.context import CallContext
-    from voyage_rag.core.flow import Advance
     from voyage_rag.core.options import EmbedOptions
     from voyage_rag.hosts.messages import Request
     from voyage_rag.models import Model, OutputDtype
@@ -75,7 +74,6 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
         context: Shared with other calls.
         model: The catalogue's row of its model.
         options: Of all inputs.
-        advance: Receives progress.
         parser: Of its inputs.
     """
 
@@ -86,10 +84,9 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
         context: CallContext,
         model: Model,
         options: EmbedOptions,
-        advance: Advance | None,
         parser: ContentParser,
     ) -> None:
-        super().__init__(context, model, options, advance, scope=("content",))
+        super().__init__(context, model, options, scope=("content",))
         self.parser = parser
         self.max_size: int = min(MAX_BODY_BYTES, context.host.request_bytes or MAX_BODY_BYTES)
 
@@ -181,7 +178,6 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
 
 def prepare(
     context: CallContext,
-    advance: Advance | None,
     reader: MediaReader,
     model: str,
     input_type: InputType | None = None,
@@ -203,7 +199,7 @@ def prepare(
     count_tokens = context.count_tokens or estimate_tokens
     max_pixels = media.MAX_BILLED_PIXELS if downscale else None
     parser = ContentParser(row, reader, max_pixels, count_tokens, context.warn_media_name)
-    return MultimodalCall(context, row, options, advance, parser)
+    return MultimodalCall(context, row, options, parser)
 
 
 def embed(call: MultimodalCall, inputs: object) -> Operation[object, MultimodalEmbeddingsObject]:
