@@ -11,7 +11,7 @@
     │   ├── PermissionDeniedError 403
     │   ├── RateLimitError        429
     │   │   └── QuotaExhaustedError  429 that a retry cannot fix
-    │   └── ServerError           5xx, 408, 425, 499
+    │   └── ServerError           5xx, 408, 424, 425, 499
     │       └── ServiceUnavailableError  502, 503, 504, 529
     ├── UnexpectedAnswerError     a 200 response without exactly one valid result per input
     └── CacheError                the cache file cannot be used
@@ -258,7 +258,7 @@ class QuotaExhaustedError(RateLimitError):
 
 
 class ServerError(APIError):
-    """The service failed (5xx, 408, 425, 499). The client retries before it raises this error.
+    """The service failed (5xx, 408, 424, 425, 499). The client retries before it raises this error.
 
     Examples:
         >>> from voyage_rag import ServerError, Voyage
@@ -302,7 +302,13 @@ class UnexpectedAnswerError(VoyageError):
         ...     except UnexpectedAnswerError as error:
         ...         print(error.http_status)
         200
+
+    Attributes:
+        is_systematic: Whether further responses are probably the same: the server has another
+            model than was asked for.
     """
+
+    is_systematic: bool = False
 
 
 class CacheError(VoyageError):

@@ -19,7 +19,7 @@ some of its lines.
 """
 
 REFUSED = range(400, 500)
-PASSING = frozenset({408, 425, 429, 499})
+PASSING = frozenset({408, 424, 425, 429, 499})
 
 
 @dataclass(frozen=True, slots=True)

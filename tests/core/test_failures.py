@@ -110,7 +110,7 @@ def test_any_bytes_make_an_error(status: int, body: bytes) -> None:
         ((401,), AuthenticationError),
         ((403,), PermissionDeniedError),
         ((429,), RateLimitError),
-        ((408, 425, 499, 500, 501, 505, 528, 530, 599), ServerError),
+        ((408, 424, 425, 499, 500, 501, 505, 528, 530, 599), ServerError),
         ((502, 503, 504, 529), ServiceUnavailableError),
         ((100, 201, 204, 300, 302, 399, 600), APIError),
     ],

@@ -15,6 +15,7 @@ from fakes import (
     MODEL,
     FakeClock,
     FakeService,
+    embedded,
     failed,
     ok,
     served,
@@ -83,7 +84,7 @@ def play(
     return Played(service.attempts, [round(wait, 6) for wait in waits], outcome)
 
 
-SENT_AGAIN = [408, 425, 429, 499, 500, 502, 503, 504, 529, 599]
+SENT_AGAIN = [408, 424, 425, 429, 499, 500, 502, 503, 504, 529, 599]
 SENT_ONCE: dict[int, type[APIError]] = {
     400: InvalidRequestError,
     401: AuthenticationError,
@@ -104,7 +105,7 @@ SENT_ONCE: dict[int, type[APIError]] = {
 
 @pytest.mark.parametrize("status", SENT_AGAIN)
 def test_a_failure_that_may_pass_is_tried_again(status: int) -> None:
-    """408, 425, 429, 499 and every 5xx lead to another attempt, which knows why."""
+    """408, 424, 425, 429, 499 and every 5xx lead to another attempt, which knows why."""
     played = play(failed(status))
 
     assert played.outcome == "float"
@@ -212,6 +213,15 @@ def test_retry_after_as_a_date_is_waited_out() -> None:
 def test_a_retry_after_of_no_use_is_as_good_as_none(value: str) -> None:
     """Garbage in the header neither fails nor changes the wait."""
     assert play(failed(503, retry_after=value)).waits == [0.5]
+
+
+def test_vectors_of_another_length_are_not_requested_for_half_a_minute() -> None:
+    """The server has another model: three attempts, and not seven."""
+    wrong = ok(embedded([[1.0, 2.0, 3.0]]))
+    service = FakeService(always=lambda _: wrong)
+    with pytest.raises(UnexpectedAnswerError) as caught:
+        voyage_over(service).embed(["text"], "voyage-4")
+    assert (caught.value.attempts, len(service.attempts)) == (3, 3)
 
 
 def test_a_quota_that_is_used_up_is_not_tried_again() -> None:

@@ -53,6 +53,8 @@ def test_an_address_that_cannot_work_is_refused(address: str) -> None:
         (" https://x.example/v1/ ", "https://x.example/v1"),
         ("http://localhost:8000", "http://localhost:8000"),
         ("http://[::1]:8000/v1", "http://[::1]:8000/v1"),
+        ("http://127.0.1.1:8000/v1", "http://127.0.1.1:8000/v1"),
+        ("http://0.0.0.0:8000/v1", "http://0.0.0.0:8000/v1"),
         ("https://x.example/a..b/v1", "https://x.example/a..b/v1"),
     ],
 )

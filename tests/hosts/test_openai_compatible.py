@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from fakes import KEY, HTTPService, base64_of, ok
-from voyage_rag import InvalidInputError, InvalidRequestError, Voyage, VoyageError
+from voyage_rag import (
+    InvalidInputError,
+    InvalidRequestError,
+    UnexpectedAnswerError,
+    Voyage,
+    VoyageError,
+)
 from voyage_rag.hosts import Gateway, OpenAICompatible
 from voyage_rag.hosts.messages import Response
 
@@ -104,6 +110,34 @@ def test_an_input_that_is_too_long_is_not_sent_again(
     with pytest.raises(InvalidRequestError, match="split the text"):
         Voyage(host=OpenAICompatible(http_service.url)).embed(["a"], "m")
     assert len(http_service.received) == 1
+
+
+@pytest.mark.parametrize("index", ["missing", None, 0])
+def test_a_server_that_numbers_nothing_keeps_the_order(
+    http_service: HTTPService, runner: Any, index: Any
+) -> None:
+    """As every client of OpenAI's API takes it."""
+
+    def respond(body: bytes) -> Response:
+        vectors = [[float(len(text)), 1.0] for text in json.loads(body)["input"]]
+        data = [{"embedding": vector, "index": index} for vector in vectors]
+        if index == "missing":
+            data = [{"embedding": item["embedding"]} for item in data]
+        return ok({"data": data})
+
+    http_service.always = respond
+    voyage = Voyage(host=OpenAICompatible(http_service.url, prompts={}), max_retries=0)
+    found = runner.call(voyage, "embed", ["a", "bb", "ccc"], "m")
+    assert [vector[0] for vector in found.embeddings] == [1.0, 2.0, 3.0]
+
+
+def test_a_server_that_numbers_some_is_refused(http_service: HTTPService) -> None:
+    """Whose order is not known."""
+    data = [{"embedding": [1.0], "index": index} for index in (1, 1)]
+    http_service.always = lambda _: ok({"data": data})
+    voyage = Voyage(host=OpenAICompatible(http_service.url, prompts={}), max_retries=0)
+    with pytest.raises(UnexpectedAnswerError):
+        voyage.embed(["a", "bb"], "m")
 
 
 def test_a_server_may_want_a_key(http_service: HTTPService) -> None:

@@ -42,6 +42,9 @@ LONGEST_RETRY_AFTER_SECONDS = 3_600.0
 UNREACHABLE_AFTER_SECONDS = 2.0
 """How long a host is tried that refuses connections or has no address."""
 
+MAX_SYSTEMATIC = 3
+"""Attempts where every response is wrong in the same way, such as in the length of its vectors."""
+
 RETRIED = (APIConnectionError, RateLimitError, ServerError, UnexpectedAnswerError)
 """An embedding changes nothing at the service, so a request whose response is lost is repeated."""
 
@@ -247,7 +250,12 @@ class Attempts:
             and (self._policy.is_query or not limiter.has_accepted)
             and spent > UNREACHABLE_AFTER_SECONDS
         )
-        if is_unreachable or not self._policy.allows(failure, self._sent, spent):
+        is_systematic = (
+            isinstance(failure, UnexpectedAnswerError)
+            and failure.is_systematic
+            and self._sent >= MAX_SYSTEMATIC
+        )
+        if is_unreachable or is_systematic or not self._policy.allows(failure, self._sent, spent):
             raise self.last_failure(failure)
 
     def last_failure(self, failure: VoyageError) -> VoyageError:

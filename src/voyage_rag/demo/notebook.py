@@ -8,7 +8,7 @@ from functools import cache
 
 from voyage_rag.demo.options import EMULATOR_KEY
 from voyage_rag.emulator import Emulator
-from voyage_rag.hosts.address import LOOPBACK
+from voyage_rag.hosts.address import is_loopback
 from voyage_rag.secret import KEY_PATH_VARIABLE, KEY_VARIABLE
 from voyage_rag.settings import BASE_URL_VARIABLE, Settings
 
@@ -27,7 +27,7 @@ def choose_service(compares: str = "words") -> None:
         settings = Settings.resolve()
         where = (
             "a service on this machine"
-            if settings.host.hostname in LOOPBACK
+            if is_loopback(settings.host.hostname)
             else "live: calls are billed"
         )
         message = f"Your key is used, at {settings.base_url} ({where})."

@@ -20,7 +20,7 @@ from rich.text import Text
 from voyage_rag.demo.options import CANDIDATES, SHOWN
 from voyage_rag.demo.questions import BUILT_IN_QUESTIONS
 from voyage_rag.demo.report import FRAMEWORKS
-from voyage_rag.hosts.address import LOOPBACK
+from voyage_rag.hosts.address import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,7 +102,7 @@ def show_plan(console: Console, plan: DemoPlan) -> None:
         )
     else:
         forecast = plan.forecast
-        is_local = urlsplit(plan.service.base_url).hostname in LOOPBACK
+        is_local = is_loopback(urlsplit(plan.service.base_url).hostname)
         opening = Text.assemble(
             (
                 f"Using the {'service on this machine' if is_local else 'live service'}",

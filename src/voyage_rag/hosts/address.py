@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 
 from voyage_rag.errors import ConfigurationError
 
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 EXAMPLE_ADDRESS = "https://api.voyageai.com/v1"
 UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f-\x9f]")
 """Characters that URL parsers interpret differently, so that they may find different hosts."""
+
+
+def is_loopback(hostname: str | None) -> bool:
+    """Whether a host name means this machine: `localhost`, 127.0.0.0/8, `::1`, `0.0.0.0`."""
+    try:
+        address = ip_address(hostname or "")
+    except ValueError:
+        return hostname == "localhost"
+    return address.is_loopback or address.is_unspecified
 
 
 def check_address(base_url: str, *, allow_insecure_http: bool, sends_key: bool = True) -> str:
@@ -46,7 +55,7 @@ def check_address(base_url: str, *, allow_insecure_http: bool, sends_key: bool =
         raise ConfigurationError(f"base_url {base_url!r} holds '..' or '.' in its path: remove it")
     if parts.query or parts.fragment:
         raise ConfigurationError(f"base_url for {hostname!r} holds a query or fragment: remove it")
-    if parts.scheme == "http" and hostname not in LOOPBACK and not allow_insecure_http:
+    if parts.scheme == "http" and not is_loopback(hostname) and not allow_insecure_http:
         what = "the key" if sends_key else "texts"
         raise ConfigurationError(
             f"base_url {base_url!r} would send {what} unencrypted to {hostname!r}: use https, or "

@@ -36,6 +36,7 @@ ERROR_CLASSES: dict[int, type[APIError]] = {
     401: AuthenticationError,
     403: PermissionDeniedError,
     408: ServerError,
+    424: ServerError,  # what is behind the server failed
     425: ServerError,
     499: ServerError,  # a proxy lost the connection to the service
     TOO_MANY_REQUESTS: RateLimitError,

@@ -93,10 +93,12 @@ def shortened(vector: array[float], dimension: int) -> array[float]:
         UnexpectedAnswerError: The vector has fewer dimensions.
     """
     if len(vector) < dimension:
-        raise UnexpectedAnswerError(
+        error = UnexpectedAnswerError(
             f"the response contains vectors of {len(vector)} instead of {dimension} dimensions: "
             "pass an output_dimension that the model supports"
         )
+        error.is_systematic = True
+        raise error
     kept = vector[:dimension]
     norm = math.sqrt(math.fsum(number * number for number in kept))
     return array("f", [number / norm for number in kept]) if norm else kept

@@ -99,10 +99,13 @@ class OpenAICompatible(Host):
         asked = request.fields
         dimension = dimension_of(request.model, asked.get("output_dimension"))
         dtype = asked.get("output_dtype") or "float"
-        items = document.get("data") if isinstance(document, dict) else None
-        for item in items if isinstance(items, list) else ():
-            if isinstance(item, dict):
-                item["embedding"] = convert(item.get("embedding"), dimension, dtype)
+        data = document.get("data") if isinstance(document, dict) else None
+        items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
+        is_numbered = any(item.get("index") for item in items)
+        for index, item in enumerate(items):
+            if not is_numbered:  # some servers number none, or all with 0, and keep the order
+                item["index"] = index
+            item["embedding"] = convert(item.get("embedding"), dimension, dtype)
         return document
 
     def probe(self) -> Request:

@@ -227,9 +227,11 @@ def _check_lengths(vectors: list[Vector], options: EmbedOptions) -> None:
     lengths = set(map(len, vectors))
     expected = options.expected_length or len(vectors[0])
     if lengths != {expected} or not expected:
-        raise UnexpectedAnswerError(
+        error = UnexpectedAnswerError(
             f"the answer's vectors have {sorted(lengths)} numbers where {expected} were due"
         )
+        error.is_systematic = len(lengths) == 1
+        raise error
 
 
 def _score(item: Mapping[str, Any]) -> tuple[int, float]:
