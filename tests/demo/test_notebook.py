@@ -69,7 +69,8 @@ def test_with_a_key_nothing_is_emulated_and_nothing_is_changed(
     choose_service()
 
     reported = capsys.readouterr().out
-    assert reported == "Your key is used, at https://api.voyageai.com/v1 (live: it is billed).\n"
+    address = "https://api.voyageai.com/v1"
+    assert reported == f"Your key is used, at {address} (live: calls are billed).\n"
     assert "VOYAGE_BASE_URL" not in os.environ
     assert notebook._emulator.cache_info().currsize == 0
 

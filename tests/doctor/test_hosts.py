@@ -118,7 +118,7 @@ def test_a_model_in_this_process() -> None:
     """It is loaded and asked; nothing is connected to."""
     found = findings(Computed("http://localhost"))
     assert broken(found) == []
-    assert "computed gave 2 numbers" in found["model"].said
+    assert "computed returned 2 numbers" in found["model"].said
     assert "dns" not in found
 
 
