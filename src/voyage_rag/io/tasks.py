@@ -12,6 +12,7 @@ import contextvars
 import sys
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -39,7 +40,12 @@ class LoopSupport:
         self.is_loaded: bool = False
 
     async def load(self) -> None:
-        """Do it, by running a loop of the same kind in a thread."""
+        """Do it, unless that fails, for there may be no more threads: anyio does it itself then."""
+        with suppress(Exception):
+            await self._run_a_loop_in_a_thread()
+        self.is_loaded = True
+
+    async def _run_a_loop_in_a_thread(self) -> None:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -47,8 +53,9 @@ class LoopSupport:
 
             await trio.to_thread.run_sync(partial(anyio.run, anyio.sleep, 0, backend="trio"))
         else:
-            await loop.run_in_executor(None, anyio.run, anyio.sleep, 0)
-        self.is_loaded = True
+            options = {"loop_factory": asyncio.SelectorEventLoop}  # and not the application's
+            run = partial(anyio.run, anyio.sleep, 0, backend_options=options)
+            await loop.run_in_executor(None, run)
 
 
 LOOP_SUPPORT = LoopSupport()
