@@ -597,3 +597,18 @@ def test_one_account_has_one_budget_per_model() -> None:
     others = [mine["b"], budgets_of(("host:443", "other"), now)["a"]]
     others += [budgets_of(("host:8000", "key"), now)["a"], Budgets(now)["a"]]
     assert all(mine["a"] is not other for other in others)
+
+
+def test_the_wait_that_is_named_while_another_request_probes_is_finite() -> None:
+    """It is the time until the limiter allows a probe; how that ends is not known."""
+    clock = FakeClock()
+    limiter = RateLimiter(clock.now)
+    refused = [limiter.reserve(100) for _ in range(3)]
+    for reservation in refused:
+        assert reservation.wait() == 0
+    for reservation in refused:
+        reservation.refused(4.0, NO_LIMITS)
+    clock.advance(4)
+    assert limiter.reserve(100).wait() == 0  # it probes
+    assert limiter.reserve(100).wait() > 0
+    assert limiter.allowed_in(100, is_query=False) == 0
