@@ -97,3 +97,24 @@ def test_an_event_loop_waits_for_the_result_of_a_thread(backend: str) -> None:
         return found + await result_of(futures["a"])
 
     assert anyio.run(program, backend=backend) == 2
+
+
+@pytest.mark.parametrize("runner", ["sync", "asyncio", "trio"], indirect=True)
+def test_a_result_is_asked_for_once_and_kept(runner) -> None:
+    flight: SingleFlight[str, int] = SingleFlight()
+    asked: list[list[str]] = []
+
+    def ask(keys: list[str]) -> list[int]:
+        asked.append(keys)
+        return list(map(len, keys))
+
+    async def aask(keys: list[str]) -> list[int]:
+        return ask(keys)
+
+    async def program() -> None:
+        for keys in (["a", "bb"], ["bb", "ccc"]):
+            found = flight.get(keys, ask) if runner.is_sync else await flight.aget(keys, aask)
+            assert found == {key: len(key) for key in keys}
+
+    runner.run(program)
+    assert asked == [["a", "bb"], ["ccc"]]

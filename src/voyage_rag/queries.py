@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Hashable, Mapping
-from concurrent.futures import CancelledError
-from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import Field, PrivateAttr
@@ -16,7 +14,7 @@ from voyage_rag.arguments import check_embedding_options
 from voyage_rag.connection import Client, Connection
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.models import MODELS, OutputDtype, space_of
-from voyage_rag.single_flight import SingleFlight, result_of
+from voyage_rag.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from voyage_rag.client import Voyage
@@ -40,24 +38,16 @@ class QueryCache:
         self._flights: SingleFlight[Hashable, list[float]] = SingleFlight()
 
     def get(self, key: Hashable, embed: Callable[[], list[float]]) -> list[float]:
-        """Return the vector of a query; call `embed` if the cache does not contain it."""
-        while True:
-            own, futures = self._flights.claim([key])
-            if own:
-                with self._flights.settled(own) as results:
-                    results[key] = embed()
-            with suppress(CancelledError):
-                return self._used(key, futures[key].result())
+        """The vector of a query, which `embed` asks for if there is none."""
+        return self._used(key, self._flights.get([key], lambda _: [embed()])[key])
 
     async def aget(self, key: Hashable, embed: Callable[[], Awaitable[list[float]]]) -> list[float]:
         """Async variant of `get`."""
-        while True:
-            own, futures = self._flights.claim([key])
-            if own:
-                with self._flights.settled(own) as results:
-                    results[key] = await embed()
-            with suppress(CancelledError):
-                return self._used(key, await result_of(futures[key]))
+
+        async def ask(_: object) -> list[list[float]]:
+            return [await embed()]
+
+        return self._used(key, (await self._flights.aget([key], ask))[key])
 
     def _used(self, key: Hashable, vector: list[float]) -> list[float]:
         self._flights.use(key)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from math import inf
 from typing import Generic, TypeVar
@@ -37,6 +37,48 @@ class SingleFlight(Generic[K, V]):
             own = [key for key in listed if key not in self.known]
             self.known |= {key: Future() for key in own}
             return own, {key: self.known[key] for key in listed}
+
+    def get(
+        self,
+        keys: Iterable[K],
+        ask: Callable[[list[K]], Iterable[V]],
+        finished_of: Callable[[list[K], VoyageError], Mapping[K, V]] = lambda _, __: {},
+    ) -> dict[K, V]:
+        """The results of keys, of which those that nobody has asked for are asked for.
+
+        Args:
+            keys: What is wanted.
+            ask: Returns one result per key.
+            finished_of: The results of these keys that an error carries.
+        """
+        listed, found = list(keys), dict[K, V]()
+        while missing := [key for key in listed if key not in found]:
+            own, futures = self.claim(missing)
+            if own:
+                with self.settled(own, partial(finished_of, own)) as results:
+                    results.update(zip(own, ask(own), strict=True))
+            for key, future in futures.items():
+                with suppress(CancelledError):
+                    found[key] = future.result()
+        return found
+
+    async def aget(
+        self,
+        keys: Iterable[K],
+        ask: Callable[[list[K]], Awaitable[Iterable[V]]],
+        finished_of: Callable[[list[K], VoyageError], Mapping[K, V]] = lambda _, __: {},
+    ) -> dict[K, V]:
+        """Async variant of `get`."""
+        listed, found = list(keys), dict[K, V]()
+        while missing := [key for key in listed if key not in found]:
+            own, futures = self.claim(missing)
+            if own:
+                with self.settled(own, partial(finished_of, own)) as results:
+                    results.update(zip(own, await ask(own), strict=True))
+            for key, future in futures.items():
+                with suppress(CancelledError):
+                    found[key] = await result_of(future)
+        return found
 
     @contextmanager
     def settled(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from concurrent.futures import CancelledError, Future
-from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from voyage_rag.errors import VoyageError
 from voyage_rag.langchain.chunks import Chunks
-from voyage_rag.single_flight import SingleFlight, result_of
+from voyage_rag.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from voyage_rag.client import Voyage
@@ -80,9 +78,7 @@ class SplitDocuments:
         call = self.model.voyage.aembed_chunks(*self._flat(documents), **self.model.chunk_options)
         return list(self._results(documents, dict(enumerate((await call).vectors))).values())
 
-    def finished(
-        self, documents: Mapping[Chunks, Hashable], partial: Any
-    ) -> dict[int, EmbeddedDocument]:
+    def finished(self, documents: Iterable[Chunks], partial: Any) -> dict[int, EmbeddedDocument]:
         """Return the results that a failed call has completed, by position."""
         return self._results(documents, partial.vectors)
 
@@ -97,7 +93,7 @@ class SplitDocuments:
         )
 
     def _results(
-        self, documents: Mapping[Chunks, Hashable], vectors: Mapping[int, Vector]
+        self, documents: Iterable[Chunks], vectors: Mapping[int, Vector]
     ) -> dict[int, EmbeddedDocument]:
         results, start = {}, 0
         for number, chunks in enumerate(documents):
@@ -129,7 +125,7 @@ class UnsplitDocuments:
 
     def finished(
         self,
-        documents: Mapping[Chunks, Hashable],  # noqa: ARG002 - the other class needs them
+        documents: Iterable[Chunks],  # noqa: ARG002 - the other class needs them
         partial: Any,
     ) -> dict[int, EmbeddedDocument]:
         """Return the results that a failed call has completed, by position."""
@@ -158,50 +154,27 @@ class DocumentVectors:
         self._flights: SingleFlight[Chunks, EmbeddedDocument] = SingleFlight()
 
     def get(self, documents: Mapping[Chunks, Hashable]) -> dict[Chunks, EmbeddedDocument]:
-        """Return the vectors of documents, each given with its name for warnings."""
-        found: dict[Chunks, EmbeddedDocument] = {}
-        while missing := {c: name for c, name in documents.items() if c not in found}:
-            own, futures = self._claim(missing)
-            if own:
-                with self._settled(own) as results:
-                    results.update(zip(own, self._embedder.embed(own), strict=True))
-            for chunks, future in futures.items():
-                with suppress(CancelledError):
-                    found[chunks] = future.result()
-        return found
+        """The vectors of documents, each with the name that warnings are to use."""
+
+        def embed(own: list[Chunks]) -> list[EmbeddedDocument]:
+            return self._embedder.embed({chunks: documents[chunks] for chunks in own})
+
+        return self._flights.get(documents, embed, self._finished)
 
     async def aget(self, documents: Mapping[Chunks, Hashable]) -> dict[Chunks, EmbeddedDocument]:
         """Async variant of `get`."""
-        found: dict[Chunks, EmbeddedDocument] = {}
-        while missing := {c: name for c, name in documents.items() if c not in found}:
-            own, futures = self._claim(missing)
-            if own:
-                with self._settled(own) as results:
-                    results.update(zip(own, await self._embedder.aembed(own), strict=True))
-            for chunks, future in futures.items():
-                with suppress(CancelledError):
-                    found[chunks] = await result_of(future)
-        return found
+
+        async def embed(own: list[Chunks]) -> list[EmbeddedDocument]:
+            return await self._embedder.aembed({chunks: documents[chunks] for chunks in own})
+
+        return await self._flights.aget(documents, embed, self._finished)
 
     def forget(self, documents: Sequence[Chunks]) -> None:
-        """Drop documents that a store has written, and the oldest of too many others."""
+        """Drop what a store has written, and the oldest of what has waited for long."""
         self._flights.forget(documents, MOST_VECTORS_KEPT)
 
-    def _claim(
-        self, documents: Mapping[Chunks, Hashable]
-    ) -> tuple[dict[Chunks, Hashable], dict[Chunks, Future[EmbeddedDocument]]]:
-        """Return the documents that the caller must send, and the results of all documents."""
-        own, futures = self._flights.claim(documents)
-        return {chunks: documents[chunks] for chunks in own}, futures
-
-    def _settled(
-        self, own: Mapping[Chunks, Hashable]
-    ) -> AbstractContextManager[dict[Chunks, EmbeddedDocument]]:
-        keys = list(own)
-
-        def finished(error: VoyageError) -> dict[Chunks, EmbeddedDocument]:
-            if error.partial is None:
-                return {}
-            return {keys[n]: one for n, one in self._embedder.finished(own, error.partial).items()}
-
-        return self._flights.settled(keys, finished)
+    def _finished(self, own: list[Chunks], error: VoyageError) -> dict[Chunks, EmbeddedDocument]:
+        if error.partial is None:
+            return {}
+        finished = self._embedder.finished(own, error.partial)
+        return {own[number]: one for number, one in finished.items()}

@@ -17,7 +17,8 @@ T = TypeVar("T")
 
 IGNORED = (
     "the vector store did not ask its embeddings for the vectors of what it added, which was "
-    "deleted again: make the store with the same embeddings object that ContextualVectorStore gets"
+    "deleted again: make the store with the same embeddings object that ContextualVectorStore "
+    "gets; one that embeds in threads of its own cannot hold chunks with context"
 )
 
 

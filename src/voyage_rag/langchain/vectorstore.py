@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 from uuid import uuid4
 
 from langchain_core.documents import Document
@@ -33,6 +33,18 @@ from voyage_rag.langchain.documents import (
 from voyage_rag.langchain.embeddings import VoyageAIEmbeddings
 from voyage_rag.langchain.store_calls import Steps, StoreCall, arun, delegated, run
 from voyage_rag.models import kind_of
+
+SEARCHES = (
+    "similarity_search_with_score",
+    "similarity_search_by_vector",
+    "similarity_search_with_relevance_scores",
+    "max_marginal_relevance_search",
+    "max_marginal_relevance_search_by_vector",
+    "search",
+    "get_by_ids",
+)
+DELEGATED = ("asimilarity_search", *SEARCHES, *(f"a{name}" for name in SEARCHES))
+"""Methods of the wrapped store."""
 
 
 class ContextualVectorStore(VectorStore):
@@ -184,31 +196,6 @@ class ContextualVectorStore(VectorStore):
         """`similarity_search` of the wrapped store."""
         return self.vectorstore.similarity_search(query, k=k, **kwargs)
 
-    if not TYPE_CHECKING:  # type checkers see the base class's signatures
-        asimilarity_search = delegated("asimilarity_search")
-        similarity_search_with_score = delegated("similarity_search_with_score")
-        asimilarity_search_with_score = delegated("asimilarity_search_with_score")
-        similarity_search_by_vector = delegated("similarity_search_by_vector")
-        asimilarity_search_by_vector = delegated("asimilarity_search_by_vector")
-        similarity_search_with_relevance_scores = delegated(
-            "similarity_search_with_relevance_scores"
-        )
-        asimilarity_search_with_relevance_scores = delegated(
-            "asimilarity_search_with_relevance_scores"
-        )
-        max_marginal_relevance_search = delegated("max_marginal_relevance_search")
-        amax_marginal_relevance_search = delegated("amax_marginal_relevance_search")
-        max_marginal_relevance_search_by_vector = delegated(
-            "max_marginal_relevance_search_by_vector"
-        )
-        amax_marginal_relevance_search_by_vector = delegated(
-            "amax_marginal_relevance_search_by_vector"
-        )
-        search = delegated("search")
-        asearch = delegated("asearch")
-        get_by_ids = delegated("get_by_ids")
-        aget_by_ids = delegated("aget_by_ids")
-
     def _grouped(self, documents: Sequence[Document]) -> GroupedChunks:
         """Group the chunks by document."""
         if self._embeddings.empty_text == "error":
@@ -292,6 +279,10 @@ class ContextualVectorStore(VectorStore):
                 return True
         deleted: bool | None = yield StoreCall("delete", (ids,), options)
         return deleted
+
+
+for _method in DELEGATED:  # type checkers see the base class's signatures
+    setattr(ContextualVectorStore, _method, delegated(_method))
 
 
 def _check(vectorstore: object, embeddings: object, *, auto_chunk: bool) -> None:
