@@ -23,6 +23,7 @@ from voyage_rag.io.http.route import parse_address
         ("https://a.example:443/v1", "a.example", 443, "a.example", "/v1", None),
         ("https://A.Example/V1", "a.example", 443, "a.example", "/V1", None),
         ("http://[::1]:9/v1", "::1", 9, "[::1]:9", "/v1", "http://[::1]:9/v1"),
+        ("https://a.example/ü/v1%20?q=é", "a.example", 443, None, "/%C3%BC/v1%20?q=%C3%A9", None),
         ("https://bücher.example/v1", "xn--bcher-kva.example", 443, None, "/v1", None),
         ("https://a.example/v1/files?limit=1&after=b", "a.example", 443, None, None, None),
     ],

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import encodings.idna  # noqa: F401 - else imported by the first name that is looked up
+import string
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from voyage_rag.io.http.certificates import TrustedCertificates
 from voyage_rag.io.http.proxies import Proxy, find_proxy
@@ -42,7 +43,8 @@ def parse_address(url: str) -> Address:
     parts = urlsplit(url)
     host = (parts.hostname or "").encode("idna").decode()
     port = parts.port or DEFAULT_PORTS[parts.scheme]
-    target = parts._replace(scheme="", netloc="", path=parts.path or "/").geturl()
+    path_and_query = parts._replace(scheme="", netloc="", path=parts.path or "/").geturl()
+    target = quote(path_and_query, safe=string.punctuation)  # what is not ASCII, and nothing else
     name = f"[{host}]" if ":" in host else host
     host_header = name if port == DEFAULT_PORTS[parts.scheme] else f"{name}:{port}"
     absolute_target = f"{parts.scheme}://{host_header}{target}"

@@ -113,8 +113,6 @@ class Transport:
             sock = connection.socket or connection.open(exchange.deadline)
             _transfer(sock, exchange)
             return exchange.finish(connection)
-        except StaleConnectionError:
-            raise
         except BaseException as error:
             failure = exchange.abandon(connection, error)
             if failure is None:
@@ -162,8 +160,6 @@ class Transport:
             sock = connection.socket or await connection.aopen(exchange.deadline, limits.connecting)
             await _atransfer(sock, exchange)
             return exchange.finish(connection)
-        except StaleConnectionError:
-            raise
         except BaseException as error:
             failure = exchange.abandon(connection, error)
             if failure is None:

@@ -1,0 +1,47 @@
+"""What threads and tasks of one call share, and that calls of one request share nothing."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from voyage_rag.io.call_state import LONE_TASK, LONE_THREAD, Stopped, ThreadCallState
+
+
+def test_ending_all_ends_what_is_in_flight_and_lets_nothing_begin() -> None:
+    """Each once; what has ended by itself is left alone."""
+    state, ended = ThreadCallState(), list[str]()
+    with state.in_flight(lambda: ended.append("over")):
+        pass
+    with state.in_flight(lambda: ended.append("one")):
+        state.end_all()
+    assert ended == ["one"]
+    assert state.is_stopping
+    assert state.stopping.is_set()
+    with pytest.raises(Stopped), state.in_flight(lambda: None):
+        pass
+
+
+def test_calls_of_one_request_do_not_wait_for_each_other() -> None:
+    """Their state holds no lock, which a fork could leave locked, and is never stopped."""
+    with LONE_THREAD.queueing, LONE_THREAD.queueing, LONE_THREAD.reading, LONE_THREAD.reading:
+        pass
+    with LONE_THREAD.in_flight(lambda: None):
+        assert vars(LONE_THREAD) == {}
+    assert LONE_THREAD.stopping is not LONE_THREAD.stopping
+    assert not LONE_THREAD.is_stopping
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_same_in_event_loops(backend: str) -> None:
+    """One object serves all of them, so nothing in it belongs to one."""
+
+    async def program() -> None:
+        async with LONE_TASK.queueing, LONE_TASK.queueing:
+            assert not LONE_TASK.is_stopping
+        with anyio.move_on_after(0) as scope:
+            await LONE_TASK.stopping.wait()
+        assert scope.cancelled_caught
+
+    anyio.run(program, backend=backend)
+    assert vars(LONE_TASK) == {}
