@@ -499,7 +499,7 @@ def test_no_file_of_a_job_holds_the_key(
         "http://api.voyageai.com/v1",
         "http://127.0.0.1.evil.example/v1",
         "http://localhost.evil.example/v1",
-        "http://127.0.0.2:80/v1",
+        "http://128.0.0.1:80/v1",
         "http://[::ffff:1.2.3.4]/v1",
         "http://0x7f.1/v1",
         f"https://{KEY}@api.voyageai.com/v1",

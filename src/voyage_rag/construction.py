@@ -14,8 +14,8 @@ from typing import Any, ParamSpec, TypeVar, cast
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
-from voyage_rag.errors import VoyageError
-from voyage_rag.secret import as_key, hidden
+from voyage_rag.errors import ConfigurationError, VoyageError
+from voyage_rag.secret import APIKey, as_key, hidden
 from voyage_rag.suggestions import unknown_parameter
 
 KEY_NAMES = ("voyage_api_key", "api_key")
@@ -49,8 +49,11 @@ def constructor(init: Callable[P, T]) -> Callable[P, T]:
     def construct(*args: Any, **kwargs: Any) -> Any:
         owner, values = type(args[0]), list(args)
         try:
-            _hide(values, [at for at in key_positions if at < len(values)])
-            _hide(kwargs, [name for name in KEY_NAMES if name in kwargs])
+            positions = [at for at in key_positions if at < len(values)]
+            names = [name for name in KEY_NAMES if name in kwargs]
+            _hide(values, positions)
+            _hide(kwargs, names)
+            _check_same([values[at] for at in positions] + [kwargs[name] for name in names])
             args = ()  # it contains the key as plain text
             if not takes_others or issubclass(owner, BaseModel):
                 _check_names(owner, kwargs, [*named, *_field_names(owner)])
@@ -71,6 +74,12 @@ def _hide(values: Any, places: Iterable[Any]) -> None:
         values[place] = hidden(values[place])
         if values[place] is not None:
             as_key(values[place])
+
+
+def _check_same(keys: Iterable[APIKey | None]) -> None:
+    """Refuse two keys of which one would be ignored."""
+    if len({key.fingerprint for key in keys if key is not None}) > 1:
+        raise ConfigurationError(f"{' and '.join(KEY_NAMES)} are different keys: pass one of them")
 
 
 def _check_names(owner: type, given: Iterable[str], known: list[str]) -> None:
