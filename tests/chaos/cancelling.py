@@ -116,6 +116,7 @@ async def _in_tasks(voyage: Voyage, calls: int, random: Random) -> tuple[int, in
         if _tasks() <= before:
             break
         await anyio.sleep(0.01)
+    await voyage.aclose()
     return cancelled, _tasks() - before
 
 
