@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unittest.mock import patch
 
 from chaos.account import Account, account_of
 from chaos.corpus import QUERY, Passage
@@ -17,6 +18,7 @@ from voyage_rag.emulator import faults as wrong
 from voyage_rag.emulator.faults import Fault, RandomFaults
 from voyage_rag.events import Event, Unanswered
 from voyage_rag.io.clock import SYSTEM_CLOCK
+from voyage_rag.io.http import exchange
 from voyage_rag.io.ports import Clock
 
 QUICK_FAULTS: Sequence[Fault] = (
@@ -89,16 +91,20 @@ def run(
         in_no_time: Let the waits between attempts pass at once.
     """
     clock = SkippingClock() if in_no_time else SYSTEM_CLOCK
-    expected, peaceful, *_ = _through(entry_point, passages, RandomFaults(0.0), SkippingClock())
-    found, account, seconds, usage, given_up = _through(
-        entry_point, passages, RandomFaults(rate, seed, faults), clock
-    )
+    # A busy machine is silent for seconds, after which small requests would be sent, and paid,
+    # again on a new connection. The campaign of dying connections is about that.
+    with patch.object(exchange, "MIN_SILENCE_SECONDS", TIMEOUT):
+        expected, peaceful, *_ = _through(entry_point, passages, RandomFaults(0.0), SkippingClock())
+        found, account, seconds, usage, given_up = _through(
+            entry_point, passages, RandomFaults(rate, seed, faults), clock
+        )
     due = [
         *(("/v1/embeddings", passage.text) for passage in passages),
         *(("/v1/contextualizedembeddings", passage.text) for passage in passages),
         *(("/v1/rerank", QUERY, passage.text) for passage in passages),
     ]
-    late = given_up - account.faults["silent"] - account.faults["stalled"]
+    # A reused connection that stays silent is given up before the attempt's time is over.
+    late = max(0, given_up - account.faults["silent"] - account.faults["stalled"])
     grievances = [
         *([f"{late} answers came after {TIMEOUT:g} s: this machine is too busy"] if late else []),
         *peaceful.grievances(due),
