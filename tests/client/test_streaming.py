@@ -29,7 +29,7 @@ from fakes import (
     voyage_over,
 )
 from voyage_rag import InvalidInputError, InvalidRequestError, Voyage
-from voyage_rag.core.text_stream import DUPLICATE_WINDOW
+from voyage_rag.core.text_stream import MOST_REPEATS, RECENT_TEXTS
 from voyage_rag.hosts.messages import Response
 
 
@@ -232,7 +232,7 @@ def test_equal_texts_of_a_stream_are_sent_once_within_a_window(runner: Runner) -
     assert [vector_of(text) for text in texts] == vectors
     assert sum(len(body["input"]) for body in service.bodies) == 400
     service.attempts.clear()
-    apart = ["again", *(f"text {n}" for n in range(DUPLICATE_WINDOW)), "again"]
+    apart = ["again", *(f"text {n}" for n in range(RECENT_TEXTS)), "again"]
     assert [vector_of(text) for text in apart] == collect(runner, voyage_over(service), iter(apart))
     assert sum(body["input"].count("again") for body in service.bodies) == 2
 
@@ -247,3 +247,32 @@ def test_empty_texts_of_a_stream_have_their_place(runner: Runner) -> None:
     assert [zeros, vector_of("a"), zeros, vector_of("b"), zeros] == vectors
     alone = collect(runner, voyage, ["", ""], empty_text="zeros", output_dimension=3)
     assert alone == [[0.0] * 3] * 2
+
+
+@pytest.mark.parametrize("first", ["", "ab"])
+def test_one_text_for_ever_is_read_a_bounded_way_ahead(runner: Runner, first: str) -> None:
+    """Repetitions come as they are read, though they fill no request."""
+    taken = 0
+
+    def counted() -> Iterator[str]:
+        nonlocal taken
+        for text in itertools.chain(first, itertools.repeat("a")):
+            taken += 1
+            yield text
+
+    service = FakeService()
+    voyage = voyage_over(service, concurrency=2)
+    if runner.is_sync:
+        vectors = voyage.embed_iter(counted(), MODEL)
+        found = [next(vectors).tolist() for _ in range(10_000)]
+        vectors.close()
+    else:
+
+        async def program() -> list[list[float]]:
+            async with aclosing(voyage.aembed_iter(counted(), MODEL)) as vectors:
+                return [(await anext(vectors)).tolist() for _ in range(10_000)]
+
+        found = anyio.run(program, backend=runner.name)
+    assert found[-1] == vector_of("a")
+    assert len(service.bodies) == 1
+    assert taken < 20 * MOST_REPEATS

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from voyage_rag.client.session import Session
 from voyage_rag.core import embed as embed_flows
 from voyage_rag.core.embed import TextPolicies
-from voyage_rag.core.text_stream import DeliveredTexts, TextStream
+from voyage_rag.core.text_stream import InOrder, TextStream
 from voyage_rag.io.tasks import run_in_thread
 from voyage_rag.progress import NO_PROGRESS, progress_bar
 from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, InvalidText, Vector
@@ -136,7 +136,7 @@ class TextVerbs(Session):
 
         The arguments are those of `embed`. Requests are sent while the caller consumes earlier
         vectors, up to about `4 * concurrency` requests ahead. A text that repeats one of the
-        previous 2,048 is not sent again.
+        previous 8,192 different ones is not sent again.
 
         Yields:
             One `array.array` per text, in order. If a text cannot be embedded, the vectors before
@@ -147,10 +147,9 @@ class TextVerbs(Session):
             model, input_type, truncation, output_dtype, output_dimension, batch_size, policies
         )
         with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
-            stream = TextStream(call, texts)
-            for found in self.driver.stream(stream.flows(), call.info("embed", None)):
-                yield from stream.vectors(found)
-            yield from stream.vectors([])
+            flows, in_order = TextStream(call, texts).flows(), InOrder()
+            for vectors, _ in self.driver.stream(flows, call.info("embed", None)):
+                yield from in_order.next(vectors)
 
     async def aembed_iter(
         self,
@@ -172,14 +171,12 @@ class TextVerbs(Session):
             model, input_type, truncation, output_dtype, output_dimension, batch_size, policies
         )
         with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
-            stream = TextStream(call, texts)
-            parts = self.driver.astream(stream.flows(), call.info("embed", None))
+            flows, in_order = TextStream(call, texts).flows(), InOrder()
+            parts = self.driver.astream(flows, call.info("embed", None))
             async with aclosing(parts):
-                async for found in parts:
-                    for vector in stream.vectors(found):
+                async for vectors, _ in parts:
+                    for vector in in_order.next(vectors):
                         yield vector
-            for vector in stream.vectors([]):
-                yield vector
 
     def embed_into(
         self,
@@ -229,7 +226,7 @@ class TextVerbs(Session):
             model, input_type, truncation, output_dtype, output_dimension, batch_size, policies
         )
         with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
-            flows = DeliveredTexts(call, texts, sink).flows()
+            flows = TextStream(call, texts).delivered(sink)
             for _ in self.driver.stream(flows, call.info("embed", None)):
                 pass
 
@@ -254,7 +251,7 @@ class TextVerbs(Session):
             model, input_type, truncation, output_dtype, output_dimension, batch_size, policies
         )
         with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
-            flows, info = DeliveredTexts(call, texts, sink).flows(), call.info("embed", None)
+            flows, info = TextStream(call, texts).delivered(sink), call.info("embed", None)
             stream = self.driver.astream(flows, info, plans_in_thread=True)
             async with aclosing(stream) as parts:
                 async for _ in parts:

@@ -4,103 +4,38 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING, TypeAlias
 
 from voyage_rag.core.call import fetch
-from voyage_rag.core.embed import IndexedText, zero_vector
 from voyage_rag.core.flow import Flow, PartialResults, offload
 from voyage_rag.core.repacking import WaitingItems
 from voyage_rag.core.vectors import check_lengths
 from voyage_rag.types import compact
-from voyage_rag.usage import NO_USAGE, Usage
+from voyage_rag.usage import Usage
 
 if TYPE_CHECKING:
-    from voyage_rag.core.embed import TextCall
+    from voyage_rag.core.embed import IndexedText, TextCall
     from voyage_rag.types import Row, Vector
 
 Sink: TypeAlias = Callable[[Sequence[int], "Sequence[Vector]", Usage], None]
 """Receives the vectors of a request: positions of texts, their vectors, and what they cost."""
 
-DUPLICATE_WINDOW = 2_048
-"""Texts within which equal ones are embedded once; their vectors stay in memory, about 8 MB."""
-
 RECENT_TEXTS = 8_192
-"""The same for a sink, which needs no order: the last different texts, about 32 MB."""
+"""Different texts among which equal ones are embedded once; their vectors take about 32 MB."""
 
-MOST_KNOWN = 4_096
-"""Repeated texts that are delivered together."""
-
-
-class TextStream:
-    """An iterable of texts, and their vectors in order as requests are answered.
-
-    Args:
-        call: How they are embedded.
-        texts: Any iterable of texts, read as requests are planned.
-    """
-
-    def __init__(self, call: TextCall, texts: object) -> None:
-        call.warn_if_without_documents()
-        self._call = call
-        self._texts = call.indexed(texts)
-        self._layout: deque[int | None] = deque()
-        self._first: dict[str, int] = {}
-        self._rows: dict[Hashable, Row] = {}
-        self._lengths: set[int] = set()
-        self._yielded = 0
-
-    def flows(self) -> Iterator[Flow[list[tuple[IndexedText, Row]]]]:
-        """One flow per request, in order."""
-        for slice_, waiting in requests(self._call, self._planned()):
-            yield fetch(self._call, slice_, None, waiting)
-
-    def vectors(self, found: Sequence[tuple[IndexedText, Row]]) -> Iterator[Vector]:
-        """The vectors that are next in order, given those of the next request."""
-        self._rows.update((item.key, row) for item, row in found)
-        self._lengths.update(len(row) for _, row in found)
-        check_lengths(self._lengths)
-        while self._layout and (self._layout[0] is None or self._layout[0] in self._rows):
-            key = self._layout.popleft()
-            row = self._call.zero_row(self._rows) if key is None else self._rows[key]
-            self._yielded += 1
-            self._forget()
-            yield compact(row, self._call.options.dtype)
-
-    def _planned(self) -> Iterator[IndexedText]:
-        """The texts that must be requested; notes which vector each text has."""
-        for item in self._texts:
-            first = self._first.get(item.text)
-            is_known = first is not None and item.key - first < DUPLICATE_WINDOW
-            self._layout.append((first if is_known else item.key) if item.text else None)
-            if is_known or not item.text:
-                self._call.advance(1)
-                continue
-            self._first.pop(item.text, None)
-            self._first[item.text] = item.key
-            if len(self._first) > DUPLICATE_WINDOW:
-                del self._first[next(iter(self._first))]
-            yield item
-
-    def _forget(self) -> None:
-        """Drop the oldest row, which no text to come is equal to; one stays for zero vectors."""
-        oldest = next(iter(self._rows), None)
-        if (
-            len(self._rows) > 1
-            and isinstance(oldest, int)
-            and oldest + DUPLICATE_WINDOW <= self._yielded
-        ):
-            del self._rows[oldest]
+MOST_REPEATS = 4_096
+"""Texts that repeat others, one after the other, after which what was read is delivered."""
 
 
-class RepeatedText:
-    """A text of which others may be repetitions.
+class RecentText:
+    """A text that others may repeat.
 
     Attributes:
-        positions: Where it is wanted as soon as it has a vector.
+        positions: Where its vector is wanted once there is one.
         vector: Its vector, None until there is one.
     """
 
@@ -111,87 +46,117 @@ class RepeatedText:
         self.vector: Vector | None = None
 
 
-class DeliveredTexts:
-    """An iterable of texts whose vectors a sink takes as requests are answered.
+class TextStream:
+    """An iterable of texts, of which recent ones are requested once, and the vectors of all.
 
     Args:
         call: How they are embedded.
         texts: Any iterable of texts, read as requests are planned.
-        sink: Takes the vectors; threads that receive responses call it, and the one that plans.
     """
 
-    def __init__(self, call: TextCall, texts: object, sink: Sink) -> None:
+    def __init__(self, call: TextCall, texts: object) -> None:
         call.warn_if_without_documents()
         self._call = call
         self._texts = call.indexed(texts)
-        self._sink = sink
-        self._recent: dict[str, RepeatedText] = {}
-        self._requested: dict[Hashable, RepeatedText] = {}
+        self._is_read = False
+        self._recent: dict[str, RecentText] = {}
+        self._requested: dict[Hashable, RecentText] = {}
         self._known: dict[int, Vector] = {}
+        self._empty: list[int] = []
+        self._some: dict[Hashable, Row] = {}
         self._lock = threading.Lock()
 
-    def flows(self) -> Iterator[Flow[None]]:
-        """One flow per request, which ends when the sink has taken the vectors."""
-        for slice_, waiting in requests(self._call, self._planned()):
-            yield self._delivered(slice_, waiting)
-        self._deliver_known()
+    def flows(self) -> Iterator[Flow[tuple[Mapping[int, Vector], Usage]]]:
+        """One flow per request, which returns vectors by position and what they cost."""
+        call = self._call
+        waiting = WaitingItems(partial(call.limits, None), call.size, call.budget.limiter)
+        while not self._is_read:
+            for slice_ in call.slices(call.counted(self._new()), None):
+                yield self._received(slice_, waiting)
+            if self._known or self._empty or not self._is_read:
+                yield self._received([], waiting)
 
-    def _planned(self) -> Iterator[IndexedText]:
-        """The texts that must be requested."""
+    def delivered(self, sink: Sink) -> Iterator[Flow[None]]:
+        """One flow per request, which ends when a sink has taken the vectors."""
+        return (self._delivered(flow, sink) for flow in self.flows())
+
+    def _delivered(self, flow: Flow[tuple[Mapping[int, Vector], Usage]], sink: Sink) -> Flow[None]:
+        vectors, usage = yield from flow
+        if vectors:
+            rising = sorted(vectors)
+            yield from offload(lambda: sink(rising, [vectors[n] for n in rising], usage))
+
+    def _new(self) -> Iterator[IndexedText]:
+        """The texts that must be requested, until so many repeat others."""
+        repeats = 0
         for item in self._texts:
             with self._lock:
                 is_new = self._is_new(item)
             if is_new:
+                repeats = 0
                 yield item
                 continue
             self._call.advance(1)
-            if len(self._known) >= MOST_KNOWN:
-                self._deliver_known()
+            repeats += 1
+            if repeats == MOST_REPEATS:
+                return
+        self._is_read = True
 
     def _is_new(self, item: IndexedText) -> bool:
         """Whether a text must be requested; if not, note where its vector is wanted."""
         if not item.text:
-            self._known[item.key] = zero_vector(self._call.options, {})
+            self._empty.append(item.key)
             return False
-        if (recent := self._recent.pop(item.text, None)) is not None:
-            self._recent[item.text] = recent
+        recent = self._recent.pop(item.text, None)
+        if recent is None:
+            recent = self._requested[item.key] = RecentText(item.key)
+            is_new = True
+        else:
+            is_new = False
             if recent.vector is None:
                 recent.positions.append(item.key)
             else:
                 self._known[item.key] = recent.vector
-            return False
-        self._recent[item.text] = self._requested[item.key] = RepeatedText(item.key)
+        self._recent[item.text] = recent
         if len(self._recent) > RECENT_TEXTS:
             del self._recent[next(iter(self._recent))]
-        return True
+        return is_new
 
-    def _deliver_known(self) -> None:
-        """Deliver vectors that no request brings."""
-        known, self._known = self._known, {}
-        if known:
-            self._sink(list(known), list(known.values()), NO_USAGE)
-
-    def _delivered(
+    def _received(
         self, items: Sequence[IndexedText], waiting: WaitingItems[IndexedText]
-    ) -> Flow[None]:
+    ) -> Flow[tuple[Mapping[int, Vector], Usage]]:
+        """Request texts; their vectors, and those that are known since the last request."""
+        call = self._call
         results: PartialResults[Row] = PartialResults(sys.maxsize, inf, has_warned=True)
-        found = yield from fetch(self._call, items, results, waiting)
-        vectors: dict[int, Vector] = {}
+        found = yield from fetch(call, items, results, waiting)
         with self._lock:
+            vectors, self._known = self._known, {}
             for item, row in found:
                 text = self._requested.pop(item.key)
-                text.vector = compact(row, self._call.options.dtype)
+                text.vector = compact(row, call.options.dtype)
                 vectors |= dict.fromkeys(text.positions, text.vector)
-        if vectors:
-            rising = sorted(vectors)
-            yield from offload(
-                lambda: self._sink(rising, [vectors[n] for n in rising], results.usage)
-            )
+            self._some = self._some or dict(islice(vectors.items(), 1))
+            nothing_comes = self._is_read and not self._requested
+            if self._empty and (self._some or call.options.expected_dimension or nothing_comes):
+                row = call.zero_row(self._some)
+                vectors |= {n: compact(row, call.options.dtype) for n in self._empty}
+                self._empty = []
+        return vectors, results.usage
 
 
-def requests(
-    call: TextCall, texts: Iterable[IndexedText]
-) -> Iterator[tuple[Sequence[IndexedText], WaitingItems[IndexedText]]]:
-    """The texts of each request, and what packs those again that a rate limit refused."""
-    waiting = WaitingItems(partial(call.limits, None), call.size, call.budget.limiter)
-    return ((slice_, waiting) for slice_ in call.slices(call.counted(texts), None))
+class InOrder:
+    """The vectors of a stream, in the order of the texts."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, Vector] = {}
+        self._next = 0
+        self._lengths: set[int] = set()
+
+    def next(self, vectors: Mapping[int, Vector]) -> Iterator[Vector]:
+        """The vectors that are next in order, given some more."""
+        self._held |= vectors
+        self._lengths.update(map(len, vectors.values()))
+        check_lengths(self._lengths)
+        while self._next in self._held:
+            self._next += 1
+            yield self._held.pop(self._next - 1)
