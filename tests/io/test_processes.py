@@ -95,7 +95,8 @@ def test_loops_and_threads_at_once_share_one_object(http_service: HTTPService) -
 # ── the end ───────────────────────────────────────────────────────────────────────────────────────
 
 HEAD = """
-import sys, threading
+import logging, sys, threading
+logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns where a machine is slow
 from functools import partial
 import anyio
 from fakes import KEY, MODEL
