@@ -2,11 +2,14 @@
 function correct() {
   // Wide tables and code blocks scroll, so the keyboard must reach them.
   for (const box of document.querySelectorAll(".md-typeset__scrollwrap, pre > code")) {
-    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0
+    if (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight) box.tabIndex = 0
   }
   // The buttons of a code block and the nested lists of a table of contents are not landmarks.
   const groups = "nav.md-code__nav:not([role]), .md-nav--secondary nav.md-nav:not([role])"
-  for (const group of document.querySelectorAll(groups)) group.setAttribute("role", "none")
+  for (const group of document.querySelectorAll(groups)) {
+    group.removeAttribute("aria-label")
+    group.setAttribute("role", "none")
+  }
   // A section with an index page refers to a label that does not exist.
   for (const nav of document.querySelectorAll("nav.md-nav[aria-labelledby]")) {
     if (document.getElementById(nav.getAttribute("aria-labelledby"))) continue

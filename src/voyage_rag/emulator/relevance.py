@@ -43,6 +43,7 @@ class _ParsedDocument(NamedTuple):
     """In words."""
 
 
+@lru_cache(maxsize=1024)
 def score(query: str, document: str) -> float:
     """Return how relevant `document` is to `query`, 0 to 1, in steps of bfloat16."""
     query_words, parsed = tuple(split_words(query)), _parse(document)
