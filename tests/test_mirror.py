@@ -35,7 +35,6 @@ COVERED_BY: dict[str, str] = {
     "hosts/numbers.py": "hosts/test_openai_compatible.py",
     "hosts/specification.py": "test_cli.py",
     "hosts/voyage.py": "test_settings.py",
-    "io/call_state.py": "io/test_concurrency.py",
     "io/clock.py": "io/test_driver.py",
     "io/http/failures.py": "io/http/test_exchange.py",
     "io/http/nested_tls.py": "io/http/test_tunnel.py",
@@ -90,11 +89,12 @@ def modules_without_their_own_tests() -> set[str]:
 
 
 def test_every_module_has_tests_where_one_looks_for_them() -> None:
-    """A module that is new, moved or gone changes the table."""
-    assert modules_without_their_own_tests() == COVERED_BY.keys()
+    """In a file of the same path, or in the one that the table names."""
+    assert modules_without_their_own_tests() - COVERED_BY.keys() == set()
 
 
 def test_the_files_of_the_table_exist() -> None:
+    assert {path for path in COVERED_BY if not (SOURCE / path).exists()} == set()
     assert {path for path in COVERED_BY.values() if not (TESTS / path).exists()} == set()
     assert {
         name for name in TESTED_AS_A_WHOLE if not list((TESTS / name).glob("test_*.py"))
