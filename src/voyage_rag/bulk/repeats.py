@@ -27,7 +27,7 @@ MOST_TEXTS = 1_000_000
 """Different texts whose vectors are kept; beyond, texts that repeat are sent again."""
 
 DIGEST_BYTES = 16
-CHECKSUMS = "I"
+CHECKSUMS, ROWS = "I", "Q"
 
 
 def checksum(text: str) -> int:
@@ -36,28 +36,29 @@ def checksum(text: str) -> int:
 
 
 def write_repeated(checksums: array[int], path: Path) -> None:
-    """Write those that occur more than once; no file if none does."""
+    """Write how many checksums several rows have, and these rows; no file if there are none."""
     path.unlink(missing_ok=True)
     numbers = pa.Array.from_buffers(pa.uint32(), len(checksums), [None, pa.py_buffer(checksums)])
     values, counts = numbers.value_counts().flatten()
     repeated = values.filter(pc.greater(counts, 1))
     if len(repeated):
-        sorted_ = repeated.take(pc.sort_indices(repeated))
-        path.write_bytes(array(CHECKSUMS, sorted_.to_pylist()).tobytes())
+        rows = pc.indices_nonzero(pc.is_in(numbers, value_set=repeated))
+        path.write_bytes(array(ROWS, [len(repeated), *rows.to_pylist()]).tobytes())
 
 
 class RepeatedTexts:
     """The rows whose text another row of the same run has.
 
     Args:
-        checksums: The file of `write_repeated`, which may be missing. One for vectors is beside it.
+        path: The file of `write_repeated`, which may be missing. One for vectors is beside it.
     """
 
-    def __init__(self, checksums: Path) -> None:
-        self._repeated = array(CHECKSUMS)
+    def __init__(self, path: Path) -> None:
+        self._rows = array(ROWS)
         with suppress(FileNotFoundError):
-            self._repeated.frombytes(checksums.read_bytes())
-        self._path = checksums.with_suffix(".vectors")
+            self._rows.frombytes(path.read_bytes())
+        self._texts = self._rows.pop(0) if self._rows else 0
+        self._path = path.with_suffix(".vectors")
         self._file = -1
         self._size = 0
         self._places: dict[bytes, int] = {}
@@ -66,11 +67,17 @@ class RepeatedTexts:
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return min(len(self._repeated), MOST_TEXTS)
+        return min(self._texts, MOST_TEXTS)
+
+    @property
+    def expects_vectors(self) -> bool:
+        """Whether texts that repeat were sent whose vectors are not there yet."""
+        return bool(self._digests)
 
     def find(self, row: int, text: str) -> bytes | None:
         """The vector of a row; nothing where one of its text is awaited; None where it is new."""
-        if not self._repeated or not self._may_repeat(text):
+        at = bisect_left(self._rows, row)
+        if at == len(self._rows) or self._rows[at] != row:
             return None
         digest = hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
         with self._lock:
@@ -110,8 +117,3 @@ class RepeatedTexts:
             os.close(self._file)
             self._path.unlink(missing_ok=True)
             self._file = -1
-
-    def _may_repeat(self, text: str) -> bool:
-        number = checksum(text)
-        at = bisect_left(self._repeated, number)
-        return at < len(self._repeated) and self._repeated[at] == number

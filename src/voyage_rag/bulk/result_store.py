@@ -144,7 +144,8 @@ class ResultStore:
                 self.tokens += cost
                 self.requests += cost > 0
             self._hand_on_if_complete(part)
-        for position, vector in zip(positions, vectors, strict=True) if self._repeats else ():
+        pairs = zip(positions, vectors, strict=True) if self._repeats.expects_vectors else ()
+        for position, vector in pairs:
             if rows := self._repeats.waiting(self._sent[position], vector):
                 self._repeat(rows, vector.tobytes())
         with self._lock:
