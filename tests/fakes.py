@@ -225,7 +225,7 @@ class HTTPService(ThreadingHTTPServer):
     def wait_for(self, requests: int) -> None:
         """Until so many requests have arrived."""
         with self.arrived:
-            assert self.arrived.wait_for(lambda: len(self.received) >= requests, 10)
+            assert self.arrived.wait_for(lambda: len(self.received) >= requests, 40)
 
     def wait_for_closed(self) -> None:
         """Until the other side has closed every connection."""
