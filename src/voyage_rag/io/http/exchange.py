@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from voyage_rag.io.http.response import ResponseBody
     from voyage_rag.io.http.route import Address
 
-MIN_SILENCE_SECONDS = 2.0
+MIN_SILENCE_SECONDS = 5.0
 SILENCE_FACTOR = 4
 SMALL_REQUEST_BYTES = 2**14
 """A reused connection that stays silent is given up early: after four times the longest wait of
