@@ -11,9 +11,9 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseNode
 from pydantic import ConfigDict, PrivateAttr, SecretStr
 
-from voyage_rag.checks import instances, texts_of
+from voyage_rag.checks import instances
 from voyage_rag.construction import constructor
-from voyage_rag.llama_index.methods import EmbeddingMethods, batch_events
+from voyage_rag.llama_index.methods import EmbeddingMethods
 from voyage_rag.llama_index.nodes import (
     are_of_one_document,
     embedding_nodes,
@@ -173,46 +173,6 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
                 found = await self.voyage.amultimodal_embed(batch.contents, **options)
             return batch.embedded(found.embeddings)
 
-    def get_text_embedding_batch(
-        self, texts: list[str], show_progress: bool = False, **kwargs: Any
-    ) -> list[Embedding]:
-        """Embed texts: one vector per text, in order.
-
-        All texts are planned together, with up to `concurrency` concurrent requests. With an
-        `embeddings_cache` or a `rate_limiter`, LlamaIndex divides the texts and embeds
-        `embed_batch_size` at a time.
-
-        Args:
-            texts: The texts.
-            show_progress: Show a tqdm bar that counts texts.
-            kwargs: Ignored, as in LlamaIndex.
-
-        Raises:
-            VoyageError: See `voyage_rag.Voyage.embed`. Its `partial` contains the finished vectors.
-        """
-        texts = texts if type(texts) is list else list(texts_of("texts", texts))
-        self._warn_of_media()
-        if self._is_cut_by_llama_index(texts):
-            return super().get_text_embedding_batch(texts, show_progress, **kwargs)
-        with batch_events(self, self._batches(texts)) as embeddings:
-            embeddings.extend(self._get_text_embeddings(texts, **_shown(show_progress)))
-        return embeddings
-
-    async def aget_text_embedding_batch(
-        self, texts: list[str], show_progress: bool = False, **kwargs: Any
-    ) -> list[Embedding]:
-        """Async variant of `get_text_embedding_batch`.
-
-        With `num_workers`, LlamaIndex divides the texts, too, and embeds batches concurrently.
-        """
-        texts = texts if type(texts) is list else list(texts_of("texts", texts))
-        self._warn_of_media()
-        if self._is_cut_by_llama_index(texts) or self.num_workers:
-            return await super().aget_text_embedding_batch(texts, show_progress, **kwargs)
-        with batch_events(self, self._batches(texts)) as embeddings:
-            embeddings.extend(await self._aget_text_embeddings(texts, **_shown(show_progress)))
-        return embeddings
-
     @classmethod
     def class_name(cls) -> str:
         """Return the name under which LlamaIndex serialises this class."""
@@ -270,14 +230,6 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         options = self._node_options({}) | self._media_options | {"input_type": input_type}
         found = await self.voyage.amultimodal_embed(inputs, **options)
         return cast("list[Embedding]", found.embeddings)
-
-    def _is_cut_by_llama_index(self, texts: list[str]) -> bool:
-        """Whether the base class must divide the texts, for its cache or rate limiter."""
-        return not texts or self.embeddings_cache is not None or self.rate_limiter is not None
-
-    def _batches(self, texts: list[str]) -> list[list[str]]:
-        size = self.embed_batch_size
-        return [texts[start : start + size] for start in range(0, len(texts), size)]
 
     @property
     def _is_contextualized(self) -> bool:
@@ -343,8 +295,3 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
             "batch_size": None if self.embed_batch_size == LARGEST_BATCH else self.embed_batch_size,
             "as_lists": True,
         }
-
-
-def _shown(show_progress: bool) -> dict[str, bool]:
-    """Return the arguments for a method that a subclass may define with `texts` alone."""
-    return {"show_progress": True} if show_progress else {}

@@ -18,6 +18,7 @@ from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
 from llama_index.core.instrumentation.span import active_span_id
 
+from voyage_rag.checks import texts_of
 from voyage_rag.errors import VoyageError
 from voyage_rag.llama_index.media import MediaEmbedding
 from voyage_rag.types import InputType
@@ -132,10 +133,53 @@ class EmbeddingMethods(MediaEmbedding):
     @abstractmethod
     async def _aembed_query(self, query: str) -> Embedding: ...
 
+    @abstractmethod
+    def _warn_of_media(self) -> None: ...
+
     def to_payload(self) -> dict[str, Any]:
         """Return the fields that LlamaIndex reports at the start of an embedding."""
         _note_start()
         return super().to_payload()
+
+    def get_text_embedding_batch(
+        self, texts: list[str], show_progress: bool = False, **kwargs: Any
+    ) -> list[Embedding]:
+        """Embed texts: one vector per text, in order.
+
+        All texts are planned together, with up to `concurrency` concurrent requests. With an
+        `embeddings_cache` or a `rate_limiter`, LlamaIndex divides the texts and embeds
+        `embed_batch_size` at a time.
+
+        Args:
+            texts: The texts.
+            show_progress: Show a tqdm bar that counts texts.
+            kwargs: Ignored, as in LlamaIndex.
+
+        Raises:
+            VoyageError: See `voyage_rag.Voyage.embed`. Its `partial` contains the finished vectors.
+        """
+        texts = texts if type(texts) is list else list(texts_of("texts", texts))
+        self._warn_of_media()
+        if self._is_cut_by_llama_index(texts):
+            return super().get_text_embedding_batch(texts, show_progress, **kwargs)
+        with batch_events(self, self._batches(texts)) as embeddings:
+            embeddings.extend(self._get_text_embeddings(texts, **_shown(show_progress)))
+        return embeddings
+
+    async def aget_text_embedding_batch(
+        self, texts: list[str], show_progress: bool = False, **kwargs: Any
+    ) -> list[Embedding]:
+        """Async variant of `get_text_embedding_batch`.
+
+        With `num_workers`, LlamaIndex divides the texts, too, and embeds batches concurrently.
+        """
+        texts = texts if type(texts) is list else list(texts_of("texts", texts))
+        self._warn_of_media()
+        if self._is_cut_by_llama_index(texts) or self.num_workers:
+            return await super().aget_text_embedding_batch(texts, show_progress, **kwargs)
+        with batch_events(self, self._batches(texts)) as embeddings:
+            embeddings.extend(await self._aget_text_embeddings(texts, **_shown(show_progress)))
+        return embeddings
 
     def get_general_text_embedding(
         self, text: str, input_type: InputType | None = None
@@ -184,3 +228,16 @@ class EmbeddingMethods(MediaEmbedding):
     ) -> list[Embedding]:
         with end_on_failure(texts):
             return await self._aembed(texts, self.text_input_type, show_progress)
+
+    def _is_cut_by_llama_index(self, texts: list[str]) -> bool:
+        """Whether the base class must divide the texts, for its cache or rate limiter."""
+        return not texts or self.embeddings_cache is not None or self.rate_limiter is not None
+
+    def _batches(self, texts: list[str]) -> list[list[str]]:
+        size = self.embed_batch_size
+        return [texts[start : start + size] for start in range(0, len(texts), size)]
+
+
+def _shown(show_progress: bool) -> dict[str, bool]:
+    """Return the arguments for a method that a subclass may define with `texts` alone."""
+    return {"show_progress": True} if show_progress else {}
