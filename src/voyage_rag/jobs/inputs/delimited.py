@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined
-from voyage_rag.jobs.lines import check_not_utf16, open_bytes
+from voyage_rag.jobs.lines import LONGEST_SHOWN, check_not_utf16, open_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -96,7 +96,8 @@ class CSVFile(InputFile):
                 for offset, content in enumerate(lines):
                     seen += 1
                     if seen > skip:
-                        yield Row(line + offset, None, content.rstrip("\r\n"), flaw, label)
+                        shown = content if len(content) < LONGEST_FIELD else content[:LONGEST_SHOWN]
+                        yield Row(line + offset, None, shown.rstrip("\r\n"), flaw, label)
         return seen
 
     def _kept(
