@@ -17,6 +17,8 @@ function correct() {
     nav.setAttribute("aria-label", nav.parentElement.querySelector("a").textContent.trim())
   }
 }
-new MutationObserver(correct).observe(document.body, { childList: true, subtree: true })
+// The theme removes `tabindex` again when the window is resized.
+const changes = { childList: true, subtree: true, attributes: true, attributeFilter: ["tabindex"] }
+new MutationObserver(correct).observe(document.body, changes)
 addEventListener("resize", correct)
 correct()
