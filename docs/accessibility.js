@@ -17,8 +17,6 @@ function correct() {
     nav.setAttribute("aria-label", nav.parentElement.querySelector("a").textContent.trim())
   }
 }
-// The theme removes `tabindex` again when the window is resized.
-const changes = { childList: true, subtree: true, attributes: true, attributeFilter: ["tabindex"] }
-new MutationObserver(correct).observe(document.body, changes)
+new MutationObserver(correct).observe(document.body, { childList: true, subtree: true })
 addEventListener("resize", correct)
 correct()
