@@ -13,7 +13,7 @@ import pytest
 
 from bulk_inputs import jsonl, parquet
 from voyage_rag.jobs.errors import JobError
-from voyage_rag.jobs.inputs import InputFormat, InputReader, flaw_of, open_inputs
+from voyage_rag.jobs.inputs import InputFormat, InputReader, delimited, flaw_of, open_inputs
 
 
 def opened(
@@ -241,3 +241,26 @@ def test_an_input_that_changes_is_another_one(tmp_path: Path) -> None:
     assert after != before
     moved = path.rename(tmp_path / "elsewhere.jsonl").rename(path)
     assert opened(moved).identity() == after
+
+
+@pytest.mark.parametrize("quoted", [True, False])
+def test_a_line_of_any_length_is_one_flaw_and_is_not_held(
+    quoted: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The lines after it keep their numbers, and none of its pieces becomes a text."""
+    monkeypatch.setattr(delimited, "LONGEST_FIELD", 100)
+    monkeypatch.setattr(delimited, "LONGEST_LINE", 200)
+    long = "x" * 450
+    long = f'"{long}"' if quoted else long
+    path = written(tmp_path / "in.csv", f"text\nfirst\n{long}\nlast\n{'y,' * 200}\nend\n")
+
+    rows = list(opened(path, name=None).rows())
+
+    assert [(row.number, row.text) for row in rows if flaw_of(row) is None] == [
+        (2, "first"),
+        (4, "last"),
+        (6, "end"),
+    ]
+    assert [row.number for row in rows if flaw_of(row)] == [3, 5]
+    assert all("longer than" in str(flaw_of(row)) for row in rows if flaw_of(row))
+    assert all(len(str(row.text)) <= 200 for row in rows)

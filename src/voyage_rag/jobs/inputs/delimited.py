@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from io import TextIOWrapper
 from itertools import islice, tee
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 LONGEST_FIELD = 2**24
 """Maximum characters of a field. An unclosed quote makes the rest of the file one field."""
+
+LONGEST_LINE = 2 * LONGEST_FIELD
+"""Maximum characters of a line. A longer one is read in pieces and never held as a whole."""
+
+TOO_LONG = f"the line is longer than {LONGEST_LINE:,} characters"
 
 OTHER_DELIMITERS = {";": "a semicolon CSV", "\t": "a TSV", "|": "a CSV with bars"}
 
@@ -123,7 +128,8 @@ class CSVFile(InputFile):
 
     def _read(self, file: TextIOWrapper) -> Iterator[tuple[int, list[str], str | None, list[str]]]:
         number = skipped = sum(1 for _ in islice(file, self.options.skip_lines))
-        read, lines = tee(file)  # the second time for the lines of each record
+        pieces = iter(partial(file.readline, LONGEST_LINE), "")
+        read, lines = tee(pieces)  # the second time for the lines of each record
         quoting: Any = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
         reader = csv.reader(read, delimiter=self._delimiter, strict=True, quoting=quoting)
         while True:
@@ -132,7 +138,9 @@ class CSVFile(InputFile):
                     end = skipped + reader.line_num
                     count = end - number
                     record = [next(lines)] if count == 1 else list(islice(lines, count))
-                    if fields:
+                    if _skip_rest(record[-1], read, lines):
+                        yield number + 1, [], TOO_LONG, record
+                    elif fields:
                         yield number + 1, fields, None, record
                     number = end
             except csv.Error as error:
@@ -143,10 +151,26 @@ class CSVFile(InputFile):
                         f"a quote that is not closed properly: lines {number + 1:,} to {end:,} "
                         f"cannot be separated ({error})"
                     )
-                yield number + 1, [], flaw, list(islice(lines, end - number))
+                record = list(islice(lines, end - number))
+                if _skip_rest(record[-1], read, lines):
+                    flaw = TOO_LONG
+                yield number + 1, [], flaw, record
                 number = end
             else:
                 return
+
+
+def _skip_rest(piece: str, *copies: Iterator[str]) -> bool:
+    """Skip what follows the first piece of a line; returns whether it is only a piece."""
+    is_piece = _is_piece(piece)
+    while _is_piece(piece):
+        for copy in copies:  # in step, so that none of them holds what the other has read
+            piece = next(copy, "")
+    return is_piece
+
+
+def _is_piece(line: str) -> bool:
+    return len(line) == LONGEST_LINE and not line.endswith(("\n", "\r"))
 
 
 class TSVFile(CSVFile):
