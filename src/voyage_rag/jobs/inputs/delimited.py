@@ -16,7 +16,7 @@ from voyage_rag.jobs.lines import LONGEST_SHOWN, check_not_utf16, open_bytes
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-LONGEST_FIELD = 2**24
+LONGEST_FIELD = 2**23
 """Maximum characters of a field. An unclosed quote makes the rest of the file one field."""
 
 LONGEST_LINE = 2 * LONGEST_FIELD
