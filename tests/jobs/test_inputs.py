@@ -264,3 +264,18 @@ def test_a_line_of_any_length_is_one_flaw_and_is_not_held(
     assert [row.number for row in rows if flaw_of(row)] == [3, 5]
     assert all("longer than" in str(flaw_of(row)) for row in rows if flaw_of(row))
     assert all(len(str(row.text)) <= 200 for row in rows)
+
+
+def test_an_arrow_file_that_is_truncated_meanwhile_kills_nothing(tmp_path: Path) -> None:
+    """Memory that is mapped from a file ends the process where the file has become shorter."""
+    table = pa.table({"id": range(200_000), "text": ["x" * 20] * 200_000})
+    path = tmp_path / "in.arrow"
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table, max_chunksize=1_000)
+    rows = opened(path, name="id").rows()
+    next(rows)
+
+    path.write_bytes(path.read_bytes()[:10_000])
+
+    with pytest.raises(JobError, match="cannot be read"):
+        list(rows)

@@ -187,7 +187,8 @@ class ArrowFile(ArrowRows):
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:
-        with unreadable(self, "Arrow IPC"), pa.memory_map(str(self.path)) as source:
+        # Not mapped into memory: the process would be killed where another truncates the file.
+        with unreadable(self, "Arrow IPC"), pa.OSFile(str(self.path)) as source:
             try:
                 reader = pa.ipc.open_file(source)
             except pa.ArrowInvalid:
