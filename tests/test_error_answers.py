@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from conftest import Runner
 from fakes import FREE_TIER, KEY, MODEL, RERANKER, FakeClock, FakeService, failed, ok, voyage_over
 from voyage_rag.errors import (
     APIConnectionError,
@@ -208,22 +209,22 @@ def test_a_key_that_is_said_back_is_not_repeated(runner, http_service) -> None:
         (f'{{"error":"bad key {KEY}"}}'.encode(), "bad key"),
     ],
 )
-def test_an_error_with_status_200_is_quoted(face, body: bytes, said: str) -> None:
+def test_an_error_with_status_200_is_quoted(runner: Runner, body: bytes, said: str) -> None:
     """Gateways and networks that want a login answer with 200; what they say is the cause."""
     service = FakeService(always=lambda _: Response(200, {}, body))
     with pytest.raises(UnexpectedAnswerError) as caught:
-        face.call(voyage_over(service, max_retries=0), "embed", ["a"], MODEL)
+        runner.call(voyage_over(service, max_retries=0), "embed", ["a"], MODEL)
 
     assert said in str(caught.value)
     assert KEY not in str(caught.value)
     check_that_it_can_be_told(caught.value)
 
 
-def test_vectors_with_status_200_are_not_quoted(face) -> None:
+def test_vectors_with_status_200_are_not_quoted(runner: Runner) -> None:
     """A response that is no error does not fill the message."""
     body = json.dumps({"data": [], "numbers": [0.123456] * 9}).encode()
     service = FakeService(always=lambda _: Response(200, {}, body))
     with pytest.raises(UnexpectedAnswerError) as caught:
-        face.call(voyage_over(service, max_retries=0), "embed", ["a"], MODEL)
+        runner.call(voyage_over(service, max_retries=0), "embed", ["a"], MODEL)
 
     assert "0.123456" not in str(caught.value)

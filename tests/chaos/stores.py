@@ -102,7 +102,9 @@ def changed(corpus: Corpus, random: Random) -> Corpus:
     if name in corpus and random.random() < 0.3:
         del corpus[name]
     else:
-        corpus[name] = random.choices(SENTENCES, k=random.randint(1, 5))
+        texts = random.choices(SENTENCES, k=random.randint(1, 5))
+        # Chunks that are all equal are taken for the passes of a hierarchical parser.
+        corpus[name] = texts if len(set(texts)) > 1 else texts[:1]
     return corpus
 
 

@@ -155,7 +155,7 @@ def test_with_a_key_the_price_is_told_first(
             ["what?", "--model", "voyage-4"],
             "voyage-4 does not embed images: use --model",
         ),
-        (["what?", "--rerank-model", "rerank-3"], "rerankers accept text only"),
+        (["what?", "--rerank-model", "rerank-3"], "rerankers do not accept images"),
         (["what?", "--files", "a.md"], "either --files or --images"),
     ],
 )

@@ -89,7 +89,7 @@ def test_a_certificate_that_is_trusted(trusting: None, certified: Certified) -> 
     assert broken(found) == []
     assert found["tls"].facts["issuer"] == "A Test Authority"
     assert found["tls"].facts["days_left"] in {39, 40}
-    assert found["accepted"].said == "the service takes the key"
+    assert found["accepted"].said == "the service accepts the key"
 
 
 def test_a_certificate_that_ends_soon_is_noted(trusting: None, certified: Certified) -> None:
@@ -167,7 +167,7 @@ def test_the_host_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
     def said(**arguments: Any) -> str:
         return findings(**{"environ": {}} | arguments)["host"].said
 
-    assert said() == "https://api.voyageai.com/v1, where such a key belongs"
+    assert said() == "https://api.voyageai.com/v1, by the prefix of the key"
     assert "eu.ai.mongodb.com" in said(api_key="al-eu-a-key-of-atlas")
     assert said(base_url="https://a.host/v1") == "https://a.host/v1, the argument base_url"
     environ = {"VOYAGE_BASE_URL": "https://b.host/v1"}

@@ -182,6 +182,10 @@ def test_an_index_inserts_each_size_of_a_hierarchical_parser_as_a_document(
         (["a b c d", "a b", "c d", "a", "b", "c", "d"], [0, 1, 1, 2, 2, 2, 2]),
         (["title", "one", "title", "two"], [0, 0, 0, 0]),
         (["short", "short"], [0, 1]),
+        (["short", "short", "sh", "ort"], [0, 1, 2, 2]),
+        (["one", "two", "one", "two"], [0, 0, 0, 0]),
+        (["one", "two", "one", "three", "two"], [0, 0, 0, 0, 0]),
+        (["one", "one", "two", "one"], [0, 0, 0, 0]),
         (["x: 1\n\na b", "x: 1\n\na", "x: 1\n\nb"], [0, 1, 1]),
     ],
 )

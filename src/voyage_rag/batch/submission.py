@@ -117,6 +117,10 @@ def cut(
             part.abandon()
 
 
+def _digest_of(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
 class OpenPart:
     """A part that is being written.
 
@@ -129,7 +133,7 @@ class OpenPart:
     def __init__(self, number: int, first: int, directory: Path | None) -> None:
         self.inputs: int = 0
         self._repeats: list[RepeatedInput] = []
-        self._recent: dict[str, int] = {}
+        self._recent: dict[bytes, int] = {}
         self._number, self._first = number, first
         self._weight, self._size = 0.0, 0
         self._digest = hashlib.sha256()
@@ -142,7 +146,7 @@ class OpenPart:
 
     def has(self, line: Line) -> bool:
         """Whether the text of a line is in the part; if so, the input shares its result."""
-        at = self._recent.get(line.text or "")
+        at = None if line.text is None else self._recent.get(_digest_of(line.text))
         if at is not None:
             repeat = RepeatedInput(index=self.end, custom_id=line.custom_id, equals=at)
             self._repeats.append(repeat)
@@ -161,7 +165,7 @@ class OpenPart:
         if self._file is not None:
             self._file.write(line.content)
         if line.text is not None:
-            self._recent[line.text] = self.end
+            self._recent[_digest_of(line.text)] = self.end
             if len(self._recent) > RECENT_TEXTS:
                 del self._recent[next(iter(self._recent))]
         self._digest.update(line.content)

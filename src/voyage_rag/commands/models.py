@@ -35,8 +35,8 @@ def models(as_json: AsJSON = False) -> None:
                 style="" if model.status == "active" else "dim",
             )
     out.print(
-        "\nDimensions: the first is the default. Context and request: maximum tokens per input and"
-        "\nper request. $/1M: list price per million tokens in US dollars.",
+        "\nDimensions: the first is the default. Context: tokens per input; request: tokens\n"
+        "per request. $/1M: list price per million tokens in US dollars.",
         style="dim",
     )
 

@@ -103,17 +103,33 @@ def passes_of(chunks: Sequence[str]) -> list[int]:
     """For each chunk of one document, the number of the pass over the document that made it.
 
     A hierarchical parser splits a document once for each of its sizes, and lists one pass after the
-    other: each begins and ends where the document does. Metadata may stand before every chunk.
+    other: each begins and ends where the document does, and splits the chunks of the one before.
+    Metadata may stand before every chunk.
     """
     header = len(commonprefix(chunks))  # noqa: RUF071 - of texts
-    last = chunks[-1][header:]
-    numbers, number = [0], 0
-    for before, chunk in pairwise(chunks):
-        end = before[header:]
-        is_complete = end.endswith(last) or last.endswith(end)
-        number += is_complete and chunks[0].startswith(chunk)
-        numbers.append(number)
-    return numbers
+    bodies = [chunk[header:] for chunk in chunks]
+    first, last = bodies[0], bodies[-1]
+    starts = [0]
+    for number, (before, body) in enumerate(pairwise(bodies), start=1):
+        if first.startswith(body) and (before.endswith(last) or last.endswith(before)):
+            starts.append(number)
+    passes = [bodies[start:end] for start, end in pairwise([*starts, len(bodies)])]
+    if not all(_splits(coarse, fine) for coarse, fine in pairwise(passes)):
+        return [0] * len(chunks)  # the document repeats itself
+    return [number for number, bodies in enumerate(passes) for _ in bodies]
+
+
+def _splits(coarse: Sequence[str], fine: Sequence[str]) -> bool:
+    """Whether chunks are those of another pass, split further, or the same single one."""
+    wholes = iter(coarse)
+    whole = next(wholes)
+    for part in fine:
+        while part not in whole:
+            following = next(wholes, None)
+            if following is None:
+                return False
+            whole = following
+    return len(coarse) < len(fine) or len(fine) == 1
 
 
 def warn_of_orphans(nodes: Sequence[BaseNode]) -> None:

@@ -27,7 +27,6 @@ from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.io.http.response import (
     GZIP_WINDOW_BITS,
     MAX_RESPONSE_BYTES,
-    FileBody,
     ResponseBody,
     UnreadableBodyError,
     max_response_bytes,
@@ -253,7 +252,7 @@ def test_a_body_that_goes_to_a_file_is_all_there_when_it_is_finished(
     tmp_path: Path, pieces: list[bytes]
 ) -> None:
     """Even if there is nothing; and the file is closed, which deletes and renames need."""
-    body = FileBody({}, str(tmp_path / "body"))
+    body = ResponseBody({}, path=str(tmp_path / "body"))
     for piece in pieces:
         body.add(piece)
     assert body.finish() == b""
