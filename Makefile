@@ -34,7 +34,7 @@ lowest: ## Test both frameworks' classes on the lowest versions that pyproject.t
 
 PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 pythons: ## Run the tests on every installed Python version (PYTHONS="..." selects some)
-	@for python in $(PYTHONS); do if command -v $$python > /dev/null; then echo "$$python:"; \
+	@for python in $(PYTHONS); do if $$python -c "" 2> /dev/null; then echo "$$python:"; \
 		$(MAKE) --no-print-directory test PYTHON=$$python VENV=build/$$(basename $$python) || exit 1; fi; done
 
 constraints: clean ## Write the newest compatible versions to tests/constraints.txt
