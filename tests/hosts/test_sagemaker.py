@@ -209,11 +209,11 @@ def test_secrets_that_aws_repeats_are_hidden(http_service: HTTPService) -> None:
 @pytest.mark.parametrize(
     ("endpoint", "message"),
     [
-        ("a/b", "no endpoint name"),
-        ("", "no endpoint name"),
-        ("a b", "no endpoint name"),
-        ("x" * 64, "no endpoint name"),
-        ({"voyage-4": "a/b"}, "no endpoint name"),
+        ("a/b", "not an endpoint name"),
+        ("", "not an endpoint name"),
+        ("a b", "not an endpoint name"),
+        ("x" * 64, "not an endpoint name"),
+        ({"voyage-4": "a/b"}, "not an endpoint name"),
         ("arn:aws:sagemaker:eu-west-1:1:endpoint/mine", "'mine'"),
     ],
 )
@@ -233,7 +233,7 @@ def test_missing_credentials_and_region_are_named(
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     with pytest.raises(ConfigurationError, match="AWS_DEFAULT_REGION"):
         SageMaker(ENDPOINT)
-    with pytest.raises(ConfigurationError, match="no AWS region"):
+    with pytest.raises(ConfigurationError, match="not an AWS region"):
         SageMaker(ENDPOINT, region="eu-west-1.evil.example/")
     assert http_service.received == []
 

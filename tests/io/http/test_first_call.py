@@ -121,6 +121,11 @@ for count in (1, 8):
     voyage.embed(list("abcdefgh"[:count]), {sys.argv[2]!r}, batch_size=2)
     asyncio.run(voyage.aembed(list("abcdefgh"[:count]), {sys.argv[2]!r}, batch_size=2))
 voyage.close()
+
+import threading
+for thread in threading.enumerate():  # an interpreter may not end while its threads do
+    if thread is not threading.current_thread():
+        thread.join()
 '''
 interpreters.run_string(interpreters.create(isolated=False), program)
 """
