@@ -84,16 +84,16 @@ class VoyageContextualEmbedding(VoyageEmbedding):
     def _get_text_embeddings(
         self, texts: list[str], show_progress: bool = False
     ) -> list[Embedding]:
-        _refuse_strangers(texts)
+        _refuse_texts_without_nodes(texts)
         return super()._get_text_embeddings(texts, show_progress)
 
     async def _aget_text_embeddings(
         self, texts: list[str], show_progress: bool = False
     ) -> list[Embedding]:
-        _refuse_strangers(texts)
+        _refuse_texts_without_nodes(texts)
         return await super()._aget_text_embeddings(texts, show_progress)
 
 
-def _refuse_strangers(texts: list[str]) -> None:
+def _refuse_texts_without_nodes(texts: list[str]) -> None:
     if len(texts) > 1 and not are_of_one_document():
         raise InvalidInputError(REMEDY)
