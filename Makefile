@@ -19,7 +19,7 @@ demo: $(VENV)/.demo ## Search Python's docstrings in both frameworks (live with 
 	@$(BIN)/voyage-rag demo $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --max-worker-restart 0 $(ARGS)
 
 LOWEST := build/lowest
 lowest: ## Test both frameworks' classes on the lowest versions that pyproject.toml declares
