@@ -52,7 +52,8 @@ def run_in_threads(
     """
     results = OrderedResults(flows, concurrency * READ_AHEAD)
     state = ThreadCallState()
-    slots = WorkerSlots[Part](concurrency)
+    # Python 3.13 imports a module for a subscript, which fails while the interpreter ends.
+    slots: WorkerSlots[Part] = WorkerSlots(concurrency)
     ended: SimpleQueue[Callable[[], None]] = SimpleQueue()
     threads: list[threading.Thread] = []
     unfinished = 0
