@@ -95,7 +95,8 @@ def test_callers_that_share_an_object_have_their_own_answers() -> None:
 def test_queries_over_connections_that_die_have_their_own_vectors(mode: str) -> None:
     """Of every kind of death; `make chaos` makes ten thousand queries."""
     outcome = keep_alive.run(mode, 250, seed=1)
-    assert outcome.sound, outcome
+    assert (outcome.wrong, outcome.errors) == (0, []), outcome
+    assert outcome.connects <= 2  # one on an idle machine, which `make chaos` demands
     assert len(outcome.events) > 10
 
 

@@ -122,13 +122,14 @@ def passes_of(chunks: Sequence[str]) -> list[int]:
 def _splits(coarse: Sequence[str], fine: Sequence[str]) -> bool:
     """Whether chunks are those of another pass, split further, or the same single one."""
     wholes = iter(coarse)
-    whole = next(wholes)
+    whole, searched = next(wholes), 0
     for part in fine:
-        while part not in whole:
+        while (at := whole.find(part, searched)) < 0:
             following = next(wholes, None)
             if following is None:
                 return False
-            whole = following
+            whole, searched = following, 0
+        searched = at + 1  # parts may overlap, but none begins where another does
     return len(coarse) < len(fine) or len(fine) == 1
 
 
