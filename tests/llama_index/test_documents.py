@@ -187,6 +187,7 @@ def test_an_index_inserts_each_size_of_a_hierarchical_parser_as_a_document(
         (["one", "two", "one", "three", "two"], [0, 0, 0, 0, 0]),
         (["one", "one", "two", "one"], [0, 0, 0, 0]),
         (["one", "two", "one", "two", "two"], [0, 0, 0, 0, 0]),
+        (["one", "two", "one", "one"], [0, 0, 0, 0]),
         (["x: 1\n\na b", "x: 1\n\na", "x: 1\n\nb"], [0, 1, 1]),
     ],
 )

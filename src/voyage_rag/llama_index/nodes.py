@@ -130,7 +130,7 @@ def _splits(coarse: Sequence[str], fine: Sequence[str]) -> bool:
                 return False
             whole, searched = following, 0
         searched = at + 1  # parts may overlap, but none begins where another does
-    return len(coarse) < len(fine) or len(fine) == 1
+    return len(coarse) < len(fine) or len(coarse) == len(fine) == 1
 
 
 def warn_of_orphans(nodes: Sequence[BaseNode]) -> None:
