@@ -19,6 +19,7 @@ import anyio.lowlevel
 
 from voyage_rag import Voyage
 from voyage_rag.core.flow import Attempt
+from voyage_rag.core.options import EmbedOptions
 from voyage_rag.hosts.messages import Response
 from voyage_rag.io.ports import Clock
 
@@ -83,6 +84,19 @@ def score_of(query: str, document: str) -> float:
 
 def base64_of(numbers: Sequence[float], code: str = "f") -> str:
     return base64.b64encode(struct.pack(f"<{len(numbers)}{code}", *numbers)).decode()
+
+
+def embed_options(expected_dimension: int | None = 2, **given: Any) -> EmbedOptions:
+    """Options of a call that asks for vectors of two numbers."""
+    chosen: dict[str, Any] = {
+        "model": "voyage-4",
+        "input_type": None,
+        "truncation": True,
+        "output_dimension": None,
+        "output_dtype": None,
+        "expected_dimension": expected_dimension,
+    }
+    return EmbedOptions(**chosen | given)
 
 
 def ok(body: object, **headers: str) -> Response:

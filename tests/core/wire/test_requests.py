@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
+from fakes import embed_options as options
 from voyage_rag.core.options import EmbedOptions
 from voyage_rag.core.wire import (
     embed_fields,
@@ -16,19 +16,6 @@ from voyage_rag.secret import APIKey
 
 VOYAGE = select_host(APIKey("pa-test"), None)
 AIMLAPI = select_host(APIKey("test"), "https://api.aimlapi.com/v1")
-
-
-def options(expected_dimension: int | None = 2, **given: Any) -> EmbedOptions:
-    """Options of a call that asks for vectors of two numbers."""
-    chosen: dict[str, Any] = {
-        "model": "voyage-4",
-        "input_type": None,
-        "truncation": True,
-        "output_dimension": None,
-        "output_dtype": None,
-        "expected_dimension": expected_dimension,
-    }
-    return EmbedOptions(**chosen | given)
 
 
 def embed_body(texts: list[str], chosen: EmbedOptions, host: Host) -> bytes:

@@ -8,25 +8,12 @@ from typing import Any
 import pytest
 
 from fakes import base64_of, embedded
-from voyage_rag.core.options import EmbedOptions
+from fakes import embed_options as options
 from voyage_rag.core.wire import (
     embed_answer,
     rerank_answer,
 )
 from voyage_rag.errors import UnexpectedAnswerError
-
-
-def options(expected_dimension: int | None = 2, **given: Any) -> EmbedOptions:
-    """Options of a call that asks for vectors of two numbers."""
-    chosen: dict[str, Any] = {
-        "model": "voyage-4",
-        "input_type": None,
-        "truncation": True,
-        "output_dimension": None,
-        "output_dtype": None,
-        "expected_dimension": expected_dimension,
-    }
-    return EmbedOptions(**chosen | given)
 
 
 def answer(*items: Any, **fields: Any) -> bytes:
