@@ -1,10 +1,14 @@
-"""Locks that do not stay locked after a fork."""
+"""Locks that do not stay locked after a fork, and forks that wait for the locks of C libraries."""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from weakref import WeakValueDictionary
+
+MAX_FORK_DELAY_SECONDS = 5.0
 
 _owners: WeakValueDictionary[int, object] = WeakValueDictionary()
 
@@ -23,10 +27,56 @@ def lock_for(owner: object) -> threading.Lock:
     return threading.Lock()
 
 
+class _Blocks:
+    """How many threads execute a block that a fork must not interrupt."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.count = 0
+        self.changed = threading.Condition(threading.Lock())
+
+    def add(self, number: int) -> None:
+        with self.changed:
+            self.count += number
+            self.changed.notify_all()
+
+    def hold(self) -> None:
+        """Wait until there are none, and let none begin until `release` is called."""
+        self.changed.acquire()
+        self.changed.wait_for(lambda: self.count == 0, MAX_FORK_DELAY_SECONDS)
+
+    def release(self) -> None:
+        self.changed.release()
+
+
+_blocks = _Blocks()
+
+
+@contextmanager
+def forks_wait() -> Iterator[None]:
+    """Let a fork of this process wait, 5 s at most, while any thread executes the block.
+
+    glibc holds locks while it resolves a name, and OpenSSL while it reads certificates. In a child
+    that is forked meanwhile nobody would release them, and its first connection would hang.
+    """
+    _blocks.add(1)
+    try:
+        yield
+    finally:
+        _blocks.add(-1)
+
+
 def _renew_all() -> None:
+    _blocks.reset()
     for owner in list(_owners.values()):
         owner._lock = threading.Lock()  # type: ignore[attr-defined] # noqa: SLF001 - see above
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_all)
+    os.register_at_fork(
+        before=_blocks.hold,
+        after_in_parent=_blocks.release,
+        after_in_child=_renew_all,
+    )

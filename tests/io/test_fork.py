@@ -117,6 +117,43 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 asking.join()
 """
 
+RESOLVING = """
+import contextlib, os, socket, threading
+
+from voyage_rag import Voyage, VoyageError
+
+resolving, resolved = threading.Event(), []
+
+
+def getaddrinfo(*_, **__):
+    resolving.set()
+    threading.Event().wait(0.3)
+    resolved.append(True)
+    raise OSError("unknown")
+
+
+def ask():
+    voyage = Voyage("pa-of-nobody", base_url="http://localhost:1", max_retries=0)
+    with contextlib.suppress(VoyageError):
+        voyage.embed(["a"], "voyage-4")
+
+
+socket.getaddrinfo = getaddrinfo
+asking = threading.Thread(target=ask)
+asking.start()
+assert resolving.wait(10)
+for _ in range(2):  # a child can fork in turn
+    child = os.fork()
+    if child:
+        break
+    assert resolved
+if child:
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+else:
+    os._exit(0)
+asking.join()
+"""
+
 SHARED_CACHE = """
 import os, sys
 
@@ -174,6 +211,11 @@ def test_no_lock_that_another_thread_held_at_the_fork_stops_the_child(
 ) -> None:
     """Budgets, rates, usage, transport: whatever a thread was just changing."""
     run(ALL_HELD, http_service.url, str(tmp_path / "vectors.db"))
+
+
+def test_a_fork_waits_while_a_name_is_resolved() -> None:
+    """The C library holds locks meanwhile, which would stay locked in the child."""
+    run(RESOLVING)
 
 
 @pytest.mark.parametrize("milliseconds", [0, 1, 3, 10, 30, 60])

@@ -15,6 +15,7 @@ from pathlib import Path
 import certifi
 
 from voyage_rag.errors import ConfigurationError
+from voyage_rag.locks import forks_wait
 
 VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """The first one that is set counts."""
@@ -57,7 +58,7 @@ class TrustedCertificates:
         Raises:
             ConfigurationError: The certificates cannot be read.
         """
-        with _MAKING_CONTEXT:
+        with forks_wait(), _MAKING_CONTEXT:
             if self not in _CONTEXTS:
                 _CONTEXTS[self] = self._make()
             return _CONTEXTS[self]
@@ -86,12 +87,3 @@ class TrustedCertificates:
 
 _CONTEXTS: dict[TrustedCertificates, ssl.SSLContext] = {}
 _MAKING_CONTEXT = threading.Lock()
-
-if hasattr(os, "register_at_fork"):
-    # A fork waits until a context is made: in a child that was forked in between, the locks that
-    # OpenSSL holds while it reads certificates would never be released.
-    os.register_at_fork(
-        before=_MAKING_CONTEXT.acquire,
-        after_in_parent=_MAKING_CONTEXT.release,
-        after_in_child=_MAKING_CONTEXT.release,
-    )

@@ -17,6 +17,7 @@ from itertools import chain, zip_longest
 from typing import Any
 
 from voyage_rag.io.http.nested_tls import NestedTLSSocket
+from voyage_rag.locks import forks_wait
 
 CONNECT_STAGGER_SECONDS = 0.25
 """How long one address is waited for before the next one is tried too (RFC 8305)."""
@@ -55,7 +56,9 @@ def connect_tcp(
     Raises:
         OSError: The name is unknown, or no address accepts; a `TimeoutError` at the deadline.
     """
-    addresses = deque(_alternating(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+    with forks_wait():
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = deque(_alternating(found))
     failure = OSError(f"{host} has no address")
     with selectors.DefaultSelector() as connecting:
         try:
