@@ -1,8 +1,10 @@
 // Corrections of the theme's HTML for screen readers and keyboards. The theme adds elements after loading.
 function correct() {
-  // Wide tables and code blocks scroll, so the keyboard must reach them.
+  // Wide tables and code blocks scroll, so the keyboard must reach them. After a change of the window's size,
+  // the theme makes code blocks unreachable again.
   for (const box of document.querySelectorAll(".md-typeset__scrollwrap, pre > code")) {
-    if (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight) box.tabIndex = 0
+    const scrolls = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight
+    if (scrolls && box.tabIndex < 0) box.tabIndex = 0
   }
   // The buttons of a code block and the nested lists of a table of contents are not landmarks.
   const groups = "nav.md-code__nav:not([role]), .md-nav--secondary nav.md-nav:not([role])"
@@ -17,6 +19,10 @@ function correct() {
     nav.setAttribute("aria-label", nav.parentElement.querySelector("a").textContent.trim())
   }
 }
-new MutationObserver(correct).observe(document.body, { childList: true, subtree: true })
+new MutationObserver(correct).observe(document.body, {
+  attributeFilter: ["tabindex"],
+  childList: true,
+  subtree: true,
+})
 addEventListener("resize", correct)
 correct()
