@@ -5,8 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The versions the tests were last run with, if the file exists; CONSTRAINTS= installs the newest.
 CONSTRAINTS ?= $(wildcard tests/constraints.txt)
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	$(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
+CONSTRAINED = $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
+PIP = python -m pip install --quiet --disable-pip-version-check
+# uv installs in seconds; where only pip is configured for the package index, pip does.
+INSTALL = install() { \
+	UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$PIP_INDEX_URL}" \
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $(CONSTRAINED) "$$@" 2>/dev/null || { \
+	$(BIN)/$(PIP) --upgrade "pip>=25.1" && $(BIN)/$(PIP) $(CONSTRAINED) "$$@"; }; }; install
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lowest pythons constraints chaos fuzz audit stores ray dropin local lint format record bench \
@@ -24,9 +29,9 @@ test: $(VENV)/.dev ## Run the tests
 LOWEST := build/lowest
 lowest: ## Test both frameworks' classes on the lowest versions that pyproject.toml declares
 	@$(PYTHON) -m venv --clear $(LOWEST)
-	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check "pip>=25.1" packaging
+	@$(LOWEST)/bin/$(PIP) "pip>=25.1" packaging
 	@$(LOWEST)/bin/python tests/lowest.py > $(LOWEST)/constraints.txt
-	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+	@$(LOWEST)/bin/$(PIP) \
 		--constraint $(LOWEST)/constraints.txt --editable '.[all,tokenizers]' --group lowest
 	@$(LOWEST)/bin/python -m pytest -W ignore tests/langchain tests/llama_index tests/core tests/io \
 		tests/emulator tests/commands tests/client tests/test_client.py \
@@ -102,12 +107,11 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "voyage-rag needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(BIN)/$(PIP) "uv>=0.8"
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
-	@echo "Installing into $(VENV), about half a minute ..."
-	@# Few modules are imported, and Python compiles these on import.
-	@$(INSTALL) --no-compile \
+	@echo "Installing into $(VENV) ..."
+	@$(INSTALL) \
 		--editable '.[langchain,llama-index,emulator,cli,images]'
 	@touch $@
 
@@ -129,10 +133,10 @@ $(VENV)/.local: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing torch and servers into $(VENV)/local and $(VENV)/infinity ..."
 	@for name in local infinity; do \
 		$(PYTHON) -m venv $(VENV)/$$name && \
-		$(VENV)/$$name/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1" && \
-		$(VENV)/$$name/bin/python -m pip install --quiet --disable-pip-version-check --group $$name || exit 1; \
+		$(VENV)/$$name/bin/$(PIP) --upgrade "pip>=25.1" && \
+		$(VENV)/$$name/bin/$(PIP) --group $$name || exit 1; \
 	done
-	@$(VENV)/local/bin/python -m pip install --quiet --disable-pip-version-check \
+	@$(VENV)/local/bin/$(PIP) \
 		--editable '.[langchain,llama-index,emulator,cli,images,aws,local]'
 	@touch $@
 
