@@ -7,13 +7,12 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 DESCRIPTORS = Path("/proc/self/fd")
 PAGE = os.sysconf("SC_PAGE_SIZE")
-SETTLING = 1.0
+SETTLING = 3.0
 """Seconds in which everything has to be released."""
 
 
@@ -39,7 +38,7 @@ def held(*, collecting: bool = True) -> Held:
 
 
 def settled(expected: Held, *, collecting: bool = True) -> Held:
-    """What it holds as soon as that is no more than expected, or when a second is over."""
+    """What it holds as soon as that is no more than expected, or when three seconds are over."""
     end = time.monotonic() + SETTLING
     while True:
         now = held(collecting=collecting)
@@ -56,28 +55,22 @@ def memory() -> int:
 
 
 def _sockets() -> int:
-    ends = [end for path in DESCRIPTORS.iterdir() if (end := _ends_of(path)) is not None]
-    servers = {ours for ours, theirs in ends if theirs is None and ours}
-    return sum(theirs is None or ours not in servers for ours, theirs in ends)
+    found = [each for path in DESCRIPTORS.iterdir() if (each := _port_of(path)) is not None]
+    servers = {port for port, listens in found if listens and port}
+    return sum(listens or port not in servers for port, listens in found)
 
 
-def _ends_of(path: Path) -> tuple[object, object] | None:
-    """The two ports of a socket, None for what has none; nothing if it is no socket."""
+def _port_of(path: Path) -> tuple[object, bool] | None:
+    """The socket's own port, None for what has none, and whether it listens."""
     try:
         if not str(path.readlink()).startswith("socket:"):
             return None
         with socket.socket(fileno=os.dup(int(path.name))) as same:
-            return _port(same.getsockname), _port(same.getpeername)
+            listens = bool(same.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+            address = same.getsockname()
     except OSError:
         return None  # the descriptor this directory was listed with
-
-
-def _port(name: Callable[[], object]) -> object:
-    try:
-        address = name()
-    except OSError:
-        return None
-    return address[1] if isinstance(address, tuple) else None
+    return address[1] if isinstance(address, tuple) else None, listens
 
 
 def _is_others(thread: threading.Thread) -> bool:
