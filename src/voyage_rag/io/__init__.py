@@ -1,1 +1,1 @@
-"""What waits: the drivers of flows, and the transport below them."""
+"""All I/O: the drivers that run flows, and the transport that they use."""

@@ -1,11 +1,12 @@
 """The cache of vectors and scores: one SQLite file, shared by threads and processes, safe to kill.
 
-SQLite's write-ahead log makes every batch of vectors appear whole or not at all. Each vector is
-stored with a checksum, so a damaged file gives an error and never a wrong vector. The file is
+SQLite's write-ahead log makes every batch of vectors appear completely or not at all. Each vector
+is stored with a checksum, so a damaged file gives an error and never a wrong vector. The file is
 private to the user: vectors reveal much of the texts they represent.
 
 A connection must not be carried through a fork (SQLite docs, "How To Corrupt", 2.6): with an
-inherited one the child would take the parent's locks for its own. So files are closed for a fork.
+inherited one the child would mistake the parent's locks for its own. Files are therefore closed
+before a fork.
 """
 
 from __future__ import annotations
@@ -38,16 +39,17 @@ PAGES_PER_FULL_PAGE = 1.5
 
 
 class Cache:
-    """Vectors by key, in a file.
+    """A file of vectors by key.
 
     Args:
-        path: The file, made if it is not there; `:memory:` for one that ends with this object.
-        max_bytes: Bytes of vectors it may hold; when it is full, a tenth of them, whichever, is
-            dropped. None for as many as the disk takes.
+        path: Path of the file, which is created if it does not exist; `:memory:` keeps vectors as
+            long as this object.
+        max_bytes: Maximum bytes of vectors. When the cache is full, a random tenth of them is
+            deleted. None disables the limit.
 
     Raises:
-        CacheError: The file cannot be opened, or is something else; on use, also if it is damaged
-            or another process holds it for too long.
+        CacheError: The file cannot be opened or is not a cache; on use, also if it is damaged or
+            another process locks it for too long.
     """
 
     def __init__(self, path: str, max_bytes: int | None = None) -> None:
@@ -62,7 +64,7 @@ class Cache:
         _CACHES.add(self)
 
     def find(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """What the cache holds of these keys."""
+        """Return the entries of these keys that the cache contains."""
         found: dict[bytes, bytes] = {}
         with self._explained(), self._lock:
             connection = self._opened()
@@ -77,9 +79,9 @@ class Cache:
         return found
 
     def add(self, entries: Mapping[bytes, bytes]) -> None:
-        """Keep vectors; they are on disk when this returns.
+        """Store vectors, which are on disk when this returns.
 
-        A full disk is reported once, and the vectors, which are paid for, are not kept.
+        A full disk is reported once. The call then continues without storing its vectors.
         """
         rows = [(key, vector + _checksum(key, vector)) for key, vector in entries.items()]
         try:
@@ -94,19 +96,19 @@ class Cache:
             self._warn_full()
 
     def close(self) -> None:
-        """Close the file. A later use opens it again; what is in memory only stays."""
+        """Close the file. A later use opens it again; a cache in memory is not closed."""
         with self._lock:
             self._close()
 
     def close_for_fork(self) -> bool:
-        """Close the file and keep others from using it; whether they let go in time."""
+        """Close and lock the file; return whether other threads released it in time."""
         held = self._lock.acquire(timeout=MAX_LOCK_SECONDS)
         if held:
             self._close()
         return held
 
     def release(self) -> None:
-        """Let others use it again."""
+        """Let other threads use the file again."""
         self._lock.release()
 
     def _close(self) -> None:
@@ -141,7 +143,7 @@ class Cache:
         return connection
 
     def _settle(self, connection: sqlite3.Connection) -> None:
-        """Make sure that the file is ours, or empty and then made ours."""
+        """Check that the file is a cache, and initialise an empty one."""
         application, version = (
             connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("application_id", "user_version")
@@ -160,7 +162,7 @@ class Cache:
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def _prune(self, connection: sqlite3.Connection, more_bytes: int) -> None:
-        """Drop vectors until there is room for so many bytes more.
+        """Delete vectors until so many more bytes fit.
 
         Keys are digests, so those after a random one are a random choice.
         """
@@ -245,7 +247,7 @@ def _checksum(key: bytes, vector: bytes) -> bytes:
 
 
 def _refuse_folders(path: str) -> None:
-    """Refuse a folder, and a file in none."""
+    """Raise an error for a folder, and for a file in a folder that does not exist."""
     if Path(path).is_dir():
         raise CacheError(f"the cache {path!r} is a folder: name a file in it")
     if not Path(path).parent.is_dir():
@@ -253,7 +255,7 @@ def _refuse_folders(path: str) -> None:
 
 
 def _refuse_links_of_others(path: str) -> None:
-    """Refuse a symbolic link that another user made, as anybody can in a shared folder."""
+    """Raise an error for a symbolic link of another user, which is possible in a shared folder."""
     if hasattr(os, "getuid") and os.path.islink(path):  # noqa: PTH114 - Path follows
         owner = os.lstat(path).st_uid
         if owner not in {0, os.getuid()}:
@@ -263,7 +265,7 @@ def _refuse_links_of_others(path: str) -> None:
 
 
 def _warn_if_others_may_write(path: str) -> None:
-    """Warn of a file into which other users can put vectors of their own."""
+    """Warn about a file to which other users can write."""
     if hasattr(os, "getuid") and os.stat(path).st_mode & (stat.S_IWGRP | stat.S_IWOTH):  # noqa: PTH116
         LOG.warning(
             "other users may write to the cache %r, and so change vectors: chmod 600 %s", path, path

@@ -20,18 +20,18 @@ expected to cost, which earlier responses improve, and its timeout begins when i
 
 
 class Stopped(Exception):  # noqa: N818 - no error: the result is not wanted any more
-    """Another flow of the same call has failed, or the caller has gone."""
+    """Another flow of the same call has failed, or the caller has stopped waiting."""
 
 
 class ThreadCallState:
     """The requests in flight of one call, and the locks its threads share.
 
     Attributes:
-        is_stopping: Whether nothing new is to be sent.
-        stopping: Set when that is so; wakes threads that wait for the rate limit.
-        reading: Held by the thread that decodes a response. Threads that decode at once all finish
-            late; one after the other, each sends its next request while others still decode.
-        queueing: Held by the threads that wait for the rate limit.
+        is_stopping: Whether no more requests are to be sent.
+        stopping: Event that is set at the same time; wakes threads that wait for the rate limit.
+        reading: Lock of the thread that decodes a response. If all threads decoded at the same
+            time, all would finish late; in turn, each sends its next request while others decode.
+        queueing: Semaphore of the threads that wait for the rate limit.
     """
 
     is_stopping: bool = False
@@ -53,7 +53,7 @@ class ThreadCallState:
 
     @contextmanager
     def in_flight(self, end: Callable[[], None]) -> Iterator[None]:
-        """While a request is in flight, know how to end it from another thread."""
+        """Register a request in flight, so that another thread can end it."""
         with self._lock:
             if self._ended:
                 raise Stopped
@@ -65,7 +65,7 @@ class ThreadCallState:
                 self._in_flight.discard(end)
 
     def end_all(self) -> None:
-        """End every request in flight, and let none begin."""
+        """End every request in flight, and let no other begin."""
         self.stop()
         with self._lock:
             self._ended = True
@@ -77,7 +77,7 @@ class ThreadCallState:
 class AsyncCallState:
     """The same for tasks, which are cancelled and so need no list of requests.
 
-    Each part is made when it is first needed, in the event loop.
+    Each attribute is created on its first use, in the event loop.
     """
 
     is_stopping: bool = False
@@ -89,28 +89,28 @@ class AsyncCallState:
 
     @cached_property
     def stopping(self) -> anyio.Event:
-        """Set by `stop`."""
+        """The event that `stop` sets."""
         return anyio.Event()
 
     @cached_property
     def reading(self) -> anyio.CapacityLimiter | None:
-        """Lets one thread at a time decode a response."""
+        """The limiter that lets one thread at a time decode a response."""
         return anyio.CapacityLimiter(1)
 
     @cached_property
     def queueing(self) -> AbstractAsyncContextManager[object]:
-        """Held by the tasks that wait for the rate limit."""
+        """The semaphore of the tasks that wait for the rate limit."""
         return anyio.Semaphore(QUEUE_LENGTH, fast_acquire=True)
 
 
 class _LoneThread(ThreadCallState):
-    """For every call of one request, which runs in the caller's thread and shares nothing."""
+    """State of a call with one request, which runs in the caller's thread and shares nothing."""
 
     reading = queueing = nullcontext()
     in_flight = nullcontext  # type: ignore[assignment]
 
     def __init__(self) -> None:
-        """Make nothing."""
+        """Create no locks."""
 
     @property
     def stopping(self) -> threading.Event:  # type: ignore[override]
@@ -119,7 +119,7 @@ class _LoneThread(ThreadCallState):
 
 
 class _LoneTask(AsyncCallState):
-    """For every call of one request that runs in the caller's task."""
+    """State of a call with one request, which runs in the caller's task."""
 
     reading = None
     queueing = nullcontext()

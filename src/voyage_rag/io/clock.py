@@ -1,4 +1,4 @@
-"""The system's clock; `voyage_rag.io.ports.Clock` describes what may take its place."""
+"""The system's clock; `voyage_rag.io.ports.Clock` is the interface for replacements."""
 
 from __future__ import annotations
 

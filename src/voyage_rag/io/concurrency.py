@@ -1,11 +1,10 @@
-"""Runs many flows at once, in threads or in tasks, and yields their parts in order.
+"""Run many flows concurrently, in threads or tasks, and yield their parts in order.
 
-The sync and the async variant promise the same. At most `concurrency` flows run; flows are taken
-from their iterator only when one may start, at most `READ_AHEAD` times that many ahead of what was
-consumed, so memory is bounded by what is in flight. When a flow fails, nothing new is sent; what is
-in flight has been paid for and finishes; then the parts before the failure are yielded, and its
-error is raised bare. A caller that goes away instead (Ctrl-C, cancellation, a `break`) ends what is
-in flight.
+The sync and async variants behave in the same way. At most `concurrency` flows run. A flow is taken
+from its iterator only when it may start, and at most `READ_AHEAD` times as many have parts that
+were not consumed, so memory is bounded. If a flow fails, no more requests are sent; those in flight
+are paid for and finish; then the parts before the failure are yielded, and its error is raised
+unchanged. If the caller stops instead (Ctrl-C, cancellation, a `break`), requests in flight end.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ Part = TypeVar("Part")
 
 READ_AHEAD = 4
 SECONDS_TO_END = 1.0
-"""How long what is in flight may take to end when the caller goes away."""
+"""Maximum time for requests in flight to end after the caller stops."""
 
 
 def run_in_threads(
@@ -42,13 +41,12 @@ def run_in_threads(
 ) -> Iterator[Part]:
     """Run flows in threads.
 
-    The threads are daemons: the interpreter waits for calls of threads that are not, and for no
-    request that has been abandoned.
+    The threads are daemons, so the interpreter does not wait for abandoned requests when it exits.
 
     Args:
-        flows: What to run.
+        flows: The flows.
         drive: Runs one flow.
-        concurrency: Flows that run at once.
+        concurrency: Maximum number of concurrent flows.
     """
     results = OrderedResults(flows, concurrency * READ_AHEAD)
     state = ThreadCallState()
@@ -59,7 +57,7 @@ def run_in_threads(
     unfinished = 0
 
     def work(indexed: IndexedFlow[Part] | None) -> None:
-        """Run one flow after the other: the next request leaves before other responses are read."""
+        """Run flows one after another: the next request is sent before other responses are read."""
         while indexed is not None:
             try:
                 part = drive(indexed.flow, state)
@@ -111,10 +109,10 @@ async def run_in_tasks(
     """Run flows in tasks.
 
     Args:
-        flows: What to run.
+        flows: The flows.
         drive: Runs one flow.
-        planned: Calls a function that takes the next flow, in a thread where that takes long.
-        concurrency: Flows that run at once.
+        planned: Calls a function that takes the next flow, in a thread if that takes long.
+        concurrency: Maximum number of concurrent flows.
     """
     results = OrderedResults(flows, concurrency * READ_AHEAD)
     state = AsyncCallState()
@@ -123,7 +121,7 @@ async def run_in_tasks(
     waiting: deque[IndexedFlow[Part]] = deque()
 
     async def work(indexed: IndexedFlow[Part] | None) -> None:
-        """Run one flow after the other: the next request leaves before other responses are read."""
+        """Run flows one after another: the next request is sent before other responses are read."""
         while indexed is not None:
             try:
                 results.done(indexed.number, await drive(indexed.flow, state))
@@ -177,10 +175,10 @@ class IndexedFlow(Generic[Part]):
 
 
 class WorkerSlots(Generic[Part]):
-    """Counts the threads of a call, which take the next flow themselves while there is one.
+    """Counts the threads of a call. A thread that finishes a flow takes the next one.
 
     Args:
-        size: How many threads there may be.
+        size: Maximum number of threads.
     """
 
     def __init__(self, size: int) -> None:
@@ -189,7 +187,7 @@ class WorkerSlots(Generic[Part]):
         self._lock = threading.Lock()
 
     def has_room(self, indexed: IndexedFlow[Part]) -> bool:
-        """Whether a thread may be started for this flow; else a running thread will take it."""
+        """Return whether to start a thread for this flow; otherwise a running thread takes it."""
         with self._lock:
             if not self._free:
                 self._waiting.append(indexed)
@@ -198,7 +196,7 @@ class WorkerSlots(Generic[Part]):
             return True
 
     def next(self) -> IndexedFlow[Part] | None:
-        """The next flow of a thread; None if the thread should end."""
+        """Return the next flow of a thread; None if the thread should end."""
         with self._lock:
             if self._waiting:
                 return self._waiting.popleft()
@@ -210,11 +208,11 @@ class OrderedResults(Generic[Part]):
     """Numbers flows as they start, and yields their parts in the order of the flows.
 
     Args:
-        flows: What to run.
-        ahead: How many flows may have started whose parts were not yielded yet.
+        flows: The flows.
+        ahead: Maximum number of started flows whose parts were not yielded yet.
 
     Attributes:
-        failure: The first error, None while there is none.
+        failure: The first error, or None.
     """
 
     def __init__(self, flows: Iterator[Flow[Part]], ahead: int) -> None:
@@ -226,7 +224,7 @@ class OrderedResults(Generic[Part]):
         self._parts: dict[int, Part] = {}
 
     def next(self) -> IndexedFlow[Part] | None:
-        """The next flow to start; None if there is none, or none may start now."""
+        """Return the next flow to start; None if there is none, or none may start now."""
         if self.failure is not None or self._started - self._yielded >= self._ahead:
             return None
         try:
@@ -240,23 +238,23 @@ class OrderedResults(Generic[Part]):
         return IndexedFlow(self._started - 1, flow)
 
     def done(self, number: int, part: Part) -> None:
-        """Keep the part of a flow."""
+        """Store the part of a flow."""
         self._parts[number] = part
 
     def failed(self, error: BaseException) -> None:
-        """Keep the error of a flow, or of making one."""
+        """Store the error of a flow, or of its creation."""
         if self.failure is None and not isinstance(error, Stopped):
             self.failure = error
 
     def ready(self) -> Iterator[Part]:
-        """The parts that are next in order."""
+        """Yield the finished parts that are next in order."""
         while self._yielded in self._parts:
             part = self._parts.pop(self._yielded)
             self._yielded += 1
             yield part
 
     def end(self) -> None:
-        """Raise the failure, if there was one; else every part has been yielded."""
+        """Raise the failure, if there was one."""
         if self.failure is not None:
             raise self.failure
         if self._yielded < self._started:

@@ -48,11 +48,12 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 LONG_RESPONSE = 16
-"""Inputs of a request from which decoding the response takes a millisecond, ten times what it takes
-to have a thread do it."""
+"""Number of inputs from which decoding the response takes a millisecond, ten times as long as
+starting a thread for it.
+"""
 
 THROWN = (APIConnectionError, RateLimitError, NothingToSendError)
-"""What a flow decides about that becomes of an attempt, beside a response."""
+"""Errors that are passed to the flow, which decides what to do next."""
 
 NOT_OBSERVED: AbstractContextManager[None] = nullcontext()
 NOT_QUEUED = nullcontext()
@@ -70,14 +71,15 @@ class Driver:
 
     Args:
         sender: The transport.
-        clock: Waits.
-        cache: Where vectors are kept, None for nowhere.
-        concurrency: Requests in flight at once for one call.
-        listeners: Returns who observes the next call.
-        wait_log: Receives retries and long waits where nobody observes the call.
+        clock: Measures time and waits.
+        cache: Stores vectors; None for no cache.
+        concurrency: Maximum number of concurrent requests per call.
+        listeners: Returns the observers of the next call.
+        wait_log: Receives retries and long waits of calls without observers.
         host: Host name of the service, for events.
         port: Its port.
-        plans_in_thread: Planning takes long (a tokenizer counts), so no event loop should do it.
+        plans_in_thread: Whether planning takes long (with a tokenizer), so that event loops must
+            not do it.
     """
 
     def __init__(
@@ -104,7 +106,7 @@ class Driver:
         self._plans_in_thread = plans_in_thread
 
     def close(self) -> None:
-        """Close the idle connections of sync calls and the cache. A later call opens them anew."""
+        """Close the idle connections of sync calls and the cache. A later call opens new ones."""
         self.sender.close()
         if self.cache is not None:
             self.cache.close()
@@ -117,7 +119,7 @@ class Driver:
     # ── sync ──────────────────────────────────────────────────────────────────────────────────────
 
     def run(self, work: Operation[Any, Result] | Flow[Result]) -> Result:
-        """Run a flow in this thread, or the flows of an operation in threads, and join their parts.
+        """Run a flow in this thread, or an operation's flows in threads, and combine their parts.
 
         Raises:
             VoyageError: A flow failed; the error carries what was finished as `partial`.
@@ -185,7 +187,7 @@ class Driver:
     # ── async ─────────────────────────────────────────────────────────────────────────────────────
 
     async def arun(self, work: Operation[Any, Result] | Flow[Result]) -> Result:
-        """Async variant of `run`: one flow runs in this task, several in tasks of their own."""
+        """Async variant of `run`. One flow runs in this task, several run in new tasks."""
         if not LOOP_SUPPORT.is_loaded:
             await LOOP_SUPPORT.load()
         operation = _as_operation(work)
@@ -212,9 +214,9 @@ class Driver:
         """Async variant of `stream`.
 
         Args:
-            flows: What to run.
-            info: What the operation is.
-            plans_in_thread: Making the next flow may block, so a thread does it.
+            flows: The flows.
+            info: Describes the operation.
+            plans_in_thread: Create the next flow in a thread, because it may block.
         """
         if not LOOP_SUPPORT.is_loaded:
             await LOOP_SUPPORT.load()
@@ -310,7 +312,7 @@ class Driver:
         return telemetry.reporting(within=not is_stream)
 
     def _telemetry_of(self, attempt: Attempt, telemetry: Telemetry | None) -> Telemetry:
-        """That of the call; where nobody observes it, one that logs why it takes long."""
+        """Return the call's telemetry; without observers, one that logs retries and long waits."""
         if telemetry is not None:
             return telemetry
         info, now = OperationInfo(model=attempt.request.model), self.clock.now
@@ -329,10 +331,10 @@ def _step(resume: Callable[[Any], Effect], value: object) -> Effect | Finished[A
 
 
 def without_request(error: Exception) -> Exception:
-    """The error without causes that hold the request, whose headers hold the key.
+    """Return the error without causes that refer to the request, whose headers contain the key.
 
-    Errors of the operating system remain as causes, without the frames below; errors of libraries
-    hold the request, quote what the server sent, or come with frames that do.
+    Errors of the operating system remain as causes, without their frames. Errors of libraries are
+    removed: they refer to the request, quote the server, or have frames that do.
     """
     cause = error.__cause__
     if isinstance(cause, OSError):

@@ -1,7 +1,7 @@
-"""Sends a query a second time if there is no response soon, and uses the first response.
+"""Send a query a second time if there is no response soon, and use the first response.
 
-Some responses take ten times as long as most (a replica that starts, a lost packet). To send those
-few queries again costs a few percent more requests, and saves most of the wait.
+Some responses take ten times as long as most (a replica that starts, a lost packet). Sending those
+few queries again costs a few percent more requests and avoids most of the delay.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class HedgedSender:
-    """A transport that sends an attempt again which may be hedged (see `Attempt.hedge`).
+    """A transport that can send an attempt a second time (see `Attempt.hedge`).
 
     Args:
         sender: The transport.
-        clock: Waits.
+        clock: Measures time and waits.
         after: Seconds without a response after which an attempt is sent a second time.
     """
 
@@ -35,7 +35,7 @@ class HedgedSender:
         self._after = after
 
     def send(self, attempt: Attempt, state: ThreadCallState) -> Response:
-        """See `Sender`. Threads send, so that the caller's can leave the slower one behind."""
+        """See `Sender`. Other threads send, so that the caller does not wait for the slower one."""
         if attempt.hedge is None:
             return self.sender.send(attempt, state)
         race = Race()
@@ -90,7 +90,7 @@ class Race:
     """Threads that send the same attempt; the first response wins.
 
     Attributes:
-        is_over: Set when there is a response, or every thread has failed, or nobody waits.
+        is_over: Event that is set by a response, by the failure of all threads, or by `end`.
     """
 
     def __init__(self) -> None:
@@ -116,16 +116,16 @@ class Race:
             run()
 
     def end(self) -> None:
-        """End what is still in flight."""
+        """End the requests in flight."""
         self.is_over.set()
         for state in self._states:
             state.end_all()
 
     def result(self) -> Response:
-        """The first response.
+        """Return the first response.
 
         Raises:
-            APIConnectionError: There was none.
+            APIConnectionError: There was no response.
             Stopped: The caller ended it.
         """
         if self._responses:

@@ -1,4 +1,4 @@
-"""The sender of a host that runs inside this process."""
+"""The transport of a host that runs in this process."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class InProcessSender:
-    """Has a host compute responses: sync calls in their thread, async calls off the event loop.
+    """Lets a host compute responses: in the thread of a sync call, or off the event loop.
 
-    What is computed cannot be interrupted, so timeouts do not apply.
+    A computation cannot be interrupted, so timeouts do not apply.
     """
 
     def __init__(self, host: InProcessHost) -> None:
@@ -31,7 +31,7 @@ class InProcessSender:
         return await anyio.to_thread.run_sync(self._host.respond, attempt.request)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there are no connections."""
 
     async def aclose(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there are no connections."""

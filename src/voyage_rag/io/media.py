@@ -1,7 +1,7 @@
-"""Images and videos read from wherever they are, and encoded again only where they have to be.
+"""Read images and videos from their sources, and encode them again only if necessary.
 
 Size and type are checked before more than a header is read, and pixels before anything is decoded,
-so that refusing a file takes little memory, whatever it holds.
+so that rejecting a file takes little memory, whatever its content.
 """
 
 from __future__ import annotations
@@ -35,23 +35,24 @@ from voyage_rag.errors import InvalidInputError
 from voyage_rag.io import pillow
 
 MAX_BUFFERED_BYTES = 48_000_000
-"""What is held in memory of a source that is no file on disk. Only an image that is to be encoded
-again may be so large."""
+"""Maximum size of a source in memory, if it is not a file. Only images that are encoded again may
+be this large.
+"""
 
 LONGEST_PATH = 4_096
-"""Characters, on Linux; what is longer is base64."""
+"""Maximum characters of a path on Linux. A longer string is base64."""
 
 
 def inspect(source: object, kind: MediaKind | None) -> Media:
     """Read the header of a source.
 
     Args:
-        source: A path (also `file://`), bytes, a binary file, a data URL, or an image of Pillow's.
-        kind: What it has to be, if the caller knows.
+        source: A path (also `file://`), bytes, a binary file, a data URL, or a Pillow image.
+        kind: The required kind; None accepts images and videos.
 
     Raises:
-        OSError: It cannot be read.
-        InvalidInputError: It is neither an image nor a video, or not of the kind, or too large.
+        OSError: The source cannot be read.
+        InvalidInputError: The source is not an image or video of the required kind, or too large.
     """
     if pillow.is_pillow_image(source):
         return pillow.inspect_image(source, kind)
@@ -83,15 +84,15 @@ def inspect(source: object, kind: MediaKind | None) -> Media:
 
 
 def load(media: Media, max_pixels: int | None) -> tuple[str, bytes]:
-    """The MIME type and the bytes to send.
+    """Return the MIME type and the bytes to send.
 
     Args:
-        media: What `inspect` returned.
-        max_pixels: To which a larger image is reduced; None to leave it.
+        media: The result of `inspect`.
+        max_pixels: Number of pixels to which a larger image is scaled down; None keeps its size.
 
     Raises:
-        OSError: It cannot be read any more.
-        InvalidInputError: It has grown, or has to be encoded again and cannot be.
+        OSError: The source can no longer be read.
+        InvalidInputError: The source has grown, or must be encoded again and cannot be.
     """
     limit = max_pixels if needs_downscale(media, max_pixels) else None
     if pillow.is_pillow_image(media.source):
@@ -114,11 +115,11 @@ def _inspect_video(source: object, file: BinaryIO, size: int) -> Media:
     return Media("video", "video/mp4", source, size, pixels, frames)
 
 
-# ── where bytes are ───────────────────────────────────────────────────────────────────────────────
+# ── sources ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def _reopenable(source: object) -> bytes | Path:
-    """The source in a form that can be opened again and again."""
+    """Return the source in a form that can be opened several times."""
     match source:
         case str() if source[:5].lower() == "data:":
             return _from_data_url(source)
@@ -140,13 +141,13 @@ def _reopenable(source: object) -> bytes | Path:
 
 
 def _read_source(source: object) -> bytes:
-    """What a binary file holds, or an object such as the `Video` of Voyage's own client."""
+    """Return the content of a binary file, or of an object such as the `Video` of `voyageai`."""
     read, to_bytes = getattr(source, "read", None), getattr(source, "to_bytes", None)
     data: object = None
     if callable(read) and not isinstance(source, type):
         try:
             data = _read_buffered(read)
-        except ValueError as error:  # it is closed
+        except ValueError as error:  # the file is closed
             raise InvalidInputError(f"cannot be read: {error}") from None
     elif callable(to_bytes) and not isinstance(source, (int, type)):
         data = to_bytes()
@@ -163,7 +164,7 @@ def _read_source(source: object) -> bytes:
 
 
 def _read_buffered(read: Any) -> object:
-    """All of a stream, in pieces and no more than may be held; what is no bytes as it comes."""
+    """Return the whole stream, up to the limit of memory; a value that is not bytes unchanged."""
     parts = bytearray()
     while part := read(HEADER_BYTES):
         if not isinstance(part, bytes):
@@ -199,14 +200,14 @@ def _opened(source: object) -> Iterator[BinaryIO]:
         return
     try:
         file = open(source, "rb", opener=_open_regular)  # type: ignore[call-overload] # noqa: SIM115
-    except ValueError as error:  # a NUL in the path
+    except ValueError as error:  # the path contains a NUL
         raise InvalidInputError(f"is no path: {error}") from None
     with file:
         yield file
 
 
 def _open_regular(path: str, flags: int) -> int:
-    """Open a file, but nothing that could block or has no end: a directory, a pipe or a device."""
+    """Open a regular file. Directories, pipes and devices could block or have no end."""
     if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - of an opener
         raise OSError(f"{path!r} is not a regular file but a directory, pipe or device")
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

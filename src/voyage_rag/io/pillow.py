@@ -1,4 +1,4 @@
-"""Images that need Pillow, the extra `images`: its own, other formats, and those to be reduced.
+"""Images that need Pillow (extra `images`): Pillow images, other formats, and scaling down.
 
 Pillow is never given a file of a format that would start another program or decode at once, and
 reads no more than a header before the number of pixels is known.
@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from PIL import Image as Pillow
 
 MAX_PILLOW_HEADER_BYTES = 32_000_000
-"""What Pillow may read of a file to say how many pixels it has."""
+"""Maximum bytes that Pillow may read to find the number of pixels."""
 
 PILLOW_FORMATS = ("AVIF", "BMP", "DIB", "HEIF", "JPEG2000", "PPM", "TIFF")
-"""Formats opened with Pillow, HEIF where the application has added it. Of the others, EPS would run
-Ghostscript, and ICO decodes what is inside before it says its size."""
+"""Formats opened with Pillow; HEIF if the application has registered it. Excluded are EPS, which
+would run Ghostscript, and ICO, which decodes its content before its size is known.
+"""
 
 RUNS_A_PROGRAM = {"EPS"}
 """Formats that Pillow reads with the help of another program."""
@@ -42,11 +43,11 @@ JPEG_QUALITY = 90
 PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
 
 _lock = lock_for(sys.modules[__name__])
-"""Pillow's images read their file when first used, so one thread at a time uses them."""
+"""Pillow images read their file on first use, so only one thread at a time may use them."""
 
 
 class HeaderFile:
-    """A binary file that gives out a limited number of bytes."""
+    """A binary file of which a limited number of bytes can be read."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -55,7 +56,7 @@ class HeaderFile:
         self.tell: Callable[[], int] = file.tell
 
     def read(self, size: int = -1) -> bytes:
-        """Like the file's own method, as long as the limit is not exceeded."""
+        """Read from the file; raise an error above the limit."""
         data = self._file.read(self._left + 1 if size is None or size < 0 else size)
         self._left -= len(data)
         if self._left < 0:
@@ -64,8 +65,8 @@ class HeaderFile:
 
 
 def is_pillow_image(source: object) -> bool:
-    """Whether it is an image of Pillow's; does not import Pillow."""
-    module = sys.modules.get("PIL.Image")  # a caller with an image of Pillow's has imported it
+    """Return whether the source is a Pillow image, without importing Pillow."""
+    module = sys.modules.get("PIL.Image")  # a caller with a Pillow image has imported it
     return module is not None and isinstance(source, module.Image)
 
 
@@ -83,7 +84,7 @@ def _pillow(purpose: str) -> Any:
 
 @contextmanager
 def _pillow_errors() -> Iterator[None]:
-    """Make whatever Pillow raises for a damaged or malicious file ours."""
+    """Convert all errors that Pillow raises for damaged or malicious files."""
     try:
         yield
     except InvalidInputError:
@@ -111,7 +112,7 @@ def inspect_file(source: object, file: BinaryIO) -> Media:
     """Read the header of a file whose format the service does not accept.
 
     Raises:
-        InvalidInputError: It is no image, or Pillow is not there.
+        InvalidInputError: The file is not an image, or Pillow is not installed.
     """
     pillow = _pillow("an image that is not PNG, JPEG, WEBP or GIF")
     with _open(pillow, HeaderFile(file), PILLOW_FORMATS) as image:
@@ -119,10 +120,10 @@ def inspect_file(source: object, file: BinaryIO) -> Media:
 
 
 def inspect_image(image: Any, kind: MediaKind | None) -> Media:
-    """Look at an image of Pillow's without decoding it.
+    """Inspect a Pillow image without decoding it.
 
     Raises:
-        InvalidInputError: It cannot be sent.
+        InvalidInputError: The image cannot be sent.
     """
     if kind == "video":
         raise InvalidInputError("is an image where a video is expected")
@@ -143,7 +144,7 @@ def inspect_image(image: Any, kind: MediaKind | None) -> Media:
 
 
 def load_image(media: Media, max_pixels: int | None) -> tuple[str, bytes]:
-    """An image of Pillow's as its file if it is unchanged, else encoded; see `io.media.load`."""
+    """Return the file of an unchanged Pillow image, or the encoded image; see `io.media.load`."""
     with _lock:
         with _unchanged_file(media.source) as file:
             if file is not None and max_pixels is None:
@@ -153,7 +154,7 @@ def load_image(media: Media, max_pixels: int | None) -> tuple[str, bytes]:
 
 
 def encode_file(media: Media, file: BinaryIO, max_pixels: int | None) -> tuple[str, bytes]:
-    """A file's image encoded again, with at most so many pixels."""
+    """Encode the image of a file again, with at most `max_pixels` pixels."""
     pillow = _pillow("this format" if max_pixels is None else "making images smaller")
     formats = (media.format.removeprefix("image/"),) if media.format else PILLOW_FORMATS
     with _open(pillow, file, formats) as image:
@@ -162,9 +163,9 @@ def encode_file(media: Media, file: BinaryIO, max_pixels: int | None) -> tuple[s
 
 @contextmanager
 def _unchanged_file(image: Any) -> Iterator[BinaryIO | None]:
-    """The file of an image that was opened and not used yet, so that it is still what it was.
+    """Return the file of an image that was opened and not used, and is therefore unchanged.
 
-    None if there is none, or none that the service accepts.
+    None if there is no such file, or the service does not accept its format.
     """
     file: BinaryIO | None = None if _is_decoded(image) else getattr(image, "fp", None)
     if file is None:
@@ -187,15 +188,15 @@ def _unchanged_file(image: Any) -> Iterator[BinaryIO | None]:
 
 
 def _is_decoded(image: Any) -> bool:
-    """Whether Pillow has read the pixels, which it does when they are first used."""
+    """Return whether Pillow has read the pixels, which it does on their first use."""
     try:
         return image.im is not None
-    except AssertionError:  # since its version 11
+    except AssertionError:  # since Pillow 11
         return False
 
 
 def _encoded(image: Any, max_pixels: int | None) -> tuple[str, bytes]:
-    """The image upright, and no larger than asked: as JPEG if it was one, else as PNG."""
+    """Rotate the image upright, scale it down, and encode it: a JPEG as JPEG, others as PNG."""
     with _pillow_errors():
         from PIL import ImageOps  # noqa: PLC0415 - here Pillow is there
 
@@ -216,13 +217,13 @@ def _encoded(image: Any, max_pixels: int | None) -> tuple[str, bytes]:
 
 
 def _reduced(image: Pillow.Image, max_pixels: int) -> tuple[int, int]:
-    """The size of the image with at most so many pixels."""
+    """Return the size of the image with at most `max_pixels` pixels."""
     share = min(1.0, (max_pixels / (image.width * image.height)) ** 0.5)
     return max(1, int(image.width * share)), max(1, int(image.height * share))
 
 
 def _mode_of(image: Pillow.Image) -> str:
-    """A mode that can be resized well and that PNG has."""
+    """Return a mode that PNG supports and that can be resized without artefacts."""
     if image.mode == "P":
         return "RGBA" if "transparency" in image.info else "RGB"
     return image.mode if image.mode in PNG_MODES else "RGBA" if "A" in image.mode else "RGB"

@@ -1,4 +1,4 @@
-"""What the drivers need of the world: something that sends, something that waits, a cache."""
+"""Interfaces that the drivers need: a transport, a cache, a clock, and listeners."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ class Sender(Protocol):
 
 
 class VectorStore(Protocol):
-    """A cache of encoded vectors by key."""
+    """A cache of encoded vectors, by key."""
 
     def find(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """Return the entries that the cache holds for these keys."""
 
     def add(self, entries: Mapping[bytes, bytes]) -> None:
-        """Store entries, and return when they are safe."""
+        """Store entries, and return after they are stored safely."""
 
     def close(self) -> None:
-        """Close what is open. A later use opens it again."""
+        """Close the store. A later use opens it again."""
 
 
 class Clock(Protocol):
-    """Time, which tests replace so that nothing has to wait."""
+    """Time. Tests replace it, so that they do not have to wait."""
 
     def now(self) -> float:
-        """Seconds on a clock that never goes back."""
+        """Return the seconds of a monotonic clock."""
 
     def wall(self) -> float:
-        """Seconds since the epoch."""
+        """Return the seconds since the epoch."""
 
     def sleep(self, seconds: float, wake: threading.Event) -> None:
         """Wait in this thread, or until `wake` is set."""
@@ -67,7 +67,7 @@ class Clock(Protocol):
 
 
 class Listener(Protocol):
-    """An observer that raises nothing."""
+    """An observer that raises no errors."""
 
     def __call__(self, event: Event) -> None:
         """Receive an event."""

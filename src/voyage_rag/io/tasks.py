@@ -1,7 +1,7 @@
-"""Tasks that outlive the call that starts them.
+"""Tasks that can outlive the call that starts them.
 
 An async generator must not hold a task group across its `yield`s (PEP 789 says why), so the tasks
-that work ahead of it are plain ones, which the generator ends itself.
+that work ahead of it are ordinary ones, which the generator ends itself.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ import anyio.to_thread
 T = TypeVar("T")
 
 STEP = 32
-"""Items worth a thread's switch."""
+"""Number of items for which switching to a thread is worthwhile."""
 
 _running: set[asyncio.Task[None]] = set()
 
 
 class LoopSupport:
-    """Has a thread import what anyio needs in an event loop, before it is first used there.
+    """Imports the modules that anyio needs in an event loop, in a thread, before their first use.
 
-    anyio imports it itself otherwise, which holds the loop up for some 20 ms.
+    Otherwise anyio imports them itself, which blocks the loop for about 20 ms.
 
     Attributes:
-        is_loaded: Whether this has been done in this process.
+        is_loaded: Whether the modules have been imported in this process.
     """
 
     def __init__(self) -> None:
         self.is_loaded: bool = False
 
     async def load(self) -> None:
-        """Do it, unless that fails, for there may be no more threads: anyio does it itself then."""
+        """Import the modules. If no thread can be started, anyio imports them itself."""
         with suppress(Exception):
             await self._run_a_loop_in_a_thread()
         self.is_loaded = True
@@ -62,24 +62,24 @@ LOOP_SUPPORT = LoopSupport()
 
 
 async def run_in_thread(do: Callable[[], T]) -> T:
-    """Run a function that takes a while in a thread, so that the event loop is not blocked."""
+    """Run a slow function in a thread, so that it does not block the event loop."""
     if not LOOP_SUPPORT.is_loaded:
         await LOOP_SUPPORT.load()
     return await anyio.to_thread.run_sync(do)
 
 
 async def iterate_in_thread(items: Iterator[T]) -> AsyncGenerator[T]:
-    """Items whose making takes a while, some at a time, in a thread."""
+    """Iterate in a thread over items that are slow to create, several at a time."""
     while some := await run_in_thread(lambda: list(islice(items, STEP))):
         for item in some:
             yield item
 
 
 def start_thread(work: Callable[[], None], name: str) -> threading.Thread | None:
-    """Start a thread in a copy of this context; None where none can be started.
+    """Start a thread in a copy of this context; None if none can be started.
 
-    The system may have no more threads, and an interpreter that is ending starts none: Python 3.11
-    waits for one that will never run.
+    The system may have no more threads, and an interpreter that is exiting starts none: Python 3.11
+    would wait for a thread that never runs.
     """
     run = contextvars.copy_context().run
     thread = threading.Thread(target=run, args=(work,), name=name, daemon=True)
@@ -96,11 +96,11 @@ def spawn(work: Callable[[], Awaitable[None]], ended: Callable[[], None]) -> Cal
     """Start a task on asyncio or trio, in a copy of this context.
 
     Args:
-        work: What it does; must not raise.
-        ended: Called when it is over, however it ended.
+        work: The coroutine function to run, which must not raise.
+        ended: Called when the task has ended for any reason.
 
     Returns:
-        What cancels it.
+        A function that cancels the task.
     """
     try:
         loop = asyncio.get_running_loop()

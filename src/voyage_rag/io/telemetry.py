@@ -1,4 +1,4 @@
-"""Reports what happens during a call to observers, as the events of `voyage_rag.events`."""
+"""Report the events of a call (see `voyage_rag.events`) to its observers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from voyage_rag.io.ports import Listener
 
 UNNUMBERED = 0
-"""The number of a call of which only retries are reported."""
+"""The number of calls of which only retries are reported."""
 
 _numbers = count(1)
 
@@ -41,12 +41,12 @@ class Telemetry:
     """The events of one call.
 
     Args:
-        listeners: Who receives them.
-        info: What the operation is.
+        listeners: The observers.
+        info: Describes the operation.
         host: Host name of the service.
         port: Its port.
-        now: Seconds on a clock that never goes back.
-        number: Distinguishes the call from others of this process; a new number unless given.
+        now: Returns the seconds of a monotonic clock.
+        number: Number of the call, unique in this process. Default: a new number.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Telemetry:
 
     @contextmanager
     def sending(self, attempt: Attempt) -> Iterator[Callable[[Response], Response]]:
-        """Report that an attempt is sent, and what became of it.
+        """Report that an attempt is sent, and its outcome.
 
         Yields:
             A function that takes the response and returns it.
@@ -127,7 +127,7 @@ class Telemetry:
         )
 
     def throttled(self, attempt: Attempt) -> None:
-        """Report, once for each attempt, that the account's limit makes it wait."""
+        """Report, once per attempt, that it waits for the account's rate limit."""
         seconds = attempt.held()
         if seconds > 0 and not attempt.is_throttled:
             attempt.is_throttled = True
@@ -135,7 +135,7 @@ class Telemetry:
             self.emit(Throttled, *_facts(attempt), known, attempt.hedge is not None)
 
     def emit(self, event: Callable[..., Event], *facts: object) -> None:
-        """Make an event of the call and these facts, and give it to every listener."""
+        """Create an event of the call with these fields, and pass it to every listener."""
         made = event(self._call, *facts)
         if isinstance(made, Billed):
             with self._lock:
@@ -153,9 +153,9 @@ class Telemetry:
 
 
 def reason_of(failure: VoyageError | None) -> str:
-    """Why an attempt failed, in words of this package only.
+    """Return why an attempt failed, in this package's own words.
 
-    The words of a service or gateway may hold anything; they are in the error that is raised.
+    The message of a service or gateway may contain anything; it is in the error that is raised.
     """
     if isinstance(failure, RateLimitError):
         return f"the rate limit (HTTP {failure.http_status})"

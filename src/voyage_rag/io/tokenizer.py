@@ -1,4 +1,4 @@
-"""Exact token counts, for who wants them: the extra `tokenizers` and a tokenizer file."""
+"""Exact token counts, which need the extra `tokenizers` and a tokenizer file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class Tokenizer:
     """Counts tokens as a model does.
 
     Args:
-        path: A `tokenizer.json`, as Voyage publishes one per model (docs: "Tokenization").
+        path: Path of a `tokenizer.json`. Voyage publishes one per model (docs: "Tokenization").
 
     Raises:
         ImportError: The extra is not installed.
@@ -30,5 +30,5 @@ class Tokenizer:
             raise ConfigurationError(f"the tokenizer {path!r} cannot be read: {error}") from None
 
     def __call__(self, text: str) -> int:
-        """Tokens of one text, without special ones."""
+        """Return the number of tokens of one text, without special tokens."""
         return len(self._tokenizer.encode(text, add_special_tokens=False).ids)

@@ -1,6 +1,6 @@
-"""Whom TLS trusts: the certificate authorities that the environment names, or those of certifi.
+"""The certificate authorities that TLS trusts: those of the environment, or those of certifi.
 
-The variables are those that curl, requests and httpx obey.
+The environment variables are those of curl, requests and httpx.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from voyage_rag.errors import ConfigurationError
 from voyage_rag.locks import forks_wait
 
 VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""The first one that is set counts."""
+"""The first variable that is set is used."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrustedCertificates:
-    """Where the certificates of trusted authorities are.
+    """Location of the certificates of trusted authorities.
 
     Attributes:
-        variable: The environment variable that says so, "" where none does.
-        paths: Files, or directories that OpenSSL's `rehash` has prepared; none for certifi's.
+        variable: The environment variable that names them, or "".
+        paths: Files, or directories prepared by OpenSSL's `rehash`; empty for those of certifi.
     """
 
     variable: str
@@ -35,7 +35,7 @@ class TrustedCertificates:
 
     @classmethod
     def of_environment(cls, environ: Mapping[str, str]) -> TrustedCertificates:
-        """What the environment names, or certifi's."""
+        """Return the certificates that the environment names, or those of certifi."""
         for variable in VARIABLES:
             if value := environ.get(variable):
                 several = value.split(os.pathsep) if variable == "SSL_CERT_DIR" else [value]
@@ -43,17 +43,17 @@ class TrustedCertificates:
         return cls("", ())
 
     def check(self) -> None:
-        """Refuse paths at which there is nothing, without reading any certificate.
+        """Check that the paths exist, without reading any certificate.
 
         Raises:
-            ConfigurationError: A path does not exist; the message names the variable.
+            ConfigurationError: A path does not exist. The message names the variable.
         """
         for path in self.paths:
             if not Path(path).exists():
                 raise self._unusable(path, "which does not exist")
 
     def ssl_context(self) -> ssl.SSLContext:
-        """The context that all connections share; it takes some 70 ms to make, once.
+        """Return the context that all connections share. Its creation takes about 70 ms, once.
 
         Raises:
             ConfigurationError: The certificates cannot be read.

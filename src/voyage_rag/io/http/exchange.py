@@ -1,7 +1,7 @@
-"""One attempt on its way: its request and its response, as bytes that somebody else moves.
+"""An attempt in progress: its request and response as bytes, which the caller sends and receives.
 
-Nothing here reads or writes a socket, so threads and event loops share all of it. h11 writes and
-reads HTTP/1.1, and knows of bytes that are left over after a response.
+This module reads and writes no socket, so threads and event loops share it. h11 writes and parses
+HTTP/1.1, and detects bytes that are left over after a response.
 """
 
 from __future__ import annotations
@@ -37,12 +37,13 @@ if TYPE_CHECKING:
 MIN_SILENCE_SECONDS = 5.0
 SILENCE_FACTOR = 4
 SMALL_REQUEST_BYTES = 2**14
-"""A reused connection that stays silent is given up early: after four times the longest wait of
-late where asking twice costs next to nothing, and else after half of the attempt's time."""
+"""A silent reused connection is abandoned early: after four times the longest recent response time
+if a second request costs next to nothing, otherwise after half of the attempt's time.
+"""
 
 MAX_HEAD_BYTES = 100 * 1024
 MAX_WRITE_BYTES = 2**18
-"""Of a request; the deadline is checked between pieces of this size."""
+"""Size of the pieces of a request, between which the deadline is checked."""
 
 REQUEST_TIMEOUT = 408
 JSON = b"application/json"
@@ -55,22 +56,22 @@ FAILURES = (OSError, h11.ProtocolError, UnreadableBodyError)
 
 
 class StaleConnectionError(Exception):
-    """A reused connection was of no use; the request is to be sent on a new one."""
+    """A reused connection failed. The request has to be sent on a new one."""
 
 
 class Exchange:
-    """One attempt, over one connection after the other until one of them is of use.
+    """One attempt. It uses one connection after another until one of them works.
 
     Args:
-        attempt: What is sent.
-        host: Where it goes, and how it is authorised.
-        url: The address of its endpoint.
-        address: The same, in parts.
-        pool: Where connections come from.
-        waits: How long the service took to respond of late, in seconds.
+        attempt: The attempt.
+        host: The target, which also defines authentication.
+        url: URL of the endpoint.
+        address: The parts of the URL.
+        pool: Provides connections.
+        waits: Recent response times of the service in seconds.
 
     Attributes:
-        deadline: When it has to be over, on the monotonic clock.
+        deadline: Latest end of the attempt, on the monotonic clock.
         is_complete: Whether the whole response has been received.
     """
 
@@ -108,16 +109,16 @@ class Exchange:
 
     @property
     def reads_file(self) -> bool:
-        """Whether `outgoing` waits for a disk."""
+        """Whether `outgoing` reads from a disk."""
         return self._upload is not None
 
     @property
     def writes_file(self) -> bool:
-        """Whether `receive` waits for a disk."""
+        """Whether `receive` writes to a disk."""
         return self.attempt.request.save_to is not None
 
     def start(self) -> PooledConnection:
-        """Begin, on the connection that is returned, open or not."""
+        """Start on a connection, and return it. It may not be open yet."""
         connection = self._pool.new() if self._wants_new else self._pool.take()
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
         self._body: ResponseBody | None = None
@@ -130,7 +131,7 @@ class Exchange:
         return connection
 
     def outgoing(self) -> Iterator[bytes]:
-        """The request in pieces, of which the first holds the head, and all of a small body."""
+        """Yield the request in pieces. The first has the headers and all of a small body."""
         self._has_sent = True
         self._began = time.monotonic()
         unsent = self._http.send(self._head) or b""
@@ -144,10 +145,10 @@ class Exchange:
         yield unsent
 
     def max_wait(self) -> float:
-        """Seconds that the connection may take to send or to bring the next bytes.
+        """Return the seconds that the connection may take to send or receive the next bytes.
 
         Raises:
-            TimeoutError: The time of the attempt is over.
+            TimeoutError: The deadline of the attempt has passed.
         """
         if self.attempt.limits_silence:
             return self.attempt.timeout
@@ -157,11 +158,11 @@ class Exchange:
         return seconds if self._has_received else min(seconds, self._first_byte_timeout)
 
     def receive(self, data: bytes) -> None:
-        """Take bytes of the response, none at the end of the connection.
+        """Process received bytes of the response; none mean the end of the connection.
 
         Raises:
-            h11.RemoteProtocolError: They are not HTTP, or not all of it.
-            UnreadableBodyError: The body is larger than it may be, or compressed otherwise.
+            h11.RemoteProtocolError: The response is not valid HTTP or is incomplete.
+            UnreadableBodyError: The body is too large, or its compression is unknown or broken.
             UnwritableFileError: The body cannot be written to its file.
         """
         if not data and self._http.their_state is h11.SEND_RESPONSE:
@@ -178,12 +179,12 @@ class Exchange:
                 return
 
     def finish(self, connection: PooledConnection) -> Response:
-        """The response. The connection is kept only if all of it was sound and nothing is left.
+        """Return the response. Keep the connection only if it was valid and nothing is left over.
 
         Raises:
-            UnreadableBodyError: The compression stops before its end.
+            UnreadableBodyError: The compressed data is incomplete.
             UnwritableFileError: The body cannot be written to its file.
-            StaleConnectionError: It may be the response to an earlier request.
+            StaleConnectionError: The response may belong to an earlier request.
         """
         assert self._body is not None  # noqa: S101 - it is complete
         content = self._body.finish()
@@ -194,7 +195,7 @@ class Exchange:
             connection.suspect
             or self._http.trailing_data[0] != b""
             or (request_id != "" and request_id in connection.request_ids)
-            or self._status == REQUEST_TIMEOUT  # said to idle connections, by some servers
+            or self._status == REQUEST_TIMEOUT  # some servers send this to idle connections
         )
         is_idle = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
         if is_idle and not is_doubtful and not connection.is_ended:
@@ -208,7 +209,7 @@ class Exchange:
         return response_of(self._host, self._status, self._headers, content, connection.distrust)
 
     def abandon(self, connection: PooledConnection, error: BaseException) -> Exception | None:
-        """Close the connection; returns what callers are to see instead of this error, if any."""
+        """Close the connection; return the error to raise instead of this one, if any."""
         connection.close()
         if self._body is not None:
             self._body.close()
@@ -231,18 +232,18 @@ class Exchange:
         )
 
     def end(self) -> None:
-        """Have the thread that waits for the response stop waiting; called by another thread."""
+        """Wake the thread that waits for the response. Another thread calls this."""
         self._is_ended = True
         if self._connection is not None:
             self._connection.end()
 
     def _want_new_connection(self, stale: PooledConnection) -> None:
-        """Use a new connection next, and no longer any that was idle for as long as a stale one."""
+        """Use a new connection next, and close those that were idle for as long as a stale one."""
         self._pool.drop_older(stale.used_at)
         self._wants_new = True
 
     def _max_silence(self, connection: PooledConnection) -> float:
-        """Seconds that a reused connection may be silent before it is given up."""
+        """Return the seconds after which a silent reused connection is abandoned."""
         if not connection.exchanges:
             return inf
         half = self.attempt.timeout / 2
@@ -268,5 +269,5 @@ def _pieces(body: bytes) -> Iterable[bytes]:
 
 
 def encoded(headers: Mapping[str, str]) -> dict[bytes, bytes]:
-    """Headers as h11 takes them without another look."""
+    """Return headers in the form that h11 accepts without normalising them."""
     return {name.encode("ascii"): value.encode("latin-1") for name, value in headers.items()}

@@ -1,4 +1,4 @@
-"""What a request that got no usable response is reported as."""
+"""Errors for requests without a usable response."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def connection_error(
     never_sent: bool,
     proxy: Proxy | None = None,
 ) -> APIConnectionError:
-    """The error to raise, with a cause that shows no key either.
+    """Return the error to raise, with a cause that does not contain the key.
 
     Args:
-        error: What happened. Servers are quoted in it, so the key is taken out of its text.
-        host: Where the request was going, and who knows the key.
-        attempt: What was sent.
-        is_timeout: Whether it took too long.
-        never_sent: Whether the service cannot have seen the request.
-        proxy: What the connection leads through.
+        error: The original error. It may quote the server, so the key is removed from its text.
+        host: The target of the request, which knows the key.
+        attempt: The attempt.
+        is_timeout: Whether the attempt timed out.
+        never_sent: Whether the service cannot have received the request.
+        proxy: The proxy of the connection.
     """
     reason = host.redact(str(error).encode()).decode() or type(error).__name__
     if proxy is not None and never_sent and proxy.source not in reason:
@@ -63,7 +63,7 @@ def connection_error(
 
 
 def _without_secrets(error: BaseException, reason: str) -> BaseException:
-    """The system's error behind this one, or one of its kind without what it refers to.
+    """Return the system's error that caused this one, or an error of its type without references.
 
     An exception of httpx refers to its request, and a traceback to the headers that were written.
     """
@@ -74,5 +74,5 @@ def _without_secrets(error: BaseException, reason: str) -> BaseException:
         return innermost.with_traceback(None)
     try:
         return type(error)(reason)
-    except TypeError:  # some of httpx take no text
+    except TypeError:  # some errors of httpx accept no text
         return RuntimeError(reason)

@@ -12,12 +12,12 @@ NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class NestedTLSSocket:
-    """Has the methods of a socket that connecting and streams use.
+    """TLS over another TLS connection, with the socket methods that this package uses.
 
     Args:
         outer: The connection to the proxy.
-        context: Whom to trust.
-        hostname: Whose certificate the host has to show.
+        context: The trusted certificates.
+        hostname: The name for which the host must have a certificate.
     """
 
     def __init__(self, outer: ssl.SSLSocket, context: ssl.SSLContext, hostname: str) -> None:
@@ -53,7 +53,7 @@ class NestedTLSSocket:
         """See `socket.socket`."""
         self._flush()
         sent = self._tls.write(data)
-        with suppress(*NOT_NOW):  # it is encrypted, and sent before whatever comes next
+        with suppress(*NOT_NOW):  # it is encrypted, and is sent before anything else
             self._flush()
         return sent
 

@@ -1,7 +1,7 @@
-"""Connecting: DNS, TCP, and TLS, each with a deadline, and each to be ended from another thread.
+"""Connect by DNS, TCP and TLS, each with a deadline. Another thread can end each of them.
 
-This is blocking code. An event loop runs it in a thread, so that neither name resolution nor
-cryptography nor reading certificates holds it up.
+This is blocking code. An event loop runs it in a thread, so that name resolution,
+cryptography and reading certificates do not block it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from voyage_rag.io.http.nested_tls import NestedTLSSocket
 from voyage_rag.locks import forks_wait
 
 CONNECT_STAGGER_SECONDS = 0.25
-"""How long one address is waited for before the next one is tried too (RFC 8305)."""
+"""Time after which the next address is tried as well (RFC 8305)."""
 
 SOCKET_OPTIONS: tuple[tuple[str, str, int], ...] = (
     ("IPPROTO_TCP", "TCP_NODELAY", 1),
@@ -31,8 +31,9 @@ SOCKET_OPTIONS: tuple[tuple[str, str, int], ...] = (
     ("IPPROTO_TCP", "TCP_KEEPCNT", 3),
     ("IPPROTO_TCP", "TCP_USER_TIMEOUT", 10_000),
 )
-"""Options by name, since platforms differ in which they have. Times are in seconds, but for the
-last one, in milliseconds: how long sent bytes may stay unacknowledged."""
+"""Socket options by name, because platforms support different ones. Times are in seconds, except
+for the last one in milliseconds: the maximum time for which sent bytes may stay unacknowledged.
+"""
 
 
 NOTHING_TO_READ = (BlockingIOError, ssl.SSLWantReadError)
@@ -50,11 +51,12 @@ def connect_tcp(
     Args:
         host: Name or IP address.
         port: TCP port.
-        deadline: When to give up, on the monotonic clock.
-        is_ended: Whether to stop; called four times a second.
+        deadline: Deadline on the monotonic clock.
+        is_ended: Returns whether to stop; called four times a second.
 
     Raises:
-        OSError: The name is unknown, or no address accepts; a `TimeoutError` at the deadline.
+        OSError: The name is unknown, or no address accepts the connection; a `TimeoutError` at the
+            deadline.
     """
     with forks_wait():
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -94,13 +96,13 @@ def start_tls(
     deadline: float,
     announce: Callable[[socket.socket], None],
 ) -> socket.socket:
-    """Do the handshake.
+    """Perform the TLS handshake.
 
     Args:
-        sock: Connected; it belongs to the result from here on.
-        context: Whom to trust.
-        hostname: Whose certificate it has to be.
-        deadline: When to give up, on the monotonic clock.
+        sock: A connected socket, which the result takes over.
+        context: The trusted certificates.
+        hostname: The name for which the host must have a certificate.
+        deadline: Deadline on the monotonic clock.
         announce: Called with the new socket before the handshake, so that it can be ended.
 
     Raises:
@@ -133,7 +135,7 @@ def _begin(family: int, kind: int, protocol: int, _name: str, address: Any) -> s
 
 
 def _alternating(addresses: Iterable[Any]) -> Iterator[Any]:
-    """Addresses of both families in turn, beginning with the system's first choice."""
+    """Return addresses of both families in turn, starting with the system's first choice."""
     families: dict[int, list[Any]] = {}
     for address in addresses:
         families.setdefault(address[0], []).append(address)
@@ -151,10 +153,10 @@ def _with_options(sock: socket.socket) -> socket.socket:
 
 
 def seconds_until(deadline: float) -> float:
-    """Seconds that are left.
+    """Return the seconds until a deadline.
 
     Raises:
-        TimeoutError: None are.
+        TimeoutError: The deadline has passed.
     """
     seconds = deadline - time.monotonic()
     if seconds <= 0:

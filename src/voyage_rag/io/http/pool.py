@@ -1,7 +1,7 @@
 """Connections that stay open between requests, for threads and event loops alike.
 
-An idle connection belongs to nobody: its socket is tied to no thread and no event loop. So one pool
-serves all of them, a query in a new event loop included.
+The socket of an idle connection is not bound to a thread or event loop. One pool therefore serves
+all of them, including a query in a new event loop.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from voyage_rag.io.http.tunnel import open_tunnel
 
 MAX_IDLE_SECONDS = 60.0
 MAX_AGE_SECONDS = 600.0
-"""Even a busy connection is replaced after that, so that a new address of the host is noticed."""
+"""Maximum age of a connection, even of a busy one, so that a new address of the host is noticed."""
 
 MAX_CONNECT_SECONDS = 15.0
 REMEMBERED_REQUEST_IDS = 32
 
 
 class PooledConnection:
-    """A connection, or one that is about to be made.
+    """A connection, or one that is about to be opened.
 
     Attributes:
-        socket: Connected; None before `open`.
-        exchanges: Requests it has been used for.
-        suspect: Whether a response that it brought was unsound, so that no other may be trusted.
-        request_ids: Those that the service gave to the last requests.
-        used_at: When it was last given back, on the monotonic clock.
+        socket: The connected socket; None before `open`.
+        exchanges: Number of requests it was used for.
+        suspect: Whether a response was invalid, so that later ones cannot be trusted either.
+        request_ids: The service's ids of the last requests.
+        used_at: Time of its last return to the pool, on the monotonic clock.
         is_ended: Whether another thread has ended it.
     """
 
@@ -62,8 +62,8 @@ class PooledConnection:
         """Connect.
 
         Raises:
-            OSError: It cannot be done, or not in time, or was ended.
-            ConfigurationError: The certificates to trust cannot be read.
+            OSError: The connection failed, timed out, or was ended.
+            ConfigurationError: The trusted certificates cannot be read.
         """
         self._opened_at = time.monotonic()
         deadline = min(deadline, self._opened_at + MAX_CONNECT_SECONDS)
@@ -88,7 +88,7 @@ class PooledConnection:
         return sock
 
     async def aopen(self, deadline: float, limiter: anyio.CapacityLimiter) -> socket.socket:
-        """Async variant of `open`, in a thread that a cancellation does not wait for."""
+        """Async variant of `open`. It runs in a thread, for which a cancellation does not wait."""
         open_until = partial(self.open, deadline)
         try:
             with anyio.fail_after(seconds_until(deadline)):
@@ -112,23 +112,23 @@ class PooledConnection:
             self.end()
 
     def end(self) -> None:
-        """Shut it down, so that a thread that waits for it stops waiting."""
+        """Shut the socket down, so that a waiting thread continues."""
         self.is_ended = True
         if self._announced is not None:
-            with suppress(OSError):  # and not by TLS's own method, which is not for other threads
+            with suppress(OSError):  # not by the method of TLS, which is not thread-safe
                 socket.socket.shutdown(self._announced, socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close its socket."""
+        """Close the socket."""
         if self.socket is not None:
             self.socket.close()
 
     def distrust(self) -> None:
-        """Use it for no further request: a response of it turned out unsound."""
+        """Do not reuse the connection: it delivered an invalid response."""
         self.suspect = True
 
     def is_reusable(self, now: float) -> bool:
-        """Whether another request may be sent over it."""
+        """Return whether another request may be sent over the connection."""
         return (
             not (self.is_ended or self.suspect)
             and now - self.used_at < MAX_IDLE_SECONDS
@@ -137,7 +137,7 @@ class PooledConnection:
         )
 
     def _is_quiet(self) -> bool:
-        """Whether it is open and has nothing to read, as it should be between requests."""
+        """Return whether it is open without unread bytes, as required between requests."""
         with suppress(OSError):
             assert self.socket is not None  # noqa: S101 - it was used
             self.socket.settimeout(0)
@@ -151,11 +151,11 @@ class PooledConnection:
 class ConnectionPool:
     """The idle connections to one host.
 
-    Its operations are those of a deque, which are atomic: there is no lock that a fork could leave
+    It only uses atomic operations of a deque, so there is no lock that a fork could leave
     locked. A forked child starts with an empty pool.
 
     Args:
-        route: How new connections are made.
+        route: The route of new connections.
     """
 
     def __init__(self, route: Route) -> None:
@@ -168,11 +168,11 @@ class ConnectionPool:
         self._process = os.getpid()
 
     def new(self) -> PooledConnection:
-        """A connection that is still to be opened."""
+        """Return a connection that is not open yet."""
         return PooledConnection(self.route)
 
     def take(self) -> PooledConnection:
-        """An idle connection, or a new one."""
+        """Return an idle connection, or a new one."""
         if self._process != os.getpid():
             _close_all(self._idle)  # this process's copies of the sockets; the parent's stay open
             self._begin()
@@ -186,7 +186,7 @@ class ConnectionPool:
         return self.new()
 
     def give_back(self, connection: PooledConnection) -> None:
-        """Keep a connection for the next request, and close one that was idle for long."""
+        """Keep a connection for the next request, and close one that has been idle too long."""
         connection.used_at = time.monotonic()
         self._idle.append(connection)
         with suppress(IndexError):
@@ -194,7 +194,7 @@ class ConnectionPool:
                 self._idle.popleft().close()
 
     def drop_older(self, used_at: float) -> None:
-        """Close the idle connections that were last used before this moment, or at it."""
+        """Close the idle connections that were last used at this time or earlier."""
         with suppress(IndexError):
             while self._idle[0].used_at <= used_at:
                 self._idle.popleft().close()

@@ -1,6 +1,6 @@
-"""Which proxy a connection goes through, as the environment or the system's settings say.
+"""Find the proxy of a connection in the environment or the system's settings.
 
-The standard library reads the settings; what NO_PROXY may contain is what curl and requests accept.
+The standard library reads the settings. NO_PROXY may contain what curl and requests accept.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy, and where its address comes from.
+    """A proxy, and the source of its address.
 
     Attributes:
         source: The environment variable, or "the system's settings".
         scheme: `http`, `https`, `socks5` or `socks5h`.
-        host: Its name or address.
-        port: Its port.
-        username: "" without one.
-        password: Never shown.
+        host: Name or IP address.
+        port: TCP port.
+        username: User name, or "".
+        password: Password, which the repr omits.
     """
 
     source: str
@@ -39,12 +39,12 @@ class Proxy:
 
     @property
     def is_socks(self) -> bool:
-        """Whether it speaks SOCKS, not HTTP."""
+        """Whether the proxy uses SOCKS instead of HTTP."""
         return self.scheme.startswith("socks")
 
     @property
     def headers(self) -> dict[str, str]:
-        """What authenticates with an HTTP proxy."""
+        """Headers for authentication with an HTTP proxy."""
         if not self.username:
             return {}
         credentials = b64encode(f"{self.username}:{self.password}".encode()).decode()
@@ -55,10 +55,10 @@ class Proxy:
 
 
 def find_proxy(scheme: str, host: str, port: int) -> Proxy | None:
-    """The proxy for connections to a host, None for none.
+    """Return the proxy for connections to a host, or None.
 
     Raises:
-        ConfigurationError: One is named that cannot be used; the message names the variable.
+        ConfigurationError: The configured proxy cannot be used. The message names the variable.
     """
     proxies = getproxies()
     value = proxies.get(scheme) or proxies.get("all")
@@ -105,7 +105,7 @@ def _credentials(parts: SplitResult) -> tuple[str, str]:
 
 
 def _is_excepted(host: str, port: int, exceptions: str) -> bool:
-    """Whether NO_PROXY names a host: itself, its domain, its network, each also with a port."""
+    """Return whether NO_PROXY contains the host, its domain or network, with or without port."""
     entries = exceptions.replace(",", " ").lower().split()
     host = host.lower().rstrip(".")
     return any(entry == "*" or _covers(entry, host, port) for entry in entries)
@@ -122,7 +122,7 @@ def _covers(entry: str, host: str, port: int) -> bool:
 
 
 def _covers_address(name: str, host: str) -> bool | None:
-    """Whether an address or a network contains a host; None where `name` is neither."""
+    """Return whether an address or network contains a host; None if `name` is neither."""
     try:
         network = ip_network(name, strict=False)
     except ValueError:
@@ -134,7 +134,7 @@ def _covers_address(name: str, host: str) -> bool | None:
 
 
 def _split_port(entry: str) -> tuple[str, str]:
-    """`host`, `host:port`, `[::1]`, `[::1]:port` and `::1`; the port is "" without one."""
+    """Split `host`, `host:port`, `[::1]`, `[::1]:port` or `::1`; a missing port is ""."""
     if entry.startswith("["):
         name, _, rest = entry[1:].partition("]")
         return name, rest.removeprefix(":")

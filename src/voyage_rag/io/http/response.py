@@ -1,6 +1,6 @@
-"""Responses as they come in: decompressed, never larger than they may be, without the key.
+"""Receive responses: decompress them, limit their size, and remove the key.
 
-A few kilobytes of gzip can stand for gigabytes, so the size is watched while decompressing.
+A few kilobytes of gzip can expand to gigabytes, so the size is checked during decompression.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 OK = 200
 
 ACCEPTED_ENCODING = "gzip"
-"""What is asked for, and all that is decompressed. The service sends plain bodies (recorded)."""
+"""The only supported compression. The service sends uncompressed bodies (recorded)."""
 
 PLAIN_ENCODINGS = {"", "identity"}
 GZIP_ENCODINGS = {"gzip", "x-gzip"}
@@ -32,11 +32,11 @@ REQUEST_ID = "x-request-id"
 MAX_RESPONSE_BYTES = 2**28
 MIN_MAX_RESPONSE_BYTES = 2**22
 MAX_VECTOR_BYTES = 2**16
-"""Base64 of 2,048 floats has 11 KB; the same numbers written out may have 45."""
+"""Base64 of 2,048 floats takes 11 KB; the same numbers as JSON may take 45 KB."""
 
 
 class UnreadableBodyError(Exception):
-    """The body is larger than it may be, or its compression is broken or unknown."""
+    """The body is too large, or its compression is broken or unknown."""
 
 
 class UnwritableFileError(Exception):
@@ -55,7 +55,7 @@ class Gunzip:
     """Decompresses gzip of one member or several, a bounded number of bytes at a time.
 
     Attributes:
-        unread: Compressed bytes that are left because the bound was reached.
+        unread: Compressed bytes that remain because the limit was reached.
     """
 
     def __init__(self) -> None:
@@ -66,13 +66,13 @@ class Gunzip:
         """Decompress up to `most` bytes.
 
         Raises:
-            UnreadableBodyError: It is no gzip.
+            UnreadableBodyError: The data is not gzip.
         """
         pieces = []
         try:
             while data and most > 0:
                 if self._member.eof:
-                    data = data.lstrip(b"\0")  # padding, which RFC 1952 leaves open
+                    data = data.lstrip(b"\0")  # padding, which RFC 1952 allows
                     if not data:
                         break
                     self._member = zlib.decompressobj(GZIP_WINDOW_BITS)
@@ -88,22 +88,22 @@ class Gunzip:
         """Check that the last member is complete.
 
         Raises:
-            UnreadableBodyError: It stops before its end.
+            UnreadableBodyError: The data is incomplete.
         """
         if not self._member.eof:
             raise UnreadableBodyError("the response is gzip that stops before its end")
 
 
 class ResponseBody:
-    """Takes a body piece by piece, into memory or into a file.
+    """Receives a body piece by piece, into memory or a file.
 
     Args:
-        headers: Of the response.
-        most: Bytes it may have, decompressed.
-        path: Of the file, which is opened for the first piece; None for memory.
+        headers: Headers of the response.
+        most: Maximum number of decompressed bytes.
+        path: Path of the file, which is opened for the first piece; None for memory.
 
     Raises:
-        UnreadableBodyError: It says itself that it is larger, or its compression is not known.
+        UnreadableBodyError: The announced size is too large, or the compression is unknown.
     """
 
     def __init__(
@@ -119,11 +119,11 @@ class ResponseBody:
             raise self._too_large()
 
     def add(self, piece: bytes) -> None:
-        """Take the next piece.
+        """Process the next piece.
 
         Raises:
-            UnreadableBodyError: It is too much, or broken.
-            UnwritableFileError: The disk is full, for example.
+            UnreadableBodyError: The body is too large or broken.
+            UnwritableFileError: The file cannot be written, for example because the disk is full.
         """
         if self._gunzip is None:
             self._write(piece)
@@ -133,11 +133,11 @@ class ResponseBody:
             piece = self._gunzip.unread
 
     def finish(self) -> bytes:
-        """The complete body; nothing if it is in a file.
+        """Return the complete body; empty if it is in a file.
 
         Raises:
-            UnreadableBodyError: The compression stops before its end.
-            UnwritableFileError: It cannot be written.
+            UnreadableBodyError: The compressed data is incomplete.
+            UnwritableFileError: The file cannot be written.
         """
         if self._gunzip is not None:
             self._gunzip.finish()
@@ -175,10 +175,10 @@ class ResponseBody:
 
 
 def body_of(request: Request, status: int, headers: Mapping[str, str]) -> ResponseBody:
-    """Where a body goes: to the file that a request names if it succeeded, or to memory.
+    """Return the body of a response: in the file that a successful request names, or in memory.
 
     Raises:
-        UnreadableBodyError: As for the class.
+        UnreadableBodyError: See `ResponseBody`.
     """
     if request.save_to is None or status != OK:
         return ResponseBody(headers, max_response_bytes(request))
@@ -186,9 +186,9 @@ def body_of(request: Request, status: int, headers: Mapping[str, str]) -> Respon
 
 
 def max_response_bytes(request: Request) -> int:
-    """Bytes that a response may have: 4 MiB, and 64 KiB for each vector; 256 MiB at most.
+    """Return the maximum size of a response: 4 MiB plus 64 KiB per vector, at most 256 MiB.
 
-    Parsing takes up to 50 times that in memory, for JSON that nests lists to that end.
+    Parsing JSON with maliciously nested lists takes up to 50 times as much memory.
     """
     if request.vectors is None:
         return MAX_RESPONSE_BYTES
@@ -196,10 +196,10 @@ def max_response_bytes(request: Request) -> int:
 
 
 def gunzip_of(headers: Mapping[str, str]) -> Gunzip | None:
-    """What decompresses a body, None where it is plain.
+    """Return the decompressor of a body; None if it is not compressed.
 
     Raises:
-        UnreadableBodyError: It is compressed in a way that was not asked for.
+        UnreadableBodyError: The compression was not requested.
     """
     encoding = headers.get("content-encoding", "").strip().lower()
     if encoding in GZIP_ENCODINGS:
@@ -216,16 +216,16 @@ def response_of(
     body: bytes,
     distrust: Callable[[], None] = nothing,
 ) -> Response:
-    """The response as the core reads it.
+    """Return the response in the form that the core expects.
 
-    Some gateways repeat what they were sent; the key is taken out of what they say.
+    Some gateways repeat request headers, so the key is removed from the response.
 
     Args:
-        host: Knows the key.
-        status: HTTP's.
-        headers: With names in lower case.
-        body: Complete.
-        distrust: Called if the body turns out to be no sound result.
+        host: The host, which knows the key.
+        status: HTTP status.
+        headers: Headers with lower-case names.
+        body: The complete body.
+        distrust: Called if the body turns out to be invalid.
     """
     if status != OK:
         body = host.redact(body)

@@ -1,4 +1,4 @@
-"""Where a request goes: the parts of its URL, and what lies in between."""
+"""The target of a request: the parts of its URL, and the proxy on the way."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A URL in parts.
+    """The parts of a URL.
 
     Attributes:
-        origin: What URLs have in common that the same connection can serve: `http` or `https`, name
-            or IP address in ASCII and without brackets, and port.
-        host_header: Host and port as HTTP names them.
+        origin: Scheme (`http` or `https`), host (ASCII, without brackets) and port. A connection
+            serves all URLs with the same origin.
+        host_header: Value of the `Host` header.
         target: The path and query of a request to the host itself.
         absolute_target: The whole URL, for a request to a proxy that forwards it.
     """
@@ -39,12 +39,12 @@ class Address:
 
 @lru_cache(256)
 def parse_address(url: str) -> Address:
-    """The parts of a URL that a host has given."""
+    """Return the parts of a URL that a host has returned."""
     parts = urlsplit(url)
     host = (parts.hostname or "").encode("idna").decode()
     port = parts.port or DEFAULT_PORTS[parts.scheme]
     path_and_query = parts._replace(scheme="", netloc="", path=parts.path or "/").geturl()
-    target = quote(path_and_query, safe=string.punctuation)  # what is not ASCII, and nothing else
+    target = quote(path_and_query, safe=string.punctuation)  # only what is not ASCII
     name = f"[{host}]" if ":" in host else host
     host_header = name if port == DEFAULT_PORTS[parts.scheme] else f"{name}:{port}"
     absolute_target = f"{parts.scheme}://{host_header}{target}"
@@ -53,16 +53,16 @@ def parse_address(url: str) -> Address:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How connections to a host are made.
+    """The route of connections to a host.
 
     Attributes:
         scheme: `http` or `https`.
         host: Name or IP address, in ASCII.
-        port: Its port.
-        proxy: What connects us to it, None for nothing.
-        certificates: Whom to trust.
-        is_forwarded: Whether the proxy is sent the requests, and passes them on.
-        proxy_headers: What it is sent with each of them, then.
+        port: TCP port.
+        proxy: The proxy, or None.
+        certificates: The trusted certificates.
+        is_forwarded: Whether requests are sent to the proxy, which forwards them.
+        proxy_headers: Additional headers of forwarded requests.
     """
 
     scheme: str
@@ -75,15 +75,15 @@ class Route:
 
     @classmethod
     def of_environment(cls, address: Address, environ: Mapping[str, str]) -> Route:
-        """What the environment says about proxies and certificates.
+        """Return the route with the proxy and certificates of the environment.
 
         Raises:
-            ConfigurationError: It names a proxy or certificates that cannot be used.
+            ConfigurationError: A proxy or certificates of the environment cannot be used.
         """
         certificates = TrustedCertificates.of_environment(environ)
         scheme, host, port = address.origin
         if scheme == "https" and not _in_event_loop():
-            certificates.check()  # looks at the disk; in an event loop, the first call does
+            certificates.check()  # reads the disk; in an event loop, the first call does this
         proxy = find_proxy(scheme, host, port)
         is_forwarded = proxy is not None and scheme == "http" and not proxy.is_socks
         headers = proxy.headers if proxy is not None and is_forwarded else {}
@@ -91,7 +91,7 @@ class Route:
 
 
 def _in_event_loop() -> bool:
-    """Asked without anyio, which would import its backend for it, and block the loop."""
+    """Does not use anyio, which would import its backend and block the loop."""
     with suppress(RuntimeError):
         return bool(asyncio.get_running_loop())
     trio: Any = sys.modules.get("trio")

@@ -1,8 +1,8 @@
-"""What the driver calls: one attempt out, one response or one of our errors back.
+"""The HTTP transport: sends an attempt, and returns a response or raises a `VoyageError`.
 
-A connection is used again only if its response was complete and sound and no byte was left over. A
-reused connection that fails before the first byte of a response was closed by the other side, or
-dropped in between: the request is sent once more, on a new connection, as part of the same attempt.
+A connection is reused only if its response was complete and valid and no byte was left over. A
+reused connection that fails before the first byte of a response was closed by the server or dropped
+on the way: the request is sent once more, on a new connection, as part of the same attempt.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MAX_CONNECTING = 64
 
 MAX_READ_BYTES = 2**16
 READS_PER_TURN = 4
-"""So many reads that need not wait are made before other tasks of an event loop have their turn."""
+"""Number of non-blocking reads before other tasks of the event loop run."""
 
 REPLACEABLE = (
     ("httpx", "HTTPTransport", "handle_request"),
@@ -51,20 +51,20 @@ REPLACEABLE = (
     ("httpcore", "ConnectionPool", "handle_request"),
     ("httpcore", "AsyncConnectionPool", "handle_async_request"),
 )
-"""Methods that mocks and recorders of HTTP replace."""
+"""Methods that libraries for mocking and recording HTTP replace."""
 
 
 class Transport:
     """Sends attempts to one host.
 
     Args:
-        host: Where they go, and how they are authorised.
-        http_client: Used for sync calls instead of connections of our own; never closed here.
-        async_http_client: The same for async calls; belongs to the event loop it is used in.
+        host: The target, which also defines authentication.
+        http_client: Used for sync calls instead of own connections; never closed here.
+        async_http_client: Used for async calls; bound to the event loop in which it is used.
 
     Raises:
-        ConfigurationError: A client is no httpx client of its kind, or the environment names a
-            proxy or certificates that cannot be used.
+        ConfigurationError: A client has the wrong type, or a proxy or certificates of the
+            environment cannot be used.
     """
 
     def __init__(
@@ -91,7 +91,8 @@ class Transport:
         """Send an attempt and wait for its whole response.
 
         Raises:
-            APIConnectionError: There was no usable response; `Timeout` if it did not come in time.
+            APIConnectionError: There was no usable response; a `Timeout` if it did not arrive in
+                time.
         """
         if not self._host.is_ready:
             self._host.prepare()
@@ -175,7 +176,7 @@ class Transport:
             return await UserClients(self._host, None, client).asend(attempt)
 
     async def aclose(self) -> None:
-        """Close the idle connections, which belong to no event loop."""
+        """Close the idle connections, which are not bound to an event loop."""
         self.close()
 
     # ── both ──────────────────────────────────────────────────────────────────────────────────────
@@ -194,11 +195,11 @@ class Transport:
 
 
 def is_httpx_replaced() -> bool:
-    """Whether something responds in place of httpx's transports.
+    """Return whether another library has replaced httpx's transports.
 
     Libraries that mock or record HTTP (vcrpy, respx, pytest-httpx) replace these methods. Programs
-    that use them expect that no request passes them by, so requests go through httpx then. Tracers
-    wrap the methods instead, and show through what they wrap: these do not count.
+    that use them expect all requests to be intercepted, so requests then go through httpx. Tracers
+    wrap the methods instead, and the wrappers refer to the originals: these do not count.
     """
     return any(
         _is_replaced(getattr(sys.modules[module], owner), method)
@@ -217,7 +218,7 @@ def _ssl_context() -> ssl.SSLContext:
 
 
 class _LoopLimits:
-    """How much one event loop does at once."""
+    """Limits of concurrent work in one event loop."""
 
     def __init__(self) -> None:
         self.requests = anyio.Semaphore(MAX_CONNECTIONS, fast_acquire=True)
@@ -233,7 +234,7 @@ def _transfer(sock: socket.socket, exchange: Exchange) -> None:
         except TimeoutError:
             raise
         except OSError:
-            break  # there may be a response that says why
+            break  # a response may give the reason
     while not exchange.is_complete:
         sock.settimeout(exchange.max_wait())
         exchange.receive(sock.recv(MAX_READ_BYTES))
@@ -260,7 +261,7 @@ async def _atransfer(sock: socket.socket, exchange: Exchange) -> None:
         if exchange.is_complete:
             return
         if reads % READS_PER_TURN == 0:
-            exchange.max_wait()  # which looks at the deadline
+            exchange.max_wait()  # which checks the deadline
             await checkpoint()
 
 

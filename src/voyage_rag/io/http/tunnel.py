@@ -1,4 +1,4 @@
-"""Ways through a proxy: HTTP's CONNECT, and SOCKS5 (RFC 1928, passwords by RFC 1929)."""
+"""Tunnels through a proxy: HTTP CONNECT, and SOCKS5 (RFC 1928, passwords by RFC 1929)."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ SOCKS_REFUSALS = {
 
 
 class ProxyRefusedError(OSError):
-    """A proxy has not connected us to the host."""
+    """A proxy refused to connect to the host."""
 
 
 def open_tunnel(sock: socket.socket, proxy: Proxy, host: str, port: int, deadline: float) -> None:
-    """Have a proxy connect this socket to a host.
+    """Make a proxy connect this socket to a host.
 
     Raises:
-        ProxyRefusedError: It does not.
-        OSError: It cannot be reached, or answers in another protocol.
+        ProxyRefusedError: The proxy refused.
+        OSError: The proxy cannot be reached, or responds with another protocol.
     """
     sock.settimeout(seconds_until(deadline))
     if proxy.is_socks:
@@ -73,7 +73,7 @@ def _connect_by_http(
 
 
 def _login_problem(response: h11.Response) -> str:
-    """What a 407 is about: the credentials, or a scheme that is not known here, such as NTLM."""
+    """Return the reason for a 407: the credentials, or an unsupported scheme such as NTLM."""
     offers = [v for name, v in response.headers if name == b"proxy-authenticate"]
     schemes = [value.decode("latin-1").partition(" ")[0].strip(",") for value in offers]
     if schemes and "basic" not in map(str.lower, schemes):
@@ -109,7 +109,7 @@ def _connect_by_socks(
 
 
 def _socks_address(host: str) -> bytes:
-    """A name is looked up by the proxy, which may know names that are not known here."""
+    """Return the address of the host. The proxy resolves a name: it may know internal names."""
     try:
         address = ip_address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Uploads: a form that is read from disk as it is sent."""
+"""Uploads: a form whose file is read from disk while it is sent."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ UPLOAD_CHUNK_BYTES = 2**16
 
 
 class MultipartUpload:
-    """The body of a request that uploads a file, read from disk as it is sent.
+    """The body of an upload, which is read from disk while it is sent.
 
     Args:
         upload: The file and the other fields.
 
     Attributes:
-        content_type: Names the boundary between the fields.
+        content_type: Content type, with the boundary between the fields.
 
     Raises:
-        OSError: The file cannot be found.
+        OSError: The file does not exist.
     """
 
     def __init__(self, upload: Upload) -> None:
@@ -56,5 +56,5 @@ def _disposition(name: str, filename: str | None = None) -> str:
 
 
 def _quoted(text: str) -> str:
-    """As browsers do (HTML, "multipart/form-data")."""
+    """Quote a name as browsers do (HTML, "multipart/form-data")."""
     return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

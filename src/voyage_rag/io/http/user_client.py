@@ -1,7 +1,7 @@
-"""Sending through httpx clients that the user has handed in.
+"""Send through httpx clients that the user has passed.
 
-They keep their own authorisation, headers, proxies, certificates, hooks and connections, and are
-never closed here. Redirects are not followed: they would carry the key to another address.
+They keep their own authentication, headers, proxies, certificates, hooks and connections, and are
+never closed here. Redirects are not followed: they would send the key to another address.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ class UserClients:
     """Sends attempts through a user's client.
 
     Args:
-        host: Where they go, and how they are authorised unless the client has its own way.
-        http_client: For sync calls.
-        async_http_client: For async calls.
+        host: The target, which also defines authentication unless the client does.
+        http_client: The client for sync calls.
+        async_http_client: The client for async calls.
 
     Raises:
-        ConfigurationError: One is no httpx client of its kind.
+        ConfigurationError: A client has the wrong type.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class UserClients:
 
         Raises:
             APIConnectionError: There was no usable response.
-            ConfigurationError: There is a client for async calls only.
+            ConfigurationError: Only a client for async calls was passed.
         """
         if self._sync is None:
             raise _missing("sync", "http_client", httpx.Client)
@@ -133,7 +133,7 @@ class UserClients:
         attempt: Attempt,
         content: Mapping[str, Any],
     ) -> httpx.Request:
-        """A request on which what the client brings itself takes precedence."""
+        """Return a request in which the client's own settings take precedence."""
         request = attempt.request
         url = self._host.url(request)
         headers = {"accept": "application/json", "accept-encoding": ACCEPTED_ENCODING}
@@ -181,10 +181,10 @@ def _missing(variant: str, name: str, kind: type) -> ConfigurationError:
 
 
 def _misused(name: str, error: RuntimeError) -> ConfigurationError:
-    """What httpx says of a client that is closed, or that another event loop has connections of.
+    """Return the error for a client that is closed or has connections of another event loop.
 
     Raises:
-        RuntimeError: The same error, where it is another, such as of a hook.
+        RuntimeError: The same error, if it has another cause, such as a hook.
     """
     if not UNUSABLE.search(str(error)):
         raise error
@@ -195,7 +195,7 @@ def _misused(name: str, error: RuntimeError) -> ConfigurationError:
 
 
 def _consumed(received: httpx.Response, request: Request) -> bytes:
-    """A body that a hook of the client has read and decompressed already."""
+    """Return a body that a hook of the client has already read and decompressed."""
     body = ResponseBody({}, max_response_bytes(request))
     body.add(received.content)
     return body.finish()
@@ -203,7 +203,7 @@ def _consumed(received: httpx.Response, request: Request) -> bytes:
 
 @contextmanager
 def _content(request: Request) -> Iterator[Mapping[str, Any]]:
-    """What httpx is to send; a file is read as it is sent, 64 KiB at a time."""
+    """Return the content for httpx. A file is read while it is sent, 64 KiB at a time."""
     if request.upload is None:
         yield {"content": request.body}
         return
