@@ -195,8 +195,8 @@ class Disturber:
 
     def forget_all(self, request: WireRequest) -> None:
         """As a load balancer does that restarts: every connection of until now is unknown to it."""
+        self._forgotten = self._server.connections  # before the client opens another one
         request.send(self.response(request))
-        self._forgotten = self._server.connections
 
     def no_keep_alive(self, request: WireRequest) -> None:
         body = request.response.partition(b"\r\n\r\n")[2]
