@@ -44,11 +44,10 @@ def test_every_different_text_is_paid_once(
     )
 
 
-def test_equal_checksums_are_no_equal_texts(
+def test_equal_hashes_are_no_equal_texts(
     embed: Embed, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repeats, "checksum", lambda text: 7)
-    monkeypatch.setattr("voyage_rag.bulk.scan.checksum", lambda text: 7)
+    monkeypatch.setattr("voyage_rag.bulk.scan.hash", lambda text: 7, raising=False)
 
     embed(parquet(tmp_path / "in.parquet", ROWS))
 
@@ -102,8 +101,8 @@ def test_a_text_that_is_refused_is_left_out_wherever_it_is(
 
 def test_an_input_without_repetitions_has_no_file_of_them(tmp_path: Path) -> None:
     path = tmp_path / "repeats"
-    repeats.write_repeated(repeats.array("I", [3, 1, 2]), path)
+    repeats.write_repeated(repeats.array("q", [3, 1, 2]), path)
     assert not path.exists()
     assert not repeats.RepeatedTexts(path)
-    repeats.write_repeated(repeats.array("I", [3, 1, 3, 2, 1]), path)
+    repeats.write_repeated(repeats.array("q", [3, 1, 3, 2, 1]), path)
     assert len(repeats.RepeatedTexts(path)) == 2

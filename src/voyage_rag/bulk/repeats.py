@@ -1,6 +1,6 @@
 """Texts that an input holds more than once: each is sent once, and its vector kept for the others.
 
-The first pass over the input finds which texts may repeat, by four bytes of each. Vectors of those
+The first pass over the input finds which texts may repeat, by a hash of each. Vectors of those
 that do are in a file, as long as the run takes: memory holds some 150 bytes for each of them.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-import zlib
 from array import array
 from bisect import bisect_left
 from contextlib import suppress
@@ -27,18 +26,13 @@ MOST_TEXTS = 1_000_000
 """Different texts whose vectors are kept; beyond, texts that repeat are sent again."""
 
 DIGEST_BYTES = 16
-CHECKSUMS, ROWS = "I", "Q"
+HASHES, ROWS = "q", "Q"
 
 
-def checksum(text: str) -> int:
-    """Four bytes that equal texts have in common, and few others."""
-    return zlib.crc32(text.encode())
-
-
-def write_repeated(checksums: array[int], path: Path) -> None:
-    """Write how many checksums several rows have, and these rows; no file if there are none."""
+def write_repeated(hashes: array[int], path: Path) -> None:
+    """Write how many hashes several rows have, and these rows; no file if there are none."""
     path.unlink(missing_ok=True)
-    numbers = pa.Array.from_buffers(pa.uint32(), len(checksums), [None, pa.py_buffer(checksums)])
+    numbers = pa.Array.from_buffers(pa.int64(), len(hashes), [None, pa.py_buffer(hashes)])
     values, counts = numbers.value_counts().flatten()
     repeated = values.filter(pc.greater(counts, 1))
     if len(repeated):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from voyage_rag.bulk.id_index import IdIndex
 from voyage_rag.bulk.job_folder import InputSummary
 from voyage_rag.bulk.refused import RefusedRow
-from voyage_rag.bulk.repeats import CHECKSUMS, checksum, write_repeated
+from voyage_rag.bulk.repeats import HASHES, write_repeated
 from voyage_rag.bulk.writers import json_field, schema_to_text
 from voyage_rag.core.context import MARGIN, estimate_tokens
 from voyage_rag.io.tokenizer import Tokenizer
@@ -49,25 +49,25 @@ def scan(
     tokens = 0.0
     first_refused: str | None = None
     reporter.begin("reading", None)
-    checksums = array(CHECKSUMS)
+    hashes = array(HASHES)
     checker, types = RowChecker(reader, folder.ids), KeptTypes(reader)
     with closing(checker), folder.refused_while_scanning.open("w", encoding="utf-8") as side:
         for chunk, flaws in checker.chunks():
-            for offset, row in enumerate(chunk):
-                if reason := flaws.get(offset):
-                    side.write(RefusedRow(seen + offset, row, reason).line())
-                    first_refused = first_refused or f"{reader.where(row)}: {reason}"
-                else:
-                    characters += len(row.text)
-                    tokens += count(row.text)
-                    checksums.append(checksum(row.text))
+            for at in sorted(flaws):
+                side.write(RefusedRow(seen + at, chunk[at], flaws[at]).line())
+                first_refused = first_refused or f"{reader.where(chunk[at])}: {flaws[at]}"
+            good = [row for at, row in enumerate(chunk) if at not in flaws] if flaws else chunk
+            texts = [row.text for row in good]
+            characters += sum(map(len, texts))
+            tokens += sum(map(count, texts))
+            hashes.extend(map(hash, texts))
             if reader.columns.keep:
-                types.add([row for at, row in enumerate(chunk) if at not in flaws])
+                types.add(good)
             seen += len(chunk)
             refused += len(flaws)
-            rows += len(chunk) - len(flaws)
+            rows += len(good)
             reporter.add(len(chunk))
-    write_repeated(checksums, folder.repeats_while_scanning)
+    write_repeated(hashes, folder.repeats_while_scanning)
     return InputSummary(
         rows=rows,
         refused=refused,
@@ -132,10 +132,8 @@ class RowChecker:
         return f"{file.unit} {number:,}" + (f" of {file.label}" if len(self._files) > 1 else "")
 
     def _flaw_of(self, row: Row) -> str | None:
-        text, name = row.text, row.id
-        is_plain = (
-            row.flaw is None and not row.kept and type(text) is str and text and text.isascii()
-        )
+        _, name, text, unreadable, _, kept = row
+        is_plain = unreadable is None and not kept and type(text) is str and text and text.isascii()
         if is_plain and type(name) is str and self._type is str and name and name.isascii():
             return None  # the fast path of most rows
         if flaw := flaw_of(row) or _flaw_of_kept(row):

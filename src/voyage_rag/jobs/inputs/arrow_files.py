@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import count, repeat
 from typing import TYPE_CHECKING, Any
 
 from voyage_rag.jobs.errors import JobError
-from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined
+from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined, row_of
 
 try:
     import pyarrow as _arrow  # noqa: ICN001 - it has no types of its own, so names of it are `Any`
@@ -60,20 +61,11 @@ class ArrowRows(InputFile):
         texts = values[columns.text[0]]
         if len(columns.text) > 1:
             texts = [joined(parts) for parts in zip(*map(values.get, columns.text), strict=True)]
-        if columns.id is None:
-            names = list(range(position + start, position + start + len(texts)))
-        else:
-            names = values[columns.id]
-        kept = zip(*(values[path] for path in columns.keep), strict=True)
-        label, number = self.label, start
-        if columns.keep:
-            for name, text, others in zip(names, texts, kept, strict=True):
-                number += 1
-                yield Row(number, name, text, None, label, others)
-        else:
-            for name, text in zip(names, texts, strict=True):
-                number += 1
-                yield Row(number, name, text, None, label)
+        names = count(position + start) if columns.id is None else values[columns.id]
+        kept = zip(*map(values.get, columns.keep), strict=True) if columns.keep else repeat(())
+        numbers, label = count(start + 1), self.label
+        for number, name, text, others in zip(numbers, names, texts, kept):  # noqa: B905 - endless
+            yield row_of((number, name, text, None, label, others))
 
     def _values(self, batch: Any, path: str) -> list[Any]:
         if path in self.constants:

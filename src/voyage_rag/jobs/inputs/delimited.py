@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import cached_property
 from io import TextIOWrapper
-from itertools import islice, tee
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from voyage_rag.jobs.errors import JobError
-from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined
+from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined, row_of
 from voyage_rag.jobs.lines import LONGEST_SHOWN, check_not_utf16, open_bytes
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ LONGEST_FIELD = 2**23
 """Maximum characters of a field. An unclosed quote makes the rest of the file one field."""
 
 LONGEST_LINE = 2 * LONGEST_FIELD
-"""Maximum characters of a line. A longer one is read in pieces and never held as a whole."""
+"""Maximum characters of a line. Only the first piece of a longer one is held."""
 
 TOO_LONG = f"the line is longer than {LONGEST_LINE:,} characters"
 
@@ -93,7 +93,7 @@ class CSVFile(InputFile):
                             joined([fields[n] for n in text_at]) if only is None else fields[only]
                         )
                         kept = self._kept(fields, keep, at) if keep else ()
-                        yield Row(line, name, text, None, label, kept)
+                        yield row_of((line, name, text, None, label, kept))
                     continue
                 flaw = unreadable or f"the line has {len(fields)} fields, the header {width}"
                 if not self.quoted and '"' in lines[0]:
@@ -127,46 +127,41 @@ class CSVFile(InputFile):
             csv.field_size_limit(limit)
 
     def _read(self, file: TextIOWrapper) -> Iterator[tuple[int, list[str], str | None, list[str]]]:
-        number = skipped = sum(1 for _ in islice(file, self.options.skip_lines))
-        pieces = iter(partial(file.readline, LONGEST_LINE), "")
-        read, lines = tee(pieces)  # the second time for the lines of each record
+        number = sum(1 for _ in islice(file, self.options.skip_lines))
+        lines = list[str]()  # of the current record
+
+        def pieces() -> Iterator[str]:
+            while line := file.readline(LONGEST_LINE):
+                lines.append(line)
+                if len(line) == LONGEST_LINE and _is_piece(line):
+                    while _is_piece(line):
+                        line = file.readline(LONGEST_LINE)
+                    raise csv.Error
+                yield line
+
         quoting: Any = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
-        reader = csv.reader(read, delimiter=self._delimiter, strict=True, quoting=quoting)
         while True:
+            reader = csv.reader(pieces(), delimiter=self._delimiter, strict=True, quoting=quoting)
             try:
                 for fields in reader:
-                    end = skipped + reader.line_num
-                    count = end - number
-                    record = [next(lines)] if count == 1 else list(islice(lines, count))
-                    if _skip_rest(record[-1], read, lines):
-                        yield number + 1, [], TOO_LONG, record
-                    elif fields:
-                        yield number + 1, fields, None, record
-                    number = end
+                    if fields:
+                        yield number + 1, fields, None, lines
+                    number += len(lines)
+                    lines.clear()
             except csv.Error as error:
-                end = skipped + reader.line_num
                 flaw = f"the line cannot be read: {error}"
-                if end > number + 1:
-                    flaw = (
-                        f"a quote that is not closed properly: lines {number + 1:,} to {end:,} "
-                        f"cannot be separated ({error})"
-                    )
-                record = list(islice(lines, end - number))
-                if _skip_rest(record[-1], read, lines):
+                if _is_piece(lines[-1]):
                     flaw = TOO_LONG
-                yield number + 1, [], flaw, record
-                number = end
+                elif len(lines) > 1:
+                    flaw = (
+                        f"a quote that is not closed properly: lines {number + 1:,} to "
+                        f"{number + len(lines):,} cannot be separated ({error})"
+                    )
+                yield number + 1, [], flaw, lines
+                number += len(lines)
+                lines.clear()
             else:
                 return
-
-
-def _skip_rest(piece: str, *copies: Iterator[str]) -> bool:
-    """Skip what follows the first piece of a line; returns whether it is only a piece."""
-    is_piece = _is_piece(piece)
-    while _is_piece(piece):
-        for copy in copies:  # in step, so that none of them holds what the other has read
-            piece = next(copy, "")
-    return is_piece
 
 
 def _is_piece(line: str) -> bool:

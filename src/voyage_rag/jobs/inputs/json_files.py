@@ -7,7 +7,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from voyage_rag.jobs.errors import JobError
-from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined, pick
+from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined, pick, row_of
 from voyage_rag.jobs.lines import open_bytes, parse_json, read_json_values, read_lines
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class JSONRows(InputFile):
         else:
             text = joined([pick(record, path) for path in columns.text])
         if text is not None:
-            return Row(number, name, text, None, self.label, kept)
+            return row_of((number, name, text, None, self.label, kept))
         keys = ", ".join(map(repr, list(value)[:LONGEST_LIST])) or "nothing"
         there = "it is null" if value.keys() & set(columns.text) else f"it has {keys}"
         wanted = " or ".join(map(repr, columns.text))

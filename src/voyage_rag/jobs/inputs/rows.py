@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class Row(NamedTuple):
     flaw: str | None = None
     file: str = ""
     kept: tuple[Any, ...] = ()
+
+
+row_of: Callable[[tuple[Any, ...]], Row] = partial(tuple.__new__, Row)
+"""Returns a row of all its values, in half the time of `Row(...)`: for loops over good rows."""
 
 
 @dataclass(frozen=True, slots=True)
