@@ -6,7 +6,7 @@ Vectors are stored as `array.array` until lists are requested.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, overload
@@ -72,10 +72,11 @@ class Vectors(Sequence["Vector"]):
         256
     """
 
-    __slots__ = ("_rows", "dtype")
+    __slots__ = ("_rows", "_shared", "dtype")
 
-    def __init__(self, rows: Sequence[Row], dtype: OutputDtype) -> None:
-        self._rows = rows
+    def __init__(self, rows: Iterable[Row], dtype: OutputDtype, shared: Iterable[int] = ()) -> None:
+        self._rows = list(rows)
+        self._shared = set(shared)  # positions of equal texts, whose row is copied on access
         self.dtype = dtype
 
     def __len__(self) -> int:
@@ -86,12 +87,19 @@ class Vectors(Sequence["Vector"]):
     @overload
     def __getitem__(self, index: slice) -> Vectors: ...
     def __getitem__(self, index: int | slice) -> Vector | Vectors:
-        if isinstance(index, slice):
-            return Vectors(self._rows[index], self.dtype)
-        return compact(self._rows[index], self.dtype)
+        positions = range(len(self))[index]
+        if isinstance(positions, range):
+            return Vectors(map(self._own_row, positions), self.dtype)
+        return compact(self._own_row(positions), self.dtype)
 
     def __iter__(self) -> Iterator[Vector]:
-        return (compact(row, self.dtype) for row in self._rows)
+        return (compact(self._own_row(n), self.dtype) for n in range(len(self)))
+
+    def _own_row(self, position: int) -> Row:
+        if position in self._shared:
+            self._rows[position] = self._rows[position][:]
+            self._shared.discard(position)
+        return self._rows[position]
 
     def __repr__(self) -> str:
         length = len(self._rows[0]) if self._rows else 0

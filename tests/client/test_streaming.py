@@ -237,6 +237,19 @@ def test_equal_texts_of_a_stream_are_sent_once_within_a_window(runner: Runner) -
     assert sum(body["input"].count("again") for body in service.bodies) == 2
 
 
+def test_a_vector_of_a_stream_may_be_changed_without_later_ones() -> None:
+    """Equal texts share no array, those that are near and those that come much later."""
+    texts = ["a", "a", "", "", *(f"text {n}" for n in range(MOST_REPEATS)), "a", ""]
+
+    for text, vector in zip(
+        texts,
+        voyage_over(FakeService()).embed_iter(texts, MODEL, empty_text="zeros", batch_size=100),
+        strict=True,
+    ):
+        assert vector.tolist() == (vector_of(text) if text else [0.0, 0.0])
+        vector[0] = -1.0
+
+
 def test_empty_texts_of_a_stream_have_their_place(runner: Runner) -> None:
     """First, last and beside others; and alone where the dimension is known."""
     voyage = voyage_over(FakeService())

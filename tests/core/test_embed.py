@@ -447,6 +447,25 @@ def test_each_distinct_text_is_sent_once(runner, as_lists: bool) -> None:
     assert found.embeddings[50] == vector_of("text 0")
 
 
+@pytest.mark.parametrize("as_lists", [False, True])
+@pytest.mark.parametrize("changed", [0, 2, -1, slice(2, None)])
+def test_a_vector_may_be_changed_without_those_of_equal_texts(
+    runner, as_lists: bool, changed: int | slice
+) -> None:
+    """Equal texts share no array, whichever is changed first, even before others are read."""
+    texts = ["a", "b", "a", "a"]
+    voyage = voyage_over(FakeService())
+    vectors = runner.call(voyage, "embed", texts, MODEL, as_lists=as_lists).vectors
+
+    part = vectors[changed]
+    vector = part[0] if isinstance(changed, slice) else part
+    vector[0] = -1.0
+
+    others = set(range(4)) - {range(4)[changed] if isinstance(changed, int) else 2}
+    assert all(vectors[n].tolist() == vector_of(texts[n]) for n in others)
+    assert [list(row) for row in vectors] == [row.tolist() for row in vectors.to_numpy()]
+
+
 def test_a_failure_saves_the_vectors_of_equal_texts(runner) -> None:
     """Every position of a finished text has its vector."""
     service = FakeService(served, always=lambda body: failed(500))
@@ -457,6 +476,8 @@ def test_a_failure_saves_the_vectors_of_equal_texts(runner) -> None:
 
     assert set(caught.value.partial.vectors) == {0, 1, 2, 4}
     assert caught.value.partial.missing == (3,)
+    caught.value.partial.vectors[0][0] = -1.0
+    assert caught.value.partial.vectors[2].tolist() == vector_of("a")
 
 
 def test_progress_counts_equal_texts(runner, capsys: pytest.CaptureFixture[str]) -> None:

@@ -249,6 +249,7 @@ def embed(
     last: dict[str, int] = {}
     first: list[int] = []
     repeats: dict[Hashable, int] = {}
+    shared: set[int] = set()
     for position, text in enumerate(checked):
         previous = last.get(text)
         last[text] = position
@@ -256,6 +257,7 @@ def embed(
             first.append(position)
         else:
             repeats[previous] = position
+            shared |= {previous, position}
     empty = [n for n, text in enumerate(checked) if not text] if "" in last else []
     if empty:
         del last[""]
@@ -282,12 +284,14 @@ def embed(
         rows = [found[n] for n in range(count)]
         if call.options.expected_dimension is None:
             check_lengths(set(map(len, rows)))
-        vectors = Vectors(rows, call.options.dtype)
+        vectors = Vectors(rows, call.options.dtype, shared)
         return EmbeddingsObject(vectors, results.usage, call.model.name)
 
     def partial() -> PartialEmbeddings:
+        found = received()
+        found = {**found, **{n: found[n][:] for n in shared if n in found}}
         return PartialEmbeddings.of(
-            received(), count, results.usage, call.model.name, call.options.dtype
+            found, count, results.usage, call.model.name, call.options.dtype
         )
 
     flows = call.flows(call.counted(items), results)

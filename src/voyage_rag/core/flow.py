@@ -145,8 +145,8 @@ class PartialResults(Generic[Part]):
         values: The values that were received, by key.
         usage: What they cost.
         has_warned: Whether no warning that the call takes long is due.
-        repeats: For an input the key of the next one that is equal, which gets a copy of its value
-            as soon as that comes, while other requests are in flight.
+        repeats: For an input the key of the next one that is equal, which gets its value as soon as
+            that comes: the same array, or a copy of a list, made while requests are in flight.
     """
 
     expected: int
@@ -163,7 +163,7 @@ class PartialResults(Generic[Part]):
             self.values[item.key] = value
             key = self.repeats.get(item.key)
             while key is not None:
-                self.values[key] = copy(value)
+                self.values[key] = copy(value) if isinstance(value, list) else value
                 key = self.repeats.get(key)
         with self._lock:
             self.estimated_tokens_left -= sum(item.estimated_tokens for item in items)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import partial
 from itertools import islice
 from math import inf
@@ -36,7 +37,7 @@ class RecentText:
 
     Attributes:
         positions: Where its vector is wanted once there is one.
-        vector: Its vector, None until there is one.
+        vector: Its vector, None until there is one. Callers get copies, which they may change.
     """
 
     __slots__ = ("positions", "vector")
@@ -116,7 +117,7 @@ class TextStream:
             if recent.vector is None:
                 recent.positions.append(item.key)
             else:
-                self._known[item.key] = recent.vector
+                self._known[item.key] = copy(recent.vector)
         self._recent[item.text] = recent
         if len(self._recent) > RECENT_TEXTS:
             del self._recent[next(iter(self._recent))]
@@ -134,12 +135,12 @@ class TextStream:
             for item, row in found:
                 text = self._requested.pop(item.key)
                 text.vector = compact(row, call.options.dtype)
-                vectors |= dict.fromkeys(text.positions, text.vector)
+                vectors |= {n: copy(text.vector) for n in text.positions}
             self._some = self._some or dict(islice(vectors.items(), 1))
             nothing_comes = self._is_read and not self._requested
             if self._empty and (self._some or call.options.expected_dimension or nothing_comes):
-                row = call.zero_row(self._some)
-                vectors |= {n: compact(row, call.options.dtype) for n in self._empty}
+                row = compact(call.zero_row(self._some), call.options.dtype)
+                vectors |= {n: copy(row) for n in self._empty}
                 self._empty = []
         return vectors, results.usage
 
