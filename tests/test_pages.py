@@ -127,6 +127,22 @@ def test_links_to_files_lead_somewhere(page: Path) -> None:
     assert used <= defined
 
 
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/about/*.md")), ids=name_of)
+def test_links_of_included_files_lead_somewhere(page: Path) -> None:
+    """These pages include files of other folders, whose links need targets of their own."""
+    text = page.read_text("utf-8")
+    for file, section in re.findall(r'^--8<-- "([^":]+)(:page)?"$', text, re.MULTILINE):
+        included = (ROOT / file).read_text("utf-8")
+        if section:
+            included = included.partition("[start:page]")[2].partition("[end:page]")[0]
+        inline = re.findall(r"\]\((?!https?:)([^)\s#]+)\)", included)
+        defined = re.findall(r"^\[([^\]]+)\]: (?!https?:)([^\s#]+)", text, re.MULTILINE)
+        used = set(re.findall(r"\]\[([^\]]+)\]", re.sub(r"`[^`\n]*`", "", included)))
+        assert used <= {name for name, _ in re.findall(r"^\[([^\]]+)\]: (\S+)", text, re.MULTILINE)}
+        for target in (*inline, *(target for _, target in defined)):
+            assert (page.parent / target).exists(), target
+
+
 def test_the_site_links_to_what_the_readme_does() -> None:
     """The landing page is the README; where its links lead is said for each of the two."""
     of_readme = re.findall(r"^\[([^\]]+)\]: ", README.read_text("utf-8"), re.MULTILINE)
