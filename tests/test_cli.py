@@ -78,6 +78,23 @@ def test_every_command_has_examples(command: str, capsys: pytest.CaptureFixture[
     assert all(f"voyage-rag {command.split(maxsplit=1)[0]}" in line for line in examples)
 
 
+@pytest.mark.parametrize("columns", ["40", "80"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_cuts_off_nothing(
+    command: str,
+    columns: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In a narrow terminal, too, options have their full names."""
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main([*command.split(), "--help"]) == 0
+    out = capsys.readouterr().out
+    options = {option for option in COMMANDS[command] if option.startswith("--")}
+    assert {option for option in options if option not in out} == set()
+    assert "\N{HORIZONTAL ELLIPSIS}" not in out
+
+
 @pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"batch fetch"}))
 def test_every_command_speaks_json(command: str) -> None:
     """For programs; what `batch fetch` writes is JSON anyway."""
@@ -316,10 +333,12 @@ def test_an_interrupt_while_the_program_loads_is_one_line() -> None:
 
 def test_the_module_runs_as_a_program() -> None:
     """`python -m voyage_rag` is the command, and speaks UTF-8 whatever the machine's encoding."""
-    done = run_python("-m", "voyage_rag", "--help", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    done = run_python(
+        "-m", "voyage_rag", "tokens", __file__, PYTHONIOENCODING="ascii", PYTHONUTF8="0"
+    )
 
     assert done.returncode == 0, done.stderr
-    assert "─" in done.stdout.decode("utf-8")
+    assert "\N{EN DASH}" in done.stdout.decode("utf-8")
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:

@@ -28,15 +28,15 @@ UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 
 
 def examples(*lines: str) -> str:
-    """Return help text with separate lines: two spaces are a line break in Markdown."""
+    """Return help text whose lines are kept: the first character turns off wrapping."""
     shown = (line if f"{PROGRAM} " in line else f"{PROGRAM} {line}" for line in lines)
-    return "Examples:\n\n" + "  \n".join(f"    {line}" for line in shown)
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in shown)
 
 
 app = typer.Typer(
     name=PROGRAM,
     add_completion=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,  # Rich cuts off names of options and words in narrow terminals
     pretty_exceptions_enable=False,  # older typers would print local variables, and so a key
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -46,10 +46,10 @@ app.command(epilog=examples(*models.EXAMPLES))(models.models)
 app.command(epilog=examples(*rerank.EXAMPLES))(rerank.rerank)
 app.command(epilog=examples(*tokens.EXAMPLES))(tokens.tokens)
 app.command(epilog=examples(*doctor.EXAMPLES))(doctor.doctor)
-jobs = typer.Typer(help="Run jobs on the batch engine: within twelve hours, a third cheaper.")
+jobs = typer.Typer(help="Run jobs on the batch engine, which costs a third less.")
 for command in batch.COMMANDS:
     jobs.command(epilog=examples(*batch.EXAMPLES[command.__name__]))(command)
-app.add_typer(jobs, name="batch", no_args_is_help=True)
+app.add_typer(jobs, name="batch")
 app.command(epilog=examples(*emulate.EXAMPLES))(emulate.emulate)
 
 

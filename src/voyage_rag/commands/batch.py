@@ -45,7 +45,7 @@ def submit(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...",
+            metavar="FILE",
             help="JSON Lines, or any file, folder or glob with texts, as for embed; - for stdin.",
         ),
     ],
@@ -53,7 +53,9 @@ def submit(
         Path,
         typer.Option("--job", "-j", metavar="JOB", help="State file of the job, which is created."),
     ],
-    model: Annotated[str, typer.Option(help="An embedding, contextualized or rerank model.")],
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="An embedding, contextualized or rerank model.")
+    ],
     input_type: Annotated[
         str | None,
         typer.Option(metavar="TYPE", help="Prompt: document or query. Default: no prompt."),
@@ -93,7 +95,9 @@ def submit(
     base_url: BaseURL = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Submit rows to the batch engine, which finishes within twelve hours and costs a third less.
+    """Submit rows to the batch engine.
+
+    The engine finishes within twelve hours and costs a third less than single requests.
 
     A row is a text or an object with one; for a contextualized model, a list of chunks or an object
     with `chunks`; for a reranker, an object with `query` and `documents`. All rows are checked

@@ -44,11 +44,12 @@ def demo(
     model: Annotated[
         str | None,
         typer.Option(
+            metavar="NAME",
             help="The embedding model.",
             show_default=f"{MODEL}; {IMAGE_MODEL} with --images",
         ),
     ] = None,
-    rerank_model: Annotated[str, typer.Option(help="The reranker.")] = RERANK_MODEL,
+    rerank_model: Annotated[str, typer.Option(metavar="NAME", help="The reranker.")] = RERANK_MODEL,
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Embed only N passages or images.")
     ] = None,

@@ -56,10 +56,11 @@ def doctor(
     ] = False,
     as_json: AsJSON = False,
 ) -> None:
-    """Diagnose problems: key, host, network, certificate, clock, limits and versions.
+    """Diagnose problems with the key, host, network and limits.
 
-    Costs nothing without --call. The exit code is 1 if something is broken. Shows at most four
-    characters of the key, so the output can be shared.
+    Also checks the certificate, the clock and versions. Costs nothing without --call. The exit code
+    is 1 if something is broken. Shows at most four characters of the key, so the output can be
+    shared.
     """
     from voyage_rag.doctor import examine  # noqa: PLC0415 - not needed for help
 

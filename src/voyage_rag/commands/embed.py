@@ -41,7 +41,7 @@ EXAMPLES = (
     "embed shards/*.jsonl.gz -o vectors/ --text-columns title,text",
     "embed passages.jsonl -o vectors/ --text-column body --dry-run",
     "embed notes/ -o notes.npy --output-dtype int8",
-    "zcat passages.jsonl.gz | voyage-rag embed - -o vectors.parquet --on-error skip",
+    "zcat a.jsonl.gz | voyage-rag embed - -o vectors.parquet --on-error skip",
 )
 
 
@@ -49,7 +49,7 @@ def embed(
     inputs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="INPUT...",
+            metavar="INPUT",
             help="Files, folders or globs: JSON Lines, JSON, CSV, TSV, Parquet, Arrow or text (one "
             "per line, in folders one per file), also compressed (.gz .bz2 .xz .zst); or - for "
             "stdin (JSON Lines unless --input-format).",
@@ -89,7 +89,7 @@ def embed(
         str | None,
         typer.Option(metavar="NAME,NAME", help="Other columns to copy to the output, or all."),
     ] = None,
-    model: Annotated[str, typer.Option(help="The embedding model.")] = MODEL,
+    model: Annotated[str, typer.Option(metavar="NAME", help="The embedding model.")] = MODEL,
     input_type: Annotated[
         Literal["document", "query", "none"], typer.Option(help="The prompt before a text.")
     ] = "document",

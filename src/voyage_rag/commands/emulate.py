@@ -35,9 +35,14 @@ PerMinute = typer.Option(min=1, metavar="N", help="Limit per key and model.", sh
 
 def emulate(
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for a free port.")
+        int,
+        typer.Option(
+            metavar="PORT", min=0, max=65535, help="Port to listen on; 0 for a free port."
+        ),
     ] = 8000,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on.")
+    ] = "127.0.0.1",
     requests_per_minute: Annotated[int | None, PerMinute] = None,
     tokens_per_minute: Annotated[int | None, PerMinute] = None,
     free_tier: Annotated[
@@ -57,6 +62,7 @@ def emulate(
     model: Annotated[
         str | None,
         typer.Option(
+            metavar="NAME",
             help="The model of a SageMaker endpoint or an Azure application.",
             show_default="the one in the endpoint's name; voyage-4",
         ),
@@ -65,10 +71,11 @@ def emulate(
         bool, typer.Option("--json", help="Print the address as a line of JSON.")
     ] = False,
 ) -> None:
-    """Run an emulator of Voyage's API on this machine, for tests and offline use.
+    """Run an emulator of Voyage's API on this machine.
 
-    It checks requests and applies limits like the service. Its vectors compare words; they are not
-    Voyage's. Set VOYAGE_BASE_URL to the address it prints, and VOYAGE_API_KEY to any value.
+    Use it for tests and offline. It checks requests and applies limits like the service. Its
+    vectors compare words; they are not Voyage's. Set VOYAGE_BASE_URL to the address it prints, and
+    VOYAGE_API_KEY to any value.
     """
     with extra("emulator", "numpy", "orjson", "starlette", "uvicorn", what="the emulator"):
         from voyage_rag.emulator.server import serve  # noqa: PLC0415 - an extra of its own

@@ -37,11 +37,11 @@ EXAMPLES = (
 
 
 def rerank(
-    query: Annotated[str, typer.Argument(help="The search query.")],
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="The search query.")],
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[FILE]...",
+            metavar="FILE",
             help="Files or folders of documents, one per line by default; - or nothing for stdin.",
         ),
     ] = None,
@@ -49,7 +49,7 @@ def rerank(
         int | None,
         typer.Option("--top-k", "-k", min=1, metavar="N", help="Show only the best N."),
     ] = None,
-    model: Annotated[str, typer.Option(help="The reranker.")] = MODEL,
+    model: Annotated[str, typer.Option(metavar="NAME", help="The reranker.")] = MODEL,
     form: AsFormat = None,
     field: Field = "text",
     skip_unreadable: SkipUnreadable = False,

@@ -56,12 +56,14 @@ class Counted:
 def tokens(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE]...", help="Files or folders; - or nothing for stdin."),
+        typer.Argument(metavar="FILE", help="Files or folders; - or nothing for stdin."),
     ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="A model; repeat for several.", show_default="all active models for text"
+            metavar="NAME",
+            help="A model; repeat for several.",
+            show_default="all active models for text",
         ),
     ] = None,
     tokenizer: Annotated[
@@ -73,7 +75,7 @@ def tokens(
     skip_unreadable: SkipUnreadable = False,
     as_json: AsJSON = False,
 ) -> None:
-    """Estimate the tokens of texts, and the cost and time for each model.
+    """Estimate the tokens, cost and time of texts for each model.
 
     Nothing is sent. Without --tokenizer, the numbers are estimates and marked as such. Voyage
     publishes the tokenizer.json of each model at huggingface.co/voyageai.

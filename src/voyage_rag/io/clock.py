@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 class SystemClock:
     """The real time."""
 
+    def __repr__(self) -> str:
+        return "SystemClock()"  # without an address, in signatures that `help` shows
+
     now: Callable[[], float] = staticmethod(time.monotonic)
     wall: Callable[[], float] = staticmethod(time.time)
 

@@ -78,8 +78,7 @@ class Driver:
         wait_log: Receives retries and long waits of calls without observers.
         host: Host name of the service, for events.
         port: Its port.
-        plans_in_thread: Whether planning takes long (with a tokenizer), so that event loops must
-            not do it.
+        plans_in_thread: Whether a thread plans, because a tokenizer takes long.
     """
 
     def __init__(
