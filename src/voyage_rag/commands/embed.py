@@ -15,6 +15,7 @@ from voyage_rag.commands.screen import (
     console,
     dollars,
     duration,
+    hanging,
     progress_bar,
     remark,
     span,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 MODEL = "voyage-4"
 HOUR = 3_600
+LABEL_WIDTH = 14
 
 EXAMPLES = (
     "embed passages.parquet -o vectors.parquet",
@@ -279,28 +281,27 @@ def _show_estimate(job: EmbeddingJob, estimate: Estimate, *, as_json: bool) -> N
 
 def _print_estimate(job: EmbeddingJob, estimate: Estimate) -> None:
     out = console()
-    line = f"{{:<{len('refused rows')}}}  {{}}".format
     low, high = estimate.tokens
+
+    def show(label: str, text: object) -> None:
+        line = f"{label:<{LABEL_WIDTH}}{text}"
+        out.print(hanging(line, LABEL_WIDTH, out.width), markup=False, soft_wrap=True)
+
     if estimate.files > 1 or estimate.unread:
-        out.print(
-            line("files", f"{estimate.files:,}; {estimate.unread:,} of other formats are ignored")
-        )
-    out.print(line("texts", f"{estimate.texts:,}"))
+        show("files", f"{estimate.files:,}; {estimate.unread:,} of other formats are ignored")
+    show("texts", f"{estimate.texts:,}")
     if estimate.refused:
-        first = f"{estimate.refused:,}, first {estimate.first_refused}"
-        out.print(line("refused rows", first), markup=False)
-    out.print(line("tokens", span(f"{low:,}", f"{high:,}")))
-    price = "not known"
-    if estimate.dollars is not None:
-        price = span(*map(dollars, estimate.dollars))
-    out.print(line("price", f"{price} for {job.options.model} at list price"))
-    out.print(line("time", _time(estimate)))
+        show("refused rows", f"{estimate.refused:,}, first {estimate.first_refused}")
+    show("tokens", span(f"{low:,}", f"{high:,}"))
+    price = "not known" if estimate.dollars is None else span(*map(dollars, estimate.dollars))
+    show("price", f"{price} for {job.options.model} at list price")
+    show("time", _time(estimate))
     if estimate.vector_bytes is not None:
-        out.print(line("vectors", size(estimate.vector_bytes)))
+        show("vectors", size(estimate.vector_bytes))
     if low != high:
         out.print(
-            "\nThe range is from five characters per token (English prose) to "
-            "three\n(used for planning). Exact counts: --tokenizer. Nothing was sent.",
+            "\nThe range is from five characters per token (English prose) to three (used for "
+            "planning). Exact counts: --tokenizer. Nothing was sent.",
             style="dim",
         )
 

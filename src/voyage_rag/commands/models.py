@@ -35,7 +35,7 @@ def models(as_json: AsJSON = False) -> None:
                 style="" if model.status == "active" else "dim",
             )
     out.print(
-        "\nDimensions: the first is the default. Context: tokens per input; request: tokens\n"
+        "\nDimensions: the first is the default. Context: tokens per input; request: tokens "
         "per request. $/1M: list price per million tokens in US dollars.",
         style="dim",
     )

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -75,6 +76,11 @@ def shortened(text: str, width: int) -> str:
     """Return one line, truncated at the beginning if it is too long."""
     line = one_line(text)
     return line if len(line) <= width else f"…{line[1 - width :]}"
+
+
+def hanging(text: str, indent: int, width: int) -> str:
+    """Wrap a line, and indent all lines but the first."""
+    return "\n".join(wrap(text, width, subsequent_indent=" " * indent, break_on_hyphens=False))
 
 
 def dollars(amount: float | None) -> str:

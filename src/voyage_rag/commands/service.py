@@ -48,9 +48,7 @@ def _emulator() -> Iterator[str]:
     with extra("emulator", "numpy", "orjson", "starlette", "uvicorn", what="the emulator"):
         from voyage_rag.emulator import Emulator  # noqa: PLC0415 - an extra of its own
 
-    sys.stderr.write(
-        "An emulator on this machine responds. It compares words; its vectors are not Voyage's.\n"
-    )
+    sys.stderr.write("An emulator on this machine compares words; its vectors are not Voyage's.\n")
     with Emulator() as url:
         yield url
 

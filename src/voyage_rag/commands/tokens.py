@@ -87,7 +87,7 @@ def tokens(
     with extra("tokenizers", "tokenizers", what="--tokenizer"):
         counter = TokenCounter(tokenizer)
     texts = read_texts(files or [], form, field, otherwise=Format.WHOLE, skip=skip_unreadable)
-    with working(f"Counting {len(texts):,} texts"):
+    with working("Counting"):
         counted = list(_count(texts, counter))
     models = _chosen(model)
     if as_json:

@@ -112,7 +112,7 @@ def estimate_tokens(text: str) -> float:
     """Tokens of one text by a guess that errs high, before any response was billed.
 
     Raises:
-        UnicodeEncodeError: The text contains half a character (a lone surrogate).
+        UnicodeEncodeError: The text contains a lone surrogate.
     """
     if text.isascii():
         return 1.0 + len(text) / CHARACTERS_PER_TOKEN

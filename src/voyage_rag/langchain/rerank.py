@@ -33,8 +33,7 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
             longer ones.
         blank_documents: How to treat documents without words, which are never sent: `last` (the
             default), `drop` or `error` (see `voyage_rag.Voyage.rerank`).
-        invalid_text: How to treat texts with half a character (a lone surrogate): `error` (the
-            default) or `replace`.
+        invalid_text: How to treat texts with a lone surrogate: `error` (the default) or `replace`.
         score_threshold: Omit documents with a lower score, from 0 to 1.
 
     Setup:

@@ -51,8 +51,7 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
             error, `skip` omits them.
         blank_documents: How to treat nodes without words, which are never sent: `last` (the
             default), `drop` or `error` (see `voyage_rag.Voyage.rerank`).
-        invalid_text: How to treat texts with half a character (a lone surrogate): `error` (the
-            default) or `replace`.
+        invalid_text: How to treat texts with a lone surrogate: `error` (the default) or `replace`.
         score_threshold: Omit nodes with a lower score, from 0 to 1.
         keep_retrieval_score: Keep the retrieval score of a node in its metadata as
             `retrieval_score`, which models do not see.
