@@ -470,6 +470,21 @@ def test_what_cannot_be_embedded_is_named_before_anything_is_sent(
     assert service.attempts == []
 
 
+@pytest.mark.parametrize(
+    "item", ["b\ud83d", ["b\ud83d"], {"content": [{"type": "text", "text": "b\ud83d"}]}]
+)
+def test_half_a_character_of_an_input_may_be_replaced(runner, item: Any) -> None:
+    """As of a text, however the input is written."""
+    service = FakeService(always=served)
+    voyage = voyage_over(service)
+
+    with pytest.raises(InvalidInputError, match="invalid_text='replace'"):
+        runner.call(voyage, "multimodal_embed", [item], MODEL)
+    runner.call(voyage, "multimodal_embed", [item], MODEL, invalid_text="replace")
+
+    assert sent(service) == [[{"type": "text", "text": "b\ufffd"}]]
+
+
 @pytest.mark.parametrize("item", [mp4(), Video("https://a.b/c")])
 def test_a_model_without_video_is_not_sent_any(runner, item: Any) -> None:
     service = FakeService()
@@ -485,6 +500,7 @@ def test_a_model_without_video_is_not_sent_any(runner, item: Any) -> None:
         ({"input_type": "image"}, "input_type must be one of"),
         ({"truncation": None}, "truncation must be True or False"),
         ({"downscale": 2_000_000}, "downscale must be True or False"),
+        ({"invalid_text": "drop"}, "invalid_text must be one of 'error', 'replace'"),
         ({"model": "voyage-multimodal-3", "output_dimension": 512}, "no output_dimension 512"),
         ({"model": "voyage-multimodal-3", "output_dtype": "int8"}, "no output_dtype 'int8'"),
     ],

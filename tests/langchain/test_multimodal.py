@@ -220,3 +220,14 @@ def test_a_copy_keeps_its_settings(make: Any) -> None:
     copied = pickle.loads(pickle.dumps(made))
     assert copied.model_dump() == made.model_dump()
     assert (copied.output_dimension, copied.downscale) == (512, True)
+
+
+def test_half_a_character_beside_an_image_may_be_replaced(
+    make: Any, emulator: Emulator, runner: Runner
+) -> None:
+    embeddings = make(VoyageAIMultimodalEmbeddings, invalid_text="replace")
+
+    runner.call(embeddings, "embed_multimodal", [["half \ud83d", png("red")]])
+
+    [request] = emulator.requests
+    assert request.body["inputs"][0]["content"][0]["text"] == "half \ufffd"

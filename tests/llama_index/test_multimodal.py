@@ -297,3 +297,15 @@ def test_nothing_but_images_ranks_nothing(
     nodes = scored(ImageNode(image_path=str(folder / "red.png")))
     assert runner.call(reranker, "postprocess_nodes", nodes, query_str="a") == []
     assert emulator.requests == []
+
+
+@both
+def test_half_a_character_beside_an_image_may_be_replaced(
+    make: Any, emulator: Emulator, runner: Runner
+) -> None:
+    embedding = make(VoyageEmbedding, MODEL, invalid_text="replace")
+
+    runner.call(embedding, "get_multimodal_embeddings", [["half \ud83d", png("red")]])
+
+    [request] = emulator.requests
+    assert request.body["inputs"][0]["content"][0]["text"] == "half \ufffd"

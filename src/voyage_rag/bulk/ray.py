@@ -144,7 +144,7 @@ def embed(
     The dataset is first divided into blocks of `rows_per_call` rows, so that every actor has work
     and little is lost with one of them. The client retries requests. If a worker dies, Ray starts
     another one and passes it the unfinished blocks: at most two blocks are paid twice, and nothing
-    is lost.
+    is lost. Equal texts are sent once per block.
 
     Args:
         dataset: The dataset.

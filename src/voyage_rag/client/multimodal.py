@@ -10,7 +10,7 @@ from voyage_rag.core import multimodal
 from voyage_rag.io.media import READER
 from voyage_rag.io.tasks import run_in_thread
 from voyage_rag.progress import NO_PROGRESS, progress_bar
-from voyage_rag.types import InputType, MultimodalEmbeddingsObject
+from voyage_rag.types import InputType, InvalidText, MultimodalEmbeddingsObject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,7 @@ class MultimodalVerbs(Session):
         output_dimension: int | None = None,
         *,
         downscale: bool = False,
+        invalid_text: InvalidText = "error",
         show_progress_bar: bool = False,
     ) -> MultimodalEmbeddingsObject:
         """Embed texts, images and videos, alone or interleaved.
@@ -58,6 +59,7 @@ class MultimodalVerbs(Session):
             output_dimension: Length of the vectors, if the model supports several.
             downscale: Scale images down to 2 million pixels, the most that is billed. This reduces
                 the upload, not the price. Requires Pillow.
+            invalid_text: As for `embed`.
             show_progress_bar: Show a tqdm bar that counts inputs.
 
         Returns:
@@ -69,7 +71,9 @@ class MultimodalVerbs(Session):
                 attribute `partial` of the error contains the finished vectors.
         """
         given = input_type, truncation, output_dtype, output_dimension
-        call = multimodal.prepare(self.context, READER, model, *given, downscale=downscale)
+        call = multimodal.prepare(
+            self.context, READER, model, *given, downscale=downscale, invalid_text=invalid_text
+        )
         with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as call.progress:
             return self.driver.run(multimodal.embed(call, inputs))
 
@@ -83,11 +87,14 @@ class MultimodalVerbs(Session):
         output_dimension: int | None = None,
         *,
         downscale: bool = False,
+        invalid_text: InvalidText = "error",
         show_progress_bar: bool = False,
     ) -> MultimodalEmbeddingsObject:
         """Async variant of `multimodal_embed`. Worker threads read and encode files."""
         given = input_type, truncation, output_dtype, output_dimension
-        call = multimodal.prepare(self.context, READER, model, *given, downscale=downscale)
+        call = multimodal.prepare(
+            self.context, READER, model, *given, downscale=downscale, invalid_text=invalid_text
+        )
         with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as call.progress:
             operation = await run_in_thread(partial(multimodal.embed, call, inputs))
             return await self.driver.arun(operation)

@@ -14,6 +14,7 @@ from voyage_rag.core.media import Media, MediaKind, MediaReader
 from voyage_rag.errors import InvalidInputError, VoyageError
 from voyage_rag.media import Image, Video
 from voyage_rag.models import Model
+from voyage_rag.types import InvalidText
 
 Delivery: TypeAlias = Literal["url", "base64"]
 """How media reach the service: it fetches a URL, or they are part of the request."""
@@ -81,6 +82,7 @@ class ContentParser:
         max_pixels: Pixels to which larger images are reduced, None to leave them as they are.
         estimate_tokens: Of a text.
         report_media_name: Called with the first text that is probably the path or URL of a file.
+        invalid_text: How to treat texts with a lone surrogate.
     """
 
     row: Model
@@ -88,6 +90,7 @@ class ContentParser:
     max_pixels: int | None
     estimate_tokens: TokenEstimator
     report_media_name: Callable[[str], None]
+    invalid_text: InvalidText = "error"
 
     def parse(self, inputs: object) -> list[Content]:
         """The inputs as segments, in their order.
@@ -141,7 +144,7 @@ class ContentParser:
         return found
 
     def _text(self, name: str, position: int, text: str) -> TextSegment:
-        text = validation.check_text(name, text, position)
+        text = validation.check_text(name, text, position, invalid_text=self.invalid_text)
         if not text:
             raise InvalidInputError(
                 f"{name} is empty: leave it out, since the service refuses empty text",

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from voyage_rag.core import media, validation, wire
 from voyage_rag.core.cache_keys import from_bytes, to_bytes
@@ -33,7 +33,7 @@ from voyage_rag.core.planning import pack
 from voyage_rag.core.vectors import check_lengths
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.partial import PartialEmbeddings
-from voyage_rag.types import MultimodalEmbeddingsObject, Vectors
+from voyage_rag.types import InvalidText, MultimodalEmbeddingsObject, Vectors
 from voyage_rag.usage import Usage
 
 if TYPE_CHECKING:
@@ -186,6 +186,7 @@ def prepare(
     output_dimension: int | None = None,
     *,
     downscale: bool = False,
+    invalid_text: InvalidText = "error",
 ) -> MultimodalCall:
     """Check everything about a call but the inputs.
 
@@ -196,9 +197,12 @@ def prepare(
         "multimodal", model, input_type, truncation, output_dimension, output_dtype
     )
     validation.check_flag("downscale", downscale)
+    validation.check_choice("invalid_text", invalid_text, get_args(InvalidText))
     count_tokens = context.count_tokens or estimate_tokens
     max_pixels = media.MAX_BILLED_PIXELS if downscale else None
-    parser = ContentParser(row, reader, max_pixels, count_tokens, context.warn_media_name)
+    parser = ContentParser(
+        row, reader, max_pixels, count_tokens, context.warn_media_name, invalid_text
+    )
     return MultimodalCall(context, row, options, parser)
 
 

@@ -157,5 +157,6 @@ class VoyageAIMultimodalEmbeddings(VoyageAIEmbeddings):
             "output_dimension": self.output_dimension,
             "output_dtype": self.output_dtype,
             "downscale": self.downscale,
+            "invalid_text": self.invalid_text,
             "show_progress_bar": self.show_progress_bar,
         }

@@ -277,7 +277,11 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
 
     @property
     def _media_options(self) -> dict[str, Any]:
-        return {"truncation": self.truncation is not False, "downscale": self.downscale}
+        return {
+            "truncation": self.truncation is not False,
+            "downscale": self.downscale,
+            "invalid_text": self.invalid_text,
+        }
 
     @property
     def _query_options(self) -> dict[str, Any]:
