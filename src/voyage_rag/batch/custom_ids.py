@@ -1,4 +1,4 @@
-"""The names of a batch job's inputs."""
+"""The ids of a batch job's inputs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST_NAME = 512
 
 
 class CustomIds:
-    """The names of inputs: those that were given, else their positions in digits."""
+    """The ids of inputs: the given ones, or the positions of the inputs in digits."""
 
     def __init__(self, given: Iterable[str | int] | None) -> None:
         self._given: Iterator[str | int] | None = None if given is None else iter(given)
@@ -25,7 +25,7 @@ class CustomIds:
 
     @property
     def type(self) -> IdType:
-        """The type of those seen so far: integers of 64 bits, or strings."""
+        """The type of the ids so far: 64-bit integers or strings."""
         if not self._all_integers:
             return "string"
         if self._smallest >= -(2**63) and self._largest < 2**63:
@@ -33,7 +33,7 @@ class CustomIds:
         return "uint64" if self._smallest == 0 and self._largest < 2**64 else "string"
 
     def next(self, index: int) -> str:
-        """The name of the next input, which has that position."""
+        """Return the id of the next input, which has this position."""
         if self._given is None:
             return str(index)
         place = f"custom_ids[{index}]"
@@ -64,6 +64,6 @@ class CustomIds:
         return name
 
     def check_end(self) -> None:
-        """Refuse names without an input."""
+        """Raise an error for ids without an input."""
         if self._given is not None and next(self._given, None) is not None:
             raise InvalidInputError("there are more custom_ids than inputs: give one to each")

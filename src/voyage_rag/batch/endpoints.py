@@ -78,10 +78,10 @@ class BatchEndpoint(ABC):
 
     @abstractmethod
     def _read(self, line: BatchLine) -> dict[str, Any]:
-        """The attributes of a result that the answer to a line holds."""
+        """Return the attributes of a result from the response to a line."""
 
     def result(self, index: int, line: BatchLine) -> BatchResult:
-        """What became of the input at a position."""
+        """Return the result of the input at a position."""
         failure = line.failure
         if failure is None:
             try:

@@ -40,8 +40,8 @@ class BatchJob:
 
     The state of a job is in its state file: a small private JSON file, which is written atomically
     and contains no keys or texts. The service keeps results for 30 days. One process at a time can
-    work on a job. Each method that sends requests has an async variant with the prefix `a`; the one
-    of `wait` is `await_`.
+    work on a job; others can read its status. Each method that sends requests has an async variant
+    with the prefix `a`; the one of `wait` is `await_`.
 
     Examples:
         >>> from voyage_rag import Voyage
@@ -166,8 +166,8 @@ class BatchJob:
             limits: The size of a batch, and the number of concurrent batches.
 
         Raises:
-            InvalidInputError: An input is invalid, or its id is not unique (nothing was uploaded),
-                or the state file belongs to another job.
+            InvalidInputError: An input is invalid, or its id is not unique (the message names its
+                position; nothing was uploaded), or the state file belongs to another job.
             VoyageError: The service did not return a usable response. Call again to resume.
         """
         options = BatchOptions(model, input_type, truncation, output_dtype, output_dimension, top_k)

@@ -54,7 +54,7 @@ def fetch(workflow: BatchWorkflow, part: BatchPart, directory: str) -> Flow[list
 def results_of(
     workflow: BatchWorkflow, kind: BatchEndpoint, part: BatchPart, fetched: Sequence[Path]
 ) -> Iterator[BatchResult]:
-    """The result of each input of a part, in their order."""
+    """Yield the result of each input of a part, in order."""
     held: dict[int, BatchResult] = {}
     repeats = deque(part.repeats)
     awaited = Counter(repeat.equals for repeat in repeats)
@@ -79,7 +79,7 @@ def results_of(
 def _line_results(
     workflow: BatchWorkflow, kind: BatchEndpoint, part: BatchPart, fetched: Sequence[Path]
 ) -> Iterator[BatchResult]:
-    """The result of each line of a part."""
+    """Yield the result of each line of a part."""
     repeated = {repeat.index for repeat in part.repeats}
     indexes = (index for index in count(part.first) if index not in repeated)
     has_ended = all(layer in workflow.ended for layer in workflow.layers_of(part))
@@ -115,7 +115,7 @@ def resubmit(
 
 
 def _failed_lines(results: Iterable[BatchResult], *, include_refused: bool) -> Iterator[Line]:
-    """The lines that are worth submitting again, as they were."""
+    """Yield the unchanged lines that may succeed if they are submitted again."""
     for result in results:
         failure = result.failure
         if failure is not None and (include_refused or not failure.is_refused):
@@ -131,7 +131,7 @@ def _spooled(workflow: BatchWorkflow, part: BatchPart, lines: Iterator[Line]) ->
 
 
 def remove(fetched: Sequence[Path], keep: Path) -> None:
-    """Remove the files of a part."""
+    """Delete the files of a part."""
     for path in fetched:
         if path != keep:
             path.unlink(missing_ok=True)

@@ -26,12 +26,12 @@ IdType: TypeAlias = Literal["string", "int64", "uint64"]
 
 
 class RepeatedInput(BaseModel):
-    """An input that equals one before it, and is no line of its own.
+    """An input that equals an earlier one, and therefore has no line.
 
     Attributes:
-        index: Its position among the inputs of the job.
-        custom_id: Its name.
-        equals: The position of the input whose result it gets.
+        index: Position among the inputs of the job.
+        custom_id: Id of the input.
+        equals: Position of the input that has the same result.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -49,7 +49,7 @@ class BatchPart(BaseModel):
         first: Position of its first input; for resubmitted inputs, that of their original part.
         again: Number of the part whose failed inputs it contains; None for original inputs.
         inputs: Number of lines.
-        repeats: Inputs without a line of their own, in ascending order.
+        repeats: Inputs that equal an earlier one, in ascending order.
         tokens: Conservative estimate of its tokens.
         size: Size of its file in bytes.
         sha256: Digest of its file.
@@ -118,12 +118,12 @@ class JobState(BaseModel):
 
     @property
     def own_parts(self) -> list[BatchPart]:
-        """Those with inputs of their own, not submitted again."""
+        """The parts with original inputs, not resubmitted ones."""
         return [part for part in self.parts if part.again is None]
 
 
 def part_name(number: int) -> str:
-    """The file with the lines of a part."""
+    """Return the name of the file with the lines of a part."""
     return f"part-{number:04d}.jsonl"
 
 

@@ -41,7 +41,7 @@ million bytes.
 """
 
 RECENT_TEXTS = 8_192
-"""Different texts of a part among which equal ones are found; fetching keeps as many vectors."""
+"""Number of different texts of a part that are compared. Fetching keeps as many vectors."""
 
 
 class Line(NamedTuple):
@@ -50,8 +50,8 @@ class Line(NamedTuple):
     Attributes:
         content: The line.
         weight: An estimate of its tokens.
-        custom_id: Its name.
-        text: The text that is all of its input, None for other inputs, which are never compared.
+        custom_id: Id of the input.
+        text: The text, if it is the whole input; None for other inputs, which are never compared.
     """
 
     content: bytes
@@ -145,7 +145,7 @@ class OpenPart:
         return self._first + self.inputs + len(self._repeats)
 
     def has(self, line: Line) -> bool:
-        """Whether the text of a line is in the part; if so, the input shares its result."""
+        """Return whether the part contains the text of a line; if so, share its result."""
         at = None if line.text is None else self._recent.get(_digest_of(line.text))
         if at is not None:
             repeat = RepeatedInput(index=self.end, custom_id=line.custom_id, equals=at)

@@ -87,11 +87,11 @@ class BatchWorkflow:
         return [part for part in self.state.parts if part.status in ENDED]
 
     def layers_of(self, part: BatchPart) -> list[BatchPart]:
-        """A part, and those in which failed inputs of it were submitted again, in order."""
+        """Return a part, and those with its resubmitted inputs, in order."""
         return [part, *(other for other in self.state.parts if other.again == part.number)]
 
     def may_have_failed(self, part: BatchPart) -> bool:
-        """Whether a part has ended, and not all of its inputs have a result."""
+        """Return whether a part has ended without a result for each of its inputs."""
         layers, ended = self.layers_of(part), self.ended
         completed = sum(layer.completed for layer in layers)
         return all(layer in ended for layer in layers) and completed < part.inputs

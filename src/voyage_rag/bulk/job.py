@@ -267,7 +267,7 @@ class EmbeddingJob:
 
 
 def _path(given: Location) -> Path:
-    """As shells do, also where no shell has seen it: a quoted `~` and a configuration's."""
+    """Expand `~`, as a shell does: it may come from quotes or a configuration file."""
     return Path(os.path.expanduser(given))  # noqa: PTH111 - pathlib's raises where there is no home
 
 

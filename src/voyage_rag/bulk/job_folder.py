@@ -21,18 +21,18 @@ JobState: TypeAlias = Literal["embedding", "assembling", "finished"]
 
 @dataclass(frozen=True, slots=True)
 class InputSummary:
-    """What an input holds.
+    """The summary of an input.
 
     Attributes:
-        rows: Rows to embed.
-        refused: Rows that cannot be.
-        files: Files they are in.
-        unread: Files in folders of the input that are not read.
-        characters: Of all texts to embed.
-        tokens: What these are expected to have at most.
+        rows: Number of rows to embed.
+        refused: Number of rows that cannot be embedded.
+        files: Number of files.
+        unread: Number of other files in folders of the input.
+        characters: Characters of all texts to embed.
+        tokens: Conservative estimate of their tokens.
         id_type: The Arrow type of the ids.
-        kept: Schema of the columns that go into the output, serialised.
-        first_refused: The first row that cannot be embedded and why, for a message.
+        kept: Serialised schema of the copied columns.
+        first_refused: The first row that cannot be embedded and the reason, for a message.
     """
 
     rows: int

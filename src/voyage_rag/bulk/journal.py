@@ -124,7 +124,7 @@ class Journal:
             os.close(self._file)
 
     def settle(self, rows: int) -> None:
-        """Keep only what the vectors of so many rows have cost: they are elsewhere by now."""
+        """Keep only the cost of so many rows: their vectors have been written elsewhere."""
         self.close()
         tokens, requests = costs_of(self.records)
         with atomic_write(self.path) as path:
@@ -150,13 +150,13 @@ def _without(message: list[bytes | memoryview], written: int) -> list[bytes | me
 
 
 class JournalTotals(NamedTuple):
-    """What a journal holds.
+    """The totals of a journal.
 
     Attributes:
-        rows: Rows that are done, or refused.
-        tokens: What they cost.
-        requests: How many of them there were.
-        is_settled: Whether that is all it holds, and the vectors are elsewhere.
+        rows: Number of rows that are done or rejected.
+        tokens: Tokens billed.
+        requests: Number of requests.
+        is_settled: Whether it contains only these totals, because the vectors are elsewhere.
     """
 
     rows: int
@@ -185,13 +185,13 @@ def read_totals(path: Path) -> JournalTotals:
 
 
 def costs_of(records: Iterable[JournalRecord]) -> tuple[int, int]:
-    """Tokens and requests of records."""
+    """Return the tokens and requests of records."""
     costs = [record.tokens for record in records if record.tokens]
     return sum(costs), len(costs)
 
 
 def _headers(file: int) -> Iterator[tuple[int, bytes]]:
-    """The headers of a journal's records, each with where its vectors begin."""
+    """Yield the headers of a journal's records with the positions of their vectors."""
     offset = 0
     while True:
         header = os.pread(file, HEADER.size, offset)

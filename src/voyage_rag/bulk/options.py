@@ -39,7 +39,7 @@ class JobOptions(BaseModel):
             by line breaks; empty ones are omitted. A dotted path selects a nested value.
         id_column: The column with unique ids: strings or integers. Default: `id` or `_id` if
             present; otherwise rows are numbered from 0.
-        keep: Other columns to copy to the output, or `all` (for JSON, those of the first row).
+        keep: Other columns to copy to the output, or `all` (for JSON, every key of any row).
         input_type: The prompt: `document`, `query` or None.
         truncation: Truncate texts to the model's context. False raises an error for longer texts.
         output_dimension: Length of the vectors, if the model supports several.
@@ -149,7 +149,7 @@ class JobOptions(BaseModel):
 
     @property
     def request(self) -> dict[str, Any]:
-        """The arguments of the client besides the texts."""
+        """The arguments of the client, except the texts."""
         names = {"model", "input_type", "truncation", "output_dtype", "output_dimension"}
         return self.model_dump(include=names)
 
@@ -162,13 +162,13 @@ class JobOptions(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """A job as it was given.
+    """The arguments of a job.
 
     Attributes:
         inputs: Files, folders or globs, or `-`.
-        output: The file or folder to make.
-        form: What to make of it.
-        options: All others.
+        output: The output file or folder.
+        form: The format of the output.
+        options: The options.
     """
 
     inputs: Sequence[Path]
@@ -177,6 +177,6 @@ class JobSpec:
     options: JobOptions
 
     def recorded(self, host: str | None) -> dict[str, Any]:
-        """What the output depends on, as a manifest has it."""
+        """Return what the output depends on, for a manifest."""
         given = self.options.model_dump(exclude=NOT_OF_THE_OUTPUT, mode="json")
         return given | {"form": self.form} | ({} if host is None else {"host": host})

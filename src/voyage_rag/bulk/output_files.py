@@ -29,7 +29,7 @@ PROBE_BYTES = 65_536
 
 
 def part_file(number: int) -> str:
-    """The name of the file with a part."""
+    """Return the name of the file with a part."""
     return f"part-{number:05}.parquet"
 
 

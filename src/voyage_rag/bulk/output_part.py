@@ -1,4 +1,4 @@
-"""Neighbouring rows of a job that are written together."""
+"""Consecutive rows of a job that are written together."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ MISSING, DONE, REFUSED = 0, 1, 2
 
 
 class OutputPart:
-    """Neighbouring rows that are written together.
+    """Consecutive rows that are written together.
 
     Attributes:
-        number: 0 for the first part.
+        number: Number of the part, from 0.
         first: The first row.
-        ids: The ids of its rows, as far as they were read.
-        kept: Their other columns for the output.
-        state: Of each row: missing, done or refused.
-        journal: Its results.
+        ids: The ids of the rows that were read.
+        kept: The copied columns of these rows.
+        state: State of each row: missing, done or rejected.
+        journal: The journal with its results.
     """
 
     def __init__(self, number: int, first: int, rows: int, journal: Journal) -> None:
@@ -42,12 +42,12 @@ class OutputPart:
             self._mark(record.first, record.count, DONE if record.length else REFUSED)
 
     def add(self, first: int, count: int, tokens: int, vectors: bytes) -> None:
-        """Store vectors of so many rows, or without vectors that they were refused."""
+        """Store the vectors of rows; without vectors, mark the rows as rejected."""
         self.journal.add(first, count, tokens, vectors)
         self._mark(first, count, DONE if vectors else REFUSED)
 
     def is_complete(self) -> bool:
-        """Whether all ids and vectors are there: true once, for the first caller then."""
+        """Return whether all ids and vectors are stored. True only for the first caller."""
         with self._lock:
             complete = len(self.ids) == len(self.state) and MISSING not in self.state
             if not complete or self._is_taken:
@@ -56,7 +56,7 @@ class OutputPart:
             return True
 
     def batches(self, schema: Any, bytes_per_vector: int) -> Iterator[Any]:
-        """Record batches without the rows that were refused."""
+        """Yield record batches without the rejected rows."""
         done = [state == DONE for state in self.state]
         ids, kept = list(compress(self.ids, done)), list(compress(self.kept, done))
         start = 0

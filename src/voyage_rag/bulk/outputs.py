@@ -94,7 +94,7 @@ class FolderOutput:
 
     def take(self, part: OutputPart, length: int) -> None:
         """Write a part to its file. Can be called from any thread."""
-        if any(record.length for record in part.journal.records):  # else all rows were refused
+        if any(record.length for record in part.journal.records):  # else all rows were rejected
             schema = self._schema.arrow(length)
             with (
                 atomic_write(self._unfinished / part_file(part.number)) as temporary,

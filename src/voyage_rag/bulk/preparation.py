@@ -1,4 +1,4 @@
-"""Before anything is sent: how far a job is, what its input holds, and what stands in its way."""
+"""Before anything is sent, determine the state of a job, its input, and its problems."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 class Problems:
-    """What would stop a job: raised at once, or collected to report it all.
+    """Errors that would stop a job. They are raised immediately, or collected for a report.
 
     Attributes:
-        messages: What was collected.
+        messages: The messages of collected errors.
     """
 
     def __init__(self, *, collected: bool) -> None:
@@ -36,7 +36,7 @@ class Problems:
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """Note an error of the block."""
+        """Collect an error of the block."""
         try:
             yield
         except JobError as error:
@@ -46,12 +46,12 @@ class Problems:
 
 
 class PreparedJob(NamedTuple):
-    """A job that may begin or resume.
+    """A job that can start or resume.
 
     Attributes:
         reader: The input.
-        manifest: What the job's folder records, or is to record.
-        is_resumed: Whether it does already.
+        manifest: The contents of the manifest.
+        is_resumed: Whether the manifest is already in the job's folder.
     """
 
     reader: InputReader
@@ -70,17 +70,17 @@ def prepare(
     tokenizer: str | None,
     rescan: bool,
 ) -> PreparedJob:
-    """Look how far a job is, and check everything that can be before anything is sent.
+    """Determine the state of a job, and check everything before anything is sent.
 
     Args:
-        spec: The job.
-        folder: Its folder.
-        scratch: The folder for what is needed while the input is read; may be the same.
+        spec: The arguments of the job.
+        folder: The job's folder.
+        scratch: The folder for temporary files of the input; may be the same.
         reporter: Reports progress.
-        problems: Takes what stands in the way.
-        host: Where it runs, None if that does not matter.
-        tokenizer: A `tokenizer.json` to count tokens with, None to estimate them.
-        rescan: Read the whole input, even if the job has begun.
+        problems: Receives errors that would stop the job.
+        host: The host; None for any host.
+        tokenizer: Path of a `tokenizer.json` to count tokens; None estimates them.
+        rescan: Read the whole input, even if the job has started.
 
     Raises:
         JobError: The input cannot be read.
@@ -119,7 +119,7 @@ def prepare(
 
 
 def _check_output_apart(spec: JobSpec, reader: InputReader) -> None:
-    """Refuse an output on, in or around the input."""
+    """Raise an error for an output that is, contains or lies inside the input."""
     target = spec.output.resolve()
     for path in spec.inputs:
         folder = path.resolve()
@@ -139,7 +139,7 @@ def _check_output_apart(spec: JobSpec, reader: InputReader) -> None:
 def _is_resumed(
     spec: JobSpec, begun: Manifest, recorded: dict[str, Any], identity: str, folder: JobFolder
 ) -> bool:
-    """Whether the job that was begun is resumed, or known to be finished; False to begin anew."""
+    """Return whether the existing job is resumed or finished; False starts a new one."""
     other = [
         f"{name}={begun.options.get(name)!r}, not {value!r}"
         for name, value in recorded.items()
@@ -159,7 +159,7 @@ def _is_resumed(
 
 
 def check_not_overwritten(spec: JobSpec) -> None:
-    """Refuse to replace an output, unless that was said and nothing of others is lost."""
+    """Raise an error for an existing output, unless it may be replaced and is the job's own."""
     for path in final_paths(spec.output, spec.form):
         if path.exists() and not spec.options.overwrite:
             raise JobError(
@@ -172,7 +172,7 @@ def check_not_overwritten(spec: JobSpec) -> None:
 
 
 def check_rows(summary: InputSummary, on_error: OnError) -> None:
-    """Refuse bad rows before anything is sent."""
+    """Raise an error for bad rows before anything is sent."""
     if summary.refused and on_error == "stop":
         others = summary.refused - 1
         more = f" ({others:,} more like it)" if others else ""
@@ -193,7 +193,7 @@ def check_rows(summary: InputSummary, on_error: OnError) -> None:
 
 
 def check_disk_space(folder: Path, needed: float) -> None:
-    """Refuse to begin where vectors would not fit on the disk."""
+    """Raise an error if the vectors would not fit on the disk."""
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free

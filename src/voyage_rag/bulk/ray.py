@@ -161,8 +161,8 @@ def embed(
         The dataset with an additional column (`output_column`, by default `embedding`).
 
     Raises:
-        JobError: A key is among the options, or the actors would leave no CPU to read and write, so
-            that the job would never end.
+        JobError: A key is among the options, the minimum of `actors` exceeds its maximum, or the
+            actors would leave no CPU to read and write, so that the job would never end.
         InvalidInputError: The model does not support an option, or a number is too small.
         ConfigurationError: An option of `Voyage` cannot be used.
         TypeError: Neither `Embedder` nor `Voyage` has the option.

@@ -1,7 +1,7 @@
-"""Texts that an input holds more than once: each is sent once, and its vector kept for the others.
+"""Texts that occur more than once in an input: each is sent once, and its vector is reused.
 
-The first pass over the input finds which texts may repeat, by a hash of each. Vectors of those
-that do are in a file, as long as the run takes: memory holds some 150 bytes for each of them.
+The first pass over the input finds which texts may repeat, by a hash of each. Their vectors
+are stored in a file during the run. Each of them takes about 150 bytes of memory.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from voyage_rag.types import Vector
 
 MOST_TEXTS = 1_000_000
-"""Different texts whose vectors are kept; beyond, texts that repeat are sent again."""
+"""Maximum number of texts whose vectors are kept. Repetitions of further texts are sent again."""
 
 DIGEST_BYTES = 16
 HASHES, ROWS = "q", "Q"
 
 
 def write_repeated(hashes: array[int], path: Path) -> None:
-    """Write how many hashes several rows have, and these rows; no file if there are none."""
+    """Write the number of repeated hashes, and the rows with one; no file if there are none."""
     path.unlink(missing_ok=True)
     numbers = pa.Array.from_buffers(pa.int64(), len(hashes), [None, pa.py_buffer(hashes)])
     values, counts = numbers.value_counts().flatten()
@@ -41,10 +41,10 @@ def write_repeated(hashes: array[int], path: Path) -> None:
 
 
 class RepeatedTexts:
-    """The rows whose text another row of the same run has.
+    """Rows with the same text as another row of the run.
 
     Args:
-        path: The file of `write_repeated`, which may be missing. One for vectors is beside it.
+        path: The file of `write_repeated`, which may be missing. Vectors are stored next to it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -65,11 +65,11 @@ class RepeatedTexts:
 
     @property
     def expects_vectors(self) -> bool:
-        """Whether texts that repeat were sent whose vectors are not there yet."""
+        """Whether vectors of repeated texts are still missing, although their texts were sent."""
         return bool(self._digests)
 
     def find(self, row: int, text: str) -> bytes | None:
-        """The vector of a row; nothing where one of its text is awaited; None where it is new."""
+        """Return the vector of a row; b"" while it is awaited; None if the text is new."""
         at = bisect_left(self._rows, row)
         if at == len(self._rows) or self._rows[at] != row:
             return None
@@ -86,7 +86,7 @@ class RepeatedTexts:
             return None
 
     def waiting(self, row: int, vector: Vector) -> Sequence[int]:
-        """Keep the vector of a row; the rows that waited for it."""
+        """Store the vector of a row, and return the rows that wait for it."""
         with self._lock:
             digest = self._digests.pop(row, None)
             if digest is None:
@@ -100,13 +100,13 @@ class RepeatedTexts:
             return self._asked.pop(digest)
 
     def restart(self) -> None:
-        """Expect no more of what was asked for."""
+        """Discard the expectations of a previous round."""
         with self._lock:
             self._asked.clear()
             self._digests.clear()
 
     def close(self) -> None:
-        """Close and remove the file."""
+        """Close and delete the file."""
         if self._file >= 0:
             os.close(self._file)
             self._path.unlink(missing_ok=True)

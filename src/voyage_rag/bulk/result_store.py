@@ -38,7 +38,7 @@ class ResultStore:
         schema: The schema of the output.
         length: Numbers per vector; None before the first result.
         output: Receives complete parts.
-        repeats: The rows whose text another row has.
+        repeats: Rows with the same text as another row.
 
     Attributes:
         length: Numbers per vector; None before the first result.
@@ -153,7 +153,7 @@ class ResultStore:
         return stored
 
     def _repeat(self, rows: Iterable[int], vector: bytes) -> None:
-        """Store the vector of rows whose text another row has."""
+        """Store the vector of rows with the same text."""
         for row in rows:
             part = self._parts[row // self._rows_per_part]
             part.add(row - part.first, 1, 0, vector)

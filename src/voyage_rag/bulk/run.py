@@ -125,7 +125,7 @@ class JobRun:
         self._open_store()
 
     def _is_in_place(self) -> bool:
-        """Whether the output is, but was not recorded: a file is written again in that case."""
+        """Return whether a folder is complete but not recorded; a file would be written again."""
         is_folder = self._spec.form == "dataset" and self._spec.output.is_dir()
         return is_folder and not self._folder.unfinished.exists()
 
@@ -173,7 +173,7 @@ class JobRun:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The arguments of the client besides the texts."""
+        """The arguments of the client, except the texts."""
         return self._options.request
 
     @property

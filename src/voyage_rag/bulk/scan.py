@@ -116,7 +116,7 @@ class RowChecker:
             yield chunk, flaws
 
     def close(self) -> None:
-        """Forget the ids."""
+        """Delete the ids."""
         if self._index is not None:
             self._index.close()
 

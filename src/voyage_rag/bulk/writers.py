@@ -78,7 +78,7 @@ class OutputSchema:
         return length * width
 
     def bytes_in(self, form: str, length: int) -> float:
-        """What a vector takes in an output of some format."""
+        """Return the bytes per vector in an output of this format."""
         return length * JSON_BYTES[self.dtype] if form == "jsonl" else self.vector_bytes(length)
 
     def arrow(self, length: int) -> Any:
@@ -145,7 +145,7 @@ def _is_json(field: Any) -> bool:
 
 
 def _as_json(value: object) -> str:
-    """A value in JSON: bytes as base64, and null for a float that is none."""
+    """Return a value as JSON: bytes as base64, NaN and infinity as null."""
     try:
         return json.dumps(value, ensure_ascii=False, default=_simple, allow_nan=False)
     except ValueError:
@@ -158,7 +158,7 @@ def _simple(value: object) -> str:
 
 
 WriteBatch: TypeAlias = Callable[[Any], object]
-"""Takes record batches, one after the other."""
+"""Receives record batches one after another."""
 
 
 @contextmanager
@@ -248,7 +248,7 @@ def matrix_writer(path: Path, schema: Any) -> Iterator[WriteBatch]:
 
 IDS_SUFFIX = ".ids.jsonl"
 WRITERS = {"parquet": parquet_writer, "jsonl": json_lines_writer, "npy": matrix_writer}
-"""Of outputs that are one file, by their format."""
+"""Writers of single-file outputs, by format."""
 
 
 def numpy() -> Any:
@@ -262,7 +262,7 @@ def numpy() -> Any:
 
 @contextmanager
 def vector_writer(path: Path, id_type: str) -> Iterator[Callable[[Id, Vector], None]]:
-    """A Parquet file that takes ids and vectors one by one."""
+    """Open a Parquet file for ids and vectors, which are passed one by one."""
     ids: list[Id] = []
     vectors: list[Vector] = []
     schema: Any = None

@@ -20,7 +20,7 @@ LONGEST_FIELD = 2**23
 """Maximum characters of a field. An unclosed quote makes the rest of the file one field."""
 
 LONGEST_LINE = 2 * LONGEST_FIELD
-"""Maximum characters of a line. Only the first piece of a longer one is held."""
+"""Maximum characters of a line. Only the beginning of a longer one is kept."""
 
 TOO_LONG = f"the line is longer than {LONGEST_LINE:,} characters"
 
@@ -28,7 +28,7 @@ OTHER_DELIMITERS = {";": "a semicolon CSV", "\t": "a TSV", "|": "a CSV with bars
 
 
 class CSVFile(InputFile):
-    """A table of text, whose quoted fields may hold line breaks."""
+    """A table of text, whose quoted fields can contain line breaks."""
 
     unit = "line"
     usual_delimiter: ClassVar[str] = ","
@@ -40,7 +40,7 @@ class CSVFile(InputFile):
 
     @cached_property
     def _header(self) -> list[str]:
-        """The names of the columns: their numbers, from 1, where there is no header."""
+        """Return the names of the columns: their numbers, from 1, without a header."""
         with self._records() as records:
             _, fields, flaw, _ = next(records, (0, [], None, []))
         if flaw is not None:
@@ -56,7 +56,7 @@ class CSVFile(InputFile):
 
     @property
     def hint(self) -> str:
-        """What the file may be instead, as the end of an error; nothing where that is not known."""
+        """Return a suggestion of the likely format, to append to an error; empty if unknown."""
         if self._header[:1] and self._header[0].startswith("sep="):
             return "; if the first line is not part of the table, pass skip_lines=1"
         if len(self._header) == 1 and self.options.delimiter is None:
@@ -112,7 +112,7 @@ class CSVFile(InputFile):
 
     @contextmanager
     def _records(self) -> Iterator[Iterator[tuple[int, list[str], str | None, list[str]]]]:
-        """The first line of each record, its fields, why it cannot be read, and its lines."""
+        """Yield the first line of each record, its fields, the flaw or None, and its lines."""
         limit = csv.field_size_limit(LONGEST_FIELD)
         try:
             with open_bytes(self.path, self.options.encoding) as file:
@@ -169,7 +169,7 @@ def _is_piece(line: str) -> bool:
 
 
 class TSVFile(CSVFile):
-    """A table whose fields have tabs between them, and quotes are letters like others."""
+    """A table whose fields are separated by tabs. Quotes have no meaning."""
 
     usual_delimiter = "\t"
     quoted = False

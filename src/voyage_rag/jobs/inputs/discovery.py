@@ -167,7 +167,7 @@ def _kind_in_folder(file: Path, given: InputFormat | None) -> InputFormat | None
 
 
 def text_files(path: Path, suffixes: Collection[str]) -> Iterator[Path]:
-    """The files that a path stands for: of folders and globs those with one of the suffixes."""
+    """Return the files of a path: of folders and globs, those with one of the suffixes."""
     for match in _expanded(path):
         if match.is_dir():
             yield from (f for f in _files_in(match) if uncompressed_suffix(f) in suffixes)
