@@ -206,6 +206,7 @@ def test_a_key_that_is_said_back_is_not_repeated(runner, http_service) -> None:
         (b'{"error":{"message":"No provider answered","code":503}}', "No provider answered"),
         (b'{"detail":"overloaded"}', "overloaded"),
         (b"<html><head><title>Sign in to Guest WiFi</title>", "Sign in to Guest WiFi"),
+        (b" <!doctype html><body>", "a web page, not JSON: check base_url"),
         (f'{{"error":"bad key {KEY}"}}'.encode(), "bad key"),
     ],
 )

@@ -244,6 +244,7 @@ def test_a_key_in_use_is_found_by_its_fingerprint(monkeypatch: pytest.MonkeyPatc
         ("pa-your-api-key", "placeholder"),
         ("YOUR_VOYAGE_API_KEY", "placeholder"),
         ("$VOYAGE_API_KEY", "placeholder"),
+        ("%VOYAGE_API_KEY%", "placeholder"),
         ("{{ voyage_key }}", "placeholder"),
         ("None", "placeholder"),
         ("pa-...", "placeholder"),
@@ -266,6 +267,8 @@ def test_an_implausible_key_is_refused_with_the_likely_cause(
         Voyage(**arguments[given])
 
     assert (cause if key or given != "variable" else "no Voyage API key") in caught.value.message
+    source = {"argument": "api_key", "variable": "VOYAGE_API_KEY", "file": repr(str(path))}
+    assert source[given] in caught.value.message
     trace = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     ours = [frame for frame in trace.stack if "voyage_rag" in frame.filename]
     if len(key) > 12:

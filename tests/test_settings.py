@@ -9,6 +9,7 @@ import pytest
 
 from fakes import KEY
 from voyage_rag import ConfigurationError, Voyage
+from voyage_rag.secret import find_key
 from voyage_rag.settings import Settings
 
 
@@ -106,8 +107,16 @@ def test_what_cannot_be_a_key_is_refused(key: Any, expected_message: str) -> Non
     assert "two words" not in message
 
 
+def test_a_key_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """As editors on Windows write it."""
+    path = tmp_path / "key"
+    path.write_bytes(b"\xef\xbb\xbfpa-of-a-file\r\n")
+
+    assert find_key(None, path).get_secret_value() == "pa-of-a-file"
+
+
 @pytest.mark.parametrize(
-    ("content", "expected_message"), [(b"", "is empty"), (b"\xff\xfe", "cannot be read")]
+    ("content", "expected_message"), [(b"", "is empty"), (b"\xff\xfe", "UTF-16")]
 )
 def test_a_key_file_without_a_key_is_refused(
     tmp_path: Path, content: bytes, expected_message: str

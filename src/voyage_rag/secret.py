@@ -29,7 +29,7 @@ KEY_VARIABLE = "VOYAGE_API_KEY"
 KEY_PATH_VARIABLE = "VOYAGE_API_KEY_PATH"
 
 PLACEHOLDER = (
-    r"<.*>|\$?\{.*\}|\$\w+|(pa-|al-)?[.*\u2026]+"
+    r"<.*>|\$?\{.*\}|\$\w+|%\w+%|(pa-|al-)?[.*\u2026]+"
     r"|(?i:none|null|undefined|changeme|\W*x{3,}\W*|.*\byour[-_ ].*key.*)"
 )
 IMPLAUSIBLE = (
@@ -114,8 +114,12 @@ def hidden(value: object) -> Any:
     return APIKey(value.strip()) if isinstance(value, str) else value
 
 
-def as_key(value: object) -> APIKey:
+def as_key(value: object, source: str = "api_key") -> APIKey:
     """Convert a string or a SecretStr of any framework to a key.
+
+    Args:
+        value: The key.
+        source: Where it comes from, for the error.
 
     Raises:
         ConfigurationError: The value is not a string, is empty, or cannot be a key: it is quoted, a
@@ -124,9 +128,9 @@ def as_key(value: object) -> APIKey:
     value = hidden(value)
     if not isinstance(value, APIKey):
         value = type(value).__name__
-        raise ConfigurationError(f"api_key must be a string, not {value}")
+        raise ConfigurationError(f"{source} must be a string, not {value}")
     if problem := _problem_with(value):
-        raise ConfigurationError(f"api_key {problem}")
+        raise ConfigurationError(f"{source} {problem}")
     return value
 
 
@@ -155,18 +159,19 @@ def find_key(
     Raises:
         ConfigurationError: There is no key, it is implausible, or the file cannot be read.
     """
-    key = hidden(api_key)
+    key, source = hidden(api_key), "api_key"
     del api_key
     if key is None and (path := api_key_path or variable(KEY_PATH_VARIABLE, environ)):
         key = _read(Path(os.path.expanduser(path)))  # noqa: PTH111 - as in settings
+        source = f"the key in the file {str(path)!r}"
     if key is None:
-        key = hidden(variable(KEY_VARIABLE, environ))
+        key, source = hidden(variable(KEY_VARIABLE, environ)), KEY_VARIABLE
     if key is None:
         raise ConfigurationError(
             "no Voyage API key: pass api_key=..., or name a file with api_key_path=... or "
             f"{KEY_PATH_VARIABLE}, or set {KEY_VARIABLE}"
         )
-    return as_key(key)
+    return as_key(key, source)
 
 
 def variable(name: str, environ: Mapping[str, str] | None = None) -> str | None:
@@ -176,8 +181,13 @@ def variable(name: str, environ: Mapping[str, str] | None = None) -> str | None:
 
 def _read(path: Path) -> APIKey:
     try:
-        key: APIKey = hidden(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        key: APIKey = hidden(path.read_text("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise ConfigurationError(
+            f"the key file {str(path)!r} is not UTF-8 (Windows PowerShell writes UTF-16): save it "
+            "as UTF-8"
+        ) from None
+    except OSError as error:
         raise ConfigurationError(
             f"the key file {str(path)!r} cannot be read ({type(error).__name__}): check the path "
             f"in api_key_path or {KEY_PATH_VARIABLE}"

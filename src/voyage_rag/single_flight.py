@@ -30,6 +30,10 @@ class SingleFlight(Generic[K, V]):
         self.known: dict[K, Future[V]] = {}
         self._lock = lock_for(self)
 
+    def __reduce__(self) -> tuple[type[SingleFlight[K, V]], tuple[()]]:
+        """Copies start without results: futures cannot be copied."""
+        return type(self), ()
+
     def claim(self, keys: Iterable[K]) -> tuple[list[K], dict[K, Future[V]]]:
         """Return the keys that the caller must request, and the results of all keys."""
         with self._lock:

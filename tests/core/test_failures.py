@@ -156,9 +156,17 @@ def test_a_redirect_is_named_and_not_followed() -> None:
     """The message says where the address leads, without its path, and to set base_url."""
     error = failure(307, b"moved", location="https://elsewhere.example/secret-path")
 
-    assert "'elsewhere.example'" in error.message
+    assert "'https://elsewhere.example'" in error.message
     assert "base_url" in error.message
     assert "secret-path" not in error.message
+
+
+def test_a_redirect_within_the_host_or_to_tls_says_so() -> None:
+    """A missing slash or a plain address is the usual cause."""
+    assert "another path of the same host" in failure(308, location="/v1/embeddings/").message
+    assert (
+        "'https://here.example:8443'" in failure(301, location="https://here.example:8443/").message
+    )
 
 
 def test_a_redirect_to_nowhere_is_still_an_error() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -513,3 +515,14 @@ def test_bad_chunks_are_refused_before_anything_is_sent(
     with pytest.raises(InvalidInputError, match=said):
         store.add_documents([*chunks(a=A[:1]), document])
     assert emulator.requests == []
+
+
+@pytest.mark.parametrize("copied", [deepcopy, lambda store: pickle.loads(pickle.dumps(store))])
+def test_a_store_can_be_copied_and_pickled(store: ContextualVectorStore, copied: Any) -> None:
+    """As the store that it wraps; the copy knows the registered documents."""
+    registered = store.include(chunks(a=A))
+    copy = copied(store)
+
+    assert copy.add_documents(registered[1:2])
+    assert copy.similarity_search("Cats", k=1)[0].page_content == A[1]
+    assert not store.similarity_search("Cats", k=1)

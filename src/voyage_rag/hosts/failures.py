@@ -59,6 +59,7 @@ REMEDIES: Mapping[int, str] = {
     400: "check the arguments",
     401: "check the key",
     404: "check the address of the host",
+    407: "a proxy requires credentials: put them in the PROXY variable, http://user:password@proxy",
     408: RETRY_LATER,
     410: "this model is retired: choose another",
     TOO_LARGE: "shorten the inputs, or send fewer at once",
@@ -123,7 +124,7 @@ def error_detail(response: Response, remedies: Mapping[int, str] = REMEDIES) -> 
         message = "the response is not from the API, whose results have status 200"
     if status in REDIRECT:
         message = (
-            f"the address redirects to {_redirect_host(response)}; redirects are "
+            f"the address redirects to {_redirect_target(response)}; redirects are "
             "not followed, to keep the key with its host: set base_url to the right address"
         )
     error_class = error_class_of(status, message)
@@ -223,9 +224,14 @@ def _is_about_money(message: str) -> bool:
     return not re.search(PASSES_IN_TIME, text) and re.search(NEEDS_MONEY, text) is not None
 
 
-def _redirect_host(response: Response) -> str:
+def _redirect_target(response: Response) -> str:
+    """The origin of a redirect, without the path, which may be a secret."""
+    location = response.headers.get("location", "")
     try:
-        host = urlsplit(response.headers.get("location", "")).hostname
+        parts = urlsplit(location)
+        port = f":{parts.port}" if parts.port else ""
     except ValueError:
-        host = None
-    return repr(host or "an unnamed host")
+        return "an unnamed host"
+    if parts.hostname:
+        return repr(f"{parts.scheme or 'http'}://{parts.hostname}{port}")
+    return "another path of the same host" if location else "an unnamed host"

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from langchain_core.documents import Document
 
@@ -103,6 +103,13 @@ class Announcements:
         self._seen: dict[Hashable, int] = {}
         self._has_warned = False
         self._lock = lock_for(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies have locks of their own."""
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=lock_for(self))
 
     def include(self, documents: Sequence[Document]) -> list[Document]:
         """Register complete documents.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -162,6 +163,18 @@ def test_an_object_that_is_dropped_closes_its_connections(http_service: HTTPServ
     gc.collect()
 
     http_service.wait_for_closed()
+
+
+def test_a_daemon_that_closed_all_descriptors_connects_anew(http_service: HTTPService) -> None:
+    """Sockets that were closed by number are dropped without an error."""
+    voyage = voyage_to(http_service)
+    voyage.embed(["one"], MODEL)
+    for at in gc.get_objects():
+        if isinstance(at, pool.PooledConnection) and at.socket is not None:
+            os.close(at.socket.fileno())
+    voyage.close()
+
+    assert voyage.embed(["two"], MODEL).embeddings == [vector_of("two")]
 
 
 def test_the_key_travels_in_the_authorization_header_alone(

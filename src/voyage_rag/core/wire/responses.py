@@ -178,7 +178,9 @@ def parse(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise UnexpectedAnswerError("the answer is not JSON") from None
+        is_page = body.lstrip().startswith(b"<")
+        what = "a web page, not JSON: check base_url" if is_page else "not JSON"
+        raise UnexpectedAnswerError(f"the answer is {what}") from None
 
 
 def parse_object(body: Body) -> Mapping[str, Any]:

@@ -119,9 +119,10 @@ class PooledConnection:
                 socket.socket.shutdown(self._announced, socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket, which a program that became a daemon may have closed already."""
         if self.socket is not None:
-            self.socket.close()
+            with suppress(OSError):
+                self.socket.close()
 
     def distrust(self) -> None:
         """Do not reuse the connection: it delivered an invalid response."""
