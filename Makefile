@@ -7,10 +7,11 @@ BIN := $(VENV)/bin
 CONSTRAINTS ?= $(wildcard tests/constraints.txt)
 CONSTRAINED = $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 PIP = python -m pip install --quiet --disable-pip-version-check
-# uv installs in seconds; where only pip is configured for the package index, pip does.
+# uv installs in seconds; where only pip is configured for the package index, pip does. Files are
+# copied, since NLTK, which LlamaIndex uses, refuses to read one that has hard links.
 INSTALL = install() { \
-	UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$PIP_INDEX_URL}" \
-	$(BIN)/uv pip install --quiet --python $(BIN)/python $(CONSTRAINED) "$$@" 2>/dev/null || { \
+	UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$PIP_INDEX_URL}" $(BIN)/uv pip install --quiet \
+	--link-mode copy --python $(BIN)/python $(CONSTRAINED) "$$@" 2>/dev/null || { \
 	$(BIN)/$(PIP) --upgrade "pip>=25.1" && $(BIN)/$(PIP) $(CONSTRAINED) "$$@"; }; }; install
 
 .DEFAULT_GOAL := help
