@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -260,3 +261,24 @@ def test_kept_columns_have_their_types(name: str, emulator: Emulator, tmp_path: 
     assert [[row[k] for k in names] for row in kept] == [
         [row[k] for k in names] for row in expected
     ]
+
+
+def test_a_damaged_file_that_was_skipped_is_reported_and_exits_with_3(
+    emulator: Emulator, source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Like the dry run, since no one knows how many rows are missing."""
+    packed = gzip.compress(jsonl(tmp_path / "b", rows_of(9)).read_bytes())
+    (tmp_path / "b.jsonl.gz").write_bytes(packed[:-12])
+    output = str(tmp_path / "out.parquet")
+    arguments = ["embed", source, str(tmp_path / "b.jsonl.gz"), "-o", output, "--id-column", "id"]
+
+    assert main(arguments) == 1
+    assert "leave out what cannot be read with --on-error skip" in capsys.readouterr().err
+    arguments += ["--on-error", "skip"]
+    assert main([*arguments, "--dry-run"]) == 3
+    assert main(arguments) == 3
+    out, err = capsys.readouterr()
+    assert err.count("1 file was damaged and not read to the end") == 2
+    assert f"rejected: {output}.refused.jsonl" in out
+    assert main([*arguments, "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["damaged"] == 1

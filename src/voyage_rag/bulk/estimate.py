@@ -46,6 +46,7 @@ class Estimate:
         vector_bytes: Bytes of all vectors in the output; None if their length is unknown.
         files: Number of files to read.
         unread: Number of files in input folders that have another format.
+        damaged: Number of files that cannot be read to their end.
         problems: Problems that would stop the run, each with its remedy.
 
     Examples:
@@ -69,6 +70,7 @@ class Estimate:
     vector_bytes: int | None
     files: int = 1
     unread: int = 0
+    damaged: int = 0
     problems: Sequence[str] = ()
 
 
@@ -124,6 +126,7 @@ def estimate(
         vector_bytes=None if bytes_per_vector is None else round(summary.rows * bytes_per_vector),
         files=summary.files,
         unread=summary.unread,
+        damaged=len(summary.damaged),
         problems=problems,
     )
 

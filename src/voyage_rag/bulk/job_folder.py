@@ -14,6 +14,8 @@ from voyage_rag.jobs.files import atomic_write, exclusive_lock
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from voyage_rag.jobs.inputs.opening import Damage
+
 VERSION = 3
 
 JobState: TypeAlias = Literal["embedding", "assembling", "finished"]
@@ -33,6 +35,7 @@ class InputSummary:
         id_type: The Arrow type of the ids.
         kept: Serialised schema of the copied columns.
         first_refused: The first row that cannot be embedded and the reason, for a message.
+        damaged: The damage of files (see `InputReader`).
     """
 
     rows: int
@@ -44,6 +47,7 @@ class InputSummary:
     id_type: str
     kept: str
     first_refused: str | None
+    damaged: dict[str, Damage] = field(default_factory=dict)
 
 
 @dataclass

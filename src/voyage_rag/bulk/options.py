@@ -53,7 +53,7 @@ class JobOptions(BaseModel):
         skip_lines: Number of lines before the header or first row of a text file.
         output_format: Format of the output. Default: determined by its name.
         on_error: How to treat rows that cannot be embedded. `stop` raises an error before anything
-            is sent, `skip` writes them to a side file.
+            is sent, `skip` writes them to a side file, and skips the rest of damaged files.
         overwrite: Replace an existing output, or discard a job with other options.
         engine: `realtime`, or `batch`, which takes up to twelve hours at two thirds of the price
             (docs: "Batch Inference").

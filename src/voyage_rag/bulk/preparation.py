@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from voyage_rag.bulk.job_folder import Manifest
 from voyage_rag.bulk.output_files import check_replaceable, final_paths, fingerprint
 from voyage_rag.bulk.scan import scan
-from voyage_rag.jobs.errors import BadRowsError, JobError
+from voyage_rag.jobs.errors import BadRowsError, DamagedFileError, JobError
 from voyage_rag.jobs.files import size
 from voyage_rag.jobs.inputs import open_inputs
 
@@ -89,15 +89,17 @@ def prepare(
     with problems.noted():
         folder.check_own()
         begun = folder.read(overwrite=options.overwrite)
-    reader = open_inputs(
-        spec.inputs,
-        options.input_format,
-        text_columns=options.text_columns,
-        id_column=options.id_column,
-        keep=options.keep,
-        options=options.reading,
-        spool_folder=scratch.spooled,
-    )
+    with _explained(options.on_error):
+        reader = open_inputs(
+            spec.inputs,
+            options.input_format,
+            text_columns=options.text_columns,
+            id_column=options.id_column,
+            keep=options.keep,
+            options=options.reading,
+            spool_folder=scratch.spooled,
+            skip_damaged=options.on_error == "skip",
+        )
     with problems.noted():
         _check_output_apart(spec, reader)
     recorded, identity = spec.recorded(host), reader.identity()
@@ -108,14 +110,32 @@ def prepare(
         with problems.noted():
             check_not_overwritten(spec)
     if begun is None or not is_resumed or rescan:
-        manifest = Manifest(recorded, identity, scan(reader, tokenizer, scratch, reporter))
+        reader.finds_damage = options.on_error == "skip"
+        with _explained(options.on_error):
+            manifest = Manifest(recorded, identity, scan(reader, tokenizer, scratch, reporter))
+        reader.finds_damage = False
         manifest.length = options.length
         manifest.refused_file = None if begun is None else begun.refused_file
     else:
         manifest = begun
+        reader.damaged = begun.summary.damaged
     with problems.noted():
         check_rows(manifest.summary, options.on_error)
     return PreparedJob(reader, manifest, is_resumed)
+
+
+@contextmanager
+def _explained(on_error: OnError) -> Iterator[None]:
+    """Name the option that skips damaged files."""
+    try:
+        yield
+    except DamagedFileError as error:
+        if on_error == "skip":
+            raise
+        raise DamagedFileError(
+            f"{error.message}: repair the file, or leave out what cannot be read with "
+            "on_error='skip'; nothing was sent"
+        ) from error
 
 
 def _check_output_apart(spec: JobSpec, reader: InputReader) -> None:

@@ -80,6 +80,7 @@ class JobReport:
         was_finished: Whether the job was finished before this run, which then did nothing.
         files: Number of files that were read.
         unread: Number of files in input folders that have another format.
+        damaged: Number of files that could not be read to their end.
 
     Examples:
         >>> from voyage_rag.bulk import embed_file
@@ -101,6 +102,7 @@ class JobReport:
     was_finished: bool
     files: int = 1
     unread: int = 0
+    damaged: int = 0
 
 
 class JobReporter:

@@ -310,6 +310,7 @@ class JobRun:
             was_finished=self._was_finished,
             files=summary.files,
             unread=summary.unread,
+            damaged=len(summary.damaged),
         )
 
     def close(self) -> None:

@@ -78,6 +78,7 @@ def scan(
         id_type=checker.id_type,
         kept=schema_to_text(types.schema()),
         first_refused=first_refused,
+        damaged=reader.damaged,
     )
 
 

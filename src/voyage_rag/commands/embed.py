@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from voyage_rag.commands.failure import extra, interruptible
+from voyage_rag.commands.failure import INCOMPLETE, CommandError, extra, interruptible
 from voyage_rag.commands.options import AsJSON, BaseURL, Emulated
 from voyage_rag.commands.screen import (
     console,
@@ -138,7 +138,8 @@ def embed(
         Literal["stop", "skip"],
         typer.Option(
             help="For rows that cannot be embedded: stop before anything is sent, or skip them "
-            "and write them to OUTPUT.refused.jsonl."
+            "and write them to OUTPUT.refused.jsonl. If a file is damaged, skip the rest of it, "
+            "and exit with 3."
         ),
     ] = "stop",
     engine: Annotated[
@@ -235,6 +236,7 @@ def embed(
         with _progress() as on_progress:
             report = job.run(voyage, on_progress=on_progress)
         _show_report(report, as_json=as_json, emulated=emulated, to_stdout=to_stdout)
+    _check_complete(report.damaged)
 
 
 @contextmanager
@@ -277,6 +279,7 @@ def _show_estimate(job: EmbeddingJob, estimate: Estimate, *, as_json: bool) -> N
         _print_estimate(job, estimate)
     if estimate.problems:
         raise JobError("; ".join(estimate.problems))
+    _check_complete(estimate.damaged)
 
 
 def _print_estimate(job: EmbeddingJob, estimate: Estimate) -> None:
@@ -347,3 +350,10 @@ def _show_report(report: JobReport, *, as_json: bool, emulated: bool, to_stdout:
         remark(f"{report.unread:,} files of another format were ignored")
     if not report.was_finished:
         remark(f"{duration(report.seconds)} for this run")
+
+
+def _check_complete(damaged: int) -> None:
+    """Exit with a code of its own after damaged files: the number of their rows is unknown."""
+    if damaged:
+        files = "1 file was" if damaged == 1 else f"{damaged:,} files were"
+        raise CommandError(f"{files} damaged and not read to the end", INCOMPLETE)

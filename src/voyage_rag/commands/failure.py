@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 
-FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+FAILED, MISUSED, INCOMPLETE, INTERRUPTED = 1, 2, 3, 130
 
 OPTION = r"(?<![\w'\"-])(?P<name>[a-z_]+)\b(?:=(?P<value>'[^']*'|[\w.]+))?"
 PLAIN = r"'[\w.,-]+'"

@@ -20,6 +20,10 @@ class JobError(VoyageError):
     """
 
 
+class DamagedFileError(JobError):
+    """A file ends early or is damaged, so what follows in it cannot be read."""
+
+
 class BadRowsError(JobError, ValueError):
     """The input contains rows that cannot be embedded. Raised before anything is sent.
 

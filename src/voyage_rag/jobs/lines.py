@@ -16,7 +16,7 @@ import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
-from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.errors import DamagedFileError, JobError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,7 +73,7 @@ def open_bytes(path: Path, encoding: str | None = None) -> Iterator[BinaryIO]:
     except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise JobError(f"{path.name} cannot be decompressed: {error}") from error
+        raise DamagedFileError(f"{path.name} cannot be decompressed: {error}") from error
     except UnicodeDecodeError as error:
         if encoding is None:
             raise
@@ -188,7 +188,7 @@ def read_json_values(file: BinaryIO, name: str) -> Iterator[tuple[int, Any]]:
             except (ValueError, RecursionError) as error:
                 if is_over or len(buffer) - at > LONGEST_LINE_BYTES:
                     reason = getattr(error, "msg", "a value is nested too deeply or too large")
-                    raise JobError(
+                    raise DamagedFileError(
                         f"{name} is not JSON after its first {count:,} values: {reason}"
                     ) from None
                 end = len(buffer)

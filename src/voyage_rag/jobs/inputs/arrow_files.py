@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import count, repeat
 from typing import TYPE_CHECKING, Any
 
-from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.errors import DamagedFileError, JobError
 from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined, row_of
 
 try:
@@ -205,7 +205,7 @@ def unreadable(file: InputFile, what: str) -> Iterator[None]:
     except (pa.ArrowException, OSError, UnicodeEncodeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise JobError(f"{str(file.path)!r} cannot be read as {what}: {error}") from None
+        raise DamagedFileError(f"{str(file.path)!r} cannot be read as {what}: {error}") from None
 
 
 def _is_text(kind: Any) -> bool:

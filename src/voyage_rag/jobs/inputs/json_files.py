@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.errors import DamagedFileError, JobError
 from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined, pick, row_of
 from voyage_rag.jobs.lines import open_bytes, parse_json, read_json_values, read_lines
 
@@ -40,9 +41,10 @@ class JSONRows(InputFile):
     def all_columns(self) -> list[str]:
         """See `InputFile`."""
         names = dict[str, None]()
-        for _, value, flaw in self._values(0):
-            if flaw is None and isinstance(value, dict):
-                names.update(dict.fromkeys(value))
+        with suppress(DamagedFileError):  # which is reported with the rows
+            for _, value, flaw in self._values(0):
+                if flaw is None and isinstance(value, dict):
+                    names.update(dict.fromkeys(value))
         return [*names, *self.constants]
 
     def rows(self, columns: Columns, position: int, skip: int) -> Generator[Row, None, int]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.errors import DamagedFileError, JobError
 from voyage_rag.jobs.inputs.delimited import CSVFile, TSVFile
 from voyage_rag.jobs.inputs.discovery import FoundFile, InputFormat, find_files
 from voyage_rag.jobs.inputs.json_files import JSONArrayFile, JSONLinesFile
@@ -15,7 +16,7 @@ from voyage_rag.jobs.inputs.spool import spool
 from voyage_rag.jobs.inputs.text_files import LinesFile, WholeFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
 DEFAULT_TEXT_COLUMN = "text"
@@ -33,6 +34,10 @@ FILE_TYPES: dict[InputFormat, type[InputFile]] = {
 }
 
 
+Damage: TypeAlias = tuple[int, int, str]
+"""The damage of a file: the rows before it, the number of the first damaged row, and the flaw."""
+
+
 class InputReader:
     """The rows of an input, in the same order each time.
 
@@ -40,29 +45,69 @@ class InputReader:
         files: The files.
         columns: The columns to read.
         unread: Number of files in its folders that have another format.
+        damaged: The known damage of files, by their labels.
+        finds_damage: Whether reading records the damage of files. Otherwise it raises an error.
     """
 
-    def __init__(self, files: Sequence[InputFile], columns: Columns, unread: int = 0) -> None:
+    def __init__(
+        self, files: Sequence[InputFile], columns: Columns, unread: int, damaged: dict[str, Damage]
+    ) -> None:
         self.files = files
         self.columns = columns
         self.unread = unread
+        self.damaged = damaged
+        self.finds_damage: bool = False
 
     def rows(self, skip: int = 0) -> Iterator[Row]:
         """Yield all rows except the first `skip`, good or bad.
+
+        The rest of a damaged file is one bad row.
 
         Raises:
             JobError: A file cannot be read.
         """
         position = 0
         for file in self.files:
-            count = file.row_count() if position < skip else None
-            if count is None or position + count > skip:
-                count = yield from file.rows(self.columns, position, max(0, skip - position))
+            start = max(0, skip - position)
+            count, read = None, self._rows_until_damage if self.finds_damage else self._rows
+            if file.label in self.damaged:
+                read = self._rows_before_damage
+            elif start:
+                count = file.row_count()
+            if count is None or count > start:
+                count = yield from read(file, position, start)
             position += count
+
+    def _rows(self, file: InputFile, position: int, skip: int) -> Generator[Row, None, int]:
+        return file.rows(self.columns, position, skip)
+
+    def _rows_until_damage(
+        self, file: InputFile, position: int, skip: int
+    ) -> Generator[Row, None, int]:
+        count, number = skip, 0
+        try:
+            for row in self._rows(file, position, skip):
+                count, number = count + 1, row.number
+                yield row
+        except DamagedFileError as error:
+            flaw = f"this and all later rows cannot be read: {error.message}"
+            self.damaged[file.label] = count, number + 1, flaw
+            count = yield from self._rows_before_damage(file, position, count)
+        return count
+
+    def _rows_before_damage(
+        self, file: InputFile, position: int, skip: int
+    ) -> Generator[Row, None, int]:
+        rows, number, flaw = self.damaged[file.label]
+        if skip < rows:  # read in the same chunks as before, of which the last one is damaged
+            yield from islice(self._rows(file, position, 0), skip, rows)
+        if skip <= rows:
+            yield Row(number, None, None, flaw, file.label)
+        return rows + 1
 
     def type_of(self, path: str) -> Any:
         """The Arrow type of a column; None if files declare none or different ones."""
-        types = [file.type_of(path) for file in self.files]
+        types = [file.type_of(path) for file in self.files if file.label not in self.damaged]
         return types[0] if all(each == types[0] for each in types) else None
 
     def identity(self) -> str:
@@ -90,6 +135,7 @@ def open_inputs(
     keep: Sequence[str] = (),
     options: ReadOptions = READ_OPTIONS,
     spool_folder: Path | None = None,
+    skip_damaged: bool = False,
 ) -> InputReader:
     """Open files, folders and globs.
 
@@ -102,6 +148,7 @@ def open_inputs(
         keep: Other columns to read, or `all`.
         options: Options for reading files.
         spool_folder: The folder for copies of stdin and pipes, which can be read only once.
+        skip_damaged: Skip files whose columns cannot be read, unless all are.
 
     Raises:
         JobError: An input cannot be read, or lacks a column.
@@ -115,10 +162,25 @@ def open_inputs(
     files = [_open(file, options) for file in found]
     for file in files:
         file.digest = digests.get(file.path)
-    columns = _columns(files, tuple(text_columns), id_column, tuple(keep), has_ids=has_ids)
-    for file in files:
+    damaged = _unreadable(files) if skip_damaged else {}
+    sound = [file for file in files if file.label not in damaged]
+    columns = _columns(sound, tuple(text_columns), id_column, tuple(keep), has_ids=has_ids)
+    for file in sound:
         file.check(columns)
-    return InputReader(files, columns, unread)
+    return InputReader(files, columns, unread, damaged)
+
+
+def _unreadable(files: Sequence[InputFile]) -> dict[str, Damage]:
+    """Return the files whose columns cannot be read, unless all are."""
+    damaged = dict[str, Damage]()
+    for file in files:
+        try:
+            _ = file.columns
+        except DamagedFileError as error:
+            damaged[file.label] = 0, 1, f"the file cannot be read: {error.message}"
+            if len(damaged) == len(files):
+                raise
+    return damaged
 
 
 def _open(found: FoundFile, options: ReadOptions) -> InputFile:
