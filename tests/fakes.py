@@ -189,7 +189,7 @@ def voyage_over(service: FakeService, clock: Clock | None = None, **options: Any
 
 @dataclass(frozen=True)
 class Received:
-    """One request as it came in; header names are lower case."""
+    """A request as received, with lower-case header names."""
 
     method: str
     path: str

@@ -1,4 +1,4 @@
-"""What docs/migrate.md says: the imports to change, and what becomes of every parameter."""
+"""The statements of docs/migrate.md: the imports to change, and every parameter."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def imports() -> dict[str, str]:
 
 
 def section(title: str) -> str:
-    """What stands under a heading, whatever its level, to the next one."""
+    """Return the text under a heading of any level, up to the next one."""
     return re.split(rf"^#+ {re.escape(title)}$", TEXT, flags=re.MULTILINE)[1].partition("\n#")[0]
 
 

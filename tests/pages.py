@@ -68,7 +68,7 @@ def command_lines(page: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def lay_out(folder: Path) -> None:
-    """Write the files that examples are about."""
+    """Write the files that the examples use."""
     for name, text in TEXTS.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, "utf-8")

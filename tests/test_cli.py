@@ -332,7 +332,7 @@ def test_an_interrupt_while_the_program_loads_is_one_line() -> None:
 
 
 def test_the_module_runs_as_a_program() -> None:
-    """`python -m voyage_rag` is the command, and speaks UTF-8 whatever the machine's encoding."""
+    """`python -m voyage_rag` is the command, and writes UTF-8 whatever the machine's encoding."""
     done = run_python(
         "-m", "voyage_rag", "tokens", __file__, PYTHONIOENCODING="ascii", PYTHONUTF8="0"
     )

@@ -31,7 +31,7 @@ from voyage_rag.settings import Settings
 
 
 def test_usage_is_what_the_object_has_spent(runner) -> None:
-    """Over all its calls and verbs, and over nobody else's."""
+    """In all its calls and methods, and in no other object's."""
     voyage, other = voyage_over(FakeService()), voyage_over(FakeService())
     assert Usage() == voyage.usage
 
@@ -122,7 +122,7 @@ def test_a_job_that_waits_is_announced(runner, caplog: pytest.LogCaptureFixture)
 
 
 def test_short_work_under_a_limit_is_not_announced(caplog: pytest.LogCaptureFixture) -> None:
-    """Nobody is warned of a second."""
+    """A delay of a second causes no warning."""
     voyage_over(FakeService(), requests_per_minute=600).embed(
         list("abcdefghi"), MODEL, batch_size=1
     )
@@ -167,7 +167,7 @@ def test_a_bill_beyond_reason_does_not_break_the_next_call() -> None:
 def test_vectors_become_lists_and_numpy_on_request(
     dtype: OutputDtype, code: str, expected: type
 ) -> None:
-    """Of the number type that was asked for, row by row."""
+    """With the requested number type, row by row."""
     vectors = Vectors([array(code, [1, 2, 3]), array(code, [4, 5, 6])], dtype)
 
     assert vectors.to_lists() == [[1, 2, 3], [4, 5, 6]]
@@ -217,7 +217,7 @@ def test_usages_add_up() -> None:
 def test_a_progress_bar_counts_texts(
     runner, texts: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On stderr, to the end, empty ones too; and nothing is shown unless it is asked for."""
+    """On stderr, to the end, including empty ones; only if it is requested."""
     voyage = voyage_over(FakeService())
     options: dict[str, Any] = {"batch_size": 2, "empty_text": "zeros"}
 

@@ -121,7 +121,7 @@ def test_our_parameters_reach_the_client(
 def test_what_is_known_not_to_work_is_refused_at_construction(
     name: str, model: str, options: dict[str, Any], said: str
 ) -> None:
-    """And not at the first use; of a model that nobody knows anything may work."""
+    """Instead of at the first use. For unknown models, anything may work."""
     field = next(iter(KINDS[name].model))
     with pytest.raises(InvalidInputError, match=said):
         KINDS[name].of(api_key=KEY, **{field: model}, **options)

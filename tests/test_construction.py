@@ -34,7 +34,7 @@ def test_a_missing_model_is_named(kind: Any) -> None:
     ],
 )
 def test_two_different_keys_are_refused(make: Any) -> None:
-    """One of two accounts would be billed, and nobody would know which."""
+    """Otherwise it would be unclear which of two accounts is billed."""
     with pytest.raises(ConfigurationError, match="different keys") as caught:
         make(api_key=KEY, voyage_api_key="pa-of-another-account")
     assert KEY not in str(caught.value)

@@ -123,7 +123,7 @@ def test_results_travel_between_processes() -> None:
 
 
 def test_a_video_is_made_as_in_voyages_own_client(tmp_path: Path) -> None:
-    """Read when it is sent, or from an open file at once; optimised by nobody here."""
+    """Read when it is sent, or immediately from an open file. It is never optimised here."""
     from voyage_rag.video_utils import Video
 
     path = tmp_path / "x.mp4"

@@ -17,13 +17,13 @@ def test_no_voyage_variable_reaches_a_test() -> None:
 
 @pytest.mark.parametrize("verb", ["connect", "connect_ex"])
 def test_no_connection_leaves_this_machine(verb: str) -> None:
-    """A test that would talk to somebody fails loudly."""
+    """A test that would use the network fails with an error."""
     with socket.socket() as sock, pytest.raises(AssertionError, match=NOT_THIS_MACHINE):
         getattr(sock, verb)((NOT_THIS_MACHINE, 443))
 
 
 def test_waiting_takes_no_time_and_is_kept(runner, clock: FakeClock) -> None:
-    """A retry waits on the fake clock, sync and async alike."""
+    """A retry waits on the fake clock, in sync and async calls."""
     voyage = voyage_over(FakeService(failed(503)), clock)
     began = clock.now()
 

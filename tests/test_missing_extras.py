@@ -78,7 +78,7 @@ def test_the_client_needs_no_framework() -> None:
 
 
 def test_a_bar_without_tqdm_names_the_extra() -> None:
-    """Only where one is asked for, and before anything is sent."""
+    """Only if a bar is requested, and before anything is sent."""
     ended = run(
         """
         import voyage_rag

@@ -96,7 +96,9 @@ def test_a_request_holds_as_many_tokens_as_documented(name: str, tokens: int) ->
 
 
 def test_limits_are_plausible() -> None:
-    """One input fits into a request; at most 1,000 inputs; a reranker has room for a query."""
+    """One input fits into a request, a request has at most 1,000 inputs, and a reranker's limit
+    exceeds a query.
+    """
     for row in MODELS.values():
         assert 4_000 <= row.context <= row.request_tokens
         assert row.request_inputs == 1_000
@@ -113,7 +115,7 @@ def test_prices_are_dollars_per_million_tokens(name: str, price: float) -> None:
 
 
 def test_the_catalogue_is_read_only() -> None:
-    """Nobody changes a limit for everybody."""
+    """A change would affect all users of the process."""
     with pytest.raises(TypeError):
         MODELS["voyage-4"] = MODELS["voyage-2"]  # type: ignore[index]
     with pytest.raises(dataclasses.FrozenInstanceError):

@@ -6,7 +6,7 @@ from model_tables import PAGE, written
 
 
 def test_the_tables_are_those_of_the_catalogue() -> None:
-    """`python tests/model_tables.py` writes them anew."""
+    """`python tests/model_tables.py` writes them."""
     text = PAGE.read_text("utf-8")
 
     assert text.count("<!-- table: ") == 4

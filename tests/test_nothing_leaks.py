@@ -91,7 +91,7 @@ def texts_in(*shown: object) -> list[str]:
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """Everything that is logged by anybody, at DEBUG, with tracebacks."""
+    """All log messages at DEBUG, with tracebacks."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(logging.Formatter("%(name)s %(message)s %(args)s"))
@@ -531,7 +531,7 @@ def test_plain_http_needs_a_word_of_yours() -> None:
 def test_a_proxy_never_sees_the_key(
     runner, accepts: bool, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
 ) -> None:
-    """It is asked for a tunnel (CONNECT); the key goes through that, encrypted, or nowhere."""
+    """The key is sent through an encrypted tunnel (CONNECT) or not at all."""
     seen: list[bytes] = []
 
     def serve(server: socket.socket) -> None:

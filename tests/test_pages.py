@@ -1,4 +1,4 @@
-"""Every example of the README and the guides runs; every link and command leads somewhere."""
+"""Every example of the README and the guides runs; every link and command works."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def name_of(page: Path) -> str:
 
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, object]]:
-    """A reader's session: the files that examples are about, and a service for `Voyage()`."""
+    """A reader's session: the files of the examples, and a service for `Voyage()`."""
     monkeypatch.chdir(tmp_path)
     lay_out(tmp_path)
     with Emulator(batch_speed=10_000) as url, nothing_left_behind():
@@ -43,7 +43,7 @@ def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[st
 
 @contextmanager
 def nothing_left_behind() -> Iterator[None]:
-    """What an example sets up for the whole process goes with it: logging, instrumentation."""
+    """Undo what an example sets up for the whole process: logging and instrumentation."""
     root, ours = logging.getLogger(), logging.getLogger("voyage_rag")
     handlers, levels = [*root.handlers], (root.level, ours.level)
     yield
@@ -67,7 +67,7 @@ def test_the_examples_run_one_after_another(page: Path, session: dict[str, objec
 def test_the_examples_of_the_readme_find_the_right_thing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All of them in one session, as they are pasted, without a key and without a server."""
+    """All blocks in one session, as pasted, without a key or a server."""
     monkeypatch.chdir(tmp_path)
     for name in ("VOYAGE_API_KEY", "VOYAGE_BASE_URL"):  # set by the first block; undone at the end
         monkeypatch.setenv(name, "")
@@ -89,7 +89,7 @@ def test_the_examples_of_the_readme_find_the_right_thing(
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_no_example_is_left_out(page: Path) -> None:
-    """A Python block is run, or says why it is not."""
+    """A Python block is run, or a comment gives the reason why it is not."""
     silent = [block.line for block in blocks(page, "python") if not block.remark]
     if page == README:
         silent = []  # all of them run, unless they say otherwise
@@ -104,7 +104,7 @@ def test_the_commands_work(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Each `voyage-rag ...` of a shell block; what a pipe would bring is a few lines."""
+    """Each `voyage-rag ...` of a shell block. Stdin is a few lines of text."""
     for line, arguments in command_lines(page):
         with (Path.cwd() / "answers.txt").open("rb") as lines:
             monkeypatch.setattr("sys.stdin", io.TextIOWrapper(lines))
@@ -144,7 +144,7 @@ def test_links_of_included_files_lead_somewhere(page: Path) -> None:
 
 
 def test_the_site_links_to_what_the_readme_does() -> None:
-    """The landing page is the README; where its links lead is said for each of the two."""
+    """The start page is the README. Each of the two defines its own link targets."""
     of_readme = re.findall(r"^\[([^\]]+)\]: ", README.read_text("utf-8"), re.MULTILINE)
     of_site = re.findall(
         r"^\[([^\]]+)\]: ", (ROOT / "docs/index.md").read_text("utf-8"), re.MULTILINE
@@ -161,7 +161,7 @@ def pages_of(nav: Any) -> Iterator[str]:
 
 
 def test_the_navigation_has_every_page() -> None:
-    """Once, and no other; the site's builder does not check it."""
+    """Once, and no other page. The site generator does not check this."""
     nav = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))["project"]["nav"]
     written = {page.relative_to(ROOT / "docs").as_posix() for page in ROOT.glob("docs/**/*.md")}
 

@@ -214,7 +214,7 @@ def answered(body: bytes) -> Response:
 
 @both
 def test_equal_queries_at_one_time_share_a_request(make: Any, http_service: HTTPService) -> None:
-    """Of threads; nobody gets a list that another changes."""
+    """Across threads. No caller receives a list that another one changes."""
     asking = threading.Barrier(10)
     one = make("voyage-4", query_cache=9, base_url=http_service.url, output_dimension=256)
     verb = getattr(one, "embed_query" if make is langchain else "get_query_embedding")

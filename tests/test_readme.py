@@ -1,4 +1,4 @@
-"""What the README shows runs, and what it says of the project is so."""
+"""The code in the README runs, and its statements about the project are true."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ MOST_WORDS = 900
 
 
 def section(page: str, title: str) -> str:
-    """What stands under a heading."""
+    """Return the text under a heading."""
     return page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
 def test_it_is_short() -> None:
-    """A newcomer reads it in a few minutes."""
+    """A newcomer can read it in a few minutes."""
     assert len(README.split()) <= MOST_WORDS
 
 
 def test_its_examples_are_short() -> None:
-    """Each fits on a screen with room to spare."""
+    """Each fits on a screen."""
     lengths = [
         sum(bool(line.strip()) for line in block.code.splitlines())
         for block in blocks(PAGE, "python")
@@ -48,7 +48,7 @@ def table(text: str) -> dict[str, list[str]]:
 
 
 def test_each_feature_says_how_it_was_checked() -> None:
-    """Row by row, and the tests that are named exist."""
+    """Every row has its evidence, and the named tests exist."""
     reported = table(section(COMPARISON, "Features"))
     checked = table(section(COMPARISON, "How each cell was checked"))
 

@@ -104,7 +104,7 @@ def named(value: object) -> str:
 
 @pytest.mark.parametrize("exchange", EXCHANGES, ids=named)
 def test_a_recorded_answer_is_decoded(exchange: dict[str, Any], runner: Runner) -> None:
-    """One vector or rank per input, of the length asked for, and the tokens it names."""
+    """One vector or rank per input, of the requested length, and the tokens in the response."""
     replay = replay_of(exchange)
     answer = asked_again(exchange, replay, runner)
     asked, said = exchange["request"], json.loads(exchange["response_body"])

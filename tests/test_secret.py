@@ -146,7 +146,7 @@ METHODS = [
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_worker_process_has_the_same_key(method: str) -> None:
-    """Whichever way `multiprocessing` starts it, as a task's argument and as its initialiser's."""
+    """With every start method of `multiprocessing`, as an argument of a task or initialiser."""
     context = multiprocessing.get_context(method)
     voyage, ask = Voyage(KEY), methodcaller("__reduce__")
     reported = []

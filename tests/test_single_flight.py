@@ -1,4 +1,4 @@
-"""Results that several callers want: asked for once, shared, kept for as long as allowed."""
+"""Results that several callers request are computed once, shared, and kept for a limited time."""
 
 from __future__ import annotations
 

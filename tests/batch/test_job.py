@@ -54,7 +54,7 @@ def test_a_job_from_beginning_to_end(begun: World, texts: Texts) -> None:
 
 
 def test_each_batch_keeps_the_limits(begun: World, texts: Texts) -> None:
-    """Of inputs, of bytes and of tokens, whichever is met first."""
+    """Of inputs, bytes and tokens: the limit that is reached first ends a batch."""
     line = len(b'{"custom_id":"0","body":{"input":["text number 0"]}}\n')
     for limits, sizes in (
         (BatchLimits(inputs=3), [3, 3, 3, 1]),
@@ -74,7 +74,7 @@ def test_each_batch_keeps_the_limits(begun: World, texts: Texts) -> None:
 
 
 def test_tokens_in_flight_are_limited(begun: World, texts: Texts) -> None:
-    """A batch waits until there is room for its tokens."""
+    """A batch is not created until its tokens fit into the limit."""
 
     async def program() -> None:
         job = await begun.submit(texts(10), limits=BatchLimits(inputs=4, tokens=50))
@@ -127,7 +127,7 @@ def test_queries_and_their_documents(begun: World) -> None:
 
 
 def test_number_types(begun: World, texts: Texts) -> None:
-    """As they are asked for."""
+    """Vectors have the requested number type."""
 
     async def program() -> None:
         job = await begun.submit(texts(2), output_dtype="ubinary")

@@ -236,7 +236,7 @@ def test_an_output_that_exists_is_left_alone(
 
 
 def test_overwriting_replaces_a_folder(embed: Embed, source: Path, tmp_path: Path) -> None:
-    """All of it, if nobody else has written there."""
+    """Completely, unless it contains files of other programs."""
     embed(source, "out")
     other = parquet(tmp_path / "other.parquet", ROWS[:5])
 
@@ -532,7 +532,7 @@ def test_an_estimate_reads_everything_and_sends_nothing(tmp_path: Path) -> None:
 
 
 def test_an_estimate_takes_the_limits_of_the_account(source: Path, tmp_path: Path) -> None:
-    """Whichever binds."""
+    """The stricter limit determines the time."""
     job = EmbeddingJob(source, tmp_path / "out.parquet", model="voyage-4")
 
     slow = job.estimate(requests_per_minute=1, tokens_per_minute=1e9)

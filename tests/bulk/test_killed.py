@@ -63,7 +63,7 @@ def run(source: Path, output: Path, url: str, steps: str = "all") -> subprocess.
 
 
 def undisturbed(source: Path, output: Path) -> None:
-    """The output of a run that nobody kills."""
+    """The output of a run that is not interrupted."""
     embed_file(source, output, voyage_over(FakeService()), model=MODEL, rows_per_part=64)
 
 

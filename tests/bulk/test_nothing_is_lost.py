@@ -268,7 +268,7 @@ def test_all_lines_that_a_stray_quote_swallows_are_kept(embed: Embed, tmp_path: 
 
 
 def test_an_estimate_names_all_that_would_stop_the_run(tmp_path: Path) -> None:
-    """An output that exists, a job that was begun, bad rows: all at once, nothing touched."""
+    """An existing output, an unfinished job, bad rows: all are named, and nothing is changed."""
     source = lines(tmp_path / "in.jsonl", *({"text": f"text {n}"} for n in range(9)), {"text": ""})
     output = tmp_path / "out.parquet"
     service = Service(served, always=lambda body: failed(401))

@@ -105,7 +105,7 @@ def test_every_actor_has_work_whatever_the_blocks(
 def test_a_cpu_is_left_to_read_and_write(
     cpus: int, actors: int, given: float | None, each: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else Ray would wait for one for ever: less is set aside, or what was asked is refused."""
+    """Otherwise Ray would wait forever. Fewer CPUs are reserved, or a wrong number is rejected."""
     from voyage_rag.bulk.ray import _cpus_per_actor
 
     monkeypatch.setattr("ray.is_initialized", lambda: True)

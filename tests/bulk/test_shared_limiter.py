@@ -112,7 +112,7 @@ class Bucket:
 
 
 def test_a_limit_that_one_worker_meets_slows_all() -> None:
-    """Nobody gave a limit: four workers find it as the threads of one process do."""
+    """Without given limits, four workers discover the limit as the threads of one process do."""
     alone, shared = Bucket(1_000_000), Bucket(1_000_000)
     by_one = run([RateLimiter((time := Time()).shifted(0))], time, 600.0, alone, requests=32)
     by_four = run(workers(4, time := Time(), None), time, 600.0, shared, requests=32)
@@ -146,7 +146,7 @@ def test_where_nobody_knows_of_a_limit_nobody_asks_for_every_request() -> None:
 
 
 def test_a_limit_that_others_met_is_known_within_a_second() -> None:
-    """Though a worker that may send asks nobody."""
+    """Although a worker that may send does not ask the actor."""
     time = Time()
     one, other = workers(2, time, None)
     assert one.reserve(TOKENS).wait() == other.reserve(TOKENS).wait() == 0
@@ -163,7 +163,7 @@ def test_a_limit_that_others_met_is_known_within_a_second() -> None:
 
 
 def test_a_budget_that_was_lost_is_kept_to_the_limits_again() -> None:
-    """An actor that Ray starts anew learns them with the next booking."""
+    """An actor that Ray restarts receives the limits with the next request."""
     time = Time()
     (limiter,) = workers(1, time, RateLimits(requests_per_minute=60))
     limiter._actor = Handle(LimiterActor(time.shifted(0)))

@@ -218,7 +218,7 @@ def test_an_expired_batch_keeps_what_it_has(runner, emulate, tmp_path: Path) -> 
 
 
 def test_a_cancelled_batch_keeps_what_it_has(runner, emulate, clock, tmp_path: Path) -> None:
-    """Lines that nobody speaks of are unfinished."""
+    """Lines that are in no file count as unfinished."""
     voyage, _ = emulate()
 
     async def program() -> None:

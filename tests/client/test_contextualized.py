@@ -150,7 +150,7 @@ def embed_with(runner: Any, voyage: Voyage, dtype: str, dimension: int) -> list[
 def test_plain_texts_go_to_the_right_endpoint_one_vector_each(
     runner, voyage: Voyage, emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """`embed` with a contextualized model: each text by itself, with one warning."""
+    """`embed` with a contextualized model embeds each text separately, with one warning."""
     for _ in range(2):
         found = runner.call(voyage, "embed", SOUP, MODEL, "document", output_dimension=256)
     alone = embed(runner, voyage, *([text] for text in SOUP))

@@ -54,7 +54,7 @@ def test_a_file_goes_up_and_comes_down(runner, voyage: Voyage, path: Path) -> No
 
 
 def test_a_list_is_as_long_as_it_is(runner, voyage: Voyage, path: Path, monkeypatch: Any) -> None:
-    """However many pages it takes; newest first, or as many as asked for."""
+    """The newest first, from as many pages as necessary, or as many as requested."""
     monkeypatch.setattr("voyage_rag.core.jobs.files.PAGE_SIZE", 2)
 
     async def program() -> None:

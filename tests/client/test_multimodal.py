@@ -249,7 +249,7 @@ def test_an_image_of_pillows_is_reduced_too(voyage: Voyage, emulator: Emulator) 
 def test_a_turned_photo_stays_upright_when_it_is_reduced(
     voyage: Voyage, emulator: Emulator
 ) -> None:
-    """Cameras write how they were held beside the picture; encoding anew must not lose it."""
+    """Cameras store the rotation as metadata, which encoding again must not lose."""
     exif = Pillow.Exif()
     exif[0x0112] = 6
     turned = file_of(Pillow.new("RGB", (3_000, 1_000)), "JPEG", exif=exif)

@@ -46,7 +46,7 @@ def collect(runner: Runner, voyage: Voyage, texts: Any, **options: Any) -> list[
 
 
 def test_a_generator_is_embedded_in_order(runner: Runner) -> None:
-    """Vectors come in the order of the texts, whichever request is answered first."""
+    """Vectors have the order of the texts, even if responses have another order."""
     count = 2_000
 
     vectors = collect(runner, voyage_over(FakeService()), (f"text {n}" for n in range(count)))

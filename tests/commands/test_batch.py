@@ -215,7 +215,7 @@ def test_a_job_can_be_cancelled(run: Run, emulate: Callable[..., Emulator]) -> N
 def test_files_are_deleted_when_they_are_fetched(
     run: Run, emulate: Callable[..., Emulator]
 ) -> None:
-    """Where that is asked for, and nothing failed."""
+    """If this was requested, and nothing failed."""
     emulator = emulate()
     assert run("submit", rows("one"), *SUBMIT)[0] == 0
     assert run(*WAIT)[0] == 0
@@ -272,7 +272,7 @@ def test_nothing_is_overwritten(run: Run, emulate: Callable[..., Emulator]) -> N
 def test_a_bad_row_is_named(
     run: Run, emulate: Callable[..., Emulator], content: bytes, options: Any, said: str
 ) -> None:
-    """In one line; nothing is sent, and no job begun."""
+    """In one line. Nothing is sent, and no job is created."""
     emulator = emulate()
     Path("rows.jsonl").write_bytes(content)
     code, out, err = run("submit", "rows.jsonl", *SUBMIT[:4], *options)

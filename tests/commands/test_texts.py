@@ -55,14 +55,14 @@ def test_the_field_of_a_record() -> None:
 
 @pytest.mark.parametrize("paths", [[], [Path("-")]])
 def test_stdin(paths: list[Path], pipe: Callable[[bytes], None]) -> None:
-    """A dash is stdin, and so is nothing; UTF-8 whatever the terminal speaks."""
+    """A dash or no argument means stdin, which is UTF-8 whatever the terminal's encoding."""
     pipe("grün\nblau\n".encode())
 
     assert read(*paths) == [("grün", "stdin:1"), ("blau", "stdin:2")]
 
 
 def test_nothing_to_read_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits in front of a silent prompt."""
+    """The command does not wait for input without saying so."""
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
 
     with pytest.raises(CommandError, match="name files, or pipe"):

@@ -44,7 +44,7 @@ def key(text: str = "a", host: str = "h", **options: Any) -> bytes:
     ids=str,
 )
 def test_whatever_changes_a_vector_changes_its_key(change: dict[str, Any]) -> None:
-    """Leave one out and a cache hands out wrong vectors."""
+    """Without one of these, a cache would return wrong vectors."""
     assert key() != key(**change)
 
 

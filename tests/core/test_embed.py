@@ -351,7 +351,7 @@ def test_a_failure_carries_compact_vectors_even_if_lists_were_asked_for() -> Non
 
 
 def test_lists_come_of_the_cache_too(tmp_path: Path) -> None:
-    """And what is kept there does not depend on how it was asked for."""
+    """The stored entries do not depend on the type of the results."""
     service = FakeService()
     voyage = voyage_over(service, cache=tmp_path / "cache")
 
@@ -418,7 +418,7 @@ def test_requests_are_planned_to_fit_into_the_minute() -> None:
 
 
 def test_a_small_job_is_one_request_and_its_query_another(runner: Runner) -> None:
-    """On the free tier, whether the limit is given or not, nobody waits for the next minute."""
+    """On the free tier, no wait for the next minute, whether or not the limit is given."""
     for limits in ({}, {"requests_per_minute": 3}, {"requests_per_minute": 3, "concurrency": 1}):
         clock, service = FakeClock(), FakeService()
         voyage = voyage_over(service, clock, **limits)
@@ -452,7 +452,7 @@ def test_each_distinct_text_is_sent_once(runner, as_lists: bool) -> None:
 def test_a_vector_may_be_changed_without_those_of_equal_texts(
     runner, as_lists: bool, changed: int | slice
 ) -> None:
-    """Equal texts share no array, whichever is changed first, even before others are read."""
+    """Equal texts do not share an array, whichever is changed first."""
     texts = ["a", "b", "a", "a"]
     voyage = voyage_over(FakeService())
     vectors = runner.call(voyage, "embed", texts, MODEL, as_lists=as_lists).vectors

@@ -30,7 +30,7 @@ def test_nothing_is_lost_and_order_is_kept(work: list[float], allowed: Limits) -
 
 @given(works, limits)
 def test_no_slice_is_empty_or_over_a_limit(work: list[float], allowed: Limits) -> None:
-    """A slice keeps to both limits, unless it is a single input that is too heavy by itself."""
+    """Unless it is a single input that exceeds the limit."""
     for piece in slices_of(work, allowed):
         assert 1 <= len(piece) <= allowed.inputs
         assert (
@@ -63,7 +63,7 @@ def test_inputs_are_taken_only_when_a_slice_needs_them() -> None:
 
 
 def test_limits_that_are_learnt_on_the_way_hold_for_the_next_slice() -> None:
-    """Each slice asks anew how much it may hold."""
+    """Each slice uses the current limits."""
     learnt = iter([Limits(3, 100.0), Limits(1, 100.0), Limits(2, 100.0), Limits(9, 100.0)])
     pieces = pack(((number, 1.0) for number in range(9)), lambda: next(learnt))
 
@@ -98,7 +98,7 @@ def requests_of(count: int, tokens: float, per_minute: float | None = None) -> l
 def test_spreading_never_raises_a_limit(
     allowed: Limits, count: int | None, tokens: float, concurrency: int, per_minute: float | None
 ) -> None:
-    """Work is spread by smaller slices only, and every slice has room for something."""
+    """It only makes slices smaller, and every slice can contain an input."""
     spread = allowed.spread(count, tokens, concurrency, per_minute)
 
     assert 1 <= spread.inputs <= allowed.inputs
@@ -153,6 +153,6 @@ def test_where_requests_are_scarce_there_are_as_few_as_possible(
 
 
 def test_a_stream_is_packed_where_requests_are_scarce() -> None:
-    """Though nobody knows how long it is."""
+    """Although its length is unknown."""
     assert ROOMY.spread(None, inf, 16).inputs == 256
     assert ROOMY.spread(None, inf, 16, 60.0).inputs == 1_000

@@ -254,7 +254,7 @@ def test_what_is_cancelled_leaves_its_place() -> None:
 
 
 def test_what_asks_no_more_loses_its_place() -> None:
-    """A worker that died holds nobody up."""
+    """A worker that died does not block others."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
     limiter.keep_to(RateLimits(1, None))
@@ -285,7 +285,7 @@ def test_a_request_asks_again_while_it_waits() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_unknown_limits_of_a_bucket_are_found(seed: int) -> None:
-    """Limits that nobody named: within 0.7 of the rate, as a burst is saved up; few refused."""
+    """Within 0.7 of the rate, since a bucket allows bursts, and with few rejections."""
     run = simulate(Bucket(12e6, 10), [SIZE] * 469, seed=seed)
 
     assert run.seconds < 0.72 * 469 * SIZE / 200_000
@@ -350,7 +350,7 @@ def test_a_minute_that_another_process_used_up_is_waited_for() -> None:
 @pytest.mark.parametrize("given", [NO_LIMITS, RateLimits(20_000, 3e7)], ids=["unknown", "given"])
 @pytest.mark.parametrize("seed", range(5))
 def test_stray_refusals_cost_little(seed: int, given: RateLimits, named: RateLimits) -> None:
-    """One response in a hundred is a 429 for no reason, even one that speaks of the free tier."""
+    """One response in a hundred is a 429 without a reason, even with the free tier's message."""
     calm = simulate(Everything(), [SIZE] * 400, given=given)
 
     run = simulate(Stray(Everything(), 0.01, seed), [SIZE] * 400, given=given, named=named)

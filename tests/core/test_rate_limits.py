@@ -98,7 +98,7 @@ def test_time_without_requests_does_not_count() -> None:
 
 
 def test_the_first_rate_is_between_a_burst_and_a_steady_minute() -> None:
-    """Nobody knows over how long what was accepted at first had been saved up."""
+    """It is unknown over which time the first accepted tokens were saved up."""
     meter = ThroughputMeter(0)
     meter.requests, meter.tokens = 30, 300
     assert meter.rate_at_refusal(15, (30, 300), (0, 0)) == RateLimits(sqrt(120 * 30), None)

@@ -31,7 +31,7 @@ from voyage_rag.hosts.messages import Response
 
 
 class Meeting:
-    """Holds the first callers until all of them have come, in threads and in tasks alike."""
+    """Blocks the first callers, threads or tasks, until all of them have arrived."""
 
     def __init__(self, callers: int) -> None:
         self._missing = callers
@@ -171,7 +171,7 @@ def test_a_merged_request_that_is_too_large_is_split(runner: Runner) -> None:
 
 
 def test_a_merged_request_that_fails_keeps_what_was_finished(runner: Runner) -> None:
-    """The error names the inputs of the request, whichever slices they came from."""
+    """The error names the inputs of the request, from whichever slices."""
     clock = ConcurrentClock(13)
     limited = Limited(clock, 3, "Requests Per Minute (RPM) rate limit of 3")
 

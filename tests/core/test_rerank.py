@@ -159,7 +159,7 @@ def test_an_error_of_any_class_names_its_documents() -> None:
 
 
 def test_a_ranking_beyond_a_minutes_tokens_is_cut(runner) -> None:
-    """The free tier refuses it as a whole for ever, so it goes in parts and is merged."""
+    """The free tier would always reject it as a whole, so it is sent in parts and merged."""
     service = FakeService(failed(429, FREE_TIER))
     documents = [f"{number} " + "word " * 400 for number in range(60)]
 
@@ -207,7 +207,7 @@ def test_scores_are_cached_by_query_and_document(runner, tmp_path: Path, top_k: 
 
 
 def test_documents_beyond_top_k_are_not_cached(tmp_path: Path) -> None:
-    """They have no score yet, so they are asked for again; the ranking is that of one request."""
+    """They have no score, so they are sent again. The ranking is that of one request."""
     service = FakeService()
     documents = documents_up_to(6)
     with voyage_over(service, cache=tmp_path / "cache.db") as voyage:

@@ -233,7 +233,7 @@ def test_a_quota_that_is_used_up_is_not_tried_again() -> None:
 
 
 def test_the_free_tiers_refusal_is_tried_again() -> None:
-    """The free tier's 429 speaks of payment too, and passes with time."""
+    """Its 429 mentions payment, too, but waiting helps."""
     played = play(failed(429, FREE_TIER))
 
     assert played.outcome == "float"
@@ -301,7 +301,7 @@ def test_a_mistake_of_ours_is_not_tried_again() -> None:
 
 @pytest.mark.parametrize("failure", [failed(503), failed(429), Timeout("late"), ok({})])
 def test_a_query_is_tried_four_times(failure: Response | Exception) -> None:
-    """Three retries, whatever the failure: somebody waits."""
+    """Three retries after any failure, because a user waits."""
     played = play(*[failure] * 50, input_type="query")
 
     assert isinstance(played.outcome, VoyageError)
@@ -320,7 +320,7 @@ def test_a_query_has_its_own_options() -> None:
 
 
 def test_many_texts_are_a_job_even_as_queries() -> None:
-    """An evaluation embeds thousands of questions; nobody waits for one of them."""
+    """An evaluation embeds thousands of questions, for which no user waits."""
     clock, service = FakeClock(), FakeService(*[failed(500)] * 5)
 
     voyage_over(service, clock).embed([f"text {n}" for n in range(9)], MODEL, "query")
@@ -361,7 +361,7 @@ def test_no_call_outlives_its_total_timeout(
 
 
 def test_a_limit_that_leaves_no_room_in_time_is_reported_at_once(runner: Runner) -> None:
-    """Nothing is sent, and nobody waits to hear it."""
+    """Nothing is sent, and the call does not wait."""
     clock, service = FakeClock(), FakeService()
     voyage = voyage_over(service, clock, total_timeout=10.0, requests_per_minute=1)
     runner.call(voyage, "embed", ["text"], MODEL)

@@ -129,7 +129,7 @@ def test_a_table_is_no_list_of_its_column_names(call: str, make: Callable[[], An
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("given", [{"a": 1}, {"a", "b"}, frozenset("a"), b"a", memoryview(b"a"), 5])
 def test_what_yields_something_else_than_was_meant_is_refused(call: str, given: Any) -> None:
-    """Keys of a mapping, numbers of bytes, or a set, whose order nobody knows."""
+    """Keys of a mapping, numbers of bytes, or a set, whose order is undefined."""
     service = FakeService()
     with pytest.raises(InvalidInputError, match="must be a list"):
         CALLS[call](voyage_over(service), given)
@@ -216,7 +216,7 @@ def test_whitespace_is_a_text() -> None:
 
 
 def test_a_model_nobody_knows_is_left_to_the_service() -> None:
-    """The catalogue guides and never forbids: any dimension and number type may be asked for."""
+    """The catalogue does not restrict unknown models: any dimension and number type is accepted."""
     service = FakeService()
     voyage_over(service).embed(["a"], "voyage-99", output_dimension=2)
 

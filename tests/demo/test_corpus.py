@@ -153,7 +153,7 @@ def test_folders_are_searched(tmp_path: Path) -> None:
 
 
 def test_a_hidden_folder_can_be_named(tmp_path: Path) -> None:
-    """What is hidden is skipped inside a folder, not when it is asked for."""
+    """Hidden files are skipped inside a folder, but not if they are named."""
     folder = tmp_path / ".notes"
     folder.mkdir()
     (folder / "a.md").write_text("something", "utf-8")

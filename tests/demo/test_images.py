@@ -96,7 +96,7 @@ def test_words_find_the_picture_in_both_frameworks(emulator: Emulator, folder: P
 
 
 def test_each_picture_is_embedded_once(emulator: Emulator, folder: Path) -> None:
-    """LlamaIndex is handed LangChain's vectors; the bill is what the service counted."""
+    """LlamaIndex receives the vectors from LangChain. The bill is what the service counted."""
     options = DemoOptions(("a red circle",), model=IMAGE_MODEL, images=folder)
     report = run_demo(options, Console(file=StringIO()), Console(file=StringIO()))
 

@@ -28,7 +28,7 @@ def test_a_module_answers_with_all_that_is_in_it() -> None:
 
 
 def test_a_question_of_ones_own_has_no_right_answer() -> None:
-    """Nothing is judged where nobody said what is right."""
+    """Results are not judged without labels."""
     assert not Question("What?").is_answered_by("csv")
 
 
@@ -43,7 +43,7 @@ def test_the_labelled_questions_are_more_than_a_hundred_and_begin_with_the_demos
 
 
 def test_every_module_that_answers_exists_and_has_a_passage() -> None:
-    """A label that nothing in the text can meet would count as a miss for ever."""
+    """A label without a passage would always count as a miss."""
     names = [passage.name for passage in standard_library()]
     for question in labelled_questions():
         for module in question.modules:

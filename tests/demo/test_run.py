@@ -78,7 +78,7 @@ def full() -> Iterator[Ran]:
 
 @pytest.fixture(autouse=True)
 def _read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is not the full run need not read the library anew."""
+    """Read the library once for all tests except the full run."""
     monkeypatch.setattr(run, "standard_library", library)
 
 

@@ -31,7 +31,7 @@ def unwrapped(text: str) -> str:
 
 
 def test_the_emulator_says_what_it_is(make_report: MakeReport) -> None:
-    """Nobody takes these vectors for Voyage's, or believes to have paid for them."""
+    """No user takes its vectors for Voyage's, or believes that they cost money."""
     text = unwrapped(shown(make_report()))
 
     assert text.startswith("These are not Voyage's vectors.")
@@ -50,7 +50,7 @@ def test_the_live_service_says_what_it_will_spend(make_report: MakeReport) -> No
 
 
 def test_an_unknown_price_is_told_as_such(make_report: MakeReport) -> None:
-    """A model that is not in the catalogue costs nobody knows what."""
+    """For a model that is not in the catalogue."""
     text = unwrapped(shown(make_report(model="voyage-9")))
 
     assert "It would cost an unknown price" in text

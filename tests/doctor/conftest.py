@@ -1,4 +1,4 @@
-"""Certificates of an authority that nobody trusts, unless a test says so."""
+"""Certificates of an authority that is not trusted, unless a test makes it so."""
 
 from __future__ import annotations
 

@@ -341,7 +341,7 @@ def test_a_key_that_is_refused() -> None:
 
 
 def test_a_host_without_files_is_asked_otherwise() -> None:
-    """An empty request, which nobody is billed for; whether the key works stays open."""
+    """With an empty request, which is not billed and does not show whether the key works."""
 
     def answers(request: bytes) -> bytes:
         if request.startswith(b"GET "):

@@ -66,7 +66,7 @@ def test_neighbours_draw_a_chunk_towards_their_subject() -> None:
 
 
 def test_queries_are_single_texts(ask) -> None:
-    """Flat, or one to a list, alike."""
+    """A flat list, or lists of one text."""
     flat = {"inputs": ["red fish", "blue fish"], "model": "voyage-context-4", "input_type": "query"}
     nested = flat | {"inputs": [["red fish"], ["blue fish"]]}
     assert ask(PATH, flat).json() == ask(PATH, nested).json()

@@ -138,7 +138,7 @@ def test_a_body_can_end_too_soon(ask_with, fault: faults.Fault) -> None:
 
 
 def test_a_length_can_be_too_small(ask_with) -> None:
-    """The rest of the body stands where nobody reads it."""
+    """The rest of the body remains unread."""
     ask = ask_with(faults.SHORT_LENGTH)
     answer = ask("embeddings", BODY)
     assert answer.headers["content-length"] == str(len(answer.content))
@@ -179,7 +179,7 @@ def test_a_client_can_be_left_waiting(ask_with, fault: faults.Fault) -> None:
 
 
 def test_a_trickle_arrives_whole(ask_with) -> None:
-    """In as many pieces as asked for."""
+    """In the requested number of pieces."""
     ask = ask_with(faults.trickled(0.0, 7))
     assert ask("embeddings", BODY).json() == ask("embeddings", BODY).json()
 

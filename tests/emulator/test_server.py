@@ -90,7 +90,7 @@ def test_requests_are_noted_without_keys() -> None:
 
 @pytest.mark.parametrize("fault", [faults.SILENT, faults.STALLED])
 def test_it_stops_while_a_client_waits(fault: faults.Fault) -> None:
-    """An answer that never ends holds up nobody."""
+    """A response that never ends does not block the end."""
     arrived = Event()
     emulator = Emulator(faults=[fault], clock=lambda: float(arrived.set() is None))
     with ThreadPoolExecutor(1) as pool:

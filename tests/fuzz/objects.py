@@ -1,4 +1,4 @@
-"""Any Python object, chosen by bytes: what people pass by mistake, and what nobody passes."""
+"""Create any Python object from bytes, including unlikely arguments."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class PathLike:
 
 
 def endless() -> Iterator[Any]:
-    """An iterator that fails after a while, since nobody waits for its end."""
+    """An iterator that fails after a while, so that no test waits for its end."""
     yield from ["a"] * 3
     raise HostileError
 

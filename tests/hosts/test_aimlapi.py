@@ -37,7 +37,7 @@ def test_the_gateway_is_sent_what_it_knows() -> None:
 
 
 def test_a_long_text_goes_to_the_gateway_alone() -> None:
-    """A list may hold texts of 800 characters, a lone string 8,000; the order stays."""
+    """A list may contain texts of 800 characters, a single string 8,000. The order is kept."""
     service = FakeService()
     texts = ["a", "b" * 801, "c" * 800, "d" * 8_000]
     result = voyage_over(service, base_url=GATEWAY, concurrency=1).embed(texts, MODEL)

@@ -130,7 +130,7 @@ PROMPT = {
 def test_vectors_are_those_of_sentence_transformers(
     host: Local, direct: Any, runner: Any, input_type: Any, dimension: int | None
 ) -> None:
-    """With prompts and every dimension; the family's 1,024 where none is asked for."""
+    """With prompts and every dimension. The default is the family's 1,024."""
     found = runner.call(
         Voyage(host=host), "embed", TEXTS, NANO, input_type, output_dimension=dimension
     )

@@ -122,7 +122,7 @@ def test_the_default_dimension_is_the_same_entry_as_none(path: str) -> None:
 
 
 def test_the_file_is_private(path: str) -> None:
-    """Nobody else may read it, nor what stands beside it while it is open."""
+    """Other users can read neither the file nor those next to it while it is open."""
     cache = Cache(path)
     cache.add({KEYS[0]: b"1234"})
 

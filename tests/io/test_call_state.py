@@ -9,7 +9,7 @@ from voyage_rag.io.call_state import LONE_TASK, LONE_THREAD, Stopped, ThreadCall
 
 
 def test_ending_all_ends_what_is_in_flight_and_lets_nothing_begin() -> None:
-    """Each once; what has ended by itself is left alone."""
+    """Each request is ended once. Requests that have finished are left alone."""
     state, ended = ThreadCallState(), list[str]()
     with state.in_flight(lambda: ended.append("over")):
         pass

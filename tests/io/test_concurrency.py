@@ -167,7 +167,7 @@ def test_after_a_failure_what_is_in_flight_finishes_and_nothing_new_is_sent(runn
 
 
 def test_a_failure_wakes_those_that_wait_for_their_turn(runner) -> None:
-    """Nobody sits out a Retry-After for a call that has failed."""
+    """They do not wait for a Retry-After after the call has failed."""
 
     def always(body: bytes) -> Response:
         if b'"text 0"' in body:
@@ -251,7 +251,7 @@ class EndlessService(FakeService):
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("count", [1, 12])
 def test_cancellation_ends_what_is_in_flight(backend: str, count: int) -> None:
-    """Every request is cancelled, none is begun, and the object works on."""
+    """Every request is cancelled, none starts, and the object still works."""
     service = EndlessService()
     voyage = voyage_over(service, concurrency=4)
 

@@ -1,4 +1,4 @@
-"""The driver: what becomes of a flow, however it ends."""
+"""The driver: the outcome of a flow, however it ends."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_flow_is_given_answers_and_lost_connections(runner) -> None:
 
 
 def test_an_attempt_waits_until_it_may_leave(runner) -> None:
-    """It is asked again after every wait: a limit met meanwhile counts."""
+    """The limit is checked again after every wait, because it may have been reached meanwhile."""
     clock = FakeClock()
     waits = iter([2.0, 0.5, 0.0])
     recorded = Recorded(Attempt(REQUEST, 1.0, wait=lambda: next(waits)))
@@ -135,7 +135,7 @@ def test_a_stopped_thread_sends_nothing_more() -> None:
 
 
 def _stops(abort: ThreadCallState, *, stops: bool) -> float:
-    """A turn that somebody stops, a while before it may leave."""
+    """A request that is stopped shortly before it may be sent."""
     if stops:
         abort.stop()
     return 5.0 if stops else 0.0
@@ -174,7 +174,7 @@ def test_the_real_clock_goes_forward_and_knows_the_date() -> None:
 
 
 def test_a_real_sleep_lasts_and_can_be_ended(runner) -> None:
-    """As long as asked, or until somebody wakes it."""
+    """It lasts as long as requested, or until it is woken."""
     clock = SystemClock()
 
     async def slept(seconds: float, *, woken: bool) -> float:

@@ -113,7 +113,7 @@ def test_a_query_that_is_answered_in_time_is_sent_once(runner: Runner) -> None:
 
 
 def test_a_job_is_never_sent_twice(runner: Runner) -> None:
-    """Nobody waits for one of its responses."""
+    """No user waits for one of its responses."""
     service = FakeService()
     voyage = hedged(service)
 

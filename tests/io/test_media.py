@@ -107,7 +107,7 @@ print(peak() - before)
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
 def test_only_regular_files_are_opened(tmp_path: Path) -> None:
-    """A pipe that nobody writes to would block for ever, and a device has no end."""
+    """A pipe without a writer would block forever, and a device has no end."""
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero"), "/dev/null"):
         assert "not a regular file" in refused(path)

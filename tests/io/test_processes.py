@@ -26,7 +26,7 @@ VECTORS = [vector_of(text) for text in TEXTS]
 
 
 def test_worker_processes_use_the_objects_they_are_sent(http_service: HTTPService) -> None:
-    """Started anew, with objects whose connections are in use here."""
+    """New processes, with objects whose connections are in use here."""
     voyage = Voyage(KEY, base_url=http_service.url)
     embeddings = VoyageAIEmbeddings(model=MODEL, client=voyage, batch_size=3)
     assert embeddings.embed_documents(TEXTS) == VECTORS

@@ -144,7 +144,7 @@ def test_a_stream_may_be_consumed_under_a_timeout(backend: str) -> None:
 
 
 def test_requests_leave_while_the_consumer_thinks() -> None:
-    """The thread that has read an answer sends the next request, by itself."""
+    """The thread that has read a response sends the next request."""
     arrived = threading.Semaphore(0)
 
     def always(body: bytes) -> Response:

@@ -64,7 +64,7 @@ def test_content_is_flushed_before_the_name_and_the_folder_after(
 
 
 def test_a_lock_is_held_by_one_process(tmp_path: Path) -> None:
-    """Another one is refused; afterwards the file is gone and anybody may hold it."""
+    """A second process is rejected. Afterwards the file is deleted and the lock is free."""
     path = tmp_path / "lock"
     program = (
         "import sys; from pathlib import Path; from voyage_rag.jobs.files import exclusive_lock\n"

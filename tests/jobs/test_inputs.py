@@ -170,7 +170,7 @@ def test_a_broken_line_of_a_table_is_a_bad_row(tmp_path: Path) -> None:
 def test_a_column_that_is_not_there_is_named_with_those_that_are(
     suffix: str, tmp_path: Path
 ) -> None:
-    """Of text and of names alike."""
+    """The column of the text or of the ids."""
     path = tmp_path / f"in{suffix}"
     if suffix == ".csv":
         written(path, "id,text\na,b\n")
@@ -208,7 +208,7 @@ def test_dictionaries_and_large_strings_are_strings(tmp_path: Path) -> None:
 
 
 def test_parquet_that_is_not_utf8_is_a_bad_row(tmp_path: Path) -> None:
-    """Whoever wrote it."""
+    """Some writers do not check the encoding."""
     path = tmp_path / "in.parquet"
     texts = pa.array([b"a", b"\xff"]).view(pa.string())
     pq.write_table(pa.table({"text": texts}), path)

@@ -1,4 +1,4 @@
-"""One price for a job, whichever class is asked."""
+"""The price of a job is the same in all classes."""
 
 from __future__ import annotations
 

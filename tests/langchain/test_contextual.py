@@ -334,7 +334,7 @@ def test_plain_texts_keep_one_vector_each(
     count: int,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Without documents: each text by itself, however long, with a warning."""
+    """Without documents, each text is embedded separately, whatever its length, with a warning."""
     texts = [f"text {number} " * number for number in range(1, count + 1)]
     with caplog.at_level(logging.WARNING, "voyage_rag"):
         found = runner.call(embeddings, "embed_documents", texts)

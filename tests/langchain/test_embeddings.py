@@ -61,7 +61,7 @@ def test_the_batch_size_is_honoured(
 
 @pytest.mark.parametrize("batch_size", [0, -1])
 def test_a_batch_size_that_cannot_work_is_refused(batch_size: int, make: Any) -> None:
-    """By name, when the object is made, rather than looping for ever."""
+    """By name and at construction, instead of an endless loop."""
     with pytest.raises(ValueError, match="batch_size"):
         make(VoyageAIEmbeddings, model="voyage-4", batch_size=batch_size)
 
@@ -107,7 +107,7 @@ def test_small_number_types_give_floats_unless_integers_are_asked_for(
 def test_the_bar_is_drawn_on_stderr_and_counts_texts(
     make: Any, runner: Runner, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Only where it is asked for, and never for a query."""
+    """Only if it is requested, and never for a query."""
     quiet = make(VoyageAIEmbeddings, model="voyage-4", batch_size=2)
     runner.call(quiet, "embed_documents", TEXTS)
     loud = quiet.model_copy(update={"show_progress_bar": True})

@@ -37,7 +37,7 @@ DOCUMENTS = [
 
 
 class Recorder(BaseTracer):
-    """A tracer that keeps every run that ends, and checks that it was begun."""
+    """A tracer that records every run that ends, and checks that it was started."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Compressing(BaseRetriever):
 
 
 def test_a_ranking_is_a_run(reranker: VoyageAIRerank, runner: Runner) -> None:
-    """With query and documents, what became of them, what it cost, and the model."""
+    """With the query, documents, result, tokens and model."""
     kept = Recorder()
     ranked = runner.call(reranker, "compress_documents", DOCUMENTS, QUERY, callbacks=[kept])
 

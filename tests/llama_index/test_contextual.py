@@ -185,7 +185,7 @@ def test_queries_and_lone_texts_are_embedded_as_they_are(
 def test_texts_without_nodes_are_never_one_document(
     make: Any, emulator: Emulator, runner: Runner, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each by itself, with a warning that says what to do instead."""
+    """They are embedded separately, with a warning that names the remedy."""
     embedding = make(VoyageEmbedding, MODEL, output_dimension=256)
     with caplog.at_level(logging.WARNING, "voyage_rag"):
         for _ in range(2):

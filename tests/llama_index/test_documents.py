@@ -72,7 +72,7 @@ async def transform(embedding: Any, nodes: list[Any], runner: Runner) -> Any:
 def test_a_reloaded_index_takes_documents_in_context(
     make: Any, kind: Any, verb: str, emulator: Emulator, runner: Runner, tmp_path: Any
 ) -> None:
-    """Its transformations are not stored: it splits by itself and asks for texts alone."""
+    """Its transformations are not stored: it splits documents itself and passes only texts."""
     embedding = make(kind, MODEL, output_dimension=256)
     old, new = Document(text=LONG, id_="a"), Document(text=LONGER, id_="a")
     VectorStoreIndex.from_documents(
@@ -158,7 +158,7 @@ def test_what_is_embedded_before_a_refresh_is_taken_from_the_cache(
 def test_an_index_inserts_each_size_of_a_hierarchical_parser_as_a_document(
     make: Any, kind: Any, metadata: dict[str, Any], emulator: Emulator
 ) -> None:
-    """It hands over texts alone, of all sizes in one list. (`ainsert` does not run the parser.)"""
+    """It passes only texts, of all sizes in one list. (`ainsert` does not run the parser.)"""
     parser = HierarchicalNodeParser.from_defaults(chunk_sizes=[120, 60, 30], chunk_overlap=5)
     embedding = make(kind, MODEL, output_dimension=256)
     index = VectorStoreIndex([], transformations=[parser], embed_model=embedding)

@@ -177,7 +177,7 @@ def test_what_the_cache_holds_is_not_paid_for_again(
 
 @both
 def test_the_cache_of_the_base_class_works(make: Any, emulator: Emulator, runner: Runner) -> None:
-    """What it holds is not asked for again."""
+    """Cached texts are not requested again."""
     made = make(VoyageEmbedding, "voyage-4", embeddings_cache=SimpleKVStore())
     first = runner.call(made, "get_text_embedding_batch", TEXTS[:4])
     again = runner.call(made, "get_text_embedding_batch", TEXTS[:6])

@@ -75,7 +75,7 @@ IMAGES = [
 def test_an_image_may_come_in_many_ways(
     embedding: VoyageEmbedding, emulator: Emulator, folder: Path, runner: Runner, image: Any
 ) -> None:
-    """All of them the same bytes, so the same vector, of the dimension asked for, as a document."""
+    """The same bytes have the same vector, of the requested dimension, as a document."""
     given = image(folder)
     vector = runner.call(embedding, "get_image_embedding", given)
     expected = embedding.voyage.multimodal_embed(
@@ -240,7 +240,7 @@ def test_nodes_are_embedded_with_their_images_and_videos(
 def test_the_url_of_a_node_names_no_file(
     embedding: VoyageEmbedding, emulator: Emulator, folder: Path, prefix: str
 ) -> None:
-    """It may come from a page or a dataset that somebody else wrote."""
+    """It may come from a page or dataset of another author."""
     path = prefix + str(folder / "red.png")
     nodes: list[Any] = [ImageNode(image_url=path)]
     if prefix:

@@ -93,7 +93,7 @@ def test_the_retrieval_score_is_kept_for_people(reranker: VoyageAIRerank, runner
 
 
 def test_the_retrieval_score_can_be_dropped(make: Any, runner: Runner) -> None:
-    """Then the nodes are handed on as they are."""
+    """Nodes are then returned unchanged."""
     made = make(VoyageAIRerank, "rerank-3-lite", keep_retrieval_score=False)
     given = nodes()
     for one in rerank(made, runner, given):

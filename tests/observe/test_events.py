@@ -1,4 +1,4 @@
-"""Observers receive the same events from sync and async calls, and cannot harm a call."""
+"""Observers receive the same events from sync and async calls, and cannot break a call."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ WELL = [CallStarted, AttemptSent, Answered, Billed, CallDone]
 
 
 class Recorder(list[Event]):
-    """An observer that keeps its events."""
+    """An observer that records its events."""
 
     def __call__(self, event: Event) -> None:
         self.append(event)
@@ -293,7 +293,7 @@ def test_no_event_holds_a_text_or_a_key(runner, kept: Recorder) -> None:
 
 
 def test_request_ids_are_printable(runner, kept: Recorder) -> None:
-    """A header is somebody else's: neither escape sequences nor novels."""
+    """A header comes from the server, and may contain escape sequences or long text."""
     voyage = observed(kept, failed(503, x_request_id="\x1b[31m" + "x" * 5_000))
     runner.call(voyage, "embed", [TEXT], MODEL)
 
@@ -353,7 +353,7 @@ def test_a_context_that_raises_breaks_nothing(
 
 
 def test_a_call_runs_within_an_observers_context(runner) -> None:
-    """Its requests, too, whichever thread sends them; an iterator does not."""
+    """And so do its requests, in any thread, but not iterators."""
     current: ContextVar[int] = ContextVar("current", default=0)
     seen: list[int] = []
 
@@ -416,7 +416,7 @@ def test_an_observer_of_the_whole_process(runner, kept: Recorder) -> None:
 
 
 def test_copies_keep_observers_and_pickles_do_not() -> None:
-    """A lock or an open file in an observer keeps nobody from sending a client to a worker."""
+    """A lock or an open file in an observer does not prevent pickling a client."""
 
     class Locked(Recorder):
         def __init__(self) -> None:

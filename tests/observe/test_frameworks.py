@@ -42,7 +42,7 @@ CLASSES: list[tuple[type, str]] = [
 
 
 class Recorder(list[Event]):
-    """An observer that no pickle could hold."""
+    """An observer that cannot be pickled."""
 
     def __init__(self) -> None:
         super().__init__()

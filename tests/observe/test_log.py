@@ -69,7 +69,7 @@ def test_a_long_wait_for_the_limit_is_a_warning(
 
 
 def test_a_short_wait_for_the_limit_is_none(runner, caplog: pytest.LogCaptureFixture) -> None:
-    """Nobody wants to know."""
+    """It is not worth a message."""
     clock = FakeClock()
     voyage = voyage_over(FakeService(), clock, requests_per_minute=1)
     runner.call(voyage, "embed", ["a"], MODEL, "query")
@@ -97,7 +97,7 @@ def test_the_delay_after_a_429_is_that_of_the_limit(
 
 
 def test_debug_tells_every_attempt(runner, caplog: pytest.LogCaptureFixture) -> None:
-    """And what became of it, with tokens and seconds; never a text, never the key."""
+    """And its outcome, with tokens and seconds, but never a text or the key."""
     script = [
         failed(400, TOO_MANY_TOKENS + TEXT),
         failed(429, f"{TEXT} {KEY}"),
@@ -177,7 +177,7 @@ def stderr_of(program: str, *, terminal: bool) -> str:
 
 
 def test_nothing_is_printed_where_nobody_waits() -> None:
-    """Not even retries, where nobody has set up logging."""
+    """Not even retries, if logging is not configured."""
     assert stderr_of(RETRIES, terminal=False) == ""
 
 
@@ -198,7 +198,7 @@ def test_a_notebook_shows_retries_too() -> None:
 
 
 def test_an_application_that_logs_decides_itself() -> None:
-    """Its handlers show the warning, and nobody shows it twice."""
+    """Its handlers show the warning, once."""
     program = f"import logging; logging.basicConfig(format='app: %(message)s')\n{RETRIES}"
 
     lines = stderr_of(program, terminal=True).splitlines()

@@ -1,4 +1,4 @@
-"""Usage per object, per block and per model, in dollars, whichever thread does the work."""
+"""Usage per object, block and model, in dollars, whichever thread does the work."""
 
 from __future__ import annotations
 

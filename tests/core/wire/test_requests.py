@@ -24,7 +24,7 @@ def embed_body(texts: list[str], chosen: EmbedOptions, host: Host) -> bytes:
 
 
 def test_a_request_asks_for_base64_and_leaves_out_what_is_not_set() -> None:
-    """The service refuses unknown fields, so none is sent that nobody asked for."""
+    """The service rejects unknown fields, so only fields that were set are sent."""
     sent = json.loads(embed_body(["a", "b"], options(), VOYAGE))
 
     expected = {
@@ -70,7 +70,7 @@ def test_a_rerank_request_names_query_documents_and_model() -> None:
 
 
 def test_a_gateway_is_sent_only_the_fields_it_knows() -> None:
-    """api.aimlapi.com takes input and model; a lone text goes as a string."""
+    """api.aimlapi.com accepts input and model. A single text is sent as a string."""
     chosen = options(input_type="query")
 
     assert json.loads(embed_body(["a"], chosen, AIMLAPI)) == {"input": "a", "model": "voyage-4"}

@@ -27,7 +27,7 @@ def item(index: Any, *numbers: float) -> dict[str, Any]:
 
 
 def test_an_answer_becomes_vectors_and_tokens() -> None:
-    """base64 and lists are read alike, even in one answer."""
+    """base64 and lists are both decoded, even in one response."""
     read = embed_answer(
         answer({"embedding": base64_of([1.0, 2.0]), "index": 0}, item(1, 3.0, 4.0)), 2, options()
     )

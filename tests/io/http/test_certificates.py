@@ -104,7 +104,7 @@ def test_an_authority_that_nobody_named_is_not_trusted(runner: Runner, server: W
 def test_the_host_name_is_checked(
     runner: Runner, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A certificate of somebody else is none."""
+    """A certificate of another host is rejected."""
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

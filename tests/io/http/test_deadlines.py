@@ -59,7 +59,7 @@ def speaking(say: Callable[[socket.socket, threading.Event], None]) -> Iterator[
 
 
 def drip(connection: socket.socket, over: threading.Event, text: bytes) -> None:
-    """Byte by byte, for longer than anybody waits."""
+    """Send byte by byte, for longer than any client waits."""
     for byte in text * 1_000:
         connection.sendall(bytes([byte]))
         if over.wait(0.05):

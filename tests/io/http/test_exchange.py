@@ -144,7 +144,7 @@ def unsound(request: WireRequest) -> None:
 def test_a_connection_that_brought_an_unsound_response_is_not_used_again(
     runner: Runner, server: WireServer
 ) -> None:
-    """Whatever it brings next may belong to somebody else."""
+    """Its next response could belong to another request."""
     server.act = unsound
     voyage = voyage_to(server)
 

@@ -28,7 +28,7 @@ def test_a_connection_notices_that_the_other_side_is_gone() -> None:
 
 
 def test_connecting_stops_when_it_is_ended_or_late() -> None:
-    """Where nobody answers: in a quarter of a second, or at the deadline."""
+    """If nothing responds: within a quarter of a second, or at the deadline."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf:
         full = [socket.socket() for _ in range(4)]
         for sock in full:
@@ -52,7 +52,7 @@ def test_the_last_refusal_is_raised() -> None:
 
 
 def test_a_handshake_that_fails_closes_its_socket() -> None:
-    """Nobody else has it any more."""
+    """No other object refers to it."""
     wrapped: list[socket.socket] = []
     deadline = time.monotonic() + 5
     with WireServer() as server:  # which does not speak TLS

@@ -158,7 +158,7 @@ def test_a_context_closes_the_connections(http_service: HTTPService) -> None:
 
 
 def test_an_object_that_is_dropped_closes_its_connections(http_service: HTTPService) -> None:
-    """Nobody has to call `close`; no warning is given."""
+    """`close` is not required, and there is no warning."""
     voyage_to(http_service).embed(["a"], MODEL)
     gc.collect()
 

@@ -115,7 +115,7 @@ def test_a_flood_is_refused_while_it_comes_in(
 
 
 def test_a_flood_may_be_a_moments_trouble(runner, http_service: HTTPService) -> None:
-    """It is asked for again, like any answer that is of no use."""
+    """The request is retried, as after any unusable response."""
     http_service.script = [Response(200, {}, b" " * (ALLOWED + 1))]
     voyage = Voyage(KEY, base_url=http_service.url, clock=FakeClock())
 
@@ -124,7 +124,7 @@ def test_a_flood_may_be_a_moments_trouble(runner, http_service: HTTPService) -> 
 
 
 def test_packed_answers_are_unpacked(runner, http_service: HTTPService) -> None:
-    """gzip is asked for, and read."""
+    """gzip is requested and decompressed."""
     http_service.always = lambda body: Response(
         200, {"content-encoding": "gzip"}, gzip.compress(served(body).body)
     )

@@ -91,7 +91,7 @@ def test_an_answer_that_trickles_is_a_timeout_too(runner) -> None:
 
 
 def test_a_refused_connection_says_where(runner) -> None:
-    """Nobody listens there: an APIConnectionError with the address and the reason behind it."""
+    """An APIConnectionError with the address and the underlying reason."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
 
@@ -176,7 +176,7 @@ def test_a_redirect_is_not_followed(
 
 
 def transport_to(service: HTTPService) -> Transport:
-    """The transport by itself."""
+    """Return a transport without a client."""
     return Transport(Settings.resolve(KEY, base_url=service.url).host)
 
 

@@ -97,7 +97,7 @@ def test_an_error_is_not_written(runner, http_service: HTTPService, tmp_path: Pa
 def test_an_answer_that_cannot_be_unpacked_is_none(
     runner, http_service: HTTPService, tmp_path: Path, headers: dict[str, str]
 ) -> None:
-    """Packed otherwise than was asked for, broken, or cut off."""
+    """Compressed in another way than requested, broken, or cut off."""
     for body in (b"no gzip at all", gzip.compress(b"x" * 1_000)[:-9]):
         http_service.always = lambda _, body=body: Response(200, headers, body)
         with pytest.raises(APIConnectionError):
@@ -105,7 +105,7 @@ def test_an_answer_that_cannot_be_unpacked_is_none(
 
 
 def test_a_request_that_never_left_is_known_as_such(runner, http_service: HTTPService) -> None:
-    """Nobody listens: not sent. Dropped or late: perhaps."""
+    """Connection refused: not sent. Dropped or timed out: unknown."""
     request = Request("/batches", b"{}", "", 0)
     http_service.always = drop
     with pytest.raises(APIConnectionError) as lost:
@@ -120,7 +120,7 @@ def test_a_request_that_never_left_is_known_as_such(runner, http_service: HTTPSe
 
 
 class BigFiles(socketserver.ThreadingTCPServer):
-    """Throws away what is uploaded, and sends as much as is asked for in the path."""
+    """Discards uploads, and sends as many bytes as the path requests."""
 
     daemon_threads = True
     allow_reuse_address = True

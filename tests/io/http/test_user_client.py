@@ -76,7 +76,7 @@ def test_its_headers_are_sent(runner: Runner, http_service: HTTPService) -> None
 def test_its_own_authorisation_is_respected(
     runner: Runner, http_service: HTTPService, auth: Any
 ) -> None:
-    """The key goes to nobody who is not meant to have it."""
+    """The key is not sent to any other host."""
     headers = received_headers(runner, http_service, auth=auth)
     assert KEY not in str(headers)
     assert isinstance(auth, Signing) == ("x-signed" in headers)
