@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
@@ -147,9 +148,21 @@ class SingleFlight(Generic[K, V]):
 async def result_of(future: Future[V]) -> V:
     """Await a result that a thread or another task will set, without blocking the event loop."""
     if not future.done():
-        wait = partial(_wait, future)
-        await to_thread.run_sync(wait, abandon_on_cancel=True, limiter=CapacityLimiter(inf))
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # trio is running
+            wait = partial(_wait, future)
+            await to_thread.run_sync(wait, abandon_on_cancel=True, limiter=CapacityLimiter(inf))
+        else:
+            arrived = asyncio.Event()
+            future.add_done_callback(partial(_tell, loop, arrived))
+            await arrived.wait()
     return future.result()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, arrived: asyncio.Event, _: object) -> None:
+    with suppress(RuntimeError):  # the loop has been closed
+        loop.call_soon_threadsafe(arrived.set)
 
 
 def _wait(future: Future[V]) -> None:

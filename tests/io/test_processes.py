@@ -226,3 +226,28 @@ store = Store()
 def test_an_object_that_embeds_when_it_is_deleted_at_the_end(http_service: HTTPService) -> None:
     """An interpreter that is ending starts no threads, and a call does not wait for one."""
     assert ended(AT_THE_END, http_service.url) == (0, b"all done\n", b"")
+
+
+NESTED = """
+import asyncio
+import nest_asyncio
+
+nest_asyncio.apply()
+cached = Voyage(KEY, base_url=url, cache=":memory:")
+for each in (voyage, cached, cached):
+    assert len(asyncio.run(each.aembed(texts, MODEL, batch_size=2)).embeddings) == len(texts)
+
+async def within():
+    return asyncio.run(each.aembed(["a"], MODEL, "query"))
+
+assert len(asyncio.run(within()).embeddings) == 1
+print("all done", flush=True)
+"""
+
+
+def test_an_interpreter_with_nest_asyncio_ends(http_service: HTTPService) -> None:
+    """It runs no callbacks of a main task, by which the threads of anyio would end."""
+    pytest.importorskip("nest_asyncio")
+    code, out, error = ended(NESTED, http_service.url)
+
+    assert (code, out) == (0, b"all done\n"), error

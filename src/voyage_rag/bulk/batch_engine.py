@@ -9,9 +9,8 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from anyio import to_thread
-
 from voyage_rag.batch import BatchJob
+from voyage_rag.io.tasks import in_thread
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.usage import Usage
 
@@ -51,8 +50,8 @@ async def aembed(voyage: Voyage, run: JobRun) -> None:
     writer = ResultWriter(run)
     async with aclosing(job.aresults()) as results:
         async for result in results:
-            await to_thread.run_sync(writer.add, result)
-    await to_thread.run_sync(writer.end)
+            await in_thread(writer.add, result)
+    await in_thread(writer.end)
 
 
 class ResultWriter:

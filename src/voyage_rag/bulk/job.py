@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import anyio.to_thread
-
 from voyage_rag.bulk import batch_engine
 from voyage_rag.bulk.estimate import Estimate, estimate
 from voyage_rag.bulk.job_folder import JobFolder
@@ -25,6 +23,7 @@ from voyage_rag.bulk.progress import JobReporter
 from voyage_rag.bulk.run import JobRun
 from voyage_rag.client import Voyage
 from voyage_rag.errors import InvalidRequestError, VoyageError
+from voyage_rag.io.tasks import in_thread
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs.rows import is_utf8
 from voyage_rag.jobs.inputs.spool import is_stream
@@ -196,7 +195,7 @@ class EmbeddingJob:
         self, voyage: Voyage | None = None, *, on_progress: OnProgress | None = None
     ) -> JobReport:
         """Async variant of `run`."""
-        voyage, in_thread = voyage or Voyage(), anyio.to_thread.run_sync
+        voyage = voyage or Voyage()
         with self._explained(), self._folder() as folder:
             run = JobRun(self._spec, voyage.settings, folder, on_progress)
             try:

@@ -14,8 +14,6 @@ from itertools import chain, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import anyio.to_thread
-
 from voyage_rag.core.flow import (
     Attempt,
     CacheGet,
@@ -35,7 +33,7 @@ from voyage_rag.io.call_state import (
     ThreadCallState,
 )
 from voyage_rag.io.concurrency import run_in_tasks, run_in_threads
-from voyage_rag.io.tasks import LOOP_SUPPORT
+from voyage_rag.io.tasks import LOOP_SUPPORT, in_thread
 from voyage_rag.io.telemetry import UNNUMBERED, Telemetry
 
 if TYPE_CHECKING:
@@ -233,11 +231,11 @@ class Driver:
         plans_in_thread: bool = False,
     ) -> AsyncGenerator[Part]:
         drive = partial(self.adrive, telemetry=telemetry)
-        planned = anyio.to_thread.run_sync if plans_in_thread else self._planned
+        planned = in_thread if plans_in_thread else self._planned
         return run_in_tasks(flows, drive, planned, self._concurrency)
 
     async def _planned(self, plan: Callable[[], T]) -> T:
-        return await anyio.to_thread.run_sync(plan) if self._plans_in_thread else plan()
+        return await in_thread(plan) if self._plans_in_thread else plan()
 
     async def adrive(self, flow: Flow[T], state: AsyncCallState, telemetry: Telemetry | None) -> T:
         """Run a flow in this task; decode long responses in a thread, to not block the loop."""
@@ -254,13 +252,11 @@ class Driver:
                     if effect.request.inputs < LONG_RESPONSE:
                         effect = _step(resume, value)
                     else:
-                        effect = await anyio.to_thread.run_sync(
-                            _step, resume, value, limiter=state.reading
-                        )
+                        effect = await in_thread(_step, resume, value, limiter=state.reading)
                 elif isinstance(effect, Emit):
                     effect = _step(flow.send, self._performed(effect, telemetry))
                 else:
-                    done = await anyio.to_thread.run_sync(self._performed, effect, telemetry)
+                    done = await in_thread(self._performed, effect, telemetry)
                     effect = _step(flow.send, done)
             return effect.value  # type: ignore[no-any-return]
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio.to_thread
+from voyage_rag.io.tasks import in_thread
 
 if TYPE_CHECKING:
     from voyage_rag.core.flow import Attempt
@@ -28,7 +28,7 @@ class InProcessSender:
 
     async def asend(self, attempt: Attempt) -> Response:
         """Async variant of `send`."""
-        return await anyio.to_thread.run_sync(self._host.respond, attempt.request)
+        return await in_thread(self._host.respond, attempt.request)
 
     def close(self) -> None:
         """Do nothing: there are no connections."""

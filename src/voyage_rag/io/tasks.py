@@ -12,10 +12,10 @@ import contextvars
 import sys
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio.to_thread
 
@@ -61,11 +61,41 @@ class LoopSupport:
 LOOP_SUPPORT = LoopSupport()
 
 
+async def in_thread(  # type: ignore[return] # no shield ends without a result
+    do: Callable[..., T],
+    *args: Any,
+    limiter: anyio.CapacityLimiter | None = None,
+    abandon_on_cancel: bool = False,
+) -> T:
+    """Run a function in a thread and a copy of this context, as `anyio.to_thread.run_sync` does.
+
+    The threads of anyio end by a callback of the main task. nest_asyncio, which replaces
+    `asyncio.run`, does not call it, and the process would never exit; the loop's own threads end.
+    """
+    loop = _patched_loop()
+    if loop is None:
+        return await anyio.to_thread.run_sync(
+            do, *args, limiter=limiter, abandon_on_cancel=abandon_on_cancel
+        )
+    run = contextvars.copy_context().run
+    async with limiter or nullcontext():
+        with anyio.CancelScope(shield=not abandon_on_cancel):
+            return await loop.run_in_executor(None, partial(run, do, *args))
+
+
+def _patched_loop() -> asyncio.AbstractEventLoop | None:
+    """The running loop of asyncio where `asyncio.run` has been replaced, else None."""
+    if asyncio.run is not asyncio.runners.run:
+        with suppress(RuntimeError):  # trio is running
+            return asyncio.get_running_loop()
+    return None
+
+
 async def run_in_thread(do: Callable[[], T]) -> T:
     """Run a slow function in a thread, so that it does not block the event loop."""
     if not LOOP_SUPPORT.is_loaded:
         await LOOP_SUPPORT.load()
-    return await anyio.to_thread.run_sync(do)
+    return await in_thread(do)
 
 
 async def iterate_in_thread(items: Iterator[T]) -> AsyncGenerator[T]:

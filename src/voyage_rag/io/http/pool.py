@@ -15,7 +15,6 @@ from contextlib import suppress
 from functools import partial
 
 import anyio
-import anyio.to_thread
 
 from voyage_rag.io.http.network import (
     NOTHING_TO_READ,
@@ -26,6 +25,7 @@ from voyage_rag.io.http.network import (
 )
 from voyage_rag.io.http.route import Route
 from voyage_rag.io.http.tunnel import open_tunnel
+from voyage_rag.io.tasks import in_thread
 
 MAX_IDLE_SECONDS = 60.0
 MAX_AGE_SECONDS = 600.0
@@ -92,9 +92,7 @@ class PooledConnection:
         open_until = partial(self.open, deadline)
         try:
             with anyio.fail_after(seconds_until(deadline)):
-                return await anyio.to_thread.run_sync(
-                    open_until, abandon_on_cancel=True, limiter=limiter
-                )
+                return await in_thread(open_until, abandon_on_cancel=True, limiter=limiter)
         except RuntimeError as error:
             raise OSError(f"no thread to connect in: {error}") from error  # a limit of the system
         except BaseException:
