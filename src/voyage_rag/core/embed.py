@@ -248,8 +248,7 @@ def embed(
     count = len(checked)
     last: dict[str, int] = {}
     first: list[int] = []
-    repeats: dict[Hashable, int] = {}
-    shared: set[int] = set()
+    repeats: dict[int, int] = {}
     for position, text in enumerate(checked):
         previous = last.get(text)
         last[text] = position
@@ -257,7 +256,6 @@ def embed(
             first.append(position)
         else:
             repeats[previous] = position
-            shared |= {previous, position}
     empty = [n for n, text in enumerate(checked) if not text] if "" in last else []
     if empty:
         del last[""]
@@ -284,12 +282,12 @@ def embed(
         rows = [found[n] for n in range(count)]
         if call.options.expected_dimension is None:
             check_lengths(set(map(len, rows)))
-        vectors = Vectors(rows, call.options.dtype, shared)
+        vectors = Vectors(rows, call.options.dtype, {*repeats, *repeats.values()})
         return EmbeddingsObject(vectors, results.usage, call.model.name)
 
     def partial() -> PartialEmbeddings:
         found = received()
-        found = {**found, **{n: found[n][:] for n in shared if n in found}}
+        found = {**found, **{n: found[n][:] for n in repeats.values() if n in found}}
         return PartialEmbeddings.of(
             found, count, results.usage, call.model.name, call.options.dtype
         )

@@ -154,7 +154,7 @@ class PartialResults(Generic[Part]):
     values: dict[Hashable, Part] = field(default_factory=dict)
     usage: Usage = NO_USAGE
     has_warned: bool = False
-    repeats: Mapping[Hashable, Hashable] = field(default_factory=dict)
+    repeats: Mapping[Any, Hashable] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, items: Sequence[RequestItem], values: Sequence[Part], usage: Usage) -> None:
