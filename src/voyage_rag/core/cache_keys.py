@@ -1,8 +1,8 @@
 """Values of the cache and their keys. The store itself is `voyage_rag.io.cache`.
 
 A vector depends on the model, the dimension, the number type, the prompt, the truncation and the
-text; and on the host, since gateways serve models of the same name. Leave one out, and a cache
-hands out wrong vectors.
+text; and on the host, since gateways serve models of the same name. Without one of
+these, a cache would return wrong vectors.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class CacheKeys:
     """Cache keys of inputs that share a host and options.
 
     Args:
-        host: Who serves the model.
-        options: How the vectors are made.
-        more: What else they depend on, of one kind of input.
+        host: The host of the model.
+        options: The options of the vectors.
+        more: Other values on which the vectors of this kind of input depend.
     """
 
     def __init__(self, host: str, options: EmbedOptions, *more: object) -> None:
@@ -46,13 +46,13 @@ class CacheKeys:
         self._shared = hashlib.blake2b(repr(shared).encode(), digest_size=KEY_BYTES)
 
     def __call__(self, text: str) -> bytes:
-        """The key of one text, 20 bytes."""
+        """Return the key of one text, 20 bytes."""
         key = self._shared.copy()
         key.update(b"\0" + text.encode())
         return key.digest()
 
     def of_chunks(self, chunks: Sequence[str]) -> bytes:
-        """The key of chunks that are embedded together: all of them, in order."""
+        """Return the key of chunks that are embedded together: of all of them, in order."""
         key = self._shared.copy()
         for chunk in chunks:
             encoded = chunk.encode()
@@ -60,14 +60,14 @@ class CacheKeys:
         return key.digest()
 
     def of_content(self, digest: bytes) -> bytes:
-        """The key of content of which a digest was made."""
+        """Return the key of content with this digest."""
         key = self._shared.copy()
         key.update(b"\2" + digest)
         return key.digest()
 
 
 def to_bytes(vector: Vector) -> bytes:
-    """A vector as it is stored: its numbers, little-endian."""
+    """Return the stored form of a vector: its numbers, little-endian."""
     if sys.byteorder == "big":
         vector = array(vector.typecode, vector)
         vector.byteswap()
@@ -75,12 +75,12 @@ def to_bytes(vector: Vector) -> bytes:
 
 
 def from_bytes(stored: bytes, dtype: OutputDtype, length: int | None) -> Vector | None:
-    """The vector that was stored; None for one that is not valid, like in a response.
+    """Return a stored vector; None if it is invalid, as in a response.
 
     Args:
         stored: Its numbers.
         dtype: Their type.
-        length: How many there must be, None where that is not known.
+        length: The required number of numbers; None if it is unknown.
     """
     vector: Vector = array(TYPECODES[dtype])
     if not stored or len(stored) % vector.itemsize:

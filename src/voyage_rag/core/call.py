@@ -41,28 +41,28 @@ if TYPE_CHECKING:
     from voyage_rag.models import Model
 
 MAX_QUERY_INPUTS = 8
-"""More texts than these are a job, even as queries: an evaluation embeds thousands of questions."""
+"""More texts are a job, even if they are queries: an evaluation embeds thousands of questions."""
 
 SLOW_SECONDS, LONG_WAIT_SECONDS = 60.0, 5.0
-"""From these on, a warning explains why a job is slow or waits, and for how long."""
+"""Duration from which a warning explains why a job is slow or waits, and for how long."""
 
 Item = TypeVar("Item", bound=RequestItem)
 Value = TypeVar("Value")
 
 
 class EndpointCall(ABC, Generic[Item, Value]):
-    """One call of an endpoint, with what all its requests share.
+    """One call of an endpoint, and the state that its requests share.
 
     Args:
         context: Shared with other calls.
         model: The catalogue's row of its model.
-        options: Of all inputs.
-        max_inputs: Inputs of one request, None for as many as the plan allows.
+        options: The options of all inputs.
+        max_inputs: Maximum number of inputs per request; None lets the plan decide.
         scope: Separates this kind of input from others in the cache.
 
     Attributes:
-        progress: Receives progress: inputs done, tokens billed; None where nobody asked for it.
-        max_size: The sizes of the items of one request together, at most (see `size`).
+        progress: Receives progress (inputs done, tokens billed), or None.
+        max_size: Maximum total size of the items of a request (see `size`).
     """
 
     is_spread: ClassVar[bool] = True
@@ -94,7 +94,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
         """The keys of its inputs in the cache."""
         return CacheKeys(self.context.host.cache_scope, self.options, *self._scope)
 
-    # ── what differs by endpoint ──────────────────────────────────────────────────────────────────
+    # ── differences of endpoints ─────────────────────────────────────────────────────────────────
 
     @abstractmethod
     def request(self, items: Sequence[Item]) -> Request:
@@ -105,7 +105,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
         """The values in a response, one per item.
 
         Raises:
-            UnexpectedAnswerError: It does not hold exactly one valid value per item.
+            UnexpectedAnswerError: The response does not contain exactly one valid value per item.
         """
 
     @abstractmethod
@@ -114,11 +114,11 @@ class EndpointCall(ABC, Generic[Item, Value]):
 
     @abstractmethod
     def to_bytes(self, value: Value) -> bytes | None:
-        """A value as it is cached, None for one that is not."""
+        """Return the cached form of a value; None if it is not cached."""
 
     @abstractmethod
     def from_bytes(self, stored: bytes) -> Value | None:
-        """The value that was cached, None for one that is not valid."""
+        """Return a cached value; None if it is invalid."""
 
     def size(self, item: Item) -> float:  # noqa: ARG002 - for endpoints that limit it
         """The size of an item, which counts towards `max_size`."""
@@ -129,12 +129,12 @@ class EndpointCall(ABC, Generic[Item, Value]):
         return self.ratio.tokens(estimated_tokens)
 
     def learn(self, items: Sequence[Item], total_tokens: int) -> None:
-        """Improve the estimate. With a prompt the service bills one token less for each input."""
+        """Improve the estimate. With a prompt, the service bills one token less per input."""
         unbilled = len(items) if self.options.input_type else 0
         self.ratio.learn(sum(item.estimated_tokens for item in items), total_tokens + unbilled)
 
     def done(self, items: Sequence[Item]) -> int:
-        """How many of the caller's inputs are done with these items."""
+        """Return the number of the caller's inputs that are finished with these items."""
         return len(items)
 
     def split(
@@ -142,12 +142,12 @@ class EndpointCall(ABC, Generic[Item, Value]):
         items: Sequence[Item],
         failure: VoyageError | None,  # noqa: ARG002 - it may name an item
     ) -> list[Sequence[Item]]:
-        """Smaller slices instead of one that is too large; none if it cannot be made smaller."""
+        """Divide a slice that is too large; return no slices if that is impossible."""
         middle = len(items) // 2
         return [items[:middle], items[middle:]] if middle else []
 
     def concerning(self, failure: VoyageError, items: Sequence[Item]) -> VoyageError:
-        """The failure, with the positions of the caller's inputs."""
+        """Return the failure with the positions of the caller's inputs."""
         tokens = [self.tokens(item.estimated_tokens) for item in items]
         return concerning(failure, [item.key for item in items], tokens)  # type: ignore[misc]
 
@@ -156,10 +156,10 @@ class EndpointCall(ABC, Generic[Item, Value]):
         return is_too_much(failure, self.budget.limiter, tokens)
 
     def is_query(self, expected: int) -> bool:
-        """Whether a call of so many inputs is interactive; else it is a job."""
+        """Return whether a call with so many inputs is interactive; otherwise it is a job."""
         return self.options.input_type == "query" and expected <= MAX_QUERY_INPUTS
 
-    # ── what all have in common ───────────────────────────────────────────────────────────────────
+    # ── common parts ──────────────────────────────────────────────────────────────────────────────
 
     def info(self, verb: Verb, inputs: int | None) -> OperationInfo:
         """Facts about the call, for observers."""
@@ -169,8 +169,8 @@ class EndpointCall(ABC, Generic[Item, Value]):
         """The limits of the next request.
 
         Args:
-            count: Inputs of the whole call, None if their number is not known.
-            estimated_tokens: Their tokens, or more.
+            count: Number of inputs of the whole call; None if it is unknown.
+            estimated_tokens: Conservative estimate of their tokens.
         """
         rates = self.budget.limiter.limits
         tokens = self.model.request_tokens
@@ -187,7 +187,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
         )
 
     def max_estimated_tokens(self, tokens: int) -> float:
-        """The estimate of inputs that are billed so many tokens."""
+        """Return the estimate for inputs with so many billed tokens."""
         return self.ratio.max_estimate(tokens)
 
     def slices(
@@ -225,7 +225,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
             self.progress(inputs, tokens)
 
     def warn_if_slow(self, results: PartialResults[Value] | None) -> None:
-        """Warn once if a known rate limit makes a job a matter of minutes, or makes it wait."""
+        """Warn once if a known rate limit makes a job wait or take minutes."""
         limiter = self.budget.limiter
         if results is None or results.has_warned or not limiter.known:
             return
@@ -247,7 +247,7 @@ def fetch(
     """The values of one slice, from the cache and the service, in no particular order.
 
     Raises:
-        VoyageError: The service gave no value for an item; `indices` says for which.
+        VoyageError: An item has no value. `indices` has its position.
     """
     found: list[tuple[Item, Value]] = []
     if call.context.has_cache:

@@ -17,7 +17,7 @@ from voyage_rag.models import Model
 from voyage_rag.types import InvalidText
 
 Delivery: TypeAlias = Literal["url", "base64"]
-"""How media reach the service: it fetches a URL, or they are part of the request."""
+"""Delivery of media: the service fetches a URL, or the request contains them."""
 
 SEGMENT_TYPES: dict[str, tuple[MediaKind, Delivery] | None] = {
     "text": None,
@@ -60,7 +60,7 @@ class Content:
 
     @property
     def delivery(self) -> Delivery | None:
-        """How its media reach the service, None if it has none."""
+        """How its media are delivered; None without media."""
         for segment in self.segments:
             if not isinstance(segment, TextSegment):
                 return "url" if isinstance(segment, UrlSegment) else "base64"
@@ -68,7 +68,7 @@ class Content:
 
     @property
     def size(self) -> int:
-        """About how many bytes it takes in a request."""
+        """Approximate size in a request, in bytes."""
         return sum(map(_size_in_request, self.segments))
 
 
@@ -79,8 +79,8 @@ class ContentParser:
     Attributes:
         row: The model.
         reader: Reads media.
-        max_pixels: Pixels to which larger images are reduced, None to leave them as they are.
-        estimate_tokens: Of a text.
+        max_pixels: Number of pixels to which larger images are scaled down; None keeps their size.
+        estimate_tokens: Estimates the tokens of a text.
         report_media_name: Called with the first text that is probably the path or URL of a file.
         invalid_text: How to treat texts with a lone surrogate.
     """
@@ -93,10 +93,10 @@ class ContentParser:
     invalid_text: InvalidText = "error"
 
     def parse(self, inputs: object) -> list[Content]:
-        """The inputs as segments, in their order.
+        """Return the segments of each input, in order.
 
         Raises:
-            InvalidInputError: One cannot be embedded; it is named.
+            InvalidInputError: An input cannot be embedded. The message names it.
         """
         listed = elements(
             "inputs", inputs, "a list of inputs, each a list of texts, images and videos"
@@ -161,7 +161,7 @@ class ContentParser:
 
 
 def naming(name: str, position: int, do: Callable[[], T]) -> T:
-    """Call a function, and name the input in what it raises.
+    """Call a function, and add the input to its errors.
 
     Raises:
         InvalidInputError: The function raised one, or an `OSError`.
@@ -174,7 +174,7 @@ def naming(name: str, position: int, do: Callable[[], T]) -> T:
 
 
 def _items_of(position: int, given: object) -> list[tuple[str, object]]:
-    """The items of one input, each with its index as an error message shows it."""
+    """Return the items of one input, each with its index for error messages."""
     if isinstance(given, Mapping):
         content = given.get("content")
         if set(given) != {"content"} or not isinstance(content, (list, tuple)):
@@ -198,7 +198,7 @@ def _items_of(position: int, given: object) -> list[tuple[str, object]]:
 
 
 def _from_api(name: str, position: int, item: Mapping[Any, Any]) -> TextSegment | Image | Video:
-    """A segment as the API's reference writes it."""
+    """Return a segment in the format of the API reference."""
     kind = item.get("type")
     if not isinstance(kind, str) or kind not in SEGMENT_TYPES:
         raise InvalidInputError(
@@ -226,9 +226,9 @@ def _from_api(name: str, position: int, item: Mapping[Any, Any]) -> TextSegment 
 
 
 def _image_or_video(text: str) -> Image | Video | None:
-    """The image or video that a data URL holds, None for a text.
+    """Return the image or video of a data URL; None for a text.
 
-    A text that looks like another URL is a text: what a document says is never fetched.
+    A text that looks like another URL is a text: URLs in documents are never fetched.
     """
     if not _is_data_url(text):
         return None

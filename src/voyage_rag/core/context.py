@@ -1,7 +1,7 @@
-"""What calls share: what their client was made with, and what is known of their account's budget.
+"""The state that calls share: the settings of their client, and the budget of their account.
 
 Voyage counts its rate limits per account and model (docs: "Rate Limits"), so a budget belongs to an
-address, a key and a model, and every object of this process draws on the same one. Without a
+address, a key and a model, and all objects of this process share it. Without a
 tokenizer the tokens of a text are estimated. The estimate starts conservative
 (docs.voyageai.com, "Tokenization": English has about five characters per token; MongoDB's search
 server plans with three) and follows what the service bills.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from voyage_rag.usage import Usage
 
 OPTION_SETS = 64
-"""Sets of options that stay checked; a program uses few."""
+"""Number of sets of options whose checks are cached. A program uses few."""
 
 CHARACTERS_PER_TOKEN = 3.0
 BYTES_PER_TOKEN_BEYOND_ASCII = 2.0
@@ -43,22 +43,22 @@ TokenEstimator = Callable[[str], float]
 
 @dataclass(frozen=True, eq=False)
 class CallContext:
-    """Shared by all requests of a client.
+    """The state that all requests of a client share.
 
     Attributes:
         host: Where the models run.
-        policy: How often to repeat a request of a job, and for how long.
-        query_policy: The same for a query, which is interactive.
+        policy: The retry policy of jobs.
+        query_policy: The retry policy of queries, which are interactive.
         budgets: The account's rate limits per model.
-        limits: The rate limits that the user gave.
-        concurrency: Requests in flight at once for one call.
-        count_tokens: Counts the tokens of a text, None to estimate them.
+        limits: The rate limits that the user passed.
+        concurrency: Maximum number of concurrent requests per call.
+        count_tokens: Counts the tokens of a text; None estimates them.
         has_cache: Whether there is a cache.
         record: Receives the usage of every response.
-        warn_slow: Receives seconds, the limit and the model where a limit makes a call slow.
+        warn_slow: Receives seconds, the limit and the model if a limit makes a call slow.
         warn_windows: Receives documents, by position or name, that are embedded in windows.
-        warn_no_documents: Called where texts go to a contextualized model without their documents.
-        warn_retirement: Receives a model that is, or soon will be, retired.
+        warn_no_documents: Called if texts are sent to a contextualized model without documents.
+        warn_retirement: Receives a model that is retired or will be soon.
         warn_zero_vector: Receives a model that returned a vector of zeros.
         warn_media_name: Receives a text that names a picture or a video, and is embedded as text.
     """
@@ -92,7 +92,7 @@ class CallContext:
         given = (kind, model, input_type, truncation, output_dimension, output_dtype)
         try:
             return self._checked(*given)
-        except TypeError:  # one cannot be hashed, and is refused by name
+        except TypeError:  # an option cannot be hashed, and is rejected by name
             return checked_options(self.host, *given)
 
     @cached_property
@@ -109,7 +109,7 @@ class CallContext:
 
 
 def estimate_tokens(text: str) -> float:
-    """Tokens of one text by a guess that errs high, before any response was billed.
+    """Return a conservative estimate of a text's tokens, before any response was billed.
 
     Raises:
         UnicodeEncodeError: The text contains a lone surrogate.
@@ -121,22 +121,22 @@ def estimate_tokens(text: str) -> float:
 
 
 class TokenRatio:
-    """Billed tokens per estimated token, for one model. Rises at once, falls slowly."""
+    """Billed tokens per estimated token, for one model. Rises immediately, falls slowly."""
 
     def __init__(self) -> None:
         self._ratio = 1.0
         self._lock = lock_for(self)
 
     def tokens(self, estimated_tokens: float) -> int:
-        """Tokens that texts with this estimate are expected to be billed with."""
+        """Return the expected number of billed tokens for an estimate."""
         return max(1, round(estimated_tokens * self._ratio * MARGIN))
 
     def max_estimate(self, tokens: int) -> float:
-        """The estimate of texts that are billed so many tokens, at most."""
+        """Return the maximum estimate of texts with so many billed tokens."""
         return tokens / (self._ratio * MARGIN)
 
     def learn(self, estimated_tokens: float, tokens: int) -> None:
-        """Adjust the ratio to what was billed for texts with this estimate."""
+        """Adjust the ratio to the tokens billed for texts with this estimate."""
         if estimated_tokens < LEAST_TOKENS_TO_LEARN_FROM or tokens <= 0:
             return
         ratio = tokens / estimated_tokens
@@ -150,7 +150,7 @@ class Budget:
     """The budget of an account for one model.
 
     Attributes:
-        limiter: When a request may leave.
+        limiter: Decides when a request may be sent.
         ratio: Billed tokens per token estimated from the length of a text.
         exact_ratio: Billed tokens per token counted with a tokenizer.
     """
@@ -161,7 +161,7 @@ class Budget:
 
 
 class Budgets(dict[str, Budget]):
-    """The budgets of one account, by model; made when they are first used."""
+    """The budgets of one account by model, created on first use."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -173,17 +173,17 @@ class Budgets(dict[str, Budget]):
             return self.setdefault(model, Budget(RateLimiter(self._clock)))
 
     def share(self, model: str, limiter: RateLimiter) -> None:
-        """Use, for a model, a limiter that other processes use as well."""
+        """Use a limiter for a model that other processes use, too."""
         with self._lock:
             self[model] = Budget(limiter)
 
 
 @cache
 def budgets_of(account: tuple[str, str], clock: Clock) -> Budgets:  # noqa: ARG001 - the cache's key
-    """The budgets of an account: one set per process, however many clients draw on it.
+    """Return the budgets of an account, which all clients of this process share.
 
     Args:
         account: The service's address with its port, and the fingerprint of the key.
-        clock: Seconds on a clock that never goes back.
+        clock: Returns the seconds of a monotonic clock.
     """
     return Budgets(clock)

@@ -1,11 +1,11 @@
 """Embed chunks with the context of their document: check, window, plan, request, join.
 
 Documents that fit the model's window are embedded whole, many to a request. One that is longer is
-cut into windows of neighbouring chunks, greedily: chunk after chunk, until the next one would not
-fit; no overlap, every chunk in one window. Its length is estimated at five characters to a token
-(exact with a tokenizer), and a window that the service still finds too long is cut in two at the
-chunk nearest its middle. Nothing else is looked at, so a document has the same windows, and its
-chunks the same vectors and cache keys, whatever it is embedded with, and whenever.
+divided greedily into windows of adjacent chunks: chunk after chunk, until the next one would not
+fit. Windows do not overlap. The length is estimated at five characters per token (exact with a
+tokenizer), and a window that the service still rejects is divided at the chunk nearest its middle.
+Windows depend on nothing else, so a document always has the same windows, and its chunks the same
+vectors and cache keys, whatever else is embedded in the same call.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 HEADER_BYTES = 4
 
 ESTIMATE_PER_TOKEN = 1 / 0.6
-"""The estimate errs high: usual texts, of five characters to a token, have 0.6 tokens per unit."""
+"""The estimate is conservative: texts of five characters per token have 0.6 tokens per unit."""
 
 
 class ContextualCall(EndpointCall[Window, Chunked]):
@@ -58,8 +58,8 @@ class ContextualCall(EndpointCall[Window, Chunked]):
     Args:
         context: Shared with other calls.
         model: The catalogue's row of its model.
-        options: Of all chunks.
-        chunking: How the service splits documents, None if it does not.
+        options: The options of all chunks.
+        chunking: How the service splits documents; None if it does not.
 
     Attributes:
         grouping: How the caller's list of chunks was grouped, None if documents were given.
@@ -80,11 +80,11 @@ class ContextualCall(EndpointCall[Window, Chunked]):
         self._in_windows: set[int] = set()
 
     def size(self, item: Window) -> float:
-        """Its chunks."""
+        """Return the number of its chunks."""
         return len(item.chunks)
 
     def request(self, items: Sequence[Window]) -> Request:
-        """The request for these windows, each as a document."""
+        """Return the request for these windows, each as a document."""
         documents = [item.chunks for item in items]
         fields = wire.contextual_fields(documents, self.options, self.chunking)
         chunks = None if self.chunking else sum(len(item.chunks) for item in items)
@@ -92,7 +92,7 @@ class ContextualCall(EndpointCall[Window, Chunked]):
         return wire.make_request(self.context.host, path, fields, len(items), chunks)
 
     def read(self, body: wire.Body, items: Sequence[Window]) -> wire.Decoded[Chunked]:
-        """One vector per chunk."""
+        """Return one vector per chunk."""
         counts = [None if self.chunking else len(item.chunks) for item in items]
         answer = wire.contextual_answer(body, counts, self.options)
         vectors = chain.from_iterable(document.vectors for document in answer.values)
@@ -101,17 +101,17 @@ class ContextualCall(EndpointCall[Window, Chunked]):
         return answer
 
     def cache_key(self, item: Window) -> bytes:
-        """Of all chunks of the window, since each vector depends on all."""
+        """Return the key of all chunks of the window, because each vector depends on all."""
         return self.cache_keys.of_chunks(item.chunks)
 
     def to_bytes(self, value: Chunked) -> bytes:
-        """The number of chunks, their texts and the chunker's version, then the vectors."""
+        """Return the number of chunks, their texts and the chunker's version, then the vectors."""
         header = json.dumps([len(value.vectors), value.texts, value.chunker]).encode()
         vectors = b"".join(map(to_bytes, value.vectors))
         return len(header).to_bytes(HEADER_BYTES, "little") + header + vectors
 
     def from_bytes(self, stored: bytes) -> Chunked | None:
-        """The vectors of a window, and the chunks that the service made."""
+        """Return the vectors of a window, and the chunks that the service created."""
         start = HEADER_BYTES + int.from_bytes(stored[:HEADER_BYTES], "little")
         try:
             count, texts, chunker = json.loads(stored[HEADER_BYTES:start])
@@ -125,17 +125,17 @@ class ContextualCall(EndpointCall[Window, Chunked]):
         return Chunked(valid, texts, chunker) if len(valid) == len(vectors) == count else None
 
     def done(self, items: Sequence[Window]) -> int:
-        """Chunks where these were given; else documents, each counted with its first window."""
+        """Return the number of chunks; for whole documents, that of first windows."""
         if self.grouping:
             return sum(len(item.chunks) for item in items)
         return sum(item.first == 0 for item in items)
 
     def is_too_much(self, failure: VoyageError, tokens: float) -> bool:
-        """Also where one window is longer than the model's."""
+        """Return True also for a single window that is longer than the model's."""
         return super().is_too_much(failure, tokens) or is_over_window(failure)
 
     def split(self, items: Sequence[Window], failure: VoyageError | None) -> list[Sequence[Window]]:
-        """The window that does not fit in two; or fewer windows; or the last one in two."""
+        """Divide the window that does not fit, the list of windows, or the only window."""
         example = example_named(failure) if failure and is_over_window(failure) else None
         if example is not None and example < len(items):
             halves = self._halves(items[example])
@@ -152,14 +152,14 @@ class ContextualCall(EndpointCall[Window, Chunked]):
         return window.halves()
 
     def warn_of(self, documents: Iterable[int]) -> None:
-        """Warn of documents that are not embedded whole, of each once."""
+        """Warn once about each document that is not embedded as a whole."""
         new = [position for position in documents if position not in self._in_windows]
         if new:
             self._in_windows.update(new)
             self.context.warn_windows([self.grouping.names[i] if self.grouping else i for i in new])
 
     def concerning(self, failure: VoyageError, items: Sequence[Window]) -> VoyageError:
-        """The failure, with the document and the chunk that caused it."""
+        """Return the failure with the document and the chunk that caused it."""
         example = example_named(failure)
         if is_over_window(failure) and example is not None and example < len(items):
             window = items[example]
@@ -186,7 +186,7 @@ class ContextualCall(EndpointCall[Window, Chunked]):
         return failure
 
     def windows(self, documents: Sequence[Chunks]) -> list[Window]:
-        """The documents, those that are longer than the model's window in several windows."""
+        """Return the windows of documents: one, or several for long documents."""
         count_tokens = self.context.count_tokens
         per_token = 1.0 if count_tokens else ESTIMATE_PER_TOKEN
         longest = math.inf if self.chunking else self.model.context * per_token
@@ -203,10 +203,10 @@ def prepare(
     output_dimension: int | None,
     chunking: Chunking | None = None,
 ) -> ContextualCall:
-    """Check everything about a call but the inputs.
+    """Check a call, except its inputs.
 
     Raises:
-        InvalidInputError: An argument cannot work.
+        InvalidInputError: An argument is invalid.
     """
     row, options = context.options(
         "contextualized", model, input_type, False, output_dimension, output_dtype
@@ -220,10 +220,10 @@ def contextualize(
     chunk_fn: Callable[[str], list[str]] | None,
     invalid_text: InvalidText = "error",
 ) -> Operation[object, ContextualizedEmbeddingsObject]:
-    """Vectors of the chunks of documents.
+    """Return the operation that embeds the chunks of documents.
 
     Raises:
-        InvalidInputError: The inputs are no documents of chunks; nothing was sent.
+        InvalidInputError: The inputs are not documents of chunks. Nothing was sent.
     """
     validation.check_choice("invalid_text", invalid_text, get_args(InvalidText))
     documents = documents_of(
@@ -262,17 +262,17 @@ def contextualize(
 def embed_chunks(
     call: ContextualCall, chunks: object, documents: object, policies: TextPolicies
 ) -> Operation[object, EmbeddingsObject]:
-    """Vectors of chunks that are distinguished by document, in the order of the chunks.
+    """Return the operation that embeds chunks of documents, in the order of the chunks.
 
     Args:
         call: The call.
-        chunks: The chunks, those of a document in its order, documents in any.
-        documents: For each chunk what identifies its document; None for a document of its own.
-        policies: How to treat malformed chunks, and empty ones, which are no part of their
+        chunks: The chunks. Those of a document are in order; documents may be interleaved.
+        documents: For each chunk, an identifier of its document; None for a separate document.
+        policies: How to treat malformed chunks, and empty ones, which do not belong to their
             document.
 
     Raises:
-        InvalidInputError: There are not as many documents as chunks, or one cannot identify.
+        InvalidInputError: There are not as many documents as chunks, or an identifier is invalid.
     """
     policies.check()
     listed = [
@@ -282,7 +282,7 @@ def embed_chunks(
     empty = [position for position, chunk in enumerate(listed) if not chunk]
     if empty and policies.empty == "error":
         validation.refuse_empty(f"chunks[{empty[0]}]", empty[0])
-    if empty and policies.empty == "space":  # each a document of its own
+    if empty and policies.empty == "space":  # each a separate document
         named = validation.listed("documents", documents)
         documents = [None if n in empty else name for n, name in enumerate(named)]
         listed, empty = [chunk or " " for chunk in listed], []
@@ -325,7 +325,7 @@ def _finished(
     *,
     made: bool,
 ) -> dict[int, ContextualizedEmbeddingsResult]:
-    """The documents of which every window is there."""
+    """Return the documents of which every window is finished."""
     windows: dict[int, list[tuple[int, int, Chunked]]] = {}
     for (position, first, count), value in found.items():
         windows.setdefault(position, []).append((first, count, value))

@@ -1,4 +1,4 @@
-"""Documents of chunks, as callers may write them: nested, flat with names, or not yet cut."""
+"""Documents of chunks in the forms that callers pass: nested, flat with names, or unsplit."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Grouping:
     """Chunks of several documents in one list.
 
     Attributes:
-        groups: Per document the positions of its chunks.
-        names: Per document what the caller calls it.
+        groups: The positions of the chunks of each document.
+        names: The caller's identifier of each document.
     """
 
     groups: list[list[int]]
@@ -34,7 +34,7 @@ class Grouping:
 def check_chunking(
     input_type: object, chunk_fn: object, enabled: object, size: object, overlap: object
 ) -> Chunking | None:
-    """Check who is to cut documents, and how.
+    """Check the arguments for splitting documents.
 
     Raises:
         InvalidInputError: The arguments contradict each other.
@@ -68,10 +68,10 @@ def check_chunking(
 
 
 def grouped(chunks: Sequence[str], documents: object) -> Grouping:
-    """The chunks of each document that are not empty, in the order in which documents begin.
+    """Group non-empty chunks by document, in the order of the first chunks.
 
     Raises:
-        InvalidInputError: There is not one document per chunk, or one cannot identify.
+        InvalidInputError: There is not one document per chunk, or an identifier is invalid.
     """
     named = list(elements("documents", documents, "a list with one entry per chunk"))
     if len(named) != len(chunks):
@@ -106,17 +106,17 @@ def documents_of(
     automatic: bool,
     invalid_text: InvalidText,
 ) -> list[Chunks]:
-    """The inputs as documents of chunks, each checked.
+    """Return the inputs as checked documents of chunks.
 
     Args:
-        inputs: What the caller handed in.
-        chunk_fn: Cuts each string, None if they are cut.
-        query: They are queries, which have no chunks.
-        automatic: The service cuts them.
-        invalid_text: What becomes of half a character in what was handed in.
+        inputs: The caller's argument.
+        chunk_fn: Splits each string; None for inputs that are already split.
+        query: Whether they are queries, which have no chunks.
+        automatic: Whether the service splits them.
+        invalid_text: How to treat texts with a lone surrogate.
 
     Raises:
-        InvalidInputError: One is no document of chunks; it is named.
+        InvalidInputError: An input is not a document of chunks. The message names it.
     """
     flat_will_do = query or automatic or chunk_fn is not None
     if isinstance(inputs, str) and flat_will_do:

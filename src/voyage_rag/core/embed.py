@@ -1,4 +1,4 @@
-"""Embedding a list of texts; `voyage_rag.core.text_stream` embeds iterables."""
+"""Embed a list of texts; `voyage_rag.core.text_stream` embeds iterables."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _text_request(host: Host, texts: Sequence[str], options: EmbedOptions) -> Re
 
 
 def _document_request(host: Host, texts: Sequence[str], options: EmbedOptions) -> Request:
-    """Each text as a document of its own, which keeps them apart."""
+    """Return a request with each text as a separate document."""
     fields, count = wire.contextual_fields([[text] for text in texts], options), len(texts)
     return wire.make_request(host, ENDPOINTS["contextualized"], fields, count, count)
 
@@ -78,16 +78,16 @@ FORMATS: dict[Kind, TextFormat] = {
 
 
 class TextPolicies(NamedTuple):
-    """How to treat texts that the service refuses."""
+    """How to treat texts that the service rejects."""
 
     empty: EmptyText = "error"
     invalid: InvalidText = "error"
 
     def check(self) -> None:
-        """Refuse what is no policy.
+        """Check the policies.
 
         Raises:
-            InvalidInputError: One is not; it is named, with the choices.
+            InvalidInputError: A policy is invalid. The message names it and the choices.
         """
         if set(map(type, self)) != {str} or self != TextPolicies():
             validation.check_choice("empty_text", self.empty, get_args(EmptyText))
@@ -100,8 +100,8 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
     Args:
         context: Shared with other calls.
         model: The catalogue's row of its model.
-        options: Of all texts.
-        batch_size: Texts of one request, at most; None to leave it to the plan.
+        options: The options of all texts.
+        batch_size: Maximum number of texts per request; None lets the plan decide.
         policies: How to treat empty and malformed texts.
 
     Attributes:
@@ -125,15 +125,15 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
             self.max_size: float = context.host.request_bytes or sys.float_info.max
 
     def warn_if_without_documents(self) -> None:
-        """Warn where texts may be chunks of documents that the model could have known."""
+        """Warn if texts may be chunks, which the model could embed with their documents."""
         if self.model.kind == "contextualized" and self.options.input_type != "query":
             self.context.warn_no_documents()
 
     def checked(self, texts: Iterable[str]) -> Iterator[str]:
-        """The texts as they are sent, each checked as it comes.
+        """Yield the checked texts as they are sent.
 
         Raises:
-            InvalidInputError: A text cannot be embedded; it is named by its position.
+            InvalidInputError: A text cannot be embedded. The message names its position.
         """
         max_chars = self.context.host.text_chars or inf
         looks_for_names = self.model.kind == "multimodal"
@@ -159,28 +159,28 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
             yield text
 
     def indexed(self, texts: object) -> Iterator[IndexedText]:
-        """The texts of an iterable, checked, with their positions and estimated tokens."""
+        """Yield the checked texts of an iterable with their positions and estimated tokens."""
         for position, text in enumerate(self.checked(texts_of("texts", texts))):
             yield IndexedText(position, text, estimate_tokens(text))
 
     def counted(self, items: Iterable[IndexedText]) -> Iterable[IndexedText]:
-        """The texts with exact counts where there is a tokenizer, counted as they are planned."""
+        """Yield the texts, with exact counts if there is a tokenizer, counted during planning."""
         count_tokens = self.context.count_tokens
         if count_tokens is None:
             return items
         return (item._replace(estimated_tokens=count_tokens(item.text)) for item in items)
 
     def size(self, item: IndexedText) -> float:
-        """Its bytes in a request; more than `max_size` if the host takes the text only alone."""
+        """Return its bytes in a request; more than `max_size` for a text that is sent alone."""
         return inf if len(item.text) > self._max_shared_chars else len(item.text.encode())
 
     def request(self, items: Sequence[IndexedText]) -> Request:
-        """The request for these texts."""
+        """Return the request for these texts."""
         texts = [item.text for item in items]
         return self._format.request(self.context.host, texts, self.options)
 
     def read(self, body: wire.Body, items: Sequence[IndexedText]) -> Decoded[Row]:
-        """One vector per text."""
+        """Return one vector per text."""
         answer = self._format.answer(body, len(items), self.options)
         if self.options.dtype == "float" and not all(map(any, answer.values)):
             self.context.warn_zero_vector(self.model.name)
@@ -190,15 +190,15 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
         return Decoded(rows, answer.total_tokens, answer.text_tokens)
 
     def cache_key(self, item: IndexedText) -> bytes:
-        """Of the text."""
+        """Return the key of the text."""
         return self.cache_keys(item.text)
 
     def to_bytes(self, value: Row) -> bytes:
-        """The numbers of the vector."""
+        """Return the numbers of the vector."""
         return to_bytes(compact(value, self.options.dtype))
 
     def from_bytes(self, stored: bytes) -> Row | None:
-        """The vector of these numbers."""
+        """Return the vector of these numbers."""
         vector = from_bytes(stored, self.options.dtype, self.options.expected_length)
         return vector.tolist() if vector is not None and self.as_lists else vector
 
@@ -218,10 +218,10 @@ def prepare(
     batch_size: int | None = None,
     policies: TextPolicies = TextPolicies(),  # noqa: B008 - immutable
 ) -> TextCall:
-    """Check everything about a call to embed but the texts.
+    """Check a call, except its texts.
 
     Raises:
-        InvalidInputError: An argument cannot work.
+        InvalidInputError: An argument is invalid.
     """
     row, options = context.options(
         None, model, input_type, truncation, output_dimension, output_dtype
@@ -235,10 +235,10 @@ def prepare(
 def embed(
     call: TextCall, texts: object, *, as_lists: bool = False
 ) -> Operation[object, EmbeddingsObject]:
-    """Vectors of a list of texts, in their order. Equal texts are embedded once.
+    """Return the operation that embeds a list of texts, in order. Equal texts are sent once.
 
     Raises:
-        InvalidInputError: There is no list of texts, or one of them cannot be embedded.
+        InvalidInputError: The argument is not a list of texts, or a text cannot be embedded.
     """
     if type(as_lists) is not bool:
         validation.check_flag("as_lists", as_lists)
@@ -297,10 +297,10 @@ def embed(
 
 
 def zero_vector(options: EmbedOptions, others: Mapping[Hashable, Row]) -> Vector:
-    """The vector of an empty text, as long as the others.
+    """Return the vector of an empty text, which has the length of the others.
 
     Raises:
-        InvalidInputError: There are no others, and the model's dimension is not known.
+        InvalidInputError: There are no others, and the dimension of the model is unknown.
     """
     if others:
         return zeros(len(next(iter(others.values()))), options.dtype)

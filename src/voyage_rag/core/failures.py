@@ -1,4 +1,4 @@
-"""Turn an error response into an exception that says what to do."""
+"""Convert an error response to an exception that names the remedy."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ MAX_SECONDS = 999_999_999.0
 def failure_of(
     request: Request, response: Response, host: Host, wall_clock: Callable[[], float]
 ) -> APIError:
-    """The error for a response whose status is not 200.
+    """Return the error for a response with another status than 200.
 
     Args:
-        request: What was sent.
+        request: The request.
         response: The response.
-        host: Whose response it is.
-        wall_clock: Seconds since the epoch, to read a Retry-After that is a date.
+        host: The host that sent the response.
+        wall_clock: Returns the seconds since the epoch, for a Retry-After with a date.
     """
     detail = host.error(response)
     message = detail.message or f"the service responded with {detail.status} and no reason"
@@ -61,31 +61,31 @@ def failure_of(
 
 
 def error_text(response: Response, host: Host) -> str:
-    """The error in a response of status 200, as some gateways send; "" if there is none."""
+    """Return the error in a response of status 200, as some gateways send, or ""."""
     found = error_in_success(response.body)
     return host.redact(found.encode()).decode() if found else ""
 
 
 def request_id_of(response: Response) -> str | None:
-    """The service's id of a request, made printable since a header may hold anything."""
+    """Return the service's id of a request, escaped because a header may contain anything."""
     given = response.headers.get("x-request-id")
     return printable(given)[:MAX_ID_CHARS] if given else None
 
 
 def is_too_large(failure: Exception) -> bool:
-    """Whether a smaller request would be accepted: fewer inputs, tokens or bytes."""
+    """Return whether a request with fewer inputs, tokens or bytes would be accepted."""
     return isinstance(failure, APIError) and failure.is_too_large
 
 
 def is_too_much(failure: Exception, limiter: RateLimiter, tokens: float) -> bool:
-    """Whether a smaller request would be accepted: by its size, or by the rate limit."""
+    """Return whether a smaller request would be accepted, by its size or the rate limit."""
     return is_too_large(failure) or (
         isinstance(failure, RateLimitError) and limiter.exceeds_minute_limit(tokens)
     )
 
 
 def example_named(failure: VoyageError) -> int | None:
-    """The position, within its request, of the one input that a failure is about."""
+    """Return the position in the request of the only input that a failure concerns."""
     return failure.input_index if isinstance(failure, APIError) else None
 
 
@@ -98,17 +98,17 @@ SPLIT_OR_TRUNCATE = " Split it, or pass truncation=True."
 
 
 def is_over_window(failure: VoyageError) -> bool:
-    """Whether one input is longer than the window of the model."""
+    """Return whether an input is longer than the window of the model."""
     return isinstance(failure, InvalidRequestError) and "context window" in failure.message
 
 
 def concerning(
     failure: VoyageError, positions: Sequence[int], tokens: Sequence[int]
 ) -> VoyageError:
-    """The failure, with the caller's positions of the inputs it is about.
+    """Return the failure with the caller's positions of the inputs that it concerns.
 
-    Where it is one input that does not fit, its position and about how many tokens it has are
-    added to the message, since the service counts positions within its request.
+    If a single input does not fit, its position and approximate number of tokens are added to the
+    message, because the service counts positions within the request.
     """
     failure.indices = tuple(positions)
     example = example_named(failure)
@@ -122,9 +122,9 @@ def concerning(
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds that a response asks to wait, None if it does not say.
+    """Return the Retry-After of a response in seconds, or None.
 
-    Retry-After is whole seconds or a date (RFC 9110, 10.2.3). Gateways also send decimals, and
+    Retry-After is an integer or a date (RFC 9110, 10.2.3). Gateways also send decimals, and
     milliseconds as `retry-after-ms`.
     """
     milliseconds = headers.get("retry-after-ms", "").strip()

@@ -1,12 +1,12 @@
-"""Flows and their effects. Nothing here does I/O or knows a clock.
+"""Flows and their effects, without I/O or a clock.
 
 A `Flow` is a generator that decides: it yields an effect, is sent the effect's result, and returns
 its own result. There are five effects. An `Attempt` is answered with a `Response`, or has an
 `APIConnectionError` thrown into the flow; `CacheGet` and `CachePut` are for the cache; `Offload` is
 work that must not block an event loop; `Emit` is for observers. `voyage_rag.io.driver` runs flows.
 
-An attempt says how long it still has to wait each time it is asked, so that a rate limit met by one
-request slows the others that are already waiting for their turn.
+An attempt returns its remaining delay on each call, so a rate limit that one request reaches also
+slows the requests that are already waiting.
 """
 
 from __future__ import annotations
@@ -35,23 +35,21 @@ def _at_once() -> float:
 
 @dataclass(eq=False, slots=True)
 class Attempt:
-    """A request, and the answer to "how many seconds until it may leave?".
+    """A request, and a function that returns the seconds until it may be sent.
 
     Attributes:
-        request: What to send.
-        timeout: Seconds it may take from leaving to the last byte of its answer, known when it
-            leaves.
-        wait: Asked before sending and again after every wait; 0 means go. It raises a
-            `RateLimitError` if there is no time to wait.
-        number: 1 for the first attempt of a request, 2 for its first repetition.
-        failure: Why the attempt before this one was not enough.
-        delay: Seconds until it may leave, as things were after that.
-        held: How many seconds the account's limit, and nothing else, makes it wait as things are.
-        hedge: Asked when there is no response yet: whether the limit has room to send it a second
-            time. None for what is part of a job, and sent once.
-        limits_silence: Whether `timeout` is instead the seconds that may pass without a byte, as
-            where it moves a file.
-        is_throttled: Whether observers know that the limit makes it wait.
+        request: The request.
+        timeout: Seconds from sending to the last byte of the response, determined on sending.
+        wait: Called before sending and again after every delay; 0 means to send. Raises a
+            `RateLimitError` if the time does not suffice.
+        number: 1 for the first attempt of a request, 2 for the first retry.
+        failure: Why the previous attempt failed.
+        delay: Seconds until it may be sent, as estimated after that failure.
+        held: Returns the seconds for which the account's limit alone delays it.
+        hedge: Called if there is no response yet: returns whether the limit allows sending it a
+            second time. None for jobs, whose requests are sent once.
+        limits_silence: Whether `timeout` limits the seconds without a byte instead, as for files.
+        is_throttled: Whether observers know that the limit delays it.
     """
 
     request: Request
@@ -82,7 +80,7 @@ class CachePut:
 
 @dataclass(frozen=True, slots=True)
 class Offload:
-    """Run a function that may take a while: answered with its result."""
+    """Run a function that may take a while. The result is that of the function."""
 
     do: Callable[[], object]
 
@@ -92,7 +90,7 @@ class Emit:
     """Emit an event to observers.
 
     Attributes:
-        event: Makes the event, of the call it is about.
+        event: Creates the event for a call.
     """
 
     event: Callable[[Call], Event]
@@ -101,14 +99,14 @@ class Emit:
 Effect: TypeAlias = Attempt | CacheGet | CachePut | Offload | Emit
 
 Advance: TypeAlias = Callable[[int, int], None]
-"""Receives progress: how many more inputs are done, and how many tokens they cost."""
+"""Receives progress: the number of further finished inputs, and their tokens."""
 
 Flow: TypeAlias = Generator[Effect, Any, T]
 """A generator of effects that returns a T."""
 
 
 def cache_get(keys: Sequence[bytes]) -> Flow[Mapping[bytes, bytes]]:
-    """Read the cache; returns a mapping of the keys that it holds."""
+    """Read the cache, and return a mapping of the keys that it contains."""
     found: Mapping[bytes, bytes] = yield CacheGet(keys)
     return found
 
@@ -120,7 +118,7 @@ def offload(do: Callable[[], T]) -> Flow[T]:
 
 
 class NothingToSendError(Exception):
-    """A waiting attempt is no longer needed: its items were sent with other requests."""
+    """A waiting attempt is not needed anymore: its items were sent with other requests."""
 
 
 class RequestItem(Protocol):
@@ -128,11 +126,11 @@ class RequestItem(Protocol):
 
     @property
     def key(self) -> Hashable:
-        """Distinguishes it from the other items of the call; a position in the caller's list."""
+        """Position in the caller's list, which identifies the item in the call."""
 
     @property
     def estimated_tokens(self) -> float:
-        """Its tokens before the ratio of the model is applied."""
+        """Tokens before the ratio of the model is applied."""
 
 
 @dataclass(slots=True)
@@ -140,13 +138,13 @@ class PartialResults(Generic[Part]):
     """Results that a call has received so far.
 
     Attributes:
-        expected: How many inputs there are.
-        estimated_tokens_left: Tokens of the inputs that have no value yet.
-        values: The values that were received, by key.
-        usage: What they cost.
-        has_warned: Whether no warning that the call takes long is due.
-        repeats: For an input the key of the next one that is equal, which gets its value as soon as
-            that comes: the same array, or a copy of a list, made while requests are in flight.
+        expected: Number of inputs.
+        estimated_tokens_left: Tokens of the inputs without a value.
+        values: The received values by key.
+        usage: Their usage.
+        has_warned: Whether a warning about the duration is no longer due.
+        repeats: For an input, the key of the next equal one, which receives its value: the same
+            array, or a copy of a list that is made while requests are in flight.
     """
 
     expected: int
@@ -158,7 +156,7 @@ class PartialResults(Generic[Part]):
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, items: Sequence[RequestItem], values: Sequence[Part], usage: Usage) -> None:
-        """Keep the values of one response."""
+        """Add the values of one response."""
         for item, value in zip(items, values, strict=True):
             self.values[item.key] = value
             key = self.repeats.get(item.key)
@@ -172,13 +170,13 @@ class PartialResults(Generic[Part]):
 
 @dataclass(frozen=True, slots=True)
 class OperationInfo:
-    """What observers learn about an operation.
+    """The facts about an operation for observers.
 
     Attributes:
         verb: The client's method.
         model: Name of the model.
-        inputs: How many inputs it has, None where they come one by one.
-        dimension: Length of the vectors, None where there are none or it is not known.
+        inputs: Number of inputs; None for a stream.
+        dimension: Length of the vectors; None if it is unknown or there are none.
     """
 
     verb: Verb = "request"
@@ -189,13 +187,13 @@ class OperationInfo:
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[Part, Result]):
-    """Independent flows, and the pure function that joins their parts in the order of the flows.
+    """Independent flows, and the pure function that combines their parts in order.
 
     Attributes:
-        flows: May be lazy: a driver takes the next one only when it may start.
-        join: Makes the result of all parts.
-        partial: Returns what is finished at this moment, for the error of an operation that fails.
-        info: What observers learn about it.
+        flows: The flows. An iterator may be lazy: a driver takes the next one only to start it.
+        join: Combines all parts to the result.
+        partial: Returns the results so far, for the error of an operation that fails.
+        info: The facts for observers.
     """
 
     flows: Iterable[Flow[Part]]

@@ -1,4 +1,4 @@
-"""Create, look up, watch and cancel batches.
+"""Create, look up, monitor and cancel batches.
 
 Creating a batch is not idempotent: a batch that is created twice is billed twice. If the response
 is lost, the request is therefore not repeated: the batch is looked up by a mark in its metadata.
@@ -37,7 +37,7 @@ ENDPOINTS = ("/v1/embeddings", "/v1/contextualizedembeddings", "/v1/rerank")
 PAGE_SIZE = 100
 
 MARK = "voyage_rag_id"
-"""The metadata key that identifies a batch whose id is not known."""
+"""The metadata key that identifies a batch with an unknown id."""
 MAX_METADATA_PAIRS = 16
 MAX_KEY_CHARS, MAX_VALUE_CHARS = 64, 512
 
@@ -57,9 +57,9 @@ class BatchRequest:
     Attributes:
         endpoint: One of `ENDPOINTS`.
         input_file_id: The uploaded lines.
-        request_params: Model and options, for all lines.
+        request_params: Model and options of all lines.
         metadata: Up to 15 pairs of strings.
-        mark: Unique; added to the metadata.
+        mark: Unique identifier, which is added to the metadata.
     """
 
     endpoint: str
@@ -72,7 +72,7 @@ class BatchRequest:
         """Check the arguments.
 
         Raises:
-            InvalidInputError: The service would refuse one.
+            InvalidInputError: The service would reject an argument.
         """
         validation.check_choice("endpoint", self.endpoint, ENDPOINTS)
         object_path("/files", self.input_file_id)
@@ -110,7 +110,7 @@ def _fits(text: object, max_chars: int) -> bool:
 
 
 def is_surely_not_created(failure: VoyageError) -> bool:
-    """Whether the service cannot have created a batch: it did not get the request, or refused."""
+    """Return whether the service cannot have created a batch: it received or accepted no request."""
     return isinstance(failure, RateLimitError) or (
         isinstance(failure, APIConnectionError) and failure.never_sent
     )
@@ -121,12 +121,12 @@ def create(
     order: BatchRequest,
     may_repeat: Callable[[VoyageError], bool] = is_surely_not_created,
 ) -> Flow[Batch]:
-    """Create a batch, once, even if the response is lost.
+    """Create a batch once, even if the response is lost.
 
     Raises:
-        InvalidInputError: The service would refuse an argument; nothing was sent.
-        APIConnectionError: The response is lost and the batch was not found, so whether it was
-            created is not known.
+        InvalidInputError: The service would reject an argument. Nothing was sent.
+        APIConnectionError: The response is lost and the batch was not found, so it is unknown
+            whether it was created.
         VoyageError: The batch was not created.
     """
     context.host.require(PATH)
@@ -167,21 +167,21 @@ def find(context: JobContext, mark: str, delays: tuple[float, ...] = (0.0,)) -> 
 
 
 def get(context: JobContext, batch_id: str, not_before: float = -inf) -> Flow[Batch]:
-    """Describe a batch."""
+    """Return the description of a batch."""
     context.host.require(PATH)
     request = Request(object_path(PATH, batch_id), b"", "", 0, method="GET")
     return (yield from send_with_retries(request, decode_batch, context, not_before=not_before))
 
 
 def list_all(context: JobContext, limit: int | None, not_before: float = -inf) -> Flow[list[Batch]]:
-    """The newest `limit` batches, or all."""
+    """Return the newest `limit` batches, or all."""
     return list_pages(
         context, PATH, decode_batches, page_size=PAGE_SIZE, limit=limit, not_before=not_before
     )
 
 
 def cancel(context: JobContext, batch_id: str) -> Flow[Batch]:
-    """Cancel a batch; if it has ended in the meantime, describe it."""
+    """Cancel a batch; if it has ended in the meantime, return its description."""
     context.host.require(PATH)
     request = Request(object_path(PATH, batch_id, "cancel"), b"", "", 0)
     return (yield from send_with_retries(request, decode_batch, context))
@@ -192,8 +192,8 @@ class PollSchedule:
     """How often to poll, and for how long.
 
     Attributes:
-        timeout: Seconds, None for no limit.
-        interval: The most seconds between two polls; the first ones are closer together.
+        timeout: Seconds; None disables the limit.
+        interval: Maximum seconds between two polls. The first intervals are shorter.
     """
 
     timeout: float | None = None
@@ -203,7 +203,7 @@ class PollSchedule:
         """Check the arguments.
 
         Raises:
-            InvalidInputError: One is not a number of seconds.
+            InvalidInputError: An argument is not a number of seconds.
         """
         for name, value in (("timeout", self.timeout), ("poll_interval", self.interval)):
             right = type(value) in {int, float} and value is not None and value >= 0
@@ -211,13 +211,13 @@ class PollSchedule:
                 raise InvalidInputError(f"{name} must be a number of seconds, not {value!r}")
 
     def pause(self, polls: int, elapsed: float) -> float:
-        """Seconds until the next poll after so many, never past the timeout."""
+        """Return the seconds until the next poll, at most up to the timeout."""
         growth = POLL_GROWTH ** min(polls - 1, MAX_GROWTH_STEPS)
         pause = min(self.interval, FIRST_POLL_SECONDS * growth)
         return pause if self.timeout is None else min(pause, max(0.0, self.timeout - elapsed))
 
     def is_over(self, elapsed: float) -> bool:
-        """Whether the timeout has passed."""
+        """Return whether the timeout has passed."""
         return self.timeout is not None and elapsed >= self.timeout
 
 
@@ -230,7 +230,7 @@ def wait(
     """Poll a batch until it has ended.
 
     Raises:
-        Timeout: It has not ended in time; the service continues to work on it.
+        Timeout: The batch has not ended in time. The service continues to process it.
     """
     schedule.check()
     start, polls = context.now(), 0

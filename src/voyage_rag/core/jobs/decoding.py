@@ -20,7 +20,7 @@ class Page(Generic[Item]):
 
     Attributes:
         items: Files or batches.
-        after: The id after which the next page begins, None on the last page.
+        after: The id after which the next page begins; None on the last page.
     """
 
     items: list[Item]
@@ -31,7 +31,7 @@ def decode_file(body: bytes) -> File:
     """Decode a file.
 
     Raises:
-        UnexpectedAnswerError: It has no id.
+        UnexpectedAnswerError: The description has no id.
     """
     return _file(parse_object(body))
 
@@ -40,7 +40,7 @@ def decode_batch(body: bytes) -> Batch:
     """Decode a batch.
 
     Raises:
-        UnexpectedAnswerError: It lacks its id, its status or its input.
+        UnexpectedAnswerError: The description lacks an id, a status or an input.
     """
     return _batch(parse_object(body))
 
@@ -64,7 +64,7 @@ def decode_batches(body: bytes) -> Page[Batch]:
 
 
 def decode_deleted(body: bytes) -> bool:
-    """Decode whether a file was deleted."""
+    """Return whether a response confirms the deletion of a file."""
     return parse_object(body).get("deleted") is True
 
 

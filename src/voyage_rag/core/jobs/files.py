@@ -24,7 +24,7 @@ PURPOSES = ("batch", "batch-output", "batch-error")
 def upload(context: JobContext, path: str, filename: str) -> Flow[File]:
     """Send a file of lines.
 
-    It is sent again if the response is lost: at worst that leaves an unused file for 30 days.
+    It is sent again if the response is lost. This may leave an unused file for 30 days.
     """
     context.host.require(PATH)
     request = Request(PATH, b"", "", 0, upload=Upload(path, filename, {"purpose": "batch"}))
@@ -32,14 +32,14 @@ def upload(context: JobContext, path: str, filename: str) -> Flow[File]:
 
 
 def get(context: JobContext, file_id: str) -> Flow[File]:
-    """Describe a file."""
+    """Return the description of a file."""
     context.host.require(PATH)
     request = Request(object_path(PATH, file_id), b"", "", 0, method="GET")
     return (yield from send_with_retries(request, decoding.decode_file, context))
 
 
 def list_all(context: JobContext, purpose: str | None, limit: int | None) -> Flow[list[File]]:
-    """The newest `limit` files, or all."""
+    """Return the newest `limit` files, or all."""
     validation.check_choice("purpose", purpose, (*PURPOSES, None))
     return list_pages(
         context, PATH, decoding.decode_files, page_size=PAGE_SIZE, limit=limit, purpose=purpose
@@ -47,7 +47,7 @@ def list_all(context: JobContext, purpose: str | None, limit: int | None) -> Flo
 
 
 def content(context: JobContext, file_id: str) -> Flow[bytes]:
-    """The content of a file."""
+    """Return the content of a file."""
     context.host.require(PATH)
     request = Request(object_path(PATH, file_id, "content"), b"", "", 0, method="GET")
     return (yield from send_with_retries(request, bytes, context))

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def object_path(base: str, id_: object, *rest: str) -> str:
-    """The path of a file or batch.
+    """Return the path of a file or batch.
 
     Raises:
-        InvalidInputError: The id is not a string, or empty.
+        InvalidInputError: The id is not a string, or is empty.
     """
     if not isinstance(id_, str) or not id_.strip():
         raise InvalidInputError(f"an id of {base.strip('/')} must be a string, not {id_!r}")
@@ -38,15 +38,15 @@ def list_pages(
     purpose: str | None = None,
     not_before: float = -inf,
 ) -> Flow[list[Item]]:
-    """The newest `limit` objects, or all, however many pages they take.
+    """Return the newest `limit` objects, or all, from as many pages as necessary.
 
     Args:
         context: Host, timeouts and retries.
         base: The path of the list.
         decode: Decodes a page.
-        page_size: The most objects that the service puts on a page.
-        limit: How many objects, None for all.
-        purpose: Only files of this purpose.
+        page_size: Maximum number of objects per page.
+        limit: Number of objects; None for all.
+        purpose: The purpose of the files; None for any.
         not_before: The earliest time of the first request.
 
     Raises:

@@ -46,7 +46,7 @@ def in_input_order(lines: BinaryIO, results: Sequence[BinaryIO]) -> Iterator[Bat
 
 
 def _offsets(file: BinaryIO) -> Iterator[tuple[str, int]]:
-    """The custom_id and offset of each result in a file."""
+    """Yield the custom_id and offset of each result in a file."""
     offset = 0
     for raw in file:
         name = _custom_id(raw)
@@ -56,7 +56,7 @@ def _offsets(file: BinaryIO) -> Iterator[tuple[str, int]]:
 
 
 def _custom_id(raw: bytes) -> str | None:
-    """The custom_id of a result; usually found without parsing its thousands of numbers."""
+    """Return the custom_id of a result, usually without parsing its thousands of numbers."""
     found = CUSTOM_ID.findall(raw)
     name = _decoded(found[0]) if len(found) == 1 else _parsed(raw).get("custom_id")
     return name if isinstance(name, str) else None
@@ -67,7 +67,7 @@ def _parsed(raw: bytes) -> Mapping[str, Any]:
 
 
 def _decoded(raw: bytes) -> object:
-    """The value that JSON stands for, None if it is damaged."""
+    """Return the parsed JSON; None if it is damaged."""
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
@@ -92,7 +92,7 @@ def _best_result(
 
 
 def _result(name: str, body: Mapping[str, Any], parsed: Mapping[str, Any]) -> BatchLine:
-    """One line of an output or error file (docs: "Batch Inference", its examples)."""
+    """Return a line of an output or error file (docs: "Batch Inference", its examples)."""
     if parsed.get("custom_id") != name:
         damaged = LineFailure("its result is damaged", None, "unsound", body)
         return BatchLine(name, body, failure=damaged)

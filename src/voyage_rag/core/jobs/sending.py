@@ -26,16 +26,16 @@ T = TypeVar("T")
 SUCCESS = range(200, 300)
 
 OUTAGE_SECONDS = 3_600.0
-"""How long polling continues while the service does not respond: a batch may take half a day."""
+"""Time for which polling continues during an outage: a batch may take twelve hours."""
 UNLIMITED_RETRIES = 1_000_000
 
 UPLOAD_RESPONSE_SECONDS = 600.0
-"""Longest silence after an upload, as in Voyage's own client: giving up means sending it again."""
+"""Maximum silence after an upload, as in Voyage's own client: a retry sends the whole file."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobContext:
-    """What all requests about files and batches of a client share.
+    """The state that all requests of a client about files and batches share.
 
     Attributes:
         host: Where the models run.
@@ -49,13 +49,13 @@ class JobContext:
 
     @property
     def for_polling(self) -> JobContext:
-        """The same, but retrying until an outage of an hour is over."""
+        """Return a copy that retries during an outage of up to an hour."""
         policy = replace(self.policy, max_retries=UNLIMITED_RETRIES, total_timeout=OUTAGE_SECONDS)
         return replace(self, policy=policy)
 
 
 def always(_: VoyageError) -> bool:
-    """Allow a repetition after any temporary failure, since the call changes nothing."""
+    """Allow a retry after any temporary failure, because the call changes nothing."""
     return True
 
 
@@ -69,10 +69,10 @@ def send_with_retries(
     """Send a request until `decode` accepts the body of a response.
 
     Args:
-        request: What to send.
-        decode: Makes the result of a body, or raises `UnexpectedAnswerError`.
+        request: The request.
+        decode: Returns the result of a body, or raises `UnexpectedAnswerError`.
         context: Host, timeouts and retries.
-        may_repeat: Whether the call may be repeated after a temporary failure.
+        may_repeat: Returns whether the call may be repeated after a temporary failure.
         not_before: The earliest time to send it, on the context's clock.
 
     Raises:
