@@ -1,6 +1,6 @@
 """Formats, sizes and prices of images and videos, read from their first bytes.
 
-Sizes are read from headers, so nothing is decoded that is sent as it is. Limits and prices are
+Sizes are read from headers, so media that are sent unchanged are not decoded. Limits and prices are
 those of docs.voyageai.com, "Multimodal Embeddings".
 """
 
@@ -18,11 +18,11 @@ from voyage_rag.models import Model
 MediaKind: TypeAlias = Literal["image", "video"]
 
 HEADER_BYTES = 262_144
-"""Bytes of a file that hold the size of almost every image; EXIF data and previews come before."""
+"""Bytes of a file that contain the size of almost every image, after EXIF data and previews."""
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 16_000_000
 MIN_BILLED_PIXELS, MAX_BILLED_PIXELS = 50_000, 2_000_000
-"""The fewest and most pixels that an image or a frame is billed as."""
+"""Minimum and maximum of the billed pixels of an image or a frame."""
 PIXELS_PER_TOKEN: dict[MediaKind, int] = {"image": 560, "video": 1_120}
 
 ACCEPTED_FORMATS = ("image/png", "image/jpeg", "image/webp", "image/gif", "video/mp4")
@@ -33,7 +33,7 @@ OTHER_IMAGE_SUFFIXES = (".avif", ".bmp", ".heic", ".jp2", ".tif", ".tiff")
 VIDEO_SUFFIXES = (".mp4",)
 MAX_PATH_LENGTH = 1_024
 MAX_WORDS_OF_NAME = 3
-"""A longer text that ends like a file is a sentence about one, unless it begins like a path."""
+"""A longer text that ends like a file name is a sentence, unless it begins like a path."""
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff"
@@ -47,12 +47,12 @@ class Media:
     """An image or a video whose header has been read.
 
     Attributes:
-        kind: Which of the two.
-        format: Its MIME type, empty if the service does not accept it.
-        source: Where its bytes are, for the `MediaReader`.
-        size: In bytes, None where it is known only after encoding.
-        pixels: Of the image or of one frame, None if the header does not say.
-        frames: Of the video, 1 for an image, None if the header does not say.
+        kind: Image or video.
+        format: MIME type; empty if the service does not accept it.
+        source: The source of its bytes, for the `MediaReader`.
+        size: Size in bytes; None if it is known only after encoding.
+        pixels: Pixels of the image or of one frame; None if the header lacks them.
+        frames: Number of frames, 1 for an image; None if the header lacks it.
     """
 
     kind: MediaKind
@@ -64,7 +64,7 @@ class Media:
 
     @property
     def billed_pixels(self) -> int | None:
-        """Pixels it is billed for, None if the header does not say."""
+        """Billed pixels; None if the header lacks them."""
         if self.pixels is None or self.frames is None:
             return None
         return self.frames * min(max(self.pixels, MIN_BILLED_PIXELS), MAX_BILLED_PIXELS)
@@ -75,7 +75,7 @@ class MediaReader:
     """Reads images and videos. Both functions may block.
 
     Attributes:
-        inspect: Reads the header of a source, which must be of the kind given, if one is.
+        inspect: Reads the header of a source, which must have the given kind, if any.
         load: Returns the MIME type and bytes to send. An image is encoded again if the service
             does not accept its format or if it has more pixels than the limit given.
     """
@@ -85,22 +85,22 @@ class MediaReader:
 
 
 def tokens_of(media: Media, context: int) -> float:
-    """Tokens it takes of the context, or the most it can take if its size is not known."""
+    """Return its tokens of the context, or their maximum if its size is unknown."""
     if media.billed_pixels is not None:
         return media.billed_pixels / PIXELS_PER_TOKEN[media.kind]
     return context if media.kind == "video" else MAX_BILLED_PIXELS / PIXELS_PER_TOKEN["image"]
 
 
 def needs_downscale(media: Media, max_pixels: int | None) -> bool:
-    """Whether an image has more pixels than the limit, if there is one."""
+    """Return whether an image has more pixels than the limit, if there is one."""
     return bool(max_pixels and media.kind == "image" and media.pixels and media.pixels > max_pixels)
 
 
 def check_limits(media: Media, row: Model, max_pixels: int | None) -> None:
-    """Refuse what the service would.
+    """Raise an error for media that the service would reject.
 
     Raises:
-        InvalidInputError: It is too large, or a video for a model that takes none.
+        InvalidInputError: It is too large, or a video for a model without video support.
     """
     if media.kind == "video":
         check_takes_video(row)
@@ -116,10 +116,10 @@ def check_limits(media: Media, row: Model, max_pixels: int | None) -> None:
 
 
 def check_size(kind: MediaKind, size: int) -> None:
-    """Refuse more bytes than the service takes.
+    """Raise an error for more bytes than the service accepts.
 
     Raises:
-        InvalidInputError: There are more.
+        InvalidInputError: There are more bytes.
     """
     if size > MAX_BYTES:
         remedy = (
@@ -131,22 +131,22 @@ def check_size(kind: MediaKind, size: int) -> None:
 
 
 def check_takes_video(row: Model) -> None:
-    """Refuse video for a model that takes none.
+    """Raise an error for video if the model does not support it.
 
     Raises:
-        InvalidInputError: The model is known to take none.
+        InvalidInputError: The model is known not to support it.
     """
     if not row.video:
         raise InvalidInputError(f"{row.name!r} takes no video: use voyage-multimodal-3.5")
 
 
 BASE64_OF_IMAGES = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR")
-"""How PNG, JPEG, GIF and WEBP begin."""
+"""The first bytes of PNG, JPEG, GIF and WEBP."""
 BASE64_LINE = re.compile(r"[\w+/-]{60}")
 
 
 def is_media_name(text: str) -> bool:
-    """Whether a text is probably the path, URL or base64 of media, given by mistake."""
+    """Return whether a text is probably the path, URL or base64 of media, passed by mistake."""
     if text.startswith(BASE64_OF_IMAGES) and BASE64_LINE.match(text):
         return True
     if len(text) > MAX_PATH_LENGTH or not text.partition("?")[0].lower().endswith(
@@ -161,7 +161,7 @@ def is_media_name(text: str) -> bool:
 
 
 def format_of(head: bytes) -> str:
-    """The MIME type of a file by its first dozen bytes, empty if the service does not accept it."""
+    """Return the MIME type of a file from its first bytes; empty if it is not accepted."""
     if head.startswith(PNG):
         return "image/png"
     if head.startswith(JPEG):
@@ -180,7 +180,7 @@ NOT_VIDEO = {b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"}
 
 
 def pixels_of(head: bytes) -> int | None:
-    """Pixels of an image of an accepted format, None if the header is incomplete."""
+    """Return the pixels of an image of an accepted format; None if the header is incomplete."""
     try:
         match format_of(head):
             case "image/png":
@@ -227,7 +227,7 @@ def _jpeg_size(head: bytes) -> tuple[int, int]:
 
 
 def video_size(data: bytes) -> tuple[int, int] | None:
-    """Pixels of a frame and the even number of frames of an MP4, None if it does not say."""
+    """Return the pixels per frame and the even number of frames of an MP4, or None."""
     try:
         for moov in _boxes(memoryview(data), b"moov"):
             for track in _boxes(moov, b"trak"):
@@ -243,7 +243,7 @@ def video_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _frames(track: memoryview) -> int:
-    """The sum of the counts in the track's table of sample times."""
+    """Return the sum of the counts in the track's table of sample times."""
     inner = track
     for name in (b"mdia", b"minf", b"stbl", b"stts"):
         inner = next(_boxes(inner, name))
@@ -255,7 +255,7 @@ def _frames(track: memoryview) -> int:
 
 
 def _boxes(data: memoryview, name: bytes) -> Iterator[memoryview]:
-    """The contents of the boxes of a name, one level deep."""
+    """Yield the contents of the boxes with a name, one level deep."""
     at = 0
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)

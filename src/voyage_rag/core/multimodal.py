@@ -1,8 +1,8 @@
 """Embed texts, images and videos, interleaved: check, inspect, plan by size, load, request, join.
 
 Media are inspected before anything is sent, and read when their request is made, so that a folder
-of pictures takes the memory of the requests in flight. URLs and files cannot share a request, so
-inputs of either are planned apart.
+of pictures only needs the memory of the requests in flight. URLs and files cannot share a request,
+so they are planned separately.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Loaded:
         key: Its position in the caller's list.
         estimated_tokens: Its tokens.
         body: Its part of the request.
-        digest: Of the body, for the cache; empty without one.
+        digest: Digest of the body for the cache; empty without one.
     """
 
     key: int
@@ -73,8 +73,8 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
     Args:
         context: Shared with other calls.
         model: The catalogue's row of its model.
-        options: Of all inputs.
-        parser: Of its inputs.
+        options: The options of all inputs.
+        parser: Parses its inputs.
     """
 
     is_spread = False
@@ -91,38 +91,38 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
         self.max_size: int = min(MAX_BODY_BYTES, context.host.request_bytes or MAX_BODY_BYTES)
 
     def tokens(self, estimated_tokens: float) -> int:
-        """The estimate: the tokens of media are known, and need no ratio."""
+        """Return the estimate: the tokens of media are known, and need no ratio."""
         return max(1, round(estimated_tokens))
 
     def max_estimated_tokens(self, tokens: int) -> float:
-        """As many."""
+        """Return the same number."""
         return tokens
 
     def learn(self, items: Sequence[Loaded], total_tokens: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def request(self, items: Sequence[Loaded]) -> Request:
-        """The request for these inputs."""
+        """Return the request for these inputs."""
         contents = [item.body for item in items]
         return wire.multimodal_request(self.context.host, contents, self.options)
 
     def read(self, body: wire.Body, items: Sequence[Loaded]) -> wire.Decoded[Vector]:
-        """One vector per input."""
+        """Return one vector per input."""
         answer = wire.multimodal_answer(body, len(items), self.options)
         if self.options.dtype == "float" and not all(map(any, answer.values)):
             self.context.warn_zero_vector(self.model.name)
         return answer
 
     def cache_key(self, item: Loaded) -> bytes:
-        """Of all its content; what is behind a URL counts as its address."""
+        """Return the key of its content. Content behind a URL is represented by the URL."""
         return self.cache_keys.of_content(item.digest)
 
     def to_bytes(self, value: Vector) -> bytes:
-        """Its numbers."""
+        """Return its numbers."""
         return to_bytes(value)
 
     def from_bytes(self, stored: bytes) -> Vector | None:
-        """The vector of these numbers."""
+        """Return the vector of these numbers."""
         return from_bytes(stored, self.options.dtype, self.options.expected_length)
 
     # ── requests ──────────────────────────────────────────────────────────────────────────────────
@@ -130,7 +130,7 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
     def content_flows(
         self, contents: Sequence[Content], results: PartialResults[Vector]
     ) -> Iterator[Flow[object]]:
-        """One flow per request, each as full as the limits allow."""
+        """Yield one flow per request, each as full as the limits allow."""
         groups: dict[Delivery, list[Content]] = {"url": [], "base64": []}
         default: Delivery = "url" if {c.delivery for c in contents} <= {"url", None} else "base64"
         for content in contents:
@@ -147,7 +147,7 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
         return (yield from fetch(self, loaded, results))
 
     def _loaded(self, contents: Sequence[Content]) -> list[Loaded]:
-        """Read and encode the media of a request. Takes a while."""
+        """Read and encode the media of a request. May take a while."""
         loaded = []
         for content in contents:
             body = wire.multimodal_content(
@@ -188,10 +188,10 @@ def prepare(
     downscale: bool = False,
     invalid_text: InvalidText = "error",
 ) -> MultimodalCall:
-    """Check everything about a call but the inputs.
+    """Check a call, except its inputs.
 
     Raises:
-        InvalidInputError: An argument cannot work.
+        InvalidInputError: An argument is invalid.
     """
     row, options = context.options(
         "multimodal", model, input_type, truncation, output_dimension, output_dtype
@@ -207,10 +207,10 @@ def prepare(
 
 
 def embed(call: MultimodalCall, inputs: object) -> Operation[object, MultimodalEmbeddingsObject]:
-    """Vectors of inputs, in their order. Looks at every medium, which may take a while.
+    """Return the operation that embeds inputs, in order. Inspects all media; may take a while.
 
     Raises:
-        InvalidInputError: An input cannot be embedded; nothing was sent.
+        InvalidInputError: An input cannot be embedded. Nothing was sent.
     """
     contents = call.parser.parse(inputs)
     count = len(contents)
@@ -234,10 +234,10 @@ def embed(call: MultimodalCall, inputs: object) -> Operation[object, MultimodalE
 
 
 def count(call: MultimodalCall, inputs: object) -> Usage:
-    """The cost of inputs: pixels exactly, text at an estimate that errs high.
+    """Return the usage of inputs: exact pixels, and a conservative estimate for text.
 
     Raises:
-        InvalidInputError: An input cannot be embedded, or its size is not known before.
+        InvalidInputError: An input cannot be embedded, or its size is unknown.
     """
     text, media_tokens, pixels = 0.0, 0, {"image": 0, "video": 0}
     for content in call.parser.parse(inputs):

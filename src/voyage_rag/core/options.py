@@ -29,11 +29,11 @@ class EmbedOptions:
 
     Attributes:
         model: Name of the model.
-        input_type: `query`, `document` or None for neither prompt.
-        truncation: Cut texts to the context instead of refusing them.
-        output_dimension: Length of the vectors, None for the model's default.
-        output_dtype: Number type of the vectors, None for float.
-        expected_dimension: The length a response must have, None where it is not known.
+        input_type: The prompt: `query`, `document` or None.
+        truncation: Truncate texts to the context instead of rejecting them.
+        output_dimension: Length of the vectors; None for the model's default.
+        output_dtype: Number type of the vectors; None for float.
+        expected_dimension: The required length in a response; None if it is unknown.
     """
 
     model: str
@@ -45,7 +45,7 @@ class EmbedOptions:
 
     @cached_property
     def fields(self) -> dict[str, Any]:
-        """As request fields, named by the Voyage API."""
+        """The options as request fields of the Voyage API."""
         return {
             "model": self.model,
             "input_type": self.input_type,
@@ -56,7 +56,7 @@ class EmbedOptions:
 
     @cached_property
     def expected_length(self) -> int | None:
-        """The numbers that a vector of the response must have, None where it is not known."""
+        """The required number of numbers per vector of the response; None if it is unknown."""
         if self.expected_dimension is None:
             return None
         return length_of(self.expected_dimension, self.dtype)
@@ -79,11 +79,11 @@ def checked_options(
     """Check the options that every call has.
 
     Args:
-        host: Where the model runs.
-        kind: The kind of model that the call is for, None for any that embeds texts.
-        model: Its name.
+        host: The host of the model.
+        kind: The kind of model that the call requires; None for any that embeds texts.
+        model: Name of the model.
         input_type: The prompt.
-        truncation: Whether to cut what is longer than the context.
+        truncation: Whether to truncate longer texts to the context.
         output_dimension: Length of the vectors.
         output_dtype: Their number type.
 
@@ -91,7 +91,7 @@ def checked_options(
         The catalogue's row of the model, and the options.
 
     Raises:
-        InvalidInputError: One of them cannot work; it is named, with the choices.
+        InvalidInputError: An option is invalid. The message names it and the choices.
     """
     if kind is None:
         row = validation.check_embedding_model(model)
@@ -112,7 +112,7 @@ def options_of(
     output_dimension: int | None,
     output_dtype: OutputDtype | None,
 ) -> EmbedOptions:
-    """The options for a model, wherever it runs; the errors are those of `checked_options`."""
+    """Return the options of a model on any host. The errors are those of `checked_options`."""
     validation.check_input_type(input_type)
     output_dimension = plain(output_dimension)
     return EmbedOptions(

@@ -1,6 +1,6 @@
 """Arguments, checked before anything is sent or billed.
 
-Every refusal names the argument, the item and the remedy.
+Every error names the argument, the item and the remedy.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ VERBS: dict[Kind, str] = {
 
 
 def check_model(model: object, kind: Kind) -> Model:
-    """The catalogue's row of a model that serves this kind of request.
+    """Return the catalogue's row of a model for this kind of request.
 
     Raises:
-        InvalidInputError: No name, or a known model of another kind.
+        InvalidInputError: The model is not a name, or is known to be of another kind.
     """
     if not isinstance(model, str) or not model.strip():
         raise InvalidInputError(f"model must be the name of a model, not {_shown(model)}")
@@ -45,25 +45,25 @@ def check_model(model: object, kind: Kind) -> Model:
 
 
 def check_embedding_model(model: object) -> Model:
-    """The catalogue's row of a model that makes vectors of texts, at whatever endpoint.
+    """Return the catalogue's row of a model that embeds texts, at any endpoint.
 
     Raises:
-        InvalidInputError: No name, or a reranker.
+        InvalidInputError: The model is not a name, or is a reranker.
     """
     kind = kind_of(model) if isinstance(model, str) else "embedding"
     return check_model(model, "embedding" if kind == "rerank" else kind)
 
 
 def names_of(kind: Kind) -> list[str]:
-    """Names of the models of a kind that are not deprecated."""
+    """Return the names of the models of a kind, without deprecated ones."""
     return [m.name for m in MODELS.values() if m.kind == kind and m.status != "deprecated"]
 
 
 def check_output(row: Model, dimension: object, dtype: object) -> OutputDtype | None:
-    """Refuse a dimension or number type the model does not have.
+    """Raise an error for a dimension or number type that the model does not support.
 
     Raises:
-        InvalidInputError: It does not; the choices are named.
+        InvalidInputError: The model does not support it. The message names the choices.
     """
     if dimension is not None:
         if type(dimension) is not int or dimension < 1:
@@ -86,7 +86,7 @@ def check_output(row: Model, dimension: object, dtype: object) -> OutputDtype | 
 
 
 def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
-    """Refuse a value that is none of the choices.
+    """Raise an error for a value that is not one of the choices.
 
     Raises:
         InvalidInputError: It is not.
@@ -102,12 +102,12 @@ def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
 
 
 def check_input_type(input_type: object) -> None:
-    """Refuse an input_type the service does not have."""
+    """Raise an error for an unsupported input_type."""
     check_choice("input_type", input_type, (*get_args(InputType), None))
 
 
 def check_flag(name: str, value: object) -> bool:
-    """Refuse anything but True and False, of Python's or numpy's."""
+    """Raise an error for values other than True and False, of Python or NumPy."""
     flag = plain(value)
     if not isinstance(flag, bool):
         raise InvalidInputError(f"{name} must be True or False, not {_shown(value)}")
@@ -115,10 +115,10 @@ def check_flag(name: str, value: object) -> bool:
 
 
 def check_count(name: str, value: object, most: int | None = None) -> int:
-    """Refuse what is no whole number of at least one, or more than `most`.
+    """Raise an error for values other than an integer from 1 to `most`.
 
     Returns:
-        The number, as an int where it is one of numpy's.
+        The number, converted to an int if it is NumPy's.
 
     Raises:
         InvalidInputError: It is not.
@@ -132,23 +132,23 @@ def check_count(name: str, value: object, most: int | None = None) -> int:
 
 
 def listed(name: str, texts: object) -> list[str]:
-    """A list of what should be texts; a lone string is a list of one.
+    """Return a list of the items that should be texts. A single string is a list of one.
 
     Raises:
-        InvalidInputError: It is no list.
+        InvalidInputError: The value is not a list.
     """
     return list(texts_of(name, texts))
 
 
 def check_text(name: str, text: object, *index: int, invalid_text: InvalidText = "error") -> str:
-    """Refuse what is no string, or none that UTF-8 can carry.
+    """Raise an error for a value that is not a string, or cannot be encoded in UTF-8.
 
     Returns:
         The text. The two halves of a character (a surrogate pair) are joined, as JSON writes them
         and Python's `json` with `surrogatepass` and some databases leave them.
 
     Raises:
-        InvalidInputError: It is not, or holds half a character that is not to be replaced.
+        InvalidInputError: It is not a string, or contains a lone surrogate, unless it is replaced.
     """
     if not isinstance(text, str):
         is_left_out = bool(index) and is_missing(text)
@@ -173,7 +173,7 @@ def check_text(name: str, text: object, *index: int, invalid_text: InvalidText =
 
 
 def _remedy(value: object) -> str:
-    """How to get the text of an object that is often passed instead, "" if unknown."""
+    """Return how to get the text of an object that is often passed instead, or ""."""
     if isinstance(value, Mapping) and (names := [n for n in TEXT_FIELDS if n in value]):
         return f": pass its value under {names[0]!r}"
     if isinstance(value, (bytes, bytearray)):
@@ -198,7 +198,7 @@ LlamaIndex's queries, LangChain's prompts and chat messages are recognised."""
 
 
 def refuse_empty(name: str, index: int) -> NoReturn:
-    """Refuse an empty string, which the service refuses with its whole batch.
+    """Raise the error for an empty string, with which the service rejects a whole request.
 
     Raises:
         InvalidInputError: Always.
@@ -210,7 +210,7 @@ def refuse_empty(name: str, index: int) -> NoReturn:
 
 
 def _shown(value: object) -> str:
-    """A value as a message shows it, however long it is."""
+    """Return a short form of a value for messages."""
     return reprlib.repr(value)
 
 

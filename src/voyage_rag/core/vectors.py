@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 def length_of(dimension: int, dtype: OutputDtype) -> int:
-    """The length of a vector: eight dimensions share a number in the binary types."""
+    """Return the length of a vector: eight dimensions share a number in the binary types."""
     return dimension // 8 if dtype in {"binary", "ubinary"} else dimension
 
 
 def zeros(length: int, dtype: OutputDtype) -> Vector:
-    """The vector of no direction: what an empty text is given where the user asks for it."""
+    """Return a zero vector, the vector of an empty text on request."""
     nothing = -128 if dtype == "binary" else 0  # offset binary: no bit set
     return array(TYPECODES[dtype], [nothing]) * length
 
 
 def check_lengths(lengths: Collection[int]) -> None:
-    """Refuse vectors of one call that cannot be compared.
+    """Raise an error for vectors of one call that cannot be compared.
 
-    Each response is checked for itself; these come from several of them, and from the cache.
+    Each response is checked separately; these vectors come from several responses or the cache.
 
     Raises:
         UnexpectedAnswerError: There are several lengths.

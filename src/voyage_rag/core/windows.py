@@ -1,4 +1,4 @@
-"""Windows: the neighbouring chunks of a document that are embedded together."""
+"""Windows: adjacent chunks of a document that are embedded together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 Chunks = tuple[str, ...]
 
 MAX_CHUNKS = 16_000
-"""Chunks of one request (docs: "Contextualized Chunk Embeddings")."""
+"""Maximum number of chunks per request (docs: "Contextualized Chunk Embeddings")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +16,10 @@ class Window:
     """Chunks of one document that are embedded together.
 
     Attributes:
-        position: The document's position in the caller's list.
-        first: The position of the first chunk in the document.
+        position: Position of the document in the caller's list.
+        first: Position of the first chunk in the document.
         chunks: The chunks, in order.
-        estimated_tokens_per_chunk: The tokens of each.
+        estimated_tokens_per_chunk: The estimated tokens of each chunk.
     """
 
     position: int
@@ -29,16 +29,16 @@ class Window:
 
     @property
     def key(self) -> tuple[int, int, int]:
-        """Document, first chunk, and how many."""
+        """The document, the first chunk, and the number of chunks."""
         return self.position, self.first, len(self.chunks)
 
     @property
     def estimated_tokens(self) -> float:
-        """Of all chunks together."""
+        """The estimated tokens of all chunks."""
         return sum(self.estimated_tokens_per_chunk)
 
     def part(self, start: int, end: int) -> Window:
-        """Some of its chunks."""
+        """Return a window of some of its chunks."""
         return Window(
             self.position,
             self.first + start,
@@ -47,7 +47,7 @@ class Window:
         )
 
     def halves(self) -> list[Window]:
-        """Two windows of about as many tokens."""
+        """Return two windows with about the same number of tokens."""
         before, half = 0.0, self.estimated_tokens / 2
         middle = 1
         for count, estimated_tokens in enumerate(self.estimated_tokens_per_chunk[:-1], 1):
@@ -63,12 +63,12 @@ class Window:
 def windows_of(
     documents: Sequence[Chunks], count_tokens: Callable[[str], float], longest: float
 ) -> Iterator[Window]:
-    """Documents, those that are too long in several windows, chunk after chunk while they fit.
+    """Return the windows of documents: as many chunks per window as fit.
 
     Args:
-        documents: The chunks of each.
+        documents: The chunks of each document.
         count_tokens: Counts or estimates the tokens of a chunk.
-        longest: Tokens of one window, at most; no limit for documents that are not to be split.
+        longest: Maximum tokens of a window; infinite for documents that are not divided.
     """
     for position, chunks in enumerate(documents):
         tokens_per_chunk = tuple(map(count_tokens, chunks))

@@ -110,7 +110,7 @@ def _fits(text: object, max_chars: int) -> bool:
 
 
 def is_surely_not_created(failure: VoyageError) -> bool:
-    """Return whether the service cannot have created a batch: it received or accepted no request."""
+    """Return whether the service cannot have created a batch: no request was accepted."""
     return isinstance(failure, RateLimitError) or (
         isinstance(failure, APIConnectionError) and failure.never_sent
     )

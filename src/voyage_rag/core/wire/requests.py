@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from voyage_rag.hosts.host import Host
 
 Fields: TypeAlias = dict[str, Any]
-"""Fields of a request as the Voyage API names them; None for one that is left out."""
+"""Fields of a request, named as in the Voyage API. None omits a field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunking:
-    """How the service splits documents, in tokens; None for its defaults."""
+    """How the service splits documents, in tokens. None uses its defaults."""
 
     size: int | None = None
     overlap: int | None = None
@@ -28,15 +28,15 @@ class Chunking:
 def make_request(
     host: Host, path: str, fields: Fields, count: int, vectors: int | None, inputs: bytes = b""
 ) -> Request:
-    """The request of an endpoint, as its host wants it.
+    """Return the request of an endpoint in the format of the host.
 
     Args:
-        host: Where the model runs.
+        host: The host of the model.
         path: The endpoint.
-        fields: What to send.
-        count: Inputs that it carries.
-        vectors: Vectors that its response holds, None where only the service knows.
-        inputs: The field `inputs`, encoded already.
+        fields: The fields of the body.
+        count: Number of inputs.
+        vectors: Number of vectors in the response; None if only the service knows it.
+        inputs: The encoded field `inputs`.
     """
     body = host.encode(path, fields)
     if inputs:
@@ -65,9 +65,10 @@ def contextual_fields(
 
 
 def multimodal_content(segments: Sequence[tuple[str, str | bytes]]) -> bytes:
-    """One input of `POST /multimodalembeddings`, of (type, value) pairs.
+    """Return one input of `POST /multimodalembeddings` from (type, value) pairs.
 
-    Media are far larger than anything else that is sent, so an input is encoded once, by itself.
+    Media are far larger than everything else in a request, so each input is encoded once,
+    separately.
     """
     parts = [
         b'{"type":"%b","%b":%b}' % (kind.encode(), kind.encode(), _quoted(value))
@@ -85,14 +86,13 @@ def _quoted(value: str | bytes) -> bytes:
 def multimodal_fields(options: EmbedOptions) -> Fields:
     """The body of `POST /multimodalembeddings`, without `inputs`.
 
-    The name of `encoding_format` is what Voyage's own clients send; its reference speaks of
-    `output_encoding`.
+    Voyage's own clients send `encoding_format`; the API reference names it `output_encoding`.
     """
     return {**options.fields, "encoding_format": "base64"}
 
 
 def multimodal_request(host: Host, contents: Sequence[bytes], options: EmbedOptions) -> Request:
-    """The request of `POST /multimodalembeddings`, of inputs that are encoded already."""
+    """Return the request of `POST /multimodalembeddings` for encoded inputs."""
     count, inputs = len(contents), b"[" + b",".join(contents) + b"]"
     fields = multimodal_fields(options)
     return make_request(host, "/multimodalembeddings", fields, count, count, inputs)

@@ -3,7 +3,7 @@
 Vectors come as base64 of a raw little-endian array (docs.voyageai.com, "Flexible Dimensions and
 Quantization").
 
-Unknown fields are ignored, since the service adds some now and then.
+Unknown fields are ignored, because the service sometimes adds some.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 Body: TypeAlias = "bytes | Mapping[str, Any]"
-"""The bytes of a response; or parsed, as a line of a batch's result file is."""
+"""The bytes of a response, or a parsed line of a batch's result file."""
 
 LARGEST = sys.float_info.max
 MOST_TOKENS = 10**9
-"""More than any request can cost; a larger number is ignored."""
+"""More tokens than any request can have. A larger number is ignored."""
 MOST_PIXELS = 10**13
 
 # A float32 whose top byte is 0x7f or 0xff is NaN, infinite or beyond 1e38.
@@ -42,15 +42,15 @@ BIG_ENDIAN = sys.byteorder == "big"
 
 @dataclass(frozen=True, slots=True)
 class Decoded(Generic[Value]):
-    """A response: one value per input, in the order of the inputs, and what it cost.
+    """A decoded response: one value per input, in order, and its usage.
 
     Attributes:
         values: One per input, in order.
         total_tokens: Tokens billed.
-        text_tokens: Of a multimodal model, like the two below: tokens of text.
+        text_tokens: Tokens of text; for multimodal models, like the next two.
         image_pixels: Pixels of images.
-        video_pixels: Pixels of video.
-        times_billed: How often the request was sent until one of them was answered.
+        video_pixels: Pixels of videos.
+        times_billed: Number of times the request was sent, and billed, until there was a response.
     """
 
     values: list[Value]
@@ -61,7 +61,7 @@ class Decoded(Generic[Value]):
     times_billed: int = 1
 
     def usage(self, model: str) -> Usage:
-        """Its usage, of this model."""
+        """Return its usage for this model."""
         once = Usage(self.total_tokens, 1, self.text_tokens, self.image_pixels, self.video_pixels)
         return sum([once] * (self.times_billed - 1), once).of(model)
 
@@ -72,8 +72,8 @@ class Chunked:
 
     Attributes:
         vectors: One per chunk, in order.
-        texts: The chunks, where the service made them.
-        chunker: Version of the service's chunker, where it was used.
+        texts: The chunks, if the service created them.
+        chunker: Version of the service's chunker, if it was used.
     """
 
     vectors: list[Vector]
@@ -98,8 +98,8 @@ def contextual_answer(
 
     Args:
         body: The response.
-        counts: How many chunks each document has, None where the service made them.
-        options: Those of the request.
+        counts: Number of chunks per document; None if the service created them.
+        options: The options of the request.
 
     Raises:
         UnexpectedAnswerError: It does not hold exactly one valid vector per chunk.
@@ -152,10 +152,10 @@ def rerank_answer(body: Body, count: int, top_k: int | None) -> Decoded[float | 
     """Decode a response of `POST /rerank` over `count` documents.
 
     Returns:
-        The score of each document, None for those that are not among the `top_k`.
+        The score of each document; None for documents that are not among the `top_k`.
 
     Raises:
-        UnexpectedAnswerError: It does not rank the number of documents asked for, each once.
+        UnexpectedAnswerError: The response does not rank the requested number of documents once.
     """
     answer = parse_object(body)
     ranked = [_score(item) for item in _data(answer)]
@@ -170,7 +170,7 @@ def rerank_answer(body: Body, count: int, top_k: int | None) -> Decoded[float | 
 
 
 def parse(body: bytes) -> Any:
-    """The JSON document of a response.
+    """Parse the JSON of a response.
 
     Raises:
         UnexpectedAnswerError: It is not JSON.
@@ -184,7 +184,7 @@ def parse(body: bytes) -> Any:
 
 
 def parse_object(body: Body) -> Mapping[str, Any]:
-    """The JSON object of a response, unless the body has been parsed already.
+    """Return the JSON object of a response. A body that is already parsed is returned as it is.
 
     Raises:
         UnexpectedAnswerError: It is not JSON, or not an object.
