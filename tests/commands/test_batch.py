@@ -167,6 +167,29 @@ def test_a_dry_run_sends_nothing(run: Run, emulate: Callable[..., Emulator]) -> 
     assert not Path("a.job").exists()
 
 
+def test_tables_are_read_with_the_options_that_errors_name(
+    run: Run, emulate: Callable[..., Emulator], tmp_path: Path
+) -> None:
+    """The same as those of `embed`."""
+    emulate()
+    source = tmp_path / "excel.csv"
+    source.write_bytes("sep=;\nid;text\n1;größer\n2;b\n".encode("latin-1"))
+    arguments = ["submit", str(source), "--job", str(tmp_path / "a.job"), "--dry-run"]
+    arguments += ["--model", "voyage-4"]
+
+    for option, name in (("--skip-lines", "1"), ("--delimiter", ";"), ("--encoding", "latin-1")):
+        code, _, err = run(*arguments)
+        assert code == 1
+        assert option in err or "not UTF-8" in err
+        arguments += [option, name]
+    assert run(*arguments)[0] == 0
+    code, _, err = run(*arguments, "--delimiter", "::")
+    assert (code, "delimiter must be one character, not '::'" in err) == (1, True)
+    arguments[arguments.index("--job") + 1] = str(tmp_path / "none" / "a.job")
+    code, _, err = run(*arguments)
+    assert (code, "there is no folder" in err) == (1, True)
+
+
 def test_inputs_that_fail_are_told_and_submitted_again(
     run: Run, emulate: Callable[..., Emulator]
 ) -> None:
@@ -261,9 +284,9 @@ def test_nothing_is_overwritten(run: Run, emulate: Callable[..., Emulator]) -> N
         ),
         (b'"a"\n', ("--model", "voyage-context-4"), "rows.jsonl:1: it is not a list of chunks"),
         (
-            b'{"query": "a"}\n',
+            b'{"query": "a", "documents": ["b"]}\n{"query": "a"}\n',
             ("--model", "rerank-3"),
-            "rows.jsonl:1: it is not an object with a 'query' and its 'documents'",
+            "rows.jsonl:2: it is not an object with a 'query' and its 'documents'",
         ),
         (b'"a"\n', ("--model", "voyage-multimodal-3.5"), "there are no batches of them"),
         (b'"a"\n', ("--input-type", "passage"), "--input-type must be one of"),

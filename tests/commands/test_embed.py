@@ -128,7 +128,7 @@ def test_bad_rows_can_be_skipped(
 
     assert main(["embed", str(source), "-o", str(output), "--on-error", "skip"]) == 0
 
-    assert f"1 rows rejected: {output}.refused.jsonl" in capsys.readouterr().out
+    assert f"1 row rejected: {output}.refused.jsonl" in capsys.readouterr().out
     assert pq.read_metadata(output).num_rows == 20
 
 

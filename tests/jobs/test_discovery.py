@@ -123,6 +123,32 @@ def test_hive_partitions_are_columns(tmp_path: Path) -> None:
     assert read(reader) == ROWS
 
 
+@pytest.mark.parametrize("given", ["in/lang=de/0.parquet", "in/*/*.parquet", "in/lang=de"])
+def test_partitions_are_columns_of_named_files_and_globs_too(given: str, tmp_path: Path) -> None:
+    """A shell expands `*`, and the folders in the names it passes are the same."""
+    table(tmp_path / "in" / "lang=de" / "0.parquet")
+
+    reader = open_inputs([tmp_path / given], keep=["lang"])
+
+    assert {row.kept for row in reader.rows()} == {("de",)}
+
+
+@pytest.mark.parametrize("columns", [{"text_columns": ["title", "txt"]}, {"keep": ["txt"]}])
+def test_a_column_that_no_row_has_is_refused(columns: Any, tmp_path: Path) -> None:
+    """Joined texts would lack it, and a copied column would be empty. Some rows may lack it."""
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"id": 1, "title": "a", "text": "b"}\n{"id": 2, "text": "d", "late": 1}\n')
+
+    with pytest.raises(JobError, match=r"has no column 'txt'; its columns are .*'late'"):
+        open_inputs([path], **{"text_columns": ["text"], **columns})
+    kept = open_inputs([path], text_columns=["title", "text"], keep=["late"])
+    assert [row.kept for row in kept.rows()] == [(None,), (1,)]
+    strings = tmp_path / "in.txt"
+    strings.write_text("a\n")
+    with pytest.raises(JobError, match=r"in\.txt has no columns, so there is no column 'x'"):
+        open_inputs([strings], keep=["x"])
+
+
 def test_shards_of_which_only_some_have_ids_are_refused(tmp_path: Path) -> None:
     """Both are named."""
     table(tmp_path / "b.parquet")

@@ -261,8 +261,10 @@ def check_same_job(file: StateFile, kind: BatchEndpoint, limits: BatchLimits) ->
     """Raise an error for a state file of another job.
 
     Raises:
-        InvalidInputError: The file belongs to another job.
+        InvalidInputError: The file belongs to another job, or cannot be created.
     """
+    if not file.path.absolute().parent.is_dir():
+        raise InvalidInputError(f"there is no folder {str(file.path.parent)!r} for the job")
     if file.path.exists():
         known = file.load()
         asked = known.model_copy(

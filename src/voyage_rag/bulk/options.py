@@ -86,7 +86,7 @@ class JobOptions(BaseModel):
     output_dimension: int | None = None
     output_dtype: OutputDtype = "float"
     input_format: InputFormat | None = None
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    delimiter: str | None = None
     encoding: str | None = None
     header: bool = True
     skip_lines: Annotated[int, Field(ge=0)] = 0
@@ -109,7 +109,6 @@ class JobOptions(BaseModel):
             given["keep"] = (given["keep"],)
         try:
             options = cls(**given)
-            "".encode(options.encoding or "utf-8")
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             name = ".".join(map(str, first["loc"][:1]))
@@ -117,8 +116,7 @@ class JobOptions(BaseModel):
                 known = ", ".join(cls.model_fields)
                 raise JobError(f"unknown option {name!r}; the options are {known}") from None
             raise JobError(f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
-        except LookupError:
-            raise JobError(f"encoding: there is none called {given['encoding']!r}") from None
+        _ = options.reading
         validation.check_output(options.row, options.output_dimension, options.output_dtype)
         return options
 

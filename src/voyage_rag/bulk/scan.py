@@ -142,8 +142,8 @@ class RowChecker:
         if self._type is None:
             self._type = type(name)
         if type(name) is not self._type:
-            kind = "string" if self._type is str else "integer"
-            return f"its id {name!r} is not a {kind} like the ids before it"
+            kind = "a string" if self._type is str else "an integer"
+            return f"its id {name!r} is not {kind} like the ids before it"
         if isinstance(name, int) and name > LARGEST_INT64 and self._declared != "uint64":
             return "its id is a number beyond 2^63, which a column of int64 cannot hold"
         return None

@@ -13,9 +13,18 @@ from rich.progress import TimeElapsedColumn
 
 from voyage_rag.commands.batch_rows import STDOUT, BatchRows, check_free, open_rows, result_writer
 from voyage_rag.commands.failure import CommandError, interruptible
-from voyage_rag.commands.options import AsJSON, BaseURL
+from voyage_rag.commands.options import (
+    AsJSON,
+    BaseURL,
+    Delimiter,
+    Encoding,
+    Header,
+    InputFormatOption,
+    SkipLines,
+)
 from voyage_rag.commands.screen import console, dollars, progress_bar, remark, working, write_json
 from voyage_rag.commands.service import connected
+from voyage_rag.jobs.inputs.rows import ReadOptions
 
 if TYPE_CHECKING:
     from voyage_rag.batch import BatchJob, JobStatus
@@ -82,6 +91,11 @@ def submit(
             show_default="rows are numbered from 0",
         ),
     ] = None,
+    input_format: InputFormatOption = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    header: Header = True,
+    skip_lines: SkipLines = 0,
     no_truncation: Annotated[
         bool,
         typer.Option(
@@ -106,7 +120,9 @@ def submit(
     from voyage_rag.batch import BatchJob  # noqa: PLC0415 - not needed for help
     from voyage_rag.models import kind_of  # noqa: PLC0415 - as above
 
-    with open_rows(files, kind_of(model), field, id_field) as rows, _row_named(rows):
+    reading = ReadOptions(encoding, delimiter, header, skip_lines)
+    opened = open_rows(files, kind_of(model), field, id_field, input_format, reading)
+    with opened as rows, _row_named(rows):
         options: dict[str, Any] = {
             "model": model,
             "input_type": input_type,

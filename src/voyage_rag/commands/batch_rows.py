@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from voyage_rag.batch import BatchJob, BatchResult
-    from voyage_rag.jobs.inputs import InputReader, Row
+    from voyage_rag.jobs.inputs import InputFormat, InputReader, Row
+    from voyage_rag.jobs.inputs.rows import ReadOptions
     from voyage_rag.models import Kind
 
 STDOUT = Path("-")
@@ -77,7 +78,12 @@ class BatchRows:
 
 @contextmanager
 def open_rows(
-    paths: Sequence[Path], kind: Kind, field: str, id_field: str | None
+    paths: Sequence[Path],
+    kind: Kind,
+    field: str,
+    id_field: str | None,
+    given: InputFormat | None,
+    options: ReadOptions,
 ) -> Iterator[BatchRows]:
     """Open the rows of files: texts in any format, documents and queries as JSON Lines.
 
@@ -87,16 +93,20 @@ def open_rows(
         field: The column or key with the text.
         id_field: The column or key with the id. Default: `id` or `_id` for texts; otherwise rows
             are numbered.
+        given: The format of the files; None determines it from their names, or is JSON Lines for
+            documents and queries.
+        options: Options for reading files.
     """
     columns, keep, _, _ = COLUMNS.get(kind, ((field,), (), str, ""))
     with TemporaryDirectory() as folder:
         reader = open_inputs(
             paths,
-            "jsonl" if kind in COLUMNS else None,
+            given or ("jsonl" if kind in COLUMNS else None),
             text_columns=columns,
             id_column=id_field,
             has_ids=kind not in COLUMNS,
             keep=keep,
+            options=options,
             spool_folder=Path(folder),
         )
         yield BatchRows(reader, kind)

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from voyage_rag.commands.failure import INCOMPLETE, CommandError, extra, interruptible
-from voyage_rag.commands.options import AsJSON, BaseURL, Emulated
+from voyage_rag.commands.options import (
+    AsJSON,
+    BaseURL,
+    Delimiter,
+    Emulated,
+    Encoding,
+    Header,
+    InputFormatOption,
+    SkipLines,
+)
 from voyage_rag.commands.screen import (
     console,
     dollars,
@@ -24,7 +33,6 @@ from voyage_rag.commands.screen import (
 from voyage_rag.commands.service import connected
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.files import size
-from voyage_rag.jobs.inputs.discovery import InputFormat
 from voyage_rag.jobs.pricing import Engine
 from voyage_rag.models import OutputDtype
 
@@ -106,30 +114,11 @@ def embed(
     truncation: Annotated[
         bool, typer.Option(help="Truncate texts to the model's context, or reject longer ones.")
     ] = True,
-    input_format: Annotated[
-        InputFormat | None, typer.Option(help="Format of the input.", show_default="by its name")
-    ] = None,
-    delimiter: Annotated[
-        str | None, typer.Option(metavar="CHARACTER", help="Field delimiter of a CSV or TSV file.")
-    ] = None,
-    encoding: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Encoding of text files, such as latin-1 or utf-16.",
-            show_default="UTF-8",
-        ),
-    ] = None,
-    header: Annotated[
-        bool,
-        typer.Option(
-            help="Whether a CSV or TSV file has a header. Columns are otherwise named 1, 2, ..."
-        ),
-    ] = True,
-    skip_lines: Annotated[
-        int,
-        typer.Option(min=0, metavar="N", help="Number of lines before the header or first row."),
-    ] = 0,
+    input_format: InputFormatOption = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    header: Header = True,
+    skip_lines: SkipLines = 0,
     output_format: Annotated[
         Literal["parquet", "dataset", "jsonl", "npy"] | None,
         typer.Option(help="Format of the output.", show_default="by its name"),
@@ -201,7 +190,7 @@ def embed(
         output_dimension=output_dimension,
         output_dtype=output_dtype,
         input_format=input_format,
-        delimiter="\t" if delimiter == "\\t" else delimiter,
+        delimiter=delimiter,
         encoding=encoding,
         header=header,
         skip_lines=skip_lines,
@@ -343,9 +332,9 @@ def _show_report(report: JobReport, *, as_json: bool, emulated: bool, to_stdout:
             soft_wrap=True,
         )
     if report.refused:
-        out.print(
-            f"{report.refused:,} rows rejected: {report.refused_file}", markup=False, soft_wrap=True
-        )
+        rows = "row" if report.refused == 1 else "rows"
+        line = f"{report.refused:,} {rows} rejected: {report.refused_file}"
+        out.print(line, markup=False, soft_wrap=True)
     if report.unread:
         remark(f"{report.unread:,} files of another format were ignored")
     if not report.was_finished:

@@ -6,6 +6,8 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from voyage_rag.jobs.inputs.discovery import InputFormat
+
 AsJSON: TypeAlias = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 
 BaseURL: TypeAlias = Annotated[
@@ -31,4 +33,39 @@ SkipUnreadable: TypeAlias = Annotated[
     typer.Option(
         "--skip-unreadable", help="Report files in folders that cannot be read, and continue."
     ),
+]
+
+InputFormatOption: TypeAlias = Annotated[
+    InputFormat | None,
+    typer.Option("--input-format", help="Format of the input.", show_default="by its name"),
+]
+
+Delimiter: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHARACTER",
+        help="Field delimiter of a CSV or TSV file.",
+        callback=lambda given: "\t" if given == "\\t" else given,
+    ),
+]
+
+Encoding: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Encoding of text files, such as latin-1 or utf-16.",
+        show_default="UTF-8",
+    ),
+]
+
+Header: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        help="Whether a CSV or TSV file has a header. Columns are otherwise named 1, 2, ..."
+    ),
+]
+
+SkipLines: TypeAlias = Annotated[
+    int,
+    typer.Option(min=0, metavar="N", help="Number of lines before the header or first row."),
 ]

@@ -95,7 +95,7 @@ def find_files(paths: Sequence[Path], given: InputFormat | None) -> tuple[list[F
             unread += others
         else:
             form = given or _format_of(path)
-            found.append(FoundFile(path, path.name, form, {}))
+            found.append(FoundFile(path, path.name, form, _partitions(path)))
     twice = [path for path, count in Counter(f.path.resolve() for f in found).items() if count > 1]
     if twice:
         raise JobError(f"{str(twice[0])!r} appears twice")
@@ -149,7 +149,7 @@ def _in_folder(folder: Path, given: InputFormat | None) -> tuple[list[FoundFile]
         )
     chosen = given or (tables[0] if tables else "folder")
     taken = [
-        FoundFile(file, file.relative_to(folder).as_posix(), chosen, _partitions(folder, file))
+        FoundFile(file, file.relative_to(folder).as_posix(), chosen, _partitions(file))
         for file in files
         if kinds[file] == chosen
     ]
@@ -205,6 +205,6 @@ def _is_foreign_arrow(path: Path) -> bool:
     return path.name not in names
 
 
-def _partitions(folder: Path, file: Path) -> dict[str, str]:
-    parts = file.relative_to(folder).parts[:-1]
-    return {name: unquote(value) for name, mark, value in (p.partition("=") for p in parts) if mark}
+def _partitions(file: Path) -> dict[str, str]:
+    parts = (part.partition("=") for part in file.parts[:-1])
+    return {name: unquote(value) for name, mark, value in parts if name and mark}

@@ -161,7 +161,8 @@ def open_inputs(
     found, unread = find_files(paths, given)
     files = [_open(file, options) for file in found]
     for file in files:
-        file.digest = digests.get(file.path)
+        if digest := digests.get(file.path):
+            file.digest, file.constants = digest, {}
     damaged = _unreadable(files) if skip_damaged else {}
     sound = [file for file in files if file.label not in damaged]
     columns = _columns(sound, tuple(text_columns), id_column, tuple(keep), has_ids=has_ids)
@@ -202,10 +203,8 @@ def _columns(
     refused = DEFAULT_ID_COLUMNS if has_ids and id_column is None else ()
     tables = [(file, names) for file in files if (names := file.columns) is not None]
     if not tables:
-        if id_column is not None:
-            raise JobError(
-                f"{files[0].label} has no columns, so there is no id column {id_column!r}"
-            )
+        for wanted in filter(None, (id_column, *(() if keep == (KEEP_ALL,) else keep))):
+            raise JobError(f"{files[0].label} has no columns, so there is no column {wanted!r}")
         return Columns(text, None, (), refused)
     if text == (DEFAULT_TEXT_COLUMN,) and len(tables[0][1]) == 1 and not files[0].options.header:
         text = tuple(tables[0][1])
@@ -225,7 +224,20 @@ def _columns(
             raise JobError(
                 f"column {wanted!r} cannot be kept: the output has a column with this name"
             )
+    _check_some_row_has(tables, (*(text if len(text) > 1 else ()), *keep))
     return Columns(text, id_column, keep, refused if id_column is None else ())
+
+
+def _check_some_row_has(
+    tables: Sequence[tuple[InputFile, list[str]]], columns: Sequence[str]
+) -> None:
+    """Raise an error for a column that no row has, where rows need not have all columns."""
+    known = {name for _, names in tables for name in names}
+    missing = [name for name in columns if not known & {name, name.partition(".")[0]}]
+    if missing:
+        everywhere = dict.fromkeys(name for file, _ in tables for name in file.all_columns)
+        for name in missing:
+            _check_column(tables[0][0], list(everywhere), name)
 
 
 def _default_id(tables: Sequence[tuple[InputFile, list[str]]]) -> str | None:

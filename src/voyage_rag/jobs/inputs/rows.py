@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
+from voyage_rag.jobs.errors import JobError
+
 if TYPE_CHECKING:
     from voyage_rag.jobs.inputs.discovery import FoundFile
 
@@ -73,6 +75,15 @@ class ReadOptions:
     delimiter: str | None = None
     header: bool = True
     skip_lines: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise an error for an unknown encoding or a delimiter of several characters."""
+        try:
+            "".encode(self.encoding or "utf-8")
+        except LookupError:
+            raise JobError(f"encoding: there is none called {self.encoding!r}") from None
+        if self.delimiter is not None and len(self.delimiter) != 1:
+            raise JobError(f"delimiter must be one character, not {self.delimiter!r}")
 
 
 class InputFile(ABC):
