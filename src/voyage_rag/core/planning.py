@@ -16,18 +16,19 @@ T = TypeVar("T")
 
 MIN_SPREAD_INPUTS = 32
 MAX_SPREAD_INPUTS = 256
-"""With these, texts are embedded soonest (see `benchmarks/`): smaller requests wait more often, the
-responses to larger ones come late."""
+"""The fastest sizes (see `benchmarks/`): smaller requests wait more often, and the responses to
+larger ones arrive late.
+"""
 
 TOKENS_OF_A_SMALL_REQUEST, MAX_SMALL_REQUESTS = 8_000, 2
-"""A job that fits into so many small requests is not spread: it takes one round trip anyway."""
+"""A job that fits into so many small requests is not spread: it takes one round trip."""
 
 SCARCE_REQUESTS_PER_MINUTE, SCARCE_SHARE = 600, 0.5
 """Requests are scarce under a limit that is low, or that one job would use half of."""
 
 
 def are_scarce(requests_per_minute: float | None, requests: float = 0) -> bool:
-    """Whether a job of so many requests should send as few as possible."""
+    """Return whether a job of so many requests should send as few as possible."""
     return requests_per_minute is not None and requests_per_minute <= max(
         SCARCE_REQUESTS_PER_MINUTE, requests / SCARCE_SHARE
     )
@@ -38,9 +39,9 @@ class Limits:
     """Limits of one request.
 
     Attributes:
-        inputs: How many inputs.
-        estimated_tokens: Their tokens together, before the ratio of the model is applied.
-        size: Their sizes together, in the unit of the endpoint: chunks, or bytes.
+        inputs: Maximum number of inputs.
+        estimated_tokens: Maximum of their tokens, before the ratio of the model is applied.
+        size: Maximum of their sizes, in the unit of the endpoint: chunks or bytes.
     """
 
     inputs: int
@@ -48,7 +49,7 @@ class Limits:
     size: float = math.inf
 
     def requests_for(self, inputs: int, estimated_tokens: float) -> int:
-        """About how many requests so much takes."""
+        """Return the approximate number of requests for this amount of work."""
         by_tokens = estimated_tokens / max(1.0, self.estimated_tokens)
         return max(1, round(by_tokens), round(inputs / self.inputs))
 
@@ -59,15 +60,15 @@ class Limits:
         concurrency: int,
         requests_per_minute: float | None = None,
     ) -> Limits:
-        """Smaller slices, so that a job keeps `concurrency` requests busy.
+        """Return limits of smaller slices, so that a job uses `concurrency` requests.
 
-        A small job is not spread, nor is any where requests are scarce.
+        Small jobs are not spread, nor are jobs under a low limit of requests.
 
         Args:
-            count: How many inputs there are, None where it is not known.
-            estimated_tokens: Their tokens, or more.
-            concurrency: Requests in flight.
-            requests_per_minute: The limit of the budget, None where it is not known.
+            count: Number of inputs; None if it is unknown.
+            estimated_tokens: Conservative estimate of their tokens.
+            concurrency: Number of concurrent requests.
+            requests_per_minute: The limit of the budget; None if it is unknown.
         """
         share = MAX_SPREAD_INPUTS if count is None else math.ceil(count / concurrency)
         inputs = max(MIN_SPREAD_INPUTS, min(share, MAX_SPREAD_INPUTS))
@@ -84,7 +85,7 @@ class HasTokens(Protocol):
 
     @property
     def estimated_tokens(self) -> float:
-        """Its tokens before the ratio of the model is applied."""
+        """Tokens before the ratio of the model is applied."""
 
 
 Item = TypeVar("Item", bound=HasTokens)
@@ -95,12 +96,12 @@ def slices(
     limits: Callable[[], Limits],
     size_of: Callable[[Item], float] | None = None,
 ) -> Iterator[Sequence[Item]]:
-    """The items of each request, in order.
+    """Yield the items of each request, in order.
 
     Args:
-        items: What to divide. A deque is emptied on the way, so that its items can be freed.
-        limits: Returns what the next request may hold.
-        size_of: The size of an item, None where sizes are not limited.
+        items: The items. A deque is emptied during the iteration, so that its items can be freed.
+        limits: Returns the limits of the next request.
+        size_of: Returns the size of an item; None if sizes are not limited.
     """
     if isinstance(items, deque):
         items = _emptied(items)
@@ -123,9 +124,9 @@ def pack(
     limits: Callable[[], Limits],
     size_of: Callable[[T], float] = _none,
 ) -> Iterator[list[tuple[T, float]]]:
-    """Divide inputs and their estimated tokens into slices, lazily. One over a limit goes alone.
+    """Divide inputs with their estimates into slices, lazily. One above a limit is sent alone.
 
-    `limits` is called again for every slice, since responses improve the estimate.
+    `limits` is called for every slice, because responses improve the estimate.
     """
     held: list[tuple[T, float]] = []
     estimated_tokens = size = 0.0
@@ -138,7 +139,7 @@ def pack(
         held.append(item)
         estimated_tokens += item[1]
         size += more
-        if len(held) >= now.inputs:  # sent without waiting for an input more
+        if len(held) >= now.inputs:  # sent without waiting for another input
             yield held
             held, estimated_tokens, size, now = [], 0.0, 0.0, limits()
     if held:

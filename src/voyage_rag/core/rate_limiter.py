@@ -1,18 +1,18 @@
-"""When a request may leave under the rate limits of one budget.
+"""Decide when a request may be sent under the rate limits of one budget.
 
-One `RateLimiter` stands for one budget of the account: an address, a key and a model. Requests of
-every thread, task and object that share the budget ask it before they leave. It computes delays and
-never blocks. Interactive queries leave before requests of jobs.
+A `RateLimiter` represents one budget of the account: an address, a key and a model. All threads,
+tasks and objects that share the budget ask it before they send a request. It computes delays and
+never blocks. Interactive queries are sent before requests of jobs.
 
-- While no limit is known, every request leaves at once.
-- Limits that the user gave or a 429 named are applied as the service counts them: a request leaves
-  as soon as the minute before it has room. If the service answers 429 all the same, it smooths
-  traffic, and requests leave evenly from then on.
+- While no limit is known, every request is sent immediately.
+- Limits that the user passed or a 429 named are applied as the service counts them: a request is
+  sent as soon as the last minute allows it. If the service responds with 429 all the same, it
+  smooths traffic, and requests are sent evenly from then on.
 - Unknown limits are measured. Between two 429s the service has accepted exactly what the
-  account allows, so requests continue at that rate; it rises until the next 429. After a 429 one
-  request at a time probes whether the service accepts anything again.
+  account allows, so requests continue at that rate; it rises until the next 429. After a 429, one
+  request at a time probes whether the service accepts requests again.
 
-A few 429s among many accepted requests are no limit: only the request that met one is put off.
+A few 429s among many accepted requests are not a limit: only the rejected request is delayed.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from voyage_rag.core.sliding_window import SlidingWindow, Slot
 from voyage_rag.locks import lock_for
 
 Clock = Callable[[], float]
-"""Seconds on a clock that never goes back."""
+"""Returns the seconds of a monotonic clock."""
 
 Estimate = Callable[[], float]
-"""The tokens a request is expected to cost, by all that is known when it is asked."""
+"""Returns the currently expected tokens of a request."""
 
 BURST_SECONDS = 1.0
-"""Seconds' worth of a smoothed rate that may leave at once after a pause, or one request."""
+"""Part of a smoothed rate, in seconds, that may be sent at once after a pause, or one request."""
 
 CAUTION = 0.95
 GROWTH_PER_SECOND, GROWTH_OF_A_GUESS = 0.01, 0.5
-"""The first measurement of a rate is a guess, which rises fast until the next 429."""
+"""The first measurement of a rate is an estimate, which rises fast until the next 429."""
 
 FASTER_GROWTH_AFTER_SECONDS = 60.0
 """Without a 429 for so long a measured rate rises twice as fast, and then ever faster: what was met
@@ -52,21 +52,21 @@ ASK_AGAIN_SHARE = 0.1
 may have gone ahead of it, or others may have cost less than expected."""
 
 ABANDONED_AFTER_SECONDS = 5.0
-"""A request that asks so much later than it should loses its place to those behind it."""
+"""A request that asks later than this loses its place to those behind it."""
 
 OUTCOMES_REMEMBERED = 16
 REFUSALS_OF_A_LIMIT = 3
-"""So many 429s among the last outcomes are a limit; fewer happen by chance."""
+"""Number of 429s among the last outcomes that mean a limit; fewer occur by chance."""
 
 DISBELIEF = 2.0
-"""A named limit is not the account's if the last minute held more than so many times as much."""
+"""A named limit is not the account's if the last minute exceeded it by more than this factor."""
 
 
 class Reservation(Slot):
     """One attempt's place in the queue, and its outcome.
 
     Attributes:
-        asked_at: When it first asked to leave, None before.
+        asked_at: Time when it first asked to be sent, or None.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Reservation(Slot):
         self._not_before = not_before
 
     def wait(self) -> float:
-        """Seconds until the attempt may leave, or until it should ask again; 0 means it leaves."""
+        """Return the seconds until the attempt may be sent or should ask again; 0 sends it."""
         now = self._limiter.now()
         if self.asked_at is None:
             self.asked_at = now
@@ -93,19 +93,19 @@ class Reservation(Slot):
         return delay and ask_again_after(delay)
 
     def held(self) -> float:
-        """Seconds the limits, and no backoff of its own, make it wait; inf while another probes."""
+        """Return the delay by the limits, without its own backoff; inf while another one probes."""
         return max(0.0, self.allowed_at - self._limiter.now()) if self.sent_at is None else 0.0
 
     def accepted(self, tokens: int) -> None:
-        """The service accepted it, and billed so many tokens."""
+        """Record that the service accepted it and billed so many tokens."""
         self._limiter.accepted(self, tokens)
 
     def refused(self, retry_after: float | None, named: RateLimits) -> None:
-        """The service answered 429, and may want nothing for so many seconds."""
+        """Record a 429, and the seconds for which the service may accept nothing."""
         self._limiter.refused(self, retry_after, named)
 
     def cancel(self) -> None:
-        """Leave the queue; nothing happens if it has left already."""
+        """Remove it from the queue, unless it was sent."""
         if self.sent_at is None and self.asked_at is not None:
             self._limiter.cancel(self)
 
@@ -115,10 +115,10 @@ class RateLimiter:
 
     Attributes:
         now: The clock.
-        generation: Counts the changes of the limits. What left before the last one says nothing
-            new when it is answered 429.
-        limits: What is applied now.
-        known: Whether the limits were given or named, and not measured.
+        generation: Number of changes of the limits. A 429 for a request that was sent before the
+            last change is ignored.
+        limits: The current limits.
+        known: Whether the limits were passed or named, not measured.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -145,12 +145,12 @@ class RateLimiter:
     def reserve(
         self, tokens: float | Estimate, delay: float = 0.0, *, is_query: bool = False
     ) -> Reservation:
-        """A reservation that may leave in `delay` seconds or later, and queues from then on."""
+        """Return a reservation that queues from `delay` seconds on."""
         estimate = tokens if callable(tokens) else lambda: tokens
         return Reservation(self, estimate, self.now() + delay, is_query=is_query)
 
     def keep_to(self, limits: RateLimits) -> None:
-        """Apply limits that the user gives."""
+        """Apply limits that the user passed."""
         if limits is self._given or limits is NO_LIMITS:
             return
         with self._lock:
@@ -161,28 +161,28 @@ class RateLimiter:
 
     @property
     def is_open(self) -> bool:
-        """Whether nothing has to wait: no limit is known, and none was met just now."""
+        """Whether requests need not wait: no limit is known, and none was reached just now."""
         is_held = self._is_probing or self.now() < self._held_until
         return not is_held and self.limits is NO_LIMITS
 
     @property
     def has_accepted(self) -> bool:
-        """Whether the service has accepted anything of this process."""
+        """Whether the service has accepted a request of this process."""
         return self._throughput.requests > 0
 
     def allowed_in(self, tokens: float, *, is_query: bool) -> float:
-        """Seconds until a request may leave that would ask now."""
+        """Return the seconds until a request that asks now may be sent."""
         with self._lock:
             now = self.now()
             at = self._earliest(Slot(tokens, is_query=is_query), now)
             return max(self._held_until, at if at < inf else now) - now
 
     def exceeds_minute_limit(self, tokens: float) -> bool:
-        """Whether one request is more than a whole minute's allowance of tokens."""
+        """Return whether one request exceeds a whole minute's allowance of tokens."""
         return self.known and tokens > (self.limits.tokens_per_minute or inf)
 
     def ask(self, slot: Slot) -> float:
-        """Seconds until a request may leave, as things are; at 0 it leaves, and is counted."""
+        """Return the current delay of a request; at 0 it is sent and counted."""
         with self._lock:
             now = self.now()
             is_held = self._is_probing or now < self._held_until
@@ -200,19 +200,19 @@ class RateLimiter:
             return 0.0
 
     def left(self, tokens: float) -> Slot:
-        """Count a request that left without asking."""
+        """Count a request that was sent without asking."""
         with self._lock:
             slot = Slot(tokens)
             self._leave(slot, self.now())
             return slot
 
     def cancel(self, slot: Slot) -> None:
-        """A request that waits is not wanted any more."""
+        """Cancel a waiting request."""
         with self._lock:
             (self._queries if slot.is_query else self._jobs).pop(slot, None)
 
     def accepted(self, slot: Slot, billed: int) -> None:
-        """The service accepted a request: correct what was counted, and let the rate rise."""
+        """Record an accepted request: correct its count, and let the rate rise."""
         with self._lock:
             now = self._last_event_at = self.now()
             if self.limits is not NO_LIMITS:
@@ -232,7 +232,7 @@ class RateLimiter:
                 self._grow(now)
 
     def refused(self, slot: Slot, retry_after: float | None, named: RateLimits) -> None:
-        """The service answered 429. Of requests that left together only the first one counts."""
+        """Record a 429. Of requests that were sent together, only the first one counts."""
         with self._lock:
             now = self._last_event_at = self.now()
             self._outcomes.append(False)
@@ -247,7 +247,7 @@ class RateLimiter:
             return
         self._refused_at = self._grown_at = now
         allowed = stricter(named, self._given) if named else self._ceiling
-        if allowed == self._ceiling:  # nothing new: the minute had room, as it is counted here
+        if allowed == self._ceiling:  # nothing new: by this count, the minute allowed it
             self._slow_down(now, slot)
             self._is_smoothing = self.known
         else:
@@ -263,12 +263,12 @@ class RateLimiter:
         self._begin_generation(now)
 
     def _believed(self, named: RateLimits) -> RateLimits:
-        """The limits that a 429 names, or none if the service has just accepted far more."""
+        """Return the limits that a 429 names; none if the service has just accepted far more."""
         is_wrong = scaled(named, DISBELIEF).are_exceeded_by(*self._window.accepted())
         return NO_LIMITS if is_wrong else named
 
     def _doubt(self, now: float) -> None:
-        """Drop limits that a 429 named if requests that had left before were accepted after all."""
+        """Drop limits that a 429 named if requests that were sent before were accepted."""
         if not self._believed(self._ceiling):
             self.limits = self._ceiling = self._given
             self.known = bool(self._given)
@@ -309,7 +309,7 @@ class RateLimiter:
             self._drained_at = max(self._drained_at, now) + self.limits.seconds(slot.tokens)
 
     def _earliest(self, slot: Slot, now: float) -> float:
-        """When a request may leave, after those ahead of it; inf while another one probes."""
+        """Return when a request may be sent after those ahead; inf while another one probes."""
         if self._is_probing and self._is_probed(now):
             return inf
         requests, tokens, ahead_seconds = 1, slot.tokens, 0.0
@@ -341,7 +341,7 @@ class RateLimiter:
 
 
 def ask_again_after(delay: float) -> float:
-    """Seconds after which a request asks again that may leave in `delay` seconds."""
+    """Return the seconds after which a request with this delay asks again."""
     if delay == inf:
         return ASK_AGAIN_SECONDS
     return max(0.0, min(delay, max(ASK_AGAIN_SECONDS, ASK_AGAIN_SHARE * delay)))

@@ -1,4 +1,4 @@
-"""Rate limits per minute: given by the user, named by a 429, or measured."""
+"""Rate limits per minute: passed by the user, named by a 429, or measured."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from math import floor, inf, sqrt
 
 MINUTE_SECONDS, MEASURED_SECONDS = 60.0, 10.0
 TOKENS_BIND_FROM = 2_000.0
-"""Tokens per request from which a 429 without a reason is taken to be about tokens: tier 1 has
-2,000 requests and 3 to 16 million tokens a minute."""
+"""Tokens per request from which a 429 without a reason is attributed to the limit of tokens: tier 1
+has 2,000 requests and 3 to 16 million tokens a minute.
+"""
 
 HIGHEST_REQUESTS_PER_MINUTE, HIGHEST_TOKENS_PER_MINUTE = 1e6, 1e10
-"""A hundred times what any tier has (docs: "Rate Limits")."""
+"""A hundred times the limits of any tier (docs: "Rate Limits")."""
 
 QUERY_SHARE_OF_REQUESTS, QUERY_SHARE_OF_TOKENS = 0.1, 0.05
 MOST_QUERY_REQUESTS_PER_MINUTE, MOST_QUERY_TOKENS_PER_MINUTE = 60.0, 20_000.0
-"""Jobs leave this much to queries, which are short and few in a minute."""
+"""The share that jobs leave to queries, which are short and rare."""
 
 NAMED_REQUESTS = re.compile(r"RPM\) rate limit of\s+([1-9][0-9,]{0,12})", re.IGNORECASE)
 NAMED_TOKENS = re.compile(r"TPM\) rate limit of\s+([1-9][0-9,]{0,12})", re.IGNORECASE)
@@ -28,7 +29,7 @@ NAMED_FREE_TIER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """Limits of one budget; None where there is none, or it is not known."""
+    """The limits of one budget; None if there is none, or it is unknown."""
 
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
@@ -38,13 +39,13 @@ class RateLimits:
 
     @property
     def is_beyond_any_tier(self) -> bool:
-        """Whether no account is limited to so much."""
+        """Whether the limits are higher than those of any account."""
         requests, tokens = self.requests_per_minute or 0.0, self.tokens_per_minute or 0.0
         return requests > HIGHEST_REQUESTS_PER_MINUTE or tokens > HIGHEST_TOKENS_PER_MINUTE
 
     @property
     def for_jobs(self) -> RateLimits:
-        """The part that jobs may use, so that a query does not wait for the end of the minute."""
+        """Return the part for jobs, so that a query does not wait for the end of the minute."""
         requests, tokens = self.requests_per_minute, self.tokens_per_minute
         return RateLimits(
             requests
@@ -54,22 +55,22 @@ class RateLimits:
         )
 
     def tokens_of_a_request(self, tokens: int) -> int:
-        """So many tokens, or what a request of a job may have within a minute's allowance."""
+        """Return the tokens, at most what a request of a job may have in a minute."""
         per_minute = self.tokens_per_minute and self.for_jobs.tokens_per_minute
         return tokens if per_minute is None else min(tokens, int(per_minute))
 
     def are_exceeded_by(self, requests: int, tokens: float) -> bool:
-        """Whether so much in a minute is more than is allowed."""
+        """Return whether this amount of work in a minute exceeds the limits."""
         return requests > (self.requests_per_minute or inf) or (
             tokens > (self.tokens_per_minute or inf)
         )
 
     def forecast(self, requests: int, tokens: float) -> float:
-        """Seconds that so much work takes."""
+        """Return the seconds that this amount of work takes."""
         return self.seconds(tokens / max(1, requests)) * requests
 
     def seconds(self, tokens: float) -> float:
-        """The seconds of a minute that one request with so many tokens uses up."""
+        """Return the part of a minute, in seconds, that a request with so many tokens uses."""
         return 60.0 * max(
             1 / (self.requests_per_minute or inf), tokens / (self.tokens_per_minute or inf)
         )
@@ -88,7 +89,7 @@ NO_LIMITS = RateLimits()
 
 
 def limits_named(detail: str) -> RateLimits:
-    """The limits that the text of a 429 names: the free tier's, or one of Atlas's."""
+    """Return the limits that the text of a 429 names: those of the free tier or of Atlas."""
     if free := NAMED_FREE_TIER.search(detail):
         return RateLimits(_number(free[1]), 1_000 * _number(free[2]))
     requests, tokens = NAMED_REQUESTS.search(detail), NAMED_TOKENS.search(detail)
@@ -100,13 +101,13 @@ def _number(text: str) -> float:
 
 
 def scaled(limits: RateLimits, factor: float) -> RateLimits:
-    """Both limits, multiplied."""
+    """Return both limits multiplied by a factor."""
     requests, tokens = limits.requests_per_minute, limits.tokens_per_minute
     return RateLimits(requests and requests * factor, tokens and tokens * factor)
 
 
 def stricter(one: RateLimits, other: RateLimits) -> RateLimits:
-    """The lower one of each kind of limit."""
+    """Return the lower limit of each kind."""
 
     def least(a: float | None, b: float | None) -> float | None:
         return min((value for value in (a, b) if value is not None), default=None)
@@ -118,13 +119,13 @@ def stricter(one: RateLimits, other: RateLimits) -> RateLimits:
 
 
 class ThroughputMeter:
-    """Measures what the service accepts between 429s: then it accepts what the account allows.
+    """Measures what the service accepts between 429s, which is what the account allows.
 
     Attributes:
-        requests: Accepted so far.
-        tokens: Billed for these.
-        idle_seconds: How long nothing was asked, which says nothing about what is allowed.
-        measurements: How many rates were measured.
+        requests: Number of accepted requests.
+        tokens: Their billed tokens.
+        idle_seconds: Time without requests, which is excluded from the rate.
+        measurements: Number of measured rates.
     """
 
     __slots__ = ("_began_at", "_marks", "idle_seconds", "measurements", "requests", "tokens")
@@ -140,17 +141,17 @@ class ThroughputMeter:
     def rate_at_refusal(
         self, now: float, last_minute: tuple[int, float], in_flight: tuple[int, float]
     ) -> RateLimits | None:
-        """What the service accepts in a minute, in the unit that is likely to bind.
+        """Return what the service accepts in a minute, in the unit that is likely to be limited.
 
-        At least what it accepted in the last minute; more, if it accepted more for the time since a
-        429 some seconds ago. The first measurement includes what had been saved up, nobody knows
-        over how long: the mean of what it would be if that was nothing, and a minute's allowance.
+        At least what it accepted in the last minute; more if it accepted more in the time since an
+        earlier 429. The first measurement includes an allowance that was saved up over an unknown
+        time: it is the mean of the results for no such allowance and for that of a minute.
 
         Args:
-            now: A time.
+            now: The time.
             last_minute: Requests accepted in the last minute, and their tokens.
-            in_flight: The same for those that left before the one that met the 429; the service has
-                accepted them, though the response is still on its way.
+            in_flight: Requests without a response that were sent before the rejected one, and their
+                tokens. The service has accepted them.
 
         Returns:
             The rate; None if nothing was accepted.
@@ -164,7 +165,7 @@ class ThroughputMeter:
         if all_requests > requests_then and now > since:
             requests = max(requests, 60 * (all_requests - requests_then) / (now - since))
             tokens = max(tokens, 60 * (all_tokens - tokens_then) / (now - since))
-        elif now - self._began_at < MINUTE_SECONDS:  # what it would be in a whole minute
+        elif now - self._began_at < MINUTE_SECONDS:  # scaled to a whole minute
             part = max(1.0, now - self._began_at) / MINUTE_SECONDS
             requests, tokens = requests / part, tokens / part
         self.measurements += 1

@@ -1,7 +1,7 @@
-"""Packs what waits for a rate limit into fewer requests, where requests are scarce.
+"""Combine items that wait for a rate limit in fewer requests, if requests are scarce.
 
 A job is planned before its limit is known. When a 429 names three requests a minute, sixteen small
-requests are on their way; what was refused of them, and what has not left yet, may fit into one.
+requests are in flight; the items of rejected and unsent ones may fit into one request.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ Item = TypeVar("Item", bound=RequestItem)
 
 
 class WaitingItems(Generic[Item]):
-    """Items of one call that wait for their request to leave, in the order of the call.
+    """Items of one call that wait to be sent, in the order of the call.
 
     Args:
-        limits: Returns what the next request may hold.
-        size_of: The size of an item.
-        limiter: Knows whether requests are scarce, so that items may leave with others.
+        limits: Returns the limits of the next request.
+        size_of: Returns the size of an item.
+        limiter: Knows whether requests are scarce, so that items are sent with others.
     """
 
     def __init__(
@@ -43,16 +43,16 @@ class WaitingItems(Generic[Item]):
         self._lock = threading.Lock()
 
     def add(self, items: Sequence[Item]) -> None:
-        """Have items wait."""
+        """Add waiting items."""
         with self._lock:
             self._items |= {item.key: item for item in items}
 
     def left(self, items: Sequence[Item]) -> list[Item]:
-        """Those of the items that still wait."""
+        """Return those of the items that still wait."""
         return [item for item in items if item.key in self._items]
 
     def together(self, items: Sequence[Item]) -> Sequence[Item]:
-        """What the next request holds: these items as far as they wait, and others with them."""
+        """Return the items of the next request: those of these that still wait, and others."""
         own = self.left(items)
         if not own or not are_scarce(self._limiter.limits.requests_per_minute):
             return own
@@ -62,23 +62,23 @@ class WaitingItems(Generic[Item]):
         return next(slices(chain(own, others), self._limits, self._size_of))
 
     def take(self, items: Sequence[Item]) -> list[Item]:
-        """Have items leave; those that another request has not taken meanwhile."""
+        """Remove items that are sent; return those that no other request has taken."""
         with self._lock:
             return [item for item in items if self._items.pop(item.key, None) is not None]
 
 
 class PackedRequest(Generic[Item]):
-    """A request whose items are decided when it leaves.
+    """A request whose items are determined when it is sent.
 
     Args:
-        waiting: The items of the call that wait.
-        own: Those it is for.
-        make: Makes the request for items.
-        tokens_of: Expected tokens of an estimate.
+        waiting: The waiting items of the call.
+        own: Its own items.
+        make: Returns the request for items.
+        tokens_of: Returns the expected tokens of an estimate.
 
     Attributes:
-        items: What it holds.
-        request: The request for them.
+        items: Its items.
+        request: The request for these.
     """
 
     def __init__(
@@ -98,14 +98,14 @@ class PackedRequest(Generic[Item]):
         waiting.add(own)
 
     def tokens(self) -> int:
-        """What it is expected to cost; 0 if other requests have taken all its items."""
+        """Return its expected tokens; 0 if other requests have taken all its items."""
         if not self._has_left:
             self.items = self._waiting.together(self._own)
         estimate = sum(item.estimated_tokens for item in self.items)
         return self._tokens_of(estimate) if self.items else 0
 
     def leave(self) -> Request:
-        """The request as it leaves; after another failure than a 429 it is the same again."""
+        """Return the request to send. After a failure other than a 429, it is the same one."""
         if self._has_left:
             return self.request
         self.items = self._waiting.take(self.items)
@@ -118,12 +118,12 @@ class PackedRequest(Generic[Item]):
         return self.request
 
     def withdraw(self) -> Sequence[Item]:
-        """The items it still holds, which no other request may take any more."""
+        """Return its remaining items, which no other request may take."""
         if self._has_left:
             return self.items
         return self._waiting.take(self.items)
 
     def put_back(self) -> None:
-        """Have its items wait again: the rate limit refused them."""
+        """Let its items wait again after a 429."""
         self._has_left = False
         self._waiting.add(self.items)

@@ -1,4 +1,4 @@
-"""Ranking documents by relevance to a query: one score per document, merged over requests."""
+"""Rank documents by relevance to a query: one score per document, merged over requests."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class RerankCall(EndpointCall[IndexedText, "float | None"]):
         context: Shared with other calls.
         model: The catalogue's row of its model.
         options: Model and truncation.
-        query: What documents are ranked by.
-        top_k: How many documents are wanted, None for all.
+        query: The search query.
+        top_k: Number of requested documents; None for all.
     """
 
     is_spread = False
@@ -56,7 +56,7 @@ class RerankCall(EndpointCall[IndexedText, "float | None"]):
         self._top_k = top_k
 
     def request(self, items: Sequence[IndexedText]) -> Request:
-        """The request for these documents."""
+        """Return the request for these documents."""
         fields = wire.rerank_fields(
             self._query,
             [item.text for item in items],
@@ -68,24 +68,24 @@ class RerankCall(EndpointCall[IndexedText, "float | None"]):
         return wire.make_request(self.context.host, path, fields, count, vectors=0)
 
     def read(self, body: wire.Body, items: Sequence[IndexedText]) -> wire.Decoded[float | None]:
-        """The scores."""
+        """Return the scores."""
         return wire.rerank_answer(body, len(items), self._most(items))
 
     def cache_key(self, item: IndexedText) -> bytes:
-        """Of the query and the document."""
+        """Return the key of the query and the document."""
         return self.cache_keys(item.text)
 
     def to_bytes(self, value: float | None) -> bytes | None:
-        """The score, if there is one."""
+        """Return the score, if there is one."""
         return None if value is None else SCORE.pack(value)
 
     def from_bytes(self, stored: bytes) -> float | None:
-        """The score."""
+        """Return the score."""
         score = SCORE.unpack(stored)[0] if len(stored) == SCORE.size else math.nan
         return float(score) if math.isfinite(score) else None
 
     def is_query(self, expected: int) -> bool:  # noqa: ARG002 - of any number
-        """Somebody waits for a ranking."""
+        """Return True, because a user waits for a ranking."""
         return True
 
     def _most(self, items: Sequence[IndexedText]) -> int | None:
@@ -104,10 +104,10 @@ def rerank(
     invalid_text: InvalidText,
     score_threshold: float | None,
 ) -> Operation[object, RerankingObject]:
-    """Documents by falling relevance to a query. Blank documents are never sent.
+    """Return the operation that ranks documents by relevance. Blank documents are never sent.
 
     Raises:
-        InvalidInputError: An argument cannot work.
+        InvalidInputError: An argument is invalid.
     """
     validation.check_choice("blank_documents", blank_documents, get_args(BlankDocuments))
     validation.check_choice("invalid_text", invalid_text, get_args(InvalidText))
@@ -156,10 +156,10 @@ def rerank(
 
 
 def check_threshold(given: object) -> float | None:
-    """Refuse a threshold that no score could be compared with.
+    """Raise an error for an invalid threshold.
 
     Raises:
-        InvalidInputError: It is no number from 0 to 1.
+        InvalidInputError: It is not a number from 0 to 1.
     """
     score: float | None = plain(given)
     is_number = isinstance(score, (int, float)) and not isinstance(score, bool)
@@ -169,10 +169,10 @@ def check_threshold(given: object) -> float | None:
 
 
 def _blank_positions(documents: Sequence[str], blank_documents: BlankDocuments) -> set[int]:
-    """Positions of texts without words, which the service refuses or scores at random.
+    """Return the positions of texts without words, which the service rejects or scores at random.
 
     Raises:
-        InvalidInputError: They are to be refused.
+        InvalidInputError: There are some, and the policy is `error`.
     """
     blank = set()
     for position, text in enumerate(documents):

@@ -1,7 +1,7 @@
-"""When a request is repeated.
+"""Decide when a request is retried.
 
-`retrying` turns a request into a flow that sends it until its response is usable, must not be sent
-again, or has used up its attempts or its time.
+`retrying` returns a flow that sends a request until its response is usable, it must not be sent
+again, or its attempts or its time are used up.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ LONGEST_BACKOFF_SECONDS = 32.0
 DOUBLINGS = 6
 
 LONGEST_RETRY_AFTER_SECONDS = 3_600.0
-"""A longer Retry-After ends the request: it is a mistake, or an outage that should be reported."""
+"""A longer Retry-After ends the request: it is an error, or an outage that should be reported."""
 
 UNREACHABLE_AFTER_SECONDS = 2.0
-"""How long a host is tried that refuses connections or has no address."""
+"""Time for which a host that refuses connections or has no address is retried."""
 
 MAX_SYSTEMATIC = 3
-"""Attempts where every response is wrong in the same way, such as in the length of its vectors."""
+"""Number of attempts if every response is wrong in the same way, such as the length of vectors."""
 
 RETRIED = (APIConnectionError, RateLimitError, ServerError, UnexpectedAnswerError)
-"""An embedding changes nothing at the service, so a request whose response is lost is repeated."""
+"""Embedding changes nothing at the service, so a request with a lost response is retried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,14 @@ class RetryPolicy:
     """Limits on the attempts of a request.
 
     Attributes:
-        max_retries: Further attempts after the first, for whatever reason. None means 6, and for
-            a rate limit as many as `total_timeout` allows: a limit passes.
-        timeout: Seconds one attempt may take.
-        total_timeout: Seconds for all attempts, the waits between them and the wait for the rate
-            limit; None for no limit.
-        chance: Returns a number from 0 to 1, so that clients do not come back all at once.
-        wall_clock: Seconds since the epoch, to read a Retry-After that is a date.
-        is_query: Whether the request is interactive; else it is part of a job.
+        max_retries: Number of retries for any reason. None means 6, and as many as `total_timeout`
+            allows for a 429.
+        timeout: Seconds per attempt.
+        total_timeout: Seconds for all attempts, the delays between them and the wait for the rate
+            limit. None disables the limit.
+        chance: Returns a number from 0 to 1, so that clients do not retry at the same time.
+        wall_clock: Returns the seconds since the epoch, for a Retry-After with a date.
+        is_query: Whether the request is interactive; otherwise it is part of a job.
     """
 
     max_retries: int | None
@@ -72,7 +72,7 @@ class RetryPolicy:
     is_query: bool = False
 
     def for_queries(self, max_retries: int, total_timeout: float | None) -> RetryPolicy:
-        """The policy of interactive requests: within these limits, too."""
+        """Return the policy of interactive requests, which also obeys these limits."""
         timeouts = [it for it in (total_timeout, self.total_timeout) if it is not None]
         return replace(
             self,
@@ -84,10 +84,10 @@ class RetryPolicy:
         )
 
     def backoff(self, failure: VoyageError, attempts: int) -> float:
-        """Seconds to wait after so many failed attempts.
+        """Return the delay in seconds after so many failed attempts.
 
-        Doubles from half a second to 32, with jitter downward. A Retry-After is waited out in full,
-        with jitter upward.
+        It doubles from half a second to 32 seconds, with downward jitter. A Retry-After is obeyed
+        in full, with upward jitter.
         """
         if failure.retry_after is not None:
             return failure.retry_after + 0.25 * self.chance()
@@ -95,7 +95,7 @@ class RetryPolicy:
         return min(delay, LONGEST_BACKOFF_SECONDS) * (1 - 0.25 * self.chance())
 
     def allows(self, failure: VoyageError, attempts: int, spent: float) -> bool:
-        """Whether to try again after so many attempts, having spent so many seconds."""
+        """Return whether to retry after so many attempts and seconds."""
         return (
             isinstance(failure, RETRIED)
             and not isinstance(failure, QuotaExhaustedError)
@@ -105,7 +105,7 @@ class RetryPolicy:
         )
 
     def time_left(self, spent: float) -> float:
-        """Seconds the next attempt may take."""
+        """Return the seconds that the next attempt may take."""
         if self.total_timeout is None:
             return self.timeout
         return min(self.timeout, self.total_timeout - spent)
@@ -131,13 +131,13 @@ def retrying(
     """Send a request until `read` accepts a response.
 
     Args:
-        request: What to send.
-        read: Makes the result of a body, or raises `UnexpectedAnswerError`.
-        host: Who is asked, and knows what errors mean.
-        policy: How often to try, and for how long.
-        limiter: The budget's.
-        tokens: What the request is expected to cost; asked when it is about to leave.
-        source: Decides what is sent when it leaves, instead of `request`.
+        request: The request.
+        read: Returns the result of a body, or raises `UnexpectedAnswerError`.
+        host: The host, which interprets its errors.
+        policy: The retry policy.
+        limiter: The rate limiter of the budget.
+        tokens: Returns the expected tokens of the request before it is sent.
+        source: Determines the request when it is sent, instead of `request`.
 
     Raises:
         VoyageError: The last failure, with the number of attempts.
@@ -152,7 +152,7 @@ def retrying(
                 result = _read(read, request, response, host)
                 return attempts.accepted(result)
             failure: VoyageError = failure_of(request, response, host, policy.wall_clock)
-        except RateLimitError as error:  # there is no time to wait for the limit
+        except RateLimitError as error:  # the time does not suffice for the limit
             raise attempts.last_failure(error)  # noqa: B904 - the error itself
         except (APIConnectionError, UnexpectedAnswerError) as error:
             failure = error
@@ -162,23 +162,23 @@ def retrying(
 
 
 class RequestSource(Protocol):
-    """Decides what a request holds at the moment it leaves."""
+    """Determines the items of a request when it is sent."""
 
     def leave(self) -> Request:
-        """The request as it leaves."""
+        """Return the request to send."""
 
     def put_back(self) -> None:
-        """The rate limit refused it."""
+        """Release its items after a 429."""
 
 
 class Attempts:
     """The attempts to send one request, and the time they take.
 
-    The total timeout counts from when the request first asks to leave. A job asks for one request
-    after the other, so the job as a whole may wait for a limit as long as it takes.
+    The total timeout starts when the request first asks to be sent. A job asks for one request
+    after another, so the job as a whole may wait for a limit without a timeout.
 
     Attributes:
-        reservation: That of the current attempt.
+        reservation: The reservation of the current attempt.
     """
 
     def __init__(
@@ -201,7 +201,7 @@ class Attempts:
         self._hedged: Reservation | None = None
 
     def next(self) -> Attempt:
-        """The next attempt, after the backoff."""
+        """Return the next attempt, after the backoff."""
         policy, request = self._policy, self._request
         self.reservation: Reservation = self._limiter.reserve(
             self._tokens, self._delay, is_query=policy.is_query
@@ -219,7 +219,7 @@ class Attempts:
         return self._attempt
 
     def accepted(self, result: Decoded[Value]) -> Decoded[Value]:
-        """Report what the service billed. A request that was sent twice is billed twice."""
+        """Report the billed tokens. A request that was sent twice is billed twice."""
         self.reservation.accepted(result.total_tokens)
         if self._hedged is None:
             return result
@@ -230,7 +230,7 @@ class Attempts:
         """Decide whether there is a next attempt.
 
         Raises:
-            VoyageError: There is none.
+            VoyageError: There is no next attempt.
         """
         self._failure, limiter = failure, self._limiter
         self._delay = wait = self._policy.backoff(failure, self._sent)
@@ -259,7 +259,7 @@ class Attempts:
             raise self.last_failure(failure)
 
     def last_failure(self, failure: VoyageError) -> VoyageError:
-        """The error to raise: the last response that failed, with what became of the request."""
+        """Return the error to raise: the last failure with the outcome of the request."""
         failure = self._failure or failure
         failure.attempts = self._sent
         self.reservation.cancel()
@@ -280,11 +280,11 @@ class Attempts:
         return failure
 
     def _wait(self) -> float:
-        """Seconds until the attempt may leave, or should ask again.
+        """Return the seconds until the attempt may be sent or should ask again.
 
         Raises:
-            RateLimitError: The limit leaves no room within the total timeout.
-            NothingToSendError: What it was to send has left with other requests.
+            RateLimitError: The limit allows no request within the total timeout.
+            NothingToSendError: Its items were sent with other requests.
         """
         if self._source is not None and not self._tokens():
             raise NothingToSendError
@@ -308,7 +308,7 @@ class Attempts:
         return delay
 
     def _hedge(self) -> bool:
-        """Whether there is room to send the attempt a second time, which then counts."""
+        """Return whether the limit allows sending the attempt again; if so, it is counted."""
         hedged = self._limiter.reserve(self._tokens, is_query=True)
         if hedged.wait() > 0:
             hedged.cancel()
@@ -321,7 +321,7 @@ class Attempts:
         return 0.0 if self._began is None else now - self._began
 
     def _allowed_in(self) -> float:
-        """Seconds until the next attempt, by the backoff and by the limit."""
+        """Return the seconds until the next attempt, by the backoff and the limit."""
         delay = self._limiter.allowed_in(self._tokens(), is_query=self._policy.is_query)
         return max(delay, self._delay)
 

@@ -15,16 +15,16 @@ between its leaving and its response, so here from the response on, which is nev
 
 
 class Slot:
-    """One request, as its budget counts it.
+    """A request in the count of its budget.
 
     Attributes:
-        tokens: Expected at first, then billed.
-        is_query: Whether it is interactive; else it is part of a job.
-        allowed_at: When it may leave, as things were when it last asked.
-        sent_at: When it left, None while it waits.
-        generation: That of the limiter when it left.
+        tokens: Expected tokens, later billed ones.
+        is_query: Whether it is interactive; otherwise it is part of a job.
+        allowed_at: When it may be sent, by its last question.
+        sent_at: When it was sent; None while it waits.
+        generation: The generation of the limiter when it was sent.
         is_accepted: Whether the service accepted it.
-        counted_at: When it left, or its response came.
+        counted_at: When it was sent, later when its response arrived.
         is_counted: Whether it is part of the most recent minute.
     """
 
@@ -41,7 +41,7 @@ class Slot:
 
 
 class SlidingWindow:
-    """Requests that left in the most recent minute, with running totals."""
+    """The requests of the most recent minute, with running totals."""
 
     __slots__ = ("_job_requests", "_job_tokens", "_requests", "_slots", "_tokens")
 
@@ -51,7 +51,7 @@ class SlidingWindow:
         self._tokens = self._job_tokens = 0.0
 
     def add(self, slot: Slot, now: float) -> None:
-        """Count a request that leaves now, and forget those that are too old."""
+        """Count a request that is sent now, and remove those that are too old."""
         slots = self._slots
         while slots and slots[0].counted_at <= now - WINDOW_SECONDS:
             self.remove(slots.popleft())
@@ -61,7 +61,7 @@ class SlidingWindow:
         self._count(slot, 1, slot.tokens)
 
     def accept(self, slot: Slot, tokens: float, now: float) -> None:
-        """Count what a request turned out to cost."""
+        """Count the billed tokens of a request."""
         if slot.is_counted:
             self._count(slot, 0, tokens - slot.tokens)
         slot.counted_at = now
@@ -69,7 +69,7 @@ class SlidingWindow:
         slot.is_accepted = True
 
     def remove(self, slot: Slot) -> None:
-        """Do not count a request: the service refused it, or it is too old."""
+        """Stop counting a request, because the service rejected it or it is too old."""
         if slot.is_counted:
             slot.is_counted = False
             self._count(slot, -1, -slot.tokens)
@@ -82,12 +82,12 @@ class SlidingWindow:
             self._job_tokens += tokens
 
     def accepted(self) -> tuple[int, float]:
-        """The number of requests that the service accepted, and their tokens."""
+        """The number of accepted requests, and their tokens."""
         tokens = [slot.tokens for slot in self._slots if slot.is_counted and slot.is_accepted]
         return len(tokens), sum(tokens)
 
     def in_flight_before(self, other: Slot) -> tuple[int, float]:
-        """The same for those without a response that left before another one."""
+        """Return the number of requests without a response that were sent before another one."""
         tokens = [
             slot.tokens
             for slot in self._slots
@@ -98,16 +98,16 @@ class SlidingWindow:
     def when_room(
         self, at: float, limits: RateLimits, requests: int, tokens: float, *, for_job: bool
     ) -> float:
-        """The earliest time, from `at` on, at which the minute before has room.
+        """Return the earliest time, from `at` on, at which the last minute allows requests.
 
-        A request that is more than a whole minute's allowance leaves when the minute is empty.
+        A request that exceeds a whole minute's allowance is sent when the minute is empty.
 
         Args:
-            at: A time.
-            limits: Of the budget.
-            requests: How many are to leave: one, and those ahead of it.
+            at: The time from which to search.
+            limits: The limits of the budget.
+            requests: Number of requests to send: one, and those ahead of it.
             tokens: Their tokens.
-            for_job: Whether it is part of a job, which leaves some of the budget to queries.
+            for_job: Whether it is part of a job, which leaves a part of the budget to queries.
         """
         most_requests = limits.requests_per_minute or inf
         most_tokens = limits.tokens_per_minute or inf

@@ -1,4 +1,4 @@
-"""Embedding an iterable of texts as it comes, in order or into a sink."""
+"""Embed an iterable of texts as a stream, in order or into a sink."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from voyage_rag.types import Row, Vector
 
 Sink: TypeAlias = Callable[[Sequence[int], "Sequence[Vector]", Usage], None]
-"""Receives the vectors of a request: positions of texts, their vectors, and what they cost."""
+"""Receives the vectors of a request: positions of texts, their vectors, and their usage."""
 
 RECENT_TEXTS = 8_192
-"""Different texts among which equal ones are embedded once; their vectors take about 32 MB."""
+"""Number of different texts that are compared. Their vectors take about 32 MB."""
 
 MOST_REPEATS = 4_096
-"""Texts that repeat others, one after the other, after which what was read is delivered."""
+"""Number of consecutive repeated texts after which known vectors are delivered."""
 
 
 class RecentText:
-    """A text that others may repeat.
+    """A text that later ones may repeat.
 
     Attributes:
-        positions: Where its vector is wanted once there is one.
-        vector: Its vector, None until there is one. Callers get copies, which they may change.
+        positions: The positions that wait for its vector.
+        vector: Its vector, or None. Callers receive copies, which they may change.
     """
 
     __slots__ = ("positions", "vector")
@@ -48,11 +48,11 @@ class RecentText:
 
 
 class TextStream:
-    """An iterable of texts, of which recent ones are requested once, and the vectors of all.
+    """A stream of texts and their vectors, in which recent texts are requested once.
 
     Args:
-        call: How they are embedded.
-        texts: Any iterable of texts, read as requests are planned.
+        call: The call.
+        texts: Any iterable of texts, which is read when requests are planned.
     """
 
     def __init__(self, call: TextCall, texts: object) -> None:
@@ -68,7 +68,7 @@ class TextStream:
         self._lock = threading.Lock()
 
     def flows(self) -> Iterator[Flow[tuple[Mapping[int, Vector], Usage]]]:
-        """One flow per request, which returns vectors by position and what they cost."""
+        """Yield one flow per request, which returns vectors by position and their usage."""
         call = self._call
         waiting = WaitingItems(partial(call.limits, None), call.size, call.budget.limiter)
         while not self._is_read:
@@ -78,7 +78,7 @@ class TextStream:
                 yield self._received([], waiting)
 
     def delivered(self, sink: Sink) -> Iterator[Flow[None]]:
-        """One flow per request, which ends when a sink has taken the vectors."""
+        """Yield one flow per request, which ends after a sink has received the vectors."""
         return (self._delivered(flow, sink) for flow in self.flows())
 
     def _delivered(self, flow: Flow[tuple[Mapping[int, Vector], Usage]], sink: Sink) -> Flow[None]:
@@ -88,7 +88,7 @@ class TextStream:
             yield from offload(lambda: sink(rising, [vectors[n] for n in rising], usage))
 
     def _new(self) -> Iterator[IndexedText]:
-        """The texts that must be requested, until so many repeat others."""
+        """Yield the texts to request, until so many repeat others."""
         repeats = 0
         for item in self._texts:
             with self._lock:
@@ -104,7 +104,7 @@ class TextStream:
         self._is_read = True
 
     def _is_new(self, item: IndexedText) -> bool:
-        """Whether a text must be requested; if not, note where its vector is wanted."""
+        """Return whether a text must be requested; otherwise record its position."""
         if not item.text:
             self._empty.append(item.key)
             return False
@@ -126,7 +126,7 @@ class TextStream:
     def _received(
         self, items: Sequence[IndexedText], waiting: WaitingItems[IndexedText]
     ) -> Flow[tuple[Mapping[int, Vector], Usage]]:
-        """Request texts; their vectors, and those that are known since the last request."""
+        """Request texts; return their vectors, and others that became known."""
         call = self._call
         results: PartialResults[Row] = PartialResults(sys.maxsize, inf, has_warned=True)
         found = yield from fetch(call, items, results, waiting)
@@ -154,7 +154,7 @@ class InOrder:
         self._lengths: set[int] = set()
 
     def next(self, vectors: Mapping[int, Vector]) -> Iterator[Vector]:
-        """The vectors that are next in order, given some more."""
+        """Add vectors, and return those that are next in order."""
         self._held |= vectors
         self._lengths.update(map(len, vectors.values()))
         check_lengths(self._lengths)
