@@ -113,7 +113,7 @@ class Session:
         self._begin(settings, transport, clock, as_observers(observers))
 
     def __init_subclass__(cls) -> None:
-        """Have verbs, but for async generators, suggest a parameter where one is misspelled."""
+        """Make methods, except async generators, suggest the name of a misspelled parameter."""
         for name, verb in list(vars(cls).items()):
             if isfunction(verb) and name[0] != "_" and not isasyncgenfunction(verb):
                 setattr(cls, name, _suggesting(verb))
@@ -251,7 +251,7 @@ class Session:
         await self.aclose()
 
     def __repr__(self) -> str:
-        settings: Settings | None = getattr(self, "settings", None)  # of one half made, none yet
+        settings: Settings | None = getattr(self, "settings", None)  # None during construction
         return f"Voyage({settings.selection if settings else ''})"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -291,7 +291,7 @@ def _sender(
 
 
 def _suggesting(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """A verb that refuses unknown parameters with the name of the one that was probably meant."""
+    """Wrap a method: an unknown parameter raises an error that suggests the closest name."""
     known = [*signature(verb).parameters][1:]
     names = frozenset(known)
 

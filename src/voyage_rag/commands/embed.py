@@ -342,7 +342,7 @@ def _show_report(report: JobReport, *, as_json: bool, emulated: bool, to_stdout:
 
 
 def _check_complete(damaged: int) -> None:
-    """Exit with a code of its own after damaged files: the number of their rows is unknown."""
+    """Exit with a separate code after damaged files: the number of their rows is unknown."""
     if damaged:
         files = "1 file was" if damaged == 1 else f"{damaged:,} files were"
         raise CommandError(f"{files} damaged and not read to the end", INCOMPLETE)

@@ -66,7 +66,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class CacheGet:
-    """Read the cache: answered with a mapping of the keys that it holds."""
+    """Read the cache: the result is a mapping of the keys that it contains."""
 
     keys: Sequence[bytes]
 

@@ -85,7 +85,7 @@ def embed_answer(body: Body, count: int, options: EmbedOptions) -> Decoded[Vecto
     """Decode a response of `POST /embeddings` to `count` texts.
 
     Raises:
-        UnexpectedAnswerError: It does not hold exactly one valid vector per text.
+        UnexpectedAnswerError: It does not contain exactly one valid vector per text.
     """
     answer = parse_object(body)
     return Decoded(_vectors(answer, count, options), _total_tokens(answer))
@@ -102,7 +102,7 @@ def contextual_answer(
         options: The options of the request.
 
     Raises:
-        UnexpectedAnswerError: It does not hold exactly one valid vector per chunk.
+        UnexpectedAnswerError: It does not contain exactly one valid vector per chunk.
     """
     answer = parse_object(body)
     chunker = answer.get("chunker_version")
@@ -136,7 +136,7 @@ def multimodal_answer(body: Body, count: int, options: EmbedOptions) -> Decoded[
     """Decode a response of `POST /multimodalembeddings` to `count` inputs.
 
     Raises:
-        UnexpectedAnswerError: It does not hold exactly one valid vector per input.
+        UnexpectedAnswerError: It does not contain exactly one valid vector per input.
     """
     answer = parse_object(body)
     return Decoded(
@@ -263,7 +263,7 @@ def decode(embedding: object, dtype: OutputDtype) -> Vector:
     """Read one embedding, base64 or a list of numbers.
 
     Raises:
-        UnexpectedAnswerError: It is neither, or holds a number that is not finite.
+        UnexpectedAnswerError: It is neither, or contains a number that is not finite.
     """
     if isinstance(embedding, str):
         vector = _from_base64(embedding, dtype)
