@@ -1,4 +1,4 @@
-"""Inputs of bulk jobs, and what comes of them."""
+"""Inputs of bulk jobs, and their expected outputs."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ def embedded(path: Path) -> list[tuple[Any, list[float]]]:
 
 
 def expected(rows: Rows) -> list[tuple[Any, list[float]]]:
-    """What the service of the tests makes of them."""
+    """The expected result of the test service."""
     return [(name, vector_of(text)) for name, text in rows]

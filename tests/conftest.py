@@ -1,4 +1,4 @@
-"""Every test: no Voyage settings from outside, no network off this machine, no waiting."""
+"""For every test: no Voyage settings from outside, no network except this machine, no waiting."""
 
 from __future__ import annotations
 

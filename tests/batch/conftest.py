@@ -1,4 +1,4 @@
-"""What the tests of jobs share: an emulator and a client in the time of the tests."""
+"""Shared by the tests of jobs: an emulator and a client with a simulated clock."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ class World:
         self._exits = exits
 
     def start(self, **options: Any) -> None:
-        """Begin a world with these options of the emulator."""
+        """Start an emulator with these options."""
         self.emulator = Emulator(**{"clock": self.clock.now, **LIFE, **options})
         self._exits.enter_context(self.emulator)
         self.voyage = self.another_voyage()
 
     def another_voyage(self, **options: Any) -> Voyage:
-        """A client as another process would have it."""
+        """Return a client as in another process."""
         voyage = Voyage(KEY, base_url=self.emulator.url, clock=self.clock, **options)
         self._exits.callback(voyage.close)
         return voyage
 
     async def submit(self, inputs: Any, **options: Any) -> BatchJob:
-        """A job, submitted."""
+        """Submit a job."""
         return await self.runner.ask(
             BatchJob, "submit", self.voyage, inputs, self.path, **OPTIONS | options
         )
 
     def opened(self) -> BatchJob:
-        """The job, as another process sees it."""
+        """Open the job as another process would."""
         return BatchJob.open(self.another_voyage(), self.path)
 
     async def ask(self, job: BatchJob, verb: str, **options: Any) -> Any:
@@ -69,7 +69,7 @@ class World:
 
     @property
     def created(self) -> int:
-        """How many batches were asked for."""
+        """Return the number of batches that were requested."""
         return len(self.asked("POST", "/v1/batches"))
 
     def left(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What cannot be a job is refused by name, and nothing is uploaded, billed or left behind."""
+"""Invalid jobs are rejected by name, and nothing is uploaded, billed or left behind."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ BAD_INPUTS: list[tuple[dict[str, Any], Any, str]] = [
 def test_a_bad_input_is_refused_before_anything_is_sent(
     world: World, options: dict[str, Any], inputs: Any, named: str
 ) -> None:
-    """By its position; neither the service nor the disk has seen anything."""
+    """The error names its position. Nothing was sent or written."""
     service = FakeService()
     world.voyage = voyage_over(service)
 
@@ -74,7 +74,7 @@ def test_a_bad_input_is_refused_before_anything_is_sent(
 
 
 def test_the_position_is_in_the_error(begun: World) -> None:
-    """For programs."""
+    """As an attribute, for programs."""
 
     async def program() -> None:
         with pytest.raises(InvalidInputError) as caught:
@@ -99,7 +99,7 @@ def test_the_position_is_in_the_error(begun: World) -> None:
 def test_a_file_of_another_job_is_left_alone(
     begun: World, changed: dict[str, Any], named: str
 ) -> None:
-    """What differs is named; the job continues."""
+    """The error names the difference, and the job continues."""
 
     async def program() -> None:
         await begun.submit(["a", "b"])
@@ -151,7 +151,7 @@ def test_a_file_that_is_no_job_is_left_alone(begun: World) -> None:
 
 
 def test_a_job_that_is_not_there(begun: World) -> None:
-    """Or cannot be made there."""
+    """The file does not exist, or cannot be created."""
     with pytest.raises(InvalidInputError, match="cannot read the job"):
         begun.opened()
 
@@ -165,7 +165,7 @@ def test_a_job_that_is_not_there(begun: World) -> None:
 
 
 def test_two_processes_do_not_work_on_one_job(begun: World) -> None:
-    """The second is refused; reading the state is free."""
+    """The second one is rejected. Reading the state is allowed."""
 
     async def program() -> None:
         job = await begun.submit(["a"])

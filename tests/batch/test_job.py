@@ -139,7 +139,7 @@ def test_number_types(begun: World, texts: Texts) -> None:
 
 
 def test_names_of_ones_own(begun: World, texts: Texts) -> None:
-    """Go to the service as they are, and come back."""
+    """They are sent unchanged, and returned."""
 
     async def program() -> None:
         names = ["zebra", "ünïcode", 'quo"te']
@@ -151,7 +151,7 @@ def test_names_of_ones_own(begun: World, texts: Texts) -> None:
 
 
 def test_another_process_goes_on(begun: World, texts: Texts) -> None:
-    """With nothing but the state file."""
+    """With the state file only."""
 
     async def program() -> None:
         await begun.submit(texts(10), limits=BatchLimits(inputs=4))
@@ -164,7 +164,7 @@ def test_another_process_goes_on(begun: World, texts: Texts) -> None:
 
 
 def test_waiting_may_have_an_end(begun: World, texts: Texts) -> None:
-    """What is known until then is kept."""
+    """The known state is kept."""
 
     async def program() -> None:
         job = await begun.submit(texts(10), limits=SMALL)
@@ -176,7 +176,7 @@ def test_waiting_may_have_an_end(begun: World, texts: Texts) -> None:
 
 
 def test_nothing_that_tells_a_text_or_a_key_is_kept(begun: World, texts: Texts) -> None:
-    """The state file is small, private, and holds ids and counts."""
+    """The state file is small and private, and contains ids and counts."""
 
     async def program() -> None:
         job = await begun.submit(texts(10), limits=SMALL)
@@ -195,7 +195,7 @@ def test_nothing_that_tells_a_text_or_a_key_is_kept(begun: World, texts: Texts) 
 
 
 def test_files_can_be_deleted(begun: World, texts: Texts) -> None:
-    """Inputs and outputs, even if some are gone already."""
+    """Inputs and outputs, even if some are already deleted."""
 
     async def program() -> None:
         job = await begun.submit(texts(10), limits=BatchLimits(inputs=4))
@@ -209,7 +209,7 @@ def test_files_can_be_deleted(begun: World, texts: Texts) -> None:
 
 
 def test_an_estimate_sends_and_writes_nothing(begun: World, texts: Texts) -> None:
-    """Inputs, tokens that err high, batches, dollars."""
+    """It has inputs, a conservative number of tokens, batches and dollars."""
     estimate = BatchJob.estimate(texts(10), model="voyage-4", limits=SMALL)
     assert (estimate.inputs, estimate.batches) == (10, 3)
     assert 30 <= estimate.tokens <= 80
@@ -220,7 +220,7 @@ def test_an_estimate_sends_and_writes_nothing(begun: World, texts: Texts) -> Non
 
 
 def test_jobs_are_not_for_everything(begun: World) -> None:
-    """Pictures have no batches; a gateway has none."""
+    """Images have no batches, and gateways have none."""
 
     async def program() -> None:
         with pytest.raises(InvalidInputError, match=r"use Voyage\.multimodal_embed"):

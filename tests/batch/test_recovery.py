@@ -31,7 +31,7 @@ ONE_BY_ONE = BatchLimits(inputs=2, batches=1)
 
 
 class Killed(BaseException):
-    """The end of a process, as far as a test can simulate it."""
+    """The end of a process, as a test can simulate it."""
 
 
 class Mortal:
@@ -58,7 +58,7 @@ class Mortal:
 def test_a_job_may_be_killed_at_every_request(
     after: bool, clock: FakeClock, tmp_path: Path, texts: Texts
 ) -> None:
-    """Submitted again it finds what it had done: two batches and no more, all results."""
+    """After submitting again, there are two batches and all results."""
     life = {"batch_validating": 0, "batch_running": 3, "batch_ending": 0}
     kills = 0
     with Emulator(clock=clock.now, **life) as url:
@@ -93,7 +93,7 @@ def test_a_job_may_be_killed_at_every_request(
 
 
 def test_a_process_that_is_killed_leaves_nothing_in_the_way(tmp_path: Path) -> None:
-    """SIGKILL, in the moment when its batch is created and it does not know."""
+    """SIGKILL at the moment when its batch is created, before the response."""
     program = """
         import sys
         from voyage_rag import Voyage
@@ -121,7 +121,7 @@ def test_a_process_that_is_killed_leaves_nothing_in_the_way(tmp_path: Path) -> N
 
 
 def test_ctrl_c_ends_a_wait_and_not_the_job(tmp_path: Path) -> None:
-    """While an answer is due within a minute: at once, in one line; the job is as it was."""
+    """It ends within a minute-long request, immediately and in one line. The job is unchanged."""
     emulator = Emulator(faults=[None, None, faults.SILENT])
     with emulator as url, Voyage("pa-any", base_url=url) as voyage:
         job = BatchJob.submit(voyage, ["a"], tmp_path / "a.job", model="voyage-4")
@@ -144,7 +144,7 @@ def test_ctrl_c_ends_a_wait_and_not_the_job(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("trouble", [faults.DROPPED, faults.CUT_OFF])
 def test_a_lost_answer_creates_no_second_batch(world: World, trouble: Any, texts: Texts) -> None:
-    """It is looked for, and found."""
+    """The batch is looked up and found."""
     world.start(faults=[None, trouble])
 
     async def program() -> None:
@@ -156,7 +156,7 @@ def test_a_lost_answer_creates_no_second_batch(world: World, trouble: Any, texts
 
 
 def test_what_is_not_found_is_created_when_it_is_sure(world: World, texts: Texts) -> None:
-    """A 503 may have been an answer to something done; ten minutes later it was not."""
+    """After a 503, a batch may exist; ten minutes later it is known that it does not."""
     world.start(faults=[None, faults.status(503)])
 
     async def program() -> None:
@@ -189,7 +189,7 @@ def test_waiting_settles_it_by_itself(world: World, texts: Texts) -> None:
 
 
 def test_cancelling_what_is_not_known_says_so(world: World, texts: Texts) -> None:
-    """And cancels the others."""
+    """The others are cancelled."""
     world.start(faults=[None, None, None, faults.status(503)])
 
     async def program() -> None:
@@ -208,7 +208,7 @@ def test_cancelling_what_is_not_known_says_so(world: World, texts: Texts) -> Non
 
 
 def test_a_refused_order_is_forgotten(begun: World, texts: Texts) -> None:
-    """A 400 has created nothing: it is sent again when it can be right."""
+    """A 400 has created nothing, so the request is sent again when it can succeed."""
 
     async def program() -> None:
         with pytest.raises(Exception, match="is not supported"):
@@ -225,7 +225,7 @@ def test_a_refused_order_is_forgotten(begun: World, texts: Texts) -> None:
 
 
 def test_a_429_waits_for_room(world: World, texts: Texts) -> None:
-    """The account may have one batch at a time; whose end is waited for, not hammered at."""
+    """The account may have one batch at a time. The job waits for its end without requests."""
     world.start(batches_in_flight=1)
 
     async def program() -> None:
@@ -239,7 +239,7 @@ def test_a_429_waits_for_room(world: World, texts: Texts) -> None:
 
 
 def test_a_full_account_is_left_alone_for_half_an_hour(world: World, texts: Texts) -> None:
-    """Where others fill it (docs: "Batch Inference")."""
+    """If other jobs use the limit (docs: "Batch Inference")."""
     world.start(batches_in_flight=1, batch_running=2 * FULL)
 
     async def program() -> None:
@@ -272,7 +272,7 @@ def test_an_account_without_money_is_an_error(runner, tmp_path: Path) -> None:
 
 
 def test_failed_inputs_are_submitted_again(world: World, texts: Texts) -> None:
-    """Those that may succeed, in a batch of the same job; in the end every input has its place."""
+    """Those that may succeed, in a batch of the same job. The order of results is kept."""
     world.start(failing_lines=["1", "6", "7"])
     inputs = texts(10)
     inputs[4] = "word " * 5_000
@@ -310,7 +310,7 @@ def test_failed_inputs_are_submitted_again(world: World, texts: Texts) -> None:
 
 
 def test_an_expired_batch_is_finished_by_another(world: World, texts: Texts) -> None:
-    """What was done in time is not done again."""
+    """Results that were finished in time are not requested again."""
     world.start(batch_running=60_000)
 
     async def program() -> None:
@@ -328,7 +328,7 @@ def test_an_expired_batch_is_finished_by_another(world: World, texts: Texts) -> 
 
 
 def test_a_cancelled_job_keeps_what_it_has(begun: World, texts: Texts) -> None:
-    """Of what was running; what was not yet created never is; and all of it can be resumed."""
+    """Finished results are kept, pending batches are not created, and all can be resumed."""
 
     async def program() -> None:
         job = await begun.submit(texts(10), limits=SMALL)
@@ -363,7 +363,7 @@ def test_what_has_ended_is_not_cancelled(begun: World, texts: Texts) -> None:
 
 
 def test_results_of_a_running_job_are_unfinished(begun: World, texts: Texts) -> None:
-    """Batches that have ended are there already."""
+    """Results of batches that have ended are available."""
 
     async def program() -> None:
         job = await begun.submit(texts(10), limits=BatchLimits(inputs=4, batches=1))
@@ -397,7 +397,7 @@ def test_lost_lines_are_made_again(begun: World, texts: Texts) -> None:
 
 
 def test_a_full_disk_leaves_nothing(begun: World, texts: Texts, monkeypatch: Any) -> None:
-    """Neither a job nor half of its lines."""
+    """Neither a job nor a part of its lines."""
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

@@ -1,4 +1,4 @@
-"""Equal texts of a batch are one line, and each input has its result all the same."""
+"""Equal texts of a batch share a line, and each input has its result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def lines(world: World) -> list[str]:
 def test_each_text_is_a_line_of_its_batch_once(
     begun: World, limits: BatchLimits, sent: str
 ) -> None:
-    """Names, order and vectors are those of the inputs; the cost is that of the lines."""
+    """Ids, order and vectors are those of the inputs; the cost is that of the lines."""
     names = [f"name {n}" for n in range(len(TEXTS))]
 
     async def program() -> None:
@@ -51,7 +51,7 @@ def test_each_text_is_a_line_of_its_batch_once(
 
 
 def test_a_text_that_fails_fails_for_all_and_is_submitted_once_again(world: World) -> None:
-    """The failure of the line is that of each."""
+    """The failure of the line applies to each input."""
     world.start(failing_lines=["1"])
 
     async def program() -> None:
@@ -69,7 +69,7 @@ def test_a_text_that_fails_fails_for_all_and_is_submitted_once_again(world: Worl
 
 
 def test_other_names_of_equal_texts_are_another_job(begun: World) -> None:
-    """Though the lines are the same."""
+    """Although the lines are the same."""
 
     async def program(names: list[str]) -> BatchJob:
         return await begun.submit(["a", "a"], custom_ids=names)
@@ -92,7 +92,7 @@ def test_chunks_of_documents_are_never_compared(begun: World) -> None:
 
 
 def test_memory_has_a_bound(begun: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond so many different texts one that returns is a line again."""
+    """A text that recurs after so many others has its own line."""
     monkeypatch.setattr(submission, "RECENT_TEXTS", 2)
 
     async def program() -> None:

@@ -1,4 +1,4 @@
-"""Inputs, and a service in memory that keeps count of what it was asked."""
+"""Inputs, and a service in memory that counts its requests."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def created(emulator: Emulator) -> int:
 def test_the_vectors_are_those_of_the_other_engine(
     embed: Callable[..., JobReport], emulator: Emulator, tmp_path: Path
 ) -> None:
-    """One batch, watched; the output is the same, and costs 33 percent less."""
+    """In one batch. The output is the same, and costs 33 percent less."""
     source = jsonl(tmp_path / "in.jsonl", ROWS)
     reported: list[JobProgress] = []
 
@@ -79,7 +79,7 @@ def test_the_vectors_are_those_of_the_other_engine(
 def test_a_job_that_was_interrupted_waits_for_the_same_batch(
     embed: Callable[..., JobReport], emulator: Emulator, tmp_path: Path
 ) -> None:
-    """Whenever that was: it is not created twice."""
+    """At any moment. The batch is not created twice."""
     source = jsonl(tmp_path / "in.jsonl", ROWS)
 
     class Interrupted(Exception):  # noqa: N818 - as Ctrl-C

@@ -1,4 +1,4 @@
-"""A disk that is full: found before anything is sent where it can be, and nothing is lost."""
+"""A full disk is detected before anything is sent if possible, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OPTIONS: dict[str, Any] = {"model": MODEL, "rows_per_part": 10, "batch_size": 5}
 
 @contextmanager
 def files_up_to(size: int) -> Iterator[None]:
-    """No file may grow beyond that: the system refuses it as it refuses a full disk."""
+    """Limit the size of files: the system rejects a larger one as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -38,7 +38,7 @@ def files_up_to(size: int) -> Iterator[None]:
 def test_a_disk_that_cannot_hold_the_output_is_found_before_anything_is_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With what is needed, and what is there."""
+    """The error names the required and the free space."""
     usage = shutil_usage(free=300_000)
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     source, service = parquet(tmp_path / "in.parquet", ROWS), Service()
@@ -84,7 +84,7 @@ def shutil_usage(free: int) -> Any:
 
 
 def test_room_for_a_part_is_taken_before_anything_of_it_is_sent(tmp_path: Path) -> None:
-    """So what is paid for has a place."""
+    """So that results that were paid for can be stored."""
     source, service = parquet(tmp_path / "in.parquet", ROWS), Service()
     job = EmbeddingJob(source, tmp_path / "out.parquet", model="voyage-4")
 
@@ -106,7 +106,7 @@ def test_a_disk_that_fills_up_costs_no_more_than_what_is_in_flight(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What was stored before is not paid again."""
+    """Stored results are not paid for again."""
     source, service = parquet(tmp_path / "in.parquet", ROWS), Service()
     real, stored = os.pwritev, 0
 
@@ -132,7 +132,7 @@ def test_a_disk_that_fills_up_costs_no_more_than_what_is_in_flight(
 
 
 def test_an_output_that_does_not_fit_costs_nothing(tmp_path: Path) -> None:
-    """The answers are still there."""
+    """The results are still in the journal."""
     source, service = tmp_path / "in.txt", Service()
     source.write_text("".join(f"{text}\n" for _, text in ROWS))
     job = EmbeddingJob(source, tmp_path / "out.jsonl", **OPTIONS)
@@ -148,7 +148,7 @@ def test_an_output_that_does_not_fit_costs_nothing(tmp_path: Path) -> None:
 def test_a_write_that_is_cut_short_is_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The system may take less than it is given."""
+    """The system may write less than requested."""
     real = os.pwritev
     monkeypatch.setattr(os, "pwritev", lambda f, pieces, at: real(f, [bytes(pieces[0])[:7]], at))
     journal = Journal(tmp_path / "journal", 0)
@@ -165,7 +165,7 @@ def test_a_write_that_is_cut_short_is_gone_on_with(
 
 @pytest.mark.parametrize("cut", range(1, 60, 7))
 def test_a_journal_that_is_damaged_ends_before_the_damage(cut: int, tmp_path: Path) -> None:
-    """Cut off, or overwritten: records before it are good, and new ones take its place."""
+    """Truncated or overwritten. Earlier records remain valid, and new ones follow them."""
     path = tmp_path / "journal"
     journal = Journal(path, 0)
     journal.add(0, 1, 5, b"first---")

@@ -1,4 +1,4 @@
-"""A job from input to output: what it makes, what it refuses, and how it resumes."""
+"""A job from input to output: results, rejected input, and resuming."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def files_in(folder: Path) -> list[str]:
 def test_a_parquet_file_has_names_and_vectors_in_the_order_of_the_input(
     embed: Embed, source: Path, service: Service, tmp_path: Path
 ) -> None:
-    """Vectors as lists of fixed size; each text is paid once, and the report has the cost."""
+    """Vectors are fixed-size lists. Each text is paid for once, and the report has the cost."""
     report = embed(source)
 
     kind = pq.read_schema(tmp_path / "out.parquet")
@@ -84,7 +84,7 @@ def test_a_folder_has_a_file_for_each_part(embed: Embed, source: Path, tmp_path:
 
 
 def test_json_lines_hold_the_same_numbers(embed: Embed, source: Path, tmp_path: Path) -> None:
-    """An object a row."""
+    """One object per row."""
     embed(source, "out.jsonl")
 
     lines = (tmp_path / "out.jsonl").read_text("utf-8").splitlines()
@@ -92,7 +92,7 @@ def test_json_lines_hold_the_same_numbers(embed: Embed, source: Path, tmp_path: 
 
 
 def test_a_matrix_has_its_names_beside_it(embed: Embed, source: Path, tmp_path: Path) -> None:
-    """NumPy maps it into memory as it is."""
+    """NumPy can map it into memory."""
     embed(source, "out.npy")
 
     table = np.load(tmp_path / "out.npy", mmap_mode="r")
@@ -106,7 +106,7 @@ def test_a_matrix_has_its_names_beside_it(embed: Embed, source: Path, tmp_path: 
 def test_small_numbers_stay_small(
     output: str, dtype: str, code: str, source: Path, tmp_path: Path
 ) -> None:
-    """A byte each, in every format."""
+    """One byte each, in every format."""
     from array import array
 
     from fakes import base64_of, ok
@@ -157,7 +157,7 @@ def test_floats_in_json_are_those_of_the_service(tmp_path: Path) -> None:
 
 
 def test_numbers_stay_numbers_as_names(embed: Embed, tmp_path: Path) -> None:
-    """And positions are numbers, too."""
+    """And so do positions."""
     embed(parquet(tmp_path / "in.parquet", [(7, "a"), (-3, "b")]))
     assert embedded(tmp_path / "out.parquet") == expected([(7, "a"), (-3, "b")])
 
@@ -169,7 +169,7 @@ def test_numbers_stay_numbers_as_names(embed: Embed, tmp_path: Path) -> None:
 def test_after_a_failure_only_the_rest_is_paid(
     output: str, runner: Runner, source: Path, tmp_path: Path
 ) -> None:
-    """And the output is that of a run without a failure, byte for byte."""
+    """The output equals that of a run without a failure, byte for byte."""
     options = {"model": MODEL, "rows_per_part": 10, "batch_size": 8}
     EmbeddingJob(source, tmp_path / f"whole-{output}", **options).run(voyage_over(Service()))
     answered: list[str] = []
@@ -221,7 +221,7 @@ def test_a_finished_job_does_nothing(embed: Embed, source: Path, service: Servic
 def test_an_output_that_exists_is_left_alone(
     embed: Embed, source: Path, service: Service, tmp_path: Path
 ) -> None:
-    """Unless it may be overwritten; nothing is sent before."""
+    """Unless it may be overwritten. Nothing is sent before."""
     target = tmp_path / "out.parquet"
     target.write_text("precious")
 
@@ -266,7 +266,7 @@ def test_an_unfinished_job_is_not_resumed_with_other_options(
     service: Service,
     tmp_path: Path,
 ) -> None:
-    """They are named, and nothing is lost."""
+    """The error names them, and nothing is lost."""
     begin(runner, source, tmp_path / "out.parquet")
 
     with pytest.raises(JobError, match="unfinished job with") as caught:
@@ -281,7 +281,7 @@ def test_an_unfinished_job_is_not_resumed_with_other_options(
 def test_an_unfinished_job_is_not_resumed_with_another_input(
     runner: Runner, embed: Embed, source: Path, tmp_path: Path
 ) -> None:
-    """Overwriting gives it up."""
+    """`overwrite` discards it."""
     begin(runner, source, tmp_path / "out.parquet")
     parquet(source, ROWS[:50])
 
@@ -294,7 +294,7 @@ def test_an_unfinished_job_is_not_resumed_with_another_input(
 def test_a_job_that_may_overwrite_still_goes_on_with_its_own_work(
     source: Path, tmp_path: Path
 ) -> None:
-    """The same command run again after a kill pays only for the rest."""
+    """The same command after an interruption pays only for the rest."""
     (tmp_path / "out.parquet").write_text("old")
     service = Service(*[served] * 2, always=lambda body: failed(401))
     options = {"model": MODEL, "rows_per_part": 10, "overwrite": True, "batch_size": 8}
@@ -340,7 +340,7 @@ BAD = [
 def test_bad_rows_are_found_before_anything_is_sent(
     embed: Embed, service: Service, tmp_path: Path
 ) -> None:
-    """The first one is named, and how many there are."""
+    """The error names the first one and their number."""
     source = jsonl(tmp_path / "in.jsonl", BAD)
 
     with pytest.raises(BadRowsError) as caught:
@@ -354,7 +354,7 @@ def test_bad_rows_are_found_before_anything_is_sent(
 
 
 def test_bad_rows_can_be_left_out(embed: Embed, tmp_path: Path) -> None:
-    """They are in a file beside the output, with the reason and what they hold."""
+    """They are in a side file with the reason and their content."""
     report = embed(jsonl(tmp_path / "in.jsonl", BAD), on_error="skip")
 
     good = [("a", "one"), ("e", "five"), ("f", "seven")]
@@ -383,7 +383,7 @@ def test_bad_rows_can_be_left_out(embed: Embed, tmp_path: Path) -> None:
 def test_names_are_compared_across_all_rows(
     most_in_memory: int, voyage: Voyage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However far apart they are, and however many."""
+    """Whatever their distance and number."""
     monkeypatch.setattr("voyage_rag.bulk.id_index.MOST_IN_MEMORY", most_in_memory)
     rows = [*rows_of(10_000), ("doc-17", "again")]
     source = parquet(tmp_path / "in.parquet", rows, group=4_096)
@@ -393,7 +393,7 @@ def test_names_are_compared_across_all_rows(
 
 
 def test_nothing_to_embed_is_an_error(embed: Embed, tmp_path: Path) -> None:
-    """Rather than an empty output."""
+    """Instead of an empty output."""
     with pytest.raises(JobError, match="nothing to embed"):
         embed(jsonl(tmp_path / "in.jsonl", []))
     with pytest.raises(JobError, match="nothing to embed"):
@@ -402,7 +402,7 @@ def test_nothing_to_embed_is_an_error(embed: Embed, tmp_path: Path) -> None:
 
 
 def refusing(*texts: str) -> Callable[[bytes], Response]:
-    """A service that takes no request with one of these texts, and does not say which."""
+    """A service that rejects requests with one of these texts, without naming it."""
 
     def answer(body: bytes) -> Response:
         asked = json.loads(body)["input"]
@@ -414,7 +414,7 @@ def refusing(*texts: str) -> Callable[[bytes], Response]:
 def test_rows_that_the_service_refuses_are_found_and_left_out(
     embed: Embed, source: Path, service: Service, tmp_path: Path
 ) -> None:
-    """One by one, wherever they are."""
+    """One by one, in any position."""
     bad = {0, 3, 40, 41, 94}
     service.always = refusing(*(ROWS[n][1] for n in bad))
 
@@ -432,7 +432,7 @@ def test_rows_that_the_service_refuses_are_found_and_left_out(
 
 
 def test_a_refused_row_is_named(embed: Embed, source: Path, service: Service) -> None:
-    """With what to do; what is finished is kept."""
+    """With the remedy. Finished results are kept."""
     service.always = refusing(ROWS[20][1])
 
     with pytest.raises(JobError, match=r"refused .*row \d+ of in.parquet.* too long"):
@@ -444,7 +444,7 @@ def test_a_refused_row_is_named(embed: Embed, source: Path, service: Service) ->
 def test_a_refusal_that_is_not_about_rows_ends_the_job(
     embed: Embed, source: Path, service: Service
 ) -> None:
-    """A model that does not exist is not a thousand bad rows, and no row is left out for it."""
+    """For an unknown model, no row is skipped."""
     service.always = lambda body: failed(404, "no such model")
     with pytest.raises(JobError, match="no such model"):
         embed(source, on_error="skip")
@@ -478,7 +478,7 @@ def test_options_that_cannot_work_are_refused_by_name(
 
 
 def test_what_the_model_does_not_offer_is_refused() -> None:
-    """As by the client."""
+    """As in the client."""
     with pytest.raises(InvalidInputError, match="no output_dimension 100"):
         EmbeddingJob("in.jsonl", "out.parquet", model="voyage-4", output_dimension=100)
     with pytest.raises(InvalidInputError, match="rerank-3"):
@@ -488,7 +488,7 @@ def test_what_the_model_does_not_offer_is_refused() -> None:
 
 
 def test_progress_is_told_with_every_answer(voyage: Voyage, source: Path, tmp_path: Path) -> None:
-    """Stage by stage, with rows and tokens that only rise."""
+    """Stage by stage, with rows and tokens that never decrease."""
     expected_message: list[JobProgress] = []
     job = EmbeddingJob(source, tmp_path / "out.parquet", model=MODEL)
 
@@ -505,7 +505,7 @@ def test_progress_is_told_with_every_answer(voyage: Voyage, source: Path, tmp_pa
 
 
 def test_progress_knows_rate_and_time_left() -> None:
-    """Of this run alone."""
+    """Of this run only."""
     progress = JobProgress("embedding", done=50, total=100, done_before=40, seconds=2.0)
 
     assert (progress.rows_per_second, progress.seconds_left) == (5.0, 10.0)
@@ -513,7 +513,7 @@ def test_progress_knows_rate_and_time_left() -> None:
 
 
 def test_an_estimate_reads_everything_and_sends_nothing(tmp_path: Path) -> None:
-    """Texts, tokens, dollars, hours, bytes; what is bad; and it leaves nothing behind."""
+    """It has texts, tokens, dollars, hours, bytes and bad rows, and leaves no files."""
     source = jsonl(
         tmp_path / "in.jsonl", [*(("x" + str(n), "a" * 1_000) for n in range(1_000)), *BAD]
     )
@@ -544,7 +544,7 @@ def test_an_estimate_takes_the_limits_of_the_account(source: Path, tmp_path: Pat
 def test_stdin_is_kept_for_another_run(
     runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same input resumes, another one does not."""
+    """The same input resumes the job, another one does not."""
     text = jsonl(tmp_path / "in.jsonl", ROWS).read_bytes()
     job = EmbeddingJob("-", tmp_path / "out.parquet", model=MODEL, rows_per_part=10, batch_size=8)
 
@@ -602,7 +602,7 @@ def test_a_part_of_several_row_groups_is_written_as_one_of_many_rows(
 def test_a_text_that_is_there_twice_is_paid_once(
     output: str, embed: Embed, service: Service, tmp_path: Path
 ) -> None:
-    """Of those that are sent together; each row has its vector."""
+    """If both are sent together. Each row has its vector."""
     rows = [(f"doc-{n}", f"text {n % 7}") for n in range(95)]
     report = embed(parquet(tmp_path / "in.parquet", rows), output)
 

@@ -88,7 +88,7 @@ def source(tmp_path: Path) -> Path:
 def test_killed_while_the_service_is_asked(
     output: str, seed: int, source: Path, http_service: HTTPService, tmp_path: Path
 ) -> None:
-    """Again and again; a kill costs the requests in flight, and no more."""
+    """Repeatedly. Each time, only the requests in flight are paid for again."""
     undisturbed(source, tmp_path / f"whole_{output}")
     chance, kills = random.Random(seed), 0
     for target in sorted(chance.sample(range(5, 70), 2)):
@@ -111,7 +111,7 @@ def test_killed_while_the_service_is_asked(
 def test_killed_while_it_writes(
     output: str, source: Path, http_service: HTTPService, tmp_path: Path
 ) -> None:
-    """Before or after any step on the disk, early and late ones."""
+    """Before or after any step on the disk."""
     undisturbed(source, tmp_path / f"whole_{output}")
     chance, kills = random.Random(output), 0
     for steps in (chance.randint(1, 60), chance.randint(20, 120)):

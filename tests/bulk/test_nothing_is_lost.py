@@ -1,4 +1,4 @@
-"""A job touches only what it wrote itself, and reports whatever it does not embed."""
+"""A job changes only its own files, and reports every row that it does not embed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_ids_that_begin_later_are_not_replaced_by_positions(
 
 
 def test_the_first_readable_row_decides_where_ids_are(embed: Embed, tmp_path: Path) -> None:
-    """A broken line before it says nothing."""
+    """A broken line before it has no influence."""
     source = tmp_path / "in.jsonl"
     source.write_text('{broken\n{"text": "one", "_id": "a"}\n', "utf-8")
 
@@ -105,7 +105,7 @@ def test_a_parquet_file_of_another_program_is_not_replaced(embed: Embed, tmp_pat
 def test_side_files_and_folders_of_others_stay(
     embed: Embed, service: Service, tmp_path: Path
 ) -> None:
-    """A folder with the name of the job's is refused, a side file gets another name."""
+    """A folder with the name of the job's is an error; a side file gets another name."""
     source = lines(tmp_path / "in.jsonl", {"text": "one"}, {"text": ""})
     foreign = tmp_path / "out.parquet.job"
     foreign.mkdir()
@@ -142,7 +142,7 @@ def test_ids_beside_a_matrix_are_not_overwritten(embed: Embed, tmp_path: Path) -
 def test_an_output_on_in_or_around_the_input_is_refused(
     embed: Embed, output: str, overwrite: bool, tmp_path: Path
 ) -> None:
-    """Whether it may overwrite or not."""
+    """With and without `overwrite`."""
     (tmp_path / "in").mkdir()
     parquet(tmp_path / "in" / "in.parquet", ROWS)
     before = everything(tmp_path)
@@ -155,7 +155,7 @@ def test_an_output_on_in_or_around_the_input_is_refused(
 def test_a_folder_where_a_file_goes_is_found_before_anything_is_sent(
     embed: Embed, service: Service, tmp_path: Path
 ) -> None:
-    """And the other way round."""
+    """And vice versa."""
     (tmp_path / "out.parquet").mkdir()
     source = parquet(tmp_path / "in.parquet", ROWS)
 
@@ -171,7 +171,7 @@ def test_a_folder_where_a_file_goes_is_found_before_anything_is_sent(
 def test_an_output_that_was_changed_since_is_not_taken_for_finished(
     embed: Embed, output: str, tmp_path: Path
 ) -> None:
-    """It is not overwritten either, unless that is said."""
+    """It is overwritten only with `overwrite`."""
     source = parquet(tmp_path / "in.parquet", ROWS)
     embed(source, output)
     assert embed(source, output).was_finished
@@ -232,7 +232,7 @@ def test_a_job_that_stored_nothing_is_forgotten(
 def test_a_damaged_job_is_given_up_where_that_is_said(
     embed: Embed, content: str, tmp_path: Path
 ) -> None:
-    """And left alone where it is not."""
+    """And left unchanged otherwise."""
     source = parquet(tmp_path / "in.parquet", ROWS)
     folder = tmp_path / "out.parquet.job"
     folder.mkdir()
@@ -248,7 +248,7 @@ def test_a_damaged_job_is_given_up_where_that_is_said(
 
 
 def test_all_lines_that_a_stray_quote_swallows_are_kept(embed: Embed, tmp_path: Path) -> None:
-    """Each is counted and in the side file; one quote costs no row silently."""
+    """Each is counted and written to the side file."""
     table = [f"{n},text {n}\n" for n in range(1_000)]
     table[4] = '4,"text 4\n'
     source = tmp_path / "in.csv"

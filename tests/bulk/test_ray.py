@@ -69,7 +69,7 @@ def dataset(rows: Any = ROWS, rows_per_block: int = 250) -> Any:
 def test_a_column_becomes_compact_vectors(
     cluster: None, emulator: Emulator, tmp_path: Path
 ) -> None:
-    """By two actors; every row is there once, with its own columns and a list of fixed size."""
+    """With two actors. Every row is present once, with its own columns and a fixed-size list."""
     from voyage_rag.bulk.ray import embed
 
     options = {"output_dimension": 256, "output_dtype": "int8", "base_url": emulator.url}
@@ -88,7 +88,7 @@ def test_a_column_becomes_compact_vectors(
 def test_every_actor_has_work_whatever_the_blocks(
     cluster: None, emulator: Emulator, rows_per_block: int
 ) -> None:
-    """Blocks are cut and joined to what an actor is given at once."""
+    """Blocks are divided and merged to the size of a call."""
     from voyage_rag.bulk.ray import embed
 
     options = {"output_dimension": 256, "base_url": emulator.url, "rows_per_call": 200}
@@ -121,7 +121,7 @@ def test_a_cpu_is_left_to_read_and_write(
 def test_a_worker_that_dies_loses_nothing_and_costs_two_blocks(
     cluster: None, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ray starts another one, which does what was not finished."""
+    """Ray starts another one, which processes the unfinished blocks."""
     from voyage_rag.bulk.ray import Embedder, embed
 
     class Mortal(Embedder):
@@ -145,7 +145,7 @@ def test_a_worker_that_dies_loses_nothing_and_costs_two_blocks(
 
 
 def test_it_is_used_from_plain_map_batches(cluster: None, emulator: Emulator) -> None:
-    """With batches and pools of the user's own."""
+    """With the user's own batches and pools."""
     from voyage_rag.bulk.ray import Embedder
 
     vectors = dataset().map_batches(
@@ -162,7 +162,7 @@ def test_it_is_used_from_plain_map_batches(cluster: None, emulator: Emulator) ->
 
 @pytest.mark.timeout(240)  # the rest waits for the next minute
 def test_four_actors_keep_one_limit(cluster: None) -> None:
-    """The emulator refuses what is beyond a minute's tokens, of which the rows need more."""
+    """The emulator rejects requests beyond a minute's tokens; the rows need more."""
     from voyage_rag.bulk.ray import embed
 
     limit = 3_000
@@ -178,7 +178,7 @@ def test_four_actors_keep_one_limit(cluster: None) -> None:
 
 
 def test_a_key_does_not_travel_through_ray(cluster: None) -> None:
-    """It would be shown."""
+    """Ray's dashboard would show it."""
     from voyage_rag.bulk.ray import Embedder, embed
 
     with pytest.raises(JobError, match="a key does not travel through Ray"):
@@ -213,7 +213,7 @@ def test_options_that_cannot_work_are_refused_before_a_worker_starts(
 def test_an_empty_text_has_a_zero_vector_if_that_is_wanted(
     cluster: None, emulator: Emulator
 ) -> None:
-    """Else it is refused, which ends the job."""
+    """Otherwise it is an error, which ends the job."""
     from voyage_rag.bulk.ray import embed
 
     rows = [("a", "one"), ("b", "")]
@@ -225,7 +225,7 @@ def test_an_empty_text_has_a_zero_vector_if_that_is_wanted(
 
 
 def test_a_column_that_is_not_there_is_named(cluster: None, emulator: Emulator) -> None:
-    """By the worker that misses it."""
+    """By the worker that needs it."""
     from voyage_rag.bulk.ray import embed
 
     vectors = embed(dataset(ROWS[:10]), "body", model="voyage-4", base_url=emulator.url)

@@ -1,4 +1,4 @@
-"""A text that an input holds more than once is paid once, however far apart its rows are."""
+"""A text that occurs several times in an input is paid for once, however far apart."""
 
 from __future__ import annotations
 

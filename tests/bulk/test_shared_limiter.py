@@ -1,4 +1,4 @@
-"""One budget for several workers: the limit is kept by all of them together, and used up."""
+"""One budget for several workers: together they keep to the limit, and use it up."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def run(
 
 @pytest.mark.parametrize("count", [1, 4])
 def test_limits_that_are_given_are_kept_and_used_by_all_together(count: int) -> None:
-    """Never more than the limit in any minute, and no more than 5 % less."""
+    """Never above the limit in any minute, and at most 5 % below it."""
     time, limits = Time(), RateLimits(tokens_per_minute=1_000_000)
     limiters = workers(count, time, limits)
 
@@ -177,7 +177,7 @@ def test_a_budget_that_was_lost_is_kept_to_the_limits_again() -> None:
 
 
 def test_slots_of_workers_that_died_are_forgotten() -> None:
-    """So that the actor does not grow."""
+    """So that the memory of the actor does not grow."""
     time = Time()
     actor = LimiterActor(time.shifted(0))
     for number in range(1_000):
@@ -188,7 +188,7 @@ def test_slots_of_workers_that_died_are_forgotten() -> None:
 
 
 def test_a_query_of_one_worker_leaves_before_the_job_of_another() -> None:
-    """And what is cancelled gives its place to others."""
+    """Cancelled requests free their place."""
     time = Time()
     one, other = workers(2, time, RateLimits(requests_per_minute=1))
     assert one.reserve(1).wait() == 0

@@ -1,4 +1,4 @@
-"""Calls that are cancelled at every moment of their lives, and what they leave behind."""
+"""Cancel calls at every moment, and count what they leave behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is embedded: passages that all differ, made of a seed."""
+"""Passages to embed, all different, generated from a seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways in: both frameworks on sync, asyncio and trio; texts, chunks in context, rankings."""
+"""The entry points: both frameworks on sync, asyncio and trio, with texts, chunks and rankings."""
 
 from __future__ import annotations
 

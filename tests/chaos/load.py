@@ -1,4 +1,4 @@
-"""Many callers that share one `Voyage`: no error, every answer its own, nothing that grows."""
+"""Many callers that share one `Voyage`: no errors, correct responses, and no growth."""
 
 from __future__ import annotations
 

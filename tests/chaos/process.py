@@ -1,4 +1,4 @@
-"""What a process holds: counted from the outside, by the kernel."""
+"""The resources of a process, as counted by the kernel."""
 
 from __future__ import annotations
 

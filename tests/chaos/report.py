@@ -1,4 +1,4 @@
-"""What the campaigns found, for people and as JSON."""
+"""The results of the campaigns, for people and as JSON."""
 
 from __future__ import annotations
 

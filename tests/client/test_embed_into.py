@@ -34,7 +34,7 @@ class Recorder:
 
 
 def test_every_vector_is_handed_over_with_the_position_of_its_text(runner: Runner) -> None:
-    """Whatever the order of the responses; the usage is returned."""
+    """In any order of responses. The usage is returned."""
     service, kept = FakeService(), Recorder()
     texts = [f"text {n}" for n in range(1_000)]
 
@@ -45,7 +45,7 @@ def test_every_vector_is_handed_over_with_the_position_of_its_text(runner: Runne
 
 
 def test_what_was_answered_before_and_beside_a_failure_is_handed_over(runner: Runner) -> None:
-    """A request that fails for good takes nothing with it, and no other is sent after it."""
+    """A request that fails permanently loses no other result, and no other is sent after it."""
     service, kept = FakeService(), Recorder()
     voyage = voyage_over(service, concurrency=1)
     sent = service.always
@@ -69,7 +69,7 @@ def test_a_bad_text_ends_the_call_after_what_is_in_flight(runner: Runner) -> Non
 
 
 def test_a_sink_that_fails_ends_the_call(runner: Runner) -> None:
-    """Its error comes out as it is."""
+    """Its error is raised unchanged."""
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_file_goes_up_and_comes_down(runner, voyage: Voyage, path: Path) -> None:
-    """As it was, in memory or on disk, where nothing else is left."""
+    """Unchanged, in memory or on disk, without temporary files."""
 
     async def program() -> None:
         file = await runner.ask(voyage.files, "upload", path)
@@ -104,7 +104,7 @@ def test_a_gateway_without_files_is_known(runner) -> None:
 
 
 def test_what_passes_is_asked_again(runner, clock: FakeClock, path: Path) -> None:
-    """Lost, cut off, away: an upload and a download are whole in the end."""
+    """Lost, truncated or unavailable: uploads and downloads are complete in the end."""
     troubles = [faults.DROPPED, faults.status(503), None, faults.CUT_OFF, faults.status(429)]
     with Emulator(clock=clock.now, faults=troubles) as url:
         voyage = Voyage(KEY, base_url=url, clock=clock)

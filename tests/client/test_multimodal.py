@@ -43,7 +43,7 @@ def voyage(emulator: Emulator) -> Iterator[Voyage]:
 
 @pytest.fixture
 def no_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if it were not installed."""
+    """Hide Pillow, as if it were not installed."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "PIL"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "PIL", None)

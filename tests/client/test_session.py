@@ -1,4 +1,4 @@
-"""What all verbs share: copies with other options, and what warns of a model's end."""
+"""State that all methods share: copies with other options, and warnings about retired models."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ JUNE_2027 = 1_812_000_000.0
 def test_a_model_near_its_end_is_reported_once(
     runner: Runner, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half a year before it is retired, with what replaces it; not before."""
+    """Half a year before it is retired, with a suggestion; not earlier."""
     monkeypatch.setattr(notices, "_retiring", set())
     clock = FakeClock()
     options: dict[str, Any] = {"output_dimension": 256, "output_dtype": "float"}

@@ -124,7 +124,7 @@ def test_empty_texts_get_zero_vectors_where_asked(runner: Runner) -> None:
 
 
 def test_leaving_early_ends_what_is_in_flight(http_service: HTTPService) -> None:
-    """A `break` while requests hang: no thread of ours is left, at once."""
+    """After a `break` during requests, no thread remains."""
     http_service.always = lambda body: (
         served(body) if b'"text 0"' in body else http_service.hang(body)
     )
@@ -142,7 +142,7 @@ def test_leaving_early_ends_what_is_in_flight(http_service: HTTPService) -> None
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_cancelling_ends_what_is_in_flight(http_service: HTTPService, backend: str) -> None:
-    """A cancelled call comes back at once, and the client still works."""
+    """A cancelled call returns immediately, and the client still works."""
     http_service.always = http_service.hang
 
     async def program() -> list[list[float]]:

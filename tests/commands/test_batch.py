@@ -106,7 +106,7 @@ def test_ids_keep_their_type(
     run: Run,
     emulate: Callable[..., Emulator],
 ) -> None:
-    """Though the batch engine takes strings only; rows without ids are numbered, as by `embed`."""
+    """Although the batch engine accepts only strings. Rows without ids are numbered."""
     emulate()
     texts = [{"text": "one"}, {"text": "two"}]
     if ids is not None:
@@ -193,7 +193,7 @@ def test_tables_are_read_with_the_options_that_errors_name(
 def test_inputs_that_fail_are_told_and_submitted_again(
     run: Run, emulate: Callable[..., Emulator]
 ) -> None:
-    """Beside the results, with their inputs and the reason; exit code 1."""
+    """In a separate file with the reason. The exit code is 1."""
     emulate(failing_lines=["1"])
     long = "word " * 5_000
     options = ("--job", "a.job", "--model", "voyage-2", "--no-truncation")
@@ -325,6 +325,6 @@ def test_without_a_key_it_says_how_to_try_it(run: Run) -> None:
 
 
 def test_misuse_is_told_apart(run: Run) -> None:
-    """Exit code 2."""
+    """By exit code 2."""
     assert run("submit", "rows.jsonl")[0] == 2
     assert run("fly")[0] == 2

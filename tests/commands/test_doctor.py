@@ -34,7 +34,7 @@ def test_health_is_one_screen(
 def test_what_is_broken_says_what_to_do_and_fails(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit code 1, and an arrow below each broken line."""
+    """Exit code 1, and a remedy below each broken line."""
     monkeypatch.setenv("VOYAGE_API_KEY", KEY)
     assert main(["doctor", "--base-url", "http://127.0.0.1:9/v1"]) == 1
 

@@ -104,7 +104,7 @@ def test_what_cannot_work_is_one_line(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Exit code 1; nothing is sent and nothing is left."""
+    """Exit code 1. Nothing is sent or left behind."""
     source = tmp_path / "in.jsonl"
     source.write_text(content)
 
@@ -135,7 +135,7 @@ def test_bad_rows_can_be_skipped(
 def test_an_output_that_exists_is_kept(
     emulator: Emulator, source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Unless --overwrite is said."""
+    """Unless --overwrite is given."""
     output = tmp_path / "out.parquet"
     output.write_text("precious")
 
@@ -149,7 +149,7 @@ def test_an_output_that_exists_is_kept(
 def test_an_emulator_answers_where_that_is_said(
     source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And says that it is none of Voyage's."""
+    """And says that its vectors are not Voyage's."""
     output = str(tmp_path / "out.parquet")
 
     assert main(["embed", source, "-o", output]) == 1

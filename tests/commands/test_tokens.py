@@ -1,4 +1,4 @@
-"""`voyage-rag tokens`: what it counts, what it says of a price, and that it guesses."""
+"""`voyage-rag tokens`: counts, prices, and the note that they are estimates."""
 
 import json
 import sys
@@ -88,7 +88,7 @@ def test_texts_beyond_the_context_are_counted(printed: Callable[..., Any], tmp_p
 
 
 def test_an_unknown_model_has_no_price(printed: Callable[..., Any], tmp_path: Path) -> None:
-    """The catalogue guides and never forbids."""
+    """The catalogue does not restrict models."""
     file = tmp_path / "a.txt"
     file.write_text("text", "utf-8")
 

@@ -1,4 +1,4 @@
-"""Tokens without a tokenizer: the estimate errs high, and follows the bill."""
+"""Tokens without a tokenizer: the estimate is conservative, and follows the billed tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ bills = st.lists(st.tuples(st.floats(200, 1e6), st.integers(1, 10**6)), max_size
 
 @given(st.text(), st.text())
 def test_a_longer_text_weighs_more(text: str, more: str) -> None:
-    """Weight is positive and never falls as a text grows."""
+    """The estimate is positive and never decreases as a text grows."""
     assert 1.0 <= estimate_tokens(text) <= estimate_tokens(text + more)
 
 
@@ -27,12 +27,12 @@ def test_a_longer_text_weighs_more(text: str, more: str) -> None:
     ],
 )
 def test_the_first_guess_errs_high(text: str, pieces: int) -> None:
-    """A token per word and mark, two per Cyrillic word, one per CJK character, or more."""
+    """At least a token per word and mark, two per Cyrillic word, and one per CJK character."""
     assert estimate_tokens(text) >= pieces
 
 
 def test_a_text_that_utf8_cannot_carry_has_no_weight() -> None:
-    """Half a character is refused before it is sent."""
+    """A lone surrogate is rejected before it is sent."""
     with pytest.raises(UnicodeEncodeError):
         estimate_tokens("\ud800")
 
@@ -52,7 +52,7 @@ def test_what_fits_is_what_is_expected(seen: list[tuple[float, int]], weight: fl
 
 
 def test_a_bill_above_the_guess_is_believed_at_once() -> None:
-    """The next request is planned with what this one cost."""
+    """The next request is planned with this ratio."""
     ratio = TokenRatio()
     ratio.learn(1_000, 3_000)
 

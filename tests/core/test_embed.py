@@ -522,7 +522,7 @@ SMILE = "\ud83d\ude00"
 def test_the_halves_of_a_character_are_joined(
     runner, verb: str, arguments: Any, field: str, sent: object
 ) -> None:
-    """Whatever is sent."""
+    """Before they are sent."""
     service = FakeService(failed(401))
     with pytest.raises(AuthenticationError):
         runner.call(voyage_over(service), verb, *arguments)
@@ -531,7 +531,7 @@ def test_the_halves_of_a_character_are_joined(
 
 
 def test_half_a_character_may_be_replaced(runner) -> None:
-    """Else it is refused; complete characters beside it stay."""
+    """Otherwise it is an error. Complete characters next to it are kept."""
     service = FakeService()
     voyage = voyage_over(service)
 

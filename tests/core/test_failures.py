@@ -1,4 +1,4 @@
-"""Which error an answer is, and what it says."""
+"""The error for a response, and its message."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_a_status_has_its_class(statuses: tuple[int, ...], error: type[APIError]
 
 
 def test_a_silent_answer_is_spoken_for() -> None:
-    """An error without a reason says which status it was."""
+    """An error without a reason contains the status."""
     assert failure(418).message == "the service responded with 418 and no reason"
 
 
