@@ -12,7 +12,7 @@ from voyage_rag.jobs.errors import JobError
 
 def read(*paths: Path, form: Format | None = None, field: str = "text") -> list[tuple[str, str]]:
     """Texts and where they come from."""
-    texts = read_texts(paths, form, field, otherwise=Format.LINES)
+    texts = read_texts(paths, form, field, otherwise="lines")
     return [(text.text, text.source) for text in texts]
 
 
@@ -26,7 +26,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("a.txt", "eins\n\nzwei\r\n", None, [("eins", "a.txt:1"), ("zwei", "a.txt:3")]),
         ("a.txt", "\ufeffgrün\n", None, [("grün", "a.txt:1")]),
-        ("a.txt", "one\ntwo\n", Format.WHOLE, [("one\ntwo\n", "a.txt")]),
+        ("a.txt", "one\ntwo\n", "whole", [("one\ntwo\n", "a.txt")]),
         (
             "a.jsonl",
             '"x"\n\n{"text": "y\\nz"}\n',
@@ -34,7 +34,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             [("x", "a.jsonl:1"), ("y\nz", "a.jsonl:3")],
         ),
         ("a.json", '["x", {"text": "y"}]', None, [("x", "a.json[0]"), ("y", "a.json[1]")]),
-        ("a.json", "[1]\n", Format.LINES, [("[1]", "a.json:1")]),
+        ("a.json", "[1]\n", "lines", [("[1]", "a.json:1")]),
     ],
 )
 def test_the_shapes_of_a_file(

@@ -293,4 +293,4 @@ def test_what_is_not_there_is_refused_before_it_starts() -> None:
 
 def test_the_command_line_has_every_dialect() -> None:
     """By the same names."""
-    assert [dialect.value for dialect in Dialect] == list(get_args(DialectName))
+    assert get_args(Dialect) == get_args(DialectName)

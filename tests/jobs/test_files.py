@@ -68,13 +68,13 @@ def test_a_lock_is_held_by_one_process(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     program = (
         "import sys; from pathlib import Path; from voyage_rag.jobs.files import exclusive_lock\n"
-        "with exclusive_lock(Path(sys.argv[1])): print('held')"
+        "with exclusive_lock(Path(sys.argv[1]), RuntimeError('busy')): print('held')"
     )
     command = [sys.executable, "-c", program, str(path)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
-    with exclusive_lock(path):
+    with exclusive_lock(path, RuntimeError()):
         refused = subprocess.run(command, capture_output=True, env=environment, check=False)
-    assert b"BlockingIOError" in refused.stderr
+    assert b"RuntimeError: busy" in refused.stderr
     assert not path.exists()
     assert subprocess.check_output(command, env=environment) == b"held\n"

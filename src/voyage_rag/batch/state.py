@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 from uuid import uuid4
@@ -189,19 +188,15 @@ class StateFile:
         with suppress(OSError):  # lines of other parts remain
             self.spool.rmdir()
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> AbstractContextManager[None]:
         """Lock the job for this process.
 
         Raises:
             InvalidInputError: Another process is working on it.
         """
-        with ExitStack() as held:
-            try:
-                held.enter_context(exclusive_lock(self.path.with_name(self.path.name + ".lock")))
-            except BlockingIOError:
-                raise InvalidInputError(
-                    f"another process works on the job {str(self.path)!r}: stop it first, or let "
-                    "it finish"
-                ) from None
-            yield
+        busy = (
+            f"another process works on the job {str(self.path)!r}: stop it first, or let it finish"
+        )
+        return exclusive_lock(
+            self.path.with_name(self.path.name + ".lock"), InvalidInputError(busy)
+        )

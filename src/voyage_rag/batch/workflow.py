@@ -6,10 +6,11 @@ and resumed by another process, and no batch is created twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -289,19 +290,14 @@ class BatchWorkflow:
         """Delete the job's files at the service, and return their number."""
         yield from self.refresh()
         count = 0
-        for file_id in self._file_ids():
+        ids = [(p.file_id, p.output_file_id, p.error_file_id) for p in self.state.parts]
+        for file_id in filter(None, chain.from_iterable(ids)):
             try:
                 count += yield from files.delete(self.context, file_id)
             except InvalidRequestError as error:
                 if error.http_status != NOT_FOUND:
                     raise
         return count
-
-    def _file_ids(self) -> Iterator[str]:
-        for part in self.state.parts:
-            for file_id in (part.file_id, part.output_file_id, part.error_file_id):
-                if file_id is not None:
-                    yield file_id
 
     def _save(self) -> Flow[None]:
         yield from offload(partial(self.file.save, self.state))

@@ -89,8 +89,9 @@ class JobFolder:
         self._work = own / "work"
         self.spooled: Path = self._reading / "spooled"
         self.ids: Path = self._reading / "ids"
-        self.refused_while_scanning: Path = self._reading / "refused.jsonl"
-        self.repeats_while_scanning: Path = self._reading / "repeats"
+        self._scanned = self._reading / "work"
+        self.refused_while_scanning: Path = self._scanned / "refused.jsonl"
+        self.repeats_while_scanning: Path = self._scanned / "repeats"
         self.repeats: Path = self._work / "repeats"
         self.refused_at_scan: Path = self._work / "refused.jsonl"
         self.refused_later: Path = self._work / "refused-later.jsonl"
@@ -109,11 +110,9 @@ class JobFolder:
         """
         self.check_own()
         self.path.mkdir(parents=True, exist_ok=True)
-        try:
-            self._closing.enter_context(exclusive_lock(self._lock))
-        except BlockingIOError:
-            raise JobError(f"another process is working on {str(self.path)!r}") from None
-        self._reading.mkdir(parents=True, exist_ok=True)
+        busy = JobError(f"another process is working on {str(self.path)!r}")
+        self._closing.enter_context(exclusive_lock(self._lock, busy))
+        self._scanned.mkdir(parents=True, exist_ok=True)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -173,11 +172,7 @@ class JobFolder:
     def begin(self) -> None:
         """Discard the previous job, and keep the files of the scan for the new one."""
         self.discard()
-        self._work.mkdir(parents=True)
-        if self.refused_while_scanning.exists():
-            self.refused_while_scanning.replace(self.refused_at_scan)
-        if self.repeats_while_scanning.exists():
-            self.repeats_while_scanning.replace(self.repeats)
+        self._scanned.replace(self._work)
 
     def discard(self) -> None:
         """Delete all files of the job."""

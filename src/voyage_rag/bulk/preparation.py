@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from voyage_rag.bulk.job_folder import Manifest
 from voyage_rag.bulk.output_files import check_replaceable, final_paths, fingerprint
@@ -45,20 +45,6 @@ class Problems:
             self.messages.append(error.message)
 
 
-class PreparedJob(NamedTuple):
-    """A job that can start or resume.
-
-    Attributes:
-        reader: The input.
-        manifest: The contents of the manifest.
-        is_resumed: Whether the manifest is already in the job's folder.
-    """
-
-    reader: InputReader
-    manifest: Manifest
-    is_resumed: bool
-
-
 def prepare(
     spec: JobSpec,
     folder: JobFolder,
@@ -69,7 +55,7 @@ def prepare(
     host: str | None,
     tokenizer: str | None,
     rescan: bool,
-) -> PreparedJob:
+) -> tuple[InputReader, Manifest, bool]:
     """Determine the state of a job, and check everything before anything is sent.
 
     Args:
@@ -81,6 +67,10 @@ def prepare(
         host: The host; None for any host.
         tokenizer: Path of a `tokenizer.json` to count tokens; None estimates them.
         rescan: Read the whole input, even if the job has started.
+
+    Returns:
+        The input, the manifest that the job's folder contains or should contain, and whether it
+        already contains it.
 
     Raises:
         JobError: The input cannot be read.
@@ -121,7 +111,7 @@ def prepare(
         reader.damaged = begun.summary.damaged
     with problems.noted():
         check_rows(manifest.summary, options.on_error)
-    return PreparedJob(reader, manifest, is_resumed)
+    return reader, manifest, is_resumed
 
 
 @contextmanager

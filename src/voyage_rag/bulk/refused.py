@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from heapq import merge
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -18,31 +17,23 @@ if TYPE_CHECKING:
     from voyage_rag.jobs.inputs import InputReader, Row
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedRow:
-    """A row that is not embedded.
+def refused_line(position: int, row: Row, reason: str) -> str:
+    """Return the line of a row for the side file.
 
-    Attributes:
+    Args:
         position: Position among all rows, good or bad, from 0.
         row: The row.
-        reason: The reason.
+        reason: The reason why it is not embedded.
     """
-
-    position: int
-    row: Row
-    reason: str
-
-    def line(self) -> str:
-        """The line for the side file."""
-        entry = {
-            "position": self.position,
-            "file": self.row.file,
-            "row": self.row.number,
-            "id": self.row.id,
-            "reason": self.reason,
-            "text": self.row.text,
-        }
-        return json.dumps(entry, default=str) + "\n"
+    entry = {
+        "position": position,
+        "file": row.file,
+        "row": row.number,
+        "id": row.id,
+        "reason": reason,
+        "text": row.text,
+    }
+    return json.dumps(entry, default=str) + "\n"
 
 
 def read_refused(file: Path) -> Iterator[dict[str, Any]]:

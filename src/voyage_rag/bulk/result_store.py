@@ -7,7 +7,7 @@ last one, the output receives the part.
 from __future__ import annotations
 
 import threading
-from bisect import bisect_right
+from array import array
 from typing import TYPE_CHECKING
 
 from voyage_rag.bulk.journal import HEADER, Journal, read_totals
@@ -67,7 +67,7 @@ class ResultStore:
         self._stored = 0
         self._parts: dict[int, OutputPart] = {}
         self._taken: set[int] = set()
-        self._sent = RisingNumbers()
+        self._sent = array("Q")
         self.rows_done: int = 0
         self.tokens: int = 0
         self.requests: int = 0
@@ -107,7 +107,7 @@ class ResultStore:
             is_missing = part.state[position - part.first] == MISSING
             vector = self._repeats.find(position, row.text) if is_missing else b""
             if vector is None:
-                self._sent.add(position)
+                self._sent.append(position)
             if row.kept:
                 part.kept.append(row.kept)
             part.ids.append(row.id)
@@ -169,7 +169,7 @@ class ResultStore:
 
     def restart(self) -> None:
         """Prepare for another round of `texts`, from `first_untaken` on."""
-        self._sent = RisingNumbers()
+        self._sent = array("Q")
         self._repeats.restart()
         for part in self._parts.values():
             part.ids.clear()
@@ -222,23 +222,3 @@ class ResultStore:
             self._output.take(part, self.length or 0)
             self._taken.add(part.number)
             self._parts.pop(part.number, None)
-
-
-class RisingNumbers:
-    """An ascending list of mostly consecutive numbers, stored as its few gaps."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._starts: list[int] = []
-        self._numbers: list[int] = []
-
-    def add(self, number: int) -> None:
-        """Append a number."""
-        if not self._starts or self._numbers[-1] + self._count - self._starts[-1] != number:
-            self._numbers.append(number)
-            self._starts.append(self._count)
-        self._count += 1
-
-    def __getitem__(self, position: int) -> int:
-        at = bisect_right(self._starts, position) - 1
-        return self._numbers[at] + position - self._starts[at]

@@ -17,7 +17,7 @@ from voyage_rag.bulk.preparation import (
     prepare,
 )
 from voyage_rag.bulk.progress import JobReport, JobReporter
-from voyage_rag.bulk.refused import RefusedRow, free_side_file, rows_to_embed, write_side_file
+from voyage_rag.bulk.refused import free_side_file, refused_line, rows_to_embed, write_side_file
 from voyage_rag.bulk.repeats import RepeatedTexts
 from voyage_rag.bulk.result_store import ResultStore
 from voyage_rag.errors import InvalidRequestError
@@ -255,7 +255,7 @@ class JobRun:
     def _leave_out(self, number: int, reason: str) -> None:
         row = next(self._rows(number))
         with self._folder.refused_later.open("a", encoding="utf-8") as side:
-            side.write(RefusedRow(number, row, reason).line())
+            side.write(refused_line(number, row, reason))
         self.store.refuse(number)
         self._refusals += 1
         self._reporter.add(1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from voyage_rag.bulk.id_index import IdIndex
 from voyage_rag.bulk.job_folder import InputSummary
-from voyage_rag.bulk.refused import RefusedRow
+from voyage_rag.bulk.refused import refused_line
 from voyage_rag.bulk.repeats import HASHES, write_repeated
 from voyage_rag.bulk.writers import json_field, schema_to_text
 from voyage_rag.core.context import MARGIN, estimate_tokens
@@ -54,7 +54,7 @@ def scan(
     with closing(checker), folder.refused_while_scanning.open("w", encoding="utf-8") as side:
         for chunk, flaws in checker.chunks():
             for at in sorted(flaws):
-                side.write(RefusedRow(seen + at, chunk[at], flaws[at]).line())
+                side.write(refused_line(seen + at, chunk[at], flaws[at]))
                 first_refused = first_refused or f"{reader.where(chunk[at])}: {flaws[at]}"
             good = [row for at, row in enumerate(chunk) if at not in flaws] if flaws else chunk
             texts = [row.text for row in good]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
@@ -20,15 +19,8 @@ EXAMPLES = (
 )
 
 
-class Dialect(StrEnum):
-    """The names of `voyage_rag.emulator.options.DialectName`, for the help."""
-
-    VOYAGE = "voyage"
-    SAGEMAKER = "sagemaker"
-    AZURE_FOUNDRY = "azure-foundry"
-    AZURE_APPLICATION = "azure-application"
-    OPENAI = "openai"
-
+Dialect: TypeAlias = Literal["voyage", "sagemaker", "azure-foundry", "azure-application", "openai"]
+"""The names of `voyage_rag.emulator.options.DialectName`, for the help."""
 
 PerMinute = typer.Option(min=1, metavar="N", help="Limit per key and model.", show_default="none")
 
@@ -58,7 +50,7 @@ def emulate(
     ] = 1.0,
     dialect: Annotated[
         Dialect, typer.Option(help="The emulated service: Voyage, or another that runs its models.")
-    ] = Dialect.VOYAGE,
+    ] = "voyage",
     model: Annotated[
         str | None,
         typer.Option(
@@ -91,7 +83,7 @@ def emulate(
             free_tier=free_tier,
             latency=latency,
             batch_speed=batch_speed,
-            dialect=dialect.value,
+            dialect=dialect,
             served_model=model,
             **announced,
         )

@@ -20,7 +20,7 @@ from voyage_rag.commands.screen import (
     write_json,
 )
 from voyage_rag.commands.service import connected
-from voyage_rag.commands.texts import AsFormat, Field, Format, Text, read_texts
+from voyage_rag.commands.texts import AsFormat, Field, Text, read_texts
 
 if TYPE_CHECKING:
     from voyage_rag.types import RerankingObject
@@ -63,7 +63,7 @@ def rerank(
     text, separated by tabs. Scores are between 0 and 1. Uses the live service; the tokens of the
     documents are billed, and those of the query once per document.
     """
-    documents = read_texts(files or [], form, field, otherwise=Format.LINES, skip=skip_unreadable)
+    documents = read_texts(files or [], form, field, otherwise="lines", skip=skip_unreadable)
     with connected(base_url, emulated=emulated) as voyage, working(f"Ranking {len(documents):,}"):
         ranking = voyage.rerank(query, [text.text for text in documents], model, top_k)
     if as_json:

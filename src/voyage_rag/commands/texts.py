@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
@@ -24,21 +23,15 @@ SUFFIXES = (".json", ".jsonl", ".md", ".py", ".rst", ".txt")
 """Suffixes of files in folders that are read."""
 
 
-class Format(StrEnum):
-    """Format of a file with texts."""
+Format: TypeAlias = Literal["lines", "whole", "jsonl", "json"]
+"""Format of a file with texts."""
 
-    LINES = "lines"
-    WHOLE = "whole"
-    JSONL = "jsonl"
-    JSON = "json"
-
-
-BY_SUFFIX = {".jsonl": Format.JSONL, ".ndjson": Format.JSONL, ".json": Format.JSON}
+BY_SUFFIX: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
 READ_AS: dict[Format, tuple[InputFormat, str]] = {
-    Format.LINES: ("lines", ":{line}"),
-    Format.WHOLE: ("folder", ""),
-    Format.JSONL: ("jsonl", ":{line}"),
-    Format.JSON: ("json", "[{index}]"),
+    "lines": ("lines", ":{line}"),
+    "whole": ("folder", ""),
+    "jsonl": ("jsonl", ":{line}"),
+    "json": ("json", "[{index}]"),
 }
 """The input format, and the notation of a location, for each format."""
 

@@ -20,7 +20,7 @@ from voyage_rag.commands.screen import (
     working,
     write_json,
 )
-from voyage_rag.commands.texts import AsFormat, Field, Format, Text, read_texts
+from voyage_rag.commands.texts import AsFormat, Field, Text, read_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -86,7 +86,7 @@ def tokens(
         raise typer.BadParameter("--tokenizer requires --model: name the model of the tokenizer")
     with extra("tokenizers", "tokenizers", what="--tokenizer"):
         counter = TokenCounter(tokenizer)
-    texts = read_texts(files or [], form, field, otherwise=Format.WHOLE, skip=skip_unreadable)
+    texts = read_texts(files or [], form, field, otherwise="whole", skip=skip_unreadable)
     with working("Counting"):
         counted = list(_count(texts, counter))
     models = _chosen(model)

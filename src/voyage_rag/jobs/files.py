@@ -47,11 +47,11 @@ def flush_to_disk(path: Path) -> None:
 
 
 @contextmanager
-def exclusive_lock(path: Path) -> Iterator[None]:
+def exclusive_lock(path: Path, busy: Exception) -> Iterator[None]:
     """Hold the lock file `path`, which is removed afterwards. There is no lock on Windows.
 
     Raises:
-        BlockingIOError: Another process holds the lock.
+        Exception: `busy`, if another process holds the lock.
     """
     try:
         import fcntl  # noqa: PLC0415 - not on Windows
@@ -62,9 +62,9 @@ def exclusive_lock(path: Path) -> Iterator[None]:
         held = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             os.close(held)
-            raise
+            raise (busy if isinstance(error, BlockingIOError) else error) from None
         if _is_same(path, held):
             break
         os.close(held)  # the previous holder has just removed it

@@ -102,9 +102,7 @@ class ArrowRows(InputFile):
 
     def check(self, columns: Columns) -> None:
         """See `InputFile`."""
-        for path in columns.wanted:
-            if self._schema.names.count(path) > 1:
-                raise JobError(f"{self.label} has two columns {path!r}: rename one")
+        super().check(columns)
         for path in columns.text:
             kind = self.type_of(path)
             if not _is_text(kind):

@@ -67,12 +67,6 @@ class CSVFile(InputFile):
             return "; if it has no header, pass header=False"
         return ""
 
-    def check(self, columns: Columns) -> None:
-        """See `InputFile`."""
-        for name in columns.wanted:
-            if self._header.count(name) > 1:
-                raise JobError(f"{self.label} has two columns {name!r}: rename one")
-
     def rows(self, columns: Columns, position: int, skip: int) -> Generator[Row, None, int]:
         """See `InputFile`."""
         width, label, keep = len(self._header), self.label, columns.keep

@@ -108,9 +108,9 @@ class InputFile(ABC):
     """Whether all rows have the same columns."""
 
     @property
-    @abstractmethod
     def columns(self) -> list[str] | None:
         """Its columns, or those of the first readable row if rows may differ; None without any."""
+        return None
 
     @property
     def all_columns(self) -> list[str]:
@@ -127,12 +127,16 @@ class InputFile(ABC):
             skip: Number of rows to skip.
         """
 
-    def check(self, columns: Columns) -> None:  # noqa: B027 - most files need none
+    def check(self, columns: Columns) -> None:
         """Raise an error for columns that cannot be used.
 
         Raises:
             JobError: Two columns have one name, or a column contains neither texts nor ids.
         """
+        names = self.columns if self.has_fixed_columns else None
+        for path in columns.wanted:
+            if names and names.count(path) - (path in self.constants) > 1:
+                raise JobError(f"{self.label} has two columns {path!r}: rename one")
 
     def row_count(self) -> int | None:
         """The number of rows; None if it is unknown without reading them."""

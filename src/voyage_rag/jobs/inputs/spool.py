@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import stat
 import sys
 from contextlib import nullcontext
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 STDIN = Path("-")
-CHUNK_BYTES = 2**20
 
 
 def spool(paths: Sequence[Path], folder: Path) -> tuple[list[Path], dict[Path, str]]:
@@ -58,9 +58,7 @@ def _stdin() -> BinaryIO:
 
 
 def _copied(source: BinaryIO, copy: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with copy.open("wb") as file:
-        while chunk := source.read(CHUNK_BYTES):
-            digest.update(chunk)
-            file.write(chunk)
-    return digest.hexdigest()
+    with copy.open("w+b") as file:
+        shutil.copyfileobj(source, file)
+        file.seek(0)
+        return hashlib.file_digest(file, "blake2b").hexdigest()

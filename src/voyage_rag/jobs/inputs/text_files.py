@@ -17,11 +17,6 @@ class LinesFile(InputFile):
 
     unit = "line"
 
-    @property
-    def columns(self) -> list[str] | None:
-        """See `InputFile`."""
-        return None
-
     def rows(self, columns: Columns, position: int, skip: int) -> Generator[Row, None, int]:
         """See `InputFile`."""
         seen = 0
@@ -41,11 +36,6 @@ class WholeFile(InputFile):
     """A file with a single text, whose id is its path in the input folder."""
 
     unit = "file"
-
-    @property
-    def columns(self) -> list[str] | None:
-        """See `InputFile`."""
-        return None
 
     def row_count(self) -> int | None:
         """See `InputFile`."""
