@@ -1,4 +1,4 @@
-"""An account of the emulator, to ask about files and batches in plain HTTP."""
+"""An account of the emulator, with plain HTTP requests for files and batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What tests put in the place of time and of the service. Nothing sleeps or leaves loopback."""
+"""Replacements of the clock and the service. They neither sleep nor use the network beyond
+loopback.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,7 @@ FREE_TIER = (
 
 
 class FakeClock:
-    """A clock that sleeps by moving on; it keeps what was slept."""
+    """A clock that sleeps by advancing, and records the delays."""
 
     def __init__(self) -> None:
         self.sleeps: list[float] = []

@@ -43,14 +43,14 @@ def test_no_slice_is_empty_or_over_a_limit(work: list[float], allowed: Limits) -
 def test_a_slice_ends_only_where_the_next_input_does_not_fit(
     work: list[float], allowed: Limits
 ) -> None:
-    """No request is sent that the one before it could have carried."""
+    """Each request is as full as the limits allow."""
     for piece, following in pairwise(slices_of(work, allowed)):
         weight = sum(weight for _, weight in piece) + following[0][1]
         assert len(piece) == allowed.inputs or weight > allowed.estimated_tokens * 0.999999
 
 
 def test_inputs_are_taken_only_when_a_slice_needs_them() -> None:
-    """Packing is lazy: an endless list gives its first slice."""
+    """Packing is lazy: an endless list yields its first slice."""
     taken = []
 
     def endless() -> Iterator[tuple[int, float]]:
@@ -71,7 +71,7 @@ def test_limits_that_are_learnt_on_the_way_hold_for_the_next_slice() -> None:
 
 
 def test_an_input_of_endless_weight_goes_alone() -> None:
-    """Neither with those before it nor with those after it."""
+    """It shares a request with no other input."""
     work = [1.0, float("inf"), 1.0, 1.0]
 
     assert [[number for number, _ in piece] for piece in slices_of(work, Limits(10, 100.0))] == [
@@ -107,7 +107,7 @@ def test_spreading_never_raises_a_limit(
 
 @given(st.integers(1, 10**6), st.integers(1, 256))
 def test_spread_work_keeps_the_requests_busy(count: int, concurrency: int) -> None:
-    """There is a slice for every request in flight, unless slices would be too small to pay."""
+    """There is a slice for every concurrent request, unless slices would be too small."""
     inputs = ROOMY.spread(count, 1_000_000.0 + count, concurrency).inputs
 
     assert inputs <= max(32, -(-count // concurrency))
@@ -115,7 +115,7 @@ def test_spread_work_keeps_the_requests_busy(count: int, concurrency: int) -> No
 
 @pytest.mark.parametrize("count", [1, 2, 20, 32, 65, 150, 400, 1_000])
 def test_a_small_job_is_one_request(count: int) -> None:
-    """A few hundred short texts gain nothing from more."""
+    """A few hundred short texts are not faster in several requests."""
     assert requests_of(count, 8.0 * count) == [count]
 
 
@@ -129,7 +129,7 @@ def test_a_job_of_twice_as_much_is_two_requests(tokens: float) -> None:
     ("count", "requests"), [(1_600, 16), (1_601, 16), (1_599, 16), (513, 16), (60_000, 235)]
 )
 def test_much_work_is_spread_evenly(count: int, requests: int) -> None:
-    """As many slices as requests may be in flight, none of more than 256 inputs."""
+    """As many slices as concurrent requests, none of more than 256 inputs."""
     assert len(requests_of(count, 50.0 * count)) == requests
 
 

@@ -1,4 +1,6 @@
-"""Given limits hold in every minute and are used in full; unknown ones are found; queries first."""
+"""Given limits hold in every minute and are used in full; unknown ones are discovered; queries
+first.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,7 @@ SIZE = 12_160.0
 def test_given_limits_are_never_exceeded_in_any_minute(
     sizes: list[float], requests: int, tokens: float, workers: int, queries: list[float]
 ) -> None:
-    """Whatever the sizes and however many callers: no sixty seconds hold more than was given."""
+    """For any sizes and any number of callers, in any sixty seconds."""
     limits = RateLimits(requests, tokens)
 
     run = simulate(
@@ -66,7 +68,7 @@ def test_given_limits_are_never_exceeded_in_any_minute(
 def test_given_limits_are_met_by_a_service_that_counts_minutes(
     sizes: list[float], requests: int, tokens: float, queries: list[float]
 ) -> None:
-    """No request under limits that are true is answered 429."""
+    """No request under correct limits receives a 429."""
     run = simulate(
         Minute(requests, tokens), sizes, given=RateLimits(requests, tokens), queries_at=queries
     )
@@ -76,7 +78,7 @@ def test_given_limits_are_met_by_a_service_that_counts_minutes(
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_what_the_minute_allows_is_sent_at_once(share: float) -> None:
-    """A job within the minute's allowance is not slower for knowing it."""
+    """A known limit does not slow down a job within the minute's allowance."""
     sizes = [SIZE] * int(share * 3e6 / SIZE)
 
     free = simulate(Everything(), sizes)
@@ -87,7 +89,7 @@ def test_what_the_minute_allows_is_sent_at_once(share: float) -> None:
 
 
 def test_given_limits_are_used_in_full() -> None:
-    """A job of four minutes' allowance takes no longer, with what it leaves to queries."""
+    """A job of four minutes' allowance takes no longer, including the share of queries."""
     limits = RateLimits(2_000, 3e6)
 
     run = simulate(Minute(2_000, 3e6), [SIZE] * int(4 * 3e6 / SIZE), given=limits)
@@ -98,7 +100,7 @@ def test_given_limits_are_used_in_full() -> None:
 
 @pytest.mark.parametrize("burst_seconds", [5, 10, 30])
 def test_a_service_that_smooths_traffic_is_found_out(burst_seconds: float) -> None:
-    """It refuses what the minute allows: the client smooths as well, and is as fast as the rate."""
+    """It rejects what the minute allows: the client then smooths traffic, too, at the same rate."""
     run = simulate(Bucket(12e6, burst_seconds), [SIZE] * 469, given=RateLimits(2_000, 12e6))
 
     assert run.share_refused < 0.06
@@ -117,7 +119,7 @@ def test_known_requests_are_used_up() -> None:
 
 
 def test_a_request_that_is_more_than_a_minute_allows_leaves_alone() -> None:
-    """It cannot be cut, and the service decides."""
+    """It cannot be divided, so the service decides."""
     run = simulate(Everything(), [100.0, 5_000.0, 100.0], given=RateLimits(None, 1_000))
 
     times = {size: at for at, size in run.sent}
@@ -126,7 +128,7 @@ def test_a_request_that_is_more_than_a_minute_allows_leaves_alone() -> None:
 
 
 def test_the_last_limits_given_hold() -> None:
-    """Another client of the account, with other limits, corrects the first."""
+    """The limits of a newer client of the account replace those of the first."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
     limiter.keep_to(RateLimits(1, None))
@@ -141,7 +143,7 @@ def test_the_last_limits_given_hold() -> None:
 
 
 def test_what_was_billed_replaces_what_was_expected() -> None:
-    """A request that was overestimated gives its place in the minute back."""
+    """An overestimated request frees a part of the minute."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
     limiter.keep_to(RateLimits(None, 1_000))
@@ -155,7 +157,7 @@ def test_what_was_billed_replaces_what_was_expected() -> None:
 
 
 def test_a_bill_that_comes_after_the_minute_changes_nothing() -> None:
-    """Its request is not counted any more."""
+    """Its request is no longer counted."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
     limiter.keep_to(RateLimits(None, 1_000))
@@ -169,7 +171,7 @@ def test_a_bill_that_comes_after_the_minute_changes_nothing() -> None:
 
 
 def test_threads_that_share_a_limiter_keep_its_limits() -> None:
-    """Two hundred requests of eight threads: as many leave at once as the limit allows."""
+    """Two hundred requests of eight threads are sent within the limit."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
     limiter.keep_to(RateLimits(10, None))
@@ -199,7 +201,7 @@ def test_threads_that_share_a_limiter_keep_its_limits() -> None:
     ("per_minute", "middle", "most"), [(60, 6.0, 61.0), (600, 2.0, 5.0), (2_000, 0.2, 0.2)]
 )
 def test_a_query_does_not_wait_for_a_job(per_minute: int, middle: float, most: float) -> None:
-    """A job that uses up the limit leaves some of it to queries, and lets them go first."""
+    """A job that uses up the limit leaves a share to queries, which are sent first."""
     limits = RateLimits(requests_per_minute=per_minute)
     asked_at = [10.0 + 7 * number for number in range(40)]
 
@@ -222,7 +224,7 @@ def test_a_query_leaves_before_a_job_where_the_limit_is_not_known(service: Servi
 
 
 def test_a_query_that_waits_leaves_before_a_job_that_waited_longer() -> None:
-    """The next free slot is its own."""
+    """It gets the next free slot."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
     limiter.keep_to(RateLimits(1, None))
@@ -238,7 +240,7 @@ def test_a_query_that_waits_leaves_before_a_job_that_waited_longer() -> None:
 
 
 def test_what_is_cancelled_leaves_its_place() -> None:
-    """Those behind it move up at once."""
+    """The requests behind it move up immediately."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
     limiter.keep_to(RateLimits(1, None))
@@ -268,7 +270,7 @@ def test_what_asks_no_more_loses_its_place() -> None:
 
 
 def test_a_request_asks_again_while_it_waits() -> None:
-    """After a tenth of its wait at most, so that it knows when others give up."""
+    """After at most a tenth of its delay, so that it notices cancelled requests."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
     limiter.keep_to(RateLimits(1, None))
@@ -294,7 +296,7 @@ def test_unknown_limits_of_a_bucket_are_found(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_unknown_limits_per_minute_are_found(seed: int) -> None:
-    """The same where the service counts sixty seconds back."""
+    """Also if the service counts the last sixty seconds."""
     run = simulate(Minute(2_000, 8e6), [SIZE] * 2_000, seed=seed)
 
     assert run.seconds < 1.25 * 2_000 * SIZE * 60 / 8e6
@@ -302,14 +304,14 @@ def test_unknown_limits_per_minute_are_found(seed: int) -> None:
 
 
 def test_a_service_that_is_very_slow_is_found_out() -> None:
-    """One request in 12.5 seconds: the few accepted at first are no measure of a minute."""
+    """One request in 12.5 seconds: the few accepted at first do not represent a minute."""
     run = simulate(OneEvery(12.5), [300.0] * 20)
 
     assert run.seconds < 1.4 * 20 * 12.5
 
 
 def test_an_outage_of_some_seconds_is_made_up_for() -> None:
-    """Every response is a 429 for five seconds; before and after there is no limit."""
+    """Every response is a 429 for five seconds, without a limit before and after."""
     run = simulate(Outage(5, 10), [SIZE] * 2_000)
 
     assert run.seconds < 2 * 25
@@ -317,7 +319,7 @@ def test_an_outage_of_some_seconds_is_made_up_for() -> None:
 
 
 def test_two_thousand_requests_a_minute_that_nobody_names_are_used() -> None:
-    """Fifteen thousand small requests take seven minutes, and little more."""
+    """Fifteen thousand small requests take little more than seven minutes."""
     run = simulate(Minute(2_000, inf), [100.0] * 15_000)
 
     assert run.seconds < 1.2 * 7 * 60
@@ -325,7 +327,7 @@ def test_two_thousand_requests_a_minute_that_nobody_names_are_used() -> None:
 
 
 def test_limits_that_a_refusal_names_are_applied_from_then_on() -> None:
-    """The free tier: the first burst is refused, and nothing after it."""
+    """The free tier rejects the first burst, and nothing after it."""
     run = simulate(Minute(3, 10_000), [3_000.0] * 20, named=FREE)
 
     first_burst = [at for at, _ in run.sent if at < 1]
@@ -335,7 +337,7 @@ def test_limits_that_a_refusal_names_are_applied_from_then_on() -> None:
 
 
 def test_a_minute_that_another_process_used_up_is_waited_for() -> None:
-    """The limit is named and the minute looks empty from here: few attempts, within the minute."""
+    """The limit is named, but this process has sent nothing: few attempts, within the minute."""
     service = Minute(3, 10_000)
     for _ in range(3):
         assert service.takes(-1.0, 20)
@@ -374,7 +376,7 @@ def ask(limiter: RateLimiter, clock: FakeClock, *, refused: bool = False) -> flo
 
 
 def test_a_refusal_by_chance_slows_down_nobody() -> None:
-    """Nor two; three among sixteen responses are a limit."""
+    """Nor do two; three among sixteen responses are a limit."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
     for _ in range(10):
@@ -390,7 +392,7 @@ def test_a_refusal_by_chance_slows_down_nobody() -> None:
 
 
 def test_a_limit_that_is_not_met_again_is_forgotten() -> None:
-    """In some minutes, whatever was found."""
+    """Within some minutes."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
     for refused in (False, False, False, True, True, True, False):
@@ -406,7 +408,7 @@ def test_a_limit_that_is_not_met_again_is_forgotten() -> None:
 
 
 def test_a_limit_that_was_given_is_never_forgotten() -> None:
-    """Though refusals made it lower for a while, and it is absurd."""
+    """Even after 429s lowered it for a while, or if it is very high."""
     clock, absurd = FakeClock(), RateLimits(requests_per_minute=2e6)
     limiter = RateLimiter(clock.now)
     limiter.keep_to(absurd)
@@ -422,7 +424,7 @@ def test_a_limit_that_was_given_is_never_forgotten() -> None:
 
 
 def test_a_service_without_limits_is_never_waited_for() -> None:
-    """Nothing is refused, so nothing waits."""
+    """Without a 429, no request waits."""
     run = simulate(Everything(), [10_000.0] * 160, latency=lambda tokens: 1.0)
 
     assert run.seconds == pytest.approx(10.0)
@@ -441,7 +443,7 @@ def refuse(limiter: RateLimiter, clock: FakeClock, named: RateLimits = NO_LIMITS
 
 @given(st.floats(0.1, 100), st.booleans())
 def test_everybody_waits_for_as_long_as_the_service_asks(seconds: float, named: bool) -> None:
-    """Whether they asked before or after."""
+    """Requests that asked before and after the 429."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
     first, before = limiter.reserve(1), limiter.reserve(1, delay=0.001)
@@ -458,7 +460,7 @@ def test_everybody_waits_for_as_long_as_the_service_asks(seconds: float, named: 
 
 
 def test_only_one_probe_leaves_after_a_refusal() -> None:
-    """Until something is accepted again, the others wait; a query probes before a job."""
+    """The others wait until a request is accepted. Queries probe before jobs."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
     refuse(limiter, clock)
@@ -478,7 +480,7 @@ def test_only_one_probe_leaves_after_a_refusal() -> None:
 
 @pytest.mark.parametrize("given", [NO_LIMITS, RateLimits(2_000, 3_000_000)])
 def test_a_probe_that_vanishes_does_not_stop_the_others(given: RateLimits) -> None:
-    """Its response never comes: after some seconds the next one tries."""
+    """If its response never arrives, the next one probes after some seconds."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
     limiter.keep_to(given)
@@ -494,7 +496,7 @@ def test_a_probe_that_vanishes_does_not_stop_the_others(given: RateLimits) -> No
 
 
 def test_requests_refused_together_count_once() -> None:
-    """Sixteen refusals of one moment slow down as much as three do."""
+    """Sixteen simultaneous 429s have the same effect as three."""
     waits = []
     for refused in (3, 16):
         clock = FakeClock()
@@ -510,7 +512,7 @@ def test_requests_refused_together_count_once() -> None:
 
 
 def test_refusals_of_requests_that_left_before_a_limit_was_known_say_nothing_new() -> None:
-    """They do not make the limit that the first one named lower."""
+    """They do not lower the limit that the first one named."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
     reservations = [limiter.reserve(1) for _ in range(16)]
@@ -527,7 +529,7 @@ def test_refusals_of_requests_that_left_before_a_limit_was_known_say_nothing_new
 
 
 def test_a_reservation_waits_for_its_backoff_first() -> None:
-    """A repetition does not queue before its time."""
+    """A retry does not queue before its time."""
     clock = FakeClock()
     reservation = RateLimiter(clock.now).reserve(10, delay=3.0)
 
@@ -539,7 +541,7 @@ def test_a_reservation_waits_for_its_backoff_first() -> None:
 
 
 def test_a_request_that_is_more_than_a_minute_allows_is_known() -> None:
-    """The caller can cut it."""
+    """The caller can divide it."""
     limiter = RateLimiter(FakeClock().now)
     limiter.keep_to(RateLimits(None, 10_000))
 
@@ -568,7 +570,7 @@ def test_limits_are_read_from_the_words_of_a_refusal(detail: str, limits: RateLi
 
 @given(st.text(alphabet="0123456789,RPMTK and()limtsof ", max_size=60))
 def test_any_refusal_can_be_read(detail: str) -> None:
-    """No wording breaks the client."""
+    """No wording causes an error."""
     limits = limits_named(detail)
 
     assert limits.requests_per_minute is None or limits.requests_per_minute >= 0
@@ -584,7 +586,7 @@ def test_any_refusal_can_be_read(detail: str) -> None:
     ],
 )
 def test_jobs_leave_a_tenth_to_queries(limits: RateLimits, for_jobs: RateLimits) -> None:
-    """A tenth where there is little; never more than people ask for."""
+    """A tenth of low limits, and never more than queries need."""
     assert for_jobs == limits.for_jobs
 
 

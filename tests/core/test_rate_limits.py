@@ -82,7 +82,7 @@ def test_the_rate_is_what_was_accepted_since_the_refusal_before() -> None:
 
 
 def test_requests_in_flight_count_as_accepted() -> None:
-    """They left before the one that was refused; their responses are still on their way."""
+    """They were sent before the rejected one, and have no response yet."""
     assert measured(20, 200).rate_at_refusal(6, (20, 200), (10, 100)) == RateLimits(300, None)
 
 
@@ -91,7 +91,7 @@ def test_the_rate_is_at_least_that_of_the_last_minute() -> None:
 
 
 def test_time_without_requests_does_not_count() -> None:
-    """It says nothing about what is allowed."""
+    """It does not affect the measured rate."""
     meter = measured(20, 200)
     meter.idle_seconds = 54
     assert meter.rate_at_refusal(60, (20, 200), (0, 0)) == RateLimits(200, None)

@@ -1,4 +1,4 @@
-"""What a 429 left over leaves in fewer requests: nothing is lost, nothing is sent twice."""
+"""Items left over by a 429 are sent in fewer requests: nothing is lost or sent twice."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def texts_of(count: int) -> list[str]:
 
 @pytest.mark.parametrize("count", [640, 1_600, 3_000])
 def test_what_was_refused_leaves_in_fewer_requests(runner: Runner, count: int) -> None:
-    """Sixteen were on their way when the limit of three became known."""
+    """Sixteen were in flight when the limit of three became known."""
     clock = ConcurrentClock(13)
     service = Limited(clock, 3, "Requests Per Minute (RPM) rate limit of 3")
     voyage = voyage_over(ConcurrentService(16, service), clock, total_timeout=None)
@@ -140,7 +140,7 @@ def test_what_was_refused_leaves_in_fewer_requests(runner: Runner, count: int) -
 
 
 def test_where_requests_are_not_scarce_slices_stay_as_planned(runner: Runner) -> None:
-    """A limit of thousands is no reason to wait for larger requests."""
+    """Under a limit of thousands, requests are not combined."""
     clock = FakeClock()
     service = Limited(clock, 5, "Requests Per Minute (RPM) rate limit of 2,000")
     voyage = voyage_over(FakeService(always=service), clock, total_timeout=None)
@@ -195,7 +195,7 @@ def test_a_merged_request_that_fails_keeps_what_was_finished(runner: Runner) -> 
 @pytest.mark.parametrize("concurrency", [1, 4, 16])
 @pytest.mark.parametrize("seed", range(4))
 def test_nothing_is_lost_whatever_fails(runner: Runner, seed: int, concurrency: int) -> None:
-    """429s with and without a name, outages and requests that are too large, in any order."""
+    """429s with and without limits, outages, and requests that are too large, in any order."""
     clock, chance = FakeClock(), random.Random(seed)
     limited = Limited(clock, 5, "Requests Per Minute (RPM) rate limit of 5")
 

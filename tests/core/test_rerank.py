@@ -44,7 +44,7 @@ def expected(query: str, documents: list[str], top_k: int | None = None) -> list
 
 @pytest.mark.parametrize("top_k", [None, 1, 3, 99])
 def test_documents_come_by_falling_relevance(runner, top_k: int | None) -> None:
-    """Each with its position and its text, cut to top_k."""
+    """Each with its position and its text, up to top_k."""
     documents = documents_up_to(8)
     voyage = voyage_over(FakeService())
 
@@ -76,7 +76,7 @@ def test_more_documents_than_a_request_may_hold_are_ranked_in_several(
 
 @given(st.integers(1, 30), st.integers(1, 30), st.none() | st.integers(1, 40))
 def test_too_many_tokens_are_ranked_in_halves(count: int, fits: int, top_k: int | None) -> None:
-    """The halves make the same ranking as the whole would."""
+    """Both halves give the same ranking as a single request."""
     documents = documents_up_to(count)
 
     def always(body: bytes) -> Response:
@@ -127,7 +127,7 @@ def test_top_k_beyond_the_documents_is_not_sent() -> None:
 
 
 def test_a_document_that_does_not_fit_is_named_by_its_position() -> None:
-    """Halving ends at one document; the error says which."""
+    """The request is halved down to one document, which the error names."""
 
     def always(body: bytes) -> Response:
         huge = "huge" in json.loads(body)["documents"]
@@ -140,7 +140,7 @@ def test_a_document_that_does_not_fit_is_named_by_its_position() -> None:
 
 
 def test_a_failure_of_one_request_fails_the_ranking(runner) -> None:
-    """Half a ranking is no ranking."""
+    """There are no incomplete rankings."""
     service = FakeService(always=lambda body: failed(500) if b"1200" in body else served(body))
     voyage = voyage_over(service, max_retries=0)
 

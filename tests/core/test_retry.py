@@ -1,4 +1,4 @@
-"""What is sent again, when, and what comes out: scripts of answers in, attempts and result out."""
+"""Retries: which requests are sent again, when, and with which outcome."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Played:
-    """What came of a script."""
+    """The outcome of a script."""
 
     attempts: list[Attempt]
     waits: list[float]
@@ -137,7 +137,7 @@ def test_an_answer_that_another_try_cannot_change_is_final(
     ids=["refused", "timeout", "too few vectors", "no object", "no JSON"],
 )
 def test_a_lost_or_unsound_answer_is_asked_for_again(failure: Response | Exception) -> None:
-    """A lost connection, a timeout and a 200 that holds no sound result are tried again."""
+    """A lost connection, a timeout, and a 200 without a valid result are retried."""
     played = play(failure)
 
     assert played.outcome == "float"
@@ -145,7 +145,7 @@ def test_a_lost_or_unsound_answer_is_asked_for_again(failure: Response | Excepti
 
 
 def test_without_max_retries_there_are_six_and_for_a_rate_limit_as_many_as_time_allows() -> None:
-    """A failure may be for good, a limit passes: only total_timeout ends the wait for it."""
+    """A failure may be permanent, but a limit is temporary: only total_timeout ends its retries."""
     failure, limit = (play(*[failed(status)] * 50, total_timeout=3_600.0) for status in (500, 429))
 
     assert (ServerError, 7) == (type(failure.outcome), len(failure.attempts))
@@ -171,7 +171,7 @@ def test_without_max_retries_there_are_six_and_for_a_rate_limit_as_many_as_time_
 def test_attempts_are_counted_and_end(
     failure: Response | Exception, error: type[VoyageError], retries: int
 ) -> None:
-    """After max_retries further attempts the failure is raised, and says how many there were."""
+    """After max_retries retries, the failure is raised with the number of attempts."""
     played = play(*[failure] * 9, max_retries=retries)
 
     assert error is type(played.outcome)
@@ -179,7 +179,7 @@ def test_attempts_are_counted_and_end(
 
 
 def test_the_last_failure_is_the_one_raised() -> None:
-    """Whatever failed before, the error is that of the last attempt."""
+    """Independently of earlier failures."""
     played = play(failed(500, "first"), Timeout("second"), failed(401, "third"))
 
     assert AuthenticationError is type(played.outcome)
@@ -196,7 +196,7 @@ def test_waits_double_from_half_a_second_to_half_a_minute() -> None:
 @pytest.mark.parametrize("status", [429, 500, 503])
 @pytest.mark.parametrize("seconds", [0, 1, 7, 59])
 def test_retry_after_in_seconds_is_waited_out(status: int, seconds: int) -> None:
-    """A Retry-After of n keeps the next attempt away for n seconds, whatever the status."""
+    """A Retry-After of n delays the next attempt by n seconds, for every status."""
     played = play(failed(status, retry_after=str(seconds)))
 
     assert seconds <= played.waits[0] <= seconds + 1
@@ -211,12 +211,12 @@ def test_retry_after_as_a_date_is_waited_out() -> None:
 
 @pytest.mark.parametrize("value", ["soon", "", "-5", "1.5.2", "Thu, 99 Xyz", "１２", "0x10"])
 def test_a_retry_after_of_no_use_is_as_good_as_none(value: str) -> None:
-    """Garbage in the header neither fails nor changes the wait."""
+    """An invalid header neither fails nor changes the delay."""
     assert play(failed(503, retry_after=value)).waits == [0.5]
 
 
 def test_vectors_of_another_length_are_not_requested_for_half_a_minute() -> None:
-    """The server has another model: three attempts, and not seven."""
+    """The server has another model: three attempts instead of seven."""
     wrong = ok(embedded([[1.0, 2.0, 3.0]]))
     service = FakeService(always=lambda _: wrong)
     with pytest.raises(UnexpectedAnswerError) as caught:
@@ -249,7 +249,7 @@ def test_the_total_timeout_ends_the_attempts() -> None:
 
 
 def test_a_limit_that_leaves_no_time_is_raised_at_once() -> None:
-    """And not after a backoff, with a message about an attempt that never comes."""
+    """Not after a backoff, with a message about an attempt that is never made."""
     named = failed(429, "Requests Per Minute (RPM) rate limit of 1")
     clock = FakeClock()
     voyage = voyage_over(FakeService(served, named), clock, query_total_timeout=20.0)
@@ -261,7 +261,7 @@ def test_a_limit_that_leaves_no_time_is_raised_at_once() -> None:
 
 
 def test_no_attempt_may_outlast_the_total_timeout() -> None:
-    """The time one attempt may take shrinks to what is left of total_timeout."""
+    """The timeout of an attempt is limited by the rest of total_timeout."""
     played = play(*[Timeout("late")] * 2, took=4.0, timeout=5.0, total_timeout=10.0)
 
     assert [attempt.timeout for attempt in played.attempts] == [5.0, 5.0, 0.5]
@@ -276,7 +276,7 @@ def test_a_retry_after_beyond_the_total_timeout_is_not_waited_for() -> None:
 
 
 def test_an_unsound_answer_says_whose_it_was() -> None:
-    """Model, status and request id are there to quote to the service's support."""
+    """The error has model, status and request id, for the service's support."""
     error = play(ok({}, **{"x-request-id": "abc"}), max_retries=0).outcome
 
     assert (error.model, error.http_status, error.request_id) == ("voyage-of-tests", 200, "abc")
@@ -291,7 +291,7 @@ def test_a_response_that_was_spoiled_points_at_what_is_in_between() -> None:
 
 
 def test_a_mistake_of_ours_is_not_tried_again() -> None:
-    """An error that is no failure of the service goes straight up."""
+    """Errors that are not failures of the service are raised immediately."""
     with pytest.raises(ZeroDivisionError):
         play(ZeroDivisionError())
 
@@ -346,7 +346,9 @@ def test_options_of_queries_are_checked(options: dict[str, Any]) -> None:
 def test_no_call_outlives_its_total_timeout(
     runner: Runner, total: float, detail: str, input_type: str | None
 ) -> None:
-    """Waiting for the limit included; the error says how often it tried and when to come back."""
+    """Including the wait for the limit. The error has the number of attempts and the next possible
+    time.
+    """
     clock = FakeClock()
     service = FakeService(always=lambda body: failed(429, detail))
     voyage = voyage_over(service, clock, total_timeout=total)
@@ -375,7 +377,7 @@ def test_a_limit_that_leaves_no_room_in_time_is_reported_at_once(runner: Runner)
 
 
 def test_a_long_job_under_a_known_limit_does_not_time_out(runner: Runner) -> None:
-    """The clock of each of its requests starts when it is next."""
+    """The time of each request starts when it is the next one."""
     clock, service = FakeClock(), FakeService()
     voyage = voyage_over(service, clock, total_timeout=90.0, requests_per_minute=1)
 
@@ -403,7 +405,7 @@ def unreachable() -> APIConnectionError:
 
 @pytest.mark.parametrize("input_type", [None, "query"])
 def test_a_host_that_cannot_be_reached_is_given_up_soon(input_type: str | None) -> None:
-    """A refused connection or an unknown name is hardly ever repaired in seconds."""
+    """A refused connection or an unknown name is rarely repaired within seconds."""
     played = play(*[unreachable() for _ in range(50)], input_type=input_type)
 
     assert isinstance(played.outcome, APIConnectionError)

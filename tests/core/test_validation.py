@@ -182,7 +182,7 @@ def test_what_is_no_text_is_refused_with_the_way_to_its_text(item: Any, remedy: 
     ("texts", "index"), [(["", "a"], 0), (["a", "b", 3], 2), (["a", "\ud800"], 1)], ids=repr
 )
 def test_a_refusal_carries_the_position_of_the_item(texts: list[Any], index: int) -> None:
-    """`indices` says which input it is about."""
+    """As `indices`."""
     with pytest.raises(InvalidInputError) as caught:
         voyage_over(FakeService()).embed(texts, MODEL)
 
@@ -190,7 +190,7 @@ def test_a_refusal_carries_the_position_of_the_item(texts: list[Any], index: int
 
 
 def test_texts_may_be_any_iterable_and_a_lone_string() -> None:
-    """A tuple, a generator, one string."""
+    """A tuple, a generator, or a single string."""
     service = FakeService()
     voyage = voyage_over(service)
 
@@ -224,7 +224,7 @@ def test_a_model_nobody_knows_is_left_to_the_service() -> None:
 
 
 def test_a_refusal_of_a_model_names_those_that_would_do() -> None:
-    """Deprecated models are not among them."""
+    """Without deprecated models."""
     with pytest.raises(InvalidInputError) as caught:
         voyage_over(FakeService()).embed(["a"], "rerank-3")
 
@@ -235,7 +235,7 @@ def test_a_refusal_of_a_model_names_those_that_would_do() -> None:
 
 
 def test_a_model_name_that_cannot_be_sent_is_refused_in_words() -> None:
-    """UTF-8 does not carry half a character."""
+    """UTF-8 cannot encode a lone surrogate."""
     with pytest.raises(InvalidInputError, match="model holds half a character"):
         check_model("a\ud800b", "embedding")
 
@@ -265,7 +265,7 @@ def test_other_values_of_numpy_are_refused(value: Any) -> None:
 
 
 def test_missing_values_of_tables_identify_no_document() -> None:
-    """Else all chunks without a document would be chunks of one."""
+    """Otherwise all chunks without a document would belong to one document."""
     pandas = pytest.importorskip("pandas")
     missing = [float("nan"), Decimal("nan"), np.datetime64("NaT"), pandas.NaT, pandas.NA]
     for value in missing:

@@ -24,7 +24,7 @@ def library() -> list[Passage]:
 
 
 def test_the_standard_library_gives_thousands_of_passages(library: list[Passage]) -> None:
-    """There is enough text for retrieval to mean something, and not so much that it costs."""
+    """Enough for a realistic search, at a low price."""
     assert 3_000 < len(library) < 10_000
     assert sum(len(passage.text) for passage in library) < 3_000_000
 
@@ -55,7 +55,7 @@ def test_python_and_c_modules_are_both_there(library: list[Passage], name: str) 
 
 
 def test_what_nobody_asks_about_is_left_out(library: list[Passage]) -> None:
-    """Private things, tests, vendored tools and docstrings that say nothing are skipped."""
+    """Private objects, tests, vendored tools and trivial docstrings."""
     for passage in library:
         parts = passage.name.split(".")
         assert not any(part.startswith("_") for part in parts)
@@ -78,7 +78,7 @@ def test_a_passage_says_where_it_is_from(library: list[Passage]) -> None:
 
 
 def test_the_order_is_always_the_same() -> None:
-    """Two programs see the same passages, whatever they have imported or hooked."""
+    """Independently of imported modules and hooks."""
     script = (
         "import sys; from voyage_rag.demo.corpus import standard_library;"
         "sys.stdout.write('\\n'.join(p.name for p in standard_library()))"
@@ -105,7 +105,7 @@ def test_nothing_is_imported_to_be_read() -> None:
 
 
 def test_a_few_passages_stand_for_all(library: list[Passage]) -> None:
-    """A limit takes the first of every module before the second of any."""
+    """A limit takes the first passage of every module before the second of any."""
     few = take(library, 150)
 
     assert len(few) == 150

@@ -135,7 +135,7 @@ def test_a_limit_takes_so_many_pictures(folder: Path, capsys: pytest.CaptureFixt
 def test_with_a_key_the_price_is_told_first(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The announcement counts the pixels of the pictures, and keeps the key to itself."""
+    """The announcement has the pixels of the pictures, but not the key."""
     with Emulator() as address:
         monkeypatch.setenv("VOYAGE_API_KEY", "pa-a-secret-of-mine")
         monkeypatch.setenv("VOYAGE_BASE_URL", address)

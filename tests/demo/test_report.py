@@ -27,7 +27,7 @@ def test_a_bill_adds_up() -> None:
 
 
 def test_an_unknown_price_is_not_made_up() -> None:
-    """One model that is not in the catalogue leaves the sum unknown."""
+    """With one unknown model, the sum is unknown."""
     usage = UsageSummary((UsageItem("a", "voyage-9", 10), UsageItem("b", "rerank-3", 10)))
 
     assert usage.items[0].dollars is None

@@ -140,7 +140,7 @@ def test_every_question_gets_three_reranked_hits(full: Ran) -> None:
 
 
 def test_the_bill_is_what_the_service_counted(full: Ran) -> None:
-    """Requests add up to those the emulator received, and tokens to more than the words."""
+    """The requests are those the emulator received, and the tokens exceed the words."""
     usage = full.report.usage
 
     assert usage.requests == len(full.received)

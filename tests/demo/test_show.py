@@ -98,7 +98,7 @@ def test_a_heading_is_shown_with_what_stands_below_it(make_report: MakeReport) -
 
 
 def test_text_cannot_steer_the_terminal(make_report: MakeReport) -> None:
-    """An escape sequence in a searched file is shown as a dot."""
+    """An escape sequence in a searched file is replaced."""
     passage = Passage("a\x1b[2J.md:1", "a.md\nred \x1b[31malert", "a.md", 1)
     answers = (SearchResult((Hit(passage, 0.5),), 0.1),) * 2
     report = replace(make_report(), questions=(QuestionResults(Question("What?"), answers),))

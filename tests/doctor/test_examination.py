@@ -154,7 +154,7 @@ def test_a_short_key_is_not_shown_at_all(url: str) -> None:
     "environ", [{}, {"VOYAGE_API_KEY": "two words"}, {"VOYAGE_API_KEY_PATH": "/nowhere/at/all"}]
 )
 def test_a_key_that_cannot_be_used_is_told(environ: dict[str, str], url: str) -> None:
-    """With what to do; the network is looked at all the same."""
+    """With the remedy. The network is checked all the same."""
     found = findings(api_key=None, base_url=url, environ=environ)
     assert broken(found) == ["key", "connect"]
     assert "VOYAGE_API_KEY" in f"{found['key'].said} {found['key'].remedy}"
@@ -179,7 +179,7 @@ def _no_such_host(*args: object, **kwargs: object) -> Any:
 
 
 def test_a_key_of_another_host_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The remedy names the host it belongs to."""
+    """The remedy names the host of the key."""
     monkeypatch.setattr(socket, "getaddrinfo", _no_such_host)
     found = findings(api_key="al-a-key-of-atlas", base_url="https://api.voyageai.com/v1")
     assert found["host"].state == "broken"
@@ -199,7 +199,7 @@ def test_an_address_that_cannot_be_used_is_told(wrong: str) -> None:
 
 
 def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The steps after it are left out."""
+    """The later steps are omitted."""
     monkeypatch.setattr(socket, "getaddrinfo", _no_such_host)
     found = findings(base_url="https://no.such.host/v1")
     assert broken(found) == ["dns"]
@@ -272,7 +272,7 @@ def test_certificates_to_trust_that_are_not_there(
 def test_the_way_leads_through_a_proxy(
     trusting: None, certified: Certified, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Named without its password; certificate and service are looked at through it."""
+    """It is named without its password, and used for certificate and service."""
     with host(answer(at=time.time()), certified()) as url, proxy() as (address, asked):
         monkeypatch.setenv("HTTPS_PROXY", address)
         found = findings(base_url=url)
@@ -287,7 +287,7 @@ def test_the_way_leads_through_a_proxy(
 def test_a_proxy_that_lets_nothing_through(
     trusting: None, certified: Certified, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is the proxy's doing, and said so."""
+    """The finding names the proxy as the cause."""
     with host(answer(), certified()) as url, proxy(refuses=True) as (address, _):
         monkeypatch.setenv("ALL_PROXY", address)
         found = findings(base_url=url)
@@ -358,7 +358,7 @@ def test_a_host_without_files_is_asked_otherwise() -> None:
 
 @pytest.mark.parametrize("body", [b"<html>Please log in</html>", b"[]", b'{"data":7}', b""])
 def test_a_portal_that_answers_everything(body: bytes) -> None:
-    """A 200 is not enough."""
+    """A status of 200 does not suffice."""
     with host(answer(200, body, time.time())) as url:
         found = findings(base_url=url)
 
@@ -386,7 +386,7 @@ def test_a_redirect_is_not_followed() -> None:
 
 
 def test_a_service_in_trouble() -> None:
-    """Nothing to be done here."""
+    """The user cannot do anything."""
     with host(answer(503, b"", time.time())) as url:
         found = findings(base_url=url)
 
@@ -395,7 +395,7 @@ def test_a_service_in_trouble() -> None:
 
 
 def test_a_rate_limit_is_noted() -> None:
-    """It is no fault, and passes."""
+    """It is temporary and not an error."""
     with host(answer(429, b'{"detail":"slow down"}', time.time())) as url:
         found = findings(base_url=url)
 
@@ -426,7 +426,7 @@ def test_the_clock_is_compared(skew: float, said: str) -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"date": "yesterday"}])
 def test_an_answer_without_a_date_is_noted(headers: dict[str, str]) -> None:
-    """There is nothing to compare with."""
+    """The clocks cannot be compared."""
     with host(answer(**headers)) as url:
         found = findings(base_url=url)
     assert found["clock"].state == "note"

@@ -1,4 +1,4 @@
-"""Requests from hell: whatever is posted, the emulator answers with a result or names the fault."""
+"""Hostile requests: the emulator responds with a result or names the error."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def refusal(
 
 
 def test_requests_come_back_with_time(clock: Clock) -> None:
-    """Two a minute: two at once, and one more each half minute."""
+    """Two a minute: two immediately, and another one every half minute."""
     limits = EmulatedRateLimits(EmulatorOptions(requests_per_minute=2, clock=clock))
     assert [bool(refusal(limits)) for _ in range(4)] == [False, False, True, True]
     clock.now = 30
@@ -54,7 +54,7 @@ def test_tokens_are_limited_too(clock: Clock) -> None:
 
 
 def test_more_than_the_limit_never_passes(clock: Clock) -> None:
-    """However long one waits."""
+    """After any time."""
     limits = EmulatedRateLimits(EmulatorOptions(tokens_per_minute=100, clock=clock))
     clock.now = 1e6
     assert refusal(limits, 101)
@@ -100,7 +100,7 @@ def test_the_free_tier_allows_three_requests_and_ten_thousand_tokens(clock: Cloc
 def test_the_rate_holds_over_time(
     limit: int, burst_seconds: float, asked: list[tuple[float, int]]
 ) -> None:
-    """What passes is at most the rate times the time, one burst and one loan."""
+    """At most the rate times the time, one burst and one loan."""
     bucket, now, passed = TokenBucket(limit, burst_seconds, 0.0), 0.0, 0
     for pause, amount in asked:
         now += pause

@@ -48,7 +48,7 @@ def test_many_requests_at_once_are_answered() -> None:
 
 
 def test_answers_wait_as_long_as_they_are_told() -> None:
-    """A fixed time and one for each token."""
+    """A fixed time, and a time per token."""
     emulator = Emulator(latency=0.01, seconds_per_token=0.01)
     with emulator as url:
         post(url)
@@ -117,7 +117,7 @@ def test_starting_and_stopping_by_hand() -> None:
 
 
 def test_a_port_in_use_is_an_error_at_once() -> None:
-    """Not a thread that dies unheard."""
+    """Not an unnoticed thread that ends."""
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
         Emulator(port=taken.getsockname()[1]).start()
 
@@ -172,7 +172,7 @@ def test_it_needs_no_client_and_loads_none() -> None:
 
 
 def test_what_is_missing_is_named_with_its_cure() -> None:
-    """Without one of its libraries, the import says what to install."""
+    """If a library is missing, the import error has the command to install it."""
     program = "import sys; sys.modules['orjson'] = None; import voyage_rag.emulator"
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False

@@ -1,1 +1,1 @@
-"""Decoders fed with any bytes: hypothesis in the tests, atheris in `make fuzz`."""
+"""Decoders with arbitrary bytes: hypothesis in the tests, atheris in `make fuzz`."""

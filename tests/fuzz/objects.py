@@ -29,11 +29,11 @@ MOST_ITEMS = 4
 
 
 class HostileError(Exception):
-    """What a hostile object raises: the caller's own, and passed on as it is."""
+    """The error of a hostile object, which is the caller's own and raised unchanged."""
 
 
 class Hostile:
-    """An object of which every use fails."""
+    """An object on which every operation fails."""
 
     def _fail(self, *args: Any) -> Any:
         raise HostileError
@@ -54,7 +54,7 @@ class Unequal:
 
 
 class Liar(list):  # type: ignore[type-arg]
-    """A list that is longer than it says."""
+    """A list whose length is greater than its number of items."""
 
     def __len__(self) -> int:
         return 1
@@ -73,7 +73,7 @@ class Number(enum.IntEnum):
 
 
 class PathLike:
-    """A path that is none."""
+    """A path-like object without a path."""
 
     def __fspath__(self) -> str:
         return "/nowhere/at/all.png"

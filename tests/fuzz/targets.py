@@ -1,4 +1,4 @@
-"""What is fed, and what must be true of what comes out: a sound result, or an error of ours."""
+"""The fuzz targets and their invariants: a valid result, or an error of this package."""
 
 from __future__ import annotations
 

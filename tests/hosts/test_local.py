@@ -184,7 +184,7 @@ def test_it_is_loaded_once_for_all_threads(folder: Path, caplog: pytest.LogCaptu
 
 
 def test_the_event_loop_goes_on(host: Local) -> None:
-    """What computes is another thread."""
+    """A thread computes."""
     import anyio
 
     seen: list[threading.Thread] = []

@@ -38,7 +38,7 @@ def served_as_openai(*, as_lists: bool) -> Any:
 
 @pytest.mark.parametrize("as_lists", [True, False])
 def test_only_three_fields_are_sent(http_service: HTTPService, runner: Any, as_lists: bool) -> None:
-    """Prompts stand before the texts, and no key is sent where none is given."""
+    """Prompts precede the texts, and no key is sent unless one is given."""
     http_service.always = served_as_openai(as_lists=as_lists)
     voyage = Voyage(host=OpenAICompatible(http_service.url))
     found = runner.call(voyage, "embed", ["a"], "some-model", "query")
@@ -75,7 +75,7 @@ def test_dimensions_and_signs_are_made_here(http_service: HTTPService, as_lists:
 
 
 def test_batches_are_as_small_as_servers_want_them(http_service: HTTPService) -> None:
-    """32 unless said otherwise, and smaller if the server refuses that."""
+    """32 by default, and smaller if the server rejects that."""
 
     def limited(body: bytes) -> Response:
         if len(json.loads(body)["input"]) > 8:
@@ -132,7 +132,7 @@ def test_a_server_that_numbers_nothing_keeps_the_order(
 
 
 def test_a_server_that_numbers_some_is_refused(http_service: HTTPService) -> None:
-    """Whose order is not known."""
+    """Because the order is unknown."""
     data = [{"embedding": [1.0], "index": index} for index in (1, 1)]
     http_service.always = lambda _: ok({"data": data})
     voyage = Voyage(host=OpenAICompatible(http_service.url, prompts={}), max_retries=0)

@@ -132,7 +132,7 @@ def test_the_file_is_private(path: str) -> None:
 
 
 def test_the_file_holds_no_text(path: str) -> None:
-    """Texts go into the key as a hash."""
+    """Only hashes of texts."""
     voyage = voyage_over(FakeService(), cache=path)
     voyage.embed("a secret passage", MODEL)
     voyage.driver.cache.close()
@@ -387,7 +387,7 @@ def test_a_file_that_others_may_write_is_used_with_a_warning(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no owners")
 def test_a_link_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One's own leads to the file."""
+    """A link of the same user is followed."""
     (tmp_path / "link").symlink_to(tmp_path / "vectors")
     cache = Cache(str(tmp_path / "link"))
     cache.find([b"key"])

@@ -1,4 +1,4 @@
-"""Many requests of one call: how many at once, what a failure stops and saves."""
+"""Many requests of one call: their number, and the consequences of a failure."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ def test_no_thread_outlives_a_call() -> None:
 
 @pytest.mark.parametrize("count", [1, 9])
 def test_a_single_request_takes_no_thread(count: int) -> None:
-    """It runs in the caller's; several run elsewhere."""
+    """It runs in the caller's thread; several run in other threads."""
     seen = set()
 
     def always(body: bytes) -> Response:
@@ -273,7 +273,7 @@ def test_cancellation_ends_what_is_in_flight(backend: str, count: int) -> None:
 
 
 class CrowdedClock(FakeClock):
-    """Keeps how many slept at once."""
+    """Records how many callers sleep at the same time."""
 
     def __init__(self) -> None:
         super().__init__()

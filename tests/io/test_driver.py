@@ -81,7 +81,7 @@ def test_an_error_of_the_transport_closes_the_flow(runner, error: type[Exception
 
 
 def test_an_error_of_the_flow_is_raised(runner) -> None:
-    """As it is."""
+    """Unchanged."""
     error = AuthenticationError("no")
 
     def flow() -> Flow[None]:
@@ -102,7 +102,7 @@ def test_without_a_cache_nothing_is_recalled(runner) -> None:
 
 
 def test_a_cache_is_asked_and_told(runner) -> None:
-    """Cached entries are sent into the flow, and new ones are stored before it continues."""
+    """Cached entries are passed to the flow, and new ones are stored before it continues."""
     kept: dict[bytes, bytes] = {b"old": b"1"}
 
     class Store:

@@ -119,7 +119,7 @@ def test_what_is_no_embedding_of_the_type_is_refused(dtype: OutputDtype, embeddi
 @pytest.mark.parametrize("dtype", ALL_DTYPES)
 @given(embedding=st.text() | st.lists(st.integers() | st.floats() | st.none() | st.text()))
 def test_whatever_comes_is_a_sound_vector_or_refused(dtype: OutputDtype, embedding: Any) -> None:
-    """No embedding breaks the client in another way."""
+    """No other error occurs."""
     try:
         vector = decode(embedding, dtype)
     except UnexpectedAnswerError:

@@ -1,4 +1,4 @@
-"""Answers from hell: whatever a 200 holds, the client gives a sound result or its own error."""
+"""Hostile responses: for any 200, the client returns a valid result or raises its own error."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_any_answer_to_documents_is_sound_or_refused(
 
 @pytest.mark.parametrize("body", HELL, ids=range(len(HELL)))
 def test_answers_known_from_hell(body: bytes) -> None:
-    """Numbers beyond floats, brackets beyond the parser, other encodings; for every reader."""
+    """Numbers beyond floats, nesting beyond the parser, other encodings; for every decoder."""
     targets.ranking(body, 1, None)
     targets.failure(body, 429)
     for dtype in ALL_DTYPES:
@@ -120,7 +120,7 @@ def test_answers_known_from_hell(body: bytes) -> None:
 def test_what_a_fuzzer_is_fed_first_reaches_a_result(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An example of each decoder is sound, and half of it is not; so there is a way to both."""
+    """Each example for a decoder is valid, and half of it is not."""
     accepted = []
     monkeypatch.setattr(targets, "_check_vectors", lambda *given: accepted.append(given))
     for example_ in EXAMPLES[name]:

@@ -56,7 +56,7 @@ def test_every_option_is_sent_under_its_name() -> None:
 
 
 def test_text_is_sent_as_compact_utf8() -> None:
-    """Non-ASCII text is not blown up to escapes, and JSON carries no spaces."""
+    """Non-ASCII text is not escaped, and JSON contains no spaces."""
     assert '"input":["é 🎈 \\" \\n"]'.encode() in embed_body(['é 🎈 " \n'], options(), VOYAGE)
 
 

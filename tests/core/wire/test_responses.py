@@ -147,7 +147,7 @@ def ranking(*pairs: tuple[Any, Any]) -> bytes:
 
 
 def test_a_ranking_is_read_by_document() -> None:
-    """Whatever order it comes in."""
+    """In any order of results."""
     read = rerank_answer(ranking((0, 0.1), (3, 0.5), (1, 1), (2, 0.5)), 4, None)
 
     assert read.values == [0.1, 1.0, 0.5, 0.5]

@@ -1,4 +1,4 @@
-"""Whom TLS trusts, as the environment says."""
+"""The certificate authorities that TLS trusts, as configured by the environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No call outlives its time: whatever the other side does with its bytes, and at whatever stage."""
+"""No call exceeds its time, whatever the server does, at any stage."""
 
 from __future__ import annotations
 

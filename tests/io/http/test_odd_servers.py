@@ -1,4 +1,4 @@
-"""Servers that speak HTTP as few do: what is legal is read, all else is a clear error, in time."""
+"""Unusual servers: valid HTTP is accepted, anything else is a clear error, in time."""
 # ruff: noqa: E501 - tables of responses
 
 from __future__ import annotations
@@ -248,7 +248,7 @@ def test_addresses_are_tried_in_turn(runner: Runner, monkeypatch: pytest.MonkeyP
 
 
 def test_a_name_that_nobody_knows(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing was sent, so trying for long would not help."""
+    """Nothing was sent, so only a few attempts are made."""
 
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")

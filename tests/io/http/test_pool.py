@@ -1,4 +1,4 @@
-"""Connections live long, belong to one loop or one thread at a time, and are closed in the end."""
+"""Connections are reused, used by one thread or task at a time, and closed in the end."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_connections_that_nobody_wants_for_long_are_closed(
 
 
 def test_threads_and_event_loops_share_connections(http_service: HTTPService) -> None:
-    """One object, in one loop after the other and without any: a connection outlives them all."""
+    """One object, in successive loops and without one, keeps its connection."""
     voyage = voyage_to(http_service)
 
     async def program(voyage: Voyage) -> Any:
@@ -128,7 +128,7 @@ def test_threads_share_one_object(http_service: HTTPService) -> None:
 
 
 def test_a_closed_object_connects_anew(runner, http_service: HTTPService) -> None:
-    """`close` closes the idle connections; the object stays usable."""
+    """`close` closes idle connections; the object remains usable."""
     voyage = voyage_to(http_service)
 
     async def program() -> None:

@@ -1,4 +1,4 @@
-"""Programs that mock or record HTTP through httpx: none of our requests passes them by."""
+"""If a library mocks or records httpx, all requests go through httpx."""
 
 from __future__ import annotations
 

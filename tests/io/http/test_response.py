@@ -1,4 +1,4 @@
-"""Answers that are larger than they may be are refused while they come in, packed or not."""
+"""Responses above the limit are rejected while they arrive, compressed or not."""
 
 from __future__ import annotations
 

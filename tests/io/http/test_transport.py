@@ -1,4 +1,4 @@
-"""What can go wrong on the wire, met on a real socket: silence, refusal, garbage, redirects."""
+"""Failures of the network on a real socket: silence, refused connections, garbage, redirects."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def test_a_proxy_that_refuses(
 def test_nobody_listens_where_the_proxy_should_be(
     runner: Runner, server: WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Refused, as a host would be; the error names the proxy, which is what to look at."""
+    """Connection refused, as by a host. The error names the proxy."""
     monkeypatch.setenv("ALL_PROXY", "http://a-user:a-password@127.0.0.1:9")
     with pytest.raises(APIConnectionError) as caught:
         vectors_of(runner, server.url, ["a"])
@@ -177,7 +177,7 @@ def test_a_proxy_that_wants_a_login_of_windows(
     offers: list[bytes],
     reason: str,
 ) -> None:
-    """No password helps then: the error says what does."""
+    """A password does not help; the error names the remedy."""
     lines = b"".join(b"Proxy-Authenticate: " + offer + b"\r\n" for offer in offers)
     with relaying(connecting(b"407 Login", lines)) as relay:
         monkeypatch.setenv("HTTPS_PROXY", relay.url("http"))

@@ -1,4 +1,4 @@
-"""Files go out from disk and come in to disk, in as much memory as they take: next to none."""
+"""Uploads from disk and downloads to disk, in constant memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An httpx client of the user's own: what it brings is respected, and it serves its kind only."""
+"""An httpx client of the user: its settings are respected, for its kind of calls only."""
 
 from __future__ import annotations
 
