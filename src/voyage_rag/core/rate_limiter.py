@@ -34,7 +34,7 @@ Estimate = Callable[[], float]
 BURST_SECONDS = 1.0
 """Part of a smoothed rate, in seconds, that may be sent at once after a pause, or one request."""
 
-CAUTION = 0.95
+CAUTION = 0.97
 GROWTH_PER_SECOND, GROWTH_OF_A_GUESS = 0.01, 0.5
 """The first measurement of a rate is an estimate, which rises fast until the next 429."""
 
