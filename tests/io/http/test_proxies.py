@@ -102,6 +102,10 @@ def test_exceptions(
         ("ALL_PROXY", "socks4://proxy:1080", "socks5"),
         ("ALL_PROXY", "gopher://a-secret-user:a-secret-word@proxy", "gopher"),
         ("HTTPS_PROXY", "http://[::1", "address"),
+        ("HTTPS_PROXY", "http://user:secret#word@proxy:3128", "percent-encoded"),
+        ("HTTPS_PROXY", "http://user:secret/word@proxy:3128", "percent-encoded"),
+        ("HTTPS_PROXY", "http://user:12?secret@proxy:3128", "percent-encoded"),
+        ("HTTPS_PROXY", "'http://proxy:3128'", "expected http://"),
     ],
 )
 def test_a_proxy_that_cannot_work_is_refused_at_construction(

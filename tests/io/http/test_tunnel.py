@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import trustme
 
 from fakes import KEY, MODEL, FakeClock, vector_of
-from relays import PASSWORD, USER, Handshake, connecting, forwarding, relaying, socks
+from relays import PASSWORD, USER, Handshake, Relay, connecting, forwarding, relaying, socks
 from voyage_rag import APIConnectionError, Voyage
 from wire import WireServer
 
@@ -110,6 +111,17 @@ def test_plain_requests_are_forwarded(runner: Runner, monkeypatch: pytest.Monkey
         assert f"host: 127.0.0.1:{server.port}\r\n".encode() in relay.heads[0]
 
 
+def without_words(relay: Relay, stream: socket.socket) -> None:
+    """Closes the connection."""
+    relay.heads.append(stream.recv(4_096))
+
+
+def without_tls(relay: Relay, stream: socket.socket) -> None:
+    """Answers the handshake of TLS as a plain HTTP server does."""
+    without_words(relay, stream)
+    stream.sendall(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+
+
 @pytest.mark.parametrize(
     ("scheme", "handshake", "credentials", "reason"),
     [
@@ -125,6 +137,8 @@ def test_plain_requests_are_forwarded(runner: Runner, monkeypatch: pytest.Monkey
         ("socks5", socks(refusal=99), "", "99"),
         ("socks5", socks(version=4), "", "SOCKS5"),
         ("socks5", connecting(), "", "HTTPS_PROXY"),
+        ("http", without_words, "", "closed the connection"),
+        ("https", without_tls, "", "begin with http://"),
     ],
 )
 def test_a_proxy_that_refuses(

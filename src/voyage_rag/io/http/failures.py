@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 DOCTOR = "`voyage-rag doctor` looks at network, proxy and certificates"
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+NO_TLS_REMEDY = (
+    "what listens there does not use TLS: check whether base_url, or the PROXY variable, has to "
+    "begin with http://"
+)
 CERTIFICATE_REMEDY = (
     "if a proxy inspects TLS, name the file of its certificate in SSL_CERT_FILE; `voyage-rag "
     "doctor` shows who issued this one"
@@ -53,7 +58,8 @@ def connection_error(
             model=model,
         )
     else:
-        remedy = CERTIFICATE_REMEDY if UNTRUSTED in reason else DOCTOR
+        remedies = {UNTRUSTED: CERTIFICATE_REMEDY, **dict.fromkeys(NO_TLS, NO_TLS_REMEDY)}
+        remedy = next((remedies[text] for text in remedies if text in reason), DOCTOR)
         failure = APIConnectionError(
             f"no answer from {host.base_url}: {reason} ({remedy})", model=model
         )

@@ -83,10 +83,14 @@ def _parsed(source: str, value: str) -> Proxy:
     try:
         parts = urlsplit(value if "://" in value else f"http://{value}")
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"{source} is not the address of a proxy ({error})") from None
-    if not host:
-        raise ConfigurationError(f"{source} is not the address of a proxy: it names no host")
+        is_cut = "@" in parts.path + parts.query + parts.fragment  # at a / ? or # of a password
+    except ValueError:  # its text may quote a part of the password
+        is_cut = True
+    if is_cut or not host:
+        raise ConfigurationError(
+            f"{source} is not the address of a proxy: expected http://host:port, or "
+            "http://user:password@host:port with characters such as # and / percent-encoded"
+        )
     if parts.scheme not in DEFAULT_PORTS:
         raise ConfigurationError(
             f"{source} names a proxy of the kind {parts.scheme!r}: use one of "

@@ -61,7 +61,9 @@ def _connect_by_http(
         while not isinstance(response := http.next_event(), h11.Response):
             if response is h11.NEED_DATA:
                 sock.settimeout(seconds_until(deadline))
-                http.receive_data(sock.recv(RECEIVED_BYTES))
+                if not (data := sock.recv(RECEIVED_BYTES)):
+                    raise ConnectionResetError("it closed the connection")
+                http.receive_data(data)
     except (ConnectionError, h11.RemoteProtocolError) as error:
         raise ProxyRefusedError(f"the proxy of {proxy.source} does not answer: {error}") from error
     status = response.status_code
