@@ -176,13 +176,16 @@ def test_what_the_cache_holds_is_not_paid_for_again(
 
 
 @both
-def test_the_cache_of_the_base_class_works(make: Any, emulator: Emulator, runner: Runner) -> None:
-    """Cached texts are not requested again."""
+def test_the_cache_of_the_base_class_works(
+    make: Any, emulator: Emulator, runner: Runner, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Cached texts are not requested again; a warning says what it confuses."""
     made = make(VoyageEmbedding, "voyage-4", embeddings_cache=SimpleKVStore())
     first = runner.call(made, "get_text_embedding_batch", TEXTS[:4])
     again = runner.call(made, "get_text_embedding_batch", TEXTS[:6])
     assert again[:4] == first
     assert [request.body["input"] for request in emulator.requests] == [TEXTS[:4], TEXTS[4:6]]
+    assert "finds vectors by their text alone" in caplog.text
 
 
 class CountingLimiter(BaseRateLimiter):

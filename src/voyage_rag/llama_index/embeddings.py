@@ -34,6 +34,13 @@ LARGEST_BATCH = 2_048
 """The maximum of LlamaIndex's `embed_batch_size`. With this value the client plans requests."""
 
 
+FOUND_BY_TEXT = (
+    "LlamaIndex's embeddings_cache finds vectors by their text alone: it returns those of another "
+    "model or dimension, and a document's for a query of the same text; cache='vectors.db' "
+    "distinguishes them"
+)
+
+
 class VoyageEmbedding(QueryOptions, EmbeddingMethods):
     """Voyage AI embeddings for LlamaIndex: of texts, chunks in context, images and videos.
 
@@ -117,6 +124,8 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         }
         super().__init__(**fields, **kwargs)
         self.connect()
+        if self.embeddings_cache is not None:
+            LOG.warning(FOUND_BY_TEXT)
 
     def _vector_options(self) -> tuple[str, int | None, OutputDtype | None]:
         return self.model_name, self.output_dimension, self.output_dtype
