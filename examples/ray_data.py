@@ -3,7 +3,7 @@
     pip install 'voyage-rag[ray,emulator]'
     python examples/ray_data.py
 
-Without VOYAGE_API_KEY an emulator on this machine answers: it compares words and is not Voyage. On
+Without VOYAGE_API_KEY, an emulator on this machine responds. Its vectors are not Voyage's. On
 a cluster, set the key in the environment of every node (or `api_key_path` to a file there), install
 `voyage-rag[ray]` everywhere, and submit the script: `ray job submit -- python ray_data.py`.
 """
@@ -34,7 +34,7 @@ def main() -> None:
             os.environ["VOYAGE_API_KEY"] = "pa-the-emulator-takes-any-key"
             exits.callback(os.environ.pop, "VOYAGE_API_KEY")
             options["base_url"] = exits.enter_context(Emulator())
-            sys.stdout.write("An emulator on this machine answers: it is not Voyage.\n")
+            sys.stdout.write("An emulator responds. Its vectors are not Voyage's.\n")
         if not ray.is_initialized():
             ray.init()  # or, on a cluster, what RAY_ADDRESS names
             exits.callback(ray.shutdown)

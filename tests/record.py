@@ -88,7 +88,7 @@ def _service(
 
 def table() -> str:
     """The provenance of every cassette, as `cassettes/README.md` shows it."""
-    rows = ["| cassette | what is asked | answered by | which |", "|---|---|---|---|"]
+    rows = ["| cassette | request | source | details |", "|---|---|---|---|"]
     for name in names():
         tape = load(name)
         source = tape.provenance

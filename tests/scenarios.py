@@ -242,12 +242,12 @@ SCENARIOS: dict[str, Scenario] = {
         check=unit_vectors(1, 256),
     ),
     "embed_plain": Scenario(
-        about="A text with neither prompt, in the model's own dimension.",
+        about="A text without a prompt, in the model's default dimension.",
         **_embed([QUESTION]),
         check=unit_vectors(1, 1024),
     ),
     "embed_batches": Scenario(
-        about="Four documents, at most three to a request.",
+        about="Four documents, at most three per request.",
         **_embed(DOCUMENTS, input_type="document", output_dimension=256, batch_size=3),
         check=unit_vectors(4, 256),
         requests=2,
@@ -271,13 +271,13 @@ SCENARIOS: dict[str, Scenario] = {
         check=unit_chunks(1, dimension=256),
     ),
     "contextualized_auto_chunking": Scenario(
-        about="Two documents that the service cuts into chunks of 16 tokens.",
+        about="Two documents that the service splits into chunks of 16 tokens.",
         **_contextualized(UNCUT, output_dimension=256, enable_auto_chunking=True, chunk_size=16),
         check=cut_up(2, 256),
         client_only="their splitters have cut before, so neither lets the service do it",
     ),
     "multimodal_interleaved": Scenario(
-        about="Words and two small pictures by turns, and words alone.",
+        about="Text interleaved with two small images, and text alone.",
         **_multimodal([list(segments) for segments in INTERLEAVED], input_type="document"),
         check=unit_vectors(2, 256, 1e-2),
     ),
@@ -317,7 +317,7 @@ SCENARIOS: dict[str, Scenario] = {
         requests=12,
     ),
     "rate_limited": Scenario(
-        about="A 429 in the free tier's words, then the answer.",
+        about="A 429 of the free tier, then a successful response.",
         **_embed([QUESTION], input_type="query", output_dimension=256),
         check=unit_vectors(1, 256),
         requests=2,
