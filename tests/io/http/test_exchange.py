@@ -287,10 +287,11 @@ def test_a_silent_connection_does_not_use_up_the_time(
     assert [request.connection for request in server.requests] == [1, 1, 2, 2, 3]
 
 
+@pytest.mark.parametrize("first", ["a", "a" * exchange.SMALL_REQUEST_BYTES])
 def test_a_service_that_is_known_to_be_slow_is_waited_for(
-    runner: Runner, server: WireServer, monkeypatch: pytest.MonkeyPatch
+    first: str, runner: Runner, server: WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Four times the longest wait of late: nothing is sent twice."""
+    """Four times the longest wait of late, for large requests too: nothing is sent twice."""
     monkeypatch.setattr(exchange, "MIN_SILENCE_SECONDS", 0.01)
 
     def act(request: WireRequest) -> None:
@@ -298,7 +299,8 @@ def test_a_service_that_is_known_to_be_slow_is_waited_for(
         healthy(request)
 
     server.act = act
-    assert vectors_in_turn(runner, server, voyage_to(server), TEXTS[:4]) == VECTORS[:4]
+    texts = [first, *TEXTS[1:4]]
+    assert vectors_in_turn(runner, server, voyage_to(server), texts) == [*map(vector_of, texts)]
     assert server.connections == 1
 
 

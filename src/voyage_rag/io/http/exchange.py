@@ -252,15 +252,14 @@ class Exchange:
         return min(half, max(MIN_SILENCE_SECONDS, SILENCE_FACTOR * max(self._waits)))
 
     def _begin_body(self, response: h11.Response) -> None:
-        request = self.attempt.request
-        if len(request.body) <= SMALL_REQUEST_BYTES:
+        if not self.attempt.limits_silence:  # the upload of a file says nothing about a response
             self._waits.append(time.monotonic() - self._began)
         self._status, headers = response.status_code, dict[str, str]()
         for name, value in response.headers:
             key, text = name.decode("ascii"), value.decode("latin-1")
             headers[key] = f"{headers[key]}, {text}" if key in headers else text
         self._headers = headers
-        self._body = body_of(request, self._status, headers)
+        self._body = body_of(self.attempt.request, self._status, headers)
 
 
 def _pieces(body: bytes) -> Iterable[bytes]:
