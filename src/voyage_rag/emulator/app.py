@@ -235,7 +235,7 @@ class _EndpointApp(_PathApp):
         received.tokens = accepted.tokens
         payload = accepted.compute()
         if isinstance(received.fault, ContentFault):
-            # The results, those of the first document where documents hold them.
+            # The results; for documents of chunks, those of the first document.
             items = payload["data"]
             received.fault.spoil(items[0].get("data", items))
         headers = {"x-api-warning": PAYMENT_NOTICE if self._options.free_tier else ""}

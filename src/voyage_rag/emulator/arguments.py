@@ -18,7 +18,7 @@ ArgumentValues: TypeAlias = dict[str, Any]
 """A checked body: every argument by name, None or its default where it was absent or null."""
 
 Check: TypeAlias = Callable[[Any], str | None]
-"""Returns what is wrong with a value that is not null, `{}` standing for the argument's name."""
+"""Returns the error of a value that is not null, with `{}` for the argument's name."""
 
 _PREAMBLE = (
     "The request body is not valid JSON, or some arguments were not specified properly. "
@@ -110,7 +110,7 @@ def check_arguments(body: Any, arguments: Sequence[Argument]) -> ArgumentValues:
 
 
 def reject_arguments(clauses: Sequence[str]) -> NoReturn:
-    """Reject a body for the reasons given. Seen."""
+    """Reject a body with these reasons. Seen."""
     raise RejectedRequest(400, _PREAMBLE + "; ".join(clauses))
 
 
@@ -119,9 +119,9 @@ _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 
 
 def parse_json(raw: bytes) -> Any:
-    """Return parsed JSON, and the bytes themselves where they are not JSON.
+    """Return parsed JSON, or the bytes themselves if they are not JSON.
 
-    A text with a lone surrogate does not count as JSON: a guess, after what current parsers do.
+    A text with a lone surrogate does not count as JSON. This is a guess, based on current parsers.
     """
     try:
         parsed = json.loads(raw)
@@ -133,7 +133,7 @@ def parse_json(raw: bytes) -> Any:
 
 
 def _error_offset(body: bytes) -> int:
-    """Return where a body stops being JSON; FastAPI gives this for an argument's name. Seen."""
+    """Return the position of a JSON error, which FastAPI names instead of an argument. Seen."""
     try:
         json.loads(body)
     except json.JSONDecodeError as error:
@@ -150,8 +150,8 @@ def authenticate(authorization: str | None, keys: Collection[str] | None) -> str
     """Return the key of an Authorization header.
 
     Args:
-        authorization: The header, None where there is none.
-        keys: The accepted keys; None for any without the word `invalid` in it.
+        authorization: The header, or None.
+        keys: The accepted keys. None accepts any key that does not contain `invalid`.
 
     Raises:
         RejectedRequest: 401. Seen.
@@ -209,7 +209,7 @@ def integer_between(least: int, most: float = math.inf) -> Check:
 
 
 def one_of(*accepted: str) -> Check:
-    """Accept one of a few words. Seen for input_type and encoding_format."""
+    """Accept one of several words. Seen for input_type and encoding_format."""
     named = " or ".join(f"'{word}'" for word in accepted)
 
     def check(value: Any) -> str | None:

@@ -56,7 +56,7 @@ class AzureFoundryDialect(_AzureDialect):
     def translate(
         self, request: Request, body: Any, endpoint: EmulatedEndpoint | None
     ) -> tuple[EmulatedEndpoint, Any]:
-        """Replace the name of a card by that of its model."""
+        """Replace the name of a card with that of its model."""
         if isinstance(body, dict) and isinstance(name := body.get("model"), str):
             for suffix in _CARD_SUFFIXES:
                 name = name.removesuffix(suffix)
@@ -101,7 +101,7 @@ class AzureApplicationDialect(_AzureDialect):
         return {"/info": info}
 
     def authenticate(self, headers: Headers) -> str:  # noqa: ARG002  (there is no key)
-        """Accept anybody in its network."""
+        """Accept every client in its network."""
         return ""
 
     def translate(

@@ -63,14 +63,14 @@ def check_params(kind: BatchKind, params: ArgumentValues, tokens: EmulatedTokeni
 
 @dataclass(slots=True)
 class InspectedFile:
-    """What is known of an input file before its lines are processed.
+    """The facts about an input file before its lines are processed.
 
     Attributes:
-        offsets: Where each line begins, in bytes.
+        offsets: Start of each line, in bytes.
         inputs: Texts, documents and queries. That the documented limit means these, and not lines,
             is a guess on the strict side.
         names: Every custom_id.
-        errors: What is wrong with its lines, as the batch will report it.
+        errors: The errors of its lines, in the format of the batch.
     """
 
     offsets: list[int] = field(default_factory=list)

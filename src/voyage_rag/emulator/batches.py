@@ -3,7 +3,7 @@
 A batch's state follows from the clock, so that time can be accelerated or set. Its lines are
 processed in a thread, in random order; how many of them show as completed follows from the clock,
 too. A batch that is not done within twelve hours expires: it is finalised with the results so far,
-and its other lines are in the error file. The documentation knows no state for that, so it ends as
+and its other lines are in the error file. The documentation names no state for this, so it ends as
 `completed`.
 """
 
@@ -41,7 +41,7 @@ _CANCELLABLE = {"validating", "in_progress"}
 
 
 class BatchSpec(NamedTuple):
-    """What a batch was created with."""
+    """The arguments of a batch."""
 
     kind: BatchKind
     params: dict[str, Any]
@@ -50,7 +50,7 @@ class BatchSpec(NamedTuple):
 
 
 class BatchExecution:
-    """Processes the lines of a batch one after the other, in a thread.
+    """Processes the lines of a batch one after another, in a thread.
 
     Attributes:
         done: Number of processed lines.
@@ -105,7 +105,7 @@ class BatchExecution:
             return self._changed.wait_for(lambda: self.done >= count, LINES_TIMEOUT_SECONDS)
 
     def stop(self) -> None:
-        """Process no more lines."""
+        """Stop processing lines."""
         self._stopped = True
 
     def failures(self, count: int) -> int:
@@ -135,7 +135,7 @@ class EmulatedBatch:
         created_at: Seconds since the epoch, as `expected_at`.
         shown: Number of lines that show as completed or failed.
         entered_at: When it entered each state, in seconds since the epoch.
-        cancelled_after: Seconds of its life, None unless it was cancelled.
+        cancelled_after: Age in seconds at which it was cancelled, or None.
     """
 
     id: str
@@ -229,7 +229,7 @@ class BatchRegistry:
         return batch
 
     def _check_in_flight(self, key: str, tokens: int) -> None:
-        """Reject what is above the limits of an organisation. The wordings are guesses."""
+        """Reject a batch above the limits of an organisation. The wordings are guesses."""
         running = [batch for batch in self.list(key) if batch.status not in _ENDED]
         if len(running) >= self._options.batches_in_flight:
             raise RejectedRequest(
@@ -315,7 +315,7 @@ class BatchRegistry:
 
 
 class BatchSchedule(NamedTuple):
-    """When a batch enters which state, and how many lines are due, in seconds of its life."""
+    """The times, in seconds of its life, at which a batch changes its state, and its due lines."""
 
     states: list[tuple[float, str]]
     lines_at: Callable[[float], int]

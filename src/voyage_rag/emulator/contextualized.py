@@ -1,7 +1,7 @@
 """POST /v1/contextualizedembeddings. Source: "Contextualized chunk embeddings" in Voyage's docs.
 
-A chunk's vector is drawn towards the rest of its own document and depends on nothing else: not on
-the other documents of the request. The only chunk of a document depends on nothing but itself.
+A chunk's vector is shifted towards the rest of its own document. It does not depend on the other
+documents of the request. The only chunk of a document depends on itself only.
 """
 
 from collections.abc import Sequence
@@ -106,7 +106,7 @@ def _accept(arguments: args.ArgumentValues, tokens: EmulatedTokenizer) -> args.A
 
 
 def sketch_document(chunks: Sequence[str]) -> vectors.Floats:
-    """Return one unit vector per chunk, drawn towards the rest of the document, (chunks, 2048)."""
+    """Return one unit vector per chunk, shifted towards its document, (chunks, 2048)."""
     own = vectors.sketch(chunks)
     if len(chunks) == 1:
         return own

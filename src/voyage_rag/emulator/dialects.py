@@ -98,7 +98,7 @@ class EmulatedDialect:
 
 
 def add_model(body: Any, model: str) -> Any:
-    """Return a body with the model of a service that takes none."""
+    """Return a body with the model, for a service whose requests have none."""
     if not isinstance(body, dict):
         return body
     if "model" in body:

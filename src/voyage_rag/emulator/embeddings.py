@@ -41,7 +41,7 @@ def _accept(arguments: args.ArgumentValues, tokens: EmulatedTokenizer) -> args.A
 def fit(
     text: str, index: int, model: str, context: int, tokens: EmulatedTokenizer, *, truncation: bool
 ) -> str:
-    """Return a text cut to the context; reject one that is too long without `truncation`."""
+    """Truncate a text to the context; without `truncation`, reject one that is too long."""
     # A token is at least a character, so most texts need no counting here.
     if len(text) <= context or tokens.count(text) <= context:
         return text

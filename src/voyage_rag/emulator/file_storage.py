@@ -28,7 +28,7 @@ class StoredFile:
     """One file.
 
     Attributes:
-        path: Where its contents are.
+        path: Path of its contents.
         created_at: Seconds since the epoch, by the emulator's clock.
         size: Bytes.
     """
@@ -95,7 +95,7 @@ class FileStorage:
         return file or reject_unknown("file", id_)
 
     def delete(self, key: str, ids: Sequence[str]) -> Sequence[str]:
-        """Delete all of these files, or none where some do not exist; return those."""
+        """Delete all of these files, or none if some do not exist; return those."""
         known = {file.id: file for file in self.list(key)}
         missing = [id_ for id_ in ids if id_ not in known]
         for id_ in ids if not missing else ():
@@ -108,7 +108,7 @@ class FileStorage:
 
 
 def new_id(kind: str) -> str:
-    """Return a new id; the documentation writes them with `-` and with `_`."""
+    """Return a new id. The documentation shows ids with `-` and with `_`."""
     return f"{kind}-{uuid4().hex[:24]}"
 
 

@@ -42,7 +42,7 @@ ResourceHandler: TypeAlias = Callable[[ResourceRequest], Payload | Path]
 
 
 class FilesAndBatches:
-    """The handlers, and what they share.
+    """The handlers, and the state that they share.
 
     Attributes:
         handlers: By method and path.

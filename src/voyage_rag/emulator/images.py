@@ -1,7 +1,7 @@
-"""Images as words: the colours and the shape of what is in front of a plain background.
+"""Describe images in words: the colours and the shape of an object on a plain background.
 
 NOT A MODEL THAT SEES. It distinguishes a red circle from a blue square, so that "a red circle"
-finds the right one of a few drawn images; of a photograph it only names colours.
+finds the right one of a few drawn images. For a photograph, it only names colours.
 """
 
 import struct
@@ -41,9 +41,9 @@ _EQUAL_SIDES = 0.9  # of the longer side that the shorter one has in a square or
 
 
 def read_pixels(data: bytes) -> Pixels | None:
-    """Return pixels of an image, transparent ones white; None where they cannot be read.
+    """Return the pixels of an image, transparent ones as white; None if they cannot be read.
 
-    Of a large image every n-th pixel, so that at most 128 remain across and down.
+    Of a large image, every n-th pixel is taken, so that at most 128 remain across and down.
 
     Pillow reads any of the four formats where it is installed. Without it, only plain PNGs are
     read: eight bits a channel, no palette, not interlaced.

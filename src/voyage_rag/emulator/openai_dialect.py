@@ -62,7 +62,7 @@ class OpenAIDialect(EmulatedDialect):
         body: Any,
         endpoint: EmulatedEndpoint | None,  # noqa: ARG002
     ) -> tuple[EmulatedEndpoint, Any]:
-        """Turn prompts into an input type, and reject what OpenAI's API does not have."""
+        """Convert prompts to an input type, and reject fields that OpenAI's API lacks."""
         arguments = args.check_arguments(body, _ARGUMENTS)
         requested = arguments["model"]
         name = requested.rpartition("/")[2]

@@ -45,7 +45,7 @@ class TokenBucket:
 
     @property
     def used(self) -> int:
-        """What has been taken and not yet refilled."""
+        """The amount that was taken and has not been refilled."""
         return round(self._capacity - self._level)
 
 

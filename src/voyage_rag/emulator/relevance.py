@@ -1,4 +1,4 @@
-"""A reranker from words: how much of the query a document contains, and how much of its heading.
+"""A reranker based on words: how much of the query a document and its heading contain.
 
 NOT VOYAGE'S RERANKER, which reads both texts with a neural network. The score of a pair depends on
 that pair alone, as with the service: the same query and document score the same in any request.

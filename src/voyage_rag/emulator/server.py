@@ -1,4 +1,4 @@
-"""Serve the emulated API, in a thread of this process or as a process of its own."""
+"""Serve the emulated API, in a thread of this process or as a separate process."""
 
 import asyncio
 import socket
