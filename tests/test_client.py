@@ -196,6 +196,18 @@ def test_vectors_are_a_sequence_of_compact_rows() -> None:
     assert repr(vectors[:0]) == "<Vectors: 0 × 0 numbers, float>"
 
 
+def test_vectors_and_results_are_equal_by_value() -> None:
+    """Whether they were stored as arrays or as lists."""
+    one, other = Vectors([array("f", [0.5, 1])], "float"), Vectors([[0.5, 1.0]], "float")
+
+    assert one == other
+    assert hash(one) == hash(other)
+    assert EmbeddingsObject(one, Usage(7, 1), MODEL) == EmbeddingsObject(other, Usage(7, 1), MODEL)
+    for different in (one[:0], Vectors([array("f", [0.5, 2])], "float"), [array("f", [0.5, 1])]):
+        assert one != different
+    assert Vectors([array("b", [1])], "int8") != Vectors([array("b", [1])], "binary")
+
+
 def test_embeddings_are_made_once() -> None:
     """Lists cost memory: the second look costs nothing."""
     result = EmbeddingsObject(Vectors([array("f", [1])], "float"), Usage(7, 1), MODEL)

@@ -99,7 +99,8 @@ class QueryOptions(Connection):
 
         Use it for caches that are keyed by text only, such as LangChain's `CacheBackedEmbeddings`.
         It contains the model, dimension, number type, prompts, truncation and the address of the
-        service.
+        service. `query_embedding_cache` needs a store of its own: with True, LangChain returns the
+        vector of a document for a query of the same text.
         """
         model, dimension, dtype = self._vector_options()
         parts = [model, str(dimension or self.dimensions or "default"), dtype or "float"]

@@ -95,6 +95,16 @@ class Vectors(Sequence["Vector"]):
     def __iter__(self) -> Iterator[Vector]:
         return (compact(self._own_row(n), self.dtype) for n in range(len(self)))
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Vectors):
+            return NotImplemented
+        rows = [compact(row, self.dtype) for row in self._rows]
+        others = [compact(row, other.dtype) for row in other._rows]
+        return self.dtype == other.dtype and rows == others
+
+    def __hash__(self) -> int:
+        return hash((self.dtype, len(self)))
+
     def _own_row(self, position: int) -> Row:
         if position in self._shared:
             self._rows[position] = self._rows[position][:]

@@ -178,3 +178,8 @@ def test_a_document_ranked_wrongly_refuses_the_ranking(pair: tuple[Any, Any]) ->
     """Twice, out of range, without an index or a finite score."""
     with pytest.raises(UnexpectedAnswerError):
         rerank_answer(ranking((0, 0.9), pair), 2, None)
+
+
+def test_an_index_that_does_not_exist_is_named() -> None:
+    with pytest.raises(UnexpectedAnswerError, match="of index 2 where there are 2"):
+        rerank_answer(ranking((0, 0.9), (2, 0.1)), 2, None)

@@ -161,10 +161,14 @@ def rerank_answer(body: Body, count: int, top_k: int | None) -> Decoded[float | 
     ranked = [_score(item) for item in _data(answer)]
     expected = count if top_k is None else min(top_k, count)
     scores = dict(ranked)
-    if len(ranked) != expected or len(scores) != expected or not scores.keys() <= set(range(count)):
+    if len(ranked) != expected or len(scores) != expected:
         raise UnexpectedAnswerError(
             f"the answer ranks {len(ranked)} documents ({len(scores)} different ones) where "
             f"{expected} of {count} were asked for"
+        )
+    if unknown := scores.keys() - set(range(count)):
+        raise UnexpectedAnswerError(
+            f"the answer ranks a document of index {min(unknown)} where there are {count}"
         )
     return Decoded(list(map(scores.get, range(count))), _total_tokens(answer))
 
