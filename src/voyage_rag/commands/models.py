@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from voyage_rag.commands.options import AsJSON
@@ -34,11 +35,11 @@ def models(as_json: AsJSON = False) -> None:
                 row(model.name, model.status, dimensions, *limits, price),
                 style="" if model.status == "active" else "dim",
             )
-    out.print(
-        "\nDimensions: the first is the default. Context: tokens per input; request: tokens "
-        "per request. $/1M: list price per million tokens in US dollars.",
-        style="dim",
+    note = (
+        "Dimensions: the first is the default. Context: tokens per input; request: tokens "
+        "per request. $/1M: list price per million tokens in US dollars."
     )
+    out.print("\n" + fill(note, min(out.width, 80)), style="dim")
 
 
 def _thousands(tokens: int) -> str:

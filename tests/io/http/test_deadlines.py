@@ -19,9 +19,9 @@ from voyage_rag.emulator import Emulator
 from voyage_rag.emulator.faults import RandomFaults, status
 from voyage_rag.hosts.messages import Response
 
-PATIENCE = 1.0
+PATIENCE = 2.0
 SOON = 0.95 * PATIENCE
-BUSY = 0.7
+BUSY = 1.5
 """Seconds that a busy machine may take to begin, and to wake who waits."""
 LATE = 1.1 * PATIENCE + BUSY
 """A tenth more than allowed; less than twice, which httpx alone would take."""
