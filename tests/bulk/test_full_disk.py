@@ -108,7 +108,7 @@ def test_a_disk_that_fills_up_costs_no_more_than_what_is_in_flight(
 ) -> None:
     """Stored results are not paid for again."""
     source, service = parquet(tmp_path / "in.parquet", ROWS), Service()
-    real, stored = os.pwritev, 0
+    real, stored = os.pwrite, 0
 
     def filling_up(*arguments: Any) -> int:
         nonlocal stored
@@ -117,7 +117,7 @@ def test_a_disk_that_fills_up_costs_no_more_than_what_is_in_flight(
         stored += 1
         return real(*arguments)
 
-    monkeypatch.setattr(os, "pwritev", filling_up)
+    monkeypatch.setattr(os, "pwrite", filling_up)
     job = EmbeddingJob(source, tmp_path / output, **OPTIONS)
     with pytest.raises(
         JobError, match=r"is full: free some space and run the job again; what is finished"
@@ -149,8 +149,8 @@ def test_a_write_that_is_cut_short_is_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The system may write less than requested."""
-    real = os.pwritev
-    monkeypatch.setattr(os, "pwritev", lambda f, pieces, at: real(f, [bytes(pieces[0])[:7]], at))
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, data, at: real(file, bytes(data)[:7], at))
     journal = Journal(tmp_path / "journal", 0)
     journal.add(3, 2, 9, b"12345678")
     journal.close()

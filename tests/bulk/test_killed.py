@@ -47,7 +47,7 @@ if steps != "all":
             return result
         setattr(owner, name, step)
 
-    dying(os, "pwritev"); dying(os, "fsync"); dying(os, "replace"); dying(os, "rename")
+    dying(os, "pwrite"); dying(os, "fsync"); dying(os, "replace"); dying(os, "rename")
     dying(os, "unlink"); dying(os, "posix_fallocate")
 
 voyage = Voyage(KEY, base_url=url, concurrency={CONCURRENCY})

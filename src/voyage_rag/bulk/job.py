@@ -18,13 +18,13 @@ from voyage_rag.bulk.estimate import Estimate, estimate
 from voyage_rag.bulk.job_folder import JobFolder
 from voyage_rag.bulk.options import JobOptions, JobSpec
 from voyage_rag.bulk.output_files import format_of
-from voyage_rag.bulk.preparation import Problems, check_disk_space, prepare
+from voyage_rag.bulk.preparation import check_disk_space, noted, prepare
 from voyage_rag.bulk.progress import JobReporter
 from voyage_rag.bulk.run import JobRun
 from voyage_rag.client import Voyage
 from voyage_rag.errors import InvalidRequestError, VoyageError
 from voyage_rag.io.tasks import in_thread
-from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.errors import DamagedFileError, JobError
 from voyage_rag.jobs.inputs.rows import is_utf8
 from voyage_rag.jobs.inputs.spool import is_stream
 
@@ -125,7 +125,7 @@ class EmbeddingJob:
         Raises:
             JobError: The input cannot be read.
         """
-        options, problems = self.options, Problems(collected=True)
+        options, problems = self.options, list[str]()
         with (
             self._explained(),
             tempfile.TemporaryDirectory() as temporary,
@@ -145,7 +145,7 @@ class EmbeddingJob:
         if options.length is not None:
             schema = options.output_schema(summary)
             each = schema.bytes_in(self._spec.form, options.length)
-            with problems.noted():
+            with noted(problems):
                 check_disk_space(self.output.absolute(), summary.rows * each)
         return estimate(
             summary,
@@ -154,7 +154,7 @@ class EmbeddingJob:
             tokens_per_minute,
             is_counted=tokenizer is not None,
             bytes_per_vector=each,
-            problems=tuple(problems.messages),
+            problems=tuple(problems),
         )
 
     def run(
@@ -242,9 +242,13 @@ class EmbeddingJob:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Convert errors of the disk to errors of the job."""
+        """Convert errors of the disk and of damaged files to errors of the job."""
         try:
             yield
+        except DamagedFileError as error:
+            remedy = "repair the file, or leave out what cannot be read with on_error='skip'"
+            can_be_skipped = self.options.on_error == "stop"
+            raise JobError(error.message + f": {remedy}" * can_be_skipped) from error
         except OSError as error:
             if isinstance(error, VoyageError):
                 raise

@@ -81,21 +81,17 @@ class Journal:
         """
         head = HEADER.pack(MAGIC, first, count, tokens, len(vectors), 0)[:CHECKED]
         checksum = zlib.crc32(vectors, zlib.crc32(head))
-        message: list[bytes | memoryview] = [
-            head + checksum.to_bytes(4, _ORDER),
-            memoryview(vectors),
-        ]
         with self._lock:
             at = self._end
-            end = at + HEADER.size + len(vectors)
-            while at < end:
-                written = os.pwritev(self._file, message, at)
-                message = _without(message, written)
-                at += written
+            for piece in (head + checksum.to_bytes(4, _ORDER), vectors):
+                left = memoryview(piece)
+                while left:  # the disk may accept less than it was given
+                    written = os.pwrite(self._file, left, at)
+                    left, at = left[written:], at + written
             self.records.append(
-                JournalRecord(first, count, tokens, end - len(vectors), len(vectors))
+                JournalRecord(first, count, tokens, at - len(vectors), len(vectors))
             )
-            self._end = end
+            self._end = at
 
     def vectors(self, most: int) -> Iterator[memoryview]:
         """Yield the vectors of all records in the order of the rows, so many bytes at a time.
@@ -137,16 +133,6 @@ class Journal:
             if zlib.crc32(vectors, zlib.crc32(header[:CHECKED])) != checksum:
                 return
             yield JournalRecord(first, count, tokens, offset, length)
-
-
-def _without(message: list[bytes | memoryview], written: int) -> list[bytes | memoryview]:
-    """Return the rest of the data: the disk may accept less than it was given."""
-    left = list[bytes | memoryview]()
-    for piece in message:
-        if written < len(piece):
-            left.append(memoryview(piece)[written:])
-        written = max(0, written - len(piece))
-    return left
 
 
 class JournalTotals(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from voyage_rag.bulk.job_folder import Manifest
 from voyage_rag.bulk.output_files import check_replaceable, final_paths, fingerprint
 from voyage_rag.bulk.scan import scan
-from voyage_rag.jobs.errors import BadRowsError, DamagedFileError, JobError
+from voyage_rag.jobs.errors import BadRowsError, JobError
 from voyage_rag.jobs.files import size
 from voyage_rag.jobs.inputs import open_inputs
 
@@ -23,26 +23,15 @@ if TYPE_CHECKING:
     from voyage_rag.jobs.inputs import InputReader
 
 
-class Problems:
-    """Errors that would stop a job. They are raised immediately, or collected for a report.
-
-    Attributes:
-        messages: The messages of collected errors.
-    """
-
-    def __init__(self, *, collected: bool) -> None:
-        self.messages: list[str] = []
-        self._collected = collected
-
-    @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Collect an error of the block."""
-        try:
-            yield
-        except JobError as error:
-            if not self._collected:
-                raise
-            self.messages.append(error.message)
+@contextmanager
+def noted(problems: list[str] | None) -> Iterator[None]:
+    """Add an error of the block to the problems; raise it if there is no list of them."""
+    try:
+        yield
+    except JobError as error:
+        if problems is None:
+            raise
+        problems.append(error.message)
 
 
 def prepare(
@@ -50,7 +39,7 @@ def prepare(
     folder: JobFolder,
     scratch: JobFolder,
     reporter: JobReporter,
-    problems: Problems,
+    problems: list[str] | None,
     *,
     host: str | None,
     tokenizer: str | None,
@@ -63,7 +52,7 @@ def prepare(
         folder: The job's folder.
         scratch: The folder for temporary files of the input; may be the same.
         reporter: Reports progress.
-        problems: Receives errors that would stop the job.
+        problems: Receives errors that would stop the job; None raises them.
         host: The host; None for any host.
         tokenizer: Path of a `tokenizer.json` to count tokens; None estimates them.
         rescan: Read the whole input, even if the job has started.
@@ -76,56 +65,40 @@ def prepare(
         JobError: The input cannot be read.
     """
     options, begun, is_resumed = spec.options, None, False
-    with problems.noted():
+    with noted(problems):
         folder.check_own()
         begun = folder.read(overwrite=options.overwrite)
-    with _explained(options.on_error):
-        reader = open_inputs(
-            spec.inputs,
-            options.input_format,
-            text_columns=options.text_columns,
-            id_column=options.id_column,
-            keep=options.keep,
-            options=options.reading,
-            spool_folder=scratch.spooled,
-            skip_damaged=options.on_error == "skip",
-        )
-    with problems.noted():
+    reader = open_inputs(
+        spec.inputs,
+        options.input_format,
+        text_columns=options.text_columns,
+        id_column=options.id_column,
+        keep=options.keep,
+        options=options.reading,
+        spool_folder=scratch.spooled,
+        skip_damaged=options.on_error == "skip",
+    )
+    with noted(problems):
         _check_output_apart(spec, reader)
     recorded, identity = spec.recorded(host), reader.identity()
     if begun is not None:
-        with problems.noted():
+        with noted(problems):
             is_resumed = _is_resumed(spec, begun, recorded, identity, folder)
     if begun is None or not is_resumed or begun.state == "embedding":
-        with problems.noted():
+        with noted(problems):
             check_not_overwritten(spec)
     if begun is None or not is_resumed or rescan:
         reader.finds_damage = options.on_error == "skip"
-        with _explained(options.on_error):
-            manifest = Manifest(recorded, identity, scan(reader, tokenizer, scratch, reporter))
+        manifest = Manifest(recorded, identity, scan(reader, tokenizer, scratch, reporter))
         reader.finds_damage = False
         manifest.length = options.length
         manifest.refused_file = None if begun is None else begun.refused_file
     else:
         manifest = begun
         reader.damaged = begun.summary.damaged
-    with problems.noted():
+    with noted(problems):
         check_rows(manifest.summary, options.on_error)
     return reader, manifest, is_resumed
-
-
-@contextmanager
-def _explained(on_error: OnError) -> Iterator[None]:
-    """Name the option that skips damaged files."""
-    try:
-        yield
-    except DamagedFileError as error:
-        if on_error == "skip":
-            raise
-        raise DamagedFileError(
-            f"{error.message}: repair the file, or leave out what cannot be read with "
-            "on_error='skip'; nothing was sent"
-        ) from error
 
 
 def _check_output_apart(spec: JobSpec, reader: InputReader) -> None:

@@ -10,12 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from voyage_rag.bulk.output_files import fingerprint
 from voyage_rag.bulk.outputs import open_output
-from voyage_rag.bulk.preparation import (
-    Problems,
-    check_disk_space,
-    check_not_overwritten,
-    prepare,
-)
+from voyage_rag.bulk.preparation import check_disk_space, check_not_overwritten, prepare
 from voyage_rag.bulk.progress import JobReport, JobReporter
 from voyage_rag.bulk.refused import free_side_file, refused_line, rows_to_embed, write_side_file
 from voyage_rag.bulk.repeats import RepeatedTexts
@@ -53,10 +48,7 @@ class JobRun:
     """One run of a job.
 
     Args:
-        inputs: Files, folders or globs, or `-`.
-        output: The output file or folder.
-        form: The format of the output.
-        options: The options of the job.
+        spec: The arguments of the job.
         settings: The settings of the client.
         folder: The job's folder, which this process has locked.
         on_progress: Called with the progress.
@@ -102,7 +94,7 @@ class JobRun:
             folder,
             folder,
             self._reporter,
-            Problems(collected=False),
+            None,
             host=self._settings.host.cache_scope,
             tokenizer=self._settings.tokenizer,
             rescan=False,

@@ -184,7 +184,6 @@ class KeptTypes:
 
 def _field(name: str, declared: Any, found: set[type]) -> Any:
     for known, kind in (
-        (set[type](), pa.string()),
         ({str}, pa.string()),
         ({bool}, pa.bool_()),
         ({int}, pa.int64()),

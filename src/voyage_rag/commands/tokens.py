@@ -14,6 +14,7 @@ from voyage_rag.commands.options import AsJSON, SkipUnreadable
 from voyage_rag.commands.screen import (
     console,
     dollars,
+    duration,
     one_line,
     shortened,
     span,
@@ -164,8 +165,7 @@ def _too_long(counted: Iterable[Counted], model: Model) -> int:
 def _duration(tokens: int, model: Model) -> str:
     if model.tokens_per_minute is None:
         return "?"
-    seconds = 60 * tokens / model.tokens_per_minute
-    return f"{seconds:,.0f} s" if seconds < 600 else f"{seconds / 60:,.0f} min"  # noqa: PLR2004
+    return duration(60 * tokens / model.tokens_per_minute)
 
 
 def _as_json(

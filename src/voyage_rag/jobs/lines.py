@@ -69,6 +69,10 @@ def open_bytes(path: Path, encoding: str | None = None) -> Iterator[BinaryIO]:
         with path.open("rb") as plain:
             opener = _opener(path, plain.read(16))
         with path.open("rb") if opener is None else opener(path) as file:
+            if encoding is None and file.peek(2).startswith(UTF16):
+                raise JobError(
+                    f"{path.name} begins like UTF-16, but UTF-8 is expected: pass encoding='utf-16'"
+                )
             yield file if encoding is None else io.BufferedReader(_Transcoder(file, encoding))
     except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -111,28 +115,12 @@ class _Transcoder(io.RawIOBase):
         return count
 
 
-def check_not_utf16(start: bytes, name: str) -> None:
-    """Raise an error for data that begins like UTF-16.
-
-    Raises:
-        JobError: The data begins like UTF-16.
-    """
-    if start.startswith(UTF16):
-        raise JobError(f"{name} begins like UTF-16, but UTF-8 is expected: pass encoding='utf-16'")
-
-
-def read_lines(file: BinaryIO, name: str) -> Iterator[Line]:
-    """Yield the lines that are not blank.
-
-    Args:
-        file: The file.
-        name: Its name in errors.
-    """
+def read_lines(file: BinaryIO) -> Iterator[Line]:
+    """Yield the lines that are not blank."""
     number = 0
     while content := file.readline(LONGEST_LINE_BYTES):
         number += 1
         if number == 1:
-            check_not_utf16(content, name)
             content = content.removeprefix(codecs.BOM_UTF8)
         if len(content) == LONGEST_LINE_BYTES and not content.endswith(b"\n"):
             content = content[:LONGEST_SHOWN]
@@ -168,7 +156,6 @@ def read_json_values(file: BinaryIO, name: str) -> Iterator[tuple[int, Any]]:
     Raises:
         JobError: The text after the values so far is not JSON.
     """
-    check_not_utf16(file.peek(2) if hasattr(file, "peek") else b"", name)
     text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape")
     decoder, buffer, at, count = json.JSONDecoder(), "", 0, 0
     in_array: bool | None = None  # unknown before the first character

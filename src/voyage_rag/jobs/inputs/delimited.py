@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined, row_of
-from voyage_rag.jobs.lines import LONGEST_SHOWN, check_not_utf16, open_bytes
+from voyage_rag.jobs.lines import LONGEST_SHOWN, open_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -110,8 +110,6 @@ class CSVFile(InputFile):
         limit = csv.field_size_limit(LONGEST_FIELD)
         try:
             with open_bytes(self.path, self.options.encoding) as file:
-                if self.options.encoding is None:
-                    check_not_utf16(file.peek(2)[:2] if hasattr(file, "peek") else b"", self.label)
                 text = TextIOWrapper(
                     file, "utf-8-sig", "surrogateescape", newline="" if self.quoted else "\n"
                 )

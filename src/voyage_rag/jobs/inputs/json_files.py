@@ -97,7 +97,7 @@ class JSONLinesFile(JSONRows):
     def _values(self, skip: int) -> Iterator[tuple[int, Any, str | None]]:
         with open_bytes(self.path, self.options.encoding) as file:
             left = skip
-            for number, content, flaw in read_lines(file, self.label):
+            for number, content, flaw in read_lines(file):
                 if number <= self.options.skip_lines:
                     continue
                 left -= 1

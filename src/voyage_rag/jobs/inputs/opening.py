@@ -69,24 +69,21 @@ class InputReader:
         position = 0
         for file in self.files:
             start = max(0, skip - position)
-            count, read = None, self._rows_until_damage if self.finds_damage else self._rows
-            if file.label in self.damaged:
-                read = self._rows_before_damage
-            elif start:
-                count = file.row_count()
-            if count is None or count > start:
-                count = yield from read(file, position, start)
-            position += count
+            known = file.row_count() if start and file.label not in self.damaged else None
+            if known is not None and known <= start:
+                position += known
+            else:
+                position += yield from self._rows_of(file, position, start)
 
-    def _rows(self, file: InputFile, position: int, skip: int) -> Generator[Row, None, int]:
-        return file.rows(self.columns, position, skip)
-
-    def _rows_until_damage(
-        self, file: InputFile, position: int, skip: int
-    ) -> Generator[Row, None, int]:
+    def _rows_of(self, file: InputFile, position: int, skip: int) -> Generator[Row, None, int]:
+        if file.label in self.damaged:
+            return (yield from self._rows_before_damage(file, position, skip))
+        rows = file.rows(self.columns, position, skip)
+        if not self.finds_damage:
+            return (yield from rows)
         count, number = skip, 0
         try:
-            for row in self._rows(file, position, skip):
+            for row in rows:
                 count, number = count + 1, row.number
                 yield row
         except DamagedFileError as error:
@@ -100,7 +97,7 @@ class InputReader:
     ) -> Generator[Row, None, int]:
         rows, number, flaw = self.damaged[file.label]
         if skip < rows:  # read in the same chunks as before, of which the last one is damaged
-            yield from islice(self._rows(file, position, 0), skip, rows)
+            yield from islice(file.rows(self.columns, position, 0), skip, rows)
         if skip <= rows:
             yield Row(number, None, None, flaw, file.label)
         return rows + 1

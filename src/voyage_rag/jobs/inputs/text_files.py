@@ -21,7 +21,7 @@ class LinesFile(InputFile):
         """See `InputFile`."""
         seen = 0
         with open_bytes(self.path, self.options.encoding) as file:
-            for number, content, flaw in read_lines(file, self.label):
+            for number, content, flaw in read_lines(file):
                 if number <= self.options.skip_lines:
                     continue
                 seen += 1
