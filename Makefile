@@ -123,11 +123,15 @@ $(VENV)/.all: pyproject.toml $(VENV)/.demo
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.all
 	@$(INSTALL) --group dev
+	@# Tests start many processes, which import compiled modules faster. Some packages have files
+	@# that are templates, not Python.
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
 $(VENV)/.ray: pyproject.toml $(VENV)/.dev
 	@echo "Installing Ray into $(VENV) ..."
 	@$(INSTALL) --group ray
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
 $(VENV)/.local: pyproject.toml | $(VENV)/bin/python
