@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from copy import copy
 from functools import partial
 from itertools import islice
 from math import inf
@@ -117,7 +116,7 @@ class TextStream:
             if recent.vector is None:
                 recent.positions.append(item.key)
             else:
-                self._known[item.key] = copy(recent.vector)
+                self._known[item.key] = recent.vector[:]
         self._recent[item.text] = recent
         if len(self._recent) > RECENT_TEXTS:
             del self._recent[next(iter(self._recent))]
@@ -135,12 +134,14 @@ class TextStream:
             for item, row in found:
                 text = self._requested.pop(item.key)
                 text.vector = compact(row, call.options.dtype)
-                vectors |= {n: copy(text.vector) for n in text.positions}
+                for n in text.positions:
+                    vectors[n] = text.vector[:]
             self._some = self._some or dict(islice(vectors.items(), 1))
             nothing_comes = self._is_read and not self._requested
             if self._empty and (self._some or call.options.expected_dimension or nothing_comes):
                 row = compact(call.zero_row(self._some), call.options.dtype)
-                vectors |= {n: copy(row) for n in self._empty}
+                for n in self._empty:
+                    vectors[n] = row[:]
                 self._empty = []
         return vectors, results.usage
 
