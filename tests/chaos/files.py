@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from fakes import MODEL, FakeService, served, vector_of, voyage_over
 from voyage_rag import VoyageError
-from voyage_rag.bulk import EmbeddingJob
+from voyage_rag.bulk import EmbeddingJob, JobReport
 
 FORMATS = ("jsonl", "json", "csv", "tsv", "parquet", "arrow", "txt", "md")
 TABLES = {"parquet", "arrow"}
@@ -60,7 +60,7 @@ class Case:
         defects: What was done to it.
         options: Those of the job.
         rows: What the reader finds: good rows, and None for each that has to be reported.
-        unreadable: Whether the whole input has to be refused.
+        damaged: Whether a file ends early, so that rows in it may be missing.
     """
 
     seed: int
@@ -68,7 +68,7 @@ class Case:
     defects: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
     rows: list[Row | None] = field(default_factory=list)
-    unreadable: bool = False
+    damaged: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,11 +142,12 @@ def _compared(
     except VoyageError as error:
         if "changed" in case.defects and "changed" in str(error):
             return ["the output is there"] if output.exists() else []
-        if case.unreadable or not good:
+        if case.damaged or not good:
             return ["the output is there"] if output.exists() else []
         return [f"refused: {error}"]
-    if case.unreadable or not good:
-        return ["accepted"]
+    if case.damaged or not good:
+        accepted = ["accepted"]
+        return _compared_with_damaged(case, good, report, output) if case.damaged else accepted
     if "changed" in case.defects:
         return ["the change was not noticed"]
     bad = len(case.rows) - len(good)
@@ -159,6 +160,21 @@ def _compared(
     if _read(output) != [(name, vector_of(text)) for name, text in good]:
         found.append("the output differs")
     return found
+
+
+def _compared_with_damaged(
+    case: Case, good: list[Row], report: JobReport, output: Path
+) -> list[str]:
+    """Rows are in their order, and the damage is reported. Numbers of rows are not known."""
+    found = [vector for _, vector in _read(output)]
+    left = iter([vector_of(text) for _, text in good])
+    extra = [vector for vector in found if vector not in left]
+    side = report.refused_file and report.refused_file.read_text("utf-8").splitlines()
+    if not report.damaged or side is None or len(side) != report.refused:
+        return [f"{report.damaged} damaged, {report.refused} refused ({side})"]
+    if report.texts != len(found) or (extra and "same id" not in case.defects):
+        return [f"{report.texts} texts, {len(found)} rows, of which {len(extra)} are unknown"]
+    return []
 
 
 def _read(output: Path) -> list[tuple[Any, list[float]]]:
@@ -262,7 +278,7 @@ def _as_json(case: Case, rows: list[Row], chance: random.Random, has_ids: bool) 
     _settle(case, list(rows), has_ids)
     if chance.random() < 0.2:
         case.defects.append("cut off")
-        case.unreadable = True
+        case.damaged = True
         content = content[: chance.randrange(1, len(content))]
     return content
 
@@ -372,7 +388,7 @@ def _as_table(case: Case, rows: list[Row], chance: random.Random, folder: Path) 
                 writer.write_table(shard, max_chunksize=chance.randint(1, 9))
         if chance.random() < 0.05:
             case.defects.append("cut off")
-            case.unreadable = True
+            case.damaged = True
             path.write_bytes(path.read_bytes()[: chance.randint(0, 60)])
     return home
 
@@ -402,7 +418,7 @@ def _packed(case: Case, content: bytes, chance: random.Random, folder: Path) -> 
         content = pack[1](content)
         if chance.random() < 0.1:
             case.defects.append("damaged archive")
-            case.unreadable = True
+            case.damaged = True
             content = content[:-5]
     path.write_bytes(content)
     return path
