@@ -88,8 +88,8 @@ def _parsed(source: str, value: str) -> Proxy:
         is_cut = True
     if is_cut or not host:
         raise ConfigurationError(
-            f"{source} is not the address of a proxy: expected http://host:port, or "
-            "http://user:password@host:port with characters such as # and / percent-encoded"
+            f"{source} is not the address of a proxy: expected scheme://host:port, or "
+            "scheme://user:password@host:port with characters such as # and / percent-encoded"
         )
     if parts.scheme not in DEFAULT_PORTS:
         raise ConfigurationError(
