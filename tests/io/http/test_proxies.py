@@ -105,7 +105,7 @@ def test_exceptions(
         ("HTTPS_PROXY", "http://user:secret#word@proxy:3128", "percent-encoded"),
         ("HTTPS_PROXY", "http://user:secret/word@proxy:3128", "percent-encoded"),
         ("HTTPS_PROXY", "http://user:12?secret@proxy:3128", "percent-encoded"),
-        ("HTTPS_PROXY", "'http://proxy:3128'", "expected http://"),
+        ("HTTPS_PROXY", "'http://proxy:3128'", "expected scheme://"),
     ],
 )
 def test_a_proxy_that_cannot_work_is_refused_at_construction(
