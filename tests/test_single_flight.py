@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import CancelledError
 
 import anyio
 import pytest
+import trio
 
 from voyage_rag.errors import InvalidRequestError, ServerError
 from voyage_rag.single_flight import SingleFlight, result_of
@@ -97,6 +99,32 @@ def test_an_event_loop_waits_for_the_result_of_a_thread(backend: str) -> None:
         return found + await result_of(futures["a"])
 
     assert anyio.run(program, backend=backend) == 2
+
+
+def test_trio_as_a_guest_of_asyncio_waits_too() -> None:
+    """A loop is running then, of which the caller is no task."""
+    flight: SingleFlight[str, int] = SingleFlight()
+    own, futures = flight.claim(["a"])
+
+    async def guest() -> int:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.to_thread.run_sync, work)
+            return await result_of(futures["a"])
+
+    def work() -> None:
+        with flight.settled(own) as results:
+            results["a"] = 1
+
+    async def host() -> int:
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        trio.lowlevel.start_guest_run(
+            guest, run_sync_soon_threadsafe=loop.call_soon_threadsafe, done_callback=done.set_result
+        )
+        found: int = (await done).unwrap()
+        return found
+
+    assert asyncio.run(host()) == 1
 
 
 @pytest.mark.parametrize("runner", ["sync", "asyncio", "trio"], indirect=True)

@@ -145,18 +145,24 @@ class SingleFlight(Generic[K, V]):
                     future.cancel()
 
 
+def is_asyncio() -> bool:
+    """Whether the caller is a task of asyncio, and not of trio, whose guest a loop may have."""
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:  # no loop is running
+        return False
+
+
 async def result_of(future: Future[V]) -> V:
     """Await a result that a thread or another task will set, without blocking the event loop."""
     if not future.done():
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # trio is running
+        if is_asyncio():
+            arrived = asyncio.Event()
+            future.add_done_callback(partial(_tell, asyncio.get_running_loop(), arrived))
+            await arrived.wait()
+        else:
             wait = partial(_wait, future)
             await to_thread.run_sync(wait, abandon_on_cancel=True, limiter=CapacityLimiter(inf))
-        else:
-            arrived = asyncio.Event()
-            future.add_done_callback(partial(_tell, loop, arrived))
-            await arrived.wait()
     return future.result()
 
 

@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 
 import anyio.to_thread
 
+from voyage_rag.single_flight import is_asyncio
+
 T = TypeVar("T")
 
 STEP = 32
@@ -72,23 +74,15 @@ async def in_thread(  # type: ignore[return] # no shield ends without a result
     The threads of anyio end by a callback of the main task. nest_asyncio, which replaces
     `asyncio.run`, does not call it, and the process would never exit; the loop's own threads end.
     """
-    loop = _patched_loop()
-    if loop is None:
+    if asyncio.run is asyncio.runners.run or not is_asyncio():
         return await anyio.to_thread.run_sync(
             do, *args, limiter=limiter, abandon_on_cancel=abandon_on_cancel
         )
     run = contextvars.copy_context().run
     async with limiter or nullcontext():
         with anyio.CancelScope(shield=not abandon_on_cancel):
+            loop = asyncio.get_running_loop()
             return await loop.run_in_executor(None, partial(run, do, *args))
-
-
-def _patched_loop() -> asyncio.AbstractEventLoop | None:
-    """The running loop of asyncio where `asyncio.run` has been replaced, else None."""
-    if asyncio.run is not asyncio.runners.run:
-        with suppress(RuntimeError):  # trio is running
-            return asyncio.get_running_loop()
-    return None
 
 
 async def run_in_thread(do: Callable[[], T]) -> T:
