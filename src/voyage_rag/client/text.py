@@ -136,7 +136,7 @@ class TextVerbs(Session):
 
         The arguments are those of `embed`. Requests are sent while the caller consumes earlier
         vectors, up to about `4 * concurrency` requests ahead. A text that repeats one of the
-        previous 8,192 different ones is not sent again.
+        previous 4,096 different ones is not sent again.
 
         Yields:
             One `array.array` per text, in order. If a text cannot be embedded, the vectors before
@@ -199,7 +199,7 @@ class TextVerbs(Session):
         sink is called once per request, in no particular order, by the thread that received the
         response (in the async variant by a worker thread), so several calls may run concurrently. A
         request counts towards `concurrency` until the sink returns. A text that repeats one of the
-        previous 8,192 is not sent again; further calls of the sink deliver vectors that are already
+        previous 4,096 is not sent again; further calls of the sink deliver vectors that are already
         known.
 
         Args:

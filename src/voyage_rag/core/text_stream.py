@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Sink: TypeAlias = Callable[[Sequence[int], "Sequence[Vector]", Usage], None]
 """Receives the vectors of a request: positions of texts, their vectors, and their usage."""
 
-RECENT_TEXTS = 8_192
-"""Number of different texts that are compared. Their vectors take about 32 MB."""
+RECENT_TEXTS = 4_096
+"""Number of different texts that are compared. Their vectors take about 16 MB."""
 
 MOST_REPEATS = 4_096
 """Number of consecutive repeated texts after which known vectors are delivered."""
