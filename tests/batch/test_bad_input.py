@@ -23,7 +23,7 @@ BAD_INPUTS: list[tuple[dict[str, Any], Any, str]] = [
     ({}, ["a", None], r"inputs\[1\] must be a string, not NoneType"),
     ({}, ["a", 7], r"inputs\[1\] must be a string, not int"),
     ({}, ["a", ["b"]], r"inputs\[1\] must be a string, not list"),
-    ({}, ["a", "\ud800"], r"inputs\[1\] holds half a character"),
+    ({}, ["a", "\ud800"], r"inputs\[1\] contains a lone surrogate"),
     ({}, ["a", "x" * 2**23], r"inputs\[1\] has 8,388,\d+ bytes as a line"),
     (CHUNKS, [["a"], []], r"the chunks of inputs\[1\] must be a list of strings, not an empty"),
     (CHUNKS, [["a"], ["b", ""]], r"chunks\[1\] of inputs\[1\] is empty"),

@@ -111,7 +111,7 @@ def test_a_cpu_is_left_to_read_and_write(
     monkeypatch.setattr("ray.is_initialized", lambda: True)
     monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": float(cpus)})
     if each is None:
-        with pytest.raises(JobError, match="would wait for ever: leave cpus_per_actor out"):
+        with pytest.raises(JobError, match="would wait forever: leave cpus_per_actor out"):
             _cpus_per_actor(actors, given)
     else:
         assert _cpus_per_actor(actors, given) == each

@@ -87,7 +87,7 @@ def test_a_folder_is_read_in_order_without_what_is_hidden() -> None:
         ("a.jsonl", b'{"body": "x"}', "a.jsonl:1: no text in 'text' (it has 'body'): pass --field"),
         ("a.jsonl", b"3", "a.jsonl:1: the line is not a JSON object"),
         ("a.json", b'["x", {"text": ', "a.json is not JSON after its first 1 values"),
-        ("a.json", b'["\\ud800"]', "a.json[0]: its text is not UTF-8, or holds half a character"),
+        ("a.json", b'["\\ud800"]', "a.json[0]: its text is not UTF-8, or contains a lone"),
     ],
 )
 def test_what_cannot_be_read_is_named(name: str, content: bytes, words: str) -> None:

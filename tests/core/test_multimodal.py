@@ -426,7 +426,7 @@ REFUSED: list[tuple[Any, str]] = [
     ([[]], "inputs[0] is empty"),
     (["a", ""], "inputs[1] is empty"),
     ([["a", ""]], "inputs[0][1] is empty"),
-    ([["a", "\ud83d"]], "inputs[0][1] holds half a character"),
+    ([["a", "\ud83d"]], "inputs[0][1] contains a lone surrogate"),
     ([["a", 5]], "inputs[0][1]: must be a text, or an image or video"),
     ([None], "inputs[0]: must be a text"),
     ([[Path("/nowhere/at/all.png")]], "inputs[0][0]: [Errno 2] No such file"),

@@ -284,7 +284,7 @@ def test_half_a_character_may_be_replaced(runner) -> None:
     service = FakeService()
     voyage = voyage_over(service)
 
-    with pytest.raises(InvalidInputError, match=r"documents\[1\] holds half a character"):
+    with pytest.raises(InvalidInputError, match=r"documents\[1\] contains a lone surrogate"):
         runner.call(voyage, "rerank", "q", ["a", "b\ud83d"], RERANKER)
     with pytest.raises(InvalidInputError, match="invalid_text must be one of"):
         runner.call(voyage, "rerank", "q", ["a"], RERANKER, invalid_text="drop")

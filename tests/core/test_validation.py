@@ -33,7 +33,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("embed", {"texts": ["a", None]}, "texts[1] must be a string, not NoneType"),
     ("embed", {"texts": ["a", b"b"]}, "texts[1] must be a string, not bytes"),
     ("embed", {"texts": [["a"]]}, "texts[0] must be a string, not list"),
-    ("embed", {"texts": ["a", "b\ud83d"]}, "texts[1] holds half a character"),
+    ("embed", {"texts": ["a", "b\ud83d"]}, "texts[1] contains a lone surrogate"),
     ("embed", {"texts": ["a", ""]}, "empty_text='space'"),
     ("embed", {"model": 7}, "model must be the name of a model, not 7"),
     ("embed", {"model": "  "}, "model must be the name of a model"),
@@ -64,7 +64,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("rerank", {"query": None}, "query must be a string, not NoneType"),
     ("rerank", {"query": ""}, "query is empty"),
-    ("rerank", {"query": "\udc00"}, "query holds half a character"),
+    ("rerank", {"query": "\udc00"}, "query contains a lone surrogate"),
     ("rerank", {"documents": None}, "documents must be a list of strings"),
     ("rerank", {"documents": [{"text": "a"}]}, "documents[0] must be a string, not dict"),
     ("rerank", {"documents": ["a", " "], "blank_documents": "error"}, "documents[1] is empty"),
@@ -236,7 +236,7 @@ def test_a_refusal_of_a_model_names_those_that_would_do() -> None:
 
 def test_a_model_name_that_cannot_be_sent_is_refused_in_words() -> None:
     """UTF-8 cannot encode a lone surrogate."""
-    with pytest.raises(InvalidInputError, match="model holds half a character"):
+    with pytest.raises(InvalidInputError, match="model contains a lone surrogate"):
         check_model("a\ud800b", "embedding")
 
 

@@ -179,7 +179,7 @@ def test_what_a_store_failed_to_write_is_not_paid_for_again(
     assert held(inner) == right(embeddings, a=A, b=B)
     emulator.requests.clear()
     runner.call(store, "add_documents", chunks(a=A))
-    assert [request.body["inputs"] for request in emulator.requests] == [[A]]  # not kept for ever
+    assert [request.body["inputs"] for request in emulator.requests] == [[A]]  # not kept forever
 
 
 @both

@@ -206,7 +206,7 @@ def _cpus_per_actor(actors: int, given: float | None) -> float:
     if actors * given > free:
         raise JobError(
             f"{actors} actors of {given:g} CPUs leave none of the cluster's {total:g} to read and "
-            f"write with, and would wait for ever: leave cpus_per_actor out, or give fewer actors "
+            f"write with, and would wait forever: leave cpus_per_actor out, or give fewer actors "
             "(as a range, actors=(1, 8), on a cluster that grows)"
         )
     return given

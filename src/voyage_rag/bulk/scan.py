@@ -209,5 +209,5 @@ def _flaw_of_kept(row: Row) -> str | None:
                 else json.dumps(value, ensure_ascii=False, default=str)
             )
             if not is_utf8(shown):
-                return "one of its columns is not UTF-8, or holds half a character"
+                return "one of its columns is not UTF-8, or contains a lone surrogate"
     return None

@@ -164,7 +164,7 @@ def check_text(name: str, text: object, *index: int, invalid_text: InvalidText =
                 errors = "replace" if invalid_text == "replace" else "strict"
                 return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", errors)
             raise InvalidInputError(
-                f"{name} holds half a character (a lone surrogate) at position {error.start}: "
+                f"{name} contains a lone surrogate (half a character) at position {error.start}: "
                 "decode the text again, or replace it with "
                 "text.encode('utf-8', 'replace').decode(), as invalid_text='replace' does",
                 indices=index,

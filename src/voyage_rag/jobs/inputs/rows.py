@@ -188,7 +188,7 @@ def flaw_of_text(text: object) -> str | None:
         return f"its text is {_kind(text)}, not a string"
     if not text:
         return "its text is empty"
-    return None if is_utf8(text) else "its text is not UTF-8, or holds half a character"
+    return None if is_utf8(text) else "its text is not UTF-8, or contains a lone surrogate"
 
 
 def flaw_of_id(name: object) -> str | None:
@@ -200,7 +200,7 @@ def flaw_of_id(name: object) -> str | None:
     if isinstance(name, int):
         in_range = SMALLEST_ID <= name <= LARGEST_ID
         return None if in_range else "its id is a number of more than 64 bits"
-    return None if is_utf8(name) else "its id is not UTF-8, or holds half a character"
+    return None if is_utf8(name) else "its id is not UTF-8, or contains a lone surrogate"
 
 
 def is_utf8(text: str) -> bool:
