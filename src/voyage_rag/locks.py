@@ -35,7 +35,7 @@ class _Blocks:
 
     def reset(self) -> None:
         self.count = 0
-        self.changed = threading.Condition(threading.Lock())
+        self.changed = threading.Condition()  # reentrant: a signal handler may fork
 
     def add(self, number: int) -> None:
         with self.changed:
@@ -58,8 +58,9 @@ _blocks = _Blocks()
 def forks_wait() -> Iterator[None]:
     """Let a fork of this process wait, 5 s at most, while any thread executes the block.
 
-    glibc holds locks while it resolves a name, and OpenSSL while it reads certificates. In a child
-    that is forked meanwhile nobody would release them, and its first connection would hang.
+    glibc holds locks while it resolves a name, and OpenSSL while it reads certificates and during a
+    handshake. In a child that is forked meanwhile nobody would release them, and its first
+    connection would hang.
     """
     _blocks.add(1)
     try:

@@ -116,7 +116,8 @@ def start_tls(
         announce(wrapped)
     try:
         wrapped.settimeout(seconds_until(deadline))
-        wrapped.do_handshake()
+        with forks_wait():
+            wrapped.do_handshake()
     except BaseException:
         wrapped.close()
         raise
