@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -219,6 +220,30 @@ def test_models_lists_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["voyage-4-lite"] == ["active", "1024", "256", "512", "2048", "32K", "1M", "0.02"]
     assert rows["rerank-3"] == ["active", "32K", "600K", "0.05"]
     assert all(len(line) <= 80 and line == line.rstrip() for line in lines)
+
+
+def test_a_narrow_terminal_shows_one_value_per_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In 40 columns no row of a table is wrapped."""
+    for name, value in {"FORCE_COLOR": "1", "NO_COLOR": "1", "COLUMNS": "40"}.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "a.txt").write_text("x" * 5_000_000, "utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["models"]) == main(["tokens", "a.txt", "--model", "voyage-4"]) == 0
+
+    lines = [
+        re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line) for line in capsys.readouterr().out.splitlines()
+    ]
+    assert all(len(line) <= 40 for line in lines)
+    start = lines.index("voyage-4")
+    assert lines[start + 1 : start + 4] == [
+        "  status      active",
+        "  dimensions  1024 256 512 2048",
+        "  context     32K",
+    ]
+    assert "  too long        1" in lines
 
 
 def test_models_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,7 +85,7 @@ def test_words_find_the_picture_in_both_frameworks(emulator: Emulator, folder: P
     first, second = report.questions[0].results
     assert first.hits[0].score == pytest.approx(second.hits[0].score, abs=1e-3)
     text = reported(out.getvalue())
-    assert text.startswith(f"This demo embeds the images of {folder}, and searches for 2 questions")
+    assert text.startswith(f"This demo embeds the images of {folder}, and runs 2 searches")
     assert "It takes a few seconds. These are not Voyage's vectors." in text
     assert "compares colours and simple shapes, not meaning" in text
     assert "images 6 images of" in text

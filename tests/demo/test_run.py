@@ -161,7 +161,7 @@ def test_the_first_lines_say_what_will_happen_and_how_long_it_takes(full: Ran) -
     """Before anything is loaded."""
     first = " ".join(full.out.split("\n\n")[0].split())
     assert first.startswith("This demo embeds the docstrings of Python's standard library")
-    assert "10 questions with LangChain and with LlamaIndex. It takes about 15 seconds" in first
+    assert "10 searches with LangChain and with LlamaIndex. It takes about 15 seconds" in first
 
 
 def test_the_last_lines_are_three_commands_that_work(

@@ -35,11 +35,11 @@ def test_the_emulator_says_what_it_is(make_report: MakeReport) -> None:
     text = unwrapped(shown(make_report()))
 
     assert text.startswith("These are not Voyage's vectors.")
-    assert "nothing is spent" in text
+    assert "nothing is billed" in text
     assert "It would cost $0.0300 at list price, by the emulator's own token counts." in text
 
 
-def test_the_live_service_says_what_it_will_spend(make_report: MakeReport) -> None:
+def test_the_live_service_says_what_it_will_use(make_report: MakeReport) -> None:
     """Address, tokens and price stand there before the first request."""
     text = unwrapped(shown(make_report(emulated=False)))
 

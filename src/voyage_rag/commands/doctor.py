@@ -71,7 +71,7 @@ def doctor(
     if host is not None:
         arguments = {"host": _host(host, api_key_path, insecure=allow_insecure_http)}
     found = []
-    with working("Looking"):
+    with working("Checking"):
         for finding in examine(**arguments, call=call):
             found.append(finding)
             if not as_json:

@@ -7,7 +7,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING
 
 from voyage_rag.commands.options import AsJSON
-from voyage_rag.commands.screen import console, write_json
+from voyage_rag.commands.screen import console, table, write_json
 
 if TYPE_CHECKING:
     from voyage_rag.models import Model
@@ -23,23 +23,26 @@ def models(as_json: AsJSON = False) -> None:
         write_json([_as_json(model) for model in MODELS.values()])
         return
     out = console()
-    row = "{:<23}  {:<10}  {:<18}  {:>7}  {:>7}  {:>5}".format
-    out.print(row("model", "status", "dimensions", "context", "request", "$/1M"), style="bold")
-    for kind, rows in groupby(MODELS.values(), key=lambda model: model.kind):
+    models = list(MODELS.values())
+    header = ("model", "status", "dimensions", "context", "request", "$/1M")
+    first, *lines = table(header, map(_cells, models), out.width, left=3)
+    out.print(first, style="bold")
+    for kind, rows in groupby(zip(models, lines, strict=True), key=lambda row: row[0].kind):
         out.print(f"\n{kind}", style="bold blue")
-        for model in rows:
-            dimensions = " ".join(str(dimension) for dimension in model.dimensions)
-            price = "" if model.price is None else f"{model.price:.2f}"
-            limits = _thousands(model.context), _thousands(model.request_tokens)
-            out.print(
-                row(model.name, model.status, dimensions, *limits, price),
-                style="" if model.status == "active" else "dim",
-            )
+        for model, line in rows:
+            out.print(line, style="" if model.status == "active" else "dim")
     note = (
         "Dimensions: the first is the default. Context: tokens per input; request: tokens "
         "per request. $/1M: list price per million tokens in US dollars."
     )
     out.print("\n" + fill(note, min(out.width, 80)), style="dim")
+
+
+def _cells(model: Model) -> tuple[str, ...]:
+    dimensions = " ".join(map(str, model.dimensions))
+    price = "" if model.price is None else f"{model.price:.2f}"
+    limits = _thousands(model.context), _thousands(model.request_tokens)
+    return (model.name, model.status, dimensions, *limits, price)
 
 
 def _thousands(tokens: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from textwrap import wrap
@@ -65,6 +65,30 @@ def write_json(value: object, *, stderr: bool = False) -> None:
     """Write one JSON value, indented and without escaping letters."""
     stream = sys.stderr if stderr else sys.stdout
     stream.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int, left: int) -> list[str]:
+    """Return the header and the rows, aligned; `left` is how many columns are aligned to the left.
+
+    If a line would exceed `width` columns, each row becomes a block with one value per line.
+    """
+    lines = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    if sum(widths) + 2 * (len(widths) - 1) <= width:
+        cells = [f"{{:{'<' if at < left else '>'}{size}}}" for at, size in enumerate(widths)]
+        return ["  ".join(cells).format(*line).rstrip() for line in lines]
+    label = max(map(len, header[1:]))
+    return [header[0]] + [
+        "\n".join(
+            [row[0]]
+            + [
+                f"  {name:<{label}}  {cell}"
+                for name, cell in zip(header[1:], row[1:], strict=True)
+                if cell
+            ]
+        )
+        for row in lines[1:]
+    ]
 
 
 def one_line(text: str) -> str:

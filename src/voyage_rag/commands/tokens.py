@@ -18,6 +18,7 @@ from voyage_rag.commands.screen import (
     one_line,
     shortened,
     span,
+    table,
     working,
     write_json,
 )
@@ -114,14 +115,13 @@ def _chosen(names: Sequence[str] | None) -> list[Model]:
 
 def _show(counted: list[Counted], models: list[Model], counter: TokenCounter) -> None:
     out = console()
-    names = [shortened(entry.file, WIDEST_FILE) for entry in counted]
-    width = max(len("total"), *map(len, names))
-    line = f"{{:<{width}}}  {{:>7}}  {{:>12}}  {{:>23}}".format
-    out.print(line("file", "texts", "characters", "tokens"), style="bold")
-    for name, entry in zip(names, counted, strict=True):
-        out.print(line(name, *_figures([entry])), markup=False)
+    rows = [(shortened(entry.file, WIDEST_FILE), *_figures([entry])) for entry in counted]
     if len(counted) > 1:
-        out.print(line("total", *_figures(counted)), style="bold")
+        rows.append(("total", *_figures(counted)))
+    header, *lines = table(("file", "texts", "characters", "tokens"), rows, out.width, left=1)
+    out.print(header, style="bold")
+    for at, line in enumerate(lines):
+        out.print(line, markup=False, style="bold" if at == len(counted) else "")
     out.print()
     _show_models(counted, models)
     out.print(f"\n{COUNTED if counter.is_exact else ESTIMATED}", style="dim")
@@ -130,15 +130,21 @@ def _show(counted: list[Counted], models: list[Model], counter: TokenCounter) ->
 def _show_models(counted: list[Counted], models: list[Model]) -> None:
     out = console()
     low, high = _total(counted)
-    width = max(len("model"), *(len(one_line(model.name)) for model in models))
-    line = f"{{:<{width}}}  {{:>5}}  {{:>23}}  {{:>14}}  {{:>8}}".format
-    out.print(line("model", "$/1M", "at list price", "time at tier 1", "too long"), style="bold")
-    for model in models:
-        rate = "?" if model.price is None else f"{model.price:.2f}"
-        price = span(dollars(model.cost(low)), dollars(model.cost(high)))
-        too_long = f"{_too_long(counted, model):,}"
-        row = line(one_line(model.name), rate, price, _duration(high, model), too_long)
-        out.print(row, markup=False)
+    rows = [
+        (
+            one_line(model.name),
+            "?" if model.price is None else f"{model.price:.2f}",
+            span(dollars(model.cost(low)), dollars(model.cost(high))),
+            _duration(high, model),
+            f"{_too_long(counted, model):,}",
+        )
+        for model in models
+    ]
+    columns = ("model", "$/1M", "at list price", "time at tier 1", "too long")
+    header, *lines = table(columns, rows, out.width, left=1)
+    out.print(header, style="bold")
+    for line in lines:
+        out.print(line, markup=False)
     notes = "\nTime at tier 1: at the limit of tokens per minute. Too long: texts "
     notes += "that may exceed the model's context and would be truncated."
     if any(model.kind == "rerank" for model in models):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 RIGHT = "✓"
 ABSENT = "–"
-DURATION = "It takes about 15 seconds, and a minute on a busy machine."
+DURATION = "It takes about 15 seconds, or up to a minute on a busy machine."
 MAX_NAME_COLUMNS = 44
 MAX_HEADING_CHARACTERS = 40
 FREE_TOKENS_PER_MINUTE = 10_000
@@ -57,8 +57,8 @@ def show_introduction(console: Console, options: DemoOptions) -> None:
     _wrap(
         console,
         Text(
-            f"This demo embeds {_printable(searched)}, and searches for {count} "
-            f"{'question' if count == 1 else 'questions'} with LangChain and with LlamaIndex. "
+            f"This demo embeds {_printable(searched)}, and runs {count} "
+            f"{'search' if count == 1 else 'searches'} with LangChain and with LlamaIndex. "
             f"{'It takes a few seconds.' if options.images or options.files else DURATION}"
         ),
     )
@@ -98,7 +98,7 @@ def show_plan(console: Console, plan: DemoPlan) -> None:
             ("These are not Voyage's vectors. ", "bold yellow"),
             "There is no VOYAGE_API_KEY, so an emulator on this machine responds: it implements "
             f"Voyage's API and compares {compared}, not meaning. Nothing is sent over the network, "
-            "nothing is spent.",
+            "and nothing is billed.",
         )
     else:
         forecast = plan.forecast
@@ -108,7 +108,7 @@ def show_plan(console: Console, plan: DemoPlan) -> None:
                 f"Using the {'service on this machine' if is_local else 'live service'}",
                 "bold green",
             ),
-            f" at {plan.service.base_url} with your key. This will spend about "
+            f" at {plan.service.base_url} with your key. This will use about "
             f"{forecast.tokens:,} tokens, {_at_list_price(forecast.dollars)}.",
         )
         if forecast.tokens > FREE_TOKENS_PER_MINUTE:
