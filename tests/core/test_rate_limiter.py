@@ -348,6 +348,35 @@ def test_a_minute_that_another_process_used_up_is_waited_for() -> None:
     assert run.query_seconds[0] < 70
 
 
+@pytest.mark.parametrize("burst_seconds", [5, 10])
+def test_limits_that_a_service_names_while_it_smooths_are_spread_evenly(
+    burst_seconds: float,
+) -> None:
+    """The minute would have allowed the first burst, so no second one follows its rejection."""
+    limits, sizes = RateLimits(2_000, 12e6), [24_000.0] * 240
+
+    informed = simulate(Bucket(12e6, burst_seconds), sizes, given=limits)
+    run = simulate(Bucket(12e6, burst_seconds), sizes, named=limits)
+
+    assert run.refused == informed.refused > 0
+    assert run.seconds <= informed.seconds
+
+
+@pytest.mark.parametrize("given", [NO_LIMITS, FREE], ids=["named", "given"])
+def test_a_minute_used_by_an_earlier_process_does_not_slow_down_later_ones(
+    given: RateLimits,
+) -> None:
+    """After a restart, only the first minute is affected by the requests of the earlier process."""
+    service = Minute(3, 10_000)
+    for _ in range(3):
+        assert service.takes(-1.0, 20)
+
+    run = simulate(service, [], given=given, named=FREE, queries_at=[0.0, 180.0, 180.0, 180.0])
+
+    assert run.query_seconds[0] < 70
+    assert max(run.query_seconds[1:]) < 1
+
+
 @pytest.mark.parametrize("named", [NO_LIMITS, FREE], ids=["unnamed", "named"])
 @pytest.mark.parametrize("given", [NO_LIMITS, RateLimits(20_000, 3e7)], ids=["unknown", "given"])
 @pytest.mark.parametrize("seed", range(5))

@@ -7,7 +7,8 @@ never blocks. Interactive queries are sent before requests of jobs.
 - While no limit is known, every request is sent immediately.
 - Limits that the user passed or a 429 named are applied as the service counts them: a request is
   sent as soon as the last minute allows it. If the service responds with 429 all the same, it
-  smooths traffic, and requests are sent evenly from then on.
+  smooths traffic, and requests are sent evenly from then on. In the first minute of a process,
+  the requests of an earlier one may be the cause: then only until that minute ends.
 - Unknown limits are measured. Between two 429s the service has accepted exactly what the
   account allows, so requests continue at that rate; it rises until the next 429. After a 429, one
   request at a time probes whether the service accepts requests again.
@@ -22,7 +23,7 @@ from collections.abc import Callable, Iterator
 from math import inf
 
 from voyage_rag.core.rate_limits import NO_LIMITS, RateLimits, ThroughputMeter, scaled, stricter
-from voyage_rag.core.sliding_window import SlidingWindow, Slot
+from voyage_rag.core.sliding_window import WINDOW_SECONDS, SlidingWindow, Slot
 from voyage_rag.locks import lock_for
 
 Clock = Callable[[], float]
@@ -58,8 +59,9 @@ OUTCOMES_REMEMBERED = 16
 REFUSALS_OF_A_LIMIT = 3
 """Number of 429s among the last outcomes that mean a limit; fewer occur by chance."""
 
-DISBELIEF = 2.0
-"""A named limit is not the account's if the last minute exceeded it by more than this factor."""
+AGREEMENT_FACTOR = 2.0
+"""A named limit is not the account's if the last minute exceeded it by more than this factor, and
+not the cause of a 429 if the last minute was below it by more than this factor."""
 
 
 class Reservation(Slot):
@@ -136,11 +138,11 @@ class RateLimiter:
         self._held_until = -inf
         self._holds = 0
         self._is_probing = False
-        self._is_smoothing = False
-        self._probe: Slot | None = None
+        self._smooth_until = -inf
+        self._probed_at = -inf
         self._outcomes: deque[bool] = deque(maxlen=OUTCOMES_REMEMBERED)
         self._throughput = ThroughputMeter(self.now())
-        self._last_event_at = self._grown_at = self._refused_at = self.now()
+        self._began_at = self._last_event_at = self._grown_at = self._refused_at = self.now()
 
     def reserve(
         self, tokens: float | Estimate, delay: float = 0.0, *, is_query: bool = False
@@ -156,7 +158,7 @@ class RateLimiter:
         with self._lock:
             if limits != self._given:
                 self._given = self.limits = self._ceiling = limits
-                self.known, self._is_smoothing, self._is_probing = True, False, False
+                self.known, self._smooth_until, self._is_probing = True, -inf, False
                 self._begin_generation(self.now())
 
     @property
@@ -249,22 +251,25 @@ class RateLimiter:
         allowed = stricter(named, self._given) if named else self._ceiling
         if allowed == self._ceiling:  # nothing new: by this count, the minute allowed it
             self._slow_down(now, slot)
-            self._is_smoothing = self.known
+            self._smooth(now)
         else:
             self.limits = self._ceiling = allowed
             self.known = True
+            self._smooth_until = -inf
+            if not self._window.exceeds(scaled(allowed, 1 / AGREEMENT_FACTOR)):
+                self._smooth(now)
         self._holds += 1
         hold = FIRST_HOLD_SECONDS * 2.0 ** min(self._holds - 1, 10)
         hold = min(LONGEST_HOLD_SECONDS, max(hold, self.limits.seconds(slot.tokens)))
         self._held_until = now + max(retry_after or 0.0, hold)
         self._is_probing = not named
-        self._probe = None
+        self._probed_at = -inf
         self._outcomes.clear()
         self._begin_generation(now)
 
     def _believed(self, named: RateLimits) -> RateLimits:
         """Return the limits that a 429 names; none if the service has just accepted far more."""
-        is_wrong = scaled(named, DISBELIEF).are_exceeded_by(*self._window.accepted())
+        is_wrong = scaled(named, AGREEMENT_FACTOR).are_exceeded_by(*self._window.accepted())
         return NO_LIMITS if is_wrong else named
 
     def _doubt(self, now: float) -> None:
@@ -280,12 +285,16 @@ class RateLimiter:
 
     def _slow_down(self, now: float, slot: Slot) -> None:
         if self.known:
-            if self._is_smoothing:
+            if now < self._smooth_until:
                 self.limits = scaled(self.limits, CAUTION)
         elif rate := self._throughput.rate_at_refusal(
             now, self._window.accepted(), self._window.in_flight_before(slot)
         ):
             self.limits = scaled(rate, CAUTION)
+
+    def _smooth(self, now: float) -> None:
+        minute_ends_at = self._began_at + WINDOW_SECONDS
+        self._smooth_until = minute_ends_at if now < minute_ends_at else inf
 
     def _grow(self, now: float) -> None:
         haste = 1 + ((now - self._refused_at) / FASTER_GROWTH_AFTER_SECONDS) ** 4
@@ -300,17 +309,15 @@ class RateLimiter:
     def _leave(self, slot: Slot, now: float) -> None:
         if self._queries or self._jobs:
             (self._queries if slot.is_query else self._jobs).pop(slot, None)
-        slot.sent_at = now
+        slot.sent_at = self._probed_at = now
         slot.generation = self.generation
         self._window.add(slot, now)
-        if self._is_probing:
-            self._probe = slot
         if self.limits is not NO_LIMITS:
             self._drained_at = max(self._drained_at, now) + self.limits.seconds(slot.tokens)
 
     def _earliest(self, slot: Slot, now: float) -> float:
         """Return when a request may be sent after those ahead; inf while another one probes."""
-        if self._is_probing and self._is_probed(now):
+        if self._is_probing and now < self._probed_at + PROBE_TIMEOUT_SECONDS:
             return inf
         requests, tokens, ahead_seconds = 1, slot.tokens, 0.0
         for other in self._ahead_of(slot, now):
@@ -318,7 +325,7 @@ class RateLimiter:
             tokens += other.tokens
             ahead_seconds += self.limits.seconds(other.tokens)
         at = max(now, self._held_until)
-        if self._is_smoothing or not self.known:
+        if at < self._smooth_until or not self.known:
             burst = max(BURST_SECONDS, self.limits.seconds(slot.tokens))
             at = max(at, self._drained_at + ahead_seconds - burst)
         if not self.known:
@@ -334,10 +341,6 @@ class RateLimiter:
                     return
                 if now <= asks_by:
                     yield other
-
-    def _is_probed(self, now: float) -> bool:
-        probe = self._probe
-        return probe is not None and now < (probe.sent_at or 0.0) + PROBE_TIMEOUT_SECONDS
 
 
 def ask_again_after(delay: float) -> float:

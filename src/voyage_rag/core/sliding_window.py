@@ -81,6 +81,10 @@ class SlidingWindow:
             self._job_requests += requests
             self._job_tokens += tokens
 
+    def exceeds(self, limits: RateLimits) -> bool:
+        """Return whether the requests of the last minute exceed limits."""
+        return limits.are_exceeded_by(self._requests, self._tokens)
+
     def accepted(self) -> tuple[int, float]:
         """The number of accepted requests, and their tokens."""
         tokens = [slot.tokens for slot in self._slots if slot.is_counted and slot.is_accepted]
