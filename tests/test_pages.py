@@ -113,6 +113,21 @@ def test_the_commands_work(
         assert code == 0, f"{line}: {capsys.readouterr().err}"
 
 
+def test_make_targets_and_benchmarks_exist() -> None:
+    """In shell blocks and in running text."""
+    others = [ROOT / "CONTRIBUTING.md", ROOT / "benchmarks/README.md", ROOT / "cassettes/README.md"]
+    text = "\n".join(page.read_text("utf-8") for page in (README, *GUIDES, *others))
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    named = re.findall(r"(?:^|`)make ((?:[a-z]+ ?)+)", text, re.MULTILINE)
+    targets = {target for names in named for target in names.split()}
+    modules = set(re.findall(r"python -m benchmarks\.(\w+)", text))
+
+    assert {"demo", "test", "docs", "bench"} <= targets
+    assert targets - set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE)) == set()
+    assert "bulk" in modules
+    assert {name for name in modules if not (ROOT / f"benchmarks/{name}.py").exists()} == set()
+
+
 @pytest.mark.parametrize("page", [README, *GUIDES], ids=name_of)
 def test_links_to_files_lead_somewhere(page: Path) -> None:
     """Inline or by reference, to files and to headings of the same page."""

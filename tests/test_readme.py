@@ -106,6 +106,8 @@ def test_an_index_page_shows_no_dead_link_and_no_mark_of_ours() -> None:
 
     assert "<!--" not in shown
     assert re.findall(r"\]\[", shown) == []
+    assert "not on PyPI" not in shown
+    assert "\nRun `pip install 'voyage-rag[all]'`, with Python 3.11 or newer.\n" in shown
     assert re.findall(r"\]\((?!https://)", shown) == []
     assert shown.count("```python") == len(blocks(PAGE, "python"))
 

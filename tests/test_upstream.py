@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import contextlib
+import inspect
 import io
 import json
 from collections.abc import Iterator
@@ -37,14 +39,21 @@ def steps(page: Path) -> Iterator[tuple[str, str]]:
         yield code.code, "".join(o.code for o in outputs if code.line < o.line < end)
 
 
+def evaluate(tree: ast.Module | ast.Expression, mode: str, session: dict[str, object]) -> object:
+    """Run code, which may contain `await` outside of functions, as in a notebook."""
+    compiled = compile(tree, "upstream", mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    value = eval(compiled, session)
+    return asyncio.run(value) if inspect.iscoroutine(value) else value
+
+
 def run(code: str, session: dict[str, object]) -> str:
     """What a notebook would show: what is printed, and the value of the last line."""
     body = ast.parse(code).body
-    last = body.pop() if isinstance(body[-1], ast.Expr) else None
+    last = body.pop() if body and isinstance(body[-1], ast.Expr) else None
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        exec(compile(ast.Module(body, []), "upstream", "exec"), session)
+        evaluate(ast.Module(body, []), "exec", session)
         if isinstance(last, ast.Expr):
-            value = eval(compile(ast.Expression(last.value), "upstream", "eval"), session)
+            value = evaluate(ast.Expression(last.value), "eval", session)
             if value is not None:
                 printed.write(f"{value!r}\n")
     return printed.getvalue()

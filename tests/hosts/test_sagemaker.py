@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from fakes import FakeClock, HTTPService, ok, served
+from pages import ROOT, blocks
 from voyage_rag import (
     AuthenticationError,
     ConfigurationError,
@@ -298,3 +299,13 @@ def test_a_pickle_holds_no_credentials(http_service: HTTPService) -> None:
     assert SECRET.encode() not in pickled
     assert ACCESS.encode() not in pickled
     assert len(pickle.loads(pickled).embed(["a"], MODEL).embeddings) == 1
+
+
+def test_the_example_of_the_guide_runs() -> None:
+    """Other tests of the guides have no botocore."""
+    (example,) = (
+        block.code
+        for block in blocks(ROOT / "docs" / "hosts.md", "python")
+        if "import SageMaker" in block.code
+    )
+    exec(compile(example, "hosts.md", "exec"), {"Voyage": Voyage})
