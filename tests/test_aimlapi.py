@@ -50,7 +50,7 @@ def test_the_exchange_is_the_documented_one() -> None:
 
 @pytest.mark.parametrize("input_type", [None, "query", "document"])
 @pytest.mark.parametrize("texts", [TEXT, [TEXT]], ids=["string", "list"])
-def test_the_client_plays_it(texts: object, input_type: Any, runner: Runner) -> None:
+def test_the_client_replays_the_cassette(texts: object, input_type: Any, runner: Runner) -> None:
     """1,024 numbers and 6 tokens; the input type, which the gateway does not know, is not sent."""
     voyage = Voyage(**CONNECTION)
     with played(CASSETTE):
@@ -59,7 +59,7 @@ def test_the_client_plays_it(texts: object, input_type: Any, runner: Runner) -> 
     assert (answer.total_tokens, voyage.usage.total_tokens) == (6, 6)
 
 
-def test_langchain_plays_it(runner: Runner) -> None:
+def test_langchain_replays_the_cassette(runner: Runner) -> None:
     """A document and a query are the same bytes there."""
     embeddings = VoyageAIEmbeddings(model=MODEL, **CONNECTION)
     with played(CASSETTE):
@@ -70,7 +70,7 @@ def test_langchain_plays_it(runner: Runner) -> None:
     assert embeddings.usage.total_tokens == 12
 
 
-def test_llama_index_plays_it(runner: Runner) -> None:
+def test_llama_index_replays_the_cassette(runner: Runner) -> None:
     """A text and a query are the same bytes there."""
     embedding = VoyageEmbedding(MODEL, **CONNECTION)
     with played(CASSETTE):

@@ -132,7 +132,7 @@ def test_each_scenario_has_its_cassette_and_each_cassette_its_scenario() -> None
     assert set(names()) == set(SCENARIOS) | NOT_RECORDED
 
 
-def test_the_readme_tells_the_provenance_of_each_file() -> None:
+def test_the_readme_states_the_source_of_each_file() -> None:
     """The table of cassettes/README.md is what the files say of themselves."""
     assert shown_table() == table()
 
@@ -173,7 +173,7 @@ def test_the_file_is_of_its_scenario(name: str) -> None:
 
 
 @pytest.mark.parametrize("changed", [{"output_dimension": 512}, {"texts": ["Another question?"]}])
-def test_a_stranger_is_refused(changed: dict[str, object], runner: Runner) -> None:
+def test_a_request_that_was_not_recorded_fails(changed: dict[str, object], runner: Runner) -> None:
     """A request that was not recorded fails, whatever else could answer it."""
     with (
         pytest.raises(CannotOverwriteExistingCassetteException),
@@ -253,7 +253,9 @@ def test_with_a_key_the_service_is_asked(
     assert [item["response"]["status"] for item in tape.interactions] == [401]
 
 
-def test_nothing_but_the_exchange_is_written(http_service: HTTPService, elsewhere: Path) -> None:
+def test_a_cassette_contains_only_request_and_response(
+    http_service: HTTPService, elsewhere: Path
+) -> None:
     """Neither the key, nor host, cookies or the account's headers."""
     http_service.script = [
         failed(429, set_cookie="session=1", x_request_id="r1", retry_after="0"),
@@ -311,7 +313,7 @@ def test_a_failed_recording_leaves_the_old_one(http_service: HTTPService, elsewh
     assert (elsewhere / "made.yaml").read_text() == "old"
 
 
-def test_a_provenance_is_one_of_three() -> None:
+def test_the_source_of_a_cassette_is_one_of_three() -> None:
     """No cassette of unknown origin."""
     with pytest.raises(ValueError, match="not a provenance"):
         Provenance("hearsay", "someone said")  # type: ignore[arg-type]

@@ -53,7 +53,7 @@ def run_python(*arguments: str, **environment: str) -> "subprocess.CompletedProc
     )
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """`--version` prints the package's version and nothing else."""
     assert main(["--version"]) == 0
     assert capsys.readouterr() == (f"voyage-rag {voyage_rag.__version__}\n", "")
@@ -275,7 +275,7 @@ def test_emulate_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [*free.values()] == [None, None, True, 0.0, 1.0, "voyage", None]
 
 
-def test_emulate_tells_a_program_where_it_is() -> None:
+def test_emulate_prints_its_address_for_programs() -> None:
     """With --json, and until it is interrupted."""
     with subprocess.Popen(
         [sys.executable, "-m", "voyage_rag", "emulate", "--port", "0", "--json"],

@@ -139,7 +139,7 @@ def test_a_gateways_long_text_under_a_limit_is_embedded() -> None:
     assert [vector_of("a" * 801)] == voyage.embed(["a" * 801], MODEL).embeddings
 
 
-def test_a_bill_beyond_reason_does_not_break_the_next_call() -> None:
+def test_an_implausible_usage_does_not_break_the_next_call() -> None:
     """A gateway that counts wrongly is believed in nothing."""
 
     def always(body: bytes) -> Response:

@@ -247,7 +247,7 @@ def test_a_copy_can_have_another_client(kind: Kind) -> None:
         assert copied.api_key_fingerprint == second.settings.api_key.fingerprint
 
 
-def test_a_foreign_client_is_refused(kind: Kind) -> None:
+def test_an_object_that_is_no_client_is_refused(kind: Kind) -> None:
     """The vendor's LangChain reranker takes one and overwrites it; here it must be a `Voyage`."""
     with pytest.raises(ValidationError, match="client"):
         kind.make(api_key=KEY, client=object())

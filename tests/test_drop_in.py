@@ -140,7 +140,7 @@ def test_a_video_is_made_as_in_voyages_own_client(tmp_path: Path) -> None:
         Video("https://example.com/x.mp4").to_bytes()
 
 
-def test_nothing_costs_nothing_and_kinds_of_inputs_may_be_mixed() -> None:
+def test_an_empty_input_costs_nothing_and_kinds_may_be_mixed() -> None:
     """Where Voyage's own client refuses (docs/migrate.md)."""
     vo = voyage_rag.Client(KEY)
     assert vo.multimodal_embed([], "voyage-multimodal-3.5").embeddings == []

@@ -186,7 +186,7 @@ def test_the_last_error_is_the_one_that_is_raised(runner) -> None:
     assert (caught.value.attempts, caught.value.request_id) == (3, "z")
 
 
-def test_a_key_that_is_said_back_is_not_repeated(runner, http_service) -> None:
+def test_a_key_that_the_service_repeats_is_redacted(runner, http_service) -> None:
     """A debugging proxy may answer with the request it got."""
     from voyage_rag import Voyage
 

@@ -97,7 +97,7 @@ def test_an_error_needs_no_arguments(name: str) -> None:
         ({"attempts": 7}, "it broke [7 attempts]"),
     ],
 )
-def test_an_error_tells_what_it_knows(facts: dict, expected_message: str) -> None:
+def test_an_error_has_the_details_of_the_response(facts: dict, expected_message: str) -> None:
     """After the message, which stands alone under the vendor's name."""
     error = VoyageError("it broke", **facts)
 

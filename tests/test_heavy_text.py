@@ -23,7 +23,7 @@ LETTER = "Орендар не має права передавати примі�
 @pytest.mark.parametrize(
     ("text", "characters_per_token"), [(CLAUSE, 1.53), (LETTER + CLAUSE, 1.66)]
 )
-def test_heavy_text_is_embedded_whole_and_billed_once(
+def test_text_with_many_tokens_is_embedded_completely_and_billed_once(
     text: str, characters_per_token: float, runner: Runner
 ) -> None:
     """Requests above the limit are split; every text has a vector, rejected ones cost nothing."""

@@ -177,7 +177,7 @@ def test_what_are_no_nodes_or_documents_is_refused_by_name(bad: Any) -> None:
 
 
 @pytest.mark.parametrize("by", [5, ["source"], None])
-def test_documents_are_told_apart_by_a_name_or_a_function(by: Any) -> None:
+def test_documents_are_grouped_by_a_field_or_a_function(by: Any) -> None:
     embeddings = VoyageAIEmbeddings("voyage-context-4", client=Voyage(KEY))
     with pytest.raises(InvalidInputError, match="by must be the name of a metadata field"):
         embeddings.for_documents([Document("a", metadata={"source": "x"})], by)
@@ -276,7 +276,7 @@ def test_a_text_of_ten_megabytes_goes_alone() -> None:
     assert [body["input"] for body in service.bodies if long in body["input"]] == [[long]]
 
 
-def test_a_million_tiny_texts_go_out_as_they_come() -> None:
+def test_a_million_short_texts_are_sent_as_they_are_read() -> None:
     """The first requests leave long before the last text is there."""
     taken = 0
 

@@ -28,7 +28,7 @@ SAME = "the same"
 
 
 @pytest.mark.parametrize("kind", THEIRS)
-def test_every_parameter_and_method_of_the_peers_is_in_the_table(kind: str) -> None:
+def test_every_parameter_and_method_of_the_other_packages_is_in_the_table(kind: str) -> None:
     """And nothing that they do not have."""
     named = set(THEIRS[kind]["__init__"]) | {
         f"{name}({', '.join(given)})" for name, given in THEIRS[kind].items() if name != "__init__"
@@ -62,6 +62,6 @@ def accepted(kind: Any) -> set[str]:
     return {*inspect.signature(kind).parameters, *fields, *chain.from_iterable(aliases)}
 
 
-def test_every_class_of_the_peers_is_looked_at() -> None:
+def test_every_class_of_the_other_packages_is_covered() -> None:
     """The file of their signatures is about these six."""
     assert THEIRS.keys() == OURS.keys()

@@ -88,7 +88,7 @@ def modules_without_their_own_tests() -> set[str]:
     return found
 
 
-def test_every_module_has_tests_where_one_looks_for_them() -> None:
+def test_tests_mirror_the_modules() -> None:
     """In a file of the same path, or in the one that the table names."""
     assert modules_without_their_own_tests() - COVERED_BY.keys() == set()
 

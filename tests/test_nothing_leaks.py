@@ -295,7 +295,7 @@ def test_an_object_that_is_half_made_can_be_shown() -> None:
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{key}\r\n",
     ],
 )
-def test_a_malformed_response_that_says_the_key_back_is_not_quoted(runner, response: str) -> None:
+def test_a_malformed_response_that_repeats_the_key_is_not_quoted(runner, response: str) -> None:
     """Parsers put the line that they cannot read into their error."""
 
     def serve(server: socket.socket) -> None:
@@ -563,7 +563,7 @@ def test_a_proxy_never_sees_the_key(
     assert "proxy-word" not in str(caught.value)
 
 
-def test_what_looks_for_the_key_finds_it() -> None:
+def test_the_search_for_leaked_keys_finds_one() -> None:
     """In every form; else the tests above would say nothing."""
     shown = [f"Bearer {KEY}", KEY.encode(), {"key": KEY[:-4]}, KEY.encode().hex(), KEY[::-1]]
     assert len(keys_in(*shown, b64encode(f"{KEY}".encode()).decode())) == len(shown) + 1

@@ -112,7 +112,7 @@ def test_the_same_model_is_no_other_space(make: Any) -> None:
 
 
 @both
-def test_a_foreign_query_client_is_refused(make: Any) -> None:
+def test_a_query_client_that_is_no_client_is_refused(make: Any) -> None:
     with pytest.raises(ValueError, match="query_client"):
         make("voyage-4", query_client=object())
 

@@ -140,7 +140,7 @@ def test_the_client_asks_for_what_was_asked(exchange: dict[str, Any], runner: Ru
 
 
 @pytest.mark.parametrize("exchange", REFUSALS, ids=named)
-def test_a_recorded_refusal_is_told(exchange: dict[str, Any], runner: Runner) -> None:
+def test_a_recorded_error_is_raised(exchange: dict[str, Any], runner: Runner) -> None:
     """The error has the class of its status and the service's words."""
     with pytest.raises(CLASSES[exchange["status"]]) as caught:
         asked_again(exchange, replay_of(exchange), runner)

@@ -34,7 +34,7 @@ class Holder(BaseModel):
     key: APIKey
 
 
-def test_a_key_shows_itself_nowhere() -> None:
+def test_a_key_is_shown_nowhere() -> None:
     """Not in any text or dump of itself or of what holds it."""
     voyage, holder = Voyage(KEY), Holder(key=as_key(KEY))
     shown = [
@@ -96,7 +96,7 @@ def test_keys_are_equal_by_their_text_and_hash_alike() -> None:
     assert hash(as_key(KEY)) == hash(as_key(KEY))
 
 
-def test_a_fingerprint_tells_keys_apart_and_does_not_tell_the_key() -> None:
+def test_a_fingerprint_distinguishes_keys_and_does_not_reveal_them() -> None:
     """Twelve hex digits, the same for the same key."""
     assert fingerprint(KEY) == as_key(KEY).fingerprint != fingerprint(OTHER_KEY)
     assert len(fingerprint(KEY)) == 12
@@ -190,7 +190,7 @@ except ConfigurationError as error:
     ],
     ids=["the same key", "another key", "no key"],
 )
-def test_a_stranger_opens_a_pickle_with_the_same_key_only(
+def test_another_process_loads_a_pickle_with_the_same_key_only(
     environ: dict[str, str], reported: str
 ) -> None:
     """Another tenant's key is never taken instead; the refusal names the variable to set."""

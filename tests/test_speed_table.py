@@ -53,7 +53,7 @@ def test_a_run_becomes_a_table(benchmarks: Any) -> None:
     assert "2026-11-21, a processor, 2 cores, CPython 3.11" in lines[-1]
 
 
-def test_the_place_for_it_is_marked(benchmarks: Any) -> None:
+def test_the_position_is_marked(benchmarks: Any) -> None:
     """Once, in order."""
     text = (ROOT / "docs" / "speed.md").read_text("utf-8")
 

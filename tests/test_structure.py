@@ -167,7 +167,7 @@ def test_other_packages_are_used_by_their_public_names() -> None:
     assert found == KNOWN_PRIVATE_ATTRIBUTES
 
 
-def test_addresses_and_credentials_stand_with_the_hosts() -> None:
+def test_addresses_and_credentials_are_defined_only_in_hosts() -> None:
     """A URL, a host's name or an authorisation header in code; docstrings may cite."""
     found = {
         path

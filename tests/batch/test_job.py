@@ -150,7 +150,7 @@ def test_names_of_ones_own(begun: World, texts: Texts) -> None:
     begun.runner.run(program)
 
 
-def test_another_process_goes_on(begun: World, texts: Texts) -> None:
+def test_another_process_resumes_the_job(begun: World, texts: Texts) -> None:
     """With the state file only."""
 
     async def program() -> None:
@@ -175,7 +175,7 @@ def test_waiting_may_have_an_end(begun: World, texts: Texts) -> None:
     begun.runner.run(program)
 
 
-def test_nothing_that_tells_a_text_or_a_key_is_kept(begun: World, texts: Texts) -> None:
+def test_nothing_that_reveals_a_text_or_a_key_is_kept(begun: World, texts: Texts) -> None:
     """The state file is small and private, and contains ids and counts."""
 
     async def program() -> None:

@@ -143,7 +143,7 @@ def test_ctrl_c_ends_a_wait_and_not_the_job(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("trouble", [faults.DROPPED, faults.CUT_OFF])
-def test_a_lost_answer_creates_no_second_batch(world: World, trouble: Any, texts: Texts) -> None:
+def test_a_lost_response_creates_no_second_batch(world: World, trouble: Any, texts: Texts) -> None:
     """The batch is looked up and found."""
     world.start(faults=[None, trouble])
 
@@ -207,7 +207,7 @@ def test_cancelling_what_is_not_known_says_so(world: World, texts: Texts) -> Non
     world.runner.run(program)
 
 
-def test_a_refused_order_is_forgotten(begun: World, texts: Texts) -> None:
+def test_a_refused_batch_is_forgotten(begun: World, texts: Texts) -> None:
     """A 400 has created nothing, so the request is sent again when it can succeed."""
 
     async def program() -> None:
@@ -224,7 +224,7 @@ def test_a_refused_order_is_forgotten(begun: World, texts: Texts) -> None:
 # ── room ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_429_waits_for_room(world: World, texts: Texts) -> None:
+def test_a_429_waits_until_the_limits_allow_a_batch(world: World, texts: Texts) -> None:
     """The account may have one batch at a time. The job waits for its end without requests."""
     world.start(batches_in_flight=1)
 
@@ -238,7 +238,7 @@ def test_a_429_waits_for_room(world: World, texts: Texts) -> None:
     assert statuses == [200, 429, 200, 429, 200]
 
 
-def test_a_full_account_is_left_alone_for_half_an_hour(world: World, texts: Texts) -> None:
+def test_no_batch_is_created_for_half_an_hour_after_a_429(world: World, texts: Texts) -> None:
     """If other jobs use the limit (docs: "Batch Inference")."""
     world.start(batches_in_flight=1, batch_running=2 * FULL)
 
@@ -257,7 +257,7 @@ def test_a_full_account_is_left_alone_for_half_an_hour(world: World, texts: Text
     world.runner.run(program)
 
 
-def test_an_account_without_money_is_an_error(runner, tmp_path: Path) -> None:
+def test_an_account_without_balance_is_an_error(runner, tmp_path: Path) -> None:
     """Waiting would not help."""
 
     def answer(body: bytes) -> Any:
@@ -379,7 +379,7 @@ def test_results_of_a_running_job_are_unfinished(begun: World, texts: Texts) -> 
 # ── the disk ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_lost_lines_are_made_again(begun: World, texts: Texts) -> None:
+def test_lost_lines_are_written_again(begun: World, texts: Texts) -> None:
     """By any process that submits the same inputs."""
 
     async def program() -> None:

@@ -145,9 +145,7 @@ def test_an_output_that_does_not_fit_costs_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "out.jsonl").read_text().count("\n") == len(ROWS)
 
 
-def test_a_write_that_is_cut_short_is_gone_on_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_partial_write_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system may write less than requested."""
     real = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda file, data, at: real(file, bytes(data)[:7], at))

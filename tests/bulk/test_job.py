@@ -91,7 +91,7 @@ def test_json_lines_hold_the_same_numbers(embed: Embed, source: Path, tmp_path: 
     assert [tuple(json.loads(line).values()) for line in lines] == expected(ROWS)
 
 
-def test_a_matrix_has_its_names_beside_it(embed: Embed, source: Path, tmp_path: Path) -> None:
+def test_a_matrix_has_a_file_of_ids(embed: Embed, source: Path, tmp_path: Path) -> None:
     """NumPy can map it into memory."""
     embed(source, "out.npy")
 
@@ -487,7 +487,9 @@ def test_what_the_model_does_not_offer_is_refused() -> None:
         EmbeddingJob("in.jsonl", "out.txt", model="voyage-4")
 
 
-def test_progress_is_told_with_every_answer(voyage: Voyage, source: Path, tmp_path: Path) -> None:
+def test_progress_is_reported_with_every_response(
+    voyage: Voyage, source: Path, tmp_path: Path
+) -> None:
     """Stage by stage, with rows and tokens that never decrease."""
     expected_message: list[JobProgress] = []
     job = EmbeddingJob(source, tmp_path / "out.parquet", model=MODEL)

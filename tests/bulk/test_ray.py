@@ -177,7 +177,7 @@ def test_four_actors_keep_one_limit(cluster: None) -> None:
     assert set(statuses) == {200}
 
 
-def test_a_key_does_not_travel_through_ray(cluster: None) -> None:
+def test_a_key_is_not_sent_through_ray(cluster: None) -> None:
     """Ray's dashboard would show it."""
     from voyage_rag.bulk.ray import Embedder, embed
 

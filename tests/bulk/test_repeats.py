@@ -44,7 +44,7 @@ def test_every_different_text_is_paid_once(
     )
 
 
-def test_equal_hashes_are_no_equal_texts(
+def test_texts_with_equal_hashes_are_not_merged(
     embed: Embed, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("voyage_rag.bulk.scan.hash", lambda text: 7, raising=False)

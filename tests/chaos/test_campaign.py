@@ -30,7 +30,7 @@ def test_every_document_arrives_once_and_unharmed(name: str) -> None:
     assert len(outcome.account.faults) > 2
 
 
-def test_the_account_notices_what_is_paid_twice_or_mixed_up() -> None:
+def test_the_campaign_notices_what_is_paid_twice_or_mixed_up() -> None:
     """The campaign detects needless repetitions, and swapped or lost results."""
 
     def again(voyage: Voyage, given: Sequence[Passage]) -> list[Any]:
@@ -65,7 +65,7 @@ def test_the_account_notices_what_is_paid_twice_or_mixed_up() -> None:
         (faults.SILENT, False),
     ],
 )
-def test_the_account_knows_what_a_fault_forces(fault: Fault | None, sound: bool) -> None:
+def test_the_campaign_counts_what_a_fault_forces(fault: Fault | None, sound: bool) -> None:
     """A text whose answer was spoiled has to be paid for again; any other must not be."""
     request = ReceivedRequest(ADDRESS, {"input": ["a", "b"]}, {}, 0.0, tokens=2, fault=fault)
     whole = ReceivedRequest(ADDRESS, {"input": ["a", "b"]}, {}, 1.0, tokens=2)

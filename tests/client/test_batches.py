@@ -163,7 +163,7 @@ def test_a_wait_is_cancelled_at_once(emulate, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("trouble", [faults.DROPPED, faults.CUT_OFF, faults.TRUNCATED], ids=str)
-def test_a_lost_answer_creates_no_second_batch(runner, emulate, trouble, tmp_path: Path) -> None:
+def test_a_lost_response_creates_no_second_batch(runner, emulate, trouble, tmp_path: Path) -> None:
     """The batch is looked up and found."""
     voyage, emulator = emulate(faults=[None, trouble])
 

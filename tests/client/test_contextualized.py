@@ -162,7 +162,7 @@ def test_plain_texts_go_to_the_right_endpoint_one_vector_each(
     ]
 
 
-def test_a_query_or_one_text_loses_nothing(
+def test_a_query_or_one_text_causes_no_warning_about_context(
     runner, voyage: Voyage, caplog: pytest.LogCaptureFixture
 ) -> None:
     runner.call(voyage, "embed", ["a", "b"], MODEL, "query")

@@ -103,7 +103,7 @@ def test_a_gateway_without_files_is_known(runner) -> None:
         runner.call(voyage.files, "list")
 
 
-def test_what_passes_is_asked_again(runner, clock: FakeClock, path: Path) -> None:
+def test_a_temporary_failure_is_retried(runner, clock: FakeClock, path: Path) -> None:
     """Lost, truncated or unavailable: uploads and downloads are complete in the end."""
     troubles = [faults.DROPPED, faults.status(503), None, faults.CUT_OFF, faults.status(429)]
     with Emulator(clock=clock.now, faults=troubles) as url:

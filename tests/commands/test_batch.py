@@ -190,7 +190,7 @@ def test_tables_are_read_with_the_options_that_errors_name(
     assert (code, "there is no folder" in err) == (1, True)
 
 
-def test_inputs_that_fail_are_told_and_submitted_again(
+def test_failed_inputs_are_reported_and_submitted_again(
     run: Run, emulate: Callable[..., Emulator]
 ) -> None:
     """In a separate file with the reason. The exit code is 1."""
@@ -306,7 +306,7 @@ def test_a_bad_row_is_named(
     assert [path.name for path in Path().iterdir()] == ["rows.jsonl"]
 
 
-def test_files_that_are_not_there(run: Run, emulate: Callable[..., Emulator]) -> None:
+def test_missing_files_are_refused(run: Run, emulate: Callable[..., Emulator]) -> None:
     """Or are something else."""
     emulate()
     assert run("submit", "no.jsonl", *SUBMIT)[2].startswith("voyage-rag: 'no.jsonl' does not exist")
@@ -324,7 +324,7 @@ def test_without_a_key_it_says_how_to_try_it(run: Run) -> None:
     assert (code, "voyage-rag emulate" in err) == (1, True)
 
 
-def test_misuse_is_told_apart(run: Run) -> None:
+def test_misuse_has_its_own_exit_code(run: Run) -> None:
     """By exit code 2."""
     assert run("submit", "rows.jsonl")[0] == 2
     assert run("fly")[0] == 2

@@ -58,7 +58,7 @@ def test_json_has_everything(
     assert reported["total_tokens"] > 0
 
 
-def test_a_line_is_a_line(
+def test_each_result_is_one_line(
     tmp_path: Path, service: Emulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Neither line breaks nor escape sequences of a document reach the terminal."""

@@ -51,7 +51,7 @@ def test_what_fits_is_what_is_expected(seen: list[tuple[float, int]], weight: fl
     )
 
 
-def test_a_bill_above_the_guess_is_believed_at_once() -> None:
+def test_a_usage_above_the_estimate_is_adopted_at_once() -> None:
     """The next request is planned with this ratio."""
     ratio = TokenRatio()
     ratio.learn(1_000, 3_000)
@@ -59,7 +59,7 @@ def test_a_bill_above_the_guess_is_believed_at_once() -> None:
     assert ratio.tokens(1_000) >= 3_000
 
 
-def test_a_bill_below_the_guess_is_believed_slowly() -> None:
+def test_a_usage_below_the_estimate_is_adopted_slowly() -> None:
     """One cheap request does not make the next one too large; fifty do."""
     ratio = TokenRatio()
     at_first = ratio.tokens(1_000)
@@ -73,7 +73,7 @@ def test_a_bill_below_the_guess_is_believed_slowly() -> None:
 
 
 @pytest.mark.parametrize(("weight", "tokens"), [(10.0, 3_000), (1_000.0, 0), (1_000.0, -5)])
-def test_a_bill_that_teaches_nothing_changes_nothing(weight: float, tokens: int) -> None:
+def test_a_usage_without_information_changes_nothing(weight: float, tokens: int) -> None:
     """Short texts are billed with a quirk, and 0 is a legal bill."""
     ratio = TokenRatio()
     before = ratio.tokens(1_000)

@@ -152,7 +152,7 @@ def test_no_more_than_a_thousand_documents_to_a_request() -> None:
     assert sum(len(body["inputs"]) for body in service.bodies) == 2_500
 
 
-def test_a_document_beyond_the_window_is_cut_greedily_and_the_user_is_told(
+def test_a_document_beyond_the_window_is_cut_greedily_with_a_warning(
     runner, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Chunk after chunk until the next would not fit, at five characters to a token."""
@@ -172,7 +172,7 @@ def test_a_document_beyond_the_window_is_cut_greedily_and_the_user_is_told(
     assert record.getMessage().startswith("document 1 is longer than the model's window")
 
 
-def test_a_window_the_service_finds_too_long_is_halved_and_the_user_is_told(
+def test_a_window_that_is_too_long_for_the_service_is_halved_with_a_warning(
     runner, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Only that document; the others stay whole."""
@@ -365,7 +365,7 @@ def test_chunk_fn_cuts_before_anything_is_sent(runner) -> None:
     assert [result.chunk_texts for result in found.results] == [["a", "b"], ["c"]]
 
 
-def test_nothing_costs_nothing(runner) -> None:
+def test_an_empty_input_costs_nothing(runner) -> None:
     service = FakeService()
     voyage = voyage_over(service)
     assert runner.call(voyage, "contextualized_embed", [], MODEL).results == []
@@ -532,13 +532,13 @@ def test_requests_in_flight_together_are_paced_and_retried_as_for_texts(runner, 
     assert sum(clock.sleeps) > 0.3
 
 
-def test_a_limit_that_makes_it_slow_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_limit_that_makes_a_call_slow_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     voyage = voyage_over(FakeService(always=served), tokens_per_minute=10_000)
     voyage.contextualized_embed([["word " * 3_000]] * 6, MODEL)
     assert any("so this takes about" in record.getMessage() for record in caplog.records)
 
 
-def test_a_stream_of_texts_is_told_of_the_context_it_loses(
+def test_a_stream_of_texts_is_warned_about_missing_context(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     vectors = list(voyage_over(FakeService(always=served)).embed_iter(["a", "b"], MODEL))

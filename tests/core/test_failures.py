@@ -120,7 +120,7 @@ def test_a_status_has_its_class(statuses: tuple[int, ...], error: type[APIError]
     assert [error] * len(statuses) == [type(failure(status)) for status in statuses]
 
 
-def test_a_silent_answer_is_spoken_for() -> None:
+def test_a_response_without_a_message_gets_one() -> None:
     """An error without a reason contains the status."""
     assert failure(418).message == "the service responded with 418 and no reason"
 
@@ -203,7 +203,7 @@ def test_the_request_id_and_retry_after_are_kept() -> None:
         ("trial token rate limit exceeded, limit is 100000 tokens per minute", RateLimitError),
     ],
 )
-def test_a_429_about_money_is_told_from_one_about_time(
+def test_a_429_about_billing_is_distinguished_from_a_rate_limit(
     detail: str, error: type[VoyageError]
 ) -> None:
     """Words of money, or of weeks, make a quota that does not pass soon; words of a rate do not.

@@ -179,5 +179,5 @@ def test_video_is_for_the_models_that_take_it() -> None:
         ),
     ],
 )
-def test_the_name_of_a_picture_is_told_from_a_text(text: str, is_name: bool) -> None:
+def test_the_path_of_a_picture_is_distinguished_from_a_text(text: str, is_name: bool) -> None:
     assert media.is_media_name(text) is is_name

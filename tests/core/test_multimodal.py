@@ -380,7 +380,7 @@ def test_finished_inputs_survive_a_failure(runner) -> None:
     assert partial.usage == voyage.usage
 
 
-def test_the_bill_speaks_of_pixels(runner) -> None:
+def test_the_cost_includes_pixels(runner) -> None:
     service = FakeService(always=served)
     voyage = voyage_over(service, concurrency=1)
     found = runner.call(
@@ -410,7 +410,7 @@ def test_what_it_will_cost_is_known_before(runner, picture: Path) -> None:
     assert service.attempts == []
 
 
-def test_nothing_costs_nothing(runner) -> None:
+def test_an_empty_input_costs_nothing(runner) -> None:
     service = FakeService()
     assert runner.call(voyage_over(service), "multimodal_embed", [], MODEL).embeddings == []
     assert service.attempts == []

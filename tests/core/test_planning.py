@@ -70,7 +70,7 @@ def test_limits_that_are_learnt_on_the_way_hold_for_the_next_slice() -> None:
     assert [len(piece) for piece in pieces] == [3, 1, 2, 3]
 
 
-def test_an_input_of_endless_weight_goes_alone() -> None:
+def test_an_input_of_infinite_weight_is_sent_alone() -> None:
     """It shares a request with no other input."""
     work = [1.0, float("inf"), 1.0, 1.0]
 

@@ -118,7 +118,7 @@ def test_known_requests_are_used_up() -> None:
     assert 60 < job.seconds < 62
 
 
-def test_a_request_that_is_more_than_a_minute_allows_leaves_alone() -> None:
+def test_a_request_above_the_minutes_limit_is_sent_alone() -> None:
     """It cannot be divided, so the service decides."""
     run = simulate(Everything(), [100.0, 5_000.0, 100.0], given=RateLimits(None, 1_000))
 
@@ -156,7 +156,7 @@ def test_what_was_billed_replaces_what_was_expected() -> None:
     assert waiting.wait() == 0
 
 
-def test_a_bill_that_comes_after_the_minute_changes_nothing() -> None:
+def test_a_usage_reported_after_the_minute_changes_nothing() -> None:
     """Its request is no longer counted."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
@@ -239,7 +239,7 @@ def test_a_query_that_waits_leaves_before_a_job_that_waited_longer() -> None:
     assert query.wait() == 0
 
 
-def test_what_is_cancelled_leaves_its_place() -> None:
+def test_a_cancelled_request_gives_up_its_turn() -> None:
     """The requests behind it move up immediately."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
@@ -255,7 +255,7 @@ def test_what_is_cancelled_leaves_its_place() -> None:
     assert second.held() == pytest.approx(60.1)
 
 
-def test_what_asks_no_more_loses_its_place() -> None:
+def test_a_reservation_that_is_not_renewed_loses_its_turn() -> None:
     """A worker that died does not block others."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
@@ -310,7 +310,7 @@ def test_a_service_that_is_very_slow_is_found_out() -> None:
     assert run.seconds < 1.4 * 20 * 12.5
 
 
-def test_an_outage_of_some_seconds_is_made_up_for() -> None:
+def test_an_outage_of_some_seconds_is_retried() -> None:
     """Every response is a 429 for five seconds, without a limit before and after."""
     run = simulate(Outage(5, 10), [SIZE] * 2_000)
 
@@ -380,7 +380,7 @@ def test_a_minute_used_by_an_earlier_process_does_not_slow_down_later_ones(
 @pytest.mark.parametrize("named", [NO_LIMITS, FREE], ids=["unnamed", "named"])
 @pytest.mark.parametrize("given", [NO_LIMITS, RateLimits(20_000, 3e7)], ids=["unknown", "given"])
 @pytest.mark.parametrize("seed", range(5))
-def test_stray_refusals_cost_little(seed: int, given: RateLimits, named: RateLimits) -> None:
+def test_stray_429s_cost_little(seed: int, given: RateLimits, named: RateLimits) -> None:
     """One response in a hundred is a 429 without a reason, even with the free tier's message."""
     calm = simulate(Everything(), [SIZE] * 400, given=given)
 
@@ -404,7 +404,7 @@ def ask(limiter: RateLimiter, clock: FakeClock, *, refused: bool = False) -> flo
     return waited
 
 
-def test_a_refusal_by_chance_slows_down_nobody() -> None:
+def test_a_single_stray_429_slows_no_other_request() -> None:
     """Nor do two; three among sixteen responses are a limit."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
@@ -471,7 +471,7 @@ def refuse(limiter: RateLimiter, clock: FakeClock, named: RateLimits = NO_LIMITS
 
 
 @given(st.floats(0.1, 100), st.booleans())
-def test_everybody_waits_for_as_long_as_the_service_asks(seconds: float, named: bool) -> None:
+def test_all_requests_wait_for_the_time_of_retry_after(seconds: float, named: bool) -> None:
     """Requests that asked before and after the 429."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
@@ -508,7 +508,7 @@ def test_only_one_probe_leaves_after_a_refusal() -> None:
 
 
 @pytest.mark.parametrize("given", [NO_LIMITS, RateLimits(2_000, 3_000_000)])
-def test_a_probe_that_vanishes_does_not_stop_the_others(given: RateLimits) -> None:
+def test_a_cancelled_probe_does_not_block_other_requests(given: RateLimits) -> None:
     """If its response never arrives, the next one probes after some seconds."""
     clock = FakeClock()
     limiter = RateLimiter(clock.now)
@@ -569,7 +569,7 @@ def test_a_reservation_waits_for_its_backoff_first() -> None:
     assert clock.now() == reservation.sent_at
 
 
-def test_a_request_that_is_more_than_a_minute_allows_is_known() -> None:
+def test_a_request_above_the_minutes_limit_is_recognised() -> None:
     """The caller can divide it."""
     limiter = RateLimiter(FakeClock().now)
     limiter.keep_to(RateLimits(None, 10_000))

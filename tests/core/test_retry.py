@@ -275,14 +275,14 @@ def test_a_retry_after_beyond_the_total_timeout_is_not_waited_for() -> None:
     assert len(played.attempts) == 1
 
 
-def test_an_unsound_answer_says_whose_it_was() -> None:
+def test_an_invalid_response_names_its_host() -> None:
     """The error has model, status and request id, for the service's support."""
     error = play(ok({}, **{"x-request-id": "abc"}), max_retries=0).outcome
 
     assert (error.model, error.http_status, error.request_id) == ("voyage-of-tests", 200, "abc")
 
 
-def test_a_response_that_was_spoiled_points_at_what_is_in_between() -> None:
+def test_a_damaged_response_blames_the_network() -> None:
     """Which `voyage-rag doctor` examines; other failures do not say so."""
     spoiled = play(ok("no object"), max_retries=0).outcome
     assert isinstance(spoiled, UnexpectedAnswerError)
@@ -290,7 +290,7 @@ def test_a_response_that_was_spoiled_points_at_what_is_in_between() -> None:
     assert "doctor" not in play(failed(503), max_retries=0).outcome.message
 
 
-def test_a_mistake_of_ours_is_not_tried_again() -> None:
+def test_an_internal_error_is_not_retried() -> None:
     """Errors that are not failures of the service are raised immediately."""
     with pytest.raises(ZeroDivisionError):
         play(ZeroDivisionError())

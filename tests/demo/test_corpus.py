@@ -104,7 +104,7 @@ def test_nothing_is_imported_to_be_read() -> None:
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
-def test_a_few_passages_stand_for_all(library: list[Passage]) -> None:
+def test_a_limit_takes_passages_of_every_module(library: list[Passage]) -> None:
     """A limit takes the first passage of every module before the second of any."""
     few = take(library, 150)
 

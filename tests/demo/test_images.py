@@ -111,7 +111,7 @@ def test_each_picture_is_embedded_once(emulator: Emulator, folder: Path) -> None
     assert report.usage.items[0].tokens == pytest.approx(report.plan.forecast.tokens, abs=6)
 
 
-def test_json_tells_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_the_same_content(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command's own default is a multimodal model; stdout is one object, stderr is empty."""
     arguments = ["demo", "a red circle", "--images", str(folder), "--json"]
     assert main(arguments) == 0
@@ -132,7 +132,7 @@ def test_a_limit_takes_so_many_pictures(folder: Path, capsys: pytest.CaptureFixt
     assert "images    2 of 6 images" in capsys.readouterr().out
 
 
-def test_with_a_key_the_price_is_told_first(
+def test_with_a_key_the_price_is_shown_first(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The announcement has the pixels of the pictures, but not the key."""

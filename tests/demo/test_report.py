@@ -16,7 +16,7 @@ def test_an_item_costs_its_tokens_at_list_price() -> None:
     assert UsageItem("reranking", "rerank-3", 500_000).dollars == pytest.approx(0.025)
 
 
-def test_a_bill_adds_up() -> None:
+def test_usage_is_the_sum_of_its_items() -> None:
     """Tokens, requests and dollars are sums over the items."""
     usage = UsageSummary(
         (UsageItem("a", "voyage-4-lite", 1_000_000, 3), UsageItem("b", "rerank-3", 1_000_000, 4))

@@ -202,7 +202,7 @@ def test_a_limit_takes_so_many_passages(emulator: Emulator, account: str) -> Non
     assert "text      7 of 5," in ran.out
 
 
-def test_with_a_key_the_price_is_told_before_anything_is_spent(
+def test_with_a_key_the_price_is_shown_before_anything_is_spent(
     emulator: Emulator, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Address, tokens and dollars are on the screen when the first request goes out."""

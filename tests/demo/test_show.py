@@ -49,7 +49,7 @@ def test_the_live_service_says_what_it_will_use(make_report: MakeReport) -> None
     assert "emulator" not in text
 
 
-def test_an_unknown_price_is_told_as_such(make_report: MakeReport) -> None:
+def test_an_unknown_price_is_shown_as_unknown(make_report: MakeReport) -> None:
     """For a model that is not in the catalogue."""
     text = unwrapped(shown(make_report(model="voyage-9")))
 
@@ -97,7 +97,7 @@ def test_a_heading_is_shown_with_what_stands_below_it(make_report: MakeReport) -
     assert "  Meeting · March · We launch on Monday.\n" in shown(report, width=140)
 
 
-def test_text_cannot_steer_the_terminal(make_report: MakeReport) -> None:
+def test_text_cannot_send_escape_sequences_to_the_terminal(make_report: MakeReport) -> None:
     """An escape sequence in a searched file is replaced."""
     passage = Passage("a\x1b[2J.md:1", "a.md\nred \x1b[31malert", "a.md", 1)
     answers = (SearchResult((Hit(passage, 0.5),), 0.1),) * 2
@@ -124,7 +124,7 @@ def test_questions_of_ones_own_are_not_judged(make_report: MakeReport) -> None:
     assert "first hit right" not in text
 
 
-def test_the_bill_and_the_times_are_told(make_report: MakeReport) -> None:
+def test_cost_and_durations_are_shown(make_report: MakeReport) -> None:
     """Requests, tokens and dollars by purpose; seconds by stage and question."""
     lines = [line.split() for line in shown(make_report()).splitlines()]
 

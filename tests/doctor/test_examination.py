@@ -72,7 +72,7 @@ def test_a_paid_call_is_made_when_asked_for() -> None:
     assert len([one for one in emulator.requests if one.path.endswith("/embeddings")]) == 1
 
 
-def test_a_paid_call_that_fails_is_told() -> None:
+def test_a_paid_call_that_fails_is_reported() -> None:
     """With the error's own words, after one attempt."""
     with Emulator(faults=[None, status(503)]) as url:
         found = findings(base_url=url, call=True)
@@ -153,7 +153,7 @@ def test_a_short_key_is_not_shown_at_all(url: str) -> None:
 @pytest.mark.parametrize(
     "environ", [{}, {"VOYAGE_API_KEY": "two words"}, {"VOYAGE_API_KEY_PATH": "/nowhere/at/all"}]
 )
-def test_a_key_that_cannot_be_used_is_told(environ: dict[str, str], url: str) -> None:
+def test_a_key_that_cannot_be_used_is_reported(environ: dict[str, str], url: str) -> None:
     """With the remedy. The network is checked all the same."""
     found = findings(api_key=None, base_url=url, environ=environ)
     assert broken(found) == ["key", "connect"]
@@ -187,7 +187,7 @@ def test_a_key_of_another_host_is_found_out(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("wrong", ["ftp://x", "https://user:pw@host/v1", "http://10.0.0.1/v1"])
-def test_an_address_that_cannot_be_used_is_told(wrong: str) -> None:
+def test_an_address_that_cannot_be_used_is_reported(wrong: str) -> None:
     """As the client explains it; nothing is connected to."""
     found = findings(base_url=wrong)
     assert broken(found) == ["host"]
@@ -269,7 +269,7 @@ def test_certificates_to_trust_that_are_not_there(
 # ── proxies ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_way_leads_through_a_proxy(
+def test_a_connection_through_a_proxy_is_reported(
     trusting: None, certified: Certified, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is named without its password, and used for certificate and service."""
@@ -357,7 +357,7 @@ def test_a_host_without_files_is_asked_otherwise() -> None:
 
 
 @pytest.mark.parametrize("body", [b"<html>Please log in</html>", b"[]", b'{"data":7}', b""])
-def test_a_portal_that_answers_everything(body: bytes) -> None:
+def test_a_captive_portal_is_recognised(body: bytes) -> None:
     """A status of 200 does not suffice."""
     with host(answer(200, body, time.time())) as url:
         found = findings(base_url=url)

@@ -83,7 +83,7 @@ def test_a_program_has_the_same_results(program: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("peer", PEERS.values(), ids=PEERS)
-def test_the_peers_take_what_is_written_down_of_them(peer: Any) -> None:
+def test_the_other_packages_accept_the_documented_parameters(peer: Any) -> None:
     """The file that the page is compared with is what their classes say themselves."""
     written = json.loads(SIGNATURES.read_text("utf-8"))
 

@@ -78,7 +78,7 @@ def test_wrong_arguments_are_named(ask, change: dict[str, object], clause: str) 
         ("encoding_format", "float", "'base64'"),
     ],
 )
-def test_a_value_that_is_not_accepted_is_told_those_that_are(
+def test_an_invalid_value_is_refused_with_the_valid_ones(
     ask, argument: str, value: str, accepted: str
 ) -> None:
     """`encoding_format: float` among them."""
@@ -88,7 +88,7 @@ def test_a_value_that_is_not_accepted_is_told_those_that_are(
     )
 
 
-def test_every_clause_is_told_at_once(ask) -> None:
+def test_all_invalid_arguments_are_reported_at_once(ask) -> None:
     """Joined with semicolons; a missing argument is not named."""
     missing = "Your request body was missing one or more required arguments."
     assert ask.detail("embeddings", {}) == f"{PREAMBLE}{missing}; {missing}"
@@ -125,7 +125,7 @@ def test_keys_can_be_named(emulate) -> None:
     assert ask.detail("embeddings", GOOD, "pa-yours", 401) == "Provided API key is invalid."
 
 
-def test_an_unknown_model_is_told_of_others(ask) -> None:
+def test_an_unknown_model_is_refused_with_the_known_ones(ask) -> None:
     """In Python's own list notation."""
     detail = ask.detail("embeddings", GOOD | {"model": "rerank-3"})
     assert detail.startswith("Model rerank-3 is not supported. Supported models are ['")

@@ -228,7 +228,9 @@ def test_a_file_without_lines_fails_the_batch(account: Account, clock: FakeClock
         ({"fun": 1}, "'fun'"),
     ],
 )
-def test_a_bad_order_is_refused(account: Account, changed: dict[str, Any], mark: str) -> None:
+def test_a_batch_with_bad_arguments_is_refused(
+    account: Account, changed: dict[str, Any], mark: str
+) -> None:
     """At once, by the argument's name; there is no batch."""
     answer = account.ask_for("POST", "batches", json=account.order(**changed))
     assert answer.status_code == 400

@@ -73,7 +73,7 @@ def test_queries_are_single_texts(ask) -> None:
     assert ask(PATH, flat).json()["usage"] == {"total_tokens": 2}
 
 
-def test_auto_chunking_answers_the_chunks(ask) -> None:
+def test_auto_chunking_returns_the_chunks(ask) -> None:
     """With their text, and the chunker's version before usage."""
     body = ask(PATH, AUTOMATIC | {"chunk_size": 4}).json()
     assert list(body) == ["object", "data", "model", "chunker_version", "usage"]

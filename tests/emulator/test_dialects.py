@@ -115,7 +115,7 @@ def test_sagemaker_serves_every_kind_of_model(service, name: str, body: dict[str
     assert answer.json()["model"].replace(".", "-") in name
 
 
-def test_sagemaker_can_be_told_its_model(service) -> None:
+def test_sagemaker_can_be_given_its_model(service) -> None:
     """For endpoints of any name."""
     sagemaker = service("sagemaker", served_model="rerank-3")
     answer = sagemaker.invoke({"query": "x", "documents": ["a", "b"]}, "production")

@@ -76,7 +76,9 @@ def test_a_redirect_names_another_host(ask_with) -> None:
     ("fault", "indexes"),
     [(faults.REORDERED, [2, 1, 0]), (faults.MISSING, [0, 1]), (faults.DUPLICATED, [0, 1, 0])],
 )
-def test_items_go_astray(ask_with, fault: faults.Fault, indexes: list[int]) -> None:
+def test_items_can_be_reordered_lost_or_doubled(
+    ask_with, fault: faults.Fault, indexes: list[int]
+) -> None:
     """Out of order, lost, or twice."""
     data = ask_with(fault)("embeddings", BODY).json()["data"]
     assert [item["index"] for item in data] == indexes
@@ -109,12 +111,12 @@ def _decode(answer: httpx.Response) -> np.ndarray:
     "fault", [faults.REORDERED, faults.MISSING, faults.DUPLICATED, faults.NAN, faults.SHORT_VECTOR,
               faults.WRONG_DTYPE]
 )  # fmt: skip
-def test_rankings_can_be_spoiled_too(ask_with, fault: faults.Fault) -> None:
+def test_rankings_can_be_damaged_too(ask_with, fault: faults.Fault) -> None:
     """As far as the fault has a meaning there."""
     assert ask_with(fault)("rerank", RERANK).status_code == 200
 
 
-def test_only_a_good_answer_is_spoiled(ask_with) -> None:
+def test_only_a_successful_response_is_damaged(ask_with) -> None:
     """A refused request stays refused."""
     assert ask_with(faults.MISSING)("embeddings", {}).status_code == 400
 
@@ -170,7 +172,7 @@ def test_json_can_stop_half_way(ask_with) -> None:
 
 
 @pytest.mark.parametrize("fault", [faults.SILENT, faults.STALLED])
-def test_a_client_can_be_left_waiting(ask_with, fault: faults.Fault) -> None:
+def test_the_emulator_can_leave_a_request_unanswered(ask_with, fault: faults.Fault) -> None:
     """Until its timeout; the emulator then responds to others."""
     ask = ask_with(fault)
     with pytest.raises(httpx.ReadTimeout):
@@ -178,7 +180,7 @@ def test_a_client_can_be_left_waiting(ask_with, fault: faults.Fault) -> None:
     assert ask("embeddings", BODY).status_code == 200
 
 
-def test_a_trickle_arrives_whole(ask_with) -> None:
+def test_a_slow_response_arrives_completely(ask_with) -> None:
     """In the requested number of pieces."""
     ask = ask_with(faults.trickled(0.0, 7))
     assert ask("embeddings", BODY).json() == ask("embeddings", BODY).json()

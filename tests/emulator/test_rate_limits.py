@@ -119,7 +119,7 @@ def test_the_wait_named_is_enough(limit: int, burst_seconds: float, amount: int)
     assert bucket.seconds_until(min(amount, limit), wait + 1e-6) == 0
 
 
-def test_a_429_carries_no_retry_after_unless_told(emulate, clock: Clock) -> None:
+def test_a_429_has_no_retry_after_unless_configured(emulate, clock: Clock) -> None:
     """As the service's; with the option, whole seconds until the request would pass."""
     for form, header in ((None, None), ("seconds", "60")):
         ask = emulate(requests_per_minute=1, retry_after=form, clock=clock)

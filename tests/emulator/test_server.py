@@ -47,7 +47,7 @@ def test_many_requests_at_once_are_answered() -> None:
         assert [answer.status_code for answer in posts] == [200] * 100
 
 
-def test_answers_wait_as_long_as_they_are_told() -> None:
+def test_latency_is_as_configured() -> None:
     """A fixed time, and a time per token."""
     emulator = Emulator(latency=0.01, seconds_per_token=0.01)
     with emulator as url:

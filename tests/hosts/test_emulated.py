@@ -57,7 +57,7 @@ def test_a_host_gives_the_vectors_of_the_voyage_api(
         assert one == third
 
 
-def test_boto3_gets_the_same(expected: list[list[float]]) -> None:
+def test_boto3_receives_the_same_vectors(expected: list[list[float]]) -> None:
     """AWS's own client, of the emulator's SageMaker."""
     boto3 = pytest.importorskip("boto3")
     with Emulator(dialect="sagemaker") as url:
@@ -78,7 +78,7 @@ def test_boto3_gets_the_same(expected: list[list[float]]) -> None:
         assert one == pytest.approx(third, abs=1e-6)
 
 
-def test_openai_gets_the_same() -> None:
+def test_the_openai_package_receives_the_same_vectors() -> None:
     """The package that people ask such servers with."""
     openai = pytest.importorskip("openai")
     with Emulator(dialect="openai", served_model=MODEL) as url:
@@ -100,7 +100,7 @@ def test_errors_of_a_deployment_are_those_of_its_model() -> None:
     assert "context window" in caught.value.message
 
 
-def test_wrong_names_and_keys_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_models_and_invalid_keys_are_distinguished(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the host's own errors."""
     pytest.importorskip("botocore")
     with Emulator(dialect="sagemaker") as url:

@@ -183,7 +183,7 @@ def test_it_is_loaded_once_for_all_threads(folder: Path, caplog: pytest.LogCaptu
     assert [m.split()[0] for m in messages if str(folder) in m] == ["loading", "loaded"]
 
 
-def test_the_event_loop_goes_on(host: Local) -> None:
+def test_the_event_loop_is_not_blocked(host: Local) -> None:
     """A thread computes."""
     import anyio
 

@@ -177,7 +177,7 @@ def test_another_programs_database_is_refused(path: str) -> None:
         Cache(path)
 
 
-def test_a_place_that_cannot_be_written_is_named() -> None:
+def test_a_path_that_cannot_be_written_is_named() -> None:
     """The path is in the message."""
     with pytest.raises(CacheError, match="/nowhere/at/all"):
         Cache("/nowhere/at/all/vectors.db")

@@ -53,7 +53,7 @@ def test_a_connection_made_too_late_is_closed_without_the_garbage_collector(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_call_that_nobody_accepts_is_cancelled_at_once(backend: str) -> None:
+def test_a_call_waiting_to_connect_is_cancelled_at_once(backend: str) -> None:
     """Connecting to a host that says nothing holds up a cancellation for a moment only."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf, socket.socket() as first:
         first.setblocking(False)

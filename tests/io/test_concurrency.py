@@ -100,7 +100,7 @@ def test_an_error_is_raised_as_it_is(runner, error: Exception, several: bool) ->
 
 
 @pytest.mark.parametrize("steps", range(12))
-def test_no_flow_is_lost_however_long_planning_takes(
+def test_slow_planning_loses_no_request(
     runner, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request that is planned while the only task ends is sent, too."""

@@ -47,7 +47,7 @@ class Recorded:
             self.closed = True
 
 
-def test_a_flow_is_given_answers_and_lost_connections(runner) -> None:
+def test_a_flow_receives_responses_and_lost_connections(runner) -> None:
     """Responses are sent in, APIConnectionErrors are thrown in, and its result comes out."""
     lost = APIConnectionError("lost")
     recorded = Recorded(Attempt(REQUEST, 1.0), Attempt(REQUEST, 1.0))
@@ -57,7 +57,7 @@ def test_a_flow_is_given_answers_and_lost_connections(runner) -> None:
     assert recorded.closed
 
 
-def test_an_attempt_waits_until_it_may_leave(runner) -> None:
+def test_an_attempt_waits_until_the_limit_allows_it(runner) -> None:
     """The limit is checked again after every wait, because it may have been reached meanwhile."""
     clock = FakeClock()
     waits = iter([2.0, 0.5, 0.0])
@@ -101,7 +101,7 @@ def test_without_a_cache_nothing_is_recalled(runner) -> None:
     assert recorded.reported == [{}, {}]
 
 
-def test_a_cache_is_asked_and_told(runner) -> None:
+def test_a_cache_is_read_and_written(runner) -> None:
     """Cached entries are passed to the flow, and new ones are stored before it continues."""
     kept: dict[bytes, bytes] = {b"old": b"1"}
 

@@ -149,7 +149,7 @@ def ended(program: str, *arguments: str) -> tuple[int, bytes, bytes]:
     return done.returncode, done.stdout, done.stderr
 
 
-def test_the_interpreter_ends_without_a_word(http_service: HTTPService, tmp_path: Path) -> None:
+def test_the_interpreter_exits_without_output(http_service: HTTPService, tmp_path: Path) -> None:
     """Nothing was closed; every warning is an error, in Python's development mode."""
     assert ended(EVERYTHING, http_service.url, str(tmp_path / "vectors.db")) == (0, b"", b"")
 

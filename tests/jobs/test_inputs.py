@@ -64,7 +64,7 @@ def test_names_and_texts_come_in_order_from_every_table(form: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["in.jsonl", "in.csv", "in.txt"])
-def test_a_packed_file_is_read_as_if_it_were_not(name: str, tmp_path: Path) -> None:
+def test_a_compressed_file_is_read_like_an_uncompressed_one(name: str, tmp_path: Path) -> None:
     """By its name: `.gz`, after that of the form."""
     content = '\ufeffid,text\n"a","one"\n"b","two"\n' if name == "in.csv" else '"one"\n"two"\n'
     plain = written(tmp_path / name, content)
@@ -77,7 +77,7 @@ def test_a_packed_file_is_read_as_if_it_were_not(name: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("spoil", [lambda it: it[:-9], lambda it: b"no" + it, lambda _: b"x" * 99])
 @pytest.mark.parametrize("name", ["in.jsonl.gz", "in.csv.gz", "in.txt.gz"])
-def test_a_packed_file_that_is_damaged_is_named(name: str, spoil: Any, tmp_path: Path) -> None:
+def test_a_damaged_compressed_file_is_named(name: str, spoil: Any, tmp_path: Path) -> None:
     """Before anything is sent, as everything is read first."""
     lines = "".join(f"text,{n}\n" for n in range(1_000))
     path = written(tmp_path / name, spoil(gzip.compress(lines.encode())))

@@ -64,7 +64,7 @@ def test_the_originals_are_not_changed(reranker: VoyageAIRerank, runner: Runner)
     assert given == before
 
 
-def test_a_class_of_ones_own_survives(reranker: VoyageAIRerank, runner: Runner) -> None:
+def test_a_subclass_keeps_its_type(reranker: VoyageAIRerank, runner: Runner) -> None:
     """A subclass of Document comes back as it was, with its fields."""
 
     class Page(Document):

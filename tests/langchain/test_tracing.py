@@ -98,7 +98,7 @@ def test_a_ranking_is_a_run(reranker: VoyageAIRerank, runner: Runner) -> None:
     assert KEY not in repr(run)
 
 
-def test_a_failure_is_a_run(make: Any, runner: Runner) -> None:
+def test_a_failed_ranking_is_a_run(make: Any, runner: Runner) -> None:
     """That ends with the error."""
     kept, reranker = Recorder(), make(VoyageAIRerank, model="rerank-of-nobody")
     with pytest.raises(InvalidRequestError):
@@ -110,7 +110,9 @@ def test_a_failure_is_a_run(make: Any, runner: Runner) -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_retrievers_run_holds_the_rankings(reranker: VoyageAIRerank, is_async: bool) -> None:
+def test_a_ranking_is_a_child_of_the_retrievers_run(
+    reranker: VoyageAIRerank, is_async: bool
+) -> None:
     """As with any compressor: the child of the retriever that compresses."""
     kept, retriever = Recorder(), Compressing(base_compressor=reranker)
     config: Any = {"callbacks": [kept]}
@@ -126,7 +128,7 @@ def test_a_retrievers_run_holds_the_rankings(reranker: VoyageAIRerank, is_async:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_runnable_that_hands_on_no_callbacks_holds_it_too(
+def test_a_runnable_that_passes_no_callbacks_on_is_still_the_parent(
     reranker: VoyageAIRerank, is_async: bool
 ) -> None:
     """LangChain's context identifies the parent run."""

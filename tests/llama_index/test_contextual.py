@@ -219,7 +219,9 @@ def test_other_models_embed_nodes_as_before(make: Any, emulator: Emulator, runne
     assert [request.path for request in emulator.requests] == ["/v1/embeddings"]
 
 
-def test_llama_index_is_told(make: Any, callbacks: Any, events: list[Any], runner: Runner) -> None:
+def test_llama_index_receives_events(
+    make: Any, callbacks: Any, events: list[Any], runner: Runner
+) -> None:
     """Events and callbacks, as of any embedding."""
     embedding = make(VoyageContextualEmbedding, MODEL, callback_manager=callbacks.manager)
     transform(embedding, runner, mixed_nodes())

@@ -101,7 +101,7 @@ def test_the_strict_class_refuses_nodes_of_unknown_documents_before_anything_is_
     assert emulator.requests == []
 
 
-def test_a_refresh_that_fails_is_made_good_by_the_next(make: Any) -> None:
+def test_a_failed_refresh_is_repaired_by_the_next(make: Any) -> None:
     """LlamaIndex deletes first: what could not be embedded comes with the next refresh."""
     service = Emulator(faults=[None, status(500)])
     with service:

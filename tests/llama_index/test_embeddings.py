@@ -212,7 +212,9 @@ def test_the_rate_limiter_of_the_base_class_is_asked(make: Any, runner: Runner) 
 
 
 @both
-def test_llama_index_is_told(make: Any, callbacks: Any, events: list[Any], runner: Runner) -> None:
+def test_llama_index_receives_events(
+    make: Any, callbacks: Any, events: list[Any], runner: Runner
+) -> None:
     """Start and end of each batch, to callbacks and instrumentation, without the key."""
     made = make(VoyageEmbedding, "voyage-4", embed_batch_size=5, callback_manager=callbacks.manager)
     vectors = runner.call(made, "get_text_embedding_batch", TEXTS)

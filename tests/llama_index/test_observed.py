@@ -213,7 +213,7 @@ async def _asked(embedding: Any, verb: str, given: Any, runner: Runner) -> Any:
 
 
 @both
-def test_batches_that_llama_index_cuts_have_ends_too(
+def test_batches_that_llama_index_splits_have_end_events_too(
     make: Any, emulator: Emulator, events: list[Any], runner: Runner
 ) -> None:
     """With its cache it emits the start itself."""
@@ -292,7 +292,7 @@ def test_the_debug_handler_finds_its_pairs(make: Any) -> None:
     assert all(len(pair) == 2 for pair in debug.get_event_pairs())
 
 
-def test_unavailable_is_told_as_a_failure_only_at_the_end(
+def test_unavailability_is_an_error_only_after_all_retries(
     make: Any, emulator: Emulator, events: list[Any]
 ) -> None:
     """Retries are no events of LlamaIndex's: one start, one end, with vectors."""

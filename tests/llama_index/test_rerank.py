@@ -161,7 +161,7 @@ def reported(events: list[Any]) -> list[Any]:
     return [one for one in events if isinstance(one, ReRankStartEvent | ReRankEndEvent)]
 
 
-def test_start_and_end_of_a_ranking_are_told(
+def test_start_and_end_of_a_ranking_are_reported(
     make: Any, callbacks: Any, events: list[Any], runner: Runner
 ) -> None:
     """To callbacks and to instrumentation, with what they are about."""
@@ -180,7 +180,7 @@ def test_start_and_end_of_a_ranking_are_told(
     assert KEY not in repr((events, callbacks.starts, callbacks.ends))
 
 
-def test_no_nodes_cost_nothing_and_are_told(
+def test_an_empty_list_of_nodes_costs_nothing_and_is_reported(
     make: Any, callbacks: Any, events: list[Any], emulator: Emulator, runner: Runner
 ) -> None:
     """A start and an end, and no request."""
@@ -192,7 +192,7 @@ def test_no_nodes_cost_nothing_and_are_told(
 
 
 @pytest.mark.parametrize("given", [[], nodes()], ids=["no nodes", "nodes"])
-def test_a_missing_query_is_refused_and_told(
+def test_a_missing_query_is_refused_and_reported(
     given: list[NodeWithScore],
     make: Any,
     callbacks: Any,
@@ -209,7 +209,9 @@ def test_a_missing_query_is_refused_and_told(
     assert emulator.requests == []
 
 
-def test_a_failure_is_told(make: Any, callbacks: Any, events: list[Any], runner: Runner) -> None:
+def test_a_failure_is_reported(
+    make: Any, callbacks: Any, events: list[Any], runner: Runner
+) -> None:
     """The end comes all the same, with the error for callbacks and no nodes."""
     made = make(VoyageAIRerank, "rerank-of-nobody", callback_manager=callbacks.manager)
     with pytest.raises(InvalidRequestError) as caught:

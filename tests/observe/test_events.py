@@ -105,7 +105,7 @@ def test_a_call_that_goes_well(runner, kept: Recorder) -> None:
     assert done.usage.by_model[MODEL].total_tokens == len(TEXT) + 1
 
 
-def test_reranking_is_told_too(runner, kept: Recorder) -> None:
+def test_reranking_is_reported_too(runner, kept: Recorder) -> None:
     """Under its own verb and endpoint."""
     runner.call(observed(kept), "rerank", "q", ["a", "b", "c"], RERANKER)
 
@@ -148,7 +148,7 @@ def test_reasons_are_words_of_our_own(
     assert retry.retry_after == (3.0 if kind == "RateLimitError" else None)
 
 
-def test_a_lost_answer_is_told(runner, kept: Recorder) -> None:
+def test_a_lost_response_is_reported(runner, kept: Recorder) -> None:
     """Sent, and not answered, by the error's name."""
     runner.call(observed(kept, APIConnectionError("gone")), "embed", [TEXT], MODEL)
 
@@ -168,7 +168,7 @@ def test_a_failure_is_the_end(runner, kept: Recorder) -> None:
     assert end.usage.total_tokens == 0
 
 
-def test_a_server_error_that_stays_is_told(runner, kept: Recorder) -> None:
+def test_a_persistent_server_error_is_raised(runner, kept: Recorder) -> None:
     """One retry per further attempt, and the end."""
     voyage = observed(kept, *[failed(500)] * 3, max_retries=2)
     with pytest.raises(ServerError):
@@ -185,7 +185,7 @@ def test_what_is_refused_before_sending_is_no_call(runner, kept: Recorder) -> No
     assert kept == []
 
 
-def test_a_limit_that_holds_a_request_is_told(runner, kept: Recorder) -> None:
+def test_a_wait_for_a_limit_is_reported(runner, kept: Recorder) -> None:
     """Once for each request that waits, with the seconds it is to wait."""
     clock = FakeClock()
     voyage = observed(kept, clock=clock, requests_per_minute=1, concurrency=1)
@@ -197,13 +197,13 @@ def test_a_limit_that_holds_a_request_is_told(runner, kept: Recorder) -> None:
     assert (throttled.attempt, throttled.inputs) == (1, 1)
 
 
-def test_a_backoff_is_no_throttling(runner, kept: Recorder) -> None:
+def test_a_backoff_is_not_reported_as_throttling(runner, kept: Recorder) -> None:
     """The account's limit did not make it wait."""
     runner.call(observed(kept, UNAVAILABLE), "embed", [TEXT], MODEL)
     assert kept.of(Throttled) == []
 
 
-def test_a_split_is_told(runner, kept: Recorder) -> None:
+def test_a_split_is_reported(runner, kept: Recorder) -> None:
     """With how many parts it went on, and the refusal's status."""
     voyage = observed(kept, failed(400, TOO_MANY_TOKENS))
     runner.call(voyage, "embed", ["a", "b", "c"], MODEL)
@@ -213,7 +213,7 @@ def test_a_split_is_told(runner, kept: Recorder) -> None:
     assert [billed.inputs for billed in kept.of(Billed)] == [1, 2]
 
 
-def test_a_split_ranking_is_told(runner, kept: Recorder) -> None:
+def test_a_split_ranking_is_reported(runner, kept: Recorder) -> None:
     """As a split batch of texts is."""
     voyage = observed(kept, failed(400, TOO_MANY_TOKENS))
     runner.call(voyage, "rerank", "q", ["a", "b", "c"], RERANKER)
@@ -253,7 +253,7 @@ def test_a_stream_is_a_call_that_ends_when_it_is_left(runner, kept: Recorder) ->
     assert kept[0].call.inputs is None
 
 
-def test_cancellation_is_told(kept: Recorder) -> None:
+def test_cancellation_is_reported(kept: Recorder) -> None:
     """The attempt has no answer and the call has failed, by the name of the exception."""
 
     class Silent(FakeService):
@@ -501,7 +501,7 @@ VERBS: dict[str, tuple[str, tuple[Any, ...], str]] = {
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_is_told(runner, kept: Recorder, verb: str) -> None:
+def test_every_method_is_reported(runner, kept: Recorder, verb: str) -> None:
     """With its endpoint, the length of its vectors, and what it cost in dollars."""
     endpoint, arguments, told_as = VERBS[verb]
     with Emulator() as url:

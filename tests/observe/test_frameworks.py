@@ -197,7 +197,7 @@ def test_llama_indexs_tasks_count(url: str) -> None:
     assert all_of_them == embedding.usage.total_tokens
 
 
-def test_a_bare_thread_does_not_count(url: str) -> None:
+def test_usage_of_a_plain_thread_is_not_counted(url: str) -> None:
     """It starts with an empty context: documented, and the same for every context variable."""
     embeddings = made(VoyageAIEmbeddings, "voyage-4", url)
     with track_usage() as usage, ThreadPoolExecutor(1) as pool:

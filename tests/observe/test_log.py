@@ -96,7 +96,7 @@ def test_the_delay_after_a_429_is_that_of_the_limit(
     assert float(said[1]) > 50
 
 
-def test_debug_tells_every_attempt(runner, caplog: pytest.LogCaptureFixture) -> None:
+def test_debug_logs_every_attempt(runner, caplog: pytest.LogCaptureFixture) -> None:
     """And its outcome, with tokens and seconds, but never a text or the key."""
     script = [
         failed(400, TOO_MANY_TOKENS + TEXT),
@@ -136,7 +136,7 @@ def test_debug_tells_every_attempt(runner, caplog: pytest.LogCaptureFixture) -> 
     assert KEY not in everything
 
 
-def test_debug_tells_waits_for_the_limit(runner, caplog: pytest.LogCaptureFixture) -> None:
+def test_debug_logs_waits_for_the_limit(runner, caplog: pytest.LogCaptureFixture) -> None:
     """And for how long."""
     with caplog.at_level(logging.DEBUG):
         voyage = voyage_over(FakeService(), requests_per_minute=1, concurrency=1)
@@ -146,7 +146,7 @@ def test_debug_tells_waits_for_the_limit(runner, caplog: pytest.LogCaptureFixtur
     assert line.endswith("s for the account's rate limit")
 
 
-def test_debug_tells_of_failure(runner, caplog: pytest.LogCaptureFixture) -> None:
+def test_debug_logs_failures(runner, caplog: pytest.LogCaptureFixture) -> None:
     """By the error's name and the request id."""
     voyage = voyage_over(FakeService(failed(401, "no", x_request_id="req-9")))
     with caplog.at_level(logging.DEBUG), pytest.raises(AuthenticationError):
@@ -197,7 +197,7 @@ def test_a_notebook_shows_retries_too() -> None:
     assert "met HTTP 503" in stderr_of(program, terminal=False)
 
 
-def test_an_application_that_logs_decides_itself() -> None:
+def test_an_application_that_configures_logging_keeps_its_settings() -> None:
     """Its handlers show the warning, once."""
     program = f"import logging; logging.basicConfig(format='app: %(message)s')\n{RETRIES}"
 

@@ -94,7 +94,7 @@ def test_a_call_is_a_span(runner, telemetry: Telemetry) -> None:
     assert span.instrumentation_scope.name == "voyage_rag"
 
 
-def test_dimension_and_price_are_told_where_known(runner, telemetry: Telemetry) -> None:
+def test_dimension_and_price_are_given_where_known(runner, telemetry: Telemetry) -> None:
     """The length of the vectors, and the list price of a ranking."""
     voyage = telemetry.voyage()
     runner.call(voyage, "embed", [TEXT], MODEL, output_dimension=2)

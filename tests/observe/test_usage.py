@@ -54,7 +54,7 @@ def test_every_request_of_a_pool_counts(runner) -> None:
     assert runner.run(program).requests == 40
 
 
-def test_long_answers_count(runner) -> None:
+def test_usage_of_long_responses_is_counted(runner) -> None:
     """Async calls read it in a thread."""
     voyage = voyage_over(FakeService())
 
@@ -216,7 +216,7 @@ def test_an_unknown_price_is_said() -> None:
     assert Usage(5, 1).dollars is None
 
 
-def test_nothing_costs_nothing() -> None:
+def test_an_empty_input_costs_nothing() -> None:
     """A price that is known."""
     assert (Usage().dollars, Usage().unpriced) == (0.0, ())
 

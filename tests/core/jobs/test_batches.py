@@ -50,7 +50,7 @@ def test_a_batch_that_appears_late_is_found(runner, clock: FakeClock) -> None:
     assert runner.call(voyage.batches, "create", "/v1/embeddings", "f", PARAMS).id == "found"
 
 
-def test_a_search_that_fails_leaves_it_unknown(runner) -> None:
+def test_a_failed_search_leaves_the_batch_uncertain(runner) -> None:
     """The error says both."""
     service = FakeService(Timeout("late"), always=lambda _: failed(401))
     with pytest.raises(APIConnectionError, match=r"not known.*Looking it up failed"):
@@ -91,7 +91,7 @@ def test_what_is_never_seen_is_an_error_like_any_other(runner, never: Any) -> No
         (["/v1/embeddings", "f", PARAMS, {"k" * 65: ""}], "metadata"),
     ],
 )
-def test_a_bad_order_is_not_sent(runner, arguments: list[Any], named: str) -> None:
+def test_a_batch_with_bad_arguments_is_not_sent(runner, arguments: list[Any], named: str) -> None:
     """The argument is named."""
     service = FakeService()
     with pytest.raises(InvalidInputError, match=named):
@@ -99,7 +99,7 @@ def test_a_bad_order_is_not_sent(runner, arguments: list[Any], named: str) -> No
     assert service.attempts == []
 
 
-def test_a_watch_outlasts_an_outage(runner, clock: FakeClock) -> None:
+def test_waiting_for_a_batch_survives_an_outage(runner, clock: FakeClock) -> None:
     """Half an hour without an answer is no reason to stop watching for half a day."""
     ended = ok({"id": "b", "status": "completed", "input_file_id": "f"})
     service = FakeService(*[failed(503)] * 30, APIConnectionError("away"), ended)

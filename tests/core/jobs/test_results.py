@@ -67,7 +67,7 @@ def test_a_result_counts_before_a_failure_and_later_before_earlier() -> None:
     assert one(file_of(failed), file_of(later)).failure.message == "later"
 
 
-def test_failures_are_told_in_their_shapes() -> None:
+def test_failures_have_the_formats_of_their_hosts() -> None:
     """With a status, with a code, or without a word."""
     refused = one(file_of(wrong("a", status_code=400, message="too long"))).failure
     assert (refused.status, refused.message, refused.is_refused) == (400, "too long", True)
@@ -80,7 +80,7 @@ def test_failures_are_told_in_their_shapes() -> None:
         assert one(file_of(answer)).failure.message == "the line failed without a reason"
 
 
-def test_damaged_lines_and_strangers_are_no_answers() -> None:
+def test_damaged_and_unknown_lines_are_no_results() -> None:
     """The lines they might have been for are unfinished."""
     damaged = io.BytesIO(b'{"custom_id": "a", "resp\n[1]\nnonsense\n\n' + b'{"custom_id": 7}\n')
     assert one(damaged, file_of(right("b"))).failure.code == "unsound"
@@ -88,7 +88,7 @@ def test_damaged_lines_and_strangers_are_no_answers() -> None:
 
 
 @pytest.mark.parametrize("name", [b"\\q", b"\xff", b"\\ud8"])
-def test_a_damaged_custom_id_is_nobodys(name: bytes) -> None:
+def test_a_damaged_custom_id_belongs_to_no_input(name: bytes) -> None:
     """It cannot be decoded, which hides no other result."""
     damaged = io.BytesIO(b'{"custom_id": "' + name + b'"}\n')
     assert one(damaged, file_of(right("a"))).body == {"said": "a"}

@@ -118,7 +118,7 @@ def test_what_is_no_embedding_of_the_type_is_refused(dtype: OutputDtype, embeddi
 
 @pytest.mark.parametrize("dtype", ALL_DTYPES)
 @given(embedding=st.text() | st.lists(st.integers() | st.floats() | st.none() | st.text()))
-def test_whatever_comes_is_a_sound_vector_or_refused(dtype: OutputDtype, embedding: Any) -> None:
+def test_any_response_is_a_valid_vector_or_refused(dtype: OutputDtype, embedding: Any) -> None:
     """No other error occurs."""
     try:
         vector = decode(embedding, dtype)

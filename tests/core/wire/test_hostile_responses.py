@@ -106,7 +106,7 @@ def test_any_answer_to_documents_is_sound_or_refused(
 
 
 @pytest.mark.parametrize("body", HELL, ids=range(len(HELL)))
-def test_answers_known_from_hell(body: bytes) -> None:
+def test_extreme_responses_are_refused_or_read(body: bytes) -> None:
     """Numbers beyond floats, nesting beyond the parser, other encodings; for every decoder."""
     targets.ranking(body, 1, None)
     targets.failure(body, 429)

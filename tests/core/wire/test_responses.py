@@ -174,7 +174,7 @@ def test_a_ranking_holds_as_many_as_were_asked_for(top_k: int | None, ranked: in
     ],
     ids=repr,
 )
-def test_a_document_ranked_wrongly_refuses_the_ranking(pair: tuple[Any, Any]) -> None:
+def test_a_ranking_with_an_invalid_index_is_refused(pair: tuple[Any, Any]) -> None:
     """Twice, out of range, without an index or a finite score."""
     with pytest.raises(UnexpectedAnswerError):
         rerank_answer(ranking((0, 0.9), pair), 2, None)

@@ -123,7 +123,7 @@ def test_a_path_that_does_not_exist_is_refused_at_construction(
         Voyage(KEY)
 
 
-def test_in_an_event_loop_it_is_refused_by_the_first_call(
+def test_in_an_event_loop_the_first_call_refuses_it(
     server: WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Construction there does not look at the disk."""

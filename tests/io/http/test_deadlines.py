@@ -154,7 +154,7 @@ def test_an_attempt_ends_in_its_time(runner) -> None:
     assert {name: took for name, took in took.items() if not SOON <= took < LATE} == {}
 
 
-def test_a_flood_that_leaves_nothing_to_wait_for_ends_too(runner) -> None:
+def test_an_endless_response_ends_at_the_deadline(runner) -> None:
     """The deadline is looked at although there is always something to read."""
     with speaking(flooding) as url:
         assert timed(runner, url, max_retries=0, timeout=0.3) >= 0.3

@@ -177,7 +177,7 @@ def test_a_daemon_that_closed_all_descriptors_connects_anew(http_service: HTTPSe
     assert voyage.embed(["two"], MODEL).embeddings == [vector_of("two")]
 
 
-def test_the_key_travels_in_the_authorization_header_alone(
+def test_the_key_is_sent_only_in_the_authorization_header(
     runner, http_service: HTTPService
 ) -> None:
     """Not in the address, the body or another header; the headers say who calls."""

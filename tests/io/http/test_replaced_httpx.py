@@ -112,7 +112,7 @@ def decorated() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("change", "counts"), [(traced, False), (decorated, True)])
-def test_a_tracer_is_not_a_mock(
+def test_tracing_does_not_count_as_mocking(
     change: Callable[[], AbstractContextManager[None]], counts: bool
 ) -> None:
     assert not is_httpx_replaced()

@@ -101,7 +101,7 @@ BOMB = _bomb(200)
     ],
     ids=["chunked", "announced", "until it closes", "gzip bomb"],
 )
-def test_a_flood_is_refused_while_it_comes_in(
+def test_an_oversized_response_is_refused_while_it_arrives(
     runner, head: bytes, piece: bytes, times: int
 ) -> None:
     """An error of ours that says so, in little memory, long before the end."""
@@ -114,7 +114,7 @@ def test_a_flood_is_refused_while_it_comes_in(
     assert sum(sent) < 64 * MIB
 
 
-def test_a_flood_may_be_a_moments_trouble(runner, http_service: HTTPService) -> None:
+def test_an_oversized_response_is_requested_again(runner, http_service: HTTPService) -> None:
     """The request is retried, as after any unusable response."""
     http_service.script = [Response(200, {}, b" " * (ALLOWED + 1))]
     voyage = Voyage(KEY, base_url=http_service.url, clock=FakeClock())
@@ -123,7 +123,7 @@ def test_a_flood_may_be_a_moments_trouble(runner, http_service: HTTPService) -> 
     assert len(http_service.received) == 2
 
 
-def test_packed_answers_are_unpacked(runner, http_service: HTTPService) -> None:
+def test_compressed_responses_are_decompressed(runner, http_service: HTTPService) -> None:
     """gzip is requested and decompressed."""
     http_service.always = lambda body: Response(
         200, {"content-encoding": "gzip"}, gzip.compress(served(body).body)

@@ -71,7 +71,7 @@ def test_silence_is_a_timeout(runner, http_service: HTTPService) -> None:
     assert (error.model, error.attempts) == (MODEL, 1)
 
 
-def test_an_answer_that_trickles_is_a_timeout_too(runner) -> None:
+def test_a_response_that_arrives_byte_by_byte_times_out_too(runner) -> None:
     """`timeout` holds to the last byte: bytes that come one by one do not prolong it."""
 
     def trickle(connection: socket.socket) -> None:

@@ -163,7 +163,7 @@ def test_a_proxy_that_refuses(
     assert server.requests == []
 
 
-def test_nobody_listens_where_the_proxy_should_be(
+def test_nothing_listens_at_the_address_of_the_proxy(
     runner: Runner, server: WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Connection refused, as by a host. The error names the proxy."""
