@@ -10,8 +10,10 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+import httpx
+import numpy as np
 import pytest
 
 import voyage_rag
@@ -209,3 +211,25 @@ def test_the_vendors_names_stand_for_ours() -> None:
     assert all(
         inspect.iscoroutinefunction(getattr(AsyncClient, name)) for name in ("embed", "rerank")
     )
+
+
+PUBLIC_MODULES = [
+    *DEFERRING,
+    *(f"voyage_rag.{name}" for name in ("batch", "bulk", "counting", "emulator", "hosts")),
+]
+OPTIONAL_TYPES = {"httpx": httpx, "np": np, "SentenceTransformer": object}
+"""Types of packages that are imported only where they are used."""
+
+
+@pytest.mark.parametrize("package", PUBLIC_MODULES)
+def test_type_hints_can_be_read_at_runtime(package: str) -> None:
+    """LangChain's tools, `pydantic.validate_call` and dependency injection read them."""
+    module = import_module(package)
+    for public in [getattr(module, name) for name in getattr(module, "__all__", dir(module))]:
+        members = dict(inspect.getmembers(public)).values() if inspect.isclass(public) else ()
+        for item in [public, *members]:
+            source = getattr(inspect.unwrap(item), "__module__", None) if callable(item) else None
+            if (inspect.isclass(item) or inspect.isroutine(item)) and str(source).startswith(
+                "voyage_rag"
+            ):
+                get_type_hints(item, localns=OPTIONAL_TYPES)

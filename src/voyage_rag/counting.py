@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import os
+from typing import NamedTuple
 
 from voyage_rag.core.context import TokenRatio, estimate_tokens
 from voyage_rag.io.tokenizer import Tokenizer
-
-if TYPE_CHECKING:
-    import os
 
 CHARACTERS_PER_TOKEN = 5
 """For English prose (docs: "Tokenization"). Code, numbers and other languages have fewer."""

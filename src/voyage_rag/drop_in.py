@@ -5,23 +5,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Sequence
+from typing import Any, Self
+
+from pydantic import SecretStr
 
 from voyage_rag.client import Voyage
 from voyage_rag.construction import constructor
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pydantic import SecretStr
-
-    from voyage_rag.types import (
-        ContextualizedEmbeddingsObject,
-        EmbeddingsObject,
-        MultimodalEmbeddingsObject,
-        RerankingObject,
-    )
-    from voyage_rag.usage import Usage
+from voyage_rag.types import (
+    ContextualizedEmbeddingsObject,
+    EmbeddingsObject,
+    MultimodalEmbeddingsObject,
+    RerankingObject,
+)
+from voyage_rag.usage import Usage
 
 Client = Voyage
 

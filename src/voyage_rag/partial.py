@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from voyage_rag.types import compact
-
-if TYPE_CHECKING:
-    from voyage_rag.models import OutputDtype
-    from voyage_rag.types import ContextualizedEmbeddingsResult, RerankingResult, Row, Vector
-    from voyage_rag.usage import Usage
+from voyage_rag.models import OutputDtype
+from voyage_rag.types import ContextualizedEmbeddingsResult, RerankingResult, Row, Vector, compact
+from voyage_rag.usage import Usage
 
 
 @dataclass(frozen=True)

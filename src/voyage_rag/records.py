@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from datetime import datetime
+from datetime import datetime
+from typing import Any
 
 ENDED = frozenset({"completed", "failed", "cancelled", "expired"})
 """Final statuses. `expired` is not documented: an expired batch may also be `completed` without

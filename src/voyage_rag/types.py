@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, overload
 
+from voyage_rag.models import OutputDtype
 from voyage_rag.usage import Usage
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from voyage_rag.models import OutputDtype
 
 InputType: TypeAlias = Literal["query", "document"]
 """The prompt that Voyage puts before a text."""
@@ -35,9 +34,12 @@ InvalidText: TypeAlias = Literal["error", "replace"]
 BlankDocuments: TypeAlias = Literal["last", "drop", "error"]
 """How to treat a document without words in a ranking: rank it last, omit it, or raise an error."""
 
-Vector: TypeAlias = "array[float] | array[int]"
-Numbers: TypeAlias = "list[float] | list[int]"
-Row: TypeAlias = "Vector | Numbers"
+if TYPE_CHECKING:
+    Vector: TypeAlias = array[float] | array[int]
+else:
+    Vector = array  # generic from Python 3.12 on
+Numbers: TypeAlias = list[float] | list[int]
+Row: TypeAlias = Vector | Numbers
 """A vector, as an array or as a list."""
 
 TYPECODES: dict[OutputDtype, str] = {

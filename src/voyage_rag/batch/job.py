@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from typing import Any, Self, TypeAlias
 
 from voyage_rag.batch import outcome
 from voyage_rag.batch.endpoints import BatchOptions, endpoint_for
-from voyage_rag.batch.state import JobState, StateFile
+from voyage_rag.batch.state import IdType, JobState, StateFile
 from voyage_rag.batch.submission import check_limits, check_same_job, estimated, prepare
-from voyage_rag.batch.types import LIMITS, BatchEstimate, BatchLimits
+from voyage_rag.batch.types import LIMITS, BatchEstimate, BatchLimits, BatchResult, JobStatus
 from voyage_rag.batch.workflow import BatchWorkflow
+from voyage_rag.client import Voyage
+from voyage_rag.core.flow import Flow
 from voyage_rag.core.jobs.batches import PollSchedule
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.io.tasks import iterate_in_thread, run_in_thread
+from voyage_rag.models import Kind as ModelKind
+from voyage_rag.models import OutputDtype
+from voyage_rag.types import InputType
 
-if TYPE_CHECKING:
-    import os
-    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
-    from typing import TypeAlias
-
-    from voyage_rag.batch.state import IdType
-    from voyage_rag.batch.types import BatchResult, JobStatus
-    from voyage_rag.client import Voyage
-    from voyage_rag.core.flow import Flow
-    from voyage_rag.models import Kind as ModelKind
-    from voyage_rag.models import OutputDtype
-    from voyage_rag.types import InputType
-
-    Inputs: TypeAlias = (
-        Iterable[str] | Iterable[Sequence[str]] | Iterable[tuple[str, Sequence[str]]]
-    )
+Inputs: TypeAlias = Iterable[str] | Iterable[Sequence[str]] | Iterable[tuple[str, Sequence[str]]]
 
 
 class BatchJob:

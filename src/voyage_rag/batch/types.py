@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from datetime import datetime
+from typing import Literal
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from voyage_rag.records import LineFailure
-    from voyage_rag.types import RerankingResult, Vector
+from voyage_rag.records import LineFailure
+from voyage_rag.types import RerankingResult, Vector
 
 K = 1_000
 MIB = 1_048_576

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING
 
+from voyage_rag.bulk.job_folder import InputSummary
+from voyage_rag.bulk.options import JobOptions
 from voyage_rag.counting import CHARACTERS_PER_TOKEN
 from voyage_rag.jobs.pricing import price
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from voyage_rag.bulk.job_folder import InputSummary
-    from voyage_rag.bulk.options import JobOptions
 
 TIER_1_REQUESTS_PER_MINUTE = 2_000
 """The limit of all models (docs: "Rate Limits"); the catalogue contains the token limits."""

@@ -9,9 +9,10 @@ import shutil
 import sqlite3
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from voyage_rag.bulk import batch_engine
 from voyage_rag.bulk.estimate import Estimate, estimate
@@ -19,7 +20,7 @@ from voyage_rag.bulk.job_folder import JobFolder
 from voyage_rag.bulk.options import JobOptions, JobSpec
 from voyage_rag.bulk.output_files import format_of
 from voyage_rag.bulk.preparation import check_disk_space, noted, prepare
-from voyage_rag.bulk.progress import JobReporter
+from voyage_rag.bulk.progress import JobReport, JobReporter, OnProgress
 from voyage_rag.bulk.run import JobRun
 from voyage_rag.client import Voyage
 from voyage_rag.errors import InvalidRequestError, VoyageError
@@ -27,11 +28,6 @@ from voyage_rag.io.tasks import in_thread
 from voyage_rag.jobs.errors import DamagedFileError, JobError
 from voyage_rag.jobs.inputs.rows import is_utf8
 from voyage_rag.jobs.inputs.spool import is_stream
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from voyage_rag.bulk.progress import JobReport, OnProgress
 
 Location: TypeAlias = str | os.PathLike[str]
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from voyage_rag.bulk.job_folder import InputSummary
 from voyage_rag.bulk.output_files import OutputFormat
 from voyage_rag.bulk.result_store import ROWS_PER_PART
 from voyage_rag.bulk.writers import OutputSchema, schema_from_text
@@ -18,12 +21,6 @@ from voyage_rag.jobs.inputs.rows import ReadOptions
 from voyage_rag.jobs.pricing import Engine
 from voyage_rag.models import Model, OutputDtype
 from voyage_rag.types import InputType
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from voyage_rag.bulk.job_folder import InputSummary
 
 OnError: TypeAlias = Literal["stop", "skip"]
 

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import ExitStack, aclosing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
 
 from voyage_rag.core.jobs import batches, files
 from voyage_rag.core.jobs.batches import BatchRequest, PollSchedule
 from voyage_rag.core.jobs.results import in_input_order
+from voyage_rag.core.jobs.sending import JobContext
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.io.driver import Driver
 from voyage_rag.io.tasks import iterate_in_thread
+from voyage_rag.records import Batch, BatchLine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-    from typing import Any
-
-    from voyage_rag.core.jobs.sending import JobContext
-    from voyage_rag.io.driver import Driver
-    from voyage_rag.records import Batch, BatchLine
-
     BatchList: TypeAlias = list[Batch]  # the method `list` would hide the built-in
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable, Sequence
 
 from voyage_rag.client.session import Session
 from voyage_rag.core import contextual
 from voyage_rag.core.documents import check_chunking
 from voyage_rag.core.embed import TextPolicies
+from voyage_rag.models import OutputDtype
 from voyage_rag.progress import NO_PROGRESS, progress_bar
 from voyage_rag.types import (
     ContextualizedEmbeddingsObject,
@@ -16,11 +17,6 @@ from voyage_rag.types import (
     InputType,
     InvalidText,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
-
-    from voyage_rag.models import OutputDtype
 
 
 class ContextualizedVerbs(Session):

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from voyage_rag.core.jobs import files
+from voyage_rag.core.jobs.sending import JobContext
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.io.driver import Driver
 from voyage_rag.jobs.files import atomic_write
+from voyage_rag.records import File
 
 if TYPE_CHECKING:
-    from voyage_rag.core.jobs.sending import JobContext
-    from voyage_rag.io.driver import Driver
-    from voyage_rag.records import File
-
     FileList: TypeAlias = list[File]  # the method `list` would hide the built-in
 
 

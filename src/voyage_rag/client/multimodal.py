@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from voyage_rag.client.session import Session
 from voyage_rag.core import multimodal
 from voyage_rag.io.media import READER
 from voyage_rag.io.tasks import run_in_thread
+from voyage_rag.models import OutputDtype
 from voyage_rag.progress import NO_PROGRESS, progress_bar
 from voyage_rag.types import InputType, InvalidText, MultimodalEmbeddingsObject
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from voyage_rag.models import OutputDtype
 
 
 class MultimodalVerbs(Session):

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from voyage_rag.core.rate_limits import RateLimits
-    from voyage_rag.models import Retirement
+from voyage_rag.core.rate_limits import RateLimits
+from voyage_rag.models import Retirement
 
 LOG = logging.getLogger("voyage_rag")
 MINUTE_SECONDS, HOUR_SECONDS = 60, 3_600

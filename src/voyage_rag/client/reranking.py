@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from voyage_rag.client.session import Session
 from voyage_rag.core.rerank import rerank
 from voyage_rag.types import BlankDocuments, InvalidText, RerankingObject
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 class RerankingVerbs(Session):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import random
+from collections.abc import Callable, Iterable
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isfunction, signature
 from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import SecretStr
 
 from voyage_rag.client import notices
 from voyage_rag.construction import constructor
@@ -16,13 +19,15 @@ from voyage_rag.core.jobs.sending import JobContext
 from voyage_rag.core.rate_limits import NO_LIMITS, RateLimits
 from voyage_rag.core.retry import RetryPolicy
 from voyage_rag.errors import ConfigurationError
-from voyage_rag.hosts import InProcessHost
+from voyage_rag.events import Observer
+from voyage_rag.hosts import Host, InProcessHost
 from voyage_rag.io.cache import Cache
 from voyage_rag.io.clock import SYSTEM_CLOCK
 from voyage_rag.io.driver import Driver
 from voyage_rag.io.hedging import HedgedSender
 from voyage_rag.io.http.transport import Transport
 from voyage_rag.io.in_process import InProcessSender
+from voyage_rag.io.ports import Clock, Listener, Sender, VectorStore
 from voyage_rag.io.tokenizer import Tokenizer
 from voyage_rag.locks import lock_for
 from voyage_rag.observe.log import LOG, RequestLog
@@ -39,16 +44,10 @@ from voyage_rag.suggestions import unknown_parameter
 from voyage_rag.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     import httpx
-    from pydantic import SecretStr
 
     from voyage_rag.client.batches import Batches
     from voyage_rag.client.files import Files
-    from voyage_rag.events import Observer
-    from voyage_rag.hosts import Host
-    from voyage_rag.io.ports import Clock, Listener, Sender, VectorStore
 
 REQUEST_LOG = RequestLog()
 

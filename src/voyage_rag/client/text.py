@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING
 
 from voyage_rag.client.session import Session
 from voyage_rag.core import embed as embed_flows
 from voyage_rag.core.embed import TextPolicies
-from voyage_rag.core.text_stream import InOrder, TextStream
+from voyage_rag.core.text_stream import InOrder, Sink, TextStream
 from voyage_rag.io.tasks import run_in_thread
+from voyage_rag.models import OutputDtype
 from voyage_rag.progress import NO_PROGRESS, progress_bar
 from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, InvalidText, Vector
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Iterator
-
-    from voyage_rag.core.text_stream import Sink
-    from voyage_rag.models import OutputDtype
 
 DEFAULT_EMBED_MODEL = "voyage-2"
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -19,11 +18,7 @@ from voyage_rag.langchain.documents import (
     SplitDocuments,
 )
 from voyage_rag.locks import lock_for
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable
-
-    from voyage_rag.usage import Usage
+from voyage_rag.usage import Usage
 
 
 class ContextualEmbeddings(Embeddings):

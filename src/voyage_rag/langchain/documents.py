@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from voyage_rag.client import Voyage
 from voyage_rag.errors import VoyageError
 from voyage_rag.langchain.chunks import Chunks
 from voyage_rag.single_flight import SingleFlight
-
-if TYPE_CHECKING:
-    from voyage_rag.client import Voyage
-    from voyage_rag.types import Vector
+from voyage_rag.types import Vector
 
 MOST_VECTORS_KEPT = 65_536
 """Number of vectors kept until a store has written them: 256 MiB at 1,024 floats each."""

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Unpack, cast
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Unpack, cast
 
+from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from pydantic import ConfigDict, Field, SecretStr
 
 from voyage_rag.construction import constructor
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.langchain.chunks import DocumentOf
+from voyage_rag.langchain.contextual import ContextualEmbeddings
 from voyage_rag.langchain.parameters import EmbeddingParameters
 from voyage_rag.langchain.precomputed import CURRENT_VECTORS
 from voyage_rag.models import OutputDtype, kind_of
 from voyage_rag.queries import QueryOptions
-from voyage_rag.types import EmptyText, InputType, InvalidText
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from langchain_core.documents import Document
-
-    from voyage_rag.langchain.chunks import DocumentOf
-    from voyage_rag.langchain.contextual import ContextualEmbeddings
-    from voyage_rag.types import Numbers, Vector
+from voyage_rag.types import EmptyText, InputType, InvalidText, Numbers, Vector
 
 
 class VoyageAIEmbeddings(QueryOptions, Embeddings):

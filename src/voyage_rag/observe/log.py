@@ -10,23 +10,21 @@ import builtins
 import logging
 import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import TYPE_CHECKING
 
 from voyage_rag.events import (
     Answered,
     AttemptSent,
     BatchSplit,
     Billed,
+    Call,
     CallDone,
     CallFailed,
+    Event,
     RequestEvent,
     RetryScheduled,
     Throttled,
     Unanswered,
 )
-
-if TYPE_CHECKING:
-    from voyage_rag.events import Call, Event
 
 LONG_WAIT_SECONDS = 5.0
 """Duration of a wait from which it is reported as a warning."""

@@ -6,13 +6,11 @@ import inspect
 import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from voyage_rag.errors import ConfigurationError
+from voyage_rag.events import Call, Event, Observer
 from voyage_rag.locks import lock_for
-
-if TYPE_CHECKING:
-    from voyage_rag.events import Call, Event, Observer
 
 LOG = logging.getLogger("voyage_rag")
 
