@@ -157,7 +157,7 @@ def test_a_job_that_is_not_there(begun: World) -> None:
 
     async def program() -> None:
         begun.path = begun.path.parent / "no" / "such" / "folder"
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(InvalidInputError, match="there is no folder"):
             await begun.submit(["a"])
 
     begun.runner.run(program)

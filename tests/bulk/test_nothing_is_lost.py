@@ -294,8 +294,67 @@ def test_an_estimate_names_all_that_would_stop_the_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("output", [".", "/", ""])
 def test_an_output_without_a_name_is_refused(output: str) -> None:
-    with pytest.raises(JobError, match="has no name"):
+    with pytest.raises(JobError, match=r"has no name|is empty"):
         EmbeddingJob("in.jsonl", output, model=MODEL)
+
+
+def test_an_empty_input_is_not_the_current_folder() -> None:
+    """A shell makes one of a variable that is not set."""
+    with pytest.raises(JobError, match="a path is empty"):
+        EmbeddingJob("", "out.parquet", model=MODEL)
+
+
+def test_an_output_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    """A device would be replaced by a file, for all programs of the machine."""
+    fifo = tmp_path / "fifo.jsonl"
+    os.mkfifo(fifo)
+    for overwrite in (False, True):
+        with pytest.raises(JobError, match=r"is not a regular file: name one, or '-'"):
+            EmbeddingJob("in.jsonl", fifo, model=MODEL, overwrite=overwrite)
+
+
+def test_an_output_that_is_a_url_is_refused() -> None:
+    with pytest.raises(JobError, match="is a URL: name a file, and upload it"):
+        EmbeddingJob("in.jsonl", "s3://bucket/out.parquet", model=MODEL)
+
+
+@pytest.mark.parametrize("output", ["run:1.parquet", "run:1", "run:1.jsonl"])
+def test_a_relative_output_with_a_colon_is_a_path(
+    output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also for pyarrow, which takes such names for URLs."""
+    monkeypatch.chdir(tmp_path)
+    source = parquet(tmp_path / "in.parquet", ROWS)
+    report = EmbeddingJob(source, output, model=MODEL).run(voyage_over(Service()))
+    assert (report.texts, Path(output).exists()) == (len(ROWS), True)
+
+
+@pytest.mark.parametrize("exists", [False, True])
+@pytest.mark.parametrize("name", ["out.parquet", "out", "out.jsonl"])
+def test_the_target_of_a_link_is_written_and_the_link_stays(
+    embed: Embed, name: str, exists: bool, tmp_path: Path
+) -> None:
+    source = parquet(tmp_path / "in.parquet", ROWS)
+    (tmp_path / "disk").mkdir()
+    target, link = tmp_path / "disk" / name, tmp_path / name
+    link.symlink_to(target)
+    if exists:
+        embed(source, str(target))
+
+    report = embed(source, name, input_type=None, overwrite=exists)
+
+    assert (report.output, link.is_symlink(), target.exists()) == (target, True, True)
+
+
+def test_a_folder_that_cannot_be_written_is_a_problem_of_the_estimate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda _path, mode: not mode & os.W_OK)
+    source = parquet(tmp_path / "in.parquet", ROWS)
+    estimate = EmbeddingJob(source, tmp_path / "out.parquet", model=MODEL).estimate()
+    assert [problem.partition(": ")[0] for problem in estimate.problems] == [
+        f"the folder {str(tmp_path)!r} is not writable"
+    ]
 
 
 def test_the_home_folder_may_be_abbreviated(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -315,7 +316,7 @@ def test_missing_files_are_refused(run: Run, emulate: Callable[..., Emulator]) -
         assert "is not a job of voyage-rag" in run(command, "thesis")[2]
         assert "cannot read the job" in run(command, "no.job")[2]
     code, _, err = run("submit", rows("a"), "--job", "no/such/a.job", "--model", "voyage-4")
-    assert (code, err.startswith("voyage-rag: cannot keep the job")) == (1, True)
+    assert (code, "there is no folder 'no/such' for the job" in err) == (1, True)
 
 
 def test_without_a_key_it_says_how_to_try_it(run: Run) -> None:
@@ -328,3 +329,32 @@ def test_misuse_has_its_own_exit_code(run: Run) -> None:
     """By exit code 2."""
     assert run("submit", "rows.jsonl")[0] == 2
     assert run("fly")[0] == 2
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_an_estimate_refuses_what_the_submission_refuses(
+    dry_run: bool, run: Run, emulate: Callable[..., Emulator]
+) -> None:
+    """With the same words: no inputs, a folder that is not there, a job without a name."""
+    emulate()
+    extra = ["--dry-run"] if dry_run else []
+    Path("empty.jsonl").touch()
+    for source, job, message in (
+        ("empty.jsonl", "a.job", "there are no inputs"),
+        (rows("one"), "none/a.job", "there is no folder 'none' for the job"),
+        (rows("one"), "", "the state file '.' has no name"),
+    ):
+        code, _, err = run("submit", source, "--job", job, "--model", "voyage-4", *extra)
+        assert (code, message in err) == (1, True), err
+    assert run("submit", "", "--job", "a.job", "--model", "voyage-4", *extra)[0] == 2
+
+
+def test_results_replace_no_device(run: Run, emulate: Callable[..., Emulator]) -> None:
+    """Neither by `--output` nor by `--failed`."""
+    emulate()
+    assert run("submit", rows("one"), *SUBMIT)[0] == 0
+    assert run(*WAIT)[0] == 0
+    os.mkfifo("fifo")  # stands for a device, which a fault of this test would replace
+    for arguments in (["-o", "fifo"], ["-o", "out.jsonl", "--failed", "fifo"]):
+        code, _, err = run("fetch", "a.job", *arguments, "--overwrite")
+        assert (code, "is not a regular file" in err) == (1, True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -282,3 +282,42 @@ def test_a_damaged_file_that_was_skipped_is_reported_and_exits_with_3(
     assert f"rejected: {output}.refused.jsonl" in out
     assert main([*arguments, "--json"]) == 3
     assert json.loads(capsys.readouterr().out)["damaged"] == 1
+
+
+def test_a_name_with_a_comma_is_quoted(emulator: Emulator, tmp_path: Path) -> None:
+    """As in CSV; spaces after a comma are allowed."""
+    (tmp_path / "in.csv").write_text('"title, long",text,"a,b"\none,two,three\n')
+    output = tmp_path / "out.jsonl"
+
+    names = ["--text-columns", '"title, long", text', "--keep", '"a,b", text']
+    code = main(["embed", str(tmp_path / "in.csv"), "-o", str(output), *names])
+
+    (row,) = map(json.loads, output.read_text().splitlines())
+    assert (code, row["a,b"], row["text"]) == (0, "three", "two")
+
+
+def test_an_empty_argument_is_misuse(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is a variable of the shell that is not set, not the current folder."""
+    for arguments in (["embed", "", "-o", "out.jsonl"], ["tokens", ""], ["rerank", "query", ""]):
+        assert main(arguments) == 2
+        assert "a path is empty" in capsys.readouterr().err
+
+
+def test_stdin_in_another_format_suggests_to_name_it(
+    pipe: Callable[[bytes], None], emulator: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe(b"text\none\n")
+    assert main(["embed", "-", "-o", "-"]) == 1
+    assert "name the format of stdin, such as --input-format csv" in capsys.readouterr().err
+
+
+def test_the_report_on_stderr_names_stdout(
+    emulator: Emulator,
+    source: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert main(["embed", source, "-o", "-", "--json"]) == 0
+    assert json.loads(capsys.readouterr().err)["output"] == "-"

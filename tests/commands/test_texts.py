@@ -12,7 +12,7 @@ from voyage_rag.jobs.errors import JobError
 
 def read(*paths: Path, form: Format | None = None, field: str = "text") -> list[tuple[str, str]]:
     """Texts and where they come from."""
-    texts = read_texts(paths, form, field, otherwise="lines")
+    texts = read_texts(paths, form, field, None, otherwise="lines")
     return [(text.text, text.source) for text in texts]
 
 

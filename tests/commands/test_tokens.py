@@ -157,3 +157,15 @@ def test_without_the_extra(
 
     assert main(["tokens", "-", "--model", "voyage-4", "--tokenizer", str(tokenizer)]) == 1
     assert "pip install 'voyage-rag[tokenizers]'" in capsys.readouterr().err
+
+
+def test_texts_in_another_encoding(
+    pipe: Callable[[bytes], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error names the option, and the option works."""
+    pipe("é".encode("utf-16"))
+    assert main(["tokens", "-"]) == 1
+    assert "--encoding utf-16" in capsys.readouterr().err
+    pipe("é".encode("utf-16"))
+    assert main(["tokens", "-", "--encoding", "utf-16", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["files"][0]["characters"] == 1

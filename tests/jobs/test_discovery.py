@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import json
 import lzma
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -251,7 +253,6 @@ def test_compressed_files(
         ("a.csv", "id,text\na,one\n".encode("utf-16"), "begins like UTF-16.*encoding='utf-16'"),
         ("a.jsonl", '"one"\n'.encode("utf-16"), "begins like UTF-16.*encoding='utf-16'"),
         ("a.csv", "text,text\na,b\n", "a.csv has two columns 'text': rename one"),
-        ("a.csv", "", "a.csv has no column 'text'; its columns are none"),
     ],
 )
 def test_an_error_suggests_what_it_may_be(
@@ -407,3 +408,40 @@ def test_all_columns_of_json_are_those_of_any_row(suffix: str, tmp_path: Path) -
 
     assert reader.columns.keep == ("text", "n", "late")
     assert [row.kept for row in reader.rows()] == [("a", 1, None), ("b", None, "x")]
+
+
+def test_a_dotted_path_reaches_into_no_table_of_text(tmp_path: Path) -> None:
+    """Where a column has a value without parts; a column whose name has a dot is one."""
+    path = put(tmp_path / "a.csv", "meta,doc.text\nx,one\n")
+
+    assert read(open_inputs([path], text_columns=["doc.text"])) == [(0, "one")]
+    with pytest.raises(JobError, match=r"no column 'meta\.url'"):
+        open_inputs([path], text_columns=["doc.text"], keep=["meta.url"])
+
+
+def test_a_column_that_is_kept_twice_is_kept_once(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.csv", "text,lang\none,en\n")
+    assert open_inputs([path], keep=["lang", "lang"]).columns.keep == ("lang",)
+
+
+def test_a_glob_in_a_folder_whose_name_looks_like_one(tmp_path: Path) -> None:
+    """What exists is a name; only the rest is a pattern."""
+    put(tmp_path / "set [1]" / "a.txt", "one")
+    put(tmp_path / "set 1" / "b.txt", "two")
+    assert read(open_inputs([tmp_path / "set [1]" / "*.txt"])) == [(0, "one")]
+
+
+def test_only_streams_without_a_suffix_are_json_lines_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files beside them have the format that their names say."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"text": "one"}')))
+    other = put(tmp_path / "a.csv", "text\ntwo\n")
+    source = open_inputs([Path("-"), other], spool_folder=tmp_path / "spool")
+    assert read(source) == [(0, "one"), (1, "two")]
+
+
+def test_compressed_parquet_is_to_be_decompressed(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.parquet.gz", gzip.compress(table(tmp_path / "b.parquet").read_bytes()))
+    with pytest.raises(JobError, match="decompress it first"):
+        open_inputs([path])

@@ -31,6 +31,19 @@ def test_a_file_appears_whole_or_stays_as_it_was(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_link_is_followed_and_a_device_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("target")
+    with atomic_write(tmp_path / "link") as file:
+        file.write_text("content")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "content"
+
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(OSError, match="not a regular file"), atomic_write(tmp_path / "fifo"):
+        pass
+    assert (tmp_path / "fifo").is_fifo()
+
+
 def test_a_private_file_is_never_readable_by_others(tmp_path: Path) -> None:
     """Not even while it is written."""
     with atomic_write(tmp_path / "a", private=True) as temporary:

@@ -14,6 +14,8 @@ import pytest
 from bulk_inputs import jsonl, parquet
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs import InputFormat, InputReader, delimited, flaw_of, open_inputs
+from voyage_rag.jobs.inputs.json_files import NOT_LINES
+from voyage_rag.jobs.inputs.rows import ReadOptions
 
 
 def opened(
@@ -117,7 +119,12 @@ def test_a_folder_of_texts_is_named_by_its_paths(tmp_path: Path) -> None:
     ("line", "flaw"),
     [
         ('{"id": "x", "body": 1}', "no text in 'text' (it has 'id', 'body')"),
-        ("[", "the line is not JSON: Expecting value (for a JSON array, pass input_format='json')"),
+        ("[", f"the line is not JSON: Expecting value{NOT_LINES}"),
+        (
+            "{",
+            f"the line is not JSON: Expecting property name enclosed in double quotes{NOT_LINES}",
+        ),
+        ('[{"id": "x", "text": "y"}]', f"the line is an array of objects{NOT_LINES}"),
         ('{"id": "x", "text": null}', "no text in 'text' (it is null)"),
         ('{"id": "x", "text": ""}', "its text is empty"),
         ('{"id": "x", "text": 7}', "its text is a number, not a string"),
@@ -279,3 +286,78 @@ def test_an_arrow_file_that_is_truncated_meanwhile_kills_nothing(tmp_path: Path)
 
     with pytest.raises(JobError, match="cannot be read"):
         list(rows)
+
+
+@pytest.mark.parametrize("empty_first", [True, False])
+@pytest.mark.parametrize("suffix", ["jsonl", "json", "csv", "tsv", "parquet", "arrow"])
+def test_an_empty_file_may_be_among_others(suffix: str, empty_first: bool, tmp_path: Path) -> None:
+    """One file per partition leaves such files. Arrow types their columns as null."""
+    empty, other = tmp_path / f"empty.{suffix}", tmp_path / f"other.{suffix}"
+    none, some = pa.array([], pa.null()), {"id": ["a"], "text": ["one"]}
+    if suffix in {"parquet", "arrow"}:
+        write = pq.write_table if suffix == "parquet" else arrow_file
+        write(pa.table({"id": none, "text": none}), empty)
+        write(pa.table(some), other)
+    else:
+        empty.touch()
+        separator = "\t" if suffix == "tsv" else ","
+        is_json = suffix.startswith("json")
+        row = '{"id": "a", "text": "one"}' if is_json else f"id{separator}text\na{separator}one"
+        written(other, row)
+    paths = [empty, other] if empty_first else [other, empty]
+
+    source = open_inputs(paths)
+
+    assert read(source) == [("a", "one")]
+    assert read(open_inputs([empty])) == []
+    assert str(source.type_of("id")) == ("string" if suffix in {"parquet", "arrow"} else "None")
+
+
+def arrow_file(table: pa.Table, path: Path) -> None:
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as file:
+        file.write(table)
+
+
+def test_a_column_of_nulls_has_no_texts_and_no_ids(tmp_path: Path) -> None:
+    """Its rows are bad ones, like those of any other column with null."""
+    pq.write_table(pa.table({"id": pa.nulls(1), "text": ["one"]}), tmp_path / "ids.parquet")
+    pq.write_table(pa.table({"id": ["a"], "text": pa.nulls(1)}), tmp_path / "texts.parquet")
+
+    assert flaws(opened(tmp_path / "ids.parquet")) == {1: "no id"}
+    assert flaws(opened(tmp_path / "texts.parquet")) == {1: "no text"}
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (b"PK\x03\x04", "ZIP archive or an Office document: unpack it, or save it as CSV"),
+        (b"%PDF-1.7", "is a PDF: extract its text"),
+        (b"PAR1\x15\x04", "is a Parquet file: pass input_format='parquet'"),
+        (b"ARROW1\0\0", "is an Arrow file: pass input_format='arrow'"),
+        ("text".encode("utf-32"), "begins like UTF-32.*encoding='utf-32'"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "json", "txt", "csv.gz"])
+def test_what_has_the_suffix_of_text_and_is_none_is_named(
+    start: bytes, message: str, suffix: str, tmp_path: Path
+) -> None:
+    content = gzip.compress(start) if suffix.endswith("gz") else start
+    with pytest.raises(JobError, match=message):
+        read(opened(written(tmp_path / f"in.{suffix}", content)))
+
+
+def test_utf16_without_a_byte_order_mark(tmp_path: Path) -> None:
+    """The encoding `utf-16` needs one."""
+    path = written(tmp_path / "in.csv", "id,text\na,one\n".encode("utf-16-le"))
+
+    with pytest.raises(JobError, match=r"no column 'text'.*encoding='utf-16-le' or 'utf-16-be'"):
+        opened(path)
+    with pytest.raises(JobError, match=r"in\.csv is not in utf-16: .* BOM"):
+        open_inputs([path], options=ReadOptions("utf-16"))
+    assert read(open_inputs([path], options=ReadOptions("utf-16-le"))) == [("a", "one")]
+
+
+def test_a_byte_order_mark_before_a_quoted_header(tmp_path: Path) -> None:
+    """It neither becomes part of the first name, nor hides its quotes."""
+    path = written(tmp_path / "in.csv", b'\xef\xbb\xbf"text, long",id\n"one, two",a\n')
+    assert read(opened(path, text="text, long")) == [("a", "one, two")]

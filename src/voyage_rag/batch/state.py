@@ -135,6 +135,8 @@ class StateFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: Path = Path(path)
+        if not self.path.name:
+            raise InvalidInputError(f"the state file {str(self.path)!r} has no name: name a file")
         self.spool: Path = self.path.with_name(self.path.name + ".parts")
 
     def spooled(self, part: BatchPart) -> Path:
@@ -188,12 +190,25 @@ class StateFile:
         with suppress(OSError):  # lines of other parts remain
             self.spool.rmdir()
 
+    def check_folder(self) -> None:
+        """Raise an error if the file cannot be created.
+
+        Raises:
+            InvalidInputError: Its folder does not exist, or is not writable.
+        """
+        folder = self.path.absolute().parent
+        if not folder.is_dir():
+            raise InvalidInputError(f"there is no folder {str(self.path.parent)!r} for the job")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise InvalidInputError(f"the folder {str(self.path.parent)!r} is not writable")
+
     def held(self) -> AbstractContextManager[None]:
         """Lock the job for this process.
 
         Raises:
-            InvalidInputError: Another process is working on it.
+            InvalidInputError: Another process is working on it, or the folder is not writable.
         """
+        self.check_folder()
         busy = (
             f"another process works on the job {str(self.path)!r}: stop it first, or let it finish"
         )

@@ -233,10 +233,8 @@ def prepare(
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
     try:
-        state.parts = list(cut(lines_of(kind, inputs, custom_ids), limits, fresh))
+        state.parts = _all_parts(lines_of(kind, inputs, custom_ids), limits, fresh)
         state.id_type = custom_ids.type
-        if not state.parts:
-            raise InvalidInputError("there are no inputs: a job needs at least one")
         if known is None:
             shutil.rmtree(file.spool, ignore_errors=True)  # left by a submission that was killed
             fresh.rename(file.spool)
@@ -253,6 +251,15 @@ def prepare(
         shutil.rmtree(fresh, ignore_errors=True)
 
 
+def _all_parts(
+    lines: Iterable[Line], limits: BatchLimits, directory: Path | None
+) -> list[BatchPart]:
+    parts = list(cut(lines, limits, directory))
+    if not parts:
+        raise InvalidInputError("there are no inputs: a job needs at least one")
+    return parts
+
+
 def _identity(state: JobState) -> list[tuple[str, list[RepeatedInput]]]:
     return [(part.sha256, part.repeats) for part in state.own_parts]
 
@@ -263,8 +270,7 @@ def check_same_job(file: StateFile, kind: BatchEndpoint, limits: BatchLimits) ->
     Raises:
         InvalidInputError: The file belongs to another job, or cannot be created.
     """
-    if not file.path.absolute().parent.is_dir():
-        raise InvalidInputError(f"there is no folder {str(file.path.parent)!r} for the job")
+    file.check_folder()
     if file.path.exists():
         known = file.load()
         asked = known.model_copy(
@@ -280,7 +286,7 @@ def estimated(
     limits: BatchLimits,
 ) -> BatchEstimate:
     """Estimate the size and price of a job."""
-    parts = list(cut(lines_of(kind, inputs, CustomIds(names)), limits, None))
+    parts = _all_parts(lines_of(kind, inputs, CustomIds(names)), limits, None)
     tokens = sum(part.tokens for part in parts)
     count = sum(part.inputs for part in parts)
     return BatchEstimate(count, tokens, len(parts), price(kind.row, tokens, "batch"))

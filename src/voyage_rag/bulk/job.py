@@ -26,6 +26,8 @@ from voyage_rag.client import Voyage
 from voyage_rag.errors import InvalidRequestError, VoyageError
 from voyage_rag.io.tasks import in_thread
 from voyage_rag.jobs.errors import DamagedFileError, JobError
+from voyage_rag.jobs.files import is_special
+from voyage_rag.jobs.inputs.discovery import is_url
 from voyage_rag.jobs.inputs.rows import is_utf8
 from voyage_rag.jobs.inputs.spool import is_stream
 
@@ -88,7 +90,9 @@ class EmbeddingJob:
         if not self.output.name:
             raise JobError(f"the output {str(output)!r} has no name: give a file or a new folder")
         self._to_stdout = self.output == STDOUT
-        if self._to_stdout:
+        if not self._to_stdout:
+            self.output = _writable(self.output)
+        else:
             if self.options.output_format not in {None, "jsonl"}:
                 raise JobError(
                     "stdout takes JSON Lines only: give output_format='jsonl', or a file"
@@ -220,7 +224,12 @@ class EmbeddingJob:
 
         An input from a pipe does not identify a job, so such a job cannot be resumed.
         """
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "voyage-rag"
+        cache = _path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "voyage-rag"
+        if not cache.is_absolute():
+            raise JobError(
+                "vectors for stdout are kept in a cache folder until they are complete, and there "
+                "is no home folder: set XDG_CACHE_HOME"
+            )
         known = [str(path.absolute()) for path in self.inputs]
         if any(is_stream(path) for path in self.inputs):
             known.append(str(os.getpid()))
@@ -267,7 +276,22 @@ class EmbeddingJob:
 
 def _path(given: Location) -> Path:
     """Expand `~`, as a shell does: it may come from quotes or a configuration file."""
+    if not os.fspath(given):
+        raise JobError("a path is empty: name a file or folder ('.' for the current one)")
     return Path(os.path.expanduser(given))  # noqa: PTH111 - pathlib's raises where there is no home
+
+
+def _writable(output: Path) -> Path:
+    """Return the output, or the target of a symbolic link.
+
+    Raises:
+        JobError: It is a URL, a device or a pipe.
+    """
+    if is_url(output):
+        raise JobError(f"{str(output)!r} is a URL: name a file, and upload it afterwards")
+    if is_special(output):
+        raise JobError(f"{str(output)!r} is not a regular file: name one, or '-' for stdout")
+    return Path(os.path.realpath(output)) if output.is_symlink() else output
 
 
 def embed_file(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -152,6 +153,8 @@ def check_not_overwritten(spec: JobSpec) -> None:
     parent = next(parent for parent in spec.output.absolute().parents if parent.exists())
     if not parent.is_dir():
         raise JobError(f"{str(parent)!r} is no folder: choose another output")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise JobError(f"the folder {str(parent)!r} is not writable: choose another output")
 
 
 def check_rows(summary: InputSummary, on_error: OnError) -> None:
@@ -165,6 +168,8 @@ def check_rows(summary: InputSummary, on_error: OnError) -> None:
             remedy = " give the file's encoding, such as encoding='latin-1',"
         elif "(it has" in first:
             remedy = " name the field of the text, such as text_column='body',"
+        elif "of stdin: the line is not JSON" in first:
+            remedy = " name the format of stdin, such as input_format='csv',"
         raise BadRowsError(
             f"{first}{more}:{remedy} correct the input, or leave such rows out "
             "with on_error='skip'; nothing was sent",

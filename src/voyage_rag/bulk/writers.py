@@ -170,7 +170,7 @@ def parquet_writer(path: Path, schema: Any) -> Iterator[WriteBatch]:
     vectors = f"{EMBEDDING}.list.element"
     floats = pa.types.is_floating(schema.field(EMBEDDING).type.value_type)
     with pq.ParquetWriter(
-        path,
+        path.absolute(),  # pyarrow takes a relative path with a colon for a URL
         schema,
         compression={leaf: "NONE" if leaf == vectors else "ZSTD" for leaf in _leaves(schema)},
         use_dictionary=False if floats else [vectors],

@@ -9,7 +9,7 @@ A command module contains a function with Typer's annotations, named like the co
 - An expected failure prints one line and exits with 1 (`failure.py`), misuse prints one line and
   exits with 2, a job that skipped damaged files exits with 3, Ctrl-C exits with 130. A bug prints
   a traceback.
-- Files are read as UTF-8, and `-` is stdin (`texts.py`).
+- Files are read as UTF-8 unless `--encoding` is given, and `-` is stdin (`texts.py`).
 - Imports that only one command needs are deferred, so that `voyage-rag --help` is fast.
 - The error for a missing package names the extra (`failure.py`).
 """

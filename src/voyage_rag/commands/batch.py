@@ -21,6 +21,7 @@ from voyage_rag.commands.options import (
     Header,
     InputFormatOption,
     SkipLines,
+    input_path,
 )
 from voyage_rag.commands.screen import console, dollars, progress_bar, remark, working, write_json
 from voyage_rag.commands.service import connected
@@ -54,6 +55,7 @@ def submit(
     files: Annotated[
         list[Path],
         typer.Argument(
+            parser=input_path,
             metavar="FILE",
             help="JSON Lines, or any file, folder or glob with texts, as for embed; - for stdin.",
         ),

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from voyage_rag.commands.failure import CommandError, extra
-from voyage_rag.jobs.files import atomic_write
+from voyage_rag.jobs.files import atomic_write, is_special
 from voyage_rag.jobs.inputs import flaw_of, open_inputs
 from voyage_rag.jobs.inputs.rows import flaw_of_id
 
@@ -136,6 +136,8 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     """Raise an error if the path exists."""
     if path == STDOUT or not path.exists():
         return
+    if is_special(path):
+        raise CommandError(f"{path} is not a regular file: name one, or - for stdout")
     if path.is_dir():
         raise CommandError(f"{path} is a folder: name a file")
     if not overwrite:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from voyage_rag.commands.options import AsJSON, SkipUnreadable
+from voyage_rag.commands.options import AsJSON, SkipUnreadable, input_path
 from voyage_rag.commands.screen import console
 from voyage_rag.demo.options import IMAGE_MODEL, MODEL, RERANK_MODEL, DemoOptions
 
@@ -29,6 +29,7 @@ def demo(
         list[Path] | None,
         typer.Option(
             "--files",
+            parser=input_path,
             metavar="PATH...",
             help="Search your text: .txt .md .rst .py files, or folders of them.",
         ),

@@ -19,6 +19,8 @@ from voyage_rag.commands.options import (
     Header,
     InputFormatOption,
     SkipLines,
+    input_path,
+    listed,
 )
 from voyage_rag.commands.screen import (
     console,
@@ -59,6 +61,7 @@ def embed(
     inputs: Annotated[
         list[Path],
         typer.Argument(
+            parser=input_path,
             metavar="INPUT",
             help="Files, folders or globs: JSON Lines, JSON, CSV, TSV, Parquet, Arrow or text (one "
             "per line, in folders one per file), also compressed (.gz .bz2 .xz .zst); or - for "
@@ -182,9 +185,9 @@ def embed(
         inputs,
         output,
         model=model,
-        text_column=tuple(text_columns.split(",")) if text_columns else text_column,
+        text_column=listed(text_columns) or text_column,
         id_column=id_column,
-        keep=tuple(keep.split(",")) if keep else (),
+        keep=listed(keep),
         input_type=None if input_type == "none" else input_type,
         truncation=truncation,
         output_dimension=output_dimension,
@@ -319,7 +322,8 @@ def _time(estimate: Estimate) -> str:
 def _show_report(report: JobReport, *, as_json: bool, emulated: bool, to_stdout: bool) -> None:
     out = console(stderr=to_stdout)
     if as_json:
-        facts = asdict(report) | {"emulated": emulated, "output": str(report.output)}
+        output = "-" if to_stdout else str(report.output)
+        facts = asdict(report) | {"emulated": emulated, "output": output}
         facts["refused_file"] = report.refused_file and str(report.refused_file)
         write_json(facts, stderr=to_stdout)
         return

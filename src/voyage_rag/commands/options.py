@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import csv
+import os
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
 from voyage_rag.jobs.inputs.discovery import InputFormat
+
+
+def listed(names: str | None) -> tuple[str, ...]:
+    """Divide names at commas. Quotes enclose a name that contains one, as in CSV."""
+    return tuple(next(csv.reader([names or ""], skipinitialspace=True)))
+
+
+def input_path(given: str) -> Path:
+    """Convert an argument to a path.
+
+    Raises:
+        BadParameter: It is empty, as an unset variable of a shell is. `Path` would take it for the
+            current folder.
+    """
+    if not given:
+        raise typer.BadParameter("a path is empty")
+    return Path(os.path.expanduser(given))  # noqa: PTH111 - pathlib's raises without a home
+
 
 AsJSON: TypeAlias = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 

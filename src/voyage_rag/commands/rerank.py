@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text as Styled
 
-from voyage_rag.commands.options import AsJSON, BaseURL, Emulated, SkipUnreadable
+from voyage_rag.commands.options import (
+    AsJSON,
+    BaseURL,
+    Emulated,
+    Encoding,
+    SkipUnreadable,
+    input_path,
+)
 from voyage_rag.commands.screen import (
     console,
     dollars,
@@ -41,6 +48,7 @@ def rerank(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
+            parser=input_path,
             metavar="FILE",
             help="Files or folders of documents, one per line by default; - or nothing for stdin.",
         ),
@@ -52,6 +60,7 @@ def rerank(
     model: Annotated[str, typer.Option(metavar="NAME", help="The reranker.")] = MODEL,
     form: AsFormat = None,
     field: Field = "text",
+    encoding: Encoding = None,
     skip_unreadable: SkipUnreadable = False,
     base_url: BaseURL = None,
     emulated: Emulated = False,
@@ -63,7 +72,9 @@ def rerank(
     text, separated by tabs. Scores are between 0 and 1. Uses the live service; the tokens of the
     documents are billed, and those of the query once per document.
     """
-    documents = read_texts(files or [], form, field, otherwise="lines", skip=skip_unreadable)
+    documents = read_texts(
+        files or [], form, field, encoding, otherwise="lines", skip=skip_unreadable
+    )
     with connected(base_url, emulated=emulated) as voyage, working(f"Ranking {len(documents):,}"):
         ranking = voyage.rerank(query, [text.text for text in documents], model, top_k)
     if as_json:

@@ -1,4 +1,4 @@
-"""Read the texts of a command from files, folders or stdin, always as UTF-8."""
+"""Read the texts of a command from files, folders or stdin."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voyage_rag.commands.failure import CommandError
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs import InputFormat, open_inputs
 from voyage_rag.jobs.inputs.discovery import text_files
-from voyage_rag.jobs.inputs.rows import flaw_of_text
+from voyage_rag.jobs.inputs.rows import ReadOptions, flaw_of_text
 from voyage_rag.jobs.inputs.spool import STDIN
 from voyage_rag.jobs.lines import uncompressed_suffix
 
@@ -68,7 +68,13 @@ class Text:
 
 
 def read_texts(
-    paths: Sequence[Path], form: Format | None, field: str, otherwise: Format, *, skip: bool = False
+    paths: Sequence[Path],
+    form: Format | None,
+    field: str,
+    encoding: str | None,
+    *,
+    otherwise: Format,
+    skip: bool = False,
 ) -> list[Text]:
     """Read all texts in the order of the paths, without blank ones.
 
@@ -76,6 +82,7 @@ def read_texts(
         paths: Files, folders, or `-` for stdin. No path means stdin, unless that is a terminal.
         form: The format; None determines it from the suffix.
         field: The JSON key with the text.
+        encoding: The encoding of all files; None is UTF-8.
         otherwise: The format of files whose suffix does not determine it.
         skip: Report files in folders that cannot be read, and skip them.
 
@@ -84,13 +91,13 @@ def read_texts(
     """
     if not paths and sys.stdin is not None and sys.stdin.isatty():
         raise CommandError("no texts: name files, or pipe texts to stdin")
-    texts = list[Text]()
+    texts, options = list[Text](), ReadOptions(encoding)
     with TemporaryDirectory() as folder:
         for path in paths or [STDIN]:
             for file in [STDIN] if path == STDIN else text_files(path, SUFFIXES):
                 wanted = form or BY_SUFFIX.get(uncompressed_suffix(file)) or otherwise
                 try:
-                    texts += _texts(file, wanted, field, Path(folder))
+                    texts += _texts(file, wanted, field, options, Path(folder))
                 except (CommandError, JobError) as error:
                     if not skip or not path.is_dir():
                         raise
@@ -101,12 +108,19 @@ def read_texts(
     return texts
 
 
-def _texts(file: Path, form: Format, field: str, folder: Path) -> Iterator[Text]:
+def _texts(
+    file: Path, form: Format, field: str, options: ReadOptions, folder: Path
+) -> Iterator[Text]:
     name = "stdin" if file == STDIN else str(file)
     read_as, places = READ_AS[form]
     try:
         reader = open_inputs(
-            [file], read_as, text_columns=(field,), has_ids=False, spool_folder=folder
+            [file],
+            read_as,
+            text_columns=(field,),
+            has_ids=False,
+            options=options,
+            spool_folder=folder,
         )
         for row in reader.rows():
             place = places.format(line=row.number, index=row.number - 1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voyage_rag.commands.failure import extra
-from voyage_rag.commands.options import AsJSON, SkipUnreadable
+from voyage_rag.commands.options import AsJSON, Encoding, SkipUnreadable, input_path
 from voyage_rag.commands.screen import (
     console,
     dollars,
@@ -58,7 +58,9 @@ class Counted:
 def tokens(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="FILE", help="Files or folders; - or nothing for stdin."),
+        typer.Argument(
+            parser=input_path, metavar="FILE", help="Files or folders; - or nothing for stdin."
+        ),
     ] = None,
     model: Annotated[
         list[str] | None,
@@ -74,6 +76,7 @@ def tokens(
     ] = None,
     form: AsFormat = None,
     field: Field = "text",
+    encoding: Encoding = None,
     skip_unreadable: SkipUnreadable = False,
     as_json: AsJSON = False,
 ) -> None:
@@ -88,7 +91,7 @@ def tokens(
         raise typer.BadParameter("--tokenizer requires --model: name the model of the tokenizer")
     with extra("tokenizers", "tokenizers", what="--tokenizer"):
         counter = TokenCounter(tokenizer)
-    texts = read_texts(files or [], form, field, otherwise="whole", skip=skip_unreadable)
+    texts = read_texts(files or [], form, field, encoding, otherwise="whole", skip=skip_unreadable)
     with working("Counting"):
         counted = list(_count(texts, counter))
     models = _chosen(model)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PRIVATE_MODE = 0o600
 
@@ -18,12 +20,19 @@ PRIVATE_MODE = 0o600
 def atomic_write(path: Path, *, private: bool = False) -> Iterator[Path]:
     """Return a temporary file next to `path` that replaces it when the block succeeds.
 
-    Readers of `path` see either the old or the new content, even after a power failure.
+    Readers of `path` see either the old or the new content, even after a power failure. If it is a
+    symbolic link, its target is replaced.
 
     Args:
         path: The file to write.
         private: Make the file readable for this user only, from its creation.
+
+    Raises:
+        OSError: The path is a device, a pipe or a socket.
     """
+    if is_special(path):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
     if private:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE))
@@ -35,6 +44,15 @@ def atomic_write(path: Path, *, private: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def is_special(path: Path) -> bool:
+    """Whether a path is a device, a pipe or a socket: no file, and no folder."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def flush_to_disk(path: Path) -> None:

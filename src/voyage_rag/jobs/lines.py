@@ -25,9 +25,18 @@ if TYPE_CHECKING:
 LONGEST_LINE_BYTES = 64 * 2**20
 LONGEST_SHOWN = 1_000
 CHUNK_BYTES = 2**18
+LONGEST_MAGIC = 16
 
-UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-
+NOT_TEXT = {
+    codecs.BOM_UTF32_LE: "begins like UTF-32, but UTF-8 is expected: pass encoding='utf-32'",
+    codecs.BOM_UTF16_LE: "begins like UTF-16, but UTF-8 is expected: pass encoding='utf-16'",
+    codecs.BOM_UTF16_BE: "begins like UTF-16, but UTF-8 is expected: pass encoding='utf-16'",
+    b"PK\x03\x04": "is a ZIP archive or an Office document: unpack it, or save it as CSV",
+    b"PAR1\x15": "is a Parquet file: pass input_format='parquet'",
+    b"ARROW1\0\0": "is an Arrow file: pass input_format='arrow'",
+    b"%PDF-": "is a PDF: extract its text first",
+}
+"""The first bytes of files that are not text in UTF-8, and remedies."""
 
 Line: TypeAlias = tuple[int, bytes, str | None]
 """A line: its number, counted from 1 including blank lines; its bytes, or the first 1,000 if it is
@@ -67,21 +76,23 @@ def open_bytes(path: Path, encoding: str | None = None) -> Iterator[BinaryIO]:
     """
     try:
         with path.open("rb") as plain:
-            opener = _opener(path, plain.read(16))
+            opener = _opener(path, plain.read(LONGEST_MAGIC))
         with path.open("rb") if opener is None else opener(path) as file:
-            if encoding is None and file.peek(2).startswith(UTF16):
-                raise JobError(
-                    f"{path.name} begins like UTF-16, but UTF-8 is expected: pass encoding='utf-16'"
-                )
+            if encoding is None:
+                start = file.peek(LONGEST_MAGIC)
+                for magic, remedy in NOT_TEXT.items():
+                    if start.startswith(magic):
+                        raise JobError(f"{path.name} {remedy}")
             yield file if encoding is None else io.BufferedReader(_Transcoder(file, encoding))
     except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise DamagedFileError(f"{path.name} cannot be decompressed: {error}") from error
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         if encoding is None:
             raise
-        raise JobError(f"{path.name} is not in {encoding}: {error.reason}") from error
+        reason = getattr(error, "reason", error)
+        raise JobError(f"{path.name} is not in {encoding}: {reason}") from error
 
 
 def _opener(path: Path, start: bytes) -> Callable[[Path], Any] | None:

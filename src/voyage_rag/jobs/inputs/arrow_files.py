@@ -203,12 +203,13 @@ def unreadable(file: InputFile, what: str) -> Iterator[None]:
     except (pa.ArrowException, OSError, UnicodeEncodeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise DamagedFileError(f"{str(file.path)!r} cannot be read as {what}: {error}") from None
+        raise DamagedFileError(f"{file.label} cannot be read as {what}: {error}") from None
 
 
 def _is_text(kind: Any) -> bool:
+    """Whether a type is that of strings, or of missing values only."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
+    types = pa.types
+    tests = (types.is_string, types.is_large_string, types.is_string_view, types.is_null)
+    return any(test(kind) for test in tests)

@@ -31,6 +31,7 @@ class CSVFile(InputFile):
     """A table of text, whose quoted fields can contain line breaks."""
 
     unit = "line"
+    has_nested_values: ClassVar[bool] = False
     usual_delimiter: ClassVar[str] = ","
     quoted: ClassVar[bool] = True
 
@@ -51,12 +52,14 @@ class CSVFile(InputFile):
 
     @property
     def columns(self) -> list[str] | None:
-        """See `InputFile`."""
-        return [*self._header, *self.constants]
+        """See `InputFile`. None for an empty file, such as a part without rows."""
+        return [*self._header, *self.constants] if self._header else None
 
     @property
     def hint(self) -> str:
         """Return a suggestion of the likely format, to append to an error; empty if unknown."""
+        if self._header and "\0" in self._header[0]:
+            return "; if it is UTF-16, pass encoding='utf-16-le' or 'utf-16-be'"
         if self._header[:1] and self._header[0].startswith("sep="):
             return "; if the first line is not part of the table, pass skip_lines=1"
         if len(self._header) == 1 and self.options.delimiter is None:
@@ -73,7 +76,7 @@ class CSVFile(InputFile):
         at = {name: place for place, name in enumerate(self._header)}
         only = at.get(columns.text[0]) if len(columns.text) == 1 else None
         text_at = [at[name] for name in columns.text if name in at]
-        id_at = None if columns.id is None else at[columns.id]
+        id_at = None if columns.id is None else at.get(columns.id)
         seen = 0
         with self._records() as records:
             if self.options.header:

@@ -15,7 +15,7 @@ from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.lines import uncompressed_suffix
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Container, Iterator, Sequence
 
 InputFormat: TypeAlias = Literal[
     "jsonl", "json", "csv", "tsv", "parquet", "arrow", "lines", "folder"
@@ -44,6 +44,7 @@ OTHER_FORMATS = {
     ".xls": "save it as CSV",
     ".zip": "unpack it",
     ".tar": "unpack it",
+    ".tgz": "unpack it",
     ".pdf": "extract its text first",
     ".docx": "extract its text first",
     ".html": "extract its text first",
@@ -77,12 +78,15 @@ class FoundFile(NamedTuple):
     constants: dict[str, str]
 
 
-def find_files(paths: Sequence[Path], given: InputFormat | None) -> tuple[list[FoundFile], int]:
+def find_files(
+    paths: Sequence[Path], given: InputFormat | None, streams: Container[Path] = ()
+) -> tuple[list[FoundFile], int]:
     """Return the files of an input in reading order, and the number of other files in its folders.
 
     Args:
         paths: Files, folders, or globs.
         given: The format of the files; None determines it from their names.
+        streams: Copies of stdin and pipes, which are JSON Lines unless their name has a suffix.
 
     Raises:
         JobError: A file does not exist, or its format is unknown.
@@ -94,7 +98,8 @@ def find_files(paths: Sequence[Path], given: InputFormat | None) -> tuple[list[F
             found += inside
             unread += others
         else:
-            form = given or _format_of(path)
+            is_unnamed = path in streams and not path.suffix
+            form = given or ("jsonl" if is_unnamed else _format_of(path))
             found.append(FoundFile(path, path.name, form, _partitions(path)))
     twice = [path for path, count in Counter(f.path.resolve() for f in found).items() if count > 1]
     if twice:
@@ -110,18 +115,26 @@ def _expanded(path: Path) -> Iterator[Path]:
         yield path
         return
     if not glob.has_magic(str(path)):
-        is_address = re.match(r"[a-z][a-z0-9]+:/", str(path))  # of which Path keeps one slash
-        remedy = ": URLs are not supported, download the file first" if is_address else ""
+        remedy = ": URLs are not supported, download the file first" if is_url(path) else ""
         raise JobError(f"{str(path)!r} does not exist{remedy}")
-    matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207 - of any folder
+    folder = next(parent for parent in path.parents if parent.exists())
+    pattern = Path(glob.escape(str(folder)), path.relative_to(folder))
+    matches = sorted(map(Path, glob.glob(str(pattern), recursive=True)))  # noqa: PTH207 - as above
     if not matches:
         raise JobError(f"no file matches {str(path)!r}")
     yield from (match for match in matches if len(matches) == 1 or not match.is_dir())
 
 
+def is_url(path: Path) -> bool:
+    """Whether a path is a URL, of which `Path` keeps one slash."""
+    return re.match(r"[a-z][a-z0-9]+:/", str(path)) is not None
+
+
 def _format_of(path: Path) -> InputFormat:
     suffix = uncompressed_suffix(path)
     if form := FORMATS.get(suffix):
+        if form in {"parquet", "arrow"} and suffix != path.suffix.lower():
+            raise JobError(f"{str(path)!r} cannot be read: decompress it first")
         return form
     if suffix in TEXT_SUFFIXES:
         return "folder"

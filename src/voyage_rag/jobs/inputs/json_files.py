@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 LONGEST_LIST = 5
+NOT_LINES = " (for a JSON array, or values over several lines, pass input_format='json')"
 
 
 class JSONRows(InputFile):
@@ -57,6 +58,10 @@ class JSONRows(InputFile):
                 yield Row(number, None, value, flaw, self.label)
             elif isinstance(value, dict):
                 yield self._row(number, value, columns, position + at)
+            elif isinstance(value, list) and value and isinstance(value[0], dict):
+                hint = NOT_LINES if self.unit == "line" else ""
+                why = f"the {self.unit} is an array of objects{hint}"
+                yield Row(number, None, json.dumps(value), why, self.label)
             elif isinstance(value, str | list) and columns.id is None:
                 yield Row(
                     number, position + at, value, None, self.label, (None,) * len(columns.keep)
@@ -111,8 +116,8 @@ class JSONLinesFile(JSONRows):
                         continue
                     except ValueError as error:
                         reason = f"the line is {error}"
-                        if content.strip() in {b"[", b"]"}:
-                            reason += " (for a JSON array, pass input_format='json')"
+                        if content.strip() in {b"[", b"]", b"{", b"}"}:
+                            reason += NOT_LINES
                 yield number, content.decode(errors="replace").rstrip("\r\n"), reason
 
 

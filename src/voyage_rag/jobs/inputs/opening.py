@@ -103,8 +103,12 @@ class InputReader:
         return rows + 1
 
     def type_of(self, path: str) -> Any:
-        """The Arrow type of a column; None if files declare none or different ones."""
+        """The Arrow type of a column; None if files declare none or different ones.
+
+        A file whose column has the type null, such as an empty one, may be among others.
+        """
         types = [file.type_of(path) for file in self.files if file.label not in self.damaged]
+        types = [each for each in types if str(each) != "null"] or types
         return types[0] if all(each == types[0] for each in types) else None
 
     def identity(self) -> str:
@@ -153,9 +157,7 @@ def open_inputs(
     digests: dict[Path, str] = {}
     if spool_folder is not None:
         paths, digests = spool(paths, spool_folder)
-        if given is None and digests and not any(path.suffix for path in digests):
-            given = "jsonl"
-    found, unread = find_files(paths, given)
+    found, unread = find_files(paths, given, digests)
     files = [_open(file, options) for file in found]
     for file in files:
         if digest := digests.get(file.path):
@@ -214,6 +216,7 @@ def _columns(
     if keep == (KEEP_ALL,):
         everywhere = dict.fromkeys(name for file, _ in tables for name in file.all_columns)
         keep = tuple(name for name in everywhere if name != id_column)
+    keep = tuple(dict.fromkeys(keep))
     for wanted in keep:
         for file, names in fixed:
             _check_column(file, names, wanted)
@@ -252,7 +255,8 @@ def _default_id(tables: Sequence[tuple[InputFile, list[str]]]) -> str | None:
 
 
 def _check_column(file: InputFile, names: Sequence[str], wanted: str) -> None:
-    if wanted not in names and wanted.partition(".")[0] not in names:
+    is_nested = file.has_nested_values and wanted.partition(".")[0] in names
+    if wanted not in names and not is_nested:
         raise JobError(
             f"{file.label} has no column {wanted!r}; its columns are "
             f"{', '.join(map(repr, names)) or 'none'}{file.hint}"

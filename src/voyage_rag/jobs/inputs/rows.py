@@ -107,6 +107,9 @@ class InputFile(ABC):
     has_fixed_columns: ClassVar[bool] = True
     """Whether all rows have the same columns."""
 
+    has_nested_values: ClassVar[bool] = True
+    """Whether a dotted path can select a part of a value."""
+
     @property
     def columns(self) -> list[str] | None:
         """Its columns, or those of the first readable row if rows may differ; None without any."""

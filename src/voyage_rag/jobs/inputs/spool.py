@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import stat
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.files import is_special
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,13 +42,7 @@ def spool(paths: Sequence[Path], folder: Path) -> tuple[list[Path], dict[Path, s
 
 def is_stream(path: Path) -> bool:
     """Whether a path is stdin, a pipe or a device: `-`, a FIFO, or a shell's `<(...)`."""
-    if path == STDIN:
-        return True
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
+    return path == STDIN or is_special(path)
 
 
 def _stdin() -> BinaryIO:
