@@ -308,14 +308,8 @@ def _time(estimate: Estimate) -> str:
     if estimate.requests_per_minute is None and estimate.tokens_per_minute is None:
         return f"up to {high} on the batch engine"
     whose = "the given limits" if estimate.limits_are_given else "the limits of usage tier 1"
-    limits = [
-        f"{limit:,.0f} {unit}"
-        for limit, unit in (
-            (estimate.requests_per_minute, "requests"),
-            (estimate.tokens_per_minute, "tokens"),
-        )
-        if limit
-    ]
+    assumed = {"requests": estimate.requests_per_minute, "tokens": estimate.tokens_per_minute}
+    limits = [f"{limit:,.0f} {unit}" for unit, limit in assumed.items() if limit]
     return f"{span(low, high)} at {whose}: {' and '.join(limits)} a minute"
 
 
