@@ -34,7 +34,7 @@ def parquet(path: Path, rows: Rows, group: int = 7) -> Path:
 
 
 def embedded(path: Path) -> list[tuple[Any, list[float]]]:
-    """Names and vectors of a Parquet output."""
+    """The ids and vectors of a Parquet output."""
     table = pq.read_table(path)
     return list(zip(table["id"].to_pylist(), table["embedding"].to_pylist(), strict=True))
 

@@ -28,12 +28,12 @@ from vcr.persisters.filesystem import CassetteNotFoundError
 from vcr.request import Request
 
 MARK = "voyage_rag_id"
-"""By which the client finds a batch again; random, so that no two batches share it."""
+"""The client finds a batch by it; random, so that no two batches share it."""
 
 CASSETTES = Path(__file__).parent.parent / "cassettes"
 
 HEADERS = frozenset({"content-type", "retry-after"})
-"""The headers of an answer that are stored. Of a request none is."""
+"""The response headers that are stored. No request header is stored."""
 
 TROUBLES = {408, 429, *range(500, 600)}
 
@@ -43,12 +43,12 @@ Interactions = list[dict[str, Any]]
 
 
 class UnsafeCassetteError(Exception):
-    """A cassette would hold a key."""
+    """Raised if a cassette would contain a key."""
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the answers of a cassette came from.
+    """Where the responses of a cassette came from.
 
     Attributes:
         kind: Who answered.
@@ -65,7 +65,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Tape:
-    """What a cassette file holds.
+    """The contents of a cassette file.
 
     Attributes:
         about: One line on what is asked.
@@ -85,7 +85,7 @@ def path_of(name: str) -> Path:
 
 
 def names() -> list[str]:
-    """The cassettes there are."""
+    """All cassettes."""
     return sorted(path.stem for path in CASSETTES.glob("*.yaml"))
 
 
@@ -117,7 +117,7 @@ LONG = 2_000
 
 
 class _Dumper(yaml.SafeDumper):
-    """Short mappings and lists of numbers on a line, all else one item to a line."""
+    """Short mappings and lists of numbers are one line; other items have lines of their own."""
 
     def represent_text(self, data: str) -> yaml.Node:
         period = (data + data).find(data, 1) if len(data) > LONG else len(data)
@@ -201,7 +201,7 @@ def _response(stored: Mapping[str, Any]) -> dict[str, Any]:
 def recorded(
     name: str, about: str, provenance: Provenance, keys: Iterable[str], *, troubles: bool = False
 ) -> Iterator[Cassette]:
-    """Send what httpx clients ask and write it to a cassette, unless an exception ends the block.
+    """Record the requests of httpx clients in a cassette, unless an exception ends the block.
 
     Answers that a client is right to ask for again are written only if `troubles` are the matter.
 
@@ -230,7 +230,7 @@ class _Blank:
 
 
 def scrub_request(request: Request) -> dict[str, Any]:
-    """What is stored of a request: no host, no query, no header."""
+    """Return what is stored of a request: no host, no query, no header."""
     return {
         "method": request.method,
         "url": urlsplit(request.uri).path,
@@ -239,7 +239,7 @@ def scrub_request(request: Request) -> dict[str, Any]:
 
 
 def scrub_response(response: Mapping[str, Any]) -> dict[str, Any]:
-    """What is stored of an answer: of the headers those in `HEADERS`."""
+    """Return what is stored of a response: of the headers only those in `HEADERS`."""
     headers = {name.lower(): values[-1] for name, values in response["headers"].items()}
     return {
         "status": response["status"]["code"],
@@ -262,7 +262,7 @@ def _sorted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _fields(form: bytes) -> Iterator[tuple[str, Any]]:
-    """The fields of a form; of a file the lines."""
+    """The fields of a form, with the lines of files."""
     boundary = form.partition(b"\r\n")[0].removeprefix(b"--")
     head = b"content-type: multipart/form-data; boundary=" + boundary
     for part in message_from_bytes(head + b"\r\n\r\n" + form).get_payload():

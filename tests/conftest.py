@@ -18,7 +18,7 @@ from voyage_rag.core.context import budgets_of
 T = TypeVar("T")
 
 collect_ignore = ["dropin", "stores"]
-"""Run only where they are named, as `make stores` does: they need more than the rest."""
+"""Run only if named, as `make stores` does: they need more packages than the rest."""
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
@@ -53,7 +53,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """A time that needs no waiting."""
+    """A fake clock: no test waits."""
     return FakeClock()
 
 
@@ -78,11 +78,11 @@ class Runner:
         self._closing: list[Any] = []
 
     def call(self, owner: Any, verb: str, /, *args: Any, **kwargs: Any) -> Any:
-        """`owner.verb(...)`, or its async variant in an event loop of its own."""
+        """Call `owner.verb(...)`, or its async variant in a new event loop."""
         return self.run(partial(self.ask, owner, verb, *args, **kwargs))
 
     async def ask(self, owner: Any, verb: str, /, *args: Any, **kwargs: Any) -> Any:
-        """The same inside a program."""
+        """The same inside a coroutine."""
         if not self.is_sync:
             twin = "await_" if verb == "wait" else f"a{verb}"  # the other is a keyword
             return await getattr(owner, twin)(*args, **kwargs)
@@ -90,7 +90,7 @@ class Runner:
         return getattr(owner, verb)(*args, **kwargs)
 
     def run(self, program: Callable[[], Awaitable[T]]) -> T:
-        """Run a program to its end."""
+        """Run a coroutine to its end."""
         if not self.is_sync:
             return anyio.run(program, backend=self.name)  # type: ignore[arg-type]
         steps = program().__await__()

@@ -18,7 +18,7 @@ CORE_ONLY = {
     "annotated-types", "anyio", "certifi", "h11", "httpcore", "httpx", "idna", "pydantic",
     "pydantic-core", "sniffio", "typing-extensions", "typing-inspection", "voyage-rag",
 }  # fmt: skip
-"""What an installation without extras may hold: httpx, pydantic, and what these need."""
+"""What an installation without extras may contain: httpx, pydantic, and their dependencies."""
 
 WITHOUT_EXTRAS = """
 import voyage_rag
@@ -56,7 +56,7 @@ def run(*command: object) -> str:
 
 
 def build() -> tuple[Path, Path]:
-    """The wheel and the sdist, checked as an index would."""
+    """Build the wheel and the sdist, and check them as an index would."""
     shutil.rmtree(DIST, ignore_errors=True)
     run(sys.executable, "-m", "build", "--outdir", DIST, ROOT)
     run(sys.executable, "-m", "twine", "check", "--strict", *DIST.iterdir())
@@ -65,7 +65,7 @@ def build() -> tuple[Path, Path]:
 
 
 def check_contents(wheel: Path, sdist: Path) -> None:
-    """The wheel holds the package and its types alone; the sdist holds what runs its tests."""
+    """The wheel contains only the package; the sdist also what its tests need."""
     names = zipfile.ZipFile(wheel).namelist()
     foreign = [name for name in names if not name.startswith(("voyage_rag/", "voyage_rag-"))]
     assert not foreign, foreign

@@ -24,38 +24,38 @@ def lines_of(lines: Iterable[object]) -> bytes:
 
 
 class Account:
-    """Callers with a key."""
+    """A client with a key."""
 
     def __init__(self, asking: Asking, key: str = "pa-of-nobody") -> None:
         self.asking = asking
         self._headers = {"authorization": f"Bearer {key}"}
 
     def ask_for(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Any call."""
+        """Send any request."""
         url = f"{self.asking.emulator.url}/{path}"
         return self.asking.client.request(method, url, headers=self._headers, **options)
 
     def get(self, path: str, **query: Any) -> Any:
-        """What a question is answered."""
+        """Return the response to a request."""
         answer = self.ask_for("GET", path, params=query)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def post(self, path: str, body: object = None) -> Any:
-        """What is answered to something that is right."""
+        """Return the body of a successful response."""
         answer = self.ask_for("POST", path, json=body)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def upload(self, content: bytes, name: str = "input.jsonl") -> Any:
-        """A new file."""
+        """Upload a new file."""
         form = {"data": {"purpose": "batch"}, "files": {"file": (name, content)}}
         answer = self.ask_for("POST", "files", **form)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def order(self, lines: Iterable[object] = GOOD_LINES, **changed: Any) -> dict[str, Any]:
-        """What creates a batch of these lines."""
+        """The request that creates a batch of these lines."""
         return {
             "endpoint": "/v1/embeddings",
             "input_file_id": self.upload(lines_of(lines))["id"],
@@ -64,10 +64,10 @@ class Account:
         } | changed
 
     def create(self, lines: Iterable[object] = GOOD_LINES, **changed: Any) -> Any:
-        """A new batch."""
+        """Create a new batch."""
         return self.post("batches", self.order(lines, **changed))
 
     def lines(self, file_id: str) -> list[Any]:
-        """The lines of a file."""
+        """Download the lines of a file."""
         content = self.ask_for("GET", f"files/{file_id}/content")
         return [json.loads(line) for line in content.iter_lines()]

@@ -38,7 +38,7 @@ def client(scenario: Scenario, voyage: Voyage, runner: Runner) -> Vectors | Chun
 
 
 async def batched(voyage: Voyage, runner: Runner, texts: Sequence[str], **params: Any) -> list[Any]:
-    """What becomes of texts in a batch, by way of `voyage.files` and `voyage.batches`."""
+    """Embeds texts in a batch, through `voyage.files` and `voyage.batches`."""
     lines = [{"custom_id": str(n), "body": {"input": [text]}} for n, text in enumerate(texts)]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "input.jsonl"
@@ -119,7 +119,7 @@ def llama_index(scenario: Scenario, voyage: Voyage, runner: Runner) -> Vectors |
 
 
 def is_of_one(scenario: Scenario) -> bool:
-    """Whether LlamaIndex makes the call without cutting a list."""
+    """Whether LlamaIndex makes the call without dividing a list."""
     return scenario.verb != "embed" or scenario.arguments.get("input_type") == "query"
 
 

@@ -27,7 +27,7 @@ from voyage_rag.io.ports import Clock
 
 KEY = "pa-a-key-that-must-stay-secret"
 MODEL = "voyage-of-tests"
-"""An embedding model of no known dimension: the service of the tests gives it two numbers."""
+"""An embedding model of unknown dimension: the tests' service returns two numbers per text."""
 RERANKER = "rerank-of-tests"
 
 EPOCH = 1_700_000_000.0
@@ -80,7 +80,7 @@ def vector_of(text: str) -> list[float]:
 
 
 def score_of(query: str, document: str) -> float:
-    """How relevant the service of the tests finds a document."""
+    """The relevance that the tests' service assigns to a document."""
     return zlib.crc32(f"{query}\0{document}".encode()) % 1_000 / 1_000
 
 
@@ -102,18 +102,18 @@ def embed_options(expected_dimension: int | None = 2, **given: Any) -> EmbedOpti
 
 
 def ok(body: object, **headers: str) -> Response:
-    """An answer of 200."""
+    """A response with status 200."""
     return Response(200, headers, json.dumps(body).encode())
 
 
 def failed(status: int, detail: object = "it went wrong", **headers: str) -> Response:
-    """An error answer as the service words it; `retry_after` stands for `retry-after`."""
+    """An error response in the service's wording; `retry_after` is the header `retry-after`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(status, named, json.dumps({"detail": detail}).encode())
 
 
 def embedded(vectors: Sequence[Sequence[float]], tokens: int = 7) -> dict[str, Any]:
-    """The body of an answer that holds these float vectors."""
+    """The body of a response with these float vectors."""
     data = [
         {"object": "embedding", "embedding": base64_of(vector), "index": index}
         for index, vector in enumerate(vectors)
@@ -122,7 +122,7 @@ def embedded(vectors: Sequence[Sequence[float]], tokens: int = 7) -> dict[str, A
 
 
 def served(body: bytes) -> Response:
-    """What a service in good health answers."""
+    """The response of a healthy service."""
     asked = json.loads(body)
     if "input" in asked:
         texts = [asked["input"]] if isinstance(asked["input"], str) else asked["input"]
@@ -141,7 +141,7 @@ Script: TypeAlias = Response | Exception | Callable[[bytes], Response]
 
 
 class FakeService:
-    """A transport without a network: plays a script, then serves in good health.
+    """A transport without a network: follows a script, then responds normally.
 
     Attributes:
         attempts: What was sent, in order.
@@ -180,7 +180,7 @@ class FakeService:
 
 
 def voyage_over(service: FakeService, clock: Clock | None = None, **options: Any) -> Voyage:
-    """A client that talks to a service in memory and lives in a time that needs no waiting."""
+    """A client with a service in memory and a fake clock."""
     voyage = Voyage(KEY, clock=clock or FakeClock(), **options)
     voyage.driver.sender = service  # type: ignore[assignment]
     return voyage
@@ -201,12 +201,12 @@ class Received:
 
 
 def drop(body: bytes) -> Response:
-    """Close the connection instead of answering."""
+    """Close the connection instead of responding."""
     raise ConnectionAbortedError
 
 
 class HTTPService(ThreadingHTTPServer):
-    """A real HTTP/1.1 server on loopback that plays a script, then serves in good health.
+    """A real HTTP/1.1 server on loopback: follows a script, then responds normally.
 
     Attributes:
         received: Every request, in order of arrival.
@@ -234,22 +234,22 @@ class HTTPService(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/v1"
 
     def hang(self, body: bytes) -> Response:
-        """Answer when released."""
+        """Respond when released."""
         assert self.release.wait(20)
         return served(body)
 
     def wait_for(self, requests: int) -> None:
-        """Until so many requests have arrived."""
+        """Wait until so many requests have arrived."""
         with self.arrived:
             assert self.arrived.wait_for(lambda: len(self.received) >= requests, 40)
 
     def wait_for_closed(self) -> None:
-        """Until the other side has closed every connection."""
+        """Wait until the client has closed every connection."""
         with self.arrived:
             assert self.arrived.wait_for(lambda: not self._open, 5)
 
     def close_idle(self) -> None:
-        """End every connection, as servers do with idle ones, and until they are gone."""
+        """Close every connection, as servers do with idle ones, and wait until they are closed."""
         for connection in list(self._open):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -271,7 +271,7 @@ class HTTPService(ThreadingHTTPServer):
         pass
 
     def end(self) -> None:
-        """Stop, whatever is still waiting."""
+        """Stop, even if requests are waiting."""
         self.release.set()
         self.shutdown()
         self.close_idle()

@@ -54,14 +54,14 @@ NAMES = {
 """What packages write in older metadata."""
 
 SAY_NOTHING = {"unknown", "dual license"}
-"""Words in place of a licence; classifiers name it, or several."""
+"""Words that name no licence; the classifiers do."""
 
 CONJUNCTION = re.compile(r"\s+(?:AND|OR)\s+|[()]")
 
 
 @dataclass(frozen=True, order=True)
 class Licence:
-    """What a package may be used under.
+    """The licence of a package.
 
     Attributes:
         package: Its name.
@@ -75,7 +75,7 @@ class Licence:
 
     @property
     def refused(self) -> list[str]:
-        """Names that are not allowed; one is named where it says nothing."""
+        """The licences that are not allowed, or one entry if none is named."""
         return [name for name in self.names or ("no licence named",) if name not in ALLOWED]
 
 

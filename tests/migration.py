@@ -9,13 +9,13 @@ from pages import ROOT
 PAGE = ROOT / "docs" / "migrate.md"
 TEXT = PAGE.read_text("utf-8")
 SIGNATURES = ROOT / "tests" / "dropin" / "signatures.json"
-"""What the peers' classes can be given, as `make dropin` has found it in their own environments."""
+"""The parameters of the other packages' classes, as `make dropin` found them."""
 
 ROW = re.compile(r"^\| (.+?) \| (.+?) \|$", re.MULTILINE)
 
 
 def imports() -> dict[str, str]:
-    """By what a program has, what to write instead."""
+    """The import statements, and what replaces each."""
     table = section("The import")
     return {theirs.strip("`"): ours.strip("`") for theirs, ours in ROW.findall(table)[1:]}
 
@@ -26,6 +26,6 @@ def section(title: str) -> str:
 
 
 def becomes(kind: str) -> dict[str, str]:
-    """What the section of a class says, by parameter, or by `method(parameters)`."""
+    """The rows of a class's section, by parameter, or by `method(parameters)`."""
     rows = ROW.findall(section(f"`{kind}`"))[1:]
     return {theirs.strip("`"): reported for theirs, reported in rows}

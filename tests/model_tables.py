@@ -13,7 +13,7 @@ RERANKER_COLUMNS = ("model", "query and document", "query", "price", "tokens a m
 
 
 def tokens(count: int | None) -> str:
-    """A number of tokens, as people write it."""
+    """A number of tokens, abbreviated."""
     if count is None:
         return "not known"
     millions, thousands = divmod(count, 1_000_000)
@@ -29,7 +29,7 @@ def price(model: Model) -> str:
 
 
 def row(model: Model) -> list[str]:
-    """What the page says of a model."""
+    """The row of a model."""
     limits = [price(model), tokens(model.tokens_per_minute)]
     name = f"`{model.name}`"
     if model.kind == "rerank":
@@ -41,14 +41,14 @@ def row(model: Model) -> list[str]:
 
 
 def dates(model: Model) -> str:
-    """Its status, and when it ends."""
+    """Its status, and its dates."""
     if model.retirement is None:
         return model.status
     return f"{model.status}; deprecated {model.retirement.deprecated}, retired {model.retirement.retired}"  # noqa: E501
 
 
 def table(kind: Kind) -> str:
-    """The models of a kind, those that the service recommends first."""
+    """The models of a kind, the recommended ones first."""
     columns = RERANKER_COLUMNS if kind == "rerank" else EMBEDDING_COLUMNS
     models = [model for model in MODELS.values() if model.kind == kind]
     rows = [(*columns, "status"), ("---",) * (len(columns) + 1), *map(row, models)]
@@ -56,7 +56,7 @@ def table(kind: Kind) -> str:
 
 
 def written(text: str) -> str:
-    """The page with tables as the catalogue has them."""
+    """The page with its tables replaced."""
 
     def replace(found: re.Match[str]) -> str:
         kind: Kind = found[1]  # type: ignore[assignment]

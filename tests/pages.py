@@ -1,4 +1,4 @@
-"""The pages people read, and what stands in them: blocks of code, command lines, links."""
+"""The documentation's pages, and their blocks of code and command lines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TEXTS = {
     "passages.jsonl": '{"id": "a", "text": "Refunds are possible within 30 days."}\n',
     "faq.jsonl": '{"question": "Are refunds possible?", "answer": "Within 30 days."}\n',
 }
-"""The files that examples are about."""
+"""The files that the examples use."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Pictures and films made for tests, without Pillow: a few bytes each, or as many as are wanted."""
+"""Pictures and videos for tests, made without Pillow, of any size in bytes."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def png(colour: Colour | str = "red", width: int = 64, height: int = 64) -> byte
 
 
 def png_header(width: int, height: int) -> bytes:
-    """The beginning of a picture of any size, as far as it says so."""
+    """The header of a picture of any size."""
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height)
 
 
 def jpeg(width: int = 100, height: int = 80, size: int = 0, before: bytes = b"") -> bytes:
-    """A picture as its header tells, filled up to a size in bytes.
+    """A picture with only a valid header, padded to a size in bytes.
 
     Args:
         width: Pixels across.
@@ -49,7 +49,7 @@ def jpeg(width: int = 100, height: int = 80, size: int = 0, before: bytes = b"")
 
 
 def exif(size: int) -> bytes:
-    """Segments of metadata, together at least so long."""
+    """Segments of metadata, of at least this total length."""
     segments = -(-size // 60_000)
     return b"".join(
         b"\xff\xe1" + struct.pack(">H", 60_002) + b"e" * 60_000 for _ in range(segments)
@@ -57,12 +57,12 @@ def exif(size: int) -> bytes:
 
 
 def gif(width: int = 30, height: int = 20) -> bytes:
-    """A picture as its header tells."""
+    """A picture with only a valid header."""
     return b"GIF89a" + struct.pack("<HH", width, height) + b"\0\0\0;"
 
 
 def webp(kind: bytes = b"VP8 ", width: int = 300, height: int = 200) -> bytes:
-    """A picture as its header tells, in one of the three forms of the format."""
+    """A picture with only a valid header, in one of the three variants of the format."""
     if kind == b"VP8 ":
         data = b"\0\0\0\x9d\x01\x2a" + struct.pack("<HH", width, height)
     elif kind == b"VP8L":
@@ -74,7 +74,7 @@ def webp(kind: bytes = b"VP8 ", width: int = 300, height: int = 200) -> bytes:
 
 
 def mp4(width: int = 320, height: int = 240, frames: int = 10, size: int = 0) -> bytes:
-    """A film as its header tells, whose index comes last, as cameras write it."""
+    """A video with only a valid header, whose index comes last, as cameras write it."""
 
     def box(name: bytes, *content: bytes) -> bytes:
         data = b"".join(content)

@@ -34,7 +34,7 @@ TABLE_BEGINS, TABLE_ENDS = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 
 
 def record(name: str, live_key: str | None) -> Provenance:
-    """Record one scenario; return where its answers came from.
+    """Record one scenario, and return the source of its responses.
 
     Raises:
         AssertionError: The answer is not what it should be; the cassette is left as it was.
@@ -74,7 +74,7 @@ def run(scenario: Scenario, voyage: Voyage) -> None:
 def _service(
     scenario: Scenario, live_key: str | None
 ) -> Iterator[tuple[Provenance, str, str, Clock]]:
-    """Who answers: provenance, key, address, and the time to wait in."""
+    """The service: provenance, key, address and clock."""
     if live_key and not scenario.faults and not scenario.may_take_days:
         address = address_of(as_key(live_key))
         detail = f"{urlsplit(address).hostname}, {datetime.now(UTC).date().isoformat()}"
@@ -97,7 +97,7 @@ def table() -> str:
 
 
 def shown_table() -> str:
-    """The table that stands in `cassettes/README.md` now."""
+    """The present table of `cassettes/README.md`."""
     return _readme()[1]
 
 
@@ -108,7 +108,7 @@ def _readme() -> tuple[str, str, str]:
 
 
 def main(asked: list[str]) -> None:
-    """Record the scenarios named, or all, and bring the table up to date."""
+    """Record the named scenarios, or all, and update the table."""
     if unknown := sorted(set(asked) - set(SCENARIOS)):
         sys.exit(f"no such scenario: {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
     live_key = os.environ.get("VOYAGE_API_KEY")

@@ -35,7 +35,7 @@ class Relay:
 
 
 Handshake = Callable[[Relay, socket.socket], tuple[str, int] | None]
-"""Speaks with a client, and says where it wants to go; None where that was all."""
+"""Handles a client's request and returns its target; None if there is none."""
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
 
 
 def read_until(stream: socket.socket, end: bytes) -> bytes:
-    """Byte by byte, so that nothing is taken that belongs to others."""
+    """Read byte by byte, so that nothing beyond the head is consumed."""
     data = b""
     while not data.endswith(end):
         data += (piece := stream.recv(1))

@@ -1,4 +1,4 @@
-"""What is on the cassettes: one call each, and what is true of any correct answer to it.
+"""The scenarios of the cassettes: one call each, and checks that any correct response passes.
 
 The checks hold for the live service and for the emulator, so none of them knows a vector, a score
 or a token count.
@@ -33,7 +33,7 @@ NEAR_AND_FAR = (
     "A cat is asleep on the sofa this afternoon.",
     "Interest rates rose by half a percentage point in March.",
 )
-"""The second says what the first says, the third does not."""
+"""The second means the same as the first, the third does not."""
 
 TOO_LONG = "a b c d e f g h i j " * 450
 """More tokens than the 4,000 of voyage-2, whose context is the smallest."""
@@ -48,11 +48,11 @@ OVER_WINDOW = "a b c d e f g h i j " * 3_600
 """A chunk of more tokens than the 32,000 of a window."""
 
 INTERLEAVED = (("A red square, ", png("red"), "and a blue one: ", png("blue")), (ANSWER,))
-"""Two inputs, of words and pictures by turns, and of words that answer the question."""
+"""Two inputs: text interleaved with pictures, and text that answers the question."""
 
 Vectors = Sequence[Sequence[float]]
 Chunked = Sequence[Vectors]
-"""Per document the vectors of its chunks."""
+"""The vectors of the chunks, per document."""
 Ranking = Sequence[tuple[int, float]]
 """Positions and scores."""
 
@@ -87,12 +87,12 @@ class Scenario:
 
     @property
     def billed(self) -> int:
-        """How many of its requests are answered with a bill: of a batch none is."""
+        """How many of its responses report usage: none of a batch."""
         return 0 if self.verb == "batch" else self.requests - len(self.faults)
 
 
 def plain(scenario: Scenario, answer: Any) -> Vectors | Chunked | Ranking:
-    """What the client answered, as the scenario's check takes it."""
+    """The client's result, as the scenario's check expects it."""
     if scenario.verb == "rerank":
         return [(result.index, result.relevance_score) for result in answer.results]
     if scenario.verb == "contextualized_embed":
@@ -107,7 +107,7 @@ def plain(scenario: Scenario, answer: Any) -> Vectors | Chunked | Ranking:
 
 
 def unit_vectors(count: int, dimension: int, tolerance: float = 1e-3) -> Callable[[Vectors], None]:
-    """So many float vectors of this length and of length one."""
+    """Check for so many float vectors of this dimension and of unit length."""
 
     def check(vectors: Vectors) -> None:
         assert [len(vector) for vector in vectors] == [dimension] * count
@@ -120,7 +120,7 @@ def unit_vectors(count: int, dimension: int, tolerance: float = 1e-3) -> Callabl
 
 
 def unit_chunks(*counts: int, dimension: int) -> Callable[[Chunked], None]:
-    """Documents of so many chunks, each with a vector of this length and of length one."""
+    """Check for documents of so many chunks, each with a unit vector of this dimension."""
 
     def check(documents: Chunked) -> None:
         assert [len(vectors) for vectors in documents] == list(counts)
@@ -131,7 +131,7 @@ def unit_chunks(*counts: int, dimension: int) -> Callable[[Chunked], None]:
 
 
 def cut_up(count: int, dimension: int) -> Callable[[Chunked], None]:
-    """So many documents, each cut into several chunks; into how many is the service's to say."""
+    """Check for so many documents, each divided into as many chunks as the service likes."""
 
     def check(documents: Chunked) -> None:
         assert len(documents) == count
@@ -143,7 +143,7 @@ def cut_up(count: int, dimension: int) -> Callable[[Chunked], None]:
 
 
 def near_before_far(dtype: str) -> Callable[[Vectors], None]:
-    """Numbers of this type, in which what means the same is closer than what does not."""
+    """Check for numbers of this type, in which texts of the same meaning are closer than others."""
     lowest, highest, length, similarity = {
         "float": (-1, 1, 256, lambda x: x),
         "int8": (-128, 127, 256, lambda x: x),
@@ -168,7 +168,7 @@ def near_before_far(dtype: str) -> Callable[[Vectors], None]:
 
 
 def answer_first(count: int) -> Callable[[Ranking], None]:
-    """So many documents, the one that answers the question before the others."""
+    """Check for so many documents, the one that answers the question first."""
 
     def check(ranking: Ranking) -> None:
         scores = [score for _, score in ranking]
@@ -182,7 +182,7 @@ def answer_first(count: int) -> Callable[[Ranking], None]:
 
 
 def second_failed(vectors: Sequence[Any]) -> None:
-    """The second of three texts is refused, with its text; the others have vectors."""
+    """Check that the second of three texts is refused, with its text; the others have vectors."""
     one, refused, three = vectors
     assert len(one) == len(three) == 256
     assert (refused.failure.status, refused.failure.is_refused) == (400, True)

@@ -23,7 +23,7 @@ TEXT, MODEL = "Laura is a DJ.", "voyage-2"
 
 
 def documented() -> dict[str, Any]:
-    """The answer that the documentation shows."""
+    """The response that the documentation shows."""
     return load(CASSETTE).interactions[0]["response"]["body"]
 
 
@@ -60,7 +60,7 @@ def test_the_client_replays_the_cassette(texts: object, input_type: Any, runner:
 
 
 def test_langchain_replays_the_cassette(runner: Runner) -> None:
-    """A document and a query are the same bytes there."""
+    """A document and a query are sent as the same bytes."""
     embeddings = VoyageAIEmbeddings(model=MODEL, **CONNECTION)
     with played(CASSETTE):
         (vector,) = runner.call(embeddings, "embed_documents", [TEXT])
@@ -71,7 +71,7 @@ def test_langchain_replays_the_cassette(runner: Runner) -> None:
 
 
 def test_llama_index_replays_the_cassette(runner: Runner) -> None:
-    """A text and a query are the same bytes there."""
+    """A text and a query are sent as the same bytes."""
     embedding = VoyageEmbedding(MODEL, **CONNECTION)
     with played(CASSETTE):
         vector = runner.call(embedding, "get_text_embedding", TEXT)

@@ -1,4 +1,4 @@
-"""Where chunks stand in their document."""
+"""Positions of chunks in their document."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from voyage_rag.emulator import tokens
     overlap=st.integers(0, 4),
 )
 def test_every_chunk_is_found_where_it_is_a_slice(text: str, size: int, overlap: int) -> None:
-    """In rising order; without overlap each begins where the one before it ends."""
+    """In ascending order; without overlap, each begins where the previous one ends."""
     overlap = min(overlap, size - 1)
     chunks = tokens.EmulatedTokenizer().split(text, size, overlap)
     starts = chunk_starts(text, chunks, overlapping=overlap > 0)

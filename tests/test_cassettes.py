@@ -49,7 +49,7 @@ def client(clock: FakeClock | None = None) -> Voyage:
 def test_every_entry_point_sends_and_reads_the_same(
     name: str, entry_point: EntryPoint, runner: Runner
 ) -> None:
-    """Client, LangChain and LlamaIndex, sync and async, play one cassette to its end."""
+    """Client, LangChain and LlamaIndex, sync and async, replay the whole cassette."""
     scenario, voyage = SCENARIOS[name], client()
     with played(name):
         if scenario.error is not None:
@@ -77,7 +77,7 @@ def test_a_query_finds_its_answer(runner: Runner) -> None:
 
 @pytest.mark.parametrize("kind", ["contextualized_documents", "multimodal_interleaved"])
 def test_a_query_finds_its_answer_among_chunks_and_pictures(kind: str, runner: Runner) -> None:
-    """It is the last chunk and the last input, so vectors are in the order of what was asked."""
+    """It is the last chunk and the last input, so vectors are in the order of the inputs."""
     found = []
     for name in (kind, kind.partition("_")[0] + "_query"):
         with played(name):
@@ -99,7 +99,7 @@ def test_chunks_that_the_service_cut_come_with_their_texts(runner: Runner) -> No
 
 
 def test_batches_give_what_one_request_gives() -> None:
-    """The vectors of a list do not depend on how it was cut."""
+    """The vectors of a list do not depend on how it was divided."""
     found = []
     for name in ("embed_documents", "embed_batches"):
         with played(name):
@@ -108,7 +108,7 @@ def test_batches_give_what_one_request_gives() -> None:
 
 
 def test_a_429_is_waited_out(runner: Runner, clock: FakeClock) -> None:
-    """The second request leaves later than the first."""
+    """The second request is sent later than the first."""
     with played("rate_limited"):
         runner.call(client(clock), "embed", **SCENARIOS["rate_limited"].arguments)
     assert sum(clock.sleeps) > 0
@@ -133,7 +133,7 @@ def test_each_scenario_has_its_cassette_and_each_cassette_its_scenario() -> None
 
 
 def test_the_readme_states_the_source_of_each_file() -> None:
-    """The table of cassettes/README.md is what the files say of themselves."""
+    """The table of cassettes/README.md agrees with the files."""
     assert shown_table() == table()
 
 
@@ -192,7 +192,7 @@ def test_an_answer_is_played_once(runner: Runner) -> None:
 
 
 def test_what_is_not_asked_fails() -> None:
-    """A cassette that was not played to its end fails the test."""
+    """A cassette that was not replayed completely fails the test."""
     with (
         pytest.raises(AssertionError, match="1 of 2 interactions not played"),
         played("embed_batches"),
@@ -275,7 +275,7 @@ def test_a_cassette_contains_only_request_and_response(
 
 @pytest.mark.parametrize("text", ["ab " * 30_000, "ab " * 30_000 + "c", "a" * 5_000, "ab " * 9])
 def test_a_long_text_that_repeats_itself_is_written_once(text: str, elsewhere: Path) -> None:
-    """And is read as it was; any other is written as it is."""
+    """It is read unchanged; any other text is written unchanged."""
     body = {"inputs": [text]}
     tape = Tape("About.", Provenance("emulator", "test"), [{"request": {"body": body}}])
     written = cassette.dump(tape, [])
@@ -301,7 +301,7 @@ def test_a_key_is_never_written(place: str, http_service: HTTPService, elsewhere
 
 
 def test_a_failed_recording_leaves_the_old_one(http_service: HTTPService, elsewhere: Path) -> None:
-    """What does not fulfil its scenario does not replace what did."""
+    """A recording that fails its scenario does not replace an earlier one."""
     (elsewhere / "made.yaml").write_text("old")
     with (  # noqa: PT012
         pytest.raises(AssertionError, match="not what was due"),

@@ -38,7 +38,7 @@ COMMANDS = options_of(typer.main.get_command(app))
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[DemoOptions]:
-    """What the demo was asked to do, instead of doing it."""
+    """The demo's options; the demo is not run."""
     calls: list[DemoOptions] = []
     monkeypatch.setattr("voyage_rag.demo.run_demo", lambda options, out, err: calls.append(options))
     return calls
@@ -140,7 +140,7 @@ def test_a_foreseeable_failure_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What the user can fix, or did, shows no traceback."""
+    """An error that the user can fix, and an interrupt, show no traceback."""
 
     def fail(*_: object) -> None:
         raise failure
@@ -212,7 +212,7 @@ def test_two_dashes_end_the_options(asked: list[DemoOptions]) -> None:
 
 
 def test_models_lists_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each model stands on a line of its own with limits, dimensions and price."""
+    """Each model is one line with limits, dimensions and price."""
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
     rows = {line.split()[0]: line.split()[1:] for line in lines if line}
@@ -294,7 +294,7 @@ def test_emulate_prints_its_address_for_programs() -> None:
 
 
 def test_a_port_that_is_taken_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """The emulator says which address it could not have, and why."""
+    """The emulator names the address that it could not bind, and the reason."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["emulate", "--port", str(port)]) == 1
@@ -342,7 +342,7 @@ def test_the_command_line_is_quick_to_import() -> None:
 
 
 def test_an_interrupt_while_the_program_loads_is_one_line() -> None:
-    """Which takes a moment on a cold disk."""
+    """Loading takes a moment on a cold disk."""
     script = (
         "import sys; from importlib.abc import MetaPathFinder\n"
         "class Interrupting(MetaPathFinder):\n"

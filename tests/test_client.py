@@ -1,4 +1,4 @@
-"""`Voyage` itself: what it spends, shows and warns of, and results that are compact until asked."""
+"""`Voyage` itself: usage, repr, warnings, progress, and compact results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from voyage_rag.settings import Settings
 
 
 def test_usage_is_what_the_object_has_spent(runner) -> None:
-    """In all its calls and methods, and in no other object's."""
+    """All calls of all its methods, and no other object's."""
     voyage, other = voyage_over(FakeService()), voyage_over(FakeService())
     assert Usage() == voyage.usage
 
@@ -68,7 +68,7 @@ def test_a_client_can_be_made_of_settings() -> None:
 
 
 def test_objects_of_one_account_wait_for_each_other() -> None:
-    """A limit that one has met holds for all that use the key; another key is not slowed."""
+    """A limit that one object met applies to all with the same key; another key is not slowed."""
     clock = FakeClock()
     voyage, same = (voyage_over(FakeService(), clock) for _ in range(2))
     voyage.driver.sender = FakeService(failed(429, FREE_TIER))  # type: ignore[assignment]
@@ -87,7 +87,7 @@ def test_objects_of_one_account_wait_for_each_other() -> None:
 
 @pytest.mark.parametrize("limit", [{"requests_per_minute": 6}, {"tokens_per_minute": 60}])
 def test_limits_that_are_given_are_kept(runner, limit: dict[str, float]) -> None:
-    """Without asking the service: no request is refused, none leaves too early."""
+    """Without requests that are refused: none is sent too early."""
     clock = FakeClock()
     voyage = voyage_over(FakeService(), clock, concurrency=3, **limit)
     began = clock.now()
@@ -131,7 +131,7 @@ def test_short_work_under_a_limit_is_not_announced(caplog: pytest.LogCaptureFixt
 
 
 def test_a_gateways_long_text_under_a_limit_is_embedded() -> None:
-    """A text that goes alone weighs what it weighs."""
+    """A text that is sent alone counts as estimated."""
     voyage = voyage_over(
         FakeService(), base_url="https://api.aimlapi.com/v1", requests_per_minute=100
     )
@@ -140,7 +140,7 @@ def test_a_gateways_long_text_under_a_limit_is_embedded() -> None:
 
 
 def test_an_implausible_usage_does_not_break_the_next_call() -> None:
-    """A gateway that counts wrongly is believed in nothing."""
+    """The usage of a gateway that counts wrongly is not used for estimates."""
 
     def always(body: bytes) -> Response:
         return ok(embedded([vector_of("x" * 3_000)], tokens=10**300))

@@ -159,7 +159,7 @@ def test_an_unknown_parameter_comes_with_the_one_that_was_meant(
 
 @pytest.mark.parametrize("name", ["top_m", "voyage_key", "aclient", "modle"])
 def test_an_unknown_parameter_is_refused_by_name(kind: Kind, name: str) -> None:
-    """A slip of the pen is not swallowed, and the message shows no key."""
+    """A typing mistake is reported, and the message shows no key."""
     with pytest.raises(ValidationError) as caught:
         kind.make(api_key=KEY, **{name: KEY})
     assert name in str(caught.value)
@@ -175,7 +175,7 @@ def test_a_wrong_value_is_refused_without_showing_the_key(kind: Kind) -> None:
 
 
 def test_a_model_is_demanded(kind: Kind) -> None:
-    """As by the vendor's classes; what a ValidationError keeps of the arguments hides the key."""
+    """As by the vendor's classes; the arguments that a ValidationError keeps hide the key."""
     with pytest.raises((ValidationError, TypeError), match="model") as caught:
         kind.of(api_key=KEY)
     assert KEY not in repr(getattr(caught.value, "errors", list)())
@@ -183,7 +183,7 @@ def test_a_model_is_demanded(kind: Kind) -> None:
 
 @pytest.mark.parametrize("key", ["", "two words", 7])
 def test_a_key_that_cannot_be_one_is_refused(kind: Kind, key: Any) -> None:
-    """In the words of the client."""
+    """With the message of the client."""
     with pytest.raises(ConfigurationError, match="api_key"):
         kind.make(api_key=key)
 
@@ -202,7 +202,7 @@ def test_a_key_file_is_read(kind: Kind, tmp_path: Path) -> None:
 
 
 def test_there_is_a_json_schema(kind: Kind) -> None:
-    """The key in it is a password, and the client is no matter of JSON."""
+    """The key in it is a password, and the client is not part of it."""
     fields = kind.of.model_json_schema()["properties"]
     assert fields["voyage_api_key"]["anyOf"][0]["format"] == "password"
     assert "client" not in fields
@@ -334,7 +334,7 @@ def test_a_pickle_keeps_key_and_settings(
     http_service: HTTPService,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The key of the environment does not take its place."""
+    """The key of the environment does not replace it."""
     connection = {"api_key": KEY, "base_url": http_service.url, "timeout": 9.0}
     original = kind.make(**{"client": Voyage(**connection)} if share else connection)
     monkeypatch.setenv("VOYAGE_API_KEY", OTHER_KEY)
@@ -399,7 +399,7 @@ def test_a_client_brings_its_host(kind: Kind, http_service: HTTPService) -> None
 
 
 def test_a_serialised_object_does_not_forget_its_host(http_service: HTTPService) -> None:
-    """It would be at another one, silently."""
+    """Otherwise it would silently use another host."""
     host = HostOfTests(http_service.url)
     stored = llama_index.VoyageEmbedding("m", host=host).to_dict()
 
@@ -409,7 +409,7 @@ def test_a_serialised_object_does_not_forget_its_host(http_service: HTTPService)
 
 
 def test_http_clients_are_fields(kind: Kind, http_service: HTTPService, runner: Runner) -> None:
-    """They are used, shared by copies, and refused where they cannot go."""
+    """They are used, shared by copies, and refused where they cannot be sent."""
     name = "http_client" if runner.is_sync else "http_async_client"
     own = (httpx.Client if runner.is_sync else httpx.AsyncClient)(
         headers={"x-gateway-token": "t"}, limits=httpx.Limits(max_keepalive_connections=0)

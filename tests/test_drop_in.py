@@ -91,7 +91,7 @@ def test_a_program_catches_what_never_reached_the_service() -> None:
 
 
 def test_without_a_model_the_vendors_default_is_taken_with_a_warning() -> None:
-    """Which points at the line that forgot it, sync and async."""
+    """The warning names the line of the call, sync and async."""
     service = FakeService(*[failed(400)] * 3)
     vo = voyage_over(service)
 

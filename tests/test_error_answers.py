@@ -97,7 +97,7 @@ def lists(depth: int) -> bytes:
 @example(status=503, body=b"", headers={"retry-after": "Mon, 01 Jan 0001 00:00:00 -2359"})
 @example(status=307, body=b"", headers={"location": "https://[::1"})
 def test_no_answer_breaks_an_error(status: int, body: bytes, headers: dict[str, str]) -> None:
-    """It is one of ours, says what is known, and can be printed, logged and pickled."""
+    """It is one of our errors, has the known details, and can be printed, logged and pickled."""
     answer = Response(status, headers, body)
     service = FakeService(always=lambda _: answer)
     voyage = voyage_over(service, FakeClock(), max_retries=1)
@@ -179,7 +179,7 @@ def test_a_lost_connection_says_what_it_can(runner, lost: VoyageError, what_to_d
 
 
 def test_the_last_error_is_the_one_that_is_raised(runner) -> None:
-    """Not the first, and none that stands for several."""
+    """Not the first, nor one that combines several."""
     script = [failed(503), APIConnectionError("lost"), failed(500, "the last", x_request_id="z")]
     with pytest.raises(ServerError, match="the last") as caught:
         runner.call(voyage_over(FakeService(*script), max_retries=2), "embed", ["a"], MODEL)
@@ -187,7 +187,7 @@ def test_the_last_error_is_the_one_that_is_raised(runner) -> None:
 
 
 def test_a_key_that_the_service_repeats_is_redacted(runner, http_service) -> None:
-    """A debugging proxy may answer with the request it got."""
+    """A debugging proxy may return the request that it received."""
     from voyage_rag import Voyage
 
     http_service.always = lambda _: failed(400, f"I got Bearer {KEY}", x_request_id=KEY)
@@ -211,7 +211,7 @@ def test_a_key_that_the_service_repeats_is_redacted(runner, http_service) -> Non
     ],
 )
 def test_an_error_with_status_200_is_quoted(runner: Runner, body: bytes, said: str) -> None:
-    """Gateways and networks that want a login answer with 200; what they say is the cause."""
+    """Gateways and networks that require a login respond with 200; the error quotes them."""
     service = FakeService(always=lambda _: Response(200, {}, body))
     with pytest.raises(UnexpectedAnswerError) as caught:
         runner.call(voyage_over(service, max_retries=0), "embed", ["a"], MODEL)

@@ -1,4 +1,4 @@
-"""The tree of errors is the one that is drawn, and all of it survives a process boundary."""
+"""The tree of errors is as documented, and all errors can be pickled."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def drawn() -> dict[str, str | None]:
 
 
 def test_the_tree_is_the_one_that_is_drawn() -> None:
-    """Every class is in the picture, below its parent."""
+    """Every class is in the diagram, below its parent."""
     first_bases = {name: value.__bases__[0].__name__ for name, value in CLASSES.items()}
 
     assert {**first_bases, "VoyageError": None} == drawn()
 
 
 def test_errors_are_also_what_python_calls_them() -> None:
-    """A bad argument is a ValueError, nothing in time a TimeoutError."""
+    """A bad argument is a ValueError, a timeout a TimeoutError."""
     assert sorted(name for name, value in CLASSES.items() if issubclass(value, ValueError)) == [
         "ConfigurationError",
         "InvalidInputError",

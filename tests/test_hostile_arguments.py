@@ -1,4 +1,4 @@
-"""Arguments from hell: each call gives a result, or a clear error before anything is sent."""
+"""Hostile arguments: each call gives a result, or a clear error before anything is sent."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ VERBS: dict[str, dict[str, Any]] = {
     "multimodal_embed": {"inputs": [["a"]], "model": "voyage-multimodal-3.5"},
     "rerank": {"query": "q", "documents": ["a", "b"], "model": RERANKER},
 }
-"""A good call of every verb."""
+"""A valid call of every method."""
 
 OBJECTS: dict[type, dict[str, Any]] = {
     VoyageAIEmbeddings: {"model": MODEL},
@@ -78,11 +78,11 @@ PARAMETERS = [
     for name in inspect.signature(getattr(Voyage, verb)).parameters
     if name not in {"self", "show_progress_bar"}
 ]
-"""Every parameter of every verb."""
+"""Every parameter of every method."""
 
 
 def anything_goes(body: bytes) -> Response:
-    """An answer to texts; nothing else is expected to get as far as an answer."""
+    """A response to texts; no other call is expected to get a response."""
     try:
         return served(body)
     except (KeyError, TypeError):
@@ -90,7 +90,7 @@ def anything_goes(body: bytes) -> Response:
 
 
 def refused_or_sent(call: Callable[[Voyage], Any]) -> None:
-    """Whatever is not sent is refused in words; nothing else may happen."""
+    """A call that is not sent raises one of our errors; nothing else may happen."""
     service = FakeService(always=anything_goes)
     voyage = voyage_over(service, max_retries=0)
     try:
@@ -114,7 +114,7 @@ def refused_or_sent(call: Callable[[Voyage], Any]) -> None:
 def test_any_argument_is_refused_before_it_is_sent_or_works(
     verb: str, name: str, value: Any
 ) -> None:
-    """One at a time, of every verb, among good ones."""
+    """One at a time, for every method, with otherwise valid arguments."""
 
     def call(voyage: Voyage) -> Any:
         found = getattr(voyage, verb)(**{**VERBS[verb], name: value})
@@ -224,7 +224,7 @@ def test_any_input_of_a_method_is_refused_before_it_is_sent(bad: Any) -> None:
 
 @pytest.mark.parametrize("text", [HALF, "\ud83d", "\udc00 at the start"])
 def test_half_a_character_is_refused_by_its_place(text: str) -> None:
-    """In any text of any verb and both frameworks; the error names text and position."""
+    """In any text of any method and both frameworks; the error names text and position."""
     node = NodeWithScore(node=TextNode(text="a"))
     for call in (
         lambda voyage: voyage.embed(["a", text], MODEL),
@@ -259,7 +259,7 @@ def test_half_a_character_is_refused_by_its_place(text: str) -> None:
     ],
 )
 def test_any_whole_text_arrives_as_it_is(runner, text: str) -> None:
-    """NUL, right to left, marks, joiners: sent and answered unchanged."""
+    """NUL, right-to-left text, combining marks, joiners: sent and returned unchanged."""
     service = FakeService()
     found = runner.call(voyage_over(service), "embed", [text, "a"], MODEL)
 
@@ -268,7 +268,7 @@ def test_any_whole_text_arrives_as_it_is(runner, text: str) -> None:
 
 
 def test_a_text_of_ten_megabytes_goes_alone() -> None:
-    """It takes no neighbours with it, and comes back in its place."""
+    """It does not affect other texts, and keeps its position."""
     long, service = "é" * 5_000_000, FakeService()
     found = voyage_over(service).embed(["a", long, "b"], MODEL)
 
@@ -277,7 +277,7 @@ def test_a_text_of_ten_megabytes_goes_alone() -> None:
 
 
 def test_a_million_short_texts_are_sent_as_they_are_read() -> None:
-    """The first requests leave long before the last text is there."""
+    """The first requests are sent long before the last text is read."""
     taken = 0
 
     def texts() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The suite's own promises: no settings from outside, no network, no waiting."""
+"""Guarantees of the test suite: no settings from outside, no network, no waiting."""
 
 import os
 import socket

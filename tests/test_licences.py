@@ -1,4 +1,4 @@
-"""What the package brings along may be used in any application."""
+"""The licences of all dependencies allow use in any application."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from licences import Licence
 
 
 def test_every_dependency_has_a_licence_that_is_allowed() -> None:
-    """Of the core, of every extra installed here, and of what these need in turn."""
+    """Of the core, of every installed extra, and of their dependencies."""
     found = licences.of_everything_installed_with("voyage-rag")
 
     assert {"httpx", "pydantic", "langchain-core", "llama-index-core"} <= {

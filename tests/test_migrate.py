@@ -1,4 +1,4 @@
-"""The page for those who come from another package forgets nothing, and promises what is there."""
+"""The migration page is complete, and what it states is true."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SAME = "the same"
 
 @pytest.mark.parametrize("kind", THEIRS)
 def test_every_parameter_and_method_of_the_other_packages_is_in_the_table(kind: str) -> None:
-    """And nothing that they do not have."""
+    """And no row is superfluous."""
     named = set(THEIRS[kind]["__init__"]) | {
         f"{name}({', '.join(given)})" for name, given in THEIRS[kind].items() if name != "__init__"
     }

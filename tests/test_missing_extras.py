@@ -50,7 +50,7 @@ def test_a_missing_framework_is_named_with_its_extra(
     ("adapter", "other"), [("langchain", "llama_index"), ("llama_index", "langchain_core")]
 )
 def test_one_framework_does_not_need_the_other(adapter: str, other: str) -> None:
-    """Nor any package of the vendor's."""
+    """No package of the vendor is loaded either."""
     ended = run(
         f"""
         import voyage_rag.{adapter} as adapter
@@ -66,7 +66,7 @@ def test_one_framework_does_not_need_the_other(adapter: str, other: str) -> None
 
 
 def test_the_client_needs_no_framework() -> None:
-    """Nor numpy, nor tqdm."""
+    """Neither numpy nor tqdm is loaded."""
     ended = run(
         "import voyage_rag; voyage_rag.Voyage('pa-key')",
         "langchain_core",

@@ -1,4 +1,4 @@
-"""The catalogue knows every model of the API, and guides without forbidding."""
+"""The catalogue has every model of the API, and does not restrict others."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_flexible_models_offer_every_dimension_and_type() -> None:
 
 @pytest.mark.parametrize(("name", "tokens"), REQUEST_TOKENS.items())
 def test_a_request_holds_as_many_tokens_as_documented(name: str, tokens: int) -> None:
-    """Where sources differ, the smaller limit stands."""
+    """If sources differ, the smaller limit applies."""
     assert tokens == MODELS[name].request_tokens
 
 
@@ -108,7 +108,7 @@ def test_limits_are_plausible() -> None:
 
 @pytest.mark.parametrize(("name", "price"), PRICES.items())
 def test_prices_are_dollars_per_million_tokens(name: str, price: float) -> None:
-    """And a cost is made of them; an unknown price is no cost of 0."""
+    """Costs are computed from them; an unknown price is not a cost of 0."""
     assert price == MODELS[name].price
     assert price / 2 == MODELS[name].cost(500_000)
     assert look_up("voyage-99", "embedding").cost(500_000) is None
@@ -124,7 +124,7 @@ def test_the_catalogue_is_read_only() -> None:
 
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_an_unknown_model_has_the_smallest_limits_of_its_kind(kind: Kind) -> None:
-    """It is served, carefully: no dimension, type or price is taken for granted."""
+    """It is accepted: no dimension, type or price is assumed."""
     unknown = look_up("voyage-99", kind)
     rows = [row for row in MODELS.values() if row.kind == kind]
 

@@ -1,4 +1,4 @@
-"""docs/models.md says what the catalogue says."""
+"""docs/models.md agrees with the catalogue."""
 
 from __future__ import annotations
 

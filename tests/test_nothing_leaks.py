@@ -1,4 +1,4 @@
-"""Everything the package can put out, searched for the key and for the texts it was given.
+"""All outputs of the package, searched for the key and for the texts.
 
 The key is nowhere. Texts are where the user asked for them: in results, and in a cassette or an
 error only where the service said one back.
@@ -64,7 +64,7 @@ HIDDEN_FORMS = [
     "".join(f"\\u{ord(c):04x}" for c in KEY),
     b64encode(f"Bearer {KEY}".encode()).decode().rstrip("=")[:-2],
 ]
-"""The key as it is, in part, and in the disguises that are no secret."""
+"""The key as it is, in part, and in reversible encodings."""
 
 CLASSES: dict[type, dict[str, Any]] = {
     VoyageAIEmbeddings: {"model": MODEL},
@@ -78,14 +78,14 @@ CLASSES: dict[type, dict[str, Any]] = {
 
 
 def keys_in(*shown: object) -> list[str]:
-    """What shows the key, in whatever form."""
+    """The outputs that show the key, in any form."""
     texts = [bytes(each).decode("latin-1") if isinstance(each, bytes | bytearray) else str(each)
              for each in shown]  # fmt: skip
     return [text for text in texts if any(form in text for form in HIDDEN_FORMS)]
 
 
 def texts_in(*shown: object) -> list[str]:
-    """What shows a document."""
+    """The outputs that show a document."""
     return [str(each) for each in shown if TEXT in str(each)]
 
 
@@ -109,7 +109,7 @@ CALLS: list[tuple[Any, ...]] = [
     ("contextualized_embed", [[TEXT]], "voyage-context-4"),
     ("multimodal_embed", [[TEXT]], "voyage-multimodal-3.5"),
 ]
-"""One of every verb."""
+"""One call of every method."""
 
 
 # ── while it works, and while it does not ─────────────────────────────────────────────────────────
@@ -183,7 +183,7 @@ def told_of(error: BaseException) -> list[str]:
 def test_no_error_shows_the_key(
     runner, trouble: str, http_service: HTTPService, log: io.StringIO
 ) -> None:
-    """Whatever it is made of; nor does the log. Of the texts, its message shows none."""
+    """Whatever its cause; nor does the log. Its message shows no text."""
     http_service.always = TROUBLES[trouble]
     voyage = Voyage(KEY, base_url=http_service.url, clock=FakeClock(), max_retries=1)
     with pytest.raises(VoyageError) as caught:
@@ -357,7 +357,7 @@ def test_no_form_of_an_object_shows_the_key(
 
 
 def test_a_model_of_yours_may_hold_a_key() -> None:
-    """Its dumps and its schema show that there is one, and nothing of it."""
+    """Its dumps and its schema show that there is a key, but not the key."""
 
     class Mine(BaseModel):
         key: APIKey
@@ -378,7 +378,7 @@ def test_a_model_of_yours_may_hold_a_key() -> None:
 def test_a_cache_is_private_and_holds_neither_key_nor_texts(
     umask: int, http_service: HTTPService, tmp_path: Path
 ) -> None:
-    """The file and what SQLite puts beside it, whatever the umask."""
+    """The file and SQLite's side files, whatever the umask."""
     before = os.umask(umask)
     try:
         voyage = Voyage(KEY, base_url=http_service.url, cache=tmp_path / "vectors.db")
@@ -397,7 +397,7 @@ def test_a_cache_is_private_and_holds_neither_key_nor_texts(
 
 
 def test_a_cassette_shows_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Recorded with it, it is nowhere in the file."""
+    """A recording with the key does not contain it."""
     monkeypatch.setattr(cassette, "CASSETTES", tmp_path)
     where = cassette.Provenance("emulator", "a test")
     with Emulator() as url, cassette.recorded("one", "a text", where, [KEY]):
@@ -408,7 +408,7 @@ def test_a_cassette_shows_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_emulator_remembers_no_key() -> None:
-    """Nor does what it answers."""
+    """Nor does its output."""
     emulator = Emulator()
     with emulator as url, httpx.Client() as client:
         answer = client.post(
@@ -514,7 +514,7 @@ def test_no_file_of_a_job_holds_the_key(
     ],
 )
 def test_an_address_that_gives_the_key_away_is_refused(address: str) -> None:
-    """Before anything is sent, and without a word of the key."""
+    """Before anything is sent, and without showing the key."""
     with pytest.raises(ConfigurationError) as caught:
         Voyage(KEY, base_url=address)
     assert keys_in(*traceback.format_exception(caught.value)) == []
@@ -564,7 +564,7 @@ def test_a_proxy_never_sees_the_key(
 
 
 def test_the_search_for_leaked_keys_finds_one() -> None:
-    """In every form; else the tests above would say nothing."""
+    """In every form; otherwise the tests above would prove nothing."""
     shown = [f"Bearer {KEY}", KEY.encode(), {"key": KEY[:-4]}, KEY.encode().hex(), KEY[::-1]]
     assert len(keys_in(*shown, b64encode(f"{KEY}".encode()).decode())) == len(shown) + 1
     assert keys_in("nothing", b"nothing") == []

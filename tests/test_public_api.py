@@ -1,4 +1,4 @@
-"""What `import voyage_rag` promises: names, documentation, sync and async pairs, a light start."""
+"""The public interface: names, documentation, sync and async pairs, a quick import."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_every_public_name_is_documented(name: str) -> None:
 
 
 def test_the_version_is_the_distributions() -> None:
-    """One place says it."""
+    """It is defined in one place."""
     from importlib.metadata import version
 
     assert voyage_rag.__version__ == version("voyage-rag")
@@ -103,14 +103,14 @@ def test_the_package_is_typed() -> None:
 
 
 def test_every_method_has_a_sync_and_an_async_variant() -> None:
-    """The pairs, named `verb` and `averb`."""
+    """The pairs, named `method` and `amethod`."""
     assert {"embed", "embed_iter", "rerank", "close"} <= set(VERBS)
     alone = {name for name in METHODS if name not in VERBS and name[1:] not in VERBS}
     assert {"batches", "files", "of", "usage", "with_options"} == alone
 
 
 def twins(owner: type) -> list[tuple[type, str, str]]:
-    """The pairs of verbs of a class; that of `wait` is `await_`, since `await` is a keyword."""
+    """The sync and async methods of a class; `wait` has `await_`, as `await` is a keyword."""
     names = [name for name in dir(owner) if not name.startswith("_")]
     pairs = [(name, "await_" if name == "wait" else f"a{name}") for name in names]
     return [(owner, name, twin) for name, twin in pairs if twin in names]
@@ -121,7 +121,7 @@ TWINS = [pair for owner in (Voyage, Files, Batches, BatchJob) for pair in twins(
 
 @pytest.mark.parametrize(("owner", "verb", "twin_verb"), TWINS)
 def test_sync_and_async_twins_take_the_same(owner: type, verb: str, twin_verb: str) -> None:
-    """Names, order, defaults and types; what comes out differs by being awaited or iterated."""
+    """Names, order, defaults and types; results differ by being awaited or iterated."""
     sync, twin = (inspect.signature(getattr(owner, name)) for name in (verb, twin_verb))
 
     assert list(sync.parameters.values()) == list(twin.parameters.values())
@@ -155,7 +155,7 @@ def loaded_by(statement: str) -> set[str]:
 
 
 def test_the_import_is_light() -> None:
-    """Not even what every user needs comes before it is used."""
+    """Not even what every user needs is imported before it is used."""
     loaded = loaded_by("import voyage_rag")
 
     assert "voyage_rag" in loaded
@@ -206,7 +206,7 @@ def test_arguments_stand_where_the_vendors_client_has_them(verb: str) -> None:
 
 
 def test_the_vendors_names_stand_for_ours() -> None:
-    """`Client` is `Voyage`; `AsyncClient` has the verbs under their plain names."""
+    """`Client` is `Voyage`; `AsyncClient` has the methods under their plain names."""
     assert Client is Voyage
     assert all(
         inspect.iscoroutinefunction(getattr(AsyncClient, name)) for name in ("embed", "rerank")

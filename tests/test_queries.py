@@ -1,4 +1,4 @@
-"""Queries of another model than documents, and what embedding classes say of their vectors."""
+"""Queries with another model than documents, and the properties of embedding classes."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def test_equal_queries_at_one_time_share_a_request(make: Any, http_service: HTTP
 def test_a_cancelled_query_leaves_the_others_their_vector(
     backend: str, http_service: HTTPService
 ) -> None:
-    """The first one is cancelled in flight, with others waiting for it: one of them asks."""
+    """The first one is cancelled in flight while others wait for it: one of them sends it again."""
     one = langchain("voyage-4", query_cache=9, base_url=http_service.url, output_dimension=256)
     http_service.script = [http_service.hang]
     http_service.always = answered

@@ -86,7 +86,7 @@ def test_what_a_program_can_check_is_as_it_was_seen() -> None:
 
 
 def test_the_make_targets_it_names_exist() -> None:
-    """And do not only look like it."""
+    """They are targets of the Makefile."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"`make ([a-z]+)", README))
     assert "test" in targets
@@ -123,7 +123,7 @@ def test_the_changelog_is_about_this_version() -> None:
 
 
 def test_make_alone_explains_itself() -> None:
-    """Every target that a person would call is listed with what it does."""
+    """Every target for users is listed with its description."""
     shown = subprocess.run(
         ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout

@@ -1,4 +1,4 @@
-"""What the live service really sent to other projects is understood by the client.
+"""The client understands what the live service sent to other projects.
 
 The recordings are reference data beside the repository, and no part of it.
 """
@@ -58,7 +58,7 @@ ERRORS = lines_of("errors.jsonl")
 
 
 class Replay:
-    """A service that gives one recorded answer, whatever it is asked."""
+    """A service that returns one recorded response to every request."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self.requests: list[httpx.Request] = []
@@ -127,7 +127,7 @@ def test_a_recorded_answer_is_decoded(exchange: dict[str, Any], runner: Runner) 
 
 @pytest.mark.parametrize("exchange", EXCHANGES, ids=named)
 def test_the_client_asks_for_what_was_asked(exchange: dict[str, Any], runner: Runner) -> None:
-    """Our request says what the recorded one said, unless it was left to the default there."""
+    """Our request has the fields of the recorded one, except where it relied on defaults."""
     replay = replay_of(exchange)
     asked_again(exchange, replay, runner)
     sent = json.loads(replay.requests[0].content)

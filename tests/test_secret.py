@@ -1,4 +1,4 @@
-"""A key that is nowhere to be seen, and works wherever it should."""
+"""A key is never shown, and works in copies, pickles and workers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Holder(BaseModel):
 
 
 def test_a_key_is_shown_nowhere() -> None:
-    """Not in any text or dump of itself or of what holds it."""
+    """In no text or dump of the key or of an object that contains it."""
     voyage, holder = Voyage(KEY), Holder(key=as_key(KEY))
     shown = [
         *map(repr, (voyage, voyage.settings, voyage.settings.api_key, holder, as_key(KEY))),
@@ -64,7 +64,7 @@ def test_a_key_is_shown_nowhere() -> None:
     ids=["settings", "client", "option", "space", "letter"],
 )
 def test_no_message_about_bad_settings_shows_the_key(make: Any) -> None:
-    """Even where the key stands in the wrong field of settings."""
+    """Even if the key is in the wrong field of settings."""
     with pytest.raises((ValidationError, ConfigurationError)) as caught:
         make()
     assert KEY not in "".join(traceback.format_exception(caught.value))
@@ -214,7 +214,7 @@ def test_another_process_loads_a_pickle_with_the_same_key_only(
 
 
 def test_a_key_in_use_is_found_by_its_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A serialised object is read back beside one that holds the key; else it is looked for."""
+    """A loaded object uses the key of an existing object, or looks it up."""
     key = as_key("pa-a-key-used-by-one-object-only")
     expected = key.fingerprint
     assert key is find_same_key(None, expected)
@@ -314,5 +314,5 @@ def adapter(request: pytest.FixtureRequest) -> Any:
     params=[{"timeout": -1}, {"base_url": "no address"}, {"base_url": "https://h.example/a b"}]
 )
 def arguments(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """A key, and something that cannot work."""
+    """A key, and an invalid argument."""
     return {"api_key": KEY, **request.param}

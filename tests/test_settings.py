@@ -64,7 +64,7 @@ def test_the_first_source_that_has_a_key_wins(
 
 
 def test_the_environment_is_read_at_construction(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And at no other time."""
+    """At no other time."""
     monkeypatch.setenv("VOYAGE_API_KEY", "al-first")
     monkeypatch.setenv("VOYAGE_BASE_URL", "https://first.example/v1/")
     voyage = Voyage()
@@ -192,7 +192,7 @@ def test_addresses_that_keep_the_key_safe_are_taken(url: str) -> None:
     ids=repr,
 )
 def test_an_address_that_is_unsafe_or_none_is_refused(url: Any, expected_message: str) -> None:
-    """Nothing is sent there, and the message repeats no secret of it."""
+    """Nothing is sent there, and the message contains none of its secrets."""
     message = refusal(KEY, base_url=url)
 
     assert expected_message in message
@@ -259,7 +259,7 @@ def test_none_means_the_default_but_for_the_total_timeout() -> None:
 def test_the_home_folder_may_be_abbreviated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Configurations and `.env` files are read by no shell."""
+    """No shell expands configurations and `.env` files."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     (tmp_path / "key").write_text(KEY)
@@ -275,6 +275,6 @@ def test_short_times_may_be_asked_for() -> None:
 
 
 def test_settings_do_not_change() -> None:
-    """What a client was made with is what it uses."""
+    """Changing settings later does not change the client."""
     with pytest.raises(ValueError, match="frozen"):
         Voyage(KEY).settings.timeout = 1.0  # type: ignore[misc]

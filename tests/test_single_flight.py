@@ -29,7 +29,7 @@ def test_a_key_is_claimed_by_one_caller_until_it_is_forgotten() -> None:
 
 
 def test_a_failure_of_the_service_reaches_those_who_wait_and_frees_the_key() -> None:
-    """The next caller asks again."""
+    """The next caller computes it again."""
     flight: SingleFlight[str, int] = SingleFlight()
     own, futures = flight.claim(["a"])
     with pytest.raises(ServerError), flight.settled(own):
@@ -63,7 +63,7 @@ def test_results_that_an_error_carries_are_kept() -> None:
 
 
 def test_the_oldest_results_are_dropped_beyond_a_size() -> None:
-    """Those in flight stay; a result that was used counts as new."""
+    """Those in flight are kept; a result that was used counts as recent."""
     flight: SingleFlight[str, int] = SingleFlight()
     own, _ = flight.claim(["a", "bb", "c"])
     with flight.settled(own) as results:
@@ -102,7 +102,7 @@ def test_an_event_loop_waits_for_the_result_of_a_thread(backend: str) -> None:
 
 
 def test_trio_as_a_guest_of_asyncio_waits_too() -> None:
-    """A loop is running then, of which the caller is no task."""
+    """A loop is then running, but the caller is not one of its tasks."""
     flight: SingleFlight[str, int] = SingleFlight()
     own, futures = flight.claim(["a"])
 

@@ -1,4 +1,4 @@
-"""The table of docs/speed.md: made of what was measured."""
+"""The table of docs/speed.md is made from the measurements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules for the source as a whole: names, length of files, and what may stand where."""
+"""Rules for the source as a whole: names, lengths of files, and imports."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def modules() -> dict[str, ast.Module]:
 
 
 def is_private(name: str) -> bool:
-    """Whether a leading underscore says that a name is not for others."""
+    """Whether a leading underscore marks a name as private."""
     return name.startswith("_") and not name.endswith("__") and name not in NAMED_TUPLES
 
 
@@ -64,7 +64,7 @@ def own_private_names() -> set[str]:
 
 
 def foreign_names(tree: ast.Module) -> set[str]:
-    """Names under which a module has imported what is not of this package."""
+    """Names that a module imported from other packages."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -179,7 +179,7 @@ def test_addresses_and_credentials_are_defined_only_in_hosts() -> None:
 
 
 def test_the_emulator_shares_no_code_with_the_client() -> None:
-    """Not by way of the package itself either, which no import contract can express."""
+    """Not through the package itself either, which no import contract can express."""
     found = {
         (path, name)
         for path, tree in modules().items()

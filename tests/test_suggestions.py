@@ -1,4 +1,4 @@
-"""Names that are nearly right, or right elsewhere, lead to those that are right here."""
+"""Names that are nearly right, or of another package, lead to ours."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_frameworks_still_see_that_a_verb_is_a_coroutine(verb: str) -> None:
 
 
 def test_a_refused_model_comes_with_the_one_that_was_meant(runner) -> None:
-    """The catalogue forbids no model: the service refuses it, and its list is of other years."""
+    """The catalogue restricts no model: the service refuses it, and its list is outdated."""
     service = FakeService(always=lambda body: failed(400, "Model voyage4 is not supported."))
     with pytest.raises(InvalidRequestError, match="Did you mean 'voyage-4'") as caught:
         runner.call(voyage_over(service), "embed", ["a"], "voyage4")

@@ -1,4 +1,4 @@
-"""A server with a script for each byte of its responses, over TCP or TLS."""
+"""A server that follows a script down to the bytes of its responses, over TCP or TLS."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class WireRequest:
 
     @property
     def response(self) -> bytes:
-        """What a service in good health responds."""
+        """The response of a healthy service."""
         return response(served(self.body).body)
 
     def send(self, *pieces: bytes) -> None:
-        """Send pieces, each in a packet of its own."""
+        """Send pieces, each in a separate packet."""
         for piece in pieces:
             self.socket.sendall(piece)
 
@@ -133,12 +133,12 @@ class WireServer:
         self.wait_until_open(0)
 
     def wait_until_done(self) -> None:
-        """Until all requests that have come in are dealt with."""
+        """Wait until all requests that were received are handled."""
         with self._changed:
             assert self._changed.wait_for(lambda: self.done == len(self.requests), 5)
 
     def wait_until_open(self, connections: int) -> None:
-        """Until so many connections are open."""
+        """Wait until so many connections are open."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self._open) == connections, 5)
 

@@ -36,7 +36,7 @@ def emulator(_emulator: Emulator) -> Emulator:
 
 @pytest.fixture
 def make(emulator: Emulator) -> Iterator[Make]:
-    """Make an object that talks to the emulator, and close it after the test."""
+    """Make an object that uses the emulator, and close it after the test."""
     made = []
 
     def of(kind: type, *args: Any, **options: Any) -> Any:

@@ -102,7 +102,7 @@ def test_the_strict_class_refuses_nodes_of_unknown_documents_before_anything_is_
 
 
 def test_a_failed_refresh_is_repaired_by_the_next(make: Any) -> None:
-    """LlamaIndex deletes first: what could not be embedded comes with the next refresh."""
+    """LlamaIndex deletes first; the next refresh inserts the document that failed."""
     service = Emulator(faults=[None, status(500)])
     with service:
         embedding = VoyageContextualEmbedding(
@@ -127,7 +127,7 @@ def test_a_failed_refresh_is_repaired_by_the_next(make: Any) -> None:
 def test_what_is_embedded_before_a_refresh_is_taken_from_the_cache(
     kind: Any, transforms: bool, runner: Runner
 ) -> None:
-    """So that the service fails before anything is deleted, or not at all."""
+    """A failure of the service then occurs before anything is deleted."""
     service = Emulator(faults=chain([None, status(500), None], repeat(status(500))))
     with service:
         embedding = kind(
@@ -201,7 +201,7 @@ def test_passes_of_a_parser_begin_and_end_where_the_document_does(
 def test_each_size_of_a_hierarchical_parser_is_a_document(
     make: Any, emulator: Emulator, runner: Runner
 ) -> None:
-    """Else every sentence would be in its document as often as there are sizes."""
+    """Otherwise the document would contain every sentence once per chunk size."""
     parser = HierarchicalNodeParser.from_defaults(chunk_sizes=[80, 40], chunk_overlap=0)
     nodes = parser.get_nodes_from_documents([Document(text=LONGER, id_="a")])
     leaves = get_leaf_nodes(nodes)
@@ -283,7 +283,7 @@ def test_nodes_that_were_finished_keep_their_vectors(model: str, runner: Runner)
 
 
 def test_only_what_changes_a_vector_is_embedded_again(make: Any, emulator: Emulator) -> None:
-    """Of the pipeline's cache: not after another timeout, limit, concurrency or key."""
+    """The pipeline's cache stays valid when a timeout, limit, concurrency or key changes."""
     documents = [Document(text=LONG, id_="a")]
     pipeline = IngestionPipeline(transformations=[SPLITTER, make(VoyageEmbedding, "voyage-4")])
     pipeline.run(documents=documents)

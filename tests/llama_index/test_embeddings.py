@@ -131,7 +131,7 @@ def test_the_bar_counts_texts(
 
 @both
 def test_all_texts_are_planned_together(make: Any, emulator: Emulator, runner: Runner) -> None:
-    """LlamaIndex's largest batch is no barrier, and does not multiply the requests in flight."""
+    """LlamaIndex's batch size neither limits nor multiplies the requests in flight."""
     made = make(VoyageEmbedding, "voyage-4", output_dimension=256)
     texts = [f"text {number} " + "word " * 10 for number in range(2_100)]
     vectors = runner.call(made, "get_text_embedding_batch", texts)
@@ -147,7 +147,7 @@ def test_all_texts_are_planned_together(make: Any, emulator: Emulator, runner: R
 
 @both
 def test_the_batch_size_is_that_of_requests(make: Any, emulator: Emulator, runner: Runner) -> None:
-    """Several of them are under way at once."""
+    """Several of them are in flight at once."""
     made = make(VoyageEmbedding, "voyage-4", embed_batch_size=3)
     runner.call(made, "get_text_embedding_batch", TEXTS)
     sizes = sorted(len(request.body["input"]) for request in emulator.requests)
@@ -158,7 +158,7 @@ def test_the_batch_size_is_that_of_requests(make: Any, emulator: Emulator, runne
 def test_what_the_cache_holds_is_not_paid_for_again(
     make: Any, emulator: Emulator, runner: Runner, tmp_path: Path
 ) -> None:
-    """By another object, too; a query is not a document."""
+    """By another object, too; a query is cached separately from a document."""
     cache = tmp_path / "cache"
     one, other = (make(VoyageEmbedding, "voyage-4", cache=cache) for _ in range(2))
     first = runner.call(one, "get_text_embedding_batch", TEXTS[:4])
@@ -189,7 +189,7 @@ def test_the_cache_of_the_base_class_works(
 
 
 class CountingLimiter(BaseRateLimiter):
-    """Counts who asks."""
+    """Counts calls."""
 
     def __init__(self) -> None:
         self.asked = 0

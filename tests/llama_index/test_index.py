@@ -73,7 +73,7 @@ def test_retrieve_and_rerank(
 def test_a_query_engine_answers(
     index: VectorStoreIndex, reranker: VoyageAIRerank, emulator: Emulator, runner: Runner
 ) -> None:
-    """What the model reads is the reranked text, without scores."""
+    """The language model receives the reranked text, without scores."""
     engine = index.as_query_engine(
         llm=MockLLM(), similarity_top_k=4, node_postprocessors=[reranker]
     )

@@ -50,7 +50,7 @@ def test_a_pipeline_embeds(way: str, embedding: VoyageEmbedding, emulator: Emula
 
 
 def test_a_pipeline_remembers(make: Any, emulator: Emulator) -> None:
-    """The same object asks once; another model, dimension or prompt is another transformation."""
+    """The same object embeds once; another model, dimension or prompt is another transformation."""
     cache = IngestionCache()
 
     def run(**options: Any) -> int:
@@ -69,7 +69,7 @@ def test_a_pipeline_remembers(make: Any, emulator: Emulator) -> None:
 
 
 def test_workers_use_the_key_of_the_object(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In processes of their own, and not the key that the environment has there."""
+    """In worker processes, whose environment has another key."""
     monkeypatch.setenv("VOYAGE_API_KEY", OTHER_KEY)
     emulator = Emulator(keys={KEY})
     with emulator as url:
@@ -83,7 +83,7 @@ def test_workers_use_the_key_of_the_object(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_error_in_a_worker_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the error it was, and without the key."""
+    """It has the same class, and does not contain the key."""
     emulator = Emulator(keys={OTHER_KEY})
     with emulator as url:
         embedding = VoyageEmbedding("voyage-4", KEY, base_url=url)

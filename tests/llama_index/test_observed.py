@@ -68,7 +68,7 @@ def pairs(events: list[Any], start: type, end: type) -> tuple[list[Any], list[An
 def test_the_token_counter_counts_every_text_once(
     make: Any, counter: TokenCountingHandler, runner: Runner
 ) -> None:
-    """However they are cut into batches, and queries, too."""
+    """However they are divided into batches; queries, too."""
     manager = CallbackManager([counter])
     embedding = make(VoyageEmbedding, "voyage-4", callback_manager=manager, embed_batch_size=2)
 
@@ -131,7 +131,7 @@ def test_the_token_counter_counts_the_text_of_nodes_with_images(
 def test_the_token_counter_breaks_no_call_that_embeds_images(
     make: Any, counter: TokenCountingHandler, verb: str, runner: Runner
 ) -> None:
-    """It takes them for texts, and would raise at a file in memory."""
+    """It treats inputs as texts, and would raise an error for a file in memory."""
     manager = CallbackManager([counter])
     embedding = make(VoyageEmbedding, "voyage-multimodal-3.5", callback_manager=manager)
     data = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
@@ -251,7 +251,7 @@ def test_nodes_that_fail_have_an_end(
 
 
 def test_an_embedding_that_is_cancelled_has_an_end(make: Any, events: list[Any]) -> None:
-    """A caller that goes away leaves no open pair."""
+    """A cancelled call leaves no start without an end."""
     embedding = make(VoyageEmbedding, "voyage-4", base_url="http://127.0.0.1:9/v1", max_retries=99)
 
     async def program() -> None:
@@ -275,7 +275,7 @@ def test_a_ranking_has_a_start_and_an_end_in_one_span(
 
 
 def test_the_debug_handler_finds_its_pairs(make: Any) -> None:
-    """LlamaIndex's own view of callbacks: what began has ended, failures included."""
+    """LlamaIndex's debug handler finds an end for each start, failures included."""
     debug = LlamaDebugHandler(print_trace_on_end=False)
     manager = CallbackManager([debug])
     embedding = make(VoyageEmbedding, "voyage-4", callback_manager=manager)
@@ -308,7 +308,7 @@ def test_unavailability_is_an_error_only_after_all_retries(
 
 
 def test_what_fails_without_a_start_has_no_end(make: Any, events: list[Any]) -> None:
-    """LlamaIndex's SentenceEmbeddingOptimizer embeds sentences without telling of a start."""
+    """LlamaIndex's SentenceEmbeddingOptimizer embeds sentences without a start event."""
     optimizer = SentenceEmbeddingOptimizer(
         embed_model=make(VoyageEmbedding, NOBODY), percentile_cutoff=0.5
     )

@@ -102,13 +102,13 @@ def test_the_retrieval_score_can_be_dropped(make: Any, runner: Runner) -> None:
 
 
 def test_a_node_without_a_score_gets_none(reranker: VoyageAIRerank, runner: Runner) -> None:
-    """None is not written down as a score."""
+    """None is not stored as a score."""
     (one,) = rerank(reranker, runner, [NodeWithScore(node=TextNode(text="a"))])
     assert "retrieval_score" not in one.node.metadata
 
 
 def test_a_second_ranking_keeps_the_first_score(reranker: VoyageAIRerank, runner: Runner) -> None:
-    """The score a node came with is the one that is kept, and hidden once."""
+    """The score of the retriever is kept, not that of the first ranking, and hidden once."""
     (one,) = rerank(reranker, runner, rerank(reranker, runner, nodes()[:1]))
     assert one.node.excluded_llm_metadata_keys.count("retrieval_score") == 1
     assert one.node.metadata["retrieval_score"] == one.score
@@ -146,7 +146,7 @@ def test_metadata_for_embedding_is_ranked_unless_told_otherwise(
 def test_an_image_without_text_is_refused_by_position(
     reranker: VoyageAIRerank, emulator: Emulator, runner: Runner
 ) -> None:
-    """There is nothing to rank it by; it is not sent as an empty text."""
+    """It has no text to rank; it is not sent as an empty text."""
     given = [*nodes(), NodeWithScore(node=ImageNode(image_url="https://a.host/cat.png"))]
     with pytest.raises(InvalidInputError) as caught:
         rerank(reranker, runner, given)
@@ -212,7 +212,7 @@ def test_a_missing_query_is_refused_and_reported(
 def test_a_failure_is_reported(
     make: Any, callbacks: Any, events: list[Any], runner: Runner
 ) -> None:
-    """The end comes all the same, with the error for callbacks and no nodes."""
+    """The end event is emitted all the same, with the error for callbacks and no nodes."""
     made = make(VoyageAIRerank, "rerank-of-nobody", callback_manager=callbacks.manager)
     with pytest.raises(InvalidRequestError) as caught:
         rerank(made, runner, nodes())
@@ -224,7 +224,7 @@ def test_a_failure_is_reported(
 def test_query_bundle_and_query_str_are_the_same(
     reranker: VoyageAIRerank, emulator: Emulator, runner: Runner
 ) -> None:
-    """Both ways of LlamaIndex to ask."""
+    """LlamaIndex passes either of them."""
     rerank(reranker, runner, nodes(), query_bundle=QueryBundle(QUERY))
     rerank(reranker, runner, nodes(), query_str=QUERY)
     assert emulator.requests[0].body == emulator.requests[1].body

@@ -54,7 +54,7 @@ def test_no_key_is_stored(kind: Any, model: str) -> None:
 def test_another_key_is_never_taken_instead(
     kind: Any, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the object is gone, the environment must have the same key, or it is an error."""
+    """If no object with the key exists any more, the environment must have the same key."""
     held = kind(model, KEY).to_dict()
     gc.collect()
     with pytest.raises(ConfigurationError, match="fingerprint"):
@@ -71,7 +71,7 @@ def test_another_key_is_never_taken_instead(
 def test_a_key_of_the_environment_stays_one(
     kind: Any, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An object that never was given a key takes the environment's, wherever it wakes up."""
+    """An object without an explicit key uses the environment's, wherever it is loaded."""
     monkeypatch.setenv("VOYAGE_API_KEY", KEY)
     original = kind(model)
     held = original.to_dict()
@@ -83,7 +83,7 @@ def test_a_key_of_the_environment_stays_one(
 @kinds
 @pytest.mark.parametrize("name", ["voyage_api_key", "api_key"])
 def test_a_key_can_be_given_anew(kind: Any, model: str, name: str) -> None:
-    """from_dict takes further arguments, and what comes of it is of that key."""
+    """from_dict accepts further arguments, and the object uses that key."""
     again = kind.from_dict(kind(model, KEY).to_dict(), **{name: OTHER_KEY})
     assert key_of(again) == OTHER_KEY
     assert key_of(kind.from_dict(again.to_dict())) == OTHER_KEY

@@ -106,7 +106,7 @@ def test_a_call_that_goes_well(runner, kept: Recorder) -> None:
 
 
 def test_reranking_is_reported_too(runner, kept: Recorder) -> None:
-    """Under its own verb and endpoint."""
+    """With its own method and endpoint."""
     runner.call(observed(kept), "rerank", "q", ["a", "b", "c"], RERANKER)
 
     assert kept.kinds == WELL
@@ -140,7 +140,7 @@ def test_a_retry_says_why_and_when(runner, kept: Recorder) -> None:
 def test_reasons_are_words_of_our_own(
     runner, kept: Recorder, failure: Any, reason: str, kind: str
 ) -> None:
-    """Whatever the service or a gateway said."""
+    """Whatever the service or a gateway responded."""
     runner.call(observed(kept, failure), "embed", [TEXT], MODEL)
 
     (retry,) = kept.of(RetryScheduled)
@@ -149,7 +149,7 @@ def test_reasons_are_words_of_our_own(
 
 
 def test_a_lost_response_is_reported(runner, kept: Recorder) -> None:
-    """Sent, and not answered, by the error's name."""
+    """Sent and unanswered, with the name of the error."""
     runner.call(observed(kept, APIConnectionError("gone")), "embed", [TEXT], MODEL)
 
     (lost,) = kept.of(Unanswered)
@@ -204,7 +204,7 @@ def test_a_backoff_is_not_reported_as_throttling(runner, kept: Recorder) -> None
 
 
 def test_a_split_is_reported(runner, kept: Recorder) -> None:
-    """With how many parts it went on, and the refusal's status."""
+    """With the number of parts, and the status of the refusal."""
     voyage = observed(kept, failed(400, TOO_MANY_TOKENS))
     runner.call(voyage, "embed", ["a", "b", "c"], MODEL)
 
@@ -232,7 +232,7 @@ def test_many_requests_belong_to_one_call(runner, kept: Recorder) -> None:
 
 
 def test_a_stream_is_a_call_that_ends_when_it_is_left(runner, kept: Recorder) -> None:
-    """Started at the first step, done at the end or where the consumer had enough."""
+    """Started at the first step, done at the end or when the consumer stops."""
     voyage = observed(kept, concurrency=2)
 
     async def program() -> None:
@@ -254,7 +254,7 @@ def test_a_stream_is_a_call_that_ends_when_it_is_left(runner, kept: Recorder) ->
 
 
 def test_cancellation_is_reported(kept: Recorder) -> None:
-    """The attempt has no answer and the call has failed, by the name of the exception."""
+    """The attempt is unanswered and the call failed, with the name of the exception."""
 
     class Silent(FakeService):
         async def asend(self, attempt: Any) -> Any:
@@ -276,7 +276,7 @@ def test_cancellation_is_reported(kept: Recorder) -> None:
 
 
 def test_no_event_holds_a_text_or_a_key(runner, kept: Recorder) -> None:
-    """Not even where the service says them back."""
+    """Not even if the service repeats them."""
     script = [
         failed(503, f"{TEXT} {KEY}"),
         APIConnectionError(f"{TEXT} {KEY}"),
@@ -306,7 +306,7 @@ def test_request_ids_are_printable(runner, kept: Recorder) -> None:
 
 
 def test_an_observer_that_raises_breaks_nothing(runner, caplog: pytest.LogCaptureFixture) -> None:
-    """The paid call continues; the failure is logged once; others get the event all the same."""
+    """The call continues; the failure is logged once; other observers still receive the event."""
     kept = Recorder()
 
     def broken(event: Event) -> None:
@@ -400,7 +400,7 @@ def test_an_observer_must_not_be_a_coroutine() -> None:
 
 
 def test_an_observer_of_the_whole_process(runner, kept: Recorder) -> None:
-    """Hears every client, once however often it was added, until it is removed."""
+    """It observes every client, once however often it was added, until it is removed."""
     voyage = voyage_over(FakeService())
     add_observer(kept)
     add_observer(kept)
@@ -435,7 +435,7 @@ EVENTS = [name for name, value in vars(events).items() if dataclasses.is_datacla
 
 
 def test_without_observers_no_event_is_made(runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither for a call that goes well, nor for its requests."""
+    """Neither for a successful call, nor for its requests."""
 
     def refuse(self: Event, *args: Any, **kwargs: Any) -> None:
         raise AssertionError(f"{type(self).__name__} was made")
@@ -453,7 +453,7 @@ def test_without_observers_no_event_is_made(runner, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_events_are_frozen_and_drawn(name: str) -> None:
-    """Every class is frozen and says what it means, and every event is in the picture."""
+    """Every class is frozen and documented, and every event is in the diagram."""
     kind = getattr(events, name)
     assert kind.__dataclass_params__.frozen
     assert kind.__doc__

@@ -64,7 +64,7 @@ def made(kind: type, model: str, url: str, **options: Any) -> Any:
 
 
 def use(thing: Any) -> None:
-    """One call, whatever it is."""
+    """Make one call of the class."""
     if isinstance(thing, LangChainRerank):
         thing.compress_documents([Document("a cat")], "cat")
     elif isinstance(thing, VoyageAIRerank):
@@ -118,7 +118,7 @@ def test_what_is_no_observer_is_refused(wrong: Any, url: str) -> None:
 
 
 def test_observers_of_a_client_that_is_given_are_its_own(url: str) -> None:
-    """Others beside it would get no events, so they are refused."""
+    """Additional observers would receive no events, so they are refused."""
     kept = Recorder()
     voyage = Voyage(KEY, base_url=url, observers=[kept])
     use(VoyageAIEmbeddings(model="voyage-4", client=voyage))

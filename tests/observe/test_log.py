@@ -28,7 +28,7 @@ TEXT = "a text that nobody else may read"
 
 
 def test_a_retry_is_a_warning(runner, caplog: pytest.LogCaptureFixture) -> None:
-    """It says why, how long, which attempt, model and request id, and nothing else."""
+    """It contains reason, delay, attempt, model and request id, and nothing else."""
     clock = FakeClock()
     voyage = voyage_over(FakeService(failed(503, x_request_id="req-7")), clock)
     with caplog.at_level(logging.INFO, logger="voyage_rag"):
@@ -69,7 +69,7 @@ def test_a_long_wait_for_the_limit_is_a_warning(
 
 
 def test_a_short_wait_for_the_limit_is_none(runner, caplog: pytest.LogCaptureFixture) -> None:
-    """It is not worth a message."""
+    """It causes no message."""
     clock = FakeClock()
     voyage = voyage_over(FakeService(), clock, requests_per_minute=1)
     runner.call(voyage, "embed", ["a"], MODEL, "query")
@@ -82,7 +82,7 @@ def test_a_short_wait_for_the_limit_is_none(runner, caplog: pytest.LogCaptureFix
 def test_the_delay_after_a_429_is_that_of_the_limit(
     runner, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And not of the backoff alone: the next request is allowed in a minute."""
+    """It names the limit's delay, not the backoff: the next request is allowed in a minute."""
     clock = FakeClock()
     named = "Requests Per Minute (RPM) rate limit of 1"
     voyage = voyage_over(FakeService(served, failed(429, named)), clock)
@@ -206,5 +206,5 @@ def test_an_application_that_configures_logging_keeps_its_settings() -> None:
 
 
 def test_a_terminal_that_was_closed_stops_nothing() -> None:
-    """The call goes through."""
+    """The call succeeds."""
     assert stderr_of(f"import sys; sys.stderr.close()\n{RETRIES}", terminal=True) == ""

@@ -72,7 +72,7 @@ def telemetry() -> Iterator[Telemetry]:
 
 
 def test_a_call_is_a_span(runner, telemetry: Telemetry) -> None:
-    """Of a client, named after operation and model, with what the conventions ask for."""
+    """A client span, named after operation and model, with the attributes of the conventions."""
     runner.call(telemetry.voyage(), "embed", [TEXT, "b"], "voyage-of-tests")
 
     (span,) = telemetry.spans
@@ -204,7 +204,7 @@ def test_spans_nest(runner, telemetry: Telemetry) -> None:
 
 
 def test_a_stream_has_a_span_that_is_never_current(runner, telemetry: Telemetry) -> None:
-    """Between its steps runs other people's code; the span ends when the stream is left."""
+    """The consumer's code runs between its steps; the span ends when the stream is closed."""
     voyage = telemetry.voyage(concurrency=1)
 
     async def program() -> None:
@@ -226,7 +226,7 @@ def test_a_stream_has_a_span_that_is_never_current(runner, telemetry: Telemetry)
 
 
 def test_the_whole_process_can_be_instrumented(runner, telemetry: Telemetry) -> None:
-    """Once, however often it is said, until it is undone."""
+    """Once, however often `instrument` is called, until `uninstrument`."""
     voyage = voyage_over(FakeService())
     try:
         for _ in range(2):
@@ -251,7 +251,7 @@ def test_files_and_batches_are_no_genai_operations(runner, telemetry: Telemetry)
 
 
 def test_names_are_those_of_the_conventions(runner, telemetry: Telemetry) -> None:
-    """Every attribute is in OpenTelemetry's own list, or is plainly ours."""
+    """Every attribute is in OpenTelemetry's own list, or has our prefix."""
     voyage = telemetry.voyage(failed(503), failed(401), max_retries=1)
     with pytest.raises(AuthenticationError):
         runner.call(voyage, "embed", ["a"], MODEL, output_dimension=2)
@@ -275,7 +275,7 @@ def _is_name(value: object) -> bool:
 
 
 def test_without_the_extra_the_remedy_is_named() -> None:
-    """And the package itself does not miss it."""
+    """The package itself works without it."""
     program = (
         "import sys; sys.modules['opentelemetry'] = None\n"
         "import voyage_rag.observe\n"

@@ -55,7 +55,7 @@ def test_every_request_of_a_pool_counts(runner) -> None:
 
 
 def test_usage_of_long_responses_is_counted(runner) -> None:
-    """Async calls read it in a thread."""
+    """Async calls decode them in a thread."""
     voyage = voyage_over(FakeService())
 
     async def program() -> UsageTracker:
@@ -234,7 +234,7 @@ def test_pixels_have_a_price_of_their_own() -> None:
 
 
 def test_usage_adds_up_by_model() -> None:
-    """And is what it was in every other way: equal by its sums, and picklable."""
+    """In every other respect it is unchanged: equal by its sums, and picklable."""
     usage = sum((Usage(n, 1).of("ab"[n % 2]) for n in range(5)), Usage())
 
     assert usage == Usage(10, 5)
@@ -245,7 +245,7 @@ def test_usage_adds_up_by_model() -> None:
 
 
 def test_every_result_knows_its_price(runner) -> None:
-    """And so does the client that made it."""
+    """The client that made it, too."""
 
     def answer(body: bytes) -> Any:
         return served(body)
