@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure, show, and write down."""
+"""`python -m benchmarks`: measure, print tables, and write the results to a file."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 
 import trustme
 
-from benchmarks import machine, report, works
+from benchmarks import machine, report, scenarios
+from benchmarks.bounds import checks_of
 from benchmarks.environments import REQUIREMENTS, versions_of
 from benchmarks.imports import import_times
 from benchmarks.measure import Entry, request_size, run, summary
-from benchmarks.serving import HOST
-from benchmarks.verdicts import verdicts
-from benchmarks.works import Comparison, comparisons
+from benchmarks.scenarios import Comparison, comparisons
+from benchmarks.server_process import HOST
 
 RESULTS = Path(__file__).parent / "results"
 IMPORTS = "imports"
@@ -27,31 +27,31 @@ RUNS_HELP = "measurements per figure; a third where a limit sets the pace, and o
 
 
 def main() -> int:
-    """Measure what the arguments ask for; 1 if a figure was not reached."""
-    asked = _arguments()
+    """Run the selected benchmarks and return 1 if a bound was missed."""
+    arguments = _arguments()
     facts = machine.facts()
-    summaries, runs = _measured(asked)
+    summaries, runs = _measured(arguments)
     imports: dict[str, float] = {}
-    if asked.only in IMPORTS:
-        imports = import_times(3 if asked.quick else TIMES_IMPORTED, peers=asked.peers)
+    if arguments.only in IMPORTS:
+        imports = import_times(3 if arguments.quick else TIMES_IMPORTED, peers=arguments.peers)
         report.show_imports(imports)
-    found = list(verdicts(summaries, imports))
-    report.show_verdicts(found, facts)
+    checks = list(checks_of(summaries, imports))
+    report.show_checks(checks, facts)
     measured = {entry for outcome in summaries.values() for entry in outcome}
     environments = ["voyage-rag", *(name for name in REQUIREMENTS if name in measured)]
     _write(
-        asked,
+        arguments,
         {
             "machine": facts,
-            "arguments": vars(asked),
-            "verdicts": [verdict.as_dict() for verdict in found],
+            "arguments": vars(arguments),
+            "verdicts": [check.as_dict() for check in checks],
             "imports_ms": imports,
             "medians": summaries,
             "runs": runs,
             "versions": {name: versions_of(name) for name in environments},
         },
     )
-    return 0 if all(verdict.reached for verdict in found) else 1
+    return 0 if all(check.reached for check in checks) else 1
 
 
 def _arguments() -> argparse.Namespace:
@@ -60,60 +60,67 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one run, less of everything")
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="ours alone")
     parser.add_argument("--only", default="", metavar="PART", help=f"of: {', '.join(PARTS)}")
-    asked = parser.parse_args()
-    if asked.quick:
-        asked.runs = 1
-    return asked
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.runs = 1
+    return arguments
 
 
 PARTS = (
-    works.INDEXING, works.GIVEN, works.SMOOTHED, works.NOT_GIVEN, works.NAMED, works.QUERY,
-    works.KEPT, works.STREAMED, IMPORTS,
-)  # fmt: skip
+    scenarios.INDEXING,
+    scenarios.GIVEN,
+    scenarios.SMOOTHED,
+    scenarios.NOT_GIVEN,
+    scenarios.NAMED,
+    scenarios.QUERY,
+    scenarios.KEPT,
+    scenarios.STREAMED,
+    IMPORTS,
+)
 
 
-def _measured(asked: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+def _measured(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     summaries: dict[str, Any] = {}
     runs: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as place:
-        _write_certificates(Path(place))
+    with tempfile.TemporaryDirectory() as folder:
+        _write_certificates(Path(folder))
         for comparison in comparisons(
-            asked.runs, quick=asked.quick, peers=asked.peers, certificates=Path(place)
+            arguments.runs, quick=arguments.quick, peers=arguments.peers, certificates=Path(folder)
         ):
-            name = comparison.work.name
-            if asked.only in name:
+            name = comparison.scenario.name
+            if arguments.only in name:
                 runs[name] = _compared(comparison)
                 summaries[name] = {entry: summary(some) for entry, some in runs[name].items()}
-                report.show_comparison(comparison.work, summaries[name])
+                report.show_comparison(comparison.scenario, summaries[name])
     return summaries, runs
 
 
 def _compared(comparison: Comparison) -> dict[str, list[dict[str, Any]]]:
-    """All runs of all entries, in turn, so that a slow minute hits everybody alike."""
-    work, entries = comparison.work, list(comparison.entries)
-    if work.name == works.INDEXING:
-        same = works.floor(request_size([run(work, Entry("LangChain"))]))
+    """Run all entries in turn, so that a slow minute of the machine affects all of them."""
+    scenario, entries = comparison.scenario, list(comparison.entries)
+    if scenario.name == scenarios.INDEXING:
+        same = scenarios.lower_bound(request_size([run(scenario, Entry("LangChain"))]))
         if same not in entries:
             entries.insert(0, same)
     runs: dict[str, list[dict[str, Any]]] = {entry.name: [] for entry in entries}
     for turn in range(comparison.runs):
         for entry in entries:
-            sys.stderr.write(f"{work.name}: {entry.name}, run {turn + 1}\n")
-            runs[entry.name].append(run(work, entry))
+            sys.stderr.write(f"{scenario.name}: {entry.name}, run {turn + 1}\n")
+            runs[entry.name].append(run(scenario, entry))
     return runs
 
 
-def _write_certificates(place: Path) -> None:
+def _write_certificates(folder: Path) -> None:
     authority = trustme.CA()
-    authority.cert_pem.write_to_path(place / "authority.pem")
+    authority.cert_pem.write_to_path(folder / "authority.pem")
     certificate = authority.issue_cert(HOST)
-    certificate.private_key_and_cert_chain_pem.write_to_path(place / "server.pem")
+    certificate.private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
 
 
-def _write(asked: argparse.Namespace, outcome: dict[str, Any]) -> None:
-    """A whole run is kept under its date; a part of one, as the last of its kind."""
+def _write(arguments: argparse.Namespace, outcome: dict[str, Any]) -> None:
+    """Write a complete run under its date, and a partial one to `last.json`."""
     RESULTS.mkdir(exist_ok=True)
-    whole = asked.peers and not asked.quick and not asked.only
+    whole = arguments.peers and not arguments.quick and not arguments.only
     path = RESULTS / (f"{datetime.now(UTC):%Y-%m-%d}.json" if whole else "last.json")
     path.write_text(json.dumps(outcome, indent=1) + "\n", "utf-8")
     sys.stderr.write(f"written to {path}\n")

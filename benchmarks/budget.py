@@ -1,8 +1,8 @@
-"""One account's limit, kept by the actors of a Ray cluster: how much of it is used, and when.
+"""Measure how the actors of a Ray cluster share one rate limit.
 
-`python -m benchmarks.budget` takes five minutes. The server counts what it is sent, and refuses
-nothing; it ends with 1 if any sixty seconds held more than the limit, or if less than 95 % of it
-was used on average.
+`python -m benchmarks.budget` takes five minutes. The server accepts and counts everything. The
+exit code is 1 if any sixty seconds exceeded the limit, or if less than 95 % of it was used on
+average.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.bulk import measured, written
-from benchmarks.server import Manner
-from benchmarks.serving import served
+from benchmarks.server import ServerBehavior
+from benchmarks.server_process import running_server
 
 LEAST_USED = 0.95
 TOKENS_PER_TEXT = 95
@@ -48,17 +48,22 @@ def main() -> int:
     parser.add_argument("--actors", type=int, default=4)
     parser.add_argument("--limit", type=int, default=3_000_000, help="tokens per minute")
     parser.add_argument("--minutes", type=float, default=4.0)
-    given = parser.parse_args()
-    texts = int(given.limit * given.minutes / TOKENS_PER_TEXT)
-    with tempfile.TemporaryDirectory() as name, served(Manner(base_latency=LATENCY)) as server:
+    arguments = parser.parse_args()
+    texts = int(arguments.limit * arguments.minutes / TOKENS_PER_TEXT)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        running_server(ServerBehavior(base_latency=LATENCY)) as server,
+    ):
         source = written(Path(name) / "texts.parquet", texts)
-        measured(["-c", RAY, json.dumps([str(source), given.actors, given.limit, server.url])])
+        measured(
+            ["-c", RAY, json.dumps([str(source), arguments.actors, arguments.limit, server.url])]
+        )
         outcome = server.statistics()["tokens_by_second"]
-    return report({int(second): tokens for second, tokens in outcome.items()}, given.limit)
+    return report({int(second): tokens for second, tokens in outcome.items()}, arguments.limit)
 
 
 def report(tokens: dict[int, int], limit: int) -> int:
-    """Print how much of the limit was used; 1 if that was too much or too little."""
+    """Print the used part of the limit; return 1 if it was too high or too low."""
     first, last = min(tokens), max(tokens)
     spent = [tokens.get(second, 0) for second in range(first, last + 1)]
     most = max(sum(spent[at : at + 60]) for at in range(len(spent))) / limit

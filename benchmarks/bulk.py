@@ -1,9 +1,9 @@
-"""The command next to the client alone: throughput, memory, and how soon a finished job is known.
+"""Compare the command with the client: throughput, memory, and recognising a finished job.
 
-`python -m benchmarks.bulk` takes some minutes; `--texts`, `--pairs` and `--rows` make it less. Both
-sides are fresh processes that may use all cores, beside a server that answers at once; they take
-turns, so that a slow minute of the machine hits both. `--actors 2` has Ray do the large job as
-well. It ends with 1 if a bound was not reached.
+`python -m benchmarks.bulk` takes some minutes; `--texts`, `--pairs` and `--rows` reduce it. Both
+sides are new processes that may use all cores, beside a server that responds immediately; they run
+in turn, so that a slow minute of the machine affects both. `--actors 2` runs the large job on Ray,
+too. The exit code is 1 if a bound was missed.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.server import Manner
-from benchmarks.serving import ROOT, served
+from benchmarks.server import ServerBehavior
+from benchmarks.server_process import ROOT, running_server
 from benchmarks.texts import stream
 
 RESULTS = Path(__file__).parent / "results" / "bulk.json"
@@ -71,7 +71,7 @@ print(json.dumps({"runs": ends}))
 
 
 def written(path: Path, count: int) -> Path:
-    """A Parquet file of so many texts, in eight row groups at least."""
+    """Write a Parquet file of texts in at least eight row groups."""
     schema = pa.schema({"id": pa.string(), "text": pa.string()})
     with pq.ParquetWriter(path, schema) as writer:
         for texts in batched_texts(count, max(1, min(50_000, count // 8))):
@@ -81,14 +81,14 @@ def written(path: Path, count: int) -> Path:
 
 
 def batched_texts(count: int, size: int) -> Any:
-    """The texts of all benchmarks, so many at a time."""
+    """Iterate over lists of texts."""
     texts = stream(count)
     return iter(lambda: list(islice(texts, size)), [])
 
 
 def ran(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run a process that is not to fail."""
-    done = subprocess.run(  # noqa: S603 - our own
+    """Run a process that must not fail."""
+    done = subprocess.run(  # noqa: S603 - a fixed command
         [sys.executable, *arguments],
         cwd=ROOT,
         env={**os.environ, "VOYAGE_API_KEY": KEY},
@@ -102,7 +102,7 @@ def ran(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def measured(arguments: Sequence[str]) -> dict[str, Any]:
-    """Run a process: wall and processor seconds, most memory in MB, and what it said last."""
+    """Run a process; return its time, processor time and JSON output."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     done = ran(arguments)
@@ -117,36 +117,36 @@ def measured(arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def alone(url: str, count: int) -> dict[str, Any]:
-    """The client alone."""
+    """Measure the client."""
     run = measured(["-c", ALONE, url, str(count)])
     return {"seconds": run["outcome"]["seconds"], "cpu_s": run["cpu_s"]}
 
 
 def command(url: str, source: Path, output: Path) -> dict[str, Any]:
-    """The command, Parquet to Parquet."""
+    """Measure the command, Parquet to Parquet."""
     arguments = ["embed", str(source), "-o", str(output), "--base-url", url, "--json"]
     run = measured(["-m", "voyage_rag", *arguments])
     return {"seconds": run["outcome"]["seconds"], "cpu_s": run["cpu_s"], "wall_s": run["wall_s"]}
 
 
 def by_ray(source: Path, output: Path, actors: int) -> list[dict[str, float]]:
-    """Ray Data with so many actors, twice in one cluster: in all, and since the first request."""
-    with served(Manner()) as first, served(Manner()) as second:
+    """Measure Ray Data twice in one cluster: in total, and from the first request on."""
+    with running_server(ServerBehavior()) as first, running_server(ServerBehavior()) as second:
         servers = (first, second)
         given = [str(source), str(output), actors, *(server.url for server in servers)]
         runs = measured(["-c", RAY, json.dumps(given)])["outcome"]["runs"]
-        asked = [server.statistics()["first_asked_at"] for server in servers]
+        first_requests = [server.statistics()["first_request_at"] for server in servers]
     return [
-        {"seconds": end - start, "since_first_request": end - first_asked}
-        for (start, end), first_asked in zip(runs, asked, strict=True)
+        {"seconds": end - start, "since_first_request": end - first_request}
+        for (start, end), first_request in zip(runs, first_requests, strict=True)
     ]
 
 
 def pair(folder: Path, source: Path, count: int) -> dict[str, Any]:
-    """Both sides once, one after the other."""
-    with served(Manner()) as server:
+    """Measure both sides once."""
+    with running_server(ServerBehavior()) as server:
         one = alone(server.url, count)
-    with served(Manner()) as server:
+    with running_server(ServerBehavior()) as server:
         other = command(server.url, source, folder / "vectors.parquet")
     for path in folder.glob("vectors*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -154,7 +154,7 @@ def pair(folder: Path, source: Path, count: int) -> dict[str, Any]:
 
 
 def large(folder: Path, source: Path, rows: int) -> dict[str, Any]:
-    """Memory of a large job, and the time it takes to know that it is finished."""
+    """Measure the memory of a large job, and the time to recognise that it is finished."""
     output = folder / "large-vectors"
     program = (
         "import json, resource, runpy, sys\n"
@@ -163,14 +163,14 @@ def large(folder: Path, source: Path, rows: int) -> dict[str, Any]:
         "used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
         "print(json.dumps({'memory_mb': used}), file=sys.stderr)\n"
     )
-    with served(Manner()) as server:
+    with running_server(ServerBehavior()) as server:
         arguments = ["embed", str(source), "-o", str(output), "--base-url", server.url]
         start = time.perf_counter()
         done = ran(["-c", program, *arguments])
         seconds = time.perf_counter() - start
         again = measured(["-m", "voyage_rag", *arguments, "--json"])
     if not again["outcome"]["was_finished"]:
-        raise AssertionError("a finished job was not known")
+        raise AssertionError("the finished job was not recognised")
     memory = json.loads(done.stderr.splitlines()[-1])["memory_mb"]
     for path in folder.glob("large-*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -178,7 +178,7 @@ def large(folder: Path, source: Path, rows: int) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure, print, keep."""
+    """Measure, print, and write the results to a file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--texts", type=int, default=200_000)
     parser.add_argument("--pairs", type=int, default=3)
@@ -199,7 +199,7 @@ def main() -> int:
 
 
 def report(outcome: dict[str, Any]) -> int:
-    """Print it with its bounds; 1 if one was missed."""
+    """Print the results with their bounds; return 1 if one was missed."""
     texts, missed = outcome["texts"], 0
     for one in outcome["pairs"]:
         sides = "  ".join(

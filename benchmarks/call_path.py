@@ -1,4 +1,4 @@
-"""How many files one call enters, and how often it changes file: what a reader has to follow.
+"""Count the files that one call enters, and how often it changes file.
 
 Counts the package's Python frames, with `sys.setprofile`, of one warm call that embeds two texts,
 from the framework's method to the socket and back, without the framework and without the server.
@@ -26,12 +26,12 @@ PACKAGE = Path(voyage_rag.__file__).parent
 TEXTS = ["a text", "another text"]
 WARM_CALLS = 3
 COUNTED_CALLS = 10
-"""The longest of these is shown: a response may arrive in one piece or in several."""
+"""The longest of these is printed: a response may arrive in one piece or in several."""
 
 
 @contextmanager
 def recorded() -> Iterator[list[str]]:
-    """The file of every call of a function, and of every step of a generator, in order."""
+    """Record the file of every function call and generator step, in order."""
     files: list[str] = []
 
     def profile(frame: FrameType, event: str, _: object) -> None:
@@ -49,7 +49,7 @@ def recorded() -> Iterator[list[str]]:
 
 
 def sync_path(call: Callable[[], object]) -> list[str]:
-    """The files of a warm call in a thread."""
+    """Return the files of a warm call in a thread."""
     for _ in range(WARM_CALLS):
         call()
     paths = []
@@ -61,7 +61,7 @@ def sync_path(call: Callable[[], object]) -> list[str]:
 
 
 def async_path(call: Callable[[], object]) -> list[str]:
-    """The files of a warm call in an event loop."""
+    """Return the files of a warm call in an event loop."""
 
     async def program() -> list[str]:
         for _ in range(WARM_CALLS):
@@ -77,7 +77,7 @@ def async_path(call: Callable[[], object]) -> list[str]:
 
 
 def switches_of(files: list[str]) -> int:
-    """How often a path changes file, with the first one."""
+    """Count the changes of file, including the first file."""
     return sum(1 for _ in groupby(files))
 
 

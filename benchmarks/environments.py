@@ -1,4 +1,4 @@
-"""The environment of each contestant: ours is this one, the peers cannot share one."""
+"""The Python environment of each client; the peers cannot be installed together."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ import sys
 import venv
 from pathlib import Path
 
-from benchmarks.contestants import ASYNC
+from benchmarks.clients import ASYNC
 
-PLACE = Path(__file__).parent / ".venvs"
+FOLDER = Path(__file__).parent / ".venvs"
 
 REQUIREMENTS = {
     "voyageai": "voyageai==0.5.0",
     "langchain-voyageai": "langchain-voyageai==0.4.1",
     "llama-index-embeddings-voyageai": "llama-index-embeddings-voyageai==0.7.0",
 }
-"""Peers by name; what they need comes with them from the package index."""
+"""The requirement of each peer."""
 
 
-def python_of(contestant: str) -> str:
-    """The interpreter that has what a contestant needs; made if it is not there."""
-    requirement = REQUIREMENTS.get(contestant.removesuffix(ASYNC))
+def python_of(client: str) -> str:
+    """Return the interpreter of a client's environment, which is created if necessary."""
+    requirement = REQUIREMENTS.get(client.removesuffix(ASYNC))
     return sys.executable if requirement is None else python_with(requirement)
 
 
 def python_with(*requirements: str) -> str:
-    """The interpreter of an environment with these packages alone; made if it is not there."""
-    place = PLACE / "+".join(requirements)
-    interpreter = place / "bin" / "python"
-    done = place / ".done"
+    """Return the interpreter of an environment with these packages, created if necessary."""
+    folder = FOLDER / "+".join(requirements)
+    interpreter = folder / "bin" / "python"
+    done = folder / ".done"
     if not done.exists():
         sys.stderr.write(f"installing {', '.join(requirements)} ...\n")
-        venv.create(place, clear=True, with_pip=True)
+        venv.create(folder, clear=True, with_pip=True)
         subprocess.run(  # noqa: S603
             [interpreter, "-m", "pip", "install", "--quiet", *requirements],
             check=True,
@@ -42,10 +42,10 @@ def python_with(*requirements: str) -> str:
     return str(interpreter)
 
 
-def versions_of(contestant: str) -> dict[str, str]:
-    """What is installed there, of the packages that matter here."""
+def versions_of(client: str) -> dict[str, str]:
+    """Return the versions of the relevant packages in a client's environment."""
     outcome = subprocess.run(  # noqa: S603
-        [python_of(contestant), "-m", "pip", "freeze", "--all"],
+        [python_of(client), "-m", "pip", "freeze", "--all"],
         check=True,
         capture_output=True,
         text=True,

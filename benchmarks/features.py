@@ -1,8 +1,8 @@
-"""`python -m benchmarks.features`: what we and the peers do when something goes wrong, seen.
+"""`python -m benchmarks.features`: show what each client does when something goes wrong.
 
-Each cell is one call in a fresh process, in the contestant's own environment, against an emulator
-that fails in a set way. These are the cells of the README's table that a program can check; the
-others say in docs/comparison.md how they were.
+Each cell is one call in a new process, in the client's own environment, against an emulator with a
+fixed fault. These are the cells of the comparison that a program can check; docs/comparison.md
+states how the others were checked.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contestants import ASYNC
+from benchmarks.clients import ASYNC
 from benchmarks.environments import python_of
 from voyage_rag.emulator import Emulator
 from voyage_rag.emulator.faults import DROPPED, MISSING, REORDERED, status
 
-CONTESTANTS = (
+CLIENT_NAMES = (
     "Voyage",
     "LangChain",
     "LlamaIndex",
@@ -37,23 +37,23 @@ TOLERANCE = 0.001
 
 
 def main() -> None:
-    """Probe everybody, print a table, write it down."""
+    """Probe all clients, print a table, and write it to a file."""
     outcome: dict[str, dict[str, str]] = {}
     for what, probe in PROBES.items():
-        outcome[what] = {name: probe(name) for name in CONTESTANTS}
+        outcome[what] = {name: probe(name) for name in CLIENT_NAMES}
         sys.stdout.write(f"\n{what}\n")
-        for name, answer in outcome[what].items():
-            sys.stdout.write(f"  {name:<32} {answer}\n")
+        for name, result in outcome[what].items():
+            sys.stdout.write(f"  {name:<32} {result}\n")
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(outcome, indent=1) + "\n", "utf-8")
 
 
-def witness(name: str, url: str, texts: int, **asked: Any) -> Mapping[str, Any]:
-    """Have a contestant embed so many texts."""
-    with tempfile.TemporaryDirectory() as home:  # no tokenizer of an earlier day
-        asked |= {"contestant": name, "url": url, "texts": texts}
+def run_probe(name: str, url: str, texts: int, **arguments: Any) -> Mapping[str, Any]:
+    """Let a client embed a number of texts in a new process."""
+    with tempfile.TemporaryDirectory() as home:  # without a tokenizer from an earlier run
+        arguments |= {"client": name, "url": url, "texts": texts}
         done = subprocess.run(  # noqa: S603
-            [python_of(name), "-m", "benchmarks.witness", json.dumps(asked)],
+            [python_of(name), "-m", "benchmarks.probe", json.dumps(arguments)],
             capture_output=True,
             text=True,
             check=False,
@@ -72,16 +72,16 @@ def retries(name: str) -> str:
     survived = []
     for what, fault in faults.items():
         with Emulator(faults=[fault]) as url:
-            if "vectors" in witness(name, url, 1):
+            if "vectors" in run_probe(name, url, 1):
                 survived.append(what)
     return "yes" if len(survived) == len(faults) else ", ".join(survived) or "no"
 
 
 def obeys_retry_after(name: str) -> str:
-    """Asked to come back in three seconds, when does it?"""
+    """A 429 with `Retry-After: 3`: measure the time until the retry."""
     emulator = Emulator(faults=[status(429, retry_after=RETRY_AFTER)])
     with emulator as url:
-        witness(name, url, 1)
+        run_probe(name, url, 1)
     if len(emulator.requests) == 1:
         return "no, gives up"
     first, second = (request.at for request in emulator.requests[:2])
@@ -89,43 +89,43 @@ def obeys_retry_after(name: str) -> str:
 
 
 def embeds_without_the_hub(name: str) -> str:
-    """No tokenizer installed, and none to download."""
+    """No tokenizer is installed or can be downloaded."""
     with Emulator() as url:
-        outcome = witness(name, url, 1, own_tokenizer=True)
+        outcome = run_probe(name, url, 1, own_tokenizer=True)
     return "yes" if "vectors" in outcome else f"no: {outcome['error']}"
 
 
 def in_flight(name: str) -> str:
-    """The most requests at once, of those that 6,000 texts make."""
+    """Count the requests in flight at once while embedding 6,000 texts."""
     emulator = Emulator(latency=0.5)
     with emulator as url:
-        witness(name, url, MANY)
+        run_probe(name, url, MANY)
     times = [(request.at, request.answered_at or request.at) for request in emulator.requests]
     most = max(sum(begun <= at < ended for begun, ended in times) for at, _ in times)
     return f"{most} of {len(times)}"
 
 
 def in_flight_async(name: str) -> str:
-    """The same, for async code."""
+    """Count them for async code."""
     return "" if name == "voyageai" else in_flight(name + ASYNC)
 
 
 def keeps_what_was_paid_for(name: str) -> str:
-    """The third of several requests is refused for good; what does the error carry?"""
+    """The third of several requests fails permanently; see what the error contains."""
     with Emulator(faults=[None, None, status(400)]) as url:
-        outcome = witness(name, url, MANY)
+        outcome = run_probe(name, url, MANY)
     return f"yes, {outcome['kept']:,} vectors" if outcome.get("kept") else "no"
 
 
 def checks_the_vectors(name: str) -> str:
     """Two vectors for three texts; three in another order."""
     with Emulator() as url:
-        right = witness(name, url, 3)["rows"]
+        right = run_probe(name, url, 3)["rows"]
     with Emulator(faults=[MISSING]) as url:
-        short = witness(name, url, 3)
+        short = run_probe(name, url, 3)
     with Emulator(faults=[REORDERED]) as url:
-        turned = witness(name, url, 3).get("rows", [])
-    counted = short.get("vectors", 3) == 3  # noqa: PLR2004 - refused, or asked for again
+        turned = run_probe(name, url, 3).get("rows", [])
+    counted = short.get("vectors", 3) == 3  # noqa: PLR2004 - refused, or arguments for again
     ordered = all(
         abs(a - b) < TOLERANCE
         for row, other in zip(right, turned, strict=True)

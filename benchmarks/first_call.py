@@ -1,7 +1,7 @@
-"""The first call of a process over TLS, from the client's construction to its vector.
+"""Measure the first call of a process over TLS, from creating the client to the vector.
 
-Each measurement is a new process, which has imported `Voyage` before. Whatever the call imports
-itself counts, as do reading certifi's certificates, connecting, and the handshake.
+Each measurement is a new process, which has imported `Voyage` before. The modules that the
+call itself imports count, as do reading certifi's certificates, connecting, and the handshake.
 
     python -m benchmarks.first_call [--runs 15]
 """
@@ -19,8 +19,8 @@ from tempfile import TemporaryDirectory
 import certifi
 import trustme
 
-from benchmarks.server import Manner
-from benchmarks.serving import HOST, served
+from benchmarks.server import ServerBehavior
+from benchmarks.server_process import HOST, running_server
 
 SYNC = """
 import sys, time
@@ -39,7 +39,7 @@ print(time.perf_counter() - began, time.process_time() - cpu_began)
 
 
 def times(program: str, url: str, runs: int) -> list[tuple[float, float]]:
-    """Seconds, and CPU seconds of the process, of each run; the first one compiles and is left."""
+    """Seconds, and CPU seconds of the process, of each run after a first one, which compiles."""
     command = [sys.executable, "-c", program, url]
     printed = [
         subprocess.check_output(command, text=True).split()  # noqa: S603 - our own
@@ -56,13 +56,13 @@ def main() -> None:
     authority = trustme.CA()
     certificate = authority.issue_cert(HOST).private_key_and_cert_chain_pem
     with TemporaryDirectory() as folder, certificate.tempfile() as key:
-        trusted = Path(folder, "trusted.pem")  # with certifi's, so that reading takes its time
+        trusted = Path(folder, "trusted.pem")  # includes certifi's, which take time to read
         trusted.write_bytes(Path(certifi.where()).read_bytes() + authority.cert_pem.bytes())
         os.environ["SSL_CERT_FILE"] = str(trusted)
-        with served(Manner(certificate=key)) as service:
+        with running_server(ServerBehavior(certificate=key)) as service:
             for name, program in (("sync", SYNC), ("async", ASYNC)):
-                found = times(program, service.url, runs)
-                walls, cpus = zip(*found, strict=True)
+                measured = times(program, service.url, runs)
+                walls, cpus = zip(*measured, strict=True)
                 sys.stdout.write(
                     f"{name:5} median {1e3 * median(walls):4.0f} ms, least {1e3 * min(walls):4.0f}"
                     f" ms, CPU median {1e3 * median(cpus):4.0f} ms, of {runs} processes\n"

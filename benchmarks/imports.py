@@ -1,4 +1,4 @@
-"""What importing costs, each time in a fresh interpreter."""
+"""Measure import times, each in a new interpreter."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ print(time.perf_counter() - start)
 
 
 def import_times(runs: int, *, peers: bool) -> dict[str, float]:
-    """Milliseconds per statement, the median of so many runs taken in turn."""
+    """Return the median milliseconds of each statement over a number of runs."""
     statements = [(name, "", statement) for name, statement in STATEMENTS.items()]
     if peers:
         statements += [(name, name, statement) for name, statement in OF_PEERS.items()]

@@ -1,8 +1,8 @@
-"""Rate limits and queries: how long small and large jobs take, and how long a query waits.
+"""Measure how long jobs take under rate limits, and how long a query waits beside them.
 
 `python -m benchmarks.limits` measures every row, some of which take minutes, against the server of
-`server.py`; `--only query` measures those whose name holds the word. It prints what was measured
-beside its bound, and ends with 1 if a bound was not reached.
+`server.py`; `--only query` measures those whose name contains the word. It prints each figure with
+its bound and exits with 1 if a bound was missed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from statistics import median, quantiles
 from typing import Any, NamedTuple
 
-from benchmarks.server import Manner
-from benchmarks.serving import Served, served
+from benchmarks.server import ServerBehavior
+from benchmarks.server_process import RunningServer, running_server
 from benchmarks.texts import texts, tokens_of
 from voyage_rag import Voyage
 
@@ -40,8 +40,8 @@ class Row(NamedTuple):
     note: str = ""
 
 
-def client(server: Served, **options: Any) -> Voyage:
-    """A client of its own budget."""
+def client(server: RunningServer, **options: Any) -> Voyage:
+    """Create a client with a rate limiter of its own."""
     client.number += 1  # type: ignore[attr-defined]
     return Voyage(f"{KEY}-{client.number}", base_url=server.url, **options)  # type: ignore[attr-defined]
 
@@ -50,20 +50,20 @@ client.number = 0  # type: ignore[attr-defined]
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds that it takes."""
+    """Return the seconds that a call takes."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
 def ask(voyage: Voyage) -> float:
-    """Seconds that one query takes."""
-    return timed(lambda: voyage.embed(["what is asked"], MODEL, "query"))
+    """Return the seconds that one query takes."""
+    return timed(lambda: voyage.embed(["what is arguments"], MODEL, "query"))
 
 
 @contextmanager
 def job(voyage: Voyage, count: int, size: int | None = None) -> Iterator[threading.Event]:
-    """Embed so many texts in another thread, until the block ends."""
+    """Embed texts in another thread until the block ends."""
     over = threading.Event()
     given = texts(count)
 
@@ -85,10 +85,12 @@ def job(voyage: Voyage, count: int, size: int | None = None) -> Iterator[threadi
 
 
 def free_tier() -> Iterator[Row]:
-    """Three requests and 10,000 tokens a minute, counted as the service does."""
+    """Three requests and 10,000 tokens a minute, counted as the service counts them."""
     for count in (65, 150, 400):
         for name, limits in (("given", {"requests_per_minute": 3}), ("not given", {})):
-            with served(Manner(BASE, PER_TOKEN, 3, 10_000, None, names_limit=True)) as server:
+            with running_server(
+                ServerBehavior(BASE, PER_TOKEN, 3, 10_000, None, names_limit=True)
+            ) as server:
                 voyage = client(server, **limits)
                 short = [f"short text {number}" for number in range(count)]
                 seconds = timed(lambda: voyage.embed(short, MODEL, "document"))  # noqa: B023
@@ -101,8 +103,8 @@ def free_tier() -> Iterator[Row]:
 def query_in_a_limited_job() -> Iterator[Row]:
     """Queries while a job uses up the requests of the account."""
     for per_minute, questions, pause, middle, most in ((600, 20, 1.5, 2, 5), (60, 30, 5, 6, 60)):
-        manner = Manner(BASE, PER_TOKEN, per_minute, None, None)
-        with served(manner) as server:
+        behavior = ServerBehavior(BASE, PER_TOKEN, per_minute, None, None)
+        with running_server(behavior) as server:
             voyage = client(server, requests_per_minute=per_minute)
             with job(voyage, 20_000, 1):
                 time.sleep(pause)
@@ -117,13 +119,13 @@ def query_in_a_limited_job() -> Iterator[Row]:
 
 def query_in_a_job() -> Iterator[Row]:
     """Queries while sixteen connections are busy."""
-    with served(Manner(BASE, PER_TOKEN)) as server:
+    with running_server(ServerBehavior(BASE, PER_TOKEN)) as server:
         voyage = client(server)
         ask(voyage)
         idle = quantiles([ask(voyage) for _ in range(QUESTIONS)], n=100)[98]
         with job(voyage, 200_000) as over:
             time.sleep(1.0)
-            busy = []
+            busy: list[float] = []
             while len(busy) < QUESTIONS and not over.is_set():
                 busy.append(ask(voyage))
     ratio = quantiles(busy, n=100)[98] / idle
@@ -131,32 +133,34 @@ def query_in_a_job() -> Iterator[Row]:
 
 
 def within_the_minute() -> Iterator[Row]:
-    """A job within the minute's allowance."""
+    """A job that stays within the minute's limit."""
     given = texts(TOKENS_OF_A_JOB // tokens_of(texts(1)[0]))
-    free, limited = [], []
+    free: list[float] = []
+    limited: list[float] = []
     for _ in range(RUNS):
         for seconds, limits in ((free, {}), (limited, {"tokens_per_minute": 3_000_000})):
             per_minute = limits.get("tokens_per_minute")
-            with served(Manner(BASE, PER_TOKEN, None, per_minute, None)) as server:
+            with running_server(ServerBehavior(BASE, PER_TOKEN, None, per_minute, None)) as server:
                 seconds.append(_embedded(client(server, **limits), given))
     note = f"{median(limited):.2f} s, without a limit {median(free):.2f} s"
     yield Row("743k tokens with 3M a minute given", median(limited) / median(free), 1.1, note)
 
 
 def stray() -> Iterator[Row]:
-    """One response in a hundred is a 429 for no reason."""
+    """One response in a hundred is a 429 without a reason."""
     given = texts(20_000)
-    calm, disturbed = [], []
+    calm: list[float] = []
+    disturbed: list[float] = []
     for _ in range(RUNS):
         for seconds, share in ((calm, 0.0), (disturbed, 0.01)):
-            with served(Manner(BASE, PER_TOKEN, stray_share=share)) as server:
+            with running_server(ServerBehavior(BASE, PER_TOKEN, stray_share=share)) as server:
                 seconds.append(_embedded(client(server), given))
     note = f"{median(disturbed):.2f} s, undisturbed {median(calm):.2f} s"
     yield Row("20,000 texts, 1 % stray 429", median(disturbed) / median(calm), 1.5, note)
 
 
 def _embedded(voyage: Voyage, given: list[str]) -> float:
-    """Seconds that these texts take, after a query that loads whatever is loaded late."""
+    """Return the seconds to embed texts, after a query that loads what is loaded lazily."""
     ask(voyage)
     return timed(lambda: voyage.embed(given, MODEL, "document"))
 
@@ -172,7 +176,7 @@ def large_job() -> Iterator[Row]:
         ("not given, minute", None, {}, 0.7, 0.06),
         ("not given, smoothed", 10.0, {}, 0.7, 0.06),
     ):
-        with served(Manner(BASE, PER_TOKEN, 2_000, 12_000_000, burst)) as server:
+        with running_server(ServerBehavior(BASE, PER_TOKEN, 2_000, 12_000_000, burst)) as server:
             voyage = client(server, **options)
             seconds = timed(lambda: voyage.embed(given, MODEL, "document"))  # noqa: B023
             outcome = server.statistics()
@@ -183,9 +187,9 @@ def large_job() -> Iterator[Row]:
 
 
 def duplicates() -> Iterator[Row]:
-    """100,000 texts, half of them duplicates, against their 50,000 different ones.
+    """100,000 texts, half of them duplicates, compared with their 50,000 distinct ones.
 
-    Both come in an order that is not that of their memory, which costs time of its own.
+    Both are shuffled, because reading texts out of their order in memory takes time, too.
     """
     chance, distinct = random.Random(0), texts(50_000)  # noqa: S311 - nothing here is secret
     repeated = distinct + distinct
@@ -195,7 +199,7 @@ def duplicates() -> Iterator[Row]:
     seconds: dict[int, list[float]] = {len(distinct): [], len(repeated): []}
     for _ in range(RUNS):
         for given in (distinct, repeated):
-            with served(Manner(BASE, PER_TOKEN)) as server:
+            with running_server(ServerBehavior(BASE, PER_TOKEN)) as server:
                 voyage = client(server)
                 ask(voyage)
                 before = server.statistics()["tokens"]
@@ -211,8 +215,8 @@ def duplicates() -> Iterator[Row]:
 
 
 def hedged() -> Iterator[Row]:
-    """Queries of which three in a hundred take 1.5 seconds."""
-    with served(Manner(QUICK, PER_TOKEN, slow_share=0.03)) as server:
+    """Three in a hundred queries take 1.5 seconds."""
+    with running_server(ServerBehavior(QUICK, PER_TOKEN, slow_share=0.03)) as server:
         voyage = client(server, hedge_after=0.2)
         ask(voyage)
         before = server.statistics()["requests"]
@@ -235,13 +239,13 @@ ROWS = (
 
 
 def main() -> int:
-    """Measure and print."""
+    """Run the selected rows, print them, and return 1 if a bound was missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", metavar="NAME", help="of a row's function")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     missed = 0
     for measure in ROWS:
-        if asked.only not in measure.__name__:
+        if arguments.only not in measure.__name__:
             continue
         for row in measure():
             is_met = row.figure <= row.bound

@@ -1,4 +1,4 @@
-"""Where the figures come from."""
+"""Describe the machine that the figures come from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def facts() -> dict[str, object]:
-    """Processor, cores, system, Python, and when."""
+    """Return processor, cores, load, system, Python version and time."""
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": _processor(),
@@ -21,7 +21,7 @@ def facts() -> dict[str, object]:
 
 
 def cores() -> tuple[int | None, int | None]:
-    """One core for the server, another for the client; None where there are no two to choose."""
+    """Return one core for the server and one for the client; None if there are not two."""
     if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:  # noqa: PLR2004
         return None, None
     first, second, *_ = sorted(os.sched_getaffinity(0))
@@ -33,5 +33,5 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
         return platform.processor()
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

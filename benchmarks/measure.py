@@ -1,4 +1,4 @@
-"""One measurement: a fresh server, a fresh client process, and the figures of both."""
+"""Run one measurement with a new server and a new client process."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 
 from benchmarks.environments import python_of
 from benchmarks.machine import cores
-from benchmarks.server import Manner
-from benchmarks.serving import ROOT, served
+from benchmarks.server import ServerBehavior
+from benchmarks.server_process import ROOT, running_server
 
 LONGEST = 600.0
 OF_THE_SERVER = (
@@ -24,72 +24,72 @@ OF_THE_SERVER = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One contestant with its options.
+    """A client with its options.
 
     Attributes:
-        contestant: See `benchmarks.contestants.MODULES`.
-        options: What its maker takes.
-        label: What to call it.
+        client: See `benchmarks.clients.MODULES`.
+        options: Arguments for its `make` function.
+        label: Name in tables, if it differs from the client's.
     """
 
-    contestant: str
+    client: str
     options: dict[str, Any] = field(default_factory=dict)
     label: str = ""
 
     @property
     def name(self) -> str:
-        """What to call it."""
-        return self.label or self.contestant
+        """Name in tables."""
+        return self.label or self.client
 
 
 @dataclass(frozen=True)
-class Work:
-    """What the entries of one comparison have to do.
+class Scenario:
+    """A task under given conditions.
 
     Attributes:
-        name: What to call it.
+        name: Name in tables.
         task: See `benchmarks.tasks.TASKS`.
-        count: Texts, or calls.
-        manner: How the server behaves.
-        authority: A PEM file of the authority that clients should trust.
+        count: Number of texts or calls.
+        behavior: Behavior of the server.
+        authority: PEM file of the certificate authority that clients trust.
     """
 
     name: str
     task: str
     count: int
-    manner: Manner = field(default_factory=Manner)
+    behavior: ServerBehavior = field(default_factory=ServerBehavior)
     authority: str | None = None
 
 
-def run(work: Work, entry: Entry) -> dict[str, Any]:
-    """Measure once."""
+def run(scenario: Scenario, entry: Entry) -> dict[str, Any]:
+    """Run a scenario once and return its figures."""
     servers_core, clients_core = cores()
-    with served(replace(work.manner, core=servers_core)) as server:
-        asked = {
-            "contestant": entry.contestant,
+    with running_server(replace(scenario.behavior, core=servers_core)) as server:
+        arguments = {
+            "client": entry.client,
             "options": entry.options,
             "url": server.url,
-            "task": work.task,
-            "count": work.count,
+            "task": scenario.task,
+            "count": scenario.count,
             "core": clients_core,
         }
         done = subprocess.run(  # noqa: S603
-            [python_of(entry.contestant), "-m", "benchmarks.child", json.dumps(asked)],
+            [python_of(entry.client), "-m", "benchmarks.child", json.dumps(arguments)],
             cwd=ROOT,
-            env=_environment(work),
+            env=_environment(scenario),
             capture_output=True,
             text=True,
             timeout=LONGEST,
             check=False,
         )
         if done.returncode:
-            raise RuntimeError(f"{entry.name} at {work.name}: {done.stderr[-2_000:]}")
+            raise RuntimeError(f"{entry.name} at {scenario.name}: {done.stderr[-2_000:]}")
         measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return measured | {"server": server.statistics()}
 
 
 def summary(runs: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """The median of every figure; of the server's, those that matter."""
+    """Return the median of each figure."""
     runs = list(runs)
     good = [run for run in runs if "error" not in run]
     outcome: dict[str, Any] = {"runs": len(runs), "failed": len(runs) - len(good)}
@@ -105,20 +105,20 @@ def summary(runs: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def request_size(runs: Iterable[dict[str, Any]]) -> int:
-    """The size that most requests had."""
+    """Return the most frequent number of texts per request."""
     sizes = Counter[int]()
     for measured in runs:
         sizes.update({int(size): count for size, count in measured["server"]["sizes"].items()})
     return sizes.most_common(1)[0][0] if sizes else 0
 
 
-def _environment(work: Work) -> dict[str, str]:
+def _environment(scenario: Scenario) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("VOYAGE_", "PYTHON")) and not name.lower().endswith("_proxy")
     }
     kept["HF_HUB_OFFLINE"] = "1"
-    if work.authority is not None:
-        kept["SSL_CERT_FILE"] = kept["REQUESTS_CA_BUNDLE"] = work.authority
+    if scenario.authority is not None:
+        kept["SSL_CERT_FILE"] = kept["REQUESTS_CA_BUNDLE"] = scenario.authority
     return kept

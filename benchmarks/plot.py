@@ -1,7 +1,7 @@
 """`python -m benchmarks.plot`: draw docs/speed.svg, the time to index 20,000 texts by package.
 
 It reads the newest complete run in `results/`, or the file named. The picture has no background and
-takes light or dark colours from the reader's setting.
+takes light or dark colours from the reader's settings.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import works
+from benchmarks import scenarios
 from benchmarks.table import PAIRS
 
 RESULTS = Path(__file__).parent / "results"
@@ -46,7 +46,7 @@ def main() -> None:
     paths = named or sorted(RESULTS.glob("[0-9]*.json"), reverse=True)
     names = {name for pair in PAIRS for name in pair}
     runs = (json.loads(path.read_text("utf-8"))["medians"] for path in paths)
-    indexing = (run.get(works.INDEXING, {}) for run in runs)
+    indexing = (run.get(scenarios.INDEXING, {}) for run in runs)
     medians = next(run for run in indexing if names <= run.keys())
     PLOT.write_text(plot(medians), "utf-8")
 

@@ -1,8 +1,8 @@
-"""One query over TLS against bare httpx, in turn in one process: a ratio that load hardly moves.
+"""Compare one query over TLS with bare httpx, in turn in one process.
 
-Every contestant sends the same text in the same round, so whatever else the machine does slows all
-of them alike. Shows the least and the median time of a query, and the least CPU time of its thread,
-each also as a part of what bare httpx takes.
+All clients send the same text in the same round, so load on the machine slows all of them and
+hardly changes the ratio. Prints the minimum and the median time of a query and the minimum CPU time
+of its thread, each also divided by that of bare httpx.
 
     python -m benchmarks.query [--rounds 1000]
 """
@@ -20,19 +20,19 @@ from typing import Any
 
 import trustme
 
-from benchmarks.contestants import (
-    Contestant,
+from benchmarks.clients import (
+    BenchmarkClient,
     bare_httpx,
     bare_llama_index,
     ours_client,
     ours_langchain,
     ours_llama_index,
 )
-from benchmarks.server import Manner
-from benchmarks.serving import served
+from benchmarks.server import ServerBehavior
+from benchmarks.server_process import running_server
 
 WARM_ROUNDS = 50
-CONTESTANTS = {
+CLIENTS = {
     "bare httpx": bare_httpx,
     "Voyage": ours_client,
     "LangChain": ours_langchain,
@@ -44,7 +44,7 @@ Times = list[tuple[float, float]]
 
 
 def sync_times(queries: dict[str, Callable[[str], object]], rounds: int) -> dict[str, Times]:
-    """The times of each in turn."""
+    """Measure all clients in turn."""
     times: dict[str, Times] = {name: [] for name in queries}
     for number in range(WARM_ROUNDS + rounds):
         for name, query in queries.items():
@@ -69,7 +69,7 @@ async def async_times(
 
 
 def show(kind: str, times: dict[str, Times]) -> None:
-    """Print a line for each contestant."""
+    """Print a line for each client."""
     figures = {
         name: (min(s for s, _ in each), median(s for s, _ in each), min(c for _, c in each))
         for name, each in times.items()
@@ -93,15 +93,15 @@ def main() -> None:
     authority = trustme.CA()
     with authority.cert_pem.tempfile() as trusted, _certificate(authority) as certificate:
         os.environ["SSL_CERT_FILE"] = trusted
-        with served(Manner(certificate=certificate)) as service:
-            made = {name: module.make(service.url) for name, module in CONTESTANTS.items()}
+        with running_server(ServerBehavior(certificate=certificate)) as service:
+            made = {name: module.make(service.url) for name, module in CLIENTS.items()}
             show("sync", sync_times(_queries(made), rounds))
             show(
                 "async",
                 asyncio.run(
                     async_times(
                         lambda: _queries(
-                            {n: module.amake(service.url) for n, module in CONTESTANTS.items()}
+                            {n: module.amake(service.url) for n, module in CLIENTS.items()}
                         ),
                         rounds,
                     )
@@ -109,7 +109,7 @@ def main() -> None:
             )
 
 
-def _queries(made: dict[str, Contestant]) -> dict[str, Any]:
+def _queries(made: dict[str, BenchmarkClient]) -> dict[str, Any]:
     return {name: each.query for name, each in made.items()}
 
 

@@ -1,4 +1,4 @@
-"""What was measured, as tables on a terminal."""
+"""Print the results as tables."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measure import Work
-from benchmarks.verdicts import Verdict
+from benchmarks.bounds import Check
+from benchmarks.measure import Scenario
 
 MILLION = 1_000_000
 CONSOLE = Console(width=150, highlight=False)
@@ -43,10 +43,12 @@ COLUMNS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
 }
 
 
-def show_comparison(work: Work, outcome: Mapping[str, Mapping[str, Any]]) -> None:
-    """One row per entry; medians."""
-    columns = COLUMNS[work.task]
-    title = f"{work.name}: {work.count:,} {'calls' if work.task == 'query' else 'texts'}"
+def show_comparison(scenario: Scenario, outcome: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print the medians of each entry."""
+    columns = COLUMNS[scenario.task]
+    title = (
+        f"{scenario.name}: {scenario.count:,} {'calls' if scenario.task == 'query' else 'texts'}"
+    )
     table = Table("", *(heading for heading, _, _ in columns), title=title, title_justify="left")
     for name, figures in outcome.items():
         cells = [format(figures[key], form) if key in figures else "" for _, key, form in columns]
@@ -56,24 +58,24 @@ def show_comparison(work: Work, outcome: Mapping[str, Mapping[str, Any]]) -> Non
 
 
 def show_imports(outcome: Mapping[str, float]) -> None:
-    """One row per statement."""
+    """Print the time of each import."""
     table = Table("", "ms", title="imports", title_justify="left")
     for name, milliseconds in outcome.items():
         table.add_row(name, f"{milliseconds:.0f}")
     CONSOLE.print(table)
 
 
-def show_verdicts(found: Sequence[Verdict], machine: Mapping[str, Any]) -> None:
-    """One row per figure that must be reached."""
+def show_checks(checks: Sequence[Check], machine: Mapping[str, Any]) -> None:
+    """Print each figure with its bound."""
     table = Table("must be reached", "figure", "bound", "", "from", title_justify="left")
-    for verdict in found:
-        sign = "≤" if verdict.at_most else "≥"
+    for check in checks:
+        sign = "≤" if check.at_most else "≥"
         table.add_row(
-            verdict.what,
-            f"{verdict.figure:.2f}",
-            f"{sign} {verdict.bound:g}",
-            "[green]yes[/]" if verdict.reached else "[red]NO[/]",
-            verdict.outcome,
+            check.what,
+            f"{check.figure:.2f}",
+            f"{sign} {check.bound:g}",
+            "[green]yes[/]" if check.reached else "[red]NO[/]",
+            check.outcome,
         )
     table.title = ", ".join(f"{name} {value}" for name, value in machine.items())
     CONSOLE.print(table)

@@ -1,4 +1,4 @@
-"""How long and how much for millions and billions of passages, and what holds it up.
+"""Compute time, cost and bottleneck for millions and billions of passages.
 
 `python -m benchmarks.scale` prints a table and draws `docs/scale.svg`. It takes three kinds of
 figures: limits and prices that Voyage publishes, what this client was measured to need

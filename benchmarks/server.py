@@ -1,4 +1,4 @@
-"""A service that answers as fast as is asked of it, in a process and on a core of its own.
+"""A server with configurable latency and rate limits, in its own process and on its own core.
 
 `python -m benchmarks.server '{"base_latency": 0.1}'` prints its port and serves until its standard
 input closes. `GET /statistics` returns counts and the processor time they took.
@@ -15,8 +15,8 @@ import sys
 import time
 from dataclasses import asdict, dataclass, field
 
-from benchmarks.allowance import Allowance, BucketAllowance, WindowAllowance
-from benchmarks.answers import Answers, refusal
+from benchmarks.rate_limits import MinuteLimit, RateLimit, TokenBuckets
+from benchmarks.responses import ResponseBodies, body_of_429
 from benchmarks.texts import tokens_of
 
 OK = b"200 OK"
@@ -27,22 +27,22 @@ HEAD = b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How the service behaves.
+class ServerBehavior:
+    """Latency, rate limits and faults of the server.
 
     Attributes:
-        base_latency: Seconds every request takes.
-        token_latency: Seconds every token adds.
-        requests_per_minute: Limit, None for none.
-        tokens_per_minute: Limit, None for none.
-        burst: Seconds of either limit that may be saved up; None counts the most recent minute.
-        names_limit: Whether a 429 says what the limit is.
+        base_latency: Seconds per request.
+        token_latency: Additional seconds per token.
+        requests_per_minute: Rate limit, or None.
+        tokens_per_minute: Rate limit, or None.
+        burst: Capacity of the token buckets in seconds; None counts the most recent minute.
+        names_limit: Whether a 429 states the limit.
         dimension: Length of the vectors.
-        core: The core it keeps to, None for any.
-        certificate: A PEM file with key and certificate, for TLS.
-        stray_share: Part of the requests that are answered 429 for no reason.
+        core: The processor core it runs on, or None for any.
+        certificate: PEM file with key and certificate, for TLS.
+        stray_share: Part of the requests that receive a 429 without a reason.
         slow_share: Part of the requests that take `slow_seconds`.
-        slow_seconds: How long these take.
+        slow_seconds: Seconds that these take.
     """
 
     base_latency: float = 0.0
@@ -61,7 +61,7 @@ class Manner:
 
 @dataclass
 class Statistics:
-    """What has been asked of it; times are seconds since the epoch."""
+    """Counts of requests; times are seconds since the epoch."""
 
     connections: int = 0
     requests: int = 0
@@ -70,105 +70,108 @@ class Statistics:
     tokens: int = 0
     most_at_once: int = 0
     busy_seconds: float = 0.0
-    first_asked_at: float | None = None
+    first_request_at: float | None = None
     sizes: dict[int, int] = field(default_factory=dict)
     tokens_by_second: dict[int, int] = field(default_factory=dict)
 
 
 class Service:
-    """What all connections share."""
+    """State shared by all connections."""
 
-    def __init__(self, manner: Manner) -> None:
-        self.manner = manner
+    def __init__(self, behavior: ServerBehavior) -> None:
+        self.behavior = behavior
         self.statistics = Statistics()
-        self.at_once = 0
-        self._answers = Answers(manner.dimension)
-        self._chance = random.Random(0)  # noqa: S311 - the same ones every time
-        self._allowance: Allowance
-        if manner.burst is None:
-            self._allowance = WindowAllowance(manner.requests_per_minute, manner.tokens_per_minute)
+        self.in_flight = 0
+        self._bodies = ResponseBodies(behavior.dimension)
+        self._chance = random.Random(0)  # noqa: S311 - a fixed seed
+        self._limit: RateLimit
+        if behavior.burst is None:
+            self._limit = MinuteLimit(behavior.requests_per_minute, behavior.tokens_per_minute)
         else:
-            self._allowance = BucketAllowance(
-                manner.requests_per_minute, manner.tokens_per_minute, manner.burst, time.monotonic()
+            self._limit = TokenBuckets(
+                behavior.requests_per_minute,
+                behavior.tokens_per_minute,
+                behavior.burst,
+                time.monotonic(),
             )
 
-    def answer(self, head: bytes, body: bytes) -> tuple[bytes, bytes, float]:
-        """Status, body, and the seconds it takes."""
+    def response(self, head: bytes, body: bytes) -> tuple[bytes, bytes, float]:
+        """Return status, body, and the seconds until the response."""
         if head.startswith(b"GET"):
             outcome = asdict(self.statistics) | {"busy_seconds": time.process_time()}
             return OK, json.dumps(outcome).encode(), 0.0
-        asked = json.loads(body)
-        texts = [asked["input"]] if isinstance(asked["input"], str) else asked["input"]
+        request = json.loads(body)
+        texts = [request["input"]] if isinstance(request["input"], str) else request["input"]
         tokens = sum(map(tokens_of, texts))
         self.statistics.requests += 1
-        self.statistics.first_asked_at = self.statistics.first_asked_at or time.time()
-        is_stray = self._chance.random() < self.manner.stray_share
-        if is_stray or not self._allowance.take(tokens, time.monotonic()):
+        self.statistics.first_request_at = self.statistics.first_request_at or time.time()
+        is_stray = self._chance.random() < self.behavior.stray_share
+        if is_stray or not self._limit.take(tokens, time.monotonic()):
             self.statistics.refused += 1
-            manner = self.manner
-            limits = (manner.requests_per_minute or 0, manner.tokens_per_minute or 0)
-            named = limits if manner.names_limit else None
-            return TOO_MANY, refusal(asked["model"], named), self.manner.base_latency
+            behavior = self.behavior
+            limits = (behavior.requests_per_minute or 0, behavior.tokens_per_minute or 0)
+            named = limits if behavior.names_limit else None
+            return TOO_MANY, body_of_429(request["model"], named), self.behavior.base_latency
         self.statistics.texts += len(texts)
         self.statistics.tokens += tokens
         by_second, second = self.statistics.tokens_by_second, int(time.time())
         by_second[second] = by_second.get(second, 0) + tokens
         self.statistics.sizes[len(texts)] = self.statistics.sizes.get(len(texts), 0) + 1
-        answer = self._answers.embedded(texts, asked.get("encoding_format"), asked["model"])
-        seconds = self.manner.base_latency + self.manner.token_latency * tokens
-        if self._chance.random() < self.manner.slow_share:
-            seconds = self.manner.slow_seconds
-        return OK, answer, seconds
+        response = self._bodies.embedded(texts, request.get("encoding_format"), request["model"])
+        seconds = self.behavior.base_latency + self.behavior.token_latency * tokens
+        if self._chance.random() < self.behavior.slow_share:
+            seconds = self.behavior.slow_seconds
+        return OK, response, seconds
 
 
 class Connection(asyncio.Protocol):
-    """One connection: requests in, answers out, one after another."""
+    """A connection that serves one request after another."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._held = bytearray()
+        self._received = bytearray()
         self._missing = 0
         self._counted = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client has come."""
+        """Keep the transport."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """A piece of a request."""
-        self._held += data
-        if len(self._held) < self._missing:
+        """Collect a request and serve it when it is complete."""
+        self._received += data
+        if len(self._received) < self._missing:
             return
-        end = self._held.find(END_OF_HEAD)
+        end = self._received.find(END_OF_HEAD)
         if end < 0:
             return
-        head = bytes(self._held[:end])
+        head = bytes(self._received[:end])
         start = end + len(END_OF_HEAD)
         self._missing = start + _length(head)
-        if len(self._held) >= self._missing:
-            body = bytes(self._held[start : self._missing])
-            del self._held[: self._missing]
+        if len(self._received) >= self._missing:
+            body = bytes(self._received[start : self._missing])
+            del self._received[: self._missing]
             self._missing = 0
             self._serve(head, body)
 
     def _serve(self, head: bytes, body: bytes) -> None:
         loop, service = asyncio.get_running_loop(), self._service
         arrived = loop.time()
-        status, answer, seconds = service.answer(head, body)
+        status, response, seconds = service.response(head, body)
         if body and not self._counted:
             self._counted = True
             service.statistics.connections += 1
-        message = HEAD % (status, len(answer)) + answer
-        service.at_once += 1
-        service.statistics.most_at_once = max(service.statistics.most_at_once, service.at_once)
+        message = HEAD % (status, len(response)) + response
+        service.in_flight += 1
+        service.statistics.most_at_once = max(service.statistics.most_at_once, service.in_flight)
         if seconds:
             loop.call_at(arrived + seconds, self._send, message)
         else:
             self._send(message)
 
     def _send(self, message: bytes) -> None:
-        self._service.at_once -= 1
+        self._service.in_flight -= 1
         self._transport.write(message)
 
 
@@ -180,14 +183,14 @@ def _length(head: bytes) -> int:
     return int(lower[start + len(CONTENT_LENGTH) :].partition(b"\r\n")[0])
 
 
-async def serve(manner: Manner) -> None:
+async def serve(behavior: ServerBehavior) -> None:
     """Serve until standard input closes."""
     loop = asyncio.get_running_loop()
-    service = Service(manner)
+    service = Service(behavior)
     context = None
-    if manner.certificate is not None:
+    if behavior.certificate is not None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(manner.certificate)
+        context.load_cert_chain(behavior.certificate)
     server = await loop.create_server(
         lambda: Connection(service), "127.0.0.1", 0, ssl=context, backlog=1_024
     )
@@ -198,11 +201,11 @@ async def serve(manner: Manner) -> None:
 
 
 def main() -> None:
-    """Serve in the manner that the first argument describes."""
-    manner = Manner(**json.loads(sys.argv[1]))
-    if manner.core is not None:
-        os.sched_setaffinity(0, {manner.core})
-    asyncio.run(serve(manner))
+    """Serve with the behavior that the first argument describes."""
+    behavior = ServerBehavior(**json.loads(sys.argv[1]))
+    if behavior.core is not None:
+        os.sched_setaffinity(0, {behavior.core})
+    asyncio.run(serve(behavior))
 
 
 if __name__ == "__main__":

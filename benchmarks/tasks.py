@@ -1,4 +1,4 @@
-"""What a contestant is given to do, and what is measured while it does it."""
+"""The tasks of the clients and their measurements."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequen
 from statistics import median
 from typing import Any
 
-from benchmarks.contestants import Contestant
-from benchmarks.reading import Reading, memory_mb, peak_memory_mb
+from benchmarks.clients import BenchmarkClient
+from benchmarks.resources import ResourceUsage, memory_mb, peak_memory_mb
 from benchmarks.texts import mark_of, stream, texts, vector_of
 
 WARMING_UP = 50
 SAMPLES = 100
 WARM_MEMORY = 0.1
-"""The part of a stream after which memory should have stopped growing."""
+"""Part of a stream after which memory must not grow."""
 
 
-def documents(contestant: Contestant, count: int, runner: asyncio.Runner) -> dict[str, Any]:
-    """Embed so many texts at once, after one query that loads whatever is loaded late."""
+def documents(client: BenchmarkClient, count: int, runner: asyncio.Runner) -> dict[str, Any]:
+    """Embed texts in one call, after a query that loads what is loaded lazily."""
     given = texts(count)
-    _finished(contestant.query(given[0]), runner)
+    _finished(client.query(given[0]), runner)
     before = memory_mb()
-    start = Reading.now()
-    rows = _finished(contestant.documents(given), runner)
+    start = ResourceUsage.now()
+    rows = _finished(client.documents(given), runner)
     used = start.since()
     check(rows, given)
     return used | {"memory_mb": peak_memory_mb() - before}
 
 
-def query(contestant: Contestant, count: int, runner: asyncio.Runner) -> dict[str, Any]:
-    """Embed one text so many times, one after the other."""
+def query(client: BenchmarkClient, count: int, runner: asyncio.Runner) -> dict[str, Any]:
+    """Embed one text repeatedly."""
     text = texts(1)[0]
-    ask = contestant.query
-    if inspect.iscoroutinefunction(ask):
-        seconds, row = runner.run(_atimed(ask, text, count))
+    embed = client.query
+    if inspect.iscoroutinefunction(embed):
+        seconds, row = runner.run(_atimed(embed, text, count))
     else:
-        seconds, row = _timed(ask, text, count)
+        seconds, row = _timed(embed, text, count)
     check([row], [text])
     seconds.sort()
     return {
@@ -48,20 +48,20 @@ def query(contestant: Contestant, count: int, runner: asyncio.Runner) -> dict[st
     }
 
 
-def streamed(contestant: Contestant, count: int, runner: asyncio.Runner) -> dict[str, Any]:
-    """Embed an iterable of so many texts, and watch the memory."""
-    start = Reading.now()
-    rows = contestant.stream(stream(count))
-    watch = Watch(count)
+def streamed(client: BenchmarkClient, count: int, runner: asyncio.Runner) -> dict[str, Any]:
+    """Embed an iterable of texts and sample the memory."""
+    start = ResourceUsage.now()
+    rows = client.stream(stream(count))
+    samples = MemorySamples(count)
     if isinstance(rows, AsyncIterable):
-        runner.run(watch.aconsume(rows))
+        runner.run(samples.aconsume(rows))
     else:
-        watch.consume(rows)
-    return start.since() | watch.outcome()
+        samples.consume(rows)
+    return start.since() | samples.outcome()
 
 
-class Watch:
-    """Consumes vectors, checks them, and reads the memory now and then."""
+class MemorySamples:
+    """Consumes and checks vectors, and samples the memory."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -70,17 +70,17 @@ class Watch:
         self._memory: list[float] = []
 
     def consume(self, rows: Iterable[Sequence[float]]) -> None:
-        """Take all."""
+        """Consume all vectors."""
         for row in rows:
             self._take(row)
 
     async def aconsume(self, rows: AsyncIterable[Sequence[float]]) -> None:
-        """Async twin of `consume`."""
+        """Async variant of `consume`."""
         async for row in rows:
             self._take(row)
 
     def outcome(self) -> dict[str, Any]:
-        """How the memory went, in MB."""
+        """Return the peak, the growth and the samples of the memory, in MB."""
         if self._seen != self._count:
             raise AssertionError(f"{self._seen} vectors for {self._count} texts")
         warm = self._memory[int(len(self._memory) * WARM_MEMORY) :]
@@ -97,10 +97,10 @@ class Watch:
 
 
 def check(rows: Sequence[Sequence[float]], given: Sequence[str]) -> None:
-    """Every text has its own vector.
+    """Check that every text has its own vector.
 
     Raises:
-        AssertionError: One has not.
+        AssertionError: A vector is missing or belongs to another text.
     """
     if len(rows) != len(given):
         raise AssertionError(f"{len(rows)} vectors for {len(given)} texts")
@@ -113,22 +113,22 @@ def _finished(result: Any, runner: asyncio.Runner) -> Any:
     return runner.run(result) if inspect.iscoroutine(result) else result
 
 
-def _timed(ask: Callable[[str], Any], text: str, count: int) -> tuple[list[float], Any]:
+def _timed(embed: Callable[[str], Any], text: str, count: int) -> tuple[list[float], Any]:
     seconds = []
     for _ in range(WARMING_UP + count):
         start = time.perf_counter()
-        row = ask(text)
+        row = embed(text)
         seconds.append(time.perf_counter() - start)
     return seconds[WARMING_UP:], row
 
 
 async def _atimed(
-    ask: Callable[[str], Awaitable[Any]], text: str, count: int
+    embed: Callable[[str], Awaitable[Any]], text: str, count: int
 ) -> tuple[list[float], Any]:
     seconds = []
     for _ in range(WARMING_UP + count):
         start = time.perf_counter()
-        row = await ask(text)
+        row = await embed(text)
         seconds.append(time.perf_counter() - start)
     return seconds[WARMING_UP:], row
 

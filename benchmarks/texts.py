@@ -1,4 +1,4 @@
-"""What is embedded, and which vector belongs to it, so that every answer can be checked."""
+"""The texts and their vectors, so that every response can be checked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WORDS_PER_TEXT = 60
 CHARACTERS_PER_TOKEN = 4
 BODIES = 1_000
 VECTORS = 64
-"""Different vectors that the server has. Which one a text gets depends on the text."""
+"""Number of distinct vectors of the server; the text determines which one it receives."""
 
 _WORDS = """
     the a of to in is for on with that by this from are as be or which at an it when can has not
@@ -23,28 +23,28 @@ _WORDS = """
 
 
 def texts(count: int) -> list[str]:
-    """So many different texts of sixty words."""
+    """Return distinct texts of sixty words."""
     return list(stream(count))
 
 
 def stream(count: int) -> Iterator[str]:
-    """The same, one at a time: a thousand bodies behind different numbers."""
-    words, chance = _WORDS.split(), random.Random(0)  # noqa: S311 - nothing here is secret
+    """Yield them: a thousand bodies after consecutive numbers."""
+    words, chance = _WORDS.split(), random.Random(0)  # noqa: S311 - not used for security
     bodies = [" ".join(chance.choices(words, k=WORDS_PER_TEXT - 1)) for _ in range(BODIES)]
     for number in range(count):
         yield f"{number} {bodies[number % BODIES]}"
 
 
 def tokens_of(text: str) -> int:
-    """What the server bills for a text."""
+    """Return the tokens that the server bills for a text."""
     return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
 def vector_of(text: str) -> int:
-    """Which of the server's vectors belongs to a text."""
+    """Return the number of the vector that belongs to a text."""
     return zlib.crc32(text.encode()) % VECTORS
 
 
 def mark_of(vector: int) -> float:
-    """The first number of a vector, by which it is known: exact in single precision."""
+    """Return the first element of a vector, which identifies it; exact in single precision."""
     return vector / VECTORS

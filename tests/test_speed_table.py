@@ -23,7 +23,7 @@ def figures(**measured: float) -> dict[str, Any]:
 
 
 def test_a_run_becomes_a_table(benchmarks: Any) -> None:
-    """Ours next to theirs, the best floor, and a failure instead of a figure."""
+    """Ours next to theirs, the best lower bound, and a failure instead of a figure."""
     outcome = {
         "machine": {"processor": "a processor", "cores": 2, "python": "CPython 3.11"},
         "imports_ms": {"LangChain's class, in use": 200.4, "langchain-voyageai": 1000.0},

@@ -9,9 +9,9 @@ import os
 import runpy
 import sys
 
-from benchmarks.contestants.peer_tokenizer import hand_over
+from benchmarks.clients.blank_tokenizer import use_blank_tokenizer
 from voyageai import _base
 
-hand_over()
+use_blank_tokenizer()
 _base.get_default_base_url = lambda _key: os.environ["VOYAGE_BASE_URL"]
 runpy.run_path(sys.argv[1], run_name="__main__")

@@ -1,7 +1,7 @@
-"""The floor: the least that Python can do for the same work.
+"""The minimum of work in Python for the same result.
 
-One thread, sixteen raw sockets, just enough HTTP, and of every answer what any client must do:
-JSON, base64, a list of floats for every text. Nothing is planned, checked, retried or paced.
+One thread, sixteen raw sockets, minimal HTTP, and for every response what any client must do: JSON,
+base64, a list of floats per text. Nothing is planned, checked, retried or paced.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HEAD = (
 
 
 def embed(url: str, texts: Sequence[str], size: int, model: str) -> list[list[float]]:
-    """Vectors of texts, so many per request, as lists."""
+    """Return the vectors of texts as lists, with `size` texts per request."""
     address = urlsplit(url)
     rows: list[list[float]] = [[]] * len(texts)
     starts = iter(range(0, len(texts), size))
@@ -35,7 +35,7 @@ def embed(url: str, texts: Sequence[str], size: int, model: str) -> list[list[fl
             socket_ = socket.create_connection((address.hostname, address.port))
             socket_.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             selector.register(socket_, selectors.EVENT_READ, Exchange(socket_))
-            selector.get_key(socket_).data.ask(texts, start, size, model)
+            selector.get_key(socket_).data.send(texts, start, size, model)
         while selector.get_map():
             for key, _ in selector.select():
                 exchange: Exchange = key.data
@@ -44,7 +44,7 @@ def embed(url: str, texts: Sequence[str], size: int, model: str) -> list[list[fl
                     continue
                 rows[exchange.start : exchange.start + size] = decoded(body)
                 for start in islice(starts, 1):
-                    exchange.ask(texts, start, size, model)
+                    exchange.send(texts, start, size, model)
                     break
                 else:
                     selector.unregister(exchange.socket)
@@ -52,8 +52,8 @@ def embed(url: str, texts: Sequence[str], size: int, model: str) -> list[list[fl
     return rows
 
 
-def asked(texts: Sequence[str], model: str, input_type: str) -> bytes:
-    """The body of a request, as our own client would write it."""
+def request_body(texts: Sequence[str], model: str, input_type: str) -> bytes:
+    """Return the body of a request as our client writes it."""
     fields = {
         "input": list(texts),
         "model": model,
@@ -65,7 +65,7 @@ def asked(texts: Sequence[str], model: str, input_type: str) -> bytes:
 
 
 def decoded(body: bytes) -> list[list[float]]:
-    """The vectors of an answer."""
+    """Return the vectors of a response."""
     rows = []
     for item in json.loads(body)["data"]:
         numbers = array("f")
@@ -75,29 +75,29 @@ def decoded(body: bytes) -> list[list[float]]:
 
 
 class Exchange:
-    """One connection with one request under way."""
+    """A connection with one request in flight."""
 
     def __init__(self, socket_: socket.socket) -> None:
         self.socket = socket_
         self.start = 0
-        self._held = bytearray()
+        self._received = bytearray()
         self._missing = 0
 
-    def ask(self, texts: Sequence[str], start: int, size: int, model: str) -> None:
+    def send(self, texts: Sequence[str], start: int, size: int, model: str) -> None:
         """Send the next request."""
         self.start = start
-        body = asked(texts[start : start + size], model, "document")
+        body = request_body(texts[start : start + size], model, "document")
         self.socket.sendall(HEAD % len(body) + body)
 
     def receive(self) -> bytes | None:
-        """Take what has come; the body if that was the rest of it."""
-        self._held += self.socket.recv(RECEIVED_AT_ONCE)
+        """Receive bytes; return the body if it is complete."""
+        self._received += self.socket.recv(RECEIVED_AT_ONCE)
         if not self._missing:
-            end = self._held.index(END_OF_HEAD)
-            start = self._held.index(CONTENT_LENGTH) + len(CONTENT_LENGTH)
-            self._missing = int(self._held[start:end].split(b"\r\n")[0])
-            del self._held[: end + len(END_OF_HEAD)]
-        if len(self._held) < self._missing:
+            end = self._received.index(END_OF_HEAD)
+            start = self._received.index(CONTENT_LENGTH) + len(CONTENT_LENGTH)
+            self._missing = int(self._received[start:end].split(b"\r\n")[0])
+            del self._received[: end + len(END_OF_HEAD)]
+        if len(self._received) < self._missing:
             return None
-        body, self._held, self._missing = bytes(self._held), bytearray(), 0
+        body, self._received, self._missing = bytes(self._received), bytearray(), 0
         return body

@@ -1,6 +1,6 @@
-"""A tokenizer for the peers, which ask the Hugging Face hub for one, even for a single query.
+"""A tokenizer for the peers, which load one from the Hugging Face Hub, even for a single query.
 
-Theirs is not available without the hub. This one splits at blanks, which costs less.
+It splits at spaces, which costs less than the real one, and needs no network.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from voyageai._base import _BaseClient
 UNKNOWN = "?"
 
 
-def hand_over() -> None:
-    """Let every client of this process use it."""
+def use_blank_tokenizer() -> None:
+    """Make every client in this process use it."""
     tokenizer = Tokenizer(WordLevel({UNKNOWN: 0}, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = WhitespaceSplit()
     _BaseClient.tokenizer = lambda _client, _model: tokenizer

@@ -1,4 +1,4 @@
-"""Clock, processor time and memory of this process."""
+"""Time, processor time and memory of this process."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ PAGE = resource.getpagesize()
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What has been used since the process started.
+class ResourceUsage:
+    """Time and processor time since the process started.
 
     Attributes:
-        seconds: On a clock that never goes back.
+        seconds: Seconds of a monotonic clock.
         processor: Seconds of processor time, of all threads.
     """
 
@@ -27,21 +27,21 @@ class Reading:
 
     @classmethod
     def now(cls) -> Self:
-        """At this moment."""
+        """Read both clocks."""
         return cls(time.perf_counter(), time.process_time())
 
     def since(self) -> dict[str, float]:
-        """Wall and processor time since then."""
+        """Return the elapsed time and processor time."""
         now = self.now()
         return {"wall_s": now.seconds - self.seconds, "cpu_s": now.processor - self.processor}
 
 
 def memory_mb() -> float:
-    """Resident memory."""
+    """Return the resident memory in MB."""
     pages = Path("/proc/self/statm").read_text("ascii").split()[1]
     return int(pages) * PAGE / MB
 
 
 def peak_memory_mb() -> float:
-    """The most that was ever resident."""
+    """Return the peak resident memory in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB / MB

@@ -1,4 +1,4 @@
-"""Answers in Voyage's form, put together from pieces that were made before the first request."""
+"""Responses in Voyage's format, assembled from parts that are prepared in advance."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ DETAIL_NAMING = (
 )
 
 
-class Answers:
-    """Bodies of answers to `POST /embeddings`.
+class ResponseBodies:
+    """Bodies of responses to `POST /embeddings`.
 
     Args:
         dimension: Length of every vector.
@@ -37,7 +37,7 @@ class Answers:
         ]
 
     def embedded(self, texts: Sequence[str], encoding: str | None, model: str) -> bytes:
-        """One vector per text."""
+        """Return a body with one vector per text."""
         vectors = self._pieces[encoding]
         parts = [b'{"object":"list","data":[']
         for opening, text in zip(self._openings, texts, strict=False):
@@ -47,8 +47,8 @@ class Answers:
         return b"".join(parts)
 
 
-def refusal(model: str, named: tuple[float, float] | None) -> bytes:
-    """The body of a 429; some deployments of Voyage name the limits, others do not."""
+def body_of_429(model: str, named: tuple[float, float] | None) -> bytes:
+    """Return the body of a 429; some deployments of Voyage name the limits, others do not."""
     detail = DETAIL if named is None else DETAIL_NAMING.format(*map(round, named), model)
     return json.dumps({"detail": detail}).encode()
 

@@ -1,4 +1,4 @@
-"""The server's rate limits: the most recent minute, or buckets that fill evenly."""
+"""Rate limits of the server: a sliding minute, or token buckets."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Protocol
 WINDOW_SECONDS = 60.0
 
 
-class Allowance(Protocol):
-    """Requests and tokens that may still be taken."""
+class RateLimit(Protocol):
+    """Decides whether a request is accepted."""
 
     def take(self, tokens: int, now: float) -> bool:
-        """Take one request with so many tokens, or nothing if either does not suffice."""
+        """Accept and count a request with its tokens, or reject it."""
 
 
-class WindowAllowance:
-    """So much in any minute, as Voyage documents it; None for no limit."""
+class MinuteLimit:
+    """Limits of any sixty seconds, as Voyage documents them; None for no limit."""
 
     def __init__(self, requests_per_minute: float | None, tokens_per_minute: float | None) -> None:
         self._requests = requests_per_minute or inf
@@ -27,7 +27,7 @@ class WindowAllowance:
         self._used = 0
 
     def take(self, tokens: int, now: float) -> bool:
-        """See `Allowance`."""
+        """Implement `RateLimit`."""
         while self._taken and self._taken[0][0] <= now - WINDOW_SECONDS:
             self._used -= self._taken.popleft()[1]
         if len(self._taken) + 1 > self._requests or self._used + tokens > self._tokens:
@@ -39,13 +39,13 @@ class WindowAllowance:
 
 @dataclass(slots=True)
 class Bucket:
-    """One limit of a service that smooths traffic.
+    """A token bucket, of a service that smooths traffic.
 
     Attributes:
         per_minute: The rate.
-        burst: Seconds of the rate that may be saved up.
-        level: What may be taken now.
-        filled_at: When `level` was last true.
+        burst: Capacity, in seconds of the rate.
+        level: Current content.
+        filled_at: Time of `level`.
     """
 
     per_minute: float
@@ -55,18 +55,18 @@ class Bucket:
 
     @classmethod
     def full(cls, per_minute: float, burst: float, now: float) -> Bucket:
-        """A bucket from which nothing has been taken."""
+        """Create a full bucket."""
         return cls(per_minute, burst, per_minute / 60 * burst, now)
 
     def fill(self, now: float) -> None:
-        """Let time pass."""
+        """Update the level."""
         rate = self.per_minute / 60
         self.level = min(rate * self.burst, self.level + rate * (now - self.filled_at))
         self.filled_at = now
 
 
-class BucketAllowance:
-    """What two buckets hold; None for no limit."""
+class TokenBuckets:
+    """A bucket of requests and one of tokens; None for no limit."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class BucketAllowance:
         self._tokens = tokens_per_minute and Bucket.full(tokens_per_minute, burst, now)
 
     def take(self, tokens: int, now: float) -> bool:
-        """See `Allowance`."""
+        """Implement `RateLimit`."""
         wanted = [(self._requests, 1), (self._tokens, tokens)]
         held = [(bucket, amount) for bucket, amount in wanted if bucket]
         for bucket, _ in held:

@@ -1,17 +1,17 @@
-"""Voyage's own client, one batch after another, as its users write it."""
+"""Voyage's own client, one batch after another, as its documentation shows."""
 
 from __future__ import annotations
 
 import voyageai
 
-from benchmarks.contestants import KEY, MODEL, Contestant
+from benchmarks.clients import KEY, MODEL, BenchmarkClient
 
 TEXTS_PER_REQUEST = 1_000
-"""Its users cut lists themselves; the service takes no more."""
+"""Users split lists themselves; the service accepts no more."""
 
 
-def make(url: str) -> Contestant:
-    """The sync variant. Embedding needs no tokenizer here."""
+def make(url: str) -> BenchmarkClient:
+    """Create the sync client. Embedding needs no tokenizer here."""
     client = voyageai.Client(KEY, base_url=url)
 
     def documents(texts: list[str]) -> list[list[float]]:
@@ -21,4 +21,6 @@ def make(url: str) -> Contestant:
             rows += client.embed(some, MODEL, "document").embeddings
         return rows
 
-    return Contestant(documents, lambda text: client.embed([text], MODEL, "query").embeddings[0])
+    return BenchmarkClient(
+        documents, lambda text: client.embed([text], MODEL, "query").embeddings[0]
+    )

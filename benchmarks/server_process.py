@@ -1,4 +1,4 @@
-"""The server, started for one measurement and stopped after it."""
+"""Start the server for one measurement."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.server import Manner
+from benchmarks.server import ServerBehavior
 
 ROOT = Path(__file__).parent.parent
 HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class RunningServer:
     """A running server.
 
     Attributes:
@@ -30,19 +30,19 @@ class Served:
     url: str
 
     def statistics(self) -> dict[str, Any]:
-        """What has been asked of it so far."""
-        context = ssl._create_unverified_context()  # noqa: S323, SLF001 - it is our own server
+        """Return the counts of the server."""
+        context = ssl._create_unverified_context()  # noqa: S323, SLF001 - our own server
         address = f"{self.url}/statistics"
-        with urllib.request.urlopen(address, context=context) as answer:  # noqa: S310
-            outcome: dict[str, Any] = json.load(answer)
+        with urllib.request.urlopen(address, context=context) as response:  # noqa: S310
+            outcome: dict[str, Any] = json.load(response)
         return outcome
 
 
 @contextmanager
-def served(manner: Manner) -> Iterator[Served]:
-    """A server of that manner, in its own process."""
+def running_server(behavior: ServerBehavior) -> Iterator[RunningServer]:
+    """Run a server with this behavior in its own process."""
     process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "benchmarks.server", json.dumps(asdict(manner))],
+        [sys.executable, "-m", "benchmarks.server", json.dumps(asdict(behavior))],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -51,8 +51,8 @@ def served(manner: Manner) -> Iterator[Served]:
     assert process.stdin is not None  # noqa: S101 - it is a pipe
     assert process.stdout is not None  # noqa: S101
     try:
-        scheme = "http" if manner.certificate is None else "https"
-        yield Served(f"{scheme}://{HOST}:{int(process.stdout.readline())}/v1")
+        scheme = "http" if behavior.certificate is None else "https"
+        yield RunningServer(f"{scheme}://{HOST}:{int(process.stdout.readline())}/v1")
     finally:
         process.stdin.close()
         process.wait()

@@ -1,4 +1,4 @@
-"""The floor for one text in LlamaIndex: bare httpx behind its base class, which emits events."""
+"""Lower bound for one text in LlamaIndex: httpx behind its base class, which emits events."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from pydantic import PrivateAttr
 
-from benchmarks.contestants import Contestant, bare_httpx
+from benchmarks.clients import BenchmarkClient, bare_httpx
 
 
-class Bare(BaseEmbedding):
-    """Asks for queries alone."""
+class HttpxEmbedding(BaseEmbedding):
+    """Embeds queries only."""
 
     _ask: Callable[[str], list[float]] = PrivateAttr()
     _aask: Callable[[str], Awaitable[list[float]]] = PrivateAttr()
@@ -30,12 +30,12 @@ class Bare(BaseEmbedding):
     _get_text_embedding = _get_query_embedding
 
 
-def make(url: str) -> Contestant:
-    """The sync variant."""
-    return Contestant(query=Bare(url).get_query_embedding)
+def make(url: str) -> BenchmarkClient:
+    """Create the sync client."""
+    return BenchmarkClient(query=HttpxEmbedding(url).get_query_embedding)
 
 
-def amake(url: str) -> Contestant:
-    """The async variant."""
-    made: Any = Bare(url)
-    return Contestant(query=made.aget_query_embedding)
+def amake(url: str) -> BenchmarkClient:
+    """Create the async client."""
+    made: Any = HttpxEmbedding(url)
+    return BenchmarkClient(query=made.aget_query_embedding)

@@ -1,25 +1,25 @@
-"""Our client, with default settings but for what is asked. Its vectors stay compact."""
+"""Our client, with default settings except for the given options; vectors stay compact."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.contestants import KEY, MODEL, Contestant
+from benchmarks.clients import KEY, MODEL, BenchmarkClient
 from voyage_rag import Vectors, Voyage
 
 
-def make(url: str, **options: Any) -> Contestant:
-    """The sync variant."""
+def make(url: str, **options: Any) -> BenchmarkClient:
+    """Create the sync client."""
     voyage = Voyage(KEY, base_url=url, **options)
-    return Contestant(
+    return BenchmarkClient(
         lambda texts: voyage.embed(texts, MODEL, "document").vectors,
         lambda text: voyage.embed([text], MODEL, "query").embeddings[0],
         lambda texts: voyage.embed_iter(texts, MODEL, "document"),
     )
 
 
-def amake(url: str, **options: Any) -> Contestant:
-    """The async variant."""
+def amake(url: str, **options: Any) -> BenchmarkClient:
+    """Create the async client."""
     voyage = Voyage(KEY, base_url=url, **options)
 
     async def documents(texts: list[str]) -> Vectors:
@@ -28,4 +28,6 @@ def amake(url: str, **options: Any) -> Contestant:
     async def query(text: str) -> Any:
         return (await voyage.aembed([text], MODEL, "query")).embeddings[0]
 
-    return Contestant(documents, query, lambda texts: voyage.aembed_iter(texts, MODEL, "document"))
+    return BenchmarkClient(
+        documents, query, lambda texts: voyage.aembed_iter(texts, MODEL, "document")
+    )
