@@ -77,7 +77,6 @@ class Model:
         context: Maximum tokens per input (of query and document together, for a reranker).
         dimensions: Supported vector lengths, the default first; empty for rerankers and for models
             that are not in the catalogue.
-        dtypes: Supported number types; empty if unknown.
         request_tokens: Maximum tokens per request.
         request_inputs: Maximum inputs per request.
         video: Whether it accepts videos; if unknown, the service decides.
@@ -93,12 +92,11 @@ class Model:
     kind: Kind
     context: int
     dimensions: tuple[int, ...]
-    dtypes: tuple[OutputDtype, ...]
     request_tokens: int
     tokens_per_minute: int | None
     price: float | None
     status: Status
-    source: str
+    source: str = "models"
     query_tokens: int | None = None
     request_inputs: int = 1_000
     video: bool = False
@@ -108,6 +106,13 @@ class Model:
     def retirement(self) -> Retirement | None:
         """The date of retirement and the replacement; None if no retirement is announced."""
         return RETIREMENTS.get(self.name)
+
+    @property
+    def dtypes(self) -> tuple[OutputDtype, ...]:
+        """Supported number types; empty if unknown. All models of flexible length quantise."""
+        if not self.dimensions:
+            return ()
+        return ALL_DTYPES if self.dimensions == FLEXIBLE else FLOAT_ONLY
 
     @property
     def default_dimension(self) -> int | None:
@@ -126,98 +131,48 @@ class Model:
         return tokens * self.price / M + pixels * (self.pixel_price or 0.0) / BILLION
 
 
-def _text(
-    name: str,
-    context: int,
-    dimensions: tuple[int, ...],
-    request_tokens: int,
-    tokens_per_minute: int | None,
-    price: float,
-    status: Status,
-    source: str = "models",
-) -> Model:
-    dtypes = ALL_DTYPES if dimensions == FLEXIBLE else FLOAT_ONLY
-    return Model(
-        name,
-        "embedding",
-        context,
-        dimensions,
-        dtypes,
-        request_tokens,
-        tokens_per_minute,
-        price,
-        status,
-        source,
-    )
-
-
-def _reranker(
-    name: str,
-    query_tokens: int,
-    context: int,
-    request_tokens: int,
-    tokens_per_minute: int,
-    price: float,
-    status: Status,
-) -> Model:
-    return Model(
-        name,
-        "rerank",
-        context,
-        (),
-        (),
-        request_tokens,
-        tokens_per_minute,
-        price,
-        status,
-        "models",
-        query_tokens,
-    )
-
-
 # fmt: off
 # ruff: noqa: E501
 _ROWS = (
-    #     name                       context  dimensions  request   per minute  price  status
-    _text("voyage-4-large",          32*K,    FLEXIBLE,   120*K,     3*M,       0.12, "active"),
-    _text("voyage-4",                32*K,    FLEXIBLE,   320*K,     8*M,       0.06, "active"),
-    _text("voyage-4-lite",           32*K,    FLEXIBLE,     1*M,    16*M,       0.02, "active"),
-    _text("voyage-4-nano",           32*K,    FLEXIBLE,   120*K,     None,      0.00, "active", "card"),
-    _text("voyage-code-4",           32*K,    FLEXIBLE,   120*K,     8*M,       0.12, "active"),
-    _text("voyage-3-large",          32*K,    FLEXIBLE,   120*K,     3*M,       0.18, "legacy"),
-    _text("voyage-3.5",              32*K,    FLEXIBLE,   320*K,     8*M,       0.06, "legacy"),
-    _text("voyage-3.5-lite",         32*K,    FLEXIBLE,     1*M,    16*M,       0.02, "legacy"),
-    _text("voyage-code-3",           32*K,    FLEXIBLE,   120*K,     3*M,       0.18, "legacy"),
-    _text("voyage-finance-2",        32*K,    (1024,),    120*K,     3*M,       0.12, "legacy"),
-    _text("voyage-law-2",            16*K,    (1024,),    120*K,     3*M,       0.12, "legacy"),
-    _text("voyage-code-2",           16*K,    (1536,),    120*K,     3*M,       0.12, "legacy"),
-    _text("voyage-3",                32*K,    (1024,),    120*K,     None,      0.06, "old"),
-    _text("voyage-3-lite",           32*K,    (512,),     120*K,     None,      0.02, "old"),
-    _text("voyage-multilingual-2",   32*K,    (1024,),    120*K,     3*M,       0.12, "old"),
-    _text("voyage-large-2-instruct", 16*K,    (1024,),    120*K,     3*M,       0.12, "old"),
-    _text("voyage-large-2",          16*K,    (1536,),    120*K,     3*M,       0.12, "old"),
-    _text("voyage-2",                 4*K,    (1024,),    320*K,     3*M,       0.10, "old", "spec 2025"),
-    _text("voyage-02",                4*K,    (1024,),    120*K,     None,      0.10, "deprecated", "deprecated"),
-    _text("voyage-01",                4*K,    (1024,),    120*K,     None,      0.10, "deprecated", "deprecated"),
-    _text("voyage-lite-01",           4*K,    (1024,),    120*K,     None,      0.10, "deprecated", "deprecated"),
-    _text("voyage-lite-01-instruct",  4*K,    (1024,),    120*K,     None,      0.10, "deprecated", "deprecated"),
-    _text("voyage-lite-02-instruct",  4*K,    (1024,),    120*K,     None,      0.10, "deprecated", "deprecated"),
+    #     name                       kind         context  dimensions  request  per minute   price status
+    Model("voyage-4-large",          "embedding", 32*K,    FLEXIBLE,   120*K,     3*M,       0.12, "active"),
+    Model("voyage-4",                "embedding", 32*K,    FLEXIBLE,   320*K,     8*M,       0.06, "active"),
+    Model("voyage-4-lite",           "embedding", 32*K,    FLEXIBLE,     1*M,    16*M,       0.02, "active"),
+    Model("voyage-4-nano",           "embedding", 32*K,    FLEXIBLE,   120*K,     None,      0.00, "active", "card"),
+    Model("voyage-code-4",           "embedding", 32*K,    FLEXIBLE,   120*K,     8*M,       0.12, "active"),
+    Model("voyage-3-large",          "embedding", 32*K,    FLEXIBLE,   120*K,     3*M,       0.18, "legacy"),
+    Model("voyage-3.5",              "embedding", 32*K,    FLEXIBLE,   320*K,     8*M,       0.06, "legacy"),
+    Model("voyage-3.5-lite",         "embedding", 32*K,    FLEXIBLE,     1*M,    16*M,       0.02, "legacy"),
+    Model("voyage-code-3",           "embedding", 32*K,    FLEXIBLE,   120*K,     3*M,       0.18, "legacy"),
+    Model("voyage-finance-2",        "embedding", 32*K,    (1024,),    120*K,     3*M,       0.12, "legacy"),
+    Model("voyage-law-2",            "embedding", 16*K,    (1024,),    120*K,     3*M,       0.12, "legacy"),
+    Model("voyage-code-2",           "embedding", 16*K,    (1536,),    120*K,     3*M,       0.12, "legacy"),
+    Model("voyage-3",                "embedding", 32*K,    (1024,),    120*K,     None,      0.06, "old"),
+    Model("voyage-3-lite",           "embedding", 32*K,    (512,),     120*K,     None,      0.02, "old"),
+    Model("voyage-multilingual-2",   "embedding", 32*K,    (1024,),    120*K,     3*M,       0.12, "old"),
+    Model("voyage-large-2-instruct", "embedding", 16*K,    (1024,),    120*K,     3*M,       0.12, "old"),
+    Model("voyage-large-2",          "embedding", 16*K,    (1536,),    120*K,     3*M,       0.12, "old"),
+    Model("voyage-2",                "embedding",  4*K,    (1024,),    320*K,     3*M,       0.10, "old", "spec 2025"),
+    Model("voyage-02",               "embedding",  4*K,    (1024,),    120*K,     None,      0.10, "deprecated", "deprecated"),
+    Model("voyage-01",               "embedding",  4*K,    (1024,),    120*K,     None,      0.10, "deprecated", "deprecated"),
+    Model("voyage-lite-01",          "embedding",  4*K,    (1024,),    120*K,     None,      0.10, "deprecated", "deprecated"),
+    Model("voyage-lite-01-instruct", "embedding",  4*K,    (1024,),    120*K,     None,      0.10, "deprecated", "deprecated"),
+    Model("voyage-lite-02-instruct", "embedding",  4*K,    (1024,),    120*K,     None,      0.10, "deprecated", "deprecated"),
 
-    Model("voyage-context-4", "contextualized", 32*K, FLEXIBLE, ALL_DTYPES, 120*K, 3*M, 0.12, "active", "models"),
-    Model("voyage-context-3", "contextualized", 32*K, FLEXIBLE, ALL_DTYPES, 120*K, 3*M, 0.18, "legacy", "models"),
+    Model("voyage-context-4", "contextualized", 32*K, FLEXIBLE, 120*K, 3*M, 0.12, "active"),
+    Model("voyage-context-3", "contextualized", 32*K, FLEXIBLE, 120*K, 3*M, 0.18, "legacy"),
 
-    Model("voyage-multimodal-3.5", "multimodal", 32*K, FLEXIBLE, ALL_DTYPES, 320*K, 2*M, 0.12, "active", "models", video=True, pixel_price=0.60),
-    Model("voyage-multimodal-3",   "multimodal", 32*K, (1024,),  FLOAT_ONLY, 320*K, 2*M, 0.12, "legacy", "models", pixel_price=0.60),
+    Model("voyage-multimodal-3.5", "multimodal", 32*K, FLEXIBLE, 320*K, 2*M, 0.12, "active", video=True, pixel_price=0.60),
+    Model("voyage-multimodal-3",   "multimodal", 32*K, (1024,),  320*K, 2*M, 0.12, "legacy", pixel_price=0.60),
 
-    #         name             query   query + document  request  per minute  price  status
-    _reranker("rerank-3",        8*K,  32*K,             600*K,   2*M,        0.05, "active"),
-    _reranker("rerank-3-lite",   8*K,  32*K,             600*K,   4*M,        0.02, "active"),
-    _reranker("rerank-2.5",      8*K,  32*K,             600*K,   2*M,        0.05, "legacy"),
-    _reranker("rerank-2.5-lite", 8*K,  32*K,             600*K,   4*M,        0.02, "legacy"),
-    _reranker("rerank-2",        4*K,  16*K,             600*K,   2*M,        0.05, "legacy"),
-    _reranker("rerank-2-lite",   2*K,   8*K,             600*K,   4*M,        0.02, "legacy"),
-    _reranker("rerank-1",        2*K,   8*K,             100*K,   2*M,        0.05, "old"),
-    _reranker("rerank-lite-1",   1*K,   4*K,             300*K,   4*M,        0.02, "old"),
+    Model("rerank-3",        "rerank", 32*K, (), 600*K, 2*M, 0.05, "active", query_tokens=8*K),
+    Model("rerank-3-lite",   "rerank", 32*K, (), 600*K, 4*M, 0.02, "active", query_tokens=8*K),
+    Model("rerank-2.5",      "rerank", 32*K, (), 600*K, 2*M, 0.05, "legacy", query_tokens=8*K),
+    Model("rerank-2.5-lite", "rerank", 32*K, (), 600*K, 4*M, 0.02, "legacy", query_tokens=8*K),
+    Model("rerank-2",        "rerank", 16*K, (), 600*K, 2*M, 0.05, "legacy", query_tokens=4*K),
+    Model("rerank-2-lite",   "rerank",  8*K, (), 600*K, 4*M, 0.02, "legacy", query_tokens=2*K),
+    Model("rerank-1",        "rerank",  8*K, (), 100*K, 2*M, 0.05, "old", query_tokens=2*K),
+    Model("rerank-lite-1",   "rerank",  4*K, (), 300*K, 4*M, 0.02, "old", query_tokens=1*K),
 )
 # fmt: on
 
@@ -259,7 +214,6 @@ def look_up(name: str, kind: Kind) -> Model:
         kind=kind,
         context=min(row.context for row in _ROWS if row.kind == kind),
         dimensions=(),
-        dtypes=(),
         request_tokens=min(row.request_tokens for row in _ROWS if row.kind == kind),
         tokens_per_minute=None,
         price=None,
