@@ -32,32 +32,17 @@ from voyage_rag.errors import ConfigurationError
 from voyage_rag.hosts import Host, VoyageAPI
 from voyage_rag.observe.observers import NO_OBSERVERS, Observers, as_observers
 from voyage_rag.secret import APIKey, as_key, find_key, find_same_key
-from voyage_rag.settings import as_path
+from voyage_rag.settings import Settings, as_path
 
 if TYPE_CHECKING:
     import httpx
 
     from voyage_rag.usage import Usage
 
-SETTINGS = (
-    "base_url",
-    "timeout",
-    "max_retries",
-    "total_timeout",
-    "query_max_retries",
-    "query_total_timeout",
-    "hedge_after",
-    "concurrency",
-    "requests_per_minute",
-    "tokens_per_minute",
-    "cache",
-    "cache_max_bytes",
-    "tokenizer",
-    "allow_insecure_http",
-)
+SETTINGS = ("base_url", *(name for name in Settings.model_fields if name != "host"))
 """Fields that are settings of the client, too."""
-HTTP_CLIENTS = ("http_client", "http_async_client")
 
+HTTP_CLIENTS = ("http_client", "http_async_client")
 
 CONNECTION_FIELDS = frozenset(
     {*KEY_NAMES, *SETTINGS, *HTTP_CLIENTS, "api_key_path", "observers", "client", "host"}

@@ -18,7 +18,7 @@ from voyage_rag.emulator.dialects import (
     EmulatedDialect,
     add_model,
 )
-from voyage_rag.emulator.responses import EmulatedResponse, Payload, make_response
+from voyage_rag.emulator.responses import EmulatedResponse, Payload
 
 _CARD_SUFFIXES = ("-embedding-model", "-reranker-model")
 
@@ -27,12 +27,7 @@ class _AzureDialect(EmulatedDialect):
     base_path = ""
     has_files = False
     checks_key_first = True
-
-    def respond(
-        self, status: int, body: bytes, headers: Mapping[str, str] = {}
-    ) -> EmulatedResponse:
-        """Return a response without the headers of Voyage's own service."""
-        return make_response(status, body, headers, of_voyage=False)
+    of_voyage = False
 
 
 class AzureFoundryDialect(_AzureDialect):

@@ -45,12 +45,14 @@ class EmulatedDialect:
         base_path: End of the base URL.
         has_files: Whether it has files and batches.
         checks_key_first: Whether the key is checked before the body.
+        of_voyage: Whether responses have the headers of Voyage's own service.
         methods: HTTP methods of the endpoints.
     """
 
     base_path: ClassVar[str] = "/v1"
     has_files: ClassVar[bool] = True
     checks_key_first: ClassVar[bool] = False
+    of_voyage: ClassVar[bool] = True
     methods: ClassVar[tuple[str, ...]] = ("POST",)
 
     def __init__(self, options: EmulatorOptions) -> None:
@@ -90,7 +92,7 @@ class EmulatedDialect:
         self, status: int, body: bytes, headers: Mapping[str, str] = {}
     ) -> EmulatedResponse:
         """Return a response with the headers of the service."""
-        return make_response(status, body, headers)
+        return make_response(status, body, headers, of_voyage=self.of_voyage)
 
     def reject(self, rejected: RejectedRequest) -> EmulatedResponse:
         """Return the error response to a rejected request."""

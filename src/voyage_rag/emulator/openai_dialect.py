@@ -17,7 +17,7 @@ from voyage_rag.emulator import embeddings
 from voyage_rag.emulator.arguments import EmulatedEndpoint, RejectedRequest
 from voyage_rag.emulator.dialects import EmulatedDialect
 from voyage_rag.emulator.model_limits import TEXT_MODELS
-from voyage_rag.emulator.responses import EmulatedResponse, Payload, make_response
+from voyage_rag.emulator.responses import EmulatedResponse, Payload
 
 LOCAL_MODEL, LOCAL_MODEL_STAND_IN = "voyage-4-nano", "voyage-4-lite"
 """The model that is not hosted, and one of its family: in an emulator their vectors are equal."""
@@ -39,6 +39,7 @@ class OpenAIDialect(EmulatedDialect):
 
     has_files = False
     checks_key_first = True
+    of_voyage = False
 
     def paths(self) -> Mapping[str, EmulatedEndpoint | None]:
         """Return the only path."""
@@ -92,12 +93,6 @@ class OpenAIDialect(EmulatedDialect):
         tokens = payload["usage"]["total_tokens"]
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return payload | {"model": body["model"], "usage": usage}
-
-    def respond(
-        self, status: int, body: bytes, headers: Mapping[str, str] = {}
-    ) -> EmulatedResponse:
-        """Return a response with the headers of uvicorn alone."""
-        return make_response(status, body, headers, of_voyage=False)
 
     def reject(self, rejected: RejectedRequest) -> EmulatedResponse:
         """Return an error in OpenAI's format."""

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from voyage_rag.emulator.arguments import EmulatedEndpoint, RejectedRequest
 from voyage_rag.emulator.dialects import MODEL_ENDPOINTS, EmulatedDialect, add_model
 from voyage_rag.emulator.faults import ResponseFault
-from voyage_rag.emulator.responses import EmulatedResponse, Payload, make_response
+from voyage_rag.emulator.responses import EmulatedResponse, Payload
 
 MAX_BODY_BYTES = 6 * 2**20
 """Of a request to a real-time endpoint."""
@@ -53,6 +53,7 @@ class SageMakerDialect(EmulatedDialect):
     base_path = ""
     has_files = False
     checks_key_first = True
+    of_voyage = False
 
     def paths(self) -> Mapping[str, EmulatedEndpoint | None]:
         """Return the only path."""
@@ -121,13 +122,8 @@ class SageMakerDialect(EmulatedDialect):
         self, status: int, body: bytes, headers: Mapping[str, str] = {}
     ) -> EmulatedResponse:
         """Return a response with the headers of AWS."""
-        return make_response(
-            status,
-            body,
-            {"x-amzn-requestid": str(uuid4()), "x-amzn-invoked-production-variant": "AllTraffic"}
-            | dict(headers),
-            of_voyage=False,
-        )
+        own = {"x-amzn-requestid": str(uuid4()), "x-amzn-invoked-production-variant": "AllTraffic"}
+        return super().respond(status, body, own | dict(headers))
 
     def reject(self, rejected: RejectedRequest) -> EmulatedResponse:
         """Return an error of AWS, or one of the model as AWS reports it."""

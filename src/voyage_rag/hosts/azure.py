@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from voyage_rag.errors import ConfigurationError
-from voyage_rag.hosts.failures import ErrorDetail, error_detail
+from voyage_rag.hosts.failures import ErrorDetail
 from voyage_rag.hosts.host import Host
 from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.hosts.numbers import parse_strings
@@ -48,6 +48,12 @@ class AzureFoundry(Host):
     endpoints: ClassVar[frozenset[str] | None] = frozenset(
         {"/embeddings", "/contextualizedembeddings", "/multimodalembeddings", "/rerank"}
     )
+    remedies: ClassVar[Mapping[int, str]] = {
+        401: "check the endpoint's key",
+        403: "check the endpoint's key, and that this network may reach it",
+        404: "check the endpoint's address, and that it serves this kind of model",
+        424: "the model failed to respond: look at the deployment's logs",
+    }
 
     def __init__(
         self, endpoint: str, api_key: object, *, allow_insecure_http: bool = False
@@ -70,15 +76,7 @@ class AzureFoundry(Host):
         original = response.headers.get(MODEL_STATUS_HEADER, "")
         if original.isdecimal() and original.isascii():
             response = replace(response, status=int(original[:3]))
-        return error_detail(
-            response,
-            {
-                401: "check the endpoint's key",
-                403: "check the endpoint's key, and that this network may reach it",
-                404: "check the endpoint's address, and that it serves this kind of model",
-                424: "the model failed to respond: look at the deployment's logs",
-            },
-        )
+        return super().error(response)
 
 
 class AzureApplication(Host):
@@ -108,6 +106,10 @@ class AzureApplication(Host):
         {"input", "input_type", "truncation", "output_dimension", "output_dtype", "encoding_format"}
     )
     rewrites_responses = True
+    remedies: ClassVar[Mapping[int, str]] = {
+        404: "check the address, and that the application serves this kind of model",
+        503: "the model is still being loaded: try again in a few minutes",
+    }
 
     def __init__(self, address: str, *, allow_insecure_http: bool = False) -> None:
         if isinstance(address, str) and address.rstrip("/").endswith("/v1"):
@@ -130,13 +132,3 @@ class AzureApplication(Host):
             return f"serves {info['model']}, {state}"
         except (ValueError, KeyError, TypeError):
             return ""
-
-    def error(self, response: Response) -> ErrorDetail:
-        """Parse an error response."""
-        return error_detail(
-            response,
-            {
-                404: "check the address, and that the application serves this kind of model",
-                503: "the model is still being loaded: try again in a few minutes",
-            },
-        )

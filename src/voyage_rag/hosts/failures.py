@@ -111,12 +111,12 @@ class ErrorDetail:
     input_index: int | None = None
 
 
-def error_detail(response: Response, remedies: Mapping[int, str] = REMEDIES) -> ErrorDetail:
+def error_detail(response: Response, remedies: Mapping[int, str] = {}) -> ErrorDetail:
     """Parse an error response.
 
     Args:
         response: A response with any body.
-        remedies: Remedies by status; those in `REMEDIES` are the default.
+        remedies: Remedies by status; for others those in `REMEDIES`.
     """
     status = response.status
     message = printable(message_of(response.body)[:MAX_DETAIL_CHARS])

@@ -55,6 +55,7 @@ class Host:
             limit. A longer text is sent alone.
         text_chars: Maximum characters of a text; None for no limit.
         rewrites_responses: Whether `decode` must process every response.
+        remedies: What to do about an error, by its status; others have general remedies.
 
     Raises:
         ConfigurationError: The address is invalid, or would expose the key.
@@ -82,6 +83,7 @@ class Host:
     list_text_chars: int | None = None
     text_chars: int | None = None
     rewrites_responses: ClassVar[bool] = False
+    remedies: ClassVar[Mapping[int, str]] = {}
 
     def __init__(
         self, base_url: str, api_key: object = None, *, allow_insecure_http: bool = False
@@ -186,7 +188,7 @@ class Host:
 
     def error(self, response: Response) -> ErrorDetail:
         """Parse an error response."""
-        return error_detail(response)
+        return error_detail(response, self.remedies)
 
     # ── for `voyage_rag.doctor` ───────────────────────────────────────────────────────────────────
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from voyage_rag.errors import ConfigurationError, InvalidInputError, InvalidRequestError
-from voyage_rag.hosts.failures import ErrorDetail, error_detail
+from voyage_rag.hosts.failures import ErrorDetail
 from voyage_rag.hosts.host import Host
 from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.hosts.numbers import PROMPTS, convert, dimension_of, with_prompt
@@ -63,6 +63,11 @@ class OpenAICompatible(Host):
         {"input_type", "output_dimension", "output_dtype"}
     )
     rewrites_responses = True
+    remedies: ClassVar[Mapping[int, str]] = {
+        401: "pass the api_key that the server was started with",
+        404: "check base_url, which ends in /v1 for most servers, and that the model is loaded "
+        "there",
+    }
 
     def __init__(
         self,
@@ -128,14 +133,7 @@ class OpenAICompatible(Host):
 
     def error(self, response: Response) -> ErrorDetail:
         """Parse an error response. Servers differ in the status for an input that is too long."""
-        detail = error_detail(
-            response,
-            {
-                401: "pass the api_key that the server was started with",
-                404: "check base_url, which ends in /v1 for most servers, and that the model is "
-                "loaded there",
-            },
-        )
+        detail = super().error(response)
         if TOO_MANY_INPUTS.search(detail.message):
             return replace(
                 detail,

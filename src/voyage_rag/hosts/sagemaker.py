@@ -205,7 +205,7 @@ class SageMaker(Host):
         name = _error_name(response, document)
         if name == "ModelError":
             return _model_error(document)
-        detail = error_detail(response)
+        detail = super().error(response)
         if name == "ValidationError":
             hint = f"check the endpoint's name, and that it is in {self.region}"
             return replace(detail, remedy=hint if "not found" in detail.message else None)

@@ -7,9 +7,7 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from voyage_rag.errors import ConfigurationError
-from voyage_rag.hosts.failures import ErrorDetail, error_detail
 from voyage_rag.hosts.host import Host
-from voyage_rag.hosts.messages import Response
 from voyage_rag.secret import APIKey, as_key, hidden
 
 ADDRESSES_BY_KEY_PREFIX = (
@@ -33,12 +31,6 @@ FOREIGN_KEYS = (
 )
 """Prefixes of keys for other services, which are often confused with Voyage's."""
 
-REMEDIES: Mapping[int, str] = {
-    401: "check VOYAGE_API_KEY or api_key",
-    403: "a key works on its own host only (see base_url), and from the addresses it allows",
-    404: "check base_url: it should end in /v1",
-}
-
 
 class VoyageAPI(Host):
     """The Voyage API, or a server that provides the same API at another address.
@@ -57,6 +49,11 @@ class VoyageAPI(Host):
     """
 
     default_base_url: ClassVar[str | None] = None
+    remedies: ClassVar[Mapping[int, str]] = {
+        401: "check VOYAGE_API_KEY or api_key",
+        403: "a key works on its own host only (see base_url), and from the addresses it allows",
+        404: "check base_url: it should end in /v1",
+    }
 
     def __init__(
         self, api_key: object, base_url: str | None = None, *, allow_insecure_http: bool = False
@@ -70,10 +67,6 @@ class VoyageAPI(Host):
                 f"api_key looks like a key of {owner}, not Voyage's: pass a Voyage key, or the "
                 "base_url or host that this key is for"
             )
-
-    def error(self, response: Response) -> ErrorDetail:
-        """Parse an error response."""
-        return error_detail(response, REMEDIES)
 
 
 def address_of(key: APIKey) -> str:
