@@ -10,9 +10,10 @@ from functools import partial
 from math import inf
 from typing import Generic, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 
 from voyage_rag.errors import InvalidInputError, InvalidRequestError, VoyageError
+from voyage_rag.io.tasks import in_thread, is_asyncio
 from voyage_rag.locks import lock_for
 
 K = TypeVar("K", bound=Hashable)
@@ -145,14 +146,6 @@ class SingleFlight(Generic[K, V]):
                     future.cancel()
 
 
-def is_asyncio() -> bool:
-    """Whether the caller is a task of asyncio, and not of trio, whose guest a loop may have."""
-    try:
-        return asyncio.current_task() is not None
-    except RuntimeError:  # no loop is running
-        return False
-
-
 async def result_of(future: Future[V]) -> V:
     """Await a result that a thread or another task will set, without blocking the event loop."""
     if not future.done():
@@ -161,8 +154,7 @@ async def result_of(future: Future[V]) -> V:
             future.add_done_callback(partial(_tell, asyncio.get_running_loop(), arrived))
             await arrived.wait()
         else:
-            wait = partial(_wait, future)
-            await to_thread.run_sync(wait, abandon_on_cancel=True, limiter=CapacityLimiter(inf))
+            await in_thread(_wait, future, abandon_on_cancel=True, limiter=CapacityLimiter(inf))
     return future.result()
 
 

@@ -19,8 +19,6 @@ from typing import Any, TypeVar
 
 import anyio.to_thread
 
-from voyage_rag.single_flight import is_asyncio
-
 T = TypeVar("T")
 
 STEP = 32
@@ -61,6 +59,14 @@ class LoopSupport:
 
 
 LOOP_SUPPORT = LoopSupport()
+
+
+def is_asyncio() -> bool:
+    """Whether the caller is a task of asyncio, and not of trio, whose guest a loop may have."""
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:  # no loop is running
+        return False
 
 
 async def in_thread(  # type: ignore[return] # no shield ends without a result

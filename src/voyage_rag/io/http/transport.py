@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.lowlevel import RunVar, checkpoint
 
-from voyage_rag.io.http.certificates import TrustedCertificates
 from voyage_rag.io.http.exchange import Exchange, StaleConnectionError
 from voyage_rag.io.http.network import NOTHING_TO_READ
 from voyage_rag.io.http.pool import ConnectionPool
@@ -99,7 +98,9 @@ class Transport:
         if self._user_clients is not None:
             return self._user_clients.send(attempt)  # type: ignore[no-any-return]
         if is_httpx_replaced():
-            return self._send_with_httpx(attempt)
+            from voyage_rag.io.http.user_client import send_once  # noqa: PLC0415 - brings httpx
+
+            return send_once(self._host, attempt)
         exchange = self._exchange(attempt)
         with state.in_flight(exchange.end):
             while True:
@@ -120,14 +121,6 @@ class Transport:
                 raise
         raise failure  # not while the other is handled: its text may hold the key
 
-    def _send_with_httpx(self, attempt: Attempt) -> Response:
-        import httpx  # noqa: PLC0415 - not needed otherwise
-
-        from voyage_rag.io.http.user_client import UserClients  # noqa: PLC0415 - brings httpx
-
-        with httpx.Client(verify=_ssl_context()) as client:
-            return UserClients(self._host, client, None).send(attempt)
-
     def close(self) -> None:
         """Close the idle connections. A later call opens new ones."""
         for pool in self._pools.values():
@@ -142,7 +135,9 @@ class Transport:
         if self._user_clients is not None:
             return await self._user_clients.asend(attempt)  # type: ignore[no-any-return]
         if is_httpx_replaced():
-            return await self._asend_with_httpx(attempt)
+            from voyage_rag.io.http.user_client import asend_once  # noqa: PLC0415 - brings httpx
+
+            return await asend_once(self._host, attempt)
         limits = self._limits.get(None)
         if limits is None:
             limits = _LoopLimits()
@@ -166,14 +161,6 @@ class Transport:
             if failure is None:
                 raise
         raise failure  # not while the other is handled: its text may hold the key
-
-    async def _asend_with_httpx(self, attempt: Attempt) -> Response:
-        import httpx  # noqa: PLC0415 - not needed otherwise
-
-        from voyage_rag.io.http.user_client import UserClients  # noqa: PLC0415 - brings httpx
-
-        async with httpx.AsyncClient(verify=_ssl_context()) as client:
-            return await UserClients(self._host, None, client).asend(attempt)
 
     async def aclose(self) -> None:
         """Close the idle connections, which are not bound to an event loop."""
@@ -213,10 +200,6 @@ def _is_replaced(owner: type, method: str) -> bool:
     return code is None or code.co_qualname != f"{owner.__name__}.{method}"
 
 
-def _ssl_context() -> ssl.SSLContext:
-    return TrustedCertificates.of_environment(environ).ssl_context()
-
-
 class _LoopLimits:
     """Limits of concurrent work in one event loop."""
 
@@ -226,7 +209,6 @@ class _LoopLimits:
 
 
 def _transfer(sock: socket.socket, exchange: Exchange) -> None:
-    """Send the request and receive the response."""
     for piece in exchange.outgoing():
         try:
             sock.settimeout(exchange.max_wait())
@@ -241,7 +223,6 @@ def _transfer(sock: socket.socket, exchange: Exchange) -> None:
 
 
 async def _atransfer(sock: socket.socket, exchange: Exchange) -> None:
-    """Async variant of `_transfer`."""
     sock.setblocking(False)
     pieces = exchange.outgoing()
     while piece := await _next(pieces) if exchange.reads_file else next(pieces, b""):

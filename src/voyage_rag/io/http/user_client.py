@@ -6,6 +6,7 @@ never closed here. Redirects are not followed: they would send the key to anothe
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ import httpx
 
 from voyage_rag._version import __version__
 from voyage_rag.errors import ConfigurationError
+from voyage_rag.io.http.certificates import TrustedCertificates
 from voyage_rag.io.http.failures import connection_error
 from voyage_rag.io.http.pool import MAX_CONNECT_SECONDS
 from voyage_rag.io.http.response import (
@@ -163,6 +165,20 @@ class UserClients:
             is_timeout=isinstance(error, (TimeoutError, httpx.TimeoutException)),
             never_sent=isinstance(error, NEVER_SENT),
         )
+
+
+def send_once(host: Host, attempt: Attempt) -> Response:
+    """Send an attempt through a new client, for libraries that intercept httpx."""
+    context = TrustedCertificates.of_environment(os.environ).ssl_context()
+    with httpx.Client(verify=context) as client:
+        return UserClients(host, client, None).send(attempt)
+
+
+async def asend_once(host: Host, attempt: Attempt) -> Response:
+    """Async variant of `send_once`."""
+    context = TrustedCertificates.of_environment(os.environ).ssl_context()
+    async with httpx.AsyncClient(verify=context) as client:
+        return await UserClients(host, None, client).asend(attempt)
 
 
 def _check(name: str, client: object, kind: type) -> None:
