@@ -93,12 +93,8 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    __getattr__ = deferred(
+    __getattr__, __dir__ = deferred(
         __name__,
         __all__,
         ["errors", "types", "usage", "partial", "media", "records", "client", "drop_in"],
     )
-
-
-def __dir__() -> list[str]:
-    return __all__

@@ -7,15 +7,15 @@ at run time (PEP 562).
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 
 
 def deferred(
-    package: str, names: Collection[str], modules: Sequence[str]
-) -> Callable[[str], object]:
-    """Return the `__getattr__` of a package.
+    package: str, names: Sequence[str], modules: Sequence[str]
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """Return the `__getattr__` and the `__dir__` of a package.
 
     Args:
         package: The name of the package.
@@ -34,7 +34,7 @@ def deferred(
         setattr(sys.modules[package], name, found)
         return found
 
-    return find
+    return find, lambda: list(names)
 
 
 def _held(name: str, modules: Iterable[str]) -> object:

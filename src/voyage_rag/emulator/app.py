@@ -6,12 +6,11 @@ not the models: vectors and scores are based on word counts. Every response says
 """
 
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableSequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio.to_thread
 import orjson
@@ -99,11 +98,15 @@ def create_app(
     methods = list(dialect.methods)
     routes = [
         *(
-            Route(path, _EndpointApp(shared, endpoint), methods=methods)
+            Route(path, _PathApp(shared, partial(_compute, shared, endpoint)), methods=methods)
             for path, endpoint in dialect.paths().items()
         ),
         *(
-            Route(path, _ResourceApp(shared, handlers), methods=list(handlers))
+            Route(
+                path,
+                _PathApp(shared, partial(_serve_resource, shared, handlers)),
+                methods=list(handlers),
+            )
             for path, handlers in by_path.items()
         ),
         *(
@@ -126,11 +129,7 @@ def create_app(
 
 
 def make_dialect(options: EmulatorOptions) -> EmulatedDialect:
-    """Return the dialect of the options.
-
-    Raises:
-        ValueError: The dialect is unknown, or the emulator does not have the served model.
-    """
+    """Return the dialect, or raise a `ValueError` for one or a model that does not exist."""
     if options.dialect not in DIALECTS:
         raise ValueError(f"dialect must be one of {', '.join(DIALECTS)}, not {options.dialect!r}")
     if options.served_model not in {None, LOCAL_MODEL, *MODEL_ENDPOINTS}:
@@ -156,17 +155,16 @@ class _Shared:
     requests: MutableSequence[ReceivedRequest] | None
 
 
-class _PathApp(ABC):
+_Handle: TypeAlias = Callable[[Request, Any, ReceivedRequest], Awaitable[EmulatedResponse | Path]]
+"""Returns a response or the path of its body, or raises `RejectedRequest`."""
+
+
+class _PathApp:
     """ASGI application of one path: records requests, applies faults, sends responses."""
 
-    def __init__(self, shared: _Shared) -> None:
+    def __init__(self, shared: _Shared, handle: _Handle) -> None:
         self._shared, self._options, self._dialect = shared, shared.options, shared.dialect
-
-    @abstractmethod
-    async def handle(
-        self, request: Request, body: Any, received: ReceivedRequest
-    ) -> EmulatedResponse | Path:
-        """Return a response or the path of its body; raise `RejectedRequest`."""
+        self._handle = handle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -177,7 +175,7 @@ class _PathApp(ABC):
             if isinstance(fault, ResponseFault):
                 response: EmulatedResponse | Path = fault.response()
             else:
-                response = await self.handle(request, body, received)
+                response = await self._handle(request, body, received)
         except RejectedRequest as rejected:
             response = self._dialect.reject(rejected)
         await request.close()
@@ -213,58 +211,51 @@ def _whole(response: EmulatedResponse | Path) -> EmulatedResponse:
     return make_response(200, response.read_bytes(), {}, JSONL_CONTENT_TYPE)
 
 
-class _EndpointApp(_PathApp):
-    """Embeds or reranks."""
-
-    def __init__(self, shared: _Shared, endpoint: EmulatedEndpoint | None) -> None:
-        super().__init__(shared)
-        self._endpoint = endpoint
-
-    async def handle(
-        self, request: Request, body: Any, received: ReceivedRequest
-    ) -> EmulatedResponse:
-        dialect, tokens = self._dialect, self._shared.tokens
-        if dialect.checks_key_first:
-            dialect.authenticate(request.headers)
-        endpoint, voyage_body = dialect.translate(request, body, self._endpoint)
-        arguments = check_arguments(voyage_body, endpoint.arguments)
-        endpoint.check_together(arguments)
-        key = dialect.authenticate(request.headers)
-        accepted = endpoint.accept(arguments, tokens)
-        self._shared.limits.take(key, accepted.model, accepted.tokens)
-        received.tokens = accepted.tokens
-        payload = accepted.compute()
-        if isinstance(received.fault, ContentFault):
-            # The results; for documents of chunks, those of the first document.
-            items = payload["data"]
-            received.fault.spoil(items[0].get("data", items))
-        headers = {"x-api-warning": PAYMENT_NOTICE if self._options.free_tier else ""}
-        content = encode(dialect.format(payload, body), as_base64=accepted.as_base64)
-        return dialect.respond(200, content, headers if dialect.has_files else {})
+async def _compute(
+    shared: _Shared,
+    path_endpoint: EmulatedEndpoint | None,
+    request: Request,
+    body: Any,
+    received: ReceivedRequest,
+) -> EmulatedResponse:
+    """Embed or rerank."""
+    dialect = shared.dialect
+    if dialect.checks_key_first:
+        dialect.authenticate(request.headers)
+    endpoint, voyage_body = dialect.translate(request, body, path_endpoint)
+    arguments = check_arguments(voyage_body, endpoint.arguments)
+    endpoint.check_together(arguments)
+    key = dialect.authenticate(request.headers)
+    accepted = endpoint.accept(arguments, shared.tokens)
+    shared.limits.take(key, accepted.model, accepted.tokens)
+    received.tokens = accepted.tokens
+    payload = accepted.compute()
+    if isinstance(received.fault, ContentFault):
+        # The results; for documents of chunks, those of the first document.
+        items = payload["data"]
+        received.fault.spoil(items[0].get("data", items))
+    headers = {"x-api-warning": PAYMENT_NOTICE if shared.options.free_tier else ""}
+    content = encode(dialect.format(payload, body), as_base64=accepted.as_base64)
+    return dialect.respond(200, content, headers if dialect.has_files else {})
 
 
-class _ResourceApp(_PathApp):
-    """Serves files and batches, in a thread: it may wait for the lines of a batch."""
-
-    def __init__(self, shared: _Shared, handlers: Mapping[str, ResourceHandler]) -> None:
-        super().__init__(shared)
-        self._handlers = handlers
-
-    async def handle(
-        self,
-        request: Request,
-        body: Any,
-        received: ReceivedRequest,  # noqa: ARG002  (its tokens stay None: nothing is billed)
-    ) -> EmulatedResponse | Path:
-        resource = ResourceRequest(
-            partial(self._dialect.authenticate, request.headers),
-            request.path_params.get("id", ""),
-            dict(request.query_params),
-            body,
-        )
-        handler = self._handlers[request.method if request.method != "HEAD" else "GET"]
-        result = await anyio.to_thread.run_sync(handler, resource)
-        return result if isinstance(result, Path) else make_response(200, orjson.dumps(result))
+async def _serve_resource(
+    shared: _Shared,
+    handlers: Mapping[str, ResourceHandler],
+    request: Request,
+    body: Any,
+    _: ReceivedRequest,
+) -> EmulatedResponse | Path:
+    """Serve files and batches, in a thread: it may wait for the lines of a batch."""
+    resource = ResourceRequest(
+        partial(shared.dialect.authenticate, request.headers),
+        request.path_params.get("id", ""),
+        dict(request.query_params),
+        body,
+    )
+    handler = handlers[request.method if request.method != "HEAD" else "GET"]
+    result = await anyio.to_thread.run_sync(handler, resource)
+    return result if isinstance(result, Path) else make_response(200, orjson.dumps(result))
 
 
 async def _read_body(request: Request) -> Any:

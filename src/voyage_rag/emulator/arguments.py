@@ -77,11 +77,7 @@ class EmulatedEndpoint(NamedTuple):
 
 
 def check_arguments(body: Any, arguments: Sequence[Argument]) -> ArgumentValues:
-    """Return the arguments of a request body.
-
-    Args:
-        body: Parsed JSON, or the bytes of what is not JSON.
-        arguments: Those that the endpoint has.
+    """Return the arguments of a request body: parsed JSON, or the bytes of what is not JSON.
 
     Raises:
         RejectedRequest: 400, one clause for each missing, wrong or unknown argument. Seen.
@@ -147,14 +143,9 @@ def _error_offset(body: bytes) -> int:
 
 
 def authenticate(authorization: str | None, keys: Collection[str] | None) -> str:
-    """Return the key of an Authorization header.
+    """Return the key of an Authorization header; reject others with 401. Seen.
 
-    Args:
-        authorization: The header, or None.
-        keys: The accepted keys. None accepts any key that does not contain `invalid`.
-
-    Raises:
-        RejectedRequest: 401. Seen.
+    Without a list of accepted keys, any is accepted that does not contain `invalid`.
     """
     scheme, _, key = (authorization or "").partition(" ")
     key = key.strip()

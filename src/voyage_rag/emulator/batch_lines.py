@@ -158,15 +158,7 @@ def process_line(
     tokens: EmulatedTokenizer,
     failing: Collection[str],
 ) -> tuple[bytes, bool]:
-    """Process one line.
-
-    Args:
-        batch_id: Id of its batch.
-        raw: The line.
-        kind: The endpoint of the batch.
-        params: Options of all lines.
-        tokens: Counts their tokens.
-        failing: The custom_ids of lines that fail with a 500.
+    """Process one line, and fail with a 500 those whose custom_id is among `failing`.
 
     Returns:
         A line of the output file and True, or of the error file and False.

@@ -186,13 +186,7 @@ class EmulatedBatch:
 
 
 class BatchRegistry:
-    """The batches of all keys.
-
-    Args:
-        options: Durations and limits.
-        storage: Their files.
-        tokens: Counts their tokens.
-    """
+    """The batches of all keys."""
 
     def __init__(
         self, options: EmulatorOptions, storage: FileStorage, tokens: EmulatedTokenizer

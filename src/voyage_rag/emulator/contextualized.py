@@ -115,7 +115,6 @@ def sketch_document(chunks: Sequence[str]) -> vectors.Floats:
 
 
 def _nest(rows: Any, documents: Sequence[Sequence[str]], *, with_text: bool) -> list[Payload]:
-    """Return vectors as documents of chunks."""
     ends = np.cumsum([0, *map(len, documents)]).tolist()
     return [
         {

@@ -80,12 +80,7 @@ class EmulatedDialect:
         return endpoint or embeddings.ENDPOINT, body
 
     def format(self, payload: Payload, body: Any) -> Payload:  # noqa: ARG002  (for subclasses)
-        """Return the payload of the Voyage API as that of this service.
-
-        Args:
-            payload: Response of the Voyage API.
-            body: Body of the request to this service.
-        """
+        """Return the payload of the Voyage API as this service's response to a request body."""
         return payload
 
     def respond(

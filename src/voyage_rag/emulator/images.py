@@ -69,11 +69,7 @@ def read_pixels(data: bytes) -> Pixels | None:
 
 
 def describe(pixels: Pixels | None) -> str:
-    """Return a caption of two lines: the foreground, and the background.
-
-    Args:
-        pixels: Shape (height, width, 3), or None for an image that cannot be read.
-    """
+    """Return a caption of two lines: the foreground, and the background."""
     if pixels is None:
         return "picture"
     colours = _name_colours(pixels)
@@ -89,7 +85,6 @@ def describe(pixels: Pixels | None) -> str:
 
 
 def _most_frequent(names: NDArray[np.str_]) -> list[tuple[str, float]]:
-    """Return each name and its share, the greatest first."""
     found, counts = np.unique(names, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     return [(str(found[at]), counts[at] / names.size) for at in order]

@@ -17,11 +17,7 @@ class MediaSize(NamedTuple):
 
 
 def measure_image(data: bytes) -> MediaSize:
-    """Return the size of a PNG, GIF, WEBP or JPEG.
-
-    Raises:
-        ValueError: It is none of these, or truncated.
-    """
+    """Return the size of a PNG, GIF, WEBP or JPEG, or raise a `ValueError`."""
     try:
         if data.startswith(_PNG):
             return MediaSize(*struct.unpack_from(">II", data, 16))
@@ -60,10 +56,9 @@ def _measure_jpeg(data: bytes) -> MediaSize:
 
 
 def measure_video(data: bytes) -> MediaSize:
-    """Return the size of an MP4's first video track, an even number of frames.
+    """Return the size of an MP4's first video track, with an even number of frames.
 
-    Raises:
-        ValueError: It is not an MP4, or has no video track.
+    A `ValueError` means that there is none.
     """
     try:
         for moov in _boxes(data, b"moov"):

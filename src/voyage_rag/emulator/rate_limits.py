@@ -63,11 +63,7 @@ class EmulatedRateLimits:
         self._buckets: dict[tuple[str, str], dict[str, TokenBucket]] = {}
 
     def take(self, key: str, model: str, tokens: int) -> None:
-        """Count one request of so many tokens.
-
-        Raises:
-            RejectedRequest: 429, and nothing is counted.
-        """
+        """Count one request, or raise a `RejectedRequest` with status 429 and count nothing."""
         now, amounts = self._options.clock(), {"requests": 1, "tokens": tokens}
         if (key, model) not in self._buckets:
             self._buckets[key, model] = {

@@ -62,8 +62,4 @@ __all__ = [
 
 if not TYPE_CHECKING:
     MODULES = ["sagemaker", "azure", "openai_compatible", "gateways", "local"]
-    __getattr__ = deferred(__name__, __all__, MODULES)
-
-
-def __dir__() -> list[str]:
-    return __all__
+    __getattr__, __dir__ = deferred(__name__, __all__, MODULES)

@@ -38,8 +38,4 @@ __all__ = [
 
 if not TYPE_CHECKING:
     MODULES = ["embeddings", "rerank", "multimodal", "contextual", "vectorstore", "registration"]
-    __getattr__ = deferred(__name__, __all__, MODULES)
-
-
-def __dir__() -> list[str]:
-    return __all__
+    __getattr__, __dir__ = deferred(__name__, __all__, MODULES)

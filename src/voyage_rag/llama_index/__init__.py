@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["VoyageAIRerank", "VoyageAutoChunker", "VoyageContextualEmbedding", "VoyageEmbedding"]
 
 if not TYPE_CHECKING:
-    __getattr__ = deferred(
+    __getattr__, __dir__ = deferred(
         __name__, __all__, ["embeddings", "rerank", "contextual", "auto_chunker"]
     )
-
-
-def __dir__() -> list[str]:
-    return __all__

@@ -22,8 +22,4 @@ if TYPE_CHECKING:
 __all__ = ["UsageTracker", "add_observer", "remove_observer", "track_usage"]
 
 if not TYPE_CHECKING:
-    __getattr__ = deferred(__name__, __all__, ["observers", "usage"])
-
-
-def __dir__() -> list[str]:
-    return __all__
+    __getattr__, __dir__ = deferred(__name__, __all__, ["observers", "usage"])
