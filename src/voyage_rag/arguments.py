@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from voyage_rag.core import validation
+from voyage_rag.core.validation import check_model
 
 
 class Unset(Enum):
@@ -16,19 +16,6 @@ class Unset(Enum):
 UNSET = Unset.UNSET
 
 
-def check_embedding_options(model: str, dimension: int | None, dtype: str | None) -> None:
-    """Raise an error for a reranker, or for a dimension or dtype that the model does not support.
-
-    Raises:
-        InvalidInputError: The model is a reranker, or does not support the option.
-    """
-    validation.check_output(validation.check_embedding_model(model), dimension, dtype)
-
-
 def check_reranker(model: str) -> None:
-    """Raise an error for an embedding model.
-
-    Raises:
-        InvalidInputError: The catalogue lists the model as an embedding model.
-    """
-    validation.check_model(model, "rerank")
+    """Raise an `InvalidInputError` for a model that the catalogue lists as another kind."""
+    check_model(model, "rerank")

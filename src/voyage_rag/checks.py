@@ -39,20 +39,12 @@ def elements(name: str, value: object, expected: str, *index: int) -> Iterable[A
 
 
 def texts_of(name: str, texts: object) -> Iterable[str]:
-    """Return the texts in order. A single string is treated as a list of one.
-
-    Raises:
-        InvalidInputError: The value is not an iterable of texts.
-    """
+    """Return the texts in order, or raise an `InvalidInputError`. A string is a list of one."""
     return [texts] if isinstance(texts, str) else elements(name, texts, "a list of strings")
 
 
 def instances(name: str, value: object, kind: type) -> list[Any]:
-    """Return a list of objects of one class.
-
-    Raises:
-        InvalidInputError: The value is not a list, or an element has another class.
-    """
+    """Return a list of objects of one class, or raise an `InvalidInputError`."""
     found = elements(name, value, f"a list of {kind.__name__}s")
     found = found if isinstance(found, list) else list(found)
     for index, each in enumerate(found):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from pydantic import Field, PrivateAttr
 from pydantic.json_schema import SkipJsonSchema
 
-from voyage_rag.arguments import check_embedding_options
 from voyage_rag.connection import Client, Connection
+from voyage_rag.core.validation import check_embedding_model, check_output
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.models import MODELS, OutputDtype, space_of
 from voyage_rag.single_flight import SingleFlight
@@ -116,8 +116,6 @@ class QueryOptions(Connection):
         """The prompts, truncation and treatment of empty texts."""
 
     def _query_vector(self, query: str, options: Mapping[str, Any]) -> list[float]:
-        """Return the vector of a query, from the cache if enabled."""
-
         def embed() -> list[float]:
             found = self._query_voyage.embed([query], **options)
             return cast("list[float]", found.embeddings[0])
@@ -126,8 +124,6 @@ class QueryOptions(Connection):
         return cache.get(self._query_key(query, options), embed) if cache else embed()
 
     async def _aquery_vector(self, query: str, options: Mapping[str, Any]) -> list[float]:
-        """Async variant of `_query_vector`."""
-
         async def embed() -> list[float]:
             found = await self._query_voyage.aembed([query], **options)
             return cast("list[float]", found.embeddings[0])
@@ -138,7 +134,6 @@ class QueryOptions(Connection):
         return await cache.aget(self._query_key(query, options), embed)
 
     def _cached_queries(self) -> QueryCache | None:
-        """Return the cache, if enabled."""
         if self.query_cache and self._queries is None:
             self._queries = QueryCache(self.query_cache)
         return self._queries if self.query_cache else None
@@ -159,7 +154,7 @@ class QueryOptions(Connection):
             ConfigurationError: The vectors of queries would differ in space, length or number type.
         """
         model, dimension, dtype = self._vector_options()
-        check_embedding_options(model, dimension, dtype)
+        check_output(check_embedding_model(model), dimension, dtype)
         if self.query_model is None or self.query_model == model:
             return
         space, other = space_of(model), space_of(self.query_model)
@@ -169,7 +164,7 @@ class QueryOptions(Connection):
                 f"{_named(other)}, and {model!r} in {_named(space)}: queries would find nothing. "
                 "Of one space are voyage-4-large, voyage-4, voyage-4-lite and voyage-4-nano"
             )
-        check_embedding_options(self.query_model, dimension, dtype)
+        check_output(check_embedding_model(self.query_model), dimension, dtype)
         lengths = {MODELS[name].default_dimension for name in (model, self.query_model)}
         if dimension is None and len(lengths) > 1:
             raise ConfigurationError(

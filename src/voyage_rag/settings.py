@@ -159,11 +159,7 @@ class Settings(BaseModel):
 
     @classmethod
     def checked(cls, **values: Any) -> Self:
-        """Return settings with these values.
-
-        Raises:
-            ConfigurationError: A value is invalid.
-        """
+        """Return settings with these values, or raise a `ConfigurationError`."""
         try:
             settings = cls(**values)
         except ValidationError as error:

@@ -15,7 +15,7 @@ from voyage_rag.core.context import estimate_tokens
 from voyage_rag.core.contextual import ESTIMATE_PER_TOKEN
 from voyage_rag.core.options import EmbedOptions
 from voyage_rag.core.windows import Window
-from voyage_rag.core.wire import contextual_answer
+from voyage_rag.core.wire.responses import contextual_answer
 from voyage_rag.errors import InvalidInputError, InvalidRequestError, ServerError
 from voyage_rag.errors import UnexpectedAnswerError as Unexpected
 from voyage_rag.hosts.messages import Response

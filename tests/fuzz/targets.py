@@ -12,7 +12,7 @@ from fakes import base64_of
 from voyage_rag.core.failures import failure_of
 from voyage_rag.core.options import EmbedOptions
 from voyage_rag.core.rate_limits import limits_named
-from voyage_rag.core.wire import (
+from voyage_rag.core.wire.responses import (
     contextual_answer,
     embed_answer,
     multimodal_answer,

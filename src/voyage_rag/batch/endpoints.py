@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from voyage_rag.batch.types import BatchResult
-from voyage_rag.core import validation, wire
+from voyage_rag.core import validation
 from voyage_rag.core.context import estimate_tokens
 from voyage_rag.core.options import EmbedOptions, options_of
+from voyage_rag.core.wire import responses
 from voyage_rag.errors import InvalidInputError, UnexpectedAnswerError
 from voyage_rag.models import Kind as ModelKind
 from voyage_rag.models import Model, kind_of
@@ -119,7 +120,7 @@ class Texts(BatchEndpoint):
         return {"input": [text]}, estimate_tokens(text)
 
     def _read(self, line: BatchLine) -> dict[str, Any]:
-        found = wire.embed_answer(line.body or {}, 1, self._wire)
+        found = responses.embed_answer(line.body or {}, 1, self._wire)
         return {"vectors": found.values, "total_tokens": found.total_tokens}
 
 
@@ -147,7 +148,7 @@ class Documents(BatchEndpoint):
 
     def _read(self, line: BatchLine) -> dict[str, Any]:
         (chunks,) = line.input["inputs"]
-        found = wire.contextual_answer(line.body or {}, [len(chunks)], self._wire)
+        found = responses.contextual_answer(line.body or {}, [len(chunks)], self._wire)
         return {"vectors": found.values[0].vectors, "total_tokens": found.total_tokens}
 
 
@@ -191,7 +192,7 @@ class Rankings(BatchEndpoint):
 
     def _read(self, line: BatchLine) -> dict[str, Any]:
         documents = line.input["documents"]
-        found = wire.rerank_answer(line.body or {}, len(documents), self._options.top_k)
+        found = responses.rerank_answer(line.body or {}, len(documents), self._options.top_k)
         ranked = [(n, score) for n, score in enumerate(found.values) if score is not None]
         ranked.sort(key=lambda pair: -pair[1])
         results = [RerankingResult(n, documents[n], score) for n, score in ranked]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from voyage_rag.client.session import Session
-from voyage_rag.core.rerank import rerank
+from voyage_rag.core.rerank import RankingRules, rerank
 from voyage_rag.types import BlankDocuments, InvalidText, RerankingObject
 
 
@@ -50,17 +50,8 @@ class RerankingVerbs(Session):
                 attribute `partial` of the error contains the scored documents as a
                 `PartialRanking`.
         """
-        operation = rerank(
-            self.context,
-            query,
-            documents,
-            model,
-            top_k,
-            truncation=truncation,
-            score_threshold=score_threshold,
-            blank_documents=blank_documents,
-            invalid_text=invalid_text,
-        )
+        rules = RankingRules(truncation, blank_documents, invalid_text, score_threshold)
+        operation = rerank(self.context, query, documents, model, top_k, rules)
         return self.driver.run(operation)
 
     async def arerank(
@@ -76,15 +67,6 @@ class RerankingVerbs(Session):
         score_threshold: float | None = None,
     ) -> RerankingObject:
         """Async variant of `rerank`."""
-        operation = rerank(
-            self.context,
-            query,
-            documents,
-            model,
-            top_k,
-            truncation=truncation,
-            score_threshold=score_threshold,
-            blank_documents=blank_documents,
-            invalid_text=invalid_text,
-        )
+        rules = RankingRules(truncation, blank_documents, invalid_text, score_threshold)
+        operation = rerank(self.context, query, documents, model, top_k, rules)
         return await self.driver.arun(operation)

@@ -280,7 +280,6 @@ def _sender(
     http_client: httpx.Client | None = None,
     async_http_client: httpx.AsyncClient | None = None,
 ) -> Sender:
-    """Return the object that sends requests, over HTTP or to a host in this process."""
     host = settings.host
     if not isinstance(host, InProcessHost):
         return Transport(host, http_client, async_http_client)

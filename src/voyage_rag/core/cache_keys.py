@@ -75,13 +75,7 @@ def to_bytes(vector: Vector) -> bytes:
 
 
 def from_bytes(stored: bytes, dtype: OutputDtype, length: int | None) -> Vector | None:
-    """Return a stored vector; None if it is invalid, as in a response.
-
-    Args:
-        stored: Its numbers.
-        dtype: Their type.
-        length: The required number of numbers; None if it is unknown.
-    """
+    """Return a stored vector, if it is valid and has `length` numbers (None: any number)."""
     vector: Vector = array(TYPECODES[dtype])
     if not stored or len(stored) % vector.itemsize:
         return None

@@ -14,7 +14,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from voyage_rag.core.cache_keys import CacheKeys
-from voyage_rag.core.failures import concerning, is_too_much
+from voyage_rag.core.failures import concerning, is_too_large
 from voyage_rag.core.flow import (
     CachePut,
     Emit,
@@ -28,7 +28,7 @@ from voyage_rag.core.planning import MIN_SPREAD_INPUTS, Limits, slices
 from voyage_rag.core.rate_limits import NO_LIMITS
 from voyage_rag.core.repacking import PackedRequest, WaitingItems
 from voyage_rag.core.retry import retrying
-from voyage_rag.errors import VoyageError
+from voyage_rag.errors import RateLimitError, VoyageError
 from voyage_rag.events import BatchSplit, Billed, Verb
 from voyage_rag.usage import NO_USAGE
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from voyage_rag.core.context import Budget, CallContext, TokenRatio
     from voyage_rag.core.flow import Advance, Flow
     from voyage_rag.core.options import EmbedOptions
-    from voyage_rag.core.wire import Body, Decoded
+    from voyage_rag.core.wire.responses import Body, Decoded
     from voyage_rag.hosts.messages import Request
     from voyage_rag.models import Model
 
@@ -152,8 +152,9 @@ class EndpointCall(ABC, Generic[Item, Value]):
         return concerning(failure, [item.key for item in items], tokens)  # type: ignore[misc]
 
     def is_too_much(self, failure: VoyageError, tokens: float) -> bool:
-        """Whether a smaller request would be accepted."""
-        return is_too_much(failure, self.budget.limiter, tokens)
+        """Whether a smaller request would be accepted, by its size or the rate limit."""
+        is_over_limit = self.budget.limiter.exceeds_minute_limit(tokens)
+        return is_too_large(failure) or (isinstance(failure, RateLimitError) and is_over_limit)
 
     def is_query(self, expected: int) -> bool:
         """Return whether a call with so many inputs is interactive; otherwise it is a job."""

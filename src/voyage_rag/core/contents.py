@@ -93,11 +93,7 @@ class ContentParser:
     invalid_text: InvalidText = "error"
 
     def parse(self, inputs: object) -> list[Content]:
-        """Return the segments of each input, in order.
-
-        Raises:
-            InvalidInputError: An input cannot be embedded. The message names it.
-        """
+        """Return the segments of each input, or raise an `InvalidInputError` that names it."""
         listed = elements(
             "inputs", inputs, "a list of inputs, each a list of texts, images and videos"
         )
@@ -161,11 +157,7 @@ class ContentParser:
 
 
 def naming(name: str, position: int, do: Callable[[], T]) -> T:
-    """Call a function, and add the input to its errors.
-
-    Raises:
-        InvalidInputError: The function raised one, or an `OSError`.
-    """
+    """Call a function, and name the input in its `OSError` or `InvalidInputError`."""
     try:
         return do()
     except (OSError, InvalidInputError) as error:
@@ -198,7 +190,6 @@ def _items_of(position: int, given: object) -> list[tuple[str, object]]:
 
 
 def _from_api(name: str, position: int, item: Mapping[Any, Any]) -> TextSegment | Image | Video:
-    """Return a segment in the format of the API reference."""
     kind = item.get("type")
     if not isinstance(kind, str) or kind not in SEGMENT_TYPES:
         raise InvalidInputError(

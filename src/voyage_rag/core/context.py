@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from voyage_rag.core.options import EmbedOptions, checked_options
+from voyage_rag.core.options import ENDPOINTS, EmbedOptions, options_of
 from voyage_rag.core.rate_limiter import Clock, RateLimiter
+from voyage_rag.core.validation import check_embedding_model, check_model
 from voyage_rag.locks import lock_for
 
 if TYPE_CHECKING:
@@ -88,19 +89,31 @@ class CallContext:
         output_dimension: int | None,
         output_dtype: OutputDtype | None,
     ) -> tuple[Model, EmbedOptions]:
-        """The model's row and the checked options of a call; see `checked_options`."""
+        """Check the options that every call has; a kind of None means any that embeds texts.
+
+        Returns:
+            The catalogue's row of the model, and the options.
+
+        Raises:
+            InvalidInputError: An option is invalid. The message names it and the choices.
+        """
         given = (kind, model, input_type, truncation, output_dimension, output_dtype)
         try:
             return self._checked(*given)
         except TypeError:  # an option cannot be hashed, and is rejected by name
-            return checked_options(self.host, *given)
+            return self._check(*given)
 
     @cached_property
     def _checked(self) -> Callable[..., tuple[Model, EmbedOptions]]:
         return lru_cache(OPTION_SETS, typed=True)(self._check)
 
-    def _check(self, *given: Any) -> tuple[Model, EmbedOptions]:
-        row, options = checked_options(self.host, *given)
+    def _check(self, kind: Kind | None, model: object, *given: Any) -> tuple[Model, EmbedOptions]:
+        row = check_embedding_model(model) if kind is None else check_model(model, kind)
+        options = options_of(row, *given)
+        fields = options.fields
+        if row.kind == "contextualized":  # the endpoint has no truncation
+            fields = {**fields, "truncation": None}
+        self.host.require(ENDPOINTS[row.kind], fields)
         if row.retirement is not None:
             today = datetime.fromtimestamp(self.policy.wall_clock(), UTC).date()
             if row.retirement.is_near(today):

@@ -17,7 +17,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, get_args
 
-from voyage_rag.core import validation, wire
+from voyage_rag.checks import texts_of
+from voyage_rag.core import validation
 from voyage_rag.core.cache_keys import from_bytes, to_bytes
 from voyage_rag.core.call import EndpointCall
 from voyage_rag.core.context import estimate_tokens
@@ -28,7 +29,9 @@ from voyage_rag.core.flow import Operation, PartialResults
 from voyage_rag.core.options import ENDPOINTS
 from voyage_rag.core.vectors import check_lengths
 from voyage_rag.core.windows import MAX_CHUNKS, Chunks, Window, windows_of
-from voyage_rag.core.wire import Chunked, Chunking
+from voyage_rag.core.wire import requests, responses
+from voyage_rag.core.wire.requests import Chunking
+from voyage_rag.core.wire.responses import Chunked
 from voyage_rag.errors import VoyageError
 from voyage_rag.partial import PartialContextualizedEmbeddings, PartialEmbeddings
 from voyage_rag.types import (
@@ -55,10 +58,7 @@ ESTIMATE_PER_TOKEN = 1 / 0.6
 class ContextualCall(EndpointCall[Window, Chunked]):
     """One call to embed chunks with the context of their documents.
 
-    Args:
-        context: Shared with other calls.
-        model: The catalogue's row of its model.
-        options: The options of all chunks.
+    Args, after those of `EndpointCall`:
         chunking: How the service splits documents; None if it does not.
 
     Attributes:
@@ -86,15 +86,15 @@ class ContextualCall(EndpointCall[Window, Chunked]):
     def request(self, items: Sequence[Window]) -> Request:
         """Return the request for these windows, each as a document."""
         documents = [item.chunks for item in items]
-        fields = wire.contextual_fields(documents, self.options, self.chunking)
+        fields = requests.contextual_fields(documents, self.options, self.chunking)
         chunks = None if self.chunking else sum(len(item.chunks) for item in items)
         path = ENDPOINTS["contextualized"]
-        return wire.make_request(self.context.host, path, fields, len(items), chunks)
+        return requests.make_request(self.context.host, path, fields, len(items), chunks)
 
-    def read(self, body: wire.Body, items: Sequence[Window]) -> wire.Decoded[Chunked]:
+    def read(self, body: responses.Body, items: Sequence[Window]) -> responses.Decoded[Chunked]:
         """Return one vector per chunk."""
         counts = [None if self.chunking else len(item.chunks) for item in items]
-        answer = wire.contextual_answer(body, counts, self.options)
+        answer = responses.contextual_answer(body, counts, self.options)
         vectors = chain.from_iterable(document.vectors for document in answer.values)
         if self.options.dtype == "float" and not all(map(any, vectors)):
             self.context.warn_zero_vector(self.model.name)
@@ -203,11 +203,7 @@ def prepare(
     output_dimension: int | None,
     chunking: Chunking | None = None,
 ) -> ContextualCall:
-    """Check a call, except its inputs.
-
-    Raises:
-        InvalidInputError: An argument is invalid.
-    """
+    """Check a call, except its inputs, or raise an `InvalidInputError`."""
     row, options = context.options(
         "contextualized", model, input_type, False, output_dimension, output_dtype
     )
@@ -220,11 +216,7 @@ def contextualize(
     chunk_fn: Callable[[str], list[str]] | None,
     invalid_text: InvalidText = "error",
 ) -> Operation[object, ContextualizedEmbeddingsObject]:
-    """Return the operation that embeds the chunks of documents.
-
-    Raises:
-        InvalidInputError: The inputs are not documents of chunks. Nothing was sent.
-    """
+    """Return the operation that embeds chunks of documents, or raise an `InvalidInputError`."""
     validation.check_choice("invalid_text", invalid_text, get_args(InvalidText))
     documents = documents_of(
         inputs,
@@ -277,13 +269,13 @@ def embed_chunks(
     policies.check()
     listed = [
         validation.check_text(f"chunks[{position}]", chunk, position, invalid_text=policies.invalid)
-        for position, chunk in enumerate(validation.listed("chunks", chunks))
+        for position, chunk in enumerate(texts_of("chunks", chunks))
     ]
     empty = [position for position, chunk in enumerate(listed) if not chunk]
     if empty and policies.empty == "error":
         validation.refuse_empty(f"chunks[{empty[0]}]", empty[0])
     if empty and policies.empty == "space":  # each a separate document
-        named = validation.listed("documents", documents)
+        named = texts_of("documents", documents)
         documents = [None if n in empty else name for n, name in enumerate(named)]
         listed, empty = [chunk or " " for chunk in listed], []
     grouping = call.grouping = grouped(listed, documents)

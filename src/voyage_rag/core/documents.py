@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from voyage_rag.checks import elements, is_hashable, is_missing, plain
 from voyage_rag.core import validation
 from voyage_rag.core.windows import Chunks
-from voyage_rag.core.wire import Chunking
+from voyage_rag.core.wire.requests import Chunking
 from voyage_rag.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -34,11 +34,7 @@ class Grouping:
 def check_chunking(
     input_type: object, chunk_fn: object, enabled: object, size: object, overlap: object
 ) -> Chunking | None:
-    """Check the arguments for splitting documents.
-
-    Raises:
-        InvalidInputError: The arguments contradict each other.
-    """
+    """Return how the service splits documents, or raise an `InvalidInputError`."""
     validation.check_flag("enable_auto_chunking", enabled)
     if chunk_fn is not None and not callable(chunk_fn):
         raise InvalidInputError(f"chunk_fn must be a function, not {type(chunk_fn).__name__}")
@@ -157,7 +153,6 @@ def _chunks(name: str, given: object, position: int) -> Chunks:
 
 
 def _cut(name: str, text: str, chunk_fn: Callable[[str], list[str]], position: int) -> Chunks:
-    """Split a text with `chunk_fn`."""
     chunks = _chunks(f"what chunk_fn made of {name}", chunk_fn(text), position)
     return tuple(
         _checked(f"chunk {at} that chunk_fn made of {name}", chunk, position)

@@ -10,7 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from voyage_rag.checks import texts_of
-from voyage_rag.core import validation, wire
+from voyage_rag.core import validation
 from voyage_rag.core.cache_keys import from_bytes, to_bytes
 from voyage_rag.core.call import EndpointCall
 from voyage_rag.core.context import estimate_tokens
@@ -18,7 +18,8 @@ from voyage_rag.core.flow import Operation, PartialResults
 from voyage_rag.core.media import is_media_name
 from voyage_rag.core.options import ENDPOINTS, EmbedOptions
 from voyage_rag.core.vectors import check_lengths, length_of, zeros
-from voyage_rag.core.wire import Decoded
+from voyage_rag.core.wire import requests, responses
+from voyage_rag.core.wire.responses import Decoded
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.models import Kind
 from voyage_rag.partial import PartialEmbeddings
@@ -45,34 +46,34 @@ class TextFormat:
     """Encodes texts for a kind of model, and decodes one vector per text."""
 
     request: Callable[[Host, Sequence[str], EmbedOptions], Request]
-    answer: Callable[[wire.Body, int, EmbedOptions], Decoded[Vector]]
+    answer: Callable[[responses.Body, int, EmbedOptions], Decoded[Vector]]
 
 
 def _text_request(host: Host, texts: Sequence[str], options: EmbedOptions) -> Request:
-    fields, count = wire.embed_fields(texts, options), len(texts)
-    return wire.make_request(host, ENDPOINTS["embedding"], fields, count, count)
+    fields, count = requests.embed_fields(texts, options), len(texts)
+    return requests.make_request(host, ENDPOINTS["embedding"], fields, count, count)
 
 
 def _document_request(host: Host, texts: Sequence[str], options: EmbedOptions) -> Request:
     """Return a request with each text as a separate document."""
-    fields, count = wire.contextual_fields([[text] for text in texts], options), len(texts)
-    return wire.make_request(host, ENDPOINTS["contextualized"], fields, count, count)
+    fields, count = requests.contextual_fields([[text] for text in texts], options), len(texts)
+    return requests.make_request(host, ENDPOINTS["contextualized"], fields, count, count)
 
 
-def _document_answer(body: wire.Body, count: int, options: EmbedOptions) -> Decoded[Vector]:
-    answer = wire.contextual_answer(body, [1] * count, options)
+def _document_answer(body: responses.Body, count: int, options: EmbedOptions) -> Decoded[Vector]:
+    answer = responses.contextual_answer(body, [1] * count, options)
     return Decoded([document.vectors[0] for document in answer.values], answer.total_tokens)
 
 
 def _content_request(host: Host, texts: Sequence[str], options: EmbedOptions) -> Request:
-    contents = [wire.multimodal_content([("text", text)]) for text in texts]
-    return wire.multimodal_request(host, contents, options)
+    contents = [requests.multimodal_content([("text", text)]) for text in texts]
+    return requests.multimodal_request(host, contents, options)
 
 
 FORMATS: dict[Kind, TextFormat] = {
-    "embedding": TextFormat(_text_request, wire.embed_answer),
+    "embedding": TextFormat(_text_request, responses.embed_answer),
     "contextualized": TextFormat(_document_request, _document_answer),
-    "multimodal": TextFormat(_content_request, wire.multimodal_answer),
+    "multimodal": TextFormat(_content_request, responses.multimodal_answer),
 }
 """Every kind of model that embeds texts."""
 
@@ -84,11 +85,7 @@ class TextPolicies(NamedTuple):
     invalid: InvalidText = "error"
 
     def check(self) -> None:
-        """Check the policies.
-
-        Raises:
-            InvalidInputError: A policy is invalid. The message names it and the choices.
-        """
+        """Raise an `InvalidInputError` that names an invalid policy and the choices."""
         if set(map(type, self)) != {str} or self != TextPolicies():
             validation.check_choice("empty_text", self.empty, get_args(EmptyText))
             validation.check_choice("invalid_text", self.invalid, get_args(InvalidText))
@@ -97,10 +94,7 @@ class TextPolicies(NamedTuple):
 class TextCall(EndpointCall[IndexedText, "Row"]):
     """One call to embed texts.
 
-    Args:
-        context: Shared with other calls.
-        model: The catalogue's row of its model.
-        options: The options of all texts.
+    Args, after those of `EndpointCall`:
         batch_size: Maximum number of texts per request; None lets the plan decide.
         policies: How to treat empty and malformed texts.
 
@@ -130,11 +124,7 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
             self.context.warn_no_documents()
 
     def checked(self, texts: Iterable[str]) -> Iterator[str]:
-        """Yield the checked texts as they are sent.
-
-        Raises:
-            InvalidInputError: A text cannot be embedded. The message names its position.
-        """
+        """Yield the texts as they are sent, or raise an `InvalidInputError` with the position."""
         max_chars = self.context.host.text_chars or inf
         looks_for_names = self.model.kind == "multimodal"
         for position, text in enumerate(texts):
@@ -179,7 +169,7 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
         texts = [item.text for item in items]
         return self._format.request(self.context.host, texts, self.options)
 
-    def read(self, body: wire.Body, items: Sequence[IndexedText]) -> Decoded[Row]:
+    def read(self, body: responses.Body, items: Sequence[IndexedText]) -> Decoded[Row]:
         """Return one vector per text."""
         answer = self._format.answer(body, len(items), self.options)
         if self.options.dtype == "float" and not all(map(any, answer.values)):
@@ -218,11 +208,7 @@ def prepare(
     batch_size: int | None = None,
     policies: TextPolicies = TextPolicies(),  # noqa: B008 - immutable
 ) -> TextCall:
-    """Check a call, except its texts.
-
-    Raises:
-        InvalidInputError: An argument is invalid.
-    """
+    """Check a call, except its texts, or raise an `InvalidInputError`."""
     row, options = context.options(
         None, model, input_type, truncation, output_dimension, output_dtype
     )

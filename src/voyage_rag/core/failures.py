@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from voyage_rag.errors import APIError, InvalidRequestError, RateLimitError, VoyageError
+from voyage_rag.errors import APIError, InvalidRequestError, VoyageError
 from voyage_rag.hosts.failures import (
     TOO_MANY_REQUESTS,
     delay_named,
@@ -18,7 +18,6 @@ from voyage_rag.models import kind_of
 from voyage_rag.suggestions import similar_model
 
 if TYPE_CHECKING:
-    from voyage_rag.core.rate_limiter import RateLimiter
     from voyage_rag.hosts.host import Host
     from voyage_rag.hosts.messages import Request, Response
 
@@ -31,14 +30,7 @@ MAX_SECONDS = 999_999_999.0
 def failure_of(
     request: Request, response: Response, host: Host, wall_clock: Callable[[], float]
 ) -> APIError:
-    """Return the error for a response with another status than 200.
-
-    Args:
-        request: The request.
-        response: The response.
-        host: The host that sent the response.
-        wall_clock: Returns the seconds since the epoch, for a Retry-After with a date.
-    """
+    """Return the error for a response with another status than 200."""
     detail = host.error(response)
     message = detail.message or f"the service responded with {detail.status} and no reason"
     message = f"{message} ({detail.remedy})" if detail.remedy else message
@@ -75,13 +67,6 @@ def request_id_of(response: Response) -> str | None:
 def is_too_large(failure: Exception) -> bool:
     """Return whether a request with fewer inputs, tokens or bytes would be accepted."""
     return isinstance(failure, APIError) and failure.is_too_large
-
-
-def is_too_much(failure: Exception, limiter: RateLimiter, tokens: float) -> bool:
-    """Return whether a smaller request would be accepted, by its size or the rate limit."""
-    return is_too_large(failure) or (
-        isinstance(failure, RateLimitError) and limiter.exceeds_minute_limit(tokens)
-    )
 
 
 def example_named(failure: VoyageError) -> int | None:

@@ -97,11 +97,7 @@ def needs_downscale(media: Media, max_pixels: int | None) -> bool:
 
 
 def check_limits(media: Media, row: Model, max_pixels: int | None) -> None:
-    """Raise an error for media that the service would reject.
-
-    Raises:
-        InvalidInputError: It is too large, or a video for a model without video support.
-    """
+    """Raise an `InvalidInputError` for media that the service would reject."""
     if media.kind == "video":
         check_takes_video(row)
     if needs_downscale(media, max_pixels):
@@ -116,11 +112,7 @@ def check_limits(media: Media, row: Model, max_pixels: int | None) -> None:
 
 
 def check_size(kind: MediaKind, size: int) -> None:
-    """Raise an error for more bytes than the service accepts.
-
-    Raises:
-        InvalidInputError: There are more bytes.
-    """
+    """Raise an `InvalidInputError` for more bytes than the service accepts."""
     if size > MAX_BYTES:
         remedy = (
             "pass downscale=True, or a smaller image" if kind == "image" else "cut or shrink it"
@@ -131,11 +123,7 @@ def check_size(kind: MediaKind, size: int) -> None:
 
 
 def check_takes_video(row: Model) -> None:
-    """Raise an error for video if the model does not support it.
-
-    Raises:
-        InvalidInputError: The model is known not to support it.
-    """
+    """Raise an `InvalidInputError` for video if the model is known not to support it."""
     if not row.video:
         raise InvalidInputError(f"{row.name!r} takes no video: use voyage-multimodal-3.5")
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, get_args
 
-from voyage_rag.core import media, validation, wire
+from voyage_rag.core import media, validation
 from voyage_rag.core.cache_keys import from_bytes, to_bytes
 from voyage_rag.core.call import EndpointCall, fetch
 from voyage_rag.core.contents import (
@@ -29,8 +29,9 @@ from voyage_rag.core.contents import (
 from voyage_rag.core.context import estimate_tokens
 from voyage_rag.core.flow import Flow, Operation, PartialResults, offload
 from voyage_rag.core.media import Media, MediaReader
-from voyage_rag.core.planning import pack
+from voyage_rag.core.planning import slices
 from voyage_rag.core.vectors import check_lengths
+from voyage_rag.core.wire import requests, responses
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.partial import PartialEmbeddings
 from voyage_rag.types import InvalidText, MultimodalEmbeddingsObject, Vectors
@@ -70,10 +71,7 @@ class Loaded:
 class MultimodalCall(EndpointCall[Loaded, "Vector"]):
     """One call to embed texts, images and videos.
 
-    Args:
-        context: Shared with other calls.
-        model: The catalogue's row of its model.
-        options: The options of all inputs.
+    Args, after those of `EndpointCall`:
         parser: Parses its inputs.
     """
 
@@ -104,11 +102,11 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
     def request(self, items: Sequence[Loaded]) -> Request:
         """Return the request for these inputs."""
         contents = [item.body for item in items]
-        return wire.multimodal_request(self.context.host, contents, self.options)
+        return requests.multimodal_request(self.context.host, contents, self.options)
 
-    def read(self, body: wire.Body, items: Sequence[Loaded]) -> wire.Decoded[Vector]:
+    def read(self, body: responses.Body, items: Sequence[Loaded]) -> responses.Decoded[Vector]:
         """Return one vector per input."""
-        answer = wire.multimodal_answer(body, len(items), self.options)
+        answer = responses.multimodal_answer(body, len(items), self.options)
         if self.options.dtype == "float" and not all(map(any, answer.values)):
             self.context.warn_zero_vector(self.model.name)
         return answer
@@ -136,9 +134,8 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
         for content in contents:
             groups[content.delivery or default].append(content)
         for group in groups.values():
-            weighed = ((content, content.estimated_tokens) for content in group)
-            for slice_ in pack(weighed, partial(self.limits, None), lambda content: content.size):
-                yield self._fetched([content for content, _ in slice_], results)
+            for slice_ in slices(group, partial(self.limits, None), lambda content: content.size):
+                yield self._fetched(slice_, results)
 
     def _fetched(
         self, contents: Sequence[Content], results: PartialResults[Vector]
@@ -150,7 +147,7 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
         """Read and encode the media of a request. May take a while."""
         loaded = []
         for content in contents:
-            body = wire.multimodal_content(
+            body = requests.multimodal_content(
                 [
                     self._written(segment, content.position, number)
                     for number, segment in enumerate(content.segments)
@@ -188,11 +185,7 @@ def prepare(
     downscale: bool = False,
     invalid_text: InvalidText = "error",
 ) -> MultimodalCall:
-    """Check a call, except its inputs.
-
-    Raises:
-        InvalidInputError: An argument is invalid.
-    """
+    """Check a call, except its inputs, or raise an `InvalidInputError`."""
     row, options = context.options(
         "multimodal", model, input_type, truncation, output_dimension, output_dtype
     )

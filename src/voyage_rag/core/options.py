@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from voyage_rag.checks import plain
 from voyage_rag.core import validation
 from voyage_rag.core.vectors import length_of
+from voyage_rag.types import InputType
 
 if TYPE_CHECKING:
-    from voyage_rag.hosts.host import Host
     from voyage_rag.models import Kind, Model, OutputDtype
-    from voyage_rag.types import InputType
 
 ENDPOINTS: dict[Kind, str] = {
     "embedding": "/embeddings",
@@ -67,44 +66,6 @@ class EmbedOptions:
         return self.output_dtype or "float"
 
 
-def checked_options(
-    host: Host,
-    kind: Kind | None,
-    model: object,
-    input_type: InputType | None,
-    truncation: object,
-    output_dimension: int | None,
-    output_dtype: OutputDtype | None,
-) -> tuple[Model, EmbedOptions]:
-    """Check the options that every call has.
-
-    Args:
-        host: The host of the model.
-        kind: The kind of model that the call requires; None for any that embeds texts.
-        model: Name of the model.
-        input_type: The prompt.
-        truncation: Whether to truncate longer texts to the context.
-        output_dimension: Length of the vectors.
-        output_dtype: Their number type.
-
-    Returns:
-        The catalogue's row of the model, and the options.
-
-    Raises:
-        InvalidInputError: An option is invalid. The message names it and the choices.
-    """
-    if kind is None:
-        row = validation.check_embedding_model(model)
-    else:
-        row = validation.check_model(model, kind)
-    options = options_of(row, input_type, truncation, output_dimension, output_dtype)
-    fields = options.fields
-    if row.kind == "contextualized":  # the endpoint has no truncation
-        fields = {**fields, "truncation": None}
-    host.require(ENDPOINTS[row.kind], fields)
-    return row, options
-
-
 def options_of(
     row: Model,
     input_type: InputType | None,
@@ -112,8 +73,12 @@ def options_of(
     output_dimension: int | None,
     output_dtype: OutputDtype | None,
 ) -> EmbedOptions:
-    """Return the options of a model on any host. The errors are those of `checked_options`."""
-    validation.check_input_type(input_type)
+    """Return the options of a model on any host.
+
+    Raises:
+        InvalidInputError: An option is invalid. The message names it and the choices.
+    """
+    validation.check_choice("input_type", input_type, (*get_args(InputType), None))
     output_dimension = plain(output_dimension)
     return EmbedOptions(
         model=row.name,

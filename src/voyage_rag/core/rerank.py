@@ -6,15 +6,17 @@ import math
 import struct
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
-from voyage_rag.checks import plain
-from voyage_rag.core import validation, wire
+from voyage_rag.checks import plain, texts_of
+from voyage_rag.core import validation
 from voyage_rag.core.call import EndpointCall
 from voyage_rag.core.context import estimate_tokens
 from voyage_rag.core.embed import IndexedText
 from voyage_rag.core.flow import Operation, PartialResults
 from voyage_rag.core.options import ENDPOINTS, EmbedOptions
+from voyage_rag.core.wire.requests import make_request, rerank_fields
+from voyage_rag.core.wire.responses import Body, Decoded, rerank_answer
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.partial import PartialRanking
 from voyage_rag.types import BlankDocuments, InvalidText, RerankingObject, RerankingResult
@@ -33,10 +35,7 @@ class RerankCall(EndpointCall[IndexedText, "float | None"]):
     A score belongs to one query and one document, so documents may be ranked in several requests,
     and scores may be cached. A document that is not among a request's `top_k` has no score.
 
-    Args:
-        context: Shared with other calls.
-        model: The catalogue's row of its model.
-        options: Model and truncation.
+    Args, after those of `EndpointCall`:
         query: The search query.
         top_k: Number of requested documents; None for all.
     """
@@ -57,7 +56,7 @@ class RerankCall(EndpointCall[IndexedText, "float | None"]):
 
     def request(self, items: Sequence[IndexedText]) -> Request:
         """Return the request for these documents."""
-        fields = wire.rerank_fields(
+        fields = rerank_fields(
             self._query,
             [item.text for item in items],
             self.model.name,
@@ -65,11 +64,11 @@ class RerankCall(EndpointCall[IndexedText, "float | None"]):
             truncation=self.options.truncation,
         )
         path, count = ENDPOINTS["rerank"], len(items)
-        return wire.make_request(self.context.host, path, fields, count, vectors=0)
+        return make_request(self.context.host, path, fields, count, vectors=0)
 
-    def read(self, body: wire.Body, items: Sequence[IndexedText]) -> wire.Decoded[float | None]:
+    def read(self, body: Body, items: Sequence[IndexedText]) -> Decoded[float | None]:
         """Return the scores."""
-        return wire.rerank_answer(body, len(items), self._most(items))
+        return rerank_answer(body, len(items), self._most(items))
 
     def cache_key(self, item: IndexedText) -> bytes:
         """Return the key of the query and the document."""
@@ -92,23 +91,29 @@ class RerankCall(EndpointCall[IndexedText, "float | None"]):
         return None if self._top_k is None else min(self._top_k, len(items))
 
 
+class RankingRules(NamedTuple):
+    """How to treat documents; see `voyage_rag.Voyage.rerank`."""
+
+    truncation: bool
+    blank_documents: BlankDocuments
+    invalid_text: InvalidText
+    score_threshold: float | None
+
+
 def rerank(
     context: CallContext,
     query: object,
     documents: object,
     model: str,
     top_k: int | None,
-    *,
-    truncation: bool,
-    blank_documents: BlankDocuments,
-    invalid_text: InvalidText,
-    score_threshold: float | None,
+    rules: RankingRules,
 ) -> Operation[object, RerankingObject]:
     """Return the operation that ranks documents by relevance. Blank documents are never sent.
 
     Raises:
         InvalidInputError: An argument is invalid.
     """
+    truncation, blank_documents, invalid_text, score_threshold = rules
     validation.check_choice("blank_documents", blank_documents, get_args(BlankDocuments))
     validation.check_choice("invalid_text", invalid_text, get_args(InvalidText))
     score_threshold = check_threshold(score_threshold)
@@ -120,7 +125,7 @@ def rerank(
         raise InvalidInputError("query is empty: pass the question to rank the documents by")
     listed = [
         validation.check_text(f"documents[{n}]", text, n, invalid_text=invalid_text)
-        for n, text in enumerate(validation.listed("documents", documents))
+        for n, text in enumerate(texts_of("documents", documents))
     ]
     blank = _blank_positions(listed, blank_documents)
     each = estimate_tokens(asked)  # the query counts once per document
@@ -156,11 +161,7 @@ def rerank(
 
 
 def check_threshold(given: object) -> float | None:
-    """Raise an error for an invalid threshold.
-
-    Raises:
-        InvalidInputError: It is not a number from 0 to 1.
-    """
+    """Return a threshold, or raise an `InvalidInputError` if it is not from 0 to 1."""
     score: float | None = plain(given)
     is_number = isinstance(score, (int, float)) and not isinstance(score, bool)
     if score is not None and not (is_number and 0 <= score <= 1):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from voyage_rag.core.failures import OK, error_text, failure_of, request_id_of
 from voyage_rag.core.flow import Attempt, NothingToSendError
 from voyage_rag.core.rate_limits import limits_named
-from voyage_rag.core.wire import parse
+from voyage_rag.core.wire.responses import parse
 from voyage_rag.errors import (
     APIConnectionError,
     QuotaExhaustedError,
@@ -27,7 +27,7 @@ from voyage_rag.errors import (
 if TYPE_CHECKING:
     from voyage_rag.core.flow import Flow
     from voyage_rag.core.rate_limiter import Estimate, RateLimiter, Reservation
-    from voyage_rag.core.wire import Body, Decoded
+    from voyage_rag.core.wire.responses import Body, Decoded
     from voyage_rag.hosts.host import Host
     from voyage_rag.hosts.messages import Request, Response
 
@@ -227,11 +227,7 @@ class Attempts:
         return replace(result, times_billed=2)
 
     def failed(self, failure: VoyageError) -> None:
-        """Decide whether there is a next attempt.
-
-        Raises:
-            VoyageError: There is no next attempt.
-        """
+        """Raise the last failure if there is no next attempt."""
         self._failure, limiter = failure, self._limiter
         self._delay = wait = self._policy.backoff(failure, self._sent)
         if isinstance(failure, RateLimitError):

@@ -5,15 +5,15 @@ Every error names the argument, the item and the remedy.
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn, cast, get_args
+from reprlib import repr as repr_of
+from typing import TYPE_CHECKING, NoReturn, cast
 
-from voyage_rag.checks import is_missing, plain, texts_of
+from voyage_rag.checks import is_missing, plain
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.models import ALL_DTYPES, MODELS, Kind, Model, kind_of, look_up
-from voyage_rag.types import InputType, InvalidText
+from voyage_rag.types import InvalidText
 
 if TYPE_CHECKING:
     from voyage_rag.models import OutputDtype
@@ -27,13 +27,9 @@ VERBS: dict[Kind, str] = {
 
 
 def check_model(model: object, kind: Kind) -> Model:
-    """Return the catalogue's row of a model for this kind of request.
-
-    Raises:
-        InvalidInputError: The model is not a name, or is known to be of another kind.
-    """
+    """Return the row of a model, or raise an `InvalidInputError` if it has another kind."""
     if not isinstance(model, str) or not model.strip():
-        raise InvalidInputError(f"model must be the name of a model, not {_shown(model)}")
+        raise InvalidInputError(f"model must be the name of a model, not {repr_of(model)}")
     check_text("model", model)
     row = look_up(model, kind)
     if row.kind != kind:
@@ -45,11 +41,7 @@ def check_model(model: object, kind: Kind) -> Model:
 
 
 def check_embedding_model(model: object) -> Model:
-    """Return the catalogue's row of a model that embeds texts, at any endpoint.
-
-    Raises:
-        InvalidInputError: The model is not a name, or is a reranker.
-    """
+    """Return the row of a model that embeds texts, or raise an `InvalidInputError`."""
     kind = kind_of(model) if isinstance(model, str) else "embedding"
     return check_model(model, "embedding" if kind == "rerank" else kind)
 
@@ -60,15 +52,11 @@ def names_of(kind: Kind) -> list[str]:
 
 
 def check_output(row: Model, dimension: object, dtype: object) -> OutputDtype | None:
-    """Raise an error for a dimension or number type that the model does not support.
-
-    Raises:
-        InvalidInputError: The model does not support it. The message names the choices.
-    """
+    """Raise an `InvalidInputError` for a dimension or number type that the model lacks."""
     if dimension is not None:
         if type(dimension) is not int or dimension < 1:
             raise InvalidInputError(
-                f"output_dimension must be a positive integer, not {_shown(dimension)}"
+                f"output_dimension must be a positive integer, not {repr_of(dimension)}"
             )
         if row.dimensions and dimension not in row.dimensions:
             raise InvalidInputError(
@@ -86,31 +74,22 @@ def check_output(row: Model, dimension: object, dtype: object) -> OutputDtype | 
 
 
 def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
-    """Raise an error for a value that is not one of the choices.
-
-    Raises:
-        InvalidInputError: It is not.
-    """
+    """Raise an `InvalidInputError` for a value that is not one of the choices."""
     # Numpy's arrays cannot be compared with strings.
     if not any(value is each or (isinstance(value, str) and value == each) for each in choices):
         text = value.lower() if isinstance(value, str) else ""
         contained = [each for each in choices if isinstance(each, str) and each in text]
         similar = f": did you mean {max(contained, key=len)!r}?" if contained else ""
         raise InvalidInputError(
-            f"{name} must be one of {_listed(choices)}, not {_shown(value)}{similar}"
+            f"{name} must be one of {_listed(choices)}, not {repr_of(value)}{similar}"
         )
-
-
-def check_input_type(input_type: object) -> None:
-    """Raise an error for an unsupported input_type."""
-    check_choice("input_type", input_type, (*get_args(InputType), None))
 
 
 def check_flag(name: str, value: object) -> bool:
     """Raise an error for values other than True and False, of Python or NumPy."""
     flag = plain(value)
     if not isinstance(flag, bool):
-        raise InvalidInputError(f"{name} must be True or False, not {_shown(value)}")
+        raise InvalidInputError(f"{name} must be True or False, not {repr_of(value)}")
     return flag
 
 
@@ -125,19 +104,12 @@ def check_count(name: str, value: object, most: int | None = None) -> int:
     """
     number = plain(value)
     if type(number) is not int or number < 1:
-        raise InvalidInputError(f"{name} must be a whole number of at least 1, not {_shown(value)}")
+        raise InvalidInputError(
+            f"{name} must be a whole number of at least 1, not {repr_of(value)}"
+        )
     if most is not None and number > most:
         raise InvalidInputError(f"{name} must be at most {most}, not {number}")
     return number
-
-
-def listed(name: str, texts: object) -> list[str]:
-    """Return a list of the items that should be texts. A single string is a list of one.
-
-    Raises:
-        InvalidInputError: The value is not a list.
-    """
-    return list(texts_of(name, texts))
 
 
 def check_text(name: str, text: object, *index: int, invalid_text: InvalidText = "error") -> str:
@@ -198,20 +170,11 @@ LlamaIndex's queries, LangChain's prompts and chat messages are recognised."""
 
 
 def refuse_empty(name: str, index: int) -> NoReturn:
-    """Raise the error for an empty string, with which the service rejects a whole request.
-
-    Raises:
-        InvalidInputError: Always.
-    """
+    """Raise the `InvalidInputError` for an empty string, which spoils a whole request."""
     raise InvalidInputError(
         f"{name} is empty: remove it, or pass empty_text='space' to embed a single space",
         indices=(index,),
     )
-
-
-def _shown(value: object) -> str:
-    """Return a short form of a value for messages."""
-    return reprlib.repr(value)
 
 
 def _listed(choices: Iterable[object]) -> str:

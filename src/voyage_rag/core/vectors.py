@@ -27,12 +27,9 @@ def zeros(length: int, dtype: OutputDtype) -> Vector:
 
 
 def check_lengths(lengths: Collection[int]) -> None:
-    """Raise an error for vectors of one call that cannot be compared.
+    """Raise an `UnexpectedAnswerError` for vectors of one call that differ in length.
 
     Each response is checked separately; these vectors come from several responses or the cache.
-
-    Raises:
-        UnexpectedAnswerError: There are several lengths.
     """
     if len(lengths) > 1:
         raise UnexpectedAnswerError(

@@ -52,11 +52,7 @@ def _as_passage(path: Path) -> Passage:
 
 
 def forecast_images(images: Sequence[Passage], service: DemoService) -> UsageItem:
-    """Count tokens and pixels of the images.
-
-    Raises:
-        DemoError: An image exceeds the limits of the service; the message names it.
-    """
+    """Count tokens and pixels of the images; a `DemoError` names one that exceeds the limits."""
     tokens = pixels = 0
     with connect(service) as client:
         for image in images:

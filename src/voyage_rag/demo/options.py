@@ -78,11 +78,7 @@ class DemoService:
 
 
 def check_options(options: DemoOptions) -> None:
-    """Check what can be checked before anything is loaded.
-
-    Raises:
-        DemoError: Options exclude each other, or a question is missing or empty.
-    """
+    """Raise a `DemoError` for options or questions that cannot be used."""
     if options.images:
         _check_image_options(options)
     if not options.questions and options.files:

@@ -72,7 +72,6 @@ def run(options: DemoOptions, out: Console, err: Console, began: float) -> DemoR
 
 @contextmanager
 def _service(options: DemoOptions) -> Iterator[tuple[DemoService, bool]]:
-    """Use the live service where there is a key, else an emulator for the time of the run."""
     if os.environ.get(KEY_VARIABLE) or os.environ.get(KEY_PATH_VARIABLE):
         address = Settings.resolve().base_url
         yield DemoService(options.model, options.rerank_model, address), False
@@ -167,7 +166,6 @@ def _ask(
 
 @contextmanager
 def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Record the duration of a stage."""
     start = time.perf_counter()
     yield
     seconds[stage] = time.perf_counter() - start

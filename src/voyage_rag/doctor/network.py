@@ -14,6 +14,7 @@ from typing import Any
 
 from voyage_rag.doctor.findings import Finding, broken, note, ok
 from voyage_rag.errors import ConfigurationError
+from voyage_rag.hosts.address import is_loopback
 from voyage_rag.io.http.certificates import TrustedCertificates
 from voyage_rag.io.http.pool import PooledConnection
 from voyage_rag.io.http.proxies import Proxy, find_proxy
@@ -49,7 +50,7 @@ def network_findings(settings: Settings) -> Iterator[Finding]:
         certificates = TrustedCertificates.of_environment(os.environ)
         yield _check_certificate(Route(*origin, proxy, certificates))
     else:
-        yield note("tls", "none: plain http", None if _is_loopback(host) else "use https")
+        yield note("tls", "none: plain http", None if is_loopback(host) else "use https")
 
 
 # ── proxy ─────────────────────────────────────────────────────────────────────────────────────────
@@ -133,10 +134,6 @@ def _remedy(error: ssl.SSLCertVerificationError) -> str:
 def _issuer(certificate: Mapping[str, Any]) -> str:
     names = {name: value for part in certificate.get("issuer", ()) for name, value in part}
     return str(names.get("organizationName") or names.get("commonName") or "an unnamed authority")
-
-
-def _is_loopback(host: str) -> bool:
-    return host in {"localhost", "127.0.0.1", "::1"}
 
 
 def _short(error: Exception) -> str:

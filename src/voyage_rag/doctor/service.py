@@ -91,7 +91,6 @@ def _with_key(response: Response, host: Host) -> Iterator[Finding]:
 
 
 def _probed(response: Response, host: Host) -> Iterator[Finding]:
-    """Interpret a response to `Host.probe`."""
     request, detail = host.probe(), None if response.status == OK else host.error(response)
     if detail is None:
         yield ok("http", host.describe(response) or "responds", status=response.status)

@@ -112,12 +112,7 @@ class ErrorDetail:
 
 
 def error_detail(response: Response, remedies: Mapping[int, str] = {}) -> ErrorDetail:
-    """Parse an error response.
-
-    Args:
-        response: A response with any body.
-        remedies: Remedies by status; for others those in `REMEDIES`.
-    """
+    """Parse an error response. Remedies by status take precedence over those in `REMEDIES`."""
     status = response.status
     message = printable(message_of(response.body)[:MAX_DETAIL_CHARS])
     if status in SUCCESS:

@@ -94,11 +94,7 @@ class Gateway(OpenAICompatible):
         self._prefix = entry.prefix if prefix is None else prefix
 
     def require(self, endpoint: str, fields: Mapping[str, Any] | None = None) -> None:
-        """Raise an error for an endpoint or a field that the gateway does not support.
-
-        Raises:
-            InvalidInputError: The gateway does not support it.
-        """
+        """Raise an `InvalidInputError` for what the gateway does not support."""
         if endpoint == "/rerank" and self._entry.has_rerank:
             return
         super().require(endpoint, fields)

@@ -102,11 +102,7 @@ class Local(InProcessHost):
         return f"local:{self.source}{prompts}"
 
     def require(self, endpoint: str, fields: Mapping[str, Any] | None = None) -> None:
-        """Raise an error for what this model does not support.
-
-        Raises:
-            InvalidInputError: The endpoint, model or number type is another one.
-        """
+        """Raise an `InvalidInputError` for an endpoint, model or number type of another kind."""
         super().require(endpoint, fields)
         fields = fields or {}
         if fields.get("model") not in {None, self.model, self.source}:

@@ -87,11 +87,7 @@ def convert(embedding: object, dimension: int | None, dtype: str) -> object:
 
 
 def shortened(vector: array[float], dimension: int) -> array[float]:
-    """Return the first dimensions, normalised again (docs: "Flexible Dimensions").
-
-    Raises:
-        UnexpectedAnswerError: The vector has fewer dimensions.
-    """
+    """Return the first dimensions, normalised again (docs: "Flexible Dimensions")."""
     if len(vector) < dimension:
         error = UnexpectedAnswerError(
             f"the response contains vectors of {len(vector)} instead of {dimension} dimensions: "

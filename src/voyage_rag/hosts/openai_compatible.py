@@ -86,11 +86,7 @@ class OpenAICompatible(Host):
         self.prompts: dict[str, str] = dict(prompts)
 
     def require(self, endpoint: str, fields: Mapping[str, Any] | None = None) -> None:
-        """Raise an error for an endpoint or number type that is not available.
-
-        Raises:
-            InvalidInputError: The server does not support it, and the client cannot compute it.
-        """
+        """Raise an `InvalidInputError` for what neither server nor client can do."""
         super().require(endpoint, fields)
         require_local_dtype(self.name, (fields or {}).get("output_dtype"))
 
@@ -147,11 +143,7 @@ class OpenAICompatible(Host):
 
 
 def require_local_dtype(name: str, dtype: object) -> None:
-    """Raise an error for a number type that requires the service's own calibration.
-
-    Raises:
-        InvalidInputError: The number type requires calibration.
-    """
+    """Raise an `InvalidInputError` for a number type that requires the service's calibration."""
     if dtype is not None and dtype not in LOCAL_DTYPES:
         raise InvalidInputError(
             f"{name} returns floats, which cannot be converted to {dtype!r}: output_dtype can be "

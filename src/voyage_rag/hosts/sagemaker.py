@@ -115,11 +115,7 @@ class SageMaker(Host):
         )
 
     def require(self, endpoint: str, fields: Mapping[str, Any] | None = None) -> None:
-        """Raise an error for what no endpoint serves.
-
-        Raises:
-            InvalidInputError: The API endpoint, model or field is not supported.
-        """
+        """Raise an `InvalidInputError` for what no endpoint serves."""
         super().require(endpoint, fields)
         if fields and isinstance(model := fields.get("model"), str):
             self._endpoint_of(model)
@@ -150,11 +146,7 @@ class SageMaker(Host):
         return found is not None and not (needed and needed(REFRESH_SECONDS))
 
     def prepare(self) -> None:
-        """Find or refresh credentials.
-
-        Raises:
-            ConfigurationError: There are none, or they cannot be refreshed.
-        """
+        """Find or refresh credentials, or raise a `ConfigurationError`."""
         exceptions = _import_botocore().exceptions
         try:
             if self._credentials is None:

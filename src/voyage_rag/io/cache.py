@@ -265,7 +265,6 @@ def _refuse_links_of_others(path: str) -> None:
 
 
 def _warn_if_others_may_write(path: str) -> None:
-    """Warn about a file to which other users can write."""
     if hasattr(os, "getuid") and os.stat(path).st_mode & (stat.S_IWGRP | stat.S_IWOTH):  # noqa: PTH116
         LOG.warning(
             "other users may write to the cache %r, and so change vectors: chmod 600 %s", path, path

@@ -109,22 +109,14 @@ def _open(
 
 
 def inspect_file(source: object, file: BinaryIO) -> Media:
-    """Read the header of a file whose format the service does not accept.
-
-    Raises:
-        InvalidInputError: The file is not an image, or Pillow is not installed.
-    """
+    """Read the header of a file that only Pillow can read, or raise an `InvalidInputError`."""
     pillow = _pillow("an image that is not PNG, JPEG, WEBP or GIF")
     with _open(pillow, HeaderFile(file), PILLOW_FORMATS) as image:
         return Media("image", "", source, None, image.width * image.height)
 
 
 def inspect_image(image: Any, kind: MediaKind | None) -> Media:
-    """Inspect a Pillow image without decoding it.
-
-    Raises:
-        InvalidInputError: The image cannot be sent.
-    """
+    """Inspect a Pillow image without decoding it, or raise an `InvalidInputError`."""
     if kind == "video":
         raise InvalidInputError("is an image where a video is expected")
     pixels = image.width * image.height
@@ -217,7 +209,6 @@ def _encoded(image: Any, max_pixels: int | None) -> tuple[str, bytes]:
 
 
 def _reduced(image: Pillow.Image, max_pixels: int) -> tuple[int, int]:
-    """Return the size of the image with at most `max_pixels` pixels."""
     share = min(1.0, (max_pixels / (image.width * image.height)) ** 0.5)
     return max(1, int(image.width * share)), max(1, int(image.height * share))
 

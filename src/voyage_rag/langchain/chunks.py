@@ -44,11 +44,7 @@ class GroupedChunks:
 
 
 def group(documents: Sequence[Document], by: DocumentOf) -> GroupedChunks:
-    """Group chunks by document. Chunks of one document keep their order.
-
-    Raises:
-        InvalidInputError: A chunk does not identify its document.
-    """
+    """Group chunks by document, in their order. Raises what `name_of` raises."""
     sources = [name_of(document, by, position) for position, document in enumerate(documents)]
     chunks: dict[Hashable, list[str]] = {}
     at: list[int] = []
@@ -62,11 +58,7 @@ def group(documents: Sequence[Document], by: DocumentOf) -> GroupedChunks:
 
 
 def name_of(document: Document, by: DocumentOf, position: int) -> Hashable:
-    """Return the name of the document of a chunk.
-
-    Raises:
-        InvalidInputError: The chunk does not identify its document.
-    """
+    """Return the name of the document of a chunk, or raise an `InvalidInputError`."""
     if not (callable(by) or isinstance(by, str)):
         raise InvalidInputError(
             f"by must be the name of a metadata field or a function, not {type(by).__name__}"
@@ -244,11 +236,7 @@ def rounds(entries: Sequence[Entry]) -> list[list[int]]:
 
 
 def refuse_empty(documents: Sequence[Document]) -> None:
-    """Raise an error for documents without text.
-
-    Raises:
-        InvalidInputError: A document is empty. The message names its position, and source or id.
-    """
+    """Raise an `InvalidInputError` for a document without text, with its position and title."""
     for position, document in enumerate(documents):
         if not document.page_content:
             raise InvalidInputError(

@@ -116,7 +116,6 @@ class ContextualEmbeddings(Embeddings):
             return not self._has_begun and len(texts) == 1 and texts[0] not in self._places
 
     def _find(self, texts: Sequence[str]) -> list[Place]:
-        """Look up the chunks with these texts."""
         with self._lock:
             candidates: list[list[Place]] = []
             for position, text in enumerate(texts):

@@ -85,11 +85,7 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         self.connect()
 
     def check_options(self) -> None:
-        """Check that the catalogue does not list the model as another kind.
-
-        Raises:
-            InvalidInputError: The model is not a reranker.
-        """
+        """Raise an `InvalidInputError` if the model is not a reranker."""
         check_reranker(self.model)
 
     def rerank(

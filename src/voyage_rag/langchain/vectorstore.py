@@ -197,7 +197,6 @@ class ContextualVectorStore(VectorStore):
         return self.vectorstore.similarity_search(query, k=k, **kwargs)
 
     def _grouped(self, documents: Sequence[Document]) -> GroupedChunks:
-        """Group the chunks by document."""
         if self._embeddings.empty_text == "error":
             refuse_empty(documents)
         if not self.auto_chunk:

@@ -147,5 +147,4 @@ def _named(images: Sequence[object]) -> list[ImageType]:
 
 
 def _images(images: Sequence[object]) -> list[Image]:
-    """Return the images that were passed."""
     return [Image(one.source if isinstance(one, NamedImage) else one) for one in images]

@@ -103,11 +103,7 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         self.connect()
 
     def check_options(self) -> None:
-        """Check that the catalogue does not list the model as another kind.
-
-        Raises:
-            InvalidInputError: The model is not a reranker.
-        """
+        """Raise an `InvalidInputError` if the model is not a reranker."""
         check_reranker(self.model)
 
     @classmethod

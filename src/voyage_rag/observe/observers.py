@@ -86,11 +86,7 @@ NO_OBSERVERS = Observers()
 
 
 def as_observers(observers: object) -> Observers:
-    """Check observers.
-
-    Raises:
-        ConfigurationError: One of them is not a plain function of an event.
-    """
+    """Return observers, or raise a `ConfigurationError` for what is no function of an event."""
     if isinstance(observers, Observers):
         return observers
     try:

@@ -50,15 +50,19 @@ def test_a_batch_without_a_required_field_is_unexpected(missing: str) -> None:
 @pytest.mark.parametrize("page", [b"", b"[]", b"{}", b'{"data": {}}', b'{"data": [1]}'])
 def test_what_is_not_a_page_is_unexpected(page: bytes) -> None:
     with pytest.raises(UnexpectedAnswerError):
-        decoding.decode_files(page)
+        decoding.decode_page(page, decoding.decode_file)
 
 
 @pytest.mark.parametrize(("more", "after"), [(True, "b"), (False, None), ("yes", None)])
 def test_a_page_says_whether_there_is_another(more: Any, after: str | None) -> None:
-    page = decoding.decode_files(body({"data": [{"id": "a"}, {"id": "b"}], "has_more": more}))
+    listed = body({"data": [{"id": "a"}, {"id": "b"}], "has_more": more})
+    page = decoding.decode_page(listed, decoding.decode_file)
     assert [file.id for file in page.items] == ["a", "b"]
     assert page.after == after
-    assert decoding.decode_files(body({"data": [], "has_more": True})).after is None
+    assert (
+        decoding.decode_page(body({"data": [], "has_more": True}), decoding.decode_file).after
+        is None
+    )
 
 
 @pytest.mark.parametrize("deleted", [True, False, 1, None])

@@ -6,11 +6,7 @@ import json
 
 from fakes import embed_options as options
 from voyage_rag.core.options import EmbedOptions
-from voyage_rag.core.wire import (
-    embed_fields,
-    make_request,
-    rerank_fields,
-)
+from voyage_rag.core.wire.requests import embed_fields, make_request, rerank_fields
 from voyage_rag.hosts import Host, select_host
 from voyage_rag.secret import APIKey
 

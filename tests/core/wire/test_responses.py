@@ -9,10 +9,7 @@ import pytest
 
 from fakes import base64_of, embedded
 from fakes import embed_options as options
-from voyage_rag.core.wire import (
-    embed_answer,
-    rerank_answer,
-)
+from voyage_rag.core.wire.responses import embed_answer, rerank_answer
 from voyage_rag.errors import UnexpectedAnswerError
 
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from fakes import KEY, MODEL, FakeClock, HTTPService, served, vector_of
 from voyage_rag import APIConnectionError, Voyage, VoyageError
 from voyage_rag.core.options import EmbedOptions
-from voyage_rag.core.wire import embed_answer
+from voyage_rag.core.wire.responses import embed_answer
 from voyage_rag.errors import UnexpectedAnswerError
 from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.io.http.response import (

@@ -13,7 +13,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from voyage_rag.core import validation
-from voyage_rag.core.jobs.decoding import decode_batch, decode_batches
+from voyage_rag.core.jobs.decoding import decode_batch
 from voyage_rag.core.jobs.paging import list_pages, object_path
 from voyage_rag.core.jobs.sending import JobContext, send_with_retries
 from voyage_rag.errors import (
@@ -69,11 +69,7 @@ class BatchRequest:
     mark: str
 
     def check(self) -> None:
-        """Check the arguments.
-
-        Raises:
-            InvalidInputError: The service would reject an argument.
-        """
+        """Raise an `InvalidInputError` for an argument that the service would reject."""
         validation.check_choice("endpoint", self.endpoint, ENDPOINTS)
         object_path("/files", self.input_file_id)
         if not isinstance(self.request_params, Mapping) or "model" not in self.request_params:
@@ -129,7 +125,6 @@ def create(
             whether it was created.
         VoyageError: The batch was not created.
     """
-    context.host.require(PATH)
     order.check()
     try:
         return (yield from send_with_retries(order.request(), decode_batch, context, may_repeat))
@@ -168,7 +163,6 @@ def find(context: JobContext, mark: str, delays: tuple[float, ...] = (0.0,)) -> 
 
 def get(context: JobContext, batch_id: str, not_before: float = -inf) -> Flow[Batch]:
     """Return the description of a batch."""
-    context.host.require(PATH)
     request = Request(object_path(PATH, batch_id), b"", "", 0, method="GET")
     return (yield from send_with_retries(request, decode_batch, context, not_before=not_before))
 
@@ -176,13 +170,12 @@ def get(context: JobContext, batch_id: str, not_before: float = -inf) -> Flow[Ba
 def list_all(context: JobContext, limit: int | None, not_before: float = -inf) -> Flow[list[Batch]]:
     """Return the newest `limit` batches, or all."""
     return list_pages(
-        context, PATH, decode_batches, page_size=PAGE_SIZE, limit=limit, not_before=not_before
+        context, PATH, decode_batch, page_size=PAGE_SIZE, limit=limit, not_before=not_before
     )
 
 
 def cancel(context: JobContext, batch_id: str) -> Flow[Batch]:
     """Cancel a batch; if it has ended in the meantime, return its description."""
-    context.host.require(PATH)
     request = Request(object_path(PATH, batch_id, "cancel"), b"", "", 0)
     return (yield from send_with_retries(request, decode_batch, context))
 
@@ -200,11 +193,7 @@ class PollSchedule:
     interval: float = 60.0
 
     def check(self) -> None:
-        """Check the arguments.
-
-        Raises:
-            InvalidInputError: An argument is not a number of seconds.
-        """
+        """Raise an `InvalidInputError` for an argument that is not a number of seconds."""
         for name, value in (("timeout", self.timeout), ("poll_interval", self.interval)):
             right = type(value) in {int, float} and value is not None and value >= 0
             if not right and not (name == "timeout" and value is None):

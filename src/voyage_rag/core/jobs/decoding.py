@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from voyage_rag.core.wire import parse_object
+from voyage_rag.core.wire.responses import parse_object
 from voyage_rag.errors import UnexpectedAnswerError
 from voyage_rag.records import Batch, BatchFault, File
 
@@ -27,57 +27,24 @@ class Page(Generic[Item]):
     after: str | None
 
 
-def decode_file(body: bytes) -> File:
-    """Decode a file.
-
-    Raises:
-        UnexpectedAnswerError: The description has no id.
-    """
-    return _file(parse_object(body))
-
-
-def decode_batch(body: bytes) -> Batch:
-    """Decode a batch.
-
-    Raises:
-        UnexpectedAnswerError: The description lacks an id, a status or an input.
-    """
-    return _batch(parse_object(body))
-
-
-def decode_files(body: bytes) -> Page[File]:
-    """Decode a page of files.
-
-    Raises:
-        UnexpectedAnswerError: It is not a list.
-    """
-    return _page(body, _file)
-
-
-def decode_batches(body: bytes) -> Page[Batch]:
-    """Decode a page of batches.
-
-    Raises:
-        UnexpectedAnswerError: It is not a list.
-    """
-    return _page(body, _batch)
-
-
 def decode_deleted(body: bytes) -> bool:
     """Return whether a response confirms the deletion of a file."""
     return parse_object(body).get("deleted") is True
 
 
-def _page(body: bytes, read: Callable[[Mapping[str, Any]], Item]) -> Page[Item]:
+def decode_page(body: bytes, decode: Callable[[Mapping[str, Any]], Item]) -> Page[Item]:
+    """Decode a page of files or batches, or raise an `UnexpectedAnswerError`."""
     response = parse_object(body)
     data = response.get("data")
     if not isinstance(data, list) or not all(isinstance(item, Mapping) for item in data):
         raise UnexpectedAnswerError("the response has no list under 'data'")
-    items = [read(item) for item in data]
+    items = [decode(item) for item in data]
     return Page(items, items[-1].id if items and response.get("has_more") is True else None)
 
 
-def _file(fields: Mapping[str, Any]) -> File:
+def decode_file(described: bytes | Mapping[str, Any]) -> File:
+    """Decode a file, or raise an `UnexpectedAnswerError` if it has no id."""
+    fields = parse_object(described)
     return File(
         id=_required(fields, "id"),
         bytes=_count(fields.get("bytes")),
@@ -88,7 +55,9 @@ def _file(fields: Mapping[str, Any]) -> File:
     )
 
 
-def _batch(fields: Mapping[str, Any]) -> Batch:
+def decode_batch(described: bytes | Mapping[str, Any]) -> Batch:
+    """Decode a batch, or raise an `UnexpectedAnswerError` if an id, status or input is missing."""
+    fields = parse_object(described)
     counts, errors = fields.get("request_counts"), fields.get("errors")
     counts = counts if isinstance(counts, Mapping) else {}
     faults = errors.get("data") if isinstance(errors, Mapping) else None

@@ -26,14 +26,12 @@ def upload(context: JobContext, path: str, filename: str) -> Flow[File]:
 
     It is sent again if the response is lost. This may leave an unused file for 30 days.
     """
-    context.host.require(PATH)
     request = Request(PATH, b"", "", 0, upload=Upload(path, filename, {"purpose": "batch"}))
     return (yield from send_with_retries(request, decoding.decode_file, context))
 
 
 def get(context: JobContext, file_id: str) -> Flow[File]:
     """Return the description of a file."""
-    context.host.require(PATH)
     request = Request(object_path(PATH, file_id), b"", "", 0, method="GET")
     return (yield from send_with_retries(request, decoding.decode_file, context))
 
@@ -42,20 +40,18 @@ def list_all(context: JobContext, purpose: str | None, limit: int | None) -> Flo
     """Return the newest `limit` files, or all."""
     validation.check_choice("purpose", purpose, (*PURPOSES, None))
     return list_pages(
-        context, PATH, decoding.decode_files, page_size=PAGE_SIZE, limit=limit, purpose=purpose
+        context, PATH, decoding.decode_file, page_size=PAGE_SIZE, limit=limit, purpose=purpose
     )
 
 
 def content(context: JobContext, file_id: str) -> Flow[bytes]:
     """Return the content of a file."""
-    context.host.require(PATH)
     request = Request(object_path(PATH, file_id, "content"), b"", "", 0, method="GET")
     return (yield from send_with_retries(request, bytes, context))
 
 
 def download(context: JobContext, file_id: str, save_to: str) -> Flow[None]:
     """Write the content of a file to a path."""
-    context.host.require(PATH)
     path = object_path(PATH, file_id, "content")
     request = Request(path, b"", "", 0, method="GET", save_to=save_to)
     yield from send_with_retries(request, bytes, context)
@@ -63,7 +59,6 @@ def download(context: JobContext, file_id: str, save_to: str) -> Flow[None]:
 
 def delete(context: JobContext, file_id: str) -> Flow[bool]:
     """Delete a file, and return whether the service confirms it."""
-    context.host.require(PATH)
     request = Request(object_path(PATH, file_id), b"", "", 0, method="DELETE")
     return (yield from send_with_retries(request, decoding.decode_deleted, context))
 

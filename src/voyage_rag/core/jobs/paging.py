@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from voyage_rag.core import validation
+from voyage_rag.core.jobs.decoding import Item, decode_page
 from voyage_rag.core.jobs.sending import JobContext, send_with_retries
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.hosts.messages import Request
 
 if TYPE_CHECKING:
     from voyage_rag.core.flow import Flow
-    from voyage_rag.core.jobs.decoding import Item, Page
 
 
 def object_path(base: str, id_: object, *rest: str) -> str:
-    """Return the path of a file or batch.
-
-    Raises:
-        InvalidInputError: The id is not a string, or is empty.
-    """
+    """Return the path of a file or batch, or raise an `InvalidInputError` for its id."""
     if not isinstance(id_, str) or not id_.strip():
         raise InvalidInputError(f"an id of {base.strip('/')} must be a string, not {id_!r}")
     return "/".join([base, quote(id_, safe=""), *rest])
@@ -31,7 +28,7 @@ def object_path(base: str, id_: object, *rest: str) -> str:
 def list_pages(
     context: JobContext,
     base: str,
-    decode: Callable[[bytes], Page[Item]],
+    decode: Callable[[Mapping[str, Any]], Item],
     *,
     page_size: int,
     limit: int | None,
@@ -43,7 +40,7 @@ def list_pages(
     Args:
         context: Host, timeouts and retries.
         base: The path of the list.
-        decode: Decodes a page.
+        decode: Decodes an object.
         page_size: Maximum number of objects per page.
         limit: Number of objects; None for all.
         purpose: The purpose of the files; None for any.
@@ -52,7 +49,6 @@ def list_pages(
     Raises:
         InvalidInputError: The limit is not a positive number.
     """
-    context.host.require(base)
     if limit is not None:
         limit = validation.check_count("limit", limit)
     found: list[Item] = []
@@ -62,7 +58,9 @@ def list_pages(
         query = {"purpose": purpose, "limit": size, "after": after}
         given = {name: value for name, value in query.items() if value is not None}
         request = Request(f"{base}?{urlencode(given)}", b"", "", 0, method="GET")
-        page = yield from send_with_retries(request, decode, context, not_before=not_before)
+        page = yield from send_with_retries(
+            request, partial(decode_page, decode=decode), context, not_before=not_before
+        )
         found += page.items
         after = page.after
         if after is None:

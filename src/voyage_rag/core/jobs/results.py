@@ -46,7 +46,6 @@ def in_input_order(lines: BinaryIO, results: Sequence[BinaryIO]) -> Iterator[Bat
 
 
 def _offsets(file: BinaryIO) -> Iterator[tuple[str, int]]:
-    """Yield the custom_id and offset of each result in a file."""
     offset = 0
     for raw in file:
         name = _custom_id(raw)

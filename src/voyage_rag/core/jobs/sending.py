@@ -5,6 +5,7 @@ No rate limit paces these calls. Each knows after which failures it may be repea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -66,7 +67,7 @@ def send_with_retries(
     may_repeat: Callable[[VoyageError], bool] = always,
     not_before: float = -inf,
 ) -> Flow[T]:
-    """Send a request until `decode` accepts the body of a response.
+    """Send a request until `decode` accepts the body of a response, if the host has its endpoint.
 
     Args:
         request: The request.
@@ -76,8 +77,10 @@ def send_with_retries(
         not_before: The earliest time to send it, on the context's clock.
 
     Raises:
+        InvalidInputError: The host does not have the endpoint. Nothing was sent.
         VoyageError: The last failure, with the number of attempts.
     """
+    context.host.require("/" + re.split("[/?]", request.path)[1])
     policy, attempts, delay, due = context.policy, 0, 0.0, not_before
     start = max(context.now(), not_before)
     failure: VoyageError | None = None

@@ -83,18 +83,13 @@ def _quoted(value: str | bytes) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 
-def multimodal_fields(options: EmbedOptions) -> Fields:
-    """The body of `POST /multimodalembeddings`, without `inputs`.
+def multimodal_request(host: Host, contents: Sequence[bytes], options: EmbedOptions) -> Request:
+    """Return the request of `POST /multimodalembeddings` for encoded inputs.
 
     Voyage's own clients send `encoding_format`; the API reference names it `output_encoding`.
     """
-    return {**options.fields, "encoding_format": "base64"}
-
-
-def multimodal_request(host: Host, contents: Sequence[bytes], options: EmbedOptions) -> Request:
-    """Return the request of `POST /multimodalembeddings` for encoded inputs."""
     count, inputs = len(contents), b"[" + b",".join(contents) + b"]"
-    fields = multimodal_fields(options)
+    fields = {**options.fields, "encoding_format": "base64"}
     return make_request(host, "/multimodalembeddings", fields, count, count, inputs)
 
 

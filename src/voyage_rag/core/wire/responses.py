@@ -3,7 +3,8 @@
 Vectors come as base64 of a raw little-endian array (docs.voyageai.com, "Flexible Dimensions and
 Quantization").
 
-Unknown fields are ignored, because the service sometimes adds some.
+Unknown fields are ignored, because the service sometimes adds some. A response that does not
+contain exactly one valid result per input raises an `UnexpectedAnswerError`.
 """
 
 from __future__ import annotations
@@ -82,11 +83,7 @@ class Chunked:
 
 
 def embed_answer(body: Body, count: int, options: EmbedOptions) -> Decoded[Vector]:
-    """Decode a response of `POST /embeddings` to `count` texts.
-
-    Raises:
-        UnexpectedAnswerError: It does not contain exactly one valid vector per text.
-    """
+    """Decode a response of `POST /embeddings` to `count` texts."""
     answer = parse_object(body)
     return Decoded(_vectors(answer, count, options), _total_tokens(answer))
 
@@ -96,13 +93,7 @@ def contextual_answer(
 ) -> Decoded[Chunked]:
     """Decode a response of `POST /contextualizedembeddings`.
 
-    Args:
-        body: The response.
-        counts: Number of chunks per document; None if the service created them.
-        options: The options of the request.
-
-    Raises:
-        UnexpectedAnswerError: It does not contain exactly one valid vector per chunk.
+    The number of chunks of a document is None if the service created them.
     """
     answer = parse_object(body)
     chunker = answer.get("chunker_version")
@@ -133,11 +124,7 @@ def _chunked(
 
 
 def multimodal_answer(body: Body, count: int, options: EmbedOptions) -> Decoded[Vector]:
-    """Decode a response of `POST /multimodalembeddings` to `count` inputs.
-
-    Raises:
-        UnexpectedAnswerError: It does not contain exactly one valid vector per input.
-    """
+    """Decode a response of `POST /multimodalembeddings` to `count` inputs."""
     answer = parse_object(body)
     return Decoded(
         _vectors(answer, count, options),
@@ -153,9 +140,6 @@ def rerank_answer(body: Body, count: int, top_k: int | None) -> Decoded[float | 
 
     Returns:
         The score of each document; None for documents that are not among the `top_k`.
-
-    Raises:
-        UnexpectedAnswerError: The response does not rank the requested number of documents once.
     """
     answer = parse_object(body)
     ranked = [_score(item) for item in _data(answer)]
@@ -174,11 +158,7 @@ def rerank_answer(body: Body, count: int, top_k: int | None) -> Decoded[float | 
 
 
 def parse(body: bytes) -> Any:
-    """Parse the JSON of a response.
-
-    Raises:
-        UnexpectedAnswerError: It is not JSON.
-    """
+    """Parse the JSON of a response."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -188,11 +168,7 @@ def parse(body: bytes) -> Any:
 
 
 def parse_object(body: Body) -> Mapping[str, Any]:
-    """Return the JSON object of a response. A body that is already parsed is returned as it is.
-
-    Raises:
-        UnexpectedAnswerError: It is not JSON, or not an object.
-    """
+    """Return the JSON object of a response. A body that is already parsed is returned as it is."""
     answer = parse(body) if isinstance(body, bytes) else body
     if not isinstance(answer, Mapping):
         raise UnexpectedAnswerError("the answer is no JSON object")
@@ -264,11 +240,7 @@ def decode_all(embeddings: Sequence[object], dtype: OutputDtype) -> list[Vector]
 
 
 def decode(embedding: object, dtype: OutputDtype) -> Vector:
-    """Read one embedding, base64 or a list of numbers.
-
-    Raises:
-        UnexpectedAnswerError: It is neither, or contains a number that is not finite.
-    """
+    """Read one embedding, base64 or a list of finite numbers."""
     if isinstance(embedding, str):
         vector = _from_base64(embedding, dtype)
     elif isinstance(embedding, list):

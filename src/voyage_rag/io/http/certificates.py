@@ -43,11 +43,7 @@ class TrustedCertificates:
         return cls("", ())
 
     def check(self) -> None:
-        """Check that the paths exist, without reading any certificate.
-
-        Raises:
-            ConfigurationError: A path does not exist. The message names the variable.
-        """
+        """Raise a `ConfigurationError` for a path that does not exist. Reads no certificate."""
         for path in self.paths:
             if not Path(path).exists():
                 raise self._unusable(path, "which does not exist")

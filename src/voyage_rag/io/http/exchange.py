@@ -145,11 +145,7 @@ class Exchange:
         yield unsent
 
     def max_wait(self) -> float:
-        """Return the seconds that the connection may take to send or receive the next bytes.
-
-        Raises:
-            TimeoutError: The deadline of the attempt has passed.
-        """
+        """Return the seconds that the next bytes may take, or raise a `TimeoutError`."""
         if self.attempt.limits_silence:
             return self.attempt.timeout
         seconds = self.deadline - time.monotonic()

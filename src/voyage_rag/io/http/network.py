@@ -154,11 +154,7 @@ def _with_options(sock: socket.socket) -> socket.socket:
 
 
 def seconds_until(deadline: float) -> float:
-    """Return the seconds until a deadline.
-
-    Raises:
-        TimeoutError: The deadline has passed.
-    """
+    """Return the seconds until a deadline, or raise a `TimeoutError` after it."""
     seconds = deadline - time.monotonic()
     if seconds <= 0:
         raise TimeoutError("not connected in time")

@@ -63,11 +63,7 @@ class Gunzip:
         self._member = zlib.decompressobj(GZIP_WINDOW_BITS)
 
     def decompress(self, data: bytes, most: int) -> bytes:
-        """Decompress up to `most` bytes.
-
-        Raises:
-            UnreadableBodyError: The data is not gzip.
-        """
+        """Decompress up to `most` bytes, or raise an `UnreadableBodyError`."""
         pieces = []
         try:
             while data and most > 0:
@@ -85,11 +81,7 @@ class Gunzip:
         return b"".join(pieces)
 
     def finish(self) -> None:
-        """Check that the last member is complete.
-
-        Raises:
-            UnreadableBodyError: The data is incomplete.
-        """
+        """Raise an `UnreadableBodyError` if the last member is incomplete."""
         if not self._member.eof:
             raise UnreadableBodyError("the response is gzip that stops before its end")
 
@@ -175,11 +167,7 @@ class ResponseBody:
 
 
 def body_of(request: Request, status: int, headers: Mapping[str, str]) -> ResponseBody:
-    """Return the body of a response: in the file that a successful request names, or in memory.
-
-    Raises:
-        UnreadableBodyError: See `ResponseBody`.
-    """
+    """Return the body of a response: in the file that a successful request names, or in memory."""
     if request.save_to is None or status != OK:
         return ResponseBody(headers, max_response_bytes(request))
     return ResponseBody(headers, path=request.save_to)
