@@ -104,12 +104,7 @@ def documents_of(
 ) -> list[Chunks]:
     """Return the inputs as checked documents of chunks.
 
-    Args:
-        inputs: The caller's argument.
-        chunk_fn: Splits each string; None for inputs that are already split.
-        query: Whether they are queries, which have no chunks.
-        automatic: Whether the service splits them.
-        invalid_text: How to treat texts with a lone surrogate.
+    An input is one string for a `query`, and where `chunk_fn` or the service (`automatic`) splits.
 
     Raises:
         InvalidInputError: An input is not a document of chunks. The message names it.

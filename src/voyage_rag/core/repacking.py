@@ -24,10 +24,7 @@ Item = TypeVar("Item", bound=RequestItem)
 class WaitingItems(Generic[Item]):
     """Items of one call that wait to be sent, in the order of the call.
 
-    Args:
-        limits: Returns the limits of the next request.
-        size_of: Returns the size of an item.
-        limiter: Knows whether requests are scarce, so that items are sent with others.
+    If the limiter knows that requests are scarce, they are sent with others.
     """
 
     def __init__(
@@ -69,12 +66,6 @@ class WaitingItems(Generic[Item]):
 
 class PackedRequest(Generic[Item]):
     """A request whose items are determined when it is sent.
-
-    Args:
-        waiting: The waiting items of the call.
-        own: Its own items.
-        make: Returns the request for items.
-        tokens_of: Returns the expected tokens of an estimate.
 
     Attributes:
         items: Its items.

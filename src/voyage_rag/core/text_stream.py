@@ -49,9 +49,7 @@ class RecentText:
 class TextStream:
     """A stream of texts and their vectors, in which recent texts are requested once.
 
-    Args:
-        call: The call.
-        texts: Any iterable of texts, which is read when requests are planned.
+    The texts are read when requests are planned.
     """
 
     def __init__(self, call: TextCall, texts: object) -> None:

@@ -127,10 +127,7 @@ def reject_unknown(kind: str, id_: str) -> NoReturn:
 def page(items: Sequence[Any], after: str | None, limit: int) -> Payload:
     """Return one page of a list, of items with an `id` and a `describe`.
 
-    Args:
-        items: All items, in the order requested.
-        after: The id after which the page begins, None for the first page.
-        limit: Items on the page.
+    It begins after the id `after`, if there is one.
     """
     ids = [item.id for item in items]
     if after is not None and after not in ids:

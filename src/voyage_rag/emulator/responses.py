@@ -67,12 +67,7 @@ def make_response(
 ) -> EmulatedResponse:
     """Return a response with a server's usual headers around those given.
 
-    Args:
-        status: HTTP status.
-        body: The whole body.
-        headers: Lower-case names.
-        content_type: Type of the body.
-        of_voyage: Add the headers of Voyage's own service and of its load balancer.
+    `of_voyage` adds the headers of Voyage's own service and of its load balancer.
     """
     all_headers = {"date": formatdate(usegmt=True), "server": "uvicorn"}
     all_headers |= headers

@@ -42,11 +42,6 @@ def run_in_threads(
     """Run flows in threads.
 
     The threads are daemons, so the interpreter does not wait for abandoned requests when it exits.
-
-    Args:
-        flows: The flows.
-        drive: Runs one flow.
-        concurrency: Maximum number of concurrent flows.
     """
     results = OrderedResults(flows, concurrency * READ_AHEAD)
     state = ThreadCallState()
@@ -106,14 +101,7 @@ async def run_in_tasks(
     planned: Callable[[Callable[[], Any]], Awaitable[Any]],
     concurrency: int,
 ) -> AsyncGenerator[Part]:
-    """Run flows in tasks.
-
-    Args:
-        flows: The flows.
-        drive: Runs one flow.
-        planned: Calls a function that takes the next flow, in a thread if that takes long.
-        concurrency: Maximum number of concurrent flows.
-    """
+    """Run flows in tasks. `planned` takes the next flow, in a thread if that takes long."""
     results = OrderedResults(flows, concurrency * READ_AHEAD)
     state = AsyncCallState()
     changed = anyio.Event()
@@ -175,11 +163,7 @@ class IndexedFlow(Generic[Part]):
 
 
 class WorkerSlots(Generic[Part]):
-    """Counts the threads of a call. A thread that finishes a flow takes the next one.
-
-    Args:
-        size: Maximum number of threads.
-    """
+    """Counts the threads of a call. A thread that finishes a flow takes the next one."""
 
     def __init__(self, size: int) -> None:
         self._free = size
@@ -207,9 +191,7 @@ class WorkerSlots(Generic[Part]):
 class OrderedResults(Generic[Part]):
     """Numbers flows as they start, and yields their parts in the order of the flows.
 
-    Args:
-        flows: The flows.
-        ahead: Maximum number of started flows whose parts were not yielded yet.
+    At most `ahead` flows have started whose parts were not yielded yet.
 
     Attributes:
         failure: The first error, or None.

@@ -208,13 +208,7 @@ class Driver:
         *,
         plans_in_thread: bool = False,
     ) -> AsyncGenerator[Part]:
-        """Async variant of `stream`.
-
-        Args:
-            flows: The flows.
-            info: Describes the operation.
-            plans_in_thread: Create the next flow in a thread, because it may block.
-        """
+        """Async variant of `stream`. A thread creates the next flow if that may block."""
         if not LOOP_SUPPORT.is_loaded:
             await LOOP_SUPPORT.load()
         with self._telemetry(info, is_stream=True) as telemetry:

@@ -21,12 +21,9 @@ if TYPE_CHECKING:
 
 
 class HedgedSender:
-    """A transport that can send an attempt a second time (see `Attempt.hedge`).
+    """A transport that sends an attempt a second time if `after` seconds bring no response.
 
-    Args:
-        sender: The transport.
-        clock: Measures time and waits.
-        after: Seconds without a response after which an attempt is sent a second time.
+    The attempt must allow it (see `Attempt.hedge`).
     """
 
     def __init__(self, sender: Sender, clock: Clock, after: float) -> None:

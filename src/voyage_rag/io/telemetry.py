@@ -38,16 +38,7 @@ _numbers = count(1)
 
 
 class Telemetry:
-    """The events of one call.
-
-    Args:
-        listeners: The observers.
-        info: Describes the operation.
-        host: Host name of the service.
-        port: Its port.
-        now: Returns the seconds of a monotonic clock.
-        number: Number of the call, unique in this process. Default: a new number.
-    """
+    """The events of one call, whose number is unique in this process. None means a new number."""
 
     def __init__(
         self,
@@ -69,9 +60,8 @@ class Telemetry:
     def reporting(self, *, within: bool) -> Iterator[Telemetry]:
         """Report the start and the end of the call.
 
-        Args:
-            within: Run the call in the observers' contexts. Not for iterators, whose consumer's
-                code runs between their steps.
+        It runs `within` the observers' contexts, unless it is an iterator: its consumer's code runs
+        between its steps.
         """
         began = self._now()
         self.emit(CallStarted)

@@ -24,13 +24,7 @@ def run(
 ) -> Iterator[dict[str, Any]]:
     """Emit the start of a run, and its end or error. Without callbacks, nothing happens.
 
-    The callbacks of the current Runnable are notified, too.
-
-    Args:
-        name: The name of the run.
-        model: The model, which tracers show.
-        callbacks: The callbacks that the caller received.
-        inputs: The inputs of the run.
+    The callbacks of the current Runnable are notified, too. Tracers show the model.
 
     Yields:
         A dictionary for the outputs of the run.

@@ -37,14 +37,7 @@ def list_pages(
 ) -> Flow[list[Item]]:
     """Return the newest `limit` objects, or all, from as many pages as necessary.
 
-    Args:
-        context: Host, timeouts and retries.
-        base: The path of the list.
-        decode: Decodes an object.
-        page_size: Maximum number of objects per page.
-        limit: Number of objects; None for all.
-        purpose: The purpose of the files; None for any.
-        not_before: The earliest time of the first request.
+    The first request is sent at `not_before`.
 
     Raises:
         InvalidInputError: The limit is not a positive number.

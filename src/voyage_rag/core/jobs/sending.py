@@ -67,7 +67,7 @@ def send_with_retries(
     may_repeat: Callable[[VoyageError], bool] = always,
     not_before: float = -inf,
 ) -> Flow[T]:
-    """Send a request until `decode` accepts the body of a response, if the host has its endpoint.
+    """Send a request until `decode` accepts the body of a response.
 
     Args:
         request: The request.

@@ -30,13 +30,8 @@ def make_request(
 ) -> Request:
     """Return the request of an endpoint in the format of the host.
 
-    Args:
-        host: The host of the model.
-        path: The endpoint.
-        fields: The fields of the body.
-        count: Number of inputs.
-        vectors: Number of vectors in the response; None if only the service knows it.
-        inputs: The encoded field `inputs`.
+    `vectors` is their number in the response, None if only the service knows it; `inputs` is the
+    field of this name, if it is already encoded.
     """
     body = host.encode(path, fields)
     if inputs:

@@ -63,11 +63,6 @@ class Exchange:
     """One attempt. It uses one connection after another until one of them works.
 
     Args:
-        attempt: The attempt.
-        host: The target, which also defines authentication.
-        url: URL of the endpoint.
-        address: The parts of the URL.
-        pool: Provides connections.
         waits: Recent response times of the service in seconds.
 
     Attributes:

@@ -35,13 +35,8 @@ def connection_error(
 ) -> APIConnectionError:
     """Return the error to raise, with a cause that does not contain the key.
 
-    Args:
-        error: The original error. It may quote the server, so the key is removed from its text.
-        host: The target of the request, which knows the key.
-        attempt: The attempt.
-        is_timeout: Whether the attempt timed out.
-        never_sent: Whether the service cannot have received the request.
-        proxy: The proxy of the connection.
+    The original error may quote the server, so the key is removed from its text. `never_sent` means
+    that the service cannot have received the request.
     """
     reason = host.redact(str(error).encode()).decode() or type(error).__name__
     if proxy is not None and never_sent and proxy.source not in reason:

@@ -96,14 +96,9 @@ def start_tls(
     deadline: float,
     announce: Callable[[socket.socket], None],
 ) -> socket.socket:
-    """Perform the TLS handshake.
+    """Perform the TLS handshake on a connected socket, which the result takes over.
 
-    Args:
-        sock: A connected socket, which the result takes over.
-        context: The trusted certificates.
-        hostname: The name for which the host must have a certificate.
-        deadline: Deadline on the monotonic clock.
-        announce: Called with the new socket before the handshake, so that it can be ended.
+    `announce` receives the new socket before the handshake, so that it can be ended.
 
     Raises:
         OSError: The certificate is not trusted, or the handshake failed or took too long.

@@ -206,14 +206,8 @@ def response_of(
 ) -> Response:
     """Return the response in the form that the core expects.
 
-    Some gateways repeat request headers, so the key is removed from the response.
-
-    Args:
-        host: The host, which knows the key.
-        status: HTTP status.
-        headers: Headers with lower-case names.
-        body: The complete body.
-        distrust: Called if the body turns out to be invalid.
+    Some gateways repeat request headers, so the key is removed. `distrust` is called if the body
+    turns out to be invalid.
     """
     if status != OK:
         body = host.redact(body)
