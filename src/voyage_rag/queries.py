@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import Field, PrivateAttr
@@ -24,40 +24,6 @@ NOT_IN_KEYS = re.compile(r"[^\w.-]+", re.ASCII)
 """Characters that LangChain's stores do not accept in a key."""
 
 
-class QueryCache:
-    """An in-memory cache of query vectors. Concurrent equal queries share one request.
-
-    Pickles and copies are empty.
-
-    Args:
-        size: Maximum number of vectors.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._flights: SingleFlight[Hashable, list[float]] = SingleFlight()
-
-    def get(self, key: Hashable, embed: Callable[[], list[float]]) -> list[float]:
-        """The vector of a query, which `embed` asks for if there is none."""
-        return self._used(key, self._flights.get([key], lambda _: [embed()])[key])
-
-    async def aget(self, key: Hashable, embed: Callable[[], Awaitable[list[float]]]) -> list[float]:
-        """Async variant of `get`."""
-
-        async def ask(_: object) -> list[list[float]]:
-            return [await embed()]
-
-        return self._used(key, (await self._flights.aget([key], ask))[key])
-
-    def _used(self, key: Hashable, vector: list[float]) -> list[float]:
-        self._flights.use(key)
-        self._flights.forget((), self._size, lambda _: 1)
-        return list(vector)
-
-    def __reduce__(self) -> tuple[type[QueryCache], tuple[int]]:
-        return type(self), (self._size,)
-
-
 class QueryOptions(Connection):
     """Fields and properties of a class that embeds documents and queries.
 
@@ -73,7 +39,7 @@ class QueryOptions(Connection):
     query_client: SkipJsonSchema[Client | None] = Field(default=None, exclude=True, repr=False)
     query_cache: Annotated[int, Field(ge=0)] = 0
 
-    _queries: QueryCache | None = PrivateAttr(default=None)
+    _queries: SingleFlight[Hashable, list[float]] = PrivateAttr(default_factory=SingleFlight)
 
     @property
     def dimensions(self) -> int | None:
@@ -116,27 +82,30 @@ class QueryOptions(Connection):
         """The prompts, truncation and treatment of empty texts."""
 
     def _query_vector(self, query: str, options: Mapping[str, Any]) -> list[float]:
-        def embed() -> list[float]:
+        def embed(_: object = None) -> list[list[float]]:
             found = self._query_voyage.embed([query], **options)
-            return cast("list[float]", found.embeddings[0])
+            return cast("list[list[float]]", found.embeddings)
 
-        cache = self._cached_queries()
-        return cache.get(self._query_key(query, options), embed) if cache else embed()
+        if not self.query_cache:
+            return embed()[0]
+        key = self._query_key(query, options)
+        return self._used(key, self._queries.get([key], embed)[key])
 
     async def _aquery_vector(self, query: str, options: Mapping[str, Any]) -> list[float]:
-        async def embed() -> list[float]:
+        async def embed(_: object = None) -> list[list[float]]:
             found = await self._query_voyage.aembed([query], **options)
-            return cast("list[float]", found.embeddings[0])
+            return cast("list[list[float]]", found.embeddings)
 
-        cache = self._cached_queries()
-        if cache is None:
-            return await embed()
-        return await cache.aget(self._query_key(query, options), embed)
+        if not self.query_cache:
+            return (await embed())[0]
+        key = self._query_key(query, options)
+        return self._used(key, (await self._queries.aget([key], embed))[key])
 
-    def _cached_queries(self) -> QueryCache | None:
-        if self.query_cache and self._queries is None:
-            self._queries = QueryCache(self.query_cache)
-        return self._queries if self.query_cache else None
+    def _used(self, key: Hashable, vector: list[float]) -> list[float]:
+        """Keep a vector longer than those that were used before, and return a copy."""
+        self._queries.use(key)
+        self._queries.forget((), self.query_cache, lambda _: 1)
+        return list(vector)
 
     def _query_key(self, query: str, options: Mapping[str, Any]) -> Hashable:
         """Return everything that a query vector depends on."""

@@ -152,12 +152,9 @@ def has_media(node: BaseNode) -> bool:
 
 def content_of(node: BaseNode, text: str) -> list[object]:
     """Return the content of a node for a multimodal model: its text, if any, and its media."""
-    words = [{"type": "text", "text": text}] if _own_text(node) or not has_media(node) else []
+    has_text = node.get_content(metadata_mode=MetadataMode.NONE) or not has_media(node)
+    words = [{"type": "text", "text": text}] if has_text else []
     return [*words, *_media_of(node)]
-
-
-def _own_text(node: BaseNode) -> str:
-    return node.get_content(metadata_mode=MetadataMode.NONE)
 
 
 def _media_of(node: BaseNode) -> list[Medium]:
