@@ -36,7 +36,6 @@ COVERED_BY: dict[str, str] = {
     "deferred.py": "test_public_api.py",
     "demo/options.py": "demo/test_run.py",
     "demo/search.py": "demo/test_run.py",
-    "doctor/environment.py": "doctor/test_examination.py",
     "doctor/findings.py": "doctor/test_examination.py",
     "doctor/identity.py": "doctor/test_examination.py",
     "doctor/network.py": "doctor/test_examination.py",

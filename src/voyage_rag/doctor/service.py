@@ -25,7 +25,7 @@ from voyage_rag.errors import (
     VoyageError,
 )
 from voyage_rag.hosts import Host, InProcessHost, VoyageAPI
-from voyage_rag.hosts.failures import printable
+from voyage_rag.hosts.failures import FAILED, REDIRECT, printable
 from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.io.call_state import ThreadCallState
 from voyage_rag.io.http.transport import Transport
@@ -38,8 +38,6 @@ EMPTY_REQUEST = Request("/embeddings", b"{}", "", 0)
 NOT_SERVED = {404, 405, 501}
 REFUSED = {400, 422}
 OK = 200
-FAILED = range(500, 600)
-REDIRECT = range(300, 400)
 MAX_CLOCK_SKEW_SECONDS = 60.0
 MODEL = "voyage-4-lite"
 WORD = "hello"

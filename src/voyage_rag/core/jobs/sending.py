@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from voyage_rag.core.failures import failure_of
 from voyage_rag.core.flow import Attempt
 from voyage_rag.errors import APIConnectionError, UnexpectedAnswerError, VoyageError
+from voyage_rag.hosts.failures import SUCCESS
 
 if TYPE_CHECKING:
     from voyage_rag.core.flow import Flow
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from voyage_rag.hosts.messages import Request, Response
 
 T = TypeVar("T")
-
-SUCCESS = range(200, 300)
 
 OUTAGE_SECONDS = 3_600.0
 """Time for which polling continues during an outage: a batch may take twelve hours."""

@@ -9,7 +9,7 @@ import os
 from base64 import b64encode
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from voyage_rag.errors import ConfigurationError
@@ -96,13 +96,9 @@ def _parsed(source: str, value: str) -> Proxy:
             f"{source} names a proxy of the kind {parts.scheme!r}: use one of "
             f"{', '.join(DEFAULT_PORTS)}, or unset it"
         )
-    return Proxy(
-        source, parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], *_credentials(parts)
-    )
-
-
-def _credentials(parts: SplitResult) -> tuple[str, str]:
-    return unquote(parts.username or ""), unquote(parts.password or "")
+    port = port or DEFAULT_PORTS[parts.scheme]
+    username, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return Proxy(source, parts.scheme, host, port, username, password)
 
 
 # ── exceptions ────────────────────────────────────────────────────────────────────────────────────

@@ -14,9 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from voyage_rag.io.http.certificates import TrustedCertificates
-from voyage_rag.io.http.proxies import Proxy, find_proxy
-
-DEFAULT_PORTS = {"http": 80, "https": 443}
+from voyage_rag.io.http.proxies import DEFAULT_PORTS, Proxy, find_proxy
 
 
 @dataclass(frozen=True, slots=True)
