@@ -4,10 +4,6 @@ NOT A MODEL THAT SEES. It distinguishes a red circle from a blue square, so that
 finds the right one of a few drawn images. For a photograph, it only names colours.
 """
 
-import struct
-import zlib
-from collections.abc import Callable
-from importlib import import_module
 from io import BytesIO
 from typing import TypeAlias
 
@@ -20,9 +16,6 @@ Pixels: TypeAlias = NDArray[np.uint8]
 MAX_IMAGE_PIXELS = 16_000_000
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_CHANNELS = {0: 1, 2: 3, 6: 4}  # by colour type: grey, colours, colours with transparency
-_PNG_DEPTH_BITS = 8  # of a channel, in the PNGs read without Pillow
 _MAX_SIDE_PIXELS = 128  # that are looked at
 
 _LEAST_FOREGROUND = 0.005  # share of the image
@@ -45,19 +38,16 @@ def read_pixels(data: bytes) -> Pixels | None:
 
     Of a large image, every n-th pixel is taken, so that at most 128 remain across and down.
 
-    Pillow reads any of the four formats where it is installed. Without it, only plain PNGs are
-    read: eight bits a channel, no palette, not interlaced.
-
     Raises:
         ValueError: It has more than 16 million pixels.
     """
     try:
-        pillow = import_module("PIL.Image")
+        from PIL import Image  # noqa: PLC0415  (most emulators receive texts only)
     except ImportError:
-        return _flatten(_read_png(data))
-    too_large = pillow.DecompressionBombError, pillow.DecompressionBombWarning
+        return None
+    too_large = Image.DecompressionBombError, Image.DecompressionBombWarning
     try:
-        with pillow.open(BytesIO(data), formats=_FORMATS) as image:
+        with Image.open(BytesIO(data), formats=_FORMATS) as image:
             # A damaged GIF may be larger than its header says.
             if image.width * image.height <= MAX_IMAGE_PIXELS:
                 return _flatten(np.asarray(image.convert("RGBA")))
@@ -123,77 +113,12 @@ def _name_shape(mask: NDArray[np.bool_]) -> str:
     return "triangle" if _HALF[0] < covered < _HALF[1] else "picture"
 
 
-def _flatten(channels: Pixels | None) -> Pixels | None:
-    """Return three channels for one, three or four, on white; large images thinned out."""
-    if channels is None or not channels.size:
+def _flatten(channels: NDArray[np.uint8]) -> Pixels | None:
+    """Return three channels for the four given, on white; large images thinned out."""
+    if not channels.size:
         return None
     step = -(-max(channels.shape[:2]) // _MAX_SIDE_PIXELS)
     channels = channels[::step, ::step]
     colours, opacity = channels[:, :, :3], channels[:, :, 3:] / 255
-    if colours.shape[2] == 1:
-        return colours.repeat(3, axis=2)
-    if not opacity.size:
-        return colours
     flat: Pixels = (colours * opacity + 255 * (1 - opacity)).astype(np.uint8)
     return flat
-
-
-def _read_png(data: bytes) -> Pixels | None:
-    """Return the channels of a plain PNG, shape (height, width, 1, 3 or 4)."""
-    if not data.startswith(_PNG_SIGNATURE):
-        return None
-    width, height, depth, kind, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
-    if depth != _PNG_DEPTH_BITS or kind not in _PNG_CHANNELS or interlaced:
-        return None
-    channels, parts, at = _PNG_CHANNELS[kind], list[bytes](), len(_PNG_SIGNATURE)
-    while at + 8 <= len(data):
-        length, name = struct.unpack_from(">I4s", data, at)
-        if name == b"IDAT":
-            parts.append(data[at + 8 : at + 8 + length])
-        at += 12 + length
-    try:
-        size = height * (1 + width * channels)
-        raw = np.frombuffer(zlib.decompressobj().decompress(b"".join(parts), size), np.uint8)
-        lines = raw.reshape(height, 1 + width * channels)
-        return _unfilter(lines, channels).reshape(height, width, channels)
-    except (zlib.error, ValueError, KeyError):  # KeyError: a filter that PNG does not define
-        return None
-
-
-def _unfilter(lines: Pixels, channels: int) -> Pixels:
-    """Undo the PNG filters, each named by the first byte of its line. Shape (height, bytes)."""
-    above = np.zeros(channels + lines.shape[1] - 1, np.uint8)  # begins with a pixel of zeros
-    rows = []
-    for line in lines:
-        row = np.concatenate([np.zeros(channels, np.uint8), line[1:]])
-        if line[0] == _UP_FILTER:
-            row = row + above
-        elif line[0]:
-            _unfilter_sideways(row, above, channels, _PREDICTORS[line[0]])
-        rows.append(row[channels:])
-        above = row
-    return np.stack(rows)
-
-
-def _unfilter_sideways(row: Pixels, above: Pixels, channels: int, predict: "_Predictor") -> None:
-    """Add to each byte, in place, its prediction from the left, upper and upper left bytes."""
-    values, upper = row.tolist(), above.tolist()
-    for at in range(channels, len(values)):
-        predicted = predict(values[at - channels], upper[at], upper[at - channels])
-        values[at] = (values[at] + predicted) & 255
-    row[:] = values
-
-
-def _paeth(left: int, up: int, corner: int) -> int:
-    """Return whichever of the three is nearest to left + up - corner."""
-    base = left + up - corner
-    return min(left, up, corner, key=lambda value: abs(base - value))
-
-
-_Predictor: TypeAlias = Callable[[int, int, int], int]
-_UP_FILTER = 2
-_PREDICTORS: dict[int, _Predictor] = {
-    1: lambda left, _up, _corner: left,
-    3: lambda left, up, _corner: (left + up) // 2,
-    4: _paeth,
-}
