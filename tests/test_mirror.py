@@ -23,6 +23,7 @@ COVERED_BY: dict[str, str] = {
     "commands/demo.py": "test_cli.py",
     "commands/emulate.py": "emulator/test_dialects.py",
     "commands/models.py": "test_cli.py",
+    "commands/options.py": "test_cli.py",
     "commands/screen.py": "commands/test_doctor.py",
     "commands/service.py": "test_cli.py",
     "core/contents.py": "core/test_multimodal.py",
