@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, PrivateAttr
 from pydantic.json_schema import SkipJsonSchema
@@ -84,7 +84,7 @@ class QueryOptions(Connection):
     def _query_vector(self, query: str, options: Mapping[str, Any]) -> list[float]:
         def embed(_: object = None) -> list[list[float]]:
             found = self._query_voyage.embed([query], **options)
-            return cast("list[list[float]]", found.embeddings)
+            return found.embeddings
 
         if not self.query_cache:
             return embed()[0]
@@ -94,7 +94,7 @@ class QueryOptions(Connection):
     async def _aquery_vector(self, query: str, options: Mapping[str, Any]) -> list[float]:
         async def embed(_: object = None) -> list[list[float]]:
             found = await self._query_voyage.aembed([query], **options)
-            return cast("list[list[float]]", found.embeddings)
+            return found.embeddings
 
         if not self.query_cache:
             return (await embed())[0]

@@ -35,12 +35,11 @@ BlankDocuments: TypeAlias = Literal["last", "drop", "error"]
 """How to treat a document without words in a ranking: rank it last, omit it, or raise an error."""
 
 if TYPE_CHECKING:
-    Vector: TypeAlias = array[float] | array[int]
+    Vector: TypeAlias = array[float]
 else:
     Vector = array  # generic from Python 3.12 on
-Numbers: TypeAlias = list[float] | list[int]
-Row: TypeAlias = Vector | Numbers
-"""A vector, as an array or as a list."""
+Row: TypeAlias = Vector | list[float]
+"""A vector, as an array or as a list. Integers are floats, too, to a type checker."""
 
 TYPECODES: dict[OutputDtype, str] = {
     "float": "f",
@@ -117,7 +116,7 @@ class Vectors(Sequence["Vector"]):
         length = len(self._rows[0]) if self._rows else 0
         return f"<Vectors: {len(self)} × {length} numbers, {self.dtype}>"
 
-    def to_lists(self) -> list[Numbers]:
+    def to_lists(self) -> list[list[float]]:
         """Return the vectors as lists, which take about eight times the memory."""
         return [row.tolist() if isinstance(row, array) else row for row in self._rows]
 
@@ -166,7 +165,7 @@ class EmbeddingsObject:
     model: str
 
     @cached_property
-    def embeddings(self) -> list[Numbers]:
+    def embeddings(self) -> list[list[float]]:
         """The vectors as lists: floats for `float`, integers for the other types."""
         return self.vectors.to_lists()
 
@@ -205,7 +204,7 @@ class ContextualizedEmbeddingsResult:
     windows: tuple[int, ...]
 
     @cached_property
-    def embeddings(self) -> list[Numbers]:
+    def embeddings(self) -> list[list[float]]:
         """The vectors as lists: floats for `float`, integers for the other types."""
         return self.vectors.to_lists()
 

@@ -62,7 +62,9 @@ def clients() -> None:
 def results(voyage: Voyage) -> None:
     found = voyage.embed(["a"], "voyage-4", input_type="document", output_dimension=256)
     assert_type(found, EmbeddingsObject)
-    assert_type(found.embeddings, list[list[float] | list[int]])
+    assert_type(found.embeddings, list[list[float]])
+    theirs: list[list[float]] | list[list[int]] = found.embeddings  # the type in `voyageai`
+    len(theirs)
     assert_type(found.vectors, Vectors)
     assert_type(found.usage.dollars, float | None)
     assert_type(found.total_tokens, int)

@@ -22,7 +22,7 @@ def length_of(dimension: int, dtype: OutputDtype) -> int:
 
 def zeros(length: int, dtype: OutputDtype) -> Vector:
     """Return a zero vector, the vector of an empty text on request."""
-    nothing = -128 if dtype == "binary" else 0  # offset binary: no bit set
+    nothing: float = -128 if dtype == "binary" else 0  # offset binary: no bit set
     return array(TYPECODES[dtype], [nothing]) * length
 
 

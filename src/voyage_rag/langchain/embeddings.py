@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, ClassVar, Unpack, cast
+from typing import Annotated, Any, ClassVar, Unpack
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -17,7 +17,7 @@ from voyage_rag.langchain.parameters import EmbeddingParameters
 from voyage_rag.langchain.precomputed import CURRENT_VECTORS
 from voyage_rag.models import OutputDtype, kind_of
 from voyage_rag.queries import QueryOptions
-from voyage_rag.types import EmptyText, InputType, InvalidText, Numbers, Vector
+from voyage_rag.types import EmptyText, InputType, InvalidText, Vector
 
 
 class VoyageAIEmbeddings(QueryOptions, Embeddings):
@@ -161,9 +161,9 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
         """Convert vectors to LangChain's lists: of floats, or of integers with `integers`."""
         return self._floats([vector.tolist() for vector in vectors])
 
-    def _floats(self, rows: list[Numbers]) -> list[list[float]]:
+    def _floats(self, rows: list[list[float]]) -> list[list[float]]:
         if self.integers or self.output_dtype in {None, "float"}:
-            return cast("list[list[float]]", rows)
+            return rows
         return [list(map(float, row)) for row in rows]
 
     @property

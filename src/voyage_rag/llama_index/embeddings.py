@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.callbacks import CallbackManager
@@ -214,7 +214,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         else:
             options = self._options | {"input_type": input_type, "show_progress_bar": show_progress}
             found = self.voyage.embed(texts, **options)
-        return cast("list[Embedding]", found.embeddings)
+        return found.embeddings
 
     async def _aembed(
         self, texts: list[str], input_type: InputType | None, show_progress: bool = False
@@ -225,20 +225,20 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         else:
             options = self._options | {"input_type": input_type, "show_progress_bar": show_progress}
             found = await self.voyage.aembed(texts, **options)
-        return cast("list[Embedding]", found.embeddings)
+        return found.embeddings
 
     def _embed_media(
         self, inputs: Sequence[object], input_type: InputType | None
     ) -> list[Embedding]:
         options = self._node_options({}) | self._media_options | {"input_type": input_type}
-        return cast("list[Embedding]", self.voyage.multimodal_embed(inputs, **options).embeddings)
+        return self.voyage.multimodal_embed(inputs, **options).embeddings
 
     async def _aembed_media(
         self, inputs: Sequence[object], input_type: InputType | None
     ) -> list[Embedding]:
         options = self._node_options({}) | self._media_options | {"input_type": input_type}
         found = await self.voyage.amultimodal_embed(inputs, **options)
-        return cast("list[Embedding]", found.embeddings)
+        return found.embeddings
 
     @property
     def _is_contextualized(self) -> bool:
