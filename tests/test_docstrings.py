@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import doctest
-from collections.abc import Iterator
+import inspect
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -11,7 +13,7 @@ import pytest
 
 import voyage_rag
 from pages import lay_out
-from voyage_rag import batch, bulk, emulator, hosts, langchain, llama_index, observe
+from voyage_rag import Voyage, batch, bulk, emulator, hosts, langchain, llama_index, observe
 from voyage_rag.emulator import Emulator
 
 MODULES = (voyage_rag, langchain, llama_index, hosts, bulk, batch, observe, emulator)
@@ -63,3 +65,18 @@ def test_the_example_runs(name: str, service: None, capsys: pytest.CaptureFixtur
     failed, _ = doctest.DocTestRunner(optionflags=OPTIONS).run(test)
 
     assert failed == 0, capsys.readouterr().out
+
+
+def undocumented(of: Callable[..., object]) -> set[str]:
+    """The parameters that the section `Args` of a docstring does not describe."""
+    documented = re.findall(r"^    (\w+): ", inspect.getdoc(of) or "", re.MULTILINE)
+    return {*inspect.signature(of).parameters} - {*documented, "self"}
+
+
+def test_every_parameter_of_the_client_is_described() -> None:
+    """Of the constructor, and of the methods that do not refer to another one."""
+    methods = [getattr(Voyage, name) for name in dir(Voyage) if not name.startswith("_")]
+    described = [method for method in methods if "Args:" in (inspect.getdoc(method) or "")]
+
+    assert len(described) >= 8
+    assert {of.__name__: undocumented(of) for of in (Voyage, *described) if undocumented(of)} == {}

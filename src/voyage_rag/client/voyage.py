@@ -30,6 +30,10 @@ class Voyage(TextVerbs, ContextualizedVerbs, MultimodalVerbs, RerankingVerbs):
             `api_key` and `base_url`.
         total_timeout: Seconds per request including all attempts and the delays between them. None
             disables the limit.
+        query_max_retries: `max_retries` for queries and reranking. Default: 3.
+        query_total_timeout: `total_timeout` for queries and reranking. Default: 75.
+        hedge_after: Seconds without a response after which a query is sent a second time. The
+            first response is used; both requests are billed. Default: never.
         concurrency: Number of concurrent requests per call. Default: 16.
         requests_per_minute: The account's limit per model, which the client does not exceed. By
             default, the client discovers the limit (docs: "Rate Limits").
