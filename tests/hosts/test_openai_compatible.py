@@ -131,9 +131,12 @@ def test_a_server_that_numbers_nothing_keeps_the_order(
     assert [vector[0] for vector in found.embeddings] == [1.0, 2.0, 3.0]
 
 
-def test_a_server_that_numbers_some_is_refused(http_service: HTTPService) -> None:
+@pytest.mark.parametrize("indices", [(1, 1), (None, 0), (0, None), ("", 0), ([], [])])
+def test_a_server_that_numbers_some_is_refused(
+    http_service: HTTPService, indices: tuple[object, object]
+) -> None:
     """Because the order is unknown."""
-    data = [{"embedding": [1.0], "index": index} for index in (1, 1)]
+    data = [{"embedding": [1.0], "index": index} for index in indices]
     http_service.always = lambda _: ok({"data": data})
     voyage = Voyage(host=OpenAICompatible(http_service.url, prompts={}), max_retries=0)
     with pytest.raises(UnexpectedAnswerError):

@@ -102,9 +102,10 @@ class OpenAICompatible(Host):
         dtype = asked.get("output_dtype") or "float"
         data = document.get("data") if isinstance(document, dict) else None
         items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
-        is_numbered = any(item.get("index") for item in items)
+        indices = [item.get("index") for item in items]
+        is_unnumbered = all(one is None for one in indices) or all(one == 0 for one in indices)
         for index, item in enumerate(items):
-            if not is_numbered:  # some servers number none, or all with 0, and keep the order
+            if is_unnumbered:  # some servers number none, or all with 0, and keep the order
                 item["index"] = index
             item["embedding"] = convert(item.get("embedding"), dimension, dtype)
         return document
