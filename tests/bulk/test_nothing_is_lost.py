@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -302,6 +302,20 @@ def test_an_empty_input_is_not_the_current_folder() -> None:
     """A shell makes one of a variable that is not set."""
     with pytest.raises(JobError, match="a path is empty"):
         EmbeddingJob("", "out.parquet", model=MODEL)
+
+
+@pytest.mark.parametrize("given", [None, 7, b"in.jsonl", ["in.jsonl", None]])
+def test_what_is_no_path_is_refused(given: Any) -> None:
+    for arguments in ((given, "out.parquet"), ("in.jsonl", given)):
+        with pytest.raises(JobError, match="must be a string or a path object"):
+            EmbeddingJob(*arguments, model=MODEL)
+
+
+def test_an_open_file_is_no_list_of_paths(tmp_path: Path) -> None:
+    """Although it can be iterated over."""
+    source = jsonl(tmp_path / "in.jsonl", ROWS)
+    with source.open() as file, pytest.raises(JobError, match="not TextIOWrapper"):
+        EmbeddingJob(cast("Any", file), "out.parquet", model=MODEL)
 
 
 def test_an_output_that_is_no_file_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -82,7 +82,8 @@ class EmbeddingJob:
         **options: Any,
     ) -> None:
         self.options: JobOptions = JobOptions.of(**options)
-        given = [input] if isinstance(input, str | os.PathLike) else list(input)
+        is_one = isinstance(input, str | bytes) or hasattr(input, "read")
+        given: list[Any] = list(input) if isinstance(input, Iterable) and not is_one else [input]
         if not given:
             raise JobError("there is no input: name a file, a folder or a glob")
         self.inputs: list[Path] = [_path(path) for path in given]
@@ -276,6 +277,8 @@ class EmbeddingJob:
 
 def _path(given: Location) -> Path:
     """Expand `~`, as a shell does: it may come from quotes or a configuration file."""
+    if not isinstance(given, str | os.PathLike):
+        raise JobError(f"a path must be a string or a path object, not {type(given).__name__}")
     if not os.fspath(given):
         raise JobError("a path is empty: name a file or folder ('.' for the current one)")
     return Path(os.path.expanduser(given))  # noqa: PTH111 - pathlib's raises where there is no home

@@ -75,7 +75,7 @@ class JobOptions(BaseModel):
     )
 
     model: str
-    text_column: str | tuple[str, ...] = "text"
+    text_column: str | Annotated[tuple[str, ...], Field(min_length=1)] = "text"
     id_column: str | None = None
     keep: tuple[str, ...] = ()
     input_type: InputType | None = "document"
