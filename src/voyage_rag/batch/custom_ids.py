@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
+from voyage_rag.batch.state import IdType
 from voyage_rag.core import validation
 from voyage_rag.errors import InvalidInputError
-
-if TYPE_CHECKING:
-    from voyage_rag.batch.state import IdType
 
 LONGEST_NAME = 512
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from voyage_rag.batch.types import BatchResult
 from voyage_rag.core import validation
@@ -18,14 +18,9 @@ from voyage_rag.core.options import EmbedOptions, options_of
 from voyage_rag.core.wire import responses
 from voyage_rag.errors import InvalidInputError, UnexpectedAnswerError
 from voyage_rag.models import Kind as ModelKind
-from voyage_rag.models import Model, kind_of
-from voyage_rag.records import LineFailure
-from voyage_rag.types import RerankingResult
-
-if TYPE_CHECKING:
-    from voyage_rag.models import OutputDtype
-    from voyage_rag.records import BatchLine
-    from voyage_rag.types import InputType
+from voyage_rag.models import Model, OutputDtype, kind_of
+from voyage_rag.records import BatchLine, LineFailure
+from voyage_rag.types import InputType, RerankingResult
 
 UNSOUND = "unsound"
 MOST_CHUNKS = 16_000

@@ -14,20 +14,16 @@ from functools import partial
 from itertools import count
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from voyage_rag.batch.endpoints import BatchEndpoint
+from voyage_rag.batch.state import BatchPart
 from voyage_rag.batch.submission import Line, cut, encoded
+from voyage_rag.batch.types import BatchResult
+from voyage_rag.batch.workflow import BatchWorkflow
 from voyage_rag.core.context import estimate_tokens
-from voyage_rag.core.flow import offload
+from voyage_rag.core.flow import Flow, offload
 from voyage_rag.core.jobs import files
 from voyage_rag.core.jobs.results import in_input_order
-
-if TYPE_CHECKING:
-    from voyage_rag.batch.endpoints import BatchEndpoint
-    from voyage_rag.batch.state import BatchPart
-    from voyage_rag.batch.types import BatchResult
-    from voyage_rag.batch.workflow import BatchWorkflow
-    from voyage_rag.core.flow import Flow
 
 UNFINISHED, PENDING = "unfinished", "pending"
 

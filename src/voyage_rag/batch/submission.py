@@ -12,9 +12,10 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from voyage_rag.batch.custom_ids import CustomIds
+from voyage_rag.batch.endpoints import BatchEndpoint
 from voyage_rag.batch.state import (
     BatchPart,
     JobState,
@@ -30,9 +31,6 @@ from voyage_rag.errors import InvalidInputError
 from voyage_rag.hosts.host import COMPACT
 from voyage_rag.jobs.files import PRIVATE_MODE
 from voyage_rag.jobs.pricing import price
-
-if TYPE_CHECKING:
-    from voyage_rag.batch.endpoints import BatchEndpoint
 
 MIB = 1_048_576
 LONGEST_LINE = 8 * MIB

@@ -12,12 +12,13 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from math import inf
-from typing import TYPE_CHECKING
 
+from voyage_rag.batch.state import BatchPart, JobState, StateFile
 from voyage_rag.batch.types import BatchLimits, JobStatus
-from voyage_rag.core.flow import offload
+from voyage_rag.core.flow import Flow, offload
 from voyage_rag.core.jobs import batches, files
 from voyage_rag.core.jobs.batches import BatchRequest, PollSchedule, is_surely_not_created
+from voyage_rag.core.jobs.sending import JobContext
 from voyage_rag.errors import (
     APIConnectionError,
     InvalidInputError,
@@ -27,13 +28,7 @@ from voyage_rag.errors import (
     Timeout,
     VoyageError,
 )
-from voyage_rag.records import ENDED
-
-if TYPE_CHECKING:
-    from voyage_rag.batch.state import BatchPart, JobState, StateFile
-    from voyage_rag.core.flow import Flow
-    from voyage_rag.core.jobs.sending import JobContext
-    from voyage_rag.records import Batch
+from voyage_rag.records import ENDED, Batch
 
 FULL = 30 * 60.0
 """Seconds to wait after the service rejected another batch (docs: "Batch Inference"), unless one of

@@ -6,21 +6,16 @@ folder, and fetched vectors are in journals.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING
 
-from voyage_rag.batch import BatchJob
+from voyage_rag.batch import BatchJob, BatchResult, JobStatus
+from voyage_rag.bulk.run import JobRun
+from voyage_rag.client import Voyage
 from voyage_rag.io.tasks import in_thread
 from voyage_rag.jobs.errors import JobError
+from voyage_rag.types import Vector
 from voyage_rag.usage import Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from voyage_rag.batch import BatchResult, JobStatus
-    from voyage_rag.bulk.run import JobRun
-    from voyage_rag.client import Voyage
-    from voyage_rag.types import Vector
 
 STORED_AT_ONCE = 256
 

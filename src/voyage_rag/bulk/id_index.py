@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
-
-    from voyage_rag.jobs.inputs.rows import Id
+from voyage_rag.jobs.inputs.rows import Id
 
 MOST_IN_MEMORY = 500_000
 """About 80 MB. More ids are stored in a temporary database on disk."""

@@ -6,15 +6,12 @@ import json
 import shutil
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from pathlib import Path
+from typing import Any, Literal, Self, TypeAlias
 
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.files import atomic_write, exclusive_lock
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from voyage_rag.jobs.inputs.opening import Damage
+from voyage_rag.jobs.inputs.opening import Damage
 
 VERSION = 3
 

@@ -11,15 +11,13 @@ from __future__ import annotations
 import os
 import threading
 import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from struct import Struct
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from voyage_rag.jobs.files import atomic_write
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 HEADER = Struct("=4sIIQQI")
 MAGIC, SETTLED = b"VRJ1", b"VRJS"

@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 from voyage_rag.bulk.writers import IDS_SUFFIX
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs.arrow_files import pa, pq
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 OutputFormat: TypeAlias = Literal["parquet", "dataset", "jsonl", "npy"]
 """One Parquet file, a folder of them, JSON Lines, or a NumPy matrix."""

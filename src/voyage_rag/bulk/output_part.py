@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from itertools import compress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from voyage_rag.bulk.journal import Journal
 from voyage_rag.bulk.writers import ROWS_PER_GROUP, record_batch
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from voyage_rag.bulk.journal import Journal
-    from voyage_rag.jobs.inputs.rows import Id
+from voyage_rag.jobs.inputs.rows import Id
 
 MISSING, DONE, REFUSED = 0, 1, 2
 

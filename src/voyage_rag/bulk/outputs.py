@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, TypeAlias
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from voyage_rag.bulk import writers
 from voyage_rag.bulk.output_files import OutputFormat, part_file, remove_output
+from voyage_rag.bulk.output_part import OutputPart
+from voyage_rag.bulk.writers import OutputSchema, WriteBatch
 from voyage_rag.jobs.files import atomic_write, flush_to_disk
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from voyage_rag.bulk.output_part import OutputPart
-    from voyage_rag.bulk.writers import OutputSchema, WriteBatch
 
 
 class FileOutput:

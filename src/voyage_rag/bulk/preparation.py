@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from voyage_rag.bulk.job_folder import Manifest
+from voyage_rag.bulk.job_folder import InputSummary, JobFolder, Manifest
+from voyage_rag.bulk.options import JobSpec, OnError
 from voyage_rag.bulk.output_files import check_replaceable, final_paths, fingerprint
+from voyage_rag.bulk.progress import JobReporter
 from voyage_rag.bulk.scan import scan
 from voyage_rag.jobs.errors import BadRowsError, JobError
 from voyage_rag.jobs.files import size
-from voyage_rag.jobs.inputs import open_inputs
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from voyage_rag.bulk.job_folder import InputSummary, JobFolder
-    from voyage_rag.bulk.options import JobSpec, OnError
-    from voyage_rag.bulk.progress import JobReporter
-    from voyage_rag.jobs.inputs import InputReader
+from voyage_rag.jobs.inputs import InputReader, open_inputs
 
 
 @contextmanager

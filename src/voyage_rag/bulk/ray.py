@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from inspect import signature
 from math import floor
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import Any, cast, get_args
 
 from voyage_rag.bulk.shared_limiter import NAMESPACE, LimiterActor, SharedRateLimiter
 from voyage_rag.bulk.writers import NUMBERS
@@ -25,18 +25,15 @@ from voyage_rag.core.context import budgets_of
 from voyage_rag.io.clock import SYSTEM_CLOCK
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs.arrow_files import pa
-from voyage_rag.types import EmptyText
+from voyage_rag.models import OutputDtype
+from voyage_rag.settings import Settings
+from voyage_rag.types import EmptyText, InputType
 
 try:
     import ray
     import ray.data
 except ImportError as error:
     raise ImportError("this needs Ray: pip install 'voyage-rag[ray]'") from error
-
-if TYPE_CHECKING:
-    from voyage_rag.models import OutputDtype
-    from voyage_rag.settings import Settings
-    from voyage_rag.types import InputType
 
 ROWS_PER_CALL = 8_192
 """Rows per call: 32 MiB at 1,024 floats per row."""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from heapq import merge
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from voyage_rag.bulk.job_folder import JobFolder
 from voyage_rag.jobs.files import atomic_write
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from voyage_rag.bulk.job_folder import JobFolder
-    from voyage_rag.jobs.inputs import InputReader, Row
+from voyage_rag.jobs.inputs import InputReader, Row
 
 
 def refused_line(position: int, row: Row, reason: str) -> str:

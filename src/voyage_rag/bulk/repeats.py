@@ -11,16 +11,12 @@ import os
 import threading
 from array import array
 from bisect import bisect_left
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from voyage_rag.jobs.inputs.arrow_files import pa, pc
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from voyage_rag.types import Vector
+from voyage_rag.types import Vector
 
 MOST_TEXTS = 1_000_000
 """Maximum number of texts whose vectors are kept. Repetitions of further texts are sent again."""

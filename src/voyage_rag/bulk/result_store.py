@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import threading
 from array import array
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from voyage_rag.bulk.journal import HEADER, Journal, read_totals
 from voyage_rag.bulk.output_part import MISSING, OutputPart
-from voyage_rag.bulk.writers import ROWS_PER_GROUP
+from voyage_rag.bulk.outputs import Output
+from voyage_rag.bulk.repeats import RepeatedTexts
+from voyage_rag.bulk.writers import ROWS_PER_GROUP, OutputSchema
 from voyage_rag.jobs.errors import JobError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from voyage_rag.bulk.outputs import Output
-    from voyage_rag.bulk.repeats import RepeatedTexts
-    from voyage_rag.bulk.writers import OutputSchema
-    from voyage_rag.jobs.inputs.rows import Row
-    from voyage_rag.types import Vector
+from voyage_rag.jobs.inputs.rows import Row
+from voyage_rag.types import Vector
 
 ROWS_PER_PART = 4 * ROWS_PER_GROUP
 

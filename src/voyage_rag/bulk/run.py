@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from voyage_rag.bulk.job_folder import JobFolder, Manifest
+from voyage_rag.bulk.options import JobSpec
 from voyage_rag.bulk.output_files import fingerprint
-from voyage_rag.bulk.outputs import open_output
+from voyage_rag.bulk.outputs import Output, open_output
 from voyage_rag.bulk.preparation import check_disk_space, check_not_overwritten, prepare
-from voyage_rag.bulk.progress import JobReport, JobReporter
+from voyage_rag.bulk.progress import JobReport, JobReporter, OnProgress
 from voyage_rag.bulk.refused import free_side_file, refused_line, rows_to_embed, write_side_file
 from voyage_rag.bulk.repeats import RepeatedTexts
 from voyage_rag.bulk.result_store import ResultStore
+from voyage_rag.bulk.writers import OutputSchema
 from voyage_rag.errors import InvalidRequestError
 from voyage_rag.jobs.errors import JobError
+from voyage_rag.jobs.inputs import InputReader, Row
 from voyage_rag.jobs.pricing import price
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from voyage_rag.bulk.job_folder import JobFolder, Manifest
-    from voyage_rag.bulk.options import JobSpec
-    from voyage_rag.bulk.outputs import Output
-    from voyage_rag.bulk.progress import OnProgress
-    from voyage_rag.bulk.writers import OutputSchema
-    from voyage_rag.jobs.inputs import InputReader, Row
-    from voyage_rag.settings import Settings
-    from voyage_rag.types import Vector
-    from voyage_rag.usage import Usage
+from voyage_rag.settings import Settings
+from voyage_rag.types import Vector
+from voyage_rag.usage import Usage
 
 STATUSES_OF_A_ROW = {400, 413, 422}
 """Statuses of a response that may concern a single text."""

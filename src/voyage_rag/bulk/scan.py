@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import json
 from array import array
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from voyage_rag.bulk.id_index import IdIndex
-from voyage_rag.bulk.job_folder import InputSummary
+from voyage_rag.bulk.job_folder import InputSummary, JobFolder
+from voyage_rag.bulk.progress import JobReporter
 from voyage_rag.bulk.refused import refused_line
 from voyage_rag.bulk.repeats import HASHES, write_repeated
 from voyage_rag.bulk.writers import json_field, schema_to_text
 from voyage_rag.core.context import MARGIN, estimate_tokens
 from voyage_rag.io.tokenizer import Tokenizer
 from voyage_rag.jobs.errors import JobError
-from voyage_rag.jobs.inputs import Row, flaw_of
+from voyage_rag.jobs.inputs import InputReader, Row, flaw_of
 from voyage_rag.jobs.inputs.arrow_files import pa
 from voyage_rag.jobs.inputs.rows import is_utf8
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from voyage_rag.bulk.job_folder import JobFolder
-    from voyage_rag.bulk.progress import JobReporter
-    from voyage_rag.jobs.inputs import InputReader
 
 ROWS_AT_ONCE = 4_096
 FILE_BITS = 40

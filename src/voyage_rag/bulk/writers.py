@@ -5,21 +5,17 @@ from __future__ import annotations
 import base64
 import json
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, TypeAlias
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from voyage_rag.jobs.inputs.arrow_files import pa, pc, pq
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    from voyage_rag.jobs.inputs.rows import Id
-    from voyage_rag.models import OutputDtype
-    from voyage_rag.types import Vector
+from voyage_rag.jobs.inputs.rows import Id
+from voyage_rag.models import OutputDtype
+from voyage_rag.types import Vector
 
 ROWS_PER_GROUP = 8_192
 """Rows per Parquet row group: 32 MiB at 1,024 floats per row."""

@@ -13,14 +13,12 @@ import io
 import json
 import lzma
 import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias, cast
 
 from voyage_rag.jobs.errors import DamagedFileError, JobError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 LONGEST_LINE_BYTES = 64 * 2**20
 LONGEST_SHOWN = 1_000

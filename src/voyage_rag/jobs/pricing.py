@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-if TYPE_CHECKING:
-    from voyage_rag.models import Model
+from voyage_rag.models import Model
 
 Engine: TypeAlias = Literal["realtime", "batch"]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import count, repeat
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from voyage_rag.jobs.errors import DamagedFileError, JobError
 from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined, row_of
@@ -16,9 +17,6 @@ try:
     import pyarrow.parquet as _parquet
 except ImportError as error:
     raise ImportError("this needs pyarrow: pip install 'voyage-rag[bulk]'") from error
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
 
 pa: Any = _arrow
 pc: Any = _compute

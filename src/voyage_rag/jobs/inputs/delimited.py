@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from io import TextIOWrapper
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined, row_of
 from voyage_rag.jobs.lines import LONGEST_SHOWN, open_bytes
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
 
 LONGEST_FIELD = 2**23
 """Maximum characters of a field. An unclosed quote makes the rest of the file one field."""

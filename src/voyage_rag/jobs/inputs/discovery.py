@@ -6,16 +6,14 @@ import glob
 import json
 import re
 from collections import Counter
+from collections.abc import Collection, Container, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 from urllib.parse import unquote
 
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.lines import uncompressed_suffix
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterator, Sequence
 
 InputFormat: TypeAlias = Literal[
     "jsonl", "json", "csv", "tsv", "parquet", "arrow", "lines", "folder"

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
+from collections.abc import Generator, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from voyage_rag.jobs.errors import DamagedFileError, JobError
 from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined, pick, row_of
 from voyage_rag.jobs.lines import open_bytes, parse_json, read_json_values, read_lines
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
 
 LONGEST_LIST = 5
 NOT_LINES = " (for a JSON array, or values over several lines, pass input_format='json')"

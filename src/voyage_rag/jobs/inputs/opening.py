@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Generator, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from voyage_rag.jobs.errors import DamagedFileError, JobError
 from voyage_rag.jobs.inputs.delimited import CSVFile, TSVFile
@@ -14,10 +16,6 @@ from voyage_rag.jobs.inputs.json_files import JSONArrayFile, JSONLinesFile
 from voyage_rag.jobs.inputs.rows import DEFAULT_ID_COLUMNS, Columns, InputFile, ReadOptions, Row
 from voyage_rag.jobs.inputs.spool import spool
 from voyage_rag.jobs.inputs.text_files import LinesFile, WholeFile
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
-    from pathlib import Path
 
 DEFAULT_TEXT_COLUMN = "text"
 KEEP_ALL = "all"

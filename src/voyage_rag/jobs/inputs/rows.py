@@ -6,12 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from voyage_rag.jobs.errors import JobError
-
-if TYPE_CHECKING:
-    from voyage_rag.jobs.inputs.discovery import FoundFile
+from voyage_rag.jobs.inputs.discovery import FoundFile
 
 Id: TypeAlias = str | int
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.files import is_special
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 STDIN = Path("-")
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Generator
 
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row
 from voyage_rag.jobs.lines import open_bytes, read_lines
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 
 class LinesFile(InputFile):
