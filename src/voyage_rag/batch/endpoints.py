@@ -43,7 +43,6 @@ class BatchEndpoint(ABC):
     """One of the three endpoints that support batches.
 
     Attributes:
-        model_kind: The kind of models it serves.
         endpoint: The path for which a batch is created.
         params: Model and options of all lines.
         row: The catalogue's row of the model.

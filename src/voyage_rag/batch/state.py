@@ -25,13 +25,7 @@ IdType: TypeAlias = Literal["string", "int64", "uint64"]
 
 
 class RepeatedInput(BaseModel):
-    """An input that equals an earlier one, and therefore has no line.
-
-    Attributes:
-        index: Position among the inputs of the job.
-        custom_id: Id of the input.
-        equals: Position of the input that has the same result.
-    """
+    """An input that equals the one at position `equals`, and therefore has no line."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -44,24 +38,17 @@ class BatchPart(BaseModel):
     """One batch of the job.
 
     Attributes:
-        number: Position among the parts.
         first: Position of its first input; for resubmitted inputs, that of their original part.
         again: Number of the part whose failed inputs it contains; None for original inputs.
         inputs: Number of lines.
         repeats: Inputs that equal an earlier one, in ascending order.
         tokens: Conservative estimate of its tokens.
         size: Size of its file in bytes.
-        sha256: Digest of its file.
         uploading: Whether an upload has started, so that the file may exist at the service.
-        file_id: Id of the uploaded file.
         asked_at: Time of a request to create the batch whose outcome is unknown, in seconds since
             the epoch.
-        batch_id: Id of the batch.
         status: Status at the service, or `cancelled` for a batch that was never created.
-        output_file_id: File with the results.
-        error_file_id: File with the failures.
         completed: Number of lines with a result.
-        failed: Number of failed lines.
         expected_at: The service's estimate of the time of completion, in RFC 3339.
     """
 
@@ -91,15 +78,10 @@ class JobState(BaseModel):
     """The state of a job.
 
     Attributes:
-        format: Identifies the file format.
-        version: Version of the file format.
-        id: Identifies the job.
         host: Host name of the service.
-        endpoint: Endpoint of its batches.
         params: Model and options.
         limits: Limits by which the inputs were divided.
         created_at: Seconds since the epoch.
-        parts: Its batches.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")

@@ -43,13 +43,9 @@ RECENT_TEXTS = 8_192
 
 
 class Line(NamedTuple):
-    """A line of an input file.
+    """A line of an input file, and an estimate of its tokens (`weight`).
 
-    Attributes:
-        content: The line.
-        weight: An estimate of its tokens.
-        custom_id: Id of the input.
-        text: The text, if it is the whole input; None for other inputs, which are never compared.
+    `text` is set if it is the whole input. Other inputs are never compared.
     """
 
     content: bytes
@@ -89,14 +85,7 @@ def encoded(custom_id: str, body: Any) -> bytes:
 def cut(
     lines: Iterable[Line], limits: BatchLimits, directory: Path | None, number: int = 0
 ) -> Iterator[BatchPart]:
-    """Write lines to files of the size of a batch.
-
-    Args:
-        lines: The lines.
-        limits: The limits of a batch.
-        directory: Target directory; None counts without writing.
-        number: Number of the first part.
-    """
+    """Write lines to files of the size of a batch. Without a directory, they are only counted."""
     part: OpenPart | None = None
     first = 0
     try:
@@ -120,13 +109,7 @@ def _digest_of(text: str) -> bytes:
 
 
 class OpenPart:
-    """A part that is being written.
-
-    Attributes:
-        number: Position among the parts.
-        first: Position of its first input.
-        inputs: Number of inputs.
-    """
+    """A part that is being written."""
 
     def __init__(self, number: int, first: int, directory: Path | None) -> None:
         self.inputs: int = 0

@@ -48,9 +48,6 @@ class BatchWorkflow:
     """A job in progress.
 
     Attributes:
-        context: Context of requests to the service.
-        state: The known state of the job.
-        file: Its state file.
         full_until: Time until which no other batch can be created, on the context's clock.
         full_at: Number of batches that had ended when the limit was reached.
     """

@@ -80,17 +80,7 @@ def estimate(
     bytes_per_vector: float | None,
     problems: Sequence[str],
 ) -> Estimate:
-    """Estimate a job.
-
-    Args:
-        summary: The summary of the input.
-        options: The options of the job.
-        requests_per_minute: The account's limit. Default: that of usage tier 1.
-        tokens_per_minute: The account's limit of tokens.
-        is_counted: Whether tokens were counted with a tokenizer.
-        bytes_per_vector: Bytes per vector in the output.
-        problems: Problems that would stop the run.
-    """
+    """Estimate a job. A limit that is not given is that of usage tier 1."""
     model, high = options.row, summary.tokens
     low = high if is_counted else min(high, ceil(summary.characters / CHARACTERS_PER_TOKEN))
     are_given = bool(requests_per_minute or tokens_per_minute)

@@ -22,17 +22,8 @@ JobState: TypeAlias = Literal["embedding", "assembling", "finished"]
 class InputSummary:
     """The summary of an input.
 
-    Attributes:
-        rows: Number of rows to embed.
-        refused: Number of rows that cannot be embedded.
-        files: Number of files.
-        unread: Number of other files in folders of the input.
-        characters: Characters of all texts to embed.
-        tokens: Conservative estimate of their tokens.
-        id_type: The Arrow type of the ids.
-        kept: Serialised schema of the copied columns.
-        first_refused: The first row that cannot be embedded and the reason, for a message.
-        damaged: The damage of files (see `InputReader`).
+    `tokens` is a conservative estimate, `id_type` the Arrow type of the ids, `kept` the serialised
+    schema of the copied columns, `unread` the number of other files in folders of the input.
     """
 
     rows: int
@@ -54,11 +45,8 @@ class Manifest:
     Attributes:
         options: Options that the output depends on.
         input: Digest of the input (see `InputReader.identity`).
-        summary: Summary of the input.
-        state: Progress of the job.
         length: Numbers per vector; None while unknown.
         output: Digest of the finished output.
-        report: Report of the finished job.
         refused_file: The side file that this job wrote; None if there is none.
     """
 

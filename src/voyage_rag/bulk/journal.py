@@ -26,14 +26,9 @@ CHECKED = HEADER.size - 4
 
 @dataclass(frozen=True, slots=True)
 class JournalRecord:
-    """Vectors of consecutive rows; without a length if the rows were rejected.
+    """Vectors of consecutive rows, counted from the start of the journal's part.
 
-    Attributes:
-        first: The first row, counted from the start of the journal's part.
-        count: Number of rows.
-        tokens: Tokens billed.
-        offset: Position of the vectors in the file.
-        length: Bytes of all vectors together.
+    They are `length` bytes from the position `offset` of the file; none if the rows were rejected.
     """
 
     first: int
@@ -44,10 +39,10 @@ class JournalRecord:
 
 
 class Journal:
-    """The records of one part.
+    """The records of one part, in a file that is read if it exists.
 
     Args:
-        path: Path of the file, which is read if it exists and created otherwise.
+        path: Path of the file.
         reserved: Bytes of disk space to allocate; 0 for none.
 
     Raises:
@@ -134,13 +129,9 @@ class Journal:
 
 
 class JournalTotals(NamedTuple):
-    """The totals of a journal.
+    """The totals of a journal. `rows` includes rejected rows.
 
-    Attributes:
-        rows: Number of rows that are done or rejected.
-        tokens: Tokens billed.
-        requests: Number of requests.
-        is_settled: Whether it contains only these totals, because the vectors are elsewhere.
+    `is_settled` says that it contains only these totals, because the vectors are elsewhere.
     """
 
     rows: int

@@ -157,14 +157,7 @@ class JobOptions(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """The arguments of a job.
-
-    Attributes:
-        inputs: Files, folders or globs, or `-`.
-        output: The output file or folder.
-        form: The format of the output.
-        options: The options.
-    """
+    """The arguments of a job."""
 
     inputs: Sequence[Path]
     output: Path

@@ -17,13 +17,8 @@ MISSING, DONE, REFUSED = 0, 1, 2
 class OutputPart:
     """Consecutive rows that are written together.
 
-    Attributes:
-        number: Number of the part, from 0.
-        first: The first row.
-        ids: The ids of the rows that were read.
-        kept: The copied columns of these rows.
-        state: State of each row: missing, done or rejected.
-        journal: The journal with its results.
+    `ids` and `kept` are those of the rows that were read; `state` says for each row whether it is
+    missing, done or rejected.
     """
 
     def __init__(self, number: int, first: int, rows: int, journal: Journal) -> None:

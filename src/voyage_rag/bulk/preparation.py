@@ -56,9 +56,6 @@ def prepare(
     Returns:
         The input, the manifest that the job's folder contains or should contain, and whether it
         already contains it.
-
-    Raises:
-        JobError: The input cannot be read.
     """
     options, begun, is_resumed = spec.options, None, False
     with noted(problems):

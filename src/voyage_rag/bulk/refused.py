@@ -15,13 +15,7 @@ from voyage_rag.jobs.inputs import InputReader, Row
 
 
 def refused_line(position: int, row: Row, reason: str) -> str:
-    """Return the line of a row for the side file.
-
-    Args:
-        position: Position among all rows, good or bad, from 0.
-        row: The row.
-        reason: The reason why it is not embedded.
-    """
+    """Return the line of a row for the side file. `position` counts all rows, good or bad."""
     entry = {
         "position": position,
         "file": row.file,

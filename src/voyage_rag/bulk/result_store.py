@@ -26,15 +26,6 @@ ROWS_PER_PART = 4 * ROWS_PER_GROUP
 class ResultStore:
     """The vectors of a job's rows.
 
-    Args:
-        folder: The folder for journals.
-        rows: Number of rows to embed.
-        rows_per_part: Rows per part.
-        schema: The schema of the output.
-        length: Numbers per vector; None before the first result.
-        output: Receives complete parts.
-        repeats: Rows with the same text as another row.
-
     Attributes:
         length: Numbers per vector; None before the first result.
         rows_done: Rows that were done or rejected when the store was opened.
@@ -117,12 +108,7 @@ class ResultStore:
         return self._sent[sent]
 
     def add(self, positions: Sequence[int], vectors: Sequence[Vector], tokens: int) -> int:
-        """Store the vectors of texts by their positions in the output of `texts`.
-
-        Args:
-            positions: Ascending positions.
-            vectors: One vector per position.
-            tokens: Tokens billed.
+        """Store the vectors of texts by their positions in the output of `texts`, which ascend.
 
         Returns:
             Number of rows whose vectors were stored since the last call.

@@ -40,13 +40,7 @@ FILE_OVERHEAD = 1.02
 
 
 class JobRun:
-    """One run of a job.
-
-    Args:
-        spec: The arguments of the job.
-        settings: The settings of the client.
-        folder: The job's folder, which this process has locked.
-        on_progress: Called with the progress.
+    """One run of a job, whose folder this process has locked.
 
     Attributes:
         batch_size: Maximum number of texts per request; None uses the limits of the model.

@@ -33,11 +33,7 @@ def scan(
 ) -> InputSummary:
     """Check and count all rows, and list in the folder those that cannot be embedded.
 
-    Args:
-        reader: The input.
-        tokenizer: Path of a `tokenizer.json` to count tokens; None estimates them.
-        folder: The job's folder.
-        reporter: Reports progress.
+    Tokens are counted with a `tokenizer.json`, or estimated if there is none.
     """
     count = estimate_tokens if tokenizer is None else Tokenizer(tokenizer)
     rows = refused = characters = seen = 0

@@ -33,13 +33,7 @@ SlotId = tuple[str, int]
 
 
 class AcceptedSlot(NamedTuple):
-    """A request that the service accepted.
-
-    Attributes:
-        id: Id of its slot; None if it was sent without asking.
-        expected: Estimated tokens.
-        billed: Tokens billed.
-    """
+    """A request that the service accepted. `id` is None if it was sent without asking."""
 
     id: SlotId | None
     expected: float
@@ -121,13 +115,7 @@ class LimiterActor:
 
 
 class SharedRateLimiter(RateLimiter):
-    """The actor's proxy in a worker.
-
-    Args:
-        clock: The clock of the worker.
-        actor: A handle of a `LimiterActor`.
-        wait: Waits for a call and returns its result: `ray.get`.
-    """
+    """The proxy of a `LimiterActor` in a worker. `wait` waits for a call: `ray.get`."""
 
     def __init__(self, clock: Clock, actor: Any, wait: Any) -> None:
         super().__init__(clock)

@@ -56,11 +56,8 @@ TYPE_CODES = {
 class OutputSchema:
     """The columns of an output.
 
-    Attributes:
-        id_type: The Arrow type of the ids: `string` or an integer type.
-        dtype: The number type of the vectors.
-        made_with: How the vectors were created, as metadata of the file.
-        kept: Names and types of the columns copied from the input.
+    `made_with` says how the vectors were created, as metadata of the file; `kept` is the Arrow
+    schema of the columns copied from the input.
     """
 
     id_type: str

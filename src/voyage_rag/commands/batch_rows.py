@@ -87,15 +87,7 @@ def open_rows(
 ) -> Iterator[BatchRows]:
     """Open the rows of files: texts in any format, documents and queries as JSON Lines.
 
-    Args:
-        paths: The files, or `-`.
-        kind: The expected kind of rows.
-        field: The column or key with the text.
-        id_field: The column or key with the id. Default: `id` or `_id` for texts; otherwise rows
-            are numbered.
-        given: The format of the files; None determines it from their names, or is JSON Lines for
-            documents and queries.
-        options: Options for reading files.
+    The default of `id_field` is `id` or `_id` for texts; other rows are then numbered.
     """
     columns, keep, _, _ = COLUMNS.get(kind, ((field,), (), str, ""))
     with TemporaryDirectory() as folder:

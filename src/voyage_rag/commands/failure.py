@@ -38,11 +38,7 @@ def interruptible(message: str) -> Iterator[None]:
 def extra(name: str, *packages: str, what: str) -> Iterator[None]:
     """Convert a missing package of an extra to an installation hint.
 
-    Args:
-        name: The extra, as in `pip install 'voyage-rag[name]'`.
-        packages: The packages of the extra. Other missing modules are bugs and keep their
-            traceback.
-        what: The feature that needs them, at the beginning of the message: "the emulator".
+    Other missing modules are bugs and keep their traceback. `what` begins the message.
     """
     try:
         yield
@@ -57,10 +53,6 @@ def in_cli_syntax(message: str, options: AbstractSet[str]) -> str:
     """Convert options in a message to command-line syntax.
 
     `on_error='skip'` becomes `--on-error skip`.
-
-    Args:
-        message: The message of an error.
-        options: The names of the program's options.
     """
 
     def typed(found: re.Match[str]) -> str:

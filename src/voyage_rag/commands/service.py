@@ -21,13 +21,10 @@ EMULATOR_KEY = "pa-the-emulator-takes-any-key"
 def connected(
     base_url: str | None, *, emulated: bool, offline: str = "--emulator", **settings: Any
 ) -> Iterator[Voyage]:
-    """Open a client for the duration of a command. An emulator is used on request only.
+    """Open a client for the duration of a command.
 
-    Args:
-        base_url: Base URL of the API; None uses the host of the key.
-        emulated: Start an emulator and use it; this is announced on stderr.
-        offline: How to try the command without a key.
-        settings: Other arguments of `Voyage`.
+    An emulator is started on request only, and announced on stderr. `offline` says how to try the
+    command without a key.
 
     Raises:
         CommandError: There is no key, or the emulator's packages are not installed.

@@ -49,13 +49,7 @@ Field: TypeAlias = Annotated[str, typer.Option(metavar="NAME", help="JSON key wi
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text and its location.
-
-    Attributes:
-        text: The text.
-        file: The file.
-        place: The location in the file: `:3` for lines, `[3]` for lists, empty for a whole file.
-    """
+    """A text, its file, and its place there: `:3` in lines, `[3]` in lists, empty for the whole."""
 
     text: str
     file: str
@@ -78,16 +72,15 @@ def read_texts(
 ) -> list[Text]:
     """Read all texts in the order of the paths, without blank ones.
 
+    Without a path, stdin is read, unless it is a terminal.
+
     Args:
-        paths: Files, folders, or `-` for stdin. No path means stdin, unless that is a terminal.
+        paths: Files, folders, or `-` for stdin.
         form: The format; None determines it from the suffix.
         field: The JSON key with the text.
         encoding: The encoding of all files; None is UTF-8.
         otherwise: The format of files whose suffix does not determine it.
         skip: Report files in folders that cannot be read, and skip them.
-
-    Raises:
-        CommandError: A file cannot be read in this format, or there is no text.
     """
     if not paths and sys.stdin is not None and sys.stdin.isatty():
         raise CommandError("no texts: name files, or pipe texts to stdin")

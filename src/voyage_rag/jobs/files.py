@@ -18,11 +18,7 @@ def atomic_write(path: Path, *, private: bool = False) -> Iterator[Path]:
     """Return a temporary file next to `path` that replaces it when the block succeeds.
 
     Readers of `path` see either the old or the new content, even after a power failure. If it is a
-    symbolic link, its target is replaced.
-
-    Args:
-        path: The file to write.
-        private: Make the file readable for this user only, from its creation.
+    symbolic link, its target is replaced. A `private` file is never readable for other users.
 
     Raises:
         OSError: The path is a device, a pipe or a socket.

@@ -40,8 +40,6 @@ class InputReader:
     """The rows of an input, in the same order each time.
 
     Attributes:
-        files: The files.
-        columns: The columns to read.
         unread: Number of files in its folders that have another format.
         damaged: The known damage of files, by their labels.
         finds_damage: Whether reading records the damage of files. Otherwise it raises an error.

@@ -21,9 +21,6 @@ def spool(paths: Sequence[Path], folder: Path) -> tuple[list[Path], dict[Path, s
 
     Returns:
         The paths to read instead, and the content digests of the copies.
-
-    Raises:
-        JobError: Stdin is closed.
     """
     given, digests = list[Path](), dict[Path, str]()
     for number, path in enumerate(paths):
