@@ -185,6 +185,25 @@ def test_a_postscript_image_is_not_read_by_another_program(
         assert "load()" in refused(image)
 
 
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+def test_an_image_whose_file_is_closed_is_refused_at_once(tmp_path: Path, file_format: str) -> None:
+    """Instead of when it is read, after other images were sent; a decoded image needs no file."""
+    path = tmp_path / "a"
+    Pillow.new("RGB", (9, 9)).save(path, file_format)
+    with Pillow.open(path) as left:
+        pass
+    with path.open("rb") as file:
+        closed_file = Pillow.open(file)
+    (closed := Pillow.open(path)).close()
+    (new := Pillow.new("RGB", (9, 9))).close()
+    for image in (left, closed_file, closed, new):
+        assert "is closed: pass its path, or call load()" in refused(image)
+
+    with Pillow.open(path) as decoded:
+        decoded.load()
+    assert READER.inspect(decoded, None).pixels == 81
+
+
 def test_an_image_that_claims_too_many_pixels_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pillow's own errors are ours, and its warnings do not get in the way."""
     monkeypatch.setattr(Pillow, "MAX_IMAGE_PIXELS", 100)

@@ -132,7 +132,20 @@ def inspect_image(image: Any, kind: MediaKind | None) -> Media:
                 f"is an {image.format} file, which another program would have to read: call the "
                 "image's load() first if you trust the file"
             )
+        if getattr(getattr(image, "fp", None), "closed", True):
+            _require_pixels(image)
     return Media("image", "", image, None, pixels)
+
+
+def _require_pixels(image: Any) -> None:
+    """Decode an image without a file, which few plugins can do, unless it is decoded."""
+    try:
+        image.load()
+    except Exception as error:
+        raise InvalidInputError(
+            "is an image whose file is closed: pass its path, or call load() before its file is "
+            "closed"
+        ) from error
 
 
 def load_image(media: Media, max_pixels: int | None) -> tuple[str, bytes]:
@@ -183,7 +196,7 @@ def _is_decoded(image: Any) -> bool:
     """Return whether Pillow has read the pixels, which it does on their first use."""
     try:
         return image.im is not None
-    except AssertionError:  # since Pillow 11
+    except (AssertionError, ValueError):  # not decoded, or closed, since Pillow 11
         return False
 
 
