@@ -260,15 +260,8 @@ class Connection(BaseModel):
             )
         settings = {name: value for name, value in options.items() if name in SETTINGS}
         client = self.voyage.with_options(**settings) if settings else self.voyage
-        others = (
-            options
-            if self.client is None
-            else {
-                **{name: value for name, value in options.items() if name not in SETTINGS},
-                "client": client,
-            }
-        )
-        copied = self.model_copy(update=others)
+        update = options if self.client is None else {**options, "client": client}
+        copied = self.model_copy(update=update)
         copied._voyage = client  # noqa: SLF001 - its own
         copied.check_options()
         return copied

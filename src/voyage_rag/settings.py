@@ -125,10 +125,8 @@ class Settings(BaseModel):
         """
         api_key = hidden(api_key)
         _check_types(base_url, api_key_path, allow_insecure_http)
-        given = {name: value for name, value in options.items() if value is not None}
-        for name in ("total_timeout", "query_total_timeout"):
-            if name in options:
-                given[name] = options[name]
+        unlimited = {"total_timeout", "query_total_timeout"}  # by None, instead of the default
+        given = {n: value for n, value in options.items() if value is not None or n in unlimited}
         if host is None:
             key = find_key(api_key, api_key_path, environ)
             address = base_url or variable(BASE_URL_VARIABLE, environ)
