@@ -64,10 +64,10 @@ JUNE_2027 = 1_812_000_000.0
 
 
 def test_a_model_near_its_end_is_reported_once(
-    runner: Runner, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Half a year before it is retired, with a suggestion; not earlier."""
-    monkeypatch.setattr(notices, "_retiring", set())
+    notices.retirement.cache_clear()
     clock = FakeClock()
     options: dict[str, Any] = {"output_dimension": 256, "output_dtype": "float"}
     service = FakeService(always=lambda body: failed(400))
@@ -97,10 +97,9 @@ def test_a_vector_of_zeros_is_reported_once(
     arguments: tuple[Any, ...],
     wrap: bool,
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A server at fault returns such vectors, and stores find them first or never."""
-    monkeypatch.setattr(notices, "_returned_zeros", set())
+    notices.zero_vector.cache_clear()
     body = embedded([[1.0, 0.0], [0.0, 0.0]])
     if wrap:
         body["data"] = [{"index": 0, "data": body["data"]}]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import cache
 
 from voyage_rag.core.rate_limits import RateLimits
 from voyage_rag.models import Retirement
@@ -62,32 +63,24 @@ def media_name(text: str) -> None:
     )
 
 
-_returned_zeros: set[str] = set()
-
-
+@cache
 def zero_vector(model: str) -> None:
     """Warn, once for each model, of a vector that compares with nothing."""
-    if model not in _returned_zeros:
-        _returned_zeros.add(model)
-        LOG.warning(
-            "%r returned a vector that holds zeros only: the server is probably at fault, and "
-            "stores find such vectors first or never",
-            model,
-        )
+    LOG.warning(
+        "%r returned a vector that holds zeros only: the server is probably at fault, and stores "
+        "find such vectors first or never",
+        model,
+    )
 
 
-_retiring: set[str] = set()
-
-
+@cache
 def retirement(model: str, end: Retirement) -> None:
     """Warn, once per model, that a model will be retired soon."""
-    if model not in _retiring:
-        _retiring.add(model)
-        LOG.warning(
-            "%r is retired on %s: change to another model (voyage-rag suggests %r; Voyage names no "
-            "replacement), and embed documents again, since vectors of different models cannot be "
-            "compared",
-            model,
-            end.retired.isoformat(),
-            end.replacement,
-        )
+    LOG.warning(
+        "%r is retired on %s: change to another model (voyage-rag suggests %r; Voyage names no "
+        "replacement), and embed documents again, since vectors of different models cannot be "
+        "compared",
+        model,
+        end.retired.isoformat(),
+        end.replacement,
+    )
