@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from voyage_rag.models import MODELS
 
@@ -61,19 +61,8 @@ class Usage:
 
     def of(self, model: str) -> Usage:
         """The usage of this model."""
-        counts = self._counts
-        alone = Usage(*counts) if self._by_model else self
-        return Usage(*counts, {model: alone})
-
-    @property
-    def _counts(self) -> tuple[int, int, int, int, int]:
-        return (
-            self.total_tokens,
-            self.requests,
-            self.text_tokens,
-            self.image_pixels,
-            self.video_pixels,
-        )
+        alone = replace(self, _by_model={}) if self._by_model else self
+        return replace(self, _by_model={model: alone})
 
     def __add__(self, other: Usage) -> Usage:
         by_model = dict(self._by_model)

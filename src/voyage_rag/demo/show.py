@@ -224,17 +224,13 @@ def _row(
     for framework, score in zip(FRAMEWORKS, scores, strict=True):
         row.append(f"  {score:>{len(framework)}}")
     if gist:
-        width = _name_width(console)
+        width = max(24, min(MAX_NAME_COLUMNS, (console.width - 30) * 3 // 5))
         row.append(f"  {set_cell_size(_shorten(_printable(name), width), width)}")
         row.append(f"  {_printable(gist)}", "dim")
     else:
         row.append(f"  {name}")
     row.truncate(console.width, overflow="ellipsis")
     return row
-
-
-def _name_width(console: Console) -> int:
-    return max(24, min(MAX_NAME_COLUMNS, (console.width - 30) * 3 // 5))
 
 
 def _shorten(name: str, width: int) -> str:

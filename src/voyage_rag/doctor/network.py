@@ -35,7 +35,8 @@ def network_findings(settings: Settings) -> Iterator[Finding]:
     except ConfigurationError as error:
         yield broken("proxy", error.message, "correct it, or unset it")
         return
-    yield _describe(proxy)
+    said = "none" if proxy is None else f"{proxy}, of {proxy.source}"
+    yield ok("proxy", said, proxy=None if proxy is None else str(proxy))
     if proxy is not None:
         host, port = proxy.host, proxy.port
     named = _resolve(host, port)
@@ -51,14 +52,6 @@ def network_findings(settings: Settings) -> Iterator[Finding]:
         yield _check_certificate(Route(*origin, proxy, certificates))
     else:
         yield note("tls", "none: plain http", None if is_loopback(host) else "use https")
-
-
-# ── proxy ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _describe(proxy: Proxy | None) -> Finding:
-    said = "none" if proxy is None else f"{proxy}, of {proxy.source}"
-    return ok("proxy", said, proxy=None if proxy is None else str(proxy))
 
 
 # ── name and connection ───────────────────────────────────────────────────────────────────────────

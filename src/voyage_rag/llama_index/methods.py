@@ -81,11 +81,6 @@ def end_on_failure(texts: list[str]) -> Iterator[None]:
         raise
 
 
-def _note_start() -> None:
-    """Record the span in which an embedding starts: LlamaIndex embeds in a child span."""
-    _started.set((active_span_id.get(),))
-
-
 @contextmanager
 def _ends_on_failure(batches: Sequence[list[str]]) -> Iterator[None]:
     token = _is_in_batches.set(True)
@@ -138,7 +133,7 @@ class EmbeddingMethods(MediaEmbedding):
 
     def to_payload(self) -> dict[str, Any]:
         """Return the fields that LlamaIndex reports at the start of an embedding."""
-        _note_start()
+        _started.set((active_span_id.get(),))  # LlamaIndex embeds in a child span
         return super().to_payload()
 
     def get_text_embedding_batch(
