@@ -9,20 +9,20 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from voyage_rag.core.cache_keys import CacheKeys
 from voyage_rag.core.failures import concerning, is_too_large
 from voyage_rag.core.flow import (
+    CacheGet,
     CachePut,
     Emit,
     NothingToSendError,
     OperationInfo,
     PartialResults,
     RequestItem,
-    cache_get,
 )
 from voyage_rag.core.planning import MIN_SPREAD_INPUTS, Limits, slices
 from voyage_rag.core.rate_limits import NO_LIMITS
@@ -201,6 +201,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
         return slices(items, partial(self.limits, count, estimated_tokens), size)
 
     def _is_one_request(self, items: Sequence[Item], estimated_tokens: float) -> bool:
+        """Return whether all items fit, as those of most calls do, which need no packing."""
         limits = self.limits(len(items), estimated_tokens)
         return (
             0 < len(items) <= limits.inputs
@@ -213,7 +214,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
     ) -> Iterator[Flow[list[tuple[Item, Value]]]]:
         """One flow per request, in order."""
         waiting, count, tokens = None, results.expected, results.estimated_tokens_left
-        results.has_warned = self.is_query(count)  # whose waits the log reports
+        results.has_warned = self.is_query(count)  # the log reports the waits of queries
         if count > MIN_SPREAD_INPUTS:
             limits = partial(self.limits, count, tokens)
             waiting = WaitingItems(limits, self.size, self.budget.limiter)
@@ -266,7 +267,7 @@ def _cached(
     results: PartialResults[Value] | None,
 ) -> Flow[list[tuple[Item, Value]]]:
     keys = list(map(call.cache_key, items))
-    stored = yield from cache_get(keys)
+    stored: Mapping[bytes, bytes] = yield CacheGet(keys)
     found = [
         (item, value)
         for item, key in zip(items, keys, strict=True)

@@ -105,12 +105,6 @@ Flow: TypeAlias = Generator[Effect, Any, T]
 """A generator of effects that returns a T."""
 
 
-def cache_get(keys: Sequence[bytes]) -> Flow[Mapping[bytes, bytes]]:
-    """Read the cache, and return a mapping of the keys that it contains."""
-    found: Mapping[bytes, bytes] = yield CacheGet(keys)
-    return found
-
-
 def offload(do: Callable[[], T]) -> Flow[T]:
     """Run a function that may take a while, and return its result."""
     done: T = yield Offload(do)
