@@ -115,16 +115,20 @@ class NothingToSendError(Exception):
     """A waiting attempt is not needed anymore: its items were sent with other requests."""
 
 
-class RequestItem(Protocol):
+class HasTokens(Protocol):
+    """What counts towards the tokens of a request."""
+
+    @property
+    def estimated_tokens(self) -> float:
+        """Tokens before the ratio of the model is applied."""
+
+
+class RequestItem(HasTokens, Protocol):
     """An element of a request: a text, a document, an input."""
 
     @property
     def key(self) -> Hashable:
         """Position in the caller's list, which identifies the item in the call."""
-
-    @property
-    def estimated_tokens(self) -> float:
-        """Tokens before the ratio of the model is applied."""
 
 
 @dataclass(slots=True)

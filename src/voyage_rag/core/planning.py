@@ -10,7 +10,9 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
+
+from voyage_rag.core.flow import HasTokens
 
 T = TypeVar("T")
 
@@ -78,14 +80,6 @@ class Limits:
         if count is not None and small_requests <= MAX_SMALL_REQUESTS:
             inputs = max(inputs, math.ceil(count / max(1, math.ceil(small_requests))))
         return Limits(min(self.inputs, inputs), self.estimated_tokens, self.size)
-
-
-class HasTokens(Protocol):
-    """An item of a request."""
-
-    @property
-    def estimated_tokens(self) -> float:
-        """Tokens before the ratio of the model is applied."""
 
 
 Item = TypeVar("Item", bound=HasTokens)

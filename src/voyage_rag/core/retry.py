@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from voyage_rag.core.failures import OK, error_text, failure_of, request_id_of
 from voyage_rag.core.flow import Attempt, NothingToSendError
@@ -27,6 +27,7 @@ from voyage_rag.errors import (
 if TYPE_CHECKING:
     from voyage_rag.core.flow import Flow
     from voyage_rag.core.rate_limiter import Estimate, RateLimiter, Reservation
+    from voyage_rag.core.repacking import PackedRequest
     from voyage_rag.core.wire.responses import Body, Decoded
     from voyage_rag.hosts.host import Host
     from voyage_rag.hosts.messages import Request, Response
@@ -126,7 +127,7 @@ def retrying(
     policy: RetryPolicy,
     limiter: RateLimiter,
     tokens: Estimate,
-    source: RequestSource | None = None,
+    source: PackedRequest[Any] | None = None,
 ) -> Flow[Decoded[Value]]:
     """Send a request until `read` accepts a response.
 
@@ -161,16 +162,6 @@ def retrying(
         attempts.failed(failure)
 
 
-class RequestSource(Protocol):
-    """Determines the items of a request when it is sent."""
-
-    def leave(self) -> Request:
-        """Return the request to send."""
-
-    def put_back(self) -> None:
-        """Release its items after a 429."""
-
-
 class Attempts:
     """The attempts to send one request, and the time they take.
 
@@ -187,7 +178,7 @@ class Attempts:
         policy: RetryPolicy,
         limiter: RateLimiter,
         tokens: Estimate,
-        source: RequestSource | None = None,
+        source: PackedRequest[Any] | None = None,
     ) -> None:
         self._source = source
         self._request = request

@@ -24,32 +24,25 @@ class ContextualModel(Protocol):
     @property
     def voyage(self) -> Voyage:
         """The client."""
-        ...
 
     @property
     def chunk_options(self) -> dict[str, Any]:
         """The options of `Voyage.embed_chunks`."""
-        ...
 
     def as_numbers(self, vectors: Iterable[Vector]) -> list[list[float]]:
         """Convert vectors to LangChain's lists."""
-        ...
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embed texts without documents."""
-        ...
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """Async variant of `embed_documents`."""
-        ...
 
     def embed_query(self, text: str) -> list[float]:
         """Embed a query."""
-        ...
 
     async def aembed_query(self, text: str) -> list[float]:
         """Async variant of `embed_query`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from voyage_rag.events import Observer
     from voyage_rag.hosts import Host
     from voyage_rag.models import OutputDtype
-    from voyage_rag.types import EmptyText, InputType, InvalidText
+    from voyage_rag.types import BlankDocuments, EmptyText, InputType, InvalidText
 
 
 class ConnectionParameters(TypedDict, total=False):
@@ -43,6 +43,16 @@ class ConnectionParameters(TypedDict, total=False):
     client: Voyage | None
     api_key_fingerprint: str | None
     host_name: str | None
+
+
+class RerankParameters(ConnectionParameters, total=False):
+    """The fields of `VoyageAIRerank` except its model."""
+
+    top_k: int | None
+    truncation: bool
+    blank_documents: BlankDocuments
+    invalid_text: InvalidText
+    score_threshold: float | None
 
 
 class EmbeddingParameters(ConnectionParameters, total=False):

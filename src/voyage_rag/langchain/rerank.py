@@ -15,7 +15,7 @@ from voyage_rag.checks import elements, instances
 from voyage_rag.connection import Connection
 from voyage_rag.construction import constructor
 from voyage_rag.langchain import tracing
-from voyage_rag.langchain.parameters import ConnectionParameters
+from voyage_rag.langchain.parameters import RerankParameters
 from voyage_rag.types import BlankDocuments, InvalidText, RerankingObject, RerankingResult
 
 
@@ -64,24 +64,12 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         model: str,
         *,
         api_key: str | SecretStr | None = None,
-        top_k: int | None = None,
-        truncation: bool = True,
-        blank_documents: BlankDocuments = "last",
-        invalid_text: InvalidText = "error",
-        score_threshold: float | None = None,
-        **parameters: Unpack[ConnectionParameters],
+        **parameters: Unpack[RerankParameters],
     ) -> None:
-        fields: dict[str, Any] = {
-            "top_k": top_k,
-            "truncation": truncation,
-            "blank_documents": blank_documents,
-            "invalid_text": invalid_text,
-            "score_threshold": score_threshold,
-            **parameters,
-        }
+        fields: dict[str, Any] = {"model": model, **parameters}
         if api_key is not None:
             fields["voyage_api_key"] = api_key
-        super().__init__(**fields | {"model": model})
+        super().__init__(**fields)
         self.connect()
 
     def check_options(self) -> None:
