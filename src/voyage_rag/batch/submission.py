@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -114,7 +115,7 @@ class OpenPart:
     def __init__(self, number: int, first: int, directory: Path | None) -> None:
         self.inputs: int = 0
         self._repeats: list[RepeatedInput] = []
-        self._recent: dict[bytes, int] = {}
+        self._recent: OrderedDict[bytes, int] = OrderedDict()
         self._number, self._first = number, first
         self._weight, self._size = 0.0, 0
         self._digest = hashlib.sha256()
@@ -148,7 +149,7 @@ class OpenPart:
         if line.text is not None:
             self._recent[_digest_of(line.text)] = self.end
             if len(self._recent) > RECENT_TEXTS:
-                del self._recent[next(iter(self._recent))]
+                self._recent.popitem(last=False)
         self._digest.update(line.content)
         self.inputs += 1
         self._size += len(line.content)

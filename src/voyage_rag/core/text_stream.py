@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -31,21 +32,6 @@ MOST_REPEATS = 4_096
 """Number of consecutive repeated texts after which known vectors are delivered."""
 
 
-class RecentText:
-    """A text that later ones may repeat.
-
-    Attributes:
-        positions: The positions that wait for its vector.
-        vector: Its vector, or None. Callers receive copies, which they may change.
-    """
-
-    __slots__ = ("positions", "vector")
-
-    def __init__(self, position: int) -> None:
-        self.positions = [position]
-        self.vector: Vector | None = None
-
-
 class TextStream:
     """A stream of texts and their vectors, in which recent texts are requested once.
 
@@ -57,8 +43,10 @@ class TextStream:
         self._call = call
         self._texts = call.indexed(texts)
         self._is_read = False
-        self._recent: dict[str, RecentText] = {}
-        self._requested: dict[Hashable, RecentText] = {}
+        self._recent: OrderedDict[str, int] = OrderedDict()  # with the position of its request
+        self._vectors: dict[int, Vector] = {}  # of recent texts, by that position
+        self._repeats: dict[int, list[int]] = {}  # positions that wait for the vector of another
+        self._missing = 0
         self._known: dict[int, Vector] = {}
         self._empty: list[int] = []
         self._some: dict[Hashable, Row] = {}
@@ -102,23 +90,23 @@ class TextStream:
 
     def _is_new(self, item: IndexedText) -> bool:
         """Return whether a text must be requested; otherwise record its position."""
-        if not item.text:
-            self._empty.append(item.key)
+        position, text, _ = item
+        if not text:
+            self._empty.append(position)
             return False
-        recent = self._recent.pop(item.text, None)
-        if recent is None:
-            recent = self._requested[item.key] = RecentText(item.key)
-            is_new = True
-        else:
-            is_new = False
-            if recent.vector is None:
-                recent.positions.append(item.key)
+        first = self._recent.setdefault(text, position)
+        if first != position:
+            self._recent.move_to_end(text)
+            if (vector := self._vectors.get(first)) is None:
+                self._repeats.setdefault(first, []).append(position)
             else:
-                self._known[item.key] = recent.vector[:]
-        self._recent[item.text] = recent
+                self._known[position] = vector[:]
+            return False
+        self._missing += 1
         if len(self._recent) > RECENT_TEXTS:
-            del self._recent[next(iter(self._recent))]
-        return is_new
+            _, oldest = self._recent.popitem(last=False)
+            self._vectors.pop(oldest, None)
+        return True
 
     def _received(
         self, items: Sequence[IndexedText], waiting: WaitingItems[IndexedText]
@@ -129,13 +117,15 @@ class TextStream:
         found = yield from fetch(call, items, results, waiting)
         with self._lock:
             vectors, self._known = self._known, {}
+            self._missing -= len(found)
             for item, row in found:
-                text = self._requested.pop(item.key)
-                text.vector = compact(row, call.options.dtype)
-                for n in text.positions:
-                    vectors[n] = text.vector[:]
+                vector = vectors[item.key] = compact(row, call.options.dtype)
+                for n in self._repeats.pop(item.key, ()):
+                    vectors[n] = vector[:]
+                if self._recent.get(item.text) == item.key:
+                    self._vectors[item.key] = vector[:]  # which the caller cannot change
             self._some = self._some or dict(islice(vectors.items(), 1))
-            nothing_comes = self._is_read and not self._requested
+            nothing_comes = self._is_read and not self._missing
             if self._empty and (self._some or call.options.expected_dimension or nothing_comes):
                 row = compact(call.zero_row(self._some), call.options.dtype)
                 for n in self._empty:
