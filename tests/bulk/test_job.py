@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from io import BytesIO, TextIOWrapper
@@ -611,3 +613,20 @@ def test_a_text_that_is_there_twice_is_paid_once(
     assert embedded(tmp_path / output) == expected(rows)
     assert report.texts == 95
     assert sum(service.paid.values()) < 95
+
+
+def test_a_job_from_parquet_to_parquet_does_not_import_pandas(tmp_path: Path) -> None:
+    """Some functions of pyarrow do if it is installed: it takes 25 MB and half a second."""
+    pytest.importorskip("pandas")
+    script = (
+        "import sys; from voyage_rag.cli import main;"
+        "assert main(sys.argv[1:]) == 0; sys.exit('pandas' in sys.modules)"
+    )
+    source = parquet(tmp_path / "in.parquet", [*ROWS, ("again", ROWS[0][1])])
+    arguments = ["embed", str(source), "-o", str(tmp_path / "out.parquet"), "--emulator"]
+
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
