@@ -149,19 +149,28 @@ class Driver:
             effect = _step(flow.send, None)
             while not isinstance(effect, Finished):
                 if isinstance(effect, Attempt):
-                    resume: Callable[[Any], Effect] = flow.send
-                    try:
-                        self._wait(effect, state, telemetry)
-                        value: object = self._sent(effect, state, telemetry)
-                    except THROWN as error:
-                        resume, value = flow.throw, without_request(error)
-                    with state.reading:
-                        effect = _step(resume, value)
+                    effect = self._attempted(flow, effect, state, telemetry)
                 else:
                     effect = _step(flow.send, self._performed(effect, telemetry))
             return effect.value  # type: ignore[no-any-return]
         finally:
             flow.close()
+
+    def _attempted(
+        self,
+        flow: Flow[T],
+        attempt: Attempt,
+        state: ThreadCallState,
+        telemetry: Telemetry | None,
+    ) -> Effect | Finished[T]:
+        resume: Callable[[Any], Effect] = flow.send
+        try:
+            self._wait(attempt, state, telemetry)
+            value: object = self._sent(attempt, state, telemetry)
+        except THROWN as error:
+            resume, value = flow.throw, without_request(error)
+        with state.reading:
+            return _step(resume, value)
 
     def _wait(self, attempt: Attempt, state: ThreadCallState, telemetry: Telemetry | None) -> None:
         if attempt.number > 1:
