@@ -348,7 +348,7 @@ def test_bad_rows_are_found_before_anything_is_sent(
     with pytest.raises(BadRowsError) as caught:
         embed(source)
 
-    assert str(caught.value).startswith("line 2 of in.jsonl: its text is empty (5 more like it)")
+    assert str(caught.value).startswith("line 2 of in.jsonl: its text is empty (5 more)")
     assert "on_error='skip'" in str(caught.value)
     assert caught.value.rows == 6
     assert service.attempts == []

@@ -111,7 +111,7 @@ def test_a_cpu_is_left_to_read_and_write(
     monkeypatch.setattr("ray.is_initialized", lambda: True)
     monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": float(cpus)})
     if each is None:
-        with pytest.raises(JobError, match="would wait forever: leave cpus_per_actor out"):
+        with pytest.raises(JobError, match="would wait forever: omit cpus_per_actor"):
             _cpus_per_actor(actors, given)
     else:
         assert _cpus_per_actor(actors, given) == each
@@ -181,9 +181,9 @@ def test_a_key_is_not_sent_through_ray(cluster: None) -> None:
     """Ray's dashboard would show it."""
     from voyage_rag.bulk.ray import Embedder, embed
 
-    with pytest.raises(JobError, match="a key does not travel through Ray"):
+    with pytest.raises(JobError, match="a key is not sent through Ray"):
         embed(dataset(), model="voyage-4", api_key=KEY)
-    with pytest.raises(JobError, match="a key does not travel through Ray"):
+    with pytest.raises(JobError, match="a key is not sent through Ray"):
         Embedder("text", "voyage-4", api_key=KEY)
 
 

@@ -374,7 +374,7 @@ def test_an_empty_input_costs_nothing(runner) -> None:
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"inputs": ["a"]}, r"inputs[0] is a string where a list of chunks is due"),
+    ({"inputs": ["a"]}, r"inputs[0] is a string where a list of chunks is expected"),
     ({"inputs": "a"}, "inputs must be a list of documents"),
     ({"inputs": 5}, "inputs must be a list of documents"),
     ({"inputs": {"a": "b"}}, "inputs must be a list of documents"),
@@ -382,27 +382,33 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"inputs": [["a"], ["b", 7]]}, "inputs[1][1] must be a string, not int"),
     ({"inputs": [["a"], ["b", ""]]}, "inputs[1][1] is empty"),
     ({"inputs": [["a"], []]}, "inputs[1] has no chunks"),
-    ({"inputs": [["a", "b"]], "input_type": "query"}, "inputs[0] has 2 strings where one is due"),
+    (
+        {"inputs": [["a", "b"]], "input_type": "query"},
+        "inputs[0] has 2 strings where one is expected",
+    ),
     ({"inputs": [["a"]], "model": "voyage-4"}, "is a model for embed, not for contextualized"),
     ({"inputs": [["a"]], "input_type": "passage"}, "input_type must be one of"),
     ({"inputs": [["a"]], "output_dimension": 3, "model": "voyage-context-4"}, "output_dimension 3"),
     ({"inputs": [["a"]], "output_dtype": "int4"}, "output_dtype must be one of"),
-    ({"inputs": [["a"]], "chunk_size": 5}, "chunk_size goes with enable_auto_chunking"),
-    ({"inputs": [["a"]], "chunk_overlap": 5}, "chunk_overlap goes with enable_auto_chunking"),
+    ({"inputs": [["a"]], "chunk_size": 5}, "chunk_size requires enable_auto_chunking"),
+    ({"inputs": [["a"]], "chunk_overlap": 5}, "chunk_overlap requires enable_auto_chunking"),
     ({"inputs": [["a"]], "chunk_fn": "split"}, "chunk_fn must be a function"),
     ({"inputs": [["a"]], "chunk_fn": lambda _: []}, "inputs[0] has no chunks"),
-    ({"inputs": [["a"]], "chunk_fn": lambda _: ["a", ""]}, "chunk 1 that chunk_fn made of inputs"),
-    ({"inputs": [["a"]], "chunk_fn": lambda _: 5}, "what chunk_fn made of inputs[0] must be"),
+    (
+        {"inputs": [["a"]], "chunk_fn": lambda _: ["a", ""]},
+        "chunk 1 in the result of chunk_fn for inputs",
+    ),
+    ({"inputs": [["a"]], "chunk_fn": lambda _: 5}, "the result of chunk_fn for inputs[0] must be"),
 ]
 AUTO: list[tuple[dict[str, Any], str]] = [
     ({"input_type": None}, "needs input_type='document'"),
     ({"chunk_fn": str.split}, "choose one"),
     ({"chunk_size": 0}, "chunk_size must be a whole number of at least 1"),
     ({"chunk_size": 32_001}, "chunk_size must be at most 32000"),
-    ({"chunk_overlap": 1}, "chunk_overlap needs chunk_size"),
+    ({"chunk_overlap": 1}, "chunk_overlap requires chunk_size"),
     ({"chunk_size": 5, "chunk_overlap": 5}, "chunk_overlap must be a whole number from 0"),
     ({"chunk_size": 5, "chunk_overlap": True}, "chunk_overlap must be a whole number from 0"),
-    ({"inputs": [["a", "b"]]}, "inputs[0] has 2 strings where one is due"),
+    ({"inputs": [["a", "b"]]}, "inputs[0] has 2 strings where one is expected"),
     ({"enable_auto_chunking": 1}, "enable_auto_chunking must be True or False"),
 ]
 

@@ -286,7 +286,7 @@ def test_a_damaged_response_blames_the_network() -> None:
     """Which `voyage-rag doctor` examines; other failures do not say so."""
     spoiled = play(ok("no object"), max_retries=0).outcome
     assert isinstance(spoiled, UnexpectedAnswerError)
-    assert "`voyage-rag doctor` says what is in between" in spoiled.message
+    assert "`voyage-rag doctor` shows proxies" in spoiled.message
     assert "doctor" not in play(failed(503), max_retries=0).outcome.message
 
 
@@ -394,7 +394,7 @@ def test_a_retry_after_in_the_far_future_is_not_waited_for(value: str, total: fl
     played = play(failed(429, retry_after=value), total_timeout=total)
 
     assert isinstance(played.outcome, RateLimitError)
-    assert "more than 3,600 s are not waited" in played.outcome.message
+    assert "the client waits at most 3,600 s" in played.outcome.message
 
 
 def unreachable() -> APIConnectionError:

@@ -174,7 +174,7 @@ def test_what_does_not_go_with_pictures_is_refused(
     [
         ("huge.png", png_header(9_000, 9_000), "has 81,000,000 pixels, the service takes"),
         ("heavy.png", png() + bytes(20_000_000), "bytes, the service takes 20,000,000"),
-        ("words.jpg", b"hello", "is no image that can be read"),
+        ("words.jpg", b"hello", "is not a readable image"),
         ("empty.webp", b"", "is empty"),
     ],
 )

@@ -409,7 +409,7 @@ def test_a_connection_that_is_cut() -> None:
         found = findings(base_url=url)
 
     assert broken(found) == ["http"]
-    assert "no answer" in found["http"].said
+    assert "no response" in found["http"].said
 
 
 @pytest.mark.parametrize(

@@ -260,7 +260,7 @@ def test_a_chunk_of_no_document_is_refused_with_the_remedy(
 def test_a_text_that_is_no_chunk_is_refused_with_the_remedy(
     contextual: ContextualEmbeddings, emulator: Emulator, runner: Runner
 ) -> None:
-    with pytest.raises(InvalidInputError, match=r"text 1 is no chunk.*include\(chunks\)"):
+    with pytest.raises(InvalidInputError, match=r"text 1 is not a chunk.*include\(chunks\)"):
         runner.call(contextual, "embed_documents", [SOUP[0], "something else"])
     assert emulator.requests == []
 
@@ -277,7 +277,7 @@ def test_a_store_may_try_one_text_before_it_is_given_chunks(
         tried = await runner.ask(contextual, "embed_documents", ["dummy_text"])
         assert [len(vector) for vector in tried] == [256]
         await runner.ask(contextual, "embed_documents", SOUP)
-        with pytest.raises(InvalidInputError, match="text 0 is no chunk"):
+        with pytest.raises(InvalidInputError, match="text 0 is not a chunk"):
             await runner.ask(contextual, "embed_documents", ["dummy_text"])
         await runner.ask(embeddings.voyage, "close")
 

@@ -494,7 +494,7 @@ def test_what_cannot_work_is_refused_when_it_is_made(
         ((ContextualVectorStore(inner, embeddings), embeddings), {}, "vectorstore must be a store"),
         ((embeddings, embeddings), {}, "vectorstore must be a store"),
         ((inner, inner), {}, "embeddings must be a VoyageAIEmbeddings"),
-        ((inner, embeddings), {"chunk_size": 9}, "auto_chunk=True only"),
+        ((inner, embeddings), {"chunk_size": 9}, "require auto_chunk=True"),
     ]:
         with pytest.raises(ConfigurationError, match=said):
             ContextualVectorStore(*arguments, **options)  # type: ignore[arg-type]

@@ -128,7 +128,7 @@ def test_there_and_back(chunker: VoyageAutoChunker) -> None:
         ({"model": "voyage-4"}, "'voyage-4' does not split documents"),
         ({"chunk_size": 0}, "chunk_size must be a whole number of at least 1"),
         ({"chunk_size": 32_001}, "chunk_size must be at most 32000"),
-        ({"chunk_overlap": 3}, "chunk_overlap needs chunk_size"),
+        ({"chunk_overlap": 3}, "chunk_overlap requires chunk_size"),
         ({"chunk_size": 9, "chunk_overlap": 9}, "chunk_overlap must be"),
     ],
 )

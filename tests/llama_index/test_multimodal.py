@@ -270,9 +270,7 @@ def test_an_image_alone_is_not_ranked_as_an_empty_text(
     reranker: VoyageAIRerank, emulator: Emulator, folder: Path, runner: Runner
 ) -> None:
     nodes = scored(*nodes_with_media(folder))
-    with pytest.raises(
-        InvalidInputError, match=r"node 1 holds an image and no text.*'skip'"
-    ) as got:
+    with pytest.raises(InvalidInputError, match=r"node 1 has an image and no text.*'skip'") as got:
         runner.call(reranker, "postprocess_nodes", nodes, query_str="words")
     assert got.value.indices == (1, 3, 4)
     assert emulator.requests == []

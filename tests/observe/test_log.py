@@ -116,7 +116,7 @@ def test_debug_logs_every_attempt(runner, caplog: pytest.LogCaptureFixture) -> N
         "begins, 2 inputs",
         "attempt 1 sent",
         "attempt 1 answered 400 in .. s",
-        "2 inputs are too much for one request, and go in 2",
+        "2 inputs do not fit into one request: sent in 2",
         "attempt 1 sent",
         "attempt 1 answered 429 in .. s",
         "attempt 2 in .. s, since attempt 1 met the rate limit (HTTP 429)",

@@ -38,7 +38,7 @@ class CustomIds:
             given = next(self._given)
         except StopIteration:
             raise InvalidInputError(
-                f"inputs[{index}] has no custom_id: give one to each", indices=(index,)
+                f"inputs[{index}] has no custom_id: pass one per input", indices=(index,)
             ) from None
         if self._all_integers and type(given) is int:
             self._smallest = min(self._smallest, given)
@@ -55,7 +55,7 @@ class CustomIds:
         first = self._taken.setdefault(name, index)
         if first != index:
             raise InvalidInputError(
-                f"{place} is {name!r}, and so is custom_ids[{first}]: no two may be alike",
+                f"{place} is {name!r}, and so is custom_ids[{first}]: ids must be unique",
                 indices=(index,),
             )
         return name
@@ -63,4 +63,4 @@ class CustomIds:
     def check_end(self) -> None:
         """Raise an error for ids without an input."""
         if self._given is not None and next(self._given, None) is not None:
-            raise InvalidInputError("there are more custom_ids than inputs: give one to each")
+            raise InvalidInputError("there are more custom_ids than inputs: pass one per input")

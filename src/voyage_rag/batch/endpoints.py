@@ -135,7 +135,7 @@ class Documents(BatchEndpoint):
         chunks = _texts(name, [given] if isinstance(given, str) else given, "chunks", index)
         if len(chunks) > MOST_CHUNKS:
             raise InvalidInputError(
-                f"{name} has {len(chunks)} chunks, {MOST_CHUNKS} are possible: split the document",
+                f"{name} has {len(chunks)} chunks, more than {MOST_CHUNKS}: split the document",
                 indices=(index,),
             )
         return {"inputs": [chunks]}, sum(map(estimate_tokens, chunks))
@@ -177,8 +177,8 @@ class Rankings(BatchEndpoint):
         documents = _texts(name, given[1], "documents", index)
         if len(documents) > self.row.request_inputs:
             raise InvalidInputError(
-                f"{name} has {len(documents)} documents, {self.row.request_inputs} are possible: "
-                "make several inputs of it",
+                f"{name} has {len(documents)} documents, more than {self.row.request_inputs}: "
+                "divide it into several inputs",
                 indices=(index,),
             )
         weight = estimate_tokens(query) * len(documents) + sum(map(estimate_tokens, documents))

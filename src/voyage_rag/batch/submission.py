@@ -70,8 +70,7 @@ def lines_of(kind: BatchEndpoint, inputs: Iterable[object], names: CustomIds) ->
         line = encoded(custom_id, body)
         if len(line) > LONGEST_LINE:
             raise InvalidInputError(
-                f"{name} has {len(line):,} bytes as a line, {LONGEST_LINE:,} are possible: "
-                "shorten it",
+                f"{name} has {len(line):,} bytes as a line, more than {LONGEST_LINE:,}: shorten it",
                 indices=(index,),
             )
         yield Line(line, weight, custom_id, body["input"][0] if "input" in body else None)
@@ -225,7 +224,7 @@ def prepare(
         if _identity(known) != _identity(state):
             raise InvalidInputError(
                 f"the job {str(file.path)!r} has other inputs: name another file, or submit the "
-                "very inputs it was made of"
+                "same inputs again"
             )
         _restore(known, file, fresh)
         return known

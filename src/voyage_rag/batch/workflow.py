@@ -160,8 +160,8 @@ class BatchWorkflow:
         left = asked_at + SETTLED - self.context.policy.wall_clock()
         if batch is None and left > 0:
             raise APIConnectionError(
-                f"whether batch {part.number + 1} of the job was created is not known yet: nothing "
-                f"is repeated for another {left:,.0f} s, in which it may still appear; wait again"
+                f"it is not known yet whether batch {part.number + 1} was created: it may "
+                f"still appear within {left:,.0f} s, so nothing is sent again yet; wait again"
             )
         return batch
 

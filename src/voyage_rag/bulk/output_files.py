@@ -40,8 +40,8 @@ def format_of(path: Path, given: OutputFormat | None) -> OutputFormat:
     form = given or FORMATS.get(path.suffix.lower())
     if form is None:
         raise JobError(
-            f"{str(path)!r} does not say what to make: end it in .parquet, .jsonl or .npy, leave "
-            f"the suffix out for a folder, or give output_format, one of "
+            f"{str(path)!r} does not name a format: end it in .parquet, .jsonl or .npy, omit "
+            f"the suffix for a folder, or pass output_format, one of "
             f"{', '.join(get_args(OutputFormat))}"
         )
     return form

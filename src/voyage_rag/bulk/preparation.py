@@ -122,14 +122,14 @@ def _is_resumed(
         if begun.options.get(name) != value
     ]
     if begun.input != identity:
-        other.append("an input that was another one, or has changed since")
+        other.append("another input, or one that has changed since")
     if begun.state == "finished":
         is_there = not other and fingerprint(spec.output, spec.form) == begun.output
         return is_there and not spec.options.overwrite
     if other and not spec.options.overwrite:
         raise JobError(
             f"{str(folder.path)!r} holds an unfinished job with {'; '.join(other)}: run it again "
-            "as it was begun, choose another output, or discard it with overwrite=True"
+            "with the same options, choose another output, or discard it with overwrite=True"
         )
     return not other
 
@@ -153,7 +153,7 @@ def check_rows(summary: InputSummary, on_error: OnError) -> None:
     """Raise an error for bad rows before anything is sent."""
     if summary.refused and on_error == "stop":
         others = summary.refused - 1
-        more = f" ({others:,} more like it)" if others else ""
+        more = f" ({others:,} more)" if others else ""
         first = summary.first_refused or ""
         remedy = ""
         if "UTF-8" in first:
@@ -179,7 +179,7 @@ def check_disk_space(folder: Path, needed: float) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise JobError(
-            f"the disk of {str(folder)!r} has {size(free)} free, and the job takes "
-            f"{size(needed)}: free some, choose another place, a folder as output "
-            "(half of it), fewer dimensions, or int8; nothing was sent"
+            f"the disk of {str(folder)!r} has {size(free)} free, and the job needs "
+            f"{size(needed)}: free some space, choose another disk, a folder as output "
+            "(half the space), fewer dimensions, or int8; nothing was sent"
         )

@@ -115,7 +115,9 @@ class Embedder:
     def __call__(self, batch: Any) -> Any:
         """Return the batch, an Arrow table, with an additional column."""
         if self._column not in batch.column_names:
-            raise JobError(f"there is no column {self._column!r}; there is {batch.column_names}")
+            raise JobError(
+                f"there is no column {self._column!r}; the columns are {batch.column_names}"
+            )
         texts = batch.column(self._column).to_pylist()
         vectors = self.voyage.embed(texts, **self._options).vectors
         length = len(vectors[0])  # Ray passes no empty batches
@@ -173,7 +175,7 @@ def embed(
     fewest, most = actors if isinstance(actors, tuple) else (actors, actors)
     validation.check_count("actors", fewest)
     if fewest > most:
-        raise JobError(f"actors is {actors!r}: it is how many, or (fewest, most)")
+        raise JobError(f"actors is {actors!r}: pass a number, or (minimum, maximum)")
     blocks = dataset.repartition(target_num_rows_per_block=rows_per_call, **EXACTLY)
     return blocks.map_batches(
         cast("Any", Embedder),
@@ -203,7 +205,7 @@ def _cpus_per_actor(actors: int, given: float | None) -> float:
     if actors * given > free:
         raise JobError(
             f"{actors} actors of {given:g} CPUs leave none of the cluster's {total:g} to read and "
-            f"write with, and would wait forever: leave cpus_per_actor out, or give fewer actors "
+            f"write with, so Ray would wait forever: omit cpus_per_actor, or use fewer actors "
             "(as a range, actors=(1, 8), on a cluster that grows)"
         )
     return given
@@ -243,6 +245,6 @@ def _check_settings(options: dict[str, Any]) -> None:
 def _refuse_key(settings: dict[str, Any]) -> None:
     if "api_key" in settings:
         raise JobError(
-            "a key does not travel through Ray, which shows arguments: set VOYAGE_API_KEY on every "
+            "a key is not sent through Ray, which shows arguments: set VOYAGE_API_KEY on every "
             "node, or name a file there with api_key_path"
         )

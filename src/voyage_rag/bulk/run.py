@@ -146,7 +146,7 @@ class JobRun:
             identity = ""
         if identity != self._manifest.input:
             raise JobError(
-                "the input changed while it was read: run the job again, with overwrite=True where "
+                "the input changed while it was read: run the job again, with overwrite=True if "
                 "it had begun"
             )
 

@@ -34,7 +34,7 @@ def windows(documents: Sequence[object]) -> None:
     """Warn about documents that are embedded in several windows."""
     LOG.warning(
         "%s %s longer than the model's window: embedded in windows of neighbouring chunks, so "
-        "that a chunk knows those of its own window only",
+        "the context of a chunk is its own window only",
         "document" if len(documents) == 1 else "documents",
         f"{', '.join(map(repr, documents[:MAX_NAMED]))}"
         f"{' and others' * (len(documents) > MAX_NAMED)} "
@@ -45,11 +45,11 @@ def windows(documents: Sequence[object]) -> None:
 def no_documents() -> None:
     """Warn that texts are embedded without the context of their documents."""
     LOG.warning(
-        "texts are embedded without the context of their documents, each by itself; where they are "
+        "texts are embedded without the context of their documents, each separately; if they are "
         "chunks of documents, use contextualized_embed or embed_chunks; in LangChain "
         "ContextualVectorStore(store, embeddings) or embeddings.for_documents(chunks), in "
-        "LlamaIndex the embedding as a transformation after the splitter. What compares sentences, "
-        "such as a semantic splitter, needs a text model instead, such as voyage-4"
+        "LlamaIndex the embedding as a transformation after the splitter. Code that compares "
+        "sentences, such as a semantic splitter, needs a text model, such as voyage-4"
     )
 
 
@@ -67,8 +67,8 @@ def media_name(text: str) -> None:
 def zero_vector(model: str) -> None:
     """Warn, once for each model, of a vector that compares with nothing."""
     LOG.warning(
-        "%r returned a vector that holds zeros only: the server is probably at fault, and stores "
-        "find such vectors first or never",
+        "%r returned a vector of zeros: the server is probably at fault, and stores find such "
+        "vectors first or never",
         model,
     )
 

@@ -41,11 +41,11 @@ def check_chunking(
     if not enabled:
         for name, value in (("chunk_size", size), ("chunk_overlap", overlap)):
             if value is not None:
-                raise InvalidInputError(f"{name} goes with enable_auto_chunking=True only")
+                raise InvalidInputError(f"{name} requires enable_auto_chunking=True")
         return None
     if chunk_fn is not None:
         raise InvalidInputError(
-            "chunk_fn and enable_auto_chunking=True cut documents both: choose one"
+            "chunk_fn and enable_auto_chunking=True both split documents: choose one"
         )
     if not isinstance(input_type, str) or input_type != "document":
         raise InvalidInputError("enable_auto_chunking=True needs input_type='document'")
@@ -53,7 +53,7 @@ def check_chunking(
         size = validation.check_count("chunk_size", size, LARGEST_CHUNK_SIZE)
     if overlap is not None:
         if size is None:
-            raise InvalidInputError("chunk_overlap needs chunk_size, too")
+            raise InvalidInputError("chunk_overlap requires chunk_size")
         overlap = plain(overlap)
         if type(overlap) is not int or not 0 <= overlap < size:
             raise InvalidInputError(
@@ -78,7 +78,7 @@ def grouped(chunks: Sequence[str], documents: object) -> Grouping:
     for position, name in enumerate(named):
         if name is not None and is_missing(name):
             raise InvalidInputError(
-                f"documents[{position}] is missing ({name}): use None for a chunk by itself",
+                f"documents[{position}] is missing ({name}): use None for a chunk without document",
                 indices=(position,),
             )
         if not is_hashable(name):
@@ -118,8 +118,8 @@ def documents_of(
         name = f"inputs[{position}]"
         if isinstance(given, str) and not flat_will_do:
             raise InvalidInputError(
-                f"{name} is a string where a list of chunks is due: pass one list per document, or "
-                "input_type='query', or enable_auto_chunking=True",
+                f"{name} is a string where a list of chunks is expected: pass one list per "
+                "document, or input_type='query', or enable_auto_chunking=True",
                 indices=(position,),
             )
         chunks = (given,) if isinstance(given, str) else _chunks(name, given, position)
@@ -135,7 +135,7 @@ def documents_of(
             )
         if len(chunks) > 1 and (query or automatic):
             raise InvalidInputError(
-                f"{name} has {len(chunks)} strings where one is due, since "
+                f"{name} has {len(chunks)} strings where one is expected, since "
                 + ("a query has no chunks" if query else "the service cuts documents itself"),
                 indices=(position,),
             )
@@ -148,9 +148,9 @@ def _chunks(name: str, given: object, position: int) -> Chunks:
 
 
 def _cut(name: str, text: str, chunk_fn: Callable[[str], list[str]], position: int) -> Chunks:
-    chunks = _chunks(f"what chunk_fn made of {name}", chunk_fn(text), position)
+    chunks = _chunks(f"the result of chunk_fn for {name}", chunk_fn(text), position)
     return tuple(
-        _checked(f"chunk {at} that chunk_fn made of {name}", chunk, position)
+        _checked(f"chunk {at} in the result of chunk_fn for {name}", chunk, position)
         for at, chunk in enumerate(chunks)
     )
 

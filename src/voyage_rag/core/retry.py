@@ -253,13 +253,12 @@ class Attempts:
         notes = []
         if isinstance(failure, UnexpectedAnswerError):
             notes.append(
-                "a gateway or proxy may spoil responses: `voyage-rag doctor` says what is in "
-                "between"
+                "a gateway or proxy may damage responses: `voyage-rag doctor` shows proxies"
             )
         if (failure.retry_after or 0.0) > LONGEST_RETRY_AFTER_SECONDS:
             notes.append(
-                f"the response asks to wait {failure.retry_after:,.0f} s; more than "
-                f"{LONGEST_RETRY_AFTER_SECONDS:,.0f} s are not waited"
+                f"the response asks to wait {failure.retry_after:,.0f} s; the client waits "
+                f"at most {LONGEST_RETRY_AFTER_SECONDS:,.0f} s"
             )
         elif isinstance(failure, RateLimitError):
             notes.append(f"the next request is allowed in {self._allowed_in():.3g} s")
@@ -288,7 +287,7 @@ class Attempts:
             held = self.reservation.held()
             if spent >= total or (held < inf and spent + held > total):
                 raise RateLimitError(
-                    f"the limit of {self._limiter.limits} leaves no room for a request within the "
+                    f"the limit of {self._limiter.limits} allows no request within the "
                     f"total timeout of {total:g} s",
                     model=self._request.model,
                 )

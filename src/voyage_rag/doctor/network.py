@@ -62,7 +62,7 @@ def _resolve(host: str, port: int) -> Finding:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         remedy = "check the spelling of base_url, the network, and that a VPN is on if it needs one"
-        return broken("dns", f"{host} is not known ({error})", remedy)
+        return broken("dns", f"{host} cannot be resolved ({error})", remedy)
     addresses = list(dict.fromkeys(str(address[4][0]) for address in found))
     others = f" and {len(addresses) - 1} more" if len(addresses) > 1 else ""
     return ok("dns", f"{host} is {addresses[0]}{others}", addresses=addresses)

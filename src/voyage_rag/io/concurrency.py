@@ -240,4 +240,4 @@ class OrderedResults(Generic[Part]):
         if self.failure is not None:
             raise self.failure
         if self._yielded < self._started:
-            raise RuntimeError("a request of this call was lost: a mistake in voyage-rag")
+            raise RuntimeError("a request of this call was lost: a bug in voyage-rag")

@@ -66,7 +66,7 @@ def inspect(source: object, kind: MediaKind | None) -> Media:
             return _inspect_video(source, file, size)
         if kind == "video" or mime.startswith("video"):
             raise InvalidInputError(
-                "is no MP4 video, and no other is accepted: convert it"
+                "is not an MP4 video, the only accepted format: convert it"
                 if kind == "video"
                 else "is a video where an image is expected"
             )
@@ -127,8 +127,8 @@ def _reopenable(source: object) -> bytes | Path:
             return Path(url2pathname(urlsplit(source).path))
         case str() if "://" in source or len(source) > LONGEST_PATH:
             raise InvalidInputError(
-                f"{reprlib.repr(source)} is no path, and no http(s) or data URL: decode base64 "
-                "first, and download what is elsewhere"
+                f"{reprlib.repr(source)} is neither a path nor an http(s) or data URL: decode "
+                "base64 first, and download from other URLs"
             )
         case str() | os.PathLike():
             return Path(os.path.expanduser(os.fsdecode(source)))  # noqa: PTH111 - raises nothing
@@ -185,12 +185,12 @@ def _check_buffered(size: int) -> None:
 def _from_data_url(url: str) -> bytes:
     _, is_base64, encoded = url.partition(";base64,")
     if not is_base64:
-        raise InvalidInputError("is a data URL that is not in base64, and no other is accepted")
+        raise InvalidInputError("is a data URL without base64, which is not accepted")
     _check_buffered(len(encoded) * 3 // 4)
     try:
         return binascii.a2b_base64(encoded, strict_mode=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidInputError(f"is no data URL with valid base64: {error}") from None
+        raise InvalidInputError(f"is not a data URL with valid base64: {error}") from None
 
 
 @contextmanager
@@ -201,7 +201,7 @@ def _opened(source: object) -> Iterator[BinaryIO]:
     try:
         file = open(source, "rb", opener=_open_regular)  # type: ignore[call-overload] # noqa: SIM115
     except ValueError as error:  # the path contains a NUL
-        raise InvalidInputError(f"is no path: {error}") from None
+        raise InvalidInputError(f"is not a path: {error}") from None
     with file:
         yield file
 

@@ -93,7 +93,7 @@ def _pillow_errors() -> Iterator[None]:
         name = type(error).__name__
         detail = "" if name == "UnidentifiedImageError" else f" ({name}: {error})"
         raise InvalidInputError(
-            f"is no image that can be read{detail}: PNG, JPEG, WEBP and GIF are sent as they are; "
+            f"is not a readable image{detail}: PNG, JPEG, WEBP and GIF are sent as they are; "
             f"{', '.join(PILLOW_FORMATS)} if Pillow can read them; convert others"
         ) from None
 

@@ -121,8 +121,8 @@ class ContextualEmbeddings(Embeddings):
             for position, text in enumerate(texts):
                 if text not in self._places:
                     raise InvalidInputError(
-                        f"text {position} is no chunk that was announced: call include(chunks) "
-                        "before the store is given them, and let the store change nothing",
+                        f"text {position} is not a chunk passed to include(): call include(chunks) "
+                        "before you add them to the store, which must not change texts",
                         indices=(position,),
                     )
                 candidates.append(list(self._places[text]))

@@ -103,7 +103,7 @@ class ContextualVectorStore(VectorStore):
     ) -> None:
         _check(vectorstore, embeddings, auto_chunk=auto_chunk)
         if not auto_chunk and (chunk_size is not None or chunk_overlap is not None):
-            raise ConfigurationError("chunk_size and chunk_overlap go with auto_chunk=True only")
+            raise ConfigurationError("chunk_size and chunk_overlap require auto_chunk=True")
         self.vectorstore = vectorstore
         self.auto_chunk = auto_chunk
         self._embeddings = embeddings

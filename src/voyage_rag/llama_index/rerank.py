@@ -180,7 +180,7 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         images = [at for at, found in enumerate(nodes) if _is_image_alone(found.node)]
         if images and self.image_nodes == "error":
             raise InvalidInputError(
-                f"node {images[0]} holds an image and no text, and rerankers read text only: give "
+                f"node {images[0]} has an image and no text, and rerankers accept text only: give "
                 "it a description, or pass image_nodes='skip' to leave such nodes out",
                 indices=tuple(images),
             )

@@ -118,7 +118,7 @@ def _description(event: Event) -> str:  # noqa: PLR0911 - a line for each kind o
         case Throttled():
             return f"waits {event.seconds:.2f} s for the account's rate limit"
         case BatchSplit():
-            return f"{event.inputs} inputs are too much for one request, and go in {event.parts}"
+            return f"{event.inputs} inputs do not fit into one request: sent in {event.parts}"
         case Billed():
             return f"{event.inputs} inputs done, {event.usage.total_tokens} tokens"
         case CallDone():

@@ -178,5 +178,5 @@ def test_a_ranking_with_an_invalid_index_is_refused(pair: tuple[Any, Any]) -> No
 
 
 def test_an_index_that_does_not_exist_is_named() -> None:
-    with pytest.raises(UnexpectedAnswerError, match="of index 2 where there are 2"):
+    with pytest.raises(UnexpectedAnswerError, match="with index 2, but there are 2"):
         rerank_answer(ranking((0, 0.9), (2, 0.1)), 2, None)

@@ -76,7 +76,7 @@ class BatchRequest:
             raise InvalidInputError("request_params must be a dictionary that names the 'model'")
         if len(self.metadata) >= MAX_METADATA_PAIRS:
             raise InvalidInputError(
-                f"metadata has {len(self.metadata)} pairs, {MAX_METADATA_PAIRS - 1} are possible: "
+                f"metadata has {len(self.metadata)} pairs, more than {MAX_METADATA_PAIRS - 1}: "
                 "the service accepts 16, and one is needed to look up the batch if a response is "
                 "lost"
             )

@@ -112,14 +112,14 @@ def _chunked(
 ) -> Chunked:
     data = _data(document)
     if not data:
-        raise UnexpectedAnswerError("the answer holds a document without chunks")
+        raise UnexpectedAnswerError("the response contains a document without chunks")
     items = _in_order(data, len(data) if count is None else count, "chunks")
     vectors = decode_all([item.get("embedding") for item in items], options.dtype)
     if count is not None:
         return Chunked(vectors)
     texts = [text for item in items if isinstance(text := item.get("text"), str)]
     if texts and len(texts) != len(items):
-        raise UnexpectedAnswerError("the answer holds the text of some chunks and not of others")
+        raise UnexpectedAnswerError("the response contains the texts of some chunks only")
     return Chunked(vectors, texts or None, chunker)
 
 
@@ -147,12 +147,12 @@ def rerank_answer(body: Body, count: int, top_k: int | None) -> Decoded[float | 
     scores = dict(ranked)
     if len(ranked) != expected or len(scores) != expected:
         raise UnexpectedAnswerError(
-            f"the answer ranks {len(ranked)} documents ({len(scores)} different ones) where "
-            f"{expected} of {count} were asked for"
+            f"the response ranks {len(ranked)} documents ({len(scores)} different ones), "
+            f"but {expected} of {count} were requested"
         )
     if unknown := scores.keys() - set(range(count)):
         raise UnexpectedAnswerError(
-            f"the answer ranks a document of index {min(unknown)} where there are {count}"
+            f"the response ranks a document with index {min(unknown)}, but there are {count}"
         )
     return Decoded(list(map(scores.get, range(count))), _total_tokens(answer))
 
@@ -164,21 +164,21 @@ def parse(body: bytes) -> Any:
     except (ValueError, RecursionError):
         is_page = body.lstrip().startswith(b"<")
         what = "a web page, not JSON: check base_url" if is_page else "not JSON"
-        raise UnexpectedAnswerError(f"the answer is {what}") from None
+        raise UnexpectedAnswerError(f"the response is {what}") from None
 
 
 def parse_object(body: Body) -> Mapping[str, Any]:
     """Return the JSON object of a response. A body that is already parsed is returned as it is."""
     answer = parse(body) if isinstance(body, bytes) else body
     if not isinstance(answer, Mapping):
-        raise UnexpectedAnswerError("the answer is no JSON object")
+        raise UnexpectedAnswerError("the response is not a JSON object")
     return answer
 
 
 def _data(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     data = answer.get("data")
     if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
-        raise UnexpectedAnswerError("the answer holds no list of results under 'data'")
+        raise UnexpectedAnswerError("the response has no list of results under 'data'")
     return data
 
 
@@ -193,7 +193,7 @@ def _in_order(
     items: list[Mapping[str, Any]], count: int, what: str = "texts"
 ) -> list[Mapping[str, Any]]:
     if len(items) != count:
-        raise UnexpectedAnswerError(f"the answer holds {len(items)} vectors for {count} {what}")
+        raise UnexpectedAnswerError(f"the response has {len(items)} vectors for {count} {what}")
     positions = [item.get("index") for item in items]
     expected = list(range(count))
     if positions == expected:
@@ -201,7 +201,7 @@ def _in_order(
     numbered = zip(positions, items, strict=True)
     by_index = {position: item for position, item in numbered if type(position) is int}
     if sorted(by_index) != expected:
-        raise UnexpectedAnswerError("the answer does not number its vectors once each")
+        raise UnexpectedAnswerError("the response does not number each vector once")
     return [by_index[position] for position in expected]
 
 
@@ -210,7 +210,7 @@ def _check_lengths(vectors: list[Vector], options: EmbedOptions) -> None:
     expected = options.expected_length or len(vectors[0])
     if lengths != {expected} or not expected:
         error = UnexpectedAnswerError(
-            f"the answer's vectors have {sorted(lengths)} numbers where {expected} were due"
+            f"the vectors in the response have {sorted(lengths)} numbers instead of {expected}"
         )
         error.is_systematic = len(lengths) == 1
         raise error
@@ -220,7 +220,7 @@ def _score(item: Mapping[str, Any]) -> tuple[int, float]:
     index: Any = item.get("index")
     score: Any = item.get("relevance_score")
     if type(index) is not int or not (type(score) in {int, float} and abs(score) <= LARGEST):
-        raise UnexpectedAnswerError("a ranked document lacks its index or its relevance_score")
+        raise UnexpectedAnswerError("a ranked document has no index or no relevance_score")
     return index, float(score)
 
 
@@ -246,9 +246,9 @@ def decode(embedding: object, dtype: OutputDtype) -> Vector:
     elif isinstance(embedding, list):
         vector = _from_numbers(embedding, dtype)
     else:
-        raise UnexpectedAnswerError(f"an embedding came as {type(embedding).__name__}")
+        raise UnexpectedAnswerError(f"an embedding is of type {type(embedding).__name__}")
     if dtype == "float" and not _is_finite(vector):
-        raise UnexpectedAnswerError("an embedding holds numbers that are not finite")
+        raise UnexpectedAnswerError("an embedding contains numbers that are not finite")
     return vector
 
 
@@ -256,7 +256,7 @@ def _from_base64(text: str, dtype: OutputDtype) -> Vector:
     try:
         vector: Vector = array(TYPECODES[dtype], binascii.a2b_base64(text, strict_mode=True))
     except (binascii.Error, ValueError) as error:
-        raise UnexpectedAnswerError(f"an embedding is no base64 of {dtype}: {error}") from None
+        raise UnexpectedAnswerError(f"an embedding is not base64 of {dtype}: {error}") from None
     if BIG_ENDIAN:
         vector.byteswap()
     return vector
@@ -266,7 +266,7 @@ def _from_numbers(numbers: list[float], dtype: OutputDtype) -> Vector:
     try:
         return array(TYPECODES[dtype], numbers)
     except (TypeError, OverflowError, ValueError):
-        raise UnexpectedAnswerError(f"an embedding holds what is no {dtype}") from None
+        raise UnexpectedAnswerError(f"an embedding contains values that are not {dtype}") from None
 
 
 def _is_finite(vector: Vector) -> bool:

@@ -48,7 +48,7 @@ def connection_error(
         )
     elif is_timeout:
         failure = Timeout(
-            f"{host.base_url} did not answer within {round(attempt.timeout, 2):g} s ({reason}): "
+            f"{host.base_url} did not respond within {round(attempt.timeout, 2):g} s ({reason}): "
             "raise timeout, or send less at once",
             model=model,
         )
@@ -56,7 +56,7 @@ def connection_error(
         remedies = {UNTRUSTED: CERTIFICATE_REMEDY, **dict.fromkeys(NO_TLS, NO_TLS_REMEDY)}
         remedy = next((remedies[text] for text in remedies if text in reason), DOCTOR)
         failure = APIConnectionError(
-            f"no answer from {host.base_url}: {reason} ({remedy})", model=model
+            f"no response from {host.base_url}: {reason} ({remedy})", model=model
         )
     failure.never_sent = never_sent
     failure.__cause__ = _without_secrets(error, reason)

@@ -190,8 +190,8 @@ def _check(name: str, client: object, kind: type) -> None:
 
 def _missing(variant: str, name: str, kind: type) -> ConfigurationError:
     return ConfigurationError(
-        f"this object was given an HTTP client of its own, but none for {variant} calls, which "
-        f"would go out without its proxies, certificates and headers: pass {name}="
+        f"this object has its own HTTP client, but none for {variant} calls, which would be "
+        f"sent without its proxies, certificates and headers: pass {name}="
         f"httpx.{kind.__name__}(...) too"
     )
 
