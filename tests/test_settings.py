@@ -204,7 +204,7 @@ def test_plain_http_to_another_machine_needs_a_word() -> None:
     url = "http://gateway.example/v1"
 
     assert "allow_insecure_http=True" in refusal(KEY, base_url=url)
-    with pytest.raises(ConfigurationError, match="unencrypted"):
+    with pytest.raises(ConfigurationError, match=r"VOYAGE_BASE_URL .* unencrypted"):
         Settings.resolve(KEY, environ={"VOYAGE_BASE_URL": url})
     allowed = Settings.resolve(KEY, base_url=url, allow_insecure_http=True, environ={})
     assert url == allowed.base_url

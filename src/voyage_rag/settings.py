@@ -130,7 +130,13 @@ class Settings(BaseModel):
         if host is None:
             key = find_key(api_key, api_key_path, environ)
             address = base_url or variable(BASE_URL_VARIABLE, environ)
-            host = select_host(key, address, allow_insecure_http=allow_insecure_http)
+            try:
+                host = select_host(key, address, allow_insecure_http=allow_insecure_http)
+            except ConfigurationError as error:
+                if base_url or not address:
+                    raise
+                message = error.message.replace("base_url", BASE_URL_VARIABLE, 1)
+                raise ConfigurationError(message) from None
         else:
             _check_alone(
                 api_key=api_key,

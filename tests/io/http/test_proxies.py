@@ -22,12 +22,14 @@ HOST = ("https", "api.corp.example", 443)
         ({"HTTPS_PROXY": "http://one:1", "ALL_PROXY": "http://two:2"}, "http://one:1"),
         ({"HTTP_PROXY": "http://proxy:3128"}, None),
         ({"HTTPS_PROXY": ""}, None),
+        ({"HTTPS_PROXY": " "}, None),
+        ({"HTTPS_PROXY": " ", "ALL_PROXY": "http://proxy:3128\n"}, "http://proxy:3128"),
         ({"HTTPS_PROXY": "proxy:3128"}, "http://proxy:3128"),
         ({"HTTPS_PROXY": "http://proxy"}, "http://proxy:80"),
         ({"HTTPS_PROXY": "https://proxy"}, "https://proxy:443"),
         ({"ALL_PROXY": "socks5://proxy"}, "socks5://proxy:1080"),
         ({"ALL_PROXY": "socks5h://proxy:9050/"}, "socks5h://proxy:9050"),
-        ({"HTTPS_PROXY": "http://[::1]:3128"}, "http://::1:3128"),
+        ({"HTTPS_PROXY": "http://[::1]:3128"}, "http://[::1]:3128"),
         ({"HTTPS_PROXY": "http://us%40er:p%3Aw@proxy:1"}, "http://proxy:1"),
         ({"TRAVIS_APT_PROXY": "http://proxy"}, None),
     ],
@@ -106,6 +108,7 @@ def test_exceptions(
         ("HTTPS_PROXY", "http://user:secret/word@proxy:3128", "percent-encoded"),
         ("HTTPS_PROXY", "http://user:12?secret@proxy:3128", "percent-encoded"),
         ("HTTPS_PROXY", "'http://proxy:3128'", "expected scheme://"),
+        ("HTTPS_PROXY", "PROXY secret.example:3128", "expected scheme://"),
     ],
 )
 def test_a_proxy_that_cannot_work_is_refused_at_construction(

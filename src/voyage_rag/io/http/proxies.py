@@ -51,7 +51,8 @@ class Proxy:
         return {"proxy-authorization": f"Basic {credentials}"}
 
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
 
 
 def find_proxy(scheme: str, host: str, port: int) -> Proxy | None:
@@ -61,7 +62,7 @@ def find_proxy(scheme: str, host: str, port: int) -> Proxy | None:
         ConfigurationError: The configured proxy cannot be used. The message names the variable.
     """
     proxies = getproxies()
-    value = proxies.get(scheme) or proxies.get("all")
+    value = proxies.get(scheme, "").strip() or proxies.get("all", "").strip()
     if not value or _is_excepted(host, port, proxies.get("no", "")):
         return None
     if not os.environ.keys() & _variables(scheme) and proxy_bypass(f"{host}:{port}"):
@@ -70,7 +71,7 @@ def find_proxy(scheme: str, host: str, port: int) -> Proxy | None:
 
 
 def _source(scheme: str, value: str) -> str:
-    found = (name for name in _variables(scheme) if os.environ.get(name) == value)
+    found = (name for name in _variables(scheme) if os.environ.get(name, "").strip() == value)
     return next(found, "the system's settings")
 
 
@@ -86,7 +87,7 @@ def _parsed(source: str, value: str) -> Proxy:
         is_cut = "@" in parts.path + parts.query + parts.fragment  # at a / ? or # of a password
     except ValueError:  # its text may quote a part of the password
         is_cut = True
-    if is_cut or not host:
+    if is_cut or not host or any(map(str.isspace, host)):
         raise ConfigurationError(
             f"{source} is not the address of a proxy: expected scheme://host:port, or "
             "scheme://user:password@host:port with characters such as # and / percent-encoded"
