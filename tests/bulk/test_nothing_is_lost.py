@@ -507,3 +507,12 @@ def test_journals_are_flushed_before_their_parts_go_into_a_file(
     journals = [name for name in flushed if name.endswith(".journal")]
     assert sorted(journals) == [f"part-{n:05}.journal" for n in range(-(-len(ROWS) // 2))]
     assert flushed[: len(journals)] == journals
+
+
+def test_an_empty_folder_may_be_the_output(embed: Embed, tmp_path: Path) -> None:
+    """Of `mkdir`; a file in it is a reason to ask."""
+    source = parquet(tmp_path / "in.parquet", ROWS)
+    (tmp_path / "out").mkdir()
+    assert embed(source, "out").texts == len(ROWS)
+    with pytest.raises(JobError, match="out' exists"):
+        embed(source, "out", input_type=None)

@@ -358,3 +358,37 @@ def test_results_replace_no_device(run: Run, emulate: Callable[..., Emulator]) -
     for arguments in (["-o", "fifo"], ["-o", "out.jsonl", "--failed", "fifo"]):
         code, _, err = run("fetch", "a.job", *arguments, "--overwrite")
         assert (code, "is not a regular file" in err) == (1, True)
+
+
+def test_results_replace_neither_the_job_nor_each_other(
+    run: Run, emulate: Callable[..., Emulator]
+) -> None:
+    """A state file that is overwritten cannot be fetched again."""
+    emulate()
+    assert run("submit", rows("one"), *SUBMIT)[0] == 0
+    assert run(*WAIT)[0] == 0
+    before = Path("a.job").read_bytes()
+    Path("link").symlink_to("a.job")
+    for output, failed in (("a.job", "f.jsonl"), ("o.jsonl", "./a.job"), ("link", "f.jsonl")):
+        code, _, err = run("fetch", "a.job", "-o", output, "--failed", failed, "--overwrite")
+        assert (code, "is the file of the job" in err) == (1, True)
+    code, _, err = run("fetch", "a.job", "-o", "o.jsonl", "--failed", "o.jsonl")
+    assert (code, "is the file of another output" in err) == (1, True)
+    assert Path("a.job").read_bytes() == before
+
+
+def test_files_of_others_beside_a_job_stay(run: Run, emulate: Callable[..., Emulator]) -> None:
+    """Where the job would put its lines, and where its lock would be."""
+    emulate()
+    for folder in ("a.job.parts", "a.job.parts.new"):
+        notes = Path(folder) / "notes.txt"
+        notes.parent.mkdir()
+        notes.write_text("mine")
+        code, _, err = run("submit", rows("one"), *SUBMIT)
+        assert (code, "did not write" in err) == (1, True)
+        assert notes.read_text() == "mine"
+        notes.unlink()
+        notes.parent.rmdir()
+    Path("a.job.lock").write_text("mine")
+    assert run("submit", rows("one"), *SUBMIT)[0] == 0
+    assert Path("a.job.lock").read_text() == "mine"

@@ -445,3 +445,9 @@ def test_compressed_parquet_is_to_be_decompressed(tmp_path: Path) -> None:
     path = put(tmp_path / "a.parquet.gz", gzip.compress(table(tmp_path / "b.parquet").read_bytes()))
     with pytest.raises(JobError, match="decompress it first"):
         open_inputs([path])
+
+
+def test_the_partition_of_missing_values_is_null(tmp_path: Path) -> None:
+    table(tmp_path / "lang=__HIVE_DEFAULT_PARTITION__" / "a.parquet")
+    rows = open_inputs([tmp_path], keep=["lang"]).rows()
+    assert {row.kept for row in rows} == {(None,)}

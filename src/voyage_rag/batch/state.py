@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -101,6 +102,9 @@ class JobState(BaseModel):
     def own_parts(self) -> list[BatchPart]:
         """The parts with original inputs, not resubmitted ones."""
         return [part for part in self.parts if part.again is None]
+
+
+PART_NAME = re.compile(r"part-\d{4,}\.jsonl")
 
 
 def part_name(number: int) -> str:

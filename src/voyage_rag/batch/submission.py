@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from voyage_rag.batch.custom_ids import CustomIds
 from voyage_rag.batch.endpoints import BatchEndpoint
 from voyage_rag.batch.state import (
+    PART_NAME,
     BatchPart,
     JobState,
     RepeatedInput,
@@ -211,6 +212,8 @@ def prepare(
         _check_same(known, state, file)
     custom_ids = CustomIds(names)
     fresh = file.spool.with_name(file.spool.name + ".new")
+    for folder in (fresh, file.spool):
+        _check_own(folder)
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
     try:
@@ -230,6 +233,16 @@ def prepare(
         return known
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _check_own(folder: Path) -> None:
+    """Raise an error for a folder with files that no submission has written."""
+    foreign = folder.exists() and not folder.is_dir()
+    if foreign or any(not PART_NAME.fullmatch(file.name) for file in folder.glob("*")):
+        raise InvalidInputError(
+            f"{str(folder)!r} is needed for the job, and holds files that voyage-rag did not "
+            "write: name another job, or move it away"
+        )
 
 
 def _all_parts(

@@ -10,7 +10,7 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -172,23 +172,19 @@ class EmbeddingJob:
             VoyageError: The service did not return a usable response. Finished vectors are kept.
         """
         voyage = voyage or Voyage()
-        with self._explained(), self._folder() as folder:
-            run = JobRun(self._spec, voyage.settings, folder, on_progress)
-            try:
-                run.prepare()
-                if self.options.engine == "batch" and not run.is_embedded:
-                    batch_engine.embed(voyage, run)
-                while not run.is_embedded:
-                    try:
-                        voyage.embed_into(
-                            run.add, run.texts(), batch_size=run.batch_size, **run.arguments
-                        )
-                        run.is_embedded = True
-                    except InvalidRequestError as error:
-                        run.refused(error)
-                report = run.finish()
-            finally:
-                run.close()
+        with self._begun(voyage, on_progress) as run:
+            run.prepare()
+            if self.options.engine == "batch" and not run.is_embedded:
+                batch_engine.embed(voyage, run)
+            while not run.is_embedded:
+                try:
+                    voyage.embed_into(
+                        run.add, run.texts(), batch_size=run.batch_size, **run.arguments
+                    )
+                    run.is_embedded = True
+                except InvalidRequestError as error:
+                    run.refused(error)
+            report = run.finish()
         self._write_to_stdout()
         return report
 
@@ -197,25 +193,30 @@ class EmbeddingJob:
     ) -> JobReport:
         """Async variant of `run`."""
         voyage = voyage or Voyage()
-        with self._explained(), self._folder() as folder:
-            run = JobRun(self._spec, voyage.settings, folder, on_progress)
-            try:
-                await in_thread(run.prepare)
-                if self.options.engine == "batch" and not run.is_embedded:
-                    await batch_engine.aembed(voyage, run)
-                while not run.is_embedded:
-                    try:
-                        await voyage.aembed_into(
-                            run.add, run.texts(), batch_size=run.batch_size, **run.arguments
-                        )
-                        run.is_embedded = True
-                    except InvalidRequestError as error:
-                        await in_thread(run.refused, error)
-                report = await in_thread(run.finish)
-            finally:
-                run.close()
+        with self._begun(voyage, on_progress) as run:
+            await in_thread(run.prepare)
+            if self.options.engine == "batch" and not run.is_embedded:
+                await batch_engine.aembed(voyage, run)
+            while not run.is_embedded:
+                try:
+                    await voyage.aembed_into(
+                        run.add, run.texts(), batch_size=run.batch_size, **run.arguments
+                    )
+                    run.is_embedded = True
+                except InvalidRequestError as error:
+                    await in_thread(run.refused, error)
+            report = await in_thread(run.finish)
         await in_thread(self._write_to_stdout)
         return report
+
+    @contextmanager
+    def _begun(self, voyage: Voyage, on_progress: OnProgress | None) -> Iterator[JobRun]:
+        with (
+            self._explained(),
+            self._folder() as folder,
+            closing(JobRun(self._spec, voyage.settings, folder, on_progress)) as run,
+        ):
+            yield run
 
     def _folder(self) -> JobFolder:
         return JobFolder(self.output.with_name(self.output.name + ".job"))

@@ -137,7 +137,8 @@ def _is_resumed(
 def check_not_overwritten(spec: JobSpec) -> None:
     """Raise an error for an existing output, unless it may be replaced and is the job's own."""
     for path in final_paths(spec.output, spec.form):
-        if path.exists() and not spec.options.overwrite:
+        is_empty = spec.form == "dataset" and path.is_dir() and not any(path.iterdir())
+        if path.exists() and not is_empty and not spec.options.overwrite:
             raise JobError(
                 f"{str(path)!r} exists: choose another output, or replace it with overwrite=True"
             )

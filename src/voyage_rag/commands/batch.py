@@ -223,8 +223,8 @@ def fetch(
     """
     if failed is None and output != STDOUT:
         failed = output.with_name(output.name + ".failed.jsonl")
-    for path in filter(None, (output, failed)):
-        check_free(path, overwrite=overwrite)
+    written = [path for path in (output, failed) if path not in {None, STDOUT}]
+    check_free(written, job, overwrite=overwrite)
     with _opened(job, base_url) as opened:
         _check_ended(opened, job, partial=partial)
         with nullcontext() if output == STDOUT else working(f"Fetching into {output}"):

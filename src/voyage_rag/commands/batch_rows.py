@@ -124,16 +124,19 @@ def _id_of(result: BatchResult, job: BatchJob) -> str | int:
     return result.custom_id if job.id_type == "string" else int(result.custom_id)
 
 
-def check_free(path: Path, *, overwrite: bool) -> None:
-    """Raise an error if the path exists."""
-    if path == STDOUT or not path.exists():
-        return
-    if is_special(path):
-        raise CommandError(f"{path} is not a regular file: name one, or - for stdout")
-    if path.is_dir():
-        raise CommandError(f"{path} is a folder: name a file")
-    if not overwrite:
-        raise CommandError(f"{path} exists: name another file, or pass --overwrite")
+def check_free(paths: Sequence[Path], job: Path, *, overwrite: bool) -> None:
+    """Raise an error if a path exists, or is that of the job or of another path."""
+    taken = {job.resolve(): "the job"}
+    for path in paths:
+        if use := taken.get(path.resolve()):
+            raise CommandError(f"{path} is the file of {use}: name another file")
+        taken[path.resolve()] = "another output"
+        if is_special(path):
+            raise CommandError(f"{path} is not a regular file: name one, or - for stdout")
+        if path.is_dir():
+            raise CommandError(f"{path} is a folder: name a file")
+        if path.exists() and not overwrite:
+            raise CommandError(f"{path} exists: name another file, or pass --overwrite")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -107,14 +108,5 @@ def _show(finding: Finding) -> None:
 def _as_json(found: list[Finding]) -> dict[str, object]:
     return {
         "healthy": all(finding.state != "broken" for finding in found),
-        "findings": [
-            {
-                "name": finding.name,
-                "state": finding.state,
-                "said": finding.said,
-                "remedy": finding.remedy,
-                "facts": dict(finding.facts),
-            }
-            for finding in found
-        ],
+        "findings": list(map(asdict, found)),
     }

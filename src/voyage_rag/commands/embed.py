@@ -316,9 +316,8 @@ def _time(estimate: Estimate) -> str:
 def _show_report(report: JobReport, *, as_json: bool, emulated: bool, to_stdout: bool) -> None:
     out = console(stderr=to_stdout)
     if as_json:
-        output = "-" if to_stdout else str(report.output)
+        output = "-" if to_stdout else report.output
         facts = asdict(report) | {"emulated": emulated, "output": output}
-        facts["refused_file"] = report.refused_file and str(report.refused_file)
         write_json(facts, stderr=to_stdout)
         return
     before = " was finished before" if report.was_finished else ""

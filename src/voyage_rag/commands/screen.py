@@ -62,9 +62,9 @@ def remark(text: str) -> None:
 
 
 def write_json(value: object, *, stderr: bool = False) -> None:
-    """Write one JSON value, indented and without escaping letters."""
+    """Write one JSON value, indented and without escaping letters; paths as strings."""
     stream = sys.stderr if stderr else sys.stdout
-    stream.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    stream.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int, left: int) -> list[str]:

@@ -61,6 +61,8 @@ def flush_to_disk(path: Path) -> None:
 def exclusive_lock(path: Path, busy: Exception) -> Iterator[None]:
     """Hold the lock file `path`, which is removed afterwards. There is no lock on Windows.
 
+    A file with content is one of another program, and stays.
+
     Raises:
         Exception: `busy`, if another process holds the lock.
     """
@@ -82,7 +84,8 @@ def exclusive_lock(path: Path, busy: Exception) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        if not os.fstat(held).st_size:
+            path.unlink(missing_ok=True)
         os.close(held)
 
 

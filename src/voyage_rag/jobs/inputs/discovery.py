@@ -60,6 +60,10 @@ current ones.
 """
 
 
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+"""What Hive and Spark write for a partition of missing values."""
+
+
 class FoundFile(NamedTuple):
     """A file of the input.
 
@@ -73,7 +77,7 @@ class FoundFile(NamedTuple):
     path: Path
     label: str
     format: InputFormat
-    constants: dict[str, str]
+    constants: dict[str, str | None]
 
 
 def find_files(
@@ -216,6 +220,10 @@ def _is_foreign_arrow(path: Path) -> bool:
     return path.name not in names
 
 
-def _partitions(file: Path) -> dict[str, str]:
+def _partitions(file: Path) -> dict[str, str | None]:
     parts = (part.partition("=") for part in file.parts[:-1])
-    return {name: unquote(value) for name, mark, value in parts if name and mark}
+    return {
+        name: None if value == HIVE_NULL else unquote(value)
+        for name, mark, value in parts
+        if name and mark
+    }
