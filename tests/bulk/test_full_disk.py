@@ -45,7 +45,7 @@ def test_a_disk_that_cannot_hold_the_output_is_found_before_anything_is_sent(
     job = EmbeddingJob(source, tmp_path / "out.parquet", model="voyage-4")
 
     with pytest.raises(
-        JobError, match=r"300\.0 kB free, and the job takes 793\.8 kB: .*nothing was sent"
+        JobError, match=r"300\.0 kB free, and the job needs 793\.8 kB: .*nothing was sent"
     ):
         job.run(voyage_over(service))
 
@@ -70,7 +70,7 @@ def test_the_space_needed_is_that_of_the_format(
     job = EmbeddingJob(source, tmp_path / output, model="voyage-4", rows_per_part=10)
 
     monkeypatch.setattr("shutil.disk_usage", lambda _: shutil_usage(free=needed - 2))
-    with pytest.raises(JobError, match="B free, and the job takes"):
+    with pytest.raises(JobError, match="B free, and the job needs"):
         job.run(voyage_over(service))
     assert service.attempts == []
 
