@@ -451,3 +451,11 @@ def test_the_partition_of_missing_values_is_null(tmp_path: Path) -> None:
     table(tmp_path / "lang=__HIVE_DEFAULT_PARTITION__" / "a.parquet")
     rows = open_inputs([tmp_path], keep=["lang"]).rows()
     assert {row.kept for row in rows} == {(None,)}
+
+
+def test_the_folder_of_a_job_is_no_input(tmp_path: Path) -> None:
+    """It lies next to the output, which may lie in a folder of inputs."""
+    put(tmp_path / "a.json", '[{"text": "one"}]')
+    put(tmp_path / "out.parquet.job" / "manifest.json", "{}")
+    put(tmp_path / "mine.job" / "b.json", '[{"text": "two"}]')
+    assert read(open_inputs([tmp_path])) == [(0, "one"), (1, "two")]

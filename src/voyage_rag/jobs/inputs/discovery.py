@@ -195,13 +195,14 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _visible(folder: Path) -> Iterator[Path]:
-    """Yield all files in a folder, except hidden ones and those of Hugging Face's tools."""
+    """Yield all files in a folder, except hidden ones, and those of jobs and of datasets' tools."""
     for path in folder.iterdir():
         is_private = path.name.startswith("_") and path.suffix != ".py"
         if is_private or path.name.startswith("."):
             continue
         if path.is_dir() and not path.is_symlink():
-            yield from _visible(path)
+            is_job = path.suffix == ".job" and (path / "manifest.json").exists()
+            yield from () if is_job else _visible(path)
         elif path.is_file() and not _is_foreign_arrow(path):
             yield path
 

@@ -218,7 +218,8 @@ def _columns(
             _check_column(file, names, wanted)
         if wanted in OUTPUT_COLUMNS:
             raise JobError(
-                f"column {wanted!r} cannot be kept: the output has a column with this name"
+                f"column {wanted!r} cannot be kept, because the output has a column with this "
+                "name: rename it, or name the columns to keep"
             )
     _check_some_row_has(tables, (*(text if len(text) > 1 else ()), *keep))
     return Columns(text, id_column, keep, refused if id_column is None else ())
