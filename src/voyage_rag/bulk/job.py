@@ -18,7 +18,7 @@ from voyage_rag.bulk import batch_engine
 from voyage_rag.bulk.estimate import Estimate, estimate
 from voyage_rag.bulk.job_folder import JobFolder
 from voyage_rag.bulk.options import JobOptions, JobSpec
-from voyage_rag.bulk.output_files import format_of
+from voyage_rag.bulk.outputs import format_of
 from voyage_rag.bulk.preparation import check_disk_space, noted, prepare
 from voyage_rag.bulk.progress import JobReport, JobReporter, OnProgress
 from voyage_rag.bulk.run import JobRun

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from voyage_rag.bulk.job_folder import InputSummary
-from voyage_rag.bulk.output_files import OutputFormat
+from voyage_rag.bulk.outputs import OutputFormat
 from voyage_rag.bulk.result_store import ROWS_PER_PART
 from voyage_rag.bulk.writers import OutputSchema, schema_from_text
 from voyage_rag.core import validation

@@ -1,17 +1,175 @@
-"""Write the output of a job: one file, or a folder with one Parquet file per part."""
+"""The output of a job: its parts and files, how they are written, and what they may replace."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import compress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from voyage_rag.bulk import writers
-from voyage_rag.bulk.output_files import OutputFormat, part_file, remove_output
-from voyage_rag.bulk.output_part import OutputPart
-from voyage_rag.bulk.writers import OutputSchema, WriteBatch
+from voyage_rag.bulk.journal import Journal
+from voyage_rag.bulk.writers import (
+    IDS_SUFFIX,
+    ROWS_PER_GROUP,
+    OutputSchema,
+    WriteBatch,
+    record_batch,
+)
+from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.files import atomic_write, flush_to_disk
+from voyage_rag.jobs.inputs.arrow_files import pa, pq
+from voyage_rag.jobs.inputs.rows import Id
+
+OutputFormat: TypeAlias = Literal["parquet", "dataset", "jsonl", "npy"]
+"""One Parquet file, a folder of them, JSON Lines, or a NumPy matrix."""
+
+FORMATS: dict[str, OutputFormat] = {
+    ".parquet": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".npy": "npy",
+    "": "dataset",
+}
+PART_FILE = re.compile(r"part-(\d{5,})\.parquet")
+PROBE_BYTES = 65_536
+
+
+def part_file(number: int) -> str:
+    """Return the name of the file with a part."""
+    return f"part-{number:05}.parquet"
+
+
+def format_of(path: Path, given: OutputFormat | None) -> OutputFormat:
+    """Return the format of the output, from its name unless it is given.
+
+    Raises:
+        JobError: The name does not determine the format.
+    """
+    form = given or FORMATS.get(path.suffix.lower())
+    if form is None:
+        raise JobError(
+            f"{str(path)!r} does not name a format: end it in .parquet, .jsonl or .npy, omit "
+            f"the suffix for a folder, or pass output_format, one of "
+            f"{', '.join(get_args(OutputFormat))}"
+        )
+    return form
+
+
+def final_paths(path: Path, form: OutputFormat) -> list[Path]:
+    """Return the files or the folder of an output."""
+    return [path, path.with_name(path.name + IDS_SUFFIX)] if form == "npy" else [path]
+
+
+def check_replaceable(path: Path, form: OutputFormat) -> None:
+    """Raise an error for a path that cannot be an older output.
+
+    Raises:
+        JobError: The path is a folder instead of a file, or contains foreign files.
+    """
+    for final in final_paths(path, form):
+        if final.is_dir() and form != "dataset":
+            raise JobError(f"{str(final)!r} is a folder: choose another output")
+        if not final.is_dir() and final.exists() and form == "dataset":
+            raise JobError(f"{str(final)!r} is a file, and the output is a folder: choose another")
+    if path.is_dir():
+        for file in sorted(path.iterdir()):
+            if not _is_ours(file):
+                raise JobError(
+                    f"{str(path)!r} holds {file.name!r}, which voyage-rag did not write: choose "
+                    "another output, or move it away"
+                )
+
+
+def _is_ours(file: Path) -> bool:
+    if not PART_FILE.fullmatch(file.name) or not file.is_file():
+        return False
+    try:
+        return b"voyage_rag" in (pq.read_schema(file).metadata or {})
+    except (pa.ArrowException, OSError):
+        return False
+
+
+def remove_output(path: Path) -> None:
+    """Delete an older output that `check_replaceable` accepted."""
+    if path.is_dir():
+        for file in path.iterdir():
+            if PART_FILE.fullmatch(file.name):
+                file.unlink()
+        path.rmdir()
+    path.unlink(missing_ok=True)
+
+
+def fingerprint(path: Path, form: OutputFormat) -> str | None:
+    """Return a digest of an output's file sizes, beginnings and ends; None if a file is missing."""
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        for final in final_paths(path, form):
+            for file in sorted(final.iterdir()) if final.is_dir() else [final]:
+                size = file.stat().st_size
+                digest.update(os.fsencode(f"{file.name} {size}\n"))
+                with file.open("rb") as opened:
+                    digest.update(opened.read(PROBE_BYTES))
+                    opened.seek(max(0, size - PROBE_BYTES))
+                    digest.update(opened.read(PROBE_BYTES))
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+MISSING, DONE, REFUSED = 0, 1, 2
+
+
+class OutputPart:
+    """Consecutive rows that are written together.
+
+    `ids` and `kept` are those of the rows that were read; `state` says for each row whether it is
+    missing, done or rejected.
+    """
+
+    def __init__(self, number: int, first: int, rows: int, journal: Journal) -> None:
+        self.number = number
+        self.first = first
+        self.ids: list[Id] = []
+        self.kept: list[tuple[Any, ...]] = []
+        self.state: bytearray = bytearray(rows)
+        self.journal = journal
+        self._is_taken = False
+        self._lock = threading.Lock()
+        for record in journal.records:
+            self._mark(record.first, record.count, DONE if record.length else REFUSED)
+
+    def add(self, first: int, count: int, tokens: int, vectors: bytes) -> None:
+        """Store the vectors of rows; without vectors, mark the rows as rejected."""
+        self.journal.add(first, count, tokens, vectors)
+        self._mark(first, count, DONE if vectors else REFUSED)
+
+    def is_complete(self) -> bool:
+        """Return whether all ids and vectors are stored. True only for the first caller."""
+        with self._lock:
+            complete = len(self.ids) == len(self.state) and MISSING not in self.state
+            if not complete or self._is_taken:
+                return False
+            self._is_taken = True
+            return True
+
+    def batches(self, schema: Any, bytes_per_vector: int) -> Iterator[Any]:
+        """Yield record batches without the rejected rows."""
+        done = [state == DONE for state in self.state]
+        ids, kept = list(compress(self.ids, done)), list(compress(self.kept, done))
+        start = 0
+        for vectors in self.journal.vectors(ROWS_PER_GROUP * bytes_per_vector):
+            end = start + ROWS_PER_GROUP
+            yield record_batch(schema, ids[start:end], vectors, kept[start:end])
+            start = end
+
+    def _mark(self, first: int, count: int, state: int) -> None:
+        self.state[first : first + count] = bytes([state]) * count
 
 
 class FileOutput:

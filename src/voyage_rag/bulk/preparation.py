@@ -11,7 +11,7 @@ from typing import Any
 
 from voyage_rag.bulk.job_folder import InputSummary, JobFolder, Manifest
 from voyage_rag.bulk.options import JobSpec, OnError
-from voyage_rag.bulk.output_files import check_replaceable, final_paths, fingerprint
+from voyage_rag.bulk.outputs import check_replaceable, final_paths, fingerprint
 from voyage_rag.bulk.progress import JobReporter
 from voyage_rag.bulk.scan import scan
 from voyage_rag.jobs.errors import BadRowsError, JobError

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from voyage_rag.bulk.journal import HEADER, Journal, read_totals
-from voyage_rag.bulk.output_part import MISSING, OutputPart
-from voyage_rag.bulk.outputs import Output
+from voyage_rag.bulk.outputs import MISSING, Output, OutputPart
 from voyage_rag.bulk.repeats import RepeatedTexts
 from voyage_rag.bulk.writers import ROWS_PER_GROUP, OutputSchema
 from voyage_rag.jobs.errors import JobError

@@ -11,8 +11,7 @@ from typing import Any
 
 from voyage_rag.bulk.job_folder import JobFolder, Manifest
 from voyage_rag.bulk.options import JobSpec
-from voyage_rag.bulk.output_files import fingerprint
-from voyage_rag.bulk.outputs import Output, open_output
+from voyage_rag.bulk.outputs import Output, fingerprint, open_output
 from voyage_rag.bulk.preparation import check_disk_space, check_not_overwritten, prepare
 from voyage_rag.bulk.progress import JobReport, JobReporter, OnProgress
 from voyage_rag.bulk.refused import free_side_file, refused_line, rows_to_embed, write_side_file

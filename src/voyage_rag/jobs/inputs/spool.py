@@ -29,8 +29,11 @@ def spool(paths: Sequence[Path], folder: Path) -> tuple[list[Path], dict[Path, s
             continue
         copy = folder / str(number) / ("stdin" if path == STDIN else path.name)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        with nullcontext(_stdin()) if path == STDIN else path.open("rb") as source:
-            digests[copy] = _copied(source, copy)
+        opened = nullcontext(_stdin()) if path == STDIN else path.open("rb")
+        with opened as source, copy.open("w+b") as file:
+            shutil.copyfileobj(source, file)
+            file.seek(0)
+            digests[copy] = hashlib.file_digest(file, "blake2b").hexdigest()
         given.append(copy)
     return given, digests
 
@@ -44,10 +47,3 @@ def _stdin() -> BinaryIO:
     if sys.stdin is None or sys.stdin.closed:
         raise JobError("stdin is closed: name a file, or pipe data into the command")
     return sys.stdin.buffer
-
-
-def _copied(source: BinaryIO, copy: Path) -> str:
-    with copy.open("w+b") as file:
-        shutil.copyfileobj(source, file)
-        file.seek(0)
-        return hashlib.file_digest(file, "blake2b").hexdigest()
