@@ -72,7 +72,8 @@ def check_contents(wheel: Path, sdist: Path) -> None:
     assert "voyage_rag/py.typed" in names, "the package has lost its types"
     with tarfile.open(sdist) as archive:
         inside = {name.split("/", 1)[-1] for name in archive.getnames()}
-    needed = {"Makefile", "README.md", "pyproject.toml", "tests/conftest.py", "cassettes/README.md"}
+    tracked = run("git", "-C", ROOT, "ls-files").split("\n")
+    needed = {name for name in tracked if name and "/." not in f"/{name}"}
     assert needed <= inside, needed - inside
 
 
