@@ -7,15 +7,19 @@ import warnings
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from functools import partial
+from typing import TypeAlias
 
 from voyage_rag.client.session import Session
 from voyage_rag.core import embed as embed_flows
-from voyage_rag.core.embed import TextPolicies
+from voyage_rag.core.embed import TextCall, TextPolicies
 from voyage_rag.core.text_stream import InOrder, Sink, TextStream
 from voyage_rag.io.tasks import run_in_thread
 from voyage_rag.models import OutputDtype
 from voyage_rag.progress import NO_PROGRESS, progress_bar
 from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, InvalidText, Vector
+
+Options: TypeAlias = tuple[InputType | None, bool, OutputDtype | None, int | None, int | None]
+"""Input type, truncation, number type, dimension and batch size."""
 
 DEFAULT_EMBED_MODEL = "voyage-2"
 
@@ -77,10 +81,8 @@ class TextVerbs(Session):
             VoyageError: The service did not return a usable response (see `voyage_rag.errors`). The
                 attribute `partial` of the error contains the finished vectors.
         """
-        policies = TextPolicies(empty_text, invalid_text)
-        call = self._call(
-            model, input_type, truncation, output_dtype, output_dimension, batch_size, policies
-        )
+        given = input_type, truncation, output_dtype, output_dimension, batch_size
+        call = self._call(model, given, TextPolicies(empty_text, invalid_text))
         with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
             return self.driver.run(embed_flows.embed(call, texts, as_lists=as_lists))
 
@@ -100,10 +102,8 @@ class TextVerbs(Session):
         show_progress_bar: bool = False,
     ) -> EmbeddingsObject:
         """Async variant of `embed`."""
-        policies = TextPolicies(empty_text, invalid_text)
-        call = self._call(
-            model, input_type, truncation, output_dtype, output_dimension, batch_size, policies
-        )
+        given = input_type, truncation, output_dtype, output_dimension, batch_size
+        call = self._call(model, given, TextPolicies(empty_text, invalid_text))
         with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
             operation_of = partial(embed_flows.embed, call, texts, as_lists=as_lists)
             if isinstance(texts, Sequence) and len(texts) > MANY:
@@ -136,10 +136,8 @@ class TextVerbs(Session):
             One `array.array` per text, in order. If a text cannot be embedded, the vectors before
             its request are yielded first, and then the error is raised.
         """
-        policies = TextPolicies(empty_text, invalid_text)
-        call = self._call(
-            model, input_type, truncation, output_dtype, output_dimension, batch_size, policies
-        )
+        given = input_type, truncation, output_dtype, output_dimension, batch_size
+        call = self._call(model, given, TextPolicies(empty_text, invalid_text))
         with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
             flows, in_order = TextStream(call, texts).flows(), InOrder()
             for vectors, _ in self.driver.stream(flows, call.info("embed", None)):
@@ -160,10 +158,8 @@ class TextVerbs(Session):
         show_progress_bar: bool = False,
     ) -> AsyncGenerator[Vector]:
         """Async variant of `embed_iter`."""
-        policies = TextPolicies(empty_text, invalid_text)
-        call = self._call(
-            model, input_type, truncation, output_dtype, output_dimension, batch_size, policies
-        )
+        given = input_type, truncation, output_dtype, output_dimension, batch_size
+        call = self._call(model, given, TextPolicies(empty_text, invalid_text))
         with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
             flows, in_order = TextStream(call, texts).flows(), InOrder()
             parts = self.driver.astream(flows, call.info("embed", None))
@@ -215,10 +211,8 @@ class TextVerbs(Session):
             VoyageError: The service did not return a usable response. The sink has received the
                 responses to all requests that were in flight.
         """
-        policies = TextPolicies(empty_text, invalid_text)
-        call = self._call(
-            model, input_type, truncation, output_dtype, output_dimension, batch_size, policies
-        )
+        given = input_type, truncation, output_dtype, output_dimension, batch_size
+        call = self._call(model, given, TextPolicies(empty_text, invalid_text))
         with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
             flows = TextStream(call, texts).delivered(sink)
             for _ in self.driver.stream(flows, call.info("embed", None)):
@@ -240,10 +234,8 @@ class TextVerbs(Session):
         show_progress_bar: bool = False,
     ) -> None:
         """Async variant of `embed_into`."""
-        policies = TextPolicies(empty_text, invalid_text)
-        call = self._call(
-            model, input_type, truncation, output_dtype, output_dimension, batch_size, policies
-        )
+        given = input_type, truncation, output_dtype, output_dimension, batch_size
+        call = self._call(model, given, TextPolicies(empty_text, invalid_text))
         with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
             flows, info = TextStream(call, texts).delivered(sink), call.info("embed", None)
             stream = self.driver.astream(flows, info, plans_in_thread=True)
@@ -251,19 +243,9 @@ class TextVerbs(Session):
                 async for _ in parts:
                     pass
 
-    def _call(
-        self,
-        model: str | None,
-        input_type: InputType | None,
-        truncation: bool,
-        output_dtype: OutputDtype | None,
-        output_dimension: int | None,
-        batch_size: int | None,
-        policies: TextPolicies,
-    ) -> embed_flows.TextCall:
-        given = input_type, truncation, output_dtype, output_dimension, batch_size, policies
+    def _call(self, model: str | None, given: Options, policies: TextPolicies) -> TextCall:
         name = _default_model() if model is None else model
-        return embed_flows.prepare(self.context, name, *given)
+        return embed_flows.prepare(self.context, name, *given, policies)
 
 
 def _default_model() -> str:
