@@ -102,16 +102,6 @@ class Exchange:
         self._connection: PooledConnection | None = None
         self._is_ended = False
 
-    @property
-    def reads_file(self) -> bool:
-        """Whether `outgoing` reads from a disk."""
-        return self._upload is not None
-
-    @property
-    def writes_file(self) -> bool:
-        """Whether `receive` writes to a disk."""
-        return self.attempt.request.save_to is not None
-
     def start(self) -> PooledConnection:
         """Start on a connection, and return it. It may not be open yet."""
         connection = self._pool.new() if self._wants_new else self._pool.take()

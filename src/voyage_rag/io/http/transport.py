@@ -224,8 +224,8 @@ def _transfer(sock: socket.socket, exchange: Exchange) -> None:
 
 async def _atransfer(sock: socket.socket, exchange: Exchange) -> None:
     sock.setblocking(False)
-    pieces = exchange.outgoing()
-    while piece := await _next(pieces) if exchange.reads_file else next(pieces, b""):
+    request, pieces = exchange.attempt.request, exchange.outgoing()
+    while piece := await _next(pieces) if request.upload else next(pieces, b""):
         try:
             await _asend(sock, memoryview(piece), exchange)
         except TimeoutError:
@@ -234,7 +234,7 @@ async def _atransfer(sock: socket.socket, exchange: Exchange) -> None:
             break
     for reads in count(1):
         data = await _areceive(sock, exchange)
-        if exchange.writes_file:
+        if request.save_to:  # a thread writes to the disk
             with anyio.CancelScope(shield=True):
                 await run_in_thread(partial(exchange.receive, data))
         else:
@@ -247,6 +247,7 @@ async def _atransfer(sock: socket.socket, exchange: Exchange) -> None:
 
 
 async def _next(pieces: Iterator[bytes]) -> bytes:
+    """Return the next piece of an upload, which is read from the disk."""
     piece: bytes = await run_in_thread(partial(next, pieces, b""))
     return piece
 
