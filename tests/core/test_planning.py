@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, starmap
 from math import inf
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voyage_rag.core.planning import Limits, pack
+from voyage_rag.core.planning import Limits, slices
 
 weights = st.floats(0.1, 1_000)
 works = st.lists(weights, max_size=200)
 limits = st.builds(Limits, st.integers(1, 50), st.floats(1, 2_000))
 
 
-def slices_of(work: list[float], allowed: Limits) -> list[list[tuple[int, float]]]:
+class Numbered(NamedTuple):
+    """An input."""
+
+    number: int
+    estimated_tokens: float
+
+
+def slices_of(work: list[float], allowed: Limits) -> list[list[Numbered]]:
     """The slices of numbered inputs."""
-    return list(pack(enumerate(work), lambda: allowed))
+    return list(slices(starmap(Numbered, enumerate(work)), lambda: allowed))
 
 
 @given(works, limits)
@@ -53,19 +61,19 @@ def test_inputs_are_taken_only_when_a_slice_needs_them() -> None:
     """Packing is lazy: an endless list yields its first slice."""
     taken = []
 
-    def endless() -> Iterator[tuple[int, float]]:
+    def endless() -> Iterator[Numbered]:
         for number in range(10**9):
             taken.append(number)
-            yield number, 1.0
+            yield Numbered(number, 1.0)
 
-    assert len(next(pack(endless(), lambda: Limits(3, 100.0)))) == 3
+    assert len(next(slices(endless(), lambda: Limits(3, 100.0)))) == 3
     assert taken == [0, 1, 2]
 
 
 def test_limits_that_are_learnt_on_the_way_hold_for_the_next_slice() -> None:
     """Each slice uses the current limits."""
     learnt = iter([Limits(3, 100.0), Limits(1, 100.0), Limits(2, 100.0), Limits(9, 100.0)])
-    pieces = pack(((number, 1.0) for number in range(9)), lambda: next(learnt))
+    pieces = slices((Numbered(number, 1.0) for number in range(9)), lambda: next(learnt))
 
     assert [len(piece) for piece in pieces] == [3, 1, 2, 3]
 

@@ -192,19 +192,9 @@ class TextVerbs(Session):
         previous 4,096 is not sent again; further calls of the sink deliver vectors that are already
         known.
 
-        Args:
-            sink: A function of the positions of texts, their vectors (one `array.array` each), and
-                their usage. An exception that it raises ends the call.
-            texts: The texts, read as needed (in the async variant by a worker thread).
-            model: As for `embed`, like the other arguments.
-            input_type: As for `embed`.
-            truncation: As for `embed`.
-            output_dtype: As for `embed`.
-            output_dimension: As for `embed`.
-            batch_size: As for `embed`.
-            empty_text: As for `embed`.
-            invalid_text: As for `embed`.
-            show_progress_bar: As for `embed`.
+        The sink receives the positions of texts, their vectors (one `array.array` each), and their
+        usage. An exception that it raises ends the call. The texts are read as needed (in the async
+        variant by a worker thread). The other arguments are those of `embed`.
 
         Raises:
             InvalidInputError: An argument or a text is invalid.

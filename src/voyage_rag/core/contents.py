@@ -77,12 +77,8 @@ class ContentParser:
     """Checks the inputs of a call and reads the headers of their media.
 
     Attributes:
-        row: The model.
-        reader: Reads media.
         max_pixels: Number of pixels to which larger images are scaled down; None keeps their size.
-        estimate_tokens: Estimates the tokens of a text.
         report_media_name: Called with the first text that is probably the path or URL of a file.
-        invalid_text: How to treat texts with a lone surrogate.
     """
 
     row: Model

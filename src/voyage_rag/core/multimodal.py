@@ -53,13 +53,9 @@ DIGEST_BYTES = 20
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An input as it is sent.
+    """An input as it is sent: its key is its position, its body a part of the request.
 
-    Attributes:
-        key: Its position in the caller's list.
-        estimated_tokens: Its tokens.
-        body: Its part of the request.
-        digest: Digest of the body for the cache; empty without one.
+    The digest of the body is for the cache, and empty without one.
     """
 
     key: int

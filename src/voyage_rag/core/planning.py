@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 from voyage_rag.core.flow import HasTokens
-
-T = TypeVar("T")
 
 MIN_SPREAD_INPUTS = 32
 MAX_SPREAD_INPUTS = 256
@@ -89,52 +87,31 @@ def slices(
     items: Iterable[Item],
     limits: Callable[[], Limits],
     size_of: Callable[[Item], float] | None = None,
-) -> Iterator[Sequence[Item]]:
-    """Yield the items of each request, in order.
+) -> Iterator[list[Item]]:
+    """Divide items among requests, lazily and in order. One above a limit is sent alone.
 
-    Args:
-        items: The items. A deque is emptied during the iteration, so that its items can be freed.
-        limits: Returns the limits of the next request.
-        size_of: Returns the size of an item; None if sizes are not limited.
+    `limits` is called for every slice, because responses improve the estimate. A deque is emptied
+    during the iteration, so that its items can be freed.
     """
-    if isinstance(items, deque):
-        items = _emptied(items)
-    weighed = ((item, item.estimated_tokens) for item in items)
-    for slice_ in pack(weighed, limits, size_of or _none):
-        yield [item for item, _ in slice_]
-
-
-def _emptied(items: deque[Item]) -> Iterator[Item]:
-    while items:
-        yield items.popleft()
-
-
-def _none(_: object) -> float:
-    return 0.0
-
-
-def pack(
-    inputs: Iterable[tuple[T, float]],
-    limits: Callable[[], Limits],
-    size_of: Callable[[T], float] = _none,
-) -> Iterator[list[tuple[T, float]]]:
-    """Divide inputs with their estimates into slices, lazily. One above a limit is sent alone.
-
-    `limits` is called for every slice, because responses improve the estimate.
-    """
-    held: list[tuple[T, float]] = []
+    held: list[Item] = []
     estimated_tokens = size = 0.0
     now = limits()
-    for item in inputs:
-        more = size_of(item[0])
-        if held and (estimated_tokens + item[1] > now.estimated_tokens or size + more > now.size):
+    for item in _emptied(items) if isinstance(items, deque) else items:
+        tokens = item.estimated_tokens
+        more = size_of(item) if size_of else 0.0
+        if held and (estimated_tokens + tokens > now.estimated_tokens or size + more > now.size):
             yield held
             held, estimated_tokens, size, now = [], 0.0, 0.0, limits()
         held.append(item)
-        estimated_tokens += item[1]
+        estimated_tokens += tokens
         size += more
         if len(held) >= now.inputs:  # sent without waiting for another input
             yield held
             held, estimated_tokens, size, now = [], 0.0, 0.0, limits()
     if held:
         yield held
+
+
+def _emptied(items: deque[Item]) -> Iterator[Item]:
+    while items:
+        yield items.popleft()

@@ -65,12 +65,7 @@ class WaitingItems(Generic[Item]):
 
 
 class PackedRequest(Generic[Item]):
-    """A request whose items are determined when it is sent.
-
-    Attributes:
-        items: Its items.
-        request: The request for these.
-    """
+    """A request whose items are determined when it is sent."""
 
     def __init__(
         self,

@@ -131,14 +131,8 @@ def retrying(
 ) -> Flow[Decoded[Value]]:
     """Send a request until `read` accepts a response.
 
-    Args:
-        request: The request.
-        read: Returns the result of a body, or raises `UnexpectedAnswerError`.
-        host: The host, which interprets its errors.
-        policy: The retry policy.
-        limiter: The rate limiter of the budget.
-        tokens: Returns the expected tokens of the request before it is sent.
-        source: Determines the request when it is sent, instead of `request`.
+    `tokens` returns the expected tokens until it is sent. A `source` determines the request when it
+    is sent.
 
     Raises:
         VoyageError: The last failure, with the number of attempts.

@@ -39,17 +39,9 @@ def examine(
 ) -> Iterator[Finding]:
     """Check everything between this program and the service.
 
-    The arguments are those of `voyage_rag.Voyage`, and two more.
-
-    Args:
-        api_key: See `Voyage`.
-        api_key_path: See `Voyage`.
-        base_url: See `Voyage`.
-        allow_insecure_http: See `Voyage`.
-        host: See `Voyage`; replaces the arguments above.
-        call: Make a paid call, of one word.
-        environ: Read instead of the process environment by the individual checks; the client's own
-            transport reads the process environment.
+    The arguments are those of `voyage_rag.Voyage`, and two more. With `call`, a paid call of one
+    word is made. The checks read `environ` instead of the process environment, which the client's
+    own transport reads.
 
     Yields:
         Findings as they are made, without those that depend on something broken.
