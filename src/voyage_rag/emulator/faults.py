@@ -86,29 +86,17 @@ class ContentFault:
     spoil: Callable[[list[Payload]], None]
 
 
-Manner: TypeAlias = Literal[
-    "dropped",
-    "cut_off",
-    "closed",
-    "wrong_length",
-    "short_length",
-    "truncated",
-    "silent",
-    "stalled",
-    "trickled",
-]
-
-
 @dataclass(frozen=True, slots=True)
 class DeliveryFault:
     """Disturb the delivery of a correct response.
 
     Attributes:
+        name: How the delivery is disturbed, as in `send_badly`.
         pieces: Number of parts in which a trickled body is sent.
         pause_seconds: Time before each part.
     """
 
-    name: Manner
+    name: str
     pieces: int = 1
     pause_seconds: float = 0.0
 
