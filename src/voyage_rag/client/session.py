@@ -6,7 +6,7 @@ import logging
 import os
 import random
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import lru_cache, wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isfunction, signature
 from typing import TYPE_CHECKING, Any, Self
 
@@ -201,13 +201,12 @@ class Session:
             record=self._record,
             warn_slow=notices.slow,
             warn_windows=notices.windows,
-            warn_no_documents=self._warn_no_documents,
+            warn_no_documents=lru_cache(notices.no_documents),  # once per client
             warn_retirement=notices.retirement,
             warn_zero_vector=notices.zero_vector,
             warn_media_name=notices.media_name,
         )
         self._usage = Usage()
-        self._has_warned = False
         self._lock = lock_for(self)
 
     @property
@@ -268,11 +267,6 @@ class Session:
             self._usage += usage
         for tracker in OPEN_TRACKERS.get():
             tracker.add(usage)
-
-    def _warn_no_documents(self) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            notices.no_documents()
 
 
 def _sender(
