@@ -18,7 +18,7 @@ from voyage_rag.models import OutputDtype
 from voyage_rag.progress import NO_PROGRESS, progress_bar
 from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, InvalidText, Vector
 
-Options: TypeAlias = tuple[InputType | None, bool, OutputDtype | None, int | None, int | None]
+TextOptions: TypeAlias = tuple[InputType | None, bool, OutputDtype | None, int | None, int | None]
 """Input type, truncation, number type, dimension and batch size."""
 
 DEFAULT_EMBED_MODEL = "voyage-2"
@@ -233,7 +233,7 @@ class TextVerbs(Session):
                 async for _ in parts:
                     pass
 
-    def _call(self, model: str | None, given: Options, policies: TextPolicies) -> TextCall:
+    def _call(self, model: str | None, given: TextOptions, policies: TextPolicies) -> TextCall:
         name = _default_model() if model is None else model
         return embed_flows.prepare(self.context, name, *given, policies)
 
