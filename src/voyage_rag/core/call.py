@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
@@ -195,19 +194,8 @@ class EndpointCall(ABC, Generic[Item, Value]):
         self, items: Iterable[Item], count: int | None, estimated_tokens: float = math.inf
     ) -> Iterator[Sequence[Item]]:
         """The items of each request, in order; see `limits`."""
-        if isinstance(items, deque) and self._is_one_request(items, estimated_tokens):
-            return iter([list(items)])
         size = None if self.max_size == math.inf else self.size
         return slices(items, partial(self.limits, count, estimated_tokens), size)
-
-    def _is_one_request(self, items: Sequence[Item], estimated_tokens: float) -> bool:
-        """Return whether all items fit, as those of most calls do, which need no packing."""
-        limits = self.limits(len(items), estimated_tokens)
-        return (
-            0 < len(items) <= limits.inputs
-            and sum(item.estimated_tokens for item in items) <= limits.estimated_tokens
-            and (self.max_size == math.inf or sum(map(self.size, items)) <= self.max_size)
-        )
 
     def flows(
         self, items: Iterable[Item], results: PartialResults[Value]
