@@ -9,13 +9,14 @@ portable.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from voyage_rag.jobs.files import atomic_write
 
@@ -73,10 +74,9 @@ class Journal:
             OSError: The disk is full. Earlier records are safe.
         """
         head = HEADER.pack(MAGIC, first, count, tokens, len(vectors), 0)[:CHECKED]
-        checksum = zlib.crc32(vectors, zlib.crc32(head))
         with self._lock:
             at = self._end
-            for piece in (head + checksum.to_bytes(4, _ORDER), vectors):
+            for piece in (head + _checksum(head, vectors), vectors):
                 left = memoryview(piece)
                 while left:  # the disk may accept less than it was given
                     written = os.pwrite(self._file, left, at)
@@ -120,12 +120,11 @@ class Journal:
             path.write_bytes(HEADER.pack(SETTLED, requests, rows, tokens, 0, 0))
 
     def _found(self) -> Iterator[JournalRecord]:
-        for offset, header in _headers(self._file):
-            _, first, count, tokens, length, checksum = HEADER.unpack(header)
-            vectors = os.pread(self._file, length, offset)
-            if zlib.crc32(vectors, zlib.crc32(header[:CHECKED])) != checksum:
+        for record, header in _records(self._file):
+            vectors = os.pread(self._file, record.length, record.offset)
+            if _checksum(header[:CHECKED], vectors) != header[CHECKED:]:
                 return
-            yield JournalRecord(first, count, tokens, offset, length)
+            yield record
 
 
 class JournalTotals(NamedTuple):
@@ -144,18 +143,14 @@ def read_totals(path: Path) -> JournalTotals:
     """Return the rows and tokens of a journal from its headers, without reading the vectors."""
     file = os.open(path, os.O_RDONLY)
     try:
-        headers = [HEADER.unpack(header) for _, header in _headers(file)]
-        if not headers:
+        records = [record for record, _ in _records(file)]
+        if not records:
             header = os.pread(file, HEADER.size, 0)
             if len(header) == HEADER.size and header.startswith(SETTLED):
                 _, requests, rows, tokens, _, _ = HEADER.unpack(header)
                 return JournalTotals(rows, tokens, requests, is_settled=True)
     finally:
         os.close(file)
-    records = [
-        JournalRecord(first, count, tokens, 0, length)
-        for _, first, count, tokens, length, _ in headers
-    ]
     return JournalTotals(sum(record.count for record in records), *costs_of(records))
 
 
@@ -165,16 +160,18 @@ def costs_of(records: Iterable[JournalRecord]) -> tuple[int, int]:
     return sum(costs), len(costs)
 
 
-def _headers(file: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the headers of a journal's records with the positions of their vectors."""
+def _records(file: int) -> Iterator[tuple[JournalRecord, bytes]]:
+    """Yield the records of a journal with their headers."""
     offset = 0
     while True:
         header = os.pread(file, HEADER.size, offset)
         if len(header) < HEADER.size or not header.startswith(MAGIC):
             return
+        _, first, count, tokens, length, _ = HEADER.unpack(header)
         offset += HEADER.size
-        yield offset, header
-        offset += HEADER.unpack(header)[4]
+        yield JournalRecord(first, count, tokens, offset, length), header
+        offset += length
 
 
-_ORDER: Literal["little", "big"] = "little" if Struct("=H").pack(1)[0] else "big"
+def _checksum(head: bytes, vectors: bytes) -> bytes:
+    return zlib.crc32(vectors, zlib.crc32(head)).to_bytes(4, sys.byteorder)
