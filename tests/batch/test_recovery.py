@@ -16,7 +16,13 @@ import pytest
 
 from batch.conftest import OPTIONS, SMALL, World
 from fakes import FakeClock, FakeService, failed, ok, voyage_over
-from voyage_rag import APIConnectionError, InvalidInputError, QuotaExhaustedError, Voyage
+from voyage_rag import (
+    APIConnectionError,
+    InvalidInputError,
+    InvalidRequestError,
+    QuotaExhaustedError,
+    Voyage,
+)
 from voyage_rag.batch import BatchJob, BatchLimits
 from voyage_rag.batch.workflow import FULL, SETTLED
 from voyage_rag.emulator import Emulator, faults
@@ -236,6 +242,24 @@ def test_a_429_waits_until_the_limits_allow_a_batch(world: World, texts: Texts) 
     world.runner.run(program)
     statuses = [r.status for r in world.asked("POST", "/v1/batches")]
     assert statuses == [200, 429, 200, 429, 200]
+
+
+def test_a_file_that_was_deleted_before_its_batch_is_uploaded_again(
+    world: World, texts: Texts
+) -> None:
+    """While the account had no capacity for its batch, files were cleaned up at the service."""
+    world.start(batches_in_flight=1)
+
+    async def program() -> None:
+        job = await world.submit(texts(8), limits=BatchLimits(inputs=4))
+        for file in world.voyage.files.list(purpose="batch"):
+            world.voyage.files.delete(file.id)
+        with pytest.raises(InvalidRequestError, match="not found"):
+            await world.ask(job, "wait")
+        assert (await world.ask(job, "wait")).completed == 8
+
+    world.runner.run(program)
+    assert len(world.asked("POST", "/v1/files")) == 3
 
 
 def test_no_batch_is_created_for_half_an_hour_after_a_429(world: World, texts: Texts) -> None:

@@ -177,6 +177,8 @@ class BatchWorkflow:
         except VoyageError as error:
             if is_surely_not_created(error) or isinstance(error, InvalidRequestError):
                 part.asked_at = None
+                if error.http_status == NOT_FOUND:  # of the file: the next attempt uploads it
+                    part.file_id, part.uploading = None, False
                 yield from self._save()
             raise
 
