@@ -26,7 +26,6 @@ class Elsewhere(Host):
     name = "Elsewhere"
     endpoints = frozenset({"/embeddings", "/rerank"})
     fields = frozenset({"input", "query", "documents", "top_k", "input_type"})
-    rewrites_responses = True
 
     def url(self, request: Request) -> str:
         return f"{self.base_url}/run/{request.model}{request.path}"

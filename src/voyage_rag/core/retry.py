@@ -23,13 +23,13 @@ from voyage_rag.errors import (
     UnexpectedAnswerError,
     VoyageError,
 )
+from voyage_rag.hosts.host import Host
 
 if TYPE_CHECKING:
     from voyage_rag.core.flow import Flow
     from voyage_rag.core.rate_limiter import Estimate, RateLimiter, Reservation
     from voyage_rag.core.repacking import PackedRequest
     from voyage_rag.core.wire.responses import Body, Decoded
-    from voyage_rag.hosts.host import Host
     from voyage_rag.hosts.messages import Request, Response
 
 DEFAULT_RETRIES = 6
@@ -310,9 +310,9 @@ def _read(
     read: Callable[[Body], Decoded[Value]], request: Request, response: Response, host: Host
 ) -> Decoded[Value]:
     try:
-        if host.rewrites_responses:
-            return read(host.decode(request, parse(response.body)))
-        return read(response.body)
+        if type(host).decode is Host.decode:
+            return read(response.body)
+        return read(host.decode(request, parse(response.body)))
     except UnexpectedAnswerError as error:
         error.model = request.model
         error.http_status = response.status

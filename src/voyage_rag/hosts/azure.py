@@ -105,7 +105,6 @@ class AzureApplication(Host):
     fields: ClassVar[frozenset[str] | None] = frozenset(
         {"input", "input_type", "truncation", "output_dimension", "output_dtype", "encoding_format"}
     )
-    rewrites_responses = True
     remedies: ClassVar[Mapping[int, str]] = {
         404: "check the address, and that the application serves this kind of model",
         503: "the model is still being loaded: try again in a few minutes",

@@ -54,7 +54,6 @@ class Host:
         list_text_chars: Maximum characters of a text that shares a request with others; None for no
             limit. A longer text is sent alone.
         text_chars: Maximum characters of a text; None for no limit.
-        rewrites_responses: Whether `decode` must process every response.
         remedies: What to do about an error, by its status; others have general remedies.
 
     Raises:
@@ -82,7 +81,6 @@ class Host:
     request_bytes: int | None = None
     list_text_chars: int | None = None
     text_chars: int | None = None
-    rewrites_responses: ClassVar[bool] = False
     remedies: ClassVar[Mapping[int, str]] = {}
 
     def __init__(
@@ -183,7 +181,7 @@ class Host:
     # ── responses ───────────────────────────────────────────────────────────────────────────────
 
     def decode(self, request: Request, document: Any) -> Any:  # noqa: ARG002 - may differ
-        """Return the parsed response in the format of the Voyage API, if `rewrites_responses`."""
+        """Return the parsed response in the format of the Voyage API."""
         return document
 
     def error(self, response: Response) -> ErrorDetail:

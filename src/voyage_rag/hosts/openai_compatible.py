@@ -62,7 +62,6 @@ class OpenAICompatible(Host):
     ignored_fields: ClassVar[frozenset[str]] = frozenset(
         {"input_type", "output_dimension", "output_dtype"}
     )
-    rewrites_responses = True
     remedies: ClassVar[Mapping[int, str]] = {
         401: "pass the api_key that the server was started with",
         404: "check base_url, which ends in /v1 for most servers, and that the model is loaded "

@@ -91,7 +91,6 @@ class SageMaker(Host):
         {"/embeddings", "/contextualizedembeddings", "/multimodalembeddings", "/rerank"}
     )
     request_bytes: int | None = MAX_BODY_BYTES
-    rewrites_responses = True
 
     def __init__(
         self,
