@@ -21,6 +21,7 @@ from pydantic.json_schema import SkipJsonSchema
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.hosts import Host, VoyageAPI, select_host
 from voyage_rag.secret import find_key, hidden, variable
+from voyage_rag.suggestions import unknown_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -195,7 +196,18 @@ class Settings(BaseModel):
 
 
 SHARED_SETTINGS = frozenset(
-    {"host", "cache", "cache_max_bytes", "tokenizer", "allow_insecure_http"}
+    {
+        "allow_insecure_http",
+        "api_key",
+        "api_key_path",
+        "async_http_client",
+        "base_url",
+        "cache",
+        "cache_max_bytes",
+        "host",
+        "http_client",
+        "tokenizer",
+    }
 )
 
 
@@ -224,9 +236,8 @@ def _describe(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown setting {name!r}; the settings are {', '.join(SETTING_NAMES)}"
+        return unknown_parameter(
+            name, [n for n in Settings.model_fields if n not in SHARED_SETTINGS]
+        )
     message = first["msg"].removeprefix("Value error, ")
     return f"{name}: {message[0].lower()}{message[1:]}"
-
-
-SETTING_NAMES = ("api_key", "base_url", *Settings.model_fields)

@@ -49,7 +49,11 @@ def test_a_copy_may_have_other_observers(runner: Runner) -> None:
     ("options", "named"),
     [
         ({"timeout": -1}, "timeout"),
-        ({"max_retry": 1}, "max_retry"),
+        ({"max_retry": 1}, "'max_retry': did you mean 'max_retries'"),
+        ({"request_timeout": 1}, "did you mean 'timeout'"),
+        ({"model": "voyage-4"}, "the parameters are timeout, "),
+        ({"api_key": "pa-other"}, "api_key cannot be changed in a copy"),
+        ({"http_client": None}, "http_client cannot be changed in a copy"),
         ({"cache": "other.db"}, "cache cannot be changed in a copy"),
         ({"hedge_after": 90}, "hedge_after"),
     ],
