@@ -459,3 +459,9 @@ def test_the_folder_of_a_job_is_no_input(tmp_path: Path) -> None:
     put(tmp_path / "out.parquet.job" / "manifest.json", "{}")
     put(tmp_path / "mine.job" / "b.json", '[{"text": "two"}]')
     assert read(open_inputs([tmp_path])) == [(0, "one"), (1, "two")]
+
+
+@pytest.mark.parametrize("level", [1, 9])
+def test_bzip2_of_any_level_is_recognised_without_its_suffix(level: int, tmp_path: Path) -> None:
+    path = put(tmp_path / "a.txt", bz2.compress(b"one", level))
+    assert read(open_inputs([path])) == [(0, "one")]

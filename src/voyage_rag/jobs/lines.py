@@ -50,9 +50,9 @@ def _open_zstd(path: Path) -> BinaryIO:
     return cast("BinaryIO", io.BufferedReader(pa.input_stream(str(path), compression="zstd")))
 
 
-COMPRESSIONS: dict[str, tuple[bytes, Callable[[Path], Any]]] = {
+COMPRESSIONS: dict[str, tuple[bytes | tuple[bytes, ...], Callable[[Path], Any]]] = {
     ".gz": (b"\x1f\x8b\x08", gzip.open),
-    ".bz2": (b"BZh91AY&SY", bz2.open),
+    ".bz2": (tuple(b"BZh%d1AY&SY" % level for level in range(1, 10)), bz2.open),
     ".xz": (b"\xfd7zXZ\x00", lzma.open),
     ".zst": (b"\x28\xb5\x2f\xfd", _open_zstd),
 }
