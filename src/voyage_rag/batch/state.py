@@ -177,11 +177,7 @@ class StateFile:
             self.spool.rmdir()
 
     def check_folder(self) -> None:
-        """Raise an error if the file cannot be created.
-
-        Raises:
-            InvalidInputError: Its folder does not exist, or is not writable.
-        """
+        """Raise an error if the folder of the file does not exist, or is not writable."""
         folder = self.path.absolute().parent
         if not folder.is_dir():
             raise InvalidInputError(f"there is no folder {str(self.path.parent)!r} for the job")

@@ -259,11 +259,7 @@ def _identity(state: JobState) -> list[tuple[str, list[RepeatedInput]]]:
 
 
 def check_same_job(file: StateFile, kind: BatchEndpoint, limits: BatchLimits) -> None:
-    """Raise an error for a state file of another job.
-
-    Raises:
-        InvalidInputError: The file belongs to another job, or cannot be created.
-    """
+    """Raise an error for a file that belongs to another job, or cannot be created."""
     file.check_folder()
     if file.path.exists():
         known = file.load()

@@ -110,11 +110,7 @@ class JobFolder:
                 folder.rmdir()
 
     def check_own(self) -> None:
-        """Raise an error for a folder that no job created.
-
-        Raises:
-            JobError: The folder contains foreign files.
-        """
+        """Raise an error for a folder that contains files of others."""
         if self.path.is_dir():
             own = {self._work.parent.name, self._manifest.name, self._lock.name}
             held = {entry.name for entry in self.path.iterdir()} - own

@@ -67,11 +67,7 @@ def final_paths(path: Path, form: OutputFormat) -> list[Path]:
 
 
 def check_replaceable(path: Path, form: OutputFormat) -> None:
-    """Raise an error for a path that cannot be an older output.
-
-    Raises:
-        JobError: The path is a folder instead of a file, or contains foreign files.
-    """
+    """Raise an error for a path that is of the wrong kind, or contains files of others."""
     for final in final_paths(path, form):
         if final.is_dir() and form != "dataset":
             raise JobError(f"{str(final)!r} is a folder: choose another output")

@@ -129,11 +129,7 @@ class InputFile(ABC):
         """
 
     def check(self, columns: Columns) -> None:
-        """Raise an error for columns that cannot be used.
-
-        Raises:
-            JobError: Two columns have one name, or a column contains neither texts nor ids.
-        """
+        """Raise an error for two columns of one name, and for a column without texts or ids."""
         names = self.columns if self.has_fixed_columns else None
         for path in columns.wanted:
             if names and names.count(path) - (path in self.constants) > 1:
