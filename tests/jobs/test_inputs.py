@@ -332,8 +332,8 @@ def test_a_column_of_nulls_has_no_texts_and_no_ids(tmp_path: Path) -> None:
     [
         (b"PK\x03\x04", "ZIP archive or an Office document: unpack it, or save it as CSV"),
         (b"%PDF-1.7", "is a PDF: extract its text"),
-        (b"PAR1\x15\x04", "is a Parquet file: pass input_format='parquet'"),
-        (b"ARROW1\0\0", "is an Arrow file: pass input_format='arrow'"),
+        (b"PAR1\x15\x04", "is a Parquet file, not text: rename it"),
+        (b"ARROW1\0\0", "is an Arrow file, not text: rename it"),
         ("text".encode("utf-32"), "begins like UTF-32.*encoding='utf-32'"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +16,6 @@ from voyage_rag.jobs.inputs import flaw_of, open_inputs
 from voyage_rag.jobs.inputs.rows import flaw_of_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from voyage_rag.batch import BatchJob, BatchResult
     from voyage_rag.jobs.inputs import InputFormat, InputReader, Row
     from voyage_rag.jobs.inputs.rows import ReadOptions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -39,8 +40,6 @@ from voyage_rag.jobs.pricing import Engine
 from voyage_rag.models import OutputDtype
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from voyage_rag.bulk import EmbeddingJob, Estimate, JobProgress, JobReport
     from voyage_rag.bulk.progress import OnProgress
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from voyage_rag.commands.failure import CommandError, extra
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from voyage_rag.client import Voyage
 
 EMULATOR_KEY = "pa-the-emulator-takes-any-key"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -25,8 +26,6 @@ from voyage_rag.commands.screen import (
 from voyage_rag.commands.texts import AsFormat, Field, Text, read_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from voyage_rag.counting import TokenCounter, TokenRange
     from voyage_rag.models import Model
 

@@ -30,8 +30,8 @@ NOT_TEXT = {
     codecs.BOM_UTF16_LE: "begins like UTF-16, but UTF-8 is expected: pass encoding='utf-16'",
     codecs.BOM_UTF16_BE: "begins like UTF-16, but UTF-8 is expected: pass encoding='utf-16'",
     b"PK\x03\x04": "is a ZIP archive or an Office document: unpack it, or save it as CSV",
-    b"PAR1\x15": "is a Parquet file: pass input_format='parquet'",
-    b"ARROW1\0\0": "is an Arrow file: pass input_format='arrow'",
+    b"PAR1\x15": "is a Parquet file, not text: rename it",
+    b"ARROW1\0\0": "is an Arrow file, not text: rename it",
     b"%PDF-": "is a PDF: extract its text first",
 }
 """The first bytes of files that are not text in UTF-8, and remedies."""
