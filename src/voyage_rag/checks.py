@@ -26,6 +26,10 @@ def elements(name: str, value: object, expected: str, *index: int) -> Iterable[A
         remedy = ", which is a table: pass one of its columns, as in table['text']"
     elif isinstance(value, (set, frozenset)):
         remedy = ", which has no order: pass a list"
+    elif hasattr(kind, "__await__"):
+        remedy = ", which was not awaited"
+    elif hasattr(kind, "__aiter__"):
+        remedy = ": collect its items first, as in [item async for item in items]"
     elif not isinstance(value, (str, bytes, bytearray, memoryview, Mapping, type)):
         try:
             iter(value)  # type: ignore[call-overload]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Any
@@ -133,6 +133,28 @@ def test_what_yields_something_else_than_was_meant_is_refused(call: str, given: 
     service = FakeService()
     with pytest.raises(InvalidInputError, match="must be a list"):
         CALLS[call](voyage_over(service), given)
+    assert service.attempts == []
+
+
+async def fetched() -> list[str]:
+    """A coroutine that yields texts when it is awaited."""
+    return ["a"]
+
+
+async def rows() -> AsyncIterator[str]:
+    """The cursor of an async database driver."""
+    yield "a"
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_asynchronous_inputs_are_refused_with_the_remedy(call: str) -> None:
+    """A forgotten `await`, and an async iterator, which only its own event loop can run."""
+    service, coroutine = FakeService(), fetched()
+    with pytest.raises(InvalidInputError, match="not coroutine, which was not awaited"):
+        CALLS[call](voyage_over(service), coroutine)
+    coroutine.close()
+    with pytest.raises(InvalidInputError, match=r"collect its items first, as in \[item async for"):
+        CALLS[call](voyage_over(service), rows())
     assert service.attempts == []
 
 
