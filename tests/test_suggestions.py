@@ -31,6 +31,9 @@ VERBS = ["embed", "rerank", "contextualized_embed", "multimodal_embed"]
         ("model", ["model_name"], "model_name"),
         ("input", ["texts", "input_type"], "texts"),
         ("proxies", VOYAGE, "http_client"),
+        ("ssl_verify", VOYAGE, "http_client"),
+        ("http_async_client", VOYAGE, "async_http_client"),
+        ("async_http_client", ["http_client", "http_async_client"], "http_async_client"),
         ("zzz", VOYAGE, None),
     ],
 )
@@ -64,6 +67,7 @@ def test_the_model_that_was_meant(name: str, meant: str | None) -> None:
 def test_every_suggestion_can_be_followed() -> None:
     assert set(OTHER_MODELS.values()) <= set(MODELS)
     parameters = {*VOYAGE, "top_n", "model_name", "embed_batch_size", "show_progress_bar"}
+    parameters.add("http_async_client")
     for verb in VERBS:
         parameters |= set(inspect.signature(getattr(Voyage, verb)).parameters)
     assert {name for names in SYNONYMS.values() for name in names} <= parameters

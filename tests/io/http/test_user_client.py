@@ -184,3 +184,14 @@ def test_an_error_of_a_hook_is_the_programs_own(http_service: HTTPService) -> No
     own = httpx.Client(event_hooks={"request": [refuse]})
     with pytest.raises(RuntimeError, match="Sundays"):
         Voyage(KEY, base_url=http_service.url, http_client=own).embed(["a"], MODEL)
+
+
+def test_a_client_of_another_package_is_refused_by_its_full_name() -> None:
+    """Several packages have a class named `Client`."""
+
+    class Client:
+        pass
+
+    Client.__module__ = "httpx2"
+    with pytest.raises(ConfigurationError, match=r"must be an httpx\.Client, not <class 'httpx2\."):
+        Voyage(KEY, http_client=Client())  # type: ignore[arg-type]

@@ -183,9 +183,7 @@ async def asend_once(host: Host, attempt: Attempt) -> Response:
 
 def _check(name: str, client: object, kind: type) -> None:
     if client is not None and not isinstance(client, kind):
-        raise ConfigurationError(
-            f"{name} must be an httpx.{kind.__name__}, not {type(client).__name__}"
-        )
+        raise ConfigurationError(f"{name} must be an httpx.{kind.__name__}, not {type(client)!r}")
 
 
 def _missing(variant: str, name: str, kind: type) -> ConfigurationError:
