@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from typing import Any
 
 import pytest
@@ -74,6 +75,7 @@ def test_a_stored_vector_comes_back_as_it_was(floats: list[float], integers: lis
         assert vector == from_bytes(stored, dtype, len(numbers))  # type: ignore[arg-type]
         assert vector == from_bytes(stored, dtype, None)  # type: ignore[arg-type]
         assert len(stored) == len(numbers) * vector.itemsize
+        assert sys.getsizeof(from_bytes(stored, dtype, None)) == sys.getsizeof(vector[:])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from conftest import Runner
 from fakes import MODEL, FakeService, served, voyage_over
 from voyage_rag.core.call import MAX_QUERY_INPUTS
-from voyage_rag.core.embed import prepare
+from voyage_rag.core.embed import embed, prepare
 from voyage_rag.core.rate_limits import RateLimits
 
 
@@ -27,6 +28,14 @@ def test_progress_counts_what_the_cache_holds(
     voyage = voyage_over(FakeService(), cache=path)
     runner.call(voyage, "embed", ["a", "b", "c"], MODEL, show_progress_bar=True)
     assert "3/3" in capsys.readouterr().err
+
+
+def test_the_texts_of_a_finished_request_can_be_freed(runner: Runner) -> None:
+    """Its flow returns nothing; the vectors are in the results of the call."""
+    voyage = voyage_over(FakeService())
+    operation = embed(call_of(voyage, batch_size=2), ["a", "b", "c"])
+
+    assert runner.call(voyage.driver, "run", replace(operation, join=list)) == [None, None]
 
 
 @pytest.mark.parametrize(("input_type", "unbilled"), [(None, 0), ("document", 3), ("query", 3)])

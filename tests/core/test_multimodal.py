@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import threading
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from fakes import FakeClock, FakeService, base64_of, failed, ok, voyage_over
 from pictures import gif, jpeg, mp4, png, png_header, webp
 from voyage_rag import Image, Video
 from voyage_rag.core.media import MediaReader
-from voyage_rag.core.multimodal import MAX_BODY_BYTES
+from voyage_rag.core.multimodal import MAX_BODY_BYTES, Loaded
 from voyage_rag.errors import InvalidInputError, InvalidRequestError, ServerError
 from voyage_rag.hosts.messages import Response
 from voyage_rag.io.media import READER
@@ -283,6 +284,22 @@ def test_an_input_that_is_too_much_alone_is_named(runner) -> None:
             MODEL,
         )
     assert caught.value.indices == (2,)
+
+
+def test_the_pictures_of_a_finished_request_are_freed(picture: Path) -> None:
+    """A job of many would take the memory of all of them, with a third more for base64."""
+    alive: list[int] = []
+
+    def counted(body: bytes) -> Response:
+        gc.collect()  # of other tests
+        alive.append(sum(type(each) is Loaded for each in gc.get_objects()))
+        return served(body)
+
+    url = Image("https://example.com/cat.png")
+    voyage = voyage_over(FakeService(always=counted), concurrency=1)
+    voyage.multimodal_embed([[picture], [url]], MODEL)
+
+    assert alive[1] == alive[0]
 
 
 def test_files_are_read_when_their_request_is_made(tmp_path: Path) -> None:

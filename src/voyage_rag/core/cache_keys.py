@@ -83,4 +83,4 @@ def from_bytes(stored: bytes, dtype: OutputDtype, length: int | None) -> Vector 
     if sys.byteorder == "big":
         vector.byteswap()
     is_finite = dtype != "float" or all(map(math.isfinite, vector))
-    return vector if is_finite and len(vector) == (length or len(vector)) else None
+    return vector[:] if is_finite and len(vector) == (length or len(vector)) else None

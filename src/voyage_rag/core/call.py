@@ -197,17 +197,15 @@ class EndpointCall(ABC, Generic[Item, Value]):
         size = None if self.max_size == math.inf else self.size
         return slices(items, partial(self.limits, count, estimated_tokens), size)
 
-    def flows(
-        self, items: Iterable[Item], results: PartialResults[Value]
-    ) -> Iterator[Flow[list[tuple[Item, Value]]]]:
-        """One flow per request, in order."""
+    def flows(self, items: Iterable[Item], results: PartialResults[Value]) -> Iterator[Flow[None]]:
+        """One flow per request, in order, which adds its values to the results."""
         waiting, count, tokens = None, results.expected, results.estimated_tokens_left
         results.has_warned = self.is_query(count)  # the log reports the waits of queries
         if count > MIN_SPREAD_INPUTS:
             limits = partial(self.limits, count, tokens)
             waiting = WaitingItems(limits, self.size, self.budget.limiter)
         for slice_ in self.slices(items, count, tokens):
-            yield fetch(self, slice_, results, waiting)
+            yield record(self, slice_, results, waiting)
 
     def advance(self, inputs: int, tokens: int = 0) -> None:
         """Report progress."""
@@ -226,6 +224,20 @@ class EndpointCall(ABC, Generic[Item, Value]):
         if inputs > 0 and (seconds > SLOW_SECONDS or wait > LONG_WAIT_SECONDS):
             results.has_warned = True
             self.context.warn_slow(max(seconds, wait), limiter.limits, self.model.name)
+
+
+def record(
+    call: EndpointCall[Item, Value],
+    items: Sequence[Item],
+    results: PartialResults[Value],
+    waiting: WaitingItems[Item] | None = None,
+) -> Flow[None]:
+    """Add the values of one slice to the results. Its items, such as pictures, can be freed then.
+
+    Raises:
+        VoyageError: See `fetch`.
+    """
+    yield from fetch(call, items, results, waiting)
 
 
 def fetch(

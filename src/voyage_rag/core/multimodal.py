@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, get_args
 
 from voyage_rag.core import media, validation
 from voyage_rag.core.cache_keys import from_bytes, to_bytes
-from voyage_rag.core.call import EndpointCall, fetch
+from voyage_rag.core.call import EndpointCall, record
 from voyage_rag.core.contents import (
     Content,
     ContentParser,
@@ -123,7 +123,7 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
 
     def content_flows(
         self, contents: Sequence[Content], results: PartialResults[Vector]
-    ) -> Iterator[Flow[object]]:
+    ) -> Iterator[Flow[None]]:
         """Yield one flow per request, each as full as the limits allow."""
         groups: dict[Delivery, list[Content]] = {"url": [], "base64": []}
         default: Delivery = "url" if {c.delivery for c in contents} <= {"url", None} else "base64"
@@ -131,13 +131,11 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
             groups[content.delivery or default].append(content)
         for group in groups.values():
             for slice_ in slices(group, partial(self.limits, None), lambda content: content.size):
-                yield self._fetched(slice_, results)
+                yield self._recorded(slice_, results)
 
-    def _fetched(
-        self, contents: Sequence[Content], results: PartialResults[Vector]
-    ) -> Flow[object]:
+    def _recorded(self, contents: Sequence[Content], results: PartialResults[Vector]) -> Flow[None]:
         loaded = yield from offload(partial(self._loaded, contents))
-        return (yield from fetch(self, loaded, results))
+        yield from record(self, loaded, results)
 
     def _loaded(self, contents: Sequence[Content]) -> list[Loaded]:
         """Read and encode the media of a request. May take a while."""

@@ -6,6 +6,7 @@ import base64
 import math
 import struct
 import sys
+from array import array
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from voyage_rag.core.wire import responses
 from voyage_rag.core.wire.responses import decode
 from voyage_rag.errors import UnexpectedAnswerError
 from voyage_rag.models import ALL_DTYPES, OutputDtype
+from voyage_rag.types import TYPECODES
 
 INTEGERS: dict[OutputDtype, tuple[str, int, int]] = {
     "int8": ("b", -128, 127),
@@ -52,6 +54,15 @@ def test_binary_is_offset_by_128() -> None:
 
     assert decode(base64.b64encode(bytes([bits])).decode(), "ubinary").tolist() == [77]
     assert decode(base64_of([bits - 128], "b"), "binary").tolist() == [-51]
+
+
+@pytest.mark.parametrize("dtype", ALL_DTYPES)
+def test_a_vector_takes_no_more_memory_than_its_numbers(dtype: OutputDtype) -> None:
+    """`array` reserves 6 % for growth if it reads bytes."""
+    code = TYPECODES[dtype]
+    numbers = array(code, [1]) * 1_024
+
+    assert sys.getsizeof(decode(base64_of(numbers.tolist(), code), dtype)) == sys.getsizeof(numbers)
 
 
 def test_a_float_list_may_hold_whole_numbers() -> None:
