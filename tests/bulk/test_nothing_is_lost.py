@@ -147,8 +147,9 @@ def test_an_output_on_in_or_around_the_input_is_refused(
     parquet(tmp_path / "in" / "in.parquet", ROWS)
     before = everything(tmp_path)
 
-    with pytest.raises(JobError, match=r"the output .* (is in|holds) the input"):
-        embed(tmp_path / "in", output, overwrite=overwrite, output_format="dataset")
+    for source in (tmp_path / "in", tmp_path / "i[n]"):
+        with pytest.raises(JobError, match=r"the output .* (is in|holds) the input"):
+            embed(source, output, overwrite=overwrite, output_format="dataset")
     assert everything(tmp_path) == before
 
 

@@ -19,6 +19,7 @@ import pytest
 from bulk_inputs import jsonl, parquet
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs import InputReader, flaw_of, open_inputs
+from voyage_rag.jobs.inputs.discovery import text_files
 from voyage_rag.jobs.inputs.rows import ReadOptions
 
 ROWS = [("a", "one"), ("b", "two"), ("c", "three")]
@@ -77,6 +78,19 @@ def test_a_glob_that_no_shell_expanded(tmp_path: Path) -> None:
         open_inputs([pattern, tmp_path / "part-0.jsonl"])
 
 
+def test_a_glob_takes_folders_as_a_shell_does(tmp_path: Path) -> None:
+    """With `**`, which also matches what is in them, only where it matches no file."""
+    for n, row in enumerate(ROWS):
+        table(tmp_path / f"lang={n}" / "a.parquet", [row])
+        put(tmp_path / f"lang={n}.job" / "manifest.json", "{}")
+
+    for pattern in ("lang=*", "*", "**/lang=*", "**", "**/*.parquet"):
+        assert read(open_inputs([tmp_path / pattern])) == ROWS
+    assert [path.name for path in text_files(tmp_path / "lang=*", {".parquet"})] == [
+        "a.parquet"
+    ] * 3
+
+
 def test_folders_are_read_recursively(tmp_path: Path) -> None:
     """Without what is hidden, and with the number of files that have another format."""
     table(tmp_path / "in" / "a.parquet", ROWS[:1])
@@ -84,6 +98,7 @@ def test_folders_are_read_recursively(tmp_path: Path) -> None:
     for name in ("_SUCCESS", ".a.parquet.crc", "_temporary/0/c.parquet", ".git/d.parquet"):
         put(tmp_path / "in" / name, "x")
     put(tmp_path / "in" / "README.md", "about")
+    put(tmp_path / "in" / "dataset_infos.json", "{}")
 
     reader = open_inputs([tmp_path / "in"])
 

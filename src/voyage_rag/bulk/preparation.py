@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from voyage_rag.bulk.scan import scan
 from voyage_rag.jobs.errors import BadRowsError, JobError
 from voyage_rag.jobs.files import size
 from voyage_rag.jobs.inputs import InputReader, open_inputs
+from voyage_rag.jobs.inputs.discovery import expanded
+from voyage_rag.jobs.inputs.spool import is_stream
 
 
 @contextmanager
@@ -97,7 +100,8 @@ def prepare(
 def _check_output_apart(spec: JobSpec, reader: InputReader) -> None:
     """Raise an error for an output that is, contains or lies inside the input."""
     target = spec.output.resolve()
-    for path in spec.inputs:
+    named = [path for path in spec.inputs if not is_stream(path)]
+    for path in chain.from_iterable(map(expanded, named)):
         folder = path.resolve()
         if folder == target or (path.is_dir() and target.is_relative_to(folder)):
             raise JobError(

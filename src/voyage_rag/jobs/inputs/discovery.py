@@ -64,6 +64,10 @@ HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 """What Hive and Spark write for a partition of missing values."""
 
 
+JOB_FILES = ("manifest.json", "voyage-rag")
+"""What the folder of a job contains."""
+
+
 class FoundFile(NamedTuple):
     """A file of the input.
 
@@ -94,7 +98,7 @@ def find_files(
         JobError: A file does not exist, or its format is unknown.
     """
     found, unread = list[FoundFile](), 0
-    for path in chain.from_iterable(map(_expanded, paths)):
+    for path in chain.from_iterable(map(expanded, paths)):
         if path.is_dir():
             inside, others = _in_folder(path, given)
             found += inside
@@ -112,7 +116,8 @@ def find_files(
     return found, unread
 
 
-def _expanded(path: Path) -> Iterator[Path]:
+def expanded(path: Path) -> Iterator[Path]:
+    """Yield a path, or the files and folders that a glob matches."""
     if path.exists():
         yield path
         return
@@ -121,10 +126,12 @@ def _expanded(path: Path) -> Iterator[Path]:
         raise JobError(f"{str(path)!r} does not exist{remedy}")
     folder = next(parent for parent in path.parents if parent.exists())
     pattern = Path(glob.escape(str(folder)), path.relative_to(folder))
-    matches = sorted(map(Path, glob.glob(str(pattern), recursive=True)))  # noqa: PTH207 - as above
+    found = sorted(map(Path, glob.glob(str(pattern), recursive=True)))  # noqa: PTH207 - as above
+    matches = [match for match in found if not any(map(_is_job, (match, *match.parents)))]
+    files = [match for match in matches if not match.is_dir()]
     if not matches:
         raise JobError(f"no file matches {str(path)!r}")
-    yield from (match for match in matches if len(matches) == 1 or not match.is_dir())
+    yield from files if files and "**" in path.parts else matches
 
 
 def is_url(path: Path) -> bool:
@@ -183,7 +190,7 @@ def _kind_in_folder(file: Path, given: InputFormat | None) -> InputFormat | None
 
 def text_files(path: Path, suffixes: Collection[str]) -> Iterator[Path]:
     """Return the files of a path: of folders and globs, those with one of the suffixes."""
-    for match in _expanded(path):
+    for match in expanded(path):
         if match.is_dir():
             yield from (f for f in _files_in(match) if uncompressed_suffix(f) in suffixes)
         else:
@@ -201,17 +208,21 @@ def _visible(folder: Path) -> Iterator[Path]:
         if is_private or path.name.startswith("."):
             continue
         if path.is_dir() and not path.is_symlink():
-            is_job = path.suffix == ".job" and (path / "manifest.json").exists()
-            yield from () if is_job else _visible(path)
+            yield from () if _is_job(path) else _visible(path)
         elif path.is_file() and not _is_foreign_arrow(path):
             yield path
+
+
+def _is_job(path: Path) -> bool:
+    """Whether a path is the folder of a job."""
+    return path.suffix == ".job" and any((path / name).exists() for name in JOB_FILES)
 
 
 def _is_foreign_arrow(path: Path) -> bool:
     """Whether a file in a `save_to_disk` folder is a cache or metadata."""
     state = path.with_name("state.json")
     if not (state.exists() and path.with_name("dataset_info.json").exists()):
-        return path.name == "dataset_dict.json"
+        return path.name in {"dataset_dict.json", "dataset_infos.json"}
     try:
         facts = json.loads(state.read_bytes()).items()
         (files,) = [value for name, value in facts if name.endswith("data_files")]
