@@ -1,10 +1,10 @@
 """The state that calls share: the settings of their client, and the budget of their account.
 
 Voyage counts its rate limits per account and model (docs: "Rate Limits"), so a budget belongs to an
-address, a key and a model, and all objects of this process share it. Without a
-tokenizer the tokens of a text are estimated. The estimate starts conservative
-(docs.voyageai.com, "Tokenization": English has about five characters per token; MongoDB's search
-server plans with three) and follows what the service bills.
+address, a key and a model, and all objects of this process share it. Without a tokenizer the tokens
+of a text are estimated. The estimate starts conservative (docs.voyageai.com, "Tokenization":
+English has about five characters per token; MongoDB's search server plans with three) and follows
+what the service bills.
 """
 
 from __future__ import annotations
@@ -105,6 +105,7 @@ class CallContext:
 
     @cached_property
     def _checked(self) -> Callable[..., tuple[Model, EmbedOptions]]:
+        """Check options that the client has not checked yet."""
         return lru_cache(OPTION_SETS, typed=True)(self._check)
 
     def _check(self, kind: Kind | None, model: object, *given: Any) -> tuple[Model, EmbedOptions]:

@@ -116,7 +116,7 @@ class Driver:
     # ── sync ──────────────────────────────────────────────────────────────────────────────────────
 
     def run(self, work: Operation[Any, Result] | Flow[Result]) -> Result:
-        """Run a flow in this thread, or an operation's flows in threads, and combine their parts.
+        """Run one flow in this thread, or several in other threads, and combine their parts.
 
         Raises:
             VoyageError: A flow failed; the error carries what was finished as `partial`.

@@ -151,8 +151,6 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
                 f"{self.model!r} does not embed chunks in context: use voyage-context-4, or give "
                 "the store these embeddings as they are"
             )
-        from voyage_rag.langchain.contextual import ContextualEmbeddings  # noqa: PLC0415 - rare
-
         made = ContextualEmbeddings(self, by)
         made.include(documents)
         return made

@@ -62,6 +62,10 @@ class StaleConnectionError(Exception):
 class Exchange:
     """One attempt. It uses one connection after another until one of them works.
 
+    For each, call `start`, send what `outgoing` yields, pass what arrives to `receive` until
+    `is_complete`, and call `finish`; call `abandon` after an error. A `StaleConnectionError` means
+    to begin again.
+
     Args:
         waits: Recent response times of the service in seconds.
 

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from itertools import count
 from os import environ
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.lowlevel import RunVar, checkpoint
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from voyage_rag.hosts.host import Host
     from voyage_rag.hosts.messages import Response
     from voyage_rag.io.call_state import ThreadCallState
+    from voyage_rag.io.http.user_client import UserClients
 
 MAX_CONNECTIONS = 256
 """Requests that one event loop has in flight at once."""
@@ -73,7 +74,7 @@ class Transport:
         async_http_client: httpx.AsyncClient | None = None,
     ) -> None:
         self._host = host
-        self._user_clients: Any = None
+        self._user_clients: UserClients | None = None
         self._pools: dict[tuple[str, str, int], ConnectionPool] = {}
         self._waits: deque[float] = deque((0.0,), maxlen=32)
         self._limits: RunVar[_LoopLimits] = RunVar("voyage_rag.io.http")
@@ -96,7 +97,7 @@ class Transport:
         if not self._host.is_ready:
             self._host.prepare()
         if self._user_clients is not None:
-            return self._user_clients.send(attempt)  # type: ignore[no-any-return]
+            return self._user_clients.send(attempt)
         if is_httpx_replaced():
             from voyage_rag.io.http.user_client import send_once  # noqa: PLC0415 - brings httpx
 
@@ -133,7 +134,7 @@ class Transport:
         if not self._host.is_ready:
             await run_in_thread(self._host.prepare)
         if self._user_clients is not None:
-            return await self._user_clients.asend(attempt)  # type: ignore[no-any-return]
+            return await self._user_clients.asend(attempt)
         if is_httpx_replaced():
             from voyage_rag.io.http.user_client import asend_once  # noqa: PLC0415 - brings httpx
 

@@ -1,7 +1,8 @@
-"""Send through httpx clients that the user has passed.
+"""Send through httpx: by clients that the user has passed, or if a library intercepts httpx.
 
-They keep their own authentication, headers, proxies, certificates, hooks and connections, and are
-never closed here. Redirects are not followed: they would send the key to another address.
+Clients of the user keep their authentication, headers, proxies, certificates, hooks and
+connections, and are never closed here. Redirects are not followed: they would send the key to
+another address.
 """
 
 from __future__ import annotations
