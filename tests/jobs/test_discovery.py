@@ -480,3 +480,16 @@ def test_the_folder_of_a_job_is_no_input(tmp_path: Path) -> None:
 def test_bzip2_of_any_level_is_recognised_without_its_suffix(level: int, tmp_path: Path) -> None:
     path = put(tmp_path / "a.txt", bz2.compress(b"one", level))
     assert read(open_inputs([path])) == [(0, "one")]
+
+
+def test_links_to_folders_elsewhere_are_followed(tmp_path: Path) -> None:
+    """Links to what is read anyway are not, nor are those that form a loop."""
+    root, other = tmp_path / "in", tmp_path / "other"
+    table(root / "v1" / "a.parquet", ROWS[:1])
+    table(other / "b.parquet", ROWS[1:])
+    for link, target in (("latest", root / "v1"), ("up", tmp_path), ("z", other)):
+        (root / link).symlink_to(target)
+    for link, target in (("self", other), ("back", root)):
+        (other / link).symlink_to(target)
+
+    assert read(open_inputs([root])) == ROWS

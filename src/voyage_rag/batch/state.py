@@ -120,7 +120,7 @@ class StateFile:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path: Path = Path(path)
+        self.path: Path = Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's can raise
         if not self.path.name:
             raise InvalidInputError(f"the state file {str(self.path)!r} has no name: name a file")
         self.spool: Path = self.path.with_name(self.path.name + ".parts")

@@ -198,17 +198,25 @@ def text_files(path: Path, suffixes: Collection[str]) -> Iterator[Path]:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    return sorted(_visible(folder), key=lambda file: file.relative_to(folder).as_posix())
+    files = _visible(folder, (folder.resolve(),))
+    return sorted(files, key=lambda file: file.relative_to(folder).as_posix())
 
 
-def _visible(folder: Path) -> Iterator[Path]:
-    """Yield all files in a folder, except hidden ones, and those of jobs and of datasets' tools."""
+def _visible(folder: Path, roots: tuple[Path, ...]) -> Iterator[Path]:
+    """Yield all files in a folder, except hidden ones, and those of jobs and of datasets' tools.
+
+    A link to a folder is followed if the folder is neither in nor around one of the `roots`.
+    """
     for path in folder.iterdir():
         is_private = path.name.startswith("_") and path.suffix != ".py"
         if is_private or path.name.startswith("."):
             continue
-        if path.is_dir() and not path.is_symlink():
-            yield from () if _is_job(path) else _visible(path)
+        if path.is_symlink() and path.is_dir():
+            real = path.resolve()
+            if not any(real.is_relative_to(r) or r.is_relative_to(real) for r in roots):
+                yield from _visible(path, (*roots, real))
+        elif path.is_dir():
+            yield from () if _is_job(path) else _visible(path, roots)
         elif path.is_file() and not _is_foreign_arrow(path):
             yield path
 
