@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from io import TextIOWrapper
 from itertools import islice
 from typing import Any, ClassVar
@@ -122,13 +122,14 @@ class CSVFile(InputFile):
     def _read(self, file: TextIOWrapper) -> Iterator[tuple[int, list[str], str | None, list[str]]]:
         number = sum(1 for _ in islice(file, self.options.skip_lines))
         lines = list[str]()  # of the current record
+        keep = lines.append
 
         def pieces() -> Iterator[str]:
-            while line := file.readline(LONGEST_LINE):
-                lines.append(line)
+            for line in iter(partial(file.readline, LONGEST_LINE), ""):
+                keep(line)
                 if len(line) == LONGEST_LINE and _is_piece(line):
-                    while _is_piece(line):
-                        line = file.readline(LONGEST_LINE)
+                    while _is_piece(file.readline(LONGEST_LINE)):
+                        pass
                     raise csv.Error
                 yield line
 
