@@ -330,6 +330,36 @@ def test_without_its_extra_the_command_says_what_to_install(missing: str) -> Non
     assert done.stderr.count(b"\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("missing", "arguments", "extra"),
+    [
+        ("pyarrow", "embed a.jsonl -o v.jsonl", "voyage-rag[bulk]"),
+        ("numpy", "embed a.jsonl -o v.npy", "numpy"),
+        ("tokenizers", "embed a.jsonl -o v.jsonl --tokenizer t.json --dry-run", "tokenizers"),
+        ("tokenizers", "tokens a.jsonl --model voyage-4 --tokenizer t.json", "tokenizers"),
+        ("starlette", "rerank query a.jsonl --emulator", "voyage-rag[emulator]"),
+        ("uvicorn", "emulate --port 0", "voyage-rag[emulator]"),
+    ],
+)
+def test_a_missing_package_of_an_extra_is_one_line(
+    missing: str, arguments: str, extra: str, tmp_path: Path
+) -> None:
+    """Without a traceback, and with the command that installs it."""
+    (tmp_path / "a.jsonl").write_text('{"id": "a", "text": "b"}\n', "utf-8")
+    (tmp_path / "t.json").write_text("{}", "utf-8")
+    done = run_python(
+        "-c",
+        f"import os, sys; os.chdir({str(tmp_path)!r}); sys.modules[{missing!r}] = None;"
+        f"from voyage_rag.cli import main; sys.exit(main({arguments.split()!r}))",
+        VOYAGE_API_KEY="pa-a-key-that-is-not-used",
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.count(b"\n") == 1
+    assert b"pip install" in done.stderr
+    assert extra.encode() in done.stderr
+
+
 def test_the_command_line_is_quick_to_import() -> None:
     """Neither the program nor its commands load a framework or the emulator."""
     script = (

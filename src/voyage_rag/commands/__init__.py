@@ -11,5 +11,5 @@ A command module contains a function with Typer's annotations, named like the co
   a traceback.
 - Files are read as UTF-8 unless `--encoding` is given, and `-` is stdin (`texts.py`).
 - Imports that only one command needs are deferred, so that `voyage-rag --help` is fast.
-- The error for a missing package names the extra (`failure.py`).
+- The error for a missing package names the extra (`app.py`).
 """

@@ -58,7 +58,7 @@ def program(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
-    """Voyage AI embeddings and rerankers for LangChain, LlamaIndex and notebooks."""
+    """Voyage AI embeddings and rerankers for LangChain, LlamaIndex and plain Python."""
     if version:
         typer.echo(f"{PROGRAM} {__version__}")
         raise typer.Exit
@@ -77,7 +77,9 @@ def execute(arguments: list[str]) -> int:
     except UsageError as error:
         command = error.ctx.command_path if error.ctx else PROGRAM
         return _fail(f"{error.format_message().rstrip('.')} (see {command} --help)", MISUSED)
-    except (CommandError, DemoError, VoyageError) as error:
+    except (CommandError, DemoError, ImportError, VoyageError) as error:
+        if isinstance(error, ImportError) and "pip install" not in str(error):
+            raise  # a bug, not a missing extra
         return _fail(in_cli_syntax(str(error), _options()), getattr(error, "code", FAILED))
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from voyage_rag.commands.failure import CommandError, extra
+from voyage_rag.commands.failure import CommandError
 from voyage_rag.jobs.files import atomic_write, is_special
 from voyage_rag.jobs.inputs import flaw_of, open_inputs
 from voyage_rag.jobs.inputs.rows import flaw_of_id
@@ -164,7 +164,7 @@ def result_writer(path: Path, job: BatchJob) -> Iterator[Callable[[BatchResult],
 def _parquet_rows(path: Path, job: BatchJob) -> Iterator[Callable[[BatchResult], object]]:
     if job.kind != "embedding":
         raise CommandError(f"results of {job.kind} models are JSON Lines: end the name in .jsonl")
-    with extra("bulk", "pyarrow", what="Parquet"):
-        from voyage_rag.bulk.writers import vector_writer  # noqa: PLC0415 - an extra of its own
+    from voyage_rag.bulk.writers import vector_writer  # noqa: PLC0415 - an extra of its own
+
     with vector_writer(path, job.id_type) as add:
         yield lambda result: add(_id_of(result, job), result.vector)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from voyage_rag.commands.failure import INCOMPLETE, CommandError, extra, interruptible
+from voyage_rag.commands.failure import INCOMPLETE, CommandError, interruptible
 from voyage_rag.commands.options import (
     AsJSON,
     BaseURL,
@@ -177,8 +177,7 @@ def embed(
     interruption. The output appears when it is complete. The state of the job is in the folder
     OUTPUT.job. Uses the live service; tokens are billed.
     """
-    with extra("bulk", "pyarrow", what="voyage-rag embed"):
-        from voyage_rag.bulk import EmbeddingJob  # noqa: PLC0415 - an extra of its own
+    from voyage_rag.bulk import EmbeddingJob  # noqa: PLC0415 - an extra of its own
 
     job = EmbeddingJob(
         inputs,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from voyage_rag.commands.failure import CommandError, extra
+from voyage_rag.commands.failure import CommandError
 
 EXAMPLES = (
     "emulate",
@@ -69,8 +69,8 @@ def emulate(
     vectors compare words; they are not Voyage's. Set VOYAGE_BASE_URL to the address it prints, and
     VOYAGE_API_KEY to any value.
     """
-    with extra("emulator", "numpy", "orjson", "starlette", "uvicorn", what="the emulator"):
-        from voyage_rag.emulator.server import serve  # noqa: PLC0415 - an extra of its own
+    from voyage_rag.emulator.server import serve  # noqa: PLC0415 - an extra of its own
+
     announced: dict[str, Any] = {}
     if as_json:
         announced = {"announcement": json.dumps({"base_url": "{url}", "emulated": True})}

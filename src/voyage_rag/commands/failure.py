@@ -34,21 +34,6 @@ def interruptible(message: str) -> Iterator[None]:
         raise CommandError(message, INTERRUPTED) from error
 
 
-@contextmanager
-def extra(name: str, *packages: str, what: str) -> Iterator[None]:
-    """Convert a missing package of an extra to an installation hint.
-
-    Other missing modules are bugs and keep their traceback. `what` begins the message.
-    """
-    try:
-        yield
-    except ImportError as error:
-        missing = (error.name or "").split(".")[0]
-        if missing not in packages:
-            raise
-        raise CommandError(f"{what} needs {missing}: pip install 'voyage-rag[{name}]'") from error
-
-
 def in_cli_syntax(message: str, options: AbstractSet[str]) -> str:
     """Convert options in a message to command-line syntax.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from voyage_rag.commands.failure import CommandError, extra
+from voyage_rag.commands.failure import CommandError
 
 if TYPE_CHECKING:
     from voyage_rag.client import Voyage
@@ -41,8 +41,7 @@ def connected(
 
 @contextmanager
 def _emulator() -> Iterator[str]:
-    with extra("emulator", "numpy", "orjson", "starlette", "uvicorn", what="the emulator"):
-        from voyage_rag.emulator import Emulator  # noqa: PLC0415 - an extra of its own
+    from voyage_rag.emulator import Emulator  # noqa: PLC0415 - an extra of its own
 
     sys.stderr.write("An emulator on this machine compares words; its vectors are not Voyage's.\n")
     with Emulator() as url:

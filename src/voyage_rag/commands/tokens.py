@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voyage_rag.commands.failure import extra
 from voyage_rag.commands.options import AsJSON, Encoding, SkipUnreadable, input_path
 from voyage_rag.commands.screen import (
     console,
@@ -88,8 +87,7 @@ def tokens(
 
     if tokenizer and not model:
         raise typer.BadParameter("--tokenizer requires --model: name the model of the tokenizer")
-    with extra("tokenizers", "tokenizers", what="--tokenizer"):
-        counter = TokenCounter(tokenizer)
+    counter = TokenCounter(tokenizer)
     texts = read_texts(files or [], form, field, encoding, otherwise="whole", skip=skip_unreadable)
     with working("Counting"):
         counted = list(_count(texts, counter))

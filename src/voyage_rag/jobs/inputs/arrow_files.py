@@ -16,7 +16,7 @@ try:
     import pyarrow.compute as _compute
     import pyarrow.parquet as _parquet
 except ImportError as error:
-    raise ImportError("this needs pyarrow: pip install 'voyage-rag[bulk]'") from error
+    raise ImportError("jobs over files need pyarrow: pip install 'voyage-rag[bulk]'") from error
 
 pa: Any = _arrow
 pc: Any = _compute
