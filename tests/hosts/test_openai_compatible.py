@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from typing import Any
 
 import pytest
 
 from fakes import KEY, HTTPService, base64_of, ok
 from voyage_rag import (
+    ConfigurationError,
     InvalidInputError,
     InvalidRequestError,
     UnexpectedAnswerError,
     Voyage,
     VoyageError,
 )
-from voyage_rag.hosts import Gateway, OpenAICompatible
+from voyage_rag.hosts import Gateway, Local, OpenAICompatible
 from voyage_rag.hosts.messages import Response
 
 VECTOR = [3.0, -4.0, 0.0, 12.0, 1.0, 1.0, 1.0, 1.0, 5.0]
@@ -141,6 +143,31 @@ def test_a_server_that_numbers_some_is_refused(
     voyage = Voyage(host=OpenAICompatible(http_service.url, prompts={}), max_retries=0)
     with pytest.raises(UnexpectedAnswerError):
         voyage.embed(["a", "bb"], "m")
+
+
+@pytest.mark.parametrize(
+    "host", [partial(OpenAICompatible, "http://localhost/v1"), partial(Local, "m/m")]
+)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"prompts": {"passage": "passage: "}},
+        {"prompts": {"query": "query: ", "search_document": "document: "}},
+        {"prompts": {"query": None}},
+        {"prompts": "query: "},
+        {"prompts": None},
+        {"batch_size": 0},
+        {"batch_size": "8"},
+        {"batch_size": 2.5},
+        {"batch_size": True},
+    ],
+    ids=str,
+)
+def test_options_that_would_not_work_are_refused(host: Any, options: dict[str, Any]) -> None:
+    """A prompt under another name would never be put before a text."""
+    (name,) = options
+    with pytest.raises(ConfigurationError, match=f"{name} must be .* not "):
+        host(**options)
 
 
 def test_a_server_may_want_a_key(http_service: HTTPService) -> None:

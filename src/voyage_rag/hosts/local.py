@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from voyage_rag.errors import ConfigurationError, InvalidInputError
 from voyage_rag.hosts.host import InProcessHost
 from voyage_rag.hosts.messages import Request, Response
-from voyage_rag.hosts.numbers import PROMPTS, dimension_of
+from voyage_rag.hosts.numbers import PROMPTS, checked_batch_size, checked_prompts, dimension_of
 from voyage_rag.hosts.openai_compatible import require_local_dtype
 
 if TYPE_CHECKING:
@@ -79,13 +79,11 @@ class Local(InProcessHost):
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(ADDRESS)
-        if batch_size < 1:
-            raise ConfigurationError(f"batch_size must be at least 1, not {batch_size}")
         self.source: str = _checked_source(source)
         self.model: str = model or Path(self.source).name
         self.device = device
-        self.batch_size = batch_size
-        self.prompts: dict[str, str] = dict(prompts)
+        self.batch_size = checked_batch_size(batch_size)
+        self.prompts = checked_prompts(prompts)
         self._options = {"trust_remote_code": trust_remote_code, **(options or {})}
         self._loaded: SentenceTransformer | None = None
         self._lock = threading.Lock()

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Mapping
 from typing import Any
 
-from voyage_rag.errors import UnexpectedAnswerError
+from voyage_rag.errors import ConfigurationError, UnexpectedAnswerError
 from voyage_rag.models import MODELS
 
 PROMPTS: Mapping[str, str] = {
@@ -19,6 +19,27 @@ PROMPTS: Mapping[str, str] = {
 """The prompts that the Voyage API puts before texts (docs: "Text Embeddings")."""
 
 SIGN_BIT = 0x80
+
+
+def checked_prompts(prompts: object) -> dict[str, str]:
+    """Return the prompts, or raise a `ConfigurationError`: others would never be used."""
+    if isinstance(prompts, Mapping) and prompts.keys() <= PROMPTS.keys():
+        checked = {name: text for name, text in prompts.items() if isinstance(text, str)}
+        if len(checked) == len(prompts):
+            return checked
+    raise ConfigurationError(
+        "prompts must be a dictionary of the texts to put before a 'query' and a 'document', as in "
+        f"{{'query': 'query: '}}, not {prompts!r}"
+    )
+
+
+def checked_batch_size(batch_size: object) -> int:
+    """Return the number of texts per request, or raise a `ConfigurationError`."""
+    if type(batch_size) is not int or batch_size < 1:
+        raise ConfigurationError(
+            f"batch_size must be a whole number of at least 1, not {batch_size!r}"
+        )
+    return batch_size
 
 
 def with_prompt(texts: list[str], input_type: str | None, prompts: Mapping[str, str]) -> list[str]:

@@ -12,11 +12,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from voyage_rag.errors import ConfigurationError, InvalidInputError, InvalidRequestError
+from voyage_rag.errors import InvalidInputError, InvalidRequestError
 from voyage_rag.hosts.failures import ErrorDetail
 from voyage_rag.hosts.host import Host
 from voyage_rag.hosts.messages import Request, Response
-from voyage_rag.hosts.numbers import PROMPTS, convert, dimension_of, with_prompt
+from voyage_rag.hosts.numbers import (
+    PROMPTS,
+    checked_batch_size,
+    checked_prompts,
+    convert,
+    dimension_of,
+    with_prompt,
+)
 from voyage_rag.secret import hidden
 
 MAX_NAMES = 5
@@ -79,10 +86,8 @@ class OpenAICompatible(Host):
     ) -> None:
         api_key = hidden(api_key)
         super().__init__(base_url, api_key, allow_insecure_http=allow_insecure_http)
-        if batch_size < 1:
-            raise ConfigurationError(f"batch_size must be at least 1, not {batch_size}")
-        self.request_inputs = batch_size
-        self.prompts: dict[str, str] = dict(prompts)
+        self.request_inputs = checked_batch_size(batch_size)
+        self.prompts = checked_prompts(prompts)
 
     def require(self, endpoint: str, fields: Mapping[str, Any] | None = None) -> None:
         """Raise an `InvalidInputError` for what neither server nor client can do."""
