@@ -160,7 +160,7 @@ def test_a_dry_run_sends_nothing(run: Run, emulate: Callable[..., Emulator]) -> 
     emulator = emulate()
     code, out, _ = run("submit", rows("one", "two"), *SUBMIT, "--dry-run")
     assert code == 0
-    assert re.match(r"2 inputs, at most about \d tokens, 1 batches, <\$0.0001.", out)
+    assert re.match(r"2 inputs, at most about \d tokens, 1 batch, <\$0.0001.", out)
     code, out, _ = run("submit", "rows.jsonl", *SUBMIT, "--dry-run", "--json")
     assert json.loads(out)["inputs"] == 2
     assert run("submit", rows("one", ""), *SUBMIT, "--dry-run")[0] == 1

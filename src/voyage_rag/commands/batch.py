@@ -23,7 +23,15 @@ from voyage_rag.commands.options import (
     SkipLines,
     input_path,
 )
-from voyage_rag.commands.screen import console, dollars, progress_bar, remark, working, write_json
+from voyage_rag.commands.screen import (
+    console,
+    dollars,
+    plural,
+    progress_bar,
+    remark,
+    working,
+    write_json,
+)
 from voyage_rag.commands.service import connected
 from voyage_rag.jobs.inputs.rows import ReadOptions
 
@@ -258,7 +266,7 @@ def resubmit(
     """Submit the failed inputs of a job again."""
     with _opened(job, base_url) as opened:
         count = opened.resubmit(include_refused=refused)
-        remark(f"{count:,} inputs submitted again")
+        remark(f"{plural(count, 'input')} submitted again")
         _show(opened, opened.status(), as_json=as_json)
 
 
@@ -329,8 +337,8 @@ def _show_estimate(estimate: BatchEstimate, *, as_json: bool) -> None:
         write_json(asdict(estimate))
         return
     console().print(
-        f"{estimate.inputs:,} inputs, at most about {estimate.tokens:,} tokens, "
-        f"{estimate.batches:,} batches, {dollars(estimate.dollars)}. Nothing was sent."
+        f"{plural(estimate.inputs, 'input')}, at most about {plural(estimate.tokens, 'token')}, "
+        f"{plural(estimate.batches, 'batch', 'es')}, {dollars(estimate.dollars)}. Nothing was sent."
     )
 
 

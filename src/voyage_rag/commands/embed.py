@@ -28,6 +28,7 @@ from voyage_rag.commands.screen import (
     dollars,
     duration,
     hanging,
+    plural,
     progress_bar,
     remark,
     span,
@@ -321,14 +322,14 @@ def _show_report(report: JobReport, *, as_json: bool, emulated: bool, to_stdout:
     before = " was finished before" if report.was_finished else ""
     if not to_stdout:
         out.print(
-            f"{report.output}{before}: {report.texts:,} vectors, {report.tokens:,} tokens, "
+            f"{report.output}{before}: {plural(report.texts, 'vector')}, "
+            f"{plural(report.tokens, 'token')}, "
             f"{dollars(report.dollars)} at list price",
             markup=False,
             soft_wrap=True,
         )
     if report.refused:
-        rows = "row" if report.refused == 1 else "rows"
-        line = f"{report.refused:,} {rows} rejected: {report.refused_file}"
+        line = f"{plural(report.refused, 'row')} rejected: {report.refused_file}"
         out.print(line, markup=False, soft_wrap=True)
     if report.unread:
         remark(f"{report.unread:,} files of another format were ignored")

@@ -114,6 +114,11 @@ def dollars(amount: float | None) -> str:
     return "<$0.0001" if 0 < amount < 0.0001 else f"${amount:,.4f}"  # noqa: PLR2004
 
 
+def plural(number: int, singular: str, ending: str = "s") -> str:
+    """Format a number of things."""
+    return f"{number:,} {singular}{'' if number == 1 else ending}"
+
+
 def span(low: str, high: str) -> str:
     """Format a range, or a single value."""
     return low if low == high else f"{low} – {high}"
