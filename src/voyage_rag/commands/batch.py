@@ -145,10 +145,9 @@ def submit(
         if dry_run:
             _show_estimate(BatchJob.estimate(rows, state_file=job, **options), as_json=as_json)
             return
-        resumed = "interrupted; the same command resumes"
         with (
             connected(base_url, emulated=False, offline=OFFLINE) as voyage,
-            interruptible(resumed),
+            interruptible("interrupted; the same command resumes"),
             working(f"Checking and submitting {files[0]}"),
         ):
             submitted = BatchJob.submit(voyage, rows, job, **options)
@@ -234,14 +233,18 @@ def fetch(
     written = [path for path in (output, failed) if path not in {None, STDOUT}]
     check_free(written, job, overwrite=overwrite)
     with _opened(job, base_url) as opened:
-        _check_ended(opened, job, partial=partial)
+        now = opened.status()
+        if now.state != "ended" and not partial:
+            raise CommandError(
+                f"the job has not ended: {now.completed:,} of {now.inputs:,} inputs are done; "
+                f"voyage-rag batch wait {job} waits for it, --partial fetches the results so far"
+            )
         with nullcontext() if output == STDOUT else working(f"Fetching into {output}"):
             done, lost, pending = _write(opened, output, failed)
         if delete_files and not lost and not pending:
             opened.delete_files()
     if as_json:
-        counts = {"written": done, "failed": lost, "pending": pending}
-        write_json(counts, stderr=output == STDOUT)
+        write_json({"written": done, "failed": lost, "pending": pending}, stderr=output == STDOUT)
     remark(f"{done:,} results written" + (f", {pending:,} pending" if pending else ""))
     if lost:
         where = f"; see {failed} for the reasons" if failed else ""
@@ -300,15 +303,6 @@ def _row_named(rows: BatchRows) -> Iterator[None]:
         raise CommandError(f"{rows.place}: {error.message}") from error
     except OSError as error:
         raise CommandError(f"cannot keep the job: {error.strerror or error}") from error
-
-
-def _check_ended(opened: BatchJob, job: Path, *, partial: bool) -> None:
-    status = opened.status()
-    if status.state != "ended" and not partial:
-        raise CommandError(
-            f"the job has not ended: {status.completed:,} of {status.inputs:,} inputs are done; "
-            f"voyage-rag batch wait {job} waits for it, --partial fetches the results so far"
-        )
 
 
 def _write(opened: BatchJob, output: Path, failed: Path | None) -> tuple[int, int, int]:
