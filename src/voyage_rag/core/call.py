@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
@@ -166,12 +167,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
         return OperationInfo(verb, self.model.name, inputs, self.options.expected_dimension)
 
     def limits(self, count: int | None, estimated_tokens: float = math.inf) -> Limits:
-        """The limits of the next request.
-
-        Args:
-            count: Number of inputs of the whole call; None if it is unknown.
-            estimated_tokens: Conservative estimate of their tokens.
-        """
+        """The limits of the next request, by the inputs (None: unknown) and tokens of the call."""
         rates = self.budget.limiter.limits
         tokens = self.model.request_tokens
         if rates is not NO_LIMITS:
@@ -194,8 +190,13 @@ class EndpointCall(ABC, Generic[Item, Value]):
         self, items: Iterable[Item], count: int | None, estimated_tokens: float = math.inf
     ) -> Iterator[Sequence[Item]]:
         """The items of each request, in order; see `limits`."""
+        limits = partial(self.limits, count, estimated_tokens)
+        if isinstance(items, deque) and self.max_size == math.inf:  # most calls are one request
+            tokens, most = sum(item.estimated_tokens for item in items), limits()
+            if 0 < len(items) <= most.inputs and tokens <= most.estimated_tokens:
+                return iter([list(items)])
         size = None if self.max_size == math.inf else self.size
-        return slices(items, partial(self.limits, count, estimated_tokens), size)
+        return slices(items, limits, size)
 
     def flows(self, items: Iterable[Item], results: PartialResults[Value]) -> Iterator[Flow[None]]:
         """One flow per request, in order, which adds its values to the results."""
