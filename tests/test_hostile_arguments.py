@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from langchain_core.documents import Document
 from llama_index.core.schema import NodeWithScore, TextNode
@@ -115,6 +115,7 @@ def test_any_argument_is_refused_before_it_is_sent_or_works(
     verb: str, name: str, value: Any
 ) -> None:
     """One at a time, for every method, with otherwise valid arguments."""
+    assume(not (name == "chunk_fn" and value is int))  # its own error for "a" is the caller's
 
     def call(voyage: Voyage) -> Any:
         found = getattr(voyage, verb)(**{**VERBS[verb], name: value})
