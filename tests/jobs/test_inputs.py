@@ -361,3 +361,20 @@ def test_a_byte_order_mark_before_a_quoted_header(tmp_path: Path) -> None:
     """It neither becomes part of the first name, nor hides its quotes."""
     path = written(tmp_path / "in.csv", b'\xef\xbb\xbf"text, long",id\n"one, two",a\n')
     assert read(opened(path, text="text, long")) == [("a", "one, two")]
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [(ReadOptions(delimiter=";"), "delimiter=';'"), (ReadOptions(header=False), "header=False")],
+)
+def test_options_of_tables_are_refused_without_a_table(
+    options: ReadOptions, name: str, tmp_path: Path
+) -> None:
+    """Beside a table, other files may be among the inputs."""
+    lines = jsonl(tmp_path / "a.jsonl", [("1", "one")])
+    with pytest.raises(JobError, match=f"^{name} is for CSV and TSV files"):
+        open_inputs([lines], options=options)
+
+    table = written(tmp_path / "b.csv", "id;text\nb;two\n")
+    both = open_inputs([lines, table], options=ReadOptions(delimiter=";"))
+    assert read(both) == [("1", "one"), ("b", "two")]

@@ -79,11 +79,13 @@ def embed(
         ),
     ],
     text_column: Annotated[
-        str,
+        str | None,
         typer.Option(
-            metavar="NAME", help="Column or JSON key with the text; doc.text for a nested one."
+            metavar="NAME",
+            help="Column or JSON key with the text; doc.text for a nested one.",
+            show_default="text",
         ),
-    ] = "text",
+    ] = None,
     text_columns: Annotated[
         str | None,
         typer.Option(
@@ -180,11 +182,13 @@ def embed(
     """
     from voyage_rag.bulk import EmbeddingJob  # noqa: PLC0415 - an extra of its own
 
+    if text_column and text_columns:
+        raise typer.BadParameter("pass either --text-column or --text-columns, not both")
     job = EmbeddingJob(
         inputs,
         output,
         model=model,
-        text_column=listed(text_columns) or text_column,
+        text_column=listed(text_columns) or text_column or "text",
         id_column=id_column,
         keep=listed(keep),
         input_type=None if input_type == "none" else input_type,

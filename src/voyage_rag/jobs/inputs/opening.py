@@ -155,6 +155,8 @@ def open_inputs(
         paths, digests = spool(paths, spool_folder)
     found, unread = find_files(paths, given, digests)
     files = [_open(file, options) for file in found]
+    if not options.header or options.delimiter is not None:
+        _require_a_table(files, options)
     for file in files:
         if digest := digests.get(file.path):
             file.digest, file.constants = digest, {}
@@ -164,6 +166,15 @@ def open_inputs(
     for file in sound:
         file.check(columns)
     return InputReader(files, columns, unread, damaged)
+
+
+def _require_a_table(files: Sequence[InputFile], options: ReadOptions) -> None:
+    if not any(isinstance(file, CSVFile) for file in files):
+        name = "header=False" if options.delimiter is None else f"delimiter={options.delimiter!r}"
+        raise JobError(
+            f"{name} is for CSV and TSV files, and the input has none: leave it out, or pass "
+            "input_format='csv'"
+        )
 
 
 def _unreadable(files: Sequence[InputFile]) -> dict[str, Damage]:
