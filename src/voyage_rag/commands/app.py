@@ -24,7 +24,7 @@ from voyage_rag.errors import VoyageError
 PROGRAM = "voyage-rag"
 
 # Newer typers carry click inside themselves, older ones import it: this finds either.
-UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
+UsageError: type[typer.BadParameter] = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 
 
 def examples(*lines: str) -> str:
@@ -33,7 +33,7 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in shown)
 
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name=PROGRAM,
     add_completion=False,
     rich_markup_mode=None,  # Rich cuts off names of options and words in narrow terminals
@@ -46,7 +46,7 @@ app.command(epilog=examples(*models.EXAMPLES))(models.models)
 app.command(epilog=examples(*rerank.EXAMPLES))(rerank.rerank)
 app.command(epilog=examples(*tokens.EXAMPLES))(tokens.tokens)
 app.command(epilog=examples(*doctor.EXAMPLES))(doctor.doctor)
-jobs = typer.Typer(help="Run jobs on the batch engine, which costs a third less.")
+jobs: typer.Typer = typer.Typer(help="Run jobs on the batch engine, which costs a third less.")
 for command in batch.COMMANDS:
     jobs.command(epilog=examples(*batch.EXAMPLES[command.__name__]))(command)
 app.add_typer(jobs, name="batch")

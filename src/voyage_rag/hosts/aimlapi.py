@@ -29,7 +29,7 @@ class AIMLAPI(VoyageAPI):
     """
 
     name = HOSTNAME
-    default_base_url = f"https://{HOSTNAME}/v1"
+    default_base_url: ClassVar[str | None] = f"https://{HOSTNAME}/v1"
     endpoints: ClassVar[frozenset[str] | None] = frozenset({"/embeddings"})
     fields: ClassVar[frozenset[str] | None] = frozenset({"input", "model"})
     ignored_fields: ClassVar[frozenset[str]] = frozenset({"encoding_format", "input_type"})

@@ -82,8 +82,8 @@ class Local(InProcessHost):
         self.source: str = _checked_source(source)
         self.model: str = model or Path(self.source).name
         self.device = device
-        self.batch_size = checked_batch_size(batch_size)
-        self.prompts = checked_prompts(prompts)
+        self.batch_size: int = checked_batch_size(batch_size)
+        self.prompts: Mapping[str, str] = checked_prompts(prompts)
         self._options = {"trust_remote_code": trust_remote_code, **(options or {})}
         self._loaded: SentenceTransformer | None = None
         self._lock = threading.Lock()

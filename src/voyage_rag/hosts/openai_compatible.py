@@ -87,7 +87,7 @@ class OpenAICompatible(Host):
         api_key = hidden(api_key)
         super().__init__(base_url, api_key, allow_insecure_http=allow_insecure_http)
         self.request_inputs = checked_batch_size(batch_size)
-        self.prompts = checked_prompts(prompts)
+        self.prompts: Mapping[str, str] = checked_prompts(prompts)
 
     def require(self, endpoint: str, fields: Mapping[str, Any] | None = None) -> None:
         """Raise an `InvalidInputError` for what neither server nor client can do."""

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from voyage_rag.jobs.errors import JobError
@@ -98,7 +99,9 @@ class InputFile(ABC):
     """The unit of `Row.number`."""
 
     def __init__(self, found: FoundFile, options: ReadOptions) -> None:
-        self.path, self.label, _, self.constants = found
+        self.path: Path = found.path
+        self.label: str = found.label
+        self.constants: dict[str, Any] = found.constants
         self.options = options
         self.digest: str | None = None
 
