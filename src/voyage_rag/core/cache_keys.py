@@ -8,12 +8,12 @@ these, a cache would return wrong vectors.
 from __future__ import annotations
 
 import hashlib
-import math
 import sys
 from array import array
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from voyage_rag.core.wire.responses import is_finite
 from voyage_rag.types import TYPECODES
 
 if TYPE_CHECKING:
@@ -82,5 +82,5 @@ def from_bytes(stored: bytes, dtype: OutputDtype, length: int | None) -> Vector 
     vector.frombytes(stored)
     if sys.byteorder == "big":
         vector.byteswap()
-    is_finite = dtype != "float" or all(map(math.isfinite, vector))
-    return vector[:] if is_finite and len(vector) == (length or len(vector)) else None
+    is_valid = dtype != "float" or is_finite(vector)
+    return vector[:] if is_valid and len(vector) == (length or len(vector)) else None
