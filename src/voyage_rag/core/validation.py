@@ -170,7 +170,7 @@ LlamaIndex's queries, LangChain's prompts and chat messages are recognised."""
 
 
 def refuse_empty(name: str, index: int) -> NoReturn:
-    """Raise the `InvalidInputError` for an empty string, which spoils a whole request."""
+    """Raise the error for an empty string, for which the service rejects a whole request."""
     raise InvalidInputError(
         f"{name} is empty: remove it, or pass empty_text='space' to embed a single space",
         indices=(index,),

@@ -93,8 +93,8 @@ class PooledConnection:
         try:
             with anyio.fail_after(seconds_until(deadline)):
                 return await in_thread(open_until, abandon_on_cancel=True, limiter=limiter)
-        except RuntimeError as error:
-            raise OSError(f"no thread can be started to connect: {error}") from error  # a limit
+        except RuntimeError as error:  # a limit of the system
+            raise OSError(f"no thread can be started to connect: {error}") from error
         except BaseException:
             self.end()
             self.close()
