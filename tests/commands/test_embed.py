@@ -321,3 +321,21 @@ def test_the_report_on_stderr_names_stdout(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert main(["embed", source, "-o", "-", "--json"]) == 0
     assert json.loads(capsys.readouterr().err)["output"] == "-"
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (["--text-column", ""], "the name of a column is empty"),
+        (["--text-columns", ""], "the name of a column is empty"),
+        (["--text-columns", "title,"], "the name of a column is empty"),
+        (["--keep", ""], "the name of a column is empty"),
+        (["--text-column", "a", "--text-columns", "a,b"], "not both"),
+    ],
+)
+def test_empty_and_contradictory_names_of_columns_are_refused(
+    columns: list[str], message: str, source: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unset variable of a shell is empty, and does not mean the default."""
+    assert main(["embed", source, "-o", "out.jsonl", "--dry-run", *columns]) == 2
+    assert message in capsys.readouterr().err

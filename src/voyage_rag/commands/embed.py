@@ -182,8 +182,10 @@ def embed(
     """
     from voyage_rag.bulk import EmbeddingJob  # noqa: PLC0415 - an extra of its own
 
-    if text_column and text_columns:
+    if text_column is not None and text_columns is not None:
         raise typer.BadParameter("pass either --text-column or --text-columns, not both")
+    if text_column == "":
+        raise typer.BadParameter("the name of a column is empty")
     job = EmbeddingJob(
         inputs,
         output,

@@ -13,8 +13,17 @@ from voyage_rag.jobs.inputs.discovery import InputFormat
 
 
 def listed(names: str | None) -> tuple[str, ...]:
-    """Divide names at commas. Quotes enclose a name that contains one, as in CSV."""
-    return tuple(next(csv.reader([names or ""], skipinitialspace=True)))
+    """Divide names at commas. Quotes enclose a name that contains one, as in CSV.
+
+    Raises:
+        BadParameter: A name is empty, as that of an unset variable of a shell is.
+    """
+    if names is None:
+        return ()
+    found = tuple(next(csv.reader([names], skipinitialspace=True), ()))
+    if not found or not all(found):
+        raise typer.BadParameter("the name of a column is empty")
+    return found
 
 
 def input_path(given: str) -> Path:
