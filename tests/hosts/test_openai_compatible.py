@@ -21,6 +21,7 @@ from voyage_rag import (
 from voyage_rag.hosts import Gateway, Local, OpenAICompatible
 from voyage_rag.hosts.messages import Response
 
+HOSTS = [OpenAICompatible, lambda url, **options: Gateway("litellm", base_url=url, **options)]
 VECTOR = [3.0, -4.0, 0.0, 12.0, 1.0, 1.0, 1.0, 1.0, 5.0]
 
 
@@ -168,6 +169,52 @@ def test_options_that_would_not_work_are_refused(host: Any, options: dict[str, A
     (name,) = options
     with pytest.raises(ConfigurationError, match=f"{name} must be .* not "):
         host(**options)
+
+
+@pytest.mark.parametrize("format_", ["base16", [], True, 0])
+@pytest.mark.parametrize("make_host", HOSTS)
+def test_an_unknown_encoding_format_is_refused(make_host: Any, format_: object) -> None:
+    """A server would refuse each request."""
+    with pytest.raises(ConfigurationError, match="'base64', 'float' or None, not "):
+        make_host("http://localhost/v1", encoding_format=format_)
+
+
+@pytest.mark.parametrize("make_host", HOSTS)
+@pytest.mark.parametrize("format_", ["float", None])
+def test_the_encoding_format_can_be_changed_and_omitted(
+    http_service: HTTPService, runner: Any, make_host: Any, format_: str | None
+) -> None:
+    """For providers behind a gateway that accept only lists, or refuse the field."""
+    http_service.always = served_as_openai(as_lists=True)
+    voyage = Voyage(host=make_host(http_service.url, encoding_format=format_))
+    assert runner.call(voyage, "embed", ["a"], "m").embeddings == [VECTOR]
+    sent = json.loads(http_service.received[0].body)
+    assert sent.get("encoding_format", None) == format_
+    assert ("encoding_format" in sent) == (format_ is not None)
+
+
+@pytest.mark.parametrize("make_host", HOSTS)
+@pytest.mark.parametrize("status", [400, 422, 500])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "litellm.UnsupportedParamsError: vertex_ai does not support parameters: "
+        "{'encoding_format': 'base64'}, for model=m",
+        "encoding_format is missing, encoding_format does not have a valid value",
+        "Malformed input request: #/embedding_types: expected type: JSONArray, found: String",
+    ],
+)
+def test_a_server_that_refuses_the_encoding_format_names_the_remedy(
+    http_service: HTTPService, runner: Any, make_host: Any, status: int, message: str
+) -> None:
+    """A repeated request could not succeed, whatever the status says."""
+    document = {"error": {"message": message, "type": "None", "param": None, "code": status}}
+    http_service.always = lambda body: Response(status, {}, json.dumps(document).encode())
+    voyage = Voyage(host=make_host(http_service.url))
+    name = type(voyage.settings.host).__name__
+    with pytest.raises(InvalidRequestError, match=rf"pass encoding_format=None or 'float' to {name}"):
+        runner.call(voyage, "embed", ["a"], "m")
+    assert len(http_service.received) == 1
 
 
 def test_a_server_may_want_a_key(http_service: HTTPService) -> None:

@@ -15,7 +15,7 @@ from voyage_rag.errors import ConfigurationError
 from voyage_rag.hosts.host import COMPACT
 from voyage_rag.hosts.messages import Request
 from voyage_rag.hosts.numbers import with_prompt
-from voyage_rag.hosts.openai_compatible import OpenAICompatible
+from voyage_rag.hosts.openai_compatible import EncodingFormat, OpenAICompatible
 
 BATCH_SIZE = 128
 
@@ -56,10 +56,12 @@ class Gateway(OpenAICompatible):
         api_key: Your key for the gateway.
         base_url: Address of a self-hosted gateway.
         prefix: The prefix that the gateway adds to the names of Voyage's models, if it has changed.
+        encoding_format: How the gateway returns vectors; see `OpenAICompatible`. Pass None if it
+            passes the field to a provider that refuses it, such as LiteLLM to Bedrock or Vertex AI.
         allow_insecure_http: Allow sending key and texts over plain HTTP to another machine.
 
     Raises:
-        ConfigurationError: The gateway is unknown, or the address or the key is invalid.
+        ConfigurationError: The gateway is unknown, or the address, the key or an option is invalid.
 
     Examples:
         >>> from voyage_rag import Voyage
@@ -74,6 +76,7 @@ class Gateway(OpenAICompatible):
         *,
         base_url: str | None = None,
         prefix: str | None = None,
+        encoding_format: EncodingFormat | None = "base64",
         allow_insecure_http: bool = False,
     ) -> None:
         entry = GATEWAYS.get(gateway)
@@ -87,6 +90,7 @@ class Gateway(OpenAICompatible):
             base_url or entry.base_url or "",
             api_key,
             batch_size=BATCH_SIZE,
+            encoding_format=encoding_format,
             allow_insecure_http=allow_insecure_http,
         )
         self.name: str = entry.title
@@ -108,8 +112,11 @@ class Gateway(OpenAICompatible):
             optional = {"top_n": fields.get("top_k")}
         else:
             texts = with_prompt(fields["input"], fields.get("input_type"), self.prompts)
-            sent |= {"input": texts, "encoding_format": "base64"}
-            optional = {"dimensions": fields.get("output_dimension")}
+            sent["input"] = texts
+            optional = {
+                "encoding_format": self.encoding_format,
+                "dimensions": fields.get("output_dimension"),
+            }
         sent |= {name: value for name, value in optional.items() if value is not None}
         return COMPACT.encode(sent).encode()
 

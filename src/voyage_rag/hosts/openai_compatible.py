@@ -10,9 +10,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
 
-from voyage_rag.errors import InvalidInputError, InvalidRequestError
+from voyage_rag.errors import ConfigurationError, InvalidInputError, InvalidRequestError
 from voyage_rag.hosts.failures import ErrorDetail
 from voyage_rag.hosts.host import Host
 from voyage_rag.hosts.messages import Request, Response
@@ -29,6 +29,9 @@ from voyage_rag.secret import hidden
 MAX_NAMES = 5
 LOCAL_DTYPES = ("float", "binary", "ubinary")
 
+EncodingFormat: TypeAlias = Literal["base64", "float"]
+ENCODING_FORMATS = (None, "float", "base64")
+
 TOO_MANY_INPUTS = re.compile(
     r"batch size.{0,80}(max|exceed|limit|larger)|too many (inputs|texts)|payload.{0,20}large",
     re.IGNORECASE,
@@ -37,6 +40,9 @@ INPUT_TOO_LONG = re.compile(
     r"too large to process|context (size|length|window)|maximum.{0,30}tokens", re.IGNORECASE
 )
 """Messages of llama.cpp, vLLM and Text Embeddings Inference."""
+
+ENCODING_REFUSED = re.compile(r"encoding_format|embedding_types", re.IGNORECASE)
+"""Messages about the field, which LiteLLM passes to Bedrock as `embedding_types`."""
 
 
 class OpenAICompatible(Host):
@@ -48,10 +54,12 @@ class OpenAICompatible(Host):
         batch_size: Number of texts per request. A server rejects more than it was started for.
         prompts: The prompt to put before a text for each `input_type`. Default: Voyage's prompts.
             Pass `{}` if the server adds prompts or the model needs none.
+        encoding_format: How the server returns vectors, `"base64"` or `"float"`. None omits the
+            field, for servers that refuse it. Vectors are read in either format.
         allow_insecure_http: Allow sending key and texts over plain HTTP to another machine.
 
     Raises:
-        ConfigurationError: The address or the key is invalid.
+        ConfigurationError: The address, the key or an option is invalid.
 
     Examples:
         >>> from voyage_rag import Voyage
@@ -82,12 +90,18 @@ class OpenAICompatible(Host):
         *,
         batch_size: int = 32,
         prompts: Mapping[str, str] = PROMPTS,
+        encoding_format: EncodingFormat | None = "base64",
         allow_insecure_http: bool = False,
     ) -> None:
         api_key = hidden(api_key)
         super().__init__(base_url, api_key, allow_insecure_http=allow_insecure_http)
         self.request_inputs = checked_batch_size(batch_size)
         self.prompts: Mapping[str, str] = checked_prompts(prompts)
+        if encoding_format not in ENCODING_FORMATS:
+            raise ConfigurationError(
+                f"encoding_format must be 'base64', 'float' or None, not {encoding_format!r}"
+            )
+        self.encoding_format: EncodingFormat | None = encoding_format
 
     def require(self, endpoint: str, fields: Mapping[str, Any] | None = None) -> None:
         """Raise an `InvalidInputError` for what neither server nor client can do."""
@@ -97,7 +111,8 @@ class OpenAICompatible(Host):
     def encode(self, endpoint: str, fields: Mapping[str, Any]) -> bytes:
         """Return the request document, with prompts before the texts."""
         texts = with_prompt(fields["input"], fields.get("input_type"), self.prompts)
-        return super().encode(endpoint, {**fields, "input": texts})
+        sent = {**fields, "input": texts, "encoding_format": self.encoding_format}
+        return super().encode(endpoint, sent)
 
     def decode(self, request: Request, document: Any) -> Any:
         """Return the response with vectors of the requested dimension and number type."""
@@ -144,6 +159,10 @@ class OpenAICompatible(Host):
             )
         if INPUT_TOO_LONG.search(detail.message):
             return replace(detail, error_class=InvalidRequestError, remedy="split the text")
+        if ENCODING_REFUSED.search(detail.message):
+            others = [repr(one) for one in ENCODING_FORMATS if one != self.encoding_format]
+            remedy = f"pass encoding_format={' or '.join(others)} to {type(self).__name__}"
+            return replace(detail, error_class=InvalidRequestError, remedy=remedy)
         return detail
 
 
