@@ -5,16 +5,18 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import anyio
 import pytest
 from hypothesis import settings
 
 from fakes import FakeClock, HTTPService
-from voyage_rag.core.context import budgets_of
+from voyage_rag.core.context import BUDGETS
 
 T = TypeVar("T")
 
@@ -39,7 +41,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.upper().startswith("VOYAGE_") or name.upper().endswith("_PROXY"):
             monkeypatch.delenv(name)
-    budgets_of.cache_clear()
+    BUDGETS.clear()
 
 
 @pytest.fixture(autouse=True)
@@ -121,3 +123,30 @@ def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
     runner = Runner(request.param)
     yield runner
     runner.close()
+
+
+EagerThreads: TypeAlias = Callable[[Callable[[], Any]], list[Any]]
+
+
+@pytest.fixture
+def eager_threads() -> Iterator[EagerThreads]:
+    """Calls a function in four threads that start together and are switched often."""
+
+    def call(function: Callable[[], Any]) -> list[Any]:
+        barrier, results = threading.Barrier(4), []
+
+        def run() -> None:
+            barrier.wait()
+            results.append(function())
+
+        threads = [threading.Thread(target=run) for _ in range(barrier.parties)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return results
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield call
+    sys.setswitchinterval(interval)

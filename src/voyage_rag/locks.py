@@ -1,10 +1,10 @@
-"""Locks that do not stay locked after a fork, and forks that wait for the locks of C libraries."""
+"""Locks that a fork cannot leave locked, forks that wait for C libraries, and what happens once."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from weakref import WeakValueDictionary
 
@@ -25,6 +25,12 @@ def lock_for(owner: object) -> threading.Lock:
     """
     _owners[id(owner)] = owner
     return threading.Lock()
+
+
+def is_first(seen: dict[Hashable, object], key: Hashable) -> bool:
+    """Add a key to those seen. Returns True once, even if several threads add the key together."""
+    mine = object()
+    return seen.setdefault(key, mine) is mine
 
 
 class _Blocks:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from conftest import Runner
+from conftest import EagerThreads, Runner
 from fakes import MODEL, FakeClock, FakeService, embedded, failed, ok, voyage_over
 from voyage_rag import ConfigurationError, ServerError, Usage
 from voyage_rag.client import notices
@@ -71,7 +72,7 @@ def test_a_model_near_its_end_is_reported_once(
     runner: Runner, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Half a year before it is retired, with a suggestion; not earlier."""
-    notices.retirement.cache_clear()
+    notices.REPORTED.clear()
     clock = FakeClock()
     options: dict[str, Any] = {"output_dimension": 256, "output_dtype": "float"}
     service = FakeService(always=lambda body: failed(400))
@@ -103,7 +104,7 @@ def test_a_vector_of_zeros_is_reported_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A server at fault returns such vectors, and stores find them first or never."""
-    notices.zero_vector.cache_clear()
+    notices.REPORTED.clear()
     body = embedded([[1.0, 0.0], [0.0, 0.0]])
     if wrap:
         body["data"] = [{"index": 0, "data": body["data"]}]
@@ -112,3 +113,13 @@ def test_a_vector_of_zeros_is_reported_once(
         getattr(voyage, verb)(*arguments, f"model-of-{verb}")
     assert [record.getMessage().split("'")[1] for record in caplog.records] == [f"model-of-{verb}"]
     assert "a vector of zeros" in caplog.text
+
+
+def test_threads_report_once_together(
+    eager_threads: EagerThreads, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many of them receive the first such vector at the same time."""
+    for number in range(100):
+        eager_threads(partial(notices.zero_vector, f"model-{number}"))
+        eager_threads(partial(notices.no_documents, {}))
+    assert len(caplog.records) == 200

@@ -5,6 +5,7 @@ first.
 from __future__ import annotations
 
 import threading
+from functools import partial
 from math import inf
 from statistics import median
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import EagerThreads
 from core.simulation import (
     Bucket,
     Everything,
@@ -628,6 +630,14 @@ def test_one_account_has_one_budget_per_model() -> None:
     others = [mine["b"], budgets_of(("host:443", "other"), now)["a"]]
     others += [budgets_of(("host:8000", "key"), now)["a"], Budgets(now)["a"]]
     assert all(mine["a"] is not other for other in others)
+
+
+def test_threads_that_start_together_share_one_budget(eager_threads: EagerThreads) -> None:
+    """Otherwise each of them would use the whole limit."""
+    now = FakeClock().now
+    for number in range(100):
+        budgets = eager_threads(partial(budgets_of, (f"host-{number}:443", "key"), now))
+        assert len(set(map(id, budgets))) == 1
 
 
 def test_the_wait_that_is_named_while_another_request_probes_is_finite() -> None:

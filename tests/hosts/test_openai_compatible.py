@@ -198,8 +198,10 @@ def test_the_encoding_format_can_be_changed_and_omitted(
 @pytest.mark.parametrize(
     "message",
     [
-        "litellm.UnsupportedParamsError: vertex_ai does not support parameters: "
-        "{'encoding_format': 'base64'}, for model=m",
+        (
+            "litellm.UnsupportedParamsError: vertex_ai does not support parameters: "
+            "{'encoding_format': 'base64'}, for model=m"
+        ),
         "encoding_format is missing, encoding_format does not have a valid value",
         "Malformed input request: #/embedding_types: expected type: JSONArray, found: String",
     ],
@@ -212,7 +214,9 @@ def test_a_server_that_refuses_the_encoding_format_names_the_remedy(
     http_service.always = lambda body: Response(status, {}, json.dumps(document).encode())
     voyage = Voyage(host=make_host(http_service.url))
     name = type(voyage.settings.host).__name__
-    with pytest.raises(InvalidRequestError, match=rf"pass encoding_format=None or 'float' to {name}"):
+    with pytest.raises(
+        InvalidRequestError, match=rf"pass encoding_format=None or 'float' to {name}"
+    ):
         runner.call(voyage, "embed", ["a"], "m")
     assert len(http_service.received) == 1
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Hashable, Sequence
 
 from voyage_rag.core.rate_limits import RateLimits
+from voyage_rag.locks import is_first
 from voyage_rag.models import Retirement
 
 LOG = logging.getLogger("voyage_rag")
 MINUTE_SECONDS, HOUR_SECONDS = 60, 3_600
 MAX_NAMED = 10
 MAX_NAME_CHARS = 200
+
+REPORTED: dict[Hashable, object] = {}
+"""The warnings that this process has logged and does not repeat."""
 
 
 def slow(seconds: float, limits: RateLimits, model: str) -> None:
@@ -42,8 +45,10 @@ def windows(documents: Sequence[object]) -> None:
     )
 
 
-def no_documents() -> None:
-    """Warn that texts are embedded without the context of their documents."""
+def no_documents(reported: dict[Hashable, object]) -> None:
+    """Warn, once per client, that texts are embedded without the context of their documents."""
+    if not is_first(reported, no_documents):
+        return
     LOG.warning(
         "texts are embedded without the context of their documents, each separately; if they are "
         "chunks of documents, use contextualized_embed or embed_chunks; in LangChain "
@@ -63,9 +68,10 @@ def media_name(text: str) -> None:
     )
 
 
-@cache
 def zero_vector(model: str) -> None:
-    """Warn, once for each model, of a vector that compares with nothing."""
+    """Warn, once per model, of a vector that compares with nothing."""
+    if not is_first(REPORTED, (zero_vector, model)):
+        return
     LOG.warning(
         "%r returned a vector of zeros: the server is probably at fault, and stores find such "
         "vectors first or never",
@@ -73,9 +79,10 @@ def zero_vector(model: str) -> None:
     )
 
 
-@cache
 def retirement(model: str, end: Retirement) -> None:
     """Warn, once per model, that a model will be retired soon."""
+    if not is_first(REPORTED, (retirement, model)):
+        return
     LOG.warning(
         "%r is retired on %s: change to another model (voyage-rag suggests %r; Voyage names no "
         "replacement), and embed documents again, since vectors of different models cannot be "

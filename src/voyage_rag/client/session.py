@@ -6,7 +6,7 @@ import logging
 import os
 import random
 from collections.abc import Callable, Iterable
-from functools import lru_cache, wraps
+from functools import partial, wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isfunction, signature
 from typing import TYPE_CHECKING, Any, Self
 
@@ -201,7 +201,7 @@ class Session:
             record=self._record,
             warn_slow=notices.slow,
             warn_windows=notices.windows,
-            warn_no_documents=lru_cache(notices.no_documents),  # once per client
+            warn_no_documents=partial(notices.no_documents, {}),
             warn_retirement=notices.retirement,
             warn_zero_vector=notices.zero_vector,
             warn_media_name=notices.media_name,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from voyage_rag.core.options import ENDPOINTS, EmbedOptions, options_of
@@ -192,12 +192,14 @@ class Budgets(dict[str, Budget]):
             self[model] = Budget(limiter)
 
 
-@cache
-def budgets_of(account: tuple[str, str], clock: Clock) -> Budgets:  # noqa: ARG001 - the cache's key
+BUDGETS: dict[tuple[tuple[str, str], Clock], Budgets] = {}
+
+
+def budgets_of(account: tuple[str, str], clock: Clock) -> Budgets:
     """Return the budgets of an account, which all clients of this process share.
 
     Args:
         account: The service's address with its port, and the fingerprint of the key.
         clock: Returns the seconds of a monotonic clock.
     """
-    return Budgets(clock)
+    return BUDGETS.setdefault((account, clock), Budgets(clock))  # atomic, unlike functools.cache

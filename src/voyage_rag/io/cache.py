@@ -19,12 +19,13 @@ import stat
 import threading
 import weakref
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from weakref import WeakSet
 
 from voyage_rag.errors import CacheError
+from voyage_rag.locks import is_first
 
 LOG = logging.getLogger("voyage_rag")
 
@@ -56,7 +57,7 @@ class Cache:
         self.path = path
         self._max_bytes = max_bytes
         self._in_memory = path == IN_MEMORY
-        self._has_warned = False
+        self._reported: dict[Hashable, object] = {}
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         with self._explained(), self._lock:
@@ -184,8 +185,7 @@ class Cache:
         return int((pages - free) * size)
 
     def _warn_full(self) -> None:
-        if not self._has_warned:
-            self._has_warned = True
+        if is_first(self._reported, "full"):
             LOG.warning(
                 "the disk of the cache %r is full: new vectors are not kept; make room, or limit "
                 "the cache with cache_max_bytes",

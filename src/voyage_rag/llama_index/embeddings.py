@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from llama_index.core.base.embeddings.base import Embedding
@@ -24,6 +24,7 @@ from voyage_rag.llama_index.nodes import (
     warn_of_orphans,
 )
 from voyage_rag.llama_index.serialized import SerializedComponent
+from voyage_rag.locks import is_first
 from voyage_rag.models import OutputDtype, kind_of
 from voyage_rag.queries import QueryOptions
 from voyage_rag.types import EmptyText, InputType, InvalidText
@@ -98,7 +99,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
     invalid_text: InvalidText = "error"
     downscale: bool = False
 
-    _has_warned: bool = PrivateAttr(default=False)
+    _reported: dict[Hashable, object] = PrivateAttr(default_factory=dict)
 
     @constructor
     def __init__(
@@ -262,9 +263,10 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
 
     def _warn_of_media(self) -> None:
         """Warn once that an index passes the texts of nodes, but not their images."""
-        if kind_of(self.model_name) != "multimodal" or nodes_are_known() or self._has_warned:
+        if kind_of(self.model_name) != "multimodal" or nodes_are_known():
             return
-        self._has_warned = True
+        if not is_first(self._reported, "media"):
+            return
         LOG.warning(
             "%s gets the texts of nodes only, not the images and videos they may hold: run the "
             "embedding as a transformation over the nodes, too, as in IngestionPipeline("
