@@ -33,11 +33,11 @@ from voyage_rag.hosts import Host, VoyageAPI
 from voyage_rag.observe.observers import NO_OBSERVERS, Observers, as_observers
 from voyage_rag.secret import APIKey, as_key, find_key, find_same_key
 from voyage_rag.settings import Settings, as_path
+from voyage_rag.usage import Usage
 
 if TYPE_CHECKING:
     import httpx
 
-    from voyage_rag.usage import Usage
 
 SETTINGS = ("base_url", *(name for name in Settings.model_fields if name != "host"))
 """Fields that are settings of the client, too."""

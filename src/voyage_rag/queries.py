@@ -5,19 +5,17 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr
 from pydantic.json_schema import SkipJsonSchema
 
+from voyage_rag.client import Voyage
 from voyage_rag.connection import Client, Connection
 from voyage_rag.core.validation import check_embedding_model, check_output
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.models import MODELS, OutputDtype, space_of
 from voyage_rag.single_flight import SingleFlight
-
-if TYPE_CHECKING:
-    from voyage_rag.client import Voyage
 
 DIMENSIONS_PER_BYTE = 8
 NOT_IN_KEYS = re.compile(r"[^\w.-]+", re.ASCII)

@@ -6,7 +6,8 @@ The environment is read in `Settings.resolve`, at construction only.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     BaseModel,
@@ -14,21 +15,15 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    SecretStr,
     ValidationError,
 )
 from pydantic.json_schema import SkipJsonSchema
 
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.hosts import Host, VoyageAPI, select_host
-from voyage_rag.secret import find_key, hidden, variable
+from voyage_rag.secret import APIKey, find_key, hidden, variable
 from voyage_rag.suggestions import unknown_parameter
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pydantic import SecretStr
-
-    from voyage_rag.secret import APIKey
 
 BASE_URL_VARIABLE = "VOYAGE_BASE_URL"
 

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from voyage_rag.commands.failure import CommandError
 from voyage_rag.jobs.files import atomic_write, is_special
-from voyage_rag.jobs.inputs import flaw_of, open_inputs
-from voyage_rag.jobs.inputs.rows import flaw_of_id
+from voyage_rag.jobs.inputs import InputFormat, InputReader, Row, flaw_of, open_inputs
+from voyage_rag.jobs.inputs.rows import ReadOptions, flaw_of_id
+from voyage_rag.models import Kind
 
 if TYPE_CHECKING:
     from voyage_rag.batch import BatchJob, BatchResult
-    from voyage_rag.jobs.inputs import InputFormat, InputReader, Row
-    from voyage_rag.jobs.inputs.rows import ReadOptions
-    from voyage_rag.models import Kind
 
 STDOUT = Path("-")
 COLUMNS: dict[Kind, tuple[tuple[str], tuple[str, ...], type, str]] = {

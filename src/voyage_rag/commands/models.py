@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from itertools import groupby
 from textwrap import fill
-from typing import TYPE_CHECKING
 
 from voyage_rag.commands.options import AsJSON
 from voyage_rag.commands.screen import console, table, write_json
-
-if TYPE_CHECKING:
-    from voyage_rag.models import Model
+from voyage_rag.models import Model
 
 EXAMPLES = ("models", "models --json | jq '.[].name'")
 

@@ -8,12 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from textwrap import wrap
-from typing import TYPE_CHECKING
 
 from rich.console import Console
-
-if TYPE_CHECKING:
-    from rich.progress import ProgressColumn
+from rich.progress import ProgressColumn
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 

@@ -23,10 +23,10 @@ from voyage_rag.commands.screen import (
     write_json,
 )
 from voyage_rag.commands.texts import AsFormat, Field, Text, read_texts
+from voyage_rag.models import Model
 
 if TYPE_CHECKING:
     from voyage_rag.counting import TokenCounter, TokenRange
-    from voyage_rag.models import Model
 
 WIDEST_FILE = 40
 ESTIMATED = (

@@ -11,15 +11,11 @@ import hashlib
 import sys
 from array import array
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from voyage_rag.core.options import EmbedOptions
 from voyage_rag.core.wire.responses import is_finite
-from voyage_rag.types import TYPECODES
-
-if TYPE_CHECKING:
-    from voyage_rag.core.options import EmbedOptions
-    from voyage_rag.models import OutputDtype
-    from voyage_rag.types import Vector
+from voyage_rag.models import OutputDtype
+from voyage_rag.types import TYPECODES, Vector
 
 KEY_BYTES = 20
 

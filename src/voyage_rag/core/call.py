@@ -11,34 +11,33 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from voyage_rag.core.cache_keys import CacheKeys
+from voyage_rag.core.context import Budget, CallContext, TokenRatio
 from voyage_rag.core.failures import concerning, is_too_large
 from voyage_rag.core.flow import (
+    Advance,
     CacheGet,
     CachePut,
     Emit,
+    Flow,
     NothingToSendError,
     OperationInfo,
     PartialResults,
     RequestItem,
 )
+from voyage_rag.core.options import EmbedOptions
 from voyage_rag.core.planning import MIN_SPREAD_INPUTS, Limits, slices
 from voyage_rag.core.rate_limits import NO_LIMITS
 from voyage_rag.core.repacking import PackedRequest, WaitingItems
 from voyage_rag.core.retry import retrying
+from voyage_rag.core.wire.responses import Body, Decoded
 from voyage_rag.errors import RateLimitError, VoyageError
 from voyage_rag.events import BatchSplit, Billed, Verb
+from voyage_rag.hosts.messages import Request
+from voyage_rag.models import Model
 from voyage_rag.usage import NO_USAGE
-
-if TYPE_CHECKING:
-    from voyage_rag.core.context import Budget, CallContext, TokenRatio
-    from voyage_rag.core.flow import Advance, Flow
-    from voyage_rag.core.options import EmbedOptions
-    from voyage_rag.core.wire.responses import Body, Decoded
-    from voyage_rag.hosts.messages import Request
-    from voyage_rag.models import Model
 
 MAX_QUERY_INPUTS = 8
 """More texts are a job, even if they are queries: an evaluation embeds thousands of questions."""

@@ -9,7 +9,7 @@ what the service bills.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
@@ -17,18 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from voyage_rag.core.options import ENDPOINTS, EmbedOptions, options_of
 from voyage_rag.core.rate_limiter import Clock, RateLimiter
+from voyage_rag.core.rate_limits import RateLimits
 from voyage_rag.core.validation import check_embedding_model, check_model
 from voyage_rag.locks import lock_for
+from voyage_rag.models import Kind, Model, OutputDtype, Retirement
+from voyage_rag.types import InputType
+from voyage_rag.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from voyage_rag.core.rate_limits import RateLimits
     from voyage_rag.core.retry import RetryPolicy
     from voyage_rag.hosts.host import Host
-    from voyage_rag.models import Kind, Model, OutputDtype, Retirement
-    from voyage_rag.types import InputType
-    from voyage_rag.usage import Usage
 
 OPTION_SETS = 64
 """Number of sets of options whose checks are cached. A program uses few."""

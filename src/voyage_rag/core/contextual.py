@@ -15,39 +15,36 @@ import math
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from voyage_rag.checks import texts_of
 from voyage_rag.core import validation
 from voyage_rag.core.cache_keys import from_bytes, to_bytes
 from voyage_rag.core.call import EndpointCall
-from voyage_rag.core.context import estimate_tokens
+from voyage_rag.core.context import CallContext, estimate_tokens
 from voyage_rag.core.documents import Grouping, documents_of, grouped
 from voyage_rag.core.embed import TextPolicies, zero_vector
 from voyage_rag.core.failures import example_named, is_over_window, is_too_large
 from voyage_rag.core.flow import Operation, PartialResults
-from voyage_rag.core.options import ENDPOINTS
+from voyage_rag.core.options import ENDPOINTS, EmbedOptions
 from voyage_rag.core.vectors import check_lengths
 from voyage_rag.core.windows import MAX_CHUNKS, Chunks, Window, windows_of
 from voyage_rag.core.wire import requests, responses
 from voyage_rag.core.wire.requests import Chunking
 from voyage_rag.core.wire.responses import Chunked
 from voyage_rag.errors import VoyageError
+from voyage_rag.hosts.messages import Request
+from voyage_rag.models import Model, OutputDtype
 from voyage_rag.partial import PartialContextualizedEmbeddings, PartialEmbeddings
 from voyage_rag.types import (
     ContextualizedEmbeddingsObject,
     ContextualizedEmbeddingsResult,
     EmbeddingsObject,
+    InputType,
     InvalidText,
+    Row,
     Vectors,
 )
-
-if TYPE_CHECKING:
-    from voyage_rag.core.context import CallContext
-    from voyage_rag.core.options import EmbedOptions
-    from voyage_rag.hosts.messages import Request
-    from voyage_rag.models import Model, OutputDtype
-    from voyage_rag.types import InputType, Row
 
 HEADER_BYTES = 4
 

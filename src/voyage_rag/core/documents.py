@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from voyage_rag.checks import elements, is_hashable, is_missing, plain
 from voyage_rag.core import validation
 from voyage_rag.core.windows import Chunks
 from voyage_rag.core.wire.requests import Chunking
 from voyage_rag.errors import InvalidInputError
-
-if TYPE_CHECKING:
-    from voyage_rag.types import InvalidText
+from voyage_rag.types import InvalidText
 
 LARGEST_CHUNK_SIZE = 32_000
 

@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 from voyage_rag.checks import texts_of
 from voyage_rag.core import validation
 from voyage_rag.core.cache_keys import from_bytes, to_bytes
 from voyage_rag.core.call import EndpointCall
-from voyage_rag.core.context import estimate_tokens
+from voyage_rag.core.context import CallContext, estimate_tokens
 from voyage_rag.core.flow import Operation, PartialResults
 from voyage_rag.core.media import is_media_name
 from voyage_rag.core.options import ENDPOINTS, EmbedOptions
@@ -21,16 +21,20 @@ from voyage_rag.core.vectors import check_lengths, length_of, zeros
 from voyage_rag.core.wire import requests, responses
 from voyage_rag.core.wire.responses import Decoded
 from voyage_rag.errors import InvalidInputError
-from voyage_rag.models import Kind
+from voyage_rag.hosts.host import Host
+from voyage_rag.hosts.messages import Request
+from voyage_rag.models import Kind, Model, OutputDtype
 from voyage_rag.partial import PartialEmbeddings
-from voyage_rag.types import EmbeddingsObject, EmptyText, InvalidText, Vectors, compact
-
-if TYPE_CHECKING:
-    from voyage_rag.core.context import CallContext
-    from voyage_rag.hosts.host import Host
-    from voyage_rag.hosts.messages import Request
-    from voyage_rag.models import Model, OutputDtype
-    from voyage_rag.types import InputType, Row, Vector
+from voyage_rag.types import (
+    EmbeddingsObject,
+    EmptyText,
+    InputType,
+    InvalidText,
+    Row,
+    Vector,
+    Vectors,
+    compact,
+)
 
 
 class IndexedText(NamedTuple):

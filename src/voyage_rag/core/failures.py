@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
 
 from voyage_rag.errors import APIError, InvalidRequestError, VoyageError
 from voyage_rag.hosts.failures import (
@@ -14,12 +13,10 @@ from voyage_rag.hosts.failures import (
     error_in_success,
     printable,
 )
+from voyage_rag.hosts.host import Host
+from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.models import kind_of
 from voyage_rag.suggestions import similar_model
-
-if TYPE_CHECKING:
-    from voyage_rag.hosts.host import Host
-    from voyage_rag.hosts.messages import Request, Response
 
 OK, UNAVAILABLE = 200, 503
 MAX_ID_CHARS = 128

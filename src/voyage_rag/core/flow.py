@@ -15,14 +15,12 @@ import threading
 from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
+from voyage_rag.errors import VoyageError
+from voyage_rag.events import Call, Event, Verb
 from voyage_rag.hosts.messages import Request
 from voyage_rag.usage import NO_USAGE, Usage
-
-if TYPE_CHECKING:
-    from voyage_rag.errors import VoyageError
-    from voyage_rag.events import Call, Event, Verb
 
 T = TypeVar("T")
 Part = TypeVar("Part")

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from voyage_rag.core import media, validation
 from voyage_rag.core.cache_keys import from_bytes, to_bytes
@@ -26,23 +26,19 @@ from voyage_rag.core.contents import (
     UrlSegment,
     naming,
 )
-from voyage_rag.core.context import estimate_tokens
+from voyage_rag.core.context import CallContext, estimate_tokens
 from voyage_rag.core.flow import Flow, Operation, PartialResults, offload
 from voyage_rag.core.media import Media, MediaReader
+from voyage_rag.core.options import EmbedOptions
 from voyage_rag.core.planning import slices
 from voyage_rag.core.vectors import check_lengths
 from voyage_rag.core.wire import requests, responses
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.hosts.messages import Request
+from voyage_rag.models import Model, OutputDtype
 from voyage_rag.partial import PartialEmbeddings
-from voyage_rag.types import InvalidText, MultimodalEmbeddingsObject, Vectors
+from voyage_rag.types import InputType, InvalidText, MultimodalEmbeddingsObject, Vector, Vectors
 from voyage_rag.usage import Usage
-
-if TYPE_CHECKING:
-    from voyage_rag.core.context import CallContext
-    from voyage_rag.core.options import EmbedOptions
-    from voyage_rag.hosts.messages import Request
-    from voyage_rag.models import Model, OutputDtype
-    from voyage_rag.types import InputType, Vector
 
 MAX_BODY_BYTES = 32_000_000
 """Bytes of one request, media in base64. The service names no limit; a single input, which may hold

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from voyage_rag.checks import plain
 from voyage_rag.core import validation
 from voyage_rag.core.vectors import length_of
+from voyage_rag.models import Kind, Model, OutputDtype
 from voyage_rag.types import InputType
-
-if TYPE_CHECKING:
-    from voyage_rag.models import Kind, Model, OutputDtype
 
 ENDPOINTS: dict[Kind, str] = {
     "embedding": "/embeddings",

@@ -9,14 +9,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from voyage_rag.core.flow import NothingToSendError, RequestItem
 from voyage_rag.core.planning import Limits, are_scarce, slices
-
-if TYPE_CHECKING:
-    from voyage_rag.core.rate_limiter import RateLimiter
-    from voyage_rag.hosts.messages import Request
+from voyage_rag.core.rate_limiter import RateLimiter
+from voyage_rag.hosts.messages import Request
 
 Item = TypeVar("Item", bound=RequestItem)
 

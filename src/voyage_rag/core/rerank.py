@@ -6,25 +6,22 @@ import math
 import struct
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 from voyage_rag.checks import plain, texts_of
 from voyage_rag.core import validation
 from voyage_rag.core.call import EndpointCall
-from voyage_rag.core.context import estimate_tokens
+from voyage_rag.core.context import CallContext, estimate_tokens
 from voyage_rag.core.embed import IndexedText
 from voyage_rag.core.flow import Operation, PartialResults
 from voyage_rag.core.options import ENDPOINTS, EmbedOptions
 from voyage_rag.core.wire.requests import make_request, rerank_fields
 from voyage_rag.core.wire.responses import Body, Decoded, rerank_answer
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.hosts.messages import Request
+from voyage_rag.models import Model
 from voyage_rag.partial import PartialRanking
 from voyage_rag.types import BlankDocuments, InvalidText, RerankingObject, RerankingResult
-
-if TYPE_CHECKING:
-    from voyage_rag.core.context import CallContext
-    from voyage_rag.hosts.messages import Request
-    from voyage_rag.models import Model
 
 SCORE = struct.Struct("<d")
 

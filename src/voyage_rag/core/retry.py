@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from voyage_rag.core.failures import OK, error_text, failure_of, request_id_of
-from voyage_rag.core.flow import Attempt, NothingToSendError
+from voyage_rag.core.flow import Attempt, Flow, NothingToSendError
+from voyage_rag.core.rate_limiter import Estimate, RateLimiter, Reservation
 from voyage_rag.core.rate_limits import limits_named
-from voyage_rag.core.wire.responses import parse
+from voyage_rag.core.repacking import PackedRequest
+from voyage_rag.core.wire.responses import Body, Decoded, parse
 from voyage_rag.errors import (
     APIConnectionError,
     QuotaExhaustedError,
@@ -24,13 +26,7 @@ from voyage_rag.errors import (
     VoyageError,
 )
 from voyage_rag.hosts.host import Host
-
-if TYPE_CHECKING:
-    from voyage_rag.core.flow import Flow
-    from voyage_rag.core.rate_limiter import Estimate, RateLimiter, Reservation
-    from voyage_rag.core.repacking import PackedRequest
-    from voyage_rag.core.wire.responses import Body, Decoded
-    from voyage_rag.hosts.messages import Request, Response
+from voyage_rag.hosts.messages import Request, Response
 
 DEFAULT_RETRIES = 6
 FIRST_BACKOFF_SECONDS = 0.5

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from math import inf
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from voyage_rag.core.rate_limits import RateLimits
+from voyage_rag.core.rate_limits import RateLimits
 
 WINDOW_SECONDS = 60.1
 """Voyage counts per minute (docs: "Rate Limits"). A request is counted by the service some time

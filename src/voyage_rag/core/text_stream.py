@@ -9,18 +9,15 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from math import inf
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from voyage_rag.core.call import fetch
+from voyage_rag.core.embed import IndexedText, TextCall
 from voyage_rag.core.flow import Flow, PartialResults, offload
 from voyage_rag.core.repacking import WaitingItems
 from voyage_rag.core.vectors import check_lengths
-from voyage_rag.types import compact
+from voyage_rag.types import Row, Vector, compact
 from voyage_rag.usage import Usage
-
-if TYPE_CHECKING:
-    from voyage_rag.core.embed import IndexedText, TextCall
-    from voyage_rag.types import Row, Vector
 
 Sink: TypeAlias = Callable[[Sequence[int], "Sequence[Vector]", Usage], None]
 """Receives the vectors of a request: positions of texts, their vectors, and their usage."""

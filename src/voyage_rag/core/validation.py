@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from reprlib import repr as repr_of
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import NoReturn, cast
 
 from voyage_rag.checks import is_missing, plain
 from voyage_rag.errors import InvalidInputError
-from voyage_rag.models import ALL_DTYPES, MODELS, Kind, Model, kind_of, look_up
+from voyage_rag.models import ALL_DTYPES, MODELS, Kind, Model, OutputDtype, kind_of, look_up
 from voyage_rag.types import InvalidText
-
-if TYPE_CHECKING:
-    from voyage_rag.models import OutputDtype
 
 VERBS: dict[Kind, str] = {
     "embedding": "embed",

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING
+from collections.abc import Collection
 
 from voyage_rag.errors import UnexpectedAnswerError
-from voyage_rag.types import TYPECODES
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from voyage_rag.models import OutputDtype
-    from voyage_rag.types import Vector
+from voyage_rag.models import OutputDtype
+from voyage_rag.types import TYPECODES, Vector
 
 
 def length_of(dimension: int, dtype: OutputDtype) -> int:

@@ -12,18 +12,15 @@ import importlib
 import inspect
 import sys
 import sysconfig
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from voyage_rag.demo.options import DemoError
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs.discovery import text_files
 from voyage_rag.jobs.lines import open_bytes, uncompressed_suffix
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MIN_WORDS = 5
 """Minimum number of words. A shorter docstring ("Return the name.") adds nothing to the name."""

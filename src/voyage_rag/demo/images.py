@@ -5,20 +5,15 @@ No reranker follows, since rerankers accept text only: the nearest vectors are t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from voyage_rag.demo.corpus import Passage
-from voyage_rag.demo.options import DemoError
+from voyage_rag.demo.options import DemoError, DemoService
 from voyage_rag.demo.report import UsageItem
 from voyage_rag.demo.search import connect
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.media import Image
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from voyage_rag.demo.options import DemoService
 
 SUFFIXES = (".gif", ".jpeg", ".jpg", ".png", ".webp")
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from voyage_rag.demo.corpus import Passage
+from voyage_rag.demo.options import DemoService
+from voyage_rag.demo.questions import Question
 from voyage_rag.models import MODELS
-
-if TYPE_CHECKING:
-    from voyage_rag.demo.corpus import Passage
-    from voyage_rag.demo.options import DemoService
-    from voyage_rag.demo.questions import Question
-    from voyage_rag.usage import Usage
+from voyage_rag.usage import Usage
 
 FRAMEWORKS = ("LangChain", "LlamaIndex")
 """In the order of results."""

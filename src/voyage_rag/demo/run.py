@@ -8,12 +8,13 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from voyage_rag.demo.corpus import read_files, standard_library, take
+from voyage_rag.demo.corpus import Passage, read_files, standard_library, take
 from voyage_rag.demo.images import forecast_images, read_images
-from voyage_rag.demo.options import CANDIDATES, EMULATOR_KEY, DemoService
+from voyage_rag.demo.options import CANDIDATES, EMULATOR_KEY, DemoOptions, DemoService
 from voyage_rag.demo.questions import BUILT_IN_QUESTIONS, Question
 from voyage_rag.demo.report import (
     CHARACTERS_PER_TOKEN,
@@ -31,12 +32,7 @@ from voyage_rag.secret import KEY_PATH_VARIABLE, KEY_VARIABLE
 from voyage_rag.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from rich.console import Console
-
-    from voyage_rag.demo.corpus import Passage
-    from voyage_rag.demo.options import DemoOptions
 
 
 def run(options: DemoOptions, out: Console, err: Console, began: float) -> DemoReport:

@@ -8,22 +8,16 @@ client.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from langchain_core.vectorstores import InMemoryVectorStore
 from llama_index.core import VectorStoreIndex
 from llama_index.core.schema import ImageNode, TextNode
 
 from voyage_rag import Voyage, langchain, llama_index
-from voyage_rag.demo.options import CANDIDATES, SHOWN
-from voyage_rag.demo.report import Hit, SearchResult
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from voyage_rag.demo.options import DemoService
-    from voyage_rag.demo.report import DemoPlan
+from voyage_rag.demo.options import CANDIDATES, SHOWN, DemoService
+from voyage_rag.demo.report import DemoPlan, Hit, SearchResult
 
 
 def connect(service: DemoService) -> Voyage:

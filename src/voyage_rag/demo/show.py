@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 import sysconfig
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,19 +18,15 @@ from urllib.parse import urlsplit
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from voyage_rag.demo.options import CANDIDATES, SHOWN
+from voyage_rag.demo.corpus import Passage
+from voyage_rag.demo.options import CANDIDATES, SHOWN, DemoOptions
 from voyage_rag.demo.questions import BUILT_IN_QUESTIONS
-from voyage_rag.demo.report import FRAMEWORKS
+from voyage_rag.demo.report import FRAMEWORKS, DemoPlan, DemoReport, QuestionResults, UsageSummary
 from voyage_rag.hosts.address import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from rich.console import Console
 
-    from voyage_rag.demo.corpus import Passage
-    from voyage_rag.demo.options import DemoOptions
-    from voyage_rag.demo.report import DemoPlan, DemoReport, QuestionResults, UsageSummary
 
 RIGHT = "✓"
 ABSENT = "–"

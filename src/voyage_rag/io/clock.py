@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import anyio
-
-if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable
 
 
 class SystemClock:

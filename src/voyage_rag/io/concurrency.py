@@ -17,15 +17,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import anyio
 
+from voyage_rag.core.flow import Flow
 from voyage_rag.io.call_state import AsyncCallState, Stopped, ThreadCallState
 from voyage_rag.io.tasks import spawn, start_thread
-
-if TYPE_CHECKING:
-    from voyage_rag.core.flow import Flow
 
 Part = TypeVar("Part")
 

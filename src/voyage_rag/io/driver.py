@@ -12,19 +12,22 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from voyage_rag.core.flow import (
     Attempt,
     CacheGet,
     CachePut,
+    Effect,
     Emit,
+    Flow,
     NothingToSendError,
     Offload,
     Operation,
     OperationInfo,
 )
 from voyage_rag.errors import APIConnectionError, RateLimitError, VoyageError
+from voyage_rag.hosts.messages import Response
 from voyage_rag.io.call_state import (
     LONE_TASK,
     LONE_THREAD,
@@ -33,13 +36,9 @@ from voyage_rag.io.call_state import (
     ThreadCallState,
 )
 from voyage_rag.io.concurrency import run_in_tasks, run_in_threads
+from voyage_rag.io.ports import Clock, Listener, Sender, VectorStore
 from voyage_rag.io.tasks import LOOP_SUPPORT, in_thread
 from voyage_rag.io.telemetry import UNNUMBERED, Telemetry
-
-if TYPE_CHECKING:
-    from voyage_rag.core.flow import Effect, Flow
-    from voyage_rag.hosts.messages import Response
-    from voyage_rag.io.ports import Clock, Listener, Sender, VectorStore
 
 T = TypeVar("T")
 Part = TypeVar("Part")

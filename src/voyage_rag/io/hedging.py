@@ -7,17 +7,14 @@ few queries again costs a few percent more requests and avoids most of the delay
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
 import anyio
 
+from voyage_rag.core.flow import Attempt
+from voyage_rag.hosts.messages import Response
 from voyage_rag.io.call_state import Stopped, ThreadCallState
+from voyage_rag.io.ports import Clock, Sender
 from voyage_rag.io.tasks import start_thread
-
-if TYPE_CHECKING:
-    from voyage_rag.core.flow import Attempt
-    from voyage_rag.hosts.messages import Response
-    from voyage_rag.io.ports import Clock, Sender
 
 
 class HedgedSender:

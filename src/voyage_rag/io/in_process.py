@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from voyage_rag.core.flow import Attempt
+from voyage_rag.hosts import InProcessHost
+from voyage_rag.hosts.messages import Response
+from voyage_rag.io.call_state import ThreadCallState
 from voyage_rag.io.tasks import in_thread
-
-if TYPE_CHECKING:
-    from voyage_rag.core.flow import Attempt
-    from voyage_rag.hosts import InProcessHost
-    from voyage_rag.hosts.messages import Response
-    from voyage_rag.io.call_state import ThreadCallState
 
 
 class InProcessSender:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    import threading
+import anyio
 
-    import anyio
-
-    from voyage_rag.core.flow import Attempt
-    from voyage_rag.events import Call, Event
-    from voyage_rag.hosts.messages import Response
-    from voyage_rag.io.call_state import ThreadCallState
+from voyage_rag.core.flow import Attempt
+from voyage_rag.events import Call, Event
+from voyage_rag.hosts.messages import Response
+from voyage_rag.io.call_state import ThreadCallState
 
 
 class Sender(Protocol):

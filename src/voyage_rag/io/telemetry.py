@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from math import isfinite
-from typing import TYPE_CHECKING
 
 from voyage_rag.core.failures import request_id_of
+from voyage_rag.core.flow import Attempt, OperationInfo
 from voyage_rag.errors import APIConnectionError, RateLimitError, Timeout, VoyageError
 from voyage_rag.events import (
     Answered,
@@ -23,13 +23,10 @@ from voyage_rag.events import (
     Throttled,
     Unanswered,
 )
+from voyage_rag.hosts.messages import Response
+from voyage_rag.io.ports import Listener
 from voyage_rag.locks import lock_for
 from voyage_rag.usage import Usage
-
-if TYPE_CHECKING:
-    from voyage_rag.core.flow import Attempt, OperationInfo
-    from voyage_rag.hosts.messages import Response
-    from voyage_rag.io.ports import Listener
 
 UNNUMBERED = 0
 """The number of calls of which only retries are reported."""

@@ -6,15 +6,16 @@ from collections.abc import Iterable
 from os import PathLike
 from typing import TYPE_CHECKING, TypedDict
 
+from pydantic import SecretStr
+
+from voyage_rag.client import Voyage
+from voyage_rag.events import Observer
+from voyage_rag.hosts import Host
+from voyage_rag.models import OutputDtype
+from voyage_rag.types import BlankDocuments, EmptyText, InputType, InvalidText
+
 if TYPE_CHECKING:
     import httpx
-    from pydantic import SecretStr
-
-    from voyage_rag.client import Voyage
-    from voyage_rag.events import Observer
-    from voyage_rag.hosts import Host
-    from voyage_rag.models import OutputDtype
-    from voyage_rag.types import BlankDocuments, EmptyText, InputType, InvalidText
 
 
 class ConnectionParameters(TypedDict, total=False):

@@ -16,7 +16,7 @@ Requires `pip install 'voyage-rag[otel]'`, and an SDK of your choice.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 try:
     from opentelemetry import metrics, trace
@@ -25,9 +25,13 @@ except ImportError as error:
         "voyage_rag.observe.otel needs opentelemetry-api: pip install 'voyage-rag[otel]'"
     ) from error
 
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import Span, TracerProvider
+
 from voyage_rag._version import __version__
 from voyage_rag.events import (
     BatchSplit,
+    Call,
     CallDone,
     CallFailed,
     CallStarted,
@@ -36,12 +40,6 @@ from voyage_rag.events import (
     Throttled,
 )
 from voyage_rag.observe.observers import add_observer, remove_observer
-
-if TYPE_CHECKING:
-    from opentelemetry.metrics import MeterProvider
-    from opentelemetry.trace import Span, TracerProvider
-
-    from voyage_rag.events import Call
 
 Attribute: TypeAlias = "str | int | float | tuple[str, ...]"
 

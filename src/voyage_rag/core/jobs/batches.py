@@ -10,9 +10,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from voyage_rag.core import validation
+from voyage_rag.core.flow import Flow
 from voyage_rag.core.jobs.decoding import decode_batch
 from voyage_rag.core.jobs.paging import list_pages, object_path
 from voyage_rag.core.jobs.sending import JobContext, send_with_retries
@@ -26,10 +27,7 @@ from voyage_rag.errors import (
     VoyageError,
 )
 from voyage_rag.hosts.messages import Request
-
-if TYPE_CHECKING:
-    from voyage_rag.core.flow import Flow
-    from voyage_rag.records import Batch
+from voyage_rag.records import Batch
 
 PATH = "/batches"
 WINDOW = "12h"

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from voyage_rag.core import validation
+from voyage_rag.core.flow import Flow
 from voyage_rag.core.jobs import decoding
 from voyage_rag.core.jobs.paging import list_pages, object_path
 from voyage_rag.core.jobs.sending import JobContext, send_with_retries
 from voyage_rag.hosts.messages import Request, Upload
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from voyage_rag.core.flow import Flow
-    from voyage_rag.records import File
+from voyage_rag.records import File
 
 PATH = "/files"
 PAGE_SIZE = 10_000

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from voyage_rag.core import validation
+from voyage_rag.core.flow import Flow
 from voyage_rag.core.jobs.decoding import Item, decode_page
 from voyage_rag.core.jobs.sending import JobContext, send_with_retries
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.hosts.messages import Request
-
-if TYPE_CHECKING:
-    from voyage_rag.core.flow import Flow
 
 
 def object_path(base: str, id_: object, *rest: str) -> str:

@@ -10,18 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from voyage_rag.core.failures import failure_of
-from voyage_rag.core.flow import Attempt
+from voyage_rag.core.flow import Attempt, Flow
+from voyage_rag.core.retry import RetryPolicy
 from voyage_rag.errors import APIConnectionError, UnexpectedAnswerError, VoyageError
 from voyage_rag.hosts.failures import SUCCESS
-
-if TYPE_CHECKING:
-    from voyage_rag.core.flow import Flow
-    from voyage_rag.core.retry import RetryPolicy
-    from voyage_rag.hosts.host import Host
-    from voyage_rag.hosts.messages import Request, Response
+from voyage_rag.hosts.host import Host
+from voyage_rag.hosts.messages import Request, Response
 
 T = TypeVar("T")
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
+from voyage_rag.core.options import EmbedOptions
+from voyage_rag.hosts.host import Host
 from voyage_rag.hosts.messages import Request
-
-if TYPE_CHECKING:
-    from voyage_rag.core.options import EmbedOptions
-    from voyage_rag.hosts.host import Host
 
 Fields: TypeAlias = dict[str, Any]
 """Fields of a request, named as in the Voyage API. None omits a field."""

@@ -15,16 +15,13 @@ import sys
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
+from voyage_rag.core.options import EmbedOptions
 from voyage_rag.errors import UnexpectedAnswerError
-from voyage_rag.types import TYPECODES
+from voyage_rag.models import OutputDtype
+from voyage_rag.types import TYPECODES, Vector
 from voyage_rag.usage import Usage
-
-if TYPE_CHECKING:
-    from voyage_rag.core.options import EmbedOptions
-    from voyage_rag.models import OutputDtype
-    from voyage_rag.types import Vector
 
 Value = TypeVar("Value")
 

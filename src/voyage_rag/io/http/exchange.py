@@ -10,29 +10,26 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from math import inf
-from typing import TYPE_CHECKING
 
 import h11
 
 from voyage_rag._version import __version__
+from voyage_rag.core.flow import Attempt
+from voyage_rag.hosts.host import Host
+from voyage_rag.hosts.messages import Response
 from voyage_rag.io.http.failures import connection_error
+from voyage_rag.io.http.pool import ConnectionPool, PooledConnection
 from voyage_rag.io.http.response import (
     ACCEPTED_ENCODING,
     REQUEST_ID,
+    ResponseBody,
     UnreadableBodyError,
     UnwritableFileError,
     body_of,
     response_of,
 )
+from voyage_rag.io.http.route import Address
 from voyage_rag.io.http.upload import MultipartUpload
-
-if TYPE_CHECKING:
-    from voyage_rag.core.flow import Attempt
-    from voyage_rag.hosts.host import Host
-    from voyage_rag.hosts.messages import Response
-    from voyage_rag.io.http.pool import ConnectionPool, PooledConnection
-    from voyage_rag.io.http.response import ResponseBody
-    from voyage_rag.io.http.route import Address
 
 MIN_SILENCE_SECONDS = 5.0
 SILENCE_FACTOR = 4

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from voyage_rag.core.flow import Attempt
 from voyage_rag.errors import APIConnectionError, Timeout
-
-if TYPE_CHECKING:
-    from voyage_rag.core.flow import Attempt
-    from voyage_rag.hosts.host import Host
-    from voyage_rag.io.http.proxies import Proxy
+from voyage_rag.hosts.host import Host
+from voyage_rag.io.http.proxies import Proxy
 
 DOCTOR = "`voyage-rag doctor` looks at network, proxy and certificates"
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"

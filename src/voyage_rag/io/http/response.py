@@ -10,13 +10,10 @@ from collections.abc import Callable, Mapping
 from io import BytesIO
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
-from voyage_rag.hosts.messages import Response, nothing
-
-if TYPE_CHECKING:
-    from voyage_rag.hosts.host import Host
-    from voyage_rag.hosts.messages import Request
+from voyage_rag.hosts.host import Host
+from voyage_rag.hosts.messages import Request, Response, nothing
 
 OK = 200
 

@@ -20,6 +20,10 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.lowlevel import RunVar, checkpoint
 
+from voyage_rag.core.flow import Attempt
+from voyage_rag.hosts.host import Host
+from voyage_rag.hosts.messages import Response
+from voyage_rag.io.call_state import ThreadCallState
 from voyage_rag.io.http.exchange import Exchange, StaleConnectionError
 from voyage_rag.io.http.network import NOTHING_TO_READ
 from voyage_rag.io.http.pool import ConnectionPool
@@ -29,10 +33,6 @@ from voyage_rag.io.tasks import run_in_thread
 if TYPE_CHECKING:
     import httpx
 
-    from voyage_rag.core.flow import Attempt
-    from voyage_rag.hosts.host import Host
-    from voyage_rag.hosts.messages import Response
-    from voyage_rag.io.call_state import ThreadCallState
     from voyage_rag.io.http.user_client import UserClients
 
 MAX_CONNECTIONS = 256

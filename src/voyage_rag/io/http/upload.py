@@ -5,10 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from voyage_rag.hosts.messages import Upload
+from voyage_rag.hosts.messages import Upload
 
 UPLOAD_CHUNK_BYTES = 2**16
 

@@ -21,6 +21,8 @@ import httpx
 
 from voyage_rag._version import __version__
 from voyage_rag.errors import ConfigurationError
+from voyage_rag.hosts.host import Host
+from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.io.http.certificates import TrustedCertificates
 from voyage_rag.io.http.failures import connection_error
 from voyage_rag.io.http.pool import MAX_CONNECT_SECONDS
@@ -36,8 +38,6 @@ from voyage_rag.io.http.response import (
 
 if TYPE_CHECKING:
     from voyage_rag.core.flow import Attempt
-    from voyage_rag.hosts.host import Host
-    from voyage_rag.hosts.messages import Request, Response
 
 FAILURES = (
     httpx.HTTPError,
