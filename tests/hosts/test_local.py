@@ -17,7 +17,14 @@ from typing import Any
 
 import pytest
 
-from voyage_rag import ConfigurationError, InvalidInputError, Voyage, langchain, llama_index
+from voyage_rag import (
+    ConfigurationError,
+    InvalidInputError,
+    UnexpectedAnswerError,
+    Voyage,
+    langchain,
+    llama_index,
+)
 from voyage_rag.hosts import Local
 
 pytestmark = pytest.mark.filterwarnings("default")  # of transformers and what it builds on
@@ -243,3 +250,27 @@ def test_the_package_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(ConfigurationError, match=r"voyage-rag\[local\]"):
         Voyage(host=Local(tmp_path, model="m")).embed(["a"], "m")
+
+
+class BrokenModel:
+    """A model whose numbers overflow, as with float16 on some processors."""
+
+    def get_embedding_dimension(self) -> int:
+        """Eight."""
+        return 8
+
+    def encode(self, texts: list[str], **options: Any) -> Any:
+        """Vectors of NaN."""
+        numpy = pytest.importorskip("numpy")
+        return numpy.full((len(texts), 8), numpy.nan)
+
+
+@pytest.mark.parametrize("dtype", ["float", "binary", "ubinary"])
+def test_a_model_that_overflows_is_reported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dtype: Any
+) -> None:
+    """The sign of NaN is not a bit of a vector."""
+    monkeypatch.setattr(Local, "load", lambda host: BrokenModel())
+    voyage = Voyage(host=Local(tmp_path, model="m"), max_retries=0)
+    with pytest.raises(UnexpectedAnswerError, match="not finite"):
+        voyage.embed(["a"], "m", output_dtype=dtype)

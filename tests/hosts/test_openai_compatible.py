@@ -77,6 +77,42 @@ def test_dimensions_and_signs_are_made_here(http_service: HTTPService, as_lists:
         Voyage(host=voyage.settings.host, max_retries=0).embed(["a"], "m", output_dimension=512)
 
 
+BINARY, UBINARY, SHORT = (
+    {"output_dtype": "binary"},
+    {"output_dtype": "ubinary"},
+    {"output_dimension": 4},
+)
+
+
+@pytest.mark.parametrize("as_lists", [True, False])
+@pytest.mark.parametrize(
+    ("vectors", "options", "message"),
+    [
+        ([[]], BINARY, "vectors of 0 dimensions"),
+        ([VECTOR], UBINARY, "vectors of 9 dimensions, of which 'ubinary' cannot pack"),
+        ([[math.nan] * 8], BINARY, "not finite"),
+        ([[-math.inf] * 8], UBINARY, "not finite"),
+        ([[math.nan] * 8], SHORT, "not finite"),
+        ([[1.0] * 8, [1.0] * 16], SHORT, r"vectors of \[8, 16\] numbers"),
+    ],
+)
+def test_conversions_hide_no_fault_of_the_server(
+    http_service: HTTPService,
+    runner: Any,
+    vectors: list[list[float]],
+    options: dict[str, Any],
+    message: str,
+    as_lists: bool,
+) -> None:
+    """NaN, vectors of different lengths, and signs that do not fill a byte."""
+    values = [vector if as_lists else base64_of(vector) for vector in vectors]
+    data = [{"index": index, "embedding": value} for index, value in enumerate(values)]
+    http_service.always = lambda _: ok({"data": data})
+    voyage = Voyage(host=OpenAICompatible(http_service.url), max_retries=0)
+    with pytest.raises(UnexpectedAnswerError, match=message):
+        runner.call(voyage, "embed", list(map(str, vectors)), "m", **options)
+
+
 def test_batches_are_as_small_as_servers_want_them(http_service: HTTPService) -> None:
     """32 by default, and smaller if the server rejects that."""
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from voyage_rag.errors import ConfigurationError, InvalidInputError
+from voyage_rag.errors import ConfigurationError, InvalidInputError, UnexpectedAnswerError
 from voyage_rag.hosts.host import InProcessHost
 from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.hosts.numbers import PROMPTS, checked_batch_size, checked_prompts, dimension_of
@@ -219,6 +219,8 @@ def _quantised(vectors: np.ndarray, dtype: str) -> np.ndarray:
 
     if dtype == "float":
         return np.ascontiguousarray(vectors, dtype="<f4")
+    if not np.isfinite(vectors).all():
+        raise UnexpectedAnswerError("an embedding contains numbers that are not finite")
     packed = np.packbits(vectors > 0, axis=1)
     return packed ^ np.uint8(0x80) if dtype == "binary" else packed
 

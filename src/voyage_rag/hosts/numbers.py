@@ -6,7 +6,7 @@ import base64
 import math
 import sys
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from voyage_rag.errors import ConfigurationError, UnexpectedAnswerError
@@ -19,6 +19,7 @@ PROMPTS: Mapping[str, str] = {
 """The prompts that the Voyage API puts before texts (docs: "Text Embeddings")."""
 
 SIGN_BIT = 0x80
+BYTE_BITS = 8
 
 
 def checked_prompts(prompts: object) -> dict[str, str]:
@@ -122,17 +123,37 @@ def shortened(vector: array[float], dimension: int) -> array[float]:
 
 
 def encoded(vector: array[float], dtype: str) -> str:
-    """Return base64 of a vector: of its floats, or of its signs, eight per byte."""
+    """Return base64 of a vector: of its floats, or of its signs, eight per byte.
+
+    Raises:
+        UnexpectedAnswerError: The signs cannot be packed.
+    """
     if dtype == "float":
         if sys.byteorder == "big":
             vector = vector[:]
             vector.byteswap()
         return base64.b64encode(vector.tobytes()).decode()
+    if not vector or len(vector) % BYTE_BITS:
+        error = UnexpectedAnswerError(
+            f"the response contains vectors of {len(vector)} dimensions, of which {dtype!r} cannot "
+            "pack eight to a byte: pass output_dtype='float'"
+        )
+        error.is_systematic = True
+        raise error
+    if not all(map(math.isfinite, vector)):
+        raise UnexpectedAnswerError("an embedding contains numbers that are not finite")
     bits = "".join("1" if number > 0 else "0" for number in vector)
-    packed = int(bits, 2).to_bytes(len(bits) // 8, "big")
+    packed = int(bits, 2).to_bytes(len(bits) // BYTE_BITS, "big")
     if dtype == "binary":
         packed = bytes(byte ^ SIGN_BIT for byte in packed)
     return base64.b64encode(packed).decode()
+
+
+def check_equal_lengths(embeddings: Iterable[object]) -> None:
+    """Raise an `UnexpectedAnswerError` if vectors differ in length, which shortening would hide."""
+    lengths = {length for one in embeddings if (length := _length(one)) is not None}
+    if len(lengths) > 1:
+        raise UnexpectedAnswerError(f"the response contains vectors of {sorted(lengths)} numbers")
 
 
 def _length(embedding: object) -> int | None:

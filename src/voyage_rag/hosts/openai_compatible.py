@@ -18,6 +18,7 @@ from voyage_rag.hosts.host import Host
 from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.hosts.numbers import (
     PROMPTS,
+    check_equal_lengths,
     checked_batch_size,
     checked_prompts,
     convert,
@@ -123,6 +124,7 @@ class OpenAICompatible(Host):
         items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
         indices = [item.get("index") for item in items]
         is_unnumbered = all(one is None for one in indices) or all(one == 0 for one in indices)
+        check_equal_lengths([item.get("embedding") for item in items])
         for index, item in enumerate(items):
             if is_unnumbered:  # some servers number none, or all with 0, and keep the order
                 item["index"] = index

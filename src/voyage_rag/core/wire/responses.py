@@ -206,8 +206,9 @@ def _check_lengths(vectors: list[Vector], options: EmbedOptions) -> None:
     lengths = set(map(len, vectors))
     expected = options.expected_length or len(vectors[0])
     if lengths != {expected} or not expected:
+        wanted = f" instead of {expected}" if expected else ""
         error = UnexpectedAnswerError(
-            f"the vectors in the response have {sorted(lengths)} numbers instead of {expected}"
+            f"the vectors in the response have {sorted(lengths)} numbers{wanted}"
         )
         error.is_systematic = len(lengths) == 1
         raise error
