@@ -66,7 +66,7 @@ COVERED_BY: dict[str, str] = {
     "emulator/file_storage.py": "emulator/test_files.py",
     "emulator/files_and_batches.py": "emulator/test_files.py",
     "emulator/images.py": "emulator/test_multimodal.py",
-    "emulator/media_size.py": "emulator/test_multimodal.py",
+    "emulator/video_size.py": "emulator/test_multimodal.py",
     "emulator/model_limits.py": "emulator/test_arguments.py",
     "emulator/openai_dialect.py": "emulator/test_dialects.py",
     "emulator/rerank.py": "emulator/test_relevance.py",

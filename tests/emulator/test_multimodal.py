@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voyage_rag.emulator.images import describe, read_pixels
-from voyage_rag.emulator.media_size import MediaSize, measure_image, measure_video
+from voyage_rag.emulator.images import describe, read_image
+from voyage_rag.emulator.video_size import VideoSize, measure_video
 
 PATH = "multimodalembeddings"
 RED, BLUE, GREEN, WHITE = (220, 20, 30), (20, 60, 220), (20, 160, 60), (255, 255, 255)
@@ -168,7 +168,7 @@ def test_no_damaged_image_is_an_internal_error(drawn_images: list[bytes], data: 
     at = data.draw(st.integers(0, len(whole) - 1))
     damage = data.draw(st.binary(min_size=1, max_size=8))
     with contextlib.suppress(ValueError):
-        read_pixels(whole[:at] + damage + whole[at + len(damage) :])
+        read_image(whole[:at] + damage + whole[at + len(damage) :])
 
 
 @pytest.fixture(scope="module")
@@ -295,8 +295,8 @@ def test_sizes_are_read_from_headers(kind: str) -> None:
     for options in ({}, {"lossless": True}) if kind == "WEBP" else ({},):
         written = io.BytesIO()
         pillow.new("RGB", (123, 45), RED).save(written, kind, **options)
-        assert measure_image(written.getvalue()) == MediaSize(123, 45)
-        pixels = read_pixels(written.getvalue())
+        count, pixels = read_image(written.getvalue())
+        assert count == 123 * 45
         assert pixels is not None
         assert describe(pixels) == "plain red picture"
 
@@ -305,18 +305,17 @@ def test_transparent_pixels_are_white() -> None:
     """In proportion to their opacity."""
     drawn = np.zeros((10, 7, 4), np.uint8)
     drawn[:, :, 3] = 51
-    assert np.array_equal(read_pixels(png(drawn)), np.full((10, 7, 3), 204))
+    assert np.array_equal(read_image(png(drawn)).pixels, np.full((10, 7, 3), 204))
 
 
 def test_broken_pictures_are_measured_but_not_read() -> None:
     """A header is enough to count pixels."""
     data = png(draw("circle", RED))[:60]
-    assert measure_image(data) == MediaSize(80, 80)
-    assert read_pixels(data) is None
+    assert read_image(data) == (80 * 80, None)
 
 
 def test_films_are_measured() -> None:
     """By the first track that has sides, and its table of times."""
-    assert measure_video(mp4(640, 480, 25)) == MediaSize(640, 480, 24)
+    assert measure_video(mp4(640, 480, 25)) == VideoSize(640, 480, 24)
     with pytest.raises(ValueError, match="not an MP4"):
         measure_video(mp4(0, 0, 25))

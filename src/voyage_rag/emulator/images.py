@@ -5,7 +5,7 @@ finds the right one of a few drawn images. For a photograph, it only names colou
 """
 
 from io import BytesIO
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,29 +33,38 @@ _BOX, _ROUND, _HALF = (0.92, 1.0), (0.72, 0.86), (0.42, 0.6)
 _EQUAL_SIDES = 0.9  # of the longer side that the shorter one has in a square or circle
 
 
-def read_pixels(data: bytes) -> Pixels | None:
-    """Return the pixels of an image, transparent ones as white; None if they cannot be read.
+class ReadImage(NamedTuple):
+    """An image: its number of pixels, and those of it that are looked at."""
+
+    pixel_count: int
+    pixels: Pixels | None
+
+
+def read_image(data: bytes) -> ReadImage:
+    """Read an image, transparent pixels as white. There are no pixels if it is damaged.
 
     Of a large image, every n-th pixel is taken, so that at most 128 remain across and down.
 
     Raises:
-        ValueError: It has more than 16 million pixels.
+        ValueError: It is not an image, or has more than 16 million pixels.
     """
-    try:
-        from PIL import Image  # noqa: PLC0415  (most emulators receive texts only)
-    except ImportError:
-        return None
-    too_large = Image.DecompressionBombError, Image.DecompressionBombWarning
+    from PIL import Image  # noqa: PLC0415  (most emulators receive texts only)
+
+    too_large = ValueError(f"an image of more than {MAX_IMAGE_PIXELS} pixels")
+    size: int | None = None
     try:
         with Image.open(BytesIO(data), formats=_FORMATS) as image:
             # A damaged GIF may be larger than its header says.
-            if image.width * image.height <= MAX_IMAGE_PIXELS:
-                return _flatten(np.asarray(image.convert("RGBA")))
-    except too_large:
-        pass
+            size = image.width * image.height
+            if size <= MAX_IMAGE_PIXELS:
+                return ReadImage(size, _flatten(np.asarray(image.convert("RGBA"))))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise too_large from None
     except Exception:  # noqa: BLE001  (Pillow raises many kinds for a broken image)
-        return None
-    raise ValueError(f"an image of more than {MAX_IMAGE_PIXELS} pixels")
+        if size is None:
+            raise ValueError(f"not an image of {', '.join(_FORMATS)}") from None
+        return ReadImage(size, None)
+    raise too_large
 
 
 def describe(pixels: Pixels | None) -> str:

@@ -15,11 +15,11 @@ from urllib.parse import unquote, urlsplit
 from voyage_rag.emulator import arguments as args
 from voyage_rag.emulator import model_limits, vectors
 from voyage_rag.emulator.embeddings import embedding_item, make_vectors
-from voyage_rag.emulator.images import MAX_IMAGE_PIXELS, describe, read_pixels
-from voyage_rag.emulator.media_size import MediaSize, measure_image, measure_video
+from voyage_rag.emulator.images import describe, read_image
 from voyage_rag.emulator.model_limits import MULTIMODAL_MODELS
 from voyage_rag.emulator.responses import Payload
 from voyage_rag.emulator.tokens import EmulatedTokenizer
+from voyage_rag.emulator.video_size import measure_video
 
 IMAGE_PIXELS_PER_TOKEN, VIDEO_PIXELS_PER_TOKEN = 560, 1120
 MIN_PIXELS, MAX_PIXELS = 50_000, 2_000_000
@@ -91,20 +91,14 @@ def _read_segment(segment: dict[str, str], tokens: EmulatedTokenizer) -> Segment
             case "video_url":
                 return Segment(_file_name(value), video_pixels=_REMOTE_VIDEO_FRAMES * MIN_PIXELS)
             case "image_base64":
-                return _read_image(value)
+                image = read_image(_decode(value, _IMAGE_URL))
+                return Segment(describe(image.pixels), image_pixels=_clamp(image.pixel_count))
             case _:
                 size = measure_video(_decode(value, _VIDEO_URL))
-                return Segment("film", video_pixels=_count_pixels(size))
+                pixels = size.frames * _clamp(size.width * size.height)
+                return Segment("film", video_pixels=pixels)
     except ValueError as error:
         args.reject_arguments([f"Error for argument 'inputs': Value error, {error}"])
-
-
-def _read_image(url: str) -> Segment:
-    data = _decode(url, _IMAGE_URL)
-    size = measure_image(data)
-    if size.width * size.height > MAX_IMAGE_PIXELS:
-        raise ValueError(f"an image of more than {MAX_IMAGE_PIXELS} pixels")
-    return Segment(describe(read_pixels(data)), image_pixels=_count_pixels(size))
 
 
 def _file_name(url: str) -> str:
@@ -121,8 +115,8 @@ def _decode(url: str, prefix: re.Pattern[str]) -> bytes:
     return data
 
 
-def _count_pixels(size: MediaSize) -> int:
-    return size.frames * min(max(size.width * size.height, MIN_PIXELS), MAX_PIXELS)
+def _clamp(pixels: int) -> int:
+    return min(max(pixels, MIN_PIXELS), MAX_PIXELS)
 
 
 def _fit(
