@@ -13,9 +13,8 @@ from voyage_rag.demo.report import (
     Hit,
     QuestionResults,
     SearchResult,
-    UsageItem,
-    UsageSummary,
 )
+from voyage_rag.usage import Usage
 
 KEY = "pa-this-is-a-secret"
 
@@ -41,15 +40,13 @@ def run_by_hand(
         corpus="3 docstrings",
         passages=(READER, SORTER, LONG),
         questions=(question,),
-        forecast=UsageSummary((UsageItem("passages", model, 1_000_000),)),
+        forecast={"passages": Usage(1_000_000).of(model)},
     )
-    usage = UsageSummary(
-        (
-            UsageItem("passages", model, 1_000_000, 3),
-            UsageItem("questions", model, 10, 2),
-            UsageItem("reranking", "rerank-3-lite", 500_000, 2),
-        )
-    )
+    usage = {
+        "passages": Usage(1_000_000, 3).of(model),
+        "questions": Usage(10, 2).of(model),
+        "reranking": Usage(500_000, 2).of("rerank-3-lite"),
+    }
     seconds = {"reading": 1.0, "embedding": 2.0, "total": 4.0}
     return DemoReport(plan, (QuestionResults(question, (first, second)),), usage, seconds)
 

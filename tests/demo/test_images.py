@@ -14,7 +14,7 @@ from pictures import COLOURS, png, png_header
 from voyage_rag.cli import main
 from voyage_rag.demo import run, run_demo
 from voyage_rag.demo.options import IMAGE_MODEL, DemoOptions
-from voyage_rag.demo.report import FRAMEWORKS
+from voyage_rag.demo.report import FRAMEWORKS, total
 from voyage_rag.emulator import Emulator
 
 SIZE = 64
@@ -105,10 +105,11 @@ def test_each_picture_is_embedded_once(emulator: Emulator, folder: Path) -> None
     for body in bodies:
         sent[body["input_type"]] += len(body["inputs"])
     assert sent == {"document": 6, "query": 2}
-    assert report.usage.requests == len(bodies)
-    assert [item.purpose for item in report.usage.items] == ["images", "questions"]
-    assert report.usage.image_pixels == report.plan.forecast.image_pixels == 300_000
-    assert report.usage.items[0].tokens == pytest.approx(report.plan.forecast.tokens, abs=6)
+    forecast = report.plan.forecast["images"]
+    assert total(report.usage).requests == len(bodies)
+    assert list(report.usage) == ["images", "questions"]
+    assert total(report.usage).image_pixels == forecast.image_pixels == 300_000
+    assert report.usage["images"].total_tokens == pytest.approx(forecast.total_tokens, abs=6)
 
 
 def test_json_has_the_same_content(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

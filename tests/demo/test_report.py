@@ -4,34 +4,31 @@ import pytest
 
 from voyage_rag.demo.corpus import Passage
 from voyage_rag.demo.options import DemoService
-from voyage_rag.demo.report import UsageItem, UsageSummary
+from voyage_rag.demo.report import total
 from voyage_rag.demo.run import forecast_text
+from voyage_rag.usage import Usage
 
 SERVICE = DemoService("voyage-4", "rerank-3", "https://api.voyageai.com/v1")
 
 
-def test_an_item_costs_its_tokens_at_list_price() -> None:
-    """A million tokens cost what the catalogue says."""
-    assert UsageItem("passages", "voyage-4-lite", 1_000_000).dollars == pytest.approx(0.02)
-    assert UsageItem("reranking", "rerank-3", 500_000).dollars == pytest.approx(0.025)
-
-
-def test_usage_is_the_sum_of_its_items() -> None:
-    """Tokens, requests and dollars are sums over the items."""
-    usage = UsageSummary(
-        (UsageItem("a", "voyage-4-lite", 1_000_000, 3), UsageItem("b", "rerank-3", 1_000_000, 4))
+def test_the_total_is_the_sum_of_all_purposes() -> None:
+    """Tokens, requests and dollars."""
+    usage = total(
+        {
+            "passages": Usage(1_000_000, 3).of("voyage-4-lite"),
+            "reranking": Usage(1_000_000, 4).of("rerank-3"),
+        }
     )
 
-    assert (usage.tokens, usage.requests) == (2_000_000, 7)
+    assert (usage.total_tokens, usage.requests) == (2_000_000, 7)
     assert usage.dollars == pytest.approx(0.07)
 
 
 def test_an_unknown_price_is_not_made_up() -> None:
     """With one unknown model, the sum is unknown."""
-    usage = UsageSummary((UsageItem("a", "voyage-9", 10), UsageItem("b", "rerank-3", 10)))
+    usage = {"passages": Usage(10).of("voyage-9"), "reranking": Usage(10).of("rerank-3")}
 
-    assert usage.items[0].dollars is None
-    assert usage.dollars is None
+    assert total(usage).dollars is None
 
 
 def test_a_forecast_counts_every_search() -> None:
@@ -40,10 +37,10 @@ def test_a_forecast_counts_every_search() -> None:
 
     usage = forecast_text(passages, 20, SERVICE)
 
-    assert [(item.model, item.tokens) for item in usage.items] == [
-        ("voyage-4", 10_000),
-        ("rerank-3", 20 * 30 * 100),
-    ]
+    assert usage == {
+        "passages": Usage(10_000).of("voyage-4"),
+        "reranking": Usage(20 * 30 * 100).of("rerank-3"),
+    }
 
 
 def test_a_forecast_of_little_text_reranks_no_more_than_there_is() -> None:
@@ -52,4 +49,4 @@ def test_a_forecast_of_little_text_reranks_no_more_than_there_is() -> None:
 
     usage = forecast_text(passages, 2, SERVICE)
 
-    assert usage.items[1].tokens == 2 * 300
+    assert usage["reranking"].total_tokens == 2 * 300

@@ -20,7 +20,7 @@ from voyage_rag.cli import main
 from voyage_rag.demo import DemoError, run, run_demo
 from voyage_rag.demo.corpus import Passage, standard_library
 from voyage_rag.demo.options import DemoOptions
-from voyage_rag.demo.report import FRAMEWORKS, DemoReport
+from voyage_rag.demo.report import FRAMEWORKS, DemoReport, total
 from voyage_rag.emulator import Emulator, ReceivedRequest
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost", None}
@@ -141,11 +141,11 @@ def test_every_question_gets_three_reranked_hits(full: Ran) -> None:
 
 def test_the_bill_is_what_the_service_counted(full: Ran) -> None:
     """The requests are those the emulator received, and the tokens exceed the words."""
-    usage = full.report.usage
+    usage = total(full.report.usage)
 
     assert usage.requests == len(full.received)
-    assert [item.purpose for item in usage.items] == ["passages", "questions", "reranking"]
-    assert usage.items[0].tokens > 150_000
+    assert list(full.report.usage) == ["passages", "questions", "reranking"]
+    assert full.report.usage["passages"].total_tokens > 150_000
     assert usage.dollars is not None
     assert 0 < usage.dollars < 0.05
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from voyage_rag.demo.corpus import Passage
 from voyage_rag.demo.options import DemoError, DemoService
-from voyage_rag.demo.report import UsageItem
 from voyage_rag.demo.search import connect
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.media import Image
+from voyage_rag.usage import Usage
 
 SUFFIXES = (".gif", ".jpeg", ".jpg", ".png", ".webp")
 
@@ -46,19 +46,17 @@ def _as_passage(path: Path) -> Passage:
     return Passage(path.name, f"{path.name}\n{body}", str(path), 0)
 
 
-def forecast_images(images: Sequence[Passage], service: DemoService) -> UsageItem:
+def forecast_images(images: Sequence[Passage], service: DemoService) -> Usage:
     """Count tokens and pixels of the images; a `DemoError` names one that exceeds the limits."""
     tokens = pixels = 0
-    with connect(service) as client:
-        for image in images:
-            try:
-                counted = client.count_usage([Image(Path(image.source))], service.model)
-            except InvalidInputError as error:
-                reason = str(error).removeprefix("inputs[0]: ").removesuffix(" [input 0]")
-                reason = reason.replace(
-                    "pass downscale=True, or a smaller image", "make it smaller"
-                )
-                raise DemoError(f"cannot embed {image.source}: {reason}") from error
-            tokens += counted["total_tokens"]
-            pixels += counted["image_pixels"]
-    return UsageItem("images", service.model, tokens, image_pixels=pixels)
+    client = connect(service)
+    for image in images:
+        try:
+            counted = client.count_usage([Image(Path(image.source))], service.model)
+        except InvalidInputError as error:
+            reason = str(error).removeprefix("inputs[0]: ").removesuffix(" [input 0]")
+            reason = reason.replace("pass downscale=True, or a smaller image", "make it smaller")
+            raise DemoError(f"cannot embed {image.source}: {reason}") from error
+        tokens += counted["total_tokens"]
+        pixels += counted["image_pixels"]
+    return Usage(tokens, image_pixels=pixels).of(service.model)

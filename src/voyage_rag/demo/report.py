@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
 
 from voyage_rag.demo.corpus import Passage
 from voyage_rag.demo.options import DemoService
 from voyage_rag.demo.questions import Question
-from voyage_rag.models import MODELS
 from voyage_rag.usage import Usage
 
 FRAMEWORKS = ("LangChain", "LlamaIndex")
@@ -17,71 +17,13 @@ FRAMEWORKS = ("LangChain", "LlamaIndex")
 CHARACTERS_PER_TOKEN = 4
 """For the forecast only: docstrings contain more punctuation than prose, which has about five."""
 
-PIXELS_PER_TOKEN = 560
-"""Images are billed by pixels; their tokens are nevertheless part of the total."""
+UsageByPurpose: TypeAlias = Mapping[str, Usage]
+"""For `passages` or `images`, `questions` and `reranking`: the usage of one model each."""
 
 
-@dataclass(frozen=True, slots=True)
-class UsageItem:
-    """What was used for one purpose.
-
-    Attributes:
-        purpose: `passages`, `images`, `questions` or `reranking`.
-        requests: 0 in a forecast.
-        image_pixels: Pixels of images, whose tokens are among `tokens`.
-    """
-
-    purpose: str
-    model: str
-    tokens: int
-    requests: int = 0
-    image_pixels: int = 0
-
-    @classmethod
-    def of(cls, purpose: str, model: str, usage: Usage, since: Usage | None = None) -> UsageItem:
-        """Return the usage of a client, without that of an earlier moment."""
-        return cls(
-            purpose,
-            model,
-            usage.total_tokens - (since.total_tokens if since else 0),
-            usage.requests - (since.requests if since else 0),
-            usage.image_pixels - (since.image_pixels if since else 0),
-        )
-
-    @property
-    def dollars(self) -> float | None:
-        """The list price, None for a model whose price is unknown."""
-        model = MODELS.get(self.model)
-        text_tokens = self.tokens - self.image_pixels // PIXELS_PER_TOKEN
-        return None if model is None else model.cost(text_tokens, self.image_pixels)
-
-
-@dataclass(frozen=True, slots=True)
-class UsageSummary:
-    """Usage for every purpose, and its sums."""
-
-    items: tuple[UsageItem, ...]
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of all items."""
-        return sum(item.tokens for item in self.items)
-
-    @property
-    def requests(self) -> int:
-        """Requests of all items."""
-        return sum(item.requests for item in self.items)
-
-    @property
-    def image_pixels(self) -> int:
-        """Pixels of all items."""
-        return sum(item.image_pixels for item in self.items)
-
-    @property
-    def dollars(self) -> float | None:
-        """The list price of all items, None if one is unknown."""
-        known = [item.dollars for item in self.items if item.dollars is not None]
-        return sum(known) if len(known) == len(self.items) else None
+def total(usage: UsageByPurpose) -> Usage:
+    """Return the usage for all purposes."""
+    return sum(usage.values(), Usage())
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +45,7 @@ class DemoPlan:
     corpus: str
     passages: tuple[Passage, ...]
     questions: tuple[Question, ...]
-    forecast: UsageSummary
+    forecast: UsageByPurpose
     of_images: bool = False
 
     @property
@@ -175,7 +117,7 @@ class DemoReport:
 
     plan: DemoPlan
     questions: tuple[QuestionResults, ...]
-    usage: UsageSummary
+    usage: UsageByPurpose
     seconds: dict[str, float]
 
     @property
@@ -206,8 +148,18 @@ class DemoReport:
             "questions": [results.as_json() for results in self.questions],
             "first_hit_right": right if self.judged else None,
             "built_in_questions": len(self.judged),
-            "usage": [asdict(item) | {"dollars": item.dollars} for item in self.usage.items],
-            "total_tokens": self.usage.tokens,
-            "dollars": self.usage.dollars,
+            "usage": [
+                {
+                    "purpose": purpose,
+                    "model": next(iter(usage.by_model)),
+                    "tokens": usage.total_tokens,
+                    "requests": usage.requests,
+                    "image_pixels": usage.image_pixels,
+                    "dollars": usage.dollars,
+                }
+                for purpose, usage in self.usage.items()
+            ],
+            "total_tokens": total(self.usage).total_tokens,
+            "dollars": total(self.usage).dollars,
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
         }

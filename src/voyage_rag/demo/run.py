@@ -9,7 +9,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from voyage_rag.demo.corpus import Passage, read_files, standard_library, take
@@ -22,14 +22,15 @@ from voyage_rag.demo.report import (
     DemoPlan,
     DemoReport,
     QuestionResults,
-    UsageItem,
-    UsageSummary,
+    UsageByPurpose,
 )
-from voyage_rag.demo.search import LangChainSearch, LlamaIndexSearch
+from voyage_rag.demo.search import LangChainSearch, LlamaIndexSearch, connect
 from voyage_rag.demo.show import busy, show_heading, show_plan, show_report, show_results
 from voyage_rag.emulator import Emulator
+from voyage_rag.observe import track_usage
 from voyage_rag.secret import KEY_PATH_VARIABLE, KEY_VARIABLE
 from voyage_rag.settings import Settings
+from voyage_rag.usage import Usage
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -93,7 +94,7 @@ def _plan(
     if len(passages) < len(found):
         count += f" of {len(found):,}"
     if options.images:
-        forecast = UsageSummary((forecast_images(passages, service),))
+        forecast: UsageByPurpose = {"images": forecast_images(passages, service)}
     else:
         forecast = forecast_text(passages, len(questions) * len(FRAMEWORKS), service)
     of_images = options.images is not None
@@ -105,43 +106,38 @@ def _report_unreadable(why: str) -> None:
     sys.stderr.write(f"left out: {why}\n")
 
 
-def forecast_text(passages: Sequence[Passage], searches: int, service: DemoService) -> UsageSummary:
+def forecast_text(
+    passages: Sequence[Passage], searches: int, service: DemoService
+) -> UsageByPurpose:
     """Estimate the usage of embedding the passages and reranking the candidates of each search."""
     tokens = sum(len(passage.text) for passage in passages) // CHARACTERS_PER_TOKEN
     reranked = tokens * min(CANDIDATES, len(passages)) * searches // max(len(passages), 1)
-    return UsageSummary(
-        (
-            UsageItem("passages", service.model, tokens),
-            UsageItem("reranking", service.rerank_model, reranked),
-        )
-    )
+    return {
+        "passages": Usage(tokens).of(service.model),
+        "reranking": Usage(reranked).of(service.rerank_model),
+    }
 
 
 def _search(
     plan: DemoPlan, seconds: dict[str, float], screen: Console, out: Console | None
-) -> tuple[tuple[QuestionResults, ...], UsageSummary]:
+) -> tuple[tuple[QuestionResults, ...], UsageByPurpose]:
     service, progress = plan.service, screen.is_terminal
-    with closing(LangChainSearch(plan, show_progress=progress)) as first:
-        with _timed(seconds, "embedding"):
+    with connect(service) as client:
+        first = LangChainSearch(plan, client, show_progress=progress)
+        with _timed(seconds, "embedding"), track_usage() as indexing:
             vectors = first.index()
-        indexing = first.embedder.usage
         with _timed(seconds, "indexing"), busy(screen, "Passing the vectors to LlamaIndex"):
-            second = LlamaIndexSearch(plan, vectors)
+            second = LlamaIndexSearch(plan, client, vectors)
         if out:
             if progress:
                 out.print()
             show_heading(out, plan)
-        with _timed(seconds, "asking"):
+        with _timed(seconds, "asking"), track_usage() as asking:
             results = tuple(_ask(plan, first, second, out))
-    embedding = first.embedder.usage + second.embedder.usage
-    items = [
-        UsageItem.of(plan.noun, service.model, indexing),
-        UsageItem.of("questions", service.model, embedding, since=indexing),
-    ]
+    usage = {plan.noun: indexing.usage, "questions": asking.by_model[service.model]}
     if not plan.of_images:
-        reranking = first.ranker.usage + second.ranker.usage
-        items.append(UsageItem.of("reranking", service.rerank_model, reranking))
-    return results, UsageSummary(tuple(items))
+        usage["reranking"] = asking.by_model[service.rerank_model]
+    return results, usage
 
 
 def _ask(
@@ -149,15 +145,12 @@ def _ask(
 ) -> Iterator[QuestionResults]:
     """Search for every question with both frameworks, and show the results of each at once."""
     with asyncio.Runner() as runner:
-        try:
-            for number, question in enumerate(plan.questions, start=1):
-                found = first.search(question.text), runner.run(second.search(question.text))
-                results = QuestionResults(question, found)
-                if out:
-                    show_results(out, number, results)
-                yield results
-        finally:
-            runner.run(second.aclose())
+        for number, question in enumerate(plan.questions, start=1):
+            found = first.search(question.text), runner.run(second.search(question.text))
+            results = QuestionResults(question, found)
+            if out:
+                show_results(out, number, results)
+            yield results
 
 
 @contextmanager

@@ -21,22 +21,15 @@ from voyage_rag.demo.report import DemoPlan, Hit, SearchResult
 
 
 def connect(service: DemoService) -> Voyage:
-    """Return a new client, which counts its own usage."""
+    """Return a new client."""
     return Voyage(service.api_key, base_url=service.base_url)
 
 
 class LangChainSearch:
-    """`InMemoryVectorStore` and, for text, `VoyageAIRerank`, used synchronously.
+    """`InMemoryVectorStore` and, for text, `VoyageAIRerank`, used synchronously."""
 
-    Attributes:
-        embedder: The client that embeds.
-        ranker: The client that reranks.
-    """
-
-    def __init__(self, plan: DemoPlan, *, show_progress: bool = False) -> None:
+    def __init__(self, plan: DemoPlan, client: Voyage, *, show_progress: bool = False) -> None:
         self._plan, service = plan, plan.service
-        self.embedder: Voyage = connect(service)
-        self.ranker: Voyage = connect(service)
         embeddings = (
             langchain.VoyageAIMultimodalEmbeddings
             if plan.of_images
@@ -44,13 +37,13 @@ class LangChainSearch:
         )
         self._embeddings = embeddings(
             model=service.model,
-            client=self.embedder,
+            client=client,
             output_dimension=service.dimension,
             show_progress_bar=show_progress,
         )
         self._store = InMemoryVectorStore(self._embeddings)
         self._reranker = langchain.VoyageAIRerank(
-            model=service.rerank_model, client=self.ranker, top_k=SHOWN
+            model=service.rerank_model, client=client, top_k=SHOWN
         )
 
     def index(self) -> list[list[float]]:
@@ -89,29 +82,17 @@ class LangChainSearch:
             seconds,
         )
 
-    def close(self) -> None:
-        """Close the connections."""
-        self.embedder.close()
-        self.ranker.close()
-
 
 class LlamaIndexSearch:
-    """`VectorStoreIndex`, its retriever and, for text, a node postprocessor, used asynchronously.
+    """`VectorStoreIndex`, its retriever and, for text, a postprocessor, used asynchronously."""
 
-    Attributes:
-        embedder: The client that embeds.
-        ranker: The client that reranks.
-    """
-
-    def __init__(self, plan: DemoPlan, vectors: Sequence[list[float]]) -> None:
+    def __init__(self, plan: DemoPlan, client: Voyage, vectors: Sequence[list[float]]) -> None:
         self._plan, service = plan, plan.service
-        self.embedder: Voyage = connect(service)
-        self.ranker: Voyage = connect(service)
         embedding = llama_index.VoyageEmbedding(
-            service.model, client=self.embedder, output_dimension=service.dimension
+            service.model, client=client, output_dimension=service.dimension
         )
         self._reranker = llama_index.VoyageAIRerank(
-            service.rerank_model, client=self.ranker, top_n=SHOWN
+            service.rerank_model, client=client, top_n=SHOWN
         )
         nodes: list[TextNode] = []
         for position, (passage, vector) in enumerate(zip(plan.passages, vectors, strict=True)):
@@ -137,8 +118,3 @@ class LlamaIndexSearch:
         return SearchResult(
             tuple(Hit(passages[int(one.node.node_id)], one.score or 0.0) for one in found), seconds
         )
-
-    async def aclose(self) -> None:
-        """Close the connections of the running event loop."""
-        await self.embedder.aclose()
-        await self.ranker.aclose()

@@ -21,7 +21,14 @@ from rich.text import Text
 from voyage_rag.demo.corpus import Passage
 from voyage_rag.demo.options import CANDIDATES, SHOWN, DemoOptions
 from voyage_rag.demo.questions import BUILT_IN_QUESTIONS
-from voyage_rag.demo.report import FRAMEWORKS, DemoPlan, DemoReport, QuestionResults, UsageSummary
+from voyage_rag.demo.report import (
+    FRAMEWORKS,
+    DemoPlan,
+    DemoReport,
+    QuestionResults,
+    UsageByPurpose,
+    total,
+)
 from voyage_rag.hosts.address import is_loopback
 
 if TYPE_CHECKING:
@@ -98,7 +105,7 @@ def show_plan(console: Console, plan: DemoPlan) -> None:
             "and nothing is billed.",
         )
     else:
-        forecast = plan.forecast
+        forecast = total(plan.forecast)
         is_local = is_loopback(urlsplit(plan.service.base_url).hostname)
         opening = Text.assemble(
             (
@@ -106,9 +113,9 @@ def show_plan(console: Console, plan: DemoPlan) -> None:
                 "bold green",
             ),
             f" at {plan.service.base_url} with your key. This will use about "
-            f"{forecast.tokens:,} tokens, {_at_list_price(forecast.dollars)}.",
+            f"{forecast.total_tokens:,} tokens, {_at_list_price(forecast.dollars)}.",
         )
-        if forecast.tokens > FREE_TOKENS_PER_MINUTE:
+        if forecast.total_tokens > FREE_TOKENS_PER_MINUTE:
             opening.append(
                 " An account without a payment method is limited to 3 requests and "
                 f"{FREE_TOKENS_PER_MINUTE:,} tokens a minute: with such an account, press Ctrl-C "
@@ -166,13 +173,14 @@ def show_report(console: Console, report: DemoReport) -> None:
         console.print()
     console.print(_usage_table(report.usage))
     console.print()
-    price = _at_list_price(report.usage.dollars)
+    usage = total(report.usage)
+    price = _at_list_price(usage.dollars)
     if report.plan.emulated:
         cost = f"It would cost {price}, by the emulator's own token counts."
     else:
         cost = f"It cost {price}, before any free tokens of your account."
-    if report.usage.image_pixels:
-        cost += f" The images have {report.usage.image_pixels:,} pixels, included in the tokens."
+    if usage.image_pixels:
+        cost += f" The images have {usage.image_pixels:,} pixels, included in the tokens."
     _wrap(console, Text(cost))
     _wrap(console, Text(_durations(report), "dim"))
     show_next_steps(console)
@@ -185,15 +193,17 @@ def _wrap(console: Console, text: Text) -> None:
         console.print(line)
 
 
-def _usage_table(usage: UsageSummary) -> Text:
-    width = max(len(item.model) for item in usage.items)
+def _usage_table(usage: UsageByPurpose) -> Text:
+    width = max(len(model) for item in usage.values() for model in item.by_model)
     line = f"  {{:<9}}  {{:<{width}}}  {{:>8}}  {{:>9}}  {{:>17}}\n".format
     table = Text(line("", "model", "requests", "tokens", "at list price"), "dim", end="")
-    for item in usage.items:
+    for purpose, item in usage.items():
+        (model,) = item.by_model
         price = _price(item.dollars)
-        table.append(line(item.purpose, item.model, item.requests, f"{item.tokens:,}", price))
-    total = _price(usage.dollars)
-    table.append(line("total", "", usage.requests, f"{usage.tokens:,}", total).rstrip(), "bold")
+        table.append(line(purpose, model, item.requests, f"{item.total_tokens:,}", price))
+    whole = total(usage)
+    last = line("total", "", whole.requests, f"{whole.total_tokens:,}", _price(whole.dollars))
+    table.append(last.rstrip(), "bold")
     return table
 
 
