@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import socket
 import sys
 import threading
@@ -27,6 +28,12 @@ LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
+
+
+def pytest_configure() -> None:
+    """Receive Ctrl-C also in a background job, whose shell makes every process ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
@@ -123,6 +130,15 @@ def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
     runner = Runner(request.param)
     yield runner
     runner.close()
+
+
+@pytest.fixture
+def runners() -> Iterator[list[Runner]]:
+    """All three for one test, which can wait for them at the same time."""
+    runners = [Runner(name) for name in ("sync", "asyncio", "trio")]
+    yield runners
+    for runner in runners:
+        runner.close()
 
 
 EagerThreads: TypeAlias = Callable[[Callable[[], Any]], list[Any]]

@@ -263,7 +263,7 @@ def test_a_turned_photo_stays_upright_when_it_is_reduced(
 def test_an_image_beyond_the_limit_can_be_reduced(
     runner, voyage: Voyage, emulator: Emulator
 ) -> None:
-    huge = file_of(Pillow.new("RGB", (5_000, 4_000)), "PNG")
+    huge = file_of(Pillow.new("L", (5_000, 4_000)), "PNG", compress_level=1)
     with pytest.raises(InvalidInputError, match=r"20,000,000 pixels.*pass downscale=True"):
         runner.call(voyage, "multimodal_embed", [huge], MODEL)
     assert emulator.requests == []
@@ -275,7 +275,7 @@ def test_threads_may_share_an_image(voyage: Voyage, tmp_path: Path, emulator: Em
     path = tmp_path / "a.png"
     path.write_bytes(file_of(photo(), "PNG"))
     with Pillow.open(path) as image:
-        found = voyage.multimodal_embed([image] * 1_500, MODEL, output_dimension=256)
+        found = voyage.multimodal_embed([image] * 1_001, MODEL, output_dimension=256)
     assert len(set(map(tuple, found.embeddings))) == 1
     assert {data for _, data in files_sent(emulator)} == {path.read_bytes()}
     assert len(emulator.requests) > 1

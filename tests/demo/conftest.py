@@ -1,10 +1,10 @@
-"""A small run of the demo, made by hand."""
+"""The demo's text, read once, and a small run made by hand."""
 
 from collections.abc import Callable
 
 import pytest
 
-from voyage_rag.demo.corpus import Passage
+from voyage_rag.demo.corpus import Passage, standard_library
 from voyage_rag.demo.options import DemoService
 from voyage_rag.demo.questions import Question
 from voyage_rag.demo.report import (
@@ -49,6 +49,12 @@ def run_by_hand(
     }
     seconds = {"reading": 1.0, "embedding": 2.0, "total": 4.0}
     return DemoReport(plan, (QuestionResults(question, (first, second)),), usage, seconds)
+
+
+@pytest.fixture(scope="session")
+def library() -> list[Passage]:
+    """The docstrings of the standard library, which take seconds to parse."""
+    return standard_library()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from rich.console import Console
 from voyage_rag import ConfigurationError
 from voyage_rag.cli import main
 from voyage_rag.demo import DemoError, run, run_demo
-from voyage_rag.demo.corpus import Passage, standard_library
+from voyage_rag.demo.corpus import Passage
 from voyage_rag.demo.options import DemoOptions
 from voyage_rag.demo.report import FRAMEWORKS, DemoReport, total
 from voyage_rag.emulator import Emulator, ReceivedRequest
@@ -66,25 +65,21 @@ def stay_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def full() -> Iterator[Ran]:
+def full(library: list[Passage]) -> Iterator[Ran]:
     """The demo as `voyage-rag demo` runs it: the whole library and all built-in questions."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         forget_settings(monkeypatch)
         stay_at_home(monkeypatch)
         emulator = Emulator()
         monkeypatch.setattr(run, "Emulator", lambda: emulator)
+        monkeypatch.setattr(run, "standard_library", lambda: library)
         yield run_with(emulator, DemoOptions())
 
 
 @pytest.fixture(autouse=True)
-def _read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read the library once for all tests except the full run."""
-    monkeypatch.setattr(run, "standard_library", library)
-
-
-@cache
-def library() -> list[Passage]:
-    return standard_library()
+def _read_once(monkeypatch: pytest.MonkeyPatch, library: list[Passage]) -> None:
+    """Read the library once for all tests."""
+    monkeypatch.setattr(run, "standard_library", lambda: library)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -129,17 +129,17 @@ def timed(runner: Any, url: str, text: str = "a", **options: Any) -> float:
     return time.monotonic() - began
 
 
-def at_once(calls: Sequence[Callable[[], float]]) -> list[float]:
+def at_once(calls: Collection[Callable[[], float]]) -> list[float]:
     """What each returns, all waiting at the same time."""
     with ThreadPoolExecutor(len(calls)) as threads:
         return [each.result() for each in [threads.submit(call) for call in calls]]
 
 
-def test_an_attempt_ends_in_its_time(runner) -> None:
+def test_an_attempt_ends_in_its_time(runners) -> None:
     """`timeout` holds from the first byte sent to the last one read."""
     with ExitStack() as servers:
-        calls = [
-            partial(
+        calls = {
+            (runner.name, say.__name__): partial(
                 timed,
                 runner,
                 servers.enter_context(speaking(say)),
@@ -147,11 +147,12 @@ def test_an_attempt_ends_in_its_time(runner) -> None:
                 max_retries=0,
                 timeout=PATIENCE,
             )
+            for runner in runners
             for say in SHAPES
-        ]
-        took = dict(zip((say.__name__ for say in SHAPES), at_once(calls), strict=True))
+        }
+        took = dict(zip(calls, at_once(calls.values()), strict=True))
 
-    assert {name: took for name, took in took.items() if not SOON <= took < LATE} == {}
+    assert {call: took for call, took in took.items() if not SOON <= took < LATE} == {}
 
 
 def test_an_endless_response_ends_at_the_deadline(runner) -> None:
@@ -160,45 +161,54 @@ def test_an_endless_response_ends_at_the_deadline(runner) -> None:
         assert timed(runner, url, max_retries=0, timeout=0.3) >= 0.3
 
 
-def test_a_connection_in_use_keeps_deadlines_too(runner, http_service: HTTPService) -> None:
-    """Not only the first request on it."""
-    voyage = Voyage(KEY, base_url=http_service.url, max_retries=0, timeout=PATIENCE)
+def timed_after(answers: int, headers: dict[str, str], runner: Any, service: HTTPService) -> float:
+    """Seconds until a call gives up, if the service no longer responds after so many answers."""
+    healthy = service.always
 
-    async def program() -> float:
-        for _ in range(3):
-            await runner.ask(voyage, "embed", ["a"], MODEL)
-        http_service.always = http_service.hang
-        began = time.monotonic()
-        with pytest.raises(Timeout):
-            await runner.ask(voyage, "embed", ["a"], MODEL)
-        return time.monotonic() - began
-
-    assert SOON <= runner.run(program) < LATE
-
-
-def test_a_connection_closed_after_each_answer_keeps_deadlines(
-    runner, http_service: HTTPService
-) -> None:
-    """Each of the next ones is known as well."""
-
-    def closing(body: bytes) -> Response:
+    def answer(body: bytes) -> Response:
         answer = healthy(body)
-        return Response(answer.status, {"connection": "close"}, answer.body)
+        return Response(answer.status, headers, answer.body)
 
-    healthy = http_service.always
-    http_service.script = [closing, closing, http_service.hang]
-    voyage = Voyage(KEY, base_url=http_service.url, max_retries=0, timeout=PATIENCE)
+    service.script = [answer] * answers
+    service.always = service.hang
+    voyage = Voyage(KEY, base_url=service.url, max_retries=0, timeout=PATIENCE)
 
     async def program() -> float:
-        for _ in range(2):
+        for _ in range(answers):
             await runner.ask(voyage, "embed", ["a"], MODEL)
         began = time.monotonic()
         with pytest.raises(Timeout):
             await runner.ask(voyage, "embed", ["a"], MODEL)
         return time.monotonic() - began
 
-    assert SOON <= runner.run(program) < LATE
-    assert http_service.connections == 3
+    return runner.run(program)
+
+
+@pytest.mark.parametrize(
+    ("headers", "connections"),
+    [({}, {1, 2}), ({"connection": "close"}, {3})],
+    ids=["in use", "closed after each answer"],
+)
+def test_later_calls_keep_deadlines_too(
+    runners, headers: dict[str, str], connections: set[int]
+) -> None:
+    """Not only the first request on a connection, nor the first connection.
+
+    A request that gets no response on a connection in use is sent again on a second one.
+    """
+    with ExitStack() as stack:
+        services = [HTTPService() for _ in runners]
+        for service in services:
+            stack.callback(service.end)
+        took = at_once(
+            [
+                partial(timed_after, 2, headers, runner, service)
+                for runner, service in zip(runners, services, strict=True)
+            ]
+        )
+
+    assert [seconds for seconds in took if not SOON <= seconds < LATE] == []
+    assert {service.connections for service in services} <= connections
 
 
 def test_all_attempts_end_in_the_total_time(runner) -> None:

@@ -206,7 +206,7 @@ def test_a_handshake_that_never_ends(runner: Runner) -> None:
 def test_a_port_without_tls(runner: Runner) -> None:
     """OpenSSL's error is the cause."""
     with WireServer() as server, pytest.raises(APIConnectionError) as caught:
-        ask(runner, server.url.replace("http://127.0.0.1", "https://localhost"), timeout=2)
+        ask(runner, server.url.replace("http://127.0.0.1", "https://localhost"), timeout=0.5)
     assert isinstance(caught.value.__cause__, (ssl.SSLError, OSError))
     assert caught.value.never_sent
 
