@@ -127,6 +127,7 @@ def test_a_key_file_without_a_key_is_refused(
 
     assert expected_message in refusal(api_key_path=path)
     assert "FileNotFoundError" in refusal(api_key_path=tmp_path / "none")
+    assert "api_key_path is empty" in refusal(api_key_path="")
     assert str(path) in refusal(api_key_path=path)
 
 
@@ -187,6 +188,7 @@ def test_addresses_that_keep_the_key_safe_are_taken(url: str) -> None:
         ("https:///v1", "not an http(s) address"),
         ("https://h.example:port/v1", "not an address"),
         ("https://[::1/v1", "not an address"),
+        ("", "not an http(s) address"),
         (7, "must be a string"),
     ],
     ids=repr,

@@ -159,7 +159,8 @@ def find_key(
     """
     key, source = hidden(api_key), "api_key"
     del api_key
-    if key is None and (path := api_key_path or variable(KEY_PATH_VARIABLE, environ)):
+    path = variable(KEY_PATH_VARIABLE, environ) if api_key_path is None else api_key_path
+    if key is None and path is not None:
         key = _read(Path(os.path.expanduser(path)))  # noqa: PTH111 - as in settings
         source = f"the key in the file {str(path)!r}"
     if key is None:

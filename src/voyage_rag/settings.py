@@ -125,11 +125,11 @@ class Settings(BaseModel):
         given = {n: value for n, value in options.items() if value is not None or n in unlimited}
         if host is None:
             key = find_key(api_key, api_key_path, environ)
-            address = base_url or variable(BASE_URL_VARIABLE, environ)
+            address = variable(BASE_URL_VARIABLE, environ) if base_url is None else base_url
             try:
                 host = select_host(key, address, allow_insecure_http=allow_insecure_http)
             except ConfigurationError as error:
-                if base_url or not address:
+                if base_url is not None or address is None:
                     raise
                 message = error.message.replace("base_url", BASE_URL_VARIABLE, 1)
                 raise ConfigurationError(message) from None
@@ -212,6 +212,8 @@ def _check_types(base_url: object, api_key_path: object, allow_insecure_http: ob
         raise ConfigurationError(f"base_url must be a string, not {type(base_url).__name__}")
     if api_key_path is not None and not isinstance(api_key_path, (str, os.PathLike)):
         raise ConfigurationError(f"api_key_path must be a path, not {type(api_key_path).__name__}")
+    if api_key_path == "":
+        raise ConfigurationError("api_key_path is empty: pass the path of a file, or leave it out")
     if not isinstance(allow_insecure_http, bool):
         raise ConfigurationError(
             f"allow_insecure_http must be True or False, not {type(allow_insecure_http).__name__}"

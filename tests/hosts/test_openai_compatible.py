@@ -299,3 +299,5 @@ def test_what_a_gateway_lacks_is_refused(http_service: HTTPService) -> None:
         Gateway("nobody", KEY)
     with pytest.raises(VoyageError, match="pass base_url"):
         Gateway("litellm", KEY)
+    with pytest.raises(ConfigurationError, match="base_url '' is not"):
+        Gateway("openrouter", KEY, base_url="")

@@ -84,10 +84,11 @@ class Gateway(OpenAICompatible):
             raise ConfigurationError(
                 f"unknown gateway {gateway!r}; the gateways are {', '.join(GATEWAYS)}"
             )
-        if base_url is None and entry.base_url is None:
+        address = entry.base_url if base_url is None else base_url
+        if address is None:
             raise ConfigurationError(f"{entry.title} has no default address: pass base_url")
         super().__init__(
-            base_url or entry.base_url or "",
+            address,
             api_key,
             batch_size=BATCH_SIZE,
             encoding_format=encoding_format,

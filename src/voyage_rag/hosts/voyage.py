@@ -60,7 +60,8 @@ class VoyageAPI(Host):
     ) -> None:
         api_key = hidden(api_key)
         key = as_key(api_key)
-        base_url = base_url or self.default_base_url or address_of(key)
+        if base_url is None:
+            base_url = self.default_base_url or address_of(key)
         super().__init__(base_url, key, allow_insecure_http=allow_insecure_http)
         if self.hostname in HOSTNAMES and (owner := owner_of(key)):
             raise ConfigurationError(
