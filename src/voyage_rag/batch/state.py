@@ -113,11 +113,7 @@ def part_name(number: int) -> str:
 
 
 class StateFile:
-    """The state file of a job.
-
-    Args:
-        path: Path of the file.
-    """
+    """The state file of a job."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: Path = Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's can raise

@@ -61,11 +61,7 @@ class Manifest:
 
 
 class JobFolder:
-    """The folder `<output>.job`.
-
-    Attributes:
-        path: Path of the folder.
-    """
+    """The folder `<output>.job`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

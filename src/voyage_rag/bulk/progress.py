@@ -106,12 +106,7 @@ class JobReport:
 
 
 class JobReporter:
-    """Reports progress from any thread.
-
-    Args:
-        on_progress: Called with each progress, or None.
-        price: Returns the price of tokens.
-    """
+    """Reports progress from any thread."""
 
     def __init__(
         self, on_progress: OnProgress | None, price: Callable[[int], float | None]

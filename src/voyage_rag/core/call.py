@@ -232,11 +232,7 @@ def record(
     results: PartialResults[Value],
     waiting: WaitingItems[Item] | None = None,
 ) -> Flow[None]:
-    """Add the values of one slice to the results. Its items, such as pictures, can be freed then.
-
-    Raises:
-        VoyageError: See `fetch`.
-    """
+    """Add the values of one slice to the results. Its items, such as pictures, are then freed."""
     yield from fetch(call, items, results, waiting)
 
 

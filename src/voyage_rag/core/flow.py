@@ -85,11 +85,7 @@ class Offload:
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """Emit an event to observers.
-
-    Attributes:
-        event: Creates the event for a call.
-    """
+    """Emit an event, which is created for the call, to observers."""
 
     event: Callable[[Call], Event]
 
@@ -169,8 +165,6 @@ class OperationInfo:
     """The facts about an operation for observers.
 
     Attributes:
-        verb: The client's method.
-        model: Name of the model.
         inputs: Number of inputs; None for a stream.
         dimension: Length of the vectors; None if it is unknown or there are none.
     """

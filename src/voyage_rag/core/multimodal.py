@@ -61,11 +61,7 @@ class Loaded:
 
 
 class MultimodalCall(EndpointCall[Loaded, "Vector"]):
-    """One call to embed texts, images and videos.
-
-    Args, after those of `EndpointCall`:
-        parser: Parses its inputs.
-    """
+    """One call to embed texts, images and videos."""
 
     is_spread = False
 

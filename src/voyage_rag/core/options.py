@@ -22,14 +22,9 @@ ENDPOINTS: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class EmbedOptions:
-    """Options of all inputs of a call.
+    """Options of all inputs of a call, as for `Voyage.embed`.
 
     Attributes:
-        model: Name of the model.
-        input_type: The prompt: `query`, `document` or None.
-        truncation: Truncate texts to the context instead of rejecting them.
-        output_dimension: Length of the vectors; None for the model's default.
-        output_dtype: Number type of the vectors; None for float.
         expected_dimension: The required length in a response; None if it is unknown.
     """
 

@@ -31,10 +31,6 @@ class RerankCall(EndpointCall[IndexedText, "float | None"]):
 
     A score belongs to one query and one document, so documents may be ranked in several requests,
     and scores may be cached. A document that is not among a request's `top_k` has no score.
-
-    Args, after those of `EndpointCall`:
-        query: The search query.
-        top_k: Number of requested documents; None for all.
     """
 
     is_spread = False

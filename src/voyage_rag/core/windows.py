@@ -18,8 +18,6 @@ class Window:
     Attributes:
         position: Position of the document in the caller's list.
         first: Position of the first chunk in the document.
-        chunks: The chunks, in order.
-        estimated_tokens_per_chunk: The estimated tokens of each chunk.
     """
 
     position: int

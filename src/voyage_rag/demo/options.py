@@ -39,8 +39,6 @@ class DemoOptions:
     Attributes:
         questions: The user's own questions; empty for the built-in ones.
         files: The user's own text files; empty for the standard library.
-        model: The embedding model.
-        rerank_model: The reranker.
         limit: The most passages or images to embed; None for all.
         as_json: Write one JSON object instead of a table.
         images: A folder of images to search instead of text.

@@ -35,8 +35,6 @@ class DemoPlan:
         service: Address and models; `base_url` is always set.
         corpus: What is searched, in words.
         passages: The passages, or what represents the images.
-        questions: The questions.
-        forecast: Expected usage.
         of_images: Whether the passages represent images; then nothing is reranked.
     """
 
@@ -109,9 +107,6 @@ class DemoReport:
     """Results of a run.
 
     Attributes:
-        plan: What the run was to do.
-        questions: The questions and their results.
-        usage: Actual usage.
         seconds: Duration of each stage by its name, in order; "total" is the last.
     """
 

@@ -37,18 +37,7 @@ if TYPE_CHECKING:
 
 
 def run(options: DemoOptions, out: Console, err: Console, began: float) -> DemoReport:
-    """Run the demo.
-
-    Args:
-        options: Options of the command line.
-        out: Console for the results.
-        err: Console for the announcement and the progress when `out` is for JSON.
-        began: When the run began, by `time.perf_counter`.
-
-    Raises:
-        DemoError: There is nothing to search.
-        VoyageError: The service, or the emulator, responded with an error.
-    """
+    """Run the demo, which `began` then by `time.perf_counter`; see `run_demo`."""
     seconds = {"importing": time.perf_counter() - began}
     screen = err if options.as_json else out
     questions = tuple(map(Question, options.questions)) or BUILT_IN_QUESTIONS

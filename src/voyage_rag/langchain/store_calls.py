@@ -28,8 +28,6 @@ class StoreCall:
 
     Attributes:
         name: The name of the sync method.
-        args: Positional arguments.
-        options: Keyword arguments.
         vectors: The vectors of its texts, if the call adds texts.
     """
 

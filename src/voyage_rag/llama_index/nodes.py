@@ -38,7 +38,6 @@ class NodeBatch:
     """Nodes that are being embedded.
 
     Attributes:
-        nodes: The nodes.
         texts: Their texts, with the metadata that they mark for embedding.
         embeddings: Their vectors, after they are embedded.
     """

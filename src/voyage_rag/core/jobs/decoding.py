@@ -16,12 +16,7 @@ Item = TypeVar("Item", File, Batch)
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item]):
-    """Part of a list.
-
-    Attributes:
-        items: Files or batches.
-        after: The id after which the next page begins; None on the last page.
-    """
+    """Part of a list. The next page begins after the id `after`; None on the last page."""
 
     items: list[Item]
     after: str | None

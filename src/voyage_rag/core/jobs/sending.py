@@ -32,13 +32,7 @@ UPLOAD_RESPONSE_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class JobContext:
-    """The state that all requests of a client about files and batches share.
-
-    Attributes:
-        host: Where the models run.
-        policy: Timeouts and retries.
-        now: Seconds on a monotonic clock.
-    """
+    """What all requests of a client about files and batches share; `now` is a monotonic clock."""
 
     host: Host
     policy: RetryPolicy

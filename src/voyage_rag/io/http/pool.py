@@ -152,9 +152,6 @@ class ConnectionPool:
 
     It only uses atomic operations of a deque, so there is no lock that a fork could leave
     locked. A forked child starts with an empty pool.
-
-    Args:
-        route: The route of new connections.
     """
 
     def __init__(self, route: Route) -> None:

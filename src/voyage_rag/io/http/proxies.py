@@ -24,10 +24,6 @@ class Proxy:
     Attributes:
         source: The environment variable, or "the system's settings".
         scheme: `http`, `https`, `socks5` or `socks5h`.
-        host: Name or IP address.
-        port: TCP port.
-        username: User name, or "".
-        password: Password, which the repr omits.
     """
 
     source: str

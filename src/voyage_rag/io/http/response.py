@@ -37,11 +37,7 @@ class UnreadableBodyError(Exception):
 
 
 class UnwritableFileError(Exception):
-    """A body cannot be written to its file.
-
-    Attributes:
-        reason: The error of the disk.
-    """
+    """A body cannot be written to its file, because of an error of the disk."""
 
     def __init__(self, reason: OSError) -> None:
         super().__init__(str(reason))

@@ -51,14 +51,9 @@ def parse_address(url: str) -> Address:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The route of connections to a host.
+    """The route of connections to a host, whose name is in ASCII.
 
     Attributes:
-        scheme: `http` or `https`.
-        host: Name or IP address, in ASCII.
-        port: TCP port.
-        proxy: The proxy, or None.
-        certificates: The trusted certificates.
         is_forwarded: Whether requests are sent to the proxy, which forwards them.
         proxy_headers: Additional headers of forwarded requests.
     """

@@ -14,9 +14,6 @@ UPLOAD_CHUNK_BYTES = 2**16
 class MultipartUpload:
     """The body of an upload, which is read from disk while it is sent.
 
-    Args:
-        upload: The file and the other fields.
-
     Attributes:
         content_type: Content type, with the boundary between the fields.
 
