@@ -20,6 +20,8 @@ TEXTS = {
     "notes/meeting.md": "We decided to sign on Monday.\n\nAnna signed the contract.",
     "answers.txt": "Send an email.\nRead a CSV file.\n",
     "passages.jsonl": '{"id": "a", "text": "Refunds are possible within 30 days."}\n',
+    "docs/guide.md": "Install the package.\n\nSet the key.",
+    "README.md": "Install the package.\n\nSet the key.",
     "faq.jsonl": '{"question": "Are refunds possible?", "answer": "Within 30 days."}\n',
 }
 """The files that the examples use."""

@@ -1,8 +1,10 @@
 """How a run looks."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -86,6 +88,38 @@ def test_the_columns_are_as_wide_for_every_line(make_report: MakeReport) -> None
         assert all(len(line) <= width for line in lines)
         assert table[2].endswith("…")
         assert "zz  many" in table[2]
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80])
+def test_a_narrow_terminal_wraps_only_paragraphs(make_report: MakeReport, width: int) -> None:
+    """No row of a table continues on the next line, and no name loses its end."""
+    text = shown(make_report(), width)
+    lines = text.partition("\nAsk your own question:")[0].splitlines()
+
+    assert max(map(len, lines)) <= width
+    assert [line for line in lines if line.startswith("voyage")] == []
+    assert "total 7 1,500,010 $0.0300" in unwrapped(text) or (
+        "total requests: 7, tokens: 1,500,010, price: $0.0300" in unwrapped(text)
+    )
+    for name, score in (("reader", "0.875"), ("sorted", "0.500"), ("zz", "0.750")):
+        (row,) = [line for line in lines if score in line]
+        assert name in row or width < 40
+
+
+def test_the_next_steps_can_be_run_where_they_are_shown(
+    make_report: MakeReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text to search exists, with or without a README, and the question suits it."""
+    monkeypatch.chdir(tmp_path)
+    for searched, question in (("json", "numbers"), ("README.md", "install")):
+        if searched == "README.md":
+            Path(searched).touch()
+        (step,) = [line for line in shown(make_report(), 200).splitlines() if "--files" in line]
+        *_, asked, option, path = shlex.split(step)
+        assert option == "--files"
+        assert Path(path).exists()
+        assert Path(path).name == searched
+        assert question in asked
 
 
 def test_a_heading_is_shown_with_what_stands_below_it(make_report: MakeReport) -> None:

@@ -72,11 +72,12 @@ def show_introduction(console: Console, options: DemoOptions) -> None:
 def show_next_steps(console: Console) -> None:
     """Show three commands to try next."""
     program = _program()
-    readme = Path("README.md")
-    path = readme if readme.is_file() else Path(sysconfig.get_path("stdlib"), "json")
+    question, path = "how do I install it?", Path("README.md")
+    if not path.is_file():
+        question, path = "how are numbers handled?", Path(sysconfig.get_path("stdlib"), "json")
     steps = {
         "Ask your own question": 'demo "how do I sort a list by two keys?"',
-        "Search your own text": f'demo "how are numbers handled?" --files {path}',
+        "Search your own text": f'demo "{question}" --files {path}',
         "Compare models, limits and prices": "models",
     }
     for purpose, command in steps.items():
@@ -125,13 +126,15 @@ def show_plan(console: Console, plan: DemoPlan) -> None:
     _wrap(console, opening)
     nearest = SHOWN if plan.of_images else CANDIDATES
     reranker = f"{plan.service.rerank_model}, the best {SHOWN} of those"
-    console.print(
-        Text.assemble(
-            f"\n  {'images' if plan.of_images else 'text':<8}  {_printable(plan.corpus)}",
-            f"\n  vectors   {plan.service.model}, the nearest {nearest} for each question",
-            f"\n  reranker  {'none: rerankers accept text only' if plan.of_images else reranker}\n",
-        )
-    )
+    parts = {
+        "images" if plan.of_images else "text": _printable(plan.corpus),
+        "vectors": f"{plan.service.model}, the nearest {nearest} for each question",
+        "reranker": "none: rerankers accept text only" if plan.of_images else reranker,
+    }
+    console.print()
+    for name, value in parts.items():
+        _wrap(console, Text(value), f"  {name:<8}  ")
+    console.print()
 
 
 def show_heading(console: Console, plan: DemoPlan) -> None:
@@ -171,7 +174,7 @@ def show_report(console: Console, report: DemoReport) -> None:
                 )
             )
         console.print()
-    console.print(_usage_table(report.usage))
+    _show_usage(console, report.usage)
     console.print()
     usage = total(report.usage)
     price = _at_list_price(usage.dollars)
@@ -186,25 +189,34 @@ def show_report(console: Console, report: DemoReport) -> None:
     show_next_steps(console)
 
 
-def _wrap(console: Console, text: Text) -> None:
-    """Print a paragraph without the spaces that rich leaves at the end of wrapped lines."""
-    for line in text.wrap(console, console.width):
+def _wrap(console: Console, text: Text, label: str = "") -> None:
+    """Print a label and a paragraph, without the spaces that rich leaves at the end of lines.
+
+    Wrapped lines are aligned with the paragraph.
+    """
+    for line in text.wrap(console, console.width - len(label)):
         line.rstrip()
-        console.print(line)
+        console.print(Text.assemble(label, line))
+        label = " " * len(label)
 
 
-def _usage_table(usage: UsageByPurpose) -> Text:
+def _show_usage(console: Console, usage: UsageByPurpose) -> None:
+    """Show a table, or a paragraph for each row if the terminal is too narrow."""
     width = max(len(model) for item in usage.values() for model in item.by_model)
-    line = f"  {{:<9}}  {{:<{width}}}  {{:>8}}  {{:>9}}  {{:>17}}\n".format
-    table = Text(line("", "model", "requests", "tokens", "at list price"), "dim", end="")
-    for purpose, item in usage.items():
-        (model,) = item.by_model
+    line = f"  {{:<9}}  {{:<{width}}}  {{:>8}}  {{:>9}}  {{:>17}}".format
+    heading = line("", "model", "requests", "tokens", "at list price")
+    is_wide = len(heading) <= console.width
+    if is_wide:
+        console.print(Text(heading, "dim"))
+    for purpose, item in (*usage.items(), ("total", total(usage))):
+        model, style = ("", "bold") if purpose == "total" else (*item.by_model, "")
+        requests, tokens = f"{item.requests:,}", f"{item.total_tokens:,}"
         price = _price(item.dollars)
-        table.append(line(purpose, model, item.requests, f"{item.total_tokens:,}", price))
-    whole = total(usage)
-    last = line("total", "", whole.requests, f"{whole.total_tokens:,}", _price(whole.dollars))
-    table.append(last.rstrip(), "bold")
-    return table
+        if is_wide:
+            console.print(Text(line(purpose, model, requests, tokens, price), style))
+        else:
+            cells = [model, f"requests: {requests}", f"tokens: {tokens}", f"price: {price}"]
+            _wrap(console, Text(", ".join(filter(None, cells)), style), f"  {purpose:<9}  ")
 
 
 def _durations(report: DemoReport) -> str:
@@ -231,9 +243,11 @@ def _row(
     for framework, score in zip(FRAMEWORKS, scores, strict=True):
         row.append(f"  {score:>{len(framework)}}")
     if gist:
-        width = max(24, min(MAX_NAME_COLUMNS, (console.width - 30) * 3 // 5))
+        left = console.width - row.cell_len - 2
+        width = min(left, max(24, min(MAX_NAME_COLUMNS, (console.width - 30) * 3 // 5)))
         row.append(f"  {set_cell_size(_shorten(_printable(name), width), width)}")
-        row.append(f"  {_printable(gist)}", "dim")
+        if left > width:
+            row.append(f"  {_printable(gist)}", "dim")
     else:
         row.append(f"  {name}")
     row.truncate(console.width, overflow="ellipsis")
