@@ -20,12 +20,15 @@ def imports() -> dict[str, str]:
     return {theirs.strip("`"): ours.strip("`") for theirs, ours in ROW.findall(table)[1:]}
 
 
-def section(title: str) -> str:
+def section(title: str, text: str = TEXT) -> str:
     """Return the text under a heading of any level, up to the next one."""
-    return re.split(rf"^#+ {re.escape(title)}$", TEXT, flags=re.MULTILINE)[1].partition("\n#")[0]
+    return re.split(rf"^#+ {re.escape(title)}$", text, flags=re.MULTILINE)[1].partition("\n#")[0]
 
 
 def becomes(kind: str) -> dict[str, str]:
     """The rows of a class's section, by parameter, or by `method(parameters)`."""
-    rows = ROW.findall(section(f"`{kind}`"))[1:]
+    module, _, name = kind.rpartition(".")
+    package = re.sub(r"[._]", "-", module)
+    of_package = TEXT.partition(f"\n## {package}\n")[2].partition("\n## ")[0]
+    rows = ROW.findall(section(f"`{name}`", of_package))[1:]
     return {theirs.strip("`"): reported for theirs, reported in rows}

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 
 from pages import ROOT
-from voyage_rag.models import MODELS, Kind, Model
+from voyage_rag.models import MODELS, RETIREMENTS, Model
 
 PAGE = ROOT / "docs" / "models.md"
-EMBEDDING_COLUMNS = ("model", "context", "dimensions", "number types", "price", "tokens a minute")
-RERANKER_COLUMNS = ("model", "query and document", "query", "price", "tokens a minute")
+LIMITS = ("per request", "per minute")
+EMBEDDING_COLUMNS = ("model", "context", "dimensions", *LIMITS, "price", "status")
+RERANKER_COLUMNS = ("model", "query + document", "query", *LIMITS, "price", "status")
+RETIREMENT_COLUMNS = ("model", "deprecated on", "retired on", "suggested replacement")
 
 
 def tokens(count: int | None) -> str:
     """A number of tokens, abbreviated."""
     if count is None:
-        return "not known"
+        return "unknown"
     millions, thousands = divmod(count, 1_000_000)
     return f"{millions}M" if millions and not thousands else f"{count // 1_000:,}K"
 
@@ -23,44 +25,48 @@ def tokens(count: int | None) -> str:
 def price(model: Model) -> str:
     """The list price."""
     if not model.price:
-        return "free (open weights)"
-    pixels = f" + ${model.pixel_price:.2f} / billion pixels" if model.pixel_price else ""
+        return "none: open weights"
+    pixels = f", ${model.pixel_price:.2f} per billion pixels" if model.pixel_price else ""
     return f"${model.price:.2f}{pixels}"
 
 
-def row(model: Model) -> list[str]:
+def row(model: Model) -> tuple[str, ...]:
     """The row of a model."""
-    limits = [price(model), tokens(model.tokens_per_minute)]
-    name = f"`{model.name}`"
+    service = tokens(model.request_tokens), tokens(model.tokens_per_minute)
+    limits = service if model.price else ("none", "none")
+    start, end = (f"`{model.name}`", tokens(model.context)), (*limits, price(model), model.status)
     if model.kind == "rerank":
-        return [name, tokens(model.context), tokens(model.query_tokens), *limits, dates(model)]
-    first, *others = model.dimensions
-    dimensions = f"**{first}**" + "".join(f", {one}" for one in sorted(others))
-    dtypes = "all" if len(model.dtypes) > 1 else "float"
-    return [name, tokens(model.context), dimensions, dtypes, *limits, dates(model)]
+        return (*start, tokens(model.query_tokens), *end)
+    lengths = (str(one) for one in sorted(model.dimensions))
+    default = str(model.default_dimension)
+    dimensions = ", ".join(f"**{one}**" if one == default else one for one in lengths)
+    return (*start, dimensions, *end)
 
 
-def dates(model: Model) -> str:
-    """Its status, and its dates."""
-    if model.retirement is None:
-        return model.status
-    return f"{model.status}; deprecated {model.retirement.deprecated}, retired {model.retirement.retired}"  # noqa: E501
+def retirements() -> list[tuple[str, ...]]:
+    """The rows of the announced retirements."""
+    return [
+        (f"`{name}`", str(dates.deprecated), str(dates.retired), f"`{dates.replacement}`")
+        for name, dates in RETIREMENTS.items()
+    ]
 
 
-def table(kind: Kind) -> str:
-    """The models of a kind, the recommended ones first."""
-    columns = RERANKER_COLUMNS if kind == "rerank" else EMBEDDING_COLUMNS
+def table(kind: str) -> str:
+    """The models of a kind, the recommended ones first; or the retirements."""
     models = [model for model in MODELS.values() if model.kind == kind]
-    rows = [(*columns, "status"), ("---",) * (len(columns) + 1), *map(row, models)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+    columns: tuple[str, ...] = RERANKER_COLUMNS if kind == "rerank" else EMBEDDING_COLUMNS
+    rows = [row(model) for model in models]
+    if kind == "retirements":
+        columns, rows = RETIREMENT_COLUMNS, retirements()
+    lines = [columns, ("---",) * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def written(text: str) -> str:
     """The page with its tables replaced."""
 
     def replace(found: re.Match[str]) -> str:
-        kind: Kind = found[1]  # type: ignore[assignment]
-        return f"<!-- table: {kind} -->\n{table(kind)}\n<!-- end -->"
+        return f"<!-- table: {found[1]} -->\n{table(found[1])}\n<!-- end -->"
 
     return re.sub(r"<!-- table: (\w+) -->\n.*?<!-- end -->", replace, text, flags=re.DOTALL)
 

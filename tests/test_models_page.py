@@ -9,5 +9,5 @@ def test_the_tables_are_those_of_the_catalogue() -> None:
     """`python tests/model_tables.py` writes them."""
     text = PAGE.read_text("utf-8")
 
-    assert text.count("<!-- table: ") == 4
+    assert text.count("<!-- table: ") == 5
     assert written(text) == text

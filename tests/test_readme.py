@@ -59,7 +59,7 @@ def test_each_feature_says_how_it_was_checked() -> None:
 
 
 SEEN_AS = {
-    "embeds without reaching the Hugging Face hub": "embeds without the hub",
+    "embeds without reaching the Hugging Face Hub": "embeds without the hub",
     "retries by itself: 429, 5xx, lost connections": "retries by itself",
     "obeys `Retry-After`": "obeys Retry-After",
     "a failure keeps what was paid for": "keeps what was paid for",
