@@ -112,10 +112,10 @@ def test_our_parameters_reach_the_client(
     ("model", "options", "said"),
     [
         ("rerank-3", {}, "'rerank-3' is a model for rerank, not for embed"),
-        ("voyage-4", {"output_dimension": 1_000}, "no output_dimension 1000; it has 256, 512"),
+        ("voyage-4", {"output_dimension": 1_000}, "output_dimension=1000; it supports 256, 512"),
         ("voyage-4", {"output_dimension": 0}, "output_dimension must be a positive integer"),
-        ("voyage-law-2", {"output_dtype": "int8"}, "no output_dtype 'int8'"),
-        ("voyage-context-4", {"output_dimension": 3}, "no output_dimension 3"),
+        ("voyage-law-2", {"output_dtype": "int8"}, "output_dtype='int8'"),
+        ("voyage-context-4", {"output_dimension": 3}, "output_dimension=3"),
     ],
 )
 def test_what_is_known_not_to_work_is_refused_at_construction(
@@ -348,7 +348,7 @@ def test_a_client_that_cannot_be_pickled_says_so(kind: Kind) -> None:
     """Instead of being left behind; the original still works."""
     voyage = Voyage(KEY, base_url=HOST, http_client=httpx.Client())
     made = kind.make(client=voyage)
-    with pytest.raises(TypeError, match="http_client cannot be pickled"):
+    with pytest.raises(TypeError, match="own HTTP client cannot be pickled"):
         pickle.dumps(made)
     assert made.voyage is voyage
     voyage.close()
@@ -383,7 +383,7 @@ def test_a_host_takes_the_place_of_a_key(kind: Kind, http_service: HTTPService) 
     assert one.voyage.settings.api_key.get_secret_value() == KEY
 
     for beside in ({"api_key": KEY}, {"base_url": http_service.url}):
-        with pytest.raises(ConfigurationError, match="beside host"):
+        with pytest.raises(ConfigurationError, match="combined with host"):
             kind.make(host=host, **beside)
     with pytest.raises(ValidationError, match=r"voyage_rag\.hosts"):
         kind.make(host="https://h.example")

@@ -136,7 +136,7 @@ def test_a_video_is_made_as_in_voyages_own_client(tmp_path: Path) -> None:
     assert (tmp_path / "y.mp4").read_bytes() == b"film"
     with pytest.raises(voyage_rag.InvalidInputError, match="optimize=True needs ffmpeg"):
         Video.from_path(path, model=MODEL, optimize=True)
-    with pytest.raises(voyage_rag.InvalidInputError, match="no bytes before it is sent"):
+    with pytest.raises(voyage_rag.InvalidInputError, match="available only if its source"):
         Video("https://example.com/x.mp4").to_bytes()
 
 

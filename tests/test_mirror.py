@@ -78,7 +78,7 @@ COVERED_BY: dict[str, str] = {
     "hosts/gateways.py": "hosts/test_openai_compatible.py",
     "hosts/host.py": "hosts/test_invented.py",
     "hosts/messages.py": "core/wire/test_requests.py",
-    "hosts/numbers.py": "hosts/test_openai_compatible.py",
+    "hosts/conversion.py": "hosts/test_openai_compatible.py",
     "hosts/specification.py": "test_cli.py",
     "hosts/voyage.py": "test_settings.py",
     "io/clock.py": "io/test_driver.py",

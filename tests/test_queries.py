@@ -95,8 +95,8 @@ def test_queries_may_go_to_another_host(make: Any, emulator: Emulator, runner: R
         ("voyage-4", "voyage-3.5", "embeds in the space 'voyage-3.5', and 'voyage-4' in the space"),
         ("voyage-3-large", "voyage-3.5", "queries would find nothing"),
         ("voyage-context-4", "voyage-4", "queries would find nothing"),
-        ("voyage-4", "voyage-of-tests", "a space that is not known"),
-        ("voyage-4", "rerank-3", "a space that is not known"),
+        ("voyage-4", "voyage-of-tests", "an unknown space"),
+        ("voyage-4", "rerank-3", "an unknown space"),
     ],
 )
 def test_another_space_is_refused_by_name(

@@ -135,7 +135,7 @@ def test_a_client_with_your_own_http_client_is_not_copied() -> None:
 
     with httpx.Client() as own:
         voyage = Voyage(KEY, http_client=own)
-        with pytest.raises(TypeError, match="http_client"):
+        with pytest.raises(TypeError, match="own HTTP client"):
             pickle.dumps(voyage)
 
 
@@ -278,7 +278,7 @@ def test_an_implausible_key_is_refused_with_the_likely_cause(
 @pytest.mark.parametrize("key", ["sk-proj-abcdefghijkl", "hf_abcdefghijkl", "AIzaSyabcdefghijkl"])
 def test_a_key_of_another_service_is_refused_at_voyages_hosts_only(key: str) -> None:
     """A gateway or a server of your own may give out such keys."""
-    with pytest.raises(ConfigurationError, match="not Voyage's"):
+    with pytest.raises(ConfigurationError, match="not for Voyage"):
         Voyage(key)
 
     assert Voyage(key, base_url="https://gateway.example/v1").settings.api_key == as_key(key)

@@ -21,7 +21,7 @@ def test_a_key_is_claimed_by_one_caller_until_it_is_forgotten() -> None:
     others, second = flight.claim(["b", "c"])
     assert (own, others) == (["a", "b"], ["c"])
     assert first["b"] is second["b"]
-    with flight.settled(own) as results:
+    with flight.publishing(own) as results:
         results |= {"a": 1, "b": 2}
     assert second["b"].result() == 2
     flight.forget(["b"])
@@ -32,7 +32,7 @@ def test_a_failure_of_the_service_reaches_those_who_wait_and_frees_the_key() -> 
     """The next caller computes it again."""
     flight: SingleFlight[str, int] = SingleFlight()
     own, futures = flight.claim(["a"])
-    with pytest.raises(ServerError), flight.settled(own):
+    with pytest.raises(ServerError), flight.publishing(own):
         raise ServerError("down")
     with pytest.raises(ServerError, match="down"):
         futures["a"].result(0)
@@ -45,7 +45,7 @@ def test_what_may_concern_the_caller_alone_lets_others_ask_themselves(
 ) -> None:
     flight: SingleFlight[str, int] = SingleFlight()
     own, futures = flight.claim(["a"])
-    with pytest.raises(type(reason)), flight.settled(own):
+    with pytest.raises(type(reason)), flight.publishing(own):
         raise reason
     with pytest.raises(CancelledError):
         futures["a"].result(0)
@@ -56,7 +56,7 @@ def test_results_that_an_error_carries_are_kept() -> None:
     """They were paid for."""
     flight: SingleFlight[str, int] = SingleFlight()
     own, futures = flight.claim(["a", "b"])
-    with pytest.raises(ServerError), flight.settled(own, lambda _: {"a": 1}):
+    with pytest.raises(ServerError), flight.publishing(own, lambda _: {"a": 1}):
         raise ServerError("half way")
     assert futures["a"].result(0) == 1
     assert flight.claim(["a", "b"])[0] == ["b"]
@@ -66,7 +66,7 @@ def test_the_oldest_results_are_dropped_beyond_a_size() -> None:
     """Those in flight are kept; a result that was used counts as recent."""
     flight: SingleFlight[str, int] = SingleFlight()
     own, _ = flight.claim(["a", "bb", "c"])
-    with flight.settled(own) as results:
+    with flight.publishing(own) as results:
         results |= {"a": 1, "bb": 2, "c": 3}
     pending, _ = flight.claim(["d"])
     flight.use("a")
@@ -86,7 +86,7 @@ def test_an_event_loop_waits_for_the_result_of_a_thread(backend: str) -> None:
     own, futures = flight.claim(["a"])
 
     def work() -> None:
-        with flight.settled(own) as results:
+        with flight.publishing(own) as results:
             results["a"] = 1
 
     async def program() -> int:
@@ -112,7 +112,7 @@ def test_trio_as_a_guest_of_asyncio_waits_too() -> None:
             return await result_of(futures["a"])
 
     def work() -> None:
-        with flight.settled(own) as results:
+        with flight.publishing(own) as results:
             results["a"] = 1
 
     async def host() -> int:

@@ -26,7 +26,7 @@ def check_auto_chunking(model: str, size: int | None, overlap: int | None) -> di
     """
     if kind_of(model) != "contextualized":
         raise ConfigurationError(f"{model!r} does not split documents: use voyage-context-4")
-    from voyage_rag.core.documents import check_chunking  # noqa: PLC0415 - classes are made without
+    from voyage_rag.core.documents import check_chunking  # noqa: PLC0415 - rarely needed
 
     check_chunking("document", None, enabled=True, size=size, overlap=overlap)
     return {"enable_auto_chunking": True, "chunk_size": size, "chunk_overlap": overlap}

@@ -61,18 +61,18 @@ def instances(name: str, value: object, kind: type) -> list[Any]:
 
 
 def plain(value: object) -> Any:
-    """The Python value of a scalar of numpy's or a similar library's, anything else as it is."""
+    """Return a NumPy scalar or similar object as a Python value, and other values unchanged."""
     item = getattr(value, "item", None)
     return item() if callable(item) and getattr(value, "ndim", None) == 0 else value
 
 
 def is_missing(value: object) -> bool:
-    """Whether a value marks a missing one: None, NaN, or pandas' NaT or NA."""
+    """Whether a value stands for missing data: None, NaN, or pandas' NaT or NA."""
     if value is None or type(value).__name__ == "NAType":
         return True
     try:
-        return bool(value != value)  # noqa: PLR0124 - so NaN and NaT are known
-    except Exception:  # noqa: BLE001 - of arrays and whatever else compares in its own way
+        return bool(value != value)  # noqa: PLR0124 - true for NaN and NaT only
+    except Exception:  # noqa: BLE001 - arrays and other types define their own comparison
         return False
 
 

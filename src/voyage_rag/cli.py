@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"voyage-rag: the command line needs {error.name}: pip install 'voyage-rag[cli]'\n"
         )
         return 1
-    except KeyboardInterrupt:  # while all of that was imported
+    except KeyboardInterrupt:  # during the import
         sys.stderr.write("voyage-rag: interrupted\n")
         return 130
     return execute(sys.argv[1:] if arguments is None else list(arguments))

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 SETTINGS = ("base_url", *(name for name in Settings.model_fields if name != "host"))
-"""Fields that are settings of the client, too."""
+"""Fields that are also settings of the client."""
 
 HTTP_CLIENTS = ("http_client", "http_async_client")
 
@@ -183,12 +183,12 @@ class Connection(BaseModel):
                 "pass the same host=..., or create a new object"
             )
         if self.host is None:
-            self._settle_key()
+            self._resolve_key()
         else:
             self.host_name = repr(self.host)
         _ = self.voyage
 
-    def _settle_key(self) -> None:
+    def _resolve_key(self) -> None:
         pinned, is_given = self.api_key_fingerprint, "api_key_fingerprint" in self.model_fields_set
         if self.voyage_api_key:
             key = self.voyage_api_key
@@ -213,7 +213,7 @@ class Connection(BaseModel):
         if name in KEY_NAMES:
             name, value = KEY_NAMES[0], None if value is None else as_key(value)
             super().__setattr__("api_key_fingerprint", value and value.fingerprint)
-        if name == "host" and value is not None:  # which brings its own key and address
+        if name == "host" and value is not None:  # a host has its own key and address
             for replaced in ("voyage_api_key", "api_key_fingerprint", "api_key_path", "base_url"):
                 super().__setattr__(replaced, None)
             super().__setattr__("host_name", repr(value))
@@ -255,8 +255,8 @@ class Connection(BaseModel):
         changeable = type(self).model_fields.keys() - (CONNECTION_FIELDS - {*SETTINGS})
         if refused := sorted(options.keys() - changeable):
             raise ConfigurationError(
-                f"with_options does not know {', '.join(refused)}, or copies share it: make "
-                "another object"
+                f"with_options cannot change {', '.join(refused)}, which is unknown or shared by "
+                "all copies: create another object"
             )
         settings = {name: value for name, value in options.items() if name in SETTINGS}
         client = self.voyage.with_options(**settings) if settings else self.voyage
@@ -279,7 +279,9 @@ class Connection(BaseModel):
             self.client.__reduce__()
         for name in HTTP_CLIENTS:
             if getattr(self, name) is not None:
-                raise TypeError(f"an object with its own {name} cannot be pickled")
+                raise TypeError(
+                    f"an object with its own {name} cannot be pickled: create one in each process"
+                )
         return super().__getstate__()
 
     def _adopt(self, client: Voyage, given: AbstractSet[str]) -> None:
@@ -307,7 +309,7 @@ class Connection(BaseModel):
         if others:
             raise ConfigurationError(
                 f"{', '.join(others)} cannot differ from the settings of the given client: "
-                "pass a client that has them, or no client"
+                "pass a client with the same settings, or no client"
             )
 
     def _make(self) -> Voyage:

@@ -304,8 +304,8 @@ class UnexpectedAnswerError(VoyageError):
         200
 
     Attributes:
-        is_systematic: Whether further responses are probably the same: the server has another
-            model than was asked for.
+        is_systematic: Whether later responses will probably be invalid, too, because the server has
+            another model than the one requested.
     """
 
     is_systematic: bool = False

@@ -28,13 +28,13 @@ def lock_for(owner: object) -> threading.Lock:
 
 
 def is_first(seen: dict[Hashable, object], key: Hashable) -> bool:
-    """Add a key to those seen. Returns True once, even if several threads add the key together."""
+    """Add a key to `seen`, and return whether it is new: True for one thread only."""
     mine = object()
     return seen.setdefault(key, mine) is mine
 
 
-class _Blocks:
-    """How many threads execute a block that a fork must not interrupt."""
+class _ForkGuard:
+    """Counts the threads that execute a block which a fork must not interrupt."""
 
     def __init__(self) -> None:
         self.reset()
@@ -49,7 +49,7 @@ class _Blocks:
             self.changed.notify_all()
 
     def hold(self) -> None:
-        """Wait until there are none, and let none begin until `release` is called."""
+        """Wait until no thread executes a block, and block new ones until `release` is called."""
         self.changed.acquire()
         self.changed.wait_for(lambda: self.count == 0, MAX_FORK_DELAY_SECONDS)
 
@@ -57,33 +57,33 @@ class _Blocks:
         self.changed.release()
 
 
-_blocks = _Blocks()
+_guard = _ForkGuard()
 
 
 @contextmanager
-def forks_wait() -> Iterator[None]:
-    """Let a fork of this process wait, 5 s at most, while any thread executes the block.
+def delay_forks() -> Iterator[None]:
+    """Delay forks of this process by up to 5 s while a thread executes the block.
 
     glibc holds locks while it resolves a name, and OpenSSL while it reads certificates and during a
-    handshake. In a child that is forked meanwhile nobody would release them, and its first
+    handshake. In a child that is forked meanwhile, they would never be released, and its first
     connection would hang.
     """
-    _blocks.add(1)
+    _guard.add(1)
     try:
         yield
     finally:
-        _blocks.add(-1)
+        _guard.add(-1)
 
 
-def _renew_all() -> None:
-    _blocks.reset()
+def _reset_in_child() -> None:
+    _guard.reset()
     for owner in list(_owners.values()):
         owner._lock = threading.Lock()  # type: ignore[attr-defined] # noqa: SLF001 - see above
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_blocks.hold,
-        after_in_parent=_blocks.release,
-        after_in_child=_renew_all,
+        before=_guard.hold,
+        after_in_parent=_guard.release,
+        after_in_child=_reset_in_child,
     )

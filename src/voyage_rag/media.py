@@ -83,7 +83,8 @@ class Video:
         if isinstance(self.source, bytes):
             return self.source
         raise InvalidInputError(
-            f"a video given as {type(self.source).__name__} has no bytes before it is sent"
+            "the content of a video is available only if its source is a pathlib.Path or bytes, "
+            f"not {type(self.source).__name__}"
         )
 
     def to_file(self, path: str | PurePath) -> None:

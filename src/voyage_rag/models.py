@@ -8,7 +8,7 @@ Sources, named per row:
     `models`     docs.voyageai.com, the page of the model's kind, and MongoDB's model lifecycle page
     `spec 2025`  the OpenAPI file voyage-ai/openapi 1.1
     `deprecated` docs.voyageai.com, the list of deprecated models
-    `card`       the model's card at the Hugging Face Hub; open weights, which Voyage does not host
+    `card`       the model card on the Hugging Face Hub, for open weights that Voyage does not host
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Model:
 
     @property
     def dtypes(self) -> tuple[OutputDtype, ...]:
-        """Supported number types; empty if unknown. All models of flexible length quantise."""
+        """Supported number types; empty if unknown. Models with several lengths support all."""
         if not self.dimensions:
             return ()
         return ALL_DTYPES if self.dimensions == FLEXIBLE else FLOAT_ONLY

@@ -20,7 +20,7 @@ def progress_bar(inputs: object) -> Iterator[Advance]:
         ImportError: tqdm is not installed.
     """
     try:
-        from tqdm.auto import tqdm  # noqa: PLC0415 - only who asks for a bar needs it
+        from tqdm.auto import tqdm  # noqa: PLC0415 - optional dependency
     except ImportError as error:
         raise ImportError(
             "a progress bar needs tqdm: pip install 'voyage-rag[langchain]'"

@@ -100,7 +100,7 @@ class QueryOptions(Connection):
         return self._used(key, (await self._queries.aget([key], embed))[key])
 
     def _used(self, key: Hashable, vector: list[float]) -> list[float]:
-        """Keep a vector longer than those that were used before, and return a copy."""
+        """Mark a cached vector as the most recently used one, and return a copy."""
         self._queries.use(key)
         self._queries.forget((), self.query_cache, lambda _: 1)
         return list(vector)
@@ -129,16 +129,16 @@ class QueryOptions(Connection):
             raise ConfigurationError(
                 f"query_model={self.query_model!r} embeds in "
                 f"{_named(other)}, and {model!r} in {_named(space)}: queries would find nothing. "
-                "Of one space are voyage-4-large, voyage-4, voyage-4-lite and voyage-4-nano"
+                "Only voyage-4-large, voyage-4, voyage-4-lite and voyage-4-nano share a space"
             )
         check_output(check_embedding_model(self.query_model), dimension, dtype)
         lengths = {MODELS[name].default_dimension for name in (model, self.query_model)}
         if dimension is None and len(lengths) > 1:
             raise ConfigurationError(
-                f"{model!r} and query_model={self.query_model!r} have vectors of other lengths "
-                "unless output_dimension is given"
+                f"{model!r} and query_model={self.query_model!r} have vectors of different lengths "
+                "by default: pass output_dimension"
             )
 
 
 def _named(space: str | None) -> str:
-    return "a space that is not known" if space is None else f"the space {space!r}"
+    return "an unknown space" if space is None else f"the space {space!r}"

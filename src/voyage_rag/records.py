@@ -17,7 +17,7 @@ some of its lines.
 """
 
 REFUSED = range(400, 500)
-PASSING = frozenset({408, 424, 425, 429, 499})
+TEMPORARY = frozenset({408, 424, 425, 429, 499})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class BatchFault:
-    """An error that made the validation of a batch fail.
+    """An error that the service found when it validated a batch.
 
     Attributes:
         code: A code for the error.
@@ -174,7 +174,7 @@ class LineFailure:
     @property
     def is_refused(self) -> bool:
         """Whether the service would reject the line again: a 4xx status that is not temporary."""
-        return self.status in REFUSED and self.status not in PASSING
+        return self.status in REFUSED and self.status not in TEMPORARY
 
 
 @dataclass(frozen=True, slots=True)

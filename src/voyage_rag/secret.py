@@ -214,14 +214,14 @@ def find_same_key(api_key: str | SecretStr | None, expected: str) -> APIKey:
         key = find_key(api_key, None)
     except ConfigurationError as error:
         raise ConfigurationError(
-            f"this object was made with the Voyage API key of fingerprint {expected}, and a key is "
-            "serialised only for multiprocessing's own workers; elsewhere it is looked up: "
+            f"this object was created with the Voyage API key of fingerprint {expected}. A key is "
+            "serialised for multiprocessing's own workers only; elsewhere it is looked up: "
             f"{error.message}"
         ) from None
     if key.fingerprint != expected:
         raise ConfigurationError(
-            f"this object was made with the Voyage API key of fingerprint {expected}, and the key "
-            f"found here has {key.fingerprint}: set {KEY_VARIABLE} to the same key, or make the "
-            "object anew with the key it should use"
+            f"this object was created with the Voyage API key of fingerprint {expected}, but the "
+            f"key found here has {key.fingerprint}: set {KEY_VARIABLE} to the same key, or create "
+            "the object again with the key it should use"
         )
     return key

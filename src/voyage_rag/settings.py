@@ -31,7 +31,7 @@ BASE_URL_VARIABLE = "VOYAGE_BASE_URL"
 def as_path(value: object) -> object:
     """Return the path of a file as text, with `~` expanded; raise a `ValueError` otherwise."""
     if not isinstance(value, (str, os.PathLike)):
-        raise ValueError(f"must be the path of a file, not {type(value).__name__}")  # noqa: TRY004 - pydantic wants it
+        raise ValueError(f"must be the path of a file, not {type(value).__name__}")  # noqa: TRY004 - for pydantic
     if not os.fspath(value):
         raise ValueError("must be the path of a file, not ''")
     return os.path.expanduser(value)  # noqa: PTH111 - pathlib's raises without a home directory
@@ -121,7 +121,7 @@ class Settings(BaseModel):
         """
         api_key = hidden(api_key)
         _check_types(base_url, api_key_path, allow_insecure_http)
-        unlimited = {"total_timeout", "query_total_timeout"}  # by None, instead of the default
+        unlimited = {"total_timeout", "query_total_timeout"}  # None means no limit
         given = {n: value for n, value in options.items() if value is not None or n in unlimited}
         if host is None:
             key = find_key(api_key, api_key_path, environ)
@@ -152,7 +152,7 @@ class Settings(BaseModel):
         if shared := [name for name in changes if name in SHARED_SETTINGS]:
             raise ConfigurationError(
                 f"{', '.join(shared)} cannot be changed in a copy, which shares connections and "
-                "cache: make another Voyage"
+                "cache: create another Voyage"
             )
         values = {name: getattr(self, name) for name in type(self).model_fields}
         return self.checked(**{**values, **changes})
@@ -165,7 +165,7 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise ConfigurationError(_describe(error)) from None
         if settings.cache_max_bytes is not None and settings.cache is None:
-            raise ConfigurationError("cache_max_bytes needs cache, too")
+            raise ConfigurationError("cache_max_bytes requires cache")
         if settings.hedge_after is not None and settings.hedge_after >= settings.timeout:
             raise ConfigurationError(
                 f"hedge_after={settings.hedge_after:g} is not less than timeout="
@@ -224,8 +224,8 @@ def _check_alone(**others: object) -> None:
     """Raise an error for settings that the host defines itself."""
     if given := [name for name, value in others.items() if value]:
         raise ConfigurationError(
-            f"{', '.join(given)} cannot be passed beside host, which holds its own address and "
-            "key: pass them to the host"
+            f"{', '.join(given)} cannot be combined with host, which has its own address and key: "
+            "pass them to the host"
         )
 
 

@@ -21,7 +21,7 @@ V = TypeVar("V")
 
 
 class SingleFlight(Generic[K, V]):
-    """Results by key, from the first request until they are dropped.
+    """Results by key, from the first request until they are removed.
 
     If the caller that requests a result fails, all callers that wait for it receive its error. If
     it is cancelled, or if its input was rejected (which may be due to another key), they send the
@@ -33,7 +33,7 @@ class SingleFlight(Generic[K, V]):
         self._lock = lock_for(self)
 
     def __reduce__(self) -> tuple[type[SingleFlight[K, V]], tuple[()]]:
-        """Copies start without results: futures cannot be copied."""
+        """Copies start without results, because futures cannot be copied."""
         return type(self), ()
 
     def claim(self, keys: Iterable[K]) -> tuple[list[K], dict[K, Future[V]]]:
@@ -47,22 +47,22 @@ class SingleFlight(Generic[K, V]):
     def get(
         self,
         keys: Iterable[K],
-        ask: Callable[[list[K]], Iterable[V]],
+        request: Callable[[list[K]], Iterable[V]],
         finished_of: Callable[[list[K], VoyageError], Mapping[K, V]] = lambda _, __: {},
     ) -> dict[K, V]:
-        """The results of keys, of which those that nobody has asked for are asked for.
+        """Return the results of the keys, and request those that no other caller has requested.
 
         Args:
-            keys: What is wanted.
-            ask: Returns one result per key.
-            finished_of: The results of these keys that an error carries.
+            keys: The keys.
+            request: Returns one result per key.
+            finished_of: Returns the results of these keys that an error contains.
         """
         listed, found = list(keys), dict[K, V]()
         while missing := [key for key in listed if key not in found]:
             own, futures = self.claim(missing)
             if own:
-                with self.settled(own, partial(finished_of, own)) as results:
-                    results.update(zip(own, ask(own), strict=True))
+                with self.publishing(own, partial(finished_of, own)) as results:
+                    results.update(zip(own, request(own), strict=True))
             for key, future in futures.items():
                 with suppress(CancelledError):
                     found[key] = future.result()
@@ -71,7 +71,7 @@ class SingleFlight(Generic[K, V]):
     async def aget(
         self,
         keys: Iterable[K],
-        ask: Callable[[list[K]], Awaitable[Iterable[V]]],
+        request: Callable[[list[K]], Awaitable[Iterable[V]]],
         finished_of: Callable[[list[K], VoyageError], Mapping[K, V]] = lambda _, __: {},
     ) -> dict[K, V]:
         """Async variant of `get`."""
@@ -79,22 +79,22 @@ class SingleFlight(Generic[K, V]):
         while missing := [key for key in listed if key not in found]:
             own, futures = self.claim(missing)
             if own:
-                with self.settled(own, partial(finished_of, own)) as results:
-                    results.update(zip(own, await ask(own), strict=True))
+                with self.publishing(own, partial(finished_of, own)) as results:
+                    results.update(zip(own, await request(own), strict=True))
             for key, future in futures.items():
                 with suppress(CancelledError):
                     found[key] = await result_of(future)
         return found
 
     @contextmanager
-    def settled(
+    def publishing(
         self, own: Iterable[K], finished_of: Callable[[VoyageError], Mapping[K, V]] = lambda _: {}
     ) -> Iterator[dict[K, V]]:
-        """Publish the results that the context adds, or its failure.
+        """Publish the results that the block adds to the dictionary, or its exception.
 
         Args:
             own: The claimed keys.
-            finished_of: Returns the results that an error carries.
+            finished_of: Returns the results that an error contains.
         """
         results: dict[K, V] = {}
         failure: BaseException | None = None
@@ -110,7 +110,7 @@ class SingleFlight(Generic[K, V]):
             self._publish(own, results, failure)
 
     def forget(self, keys: Iterable[K], most: float = inf, size: Callable[[K], int] = len) -> None:  # type: ignore[assignment]
-        """Drop results, and the oldest of the others if they exceed `most`."""
+        """Remove results, and then the least recently used ones while their size exceeds `most`."""
         with self._lock:
             for key in keys:
                 self.known.pop(key, None)
@@ -151,14 +151,14 @@ async def result_of(future: Future[V]) -> V:
     if not future.done():
         if is_asyncio():
             arrived = asyncio.Event()
-            future.add_done_callback(partial(_tell, asyncio.get_running_loop(), arrived))
+            future.add_done_callback(partial(_notify, asyncio.get_running_loop(), arrived))
             await arrived.wait()
         else:
             await in_thread(_wait, future, abandon_on_cancel=True, limiter=CapacityLimiter(inf))
     return future.result()
 
 
-def _tell(loop: asyncio.AbstractEventLoop, arrived: asyncio.Event, _: object) -> None:
+def _notify(loop: asyncio.AbstractEventLoop, arrived: asyncio.Event, _: object) -> None:
     with suppress(RuntimeError):  # the loop has been closed
         loop.call_soon_threadsafe(arrived.set)
 

@@ -129,7 +129,7 @@ class Vectors(Sequence["Vector"]):
             ImportError: numpy is not installed.
         """
         try:
-            import numpy as np  # noqa: PLC0415 - only who asks for numpy needs it
+            import numpy as np  # noqa: PLC0415 - optional dependency
         except ImportError as error:
             raise ImportError("to_numpy() needs numpy: pip install numpy") from error
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from voyage_rag.models import MODELS
 
-LEAST_SHOWN = 0.0001
+MIN_SHOWN_DOLLARS = 0.0001
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ NO_USAGE = Usage()
 def _shown(dollars: float | None) -> str:
     if dollars is None:
         return "an unknown price"
-    return "less than $0.0001" if 0 < dollars < LEAST_SHOWN else f"${dollars:,.4f}"
+    return "less than $0.0001" if 0 < dollars < MIN_SHOWN_DOLLARS else f"${dollars:,.4f}"
 
 
 def _price(model: str, usage: Usage) -> float | None:
@@ -105,5 +105,5 @@ def _price(model: str, usage: Usage) -> float | None:
         return row.cost(usage.total_tokens)
     pixels = usage.image_pixels + usage.video_pixels
     if usage.total_tokens and not (usage.text_tokens or pixels):
-        return None  # the answer did not say which of the tokens were pixels
+        return None  # the response does not distinguish tokens of text from pixels
     return row.cost(usage.text_tokens, pixels)

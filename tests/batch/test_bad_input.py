@@ -24,7 +24,7 @@ BAD_INPUTS: list[tuple[dict[str, Any], Any, str]] = [
     ({}, ["a", 7], r"inputs\[1\] must be a string, not int"),
     ({}, ["a", ["b"]], r"inputs\[1\] must be a string, not list"),
     ({}, ["a", "\ud800"], r"inputs\[1\] contains a lone surrogate"),
-    ({}, ["a", "x" * 2**23], r"inputs\[1\] has 8,388,\d+ bytes as a line"),
+    ({}, ["a", "x" * 2**23], r"inputs\[1\] is a line of 8,388,\d+ bytes, more than the 8,388,608"),
     (CHUNKS, [["a"], []], r"the chunks of inputs\[1\] must be a list of strings, not an empty"),
     (CHUNKS, [["a"], ["b", ""]], r"chunks\[1\] of inputs\[1\] is empty"),
     (CHUNKS, [["a"], 7], r"the chunks of inputs\[1\] must be a list of strings, not int"),
@@ -36,7 +36,11 @@ BAD_INPUTS: list[tuple[dict[str, Any], Any, str]] = [
     (PAIRS, [("q", "d")], r"the documents of inputs\[0\] must be a list of strings, not str"),
     (PAIRS, [("q", ["d", ""])], r"documents\[1\] of inputs\[0\] is empty"),
     (PAIRS, [("q", ["d"] * 1_001)], r"inputs\[0\] has 1001 documents"),
-    ({"custom_ids": ["x", "y", "x"]}, ["a", "b", "c"], r"custom_ids\[2\] is 'x', and so is"),
+    (
+        {"custom_ids": ["x", "y", "x"]},
+        ["a", "b", "c"],
+        r"custom_ids\[0\] and custom_ids\[2\] are both 'x'",
+    ),
     ({"custom_ids": ["x"]}, ["a", "b"], r"inputs\[1\] has no custom_id"),
     ({"custom_ids": ["x", "y", "z"]}, ["a", "b"], "more custom_ids than inputs"),
     ({"custom_ids": ["x", ""]}, ["a", "b"], r"custom_ids\[1\] must have 1 to 512 characters"),
@@ -44,13 +48,13 @@ BAD_INPUTS: list[tuple[dict[str, Any], Any, str]] = [
     ({"custom_ids": ["x" * 513]}, ["a"], r"custom_ids\[0\] must have"),
     ({"model": ""}, ["a"], "model must be"),
     ({"model": None}, ["a"], "model must be"),
-    ({"output_dimension": 3}, ["a"], "no output_dimension 3"),
+    ({"output_dimension": 3}, ["a"], "output_dimension=3"),
     ({"output_dtype": "int4"}, ["a"], "output_dtype must be"),
     ({"input_type": "passage"}, ["a"], "input_type must be"),
     ({"truncation": None}, ["a"], "truncation must be"),
-    ({"top_k": 3}, ["a"], "top_k is not for 'voyage-4'"),
+    ({"top_k": 3}, ["a"], "'voyage-4' does not support top_k"),
     (CHUNKS | {"truncation": False}, [["a"]], "does not truncate"),
-    (PAIRS | {"input_type": "query"}, [("q", ["d"])], "input_type is not for 'rerank-3'"),
+    (PAIRS | {"input_type": "query"}, [("q", ["d"])], "'rerank-3' does not support input_type"),
     (PAIRS | {"top_k": 0}, [("q", ["d"])], "top_k must be"),
     ({"limits": BatchLimits(inputs=0)}, ["a"], r"limits\.inputs must be"),
 ]
@@ -87,8 +91,8 @@ def test_the_position_is_in_the_error(begun: World) -> None:
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"inputs": ["a", "c"]}, "has other inputs"),
-        ({"inputs": ["a", "b", "c"]}, "has other inputs"),
+        ({"inputs": ["a", "c"]}, "was submitted with other inputs"),
+        ({"inputs": ["a", "b", "c"]}, "was submitted with other inputs"),
         ({"model": "voyage-4-lite"}, "params model='voyage-4', not 'voyage-4-lite'"),
         ({"input_type": "query"}, "params input_type='document', not 'query'"),
         ({"output_dtype": "int8"}, "params output_dtype=None, not 'int8'"),
@@ -140,10 +144,13 @@ def test_a_file_that_is_no_job_is_left_alone(begun: World) -> None:
 
     job = {"format": "voyage-rag batch job", "version": 1}
     for content, named in (
-        ("my thesis", "is not a job of voyage-rag"),
-        ("[]", "is not a job of voyage-rag"),
-        ('{"format": "something"}', "is not a job of voyage-rag"),
-        (json.dumps(job | {"version": 2}), "has version 2 and this voyage-rag knows version 1"),
+        ("my thesis", "is not the state file of a job"),
+        ("[]", "is not the state file of a job"),
+        ('{"format": "something"}', "is not the state file of a job"),
+        (
+            json.dumps(job | {"version": 2}),
+            "has format version 2, but this release of voyage-rag reads version 1",
+        ),
         (json.dumps(job), "is damaged at"),
     ):
         begun.runner.run(lambda content=content, named=named: program(content, named))
@@ -157,7 +164,7 @@ def test_a_job_that_is_not_there(begun: World) -> None:
 
     async def program() -> None:
         begun.path = begun.path.parent / "no" / "such" / "folder"
-        with pytest.raises(InvalidInputError, match="there is no folder"):
+        with pytest.raises(InvalidInputError, match="does not exist: create it"):
             await begun.submit(["a"])
 
     begun.runner.run(program)
@@ -171,9 +178,11 @@ def test_two_processes_do_not_work_on_one_job(begun: World) -> None:
         job = await begun.submit(["a"])
         with job._file.held():
             for verb in ("wait", "cancel", "resubmit"):
-                with pytest.raises(InvalidInputError, match="another process works on the job"):
+                with pytest.raises(
+                    InvalidInputError, match="another process is working on the job"
+                ):
                     await begun.ask(begun.opened(), verb)
-            with pytest.raises(InvalidInputError, match="another process works on the job"):
+            with pytest.raises(InvalidInputError, match="another process is working on the job"):
                 await begun.submit(["a"])
             assert (await begun.ask(begun.opened(), "status")).state == "running"
         assert (await begun.ask(begun.opened(), "wait")).state == "ended"

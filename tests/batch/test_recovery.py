@@ -24,7 +24,7 @@ from voyage_rag import (
     Voyage,
 )
 from voyage_rag.batch import BatchJob, BatchLimits
-from voyage_rag.batch.workflow import FULL, SETTLED
+from voyage_rag.batch.workflow import FULL_SECONDS, MAX_CREATION_SECONDS
 from voyage_rag.emulator import Emulator, faults
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def test_a_job_may_be_killed_at_every_request(
             try:
                 found = work_on(Voyage(key, base_url=url, clock=clock))
             except APIConnectionError:  # its batch may still appear
-                clock.advance(SETTLED)
+                clock.advance(MAX_CREATION_SECONDS)
                 found = work_on(Voyage(key, base_url=url, clock=clock))
             assert [result.custom_id for result in found] == [str(n) for n in range(3)]
             assert not [result for result in found if result.failure]
@@ -166,12 +166,12 @@ def test_what_is_not_found_is_created_when_it_is_sure(world: World, texts: Texts
     world.start(faults=[None, faults.status(503)])
 
     async def program() -> None:
-        with pytest.raises(APIConnectionError, match="whether the batch was created is not known"):
+        with pytest.raises(APIConnectionError, match="it is unknown whether the batch was created"):
             await world.submit(texts(3))
         with pytest.raises(APIConnectionError, match="may still appear within 5"):
             await world.submit(texts(3))
         assert world.created == 1
-        world.clock.advance(SETTLED)
+        world.clock.advance(MAX_CREATION_SECONDS)
         job = await world.submit(texts(3))
         assert world.created == 2
         assert (await world.ask(job, "wait")).completed == 3
@@ -206,7 +206,7 @@ def test_cancelling_what_is_not_known_says_so(world: World, texts: Texts) -> Non
             await world.ask(job, "cancel")
         (batch,) = await world.runner.ask(world.voyage.batches, "list")
         assert batch.status == "cancelling"
-        world.clock.advance(SETTLED)
+        world.clock.advance(MAX_CREATION_SECONDS)
         status = await world.ask(job, "cancel")
         assert (status.pending, world.created) == (0, 2)
 
@@ -264,7 +264,7 @@ def test_a_file_that_was_deleted_before_its_batch_is_uploaded_again(
 
 def test_no_batch_is_created_for_half_an_hour_after_a_429(world: World, texts: Texts) -> None:
     """If other jobs use the limit (docs: "Batch Inference")."""
-    world.start(batches_in_flight=1, batch_running=2 * FULL)
+    world.start(batches_in_flight=1, batch_running=2 * FULL_SECONDS)
 
     async def program() -> None:
         other = BatchJob
@@ -275,7 +275,7 @@ def test_no_batch_is_created_for_half_an_hour_after_a_429(world: World, texts: T
         assert (await world.ask(job, "status")).state == "pending"
         begun, asked = world.clock.now(), world.created
         assert (await world.ask(job, "wait")).completed == 4
-        assert world.clock.now() - begun > 2 * FULL
+        assert world.clock.now() - begun > 2 * FULL_SECONDS
         assert world.created - asked < 6
 
     world.runner.run(program)

@@ -76,7 +76,7 @@ def test_other_names_of_equal_texts_are_another_job(begun: World) -> None:
 
     begun.runner.run(lambda: program(["x", "y"]))
     begun.runner.run(lambda: program(["x", "y"]))
-    with pytest.raises(InvalidInputError, match="has other inputs"):
+    with pytest.raises(InvalidInputError, match="was submitted with other inputs"):
         begun.runner.run(lambda: program(["x", "z"]))
 
 

@@ -45,7 +45,7 @@ def test_a_disk_that_cannot_hold_the_output_is_found_before_anything_is_sent(
     job = EmbeddingJob(source, tmp_path / "out.parquet", model="voyage-4")
 
     with pytest.raises(
-        JobError, match=r"300\.0 kB free, and the job needs 793\.8 kB: .*nothing was sent"
+        JobError, match=r"300\.0 kB free, but the job needs 793\.8 kB: .*nothing was sent"
     ):
         job.run(voyage_over(service))
 
@@ -70,7 +70,7 @@ def test_the_space_needed_is_that_of_the_format(
     job = EmbeddingJob(source, tmp_path / output, model="voyage-4", rows_per_part=10)
 
     monkeypatch.setattr("shutil.disk_usage", lambda _: shutil_usage(free=needed - 2))
-    with pytest.raises(JobError, match="B free, and the job needs"):
+    with pytest.raises(JobError, match="B free, but the job needs"):
         job.run(voyage_over(service))
     assert service.attempts == []
 
@@ -119,9 +119,7 @@ def test_a_disk_that_fills_up_costs_no_more_than_what_is_in_flight(
 
     monkeypatch.setattr(os, "pwrite", filling_up)
     job = EmbeddingJob(source, tmp_path / output, **OPTIONS)
-    with pytest.raises(
-        JobError, match=r"is full: free some space and run the job again; what is finished"
-    ):
+    with pytest.raises(JobError, match=r"is full: free some space and run the job again; finished"):
         runner.call(job, "run", voyage_over(service, concurrency=2))
     monkeypatch.undo()
     assert not (tmp_path / output).exists()

@@ -367,16 +367,16 @@ def test_bad_rows_can_be_left_out(embed: Embed, tmp_path: Path) -> None:
     assert [(entry["row"], entry["reason"]) for entry in refused] == [
         (2, "its text is empty"),
         (3, "no text in 'text' (it is null)"),
-        (4, "its id 'a' is that of line 1, too"),
+        (4, "its id 'a' is also that of line 1"),
         (5, "its text is a number, not a string"),
         (6, "no id"),
-        (8, "its id 7 is not a string like the ids before it"),
+        (8, "its id 7 is not a string like the previous ids"),
     ]
     assert refused[2] == {
         "file": "in.jsonl",
         "row": 4,
         "id": "a",
-        "reason": "its id 'a' is that of line 1, too",
+        "reason": "its id 'a' is also that of line 1",
         "text": "two",
     }
 
@@ -386,11 +386,11 @@ def test_names_are_compared_across_all_rows(
     most_in_memory: int, voyage: Voyage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever their distance and number."""
-    monkeypatch.setattr("voyage_rag.bulk.id_index.MOST_IN_MEMORY", most_in_memory)
+    monkeypatch.setattr("voyage_rag.bulk.id_index.MAX_IDS_IN_MEMORY", most_in_memory)
     rows = [*rows_of(10_000), ("doc-17", "again")]
     source = parquet(tmp_path / "in.parquet", rows, group=4_096)
 
-    with pytest.raises(BadRowsError, match=r"row 10,001 of in.parquet: .* is that of row 18, too"):
+    with pytest.raises(BadRowsError, match=r"row 10,001 of in.parquet: .* is also that of row 18"):
         EmbeddingJob(source, tmp_path / "out.parquet", model=MODEL).run(voyage)
 
 
@@ -428,7 +428,7 @@ def test_rows_that_the_service_refuses_are_found_and_left_out(
     assert report.refused_file is not None
     refused = [json.loads(line) for line in report.refused_file.read_text().splitlines()]
     assert [entry["row"] for entry in refused] == [1, 4, 41, 42, 95]
-    assert {entry["reason"] for entry in refused} == {"the service refused it: too long"}
+    assert {entry["reason"] for entry in refused} == {"the service rejected it: too long"}
     paid_for = [text for text, times in service.paid.items() if times > 1]
     assert len(paid_for) <= 95
 
@@ -485,7 +485,7 @@ def test_what_the_model_does_not_offer_is_refused() -> None:
         EmbeddingJob("in.jsonl", "out.parquet", model="voyage-4", output_dimension=100)
     with pytest.raises(InvalidInputError, match="rerank-3"):
         EmbeddingJob("in.jsonl", "out.parquet", model="rerank-3")
-    with pytest.raises(JobError, match=r"end it in \.parquet, \.jsonl or \.npy"):
+    with pytest.raises(JobError, match=r"end the name in \.parquet, \.jsonl or \.npy"):
         EmbeddingJob("in.jsonl", "out.txt", model="voyage-4")
 
 

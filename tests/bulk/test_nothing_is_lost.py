@@ -42,7 +42,7 @@ def test_ids_that_begin_later_are_not_replaced_by_positions(
     rows = [{"text": "one"}, {"text": "two", "id": "b"}]
     source = lines(tmp_path / "in.jsonl", *rows)
 
-    with pytest.raises(JobError, match=r"line 2 of in\.jsonl has 'id', and the first row"):
+    with pytest.raises(JobError, match=r"line 2 of in\.jsonl has 'id', but the first row"):
         embed(source)
     assert service.attempts == []
     report = embed(source, id_column="id", on_error="skip")
@@ -163,7 +163,7 @@ def test_a_folder_where_a_file_goes_is_found_before_anything_is_sent(
     with pytest.raises(JobError, match=r"out\.parquet' is a folder"):
         embed(source, overwrite=True)
     (tmp_path / "out").write_text("mine")
-    with pytest.raises(JobError, match="out' is a file, and the output is a folder"):
+    with pytest.raises(JobError, match="out' is a file, not a folder"):
         embed(source, "out", overwrite=True)
     assert service.attempts == []
 
@@ -221,7 +221,9 @@ def test_a_job_that_stored_nothing_is_forgotten(
     """Another model is another job; the error does not blame a row."""
     source = parquet(tmp_path / "in.parquet", ROWS)
     service.always = lambda body: failed(400, "Model voyage-9 is not supported.")
-    with pytest.raises(VoyageError, match=r"refused the first request .*voyage-9 is not supported"):
+    with pytest.raises(
+        VoyageError, match=r"rejected the first request .*voyage-9 is not supported"
+    ):
         embed(source, model="voyage-9")
     service.always = served
 
@@ -239,7 +241,9 @@ def test_a_damaged_job_is_given_up_where_that_is_said(
     folder.mkdir()
     (folder / "manifest.json").write_text(content)
 
-    with pytest.raises(JobError, match=r"is damaged, or of another version.*overwrite=True"):
+    with pytest.raises(
+        JobError, match=r"is damaged or was written by another version.*overwrite=True"
+    ):
         embed(source)
     assert (folder / "manifest.json").read_text() == content
     assert embed(source, overwrite=True).texts == len(ROWS)
@@ -324,12 +328,12 @@ def test_an_output_that_is_no_file_is_refused(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo.jsonl"
     os.mkfifo(fifo)
     for overwrite in (False, True):
-        with pytest.raises(JobError, match=r"is not a regular file: name one, or '-'"):
+        with pytest.raises(JobError, match=r"is not a regular file: pass one, or '-'"):
             EmbeddingJob("in.jsonl", fifo, model=MODEL, overwrite=overwrite)
 
 
 def test_an_output_that_is_a_url_is_refused() -> None:
-    with pytest.raises(JobError, match="is a URL: name a file, and upload it"):
+    with pytest.raises(JobError, match="is a URL: pass a file, and upload it"):
         EmbeddingJob("in.jsonl", "s3://bucket/out.parquet", model=MODEL)
 
 
@@ -399,7 +403,7 @@ def test_a_name_that_is_not_utf8_is_a_name(tmp_path: Path) -> None:
 
     assert [report.was_finished for report in reports] == [False, True]
     assert output.read_text().count("\n") == len(ROWS)
-    with pytest.raises(JobError, match="Parquet needs a path in UTF-8"):
+    with pytest.raises(JobError, match="is not UTF-8, which Parquet requires"):
         EmbeddingJob(source, output.with_suffix(".parquet"), model=MODEL)
     named = tmp_path / os.fsdecode(b"\xff.parquet")
     source.rename(named)

@@ -181,9 +181,9 @@ def test_a_key_is_not_sent_through_ray(cluster: None) -> None:
     """Ray's dashboard would show it."""
     from voyage_rag.bulk.ray import Embedder, embed
 
-    with pytest.raises(JobError, match="a key is not sent through Ray"):
+    with pytest.raises(JobError, match="api_key cannot be sent through Ray"):
         embed(dataset(), model="voyage-4", api_key=KEY)
-    with pytest.raises(JobError, match="a key is not sent through Ray"):
+    with pytest.raises(JobError, match="api_key cannot be sent through Ray"):
         Embedder("text", "voyage-4", api_key=KEY)
 
 

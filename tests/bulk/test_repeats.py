@@ -58,7 +58,7 @@ def test_texts_with_equal_hashes_are_not_merged(
 def test_memory_has_a_bound_beyond_which_texts_are_sent_again(
     embed: Embed, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repeats, "MOST_TEXTS", 5)
+    monkeypatch.setattr(repeats, "MAX_TEXTS", 5)
 
     embed(parquet(tmp_path / "in.parquet", ROWS))
 

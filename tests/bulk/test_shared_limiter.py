@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from voyage_rag.bulk.shared_limiter import LimiterActor, SharedRateLimiter
-from voyage_rag.core.rate_limiter import CAUTION, RateLimiter, Reservation
+from voyage_rag.core.rate_limiter import SAFETY_FACTOR, RateLimiter, Reservation
 from voyage_rag.core.rate_limits import NO_LIMITS, RateLimits
 
 TOKENS = 8_000
@@ -142,7 +142,7 @@ def test_where_nobody_knows_of_a_limit_nobody_asks_for_every_request() -> None:
     assert handle.calls <= 130
     found = handle.actor.state().limits.tokens_per_minute
     # The first guess lies between the rate and what one minute has held so far.
-    assert found == pytest.approx(CAUTION * math.sqrt(6_000 * 1_000) * TOKENS, rel=0.02)
+    assert found == pytest.approx(SAFETY_FACTOR * math.sqrt(6_000 * 1_000) * TOKENS, rel=0.02)
 
 
 def test_a_limit_that_others_met_is_known_within_a_second() -> None:

@@ -12,7 +12,7 @@ import pytest
 from conftest import Runner
 from fakes import KEY, MODEL, FakeService, HTTPService, failed, vector_of, voyage_over
 from voyage_rag import InvalidInputError, InvalidRequestError, Voyage
-from voyage_rag.core.text_stream import MOST_REPEATS, RECENT_TEXTS
+from voyage_rag.core.text_stream import MAX_REPEATS, RECENT_TEXTS
 from voyage_rag.types import Vector
 from voyage_rag.usage import Usage
 
@@ -144,7 +144,7 @@ def test_one_text_for_ever_is_sent_once_and_delivered_as_it_comes(runner: Runner
         sizes.append(len(positions))
         kept(positions, vectors, usage)
 
-    count = 3 * MOST_REPEATS
+    count = 3 * MAX_REPEATS
     voyage = voyage_over(service, concurrency=1)
     runner.call(voyage, "embed_into", sink, ["a", *["b"] * count], MODEL, batch_size=1)
 

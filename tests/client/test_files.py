@@ -99,7 +99,7 @@ def test_a_list_refuses_bad_arguments(runner) -> None:
 def test_a_gateway_without_files_is_known(runner) -> None:
     """Nothing is sent to it."""
     voyage = voyage_over(FakeService(), base_url="https://api.aimlapi.com/v1")
-    with pytest.raises(InvalidInputError, match="not /files"):
+    with pytest.raises(InvalidInputError, match="use the Voyage API for /files"):
         runner.call(voyage.files, "list")
 
 

@@ -29,7 +29,7 @@ from fakes import (
     voyage_over,
 )
 from voyage_rag import InvalidInputError, InvalidRequestError, Voyage
-from voyage_rag.core.text_stream import MOST_REPEATS, RECENT_TEXTS
+from voyage_rag.core.text_stream import MAX_REPEATS, RECENT_TEXTS
 from voyage_rag.hosts.messages import Response
 
 
@@ -239,7 +239,7 @@ def test_equal_texts_of_a_stream_are_sent_once_within_a_window(runner: Runner) -
 
 def test_a_vector_of_a_stream_may_be_changed_without_later_ones() -> None:
     """Equal texts share no array, those that are near and those that come much later."""
-    texts = ["a", "a", "", "", *(f"text {n}" for n in range(MOST_REPEATS)), "a", ""]
+    texts = ["a", "a", "", "", *(f"text {n}" for n in range(MAX_REPEATS)), "a", ""]
 
     for text, vector in zip(
         texts,
@@ -288,4 +288,4 @@ def test_one_text_for_ever_is_read_a_bounded_way_ahead(runner: Runner, first: st
         found = anyio.run(program, backend=runner.name)
     assert found[-1] == vector_of("a")
     assert len(service.bodies) == 1
-    assert taken < 20 * MOST_REPEATS
+    assert taken < 20 * MAX_REPEATS

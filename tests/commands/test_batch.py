@@ -188,7 +188,7 @@ def test_tables_are_read_with_the_options_that_errors_name(
     assert (code, "delimiter must be one character, not '::'" in err) == (1, True)
     arguments[arguments.index("--job") + 1] = str(tmp_path / "none" / "a.job")
     code, _, err = run(*arguments)
-    assert (code, "there is no folder" in err) == (1, True)
+    assert (code, "does not exist: create it" in err) == (1, True)
 
 
 def test_failed_inputs_are_reported_and_submitted_again(
@@ -225,7 +225,7 @@ def test_a_job_can_be_cancelled(run: Run, emulate: Callable[..., Emulator]) -> N
     emulate(batch_running=3_600)
     assert run("submit", rows("one"), *SUBMIT)[0] == 0
     code, out, err = run(*WAIT, "--timeout", "0")
-    assert (code, out, "the others continue by themselves" in err) == (1, "", True)
+    assert (code, out, "The others continue" in err) == (1, "", True)
     code, _, err = run("fetch", "a.job")
     assert (code, "has not ended: 0 of 1 inputs are done" in err) == (1, True)
     code, out, _ = run("fetch", "a.job", "--partial", "--json")
@@ -281,7 +281,7 @@ def test_nothing_is_overwritten(run: Run, emulate: Callable[..., Emulator]) -> N
         (
             b'{"text": "a", "id": 1}\n{"text": "b", "id": "1"}\n',
             ("--id-field", "id"),
-            "rows.jsonl:2: custom_ids[1] is '1', and so is custom_ids[0]",
+            "rows.jsonl:2: custom_ids[0] and custom_ids[1] are both '1'",
         ),
         (b'"a"\n', ("--model", "voyage-context-4"), "rows.jsonl:1: it is not a list of chunks"),
         (
@@ -289,7 +289,7 @@ def test_nothing_is_overwritten(run: Run, emulate: Callable[..., Emulator]) -> N
             ("--model", "rerank-3"),
             "rows.jsonl:2: it is not an object with a 'query' and its 'documents'",
         ),
-        (b'"a"\n', ("--model", "voyage-multimodal-3.5"), "there are no batches of them"),
+        (b'"a"\n', ("--model", "voyage-multimodal-3.5"), "which batches do not support"),
         (b'"a"\n', ("--input-type", "passage"), "--input-type must be one of"),
     ],
 )
@@ -313,10 +313,10 @@ def test_missing_files_are_refused(run: Run, emulate: Callable[..., Emulator]) -
     assert run("submit", "no.jsonl", *SUBMIT)[2].startswith("voyage-rag: 'no.jsonl' does not exist")
     Path("thesis").write_text("mine")
     for command in ("status", "wait", "fetch", "resubmit", "cancel"):
-        assert "is not a job of voyage-rag" in run(command, "thesis")[2]
+        assert "is not the state file of a job" in run(command, "thesis")[2]
         assert "cannot read the job" in run(command, "no.job")[2]
     code, _, err = run("submit", rows("a"), "--job", "no/such/a.job", "--model", "voyage-4")
-    assert (code, "there is no folder 'no/such' for the job" in err) == (1, True)
+    assert (code, "the folder 'no/such' of the state file does not exist" in err) == (1, True)
 
 
 def test_without_a_key_it_says_how_to_try_it(run: Run) -> None:
@@ -341,7 +341,7 @@ def test_an_estimate_refuses_what_the_submission_refuses(
     Path("empty.jsonl").touch()
     for source, job, message in (
         ("empty.jsonl", "a.job", "there are no inputs"),
-        (rows("one"), "none/a.job", "there is no folder 'none' for the job"),
+        (rows("one"), "none/a.job", "the folder 'none' of the state file does not exist"),
         (rows("one"), "", "the state file '.' has no name"),
     ):
         code, _, err = run("submit", source, "--job", job, "--model", "voyage-4", *extra)

@@ -89,7 +89,7 @@ def test_a_dry_run_needs_no_key_and_sends_nothing(
             "line 2 of in.jsonl: its text is empty: correct",
         ),
         ('{"text": "a"}\n{', [], "line 2 of in.jsonl: the line is not JSON"),
-        ('{"id": 1, "text": "a"}\n{"id": 1, "text": "b"}', [], "its id 1 is that of line 1, too"),
+        ('{"id": 1, "text": "a"}\n{"id": 1, "text": "b"}', [], "its id 1 is also that of line 1"),
         ('{"body": "a"}\n', [], "such as --text-column body, correct"),
         ('{"text": "a"}\n', ["--output-dimension", "7"], "no --output-dimension 7"),
         ('{"text": "a"}\n', ["--model", "rerank-3"], "rerank-3"),
@@ -172,7 +172,7 @@ def test_an_estimate_ends_as_the_run_would(
     first = err.splitlines()[0]
     assert "texts         20\n" in out
     assert "replace it with --overwrite; line 21 of in.jsonl: its text is empty" in first
-    assert "leave such rows out with --on-error skip" in first
+    assert "skip such rows with --on-error skip" in first
     assert main([*arguments, "--on-error", "skip", "--overwrite"]) == 0
     assert emulator.requests == []
 
@@ -273,7 +273,7 @@ def test_a_damaged_file_that_was_skipped_is_reported_and_exits_with_3(
     arguments = ["embed", source, str(tmp_path / "b.jsonl.gz"), "-o", output, "--id-column", "id"]
 
     assert main(arguments) == 1
-    assert "leave out what cannot be read with --on-error skip" in capsys.readouterr().err
+    assert "skip its unreadable part with --on-error skip" in capsys.readouterr().err
     arguments += ["--on-error", "skip"]
     assert main([*arguments, "--dry-run"]) == 3
     assert main(arguments) == 3
@@ -308,7 +308,7 @@ def test_stdin_in_another_format_suggests_to_name_it(
 ) -> None:
     pipe(b"text\none\n")
     assert main(["embed", "-", "-o", "-"]) == 1
-    assert "name the format of stdin, such as --input-format csv" in capsys.readouterr().err
+    assert "pass the format of stdin, such as --input-format csv" in capsys.readouterr().err
 
 
 def test_the_report_on_stderr_names_stdout(

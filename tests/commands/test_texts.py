@@ -65,7 +65,7 @@ def test_nothing_to_read_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command does not wait for input without saying so."""
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
 
-    with pytest.raises(CommandError, match="name files, or pipe"):
+    with pytest.raises(CommandError, match="pass files, or pipe"):
         read()
 
 

@@ -384,7 +384,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"inputs": [["a"], []]}, "inputs[1] has no chunks"),
     (
         {"inputs": [["a", "b"]], "input_type": "query"},
-        "inputs[0] has 2 strings where one is expected",
+        "inputs[0] has 2 strings instead of one",
     ),
     ({"inputs": [["a"]], "model": "voyage-4"}, "is a model for embed, not for contextualized"),
     ({"inputs": [["a"]], "input_type": "passage"}, "input_type must be one of"),
@@ -401,14 +401,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"inputs": [["a"]], "chunk_fn": lambda _: 5}, "the result of chunk_fn for inputs[0] must be"),
 ]
 AUTO: list[tuple[dict[str, Any], str]] = [
-    ({"input_type": None}, "needs input_type='document'"),
+    ({"input_type": None}, "requires input_type='document'"),
     ({"chunk_fn": str.split}, "choose one"),
     ({"chunk_size": 0}, "chunk_size must be a whole number of at least 1"),
     ({"chunk_size": 32_001}, "chunk_size must be at most 32000"),
     ({"chunk_overlap": 1}, "chunk_overlap requires chunk_size"),
     ({"chunk_size": 5, "chunk_overlap": 5}, "chunk_overlap must be a whole number from 0"),
     ({"chunk_size": 5, "chunk_overlap": True}, "chunk_overlap must be a whole number from 0"),
-    ({"inputs": [["a", "b"]]}, "inputs[0] has 2 strings where one is expected"),
+    ({"inputs": [["a", "b"]]}, "inputs[0] has 2 strings instead of one"),
     ({"enable_auto_chunking": 1}, "enable_auto_chunking must be True or False"),
 ]
 

@@ -576,7 +576,7 @@ def test_vectors_of_different_lengths_are_not_joined(runner: Runner) -> None:
     """Those of a response are compared with each other when it is read; these are of several."""
     voyage = voyage_over(FakeService(always=growing()), concurrency=1)
     with pytest.raises(
-        UnexpectedAnswerError, match="vectors of one call have 2 and 3 nu"
+        UnexpectedAnswerError, match="the vectors of this call have 2 and 3 nu"
     ) as caught:
         runner.call(voyage, "embed", ["a", "b"], MODEL, batch_size=1)
     assert [len(caught.value.partial.vectors[n]) for n in (0, 1)] == [2, 3]
@@ -587,7 +587,7 @@ def test_vectors_of_an_older_model_in_the_cache_are_not_joined(runner: Runner) -
 
     async def program() -> None:
         await runner.ask(voyage, "embed", ["a"], MODEL)
-        with pytest.raises(UnexpectedAnswerError, match="remove the cache"):
+        with pytest.raises(UnexpectedAnswerError, match="delete the cache"):
             await runner.ask(voyage, "embed", ["a", "b"], MODEL)
 
     runner.run(program)

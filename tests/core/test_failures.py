@@ -122,7 +122,7 @@ def test_a_status_has_its_class(statuses: tuple[int, ...], error: type[APIError]
 
 def test_a_response_without_a_message_gets_one() -> None:
     """An error without a reason contains the status."""
-    assert failure(418).message == "the service responded with 418 and no reason"
+    assert failure(418).message == "the service responded with HTTP 418 and no message"
 
 
 def test_a_long_detail_is_cut() -> None:

@@ -117,8 +117,11 @@ def test_the_recorded_bills_agree() -> None:
 
 
 TOO_LARGE: list[tuple[Media, str]] = [
-    (image(16_000_001), "16,000,001 pixels, the service takes 16,000,000: pass downscale=True"),
-    (image(10, 20_000_001), "20,000,001 bytes, the service takes 20,000,000"),
+    (
+        image(16_000_001),
+        "16,000,001 pixels, more than the 16,000,000 that the service accepts: pass downscale=True",
+    ),
+    (image(10, 20_000_001), "20,000,001 bytes, more than the 20,000,000"),
     (Media("video", "video/mp4", None, 20_000_001, 10, 2), "the video has 20,000,001 bytes"),
 ]
 
@@ -150,7 +153,9 @@ def test_an_image_that_is_to_be_reduced_may_be_larger() -> None:
 
 def test_video_is_for_the_models_that_take_it() -> None:
     film = Media("video", "video/mp4", None, 10, 10, 2)
-    with pytest.raises(InvalidInputError, match="'voyage-multimodal-3' takes no video: use voyage"):
+    with pytest.raises(
+        InvalidInputError, match="'voyage-multimodal-3' does not support video: use voyage"
+    ):
         media.check_limits(film, MODELS["voyage-multimodal-3"], None)
     media.check_limits(film, ROW, None)
     media.check_limits(film, look_up("voyage-multimodal-9", "multimodal"), None)

@@ -21,7 +21,7 @@ from fakes import FakeClock, FakeService, base64_of, failed, ok, voyage_over
 from pictures import gif, jpeg, mp4, png, png_header, webp
 from voyage_rag import Image, Video
 from voyage_rag.core.media import MediaReader
-from voyage_rag.core.multimodal import MAX_BODY_BYTES, Loaded
+from voyage_rag.core.multimodal import MAX_BODY_BYTES, EncodedInput
 from voyage_rag.errors import InvalidInputError, InvalidRequestError, ServerError
 from voyage_rag.hosts.messages import Response
 from voyage_rag.io.media import READER
@@ -292,7 +292,7 @@ def test_the_pictures_of_a_finished_request_are_freed(picture: Path) -> None:
 
     def counted(body: bytes) -> Response:
         gc.collect()  # of other tests
-        alive.append(sum(type(each) is Loaded for each in gc.get_objects()))
+        alive.append(sum(type(each) is EncodedInput for each in gc.get_objects()))
         return served(body)
 
     url = Image("https://example.com/cat.png")
@@ -422,7 +422,7 @@ def test_what_it_will_cost_is_known_before(runner, picture: Path) -> None:
     assert usage["video_pixels"] == 10 * 320 * 240
     assert usage["total_tokens"] == (usage["text_tokens"] + 2_050_000 // 560 + 768_000 // 1_120)
     assert runner.call(voyage, "count_usage", [], MODEL)["total_tokens"] == 0
-    with pytest.raises(InvalidInputError, match=r"inputs\[1\] holds media of a size"):
+    with pytest.raises(InvalidInputError, match=r"inputs\[1\] contains media whose size"):
         runner.call(voyage, "count_usage", ["a", Image(JPG_URL)], MODEL)
     assert service.attempts == []
 
@@ -460,19 +460,22 @@ REFUSED: list[tuple[Any, str]] = [
     ([mp4(size=20_000_100)], "the video has 20,000,1"),
     ([[Image(JPG_URL), png()]], "inputs[0] mixes URLs with files"),
     ([{"content": []}], "inputs[0] is empty"),
-    ([{"text": "a"}], "inputs[0] must be a dictionary with a list 'content'"),
-    ([{"content": "a"}], "inputs[0] must be a dictionary with a list 'content'"),
-    ([{"content": ["a"]}], "inputs[0]['content'] must hold dictionaries"),
+    ([{"text": "a"}], "inputs[0] must be a dictionary with only the key 'content'"),
+    ([{"content": "a"}], "inputs[0] must be a dictionary with only the key 'content'"),
+    ([{"content": ["a"]}], "inputs[0]['content'] must contain dictionaries"),
     (
         [{"content": [{"type": "sound", "sound": "a"}]}],
-        "inputs[0]['content'][0] must have a 'type'",
+        "inputs[0]['content'][0] must have one of the types",
     ),
-    ([{"content": [{"type": "text", "image_url": "a"}]}], "must hold 'type' and a string under"),
-    ([{"content": [{"type": "text", "text": "a", "x": 1}]}], "and nothing else"),
+    (
+        [{"content": [{"type": "text", "image_url": "a"}]}],
+        "must contain only 'type' and a string under",
+    ),
+    ([{"content": [{"type": "text", "text": "a", "x": 1}]}], "must contain only"),
     ([{"content": [{"type": "text", "text": ""}]}], "inputs[0]['content'][0] is empty"),
-    ([{"content": [{"type": "image_url", "image_url": "a.png"}]}], "must hold an http(s) URL"),
-    ([{"content": [{"type": "image_base64", "image_base64": "aaaa"}]}], "must hold a data URL"),
-    ([{"content": [{"type": "video_base64", "video_base64": JPG_URL}]}], "must hold a data URL"),
+    ([{"content": [{"type": "image_url", "image_url": "a.png"}]}], "must contain an http(s) URL"),
+    ([{"content": [{"type": "image_base64", "image_base64": "aaaa"}]}], "must contain a data URL"),
+    ([{"content": [{"type": "video_base64", "video_base64": JPG_URL}]}], "must contain a data URL"),
 ]
 
 
@@ -505,7 +508,9 @@ def test_half_a_character_of_an_input_may_be_replaced(runner, item: Any) -> None
 @pytest.mark.parametrize("item", [mp4(), Video("https://a.b/c")])
 def test_a_model_without_video_is_not_sent_any(runner, item: Any) -> None:
     service = FakeService()
-    with pytest.raises(InvalidInputError, match=r"inputs\[1\]: 'voyage-multimodal-3' takes no vid"):
+    with pytest.raises(
+        InvalidInputError, match=r"inputs\[1\]: 'voyage-multimodal-3' does not support vid"
+    ):
         runner.call(voyage_over(service), "multimodal_embed", ["a", item], "voyage-multimodal-3")
     assert service.attempts == []
 
@@ -518,8 +523,8 @@ def test_a_model_without_video_is_not_sent_any(runner, item: Any) -> None:
         ({"truncation": None}, "truncation must be True or False"),
         ({"downscale": 2_000_000}, "downscale must be True or False"),
         ({"invalid_text": "drop"}, "invalid_text must be one of 'error', 'replace'"),
-        ({"model": "voyage-multimodal-3", "output_dimension": 512}, "no output_dimension 512"),
-        ({"model": "voyage-multimodal-3", "output_dtype": "int8"}, "no output_dtype 'int8'"),
+        ({"model": "voyage-multimodal-3", "output_dimension": 512}, "output_dimension=512"),
+        ({"model": "voyage-multimodal-3", "output_dtype": "int8"}, "output_dtype='int8'"),
     ],
 )
 def test_options_are_checked(options: dict[str, Any], said: str) -> None:

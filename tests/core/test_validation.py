@@ -51,7 +51,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("embed", {"output_dimension": 0}, "output_dimension must be a positive integer, not 0"),
     ("embed", {"output_dimension": 256.0}, "output_dimension must be a positive integer"),
     ("embed", {"output_dimension": True}, "output_dimension must be a positive integer"),
-    ("embed", {"output_dimension": 300}, "has no output_dimension 300; it has 256, 512, 1024"),
+    (
+        "embed",
+        {"output_dimension": 300},
+        "does not support output_dimension=300; it supports 256, 512, 1024",
+    ),
     ("embed", {"model": "voyage-law-2", "output_dtype": "int8"}, "it has 'float'"),
     ("embed", {"model": "voyage-code-2", "output_dimension": 1024}, "it has 1536"),
     ("embed", {"batch_size": 0}, "batch_size must be a whole number of at least 1, not 0"),
@@ -181,7 +185,7 @@ def test_a_column_is_a_list_of_texts(make: str) -> None:
 @pytest.mark.parametrize(
     ("item", "remedy"),
     [
-        (float("nan"), "not float: a missing value, leave it out"),
+        (float("nan"), "not float (a missing value): leave it out"),
         (3.5, "not float"),
         (Document("a"), "not Document: pass its page_content"),
         (TextNode(text="a"), "not TextNode: pass its get_content()"),
@@ -292,10 +296,12 @@ def test_missing_values_of_tables_identify_no_document() -> None:
     missing = [float("nan"), Decimal("nan"), np.datetime64("NaT"), pandas.NaT, pandas.NA]
     for value in missing:
         with voyage_over(FakeService()) as voyage:
-            with pytest.raises(InvalidInputError, match=r"documents\[1\] is missing"):
+            with pytest.raises(InvalidInputError, match=r"documents\[1\] is "):
                 voyage.embed_chunks(["a", "b"], ["a.md", value], "voyage-context-4")
-            with pytest.raises(InvalidInputError, match=r"texts\[0\] must .* missing value, leave"):
+            with pytest.raises(
+                InvalidInputError, match=r"texts\[0\] must .* missing value.: leave"
+            ):
                 voyage.embed([value], MODEL)
         chunk = Document("a", metadata={"source": value})
-        with pytest.raises(InvalidInputError, match="does not say which document chunk 0 is of"):
+        with pytest.raises(InvalidInputError, match="does not identify the document of chunk 0"):
             group([chunk], "source")

@@ -60,13 +60,13 @@ def test_the_gateway_is_sent_128_texts_at_most() -> None:
     ("verb", "arguments", "expected_message"),
     [
         ("embed", (["ok", "x" * 8_001], MODEL), "texts[1] has 8001 characters"),
-        ("embed", (["a"], MODEL, None, False), "truncation=False cannot be honoured"),
+        ("embed", (["a"], MODEL, None, False), "does not support truncation=False"),
         (
             "embed",
             (["a"], MODEL, None, True, "float", 256),
-            "output_dimension=256 cannot",
+            "does not support output_dimension=256",
         ),
-        ("rerank", ("q", ["a"], "rerank-3"), "not /rerank"),
+        ("rerank", ("q", ["a"], "rerank-3"), "use the Voyage API for /rerank"),
     ],
 )
 def test_what_the_gateway_cannot_do_is_refused(

@@ -40,7 +40,7 @@ def test_the_application_has_neither_key_nor_model(http_service: HTTPService, ru
     assert sent.path == "/embeddings"
     assert "authorization" not in sent.headers
     assert "model" not in json.loads(sent.body)
-    with pytest.raises(InvalidInputError, match="not /rerank"):
+    with pytest.raises(InvalidInputError, match="use the Voyage API for /rerank"):
         voyage.rerank("q", ["a"], "rerank-3")
 
 

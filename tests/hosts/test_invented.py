@@ -112,7 +112,7 @@ def test_what_it_lacks_is_refused_by_name(
     """Before anything is sent."""
     with pytest.raises(InvalidInputError, match=message):
         Voyage(host=host).embed(["a"], "voyage-4", **options)
-    with pytest.raises(InvalidInputError, match="not /contextualizedembeddings"):
+    with pytest.raises(InvalidInputError, match="use the Voyage API for /contextualizedembeddings"):
         Voyage(host=host).contextualized_embed([["a"]], "voyage-context-4")
 
     assert http_service.received == []

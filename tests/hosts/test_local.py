@@ -222,7 +222,7 @@ def test_what_it_does_not_serve_is_refused_before_it_is_loaded(folder: Path) -> 
     for call, message in (
         (lambda: voyage.embed(["a"], "voyage-4-large"), "pass model='voyage-4-nano'"),
         (lambda: voyage.embed(["a"], NANO, output_dimension=128), "128"),
-        (lambda: voyage.rerank("q", ["a"], "rerank-3"), "not /rerank"),
+        (lambda: voyage.rerank("q", ["a"], "rerank-3"), "use the Voyage API for /rerank"),
         (lambda: voyage.embed(["a"], NANO, truncation=False), "truncation"),
     ):
         with pytest.raises(InvalidInputError, match=message):

@@ -162,7 +162,7 @@ def test_a_column_that_no_row_has_is_refused(columns: Any, tmp_path: Path) -> No
     assert [row.kept for row in kept.rows()] == [(None,), (1,)]
     strings = tmp_path / "in.txt"
     strings.write_text("a\n")
-    with pytest.raises(JobError, match=r"in\.txt has no columns, so there is no column 'x'"):
+    with pytest.raises(JobError, match=r"in\.txt has no columns, but column 'x' is required"):
         open_inputs([strings], keep=["x"])
 
 
@@ -261,7 +261,7 @@ def test_compressed_files(
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", "id;text\na;one\n", r"if it is a semicolon CSV, pass delimiter=';'"),
+        ("a.csv", "id;text\na;one\n", r"if it is a CSV with semicolons, pass delimiter=';'"),
         ("a.csv", "id\ttext\na\tone\n", r"if it is a TSV, pass delimiter='\\t'"),
         ("a.tsv", "1\tone\n2\ttwo\n", r"if it has no header, pass header=False"),
         ("a.csv", "sep=;\nid;text\na;one\n", "not part of the table, pass skip_lines=1"),

@@ -255,8 +255,8 @@ def test_a_line_of_any_length_is_one_flaw_and_is_not_held(
     quoted: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The lines after it keep their numbers, and none of its pieces becomes a text."""
-    monkeypatch.setattr(delimited, "LONGEST_FIELD", 100)
-    monkeypatch.setattr(delimited, "LONGEST_LINE", 200)
+    monkeypatch.setattr(delimited, "MAX_FIELD_CHARS", 100)
+    monkeypatch.setattr(delimited, "MAX_LINE_CHARS", 200)
     long = "x" * 450
     long = f'"{long}"' if quoted else long
     path = written(tmp_path / "in.csv", f"text\nfirst\n{long}\nlast\n{'y,' * 200}\nend\n")
@@ -352,7 +352,7 @@ def test_utf16_without_a_byte_order_mark(tmp_path: Path) -> None:
 
     with pytest.raises(JobError, match=r"no column 'text'.*encoding='utf-16-le' or 'utf-16-be'"):
         opened(path)
-    with pytest.raises(JobError, match=r"in\.csv is not in utf-16: .* BOM"):
+    with pytest.raises(JobError, match=r"in\.csv is not valid utf-16: .* BOM"):
         open_inputs([path], options=ReadOptions("utf-16"))
     assert read(open_inputs([path], options=ReadOptions("utf-16-le"))) == [("a", "one")]
 
@@ -372,7 +372,7 @@ def test_options_of_tables_are_refused_without_a_table(
 ) -> None:
     """Beside a table, other files may be among the inputs."""
     lines = jsonl(tmp_path / "a.jsonl", [("1", "one")])
-    with pytest.raises(JobError, match=f"^{name} is for CSV and TSV files"):
+    with pytest.raises(JobError, match=f"^{name} applies to CSV and TSV files"):
         open_inputs([lines], options=options)
 
     table = written(tmp_path / "b.csv", "id;text\nb;two\n")

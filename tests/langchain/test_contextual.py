@@ -161,7 +161,7 @@ def test_a_text_of_which_nobody_can_say_where_it_belongs_is_refused(
     contextual = embeddings.for_documents(
         chunks(old=["Introduction", "Of cats."], new=["Introduction", "Of dogs."])
     )
-    with pytest.raises(InvalidInputError, match=r"text 0 is a chunk of several.*Contextual"):
+    with pytest.raises(InvalidInputError, match=r"text 0 occurs several times.*Contextual"):
         runner.call(contextual, "embed_documents", texts)
     assert emulator.requests == []
 
@@ -243,9 +243,9 @@ def test_another_metadata_field_can_say_it(
 @pytest.mark.parametrize(
     ("metadata", "by", "said"),
     [
-        ({}, "source", r"metadata\['source'\] does not say which document chunk 1"),
-        ({"source": ["a"]}, "source", r"metadata\['source'\] does not say"),
-        ({}, lambda document: document.metadata.get("source"), "the function does not say"),
+        ({}, "source", r"metadata\['source'\] does not identify the document of chunk 1"),
+        ({"source": ["a"]}, "source", r"metadata\['source'\] does not identify"),
+        ({}, lambda document: document.metadata.get("source"), "the function does not identify"),
     ],
 )
 def test_a_chunk_of_no_document_is_refused_with_the_remedy(
@@ -260,7 +260,9 @@ def test_a_chunk_of_no_document_is_refused_with_the_remedy(
 def test_a_text_that_is_no_chunk_is_refused_with_the_remedy(
     contextual: ContextualEmbeddings, emulator: Emulator, runner: Runner
 ) -> None:
-    with pytest.raises(InvalidInputError, match=r"text 1 is not a chunk.*include\(chunks\)"):
+    with pytest.raises(
+        InvalidInputError, match=r"text 1 is not a registered chunk.*include\(chunks\)"
+    ):
         runner.call(contextual, "embed_documents", [SOUP[0], "something else"])
     assert emulator.requests == []
 
@@ -277,7 +279,7 @@ def test_a_store_may_try_one_text_before_it_is_given_chunks(
         tried = await runner.ask(contextual, "embed_documents", ["dummy_text"])
         assert [len(vector) for vector in tried] == [256]
         await runner.ask(contextual, "embed_documents", SOUP)
-        with pytest.raises(InvalidInputError, match="text 0 is not a chunk"):
+        with pytest.raises(InvalidInputError, match="text 0 is not a registered chunk"):
             await runner.ask(contextual, "embed_documents", ["dummy_text"])
         await runner.ask(embeddings.voyage, "close")
 

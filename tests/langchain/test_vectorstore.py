@@ -266,7 +266,7 @@ def test_announced_chunks_are_recognised_in_another_process_if_all_are_there(
     other = ContextualVectorStore(inner, embeddings)
     other.add_documents(announced[::-1])
     assert held(inner) == right(embeddings, a=A, b=B)
-    with pytest.raises(InvalidInputError, match=r"chunk 0 comes without.*include\(chunks\)"):
+    with pytest.raises(InvalidInputError, match=r"chunk 0 was added without.*include\(chunks\)"):
         ContextualVectorStore(inner, embeddings).add_documents(announced[:2])
 
 
@@ -275,7 +275,7 @@ def test_a_chunk_that_was_changed_after_it_was_announced_is_refused(
 ) -> None:
     announced = store.include(chunks(a=A))
     announced[1].page_content = "Something else."
-    with pytest.raises(InvalidInputError, match="chunk 1 is not as it was"):
+    with pytest.raises(InvalidInputError, match="chunk 1 has changed"):
         store.add_documents(announced)
     assert emulator.requests == []
 
@@ -290,7 +290,7 @@ def test_parts_of_a_document_that_was_not_announced_are_warned_of_once(
         store.add_documents(chunks(a=A[:2]))
         store.add_documents(chunks(a=A[2:]))
     [record] = caplog.records
-    assert "chunks of 'a' were added before" in record.getMessage()
+    assert "chunks of 'a' were already added" in record.getMessage()
     assert "include(chunks)" in record.getMessage()
 
 
@@ -471,14 +471,14 @@ def test_a_store_that_embeds_by_itself_is_noticed_and_undone(
     embeddings: VoyageAIEmbeddings, make: Any
 ) -> None:
     inner = Deaf(make(VoyageAIEmbeddings, model="voyage-4"))
-    with pytest.raises(ConfigurationError, match="did not ask its embeddings"):
+    with pytest.raises(ConfigurationError, match="did not request the vectors"):
         ContextualVectorStore(inner, embeddings).add_documents(chunks(a=A))
     assert inner.store == {}
 
 
 def test_a_store_that_changes_texts_is_refused(embeddings: VoyageAIEmbeddings) -> None:
     inner = Deaf(Changing(embeddings))
-    with pytest.raises(InvalidInputError, match="none of the chunks of this call"):
+    with pytest.raises(InvalidInputError, match="not a chunk of this call"):
         ContextualVectorStore(inner, embeddings).add_documents(chunks(a=A))
     assert inner.store == {}
 
@@ -491,21 +491,25 @@ def test_what_cannot_work_is_refused_when_it_is_made(
     for arguments, options, said in [
         ((inner, other), {}, "another embeddings object"),
         ((InMemoryVectorStore(plain), plain), {}, "'voyage-4' does not embed chunks in context"),
-        ((ContextualVectorStore(inner, embeddings), embeddings), {}, "vectorstore must be a store"),
-        ((embeddings, embeddings), {}, "vectorstore must be a store"),
+        (
+            (ContextualVectorStore(inner, embeddings), embeddings),
+            {},
+            "vectorstore must be a LangChain vector store",
+        ),
+        ((embeddings, embeddings), {}, "vectorstore must be a LangChain vector store"),
         ((inner, inner), {}, "embeddings must be a VoyageAIEmbeddings"),
         ((inner, embeddings), {"chunk_size": 9}, "require auto_chunk=True"),
     ]:
         with pytest.raises(ConfigurationError, match=said):
             ContextualVectorStore(*arguments, **options)  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match="make the store first"):
+    with pytest.raises(ConfigurationError, match="create the store first"):
         ContextualVectorStore.from_texts(["a"], embeddings)
 
 
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        (Document(page_content="x"), r"metadata\['source'\] does not say .* chunk 1"),
+        (Document(page_content="x"), r"metadata\['source'\] does not identify .* chunk 1"),
         (Document(page_content="", metadata={"source": "a.md"}), r"documents\[1\] \('a.md'\)"),
     ],
 )

@@ -96,7 +96,7 @@ def test_the_strict_class_refuses_nodes_of_unknown_documents_before_anything_is_
 ) -> None:
     embedding = make(VoyageContextualEmbedding, MODEL, output_dimension=256)
     index = VectorStoreIndex([], embed_model=embedding)
-    with pytest.raises(InvalidInputError, match="needs a text model instead"):
+    with pytest.raises(InvalidInputError, match="need a text model instead"):
         index.insert_nodes([TextNode(text="a"), TextNode(text="b")])
     assert emulator.requests == []
 

@@ -185,7 +185,7 @@ def test_the_cache_of_the_base_class_works(
     again = runner.call(made, "get_text_embedding_batch", TEXTS[:6])
     assert again[:4] == first
     assert [request.body["input"] for request in emulator.requests] == [TEXTS[:4], TEXTS[4:6]]
-    assert "finds vectors by their text alone" in caplog.text
+    assert "is keyed by text only" in caplog.text
 
 
 class CountingLimiter(BaseRateLimiter):

@@ -8,7 +8,7 @@ from voyage_rag.batch.state import IdType
 from voyage_rag.core import validation
 from voyage_rag.errors import InvalidInputError
 
-LONGEST_NAME = 512
+MAX_ID_CHARS = 512
 
 
 class CustomIds:
@@ -16,7 +16,7 @@ class CustomIds:
 
     def __init__(self, given: Iterable[str | int] | None) -> None:
         self._given: Iterator[str | int] | None = None if given is None else iter(given)
-        self._taken: dict[str, int] = {}
+        self._used: dict[str, int] = {}
         self._all_integers = True
         self._smallest = self._largest = 0
 
@@ -30,7 +30,7 @@ class CustomIds:
         return "uint64" if self._smallest == 0 and self._largest < 2**64 else "string"
 
     def next(self, index: int) -> str:
-        """Return the id of the next input, which has this position."""
+        """Return the id of the next input, whose position is `index`."""
         if self._given is None:
             return str(index)
         place = f"custom_ids[{index}]"
@@ -47,15 +47,15 @@ class CustomIds:
         else:
             self._all_integers = False
         name = validation.check_text(place, given, index)
-        if not name or len(name) > LONGEST_NAME:
+        if not name or len(name) > MAX_ID_CHARS:
             raise InvalidInputError(
-                f"{place} must have 1 to {LONGEST_NAME} characters, not {len(name)}",
+                f"{place} must have 1 to {MAX_ID_CHARS} characters, not {len(name)}",
                 indices=(index,),
             )
-        first = self._taken.setdefault(name, index)
+        first = self._used.setdefault(name, index)
         if first != index:
             raise InvalidInputError(
-                f"{place} is {name!r}, and so is custom_ids[{first}]: ids must be unique",
+                f"custom_ids[{first}] and {place} are both {name!r}: ids must be unique",
                 indices=(index,),
             )
         return name

@@ -23,7 +23,7 @@ from voyage_rag.records import BatchLine, LineFailure
 from voyage_rag.types import InputType, RerankingResult
 
 UNSOUND = "unsound"
-MOST_CHUNKS = 16_000
+MAX_CHUNKS = 16_000
 """Maximum number of chunks per document (docs: "Contextualized Chunk Embeddings")."""
 
 
@@ -95,7 +95,7 @@ class BatchEndpoint(ABC):
     def _refuse(self, **given: object) -> None:
         for name, value in given.items():
             if value is not None:
-                raise InvalidInputError(f"{name} is not for {self.row.name!r}: leave it out")
+                raise InvalidInputError(f"{self.row.name!r} does not support {name}: leave it out")
 
 
 class Texts(BatchEndpoint):
@@ -133,9 +133,9 @@ class Documents(BatchEndpoint):
     def body(self, name: str, given: object, index: int) -> tuple[dict[str, Any], float]:
         """See `BatchEndpoint`. A single string is a document of one chunk."""
         chunks = _texts(name, [given] if isinstance(given, str) else given, "chunks", index)
-        if len(chunks) > MOST_CHUNKS:
+        if len(chunks) > MAX_CHUNKS:
             raise InvalidInputError(
-                f"{name} has {len(chunks)} chunks, more than {MOST_CHUNKS}: split the document",
+                f"{name} has {len(chunks)} chunks, more than {MAX_CHUNKS}: split the document",
                 indices=(index,),
             )
         return {"inputs": [chunks]}, sum(map(estimate_tokens, chunks))
@@ -181,8 +181,8 @@ class Rankings(BatchEndpoint):
                 "divide it into several inputs",
                 indices=(index,),
             )
-        weight = estimate_tokens(query) * len(documents) + sum(map(estimate_tokens, documents))
-        return {"query": query, "documents": documents}, weight
+        tokens = estimate_tokens(query) * len(documents) + sum(map(estimate_tokens, documents))
+        return {"query": query, "documents": documents}, tokens
 
     def _read(self, line: BatchLine) -> dict[str, Any]:
         documents = line.input["documents"]
@@ -210,7 +210,7 @@ def endpoint_for(options: BatchOptions) -> BatchEndpoint:
     model_kind = kind_of(options.model)
     if model_kind not in ENDPOINTS:
         raise InvalidInputError(
-            f"{options.model!r} is a {model_kind} model, and there are no batches of them: use "
+            f"{options.model!r} is a {model_kind} model, which batches do not support: use "
             f"Voyage.{validation.VERBS[model_kind]}"
         )
     return ENDPOINTS[model_kind](options)
@@ -219,9 +219,7 @@ def endpoint_for(options: BatchOptions) -> BatchEndpoint:
 def _text(name: str, given: object, index: int) -> str:
     text = validation.check_text(name, given, index)
     if not text:
-        raise InvalidInputError(
-            f"{name} is empty: leave it out, or give it some text", indices=(index,)
-        )
+        raise InvalidInputError(f"{name} is empty: leave it out, or pass a text", indices=(index,))
     return text
 
 

@@ -50,8 +50,10 @@ class BatchJob:
     def __init__(self, voyage: Voyage, file: StateFile, state: JobState) -> None:
         """See `submit` and `open`."""
         if state.host != (host := voyage.settings.host.hostname):
-            message = f"the job {str(file.path)!r} is at {state.host}, not at {host}: "
-            raise InvalidInputError(f"{message}use the key or base_url it was submitted with")
+            raise InvalidInputError(
+                f"the job {str(file.path)!r} was submitted to {state.host}, not to {host}: use the "
+                "same key or base_url"
+            )
         self._voyage = voyage
         self._file = file
         self._endpoint = endpoint_for(BatchOptions(**state.params))
@@ -164,7 +166,7 @@ class BatchJob:
         """
         options = BatchOptions(model, input_type, truncation, output_dtype, output_dimension, top_k)
         file = StateFile(state_file)
-        with file.held():
+        with file.locked():
             job = cls._prepared(voyage, inputs, file, options, custom_ids, limits)
             voyage.driver.run(job._workflow.advance())  # noqa: SLF001 - its own
         return job
@@ -188,7 +190,7 @@ class BatchJob:
         """Async variant of `submit`. A worker thread reads the inputs."""
         options = BatchOptions(model, input_type, truncation, output_dtype, output_dimension, top_k)
         file = StateFile(state_file)
-        with file.held():
+        with file.locked():
             job = await run_in_thread(
                 partial(cls._prepared, voyage, inputs, file, options, custom_ids, limits)
             )
@@ -239,29 +241,29 @@ class BatchJob:
             Timeout: The job did not end in time. It keeps running: call `wait` again.
         """
         schedule = PollSchedule(timeout, poll_interval)
-        with self._file.held():
+        with self._file.locked():
             return self._run(self._workflow.wait(schedule, on_progress))
 
     async def await_(
         self,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109 - as its twin
+        timeout: float | None = None,  # noqa: ASYNC109 - as `wait`
         poll_interval: float = 60.0,
         on_progress: Callable[[JobStatus], object] | None = None,
     ) -> JobStatus:
         """Async variant of `wait`."""
         schedule = PollSchedule(timeout, poll_interval)
-        with self._file.held():
+        with self._file.locked():
             return await self._arun(self._workflow.wait(schedule, on_progress))
 
     def cancel(self) -> JobStatus:
         """Cancel every batch that has not ended. Finished results can still be fetched."""
-        with self._file.held():
+        with self._file.locked():
             return self._run(self._workflow.cancel())
 
     async def acancel(self) -> JobStatus:
         """Async variant of `cancel`."""
-        with self._file.held():
+        with self._file.locked():
             return await self._arun(self._workflow.cancel())
 
     def results(self) -> Iterator[BatchResult]:
@@ -305,14 +307,14 @@ class BatchJob:
             include_refused: Include inputs that the service rejected (4xx), although it would
                 reject them again.
         """
-        with self._file.held(), outcome.directory_of(self._workflow) as directory:
+        with self._file.locked(), outcome.directory_of(self._workflow) as directory:
             self._reload()
             flow = outcome.resubmit(self._workflow, self._endpoint, directory, include_refused)
             return self._voyage.driver.run(flow)
 
     async def aresubmit(self, *, include_refused: bool = False) -> int:
         """Async variant of `resubmit`."""
-        with self._file.held(), outcome.directory_of(self._workflow) as directory:
+        with self._file.locked(), outcome.directory_of(self._workflow) as directory:
             self._reload()
             flow = outcome.resubmit(self._workflow, self._endpoint, directory, include_refused)
             return await self._voyage.driver.arun(flow)
@@ -338,5 +340,5 @@ class BatchJob:
         return self._workflow.status()
 
     def _reload(self) -> None:
-        """Read the state file again: another process may have continued the job."""
+        """Read the state file again, because another process may have changed it."""
         self._workflow.state = self._file.load()

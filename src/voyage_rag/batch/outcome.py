@@ -17,7 +17,7 @@ from pathlib import Path
 
 from voyage_rag.batch.endpoints import BatchEndpoint
 from voyage_rag.batch.state import BatchPart
-from voyage_rag.batch.submission import Line, cut, encoded
+from voyage_rag.batch.submission import Line, encoded, write_parts
 from voyage_rag.batch.types import BatchResult
 from voyage_rag.batch.workflow import BatchWorkflow
 from voyage_rag.core.context import estimate_tokens
@@ -37,12 +37,12 @@ def directory_of(workflow: BatchWorkflow) -> Iterator[str]:
 
 
 def fetch(workflow: BatchWorkflow, part: BatchPart, directory: str) -> Flow[list[Path]]:
-    """Download the files of a part with inputs of its own."""
+    """Download the files of a part and of its resubmitted inputs; the input file is first."""
     waiting = workflow.file.spooled(part)
     is_here = yield from offload(waiting.exists)
     ids = [] if is_here or part.file_id is None else [part.file_id]
-    for layer in workflow.layers_of(part):
-        ids += [file_id for file_id in (layer.output_file_id, layer.error_file_id) if file_id]
+    for attempt in workflow.attempts_of(part):
+        ids += [file_id for file_id in (attempt.output_file_id, attempt.error_file_id) if file_id]
     paths = yield from files.download_all(workflow.context, ids, directory)
     return [waiting] * is_here + [Path(path) for path in paths]
 
@@ -78,7 +78,7 @@ def _line_results(
     """Yield the result of each line of a part."""
     repeated = {repeat.index for repeat in part.repeats}
     indexes = (index for index in count(part.first) if index not in repeated)
-    has_ended = all(layer in workflow.ended for layer in workflow.layers_of(part))
+    has_ended = all(attempt in workflow.ended for attempt in workflow.attempts_of(part))
     with ExitStack() as opened:
         lines, *answers = [opened.enter_context(path.open("rb")) for path in fetched]
         for index, line in zip(indexes, in_input_order(lines, answers), strict=False):
@@ -122,7 +122,7 @@ def _failed_lines(results: Iterable[BatchResult], *, include_refused: bool) -> I
 def _spooled(workflow: BatchWorkflow, part: BatchPart, lines: Iterator[Line]) -> list[BatchPart]:
     directory = workflow.file.make_spool()
     number = len(workflow.state.parts)
-    made = list(cut(lines, workflow.limits, directory, number))
+    made = list(write_parts(lines, workflow.limits, directory, number))
     return [other.model_copy(update={"first": part.first, "again": part.number}) for other in made]
 
 

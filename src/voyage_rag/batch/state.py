@@ -118,7 +118,7 @@ class StateFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: Path = Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's can raise
         if not self.path.name:
-            raise InvalidInputError(f"the state file {str(self.path)!r} has no name: name a file")
+            raise InvalidInputError(f"the state file {str(self.path)!r} has no name: pass a file")
         self.spool: Path = self.path.with_name(self.path.name + ".parts")
 
     def spooled(self, part: BatchPart) -> Path:
@@ -146,12 +146,12 @@ class StateFile:
             held = None
         if not isinstance(held, dict) or held.get("format") != FORMAT:
             raise InvalidInputError(
-                f"{str(self.path)!r} is not a job of voyage-rag: name another file"
+                f"{str(self.path)!r} is not the state file of a job: pass another file"
             )
         if held.get("version") != VERSION:
             raise InvalidInputError(
-                f"the job {str(self.path)!r} has version {held.get('version')!r} and this "
-                f"voyage-rag knows version {VERSION}: use the one that wrote it"
+                f"the job {str(self.path)!r} has format version {held.get('version')!r}, but this "
+                f"release of voyage-rag reads version {VERSION}: use the release that wrote it"
             )
         try:
             return JobState.model_validate(held)
@@ -176,11 +176,15 @@ class StateFile:
         """Raise an error if the folder of the file does not exist, or is not writable."""
         folder = self.path.absolute().parent
         if not folder.is_dir():
-            raise InvalidInputError(f"there is no folder {str(self.path.parent)!r} for the job")
+            raise InvalidInputError(
+                f"the folder {str(self.path.parent)!r} of the state file does not exist: create it"
+            )
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise InvalidInputError(f"the folder {str(self.path.parent)!r} is not writable")
+            raise InvalidInputError(
+                f"the folder {str(self.path.parent)!r} is not writable: choose another state file"
+            )
 
-    def held(self) -> AbstractContextManager[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Lock the job for this process.
 
         Raises:
@@ -188,7 +192,7 @@ class StateFile:
         """
         self.check_folder()
         busy = (
-            f"another process works on the job {str(self.path)!r}: stop it first, or let it finish"
+            f"another process is working on the job {str(self.path)!r}: stop it, or let it finish"
         )
         return exclusive_lock(
             self.path.with_name(self.path.name + ".lock"), InvalidInputError(busy)

@@ -35,7 +35,7 @@ from voyage_rag.jobs.files import PRIVATE_MODE
 from voyage_rag.jobs.pricing import price
 
 MIB = 1_048_576
-LONGEST_LINE = 8 * MIB
+MAX_LINE_BYTES = 8 * MIB
 """Maximum bytes of a line. A million tokens, the maximum per request of any model, take about five
 million bytes.
 """
@@ -45,13 +45,13 @@ RECENT_TEXTS = 8_192
 
 
 class Line(NamedTuple):
-    """A line of an input file, and an estimate of its tokens (`weight`).
+    """A line of an input file, and an estimate of its tokens.
 
     `text` is set if it is the whole input. Other inputs are never compared.
     """
 
     content: bytes
-    weight: float
+    tokens: float
     custom_id: str = ""
     text: str | None = None
 
@@ -67,14 +67,15 @@ def lines_of(kind: BatchEndpoint, inputs: Iterable[object], names: CustomIds) ->
     for index, item in enumerate(texts_of("inputs", inputs)):
         name = f"inputs[{index}]"
         custom_id = names.next(index)
-        body, weight = kind.body(name, item, index)
+        body, tokens = kind.body(name, item, index)
         line = encoded(custom_id, body)
-        if len(line) > LONGEST_LINE:
+        if len(line) > MAX_LINE_BYTES:
             raise InvalidInputError(
-                f"{name} has {len(line):,} bytes as a line, more than {LONGEST_LINE:,}: shorten it",
+                f"{name} is a line of {len(line):,} bytes, more than the {MAX_LINE_BYTES:,} that a "
+                "batch accepts: shorten it",
                 indices=(index,),
             )
-        yield Line(line, weight, custom_id, body["input"][0] if "input" in body else None)
+        yield Line(line, tokens, custom_id, body["input"][0] if "input" in body else None)
     names.check_end()
 
 
@@ -83,26 +84,26 @@ def encoded(custom_id: str, body: Any) -> bytes:
     return COMPACT.encode({"custom_id": custom_id, "body": body}).encode() + b"\n"
 
 
-def cut(
+def write_parts(
     lines: Iterable[Line], limits: BatchLimits, directory: Path | None, number: int = 0
 ) -> Iterator[BatchPart]:
-    """Write lines to files of the size of a batch. Without a directory, they are only counted."""
+    """Write lines to files of the size of a batch, or only count them if `directory` is None."""
     part: OpenPart | None = None
     first = 0
     try:
         for line in lines:
-            if part is not None and part.has(line):
+            if part is not None and part.add_repeat(line):
                 continue
             if part is not None and not part.fits(line, limits):
-                yield part.close()
+                yield part.finish()
                 number, first, part = number + 1, part.end, None
             part = part or OpenPart(number, first, directory)
             part.add(line)
         if part is not None:
-            yield part.close()
+            yield part.finish()
     finally:
         if part is not None:
-            part.abandon()
+            part.close()
 
 
 def _digest_of(text: str) -> bytes:
@@ -117,7 +118,7 @@ class OpenPart:
         self._repeats: list[RepeatedInput] = []
         self._recent: OrderedDict[bytes, int] = OrderedDict()
         self._number, self._first = number, first
-        self._weight, self._size = 0.0, 0
+        self._tokens, self._size = 0.0, 0
         self._digest = hashlib.sha256()
         self._file = None if directory is None else _private(directory / part_name(number))
 
@@ -126,8 +127,8 @@ class OpenPart:
         """The position of the input after the last one."""
         return self._first + self.inputs + len(self._repeats)
 
-    def has(self, line: Line) -> bool:
-        """Return whether the part contains the text of a line; if so, share its result."""
+    def add_repeat(self, line: Line) -> bool:
+        """Add a line that repeats a recent text. Return False for any other line."""
         at = None if line.text is None else self._recent.get(_digest_of(line.text))
         if at is not None:
             repeat = RepeatedInput(index=self.end, custom_id=line.custom_id, equals=at)
@@ -139,7 +140,7 @@ class OpenPart:
         return (
             self.inputs < limits.inputs
             and self._size + len(line.content) <= limits.file_bytes
-            and (self._weight + line.weight) * MARGIN <= limits.tokens
+            and (self._tokens + line.tokens) * MARGIN <= limits.tokens
         )
 
     def add(self, line: Line) -> None:
@@ -153,22 +154,22 @@ class OpenPart:
         self._digest.update(line.content)
         self.inputs += 1
         self._size += len(line.content)
-        self._weight += line.weight
+        self._tokens += line.tokens
 
-    def abandon(self) -> None:
-        """Close the file, and delete it if it is empty."""
+    def close(self) -> None:
+        """Close the file."""
         if self._file is not None:
             self._file.close()
 
-    def close(self) -> BatchPart:
+    def finish(self) -> BatchPart:
         """Close the file, and return the part."""
-        self.abandon()
+        self.close()
         return BatchPart(
             number=self._number,
             first=self._first,
             inputs=self.inputs,
             repeats=self._repeats,
-            tokens=round(self._weight * MARGIN),
+            tokens=round(self._tokens * MARGIN),
             size=self._size,
             sha256=self._digest.hexdigest(),
         )
@@ -226,8 +227,8 @@ def prepare(
             return state
         if _identity(known) != _identity(state):
             raise InvalidInputError(
-                f"the job {str(file.path)!r} has other inputs: name another file, or submit the "
-                "same inputs again"
+                f"the job {str(file.path)!r} was submitted with other inputs: pass another state "
+                "file, or the same inputs"
             )
         _restore(known, file, fresh)
         return known
@@ -236,19 +237,19 @@ def prepare(
 
 
 def _check_own(folder: Path) -> None:
-    """Raise an error for a folder with files that no submission has written."""
+    """Raise an error for a folder with files of other programs."""
     foreign = folder.exists() and not folder.is_dir()
     if foreign or any(not PART_NAME.fullmatch(file.name) for file in folder.glob("*")):
         raise InvalidInputError(
-            f"{str(folder)!r} is needed for the job, and holds files that voyage-rag did not "
-            "write: name another job, or move it away"
+            f"{str(folder)!r} is needed for the job, but contains files that voyage-rag did not "
+            "write: pass another state file, or move them"
         )
 
 
 def _all_parts(
     lines: Iterable[Line], limits: BatchLimits, directory: Path | None
 ) -> list[BatchPart]:
-    parts = list(cut(lines, limits, directory))
+    parts = list(write_parts(lines, limits, directory))
     if not parts:
         raise InvalidInputError("there are no inputs: a job needs at least one")
     return parts
@@ -288,7 +289,7 @@ def _check_same(known: JobState, asked: JobState, file: StateFile) -> None:
         if there != here:
             raise InvalidInputError(
                 f"the job {str(file.path)!r} was submitted with {what} {_difference(there, here)}: "
-                "name another file for another job"
+                "pass another state file for another job"
             )
 
 
@@ -300,7 +301,7 @@ def _difference(there: Any, here: Any) -> str:
 
 
 def _restore(known: JobState, file: StateFile, fresh: Path) -> None:
-    """Restore lines that are needed and missing."""
+    """Move the lines of batches that are not uploaded yet to their place if they are missing."""
     for part in known.own_parts:
         path = file.spooled(part)
         if part.file_id is None and not path.exists():

@@ -30,14 +30,14 @@ from voyage_rag.errors import (
 )
 from voyage_rag.records import ENDED, Batch
 
-FULL = 30 * 60.0
+FULL_SECONDS = 30 * 60.0
 """Seconds to wait after the service rejected another batch (docs: "Batch Inference"), unless one of
 this job's batches ends earlier.
 """
 
-SETTLED = 10 * 60.0
-"""Seconds after which a batch whose creation received no response, and which is not listed, was not
-created. This is far longer than any request takes.
+MAX_CREATION_SECONDS = 10 * 60.0
+"""Seconds after which a batch that is not listed was not created, if the request for it received no
+response. This is far longer than any request takes.
 """
 
 CANCELLED = "cancelled"
@@ -79,15 +79,15 @@ class BatchWorkflow:
         """Batches whose status is final."""
         return [part for part in self.state.parts if part.status in ENDED]
 
-    def layers_of(self, part: BatchPart) -> list[BatchPart]:
-        """Return a part, and those with its resubmitted inputs, in order."""
+    def attempts_of(self, part: BatchPart) -> list[BatchPart]:
+        """Return a part, and the parts with its resubmitted inputs, in order."""
         return [part, *(other for other in self.state.parts if other.again == part.number)]
 
     def may_have_failed(self, part: BatchPart) -> bool:
         """Return whether a part has ended without a result for each of its inputs."""
-        layers, ended = self.layers_of(part), self.ended
-        completed = sum(layer.completed for layer in layers)
-        return all(layer in ended for layer in layers) and completed < part.inputs
+        attempts, ended = self.attempts_of(part), self.ended
+        completed = sum(attempt.completed for attempt in attempts)
+        return all(attempt in ended for attempt in attempts) and completed < part.inputs
 
     def status(self) -> JobStatus:
         """Return the known status of the job."""
@@ -126,7 +126,8 @@ class BatchWorkflow:
             except QuotaExhaustedError:
                 raise
             except RateLimitError:
-                self.full_until, self.full_at = self.context.now() + FULL, len(self.ended)
+                self.full_until = self.context.now() + FULL_SECONDS
+                self.full_at = len(self.ended)
                 return
 
     def _fits(self, part: BatchPart) -> bool:
@@ -147,9 +148,9 @@ class BatchWorkflow:
         if part.asked_at is not None:
             batch = yield from self._look_for(part, mark)
         if batch is None:
-            batch = yield from self._order(part, mark)
+            batch = yield from self._request_batch(part, mark)
         part.asked_at = None
-        take(part, batch)
+        record(part, batch)
         yield from self._save()
         yield from offload(partial(self.file.discard, part))
 
@@ -157,27 +158,27 @@ class BatchWorkflow:
         """Find a batch that an earlier attempt may have created; None if it was not created."""
         batch = yield from batches.find(self.context, mark)
         asked_at = part.asked_at or 0.0
-        left = asked_at + SETTLED - self.context.policy.wall_clock()
+        left = asked_at + MAX_CREATION_SECONDS - self.context.policy.wall_clock()
         if batch is None and left > 0:
             raise APIConnectionError(
-                f"it is not known yet whether batch {part.number + 1} was created: it may "
-                f"still appear within {left:,.0f} s, so nothing is sent again yet; wait again"
+                f"it is not known yet whether batch {part.number + 1} was created. It may still "
+                f"appear within {left:,.0f} s and is not created again before: wait again"
             )
         return batch
 
-    def _order(self, part: BatchPart, mark: str) -> Flow[Batch]:
+    def _request_batch(self, part: BatchPart, mark: str) -> Flow[Batch]:
         assert part.file_id is not None  # noqa: S101 - it was just uploaded
         part.asked_at = self.context.policy.wall_clock()
         yield from self._save()
         state = self.state
         metadata = {"voyage_rag_job": state.id, "voyage_rag_part": str(part.number)}
-        order = BatchRequest(state.endpoint, part.file_id, state.params, metadata, mark)
+        request = BatchRequest(state.endpoint, part.file_id, state.params, metadata, mark)
         try:
-            return (yield from batches.create(self.context, order, _is_unseen))
+            return (yield from batches.create(self.context, request, _is_unseen))
         except VoyageError as error:
             if is_surely_not_created(error) or isinstance(error, InvalidRequestError):
                 part.asked_at = None
-                if error.http_status == NOT_FOUND:  # of the file: the next attempt uploads it
+                if error.http_status == NOT_FOUND:  # the next attempt uploads the file again
                     part.file_id, part.uploading = None, False
                 yield from self._save()
             raise
@@ -191,8 +192,8 @@ class BatchWorkflow:
         if part.file_id is None:
             if not (yield from offload(path.exists)):
                 raise InvalidInputError(
-                    f"the inputs of batch {part.number + 1} are not in {str(path)!r} any more: "
-                    "submit the job again with the same inputs and the same file"
+                    f"the file {str(path)!r} with the inputs of batch {part.number + 1} is "
+                    "missing: submit the job again with the same inputs and the same state file"
                 )
             part.uploading = True
             yield from self._save()
@@ -204,7 +205,7 @@ class BatchWorkflow:
         for part in self.running:
             assert part.batch_id is not None  # noqa: S101 - it runs
             batch = yield from batches.get(self.context.for_polling, part.batch_id, not_before)
-            take(part, batch)
+            record(part, batch)
 
     def wait(
         self, watch: PollSchedule, on_progress: Callable[[JobStatus], object] | None
@@ -217,7 +218,7 @@ class BatchWorkflow:
         watch.check()
         begun, looks, due = self.context.now(), 0, -inf
         while True:
-            if not self.running and due > -inf:  # nothing to poll, but a delay has to pass
+            if not self.running and due > -inf:  # nothing to poll: wait with another request
                 yield from batches.list_all(self.context.for_polling, 1, due)
             yield from self.refresh(due)
             yield from self._advance_or_wait()
@@ -244,8 +245,8 @@ class BatchWorkflow:
         status = self.status()
         return Timeout(
             f"{status.completed:,} of {status.inputs:,} inputs are done after {elapsed:,.0f} s, "
-            f"{status.ended} of {status.batches} batches have ended: the others continue by "
-            "themselves, wait again later"
+            f"{status.ended} of {status.batches} batches have ended. The others continue: wait "
+            "again later"
         )
 
     def cancel(self) -> Flow[None]:
@@ -267,7 +268,7 @@ class BatchWorkflow:
             if batch is None:
                 part.status = CANCELLED
             else:
-                take(part, batch)
+                record(part, batch)
         yield from self._save()
         for part in self.running:
             assert part.batch_id is not None  # noqa: S101 - it runs
@@ -275,7 +276,7 @@ class BatchWorkflow:
                 batch = yield from batches.cancel(self.context, part.batch_id)
             except InvalidRequestError:  # it is being finalised or has ended
                 batch = yield from batches.get(self.context, part.batch_id)
-            take(part, batch)
+            record(part, batch)
         yield from self._save()
         if unknown is not None:
             raise unknown
@@ -300,7 +301,7 @@ class BatchWorkflow:
 NOT_FOUND = 404
 
 
-def take(part: BatchPart, batch: Batch) -> None:
+def record(part: BatchPart, batch: Batch) -> None:
     """Record the service's description of a batch."""
     part.batch_id, part.status = batch.id, batch.status
     part.output_file_id, part.error_file_id = batch.output_file_id, batch.error_file_id
@@ -310,8 +311,8 @@ def take(part: BatchPart, batch: Batch) -> None:
 
 
 def _is_unseen(failure: VoyageError) -> bool:
-    """Whether the service did not receive a request, which can then be sent again.
+    """Whether the service cannot have received a request, so that it can be sent again.
 
-    A 429 is not retried immediately: no batch is possible until one has ended.
+    A 429 is not retried immediately, because no batch can be created until one has ended.
     """
     return isinstance(failure, APIConnectionError) and failure.never_sent

@@ -1,7 +1,7 @@
-"""Run a job on the batch engine: submit it, wait for it, and store its vectors like any others.
+"""Run a job on the batch engine: submit the texts, wait for them, and store their vectors.
 
-The job can be killed at any moment and resumed: the state file of the engine's job is in the job's
-folder, and fetched vectors are in journals.
+The job can be killed at any moment and resumed: the job's folder contains the state file of the
+`BatchJob`, and journals with the fetched vectors.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from voyage_rag.jobs.errors import JobError
 from voyage_rag.types import Vector
 from voyage_rag.usage import Usage
 
-STORED_AT_ONCE = 256
+RESULTS_PER_WRITE = 256
 
 
 def embed(voyage: Voyage, run: JobRun) -> None:
@@ -70,7 +70,7 @@ class ResultWriter:
         if result.failure is None:
             self._held[self._sent] = result.vector
             self._tokens += result.total_tokens
-            if len(self._held) >= STORED_AT_ONCE:
+            if len(self._held) >= RESULTS_PER_WRITE:
                 self._store()
         elif result.failure.is_refused:
             self._store()
@@ -88,8 +88,8 @@ class ResultWriter:
         self._store()
         if self._unfinished:
             raise JobError(
-                f"{self._unfinished:,} texts have no result, since their batch expired or failed: "
-                "run the job again, and they are submitted again; what is finished is kept"
+                f"{self._unfinished:,} texts have no result, because their batch expired or "
+                "failed: run the job again to submit them again; finished vectors are kept"
             )
         self._run.is_embedded = True
 

@@ -16,7 +16,7 @@ TIER_1_REQUESTS_PER_MINUTE = 2_000
 
 TEXTS_PER_REQUEST = 256
 BATCH_HOURS = 12
-BATCH_TOKENS_AT_ONCE = 1_000_000_000
+MAX_BATCH_TOKENS = 1_000_000_000
 """Maximum tokens in concurrent batches (docs: "Batch Inference")."""
 
 
@@ -80,7 +80,7 @@ def estimate(
     bytes_per_vector: float | None,
     problems: Sequence[str],
 ) -> Estimate:
-    """Estimate a job. A limit that is not given is that of usage tier 1."""
+    """Estimate a job. Without given limits, those of usage tier 1 are assumed."""
     model, high = options.row, summary.tokens
     low = high if is_counted else min(high, ceil(summary.characters / CHARACTERS_PER_TOKEN))
     are_given = bool(requests_per_minute or tokens_per_minute)
@@ -91,7 +91,7 @@ def estimate(
 
     def hours(tokens: int) -> float | None:
         if options.engine == "batch":
-            return float(BATCH_HOURS * max(1, ceil(tokens / BATCH_TOKENS_AT_ONCE)))
+            return float(BATCH_HOURS * max(1, ceil(tokens / MAX_BATCH_TOKENS)))
         if not tokens_per_minute:
             return None
         requests = ceil(summary.rows / TEXTS_PER_REQUEST)

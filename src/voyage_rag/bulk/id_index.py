@@ -8,7 +8,7 @@ from pathlib import Path
 
 from voyage_rag.jobs.inputs.rows import Id
 
-MOST_IN_MEMORY = 500_000
+MAX_IDS_IN_MEMORY = 500_000
 """About 80 MB. More ids are stored in a temporary database on disk."""
 
 CACHE_KIB = 65_536
@@ -32,7 +32,7 @@ class IdIndex:
         Raises:
             sqlite3.OperationalError: The disk is full.
         """
-        if self._database is None and len(self._in_memory) + len(ids) > MOST_IN_MEMORY:
+        if self._database is None and len(self._in_memory) + len(ids) > MAX_IDS_IN_MEMORY:
             self._database = self._opened()
             self._insert(self._database, self._in_memory.items())
             self._in_memory.clear()
@@ -86,7 +86,7 @@ class IdIndex:
 
 
 def _stored(name: Id) -> tuple[Id]:
-    """SQLite's integers have 63 bits; larger ones are stored as blobs, which no id can be."""
+    """Return an id for SQLite. Integers of 64 bits are stored as blobs, because they are signed."""
     if isinstance(name, int) and name >= 2**63:
         return (name.to_bytes(8, "big"),)  # type: ignore[return-value]
     return (name,)

@@ -19,7 +19,7 @@ from voyage_rag.bulk.estimate import Estimate, estimate
 from voyage_rag.bulk.job_folder import JobFolder
 from voyage_rag.bulk.options import JobOptions, JobSpec
 from voyage_rag.bulk.outputs import format_of
-from voyage_rag.bulk.preparation import check_disk_space, noted, prepare
+from voyage_rag.bulk.preparation import check_disk_space, collecting, prepare
 from voyage_rag.bulk.progress import JobReport, JobReporter, OnProgress
 from voyage_rag.bulk.run import JobRun
 from voyage_rag.client import Voyage
@@ -77,7 +77,7 @@ class EmbeddingJob:
 
     def __init__(
         self,
-        input: Location | Sequence[Location],  # noqa: A002 - what it is called everywhere
+        input: Location | Sequence[Location],  # noqa: A002 - the usual name
         output: Location,
         **options: Any,
     ) -> None:
@@ -85,23 +85,26 @@ class EmbeddingJob:
         is_one = isinstance(input, str | bytes) or hasattr(input, "read")
         given: list[Any] = list(input) if isinstance(input, Iterable) and not is_one else [input]
         if not given:
-            raise JobError("there is no input: name a file, a folder or a glob")
+            raise JobError("there is no input: pass a file, a folder or a glob")
         self.inputs: list[Path] = [_path(path) for path in given]
         self.output: Path = _path(output)
         if not self.output.name:
-            raise JobError(f"the output {str(output)!r} has no name: give a file or a new folder")
+            raise JobError(f"the output {str(output)!r} has no name: pass a file or a new folder")
         self._to_stdout = self.output == STDOUT
         if not self._to_stdout:
             self.output = _writable(self.output)
         else:
             if self.options.output_format not in {None, "jsonl"}:
                 raise JobError(
-                    "stdout takes JSON Lines only: give output_format='jsonl', or a file"
+                    "the output on stdout is JSON Lines: omit output_format, or pass a file"
                 )
-            self.output = self._kept_until_written()
+            self.output = self._file_for_stdout()
         form = format_of(self.output, self.options.output_format)
         if form in {"parquet", "dataset"} and not is_utf8(str(self.output.absolute())):
-            raise JobError(f"Parquet needs a path in UTF-8, which {str(self.output)!r} is not")
+            raise JobError(
+                f"the path {str(self.output)!r} is not UTF-8, which Parquet requires: choose "
+                "another output"
+            )
         self._spec = JobSpec(self.inputs, self.output, form, self.options)
 
     def estimate(
@@ -120,7 +123,7 @@ class EmbeddingJob:
             tokens_per_minute: The account's limit of tokens.
             tokenizer: Path of the model's `tokenizer.json`, to count tokens instead of estimating
                 them.
-            host: The host of the planned run, to recognise an existing job; any host by default.
+            host: The host of the planned run, to recognise an existing job. Default: any host.
             on_progress: Called with the progress.
 
         Raises:
@@ -146,7 +149,7 @@ class EmbeddingJob:
         if options.length is not None:
             schema = options.output_schema(summary)
             each = schema.bytes_in(self._spec.form, options.length)
-            with noted(problems):
+            with collecting(problems):
                 check_disk_space(self.output.absolute(), summary.rows * each)
         return estimate(
             summary,
@@ -221,16 +224,16 @@ class EmbeddingJob:
     def _folder(self) -> JobFolder:
         return JobFolder(self.output.with_name(self.output.name + ".job"))
 
-    def _kept_until_written(self) -> Path:
-        """The file that is copied to stdout at the end; the same file for the same job.
+    def _file_for_stdout(self) -> Path:
+        """Return the file that is copied to stdout at the end; the same one for the same job.
 
-        An input from a pipe does not identify a job, so such a job cannot be resumed.
+        A job with an input from a pipe cannot be identified, and therefore not resumed.
         """
         cache = _path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "voyage-rag"
         if not cache.is_absolute():
             raise JobError(
-                "vectors for stdout are kept in a cache folder until they are complete, and there "
-                "is no home folder: set XDG_CACHE_HOME"
+                "vectors for stdout are stored in a cache folder until they are complete, but "
+                "there is no home folder: set XDG_CACHE_HOME"
             )
         known = [str(path.absolute()) for path in self.inputs]
         if any(is_stream(path) for path in self.inputs):
@@ -249,11 +252,11 @@ class EmbeddingJob:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Convert errors of the disk and of damaged files to errors of the job."""
+        """Convert errors of the file system and of damaged files to a `JobError`."""
         try:
             yield
         except DamagedFileError as error:
-            remedy = "repair the file, or leave out what cannot be read with on_error='skip'"
+            remedy = "repair the file, or skip its unreadable part with on_error='skip'"
             can_be_skipped = self.options.on_error == "stop"
             raise JobError(error.message + f": {remedy}" * can_be_skipped) from error
         except OSError as error:
@@ -272,7 +275,7 @@ class EmbeddingJob:
     def _full_disk(self) -> str:
         return (
             f"the disk of {str(self.output.parent)!r} is full: free some space and run the job "
-            "again; what is finished is kept"
+            "again; finished vectors are kept"
         )
 
 
@@ -281,8 +284,8 @@ def _path(given: Location) -> Path:
     if not isinstance(given, str | os.PathLike):
         raise JobError(f"a path must be a string or a path object, not {type(given).__name__}")
     if not os.fspath(given):
-        raise JobError("a path is empty: name a file or folder ('.' for the current one)")
-    return Path(os.path.expanduser(given))  # noqa: PTH111 - pathlib's raises where there is no home
+        raise JobError("a path is empty: pass a file or folder ('.' for the current one)")
+    return Path(os.path.expanduser(given))  # noqa: PTH111 - pathlib's raises without a home folder
 
 
 def _writable(output: Path) -> Path:
@@ -292,14 +295,14 @@ def _writable(output: Path) -> Path:
         JobError: It is a URL, a device or a pipe.
     """
     if is_url(output):
-        raise JobError(f"{str(output)!r} is a URL: name a file, and upload it afterwards")
+        raise JobError(f"{str(output)!r} is a URL: pass a file, and upload it afterwards")
     if is_special(output):
-        raise JobError(f"{str(output)!r} is not a regular file: name one, or '-' for stdout")
+        raise JobError(f"{str(output)!r} is not a regular file: pass one, or '-' for stdout")
     return Path(os.path.realpath(output)) if output.is_symlink() else output
 
 
 def embed_file(
-    input: Location | Sequence[Location],  # noqa: A002 - what it is called everywhere
+    input: Location | Sequence[Location],  # noqa: A002 - the usual name
     output: Location,
     voyage: Voyage | None = None,
     *,
@@ -311,7 +314,7 @@ def embed_file(
 
 
 async def aembed_file(
-    input: Location | Sequence[Location],  # noqa: A002 - what it is called everywhere
+    input: Location | Sequence[Location],  # noqa: A002 - the usual name
     output: Location,
     voyage: Voyage | None = None,
     *,

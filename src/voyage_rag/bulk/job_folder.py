@@ -91,7 +91,9 @@ class JobFolder:
         """
         self.check_own()
         self.path.mkdir(parents=True, exist_ok=True)
-        busy = JobError(f"another process is working on {str(self.path)!r}")
+        busy = JobError(
+            f"another process is working on {str(self.path)!r}: stop it, or let it finish"
+        )
         self._closing.enter_context(exclusive_lock(self._lock, busy))
         self._scanned.mkdir(parents=True, exist_ok=True)
         return self
@@ -106,7 +108,7 @@ class JobFolder:
                 folder.rmdir()
 
     def check_own(self) -> None:
-        """Raise an error for a folder that contains files of others."""
+        """Raise a `JobError` for a folder that contains files of other programs."""
         if self.path.is_dir():
             own = {self._work.parent.name, self._manifest.name, self._lock.name}
             held = {entry.name for entry in self.path.iterdir()} - own
@@ -114,11 +116,11 @@ class JobFolder:
             foreign = sorted(name for name in held if not name.startswith(temporary))
             if foreign:
                 raise JobError(
-                    f"{str(self.path)!r} is needed for the job, and holds {foreign[0]!r}, which "
-                    "voyage-rag did not write: choose another output, or move it away"
+                    f"{str(self.path)!r} is needed for the job, but contains {foreign[0]!r}, which "
+                    "voyage-rag did not write: choose another output, or move the file"
                 )
         elif self.path.exists():
-            raise JobError(f"{str(self.path)!r} is needed for the job's folder: move the file away")
+            raise JobError(f"{str(self.path)!r} is needed for the job's folder: move the file")
 
     def read(self, *, overwrite: bool = False) -> Manifest | None:
         """Return the manifest; None if there is none, or if it is damaged and may be overwritten.
@@ -137,8 +139,8 @@ class JobFolder:
         if overwrite:
             return None
         raise JobError(
-            f"{str(self._manifest)!r} is damaged, or of another version of voyage-rag: finish the "
-            "job with that version, or discard it with overwrite=True"
+            f"{str(self._manifest)!r} is damaged or was written by another version of voyage-rag: "
+            "finish the job with that version, or discard it with overwrite=True"
         )
 
     def write(self, manifest: Manifest) -> None:
@@ -159,6 +161,6 @@ class JobFolder:
         self.discard_work()
 
     def discard_work(self) -> None:
-        """Remove what a finished job does not need."""
+        """Delete the files that a finished job does not need."""
         if self._work.exists():
             shutil.rmtree(self._work)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from voyage_rag.jobs.files import atomic_write
 
 HEADER = Struct("=4sIIQQI")
-MAGIC, SETTLED = b"VRJ1", b"VRJS"
+MAGIC, TOTALS_MAGIC = b"VRJ1", b"VRJS"
 CHECKED = HEADER.size - 4
 
 
@@ -40,7 +40,7 @@ class JournalRecord:
 
 
 class Journal:
-    """The records of one part, in a file that is read if it exists.
+    """A file with the records of one part, which are read if it exists.
 
     Args:
         path: Path of the file.
@@ -78,7 +78,7 @@ class Journal:
             at = self._end
             for piece in (head + _checksum(head, vectors), vectors):
                 left = memoryview(piece)
-                while left:  # the disk may accept less than it was given
+                while left:  # `pwrite` may write less than it was given
                     written = os.pwrite(self._file, left, at)
                     left, at = left[written:], at + written
             self.records.append(
@@ -87,7 +87,7 @@ class Journal:
             self._end = at
 
     def vectors(self, most: int) -> Iterator[memoryview]:
-        """Yield the vectors of all records in the order of the rows, so many bytes at a time.
+        """Yield the vectors of all records in the order of the rows, `most` bytes at a time.
 
         Each buffer is valid until the next one is requested, which overwrites it.
         """
@@ -112,12 +112,12 @@ class Journal:
             self._is_open = False
             os.close(self._file)
 
-    def settle(self, rows: int) -> None:
-        """Keep only the cost of so many rows: their vectors have been written elsewhere."""
+    def reduce_to_totals(self, rows: int) -> None:
+        """Replace the records by the totals of `rows` rows, whose vectors are in the output."""
         self.close()
         tokens, requests = costs_of(self.records)
         with atomic_write(self.path) as path:
-            path.write_bytes(HEADER.pack(SETTLED, requests, rows, tokens, 0, 0))
+            path.write_bytes(HEADER.pack(TOTALS_MAGIC, requests, rows, tokens, 0, 0))
 
     def _found(self) -> Iterator[JournalRecord]:
         for record, header in _records(self._file):
@@ -130,13 +130,13 @@ class Journal:
 class JournalTotals(NamedTuple):
     """The totals of a journal. `rows` includes rejected rows.
 
-    `is_settled` says that it contains only these totals, because the vectors are elsewhere.
+    `is_reduced` means that the journal contains only these totals, and the output the vectors.
     """
 
     rows: int
     tokens: int
     requests: int
-    is_settled: bool = False
+    is_reduced: bool = False
 
 
 def read_totals(path: Path) -> JournalTotals:
@@ -146,9 +146,9 @@ def read_totals(path: Path) -> JournalTotals:
         records = [record for record, _ in _records(file)]
         if not records:
             header = os.pread(file, HEADER.size, 0)
-            if len(header) == HEADER.size and header.startswith(SETTLED):
+            if len(header) == HEADER.size and header.startswith(TOTALS_MAGIC):
                 _, requests, rows, tokens, _, _ = HEADER.unpack(header)
-                return JournalTotals(rows, tokens, requests, is_settled=True)
+                return JournalTotals(rows, tokens, requests, is_reduced=True)
     finally:
         os.close(file)
     return JournalTotals(sum(record.count for record in records), *costs_of(records))

@@ -24,7 +24,7 @@ from voyage_rag.types import InputType
 
 OnError: TypeAlias = Literal["stop", "skip"]
 
-NOT_OF_THE_OUTPUT = {"batch_size", "on_error", "overwrite"}
+NOT_AFFECTING_OUTPUT = {"batch_size", "on_error", "overwrite"}
 
 
 class JobOptions(BaseModel):
@@ -165,6 +165,6 @@ class JobSpec:
     options: JobOptions
 
     def recorded(self, host: str | None) -> dict[str, Any]:
-        """Return what the output depends on, for a manifest."""
-        given = self.options.model_dump(exclude=NOT_OF_THE_OUTPUT, mode="json")
+        """Return everything that the output depends on, for a manifest."""
+        given = self.options.model_dump(exclude=NOT_AFFECTING_OUTPUT, mode="json")
         return given | {"form": self.form} | ({} if host is None else {"host": host})

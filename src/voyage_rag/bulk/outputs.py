@@ -54,8 +54,8 @@ def format_of(path: Path, given: OutputFormat | None) -> OutputFormat:
     form = given or FORMATS.get(path.suffix.lower())
     if form is None:
         raise JobError(
-            f"{str(path)!r} does not name a format: end it in .parquet, .jsonl or .npy, omit "
-            f"the suffix for a folder, or pass output_format, one of "
+            f"the format of {str(path)!r} is unknown: end the name in .parquet, .jsonl or .npy, "
+            f"omit the suffix for a folder, or pass output_format, one of "
             f"{', '.join(get_args(OutputFormat))}"
         )
     return form
@@ -67,18 +67,18 @@ def final_paths(path: Path, form: OutputFormat) -> list[Path]:
 
 
 def check_replaceable(path: Path, form: OutputFormat) -> None:
-    """Raise an error for a path that is of the wrong kind, or contains files of others."""
+    """Raise a `JobError` for a path of the wrong kind, or with files of other programs."""
     for final in final_paths(path, form):
         if final.is_dir() and form != "dataset":
             raise JobError(f"{str(final)!r} is a folder: choose another output")
         if not final.is_dir() and final.exists() and form == "dataset":
-            raise JobError(f"{str(final)!r} is a file, and the output is a folder: choose another")
+            raise JobError(f"{str(final)!r} is a file, not a folder: choose another output")
     if path.is_dir():
         for file in sorted(path.iterdir()):
             if not _is_ours(file):
                 raise JobError(
-                    f"{str(path)!r} holds {file.name!r}, which voyage-rag did not write: choose "
-                    "another output, or move it away"
+                    f"{str(path)!r} contains {file.name!r}, which voyage-rag did not write: choose "
+                    "another output, or move the file"
                 )
 
 
@@ -124,8 +124,8 @@ MISSING, DONE, REFUSED = 0, 1, 2
 class OutputPart:
     """Consecutive rows that are written together.
 
-    `ids` and `kept` are those of the rows that were read; `state` says for each row whether it is
-    missing, done or rejected.
+    `ids` and `kept` contain the ids and copied values of the rows that were read; `state` contains
+    MISSING, DONE or REFUSED for each row.
     """
 
     def __init__(self, number: int, first: int, rows: int, journal: Journal) -> None:
@@ -135,7 +135,7 @@ class OutputPart:
         self.kept: list[tuple[Any, ...]] = []
         self.state: bytearray = bytearray(rows)
         self.journal = journal
-        self._is_taken = False
+        self._is_claimed = False
         self._lock = threading.Lock()
         for record in journal.records:
             self._mark(record.first, record.count, DONE if record.length else REFUSED)
@@ -149,9 +149,9 @@ class OutputPart:
         """Return whether all ids and vectors are stored. True only for the first caller."""
         with self._lock:
             complete = len(self.ids) == len(self.state) and MISSING not in self.state
-            if not complete or self._is_taken:
+            if not complete or self._is_claimed:
                 return False
-            self._is_taken = True
+            self._is_claimed = True
             return True
 
     def batches(self, schema: Any, bytes_per_vector: int) -> Iterator[Any]:
@@ -188,7 +188,7 @@ class FileOutput:
         self._next = 0
         self._lock = threading.Lock()
 
-    def take(self, part: OutputPart, length: int) -> None:
+    def write_part(self, part: OutputPart, length: int) -> None:
         """Write a part from its journal. Can be called from any thread."""
         flush_to_disk(part.journal.path)
         with self._lock:
@@ -240,10 +240,10 @@ class FolderOutput:
         self._unfinished = unfinished
         self._schema = schema
         unfinished.mkdir(exist_ok=True)
-        for file in unfinished.glob(".*"):  # of a part, when the process was killed
+        for file in unfinished.glob(".*"):  # temporary files of a killed process
             file.unlink()
 
-    def take(self, part: OutputPart, length: int) -> None:
+    def write_part(self, part: OutputPart, length: int) -> None:
         """Write a part to its file. Can be called from any thread."""
         if any(record.length for record in part.journal.records):  # else all rows were rejected
             schema = self._schema.arrow(length)
@@ -253,9 +253,9 @@ class FolderOutput:
             ):
                 for batch in part.batches(schema, self._schema.vector_bytes(length)):
                     write_batch(batch)
-        part.journal.settle(len(part.state))
+        part.journal.reduce_to_totals(len(part.state))
 
-    def finish(self, length: int) -> None:  # noqa: ARG002 - its files have theirs
+    def finish(self, length: int) -> None:  # noqa: ARG002 - as in `FileOutput`
         """Move the complete output to its path."""
         remove_output(self._path)
         self._unfinished.rename(self._path)

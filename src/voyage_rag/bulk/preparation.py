@@ -1,4 +1,4 @@
-"""Before anything is sent, determine the state of a job, its input, and its problems."""
+"""Determine the state, the input and the problems of a job before anything is sent."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from voyage_rag.jobs.inputs.spool import is_stream
 
 
 @contextmanager
-def noted(problems: list[str] | None) -> Iterator[None]:
-    """Add an error of the block to the problems; raise it if there is no list of them."""
+def collecting(problems: list[str] | None) -> Iterator[None]:
+    """Add a `JobError` of the block to a list; raise it if the list is None."""
     try:
         yield
     except JobError as error:
@@ -61,7 +61,7 @@ def prepare(
         already contains it.
     """
     options, begun, is_resumed = spec.options, None, False
-    with noted(problems):
+    with collecting(problems):
         folder.check_own()
         begun = folder.read(overwrite=options.overwrite)
     reader = open_inputs(
@@ -74,14 +74,14 @@ def prepare(
         spool_folder=scratch.spooled,
         skip_damaged=options.on_error == "skip",
     )
-    with noted(problems):
+    with collecting(problems):
         _check_output_apart(spec, reader)
     recorded, identity = spec.recorded(host), reader.identity()
     if begun is not None:
-        with noted(problems):
+        with collecting(problems):
             is_resumed = _is_resumed(spec, begun, recorded, identity, folder)
     if begun is None or not is_resumed or begun.state == "embedding":
-        with noted(problems):
+        with collecting(problems):
             check_not_overwritten(spec)
     if begun is None or not is_resumed or rescan:
         reader.finds_damage = options.on_error == "skip"
@@ -92,7 +92,7 @@ def prepare(
     else:
         manifest = begun
         reader.damaged = begun.summary.damaged
-    with noted(problems):
+    with collecting(problems):
         check_rows(manifest.summary, options.on_error)
     return reader, manifest, is_resumed
 
@@ -106,13 +106,13 @@ def _check_output_apart(spec: JobSpec, reader: InputReader) -> None:
         if folder == target or (path.is_dir() and target.is_relative_to(folder)):
             raise JobError(
                 f"the output {str(spec.output)!r} is in the input {str(path)!r}: choose an output "
-                "elsewhere"
+                "outside it"
             )
     for file in reader.files:
         if file.path.resolve().is_relative_to(target):
             raise JobError(
-                f"the output {str(spec.output)!r} holds the input {str(file.path)!r}: choose an "
-                "output elsewhere"
+                f"the output {str(spec.output)!r} contains the input {str(file.path)!r}: choose "
+                "another output"
             )
 
 
@@ -126,20 +126,20 @@ def _is_resumed(
         if begun.options.get(name) != value
     ]
     if begun.input != identity:
-        other.append("another input, or one that has changed since")
+        other.append("another input, or one that has changed since then")
     if begun.state == "finished":
         is_there = not other and fingerprint(spec.output, spec.form) == begun.output
         return is_there and not spec.options.overwrite
     if other and not spec.options.overwrite:
         raise JobError(
-            f"{str(folder.path)!r} holds an unfinished job with {'; '.join(other)}: run it again "
-            "with the same options, choose another output, or discard it with overwrite=True"
+            f"{str(folder.path)!r} contains an unfinished job with {'; '.join(other)}: run it "
+            "again with the same options, choose another output, or discard it with overwrite=True"
         )
     return not other
 
 
 def check_not_overwritten(spec: JobSpec) -> None:
-    """Raise an error for an existing output, unless it may be replaced and is the job's own."""
+    """Raise a `JobError` for an existing output, unless `overwrite` permits replacing it."""
     for path in final_paths(spec.output, spec.form):
         is_empty = spec.form == "dataset" and path.is_dir() and not any(path.iterdir())
         if path.exists() and not is_empty and not spec.options.overwrite:
@@ -149,32 +149,32 @@ def check_not_overwritten(spec: JobSpec) -> None:
     check_replaceable(spec.output, spec.form)
     parent = next(parent for parent in spec.output.absolute().parents if parent.exists())
     if not parent.is_dir():
-        raise JobError(f"{str(parent)!r} is no folder: choose another output")
+        raise JobError(f"{str(parent)!r} is not a folder: choose another output")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise JobError(f"the folder {str(parent)!r} is not writable: choose another output")
 
 
 def check_rows(summary: InputSummary, on_error: OnError) -> None:
-    """Raise an error for bad rows before anything is sent."""
+    """Raise an error for rows that cannot be embedded, unless they are to be skipped."""
     if summary.refused and on_error == "stop":
         others = summary.refused - 1
         more = f" ({others:,} more)" if others else ""
         first = summary.first_refused or ""
         remedy = ""
         if "UTF-8" in first:
-            remedy = " give the file's encoding, such as encoding='latin-1',"
+            remedy = " pass the encoding of the file, such as encoding='latin-1',"
         elif "(it has" in first:
-            remedy = " name the field of the text, such as text_column='body',"
+            remedy = " pass the field with the text, such as text_column='body',"
         elif "of stdin: the line is not JSON" in first:
-            remedy = " name the format of stdin, such as input_format='csv',"
+            remedy = " pass the format of stdin, such as input_format='csv',"
         raise BadRowsError(
-            f"{first}{more}:{remedy} correct the input, or leave such rows out "
-            "with on_error='skip'; nothing was sent",
+            f"{first}{more}:{remedy} correct the input, or skip such rows with on_error='skip'; "
+            "nothing was sent",
             rows=summary.refused,
         )
     if not summary.rows:
         why = f": {summary.first_refused}" if summary.first_refused else ""
-        raise JobError(f"there is nothing to embed: the input has no rows that can be{why}")
+        raise JobError(f"there is nothing to embed: the input has no valid rows{why}")
 
 
 def check_disk_space(folder: Path, needed: float) -> None:
@@ -184,7 +184,7 @@ def check_disk_space(folder: Path, needed: float) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise JobError(
-            f"the disk of {str(folder)!r} has {size(free)} free, and the job needs "
-            f"{size(needed)}: free some space, choose another disk, a folder as output "
-            "(half the space), fewer dimensions, or int8; nothing was sent"
+            f"the disk of {str(folder)!r} has {size(free)} free, but the job needs "
+            f"{size(needed)}: free some space, or choose another disk, a folder as output (which "
+            "needs half the space), fewer dimensions, or int8; nothing was sent"
         )

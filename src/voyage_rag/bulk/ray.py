@@ -33,16 +33,16 @@ try:
     import ray
     import ray.data
 except ImportError as error:
-    raise ImportError("this needs Ray: pip install 'voyage-rag[ray]'") from error
+    raise ImportError("voyage_rag.bulk.ray needs Ray: pip install 'voyage-rag[ray]'") from error
 
 ROWS_PER_CALL = 8_192
 """Rows per call: 32 MiB at 1,024 floats per row."""
-CALLS_AT_ONCE = 2
+CONCURRENT_CALLS = 2
 """Concurrent calls per actor: requests of the next batch are sent while the last responses of the
 current one arrive.
 """
 
-EXACTLY: dict[str, Any] = (
+EXACT_BLOCKS: dict[str, Any] = (
     {"strict": True} if "strict" in signature(ray.data.Dataset.repartition).parameters else {}
 )
 """Makes Ray split and merge blocks to exactly the given number of rows. Older versions do so
@@ -120,7 +120,7 @@ class Embedder:
             )
         texts = batch.column(self._column).to_pylist()
         vectors = self.voyage.embed(texts, **self._options).vectors
-        length = len(vectors[0])  # Ray passes no empty batches
+        length = len(vectors[0])  # Ray never passes an empty batch
         numbers = pa.Array.from_buffers(
             NUMBERS[self._dtype], len(vectors) * length, [None, pa.py_buffer(b"".join(vectors))]
         )
@@ -140,10 +140,10 @@ def embed(
 ) -> ray.data.Dataset:
     """Embed a column of a dataset lazily, like all operations of Ray Data.
 
-    The dataset is first divided into blocks of `rows_per_call` rows, so that every actor has work
-    and little is lost with one of them. The client retries requests. If a worker dies, Ray starts
-    another one and passes it the unfinished blocks: at most two blocks are paid twice, and nothing
-    is lost. Equal texts are sent once per block.
+    The dataset is first divided into blocks of `rows_per_call` rows, so that every actor has work.
+    The client retries requests. If a worker dies, Ray starts another one and passes it the
+    unfinished blocks: at most two blocks are paid twice, and nothing is lost. Equal texts are sent
+    once per block.
 
     Args:
         dataset: The dataset.
@@ -175,8 +175,8 @@ def embed(
     fewest, most = actors if isinstance(actors, tuple) else (actors, actors)
     validation.check_count("actors", fewest)
     if fewest > most:
-        raise JobError(f"actors is {actors!r}: pass a number, or (minimum, maximum)")
-    blocks = dataset.repartition(target_num_rows_per_block=rows_per_call, **EXACTLY)
+        raise JobError(f"actors must be a number or (minimum, maximum), not {actors!r}")
+    blocks = dataset.repartition(target_num_rows_per_block=rows_per_call, **EXACT_BLOCKS)
     return blocks.map_batches(
         cast("Any", Embedder),
         fn_constructor_kwargs={"column": column, "model": model, **options},
@@ -184,10 +184,10 @@ def embed(
         batch_format="pyarrow",
         zero_copy_batch=True,
         compute=ray.data.ActorPoolStrategy(
-            min_size=fewest, max_size=most, max_tasks_in_flight_per_actor=2 * CALLS_AT_ONCE
+            min_size=fewest, max_size=most, max_tasks_in_flight_per_actor=2 * CONCURRENT_CALLS
         ),
         num_cpus=_cpus_per_actor(fewest, cpus_per_actor),
-        max_concurrency=CALLS_AT_ONCE,
+        max_concurrency=CONCURRENT_CALLS,
         max_restarts=-1,
         max_task_retries=-1,
     )
@@ -204,18 +204,18 @@ def _cpus_per_actor(actors: int, given: float | None) -> float:
         return min(1.0, floor(100 * free / actors) / 100)
     if actors * given > free:
         raise JobError(
-            f"{actors} actors of {given:g} CPUs leave none of the cluster's {total:g} to read and "
-            f"write with, so Ray would wait forever: omit cpus_per_actor, or use fewer actors "
-            "(as a range, actors=(1, 8), on a cluster that grows)"
+            f"{actors} actors of {given:g} CPUs leave none of the cluster's {total:g} CPUs for "
+            "reading and writing, so Ray would wait forever: omit cpus_per_actor, or use fewer "
+            "actors (or a range, as in actors=(1, 8), on a cluster that scales)"
         )
     return given
 
 
 def share(settings: Settings, model: str) -> None:
-    """Make all clients of this process share one budget per model with the whole cluster.
+    """Make all clients of this process share the rate limits of a model with the whole cluster.
 
-    The actor's name consists of the address, the model and a fingerprint of the key. It lives until
-    the cluster ends or `ray.kill` ends it.
+    The name of the actor that holds them consists of the address, the model and a fingerprint of
+    the key. The actor exists until the cluster or `ray.kill` ends it.
     """
     account = settings.host.account
     actor = (
@@ -237,14 +237,14 @@ def share(settings: Settings, model: str) -> None:
 
 def _check_settings(options: dict[str, Any]) -> None:
     """Check the settings here, because workers take seconds to start."""
-    run_in_thread = {*signature(Embedder).parameters, "api_key_path", "cache", "tokenizer"}
-    settings = {name: value for name, value in options.items() if name not in run_in_thread}
-    Voyage("pa-lies-on-the-nodes", **settings).close()
+    not_checked = {*signature(Embedder).parameters, "api_key_path", "cache", "tokenizer"}
+    settings = {name: value for name, value in options.items() if name not in not_checked}
+    Voyage("pa-key-of-the-nodes", **settings).close()
 
 
 def _refuse_key(settings: dict[str, Any]) -> None:
     if "api_key" in settings:
         raise JobError(
-            "a key is not sent through Ray, which shows arguments: set VOYAGE_API_KEY on every "
-            "node, or name a file there with api_key_path"
+            "api_key cannot be sent through Ray, which shows arguments: set VOYAGE_API_KEY on "
+            "every node, or pass api_key_path with a file on every node"
         )

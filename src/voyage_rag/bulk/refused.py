@@ -37,7 +37,7 @@ def read_refused(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def rows_to_embed(reader: InputReader, refused_file: Path, skip: int) -> Iterator[Row]:
-    """Yield the good rows, without the first `skip` of them."""
+    """Yield the rows that can be embedded, without the first `skip` of them."""
     refused = (entry["position"] for entry in read_refused(refused_file))
     position, coming = skip, next(refused, None)
     while coming is not None and coming <= position:
@@ -52,7 +52,7 @@ def rows_to_embed(reader: InputReader, refused_file: Path, skip: int) -> Iterato
 
 
 def free_side_file(output: Path) -> Path:
-    """Return an unused name next to the output: a file of another program is not overwritten."""
+    """Return an unused path next to the output, so that no existing file is overwritten."""
     for number in count(1):
         suffix = ".refused.jsonl" if number == 1 else f".refused-{number}.jsonl"
         path = output.with_name(output.name + suffix)

@@ -1,6 +1,6 @@
 """Texts that occur more than once in an input: each is sent once, and its vector is reused.
 
-The first pass over the input finds which texts may repeat, by a hash of each. Their vectors
+The first pass over the input finds the texts that may repeat, by a hash of each text. Their vectors
 are stored in a file during the run. Each of them takes about 150 bytes of memory.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from voyage_rag.jobs.inputs.arrow_files import pa, pc
 from voyage_rag.types import Vector
 
-MOST_TEXTS = 1_000_000
+MAX_TEXTS = 1_000_000
 """Maximum number of texts whose vectors are kept. Repetitions of further texts are sent again."""
 
 DIGEST_BYTES = 16
@@ -26,7 +26,7 @@ HASHES, ROWS = "q", "Q"
 
 
 def write_repeated(hashes: array[int], path: Path) -> None:
-    """Write the number of repeated hashes, and the rows with one; no file if there are none."""
+    """Write the number of repeated hashes and their rows; no file if there are none."""
     path.unlink(missing_ok=True)
     numbers = pa.Array.from_buffers(pa.int64(), len(hashes), [None, pa.py_buffer(hashes)])
     ordered = numbers.take(pc.array_sort_indices(numbers))  # a hash table takes 10 times as much
@@ -57,7 +57,7 @@ class RepeatedTexts:
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return min(self._texts, MOST_TEXTS)
+        return min(self._texts, MAX_TEXTS)
 
     @property
     def expects_vectors(self) -> bool:
@@ -65,7 +65,7 @@ class RepeatedTexts:
         return bool(self._digests)
 
     def find(self, row: int, text: str) -> bytes | None:
-        """Return the vector of a row; b"" while it is awaited; None if the text is new."""
+        """Return the vector of a row; b"" if its text was sent; None if the text is new."""
         at = bisect_left(self._rows, row)
         if at == len(self._rows) or self._rows[at] != row:
             return None
@@ -76,13 +76,13 @@ class RepeatedTexts:
             if digest in self._asked:
                 self._asked[digest].append(row)
                 return b""
-            if len(self._places) + len(self._asked) < MOST_TEXTS:
+            if len(self._places) + len(self._asked) < MAX_TEXTS:
                 self._asked[digest] = []
                 self._digests[row] = digest
             return None
 
-    def waiting(self, row: int, vector: Vector) -> Sequence[int]:
-        """Store the vector of a row, and return the rows that wait for it."""
+    def store(self, row: int, vector: Vector) -> Sequence[int]:
+        """Store the vector of a row, and return the other rows that wait for it."""
         with self._lock:
             digest = self._digests.pop(row, None)
             if digest is None:
@@ -96,7 +96,7 @@ class RepeatedTexts:
             return self._asked.pop(digest)
 
     def restart(self) -> None:
-        """Discard the expectations of a previous round."""
+        """Forget the texts that were sent, but not stored, in a previous round."""
         with self._lock:
             self._asked.clear()
             self._digests.clear()

@@ -29,7 +29,7 @@ class ResultStore:
         length: Numbers per vector; None before the first result.
         rows_done: Rows that were done or rejected when the store was opened.
         tokens: Tokens of these rows.
-        has_new_vectors: Whether vectors were added since.
+        has_new_vectors: Whether vectors were added after that.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ResultStore:
         self._repeats = repeats
         self._stored = 0
         self._parts: dict[int, OutputPart] = {}
-        self._taken: set[int] = set()
+        self._written: set[int] = set()
         self._sent = array("Q")
         self.rows_done: int = 0
         self.tokens: int = 0
@@ -61,18 +61,18 @@ class ResultStore:
         self._lock = threading.Lock()
         for number in range(-(-rows // rows_per_part)):
             if (path := self._journal_path(number)).exists():
-                done, tokens, requests, is_settled = read_totals(path)
+                done, tokens, requests, is_reduced = read_totals(path)
                 self.rows_done += done
                 self.tokens += tokens
                 self.requests += requests
-                if is_settled:
-                    self._taken.add(number)
+                if is_reduced:
+                    self._written.add(number)
 
     @property
-    def first_untaken(self) -> int:
-        """The first row of the first part that the output lacks; the row count if it lacks none."""
+    def first_unwritten(self) -> int:
+        """The first row of the first part that is not in the output, or the number of rows."""
         number = 0
-        while number in self._taken:
+        while number in self._written:
             number += 1
         return min(number * self._rows_per_part, self._rows)
 
@@ -86,7 +86,7 @@ class ResultStore:
             if position >= self._rows:
                 raise JobError("the input changed while it was read: it has more rows than before")
             number = position // self._rows_per_part
-            if number in self._taken:
+            if number in self._written:
                 continue
             part = self._parts.get(number) or self._open(number)
             is_missing = part.state[position - part.first] == MISSING
@@ -100,14 +100,14 @@ class ResultStore:
                 yield row.text
             else:
                 self._repeat([position] if vector else (), vector)
-                self._hand_on_if_complete(part)
+                self._write_if_complete(part)
 
     def row_of(self, sent: int) -> int:
         """Return the row of a text by its position in the output of `texts`."""
         return self._sent[sent]
 
     def add(self, positions: Sequence[int], vectors: Sequence[Vector], tokens: int) -> int:
-        """Store the vectors of texts by their positions in the output of `texts`, which ascend.
+        """Store the vectors of texts by their ascending positions in the output of `texts`.
 
         Returns:
             Number of rows whose vectors were stored since the last call.
@@ -123,10 +123,10 @@ class ResultStore:
                 self._stored += count
                 self.tokens += cost
                 self.requests += cost > 0
-            self._hand_on_if_complete(part)
+            self._write_if_complete(part)
         pairs = zip(positions, vectors, strict=True) if self._repeats.expects_vectors else ()
         for position, vector in pairs:
-            if rows := self._repeats.waiting(self._sent[position], vector):
+            if rows := self._repeats.store(self._sent[position], vector):
                 self._repeat(rows, vector.tobytes())
         with self._lock:
             stored, self._stored = self._stored, 0
@@ -139,16 +139,16 @@ class ResultStore:
             part.add(row - part.first, 1, 0, vector)
             with self._lock:
                 self._stored += 1
-            self._hand_on_if_complete(part)
+            self._write_if_complete(part)
 
     def refuse(self, row: int) -> None:
         """Mark a row as rejected."""
         part = self._parts[row // self._rows_per_part]
         part.add(row - part.first, 1, 0, b"")
-        self._hand_on_if_complete(part)
+        self._write_if_complete(part)
 
     def restart(self) -> None:
-        """Prepare for another round of `texts`, from `first_untaken` on."""
+        """Prepare for another round of `texts`, from `first_unwritten` on."""
         self._sent = array("Q")
         self._repeats.restart()
         for part in self._parts.values():
@@ -194,11 +194,14 @@ class ResultStore:
         if self.length is None:
             self.length = len(vectors[0])
         if any(len(vector) != self.length for vector in vectors):
-            raise JobError(f"the service sent vectors of other lengths than {self.length}")
+            raise JobError(
+                f"the service returned vectors of different lengths: expected {self.length:,} "
+                "numbers each; discard the job with overwrite=True if the model has changed"
+            )
         return b"".join(vectors)
 
-    def _hand_on_if_complete(self, part: OutputPart) -> None:
+    def _write_if_complete(self, part: OutputPart) -> None:
         if part.is_complete():
-            self._output.take(part, self.length or 0)
-            self._taken.add(part.number)
+            self._output.write_part(part, self.length or 0)
+            self._written.add(part.number)
             self._parts.pop(part.number, None)

@@ -29,7 +29,7 @@ from voyage_rag.usage import Usage
 STATUSES_OF_A_ROW = {400, 413, 422}
 """Statuses of a response that may concern a single text."""
 
-MOST_EARLY_REFUSALS = 10
+MAX_EARLY_REFUSALS = 10
 """Maximum number of rejected single rows before any success. More rejections cannot all be caused
 by the rows.
 """
@@ -74,7 +74,7 @@ class JobRun:
 
         Raises:
             JobError: The job cannot start or resume. Nothing was changed.
-            BadRowsError: The input contains bad rows, which are not to be skipped.
+            BadRowsError: Rows cannot be embedded, and `on_error` is `stop`.
         """
         folder = self._folder
         self._reader, self._manifest, is_resumed = prepare(
@@ -105,13 +105,13 @@ class JobRun:
         self._open_store()
 
     def _is_in_place(self) -> bool:
-        """Return whether a folder is complete but not recorded; a file would be written again."""
+        """Return whether the output is a complete folder that the manifest does not record yet."""
         is_folder = self._spec.form == "dataset" and self._spec.output.is_dir()
         return is_folder and not self._folder.unfinished.exists()
 
     def _open_store(self) -> None:
         rows = self._manifest.summary.rows
-        if self._options.engine == "batch":  # which has a result for each row
+        if self._options.engine == "batch":  # it returns a result for each row
             self._folder.repeats.unlink(missing_ok=True)
         self._store = ResultStore(
             self._folder.journals,
@@ -123,11 +123,11 @@ class JobRun:
             repeats := RepeatedTexts(self._folder.repeats),
         )
         self._closing.callback(self._store.close)
-        check_disk_space(self._folder.path, self._bytes_to_come(self._store, len(repeats)))
+        check_disk_space(self._folder.path, self._bytes_needed(self._store, len(repeats)))
         self._folder.write(self._manifest)
         self._reporter.begin("embedding", rows, self._store.rows_done, self._store.tokens)
 
-    def _bytes_to_come(self, store: ResultStore, repeats: int) -> float:
+    def _bytes_needed(self, store: ResultStore, repeats: int) -> float:
         """Return the additional disk space for journals, repeated vectors and the output."""
         rows, length = self._manifest.summary.rows, store.length or 0
         left = rows - store.rows_done
@@ -145,8 +145,8 @@ class JobRun:
             identity = ""
         if identity != self._manifest.input:
             raise JobError(
-                "the input changed while it was read: run the job again, with overwrite=True if "
-                "it had begun"
+                "the input changed while it was read: run the job again, with overwrite=True if it "
+                "had already started"
             )
 
     # ── progress ──────────────────────────────────────────────────────────────────────────────────
@@ -180,7 +180,7 @@ class JobRun:
 
     def texts(self) -> Iterator[str]:
         """Yield the texts without a vector."""
-        first = self.store.first_untaken
+        first = self.store.first_unwritten
         yield from self.store.texts(self._rows(first), first)
 
     def add(self, positions: Sequence[int], vectors: Sequence[Vector], usage: Usage) -> None:
@@ -192,19 +192,19 @@ class JobRun:
         """Find the row that made the service reject a request, and skip it.
 
         Raises:
-            JobError: Rows are not to be skipped, or the error does not concern a row.
+            JobError: `on_error` is `stop`, or the error does not concern a row.
         """
         store = self.store
         rows = [store.row_of(position) for position in error.indices]
         has_results = store.has_new_vectors or store.rows_done > 0
         about_a_row = error.http_status in STATUSES_OF_A_ROW and rows
-        hopeless = self._refusals >= MOST_EARLY_REFUSALS and not store.has_new_vectors
+        hopeless = self._refusals >= MAX_EARLY_REFUSALS and not store.has_new_vectors
         if self._options.on_error == "stop" or not about_a_row or hopeless:
-            raise JobError(self._explained(error, rows, blamed=has_results)) from error
+            raise JobError(self._message(error, rows, blamed=has_results)) from error
         if len(rows) > 1:
             self.batch_size = max(1, len(rows) // 8)
         else:
-            self._leave_out(rows[0], f"the service refused it: {error.message}")
+            self._skip(rows[0], f"the service rejected it: {error.message}")
             self.batch_size = self._options.batch_size
         store.restart()
 
@@ -216,14 +216,14 @@ class JobRun:
         """Skip a row that the batch engine rejected.
 
         Raises:
-            JobError: Rows are not to be skipped.
+            JobError: `on_error` is `stop`.
         """
         if self._options.on_error == "stop":
             raise JobError(
-                f"the service refused {self._where(number)}: {message} What is finished is kept: "
-                "skip such rows with on_error='skip'"
+                f"the service rejected {self._where(number)}: {message} Skip such rows with "
+                "on_error='skip'; finished vectors are kept"
             )
-        self._leave_out(number, f"the service refused it: {message}")
+        self._skip(number, f"the service rejected it: {message}")
 
     def _rows(self, first: int) -> Iterator[Row]:
         try:
@@ -232,7 +232,7 @@ class JobRun:
             self._check_unchanged()
             raise
 
-    def _leave_out(self, number: int, reason: str) -> None:
+    def _skip(self, number: int, reason: str) -> None:
         row = next(self._rows(number))
         with self._folder.refused_later.open("a", encoding="utf-8") as side:
             side.write(refused_line(number, row, reason))
@@ -240,17 +240,17 @@ class JobRun:
         self._refusals += 1
         self._reporter.add(1)
 
-    def _explained(self, error: InvalidRequestError, rows: list[int], *, blamed: bool) -> str:
+    def _message(self, error: InvalidRequestError, rows: list[int], *, blamed: bool) -> str:
         if not rows:
             return error.message
         first = self._where(rows[0])
         others = f" and the {len(rows) - 1:,} after it" if len(rows) > 1 else ""
         if not blamed and others:
-            return f"the service refused the first request ({first}{others}): {error.message}"
+            return f"the service rejected the first request ({first}{others}): {error.message}"
         among = f" or one of the {len(rows) - 1:,} after it" if len(rows) > 1 else ""
         return (
-            f"the service refused {first}{among}: {error.message} What is finished is kept: "
-            "correct the option, or skip such rows with on_error='skip'"
+            f"the service rejected {first}{among}: {error.message} Correct the option, or skip "
+            "such rows with on_error='skip'; finished vectors are kept"
         )
 
     def _where(self, number: int) -> str:
@@ -262,7 +262,7 @@ class JobRun:
         """Write the output after all vectors are stored."""
         if self._manifest.state != "finished":
             store = self.store
-            if store.first_untaken < self._manifest.summary.rows:
+            if store.first_unwritten < self._manifest.summary.rows:
                 self._check_unchanged()
                 raise JobError("some rows have no vector yet: run the job again")
             self._check_unchanged()

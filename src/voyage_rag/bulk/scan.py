@@ -23,9 +23,9 @@ from voyage_rag.jobs.inputs import InputReader, Row, flaw_of
 from voyage_rag.jobs.inputs.arrow_files import pa
 from voyage_rag.jobs.inputs.rows import is_utf8
 
-ROWS_AT_ONCE = 4_096
+ROWS_PER_CHUNK = 4_096
 FILE_BITS = 40
-SMALLEST_INT64, LARGEST_INT64 = -(2**63), 2**63 - 1
+MIN_INT64, MAX_INT64 = -(2**63), 2**63 - 1
 
 
 def scan(
@@ -94,7 +94,7 @@ class RowChecker:
     def chunks(self) -> Iterator[tuple[list[Row], dict[int, str]]]:
         """Yield chunks of rows, and the flaws of bad rows by their position in the chunk."""
         rows = self._reader.rows()
-        while chunk := list(islice(rows, ROWS_AT_ONCE)):
+        while chunk := list(islice(rows, ROWS_PER_CHUNK)):
             flaws = {at: flaw for at, row in enumerate(chunk) if (flaw := self._flaw_of(row))}
             if self._index is not None:
                 good = [row for at, row in enumerate(chunk) if at not in flaws] if flaws else chunk
@@ -104,7 +104,7 @@ class RowChecker:
                 for at, (row, location) in enumerate(places):
                     first = known.get(location)
                     if first is not None and at not in flaws:
-                        flaws[at] = f"its id {row.id!r} is that of {self._place(first)}, too"
+                        flaws[at] = f"its id {row.id!r} is also that of {self._place(first)}"
             yield chunk, flaws
 
     def close(self) -> None:
@@ -134,9 +134,9 @@ class RowChecker:
             self._type = type(name)
         if type(name) is not self._type:
             kind = "a string" if self._type is str else "an integer"
-            return f"its id {name!r} is not {kind} like the ids before it"
-        if isinstance(name, int) and name > LARGEST_INT64 and self._declared != "uint64":
-            return "its id is a number beyond 2^63, which a column of int64 cannot hold"
+            return f"its id {name!r} is not {kind} like the previous ids"
+        if isinstance(name, int) and name > MAX_INT64 and self._declared != "uint64":
+            return f"its id {name} is too large for int64, the type of the ids"
         return None
 
 
@@ -161,7 +161,9 @@ class KeptTypes:
             try:
                 pa.array(values, declared)
             except (pa.ArrowException, TypeError, ValueError) as error:
-                raise JobError(f"column {name!r} cannot be kept: {error}") from None
+                raise JobError(
+                    f"column {name!r} contains a value that is not {declared}: {error}"
+                ) from None
 
     def schema(self) -> Any:
         """The Arrow schema."""
@@ -187,7 +189,7 @@ def _field(name: str, declared: Any, found: set[type]) -> Any:
 
 def _type_of(value: object) -> type:
     """Return the type of a value; that of objects for an integer of more than 64 bits."""
-    too_large = type(value) is int and not SMALLEST_INT64 <= value <= LARGEST_INT64
+    too_large = type(value) is int and not MIN_INT64 <= value <= MAX_INT64
     return dict if too_large else type(value)
 
 
@@ -200,5 +202,5 @@ def _flaw_of_kept(row: Row) -> str | None:
                 else json.dumps(value, ensure_ascii=False, default=str)
             )
             if not is_utf8(shown):
-                return "one of its columns is not UTF-8, or contains a lone surrogate"
+                return "one of its copied columns is not UTF-8, or contains a lone surrogate"
     return None

@@ -1,11 +1,11 @@
-"""Share the rate limits of one account across a Ray cluster: a named actor decides for all workers.
+"""Share the rate limits of an account across a Ray cluster with a named actor.
 
-The actor contains a `RateLimiter`, which a process otherwise has for its threads. Every worker has
-a `SharedRateLimiter` as a proxy: requests ask it, and wait in the worker. Times are sent as seconds
-from now, because the clocks of two machines differ.
+The actor contains the `RateLimiter` that the threads of one process would otherwise share. Every
+worker has a `SharedRateLimiter` as its proxy. Times are sent as seconds from now, because the
+clocks of two machines differ.
 
-A call to an actor costs more than the decision itself, so calls are rare: responses are reported in
-groups, and requests do not ask while no limit is known.
+A call to the actor costs more than the decision itself, so calls are rare: responses are reported
+in groups, and requests do not ask while no limit is known.
 """
 
 from __future__ import annotations
@@ -105,17 +105,17 @@ class LimiterActor:
 
     def _taken(self, slot_id: SlotId | None, expected: float) -> Slot:
         slot, _ = self._slots.pop(slot_id, (None, 0.0)) if slot_id else (None, 0.0)
-        return slot or self._limiter.left(expected)
+        return slot or self._limiter.add_sent(expected)
 
     def _forget(self, now: float) -> None:
-        """Drop the slots of workers that died, which are never reported."""
+        """Remove the slots of workers that died, which are never reported."""
         old = [slot_id for slot_id, (_, at) in self._slots.items() if at < now - 2 * WINDOW_SECONDS]
         for slot_id in old:
             del self._slots[slot_id]
 
 
 class SharedRateLimiter(RateLimiter):
-    """The proxy of a `LimiterActor` in a worker. `wait` waits for a call: `ray.get`."""
+    """The proxy of a `LimiterActor` in a worker. `wait` returns the result of a call: `ray.get`."""
 
     def __init__(self, clock: Clock, actor: Any, wait: Any) -> None:
         super().__init__(clock)

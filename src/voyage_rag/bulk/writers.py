@@ -56,8 +56,8 @@ TYPE_CODES = {
 class OutputSchema:
     """The columns of an output.
 
-    `made_with` says how the vectors were created, as metadata of the file; `kept` is the Arrow
-    schema of the columns copied from the input.
+    `made_with` contains the options of the vectors, which the file stores as metadata; `kept` is
+    the Arrow schema of the columns copied from the input.
     """
 
     id_type: str
@@ -163,7 +163,7 @@ def parquet_writer(path: Path, schema: Any) -> Iterator[WriteBatch]:
     vectors = f"{EMBEDDING}.list.element"
     floats = pa.types.is_floating(schema.field(EMBEDDING).type.value_type)
     with pq.ParquetWriter(
-        path.absolute(),  # pyarrow takes a relative path with a colon for a URL
+        path.absolute(),  # pyarrow treats a relative path with a colon as a URL
         schema,
         compression={leaf: "NONE" if leaf == vectors else "ZSTD" for leaf in _leaves(schema)},
         use_dictionary=False if floats else [vectors],
@@ -189,7 +189,7 @@ def json_lines_writer(path: Path, schema: Any) -> Iterator[WriteBatch]:  # noqa:
 
 
 def _as_lines(batch: Any) -> Iterator[bytes]:
-    """Return lines. Floats have as few digits as identify a number of single precision."""
+    """Yield lines. Floats have only the digits that identify a number of single precision."""
     vectors = batch.column(EMBEDDING)
     texts = vectors.flatten().cast(pa.string())
     offsets = pa.array(range(0, len(texts) + 1, vectors.type.list_size), pa.int32())
@@ -247,9 +247,9 @@ WRITERS = {"parquet": parquet_writer, "jsonl": json_lines_writer, "npy": matrix_
 def numpy() -> Any:
     """Import numpy, or raise an error with the installation command."""
     try:
-        import numpy as np  # noqa: PLC0415 - only a matrix needs it
+        import numpy as np  # noqa: PLC0415 - optional dependency
     except ImportError as error:
-        raise ImportError("a NumPy matrix needs numpy: pip install numpy") from error
+        raise ImportError("an output in .npy needs numpy: pip install numpy") from error
     return np
 
 

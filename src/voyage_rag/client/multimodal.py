@@ -34,9 +34,9 @@ class MultimodalVerbs(Session):
 
         Images in PNG, JPEG, WEBP and GIF and videos in MP4 are sent without conversion. Images in
         other formats, and Pillow images that were modified after opening, are encoded again (extra:
-        `images`). Files are read when their request is sent, so memory does not limit the size of a
-        folder. These limits are checked before anything is sent: 20 MB and 16 million pixels per
-        image, 20 MB per video, and whether the model supports video.
+        `images`). Files are read when their request is sent, so a folder can be larger than memory.
+        Checked before anything is sent: at most 20 MB and 16 million pixels per image, at most
+        20 MB per video, and whether the model supports video.
 
         Args:
             inputs: One list per vector, of texts, images and videos in any order. A single item
@@ -99,7 +99,7 @@ class MultimodalVerbs(Session):
         """Count the tokens and pixels of multimodal inputs without sending them.
 
         Args:
-            inputs: As for `multimodal_embed`, but without URLs, because their size is unknown.
+            inputs: As for `multimodal_embed`, but without URLs, whose content is not downloaded.
             model: A multimodal model.
 
         Returns:

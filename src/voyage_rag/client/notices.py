@@ -1,4 +1,4 @@
-"""Warnings about results: why a call is slow, and what its vectors lack."""
+"""Warnings that the client logs about calls and their results."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def slow(seconds: float, limits: RateLimits, model: str) -> None:
 def windows(documents: Sequence[object]) -> None:
     """Warn about documents that are embedded in several windows."""
     LOG.warning(
-        "%s %s longer than the model's window: embedded in windows of neighbouring chunks, so "
-        "the context of a chunk is its own window only",
+        "%s %s longer than the model's window and embedded in several windows of consecutive "
+        "chunks: the vector of a chunk reflects its own window only",
         "document" if len(documents) == 1 else "documents",
         f"{', '.join(map(repr, documents[:MAX_NAMED]))}"
         f"{' and others' * (len(documents) > MAX_NAMED)} "
@@ -51,8 +51,8 @@ def no_documents(reported: dict[Hashable, object]) -> None:
         return
     LOG.warning(
         "texts are embedded without the context of their documents, each separately; if they are "
-        "chunks of documents, use contextualized_embed or embed_chunks; in LangChain "
-        "ContextualVectorStore(store, embeddings) or embeddings.for_documents(chunks), in "
+        "chunks of documents, use contextualized_embed or embed_chunks, in LangChain "
+        "ContextualVectorStore(store, embeddings) or embeddings.for_documents(chunks), and in "
         "LlamaIndex the embedding as a transformation after the splitter. Code that compares "
         "sentences, such as a semantic splitter, needs a text model, such as voyage-4"
     )
@@ -69,12 +69,12 @@ def media_name(text: str) -> None:
 
 
 def zero_vector(model: str) -> None:
-    """Warn, once per model, of a vector that compares with nothing."""
+    """Warn, once per model, about a vector of zeros, which has no cosine similarity."""
     if not is_first(REPORTED, (zero_vector, model)):
         return
     LOG.warning(
-        "%r returned a vector of zeros: the server is probably at fault, and stores find such "
-        "vectors first or never",
+        "%r returned a vector of zeros, probably because of an error in the server: searches "
+        "rank such vectors first or never find them",
         model,
     )
 

@@ -212,7 +212,7 @@ class Session:
     @property
     def files(self) -> Files:
         """Files at the service, which batches read and write."""
-        from voyage_rag.client.files import Files  # noqa: PLC0415 - few programs need it
+        from voyage_rag.client.files import Files  # noqa: PLC0415 - rarely needed
 
         return Files(self.driver, self.job_context)
 
@@ -254,7 +254,10 @@ class Session:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._has_own_clients:
-            raise TypeError("a Voyage with its own http_client cannot be pickled or copied")
+            raise TypeError(
+                "a Voyage with its own HTTP client cannot be pickled or copied: create one in each "
+                "process, or use with_options"
+            )
         return type(self).of, (self.settings, self.observers)
 
     def _listening(self) -> tuple[Listener, ...]:

@@ -243,8 +243,8 @@ def _default_model() -> str:
     while frame is not None and frame.f_globals.get("__name__", "").startswith("voyage_rag."):
         frame, level = frame.f_back, level + 1
     warnings.warn(
-        f"no model given: using {DEFAULT_EMBED_MODEL!r} as Voyage's own client does; name a newer "
-        "one, e.g. model='voyage-4'",
+        f"no model given: using {DEFAULT_EMBED_MODEL!r}, as the voyageai package does; pass a "
+        "newer one, such as model='voyage-4'",
         UserWarning,
         stacklevel=level,
     )

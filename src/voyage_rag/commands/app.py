@@ -1,4 +1,4 @@
-"""The program: its commands, and how each of them ends."""
+"""The program: its commands, and their exit codes."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from voyage_rag.errors import VoyageError
 
 PROGRAM = "voyage-rag"
 
-# Newer typers carry click inside themselves, older ones import it: this finds either.
+# Newer versions of Typer vendor click, older ones import it. This works with both.
 UsageError: type[typer.BadParameter] = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 
 
 def examples(*lines: str) -> str:
-    """Return help text whose lines are kept: the first character turns off wrapping."""
+    """Return help text whose lines are not wrapped, which the first character ensures."""
     shown = (line if f"{PROGRAM} " in line else f"{PROGRAM} {line}" for line in lines)
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in shown)
 
@@ -36,8 +36,8 @@ def examples(*lines: str) -> str:
 app: typer.Typer = typer.Typer(
     name=PROGRAM,
     add_completion=False,
-    rich_markup_mode=None,  # Rich cuts off names of options and words in narrow terminals
-    pretty_exceptions_enable=False,  # older typers would print local variables, and so a key
+    rich_markup_mode=None,  # Rich truncates the names of options in narrow terminals
+    pretty_exceptions_enable=False,  # older versions would print local variables, such as a key
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(epilog=examples(*demo.EXAMPLES))(demo.demo)
@@ -90,7 +90,7 @@ def execute(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         named = f" {error.filename!r}" if error.filename else ""
         return _fail(f"cannot read or write{named}: {error.strerror or error}", FAILED)
-    if code == INTERRUPTED:  # newer typers have turned the exception into the code
+    if code == INTERRUPTED:  # newer versions of Typer return this code instead of the exception
         return _fail("interrupted", INTERRUPTED)
     return code if isinstance(code, int) else 0
 

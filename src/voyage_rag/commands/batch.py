@@ -53,8 +53,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "cancel": ("batch cancel corpus.job",),
 }
 
-OFFLINE = "voyage-rag emulate, and its address in VOYAGE_BASE_URL"
-"""A job outlives the process, and so does the process that works on it."""
+OFFLINE = "voyage-rag emulate and its address in VOYAGE_BASE_URL"
+"""An emulator inside the command, as with `--emulator`, would end before the job."""
 
 Job = Annotated[Path, typer.Argument(metavar="JOB", help="State file of the job.")]
 
@@ -109,7 +109,7 @@ def submit(
     no_truncation: Annotated[
         bool,
         typer.Option(
-            "--no-truncation", help="Fail texts that are too long instead of truncating them."
+            "--no-truncation", help="Reject texts that are too long instead of truncating them."
         ),
     ] = False,
     dry_run: Annotated[
@@ -132,7 +132,7 @@ def submit(
 
     reading = ReadOptions(encoding, delimiter, header, skip_lines)
     opened = open_rows(files, kind_of(model), field, id_field, input_format, reading)
-    with opened as rows, _row_named(rows):
+    with opened as rows, _locating(rows):
         options: dict[str, Any] = {
             "model": model,
             "input_type": input_type,
@@ -200,20 +200,20 @@ def fetch(
             "--output",
             "-o",
             metavar="FILE",
-            help="JSON Lines, or Parquet for a name in .parquet; - for stdout.",
+            help="JSON Lines, or Parquet if the name ends in .parquet; - for stdout.",
         ),
     ] = STDOUT,
     failed: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="File for inputs without a result, with the reason.",
+            help="File for failed inputs and the reasons.",
             show_default="FILE.failed.jsonl; for stdout, among the results",
         ),
     ] = None,
     partial: Annotated[
         bool,
-        typer.Option("--partial", help="Fetch the results so far of a job that has not ended."),
+        typer.Option("--partial", help="Fetch the results so far, even if the job has not ended."),
     ] = False,
     delete_files: Annotated[
         bool,
@@ -291,8 +291,8 @@ def _opened(job: Path, base_url: str | None) -> Iterator[BatchJob]:
 
 
 @contextmanager
-def _row_named(rows: BatchRows) -> Iterator[None]:
-    """Name the row of the file that an input comes from."""
+def _locating(rows: BatchRows) -> Iterator[None]:
+    """Add the file and the row of an invalid input to its error."""
     from voyage_rag.errors import InvalidInputError  # noqa: PLC0415 - not needed for help
 
     try:
@@ -302,7 +302,7 @@ def _row_named(rows: BatchRows) -> Iterator[None]:
             raise
         raise CommandError(f"{rows.place}: {error.message}") from error
     except OSError as error:
-        raise CommandError(f"cannot keep the job: {error.strerror or error}") from error
+        raise CommandError(f"cannot store the job: {error.strerror or error}") from error
 
 
 def _write(opened: BatchJob, output: Path, failed: Path | None) -> tuple[int, int, int]:

@@ -30,10 +30,10 @@ COLUMNS: dict[Kind, tuple[tuple[str], tuple[str, ...], type, str]] = {
 
 
 class BatchRows:
-    """Inputs from files in order, and the location of each.
+    """Inputs from files, in order, and their locations.
 
     Attributes:
-        place: The last row that was read.
+        place: The location of the last row that was read.
     """
 
     def __init__(self, reader: InputReader, kind: Kind) -> None:
@@ -54,7 +54,7 @@ class BatchRows:
 
     @property
     def ids(self) -> Iterator[Any] | None:
-        """The ids of the rows, in step with the rows; None if rows are numbered."""
+        """The ids, to be read after each row; None if rows are numbered."""
         return None if self._reader.columns.id is None else self._all_ids()
 
     def _all_ids(self) -> Iterator[Any]:
@@ -117,7 +117,7 @@ def as_row(result: BatchResult, job: BatchJob) -> dict[str, Any]:
 
 
 def _id_of(result: BatchResult, job: BatchJob) -> str | int:
-    """Return the id with its original type: the batch engine accepts strings only."""
+    """Return the id with its original type; the batch engine accepts strings only."""
     return result.custom_id if job.id_type == "string" else int(result.custom_id)
 
 
@@ -126,19 +126,19 @@ def check_free(paths: Sequence[Path], job: Path, *, overwrite: bool) -> None:
     taken = {job.resolve(): "the job"}
     for path in paths:
         if use := taken.get(path.resolve()):
-            raise CommandError(f"{path} is the file of {use}: name another file")
+            raise CommandError(f"{path} is the file of {use}: pass another file")
         taken[path.resolve()] = "another output"
         if is_special(path):
-            raise CommandError(f"{path} is not a regular file: name one, or - for stdout")
+            raise CommandError(f"{path} is not a regular file: pass one, or - for stdout")
         if path.is_dir():
-            raise CommandError(f"{path} is a folder: name a file")
+            raise CommandError(f"{path} is a folder: pass a file")
         if path.exists() and not overwrite:
-            raise CommandError(f"{path} exists: name another file, or pass --overwrite")
+            raise CommandError(f"{path} exists: pass another file, or --overwrite")
 
 
 @contextmanager
 def result_writer(path: Path, job: BatchJob) -> Iterator[Callable[[BatchResult], object]]:
-    """Open a file that appears when all results are written: JSON Lines or Parquet."""
+    """Open a JSON Lines or Parquet file, which appears when all results are written."""
 
     def line(result: BatchResult) -> str:
         return json.dumps(as_row(result, job), ensure_ascii=False) + "\n"

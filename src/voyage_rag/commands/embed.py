@@ -142,7 +142,7 @@ def embed(
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Check everything, estimate the cost, and exit like the run."
+            "--dry-run", help="Check everything and estimate the cost; same exit codes as a run."
         ),
     ] = False,
     overwrite: Annotated[
@@ -227,7 +227,7 @@ def embed(
     )
     to_stdout = output == Path("-")
     with (
-        interruptible("interrupted; the same command resumes, and what is finished is kept"),
+        interruptible("interrupted; finished vectors are kept, and the same command resumes"),
         client as voyage,
     ):
         with _progress() as on_progress:
@@ -238,7 +238,7 @@ def embed(
 
 @contextmanager
 def _progress() -> Iterator[OnProgress | None]:
-    """A progress bar with rate, tokens, cost and remaining time."""
+    """Show a progress bar with rate, tokens, cost and remaining time."""
     from rich.progress import TextColumn  # noqa: PLC0415 - not needed for help
 
     with progress_bar("reading", TextColumn("{task.fields[details]}", style="dim")) as update:
@@ -269,7 +269,7 @@ def _details(progress: JobProgress) -> str:
 
 
 def _show_estimate(job: EmbeddingJob, estimate: Estimate, *, as_json: bool) -> None:
-    """Print an estimate, and exit like the run if something would stop it."""
+    """Print an estimate, and raise the error that would stop the run."""
     if as_json:
         write_json(asdict(estimate) | {"model": job.options.model, "engine": job.options.engine})
     else:
@@ -291,7 +291,7 @@ def _print_estimate(job: EmbeddingJob, estimate: Estimate) -> None:
         show("files", f"{estimate.files:,}; {estimate.unread:,} of other formats are ignored")
     show("texts", f"{estimate.texts:,}")
     if estimate.refused:
-        show("refused rows", f"{estimate.refused:,}, first {estimate.first_refused}")
+        show("rejected rows", f"{estimate.refused:,}, first {estimate.first_refused}")
     show("tokens", span(f"{low:,}", f"{high:,}"))
     price = "not known" if estimate.dollars is None else span(*map(dollars, estimate.dollars))
     show("price", f"{price} for {job.options.model} at list price")
@@ -344,7 +344,7 @@ def _show_report(report: JobReport, *, as_json: bool, emulated: bool, to_stdout:
 
 
 def _check_complete(damaged: int) -> None:
-    """Exit with a separate code after damaged files: the number of their rows is unknown."""
+    """Exit with a separate code after damaged files, whose number of rows is unknown."""
     if damaged:
         files = "1 file was" if damaged == 1 else f"{damaged:,} files were"
         raise CommandError(f"{files} damaged and not read to the end", INCOMPLETE)

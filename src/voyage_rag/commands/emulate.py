@@ -49,7 +49,7 @@ def emulate(
         typer.Option(min=0.01, metavar="FACTOR", help="Factor by which batches are accelerated."),
     ] = 1.0,
     dialect: Annotated[
-        Dialect, typer.Option(help="The emulated service: Voyage, or another that runs its models.")
+        Dialect, typer.Option(help="The emulated service: Voyage, or another with its models.")
     ] = "voyage",
     model: Annotated[
         str | None,
@@ -65,9 +65,9 @@ def emulate(
 ) -> None:
     """Run an emulator of Voyage's API on this machine.
 
-    Use it for tests and offline. It checks requests and applies limits like the service. Its
-    vectors compare words; they are not Voyage's. Set VOYAGE_BASE_URL to the address it prints, and
-    VOYAGE_API_KEY to any value.
+    Use it in tests and without a network. It checks requests and applies limits like the service.
+    Its vectors compare words; they are not Voyage's. Set VOYAGE_BASE_URL to the address that it
+    prints, and VOYAGE_API_KEY to any value.
     """
     from voyage_rag.emulator.server import serve  # noqa: PLC0415 - an extra of its own
 

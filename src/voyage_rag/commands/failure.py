@@ -27,7 +27,7 @@ class CommandError(Exception):
 
 @contextmanager
 def interruptible(message: str) -> Iterator[None]:
-    """On Ctrl-C, print the state of the work."""
+    """Convert Ctrl-C to a `CommandError` with this message."""
     try:
         yield
     except KeyboardInterrupt as error:

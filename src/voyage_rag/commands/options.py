@@ -13,10 +13,10 @@ from voyage_rag.jobs.inputs.discovery import InputFormat
 
 
 def listed(names: str | None) -> tuple[str, ...]:
-    """Divide names at commas. Quotes enclose a name that contains one, as in CSV.
+    """Split names at commas. A name that contains a comma is quoted, as in CSV.
 
     Raises:
-        BadParameter: A name is empty, as that of an unset variable of a shell is.
+        BadParameter: A name is empty, for example because a shell variable is not set.
     """
     if names is None:
         return ()
@@ -30,8 +30,8 @@ def input_path(given: str) -> Path:
     """Convert an argument to a path.
 
     Raises:
-        BadParameter: It is empty, as an unset variable of a shell is. `Path` would take it for the
-            current folder.
+        BadParameter: The argument is empty, for example because a shell variable is not set.
+            `Path` would treat it as the current folder.
     """
     if not given:
         raise typer.BadParameter("a path is empty")

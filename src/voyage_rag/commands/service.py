@@ -22,8 +22,8 @@ def connected(
 ) -> Iterator[Voyage]:
     """Open a client for the duration of a command.
 
-    An emulator is started on request only, and announced on stderr. `offline` says how to try the
-    command without a key.
+    An emulator is started on request only, and announced on stderr. `offline` describes how to try
+    the command without a key.
 
     Raises:
         CommandError: There is no key, or the emulator's packages are not installed.
@@ -53,6 +53,6 @@ def _check_that_there_is_a_key(offline: str) -> None:
 
     if not os.environ.get(KEY_VARIABLE) and not os.environ.get(KEY_PATH_VARIABLE):
         raise CommandError(
-            f"no Voyage API key: set {KEY_VARIABLE}, or name a key file with {KEY_PATH_VARIABLE}, "
-            f"or try it without a key with {offline}"
+            f"no Voyage API key: set {KEY_VARIABLE}, or set {KEY_PATH_VARIABLE} to the path of a "
+            f"key file, or try it without a key with {offline}"
         )

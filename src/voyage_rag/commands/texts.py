@@ -49,7 +49,7 @@ Field: TypeAlias = Annotated[str, typer.Option(metavar="NAME", help="JSON key wi
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text, its file, and its place there: `:3` in lines, `[3]` in lists, empty for the whole."""
+    """A text, its file, and its place in the file: `:3` for a line, `[3]` for an item."""
 
     text: str
     file: str
@@ -83,7 +83,7 @@ def read_texts(
         skip: Report files in folders that cannot be read, and skip them.
     """
     if not paths and sys.stdin is not None and sys.stdin.isatty():
-        raise CommandError("no texts: name files, or pipe texts to stdin")
+        raise CommandError("no texts: pass files, or pipe texts to stdin")
     texts, options = list[Text](), ReadOptions(encoding)
     with TemporaryDirectory() as folder:
         for path in paths or [STDIN]:

@@ -86,7 +86,7 @@ def tokens(
     from voyage_rag.counting import TokenCounter  # noqa: PLC0415 - not needed for help
 
     if tokenizer and not model:
-        raise typer.BadParameter("--tokenizer requires --model: name the model of the tokenizer")
+        raise typer.BadParameter("--tokenizer requires --model: pass the model of the tokenizer")
     counter = TokenCounter(tokenizer)
     texts = read_texts(files or [], form, field, encoding, otherwise="whole", skip=skip_unreadable)
     with working("Counting"):

@@ -1,4 +1,4 @@
 """Logic without I/O: nothing here sends, reads a clock or the environment, or knows a framework.
 
-Time and chance come in as arguments, so that every decision can be tested without waiting.
+Clocks and random numbers are arguments, so that every decision can be tested without waiting.
 """

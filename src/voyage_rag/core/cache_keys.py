@@ -1,8 +1,8 @@
 """Values of the cache and their keys. The store itself is `voyage_rag.io.cache`.
 
 A vector depends on the model, the dimension, the number type, the prompt, the truncation and the
-text; and on the host, since gateways serve models of the same name. Without one of
-these, a cache would return wrong vectors.
+text; and on the host, because gateways serve models with the same names. Keys that lack one of
+these would return wrong vectors.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class CacheKeys:
         return key.digest()
 
     def of_chunks(self, chunks: Sequence[str]) -> bytes:
-        """Return the key of chunks that are embedded together: of all of them, in order."""
+        """Return the key of chunks that are embedded together, which depends on all of them."""
         key = self._shared.copy()
         for chunk in chunks:
             encoded = chunk.encode()

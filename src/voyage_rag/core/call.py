@@ -40,10 +40,10 @@ from voyage_rag.models import Model
 from voyage_rag.usage import NO_USAGE
 
 MAX_QUERY_INPUTS = 8
-"""More texts are a job, even if they are queries: an evaluation embeds thousands of questions."""
+"""Calls with more texts are jobs, such as an evaluation that embeds thousands of questions."""
 
 SLOW_SECONDS, LONG_WAIT_SECONDS = 60.0, 5.0
-"""Duration from which a warning explains why a job is slow or waits, and for how long."""
+"""Durations of a job and of a single wait from which a warning explains the reason."""
 
 Item = TypeVar("Item", bound=RequestItem)
 Value = TypeVar("Value")
@@ -156,7 +156,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
         return is_too_large(failure) or (isinstance(failure, RateLimitError) and is_over_limit)
 
     def is_query(self, expected: int) -> bool:
-        """Return whether a call with so many inputs is interactive; otherwise it is a job."""
+        """Return whether a call with this number of inputs is interactive, not a job."""
         return self.options.input_type == "query" and expected <= MAX_QUERY_INPUTS
 
     # ── common parts ──────────────────────────────────────────────────────────────────────────────
@@ -182,7 +182,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
         )
 
     def max_estimated_tokens(self, tokens: int) -> float:
-        """Return the estimate for inputs with so many billed tokens."""
+        """Return the estimate for inputs with this number of billed tokens."""
         return self.ratio.max_estimate(tokens)
 
     def slices(
@@ -282,7 +282,7 @@ def _requested(
     results: PartialResults[Value] | None,
     waiting: WaitingItems[Item] | None,
 ) -> Flow[list[tuple[Item, Value]]]:
-    """Request the values; split the slice for as long as it is too much for one request."""
+    """Request the values. Split the slice if it is too much for one request."""
     estimated_tokens = sum(item.estimated_tokens for item in items)
     tokens = call.tokens(estimated_tokens)
     failure: VoyageError | None = None

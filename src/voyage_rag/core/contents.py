@@ -1,4 +1,4 @@
-"""Inputs of multimodal models: what callers may pass, checked and turned into segments."""
+"""Check the inputs of multimodal models, and convert them to segments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voyage_rag.models import Model
 from voyage_rag.types import InvalidText
 
 Delivery: TypeAlias = Literal["url", "base64"]
-"""Delivery of media: the service fetches a URL, or the request contains them."""
+"""How media are delivered: the service fetches a URL, or the request contains them."""
 
 SEGMENT_TYPES: dict[str, tuple[MediaKind, Delivery] | None] = {
     "text": None,
@@ -52,7 +52,7 @@ Segment: TypeAlias = TextSegment | UrlSegment | Media
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One input: its position in the caller's list, its segments, and their tokens together."""
+    """One input: its position in the caller's list, its segments, and the sum of their tokens."""
 
     position: int
     segments: tuple[Segment, ...]
@@ -129,7 +129,7 @@ class ContentParser:
             item = validation.check_text(name, item, position)
             kind = kind or "image"
             if kind == "video":
-                naming(name, position, partial(media.check_takes_video, self.row))
+                naming(name, position, partial(media.check_supports_video, self.row))
             return UrlSegment(kind, item)
         found = naming(name, position, partial(self.reader.inspect, item, kind))
         naming(name, position, partial(media.check_limits, found, self.row, self.max_pixels))
@@ -139,7 +139,7 @@ class ContentParser:
         text = validation.check_text(name, text, position, invalid_text=self.invalid_text)
         if not text:
             raise InvalidInputError(
-                f"{name} is empty: leave it out, since the service refuses empty text",
+                f"{name} is empty: leave it out, because the service rejects empty text",
                 indices=(position,),
             )
         return TextSegment(text, self.estimate_tokens(text))
@@ -167,13 +167,13 @@ def _items_of(position: int, given: object) -> list[tuple[str, object]]:
         content = given.get("content")
         if set(given) != {"content"} or not isinstance(content, (list, tuple)):
             raise InvalidInputError(
-                f"inputs[{position}] must be a dictionary with a list 'content' alone, not "
+                f"inputs[{position}] must be a dictionary with only the key 'content', a list, not "
                 f"{sorted(map(str, given))}",
                 indices=(position,),
             )
         if not all(isinstance(item, Mapping) for item in content):
             raise InvalidInputError(
-                f"inputs[{position}]['content'] must hold dictionaries", indices=(position,)
+                f"inputs[{position}]['content'] must contain dictionaries", indices=(position,)
             )
         name, items = "['content']", list(content)
     elif isinstance(given, (list, tuple)):
@@ -189,13 +189,13 @@ def _from_api(name: str, position: int, item: Mapping[Any, Any]) -> TextSegment 
     kind = item.get("type")
     if not isinstance(kind, str) or kind not in SEGMENT_TYPES:
         raise InvalidInputError(
-            f"{name} must have a 'type' among {', '.join(SEGMENT_TYPES)}, not {kind!r}",
+            f"{name} must have one of the types {', '.join(SEGMENT_TYPES)}, not {kind!r}",
             indices=(position,),
         )
     value = item.get(kind)
     if set(item) != {"type", kind} or not isinstance(value, str):
         raise InvalidInputError(
-            f"{name} must hold 'type' and a string under {kind!r}, and nothing else",
+            f"{name} must contain only 'type' and a string under {kind!r}",
             indices=(position,),
         )
     held = SEGMENT_TYPES[kind]
@@ -208,14 +208,14 @@ def _from_api(name: str, position: int, item: Mapping[Any, Any]) -> TextSegment 
             if delivery == "url"
             else f"a data URL (data:{media_kind}/...;base64,...)"
         )
-        raise InvalidInputError(f"{name} must hold {expected}", indices=(position,))
+        raise InvalidInputError(f"{name} must contain {expected}", indices=(position,))
     return Image(value) if media_kind == "image" else Video(value)
 
 
 def _image_or_video(text: str) -> Image | Video | None:
     """Return the image or video of a data URL; None for a text.
 
-    A text that looks like another URL is a text: URLs in documents are never fetched.
+    Other URLs are texts, so that URLs in documents are never fetched.
     """
     if not _is_data_url(text):
         return None
@@ -236,6 +236,6 @@ def _size_in_request(segment: Segment) -> int:
         return len(segment.text)
     if isinstance(segment, UrlSegment):
         return len(segment.url)
-    # Encoded again, an image takes less than a byte per pixel as a rule.
+    # An image that is encoded again usually takes less than a byte per pixel.
     size = segment.size if segment.size is not None else segment.pixels or 0
     return size * 4 // 3

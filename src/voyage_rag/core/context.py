@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from voyage_rag.hosts.host import Host
 
 OPTION_SETS = 64
-"""Number of sets of options whose checks are cached. A program uses few."""
+"""Maximum number of sets of options whose checks are cached."""
 
 CHARACTERS_PER_TOKEN = 3.0
 BYTES_PER_TOKEN_BEYOND_ASCII = 2.0
 MARGIN = 1.05
-LEAST_TOKENS_TO_LEARN_FROM = 200.0
+MIN_TOKENS_TO_LEARN_FROM = 200.0
 SHARE_OF_OLD_RATIO = 0.9
 
 TokenEstimator = Callable[[str], float]
@@ -87,7 +87,7 @@ class CallContext:
         output_dimension: int | None,
         output_dtype: OutputDtype | None,
     ) -> tuple[Model, EmbedOptions]:
-        """Check the options that every call has; a kind of None means any that embeds texts.
+        """Check the options that every call has. A `kind` of None accepts all that embed texts.
 
         Returns:
             The catalogue's row of the model, and the options.
@@ -144,12 +144,12 @@ class TokenRatio:
         return max(1, round(estimated_tokens * self._ratio * MARGIN))
 
     def max_estimate(self, tokens: int) -> float:
-        """Return the maximum estimate of texts with so many billed tokens."""
+        """Return the maximum estimate of texts with this number of billed tokens."""
         return tokens / (self._ratio * MARGIN)
 
     def learn(self, estimated_tokens: float, tokens: int) -> None:
         """Adjust the ratio to the tokens billed for texts with this estimate."""
-        if estimated_tokens < LEAST_TOKENS_TO_LEARN_FROM or tokens <= 0:
+        if estimated_tokens < MIN_TOKENS_TO_LEARN_FROM or tokens <= 0:
             return
         ratio = tokens / estimated_tokens
         with self._lock:
@@ -185,7 +185,7 @@ class Budgets(dict[str, Budget]):
             return self.setdefault(model, Budget(RateLimiter(self._clock)))
 
     def share(self, model: str, limiter: RateLimiter) -> None:
-        """Use a limiter for a model that other processes use, too."""
+        """Use a limiter that other processes share for a model."""
         with self._lock:
             self[model] = Budget(limiter)
 

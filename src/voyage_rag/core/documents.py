@@ -1,4 +1,4 @@
-"""Documents of chunks in the forms that callers pass: nested, flat with names, or unsplit."""
+"""Convert the forms of documents that callers pass: nested lists, flat lists and whole texts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from voyage_rag.core.wire.requests import Chunking
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.types import InvalidText
 
-LARGEST_CHUNK_SIZE = 32_000
+MAX_CHUNK_TOKENS = 32_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ def check_chunking(
             "chunk_fn and enable_auto_chunking=True both split documents: choose one"
         )
     if not isinstance(input_type, str) or input_type != "document":
-        raise InvalidInputError("enable_auto_chunking=True needs input_type='document'")
+        raise InvalidInputError("enable_auto_chunking=True requires input_type='document'")
     if size is not None:
-        size = validation.check_count("chunk_size", size, LARGEST_CHUNK_SIZE)
+        size = validation.check_count("chunk_size", size, MAX_CHUNK_TOKENS)
     if overlap is not None:
         if size is None:
             raise InvalidInputError("chunk_overlap requires chunk_size")
@@ -69,13 +69,13 @@ def grouped(chunks: Sequence[str], documents: object) -> Grouping:
     named = list(elements("documents", documents, "a list with one entry per chunk"))
     if len(named) != len(chunks):
         raise InvalidInputError(
-            f"there are {len(chunks)} chunks and {len(named)} documents: name one per chunk"
+            f"there are {len(chunks)} chunks and {len(named)} documents: pass one per chunk"
         )
     groups: dict[Hashable, list[int]] = {}
     for position, name in enumerate(named):
         if name is not None and is_missing(name):
             raise InvalidInputError(
-                f"documents[{position}] is missing ({name}): use None for a chunk without document",
+                f"documents[{position}] is {name}: use None for a chunk without a document",
                 indices=(position,),
             )
         if not is_hashable(name):
@@ -101,19 +101,20 @@ def documents_of(
 ) -> list[Chunks]:
     """Return the inputs as checked documents of chunks.
 
-    An input is one string for a `query`, and where `chunk_fn` or the service (`automatic`) splits.
+    An input is one string if it is a `query`, or if `chunk_fn` or the service (`automatic`) splits
+    it.
 
     Raises:
         InvalidInputError: An input is not a document of chunks. The message names it.
     """
-    flat_will_do = query or automatic or chunk_fn is not None
-    if isinstance(inputs, str) and flat_will_do:
+    accepts_strings = query or automatic or chunk_fn is not None
+    if isinstance(inputs, str) and accepts_strings:
         inputs = [inputs]
     listed = elements("inputs", inputs, "a list of documents, each a list of its chunks")
     documents: list[Chunks] = []
     for position, given in enumerate(listed):
         name = f"inputs[{position}]"
-        if isinstance(given, str) and not flat_will_do:
+        if isinstance(given, str) and not accepts_strings:
             raise InvalidInputError(
                 f"{name} is a string where a list of chunks is expected: pass one list per "
                 "document, or input_type='query', or enable_auto_chunking=True",
@@ -125,15 +126,15 @@ def documents_of(
             for at, chunk in enumerate(chunks)
         )
         if chunk_fn is not None:
-            chunks = tuple(c for whole in chunks for c in _cut(name, whole, chunk_fn, position))
+            chunks = tuple(c for whole in chunks for c in _split(name, whole, chunk_fn, position))
         if not chunks:
             raise InvalidInputError(
                 f"{name} has no chunks: leave the document out", indices=(position,)
             )
         if len(chunks) > 1 and (query or automatic):
             raise InvalidInputError(
-                f"{name} has {len(chunks)} strings where one is expected, since "
-                + ("a query has no chunks" if query else "the service cuts documents itself"),
+                f"{name} has {len(chunks)} strings instead of one: "
+                + ("pass each query as one string" if query else "pass each document unsplit"),
                 indices=(position,),
             )
         documents.append(chunks)
@@ -144,7 +145,7 @@ def _chunks(name: str, given: object, position: int) -> Chunks:
     return tuple(elements(name, given, "a list of chunks", position))
 
 
-def _cut(name: str, text: str, chunk_fn: Callable[[str], list[str]], position: int) -> Chunks:
+def _split(name: str, text: str, chunk_fn: Callable[[str], list[str]], position: int) -> Chunks:
     chunks = _chunks(f"the result of chunk_fn for {name}", chunk_fn(text), position)
     return tuple(
         _checked(f"chunk {at} in the result of chunk_fn for {name}", chunk, position)
@@ -156,7 +157,7 @@ def _checked(name: str, chunk: object, position: int, invalid_text: InvalidText 
     text = validation.check_text(name, chunk, position, invalid_text=invalid_text)
     if not text:
         raise InvalidInputError(
-            f"{name} is empty: leave it out, since the service refuses empty chunks",
+            f"{name} is empty: leave it out, because the service rejects empty chunks",
             indices=(position,),
         )
     return text

@@ -140,11 +140,11 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
                 if self._policies.empty == "error":
                     validation.refuse_empty(f"texts[{position}]", position)
                 if self._policies.empty == "space":
-                    text = " "  # noqa: PLW2901 - which the service accepts
+                    text = " "  # noqa: PLW2901 - the service accepts a space
             if len(text) > max_chars:
                 raise InvalidInputError(
-                    f"texts[{position}] has {len(text)} characters, {self.context.host.name} "
-                    f"takes {max_chars}: split it",
+                    f"texts[{position}] has {len(text)} characters, more than the {max_chars} that "
+                    f"{self.context.host.name} accepts: split it",
                     indices=(position,),
                 )
             if looks_for_names and is_media_name(text):

@@ -27,9 +27,9 @@ MAX_SECONDS = 999_999_999.0
 def failure_of(
     request: Request, response: Response, host: Host, wall_clock: Callable[[], float]
 ) -> APIError:
-    """Return the error for a response with another status than 200."""
+    """Return the error for a response with a status other than 200."""
     detail = host.error(response)
-    message = detail.message or f"the service responded with {detail.status} and no reason"
+    message = detail.message or f"the service responded with HTTP {detail.status} and no message"
     message = f"{message} ({detail.remedy})" if detail.remedy else message
     if issubclass(detail.error_class, InvalidRequestError) and "model" in message.lower():
         similar = similar_model(request.model or "")
@@ -67,7 +67,7 @@ def is_too_large(failure: Exception) -> bool:
 
 
 def example_named(failure: VoyageError) -> int | None:
-    """Return the position in the request of the only input that a failure concerns."""
+    """Return the position in the request of the input that a failure concerns, if it is one."""
     return failure.input_index if isinstance(failure, APIError) else None
 
 

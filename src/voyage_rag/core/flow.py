@@ -39,7 +39,7 @@ class Attempt:
         request: The request.
         timeout: Seconds from sending to the last byte of the response, determined on sending.
         wait: Called before sending and again after every delay; 0 means to send. Raises a
-            `RateLimitError` if the time does not suffice.
+            `RateLimitError` if the delay would exceed the timeout.
         number: 1 for the first attempt of a request, 2 for the first retry.
         failure: Why the previous attempt failed.
         delay: Seconds until it may be sent, as estimated after that failure.
@@ -106,7 +106,7 @@ def offload(do: Callable[[], T]) -> Flow[T]:
 
 
 class NothingToSendError(Exception):
-    """A waiting attempt is not needed anymore: its items were sent with other requests."""
+    """A waiting attempt is no longer needed, because other requests have sent its items."""
 
 
 class HasTokens(Protocol):

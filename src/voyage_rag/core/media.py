@@ -33,7 +33,7 @@ OTHER_IMAGE_SUFFIXES = (".avif", ".bmp", ".heic", ".jp2", ".tif", ".tiff")
 VIDEO_SUFFIXES = (".mp4",)
 MAX_PATH_LENGTH = 1_024
 MAX_WORDS_OF_NAME = 3
-"""A longer text that ends like a file name is a sentence, unless it begins like a path."""
+"""A text with more words that ends like a file name is a sentence, unless it begins like a path."""
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff"
@@ -85,7 +85,7 @@ class MediaReader:
 
 
 def tokens_of(media: Media, context: int) -> float:
-    """Return its tokens of the context, or their maximum if its size is unknown."""
+    """Return the tokens of the context that media use; the maximum if their size is unknown."""
     if media.billed_pixels is not None:
         return media.billed_pixels / PIXELS_PER_TOKEN[media.kind]
     return context if media.kind == "video" else MAX_BILLED_PIXELS / PIXELS_PER_TOKEN["image"]
@@ -99,13 +99,13 @@ def needs_downscale(media: Media, max_pixels: int | None) -> bool:
 def check_limits(media: Media, row: Model, max_pixels: int | None) -> None:
     """Raise an `InvalidInputError` for media that the service would reject."""
     if media.kind == "video":
-        check_takes_video(row)
+        check_supports_video(row)
     if needs_downscale(media, max_pixels):
         return
     if media.kind == "image" and (media.pixels or 0) > MAX_PIXELS:
         raise InvalidInputError(
-            f"the image has {media.pixels:,} pixels, the service takes {MAX_PIXELS:,}: pass "
-            "downscale=True, or a smaller image"
+            f"the image has {media.pixels:,} pixels, more than the {MAX_PIXELS:,} that the service "
+            "accepts: pass downscale=True, or a smaller image"
         )
     if media.format:
         check_size(media.kind, media.size or 0)
@@ -114,18 +114,17 @@ def check_limits(media: Media, row: Model, max_pixels: int | None) -> None:
 def check_size(kind: MediaKind, size: int) -> None:
     """Raise an `InvalidInputError` for more bytes than the service accepts."""
     if size > MAX_BYTES:
-        remedy = (
-            "pass downscale=True, or a smaller image" if kind == "image" else "cut or shrink it"
-        )
+        remedy = "downscale=True, or a smaller image" if kind == "image" else "a smaller video"
         raise InvalidInputError(
-            f"the {kind} has {size:,} bytes, the service takes {MAX_BYTES:,}: {remedy}"
+            f"the {kind} has {size:,} bytes, more than the {MAX_BYTES:,} that the service accepts: "
+            f"pass {remedy}"
         )
 
 
-def check_takes_video(row: Model) -> None:
-    """Raise an `InvalidInputError` for video if the model is known not to support it."""
+def check_supports_video(row: Model) -> None:
+    """Raise an `InvalidInputError` if the model is known not to support video."""
     if not row.video:
-        raise InvalidInputError(f"{row.name!r} takes no video: use voyage-multimodal-3.5")
+        raise InvalidInputError(f"{row.name!r} does not support video: use voyage-multimodal-3.5")
 
 
 BASE64_OF_IMAGES = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR")
@@ -201,7 +200,7 @@ def _webp_size(head: bytes) -> tuple[int, int]:
 def _jpeg_size(head: bytes) -> tuple[int, int]:
     at = 2
     while True:
-        if head[at] != 0xFF:  # noqa: PLR2004 - every marker begins so
+        if head[at] != 0xFF:  # noqa: PLR2004 - the first byte of every marker
             raise IndexError("not at a marker")
         marker = head[at + 1]
         if marker in JPEG_MARKERS_WITHOUT_LENGTH:

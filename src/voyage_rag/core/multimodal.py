@@ -41,17 +41,17 @@ from voyage_rag.types import InputType, InvalidText, MultimodalEmbeddingsObject,
 from voyage_rag.usage import Usage
 
 MAX_BODY_BYTES = 32_000_000
-"""Bytes of one request, media in base64. The service names no limit; a single input, which may hold
-an image of 20 MB, is sent regardless."""
+"""Maximum bytes of a request, with media in base64. The service documents no limit; a single input
+may be larger, for example with an image of 20 MB."""
 
 DIGEST_BYTES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """An input as it is sent: its key is its position, its body a part of the request.
+class EncodedInput:
+    """An input as a part of the request body. Its key is its position in the caller's list.
 
-    The digest of the body is for the cache, and empty without one.
+    The digest of the body is for the cache; it is empty without a cache.
     """
 
     key: int
@@ -60,7 +60,7 @@ class Loaded:
     digest: bytes
 
 
-class MultimodalCall(EndpointCall[Loaded, "Vector"]):
+class MultimodalCall(EndpointCall[EncodedInput, "Vector"]):
     """One call to embed texts, images and videos."""
 
     is_spread = False
@@ -77,29 +77,31 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
         self.max_size: int = min(MAX_BODY_BYTES, context.host.request_bytes or MAX_BODY_BYTES)
 
     def tokens(self, estimated_tokens: float) -> int:
-        """Return the estimate: the tokens of media are known, and need no ratio."""
+        """Return the estimate unchanged, because the tokens of media are known."""
         return max(1, round(estimated_tokens))
 
     def max_estimated_tokens(self, tokens: int) -> float:
-        """Return the same number."""
+        """Return `tokens` unchanged; see `tokens`."""
         return tokens
 
-    def learn(self, items: Sequence[Loaded], total_tokens: int) -> None:
-        """Do nothing."""
+    def learn(self, items: Sequence[EncodedInput], total_tokens: int) -> None:
+        """Do nothing; see `tokens`."""
 
-    def request(self, items: Sequence[Loaded]) -> Request:
+    def request(self, items: Sequence[EncodedInput]) -> Request:
         """Return the request for these inputs."""
         contents = [item.body for item in items]
         return requests.multimodal_request(self.context.host, contents, self.options)
 
-    def read(self, body: responses.Body, items: Sequence[Loaded]) -> responses.Decoded[Vector]:
+    def read(
+        self, body: responses.Body, items: Sequence[EncodedInput]
+    ) -> responses.Decoded[Vector]:
         """Return one vector per input."""
         answer = responses.multimodal_answer(body, len(items), self.options)
         if self.options.dtype == "float" and not all(map(any, answer.values)):
             self.context.warn_zero_vector(self.model.name)
         return answer
 
-    def cache_key(self, item: Loaded) -> bytes:
+    def cache_key(self, item: EncodedInput) -> bytes:
         """Return the key of its content. Content behind a URL is represented by the URL."""
         return self.cache_keys.of_content(item.digest)
 
@@ -129,7 +131,7 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
         loaded = yield from offload(partial(self._loaded, contents))
         yield from record(self, loaded, results)
 
-    def _loaded(self, contents: Sequence[Content]) -> list[Loaded]:
+    def _loaded(self, contents: Sequence[Content]) -> list[EncodedInput]:
         """Read and encode the media of a request. May take a while."""
         loaded = []
         for content in contents:
@@ -142,7 +144,7 @@ class MultimodalCall(EndpointCall[Loaded, "Vector"]):
             digest = b""
             if self.context.has_cache:
                 digest = hashlib.blake2b(body, digest_size=DIGEST_BYTES).digest()
-            loaded.append(Loaded(content.position, content.estimated_tokens, body, digest))
+            loaded.append(EncodedInput(content.position, content.estimated_tokens, body, digest))
         return loaded
 
     def _written(self, segment: Segment, position: int, number: int) -> tuple[str, str | bytes]:
@@ -227,8 +229,8 @@ def count(call: MultimodalCall, inputs: object) -> Usage:
             counted = segment.billed_pixels if isinstance(segment, Media) else None
             if counted is None:
                 raise InvalidInputError(
-                    f"inputs[{content.position}] holds media of a size that is not "
-                    "known before it is sent",
+                    f"inputs[{content.position}] contains media whose size cannot be determined: "
+                    "pass a file instead of a URL",
                     indices=(content.position,),
                 )
             if isinstance(segment, Media):

@@ -1,4 +1,4 @@
-"""The options of a call to embed, checked once for calls that repeat them."""
+"""The options of a call to embed."""
 
 from __future__ import annotations
 

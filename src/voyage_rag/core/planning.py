@@ -21,14 +21,14 @@ larger ones arrive late.
 """
 
 TOKENS_OF_A_SMALL_REQUEST, MAX_SMALL_REQUESTS = 8_000, 2
-"""A job that fits into so many small requests is not spread: it takes one round trip."""
+"""A job that fits into this number of small requests is not spread: it takes one round trip."""
 
 SCARCE_REQUESTS_PER_MINUTE, SCARCE_SHARE = 600, 0.5
-"""Requests are scarce under a limit that is low, or that one job would use half of."""
+"""Requests are scarce under a low limit, or under one of which a job would use half."""
 
 
 def are_scarce(requests_per_minute: float | None, requests: float = 0) -> bool:
-    """Return whether a job of so many requests should send as few as possible."""
+    """Return whether a job with this number of requests should send as few as possible."""
     return requests_per_minute is not None and requests_per_minute <= max(
         SCARCE_REQUESTS_PER_MINUTE, requests / SCARCE_SHARE
     )
@@ -88,7 +88,7 @@ def slices(
     limits: Callable[[], Limits],
     size_of: Callable[[Item], float] | None = None,
 ) -> Iterator[list[Item]]:
-    """Divide items among requests, lazily and in order. One above a limit is sent alone.
+    """Divide items among requests, lazily and in order. An item above a limit is sent alone.
 
     `limits` is called for every slice, because responses improve the estimate. A deque is emptied
     during the iteration, so that its items can be freed.

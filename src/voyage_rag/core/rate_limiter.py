@@ -6,11 +6,11 @@ never blocks. Interactive queries are sent before requests of jobs.
 
 - While no limit is known, every request is sent immediately.
 - Limits that the user passed or a 429 named are applied as the service counts them: a request is
-  sent as soon as the last minute allows it. If the service responds with 429 all the same, it
-  smooths traffic, and requests are sent evenly from then on. In the first minute of a process,
-  the requests of an earlier one may be the cause: then only until that minute ends.
-- Unknown limits are measured. Between two 429s the service has accepted exactly what the
-  account allows, so requests continue at that rate; it rises until the next 429. After a 429, one
+  sent as soon as the last minute allows it. If the service nevertheless responds with a 429, it
+  smooths traffic: from then on, requests are sent at even intervals. In the first minute of a
+  process, an earlier process may be the cause, so this ends after that minute.
+- Unknown limits are measured. Between two 429s, the service has accepted exactly what the account
+  allows, so requests continue at that rate, which rises until the next 429. After a 429, one
   request at a time probes whether the service accepts requests again.
 
 A few 429s among many accepted requests are not a limit: only the rejected request is delayed.
@@ -33,31 +33,31 @@ Estimate = Callable[[], float]
 """Returns the currently expected tokens of a request."""
 
 BURST_SECONDS = 1.0
-"""Part of a smoothed rate, in seconds, that may be sent at once after a pause, or one request."""
+"""Seconds of a smoothed rate that may be sent at once after a pause; at least one request."""
 
-CAUTION = 0.97
+SAFETY_FACTOR = 0.97
 GROWTH_PER_SECOND, GROWTH_OF_A_GUESS = 0.01, 0.5
 """The first measurement of a rate is an estimate, which rises fast until the next 429."""
 
 FASTER_GROWTH_AFTER_SECONDS = 60.0
-"""Without a 429 for so long a measured rate rises twice as fast, and then ever faster: what was met
-once may have passed, or was not the account's limit at all."""
+"""After this time without a 429, a measured rate rises twice as fast, and then even faster, because
+the cause of the 429 may have been temporary."""
 
 FIRST_HOLD_SECONDS = 0.5
-LONGEST_HOLD_SECONDS = 32.0
+MAX_HOLD_SECONDS = 32.0
 PROBE_TIMEOUT_SECONDS = 10.0
 
 ASK_AGAIN_SECONDS = 0.5
 ASK_AGAIN_SHARE = 0.1
-"""A request that waits asks again after a tenth of its wait, or half a second: meanwhile a query
-may have gone ahead of it, or others may have cost less than expected."""
+"""A waiting request asks again after a tenth of its delay, at least half a second, because a query
+may have overtaken it, or other requests may have cost less than expected."""
 
 ABANDONED_AFTER_SECONDS = 5.0
-"""A request that asks later than this loses its place to those behind it."""
+"""A request that does not ask again within this time after its delay is overtaken by others."""
 
 OUTCOMES_REMEMBERED = 16
 REFUSALS_OF_A_LIMIT = 3
-"""Number of 429s among the last outcomes that mean a limit; fewer occur by chance."""
+"""Number of 429s among the last outcomes that indicate a limit; fewer occur by chance."""
 
 AGREEMENT_FACTOR = 2.0
 """A named limit is not the account's if the last minute exceeded it by more than this factor, and
@@ -65,7 +65,7 @@ not the cause of a 429 if the last minute was below it by more than this factor.
 
 
 class Reservation(Slot):
-    """One attempt's place in the queue, and its outcome.
+    """The position of an attempt in the queue, and its outcome.
 
     Attributes:
         asked_at: Time when it first asked to be sent, or None.
@@ -91,15 +91,15 @@ class Reservation(Slot):
         self.tokens: float = self._estimate()
         delay = self._limiter.ask(self)
         if not delay:
-            self._estimate = float  # 0: the estimate holds texts, and this stays for a minute
+            self._estimate = float  # returns 0, and does not keep the texts for a minute
         return delay and ask_again_after(delay)
 
     def held(self) -> float:
-        """Return the delay by the limits, without its own backoff; inf while another one probes."""
+        """Return the delay due to the limits, without the backoff; inf while another one probes."""
         return max(0.0, self.allowed_at - self._limiter.now()) if self.sent_at is None else 0.0
 
     def accepted(self, tokens: int) -> None:
-        """Record that the service accepted it and billed so many tokens."""
+        """Record that the service accepted it, and the tokens billed."""
         self._limiter.accepted(self, tokens)
 
     def refused(self, retry_after: float | None, named: RateLimits) -> None:
@@ -163,7 +163,7 @@ class RateLimiter:
 
     @property
     def is_open(self) -> bool:
-        """Whether requests need not wait: no limit is known, and none was reached just now."""
+        """Whether requests need not wait: no limit is known, and there was no recent 429."""
         is_held = self._is_probing or self.now() < self._held_until
         return not is_held and self.limits is NO_LIMITS
 
@@ -198,14 +198,14 @@ class RateLimiter:
                 if (delay := slot.allowed_at - now) > 0:
                     queue[slot] = now + ask_again_after(delay) + ABANDONED_AFTER_SECONDS
                     return delay
-            self._leave(slot, now)
+            self._mark_sent(slot, now)
             return 0.0
 
-    def left(self, tokens: float) -> Slot:
+    def add_sent(self, tokens: float) -> Slot:
         """Count a request that was sent without asking."""
         with self._lock:
             slot = Slot(tokens)
-            self._leave(slot, self.now())
+            self._mark_sent(slot, self.now())
             return slot
 
     def cancel(self, slot: Slot) -> None:
@@ -229,17 +229,17 @@ class RateLimiter:
                 self._grown_at = now
                 self._drained_at = max(now, self._held_until) + BURST_SECONDS
             if slot.generation < self.generation and self._ceiling != self._given:
-                self._doubt(now)
+                self._drop_implausible(now)
             if self.limits is not self._ceiling:
                 self._grow(now)
 
     def refused(self, slot: Slot, retry_after: float | None, named: RateLimits) -> None:
-        """Record a 429. Of requests that were sent together, only the first one counts."""
+        """Record a 429. Of several requests that were sent together, only the first counts."""
         with self._lock:
             now = self._last_event_at = self.now()
             self._outcomes.append(False)
             if slot.generation == self.generation:
-                self._learn(now, slot, retry_after, self._believed(named))
+                self._learn(now, slot, retry_after, self._plausible(named))
             self._window.remove(slot)
 
     def _learn(self, now: float, slot: Slot, retry_after: float | None, named: RateLimits) -> None:
@@ -249,7 +249,7 @@ class RateLimiter:
             return
         self._refused_at = self._grown_at = now
         allowed = stricter(named, self._given) if named else self._ceiling
-        if allowed == self._ceiling:  # nothing new: by this count, the minute allowed it
+        if allowed == self._ceiling:  # nothing new: these limits allowed the request
             self._slow_down(now, slot)
             self._smooth(now)
         else:
@@ -260,21 +260,21 @@ class RateLimiter:
                 self._smooth(now)
         self._holds += 1
         hold = FIRST_HOLD_SECONDS * 2.0 ** min(self._holds - 1, 10)
-        hold = min(LONGEST_HOLD_SECONDS, max(hold, self.limits.seconds(slot.tokens)))
+        hold = min(MAX_HOLD_SECONDS, max(hold, self.limits.seconds(slot.tokens)))
         self._held_until = now + max(retry_after or 0.0, hold)
         self._is_probing = not named
         self._probed_at = -inf
         self._outcomes.clear()
         self._begin_generation(now)
 
-    def _believed(self, named: RateLimits) -> RateLimits:
+    def _plausible(self, named: RateLimits) -> RateLimits:
         """Return the limits that a 429 names; none if the service has just accepted far more."""
         is_wrong = scaled(named, AGREEMENT_FACTOR).are_exceeded_by(*self._window.accepted())
         return NO_LIMITS if is_wrong else named
 
-    def _doubt(self, now: float) -> None:
-        """Drop limits that a 429 named if requests that were sent before were accepted."""
-        if not self._believed(self._ceiling):
+    def _drop_implausible(self, now: float) -> None:
+        """Discard limits that a 429 named if requests that were sent before were accepted."""
+        if not self._plausible(self._ceiling):
             self.limits = self._ceiling = self._given
             self.known = bool(self._given)
             self._held_until = now
@@ -286,27 +286,27 @@ class RateLimiter:
     def _slow_down(self, now: float, slot: Slot) -> None:
         if self.known:
             if now < self._smooth_until:
-                self.limits = scaled(self.limits, CAUTION)
+                self.limits = scaled(self.limits, SAFETY_FACTOR)
         elif rate := self._throughput.rate_at_refusal(
             now, self._window.accepted(), self._window.in_flight_before(slot)
         ):
-            self.limits = scaled(rate, CAUTION)
+            self.limits = scaled(rate, SAFETY_FACTOR)
 
     def _smooth(self, now: float) -> None:
         minute_ends_at = self._began_at + WINDOW_SECONDS
         self._smooth_until = minute_ends_at if now < minute_ends_at else inf
 
     def _grow(self, now: float) -> None:
-        haste = 1 + ((now - self._refused_at) / FASTER_GROWTH_AFTER_SECONDS) ** 4
+        speed = 1 + ((now - self._refused_at) / FASTER_GROWTH_AFTER_SECONDS) ** 4
         is_guess = self._throughput.measurements == 1 and not self.known
-        growth = GROWTH_OF_A_GUESS if is_guess else GROWTH_PER_SECOND * haste
+        growth = GROWTH_OF_A_GUESS if is_guess else GROWTH_PER_SECOND * speed
         grown = scaled(self.limits, 1 + min(1.0, growth * (now - self._grown_at)))
         is_forgotten = grown.is_beyond_any_tier and not self.known
         grown = NO_LIMITS if is_forgotten else stricter(grown, self._ceiling)
         self.limits = self._ceiling if grown == self._ceiling else grown
         self._grown_at = now
 
-    def _leave(self, slot: Slot, now: float) -> None:
+    def _mark_sent(self, slot: Slot, now: float) -> None:
         if self._queries or self._jobs:
             (self._queries if slot.is_query else self._jobs).pop(slot, None)
         slot.sent_at = self._probed_at = now
@@ -316,7 +316,7 @@ class RateLimiter:
             self._drained_at = max(self._drained_at, now) + self.limits.seconds(slot.tokens)
 
     def _earliest(self, slot: Slot, now: float) -> float:
-        """Return when a request may be sent after those ahead; inf while another one probes."""
+        """Return when a request may be sent after those ahead of it; inf while another probes."""
         if self._is_probing and now < self._probed_at + PROBE_TIMEOUT_SECONDS:
             return inf
         requests, tokens, ahead_seconds = 1, slot.tokens, 0.0

@@ -17,7 +17,7 @@ HIGHEST_REQUESTS_PER_MINUTE, HIGHEST_TOKENS_PER_MINUTE = 1e6, 1e10
 """A hundred times the limits of any tier (docs: "Rate Limits")."""
 
 QUERY_SHARE_OF_REQUESTS, QUERY_SHARE_OF_TOKENS = 0.1, 0.05
-MOST_QUERY_REQUESTS_PER_MINUTE, MOST_QUERY_TOKENS_PER_MINUTE = 60.0, 20_000.0
+MAX_QUERY_REQUESTS_PER_MINUTE, MAX_QUERY_TOKENS_PER_MINUTE = 60.0, 20_000.0
 """The share that jobs leave to queries, which are short and rare."""
 
 NAMED_REQUESTS = re.compile(r"RPM\) rate limit of\s+([1-9][0-9,]{0,12})", re.IGNORECASE)
@@ -45,17 +45,17 @@ class RateLimits:
 
     @property
     def for_jobs(self) -> RateLimits:
-        """Return the part for jobs, so that a query does not wait for the end of the minute."""
+        """The part of the limits that jobs may use; the rest is for queries."""
         requests, tokens = self.requests_per_minute, self.tokens_per_minute
         return RateLimits(
             requests
             and requests
-            - min(floor(requests * QUERY_SHARE_OF_REQUESTS), MOST_QUERY_REQUESTS_PER_MINUTE),
-            tokens and tokens - min(tokens * QUERY_SHARE_OF_TOKENS, MOST_QUERY_TOKENS_PER_MINUTE),
+            - min(floor(requests * QUERY_SHARE_OF_REQUESTS), MAX_QUERY_REQUESTS_PER_MINUTE),
+            tokens and tokens - min(tokens * QUERY_SHARE_OF_TOKENS, MAX_QUERY_TOKENS_PER_MINUTE),
         )
 
     def tokens_of_a_request(self, tokens: int) -> int:
-        """Return the tokens, at most what a request of a job may have in a minute."""
+        """Return `tokens`, limited to what a request of a job may use in a minute."""
         per_minute = self.tokens_per_minute and self.for_jobs.tokens_per_minute
         return tokens if per_minute is None else min(tokens, int(per_minute))
 
@@ -70,7 +70,7 @@ class RateLimits:
         return self.seconds(tokens / max(1, requests)) * requests
 
     def seconds(self, tokens: float) -> float:
-        """Return the part of a minute, in seconds, that a request with so many tokens uses."""
+        """Return the seconds of a minute's limit that a request with these tokens uses."""
         return 60.0 * max(
             1 / (self.requests_per_minute or inf), tokens / (self.tokens_per_minute or inf)
         )
@@ -141,11 +141,11 @@ class ThroughputMeter:
     def rate_at_refusal(
         self, now: float, last_minute: tuple[int, float], in_flight: tuple[int, float]
     ) -> RateLimits | None:
-        """Return what the service accepts in a minute, in the unit that is likely to be limited.
+        """Return the accepted requests or tokens per minute, whichever is probably limited.
 
-        At least what it accepted in the last minute; more if it accepted more in the time since an
-        earlier 429. The first measurement includes an allowance that was saved up over an unknown
-        time: it is the mean of the results for no such allowance and for that of a minute.
+        The result is the rate of the last minute, or the rate since an earlier 429 if it is higher.
+        The first measurement may include a burst that the service allowed after a pause of unknown
+        length: it is the geometric mean of the rates without a burst and with one of a minute.
 
         Args:
             now: The time.

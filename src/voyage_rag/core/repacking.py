@@ -47,7 +47,7 @@ class WaitingItems(Generic[Item]):
         return [item for item in items if item.key in self._items]
 
     def together(self, items: Sequence[Item]) -> Sequence[Item]:
-        """Return the items of the next request: those of these that still wait, and others."""
+        """Return the items of the next request: those that still wait, and others that fit."""
         own = self.left(items)
         if not own or not are_scarce(self._limiter.limits.requests_per_minute):
             return own
@@ -57,7 +57,7 @@ class WaitingItems(Generic[Item]):
         return next(slices(chain(own, others), self._limits, self._size_of))
 
     def take(self, items: Sequence[Item]) -> list[Item]:
-        """Remove items that are sent; return those that no other request has taken."""
+        """Remove items that are sent, and return those that no other request has taken."""
         with self._lock:
             return [item for item in items if self._items.pop(item.key, None) is not None]
 
@@ -78,24 +78,24 @@ class PackedRequest(Generic[Item]):
         self._own = own
         self._make = make
         self._tokens_of = tokens_of
-        self._has_left = False
+        self._is_taken = False
         waiting.add(own)
 
     def tokens(self) -> int:
         """Return its expected tokens; 0 if other requests have taken all its items."""
-        if not self._has_left:
+        if not self._is_taken:
             self.items = self._waiting.together(self._own)
         estimate = sum(item.estimated_tokens for item in self.items)
         return self._tokens_of(estimate) if self.items else 0
 
-    def leave(self) -> Request:
+    def take(self) -> Request:
         """Return the request to send. After a failure other than a 429, it is the same one."""
-        if self._has_left:
+        if self._is_taken:
             return self.request
         self.items = self._waiting.take(self.items)
         if not self.items:
             raise NothingToSendError
-        self._has_left = True
+        self._is_taken = True
         own = self._own
         if len(self.items) != len(own) or self.items[-1] is not own[-1]:
             self.request, self._own = self._make(self.items), self.items
@@ -103,11 +103,11 @@ class PackedRequest(Generic[Item]):
 
     def withdraw(self) -> Sequence[Item]:
         """Return its remaining items, which no other request may take."""
-        if self._has_left:
+        if self._is_taken:
             return self.items
         return self._waiting.take(self.items)
 
     def put_back(self) -> None:
         """Let its items wait again after a 429."""
-        self._has_left = False
+        self._is_taken = False
         self._waiting.add(self.items)

@@ -30,17 +30,17 @@ from voyage_rag.hosts.messages import Request, Response
 
 DEFAULT_RETRIES = 6
 FIRST_BACKOFF_SECONDS = 0.5
-LONGEST_BACKOFF_SECONDS = 32.0
+MAX_BACKOFF_SECONDS = 32.0
 DOUBLINGS = 6
 
-LONGEST_RETRY_AFTER_SECONDS = 3_600.0
+MAX_RETRY_AFTER_SECONDS = 3_600.0
 """A longer Retry-After ends the request: it is an error, or an outage that should be reported."""
 
 UNREACHABLE_AFTER_SECONDS = 2.0
 """Time for which a host that refuses connections or has no address is retried."""
 
 MAX_SYSTEMATIC = 3
-"""Number of attempts if every response is wrong in the same way, such as the length of vectors."""
+"""Maximum attempts if every response is wrong in the same way, such as the length of vectors."""
 
 RETRIED = (APIConnectionError, RateLimitError, ServerError, UnexpectedAnswerError)
 """Embedding changes nothing at the service, so a request with a lost response is retried."""
@@ -69,7 +69,7 @@ class RetryPolicy:
     is_query: bool = False
 
     def for_queries(self, max_retries: int, total_timeout: float | None) -> RetryPolicy:
-        """Return the policy of interactive requests, which also obeys these limits."""
+        """Return the policy of interactive requests, with these additional limits."""
         timeouts = [it for it in (total_timeout, self.total_timeout) if it is not None]
         return replace(
             self,
@@ -81,7 +81,7 @@ class RetryPolicy:
         )
 
     def backoff(self, failure: VoyageError, attempts: int) -> float:
-        """Return the delay in seconds after so many failed attempts.
+        """Return the delay in seconds after this number of failed attempts.
 
         It doubles from half a second to 32 seconds, with downward jitter. A Retry-After is obeyed
         in full, with upward jitter.
@@ -89,16 +89,16 @@ class RetryPolicy:
         if failure.retry_after is not None:
             return failure.retry_after + 0.25 * self.chance()
         delay = FIRST_BACKOFF_SECONDS * 2.0 ** min(attempts - 1, DOUBLINGS)
-        return min(delay, LONGEST_BACKOFF_SECONDS) * (1 - 0.25 * self.chance())
+        return min(delay, MAX_BACKOFF_SECONDS) * (1 - 0.25 * self.chance())
 
     def allows(self, failure: VoyageError, attempts: int, spent: float) -> bool:
-        """Return whether to retry after so many attempts and seconds."""
+        """Return whether to retry after this number of attempts and seconds."""
         return (
             isinstance(failure, RETRIED)
             and not isinstance(failure, QuotaExhaustedError)
             and attempts <= self._most_retries(failure)
             and (self.total_timeout is None or spent < self.total_timeout)
-            and (failure.retry_after or 0.0) <= LONGEST_RETRY_AFTER_SECONDS
+            and (failure.retry_after or 0.0) <= MAX_RETRY_AFTER_SECONDS
         )
 
     def time_left(self, spent: float) -> float:
@@ -143,7 +143,7 @@ def retrying(
                 result = _read(read, request, response, host)
                 return attempts.accepted(result)
             failure: VoyageError = failure_of(request, response, host, policy.wall_clock)
-        except RateLimitError as error:  # the time does not suffice for the limit
+        except RateLimitError as error:  # the limit allows no request within the timeout
             raise attempts.last_failure(error)  # noqa: B904 - the error itself
         except (APIConnectionError, UnexpectedAnswerError) as error:
             failure = error
@@ -213,7 +213,7 @@ class Attempts:
         self._delay = wait = self._policy.backoff(failure, self._sent)
         if isinstance(failure, RateLimitError):
             asked = failure.retry_after or 0.0
-            held = asked if asked <= LONGEST_RETRY_AFTER_SECONDS else None
+            held = asked if asked <= MAX_RETRY_AFTER_SECONDS else None
             self.reservation.refused(held, limits_named(failure.message))
             if self._source is not None:
                 self._source.put_back()
@@ -245,10 +245,10 @@ class Attempts:
             notes.append(
                 "a gateway or proxy may damage responses: `voyage-rag doctor` shows proxies"
             )
-        if (failure.retry_after or 0.0) > LONGEST_RETRY_AFTER_SECONDS:
+        if (failure.retry_after or 0.0) > MAX_RETRY_AFTER_SECONDS:
             notes.append(
                 f"the response asks to wait {failure.retry_after:,.0f} s; the client waits "
-                f"at most {LONGEST_RETRY_AFTER_SECONDS:,.0f} s"
+                f"at most {MAX_RETRY_AFTER_SECONDS:,.0f} s"
             )
         elif isinstance(failure, RateLimitError):
             notes.append(f"the next request is allowed in {self._allowed_in():.3g} s")
@@ -272,7 +272,7 @@ class Attempts:
             self._sent += 1
             self._attempt.timeout = self._policy.time_left(spent)
             if self._source is not None:
-                self._attempt.request = self._source.leave()
+                self._attempt.request = self._source.take()
         elif (total := self._policy.total_timeout) is not None:
             held = self.reservation.held()
             if spent >= total or (held < inf and spent + held > total):
@@ -314,6 +314,6 @@ def _read(
         error.http_status = response.status
         error.request_id = request_id_of(response)
         if text := error_text(response, host):
-            error.message += f"; it says: {text}"
+            error.message += f"; the response says: {text}"
         response.distrust()
         raise

@@ -1,4 +1,4 @@
-"""The most recent minute of a budget, as the service counts it."""
+"""The requests of the most recent minute, as the service counts them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from math import inf
 from voyage_rag.core.rate_limits import RateLimits
 
 WINDOW_SECONDS = 60.1
-"""Voyage counts per minute (docs: "Rate Limits"). A request is counted by the service some time
-between its leaving and its response, so here from the response on, which is never too early."""
+"""Voyage counts per minute (docs: "Rate Limits"). The service counts a request at some time between
+sending and response. Here, the minute starts with the response, so it never ends too early."""
 
 
 class Slot:
@@ -18,7 +18,7 @@ class Slot:
     Attributes:
         tokens: Expected tokens, later billed ones.
         is_query: Whether it is interactive; otherwise it is part of a job.
-        allowed_at: When it may be sent, by its last question.
+        allowed_at: When it may be sent, according to the last answer of the limiter.
         sent_at: When it was sent; None while it waits.
         generation: The generation of the limiter when it was sent.
         is_accepted: Whether the service accepted it.

@@ -25,7 +25,7 @@ Sink: TypeAlias = Callable[[Sequence[int], "Sequence[Vector]", Usage], None]
 RECENT_TEXTS = 4_096
 """Number of different texts that are compared. Their vectors take about 16 MB."""
 
-MOST_REPEATS = 4_096
+MAX_REPEATS = 4_096
 """Number of consecutive repeated texts after which known vectors are delivered."""
 
 
@@ -66,11 +66,11 @@ class TextStream:
     def _delivered(self, flow: Flow[tuple[Mapping[int, Vector], Usage]], sink: Sink) -> Flow[None]:
         vectors, usage = yield from flow
         if vectors:
-            rising = sorted(vectors)
-            yield from offload(lambda: sink(rising, [vectors[n] for n in rising], usage))
+            positions = sorted(vectors)
+            yield from offload(lambda: sink(positions, [vectors[n] for n in positions], usage))
 
     def _new(self) -> Iterator[IndexedText]:
-        """Yield the texts to request, until so many repeat others."""
+        """Yield the texts to request, until `MAX_REPEATS` texts in a row repeat earlier ones."""
         repeats = 0
         for item in self._texts:
             with self._lock:
@@ -81,7 +81,7 @@ class TextStream:
                 continue
             self._call.advance(1)
             repeats += 1
-            if repeats == MOST_REPEATS:
+            if repeats == MAX_REPEATS:
                 return
         self._is_read = True
 
@@ -120,7 +120,7 @@ class TextStream:
                 for n in self._repeats.pop(item.key, ()):
                     vectors[n] = vector[:]
                 if self._recent.get(item.text) == item.key:
-                    self._vectors[item.key] = vector[:]  # which the caller cannot change
+                    self._vectors[item.key] = vector[:]  # a copy that the caller cannot change
             self._some = self._some or dict(islice(vectors.items(), 1))
             nothing_comes = self._is_read and not self._missing
             if self._empty and (self._some or call.options.expected_dimension or nothing_comes):

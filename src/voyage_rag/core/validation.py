@@ -1,4 +1,4 @@
-"""Arguments, checked before anything is sent or billed.
+"""Check arguments before anything is sent or billed.
 
 Every error names the argument, the item and the remedy.
 """
@@ -49,7 +49,7 @@ def names_of(kind: Kind) -> list[str]:
 
 
 def check_output(row: Model, dimension: object, dtype: object) -> OutputDtype | None:
-    """Raise an `InvalidInputError` for a dimension or number type that the model lacks."""
+    """Raise an `InvalidInputError` for a dimension or number type that is not supported."""
     if dimension is not None:
         if type(dimension) is not int or dimension < 1:
             raise InvalidInputError(
@@ -57,7 +57,7 @@ def check_output(row: Model, dimension: object, dtype: object) -> OutputDtype | 
             )
         if row.dimensions and dimension not in row.dimensions:
             raise InvalidInputError(
-                f"{row.name!r} has no output_dimension {dimension}; it has "
+                f"{row.name!r} does not support output_dimension={dimension}; it supports "
                 f"{_listed(sorted(row.dimensions))}"
             )
     if dtype is None:
@@ -65,14 +65,15 @@ def check_output(row: Model, dimension: object, dtype: object) -> OutputDtype | 
     check_choice("output_dtype", dtype, ALL_DTYPES)
     if row.dtypes and dtype not in row.dtypes:
         raise InvalidInputError(
-            f"{row.name!r} has no output_dtype {dtype!r}; it has {_listed(row.dtypes)}"
+            f"{row.name!r} does not support output_dtype={dtype!r}; it supports "
+            f"{_listed(row.dtypes)}"
         )
     return cast("OutputDtype", dtype)
 
 
 def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
     """Raise an `InvalidInputError` for a value that is not one of the choices."""
-    # Numpy's arrays cannot be compared with strings.
+    # NumPy arrays cannot be compared with strings.
     if not any(value is each or (isinstance(value, str) and value == each) for each in choices):
         text = value.lower() if isinstance(value, str) else ""
         contained = [each for each in choices if isinstance(each, str) and each in text]
@@ -83,7 +84,7 @@ def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
 
 
 def check_flag(name: str, value: object) -> bool:
-    """Raise an error for values other than True and False, of Python or NumPy."""
+    """Return True or False, or raise an `InvalidInputError` for any other value."""
     flag = plain(value)
     if not isinstance(flag, bool):
         raise InvalidInputError(f"{name} must be True or False, not {repr_of(value)}")
@@ -91,14 +92,7 @@ def check_flag(name: str, value: object) -> bool:
 
 
 def check_count(name: str, value: object, most: int | None = None) -> int:
-    """Raise an error for values other than an integer from 1 to `most`.
-
-    Returns:
-        The number, converted to an int if it is NumPy's.
-
-    Raises:
-        InvalidInputError: It is not.
-    """
+    """Return an integer from 1 to `most`, or raise an `InvalidInputError` for any other value."""
     number = plain(value)
     if type(number) is not int or number < 1:
         raise InvalidInputError(
@@ -110,18 +104,17 @@ def check_count(name: str, value: object, most: int | None = None) -> int:
 
 
 def check_text(name: str, text: object, *index: int, invalid_text: InvalidText = "error") -> str:
-    """Raise an error for a value that is not a string, or cannot be encoded in UTF-8.
+    """Return a text that can be encoded in UTF-8.
 
-    Returns:
-        The text. The two halves of a character (a surrogate pair) are joined, as JSON writes them
-        and Python's `json` with `surrogatepass` and some databases leave them.
+    Surrogate pairs, which some databases and JSON decoders leave in texts, are joined.
 
     Raises:
-        InvalidInputError: It is not a string, or contains a lone surrogate, unless it is replaced.
+        InvalidInputError: The value is not a string, or contains a lone surrogate and
+            `invalid_text` is `error`.
     """
     if not isinstance(text, str):
-        is_left_out = bool(index) and is_missing(text)
-        remedy = ": a missing value, leave it out" if is_left_out else _remedy(text)
+        is_gap = bool(index) and is_missing(text)
+        remedy = " (a missing value): leave it out" if is_gap else _remedy(text)
         raise InvalidInputError(
             f"{name} must be a string, not {type(text).__name__}{remedy}", indices=index
         )
@@ -142,7 +135,7 @@ def check_text(name: str, text: object, *index: int, invalid_text: InvalidText =
 
 
 def _remedy(value: object) -> str:
-    """Return how to get the text of an object that is often passed instead, or ""."""
+    """Return the remedy for an object that is often passed instead of a text, or ""."""
     if isinstance(value, Mapping) and (names := [n for n in TEXT_FIELDS if n in value]):
         return f": pass its value under {names[0]!r}"
     if isinstance(value, (bytes, bytearray)):

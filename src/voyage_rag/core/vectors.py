@@ -16,19 +16,19 @@ def length_of(dimension: int, dtype: OutputDtype) -> int:
 
 
 def zeros(length: int, dtype: OutputDtype) -> Vector:
-    """Return a zero vector, the vector of an empty text on request."""
+    """Return a zero vector."""
     nothing: float = -128 if dtype == "binary" else 0  # offset binary: no bit set
     return array(TYPECODES[dtype], [nothing]) * length
 
 
 def check_lengths(lengths: Collection[int]) -> None:
-    """Raise an `UnexpectedAnswerError` for vectors of one call that differ in length.
+    """Raise an `UnexpectedAnswerError` for vectors of different lengths in one call.
 
-    Each response is checked separately; these vectors come from several responses or the cache.
+    Each response is already checked; this compares several responses and the cache.
     """
     if len(lengths) > 1:
         raise UnexpectedAnswerError(
-            f"vectors of one call have {' and '.join(map(str, sorted(lengths)))} numbers: the "
-            "model behind this name changes or has changed; remove the cache if it holds vectors "
-            "of the older one, or pass output_dimension"
+            f"the vectors of this call have {' and '.join(map(str, sorted(lengths)))} numbers, "
+            "because the model behind this name has changed: delete the cache if it contains older "
+            "vectors, or pass output_dimension"
         )

@@ -39,12 +39,11 @@ def examine(
 ) -> Iterator[Finding]:
     """Check everything between this program and the service.
 
-    The arguments are those of `voyage_rag.Voyage`, and two more. With `call`, a paid call of one
-    word is made. The checks read `environ` instead of the process environment, which the client's
-    own transport reads.
+    The arguments are those of `voyage_rag.Voyage`, `call`, which embeds one word in a paid call,
+    and `environ`, which is read instead of the process environment, except by the transport.
 
     Yields:
-        Findings as they are made, without those that depend on something broken.
+        The findings. Checks that depend on something broken are omitted.
     """
     if host is None:
         key, finding = key_of(api_key, api_key_path, environ)

@@ -18,7 +18,7 @@ class Finding:
         name: The name of the check.
         state: Whether it works.
         said: The result, with at most the last four characters of a key.
-        remedy: What to do about it; never None if something is broken.
+        remedy: How to solve the problem; never None if `state` is `broken`.
         facts: The result for programs.
     """
 
@@ -34,15 +34,15 @@ class Finding:
 
 
 def ok(name: str, said: str, **facts: object) -> Finding:
-    """A finding that needs no action."""
+    """Return a finding that needs no action."""
     return Finding(name, "ok", said, None, facts)
 
 
 def note(name: str, said: str, remedy: str | None = None, **facts: object) -> Finding:
-    """A finding that may be intended."""
+    """Return a finding that may be intended."""
     return Finding(name, "note", said, remedy, facts)
 
 
 def broken(name: str, said: str, remedy: str, **facts: object) -> Finding:
-    """A finding that prevents calls, with the remedy."""
+    """Return a finding that prevents calls, with the remedy."""
     return Finding(name, "broken", said, remedy, facts)

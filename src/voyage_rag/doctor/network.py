@@ -94,7 +94,7 @@ def _check_certificate(route: Route) -> Finding:
     except ConfigurationError as error:
         return broken("tls", error.message, f"correct {route.certificates.variable}, or unset it")
     except ssl.SSLCertVerificationError as error:
-        return broken("tls", f"the certificate is refused: {error.verify_message}", _remedy(error))
+        return broken("tls", f"the certificate is rejected: {error.verify_message}", _remedy(error))
     except OSError as error:
         remedy = "check that base_url has an https port"
         if route.proxy is not None:

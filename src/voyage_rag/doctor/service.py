@@ -84,7 +84,7 @@ def _with_key(response: Response, host: Host) -> Iterator[Finding]:
         yield _answered(response)
         yield ok("accepted", "the service accepts the key")
     else:
-        remedy = "check base_url; your network may have a portal that requires a login in a browser"
+        remedy = "check base_url, and whether your network requires a login in a browser"
         yield broken("http", "responds, but not like the service", remedy)
 
 

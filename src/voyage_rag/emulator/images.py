@@ -18,8 +18,8 @@ MAX_IMAGE_PIXELS = 16_000_000
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 _MAX_SIDE_PIXELS = 128  # that are looked at
 
-_LEAST_FOREGROUND = 0.005  # share of the image
-_LEAST_COLOUR = 0.15  # share of the foreground, from which a colour is named
+_MIN_FOREGROUND = 0.005  # share of the image
+_MIN_COLOUR = 0.15  # share of the foreground, from which a colour is named
 _MAX_COLOURS = 3
 
 _HUES = np.array(["red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink", "red"])
@@ -75,10 +75,10 @@ def describe(pixels: Pixels | None) -> str:
     edge = np.concatenate([colours[0], colours[-1], colours[:, 0], colours[:, -1]])
     background = _most_frequent(edge)[0][0]
     foreground = colours[colours != background]
-    if foreground.size < _LEAST_FOREGROUND * colours.size:
+    if foreground.size < _MIN_FOREGROUND * colours.size:
         return f"plain {background} picture"
     ranked = _most_frequent(foreground)
-    named = [name for name, share in ranked[:_MAX_COLOURS] if share >= _LEAST_COLOUR]
+    named = [name for name, share in ranked[:_MAX_COLOURS] if share >= _MIN_COLOUR]
     shape = _name_shape(colours == ranked[0][0])
     return f"{' '.join(named)} {shape}\n{background} background"
 

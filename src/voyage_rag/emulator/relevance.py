@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from voyage_rag.emulator.vectors import to_bfloat16
-from voyage_rag.emulator.words import LEAST_CONTENT_WEIGHT, Word, split_words
+from voyage_rag.emulator.words import MIN_CONTENT_WEIGHT, Word, split_words
 
 # Found by trial over eighty questions about Python's standard library, then rounded.
 _HEADING_MENTIONS = 3.5  # mentions that one in the heading counts for
@@ -26,7 +26,7 @@ _SATURATION = 0.5  # mentions after which half of a word's credit is given (k1 o
 _LENGTH_SHARE = 0.8  # how strongly the length of a document reduces its credit (b of BM25)
 _TYPICAL_LENGTH = 60  # words; longer documents lose, shorter ones gain
 _NEAR_CREDIT = 0.6  # of a near spelling
-_LEAST_LIKENESS = 0.4  # of a near spelling
+_MIN_LIKENESS = 0.4  # of a near spelling
 _SHORTEST_INSIDE = 4  # letters a stem must have to be recognised inside another word
 _HEADING_SHARE = 0.2  # of the score
 _HEADING_DECAY = 0.25  # each further word of the heading matters that much less
@@ -88,7 +88,7 @@ def _saturate(mentions: float, length: int) -> float:
 
 def _mentioned(word: Word, query_words: tuple[Word, ...]) -> float:
     """Return 0 to 1: how surely the query mentions a word of the heading."""
-    others = [other for other in query_words if other.weight >= LEAST_CONTENT_WEIGHT]
+    others = [other for other in query_words if other.weight >= MIN_CONTENT_WEIGHT]
     if any(other.stem == word.stem for other in others):
         return 1.0
     return _NEAR_CREDIT * max((_likeness(other, word.text) for other in others), default=0.0)
@@ -103,7 +103,7 @@ def _likeness(word: Word, text: str) -> float:
         return 0.0
     ours, theirs = set(pairwise(word.text)), set(pairwise(text))
     share = 2 * len(ours & theirs) / max(len(ours) + len(theirs), 1)
-    return share if share >= _LEAST_LIKENESS else 0.0
+    return share if share >= _MIN_LIKENESS else 0.0
 
 
 def _weighted_mean(weighted: Iterable[tuple[float, float]]) -> float:

@@ -27,7 +27,7 @@ _FUNCTION_WORDS = _read_words("function_words.txt")
 _FUNCTION_WEIGHT = 0.03
 _COMMON_WEIGHT = 0.5
 
-LEAST_CONTENT_WEIGHT = _COMMON_WEIGHT
+MIN_CONTENT_WEIGHT = _COMMON_WEIGHT
 """The least weight of a word that is not a function word."""
 
 

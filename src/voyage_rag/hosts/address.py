@@ -40,7 +40,7 @@ def check_address(base_url: str, *, allow_insecure_http: bool, sends_key: bool =
         ) from None
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError(
-            "base_url holds a user name or password: remove it; the key goes into api_key"
+            "base_url contains a user name or password: remove it, and pass the key as api_key"
         )
     if parts.scheme not in {"http", "https"} or not hostname:
         raise ConfigurationError(
@@ -48,17 +48,17 @@ def check_address(base_url: str, *, allow_insecure_http: bool, sends_key: bool =
         )
     if UNSAFE.search(base_url):
         raise ConfigurationError(
-            f"base_url {base_url!r} holds a space, a backslash or a control character: copy it "
+            f"base_url {base_url!r} contains a space, a backslash or a control character: copy it "
             "again"
         )
     if {".", ".."} & set(unquote(parts.path).split("/")):
-        raise ConfigurationError(f"base_url {base_url!r} holds '..' or '.' in its path: remove it")
+        raise ConfigurationError(f"base_url {base_url!r} has '..' or '.' in its path: remove it")
     if parts.query or parts.fragment:
-        raise ConfigurationError(f"base_url for {hostname!r} holds a query or fragment: remove it")
+        raise ConfigurationError(f"base_url for {hostname!r} has a query or fragment: remove it")
     if parts.scheme == "http" and not is_loopback(hostname) and not allow_insecure_http:
         what = "the key" if sends_key else "texts"
         raise ConfigurationError(
             f"base_url {base_url!r} would send {what} unencrypted to {hostname!r}: use https, or "
-            "pass allow_insecure_http=True if you trust the network between"
+            "pass allow_insecure_http=True if you trust the network"
         )
     return base_url.rstrip("/")

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from voyage_rag.errors import ConfigurationError
+from voyage_rag.hosts.conversion import parse_strings
 from voyage_rag.hosts.failures import ErrorDetail
 from voyage_rag.hosts.host import Host
 from voyage_rag.hosts.messages import Request, Response
-from voyage_rag.hosts.numbers import parse_strings
 from voyage_rag.secret import as_key, hidden
 
 MODEL_STATUS_HEADER = "ms-azureml-model-error-statuscode"
@@ -61,11 +61,11 @@ class AzureFoundry(Host):
         api_key = hidden(api_key)
         for suffix in ("/embeddings", "/score"):
             if isinstance(endpoint, str) and endpoint.rstrip("/").endswith(suffix):
-                raise ConfigurationError(f"endpoint ends in {suffix!r}: pass the address before it")
+                raise ConfigurationError(f"endpoint ends in {suffix!r}: pass it without this part")
         super().__init__(endpoint, as_key(api_key), allow_insecure_http=allow_insecure_http)
 
     def encode(self, endpoint: str, fields: Mapping[str, Any]) -> bytes:
-        """Return the request document. A model may have the name on its card."""
+        """Return the request document. The model can also be given by the name on its card."""
         model = str(fields.get("model", ""))
         for suffix in CARD_SUFFIXES:
             model = model.removesuffix(suffix)
@@ -112,7 +112,7 @@ class AzureApplication(Host):
 
     def __init__(self, address: str, *, allow_insecure_http: bool = False) -> None:
         if isinstance(address, str) and address.rstrip("/").endswith("/v1"):
-            raise ConfigurationError("address ends in '/v1', which the application does not have")
+            raise ConfigurationError("address ends in '/v1': pass it without this part")
         super().__init__(address, allow_insecure_http=allow_insecure_http)
 
     def decode(self, request: Request, document: Any) -> Any:  # noqa: ARG002 - same for all

@@ -36,7 +36,7 @@ ERROR_CLASSES: dict[int, type[APIError]] = {
     401: AuthenticationError,
     403: PermissionDeniedError,
     408: ServerError,
-    424: ServerError,  # what is behind the server failed
+    424: ServerError,  # a server behind this one failed
     425: ServerError,
     499: ServerError,  # a proxy lost the connection to the service
     TOO_MANY_REQUESTS: RateLimitError,
@@ -83,22 +83,22 @@ NEEDS_MONEY = (
     r"insufficient|exhausted|balance|suspended|overdue|payment|billing|current quota|upgrade your"
     r"|out of (?:credit|quota)|(?:free|usage|credit|spending|plan) (?:limit|quota)"
 )
-"""Words in a 429 that say whether it passes soon. The first pattern that matches decides.
+"""Words in a 429 that show whether it is temporary. The first pattern that matches decides.
 
-No 429 of the service about money has been recorded; gateways and other services send them. The one
-of its free tier mentions billing, but also "reduced rate limits", and passes with time.
+Gateways and other services send a 429 about an exhausted balance; Voyage has not been seen to. The
+429 of its free tier mentions billing, but also "reduced rate limits", and is temporary.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetail:
-    """The contents of an error response in terms that are the same for all hosts.
+    """The contents of an error response, in the same terms for all hosts.
 
     Attributes:
         status: The HTTP status, or the one that the host's own code corresponds to.
         message: The host's message, printable; empty if there is none.
         error_class: The exception class to raise.
-        remedy: What to do about it; None if the message says so.
+        remedy: How to solve the problem; None if the message says so.
         is_too_large: Whether the service would accept a request with fewer inputs.
         input_index: Position of the affected input in the request.
     """
@@ -116,11 +116,14 @@ def error_detail(response: Response, remedies: Mapping[int, str] = {}) -> ErrorD
     status = response.status
     message = printable(message_of(response.body)[:MAX_DETAIL_CHARS])
     if status in SUCCESS:
-        message = "the response is not from the API, whose results have status 200"
+        message = (
+            f"the response has status {status} instead of 200, so it is not from the API: check "
+            "base_url"
+        )
     if status in REDIRECT:
         message = (
             f"the address redirects to {_redirect_target(response)}; redirects are "
-            "not followed, to keep the key with its host: set base_url to the right address"
+            "not followed, so that the key is sent to its own host only: correct base_url"
         )
     error_class = error_class_of(status, message)
     named = EXAMPLE.search(message)
@@ -156,7 +159,7 @@ def message_of(body: bytes) -> str:
 
 
 def error_in_success(body: bytes) -> str:
-    """The message of a 200 that is an error or a web page, as gateways send; else ""."""
+    """Return the message of a 200 that is an error or a web page, as gateways send; else ""."""
     start = body[:MAX_PAGE_BYTES].lstrip()
     if start.startswith(b"<"):
         return _page_title(start)
@@ -177,7 +180,7 @@ def _page_title(body: bytes) -> str:
 
 
 def printable(text: str) -> str:
-    """Make a foreign text printable: without escape sequences and lone surrogates."""
+    """Replace characters of a text that are not printable, such as escapes and surrogates."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
 
 
@@ -202,7 +205,7 @@ def _remedy(
 
 
 def delay_named(message: str) -> float | None:
-    """The seconds after which an error message says to try again, as gateways do; else None."""
+    """Return the seconds after which a message says to try again; None if it does not."""
     found = re.search(NAMED_DELAY, message.lower())
     if found is None:
         return None

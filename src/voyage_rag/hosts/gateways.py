@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from voyage_rag.errors import ConfigurationError
+from voyage_rag.hosts.conversion import with_prompt
 from voyage_rag.hosts.host import COMPACT
 from voyage_rag.hosts.messages import Request
-from voyage_rag.hosts.numbers import with_prompt
 from voyage_rag.hosts.openai_compatible import EncodingFormat, OpenAICompatible
 
 BATCH_SIZE = 128
@@ -99,7 +99,7 @@ class Gateway(OpenAICompatible):
         self._prefix = entry.prefix if prefix is None else prefix
 
     def require(self, endpoint: str, fields: Mapping[str, Any] | None = None) -> None:
-        """Raise an `InvalidInputError` for what the gateway does not support."""
+        """Raise an `InvalidInputError` for an endpoint or value that is not supported."""
         if endpoint == "/rerank" and self._entry.has_rerank:
             return
         super().require(endpoint, fields)

@@ -54,7 +54,7 @@ class Host:
         list_text_chars: Maximum characters of a text that shares a request with others; None for no
             limit. A longer text is sent alone.
         text_chars: Maximum characters of a text; None for no limit.
-        remedies: What to do about an error, by its status; others have general remedies.
+        remedies: How to solve an error, by its status. Other statuses have general remedies.
 
     Raises:
         ConfigurationError: The address is invalid, or would expose the key.
@@ -153,8 +153,8 @@ class Host:
         """
         if self.endpoints is not None and endpoint not in self.endpoints:
             raise InvalidInputError(
-                f"{self.name} serves {', '.join(sorted(self.endpoints))} only, not {endpoint}: "
-                "use a Voyage key and host for it"
+                f"{self.name} serves {', '.join(sorted(self.endpoints))} only: use the Voyage API "
+                f"for {endpoint}"
             )
         for field, value in (fields or {}).items():
             if not (
@@ -165,8 +165,7 @@ class Host:
                 or DEFAULTS.get(field) == value
             ):
                 raise InvalidInputError(
-                    f"{self.name} has no {field}, so {field}={value!r} cannot be honoured: leave "
-                    "it out, or use another host"
+                    f"{self.name} does not support {field}={value!r}: omit it, or use another host"
                 )
 
     def encode(self, endpoint: str, fields: Mapping[str, Any]) -> bytes:  # noqa: ARG002 - may differ
@@ -252,7 +251,7 @@ URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
 class InProcessHost(Host):
-    """A host inside this process, without address, key and network.
+    """A host inside this process, which needs no address, key or network.
 
     Attributes:
         model: The model that it serves.

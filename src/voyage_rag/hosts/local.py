@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from voyage_rag.errors import ConfigurationError, InvalidInputError, UnexpectedAnswerError
+from voyage_rag.hosts.conversion import PROMPTS, checked_batch_size, checked_prompts, dimension_of
 from voyage_rag.hosts.host import InProcessHost
 from voyage_rag.hosts.messages import Request, Response
-from voyage_rag.hosts.numbers import PROMPTS, checked_batch_size, checked_prompts, dimension_of
 from voyage_rag.hosts.openai_compatible import require_local_dtype
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Local(InProcessHost):
     are computed in the caller's thread, or for async calls in a worker thread.
 
     Args:
-        source: A folder, or a model name at the Hugging Face Hub such as `voyageai/voyage-4-nano`,
+        source: A folder, or a model name on the Hugging Face Hub such as `voyageai/voyage-4-nano`,
             which is downloaded once and then cached, also for offline use.
         model: The name of the model in calls. Default: the last part of `source`.
         device: `cpu`, `cuda`, `mps` or another device. Default: chosen by sentence-transformers.
@@ -105,7 +105,8 @@ class Local(InProcessHost):
         fields = fields or {}
         if fields.get("model") not in {None, self.model, self.source}:
             raise InvalidInputError(
-                f"{self.name} is {self.model!r}, not {fields['model']!r}: pass model={self.model!r}"
+                f"this host has the model {self.model!r}, not {fields['model']!r}: pass "
+                f"model={self.model!r}"
             )
         require_local_dtype(self.name, fields.get("output_dtype"))
 
@@ -132,7 +133,8 @@ class Local(InProcessHost):
         model = self.load()
         if dimension is not None and dimension > (available := _dimension(model) or dimension):
             raise InvalidInputError(
-                f"{self.model!r} has {available} dimensions, not output_dimension={dimension}"
+                f"{self.model!r} has {available} dimensions: output_dimension can be up to "
+                f"{available}, not {dimension}"
             )
         with self._lock:
             vectors = model.encode(
@@ -156,8 +158,7 @@ class Local(InProcessHost):
             from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - of an extra
         except ImportError:
             raise ConfigurationError(
-                "a model in this process needs sentence-transformers: "
-                "pip install 'voyage-rag[local]'"
+                "Local needs sentence-transformers: pip install 'voyage-rag[local]'"
             ) from None
         LOG.info("loading %s", self.source)
         began = time.perf_counter()
@@ -165,8 +166,8 @@ class Local(InProcessHost):
             model = SentenceTransformer(self.source, device=self.device, **self._options)
         except (OSError, ValueError, RuntimeError) as error:
             raise ConfigurationError(
-                f"the model {self.source!r} cannot be loaded: {_first_line(error)} (a model of the "
-                "Hub is downloaded once, which needs the network and HF_HUB_OFFLINE unset)"
+                f"the model {self.source!r} cannot be loaded: {_first_line(error)} (to download a "
+                "model from the Hub, connect to the network and unset HF_HUB_OFFLINE)"
             ) from error
         LOG.info(
             "loaded %s on %s in %.1f s", self.source, model.device, time.perf_counter() - began
@@ -201,7 +202,7 @@ def _checked_source(source: str | os.PathLike[str]) -> str:
         raise ConfigurationError(f"the folder {text!r} does not exist")
     if text.count("/") > 1 or not text.strip():
         raise ConfigurationError(
-            f"{text!r} is neither a folder nor a model's name at the Hub, e.g. "
+            f"{text!r} is neither a folder nor the name of a model on the Hub, such as "
             "'voyageai/voyage-4-nano'"
         )
     return text

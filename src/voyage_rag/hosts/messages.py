@@ -68,7 +68,7 @@ class Response:
         status: The HTTP status.
         headers: The response headers.
         body: The decompressed body.
-        distrust: Call this if the body is invalid, so that its connection is not used again.
+        distrust: Call this if the body is invalid: its connection is not used again.
     """
 
     status: int

@@ -13,10 +13,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from voyage_rag.errors import ConfigurationError, InvalidInputError, InvalidRequestError
-from voyage_rag.hosts.failures import ErrorDetail
-from voyage_rag.hosts.host import Host
-from voyage_rag.hosts.messages import Request, Response
-from voyage_rag.hosts.numbers import (
+from voyage_rag.hosts.conversion import (
     PROMPTS,
     check_equal_lengths,
     checked_batch_size,
@@ -25,6 +22,9 @@ from voyage_rag.hosts.numbers import (
     dimension_of,
     with_prompt,
 )
+from voyage_rag.hosts.failures import ErrorDetail
+from voyage_rag.hosts.host import Host
+from voyage_rag.hosts.messages import Request, Response
 from voyage_rag.secret import hidden
 
 MAX_NAMES = 5
@@ -52,7 +52,7 @@ class OpenAICompatible(Host):
     Args:
         base_url: Base URL, including `/v1` if the server uses it.
         api_key: The key; None if the server needs none.
-        batch_size: Number of texts per request. A server rejects more than it was started for.
+        batch_size: Number of texts per request. A server rejects more than it is configured for.
         prompts: The prompt to put before a text for each `input_type`. Default: Voyage's prompts.
             Pass `{}` if the server adds prompts or the model needs none.
         encoding_format: How the server returns vectors, `"base64"` or `"float"`. None omits the
@@ -105,7 +105,7 @@ class OpenAICompatible(Host):
         self.encoding_format: EncodingFormat | None = encoding_format
 
     def require(self, endpoint: str, fields: Mapping[str, Any] | None = None) -> None:
-        """Raise an `InvalidInputError` for what neither server nor client can do."""
+        """Raise an `InvalidInputError` for an endpoint or value that is not supported."""
         super().require(endpoint, fields)
         require_local_dtype(self.name, (fields or {}).get("output_dtype"))
 
@@ -126,7 +126,7 @@ class OpenAICompatible(Host):
         is_unnumbered = all(one is None for one in indices) or all(one == 0 for one in indices)
         check_equal_lengths([item.get("embedding") for item in items])
         for index, item in enumerate(items):
-            if is_unnumbered:  # some servers number none, or all with 0, and keep the order
+            if is_unnumbered:  # some servers keep the order, but send no index or always 0
                 item["index"] = index
             item["embedding"] = convert(item.get("embedding"), dimension, dtype)
         return document

@@ -1,4 +1,4 @@
-"""Amazon SageMaker: a model package of the AWS Marketplace, at an endpoint of your account.
+"""Amazon SageMaker: a model package of the AWS Marketplace, deployed to your own endpoint.
 
 Source: the InvokeEndpoint reference of AWS, and the guide "AWS Marketplace Model Package" in
 Voyage's documentation: the body is that of the Voyage API without `model`. Credentials come from
@@ -22,10 +22,10 @@ from voyage_rag.errors import (
     ServerError,
     ServiceUnavailableError,
 )
+from voyage_rag.hosts.conversion import parse_strings
 from voyage_rag.hosts.failures import ErrorDetail, error_class_of, error_detail
 from voyage_rag.hosts.host import Host, redacted
 from voyage_rag.hosts.messages import Request, Response
-from voyage_rag.hosts.numbers import parse_strings
 
 SERVICE = "sagemaker"
 ENDPOINT_NAME = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,62}")
@@ -33,12 +33,11 @@ MAX_BODY_BYTES = 6_291_456
 """Maximum size of a request body (reference: InvokeEndpoint, Body)."""
 
 REFRESH_SECONDS = 16 * 60
-"""Time before their expiry at which credentials are refreshed; botocore itself starts 15 minutes
-before.
+"""Credentials are refreshed this long before they expire; botocore itself starts 15 minutes before.
 """
 
 CREDENTIALS = (
-    "pass session=..., set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run where a role is attached"
+    "pass session=..., set AWS_PROFILE or AWS_ACCESS_KEY_ID, or attach a role to this machine"
 )
 
 ERROR_NAME_FIELD = "__type"
@@ -55,7 +54,7 @@ ERRORS = {
     "ExpiredToken": (403, AuthenticationError, "the credentials have expired: renew them"),
     "UnrecognizedClientException": (403, AuthenticationError, "check the AWS credentials"),
     "InvalidClientTokenId": (403, AuthenticationError, "check the AWS credentials"),
-    "InvalidSignatureException": (403, AuthenticationError, "check secret key and clock"),
+    "InvalidSignatureException": (403, AuthenticationError, "check the secret key and the clock"),
     "MissingAuthenticationTokenException": (403, AuthenticationError, "check the AWS credentials"),
 }
 """The status, exception class and remedy for each error name of AWS."""
@@ -114,7 +113,7 @@ class SageMaker(Host):
         )
 
     def require(self, endpoint: str, fields: Mapping[str, Any] | None = None) -> None:
-        """Raise an `InvalidInputError` for what no endpoint serves."""
+        """Raise an `InvalidInputError` for a model that no endpoint serves."""
         super().require(endpoint, fields)
         if fields and isinstance(model := fields.get("model"), str):
             self._endpoint_of(model)
@@ -159,7 +158,7 @@ class SageMaker(Host):
     @property
     def credentials(self) -> str:
         """Describe how botocore found the credentials, and their region."""
-        method = getattr(self._credentials, "method", "a session of yours")
+        method = getattr(self._credentials, "method", "your session")
         return f"AWS credentials found by {method!r}, for {self.region}"
 
     def probe(self) -> Request:
@@ -198,7 +197,7 @@ class SageMaker(Host):
             return _model_error(document)
         detail = super().error(response)
         if name == "ValidationError":
-            hint = f"check the endpoint's name, and that it is in {self.region}"
+            hint = f"check the name of the endpoint, and that its region is {self.region}"
             return replace(detail, remedy=hint if "not found" in detail.message else None)
         if name not in ERRORS:
             return detail
@@ -227,7 +226,8 @@ class SageMaker(Host):
     def __getstate__(self) -> dict[str, Any]:
         if self._session is not None:
             raise TypeError(
-                "a SageMaker host with its own session cannot be pickled: do not pass a session"
+                "a SageMaker host with its own session cannot be pickled: omit the session; each "
+                "process then finds the credentials itself"
             )
         return vars(self) | {"_credentials": None}
 

@@ -44,7 +44,7 @@ def parse_host(text: str, api_key: APIKey | None = None, *, allow_insecure_http:
         )
     if kind not in HOSTS:
         raise ConfigurationError(
-            f"{text!r} is not a host: expected {', '.join(f'{name}:...' for name in HOSTS)}, or "
+            f"unknown host {text!r}: expected {', '.join(f'{name}:...' for name in HOSTS)}, or "
             f"one of {', '.join(GATEWAYS)}"
         )
     return HOSTS[kind](rest, api_key, allow_insecure_http)

@@ -65,8 +65,8 @@ class VoyageAPI(Host):
         super().__init__(base_url, key, allow_insecure_http=allow_insecure_http)
         if self.hostname in HOSTNAMES and (owner := owner_of(key)):
             raise ConfigurationError(
-                f"api_key looks like a key of {owner}, not Voyage's: pass a Voyage key, or the "
-                "base_url or host that this key is for"
+                f"api_key looks like a key for {owner}, not for Voyage: pass a Voyage key, or the "
+                "base_url or host that this key belongs to"
             )
 
 

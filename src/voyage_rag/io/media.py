@@ -39,7 +39,7 @@ MAX_BUFFERED_BYTES = 48_000_000
 be this large.
 """
 
-LONGEST_PATH = 4_096
+MAX_PATH_CHARS = 4_096
 """Maximum characters of a path on Linux. A longer string is base64."""
 
 
@@ -125,7 +125,7 @@ def _reopenable(source: object) -> bytes | Path:
             return _from_data_url(source)
         case str() if source.startswith("file:"):
             return Path(url2pathname(urlsplit(source).path))
-        case str() if "://" in source or len(source) > LONGEST_PATH:
+        case str() if "://" in source or len(source) > MAX_PATH_CHARS:
             raise InvalidInputError(
                 f"{reprlib.repr(source)} is neither a path nor an http(s) or data URL: decode "
                 "base64 first, and download from other URLs"

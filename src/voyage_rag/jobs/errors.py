@@ -21,7 +21,7 @@ class JobError(VoyageError):
 
 
 class DamagedFileError(JobError):
-    """A file ends early or is damaged, so what follows in it cannot be read."""
+    """A file is truncated or damaged, so its rest cannot be read."""
 
 
 class BadRowsError(JobError, ValueError):

@@ -40,7 +40,7 @@ def atomic_write(path: Path, *, private: bool = False) -> Iterator[Path]:
 
 
 def is_special(path: Path) -> bool:
-    """Whether a path is a device, a pipe or a socket: no file, and no folder."""
+    """Whether a path is a device, a pipe or a socket."""
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -49,7 +49,7 @@ def is_special(path: Path) -> bool:
 
 
 def flush_to_disk(path: Path) -> None:
-    """Wait until the content of a file, or the names in a folder, are stored on disk."""
+    """Wait until the content of a file, or the list of a folder's files, is stored on disk."""
     file = os.open(path, os.O_RDONLY)
     try:
         os.fsync(file)
@@ -59,9 +59,9 @@ def flush_to_disk(path: Path) -> None:
 
 @contextmanager
 def exclusive_lock(path: Path, busy: Exception) -> Iterator[None]:
-    """Hold the lock file `path`, which is removed afterwards. There is no lock on Windows.
+    """Lock the file `path`, and remove it afterwards. Does nothing on Windows.
 
-    A file with content is one of another program, and stays.
+    A file with content belongs to another program and is not removed.
 
     Raises:
         Exception: `busy`, if another process holds the lock.

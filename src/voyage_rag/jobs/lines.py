@@ -1,4 +1,4 @@
-"""Read files as bytes, lines and JSON values. All commands use this module.
+"""Read files as bytes, lines and JSON values.
 
 Lines end at a line feed only, a byte order mark is ignored, and memory does not depend on the size
 of the file.
@@ -20,10 +20,10 @@ from typing import Any, BinaryIO, TypeAlias, cast
 
 from voyage_rag.jobs.errors import DamagedFileError, JobError
 
-LONGEST_LINE_BYTES = 64 * 2**20
-LONGEST_SHOWN = 1_000
+MAX_LINE_BYTES = 64 * 2**20
+MAX_SHOWN = 1_000
 CHUNK_BYTES = 2**18
-LONGEST_MAGIC = 16
+MAX_MAGIC_BYTES = 16
 
 NOT_TEXT = {
     codecs.BOM_UTF32_LE: "begins like UTF-32, but UTF-8 is expected: pass encoding='utf-32'",
@@ -44,7 +44,7 @@ too long; and why it cannot be used, or None.
 
 def _open_zstd(path: Path) -> BinaryIO:
     try:
-        import pyarrow as pa  # noqa: PLC0415 - only for this
+        import pyarrow as pa  # noqa: PLC0415 - optional dependency
     except ImportError as error:
         raise ImportError("a .zst file needs pyarrow: pip install 'voyage-rag[bulk]'") from error
     return cast("BinaryIO", io.BufferedReader(pa.input_stream(str(path), compression="zstd")))
@@ -74,10 +74,10 @@ def open_bytes(path: Path, encoding: str | None = None) -> Iterator[BinaryIO]:
     """
     try:
         with path.open("rb") as plain:
-            opener = _opener(path, plain.read(LONGEST_MAGIC))
+            opener = _opener(path, plain.read(MAX_MAGIC_BYTES))
         with path.open("rb") if opener is None else opener(path) as file:
             if encoding is None:
-                start = file.peek(LONGEST_MAGIC)
+                start = file.peek(MAX_MAGIC_BYTES)
                 for magic, remedy in NOT_TEXT.items():
                     if start.startswith(magic):
                         raise JobError(f"{path.name} {remedy}")
@@ -90,7 +90,7 @@ def open_bytes(path: Path, encoding: str | None = None) -> Iterator[BinaryIO]:
         if encoding is None:
             raise
         reason = getattr(error, "reason", error)
-        raise JobError(f"{path.name} is not in {encoding}: {reason}") from error
+        raise JobError(f"{path.name} is not valid {encoding}: {reason}") from error
 
 
 def _opener(path: Path, start: bytes) -> Callable[[Path], Any] | None:
@@ -127,16 +127,16 @@ class _Transcoder(io.RawIOBase):
 def read_lines(file: BinaryIO) -> Iterator[Line]:
     """Yield the lines that are not blank."""
     number = 0
-    while content := file.readline(LONGEST_LINE_BYTES):
+    while content := file.readline(MAX_LINE_BYTES):
         number += 1
         if number == 1:
             content = content.removeprefix(codecs.BOM_UTF8)
-        if len(content) == LONGEST_LINE_BYTES and not content.endswith(b"\n"):
-            content = content[:LONGEST_SHOWN]
+        if len(content) == MAX_LINE_BYTES and not content.endswith(b"\n"):
+            content = content[:MAX_SHOWN]
             rest = b"-"
             while rest and not rest.endswith(b"\n"):
                 rest = file.readline(CHUNK_BYTES)
-            yield number, content, f"the line has more than {LONGEST_LINE_BYTES:,} bytes"
+            yield number, content, f"the line has more than {MAX_LINE_BYTES:,} bytes"
         elif content and not content.isspace():
             yield number, content, None
 
@@ -163,7 +163,7 @@ def read_json_values(file: BinaryIO, name: str) -> Iterator[tuple[int, Any]]:
     """Yield the values of a JSON array, or concatenated values, each with its position from 1.
 
     Raises:
-        JobError: The text after the values so far is not JSON.
+        DamagedFileError: The rest of the file is not JSON.
     """
     text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape")
     decoder, buffer, at, count = json.JSONDecoder(), "", 0, 0
@@ -182,7 +182,7 @@ def read_json_values(file: BinaryIO, name: str) -> Iterator[tuple[int, Any]]:
             try:
                 value, end = decoder.raw_decode(buffer, at)
             except (ValueError, RecursionError) as error:
-                if is_over or len(buffer) - at > LONGEST_LINE_BYTES:
+                if is_over or len(buffer) - at > MAX_LINE_BYTES:
                     reason = getattr(error, "msg", "a value is nested too deeply or too large")
                     raise DamagedFileError(
                         f"{name} is not JSON after its first {count:,} values: {reason}"

@@ -69,7 +69,7 @@ def chunk_ids_of(documents: Iterable[str]) -> Steps[dict[str, list[str]]]:
     while open_:
         numbers = range(start, start + CHUNKS_PER_LOOKUP)
         wanted = {chunk_id(id_, number): id_ for id_ in open_ for number in numbers}
-        known = yield from held(list(wanted))
+        known = yield from stored_ids(list(wanted))
         for chunk in known:
             found[wanted[chunk]].append(chunk)
         hit = {wanted[chunk] for chunk in known}
@@ -77,7 +77,7 @@ def chunk_ids_of(documents: Iterable[str]) -> Steps[dict[str, list[str]]]:
     return found
 
 
-def held(ids: Sequence[str]) -> Steps[list[str]]:
+def stored_ids(ids: Sequence[str]) -> Steps[list[str]]:
     """Return the chunk ids that the store contains."""
     found: list[str] = []
     for first in range(0, len(ids), IDS_PER_LOOKUP):

@@ -18,7 +18,7 @@ LOG = logging.getLogger("voyage_rag")
 
 DOCUMENT_HASH = "document_hash"
 CHUNK_NUMBER = "chunk_number"
-"""Metadata field by which `Announcements` identifies a chunk."""
+"""Metadata field by which `DocumentRegistry` identifies a chunk."""
 
 DocumentOf: TypeAlias = str | Callable[[Document], Hashable]
 """Identifies the document of a chunk: the name of a metadata field, or a function of the chunk."""
@@ -26,8 +26,8 @@ DocumentOf: TypeAlias = str | Callable[[Document], Hashable]
 Chunks: TypeAlias = tuple[str, ...]
 """The chunks of a document in order. The vector of each chunk depends on all of them."""
 
-Place: TypeAlias = tuple[Chunks, int]
-"""The document of a chunk, and the position of the chunk in it."""
+ChunkPosition: TypeAlias = tuple[Chunks, int]
+"""The chunks of a document, and the index of one of them."""
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class GroupedChunks:
     """
 
     names: dict[Chunks, Hashable] = field(default_factory=dict)
-    places: list[Place] = field(default_factory=list)
+    places: list[ChunkPosition] = field(default_factory=list)
 
 
 def group(documents: Sequence[Document], by: DocumentOf) -> GroupedChunks:
@@ -67,8 +67,8 @@ def name_of(document: Document, by: DocumentOf, position: int) -> Hashable:
     if is_missing(name) or not is_hashable(name):
         field_name = "the function" if callable(by) else f"metadata[{by!r}]"
         raise InvalidInputError(
-            f"{field_name} does not say which document chunk {position} is of: name another "
-            "metadata field or a function, as in by='title'",
+            f"{field_name} does not identify the document of chunk {position}: pass another "
+            "metadata field, as in by='title', or a function",
             indices=(position,),
         )
     return name
@@ -81,10 +81,10 @@ def hash_of(chunks: Chunks) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class Announcements:
-    """Complete documents, of which chunks may be added one by one.
+class DocumentRegistry:
+    """Complete documents whose chunks can be added to a store in several calls.
 
-    A chunk is identified by the hash of its document and its number, which its metadata contain.
+    The metadata of a chunk identify it by the hash of its document and its number.
     """
 
     def __init__(self, by: DocumentOf) -> None:
@@ -97,7 +97,7 @@ class Announcements:
         self._lock = lock_for(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copies have locks of their own."""
+        """Return the state without the lock, because each copy has its own."""
         return {name: value for name, value in vars(self).items() if name != "_lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -131,14 +131,14 @@ class Announcements:
         others = group([documents[at] for at in unknown], self._by)
         self._warn_of_parts(others.names)
         places, names = dict(zip(unknown, others.places, strict=True)), others.names
-        together = _together(documents)
+        together = _texts_by_hash(documents)
         for at, document in enumerate(documents):
             if at not in places:
-                places[at] = self._recognised(at, document, together)
+                places[at] = self._registered(at, document, together)
                 names[places[at][0]] = name_of(document, self._by, at)
         return GroupedChunks(names, [places[at] for at in range(len(documents))])
 
-    def written(self, places: Iterable[Place]) -> list[Chunks]:
+    def written(self, places: Iterable[ChunkPosition]) -> list[Chunks]:
         """Record chunks that a store has written.
 
         Returns:
@@ -156,9 +156,9 @@ class Announcements:
                 done[chunks] = None
         return list(done)
 
-    def _recognised(
+    def _registered(
         self, at: int, document: Document, together: dict[str, dict[int, str]]
-    ) -> Place:
+    ) -> ChunkPosition:
         hash_ = document.metadata[DOCUMENT_HASH]
         number = document.metadata.get(CHUNK_NUMBER, -1)
         with self._lock:
@@ -168,14 +168,14 @@ class Announcements:
             whole = tuple(numbered[position] for position in sorted(numbered))
             if hash_of(whole) != hash_:
                 raise InvalidInputError(
-                    f"chunk {at} comes without the other chunks of its document: call "
-                    "include(chunks) with all of them before some are added",
+                    f"chunk {at} was added without the other chunks of its document: call "
+                    "include(chunks) with all of them first",
                     indices=(at,),
                 )
         if not 0 <= number < len(whole) or whole[number] != document.page_content:
             raise InvalidInputError(
-                f"chunk {at} is not as it was when include() was called: include it again after it "
-                "was changed",
+                f"chunk {at} has changed since include() was called: include all chunks of its "
+                "document again",
                 indices=(at,),
             )
         return whole, number
@@ -190,15 +190,15 @@ class Announcements:
                 return
             self._has_warned = True
         LOG.warning(
-            "chunks of %r were added before in another call: each chunk knows only those that were "
-            "added with it; to give all of them the whole context, add what store.include(chunks) "
-            "returns for all chunks of the document",
+            "chunks of %r were already added in another call: only chunks that are added in one "
+            "call are context for each other; to embed each chunk in its whole document, add what "
+            "store.include(chunks) returns for all chunks of the document",
             parts[0],
         )
 
 
-def _together(documents: Iterable[Document]) -> dict[str, dict[int, str]]:
-    """Return the texts of numbered chunks by the hash of their document."""
+def _texts_by_hash(documents: Iterable[Document]) -> dict[str, dict[int, str]]:
+    """Return the texts of registered chunks by the hash of their document and their number."""
     together: dict[str, dict[int, str]] = {}
     for document in documents:
         if hash_ := document.metadata.get(DOCUMENT_HASH):
@@ -218,14 +218,14 @@ class Entry:
     """
 
     document: Document
-    place: Place
+    place: ChunkPosition
     id: str | None
 
 
 def rounds(entries: Sequence[Entry]) -> list[list[int]]:
     """Divide entries into rounds in which equal texts have equal vectors."""
     made: list[list[int]] = []
-    places: dict[str, dict[Place, int]] = {}
+    places: dict[str, dict[ChunkPosition, int]] = {}
     for position, entry in enumerate(entries):
         known = places.setdefault(entry.document.page_content, {})
         number = known.setdefault(entry.place, len(known))
@@ -240,7 +240,7 @@ def refuse_empty(documents: Sequence[Document]) -> None:
     for position, document in enumerate(documents):
         if not document.page_content:
             raise InvalidInputError(
-                f"documents[{position}] ({title(document)}) is empty: leave it out, or make the "
+                f"documents[{position}] ({title(document)}) is empty: omit it, or create the "
                 "embeddings with another empty_text",
                 indices=(position,),
             )

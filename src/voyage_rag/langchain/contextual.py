@@ -10,7 +10,7 @@ from langchain_core.embeddings import Embeddings
 
 from voyage_rag.checks import instances
 from voyage_rag.errors import InvalidInputError
-from voyage_rag.langchain.chunks import Chunks, DocumentOf, Place, group
+from voyage_rag.langchain.chunks import ChunkPosition, Chunks, DocumentOf, group
 from voyage_rag.langchain.documents import (
     ContextualModel,
     DocumentVectors,
@@ -57,7 +57,7 @@ class ContextualEmbeddings(Embeddings):
         self.embeddings = embeddings
         self._by = by
         self._names: dict[Chunks, Hashable] = {}
-        self._places: defaultdict[str, dict[Place, None]] = defaultdict(dict)
+        self._places: defaultdict[str, dict[ChunkPosition, None]] = defaultdict(dict)
         self._taken: defaultdict[Chunks, set[int]] = defaultdict(set)
         self._has_begun = False
         self._lock = lock_for(self)
@@ -115,27 +115,27 @@ class ContextualEmbeddings(Embeddings):
         with self._lock:
             return not self._has_begun and len(texts) == 1 and texts[0] not in self._places
 
-    def _find(self, texts: Sequence[str]) -> list[Place]:
+    def _find(self, texts: Sequence[str]) -> list[ChunkPosition]:
         with self._lock:
-            candidates: list[list[Place]] = []
+            candidates: list[list[ChunkPosition]] = []
             for position, text in enumerate(texts):
                 if text not in self._places:
                     raise InvalidInputError(
-                        f"text {position} is not a chunk passed to include(): call include(chunks) "
-                        "before you add them to the store, which must not change texts",
+                        f"text {position} is not a registered chunk: call include(chunks) before "
+                        "you add the chunks, and use a store that does not change texts",
                         indices=(position,),
                     )
                 candidates.append(list(self._places[text]))
             self._has_begun = True
         return [_chosen(candidates, position) for position in range(len(texts))]
 
-    def _named(self, places: Iterable[Place]) -> dict[Chunks, Hashable]:
+    def _named(self, places: Iterable[ChunkPosition]) -> dict[Chunks, Hashable]:
         return {chunks: self._names[chunks] for chunks, _ in places}
 
     def _vectors(
-        self, places: Sequence[Place], embedded: dict[Chunks, EmbeddedDocument]
+        self, places: Sequence[ChunkPosition], embedded: dict[Chunks, EmbeddedDocument]
     ) -> list[list[float]]:
-        """Return the vectors of chunks, and drop documents whose chunks have all been requested."""
+        """Return the vectors of chunks, and remove documents whose chunks were all requested."""
         with self._lock:
             for chunks, at in places:
                 self._taken[chunks].add(at)
@@ -146,22 +146,24 @@ class ContextualEmbeddings(Embeddings):
         return self.embeddings.as_numbers(embedded[c].vectors[at] for c, at in places)
 
 
-def _chosen(candidates: Sequence[Sequence[Place]], position: int) -> Place:
+def _chosen(candidates: Sequence[Sequence[ChunkPosition]], position: int) -> ChunkPosition:
     """Return the chunk at this position; adjacent texts decide between several candidates."""
     if len(candidates[position]) == 1:
         return candidates[position][0]
-    fitting = {place for step in (-1, 1) for place in _beside(candidates, position, step)}
+    fitting = {place for step in (-1, 1) for place in _adjacent(candidates, position, step)}
     if len(fitting) == 1:
         return fitting.pop()
     raise InvalidInputError(
-        f"text {position} is a chunk of several documents, or several times of one, and the other "
-        "texts of the call do not say which of these is meant: use ContextualVectorStore("
-        "vectorstore, embeddings), which is given documents and not only their texts",
+        f"text {position} occurs several times in the registered documents, and adjacent texts do "
+        "not determine which occurrence is meant: use ContextualVectorStore(vectorstore, "
+        "embeddings), which receives the documents themselves",
         indices=(position,),
     )
 
 
-def _beside(candidates: Sequence[Sequence[Place]], position: int, step: int) -> Iterator[Place]:
+def _adjacent(
+    candidates: Sequence[Sequence[ChunkPosition]], position: int, step: int
+) -> Iterator[ChunkPosition]:
     """Return the candidate that follows the nearest certain chunk on one side, if any."""
     at = position + step
     while 0 <= at < len(candidates) and len(candidates[at]) > 1:

@@ -12,8 +12,8 @@ from voyage_rag.langchain.chunks import Chunks
 from voyage_rag.single_flight import SingleFlight
 from voyage_rag.types import Vector
 
-MOST_VECTORS_KEPT = 65_536
-"""Number of vectors kept until a store has written them: 256 MiB at 1,024 floats each."""
+MAX_UNWRITTEN_VECTORS = 65_536
+"""Maximum number of vectors that wait for a store to write them: 256 MiB at 1,024 floats each."""
 
 
 class ContextualModel(Protocol):
@@ -116,7 +116,7 @@ class UnsplitDocuments:
 
     def finished(
         self,
-        documents: Iterable[Chunks],  # noqa: ARG002 - the other class needs them
+        documents: Iterable[Chunks],  # noqa: ARG002 - as in `SplitDocuments`
         partial: Any,
     ) -> dict[int, EmbeddedDocument]:
         """Return the results that a failed call has completed, by position."""
@@ -135,7 +135,7 @@ def _split_by_service(result: Any) -> EmbeddedDocument:
 
 
 class DocumentVectors:
-    """Embedded documents by their chunks, kept until a store has written them.
+    """Stores embedded documents by their chunks until a vector store has written them.
 
     A document that several threads or tasks request concurrently is sent once.
     """
@@ -145,7 +145,7 @@ class DocumentVectors:
         self._flights: SingleFlight[Chunks, EmbeddedDocument] = SingleFlight()
 
     def get(self, documents: Mapping[Chunks, Hashable]) -> dict[Chunks, EmbeddedDocument]:
-        """The vectors of documents, each with the name that warnings are to use."""
+        """Return the vectors of documents, which are given with their names for warnings."""
 
         def embed(own: list[Chunks]) -> list[EmbeddedDocument]:
             return self._embedder.embed({chunks: documents[chunks] for chunks in own})
@@ -161,8 +161,8 @@ class DocumentVectors:
         return await self._flights.aget(documents, embed, self._finished)
 
     def forget(self, documents: Sequence[Chunks]) -> None:
-        """Drop what a store has written, and the oldest of what has waited for long."""
-        self._flights.forget(documents, MOST_VECTORS_KEPT)
+        """Remove documents that a store has written, and the oldest others beyond the maximum."""
+        self._flights.forget(documents, MAX_UNWRITTEN_VECTORS)
 
     def _finished(self, own: list[Chunks], error: VoyageError) -> dict[Chunks, EmbeddedDocument]:
         if error.partial is None:

@@ -148,8 +148,8 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
         """
         if kind_of(self.model) != "contextualized":
             raise InvalidInputError(
-                f"{self.model!r} does not embed chunks in context: use voyage-context-4, or give "
-                "the store these embeddings as they are"
+                f"{self.model!r} does not embed chunks in context: use voyage-context-4, or pass "
+                "these embeddings to the store directly"
             )
         made = ContextualEmbeddings(self, by)
         made.include(documents)

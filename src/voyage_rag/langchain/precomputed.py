@@ -1,7 +1,7 @@
 """Pass precomputed vectors to a vector store for the duration of one call.
 
 LangChain's stores accept no vectors: they request them from their embeddings object. Within
-`handed_over`, that object returns vectors that are already known. A context variable binds them to
+`precomputed`, that object returns vectors that are already known. A context variable binds them to
 the call; LangChain's executors, tasks and threads started by `asyncio` inherit it.
 """
 
@@ -45,23 +45,23 @@ class PrecomputedVectors:
             vectors = [self.by_text[text] for text in texts]
         except KeyError as unknown:
             raise InvalidInputError(
-                f"the vector store asks for a vector of {str(unknown.args[0])[:60]!r}, which is "
-                "none of the chunks of this call: a store that changes texts before it embeds "
-                "them cannot hold chunks with context"
+                f"the vector store requested a vector for {str(unknown.args[0])[:60]!r}, which is "
+                "not a chunk of this call: stores that change texts before they embed them are "
+                "not supported"
             ) from None
         self.is_used = self.is_used or bool(texts)
         return vectors
 
 
 CURRENT_VECTORS: ContextVar[PrecomputedVectors | None] = ContextVar("vectors", default=None)
-"""None while no store is being filled, so that the check is cheap."""
+"""None unless a call of a store is running."""
 
 
 @contextmanager
-def handed_over(
+def precomputed(
     embeddings: object, by_text: Mapping[str, list[float]]
 ) -> Iterator[PrecomputedVectors]:
-    """Make an embeddings object return these vectors within the context."""
+    """Make an embeddings object return these vectors within the `with` block."""
     vectors = PrecomputedVectors(embeddings, by_text)
     token = CURRENT_VECTORS.set(vectors)
     try:

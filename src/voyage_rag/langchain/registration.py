@@ -58,7 +58,7 @@ def _is_voyageai(name: str) -> bool:
 
 
 def _make(model: str, options: dict[str, Any]) -> Embeddings:
-    from voyage_rag.langchain.embeddings import VoyageAIEmbeddings  # noqa: PLC0415 - one of the two
+    from voyage_rag.langchain.embeddings import VoyageAIEmbeddings  # noqa: PLC0415 - slow import
     from voyage_rag.langchain.multimodal import VoyageAIMultimodalEmbeddings  # noqa: PLC0415
 
     if kind_of(model) == "multimodal":

@@ -137,7 +137,7 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         documents = instances("documents", documents, Document)
         with tracing.run(*self._run(documents, query, callbacks)) as outputs:
             ranked = self.voyage.rerank(query, _texts(documents), **self._options())
-            return _ended(outputs, documents, ranked)
+            return _reported(outputs, documents, ranked)
 
     async def acompress_documents(
         self,
@@ -149,7 +149,7 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
         documents = instances("documents", documents, Document)
         async with tracing.arun(*self._run(documents, query, callbacks)) as outputs:
             ranked = await self.voyage.arerank(query, _texts(documents), **self._options())
-            return _ended(outputs, documents, ranked)
+            return _reported(outputs, documents, ranked)
 
     def _run(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks
@@ -182,10 +182,10 @@ def _scores(ranked: RerankingObject) -> list[dict[str, Any]]:
     ]
 
 
-def _ended(
+def _reported(
     outputs: dict[str, Any], documents: Sequence[Document], ranked: RerankingObject
 ) -> list[Document]:
-    """Return the documents to keep, and report them and the token usage to callbacks."""
+    """Return the ranked documents, and report them and the token usage to callbacks."""
     tokens = ranked.total_tokens
     kept = [_scored(documents[result.index], result, tokens) for result in ranked.results]
     outputs["documents"] = kept

@@ -11,14 +11,14 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 
 from voyage_rag.errors import ConfigurationError
-from voyage_rag.langchain.precomputed import PrecomputedVectors, handed_over
+from voyage_rag.langchain.precomputed import PrecomputedVectors, precomputed
 
 T = TypeVar("T")
 
 IGNORED = (
-    "the vector store did not ask its embeddings for the vectors of what it added, which was "
-    "deleted again: make the store with the same embeddings object that ContextualVectorStore "
-    "gets; one that embeds in threads of its own cannot hold chunks with context"
+    "the vector store did not request the vectors of the added chunks from its embeddings, so the "
+    "chunks were deleted again: create the store with the embeddings object that you pass to "
+    "ContextualVectorStore; stores that embed in threads of their own are not supported"
 )
 
 
@@ -82,7 +82,7 @@ def delegated(name: str) -> Callable[..., Any]:
         return getattr(self.vectorstore, name)(*args, **options)
 
     call.__name__ = name
-    call.__doc__ = f"`{name}` of the wrapped store."
+    call.__doc__ = f"Call `{name}` of the wrapped store."
     return call
 
 
@@ -91,7 +91,7 @@ def _vectors_of(
 ) -> AbstractContextManager[PrecomputedVectors | None]:
     if call.vectors is None:
         return nullcontext()
-    return handed_over(embeddings, call.vectors)
+    return precomputed(embeddings, call.vectors)
 
 
 def _is_ignored(vectors: PrecomputedVectors | None) -> bool:

@@ -46,7 +46,7 @@ async def arun(
     name: str, model: str, callbacks: Callbacks, inputs: dict[str, Any]
 ) -> AsyncIterator[dict[str, Any]]:
     """Async variant of `run`."""
-    if not _in_asyncio():  # LangChain's async callbacks need its event loop, its sync ones do not
+    if not _in_asyncio():  # LangChain's async callbacks need asyncio, its sync ones do not
         with run(name, model, callbacks, inputs) as given:
             yield given
         return
@@ -65,7 +65,7 @@ async def arun(
 
 
 def _config(callbacks: Callbacks, model: str) -> RunnableConfig:
-    """Return LangSmith's names for provider and model."""
+    """Return a configuration with the provider and the model under LangSmith's names."""
     config = ensure_config({"callbacks": callbacks})
     config["metadata"] = {
         **config.get("metadata", {}),

@@ -13,11 +13,11 @@ from langchain_core.vectorstores import VectorStore
 from voyage_rag.auto_chunking import check_auto_chunking
 from voyage_rag.checks import instances
 from voyage_rag.errors import ConfigurationError, InvalidInputError
-from voyage_rag.langchain.auto_chunks import chunk_ids_of, chunks_of, held, may_be_chunk
+from voyage_rag.langchain.auto_chunks import chunk_ids_of, chunks_of, may_be_chunk, stored_ids
 from voyage_rag.langchain.chunks import (
-    Announcements,
     Chunks,
     DocumentOf,
+    DocumentRegistry,
     Entry,
     GroupedChunks,
     refuse_empty,
@@ -107,7 +107,7 @@ class ContextualVectorStore(VectorStore):
         self.vectorstore = vectorstore
         self.auto_chunk = auto_chunk
         self._embeddings = embeddings
-        self._announced = Announcements(by)
+        self._registry = DocumentRegistry(by)
         self._overlapping = bool(chunk_overlap)
         self._documents = DocumentVectors(
             UnsplitDocuments(
@@ -130,8 +130,8 @@ class ContextualVectorStore(VectorStore):
             ConfigurationError: Always.
         """
         raise ConfigurationError(
-            "make the store first, then wrap it: ContextualVectorStore(Chroma('name', embeddings), "
-            "embeddings).add_documents(chunks)"
+            "create the store first, then wrap it: ContextualVectorStore(Chroma('name', "
+            "embeddings), embeddings).add_documents(chunks)"
         )
 
     def include(self, documents: Iterable[Document]) -> list[Document]:
@@ -150,8 +150,11 @@ class ContextualVectorStore(VectorStore):
             InvalidInputError: A chunk does not identify its document.
         """
         if self.auto_chunk:
-            raise InvalidInputError("with auto_chunk=True documents are added unsplit, as they are")
-        return self._announced.include(instances("documents", documents, Document))
+            raise InvalidInputError(
+                "include() is not supported with auto_chunk=True: pass complete documents to "
+                "add_documents"
+            )
+        return self._registry.include(instances("documents", documents, Document))
 
     def add_documents(self, documents: list[Document], **kwargs: Any) -> list[str]:
         """Embed chunks in the context of their documents, and add them to the store.
@@ -193,14 +196,14 @@ class ContextualVectorStore(VectorStore):
         return await arun(self._delete(ids, kwargs), self.vectorstore, self._embeddings)
 
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """`similarity_search` of the wrapped store."""
+        """Call `similarity_search` of the wrapped store."""
         return self.vectorstore.similarity_search(query, k=k, **kwargs)
 
     def _grouped(self, documents: Sequence[Document]) -> GroupedChunks:
         if self._embeddings.empty_text == "error":
             refuse_empty(documents)
         if not self.auto_chunk:
-            return self._announced.group(documents)
+            return self._registry.group(documents)
         texts: list[Chunks] = [(document.page_content,) for document in documents]
         names = dict(zip(texts, map(title, documents), strict=True))
         written = {text: name for text, name in names.items() if text[0].strip()}
@@ -214,17 +217,20 @@ class ContextualVectorStore(VectorStore):
         embedded: dict[Chunks, EmbeddedDocument],
         options: dict[str, Any],
     ) -> Steps[list[str]]:
-        """Write chunks and their vectors, then drop the vectors."""
+        """Write chunks and their vectors, then remove the vectors from memory."""
         given = [document.id for document in documents] if ids is None else list(ids)
         if len(given) != len(documents):
-            raise InvalidInputError(f"there are {len(documents)} documents and {len(given)} ids")
+            raise InvalidInputError(
+                f"there are {len(documents)} documents and {len(given)} ids: pass one id per "
+                "document"
+            )
         if self.auto_chunk:
             entries = yield from self._split(documents, given, embedded)
         else:
             entries = list(map(Entry, documents, grouped.places, given))
         added = yield from self._written(entries, embedded, options)
         places = (entry.place for entry in entries)
-        self._documents.forget(self._announced.written(places))
+        self._documents.forget(self._registry.written(places))
         return added
 
     def _split(
@@ -272,7 +278,7 @@ class ContextualVectorStore(VectorStore):
         """Delete chunks, and the chunks of documents that the service split."""
         if ids and self.auto_chunk:
             parts = yield from chunk_ids_of(ids)
-            own = yield from held(list(filter(may_be_chunk, ids)))
+            own = yield from stored_ids(list(filter(may_be_chunk, ids)))
             ids = list(dict.fromkeys([*own, *(c for chunks in parts.values() for c in chunks)]))
             if not ids:
                 return True
@@ -296,17 +302,17 @@ def _check(vectorstore: object, embeddings: object, *, auto_chunk: bool) -> None
         )
     if not isinstance(vectorstore, VectorStore) or isinstance(vectorstore, ContextualVectorStore):
         raise ConfigurationError(
-            f"vectorstore must be a store such as Chroma or Qdrant's, not "
+            "vectorstore must be a LangChain vector store that is not wrapped yet, not "
             f"{type(vectorstore).__name__}"
         )
     own = vectorstore.embeddings
     if own is not None and own is not embeddings:
         raise ConfigurationError(
-            f"the store was made with another embeddings object ({type(own).__name__}): make it "
-            "with the one that ContextualVectorStore gets, which hands it the vectors"
+            f"the store was created with another embeddings object ({type(own).__name__}): create "
+            "it with the one that you pass to ContextualVectorStore"
         )
     if auto_chunk and type(vectorstore).get_by_ids is VectorStore.get_by_ids:
         raise ConfigurationError(
-            f"auto_chunk=True needs a store with get_by_ids, which {type(vectorstore).__name__} "
-            "lacks: split the documents, and add their chunks"
+            f"auto_chunk=True requires a store with get_by_ids, which {type(vectorstore).__name__} "
+            "does not have: split the documents, and add their chunks"
         )

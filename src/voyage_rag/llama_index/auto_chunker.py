@@ -24,9 +24,9 @@ class VoyageAutoChunker(Connection, NodeParser):
     """Lets the service split documents, and returns nodes with their vectors.
 
     The text of a node is a slice of its document, with `start_char_idx` and `end_char_idx`. Its
-    vector comes from the same response, in the context of the whole document. The text of the
-    document is embedded without its metadata. A document without words results in no nodes. There
-    is no `invalid_text`: LlamaIndex cannot hash a document with a lone surrogate.
+    vector comes from the same response, in the context of the whole document. The document is
+    embedded without its metadata. A document without words results in no nodes. There is no
+    `invalid_text`, because LlamaIndex cannot hash a document with a lone surrogate.
 
     Accepts the parameters below, those of LlamaIndex's node parsers (`include_metadata`,
     `include_prev_next_rel`, `callback_manager`, `id_func`) and those of

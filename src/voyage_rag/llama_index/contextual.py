@@ -1,4 +1,4 @@
-"""An embedding class that embeds chunks in the context of their documents only."""
+"""An embedding class that never embeds a chunk without the context of its document."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from voyage_rag.llama_index.nodes import are_of_one_document
 from voyage_rag.models import kind_of
 
 REMEDY = (
-    "texts alone do not say which document they are chunks of: run this as a transformation over "
+    "texts alone do not identify the document they are chunks of: run this as a transformation of "
     "nodes, after the splitter, as in IngestionPipeline(transformations=[splitter, embedding]) or "
     "VectorStoreIndex.from_documents(documents, transformations=[splitter, embedding], "
-    "embed_model=embedding). What compares sentences or embeds texts of its own, such as "
-    "SemanticSplitterNodeParser and PropertyGraphIndex, needs a text model instead: "
+    "embed_model=embedding). Components that compare sentences or embed their own texts, such as "
+    "SemanticSplitterNodeParser and PropertyGraphIndex, need a text model instead: "
     "VoyageEmbedding('voyage-4')"
 )
 

@@ -31,14 +31,13 @@ from voyage_rag.types import EmptyText, InputType, InvalidText
 
 LOG = logging.getLogger("voyage_rag")
 
-LARGEST_BATCH = 2_048
-"""The maximum of LlamaIndex's `embed_batch_size`. With this value the client plans requests."""
+MAX_BATCH = 2_048
+"""The maximum of LlamaIndex's `embed_batch_size`. With it, requests are as large as possible."""
 
-
-FOUND_BY_TEXT = (
-    "LlamaIndex's embeddings_cache finds vectors by their text alone: it returns those of another "
-    "model or dimension, and a document's for a query of the same text; cache='vectors.db' "
-    "distinguishes them"
+KEYED_BY_TEXT = (
+    "LlamaIndex's embeddings_cache is keyed by text only, so it can return the vector of another "
+    "model or dimension, or that of a document for a query with the same text: use "
+    "cache='vectors.db' instead"
 )
 
 
@@ -117,7 +116,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
             kwargs["voyage_api_key"] = voyage_api_key
         fields: dict[str, Any] = {
             "model_name": model_name,
-            "embed_batch_size": LARGEST_BATCH if embed_batch_size is None else embed_batch_size,
+            "embed_batch_size": MAX_BATCH if embed_batch_size is None else embed_batch_size,
             "truncation": truncation,
             "output_dtype": output_dtype,
             "output_dimension": output_dimension,
@@ -126,7 +125,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         super().__init__(**fields, **kwargs)
         self.connect()
         if self.embeddings_cache is not None:
-            LOG.warning(FOUND_BY_TEXT)
+            LOG.warning(KEYED_BY_TEXT)
 
     def _vector_options(self) -> tuple[str, int | None, OutputDtype | None]:
         return self.model_name, self.output_dimension, self.output_dtype
@@ -268,8 +267,8 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         if not is_first(self._reported, "media"):
             return
         LOG.warning(
-            "%s gets the texts of nodes only, not the images and videos they may hold: run the "
-            "embedding as a transformation over the nodes, too, as in IngestionPipeline("
+            "%s receives only the texts of nodes, without their images and videos: run the "
+            "embedding also as a transformation of the nodes, as in IngestionPipeline("
             "transformations=[splitter, embedding]) or nodes = embedding(nodes)",
             self.model_name,
         )
@@ -307,6 +306,6 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
             "output_dimension": self.output_dimension,
             "output_dtype": self.output_dtype,
             **self._text_policies,
-            "batch_size": None if self.embed_batch_size == LARGEST_BATCH else self.embed_batch_size,
+            "batch_size": None if self.embed_batch_size == MAX_BATCH else self.embed_batch_size,
             "as_lists": True,
         }

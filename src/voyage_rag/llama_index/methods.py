@@ -26,7 +26,7 @@ from voyage_rag.types import InputType
 dispatcher = get_dispatcher(__name__)
 
 UPDATES = {"update_ref_doc", "aupdate_ref_doc"}
-"""Traces of an index that has deleted a document and inserts its new version."""
+"""Traces in which an index has deleted a document and inserts its new version."""
 
 DELETED = (
     "; LlamaIndex has deleted the old version of the document: call the same method again to "
@@ -35,7 +35,7 @@ DELETED = (
 
 _is_in_batches: ContextVar[bool] = ContextVar("is in batches", default=False)
 _started: ContextVar[tuple[str | None] | None] = ContextVar("started", default=None)
-"""The span in which LlamaIndex's base class emitted a start, until that embedding begins."""
+"""The span in which LlamaIndex's base class has emitted a start, until the embedding begins."""
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def _ends_on_failure(batches: Sequence[list[str]]) -> Iterator[None]:
 
 
 def _end(texts: list[str], embeddings: list[Any], **span: Any) -> None:
-    # validation would copy every number
+    # without validation, which would copy every number
     dispatcher.event(EmbeddingEndEvent.model_construct(chunks=texts, embeddings=embeddings, **span))
 
 
@@ -155,7 +155,7 @@ class EmbeddingMethods(MediaEmbedding):
         """
         texts = texts if type(texts) is list else list(texts_of("texts", texts))
         self._warn_of_media()
-        if self._is_cut_by_llama_index(texts):
+        if self._is_divided_by_llama_index(texts):
             return super().get_text_embedding_batch(texts, show_progress, **kwargs)
         with batch_events(self, self._batches(texts)) as embeddings:
             embeddings.extend(self._get_text_embeddings(texts, **_shown(show_progress)))
@@ -170,7 +170,7 @@ class EmbeddingMethods(MediaEmbedding):
         """
         texts = texts if type(texts) is list else list(texts_of("texts", texts))
         self._warn_of_media()
-        if self._is_cut_by_llama_index(texts) or self.num_workers:
+        if self._is_divided_by_llama_index(texts) or self.num_workers:
             return await super().aget_text_embedding_batch(texts, show_progress, **kwargs)
         with batch_events(self, self._batches(texts)) as embeddings:
             embeddings.extend(await self._aget_text_embeddings(texts, **_shown(show_progress)))
@@ -224,7 +224,7 @@ class EmbeddingMethods(MediaEmbedding):
         with end_on_failure(texts):
             return await self._aembed(texts, self.text_input_type, show_progress)
 
-    def _is_cut_by_llama_index(self, texts: list[str]) -> bool:
+    def _is_divided_by_llama_index(self, texts: list[str]) -> bool:
         """Whether the base class must divide the texts, for its cache or rate limiter."""
         return not texts or self.embeddings_cache is not None or self.rate_limiter is not None
 

@@ -1,4 +1,4 @@
-"""Nodes in a transformation: their texts, documents, and names in errors."""
+"""The texts, media and documents of nodes, and their names in errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOG = logging.getLogger("voyage_rag")
 FILE_NAMES = ("file_path", "file_name")
 """Metadata fields in which LlamaIndex's readers store the origin of a document."""
 
-MOST_NAMED = 3
+MAX_NAMED = 3
 
 Medium: TypeAlias = Image | Video | dict[str, str]
 
@@ -55,8 +55,8 @@ class NodeBatch:
     def documents(self) -> list[Hashable]:
         """The identifier of the source document of each node, or None.
 
-        If a parser created nodes of several sizes, each size is a separate document; otherwise
-        every sentence would be in its document several times.
+        If a parser created nodes of several sizes, each size is a separate document; otherwise a
+        document would contain every sentence several times.
         """
         levels = _levels(self.nodes)
         if not any(levels):
@@ -91,7 +91,7 @@ def _levels(nodes: Sequence[BaseNode]) -> list[int]:
 
 
 def are_of_one_document() -> bool:
-    """Whether an index is inserting one document, so that the texts are its chunks."""
+    """Whether an index is inserting one document, which the texts are the chunks of."""
     traces = global_stack_trace_ids.get()[-2:]
     return len(traces) == len(INSERTIONS) and all(
         trace in expected for trace, expected in zip(traces, INSERTIONS, strict=True)
@@ -99,11 +99,11 @@ def are_of_one_document() -> bool:
 
 
 def passes_of(chunks: Sequence[str]) -> list[int]:
-    """For each chunk of one document, the number of the pass over the document that made it.
+    """Return, for each chunk of one document, the number of the pass that created it.
 
-    A hierarchical parser splits a document once for each of its sizes, and lists one pass after the
-    other: each begins and ends where the document does, and splits the chunks of the one before.
-    Metadata may stand before every chunk.
+    A hierarchical parser splits a document once per chunk size and lists these passes in order.
+    Each pass covers the whole document and splits the chunks of the previous pass. Each chunk may
+    begin with metadata.
     """
     header = len(commonprefix(chunks))  # noqa: RUF071 - of texts
     bodies = [chunk[header:] for chunk in chunks]
@@ -119,7 +119,7 @@ def passes_of(chunks: Sequence[str]) -> list[int]:
 
 
 def _splits(coarse: Sequence[str], fine: Sequence[str]) -> bool:
-    """Whether chunks are those of another pass, split further, or the same single one."""
+    """Whether `fine` contains the chunks of `coarse`, split further, or the same single chunk."""
     wholes = iter(coarse)
     whole, searched = next(wholes), 0
     for part in fine:
@@ -128,7 +128,7 @@ def _splits(coarse: Sequence[str], fine: Sequence[str]) -> bool:
             if following is None:
                 return False
             whole, searched = following, 0
-        searched = at + 1  # parts may overlap, but none begins where another does
+        searched = at + 1  # parts may overlap, but each begins at a different position
     return len(coarse) < len(fine) or len(coarse) == len(fine) == 1
 
 
@@ -137,8 +137,8 @@ def warn_of_orphans(nodes: Sequence[BaseNode]) -> None:
     orphans = [node for node in nodes if node.ref_doc_id is None]
     if len(orphans) > 1:
         LOG.warning(
-            "%d nodes have no source document (ref_doc_id), the first of them %s: each is embedded "
-            "by itself, without the context of others",
+            "%d nodes have no source document (ref_doc_id), for example %s: each of them is "
+            "embedded separately, without the context of other nodes",
             len(orphans),
             orphans[0].node_id,
         )
@@ -179,7 +179,7 @@ def _medium(resource: MediaResource, kind: type[Image | Video]) -> Medium | None
 
 
 def _at(url: str, kind: str) -> Medium:
-    """A medium at an address, in the form in which a path is refused: metadata names no files."""
+    """Return a medium as a dictionary with a URL. In this form, the client rejects local paths."""
     delivery = "base64" if url.startswith("data:") else "url"
     return {"type": f"{kind}_{delivery}", f"{kind}_{delivery}": url}
 
@@ -199,7 +199,7 @@ def embedding_nodes(model: BaseEmbedding, nodes: Sequence[BaseNode]) -> Iterator
 
 @contextmanager
 def naming_nodes(nodes: Sequence[BaseNode]) -> Iterator[None]:
-    """Add the names of the affected nodes to an error, and keep the vectors that were finished."""
+    """Add the names of the affected nodes to an error, and assign the finished vectors."""
     token = _are_known.set(True)
     try:
         yield
@@ -209,8 +209,8 @@ def naming_nodes(nodes: Sequence[BaseNode]) -> Iterator[None]:
             nodes[position].embedding = vector.tolist()
         concerned = [nodes[position] for position in error.indices if position < len(nodes)]
         if concerned and len(concerned) < len(nodes):
-            names = "; ".join(map(_name, concerned[:MOST_NAMED]))
-            more = f"; and {len(concerned) - MOST_NAMED} others" * (len(concerned) > MOST_NAMED)
+            names = "; ".join(map(_name, concerned[:MAX_NAMED]))
+            more = f"; and {len(concerned) - MAX_NAMED} others" * (len(concerned) > MAX_NAMED)
             error.message += f" (node {names}{more})"
         raise
     finally:

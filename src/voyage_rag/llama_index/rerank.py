@@ -170,7 +170,7 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         top_n = plain(top_n)
         if top_n is not None and (type(top_n) is not int or top_n < 1):
             raise InvalidInputError(
-                f"top_n must be a whole number of at least 1 or None, not {type(top_n).__name__}"
+                f"top_n must be a whole number of at least 1 or None, not {repr(top_n)[:60]}"
             )
         return self.model_copy(update={"top_n": top_n})
 
@@ -181,7 +181,7 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         if images and self.image_nodes == "error":
             raise InvalidInputError(
                 f"node {images[0]} has an image and no text, and rerankers accept text only: give "
-                "it a description, or pass image_nodes='skip' to leave such nodes out",
+                "it a description, or pass image_nodes='skip' to omit such nodes",
                 indices=tuple(images),
             )
         return [found for at, found in enumerate(nodes) if at not in {*images}]
@@ -198,7 +198,7 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         self, nodes: Sequence[NodeWithScore], query_bundle: QueryBundle | None
     ) -> tuple[str, list[str], str, int | None, bool]:
         if query_bundle is None:
-            raise InvalidInputError("no query to rank by: pass query_bundle or query_str")
+            raise InvalidInputError("no query: pass query_bundle or query_str")
         texts = [node.node.get_content(metadata_mode=self.metadata_mode) for node in nodes]
         return query_bundle.query_str, texts, self.model, self.top_n, self.truncation
 
@@ -206,11 +206,11 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         self, nodes: Sequence[NodeWithScore], results: Sequence[RerankingResult]
     ) -> list[NodeWithScore]:
         return [
-            NodeWithScore(node=self._kept(nodes[result.index]), score=result.relevance_score)
+            NodeWithScore(node=self._scored(nodes[result.index]), score=result.relevance_score)
             for result in results
         ]
 
-    def _kept(self, found: NodeWithScore) -> BaseNode:
+    def _scored(self, found: NodeWithScore) -> BaseNode:
         if not self.keep_retrieval_score or found.score is None:
             return found.node
         return found.node.model_copy(

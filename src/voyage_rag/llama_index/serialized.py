@@ -27,8 +27,8 @@ CHANGING_VECTORS = (
 class SerializedComponent(dict[str, Any]):
     """The parameters of a transformation. Its `str()` contains only those that affect the nodes.
 
-    LlamaIndex derives the key of its pipeline cache from `str()` of the parameters. Another
-    timeout, rate limit or key must not cause everything to be embedded again.
+    LlamaIndex derives the key of its pipeline cache from `str()` of the parameters, so a change of
+    a timeout, rate limit or API key must not change it.
     """
 
     def __init__(self, parameters: Mapping[str, Any], base_url: str) -> None:

@@ -32,7 +32,7 @@ def test_what_is_not_found_is_not_created_again(runner, clock: FakeClock, lost: 
     others = ok({"data": [batch_with(metadata={MARK: "another"}), batch_with(metadata=None)]})
     service = FakeService(lost, EMPTY, failed(503), others, always=lambda _: EMPTY)
     voyage = voyage_over(service, clock)
-    with pytest.raises(APIConnectionError, match="whether the batch was created is not known"):
+    with pytest.raises(APIConnectionError, match="it is unknown whether the batch was created"):
         runner.call(voyage.batches, "create", "/v1/embeddings", "f", PARAMS)
     assert [a.request.method for a in service.attempts].count("POST") == 1
     assert 60 <= sum(clock.sleeps) < 90

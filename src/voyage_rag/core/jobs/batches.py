@@ -40,8 +40,8 @@ MAX_METADATA_PAIRS = 16
 MAX_KEY_CHARS, MAX_VALUE_CHARS = 64, 512
 
 LOOKUP_DELAYS_SECONDS = (0.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-"""Waits before each lookup of a batch whose creation was not answered: a minute in all, as long as
-the abandoned request may take."""
+"""Seconds before each lookup of a batch whose creation received no response: a minute in total,
+which is the longest time that the request may take."""
 
 FIRST_POLL_SECONDS = 2.0
 POLL_GROWTH = 1.5
@@ -71,7 +71,7 @@ class BatchRequest:
         validation.check_choice("endpoint", self.endpoint, ENDPOINTS)
         object_path("/files", self.input_file_id)
         if not isinstance(self.request_params, Mapping) or "model" not in self.request_params:
-            raise InvalidInputError("request_params must be a dictionary that names the 'model'")
+            raise InvalidInputError("request_params must be a dictionary with the key 'model'")
         if len(self.metadata) >= MAX_METADATA_PAIRS:
             raise InvalidInputError(
                 f"metadata has {len(self.metadata)} pairs, more than {MAX_METADATA_PAIRS - 1}: "
@@ -81,7 +81,7 @@ class BatchRequest:
         for key, value in self.metadata.items():
             if key == MARK or not _fits(key, MAX_KEY_CHARS) or not _fits(value, MAX_VALUE_CHARS):
                 raise InvalidInputError(
-                    f"metadata[{key!r}] is not possible: keys are strings of up to {MAX_KEY_CHARS} "
+                    f"metadata[{key!r}] is invalid: keys are strings of up to {MAX_KEY_CHARS} "
                     f"characters, values of up to {MAX_VALUE_CHARS}, and {MARK!r} is reserved"
                 )
 
@@ -141,9 +141,9 @@ def create(
 
 def _unknown(lost: VoyageError, lookup: str) -> APIConnectionError:
     return APIConnectionError(
-        f"whether the batch was created is not known: {lost.message} {lookup} It is not created "
-        "again automatically, since it might be billed twice: check the list of your batches in "
-        "some minutes",
+        f"it is unknown whether the batch was created: {lost.message} {lookup} It is not created "
+        "again automatically, because it might be billed twice: check the list of your batches in "
+        "a few minutes",
         model=lost.model,
         attempts=lost.attempts,
     )
@@ -233,7 +233,7 @@ def wait(
         if schedule.is_over(elapsed):
             raise Timeout(
                 f"batch {batch_id} is {batch.status} after {elapsed:,.0f} s, {batch.completed} of "
-                f"{batch.total} lines done: the service continues to work on it, wait again later",
+                f"{batch.total} lines done. It continues to run: wait again later",
                 model=batch.model or None,
             )
         due = context.now() + schedule.pause(polls, elapsed)

@@ -107,7 +107,7 @@ def _count(value: object) -> int:
 
 
 def _time(value: object) -> datetime | None:
-    """A time in RFC 3339, as documented, or in seconds since the epoch, as OpenAI writes it."""
+    """Parse a time in RFC 3339, as documented, or in seconds since the epoch, as OpenAI sends."""
     try:
         if isinstance(value, str):
             time = datetime.fromisoformat(value)

@@ -1,4 +1,4 @@
-"""Paths of files and batches at the service, and lists of them, page by page."""
+"""Paths of files and batches in the API, and paginated lists of them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Requests about files and batches, repeated until one succeeds.
-
-No rate limit paces these calls. Each knows after which failures it may be repeated.
-"""
+"""Send requests about files and batches, and retry them. These requests have no rate limit."""
 
 from __future__ import annotations
 
@@ -23,11 +20,11 @@ from voyage_rag.hosts.messages import Request, Response
 T = TypeVar("T")
 
 OUTAGE_SECONDS = 3_600.0
-"""Time for which polling continues during an outage: a batch may take twelve hours."""
+"""Time for which polling continues during an outage, because a batch may take twelve hours."""
 UNLIMITED_RETRIES = 1_000_000
 
 UPLOAD_RESPONSE_SECONDS = 600.0
-"""Maximum silence after an upload, as in Voyage's own client: a retry sends the whole file."""
+"""Maximum seconds without a response after an upload, because a retry sends the whole file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ def make_request(
 ) -> Request:
     """Return the request of an endpoint in the format of the host.
 
-    `vectors` is their number in the response, None if only the service knows it; `inputs` is the
-    field of this name, if it is already encoded.
+    `vectors` is the number of vectors in the response, or None if only the service knows it;
+    `inputs` is the field of this name, if it is already encoded.
     """
     body = host.encode(path, fields)
     if inputs:
@@ -38,14 +38,14 @@ def make_request(
 
 
 def embed_fields(texts: Sequence[str], options: EmbedOptions) -> Fields:
-    """The body of `POST /embeddings`."""
+    """Return the fields of `POST /embeddings`."""
     return {"input": list(texts), **options.fields, "encoding_format": "base64"}
 
 
 def contextual_fields(
     documents: Sequence[Sequence[str]], options: EmbedOptions, chunking: Chunking | None = None
 ) -> Fields:
-    """The body of `POST /contextualizedembeddings`. The endpoint has no truncation."""
+    """Return the fields of `POST /contextualizedembeddings`, which does not support truncation."""
     return {
         "inputs": list(map(list, documents)),
         **options.fields,
@@ -71,7 +71,7 @@ def multimodal_content(segments: Sequence[tuple[str, str | bytes]]) -> bytes:
 
 
 def _quoted(value: str | bytes) -> bytes:
-    if isinstance(value, bytes):  # base64, in which nothing is to be escaped
+    if isinstance(value, bytes):  # base64, which needs no escapes
         return b'"' + value + b'"'
     return json.dumps(value, ensure_ascii=False).encode()
 
@@ -89,7 +89,7 @@ def multimodal_request(host: Host, contents: Sequence[bytes], options: EmbedOpti
 def rerank_fields(
     query: str, documents: Sequence[str], model: str, top_k: int | None, *, truncation: bool
 ) -> Fields:
-    """The body of `POST /rerank`."""
+    """Return the fields of `POST /rerank`."""
     return {
         "query": query,
         "documents": list(documents),

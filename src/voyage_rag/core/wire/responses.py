@@ -1,10 +1,8 @@
 """Decode the response of each endpoint, and check it.
 
-Vectors come as base64 of a raw little-endian array (docs.voyageai.com, "Flexible Dimensions and
-Quantization").
-
-Unknown fields are ignored, because the service sometimes adds some. A response that does not
-contain exactly one valid result per input raises an `UnexpectedAnswerError`.
+Vectors are base64 of a little-endian array (docs.voyageai.com, "Flexible Dimensions and
+Quantization"). Unknown fields are ignored, because the service sometimes adds some. A response that
+does not contain exactly one valid result per input raises an `UnexpectedAnswerError`.
 """
 
 from __future__ import annotations
@@ -29,9 +27,9 @@ Body: TypeAlias = "bytes | Mapping[str, Any]"
 """The bytes of a response, or a parsed line of a batch's result file."""
 
 LARGEST = sys.float_info.max
-MOST_TOKENS = 10**9
+MAX_TOKENS = 10**9
 """More tokens than any request can have. A larger number is ignored."""
-MOST_PIXELS = 10**13
+MAX_PIXELS = 10**13
 
 # A float32 whose top byte is 0x7f or 0xff is NaN, infinite or beyond 1e38.
 NAN_OR_HUGE, MINUS_NAN_OR_HUGE = b"\x7f", b"\xff"
@@ -126,9 +124,9 @@ def multimodal_answer(body: Body, count: int, options: EmbedOptions) -> Decoded[
     return Decoded(
         _vectors(answer, count, options),
         _total_tokens(answer),
-        _used(answer, "text_tokens", MOST_TOKENS),
-        _used(answer, "image_pixels", MOST_PIXELS),
-        _used(answer, "video_pixels", MOST_PIXELS),
+        _used(answer, "text_tokens", MAX_TOKENS),
+        _used(answer, "image_pixels", MAX_PIXELS),
+        _used(answer, "video_pixels", MAX_PIXELS),
     )
 
 
@@ -198,7 +196,7 @@ def _in_order(
     numbered = zip(positions, items, strict=True)
     by_index = {position: item for position, item in numbered if type(position) is int}
     if sorted(by_index) != expected:
-        raise UnexpectedAnswerError("the response does not number each vector once")
+        raise UnexpectedAnswerError("the response does not contain each index exactly once")
     return [by_index[position] for position in expected]
 
 
@@ -223,7 +221,7 @@ def _score(item: Mapping[str, Any]) -> tuple[int, float]:
 
 
 def _total_tokens(answer: Mapping[str, Any]) -> int:
-    return _used(answer, "total_tokens", MOST_TOKENS)
+    return _used(answer, "total_tokens", MAX_TOKENS)
 
 
 def _used(answer: Mapping[str, Any], what: str, most: int) -> int:
@@ -269,6 +267,6 @@ def _from_numbers(numbers: list[float], dtype: OutputDtype) -> Vector:
 
 
 def is_finite(vector: Vector) -> bool:
-    """Return whether all floats are finite, by their top bytes: ten times faster than each."""
+    """Return whether all floats are finite, using only their top bytes, which is faster."""
     top_bytes = vector.tobytes()[0 if BIG_ENDIAN else 3 :: 4]
     return NAN_OR_HUGE not in top_bytes and MINUS_NAN_OR_HUGE not in top_bytes

@@ -15,7 +15,7 @@ from pathlib import Path
 import certifi
 
 from voyage_rag.errors import ConfigurationError
-from voyage_rag.locks import forks_wait
+from voyage_rag.locks import delay_forks
 
 VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """The first variable that is set is used."""
@@ -54,7 +54,7 @@ class TrustedCertificates:
         Raises:
             ConfigurationError: The certificates cannot be read.
         """
-        with forks_wait(), _MAKING_CONTEXT:
+        with delay_forks(), _MAKING_CONTEXT:
             if self not in _CONTEXTS:
                 _CONTEXTS[self] = self._make()
             return _CONTEXTS[self]

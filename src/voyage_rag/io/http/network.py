@@ -17,7 +17,7 @@ from itertools import chain, zip_longest
 from typing import Any
 
 from voyage_rag.io.http.nested_tls import NestedTLSSocket
-from voyage_rag.locks import forks_wait
+from voyage_rag.locks import delay_forks
 
 CONNECT_STAGGER_SECONDS = 0.25
 """Time after which the next address is tried as well (RFC 8305)."""
@@ -58,7 +58,7 @@ def connect_tcp(
         OSError: The name is unknown, or no address accepts the connection; a `TimeoutError` at the
             deadline.
     """
-    with forks_wait():
+    with delay_forks():
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = deque(_alternating(found))
     failure = OSError(f"{host} has no address")
@@ -111,7 +111,7 @@ def start_tls(
         announce(wrapped)
     try:
         wrapped.settimeout(seconds_until(deadline))
-        with forks_wait():
+        with delay_forks():
             wrapped.do_handshake()
     except BaseException:
         wrapped.close()

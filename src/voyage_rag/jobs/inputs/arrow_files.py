@@ -12,17 +12,17 @@ from voyage_rag.jobs.errors import DamagedFileError, JobError
 from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined, row_of
 
 try:
-    import pyarrow as _arrow  # noqa: ICN001 - it has no types of its own, so names of it are `Any`
+    import pyarrow as _arrow  # noqa: ICN001 - it has no types, so its names are `Any` below
     import pyarrow.compute as _compute
     import pyarrow.parquet as _parquet
 except ImportError as error:
-    raise ImportError("jobs over files need pyarrow: pip install 'voyage-rag[bulk]'") from error
+    raise ImportError("voyage_rag.bulk needs pyarrow: pip install 'voyage-rag[bulk]'") from error
 
 pa: Any = _arrow
 pc: Any = _compute
 pq: Any = _parquet
 
-ROWS_AT_ONCE = 2_048
+ROWS_PER_BATCH = 2_048
 BUFFER_BYTES = 2**20
 """Read size per column, so that a row group of any size needs little memory."""
 
@@ -94,7 +94,7 @@ class ArrowRows(InputFile):
         kind = self._schema.field(path.split(".", maxsplit=1)[0]).type
         for name in path.split(".")[1:]:
             if not pa.types.is_struct(kind) or kind.get_field_index(name) < 0:
-                raise JobError(f"{self.label} has no {path!r}: {kind} has no {name!r}")
+                raise JobError(f"{self.label} has no column {path!r}: {kind} has no {name!r}")
             kind = kind.field(name).type
         return kind
 
@@ -138,7 +138,7 @@ class ParquetFile(ArrowRows):
                 else:
                     groups.append(group)
             if groups:
-                for batch in file.iter_batches(ROWS_AT_ONCE, row_groups=groups, columns=columns):
+                for batch in file.iter_batches(ROWS_PER_BATCH, row_groups=groups, columns=columns):
                     yield at, batch
                     at += batch.num_rows
 
@@ -169,13 +169,13 @@ class ArrowFile(ArrowRows):
             for batch in _record_batches(reader):
                 if at + batch.num_rows > skip:
                     wanted = batch.select(columns)
-                    for start in range(0, batch.num_rows, ROWS_AT_ONCE):
-                        yield at + start, wanted.slice(start, ROWS_AT_ONCE)
+                    for start in range(0, batch.num_rows, ROWS_PER_BATCH):
+                        yield at + start, wanted.slice(start, ROWS_PER_BATCH)
                 at += batch.num_rows
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:
-        # Not mapped into memory: the process would be killed where another truncates the file.
+        # Not mapped into memory: if another process truncates the file, this one would be killed.
         with unreadable(self, "Arrow IPC"), pa.OSFile(str(self.path)) as source:
             try:
                 reader = pa.ipc.open_file(source)
@@ -195,7 +195,7 @@ def _record_batches(reader: Any) -> Iterator[Any]:
 
 @contextmanager
 def unreadable(file: InputFile, what: str) -> Iterator[None]:
-    """Convert errors of pyarrow to errors of the job."""
+    """Convert errors of pyarrow to a `DamagedFileError`."""
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeEncodeError) as error:
@@ -205,7 +205,7 @@ def unreadable(file: InputFile, what: str) -> Iterator[None]:
 
 
 def _is_text(kind: Any) -> bool:
-    """Whether a type is that of strings, or of missing values only."""
+    """Whether a type contains strings, or only missing values."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     types = pa.types

@@ -12,21 +12,21 @@ from typing import Any, ClassVar
 
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined, row_of
-from voyage_rag.jobs.lines import LONGEST_SHOWN, open_bytes
+from voyage_rag.jobs.lines import MAX_SHOWN, open_bytes
 
-LONGEST_FIELD = 2**23
+MAX_FIELD_CHARS = 2**23
 """Maximum characters of a field. An unclosed quote makes the rest of the file one field."""
 
-LONGEST_LINE = 2 * LONGEST_FIELD
+MAX_LINE_CHARS = 2 * MAX_FIELD_CHARS
 """Maximum characters of a line. Only the beginning of a longer one is kept."""
 
-TOO_LONG = f"the line is longer than {LONGEST_LINE:,} characters"
+TOO_LONG = f"the line is longer than {MAX_LINE_CHARS:,} characters"
 
-OTHER_DELIMITERS = {";": "a semicolon CSV", "\t": "a TSV", "|": "a CSV with bars"}
+OTHER_DELIMITERS = {";": "a CSV with semicolons", "\t": "a TSV", "|": "a CSV with vertical bars"}
 
 
 class CSVFile(InputFile):
-    """A table of text, whose quoted fields can contain line breaks."""
+    """A text file with a table, whose quoted fields can contain line breaks."""
 
     unit = "line"
     has_nested_values: ClassVar[bool] = False
@@ -39,7 +39,7 @@ class CSVFile(InputFile):
 
     @cached_property
     def _header(self) -> list[str]:
-        """Return the names of the columns: their numbers, from 1, without a header."""
+        """The names of the columns; without a header, their numbers from 1."""
         with self._records() as records:
             _, fields, flaw, _ = next(records, (0, [], None, []))
         if flaw is not None:
@@ -55,7 +55,7 @@ class CSVFile(InputFile):
 
     @property
     def hint(self) -> str:
-        """Return a suggestion of the likely format, to append to an error; empty if unknown."""
+        """See `InputFile`."""
         if self._header and "\0" in self._header[0]:
             return "; if it is UTF-16, pass encoding='utf-16-le' or 'utf-16-be'"
         if self._header[:1] and self._header[0].startswith("sep="):
@@ -96,7 +96,7 @@ class CSVFile(InputFile):
                 for offset, content in enumerate(lines):
                     seen += 1
                     if seen > skip:
-                        shown = content if len(content) < LONGEST_FIELD else content[:LONGEST_SHOWN]
+                        shown = content if len(content) < MAX_FIELD_CHARS else content[:MAX_SHOWN]
                         yield Row(line + offset, None, shown.rstrip("\r\n"), flaw, label)
         return seen
 
@@ -108,7 +108,7 @@ class CSVFile(InputFile):
     @contextmanager
     def _records(self) -> Iterator[Iterator[tuple[int, list[str], str | None, list[str]]]]:
         """Yield the first line of each record, its fields, the flaw or None, and its lines."""
-        limit = csv.field_size_limit(LONGEST_FIELD)
+        limit = csv.field_size_limit(MAX_FIELD_CHARS)
         try:
             with open_bytes(self.path, self.options.encoding) as file:
                 text = TextIOWrapper(
@@ -125,10 +125,10 @@ class CSVFile(InputFile):
         keep = lines.append
 
         def pieces() -> Iterator[str]:
-            for line in iter(partial(file.readline, LONGEST_LINE), ""):
+            for line in iter(partial(file.readline, MAX_LINE_CHARS), ""):
                 keep(line)
-                if len(line) == LONGEST_LINE and _is_piece(line):
-                    while _is_piece(file.readline(LONGEST_LINE)):
+                if len(line) == MAX_LINE_CHARS and _is_piece(line):
+                    while _is_piece(file.readline(MAX_LINE_CHARS)):
                         pass
                     raise csv.Error
                 yield line
@@ -159,7 +159,7 @@ class CSVFile(InputFile):
 
 
 def _is_piece(line: str) -> bool:
-    return len(line) == LONGEST_LINE and not line.endswith(("\n", "\r"))
+    return len(line) == MAX_LINE_CHARS and not line.endswith(("\n", "\r"))
 
 
 class TSVFile(CSVFile):

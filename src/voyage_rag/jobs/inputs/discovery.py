@@ -18,7 +18,7 @@ from voyage_rag.jobs.lines import uncompressed_suffix
 InputFormat: TypeAlias = Literal[
     "jsonl", "json", "csv", "tsv", "parquet", "arrow", "lines", "folder"
 ]
-"""JSON Lines, JSON arrays, tables, files with one text per line, files with a single text."""
+"""JSON Lines, a JSON array, tables, files with one text per line, or files with a single text."""
 
 FORMATS: dict[str, InputFormat] = {
     ".jsonl": "jsonl",
@@ -55,17 +55,16 @@ TABLE_FORMATS = {
     ".hoodie": "a Hudi table",
     "metadata": "an Iceberg table",
 }
-"""Formats of folders in which some Parquet files are obsolete; only the table's log names the
-current ones.
+"""Formats of folders in which some Parquet files may be obsolete, which only the table's log shows.
 """
 
 
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
-"""What Hive and Spark write for a partition of missing values."""
+"""The value that Hive and Spark write for a partition of missing values."""
 
 
 JOB_FILES = ("manifest.json", "voyage-rag")
-"""What the folder of a job contains."""
+"""Names in the folder of a job."""
 
 
 class FoundFile(NamedTuple):
@@ -109,7 +108,7 @@ def find_files(
             found.append(FoundFile(path, path.name, form, _partitions(path)))
     twice = [path for path, count in Counter(f.path.resolve() for f in found).items() if count > 1]
     if twice:
-        raise JobError(f"{str(twice[0])!r} appears twice")
+        raise JobError(f"{str(twice[0])!r} appears twice in the input: pass it once")
     names = Counter(file.label for file in found)
     if len(names) < len(found):
         found = [f._replace(label=f.path.as_posix()) if names[f.label] > 1 else f for f in found]
@@ -135,7 +134,7 @@ def expanded(path: Path) -> Iterator[Path]:
 
 
 def is_url(path: Path) -> bool:
-    """Whether a path is a URL, of which `Path` keeps one slash."""
+    """Whether a path is a URL; `Path` removes one of its slashes."""
     return re.match(r"[a-z][a-z0-9]+:/", str(path)) is not None
 
 
@@ -167,7 +166,7 @@ def _in_folder(folder: Path, given: InputFormat | None) -> tuple[list[FoundFile]
         counts = ", ".join(f"{present[kind]:,} {kind}" for kind in sorted(tables))
         raise JobError(
             f"{str(folder)!r} contains files of several formats ({counts}): pass input_format, or "
-            "name the files"
+            "pass the files"
         )
     chosen = given or (tables[0] if tables else "folder")
     taken = [
@@ -189,7 +188,7 @@ def _kind_in_folder(file: Path, given: InputFormat | None) -> InputFormat | None
 
 
 def text_files(path: Path, suffixes: Collection[str]) -> Iterator[Path]:
-    """Return the files of a path: of folders and globs, those with one of the suffixes."""
+    """Yield the files of a path; in folders, only those with one of the suffixes."""
     for match in expanded(path):
         if match.is_dir():
             yield from (f for f in _files_in(match) if uncompressed_suffix(f) in suffixes)
@@ -203,7 +202,7 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _visible(folder: Path, roots: tuple[Path, ...]) -> Iterator[Path]:
-    """Yield all files in a folder, except hidden ones, and those of jobs and of datasets' tools.
+    """Yield all files in a folder, except hidden files, and files of jobs and of other tools.
 
     A link to a folder is followed if the folder is neither in nor around one of the `roots`.
     """
@@ -227,7 +226,7 @@ def _is_job(path: Path) -> bool:
 
 
 def _is_foreign_arrow(path: Path) -> bool:
-    """Whether a file in a `save_to_disk` folder is a cache or metadata."""
+    """Whether a file in a folder of Hugging Face's `save_to_disk` is a cache or metadata."""
     state = path.with_name("state.json")
     if not (state.exists() and path.with_name("dataset_info.json").exists()):
         return path.name in {"dataset_dict.json", "dataset_infos.json"}

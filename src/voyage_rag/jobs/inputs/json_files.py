@@ -12,7 +12,7 @@ from voyage_rag.jobs.errors import DamagedFileError, JobError
 from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined, pick, row_of
 from voyage_rag.jobs.lines import open_bytes, parse_json, read_json_values, read_lines
 
-LONGEST_LIST = 5
+MAX_LISTED_KEYS = 5
 NOT_LINES = " (for a JSON array, or values over several lines, pass input_format='json')"
 
 
@@ -23,9 +23,9 @@ class JSONRows(InputFile):
 
     @abstractmethod
     def _values(self, skip: int) -> Iterator[tuple[int, Any, str | None]]:
-        """Yield the number of each row, and its value or its line and the flaw.
+        """Yield the number and value of each row; for an invalid row, its line and the flaw.
 
-        The value of the first `skip` rows is not needed.
+        The values of the first `skip` rows may be None.
         """
 
     @property
@@ -40,7 +40,7 @@ class JSONRows(InputFile):
     def all_columns(self) -> list[str]:
         """See `InputFile`."""
         names = dict[str, None]()
-        with suppress(DamagedFileError):  # which is reported with the rows
+        with suppress(DamagedFileError):  # `rows` reports the damage
             for _, value, flaw in self._values(0):
                 if flaw is None and isinstance(value, dict):
                     names.update(dict.fromkeys(value))
@@ -74,9 +74,9 @@ class JSONRows(InputFile):
         for late in columns.refused:
             if value.get(late) is not None:
                 raise JobError(
-                    f"{self.unit} {number:,} of {self.label} has {late!r}, and the first row of "
-                    f"the input has not: give every row one, or give id_column={late!r} and treat "
-                    "rows without it as bad; nothing was sent"
+                    f"{self.unit} {number:,} of {self.label} has {late!r}, but the first row of "
+                    f"the input does not: add it to all rows, or pass id_column={late!r}, which "
+                    "rejects rows without it; nothing was sent"
                 )
         record = {**value, **self.constants} if self.constants else value
         kept = tuple([pick(record, path) for path in columns.keep]) if columns.keep else ()
@@ -86,7 +86,7 @@ class JSONRows(InputFile):
             text = joined([pick(record, path) for path in columns.text])
         if text is not None:
             return row_of((number, name, text, None, self.label, kept))
-        keys = ", ".join(map(repr, list(value)[:LONGEST_LIST])) or "nothing"
+        keys = ", ".join(map(repr, list(value)[:MAX_LISTED_KEYS])) or "nothing"
         there = "it is null" if value.keys() & set(columns.text) else f"it has {keys}"
         wanted = " or ".join(map(repr, columns.text))
         return Row(number, name, None, f"no text in {wanted} ({there})", self.label, kept)

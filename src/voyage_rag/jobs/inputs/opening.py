@@ -33,7 +33,7 @@ FILE_TYPES: dict[InputFormat, type[InputFile]] = {
 
 
 Damage: TypeAlias = tuple[int, int, str]
-"""The damage of a file: the rows before it, the number of the first damaged row, and the flaw."""
+"""The number of rows before the damage of a file, the first damaged row, and the reason."""
 
 
 class InputReader:
@@ -92,16 +92,16 @@ class InputReader:
         self, file: InputFile, position: int, skip: int
     ) -> Generator[Row, None, int]:
         rows, number, flaw = self.damaged[file.label]
-        if skip < rows:  # read in the same chunks as before, of which the last one is damaged
+        if skip < rows:  # read from the start, so that chunks end at the same rows as before
             yield from islice(file.rows(self.columns, position, 0), skip, rows)
         if skip <= rows:
             yield Row(number, None, None, flaw, file.label)
         return rows + 1
 
     def type_of(self, path: str) -> Any:
-        """The Arrow type of a column; None if files declare none or different ones.
+        """Return the Arrow type of a column; None if files declare none or different ones.
 
-        A file whose column has the type null, such as an empty one, may be among others.
+        Files in which the column has the type null, such as empty files, are ignored.
         """
         types = [file.type_of(path) for file in self.files if file.label not in self.damaged]
         types = [each for each in types if str(each) != "null"] or types
@@ -145,7 +145,7 @@ def open_inputs(
         keep: Other columns to read, or `all`.
         options: Options for reading files.
         spool_folder: The folder for copies of stdin and pipes, which can be read only once.
-        skip_damaged: Skip files whose columns cannot be read, unless all are.
+        skip_damaged: Skip files whose columns cannot be read, unless this applies to all files.
 
     Raises:
         JobError: An input cannot be read, or lacks a column.
@@ -172,13 +172,13 @@ def _require_a_table(files: Sequence[InputFile], options: ReadOptions) -> None:
     if not any(isinstance(file, CSVFile) for file in files):
         name = "header=False" if options.delimiter is None else f"delimiter={options.delimiter!r}"
         raise JobError(
-            f"{name} is for CSV and TSV files, and the input has none: leave it out, or pass "
-            "input_format='csv'"
+            f"{name} applies to CSV and TSV files, but the input contains none: leave it out, or "
+            "pass input_format='csv'"
         )
 
 
 def _unreadable(files: Sequence[InputFile]) -> dict[str, Damage]:
-    """Return the files whose columns cannot be read, unless all are."""
+    """Return the files whose columns cannot be read. Raise the error if this applies to all."""
     damaged = dict[str, Damage]()
     for file in files:
         try:
@@ -191,7 +191,7 @@ def _unreadable(files: Sequence[InputFile]) -> dict[str, Damage]:
 
 
 def _open(found: FoundFile, options: ReadOptions) -> InputFile:
-    if found.format not in FILE_TYPES:  # only what needs pyarrow imports it
+    if found.format not in FILE_TYPES:  # pyarrow is imported only if it is needed
         from voyage_rag.jobs.inputs.arrow_files import ArrowFile, ParquetFile  # noqa: PLC0415
 
         return (ParquetFile if found.format == "parquet" else ArrowFile)(found, options)
@@ -210,7 +210,7 @@ def _columns(
     tables = [(file, names) for file in files if (names := file.columns) is not None]
     if not tables:
         for wanted in filter(None, (id_column, *(() if keep == (KEEP_ALL,) else keep))):
-            raise JobError(f"{files[0].label} has no columns, so there is no column {wanted!r}")
+            raise JobError(f"{files[0].label} has no columns, but column {wanted!r} is required")
         return Columns(text, None, (), refused)
     if text == (DEFAULT_TEXT_COLUMN,) and len(tables[0][1]) == 1 and not files[0].options.header:
         text = tuple(tables[0][1])
@@ -230,7 +230,7 @@ def _columns(
         if wanted in OUTPUT_COLUMNS:
             raise JobError(
                 f"column {wanted!r} cannot be kept, because the output has a column with this "
-                "name: rename it, or name the columns to keep"
+                "name: rename it, or list the columns to keep"
             )
     _check_some_row_has(tables, (*(text if len(text) > 1 else ()), *keep))
     return Columns(text, id_column, keep, refused if id_column is None else ())
@@ -239,7 +239,7 @@ def _columns(
 def _check_some_row_has(
     tables: Sequence[tuple[InputFile, list[str]]], columns: Sequence[str]
 ) -> None:
-    """Raise an error for a column that no row has, where rows need not have all columns."""
+    """Raise a `JobError` for a column that no row has, if rows can have different columns."""
     known = {name for _, names in tables for name in names}
     missing = [name for name in columns if not known & {name, name.partition(".")[0]}]
     if missing:

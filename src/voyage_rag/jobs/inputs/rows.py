@@ -14,10 +14,10 @@ from voyage_rag.jobs.inputs.discovery import FoundFile
 
 Id: TypeAlias = str | int
 
-SMALLEST_ID, LARGEST_ID = -(2**63), 2**64 - 1
+MIN_ID, MAX_ID = -(2**63), 2**64 - 1
 DEFAULT_ID_COLUMNS = ("id", "_id")
-JOINT = "\n"
-"""The separator of texts from several columns."""
+TEXT_SEPARATOR = "\n"
+"""Separates the texts of several columns."""
 
 
 class Row(NamedTuple):
@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 
 row_of: Callable[[tuple[Any, ...]], Row] = partial(tuple.__new__, Row)
-"""Creates a row of its values in half the time of `Row(...)`, for loops over good rows."""
+"""Creates a row from a tuple of its values in half the time of `Row(...)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class Columns:
         text: Columns with the text; several are joined by line breaks.
         id: Column with the id; None if rows are numbered.
         keep: Other columns for the output.
+        refused: Default id columns that the first row does not have, so no other row may have them.
     """
 
     text: tuple[str, ...]
@@ -80,7 +81,9 @@ class ReadOptions:
         try:
             "".encode(self.encoding or "utf-8")
         except LookupError:
-            raise JobError(f"encoding: there is none called {self.encoding!r}") from None
+            raise JobError(
+                f"unknown encoding {self.encoding!r}: pass one of Python's, such as 'latin-1'"
+            ) from None
         if self.delimiter is not None and len(self.delimiter) != 1:
             raise JobError(f"delimiter must be one character, not {self.delimiter!r}")
 
@@ -113,7 +116,7 @@ class InputFile(ABC):
 
     @property
     def columns(self) -> list[str] | None:
-        """Its columns, or those of the first readable row if rows may differ; None without any."""
+        """The columns, or those of the first valid row if rows differ; None if there are none."""
         return None
 
     @property
@@ -132,18 +135,18 @@ class InputFile(ABC):
         """
 
     def check(self, columns: Columns) -> None:
-        """Raise an error for two columns of one name, and for a column without texts or ids."""
+        """Raise a `JobError` for columns with equal names, and for columns of the wrong type."""
         names = self.columns if self.has_fixed_columns else None
         for path in columns.wanted:
             if names and names.count(path) - (path in self.constants) > 1:
                 raise JobError(f"{self.label} has two columns {path!r}: rename one")
 
     def row_count(self) -> int | None:
-        """The number of rows; None if it is unknown without reading them."""
+        """Return the number of rows; None if they have to be read to count them."""
         return None
 
-    def type_of(self, path: str) -> Any:  # noqa: ARG002 - only some files know
-        """The Arrow type of a column; None if its values have no declared type."""
+    def type_of(self, path: str) -> Any:  # noqa: ARG002 - used by subclasses
+        """Return the Arrow type of a column; None if its values have no declared type."""
         return None
 
     @property
@@ -165,14 +168,14 @@ def pick(record: Mapping[str, Any], path: str) -> Any:
 
 
 def joined(values: Sequence[Any]) -> Any:
-    """Join the texts of several columns, without missing and empty ones."""
+    """Join the texts of several columns, except missing and empty ones."""
     if len(values) == 1:
         return values[0]
     for value in values:
         if value is not None and not isinstance(value, str):
             return value
     there = [value for value in values if value]
-    return JOINT.join(there) if there else next((v for v in values if v is not None), None)
+    return TEXT_SEPARATOR.join(there) if there else next((v for v in values if v is not None), None)
 
 
 def flaw_of(row: Row) -> str | None:
@@ -198,7 +201,7 @@ def flaw_of_id(name: object) -> str | None:
     if isinstance(name, bool) or not isinstance(name, (str, int)):
         return f"its id is {_kind(name)}, not a string or integer"
     if isinstance(name, int):
-        in_range = SMALLEST_ID <= name <= LARGEST_ID
+        in_range = MIN_ID <= name <= MAX_ID
         return None if in_range else "its id is a number of more than 64 bits"
     return None if is_utf8(name) else "its id is not UTF-8, or contains a lone surrogate"
 

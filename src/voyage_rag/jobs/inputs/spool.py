@@ -45,5 +45,5 @@ def is_stream(path: Path) -> bool:
 
 def _stdin() -> BinaryIO:
     if sys.stdin is None or sys.stdin.closed:
-        raise JobError("stdin is closed: name a file, or pipe data into the command")
+        raise JobError("stdin is closed: pass a file, or pipe data into the command")
     return sys.stdin.buffer

@@ -30,7 +30,7 @@ class LinesFile(InputFile):
 
 
 class WholeFile(InputFile):
-    """A file with a single text, whose id is its path in the input folder."""
+    """A file that is one text, whose id is its path in the input folder."""
 
     unit = "file"
 

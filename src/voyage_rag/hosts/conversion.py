@@ -1,4 +1,4 @@
-"""Convert numbers in the responses of other hosts to the format of the Voyage API."""
+"""Convert requests and responses for hosts that lack prompts, dimensions or number types."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BYTE_BITS = 8
 
 
 def checked_prompts(prompts: object) -> dict[str, str]:
-    """Return the prompts, or raise a `ConfigurationError`: others would never be used."""
+    """Return the prompts, or raise a `ConfigurationError` for other keys or values."""
     if isinstance(prompts, Mapping) and prompts.keys() <= PROMPTS.keys():
         checked = {name: text for name, text in prompts.items() if isinstance(text, str)}
         if len(checked) == len(prompts):
