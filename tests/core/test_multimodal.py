@@ -453,7 +453,7 @@ REFUSED: list[tuple[Any, str]] = [
     ([Image(b"no image at all")], "inputs[0]: is not a readable image"),
     ([Video(png())], "inputs[0]: is not an MP4 video"),
     ([Image(mp4())], "inputs[0]: is a video where an image is expected"),
-    ([png()[:20]], "inputs[0]: the image (image/png) is damaged or cut short"),
+    ([png()[:20]], "inputs[0]: the image (image/png) is damaged or incomplete"),
     ([Image("data:image/png;base64,%%%")], "inputs[0]: is not a data URL with valid base64"),
     ([png_header(4_001, 4_000)], "inputs[0]: the image has 16,004,000 pixels"),
     ([["a", jpeg(size=20_000_001)]], "inputs[0][1]: the image has 20,000,001 bytes"),

@@ -162,7 +162,7 @@ def test_a_file_of_another_kind_is_refused(path: str, content: bytes) -> None:
     """It is not overwritten either."""
     Path(path).write_bytes(content)
 
-    with pytest.raises(CacheError, match="no database"):
+    with pytest.raises(CacheError, match="not a SQLite database"):
         Cache(path)
     assert content == Path(path).read_bytes()
 
@@ -188,7 +188,7 @@ def test_a_folder_is_refused_and_not_to_be_made_private(
 ) -> None:
     """`chmod 600` is no advice for a folder that others may write to, such as /tmp."""
     tmp_path.chmod(0o777)
-    with pytest.raises(CacheError, match="is a folder: name a file in it"):
+    with pytest.raises(CacheError, match="is a folder: pass a file in it"):
         Cache(str(tmp_path))
     assert caplog.records == []
 
@@ -382,7 +382,7 @@ def test_a_file_that_others_may_write_is_used_with_a_warning(
     cache = Cache(str(path))
     cache.find([b"key"])
     cache.close()
-    assert ("other users may write" in caplog.text) is warns
+    assert ("other users can write" in caplog.text) is warns
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no owners")
@@ -397,5 +397,5 @@ def test_a_link_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "getuid", lambda: owner + 1)
     other = SimpleNamespace(st_uid=owner + 2, st_mode=mode)
     monkeypatch.setattr(os, "lstat", lambda path: other)
-    with pytest.raises(CacheError, match="a link that another user made"):
+    with pytest.raises(CacheError, match="a link that another user created"):
         Cache(str(tmp_path / "link")).find([b"key"])

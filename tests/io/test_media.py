@@ -275,7 +275,7 @@ def read_to_its_end() -> io.BufferedReader:
         ("ftp://example.com/a.png", "is neither a path nor an http"),
         (base64.b64encode(png() * 100).decode(), "decode base64 first"),
         ("data:image/svg+xml,%3Csvg/%3E", "is a data URL without base64"),
-        (np.zeros((2, 2, 3), np.uint8), "not ndarray: PIL.Image.fromarray makes one of an array"),
+        (np.zeros((2, 2, 3), np.uint8), "not ndarray: convert an array with PIL.Image.fromarray"),
         (closed(), "cannot be read: read of closed file"),
         (read_to_its_end(), r"is empty; .* needs seek\(0\)"),
     ],

@@ -1,12 +1,11 @@
 """The cache of vectors and scores: one SQLite file, shared by threads and processes, safe to kill.
 
 SQLite's write-ahead log makes every batch of vectors appear completely or not at all. Each vector
-is stored with a checksum, so a damaged file gives an error and never a wrong vector. The file is
-private to the user: vectors reveal much of the texts they represent.
+is stored with a checksum, so a damaged file causes an error and never a wrong vector. The file is
+private to the user, because vectors reveal much about the texts they represent.
 
-A connection must not be carried through a fork (SQLite docs, "How To Corrupt", 2.6): with an
-inherited one the child would mistake the parent's locks for its own. Files are therefore closed
-before a fork.
+A connection must not be used after a fork (SQLite docs, "How To Corrupt", 2.6), because the child
+would treat the parent's locks as its own. Files are therefore closed before a fork.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ MAX_LOCK_SECONDS = 30.0
 KEYS_PER_QUERY = 500
 CHECKSUM_BYTES = 4
 PAGES_PER_FULL_PAGE = 1.5
-"""A vector that fills a page of SQLite takes about as many, with its key and the tree of keys."""
+"""Pages that a vector of one SQLite page takes, including its key and the index."""
 
 
 class Cache:
@@ -137,13 +136,13 @@ class Cache:
             isolation_level="IMMEDIATE",
         )
         try:
-            self._settle(connection)
+            self._initialise(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _settle(self, connection: sqlite3.Connection) -> None:
+    def _initialise(self, connection: sqlite3.Connection) -> None:
         """Check that the file is a cache, and initialise an empty one."""
         application, version = (
             connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -163,9 +162,9 @@ class Cache:
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def _prune(self, connection: sqlite3.Connection, more_bytes: int) -> None:
-        """Delete vectors until so many more bytes fit.
+        """Delete vectors until `more_bytes` fit.
 
-        Keys are digests, so those after a random one are a random choice.
+        Keys are digests, so the keys after a random one are a random sample.
         """
         assert self._max_bytes is not None  # noqa: S101 - from above
         while self._used_bytes(connection) + more_bytes > self._max_bytes:
@@ -187,8 +186,8 @@ class Cache:
     def _warn_full(self) -> None:
         if is_first(self._reported, "full"):
             LOG.warning(
-                "the disk of the cache %r is full: new vectors are not kept; make room, or limit "
-                "the cache with cache_max_bytes",
+                "the disk of the cache %r is full, and new vectors are not cached: free some "
+                "space, or limit the cache with cache_max_bytes",
                 self.path,
             )
 
@@ -205,14 +204,14 @@ class Cache:
         except sqlite3.OperationalError as error:
             if "locked" in str(error) or "busy" in str(error):
                 raise CacheError(
-                    f"another process has held the cache {self.path!r} for "
+                    f"another process has locked the cache {self.path!r} for "
                     f"{MAX_LOCK_SECONDS:g} s: try again, or choose another file"
                 ) from error
             raise CacheError(f"the cache {self.path!r} cannot be used: {error}") from error
         except sqlite3.DatabaseError as error:
             raise CacheError(
-                f"the cache {self.path!r} is damaged or no database ({error}): delete it, or "
-                "choose another file"
+                f"the cache {self.path!r} is damaged or not a SQLite database ({error}): delete "
+                "it, or choose another file"
             ) from error
         except OSError as error:
             raise CacheError(f"the cache {self.path!r} cannot be used: {error}") from error
@@ -249,9 +248,9 @@ def _checksum(key: bytes, vector: bytes) -> bytes:
 def _refuse_folders(path: str) -> None:
     """Raise an error for a folder, and for a file in a folder that does not exist."""
     if Path(path).is_dir():
-        raise CacheError(f"the cache {path!r} is a folder: name a file in it")
+        raise CacheError(f"the cache {path!r} is a folder: pass a file in it")
     if not Path(path).parent.is_dir():
-        raise CacheError(f"the cache {path!r} cannot be made: there is no such folder, create it")
+        raise CacheError(f"the folder of the cache {path!r} does not exist: create it")
 
 
 def _refuse_links_of_others(path: str) -> None:
@@ -260,12 +259,12 @@ def _refuse_links_of_others(path: str) -> None:
         owner = os.lstat(path).st_uid
         if owner not in {0, os.getuid()}:
             raise CacheError(
-                f"the cache {path!r} is a link that another user made: choose another file"
+                f"the cache {path!r} is a link that another user created: choose another file"
             )
 
 
 def _warn_if_others_may_write(path: str) -> None:
     if hasattr(os, "getuid") and os.stat(path).st_mode & (stat.S_IWGRP | stat.S_IWOTH):  # noqa: PTH116
         LOG.warning(
-            "other users may write to the cache %r, and so change vectors: chmod 600 %s", path, path
+            "other users can write to the cache %r and change vectors: run chmod 600 %s", path, path
         )

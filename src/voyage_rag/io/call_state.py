@@ -15,11 +15,11 @@ from functools import cached_property
 import anyio
 
 QUEUE_LENGTH = 1
-"""Requests of a call that wait for the rate limit at once. A request is counted by what it is
-expected to cost, which earlier responses improve, and its timeout begins when it waits."""
+"""Requests of a call that wait for the rate limit at once. A waiting request is counted with its
+estimated tokens, which earlier responses improve, and its timeout has started."""
 
 
-class Stopped(Exception):  # noqa: N818 - no error: the result is not wanted any more
+class Stopped(Exception):  # noqa: N818 - not an error: the result is no longer needed
     """Another flow of the same call has failed, or the caller has stopped waiting."""
 
 
@@ -29,8 +29,8 @@ class ThreadCallState:
     Attributes:
         is_stopping: Whether no more requests are to be sent.
         stopping: Event that is set at the same time; wakes threads that wait for the rate limit.
-        reading: Lock of the thread that decodes a response. If all threads decoded at the same
-            time, all would finish late; in turn, each sends its next request while others decode.
+        reading: Lock of the thread that decodes a response. Threads decode in turn, so that each
+            can send its next request while another one decodes.
         queueing: Semaphore of the threads that wait for the rate limit.
     """
 
@@ -65,7 +65,7 @@ class ThreadCallState:
                 self._in_flight.discard(end)
 
     def end_all(self) -> None:
-        """End every request in flight, and let no other begin."""
+        """End every request in flight, and prevent new ones."""
         self.stop()
         with self._lock:
             self._ended = True
@@ -75,7 +75,7 @@ class ThreadCallState:
 
 
 class AsyncCallState:
-    """The same for tasks, which are cancelled and so need no list of requests.
+    """The variant for tasks, which are cancelled and therefore need no list of requests.
 
     Each attribute is created on its first use, in the event loop.
     """
@@ -103,7 +103,7 @@ class AsyncCallState:
         return anyio.Semaphore(QUEUE_LENGTH, fast_acquire=True)
 
 
-class _LoneThread(ThreadCallState):
+class _SingleThread(ThreadCallState):
     """State of a call with one request, which runs in the caller's thread and shares nothing."""
 
     reading = queueing = nullcontext()
@@ -114,11 +114,11 @@ class _LoneThread(ThreadCallState):
 
     @property
     def stopping(self) -> threading.Event:  # type: ignore[override]
-        """One that is never set."""
+        """An event that is never set."""
         return threading.Event()
 
 
-class _LoneTask(AsyncCallState):
+class _SingleTask(AsyncCallState):
     """State of a call with one request, which runs in the caller's task."""
 
     reading = None
@@ -126,9 +126,9 @@ class _LoneTask(AsyncCallState):
 
     @property
     def stopping(self) -> anyio.Event:
-        """One that is never set."""
+        """An event that is never set."""
         return anyio.Event()
 
 
-LONE_THREAD: ThreadCallState = _LoneThread()
-LONE_TASK: AsyncCallState = _LoneTask()
+LONE_THREAD: ThreadCallState = _SingleThread()
+LONE_TASK: AsyncCallState = _SingleTask()

@@ -19,7 +19,7 @@ class SystemClock:
     wall: Callable[[], float] = staticmethod(time.time)
 
     def sleep(self, seconds: float, wake: threading.Event) -> None:
-        """Wait in this thread. A signal interrupts it, as it does any wait on an event."""
+        """Wait in this thread. A signal interrupts the wait."""
         wake.wait(seconds)
 
     async def asleep(self, seconds: float, wake: anyio.Event) -> None:

@@ -1,10 +1,11 @@
 """Run many flows concurrently, in threads or tasks, and yield their parts in order.
 
 The sync and async variants behave in the same way. At most `concurrency` flows run. A flow is taken
-from its iterator only when it may start, and at most `READ_AHEAD` times as many have parts that
-were not consumed, so memory is bounded. If a flow fails, no more requests are sent; those in flight
-are paid for and finish; then the parts before the failure are yielded, and its error is raised
-unchanged. If the caller stops instead (Ctrl-C, cancellation, a `break`), requests in flight end.
+from its iterator only when it can start, and at most `READ_AHEAD` times as many flows have parts
+that are not consumed yet, so memory is bounded. If a flow fails, no more requests are sent, but
+those in flight finish, because they are paid for. Then the parts before the failure are yielded,
+and its error is raised unchanged. If the caller stops (Ctrl-C, cancellation, a `break`), requests
+in flight end.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def run_in_threads(
     """
     results = OrderedResults(flows, concurrency * READ_AHEAD)
     state = ThreadCallState()
-    # Python 3.13 imports a module for a subscript, which fails while the interpreter ends.
+    # Without a subscript, for which Python 3.13 imports a module; this fails at interpreter exit.
     slots: WorkerSlots[Part] = WorkerSlots(concurrency)
     ended: SimpleQueue[Callable[[], None]] = SimpleQueue()
     threads: list[threading.Thread] = []
@@ -99,7 +100,7 @@ async def run_in_tasks(
     planned: Callable[[Callable[[], Any]], Awaitable[Any]],
     concurrency: int,
 ) -> AsyncGenerator[Part]:
-    """Run flows in tasks. `planned` takes the next flow, in a thread if that takes long."""
+    """Run flows in tasks. `planned` creates the next flow, in a thread if that may block."""
     results = OrderedResults(flows, concurrency * READ_AHEAD)
     state = AsyncCallState()
     changed = anyio.Event()
@@ -211,7 +212,7 @@ class OrderedResults(Generic[Part]):
             flow = next(self._flows)
         except StopIteration:
             return None
-        except Exception as error:  # noqa: BLE001 - an input is bad; raised by `end`
+        except Exception as error:  # noqa: BLE001 - an input is invalid; raised by `end`
             self.failed(error)
             return None
         self._started += 1

@@ -1,7 +1,7 @@
 """The driver: runs flows in threads for sync calls, and in tasks for async ones.
 
-Flows decide; the driver waits, sends, caches and reports. The `try` around a flow covers only the
-flow's own code, so that no error of the transport is mistaken for the end of a flow.
+Flows decide; the driver waits, sends, caches and reports. A `try` that handles the end of a flow
+covers only the flow's own code, so that errors of the transport are not affected.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ NOT_QUEUED = nullcontext()
 
 @dataclass(frozen=True, slots=True)
 class Finished(Generic[T]):
-    """What a flow returned."""
+    """The return value of a flow."""
 
     value: T
 
@@ -75,7 +75,7 @@ class Driver:
         wait_log: Receives retries and long waits of calls without observers.
         host: Host name of the service, for events.
         port: Its port.
-        plans_in_thread: Whether a thread plans, because a tokenizer takes long.
+        plans_in_thread: Whether requests are planned in a thread, because a tokenizer is slow.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Driver:
         """Run one flow in this thread, or several in other threads, and combine their parts.
 
         Raises:
-            VoyageError: A flow failed; the error carries what was finished as `partial`.
+            VoyageError: A flow failed; `partial` of the error contains the finished results.
         """
         operation = _as_operation(work)
         with self._telemetry(operation.info) as telemetry:
@@ -240,7 +240,7 @@ class Driver:
         return await in_thread(plan) if self._plans_in_thread else plan()
 
     async def adrive(self, flow: Flow[T], state: AsyncCallState, telemetry: Telemetry | None) -> T:
-        """Run a flow in this task; decode long responses in a thread, to not block the loop."""
+        """Run a flow in this task. Threads decode long responses, which would block the loop."""
         try:
             effect = _step(flow.send, None)
             while not isinstance(effect, Finished):

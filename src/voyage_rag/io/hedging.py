@@ -1,7 +1,7 @@
 """Send a query a second time if there is no response soon, and use the first response.
 
-Some responses take ten times as long as most (a replica that starts, a lost packet). Sending those
-few queries again costs a few percent more requests and avoids most of the delay.
+Some responses take ten times as long as most, for example because a replica starts or a packet is
+lost. Sending these queries again costs a few percent more requests and avoids most of the delay.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from voyage_rag.io.tasks import start_thread
 
 
 class HedgedSender:
-    """A transport that sends an attempt a second time if `after` seconds bring no response.
+    """A transport that sends an attempt again if there is no response after `after` seconds.
 
     The attempt must allow it (see `Attempt.hedge`).
     """
@@ -29,7 +29,7 @@ class HedgedSender:
         self._after = after
 
     def send(self, attempt: Attempt, state: ThreadCallState) -> Response:
-        """See `Sender`. Other threads send, so that the caller does not wait for the slower one."""
+        """See `Sender`. Other threads send, so the caller does not wait for the slower response."""
         if attempt.hedge is None:
             return self.sender.send(attempt, state)
         race = Race()

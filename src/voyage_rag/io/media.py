@@ -1,7 +1,7 @@
 """Read images and videos from their sources, and encode them again only if necessary.
 
 Size and type are checked before more than a header is read, and pixels before anything is decoded,
-so that rejecting a file takes little memory, whatever its content.
+so that rejecting a file takes little memory.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def inspect(source: object, kind: MediaKind | None) -> Media:
             file.seek(0)
             pixels = pixels_of(file.read(MAX_BYTES))
     if pixels is None:
-        raise InvalidInputError(f"the image ({mime}) is damaged or cut short")
+        raise InvalidInputError(f"the image ({mime}) is damaged or incomplete")
     return Media("image", mime, source, size, pixels)
 
 
@@ -156,15 +156,15 @@ def _read_source(source: object) -> bytes:
             "is a file opened as text: open it with mode 'rb'"
             if isinstance(data, str)
             else "must be a text, or an image or video as a path, bytes, a binary file, a URL or "
-            f"an image of Pillow's, not {type(source).__name__}"
-            + ": PIL.Image.fromarray makes one of an array"
+            f"a Pillow image, not {type(source).__name__}"
+            + ": convert an array with PIL.Image.fromarray"
             * hasattr(source, "shape")
         )
     return data
 
 
 def _read_buffered(read: Any) -> object:
-    """Return the whole stream, up to the limit of memory; a value that is not bytes unchanged."""
+    """Return the whole stream, up to a limit. A value that is not bytes is returned unchanged."""
     parts = bytearray()
     while part := read(HEADER_BYTES):
         if not isinstance(part, bytes):
@@ -177,15 +177,15 @@ def _read_buffered(read: Any) -> object:
 def _check_buffered(size: int) -> None:
     if size > MAX_BUFFERED_BYTES:
         raise InvalidInputError(
-            f"has more than {MAX_BUFFERED_BYTES:,} bytes, the service takes {MAX_BYTES:,}: make it "
-            "smaller, or pass the path of a file with downscale=True"
+            f"has more than {MAX_BUFFERED_BYTES:,} bytes; the service accepts {MAX_BYTES:,}: make "
+            "it smaller, or pass the path of a file with downscale=True"
         )
 
 
 def _from_data_url(url: str) -> bytes:
     _, is_base64, encoded = url.partition(";base64,")
     if not is_base64:
-        raise InvalidInputError("is a data URL without base64, which is not accepted")
+        raise InvalidInputError("is a data URL without base64: encode its content in base64")
     _check_buffered(len(encoded) * 3 // 4)
     try:
         return binascii.a2b_base64(encoded, strict_mode=True)

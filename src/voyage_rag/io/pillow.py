@@ -1,6 +1,6 @@
 """Images that need Pillow (extra `images`): Pillow images, other formats, and scaling down.
 
-Pillow is never given a file of a format that would start another program or decode at once, and
+Pillow never opens a file of a format that would start another program or decode immediately, and
 reads no more than a header before the number of pixels is known.
 """
 
@@ -37,7 +37,7 @@ would run Ghostscript, and ICO, which decodes its content before its size is kno
 """
 
 RUNS_A_PROGRAM = {"EPS"}
-"""Formats that Pillow reads with the help of another program."""
+"""Formats that Pillow reads with another program."""
 
 JPEG_QUALITY = 90
 PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
@@ -72,7 +72,7 @@ def is_pillow_image(source: object) -> bool:
 
 def _pillow(purpose: str) -> Any:
     try:
-        from PIL import Image  # noqa: PLC0415 - an extra
+        from PIL import Image  # noqa: PLC0415 - optional dependency
     except ImportError:
         raise InvalidInputError(
             f"{purpose} needs Pillow: pip install 'voyage-rag[images]', or convert to PNG, JPEG, "
@@ -89,7 +89,7 @@ def _pillow_errors() -> Iterator[None]:
         yield
     except InvalidInputError:
         raise
-    except Exception as error:  # noqa: BLE001 - its plugins raise errors of any class
+    except Exception as error:  # noqa: BLE001 - plugins raise errors of any class
         name = type(error).__name__
         detail = "" if name == "UnidentifiedImageError" else f" ({name}: {error})"
         raise InvalidInputError(
@@ -129,8 +129,8 @@ def inspect_image(image: Any, kind: MediaKind | None) -> Media:
             return Media("image", format_of(file.read(HEADER_BYTES)), image, size, pixels)
         if image.format in RUNS_A_PROGRAM and not _is_decoded(image):
             raise InvalidInputError(
-                f"is an {image.format} file, which another program would have to read: call the "
-                "image's load() first if you trust the file"
+                f"is an {image.format} file, which Pillow reads with another program: call load() "
+                "of the image first if you trust the file"
             )
         if getattr(getattr(image, "fp", None), "closed", True):
             _require_pixels(image)
@@ -138,7 +138,7 @@ def inspect_image(image: Any, kind: MediaKind | None) -> Media:
 
 
 def _require_pixels(image: Any) -> None:
-    """Decode an image without a file, which few plugins can do, unless it is decoded."""
+    """Raise an error for an image that has neither pixels nor an open file to read them from."""
     try:
         image.load()
     except Exception as error:
@@ -160,7 +160,7 @@ def load_image(media: Media, max_pixels: int | None) -> tuple[str, bytes]:
 
 def encode_file(media: Media, file: BinaryIO, max_pixels: int | None) -> tuple[str, bytes]:
     """Encode the image of a file again, with at most `max_pixels` pixels."""
-    pillow = _pillow("this format" if max_pixels is None else "making images smaller")
+    pillow = _pillow("this format" if max_pixels is None else "downscale=True")
     formats = (media.format.removeprefix("image/"),) if media.format else PILLOW_FORMATS
     with _open(pillow, file, formats) as image:
         return _encoded(image, max_pixels)
@@ -168,9 +168,9 @@ def encode_file(media: Media, file: BinaryIO, max_pixels: int | None) -> tuple[s
 
 @contextmanager
 def _unchanged_file(image: Any) -> Iterator[BinaryIO | None]:
-    """Return the file of an image that was opened and not used, and is therefore unchanged.
+    """Return the file of an image whose pixels were not read, and are therefore unchanged.
 
-    None if there is no such file, or the service does not accept its format.
+    None if there is no such file, or if the service does not accept its format.
     """
     file: BinaryIO | None = None if _is_decoded(image) else getattr(image, "fp", None)
     if file is None:
@@ -203,7 +203,7 @@ def _is_decoded(image: Any) -> bool:
 def _encoded(image: Any, max_pixels: int | None) -> tuple[str, bytes]:
     """Rotate the image upright, scale it down, and encode it: a JPEG as JPEG, others as PNG."""
     with _pillow_errors():
-        from PIL import ImageOps  # noqa: PLC0415 - here Pillow is there
+        from PIL import ImageOps  # noqa: PLC0415 - optional dependency
 
         was_jpeg = image.format == "JPEG"
         if max_pixels is not None:

@@ -49,7 +49,7 @@ class VectorStore(Protocol):
 
 
 class Clock(Protocol):
-    """Time. Tests replace it, so that they do not have to wait."""
+    """A clock, which tests replace so that they need not wait."""
 
     def now(self) -> float:
         """Return the seconds of a monotonic clock."""

@@ -1,7 +1,7 @@
 """Tasks that can outlive the call that starts them.
 
-An async generator must not hold a task group across its `yield`s (PEP 789 says why), so the tasks
-that work ahead of it are ordinary ones, which the generator ends itself.
+An async generator must not hold a task group across its `yield`s (see PEP 789), so its tasks are
+ordinary tasks, which the generator ends itself.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ class LoopSupport:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            import trio  # noqa: PLC0415 - it is running
+            import trio  # noqa: PLC0415 - optional dependency
 
             await trio.to_thread.run_sync(partial(anyio.run, anyio.sleep, 0, backend="trio"))
         else:
-            options = {"loop_factory": asyncio.SelectorEventLoop}  # and not the application's
+            options = {"loop_factory": asyncio.SelectorEventLoop}  # not the application's
             run = partial(anyio.run, anyio.sleep, 0, backend_options=options)
             await loop.run_in_executor(None, run)
 
@@ -62,7 +62,7 @@ LOOP_SUPPORT = LoopSupport()
 
 
 def is_asyncio() -> bool:
-    """Whether the caller is a task of asyncio, and not of trio, whose guest a loop may have."""
+    """Whether the caller is a task of asyncio, not of trio in guest mode."""
     try:
         return asyncio.current_task() is not None
     except RuntimeError:  # no loop is running
@@ -77,8 +77,9 @@ async def in_thread(  # type: ignore[return] # no shield ends without a result
 ) -> T:
     """Run a function in a thread and a copy of this context, as `anyio.to_thread.run_sync` does.
 
-    The threads of anyio end by a callback of the main task. nest_asyncio, which replaces
-    `asyncio.run`, does not call it, and the process would never exit; the loop's own threads end.
+    The threads of anyio end in a callback of the main task. nest_asyncio, which replaces
+    `asyncio.run`, does not call it, and the process would never exit, so the loop's own threads are
+    used.
     """
     if asyncio.run is asyncio.runners.run or not is_asyncio():
         return await anyio.to_thread.run_sync(
@@ -108,7 +109,7 @@ async def iterate_in_thread(items: Iterator[T]) -> AsyncGenerator[T]:
 def start_thread(work: Callable[[], None], name: str) -> threading.Thread | None:
     """Start a thread in a copy of this context; None if none can be started.
 
-    The system may have no more threads, and an interpreter that is exiting starts none: Python 3.11
+    The system may have no more threads. At interpreter exit, none is started, because Python 3.11
     would wait for a thread that never runs.
     """
     run = contextvars.copy_context().run
@@ -154,7 +155,7 @@ def spawn(work: Callable[[], Awaitable[None]], ended: Callable[[], None]) -> Cal
 def _spawn_on_trio(
     work: Callable[[], Awaitable[None]], ended: Callable[[], None]
 ) -> Callable[[], object]:
-    import trio  # noqa: PLC0415 - only its users have it
+    import trio  # noqa: PLC0415 - optional dependency
 
     scope = trio.CancelScope()
 

@@ -29,13 +29,13 @@ from voyage_rag.locks import lock_for
 from voyage_rag.usage import Usage
 
 UNNUMBERED = 0
-"""The number of calls of which only retries are reported."""
+"""The number that calls have if only their retries are reported."""
 
 _numbers = count(1)
 
 
 class Telemetry:
-    """The events of one call, whose number is unique in this process. None means a new number."""
+    """The events of one call. A `number` of None is replaced by a unique one in this process."""
 
     def __init__(
         self,
@@ -57,8 +57,8 @@ class Telemetry:
     def reporting(self, *, within: bool) -> Iterator[Telemetry]:
         """Report the start and the end of the call.
 
-        It runs `within` the observers' contexts, unless it is an iterator: its consumer's code runs
-        between its steps.
+        With `within`, the call runs in the observers' contexts. This is not possible for an
+        iterator, because the code of its consumer runs between its steps.
         """
         began = self._now()
         self.emit(CallStarted)
@@ -67,7 +67,7 @@ class Telemetry:
                 for listener in self._listeners if within else ():
                     contexts.enter_context(listener.within(self._call))
                 yield self
-        except GeneratorExit:  # the consumer of an iterator needs no more
+        except GeneratorExit:  # the consumer of an iterator has stopped
             self._done(began)
             raise
         except BaseException as error:
@@ -140,10 +140,7 @@ class Telemetry:
 
 
 def reason_of(failure: VoyageError | None) -> str:
-    """Return why an attempt failed, in this package's own words.
-
-    The message of a service or gateway may contain anything; it is in the error that is raised.
-    """
+    """Return why an attempt failed, without the message of the service, which may be anything."""
     if isinstance(failure, RateLimitError):
         return f"the rate limit (HTTP {failure.http_status})"
     if failure is not None and failure.http_status not in {None, 200}:

@@ -18,10 +18,10 @@ class Tokenizer:
 
     def __init__(self, path: str) -> None:
         try:
-            from tokenizers import Tokenizer as Loaded  # noqa: PLC0415 - an extra
+            from tokenizers import Tokenizer as Loaded  # noqa: PLC0415 - optional dependency
         except ImportError as error:
             raise ImportError(
-                "exact counts need tokenizers: pip install 'voyage-rag[tokenizers]'",
+                "a tokenizer needs tokenizers: pip install 'voyage-rag[tokenizers]'",
                 name=error.name,
             ) from error
         try:

@@ -152,7 +152,7 @@ def test_what_cannot_be_unpacked_is_no_answer(
     http_service.always = lambda body: Response(200, {"content-encoding": encoding}, packed)
     voyage = Voyage(KEY, base_url=http_service.url, max_retries=0)
 
-    with pytest.raises(APIConnectionError, match=r"packed as|gzip"):
+    with pytest.raises(APIConnectionError, match=r"compressed with|gzip"):
         runner.call(voyage, "embed", ["a"], MODEL)
 
 

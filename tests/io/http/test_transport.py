@@ -111,7 +111,7 @@ def test_a_refused_connection_says_where(runner) -> None:
         b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nnope",
         b"HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n",
     ],
-    ids=["nothing", "another protocol", "half an answer", "broken gzip", "broken header"],
+    ids=["nothing", "another protocol", "half an answer", "not valid gzip", "broken header"],
 )
 def test_what_is_no_answer_is_a_lost_connection(runner, said: bytes) -> None:
     """Garbage and half answers are APIConnectionErrors, and may be tried again."""

@@ -172,7 +172,7 @@ def test_nothing_listens_at_the_address_of_the_proxy(
         vectors_of(runner, server.url, ["a"])
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
     assert caught.value.never_sent
-    assert "through the proxy http://127.0.0.1:9 of ALL_PROXY" in caught.value.message
+    assert "uses the proxy http://127.0.0.1:9 of ALL_PROXY" in caught.value.message
     assert "a-password" not in caught.value.message
 
 

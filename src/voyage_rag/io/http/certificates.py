@@ -1,4 +1,4 @@
-"""The certificate authorities that TLS trusts: those of the environment, or those of certifi.
+"""The trusted certificate authorities: those of the environment, or those of certifi.
 
 The environment variables are those of curl, requests and httpx.
 """
@@ -76,8 +76,8 @@ class TrustedCertificates:
 
     def _unusable(self, path: str, reason: str) -> ConfigurationError:
         return ConfigurationError(
-            f"{self.variable or 'certifi'} names {path!r} for trusted certificates, {reason}: "
-            "correct the variable, or unset it to trust the authorities that certifi lists"
+            f"{self.variable or 'certifi'} sets the trusted certificates to {path!r}, {reason}: "
+            "correct the variable, or unset it to use the certificates of certifi"
         )
 
 

@@ -1,7 +1,7 @@
-"""An attempt in progress: its request and response as bytes, which the caller sends and receives.
+"""An attempt in progress, without I/O: the caller sends and receives the bytes.
 
-This module reads and writes no socket, so threads and event loops share it. h11 writes and parses
-HTTP/1.1, and detects bytes that are left over after a response.
+Threads and event loops therefore share this module. h11 writes and parses HTTP/1.1, and detects
+bytes that are left over after a response.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from voyage_rag.io.http.upload import MultipartUpload
 MIN_SILENCE_SECONDS = 5.0
 SILENCE_FACTOR = 4
 SMALL_REQUEST_BYTES = 2**14
-"""A silent reused connection is abandoned early: after four times the longest recent response time
-if a second request costs next to nothing, otherwise after half of the attempt's time.
+"""A reused connection without a response is abandoned early: after four times the longest recent
+response time if the request is small, otherwise after half of the attempt's timeout.
 """
 
 MAX_HEAD_BYTES = 100 * 1024
@@ -57,11 +57,11 @@ class StaleConnectionError(Exception):
 
 
 class Exchange:
-    """One attempt. It uses one connection after another until one of them works.
+    """One attempt, which uses one connection after another until one of them works.
 
-    For each, call `start`, send what `outgoing` yields, pass what arrives to `receive` until
-    `is_complete`, and call `finish`; call `abandon` after an error. A `StaleConnectionError` means
-    to begin again.
+    For each connection, call `start`, send the output of `outgoing`, pass received bytes to
+    `receive` until `is_complete`, and call `finish`; after an error, call `abandon`. If one of
+    these raises or returns a `StaleConnectionError`, begin again.
 
     Args:
         waits: Recent response times of the service in seconds.
@@ -140,7 +140,7 @@ class Exchange:
         return seconds if self._has_received else min(seconds, self._first_byte_timeout)
 
     def receive(self, data: bytes) -> None:
-        """Process received bytes of the response; none mean the end of the connection.
+        """Process received bytes of the response; b"" is the end of the connection.
 
         Raises:
             h11.RemoteProtocolError: The response is not valid HTTP or is incomplete.
@@ -161,7 +161,7 @@ class Exchange:
                 return
 
     def finish(self, connection: PooledConnection) -> Response:
-        """Return the response. Keep the connection only if it was valid and nothing is left over.
+        """Return the response. Keep the connection only if the response was valid and complete.
 
         Raises:
             UnreadableBodyError: The compressed data is incomplete.
@@ -191,7 +191,7 @@ class Exchange:
         return response_of(self._host, self._status, self._headers, content, connection.distrust)
 
     def abandon(self, connection: PooledConnection, error: BaseException) -> Exception | None:
-        """Close the connection; return the error to raise instead of this one, if any."""
+        """Close the connection, and return the error to raise instead of this one, or None."""
         connection.close()
         if self._body is not None:
             self._body.close()
@@ -220,7 +220,7 @@ class Exchange:
             self._connection.end()
 
     def _want_new_connection(self, stale: PooledConnection) -> None:
-        """Use a new connection next, and close those that were idle for as long as a stale one."""
+        """Use a new connection next, and close idle ones that are at least as old as this one."""
         self._pool.drop_older(stale.used_at)
         self._wants_new = True
 
@@ -234,7 +234,7 @@ class Exchange:
         return min(half, max(MIN_SILENCE_SECONDS, SILENCE_FACTOR * max(self._waits)))
 
     def _begin_body(self, response: h11.Response) -> None:
-        if not self.attempt.limits_silence:  # the upload of a file says nothing about a response
+        if not self.attempt.limits_silence:  # the time of an upload is not a response time
             self._waits.append(time.monotonic() - self._began)
         self._status, headers = response.status_code, dict[str, str]()
         for name, value in response.headers:

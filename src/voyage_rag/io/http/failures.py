@@ -7,16 +7,16 @@ from voyage_rag.errors import APIConnectionError, Timeout
 from voyage_rag.hosts.host import Host
 from voyage_rag.io.http.proxies import Proxy
 
-DOCTOR = "`voyage-rag doctor` looks at network, proxy and certificates"
+DOCTOR = "run `voyage-rag doctor` to check the network, proxy and certificates"
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
 NO_TLS_REMEDY = (
-    "what listens there does not use TLS: check whether base_url, or the PROXY variable, has to "
-    "begin with http://"
+    "the server does not use TLS: check whether base_url, or the PROXY variable, has to begin with "
+    "http://"
 )
 CERTIFICATE_REMEDY = (
-    "if a proxy inspects TLS, name the file of its certificate in SSL_CERT_FILE; `voyage-rag "
-    "doctor` shows who issued this one"
+    "if a proxy inspects TLS, set SSL_CERT_FILE to its certificate authority; `voyage-rag doctor` "
+    "shows the issuer of this certificate"
 )
 
 
@@ -36,7 +36,7 @@ def connection_error(
     """
     reason = host.redact(str(error).encode()).decode() or type(error).__name__
     if proxy is not None and never_sent and proxy.source not in reason:
-        reason += f"; the connection leads through the proxy {proxy} of {proxy.source}"
+        reason += f"; the connection uses the proxy {proxy} of {proxy.source}"
     model = attempt.request.model
     if is_timeout and never_sent:
         failure: APIConnectionError = Timeout(
@@ -45,7 +45,7 @@ def connection_error(
     elif is_timeout:
         failure = Timeout(
             f"{host.base_url} did not respond within {round(attempt.timeout, 2):g} s ({reason}): "
-            "raise timeout, or send less at once",
+            "increase timeout, or send less at once",
             model=model,
         )
     else:
@@ -60,9 +60,9 @@ def connection_error(
 
 
 def _without_secrets(error: BaseException, reason: str) -> BaseException:
-    """Return the system's error that caused this one, or an error of its type without references.
+    """Return the OSError that caused this error, or an error of the same type without references.
 
-    An exception of httpx refers to its request, and a traceback to the headers that were written.
+    Exceptions of httpx refer to the request, and tracebacks to the headers.
     """
     innermost = error
     while innermost.__cause__ is not None:

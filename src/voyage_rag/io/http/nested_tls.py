@@ -1,4 +1,4 @@
-"""TLS to a host inside the TLS connection to a proxy; the `ssl` module nests no sockets itself."""
+"""TLS to a host inside the TLS connection to a proxy, which `ssl.SSLSocket` does not support."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class NestedTLSSocket:
     Args:
         outer: The connection to the proxy.
         context: The trusted certificates.
-        hostname: The name for which the host must have a certificate.
+        hostname: The host name that the certificate must match.
     """
 
     def __init__(self, outer: ssl.SSLSocket, context: ssl.SSLContext, hostname: str) -> None:

@@ -1,7 +1,6 @@
-"""Connect by DNS, TCP and TLS, each with a deadline. Another thread can end each of them.
+"""Connect by DNS, TCP and TLS, with a deadline. Another thread can end each step.
 
-This is blocking code. An event loop runs it in a thread, so that name resolution,
-cryptography and reading certificates do not block it.
+This is blocking code, which event loops run in a thread.
 """
 
 from __future__ import annotations
@@ -20,19 +19,19 @@ from voyage_rag.io.http.nested_tls import NestedTLSSocket
 from voyage_rag.locks import delay_forks
 
 CONNECT_STAGGER_SECONDS = 0.25
-"""Time after which the next address is tried as well (RFC 8305)."""
+"""Time after which the next address is tried concurrently (RFC 8305)."""
 
 SOCKET_OPTIONS: tuple[tuple[str, str, int], ...] = (
     ("IPPROTO_TCP", "TCP_NODELAY", 1),
     ("SOL_SOCKET", "SO_KEEPALIVE", 1),
     ("IPPROTO_TCP", "TCP_KEEPIDLE", 15),
-    ("IPPROTO_TCP", "TCP_KEEPALIVE", 15),  # what macOS calls TCP_KEEPIDLE
+    ("IPPROTO_TCP", "TCP_KEEPALIVE", 15),  # the name of TCP_KEEPIDLE on macOS
     ("IPPROTO_TCP", "TCP_KEEPINTVL", 5),
     ("IPPROTO_TCP", "TCP_KEEPCNT", 3),
     ("IPPROTO_TCP", "TCP_USER_TIMEOUT", 10_000),
 )
-"""Socket options by name, because platforms support different ones. Times are in seconds, except
-for the last one in milliseconds: the maximum time for which sent bytes may stay unacknowledged.
+"""Socket options by name, because platforms support different ones. Times are in seconds; the last
+one, the maximum time for which sent bytes stay unacknowledged, is in milliseconds.
 """
 
 
@@ -46,7 +45,7 @@ class ConnectingEndedError(OSError):
 def connect_tcp(
     host: str, port: int, deadline: float, is_ended: Callable[[], bool]
 ) -> socket.socket:
-    """Connect to the first address of a host that accepts.
+    """Connect to the first address of a host that accepts the connection.
 
     Args:
         host: Name or IP address.
@@ -96,9 +95,9 @@ def start_tls(
     deadline: float,
     announce: Callable[[socket.socket], None],
 ) -> socket.socket:
-    """Perform the TLS handshake on a connected socket, which the result takes over.
+    """Perform the TLS handshake on a connected socket, and return the new socket.
 
-    `announce` receives the new socket before the handshake, so that it can be ended.
+    `announce` receives the new socket before the handshake, so that another thread can end it.
 
     Raises:
         OSError: The certificate is not trusted, or the handshake failed or took too long.

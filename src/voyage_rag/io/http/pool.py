@@ -29,7 +29,7 @@ from voyage_rag.io.tasks import in_thread
 
 MAX_IDLE_SECONDS = 60.0
 MAX_AGE_SECONDS = 600.0
-"""Maximum age of a connection, even of a busy one, so that a new address of the host is noticed."""
+"""Maximum age of a connection, even of a busy one, so that a new address of the host is used."""
 
 MAX_CONNECT_SECONDS = 15.0
 REMEMBERED_REQUEST_IDS = 32
@@ -88,7 +88,7 @@ class PooledConnection:
         return sock
 
     async def aopen(self, deadline: float, limiter: anyio.CapacityLimiter) -> socket.socket:
-        """Async variant of `open`. It runs in a thread, for which a cancellation does not wait."""
+        """Async variant of `open`. It runs in a thread, which a cancellation abandons."""
         open_until = partial(self.open, deadline)
         try:
             with anyio.fail_after(seconds_until(deadline)):
@@ -117,13 +117,13 @@ class PooledConnection:
                 socket.socket.shutdown(self._announced, socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close the socket, which a program that became a daemon may have closed already."""
+        """Close the socket, unless it is already closed, as in a program that became a daemon."""
         if self.socket is not None:
             with suppress(OSError):
                 self.socket.close()
 
     def distrust(self) -> None:
-        """Do not reuse the connection: it delivered an invalid response."""
+        """Do not reuse the connection, because it delivered an invalid response."""
         self.suspect = True
 
     def is_reusable(self, now: float) -> bool:
@@ -150,7 +150,7 @@ class PooledConnection:
 class ConnectionPool:
     """The idle connections to one host.
 
-    It only uses atomic operations of a deque, so there is no lock that a fork could leave
+    It uses only atomic operations of a deque, so there is no lock that a fork could leave
     locked. A forked child starts with an empty pool.
     """
 
@@ -170,7 +170,7 @@ class ConnectionPool:
     def take(self) -> PooledConnection:
         """Return an idle connection, or a new one."""
         if self._process != os.getpid():
-            _close_all(self._idle)  # this process's copies of the sockets; the parent's stay open
+            _close_all(self._idle)  # closes the copies in this process only
             self._begin()
         now = time.monotonic()
         while self._idle:

@@ -1,6 +1,6 @@
 """Find the proxy of a connection in the environment or the system's settings.
 
-The standard library reads the settings. NO_PROXY may contain what curl and requests accept.
+The standard library reads the settings. NO_PROXY has the syntax of curl and requests.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _parsed(source: str, value: str) -> Proxy:
     try:
         parts = urlsplit(value if "://" in value else f"http://{value}")
         host, port = parts.hostname, parts.port
-        is_cut = "@" in parts.path + parts.query + parts.fragment  # at a / ? or # of a password
+        is_cut = "@" in parts.path + parts.query + parts.fragment  # a password has a / ? or #
     except ValueError:  # its text may quote a part of the password
         is_cut = True
     if is_cut or not host or any(map(str.isspace, host)):
@@ -90,7 +90,7 @@ def _parsed(source: str, value: str) -> Proxy:
         )
     if parts.scheme not in DEFAULT_PORTS:
         raise ConfigurationError(
-            f"{source} names a proxy of the kind {parts.scheme!r}: use one of "
+            f"{source} has the unsupported scheme {parts.scheme!r}: use one of "
             f"{', '.join(DEFAULT_PORTS)}, or unset it"
         )
     port = port or DEFAULT_PORTS[parts.scheme]

@@ -45,7 +45,7 @@ class UnwritableFileError(Exception):
 
 
 class Gunzip:
-    """Decompresses gzip of one member or several, a bounded number of bytes at a time.
+    """Decompresses gzip with one or several members, a bounded number of bytes at a time.
 
     Attributes:
         unread: Compressed bytes that remain because the limit was reached.
@@ -69,14 +69,14 @@ class Gunzip:
                 most -= len(pieces[-1])
                 data = self._member.unconsumed_tail or self._member.unused_data
         except zlib.error as error:
-            raise UnreadableBodyError(f"the response is broken gzip: {error}") from None
+            raise UnreadableBodyError(f"the response is not valid gzip: {error}") from None
         self.unread = data
         return b"".join(pieces)
 
     def finish(self) -> None:
         """Raise an `UnreadableBodyError` if the last member is incomplete."""
         if not self._member.eof:
-            raise UnreadableBodyError("the response is gzip that stops before its end")
+            raise UnreadableBodyError("the gzip data of the response is incomplete")
 
 
 class ResponseBody:
@@ -126,7 +126,7 @@ class ResponseBody:
         """
         if self._gunzip is not None:
             self._gunzip.finish()
-        self._write(b"")  # a file without content is a file, too
+        self._write(b"")  # creates the file of an empty body
         if isinstance(self._sink, BytesIO):
             return self._sink.getvalue()
         try:
@@ -154,8 +154,8 @@ class ResponseBody:
 
     def _too_large(self) -> UnreadableBodyError:
         return UnreadableBodyError(
-            f"the response has more than {self._most // MEBIBYTE:.0f} MiB, which no response to "
-            "this request can need"
+            f"the response has more than {self._most // MEBIBYTE:.0f} MiB, the maximum for this "
+            "request"
         )
 
 
@@ -186,7 +186,7 @@ def gunzip_of(headers: Mapping[str, str]) -> Gunzip | None:
     if encoding in GZIP_ENCODINGS:
         return Gunzip()
     if encoding not in PLAIN_ENCODINGS:
-        raise UnreadableBodyError(f"the response is packed as {encoding[:20]!r}, not as gzip")
+        raise UnreadableBodyError(f"the response is compressed with {encoding[:20]!r}, not gzip")
     return None
 
 

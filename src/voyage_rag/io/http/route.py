@@ -1,4 +1,4 @@
-"""The target of a request: the parts of its URL, and the proxy on the way."""
+"""The target of a request: the parts of its URL, and the proxy."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def parse_address(url: str) -> Address:
     host = (parts.hostname or "").encode("idna").decode()
     port = parts.port or DEFAULT_PORTS[parts.scheme]
     path_and_query = parts._replace(scheme="", netloc="", path=parts.path or "/").geturl()
-    target = quote(path_and_query, safe=string.punctuation)  # only what is not ASCII
+    target = quote(path_and_query, safe=string.punctuation)  # encodes non-ASCII characters only
     name = f"[{host}]" if ":" in host else host
     host_header = name if port == DEFAULT_PORTS[parts.scheme] else f"{name}:{port}"
     absolute_target = f"{parts.scheme}://{host_header}{target}"
@@ -84,7 +84,7 @@ class Route:
 
 
 def _in_event_loop() -> bool:
-    """Does not use anyio, which would import its backend and block the loop."""
+    """Return whether an event loop runs, without anyio, whose import would block the loop."""
     with suppress(RuntimeError):
         return bool(asyncio.get_running_loop())
     trio: Any = sys.modules.get("trio")

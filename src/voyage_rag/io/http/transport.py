@@ -1,8 +1,8 @@
 """The HTTP transport: sends an attempt, and returns a response or raises a `VoyageError`.
 
-A connection is reused only if its response was complete and valid and no byte was left over. A
-reused connection that fails before the first byte of a response was closed by the server or dropped
-on the way: the request is sent once more, on a new connection, as part of the same attempt.
+A connection is reused only if its response was complete and valid and no byte was left over. If a
+reused connection fails before the first byte of a response, the server or a firewall has closed it:
+the request is sent once more, on a new connection, as part of the same attempt.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from voyage_rag.io.http.user_client import UserClients
 
 MAX_CONNECTIONS = 256
-"""Requests that one event loop has in flight at once."""
+"""Maximum number of requests that one event loop has in flight."""
 
 MAX_CONNECTING = 64
-"""Threads in which one event loop connects."""
+"""Maximum number of threads in which one event loop connects."""
 
 MAX_READ_BYTES = 2**16
 READS_PER_TURN = 4
@@ -59,7 +59,7 @@ class Transport:
 
     Args:
         host: The target, which also defines authentication.
-        http_client: Used for sync calls instead of own connections; never closed here.
+        http_client: Used for sync calls; never closed here.
         async_http_client: Used for async calls; bound to the event loop in which it is used.
 
     Raises:
@@ -186,8 +186,8 @@ def is_httpx_replaced() -> bool:
     """Return whether another library has replaced httpx's transports.
 
     Libraries that mock or record HTTP (vcrpy, respx, pytest-httpx) replace these methods. Programs
-    that use them expect all requests to be intercepted, so requests then go through httpx. Tracers
-    wrap the methods instead, and the wrappers refer to the originals: these do not count.
+    that use them expect all requests to be intercepted, so requests then go through httpx. Wrappers
+    of tracers, which refer to the original methods, do not count.
     """
     return any(
         _is_replaced(getattr(sys.modules[module], owner), method)
@@ -243,7 +243,7 @@ async def _atransfer(sock: socket.socket, exchange: Exchange) -> None:
         if exchange.is_complete:
             return
         if reads % READS_PER_TURN == 0:
-            exchange.max_wait()  # which checks the deadline
+            exchange.max_wait()  # checks the deadline
             await checkpoint()
 
 

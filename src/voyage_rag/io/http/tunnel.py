@@ -21,13 +21,13 @@ IPV4, NAME, IPV6 = 1, 3, 4
 
 SOCKS_REFUSALS = {
     1: "general failure",
-    2: "its rules forbid it",
+    2: "not allowed by its rules",
     3: "network unreachable",
     4: "host unreachable",
     5: "connection refused",
     6: "time to live expired",
-    7: "it does not connect for others",
-    8: "it does not know this kind of address",
+    7: "command not supported",
+    8: "address type not supported",
 }
 
 
@@ -65,12 +65,12 @@ def _connect_by_http(
                     raise ConnectionResetError("it closed the connection")
                 http.receive_data(data)
     except (ConnectionError, h11.RemoteProtocolError) as error:
-        raise ProxyRefusedError(f"the proxy of {proxy.source} does not answer: {error}") from error
+        raise ProxyRefusedError(f"no response from the proxy of {proxy.source}: {error}") from error
     status = response.status_code
     if not 200 <= status < 300:  # noqa: PLR2004 - HTTP's range of success
         reason = _login_problem(response) if status == 407 else "it refuses"  # noqa: PLR2004
         raise ProxyRefusedError(
-            f"the proxy of {proxy.source} answers HTTP {status} to CONNECT: {reason}"
+            f"the proxy of {proxy.source} responds with HTTP {status} to CONNECT: {reason}"
         )
 
 
@@ -80,8 +80,8 @@ def _login_problem(response: h11.Response) -> str:
     schemes = [value.decode("latin-1").partition(" ")[0].strip(",") for value in offers]
     if schemes and "basic" not in map(str.lower, schemes):
         return (
-            f"it wants a login by {printable(' or '.join(schemes))}, and only Basic is known here: "
-            "use a local proxy that does this login, such as cntlm or px"
+            f"it requires {printable(' or '.join(schemes))} authentication, but only Basic is "
+            "supported: use a local proxy that authenticates, such as cntlm or px"
         )
     return "credentials are missing or wrong"
 
@@ -94,7 +94,7 @@ def _connect_by_socks(
     version, chosen = _receive(sock, 2, deadline)
     if version != SOCKS_VERSION or chosen != method:
         wanted = "credentials" if method == NO_AUTHENTICATION else "other credentials"
-        raise ProxyRefusedError(f"the proxy of {proxy.source} wants {wanted}, or is not SOCKS5")
+        raise ProxyRefusedError(f"the proxy of {proxy.source} requires {wanted}, or is not SOCKS5")
     if method == PASSWORD_AUTHENTICATION:
         name, password = proxy.username.encode(), proxy.password.encode()
         sock.sendall(bytes([1, len(name)]) + name + bytes([len(password)]) + password)
@@ -111,7 +111,7 @@ def _connect_by_socks(
 
 
 def _socks_address(host: str) -> bytes:
-    """Return the address of the host. The proxy resolves a name: it may know internal names."""
+    """Return the address of the host. The proxy resolves names, including internal ones."""
     try:
         address = ip_address(host)
     except ValueError:

@@ -1,8 +1,8 @@
-"""Send through httpx: by clients that the user has passed, or if a library intercepts httpx.
+"""Send through httpx: with clients that the user has passed, or if a library intercepts httpx.
 
 Clients of the user keep their authentication, headers, proxies, certificates, hooks and
-connections, and are never closed here. Redirects are not followed: they would send the key to
-another address.
+connections, and are never closed here. Redirects are not followed, because they would send the key
+to another address.
 """
 
 from __future__ import annotations
@@ -204,8 +204,8 @@ def _misused(name: str, error: RuntimeError) -> ConfigurationError:
     if not UNUSABLE.search(str(error)):
         raise error
     return ConfigurationError(
-        f"{name} cannot be used ({error}): give each event loop a client of its own, and close it "
-        "after its last call; without one, connections serve all event loops"
+        f"{name} cannot be used ({error}): use a separate client for each event loop, and close it "
+        f"after its last call; without {name}, all event loops are supported"
     )
 
 
