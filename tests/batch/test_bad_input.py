@@ -125,7 +125,9 @@ def test_a_job_is_at_its_host(begun: World) -> None:
     async def program() -> None:
         await begun.submit(["a"])
         elsewhere = Voyage(KEY)
-        with pytest.raises(InvalidInputError, match=r"is at 127.0.0.1, not at api.voyageai.com"):
+        with pytest.raises(
+            InvalidInputError, match=r"was submitted to 127.0.0.1, not to api.voyageai.com"
+        ):
             BatchJob.open(elsewhere, begun.path)
 
     begun.runner.run(program)

@@ -481,7 +481,7 @@ def test_options_that_cannot_work_are_refused_by_name(
 
 def test_what_the_model_does_not_offer_is_refused() -> None:
     """As in the client."""
-    with pytest.raises(InvalidInputError, match="no output_dimension 100"):
+    with pytest.raises(InvalidInputError, match="output_dimension=100"):
         EmbeddingJob("in.jsonl", "out.parquet", model="voyage-4", output_dimension=100)
     with pytest.raises(InvalidInputError, match="rerank-3"):
         EmbeddingJob("in.jsonl", "out.parquet", model="rerank-3")

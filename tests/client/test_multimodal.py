@@ -300,7 +300,7 @@ def test_without_pillow_paths_bytes_and_urls_work(
     ("item", "downscale", "said"),
     [
         (b"BM" + bytes(100), False, r"inputs\[0\]: an image that is not PNG.* needs Pillow: pip"),
-        (jpeg(2_000, 2_000), True, r"inputs\[0\]\[?0?\]?: making images smaller needs Pillow"),
+        (jpeg(2_000, 2_000), True, r"inputs\[0\]\[?0?\]?: downscale=True needs Pillow"),
     ],
 )
 def test_what_needs_pillow_says_so(

@@ -106,7 +106,7 @@ def test_eight_of_ten_first_hits_are_right(full: Ran, framework: int) -> None:
 
     assert right >= 8
     assert len(full.report.judged) == 10
-    line = f"first hit right for {right} of 10 built-in questions after rerank"
+    line = f"correct first hit for {right} of 10 built-in questions, after reranking"
     assert f"{FRAMEWORKS[framework]:<10}  {line}" in full.out.splitlines()
 
 
@@ -185,7 +185,7 @@ def test_questions_of_ones_own_over_files_of_ones_own(
             f"{tmp_path / 'ships.txt'}:1",
             f"{tmp_path / 'bread.md'}:1",
         ]
-    assert "first hit right" not in ran.out
+    assert "correct first hit" not in ran.out
 
 
 def test_a_limit_takes_so_many_passages(emulator: Emulator, account: str) -> None:

@@ -38,7 +38,7 @@ def test_the_emulator_says_what_it_is(make_report: MakeReport) -> None:
 
     assert text.startswith("These are not Voyage's vectors.")
     assert "nothing is billed" in text
-    assert "It would cost $0.0300 at list price, by the emulator's own token counts." in text
+    assert "It would cost $0.0300 at list price, based on the token counts of the emulator." in text
 
 
 def test_the_live_service_says_what_it_will_use(make_report: MakeReport) -> None:
@@ -66,7 +66,7 @@ def test_both_frameworks_share_a_table(make_report: MakeReport) -> None:
     table = [" ".join(line.split()) for line in lines[heading : heading + 6]]
 
     assert table[:5] == [
-        "LangChain LlamaIndex passage (✓ of a module that answers)",
+        "LangChain LlamaIndex passage (✓ answers the question)",
         "",
         "1 How do I read [rows]?",
         "✓ 0.875 0.625 csv.reader Read rows [of a :file:].",
@@ -146,8 +146,8 @@ def test_first_hits_are_counted_for_each_framework(make_report: MakeReport) -> N
     """The promise is printed framework by framework."""
     text = shown(make_report())
 
-    assert "LangChain   first hit right for 1 of 1 built-in questions after rerank" in text
-    assert "LlamaIndex  first hit right for 0 of 1 built-in questions after rerank" in text
+    assert "LangChain   correct first hit for 1 of 1 built-in questions, after reranking" in text
+    assert "LlamaIndex  correct first hit for 0 of 1 built-in questions, after reranking" in text
 
 
 def test_questions_of_ones_own_are_not_judged(make_report: MakeReport) -> None:
@@ -155,7 +155,7 @@ def test_questions_of_ones_own_are_not_judged(make_report: MakeReport) -> None:
     text = shown(make_report(modules=()))
 
     assert "✓" not in text
-    assert "first hit right" not in text
+    assert "correct first hit" not in text
 
 
 def test_cost_and_durations_are_shown(make_report: MakeReport) -> None:

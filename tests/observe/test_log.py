@@ -37,8 +37,8 @@ def test_a_retry_is_a_warning(runner, caplog: pytest.LogCaptureFixture) -> None:
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("voyage_rag.requests", "WARNING")
     assert record.message == (
-        f"/embeddings {MODEL}, 1 inputs: attempt 2 in {clock.sleeps[0]:.2f} s, since attempt 1 met "
-        "HTTP 503 (request req-7)"
+        f"/embeddings {MODEL}, 1 inputs: attempt 2 in {clock.sleeps[0]:.2f} s, because attempt 1 "
+        "failed: HTTP 503 (request req-7)"
     )
 
 
@@ -90,7 +90,7 @@ def test_the_delay_after_a_429_is_that_of_the_limit(
     runner.call(voyage, "embed", ["b"], MODEL, "query")
 
     (record,) = caplog.records
-    said = re.search(r"attempt 2 in ([\d.]+) s, since attempt 1 met the rate", record.message)
+    said = re.search(r"attempt 2 in ([\d.]+) s, because attempt 1 failed: the rate", record.message)
     assert said
     assert float(said[1]) == pytest.approx(sum(clock.sleeps), abs=0.5)
     assert float(said[1]) > 50
@@ -110,24 +110,26 @@ def test_debug_logs_every_attempt(runner, caplog: pytest.LogCaptureFixture) -> N
     records = [record for record in caplog.records if record.name == "voyage_rag.requests"]
     reported = [record.message.partition(": ")[2] for record in records]
     reported = [
-        re.sub(r" in [\d.]+ s", " in .. s", line) for line in reported if "waits" not in line
+        re.sub(r" (in|after) [\d.]+ s", r" \1 .. s", line)
+        for line in reported
+        if "waits" not in line
     ]
     assert reported == [
-        "begins, 2 inputs",
+        "started, 2 inputs",
         "attempt 1 sent",
-        "attempt 1 answered 400 in .. s",
-        "2 inputs do not fit into one request: sent in 2",
+        "attempt 1: HTTP 400 after .. s",
+        "2 inputs do not fit into one request: split into 2",
         "attempt 1 sent",
-        "attempt 1 answered 429 in .. s",
-        "attempt 2 in .. s, since attempt 1 met the rate limit (HTTP 429)",
+        "attempt 1: HTTP 429 after .. s",
+        "attempt 2 in .. s, because attempt 1 failed: the rate limit (HTTP 429)",
         "attempt 2 sent",
-        "attempt 2 not answered in .. s: APIConnectionError",
-        "attempt 3 in .. s, since attempt 2 met no response (APIConnectionError)",
+        "attempt 2: APIConnectionError after .. s",
+        "attempt 3 in .. s, because attempt 2 failed: no response (APIConnectionError)",
         "attempt 3 sent",
-        "attempt 3 answered 200 in .. s",
+        "attempt 3: HTTP 200 after .. s",
         f"1 inputs done, {len(TEXT)} tokens",
         "attempt 1 sent",
-        "attempt 1 answered 200 in .. s",
+        "attempt 1: HTTP 200 after .. s",
         "1 inputs done, 1 tokens",
         f"done in .. s: {Usage(len(TEXT) + 1, 2).of(MODEL)}",
     ]
@@ -186,7 +188,8 @@ def test_a_person_at_a_terminal_sees_why_it_takes_longer() -> None:
     (line,) = stderr_of(RETRIES, terminal=True).splitlines()
 
     assert re.fullmatch(
-        r"voyage-rag: /embeddings .*: attempt 2 in 0\.\d\d s, since attempt 1 met HTTP 503", line
+        r"voyage-rag: /embeddings .*: attempt 2 in 0\.\d\d s, because attempt 1 failed: HTTP 503",
+        line,
     )
 
 
@@ -194,7 +197,7 @@ def test_a_notebook_shows_retries_too() -> None:
     """Its standard error is no terminal."""
     program = f"import builtins; builtins.__IPYTHON__ = True\n{RETRIES}"
 
-    assert "met HTTP 503" in stderr_of(program, terminal=False)
+    assert "failed: HTTP 503" in stderr_of(program, terminal=False)
 
 
 def test_an_application_that_configures_logging_keeps_its_settings() -> None:

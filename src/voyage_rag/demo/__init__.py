@@ -1,4 +1,4 @@
-"""A demo that searches the docstrings of the standard library, which every Python installation has.
+"""A demo that searches the docstrings of Python's standard library.
 
 `run_demo` is the entry point. The other modules require both frameworks, the emulator and rich.
 """

@@ -1,8 +1,8 @@
 """The text of the demo: docstrings of the standard library, or the user's files.
 
 The standard library is parsed, not imported. Modules written in C have no source to parse, so a
-fixed list of harmless ones is imported for their documentation. The order is that of names and
-lines, so it is always the same for a version of Python.
+fixed list of modules without side effects is imported for their documentation. Passages are sorted
+by name and line, so their order is the same for a version of Python.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MIN_WORDS = 5
 """Minimum number of words. A shorter docstring ("Return the name.") adds nothing to the name."""
 
 PASSAGE_WORDS = 120
-"""Maximum words of a file's passage: enough to answer a question, and mostly about one subject."""
+"""Maximum words of a passage from a file: enough to answer a question about one subject."""
 
 SUFFIXES = (".md", ".py", ".rst", ".txt")
 
@@ -52,7 +52,7 @@ IMPLEMENTED_IN: dict[str, tuple[str, ...]] = {
     "io": ("_io",),
     "datetime": ("_datetime", "_pydatetime"),
 }
-"""The module in which a module's functions are implemented, if it is not its name or `_name`."""
+"""The modules that implement the functions of a module, besides the module itself and `_name`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Passage:
         name: Its name in a result: a dotted name, or a file and line.
         text: The text to embed: a heading line, then the text.
         source: The file that contains it, or a description of its origin.
-        line: Its first line there; 0 without a source.
+        line: Its first line in the file; 0 without a file.
     """
 
     name: str
@@ -111,7 +111,7 @@ def _parsed(root: Path, name: str, path: Path) -> Iterator[Passage]:
     source = path.relative_to(root).as_posix()
     try:
         tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):  # broken on purpose, or for another version of Python
+    except (SyntaxError, ValueError):  # a test file, or one for another version of Python
         return
     for dotted, node in _documented(tree, name):
         text = ast.get_docstring(node) or ""
@@ -171,11 +171,12 @@ def _is_informative(text: str) -> bool:
 def read_files(
     paths: Sequence[Path], on_unreadable: Callable[[str], object] | None = None
 ) -> list[Passage]:
-    """Cut text files into passages of about 120 words, at paragraph boundaries.
+    """Split text files into passages of about 120 words, at paragraph boundaries.
 
     Args:
         paths: Files, or folders to search for `.md`, `.py`, `.rst` and `.txt` files.
-        on_unreadable: Called with why a file of a folder cannot be read, which is left out then.
+        on_unreadable: Called with the reason if a file in a folder cannot be read, instead of
+            raising an error. The file is skipped.
 
     Raises:
         DemoError: A path does not exist, a file is not text in UTF-8, or nothing was found.
@@ -231,7 +232,7 @@ def _split(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _join(pieces: Iterable[tuple[int, str]], separator: str) -> Iterator[tuple[int, str]]:
-    """Join consecutive pieces up to 120 words; an empty piece ends what is joined so far."""
+    """Join consecutive pieces up to 120 words. An empty piece ends a passage."""
     first, joined, words = 1, list[str](), 0
     for line, piece in pieces:
         length = len(piece.split())
@@ -257,7 +258,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def take(passages: Iterable[Passage], limit: int) -> list[Passage]:
-    """Return the first passages of every module or file in turn, so that few represent all."""
+    """Return the first passages of all modules or files in turn, up to a limit."""
     by_source: dict[str, list[Passage]] = {}
     for passage in passages:
         by_source.setdefault(passage.source, []).append(passage)

@@ -1,6 +1,6 @@
 """A folder of images to search instead of text.
 
-No reranker follows, since rerankers accept text only: the nearest vectors are the result.
+The nearest vectors are the result, because rerankers accept text only.
 """
 
 from __future__ import annotations

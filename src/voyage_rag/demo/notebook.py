@@ -1,4 +1,4 @@
-"""The first code cell of the notebooks: use the live service with a key, otherwise an emulator."""
+"""Select the service of the notebooks: the live one with a key, otherwise an emulator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from voyage_rag.settings import BASE_URL_VARIABLE, Settings
 
 
 def choose_service(compares: str = "words") -> None:
-    """Use the live service if there is a key, otherwise start an emulator, and print which.
+    """Use the live service if there is a key, otherwise start an emulator, and print the choice.
 
     The emulator runs until this process ends. It is set as `VOYAGE_API_KEY` and `VOYAGE_BASE_URL`
     of this process and its workers, so that all later cells work as with the live service.

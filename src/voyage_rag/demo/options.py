@@ -19,13 +19,13 @@ IMAGE_EXAMPLE = 'voyage-rag demo "a red circle" --images pictures/'
 EMULATOR_KEY = "pa-the-emulator-takes-any-key"
 
 CANDIDATES = 30
-"""Passages that are reranked for each question."""
+"""Number of passages that are reranked for each question."""
 
 DIMENSION: Literal[256] = 256
-"""Length of the vectors, if the model supports it: the frameworks compare them in Python."""
+"""Length of the vectors, if the model supports it. Short ones are compared fast in Python."""
 
 SHOWN = 3
-"""Results that are shown for each question."""
+"""Number of results that are shown for each question."""
 
 
 class DemoError(Exception):
@@ -39,10 +39,10 @@ class DemoOptions:
     Attributes:
         questions: The user's own questions; empty for the built-in ones.
         files: The user's own text files; empty for the standard library.
-        limit: The most passages or images to embed; None for all.
+        limit: Maximum number of passages or images to embed; None for all.
         as_json: Write one JSON object instead of a table.
         images: A folder of images to search instead of text.
-        skip_unreadable: Report files of a folder that cannot be read, and leave them out.
+        skip_unreadable: Report files in folders that cannot be read, and skip them.
     """
 
     questions: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class DemoService:
     """Address, key and models.
 
     Attributes:
-        api_key: None for that of the environment.
+        api_key: The key; None for the one of the environment.
     """
 
     model: str
@@ -89,9 +89,9 @@ def check_options(options: DemoOptions) -> None:
 
 def _check_image_options(options: DemoOptions) -> None:
     if options.files:
-        raise DemoError("give either --files or --images: text and images are searched separately")
+        raise DemoError("pass either --files or --images: text and images are searched separately")
     if not options.questions:
-        raise DemoError(f"add a description of the image you look for, e.g. {IMAGE_EXAMPLE}")
+        raise DemoError(f"add a description of an image to search for, e.g. {IMAGE_EXAMPLE}")
     if options.rerank_model != RERANK_MODEL:
         raise DemoError("remove --rerank-model: rerankers do not accept images")
     if kind_of(options.model) != "multimodal":

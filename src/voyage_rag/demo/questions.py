@@ -1,8 +1,8 @@
 """Built-in questions about Python's standard library.
 
-They are worded as a person would ask them, and were chosen before anything was measured. Each names
-the modules that answer it; a hit is correct if it documents one of them. The demo uses ten;
-`labelled_questions` has a hundred more, for notebooks that measure.
+They are worded as a person would ask them, and were chosen before any search. Each one lists the
+modules that answer it; a hit is correct if it documents one of them. The demo uses ten of them;
+`labelled_questions` adds a hundred for evaluations.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ class Question:
 
     Attributes:
         text: The question.
-        modules: Modules that answer it; empty for a question of the user's own.
+        modules: Modules that answer it; empty for a question of the user.
     """
 
     text: str
     modules: tuple[str, ...] = ()
 
     def is_answered_by(self, name: str) -> bool:
-        """Return whether the object of this dotted name belongs to a right module."""
+        """Return whether the object with this dotted name belongs to one of the modules."""
         return any(name == module or name.startswith(f"{module}.") for module in self.modules)
 
 
@@ -41,14 +41,14 @@ BUILT_IN_QUESTIONS = (
     Question("How do I download a web page?", ("urllib", "http.client")),
     Question("How do I keep a log file from growing forever?", ("logging",)),
 )
-"""The demo's questions, for at least eight of which the first hit must be right."""
+"""The questions of the demo. A test requires a correct first hit for at least eight of them."""
 
 
 def labelled_questions() -> tuple[Question, ...]:
     """Return more than a hundred questions about the standard library, including those of the demo.
 
-    The others are in `questions.csv`. All were written before any was tried. Two of them, and two
-    modules of others, were removed because the demo's text has no docstring for them.
+    The others are in `questions.csv`. They were written before any search. Two of them, and two
+    modules of others, were removed because the text of the demo has no docstring for them.
     """
     table = resources.files(__package__).joinpath("questions.csv").read_text("utf-8")
     rows = csv.DictReader(table.splitlines())

@@ -15,7 +15,7 @@ FRAMEWORKS = ("LangChain", "LlamaIndex")
 """In the order of results."""
 
 CHARACTERS_PER_TOKEN = 4
-"""For the forecast only: docstrings contain more punctuation than prose, which has about five."""
+"""For the forecast only. Prose has about five; docstrings contain more punctuation."""
 
 UsageByPurpose: TypeAlias = Mapping[str, Usage]
 """For `passages` or `images`, `questions` and `reranking`: the usage of one model each."""
@@ -28,14 +28,14 @@ def total(usage: UsageByPurpose) -> Usage:
 
 @dataclass(frozen=True, slots=True)
 class DemoPlan:
-    """What a run will do.
+    """The plan of a run.
 
     Attributes:
         emulated: Whether the emulator responds, instead of the service.
         service: Address and models; `base_url` is always set.
-        corpus: What is searched, in words.
-        passages: The passages, or what represents the images.
-        of_images: Whether the passages represent images; then nothing is reranked.
+        corpus: A description of the text or images to search.
+        passages: The passages; for images, their names.
+        of_images: Whether the passages represent images, which are not reranked.
     """
 
     emulated: bool
@@ -74,7 +74,7 @@ class QuestionResults:
     results: tuple[SearchResult, ...]
 
     def is_right(self, framework: int) -> bool:
-        """Return whether the framework's first hit belongs to a right module."""
+        """Return whether the framework's first hit belongs to a correct module."""
         hits = self.results[framework].hits
         return bool(hits) and self.question.is_answered_by(hits[0].passage.name)
 
@@ -117,11 +117,11 @@ class DemoReport:
 
     @property
     def judged(self) -> tuple[QuestionResults, ...]:
-        """The built-in questions, whose right modules are known."""
+        """The built-in questions, whose correct modules are known."""
         return tuple(results for results in self.questions if results.question.modules)
 
     def right(self, framework: int) -> int:
-        """Return for how many built-in questions the framework's first hit is right."""
+        """Return the number of built-in questions with a correct first hit of a framework."""
         return sum(results.is_right(framework) for results in self.judged)
 
     def seconds_per_question(self, framework: int) -> float:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def run(options: DemoOptions, out: Console, err: Console, began: float) -> DemoReport:
-    """Run the demo, which `began` then by `time.perf_counter`; see `run_demo`."""
+    """Run the demo. `began` is its start by `time.perf_counter`; see `run_demo`."""
     seconds = {"importing": time.perf_counter() - began}
     screen = err if options.as_json else out
     questions = tuple(map(Question, options.questions)) or BUILT_IN_QUESTIONS
@@ -92,7 +92,7 @@ def _plan(
 
 
 def _report_unreadable(why: str) -> None:
-    sys.stderr.write(f"left out: {why}\n")
+    sys.stderr.write(f"skipped: {why}\n")
 
 
 def forecast_text(
@@ -132,7 +132,7 @@ def _search(
 def _ask(
     plan: DemoPlan, first: LangChainSearch, second: LlamaIndexSearch, out: Console | None
 ) -> Iterator[QuestionResults]:
-    """Search for every question with both frameworks, and show the results of each at once."""
+    """Search for every question with both frameworks, and show its results immediately."""
     with asyncio.Runner() as runner:
         for number, question in enumerate(plan.questions, start=1):
             found = first.search(question.text), runner.run(second.search(question.text))

@@ -54,8 +54,8 @@ class LangChainSearch:
         else:
             vectors = embeddings.embed_documents([passage.text for passage in passages])
         for position, (passage, vector) in enumerate(zip(passages, vectors, strict=True)):
-            # `add_documents` would embed the text, which an image does not have, and keep vectors
-            # that LlamaIndex needs.
+            # `add_documents` would embed texts, which images do not have, and would not return the
+            # vectors, which LlamaIndex needs.
             self._store.store[str(position)] = {
                 "id": str(position),
                 "vector": vector,

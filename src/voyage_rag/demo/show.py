@@ -1,7 +1,7 @@
-"""The demo's output: for a terminal, and the same words without colour in a pipe.
+"""The output of the demo, which is coloured on a terminal.
 
-Both frameworks search the same vectors, so their hits mostly agree: they share one table, with a
-column of scores for each.
+Both frameworks search the same vectors, so their hits are mostly the same: they share one table,
+with a column of scores for each framework.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ DURATION = "It takes about 15 seconds, or up to a minute on a busy machine."
 MAX_NAME_COLUMNS = 44
 MAX_HEADING_CHARACTERS = 40
 FREE_TOKENS_PER_MINUTE = 10_000
-"""Of an account without a payment method (docs.voyageai.com, "Rate Limits")."""
+"""Limit of an account without a payment method (docs.voyageai.com, "Rate Limits")."""
 
 
 def busy(console: Console, what: str) -> AbstractContextManager[object]:
-    """Show on a terminal that something is being done."""
+    """Show a status on a terminal."""
     return console.status(f"[dim]{what}[/]") if console.is_terminal else nullcontext()
 
 
@@ -141,7 +141,7 @@ def show_heading(console: Console, plan: DemoPlan) -> None:
     """Show the columns of all results."""
     judged = any(question.modules for question in plan.questions)
     thing = plan.noun.removesuffix("s")
-    about = f"{thing} ({RIGHT} of a module that answers)" if judged else thing
+    about = f"{thing} ({RIGHT} answers the question)" if judged else thing
     console.print(_row(console, "", FRAMEWORKS, about, style="dim"))
 
 
@@ -161,16 +161,16 @@ def show_results(console: Console, number: int, results: QuestionResults) -> Non
 
 
 def show_report(console: Console, report: DemoReport) -> None:
-    """Show how many first hits were right, and actual usage, cost and durations."""
+    """Show the number of correct first hits, and actual usage, cost and durations."""
     console.print()
     if judged := len(report.judged):
         for framework, name in enumerate(FRAMEWORKS):
             console.print(
                 Text.assemble(
                     (f"{name:<10}", "bold"),
-                    "  first hit right for ",
+                    "  correct first hit for ",
                     (f"{report.right(framework)} of {judged}", "bold green"),
-                    " built-in questions after rerank",
+                    " built-in questions, after reranking",
                 )
             )
         console.print()
@@ -179,7 +179,7 @@ def show_report(console: Console, report: DemoReport) -> None:
     usage = total(report.usage)
     price = _at_list_price(usage.dollars)
     if report.plan.emulated:
-        cost = f"It would cost {price}, by the emulator's own token counts."
+        cost = f"It would cost {price}, based on the token counts of the emulator."
     else:
         cost = f"It cost {price}, before any free tokens of your account."
     if usage.image_pixels:
@@ -255,7 +255,7 @@ def _row(
 
 
 def _shorten(name: str, width: int) -> str:
-    """Cut out the middle, because the ends of a name are the most informative parts."""
+    """Omit the middle of a long name, whose beginning and end are more informative."""
     if cell_len(name) <= width:
         return name
     tail = (width - 1) * 2 // 3
@@ -268,7 +268,7 @@ def _printable(text: str) -> str:
 
 
 def _gist(passage: Passage) -> str:
-    """Return the first paragraph and the headings above it: short ones without a full stop."""
+    """Return the first paragraph and its headings: short paragraphs without a full stop."""
     gist = ""
     for paragraph in passage.body.split("\n\n"):
         gist += f"{' · ' if gist else ''}{' '.join(paragraph.lstrip('#').split())}"

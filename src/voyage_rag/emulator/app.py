@@ -138,7 +138,7 @@ def make_dialect(options: EmulatorOptions) -> EmulatedDialect:
 
 
 def _epoch_clock(options: EmulatorOptions) -> Callable[[], float]:
-    """Return a function that returns seconds since the epoch, as fast as the emulator's clock."""
+    """Return a clock of seconds since the epoch that runs as fast as the emulator's clock."""
     begin = cache(lambda: time.time() - options.clock())
     return lambda: begin() + options.clock()
 
@@ -233,7 +233,7 @@ async def _compute(
     if isinstance(received.fault, ContentFault):
         # The results; for documents of chunks, those of the first document.
         items = payload["data"]
-        received.fault.spoil(items[0].get("data", items))
+        received.fault.corrupt(items[0].get("data", items))
     headers = {"x-api-warning": PAYMENT_NOTICE if shared.options.free_tier else ""}
     content = encode(dialect.format(payload, body), as_base64=accepted.as_base64)
     return dialect.respond(200, content, headers if dialect.has_files else {})
@@ -246,7 +246,7 @@ async def _serve_resource(
     body: Any,
     _: ReceivedRequest,
 ) -> EmulatedResponse | Path:
-    """Serve files and batches, in a thread: it may wait for the lines of a batch."""
+    """Serve files and batches, in a thread, because this may wait for the lines of a batch."""
     resource = ResourceRequest(
         partial(shared.dialect.authenticate, request.headers),
         request.path_params.get("id", ""),
@@ -290,7 +290,7 @@ def _document(dialect: EmulatedDialect, document: Payload) -> Callable[[Request]
 async def _respond_to_wrong_path(
     dialect: EmulatedDialect, _: Request, error: Exception
 ) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101  (what the handler is registered for)
+    assert isinstance(error, HTTPException)  # noqa: S101 - what the handler is registered for
     rejected = RejectedRequest(error.status_code, error.detail, headers=error.headers or {})
     return _as_starlette(dialect.reject(rejected))
 

@@ -27,7 +27,7 @@ _PREAMBLE = (
 _MISSING = "Your request body was missing one or more required arguments."
 
 
-class RejectedRequest(Exception):  # noqa: N818  (the service's error, not the emulator's)
+class RejectedRequest(Exception):  # noqa: N818 - the service's error, not the emulator's
     """The response is an error.
 
     Attributes:
@@ -55,7 +55,7 @@ class Argument(NamedTuple):
 
 
 class AcceptedRequest(NamedTuple):
-    """A request that passed every check except the rate limits."""
+    """A request that has passed every check except the rate limits."""
 
     model: str
     tokens: int
@@ -77,7 +77,7 @@ class EmulatedEndpoint(NamedTuple):
 
 
 def check_arguments(body: Any, arguments: Sequence[Argument]) -> ArgumentValues:
-    """Return the arguments of a request body: parsed JSON, or the bytes of what is not JSON.
+    """Return the arguments of a request body, which is parsed JSON, or bytes if it is not JSON.
 
     Raises:
         RejectedRequest: 400, one clause for each missing, wrong or unknown argument. Seen.
@@ -106,12 +106,12 @@ def check_arguments(body: Any, arguments: Sequence[Argument]) -> ArgumentValues:
 
 
 def reject_arguments(clauses: Sequence[str]) -> NoReturn:
-    """Reject a body with these reasons. Seen."""
+    """Reject a body for these reasons. Seen."""
     raise RejectedRequest(400, _PREAMBLE + "; ".join(clauses))
 
 
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
-"""Where a lone surrogate may be: escaped, or in bytes."""
+"""Matches possible lone surrogates, escaped or as bytes."""
 
 
 def parse_json(raw: bytes) -> Any:
@@ -129,7 +129,7 @@ def parse_json(raw: bytes) -> Any:
 
 
 def _error_offset(body: bytes) -> int:
-    """Return the position of a JSON error, which FastAPI names instead of an argument. Seen."""
+    """Return the position of a JSON error, which FastAPI reports instead of an argument. Seen."""
     try:
         json.loads(body)
     except json.JSONDecodeError as error:
@@ -164,7 +164,7 @@ def text(value: Any) -> str | None:
 
 
 def texts(value: Any) -> str | None:
-    """Accept a list of at least one string, none empty. Seen."""
+    """Accept a list of at least one string, none of which is empty. Seen."""
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         return _wrong("Input should be a valid list of strings")
     return None if value and all(value) else EMPTY

@@ -33,8 +33,8 @@ class _AzureDialect(EmulatedDialect):
 class AzureFoundryDialect(_AzureDialect):
     """A deployment from Azure AI Foundry: `POST /embeddings` with a key.
 
-    A model has its own name or that of its card, as `voyage-4-large-embedding-model`. Its errors
-    arrive with status 424, and with the original one in a header.
+    A model is called by its own name or that of its card, such as `voyage-4-large-embedding-model`.
+    Its errors have status 424, with the original status in a header.
     """
 
     def paths(self) -> Mapping[str, EmulatedEndpoint | None]:
@@ -71,7 +71,7 @@ class AzureFoundryDialect(_AzureDialect):
 
 
 class AzureApplicationDialect(_AzureDialect):
-    """The managed application: one model, without key and without `/v1`."""
+    """The managed application: one model, without a key and without `/v1`."""
 
     methods = ("GET", "POST")  # the documentation shows a GET with a body, older pages a POST
 
@@ -85,7 +85,7 @@ class AzureApplicationDialect(_AzureDialect):
         return {endpoint.path.removeprefix("/v1"): endpoint}
 
     def documents(self) -> Mapping[str, Payload]:
-        """Return what `GET /info` returns."""
+        """Return the response of `GET /info`."""
         info: Payload = {
             "model": self._model,
             "model_loaded": True,
@@ -95,7 +95,7 @@ class AzureApplicationDialect(_AzureDialect):
         }
         return {"/info": info}
 
-    def authenticate(self, headers: Headers) -> str:  # noqa: ARG002  (there is no key)
+    def authenticate(self, headers: Headers) -> str:  # noqa: ARG002 - there is no key
         """Accept every client in its network."""
         return ""
 

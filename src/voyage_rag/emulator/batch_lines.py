@@ -1,9 +1,9 @@
 """Lines of a batch's input file: their checks, and their results.
 
 Source: "Batch Inference" in Voyage's docs. A line is `{"custom_id": ..., "body": {...}}`; model and
-options are in the batch's `request_params` and apply to all lines. How the service reports a wrong
-line, and whether before the batch starts, is not documented: the emulator fails the whole batch
-during validation, as OpenAI's engine does, whose format this API has.
+options are in the batch's `request_params` and apply to all lines. It is not documented how and
+when the service reports an invalid line. The emulator fails the whole batch during validation, like
+OpenAI's API, whose format this API has.
 """
 
 import json
@@ -25,7 +25,7 @@ from voyage_rag.emulator.responses import Payload, encode
 from voyage_rag.emulator.tokens import EmulatedTokenizer
 
 MAX_ERRORS = 100
-"""Errors of a file that its batch names."""
+"""Maximum number of errors that a batch reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ BATCH_KINDS = {
         BatchKind(rerank.ENDPOINT, ("query", "documents"), {"query": "x", "documents": ["x"]}),
     )
 }
-"""By path. There is no batch of multimodal inputs."""
+"""Endpoints by path. Batches do not support multimodal inputs."""
 
 
 def check_params(kind: BatchKind, params: ArgumentValues, tokens: EmulatedTokenizer) -> None:
@@ -67,8 +67,8 @@ class InspectedFile:
 
     Attributes:
         offsets: Start of each line, in bytes.
-        inputs: Texts, documents and queries. That the documented limit means these, and not lines,
-            is a guess on the strict side.
+        inputs: Number of texts, documents and queries. It is a guess that the documented limit
+            refers to these and not to lines.
         names: Every custom_id.
         errors: The errors of its lines, in the format of the batch.
     """
@@ -130,7 +130,7 @@ def _inspect_line(
 
 
 def _count(body: ArgumentValues, found: InspectedFile, tokens: EmulatedTokenizer) -> None:
-    """Add the inputs and tokens of a body of any shape; its errors are those of its result."""
+    """Add the inputs and tokens of a body, which may be invalid."""
     texts = list(_strings([body.get("input"), body.get("inputs"), body.get("documents")]))
     query = body.get("query")
     if isinstance(query, str):
@@ -158,7 +158,7 @@ def process_line(
     tokens: EmulatedTokenizer,
     failing: Collection[str],
 ) -> tuple[bytes, bool]:
-    """Process one line, and fail with a 500 those whose custom_id is among `failing`.
+    """Process one line, which fails with a 500 if its custom_id is in `failing`.
 
     Returns:
         A line of the output file and True, or of the error file and False.

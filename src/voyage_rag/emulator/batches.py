@@ -1,10 +1,9 @@
 """Batches of an emulator: their states over time. Source: "Batch Inference" in Voyage's docs.
 
-A batch's state follows from the clock, so that time can be accelerated or set. Its lines are
-processed in a thread, in random order; how many of them show as completed follows from the clock,
-too. A batch that is not done within twelve hours expires: it is finalised with the results so far,
-and its other lines are in the error file. The documentation names no state for this, so it ends as
-`completed`.
+The state of a batch and the number of its completed lines follow from the clock, so that time can
+be accelerated or set. Lines are processed in a thread, in random order. A batch that is not done
+within twelve hours expires: it is finalised with the results so far, and its other lines are in the
+error file. The documentation has no state for this, so the batch ends as `completed`.
 """
 
 import threading
@@ -69,7 +68,7 @@ class BatchExecution:
         self._batch_id, self._spec, self._failing = batch_id, spec, failing
         self._tokens = tokens
         self._offsets = found.offsets[:]
-        Random(batch_id).shuffle(self._offsets)  # noqa: S311  (any order but theirs)
+        Random(batch_id).shuffle(self._offsets)  # noqa: S311 - any order but theirs
         self._path, self._source = new_path(), new_path()
         self._path.touch()
         self._source.hardlink_to(spec.file.path)  # the file may be deleted meanwhile
@@ -100,7 +99,7 @@ class BatchExecution:
                         return
 
     def wait_for(self, count: int) -> bool:
-        """Wait until so many lines are processed, ten seconds at most; return whether they are."""
+        """Wait up to ten seconds for `count` processed lines, and return whether they are done."""
         with self._changed:
             return self._changed.wait_for(lambda: self.done >= count, LINES_TIMEOUT_SECONDS)
 
@@ -109,11 +108,11 @@ class BatchExecution:
         self._stopped = True
 
     def failures(self, count: int) -> int:
-        """Return how many of the first `count` lines have failed."""
+        """Return the number of failed lines among the first `count`."""
         return self._succeeded[:count].count(0)
 
     def write(self, count: int, output: Path, errors: Path, *, expired: bool) -> None:
-        """Write the results of the first `count` lines, and which lines expired."""
+        """Write the results of the first `count` lines; if `expired`, report the rest as errors."""
         with self._path.open("rb") as results, output.open("wb") as good, errors.open("wb") as bad:
             for number in range(count):
                 size = self._ends[number + 1] - self._ends[number]
@@ -132,8 +131,8 @@ class EmulatedBatch:
     """One batch.
 
     Attributes:
-        created_at: Seconds since the epoch, as `expected_at`.
-        shown: Number of lines that show as completed or failed.
+        created_at: Seconds since the epoch, like `expected_at`.
+        shown: Number of lines that are reported as completed or failed.
         entered_at: When it entered each state, in seconds since the epoch.
         cancelled_after: Age in seconds at which it was cancelled, or None.
     """
@@ -278,7 +277,7 @@ class BatchRegistry:
         return (self._storage.now() - batch.created_at) * self._options.batch_speed
 
     def _update(self, batch: EmulatedBatch) -> None:
-        """Advance a batch to its state at this time, as far as its lines are processed."""
+        """Advance a batch to its current state, as far as its lines are processed."""
         if batch.status in _ENDED:
             return
         schedule = _schedule(batch, self._options)
@@ -309,7 +308,7 @@ class BatchRegistry:
 
 
 class BatchSchedule(NamedTuple):
-    """The times, in seconds of its life, at which a batch changes its state, and its due lines."""
+    """The ages in seconds at which a batch changes its state, and the lines that are then done."""
 
     states: list[tuple[float, str]]
     lines_at: Callable[[float], int]

@@ -18,7 +18,7 @@ from voyage_rag.emulator.responses import Payload
 from voyage_rag.emulator.tokens import EmulatedTokenizer
 
 CHUNKER_VERSION = "1.0.0"
-"""Named in responses to auto chunking."""
+"""The version in responses to auto chunking."""
 
 _DEFAULT_CHUNK_TOKENS = 512
 _CONTEXT_WEIGHT = 0.35  # of the rest of the document; a chunk's own weight is one
@@ -31,7 +31,7 @@ _TOO_LONG_HINT = (
 
 
 def _check_inputs(value: Any) -> str | None:
-    """Accept lists of strings, or strings; none of either empty."""
+    """Accept lists of strings, or strings, none of which is empty."""
     if not isinstance(value, list) or not value:
         return args.EMPTY if value == [] else _WRONG_INPUTS
     if all(isinstance(item, str) for item in value):
@@ -44,7 +44,7 @@ _WRONG_INPUTS = "Error for argument '{}': Input should be a valid list of lists 
 
 
 def _check_together(arguments: args.ArgumentValues) -> None:
-    """Reject arguments that exclude each other. Wordings are guesses."""
+    """Reject arguments that exclude each other. The wordings are guesses."""
     inputs, automatic = arguments["inputs"], arguments["enable_auto_chunking"]
     flat, query = isinstance(inputs[0], str), arguments["input_type"] == "query"
     reasons: list[tuple[str, str]] = []
@@ -77,7 +77,7 @@ def _accept(arguments: args.ArgumentValues, tokens: EmulatedTokenizer) -> args.A
     for index, cost in enumerate(costs):
         if cost > model.context and not automatic:
             model_limits.reject_length(name, index, model.context, _TOO_LONG_HINT)
-    # A document is read as one text, so the input type makes it one token cheaper, not each chunk.
+    # A document is one text, so the input type saves one token per document, not per chunk.
     billed = sum(costs) - len(documents) * (arguments["input_type"] is not None)
     model_limits.check_request_tokens(name, billed, model.batch)
     if automatic:

@@ -42,8 +42,8 @@ class EmulatedDialect:
     """The Voyage API.
 
     Attributes:
-        base_path: End of the base URL.
-        has_files: Whether it has files and batches.
+        base_path: The path of the base URL.
+        has_files: Whether the service has files and batches.
         checks_key_first: Whether the key is checked before the body.
         of_voyage: Whether responses have the headers of Voyage's own service.
         methods: HTTP methods of the endpoints.
@@ -59,11 +59,11 @@ class EmulatedDialect:
         self.options = options
 
     def paths(self) -> Mapping[str, EmulatedEndpoint | None]:
-        """Return the paths and their endpoints, None for one that depends on the request."""
+        """Return the endpoint of each path; None if it depends on the request."""
         return {endpoint.path: endpoint for endpoint in ENDPOINTS}
 
     def documents(self) -> Mapping[str, Payload]:
-        """Return documents that a GET returns, by path."""
+        """Return the documents that a GET returns, by path."""
         return {}
 
     def authenticate(self, headers: Headers) -> str:
@@ -72,15 +72,15 @@ class EmulatedDialect:
 
     def translate(
         self,
-        request: Request,  # noqa: ARG002  (for subclasses)
+        request: Request,  # noqa: ARG002 - for subclasses
         body: Any,
         endpoint: EmulatedEndpoint | None,
     ) -> tuple[EmulatedEndpoint, Any]:
-        """Return endpoint and body of the same request to the Voyage API."""
+        """Return the endpoint and the body of the same request to the Voyage API."""
         return endpoint or embeddings.ENDPOINT, body
 
-    def format(self, payload: Payload, body: Any) -> Payload:  # noqa: ARG002  (for subclasses)
-        """Return the payload of the Voyage API as this service's response to a request body."""
+    def format(self, payload: Payload, body: Any) -> Payload:  # noqa: ARG002 - for subclasses
+        """Convert a payload of the Voyage API to the format of this service."""
         return payload
 
     def respond(

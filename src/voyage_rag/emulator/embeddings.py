@@ -42,7 +42,7 @@ def fit(
     text: str, index: int, model: str, context: int, tokens: EmulatedTokenizer, *, truncation: bool
 ) -> str:
     """Truncate a text to the context; without `truncation`, reject one that is too long."""
-    # A token is at least a character, so most texts need no counting here.
+    # A token has at least one character, so most texts need not be counted.
     if len(text) <= context or tokens.count(text) <= context:
         return text
     if not truncation:
@@ -58,7 +58,7 @@ def make_vectors(
     *,
     as_base64: bool,
 ) -> NDArray[Any]:
-    """Return sketches as the vectors requested, shape (rows, dimension or bytes)."""
+    """Convert sketches to the requested vectors, shape (rows, dimension or bytes)."""
     family = model.family or arguments["model"]
     dimension = arguments["output_dimension"] or model.dimension
     shaped = vectors.shape(rows, texts, family, dimension, arguments["input_type"])

@@ -44,7 +44,7 @@ TRANSPORT_KEY = "voyage_emulator.transport"
 
 @dataclass(frozen=True, slots=True)
 class ResponseFault:
-    """Respond with this instead.
+    """Respond with this response instead.
 
     Attributes:
         retry_after: Seconds in the Retry-After header; None for no header.
@@ -78,12 +78,12 @@ class ContentFault:
     """Respond with wrong contents.
 
     Attributes:
-        spoil: Modifies the items of `data` in place (of the first document, for contextualized
-            embeddings).
+        corrupt: Modifies the items of `data` in place (for contextualized embeddings, those of the
+            first document).
     """
 
     name: str
-    spoil: Callable[[list[Payload]], None]
+    corrupt: Callable[[list[Payload]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class DeliveryFault:
     """Disturb the delivery of a correct response.
 
     Attributes:
-        name: How the delivery is disturbed, as in `send_badly`.
+        name: The kind of disturbance; see `send_badly`.
         pieces: Number of parts in which a trickled body is sent.
         pause_seconds: Time before each part.
     """
@@ -115,9 +115,9 @@ def status(
 
     Args:
         code: HTTP status. A 429 mentions the missing payment method, as the service does.
-        form: `json` as from the API itself, `html` as from a gateway, or `empty` for no body.
+        form: `json`, like the API itself, `html`, like a gateway, or `empty` for no body.
         retry_after: Seconds in a Retry-After header; None for no header.
-        as_date: Send the date instead of the seconds.
+        as_date: Send a date instead of the seconds.
     """
     phrase = _UNREGISTERED_PHRASES.get(code) or HTTPStatus(code).phrase
     detail = PAYMENT_NOTICE if code == HTTPStatus.TOO_MANY_REQUESTS else phrase
@@ -139,7 +139,7 @@ _UNREGISTERED_PHRASES = {529: "Site is overloaded"}  # used by some gateways
 
 
 def redirect(url: str, code: int = 307) -> ResponseFault:
-    """Return a fault that redirects; a client must not send its key to another host."""
+    """Return a fault that redirects. A client must not send its key to another host."""
     return ResponseFault(code, headers=(("location", url),))
 
 
@@ -172,7 +172,7 @@ def _change_dtype(items: list[Payload]) -> None:
 
 
 REORDERED = ContentFault("reordered", list.reverse)
-"""Items in reverse order, each with its right index."""
+"""Items in reverse order, each with its correct index."""
 MISSING = ContentFault("missing", _drop_last)
 """The last item is missing."""
 DUPLICATED = ContentFault("duplicated", _repeat_first)
@@ -180,7 +180,7 @@ DUPLICATED = ContentFault("duplicated", _repeat_first)
 NAN = ContentFault("nan", _put_nan)
 """The first number is invalid: NaN in base64, null among JSON numbers."""
 SHORT_VECTOR = ContentFault("short_vector", _shorten)
-"""The first vector lacks its last number."""
+"""The last number of the first vector is missing."""
 WRONG_DTYPE = ContentFault("wrong_dtype", _change_dtype)
 """Integers instead of floats, and floats instead of integers."""
 
@@ -287,7 +287,7 @@ def iterate_faults(faults: Sequence[Fault | None] | RandomFaults) -> Iterator[Fa
     if not isinstance(faults, RandomFaults):
         yield from chain(faults, repeat(None))
         return
-    random = Random(faults.seed)  # noqa: S311  (repeatable on purpose)
+    random = Random(faults.seed)  # noqa: S311 - repeatable on purpose
     while True:
         fault = random.choice(faults.among)
         yield fault if random.random() < faults.rate else None

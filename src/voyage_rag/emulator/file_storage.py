@@ -95,7 +95,7 @@ class FileStorage:
         return file or reject_unknown("file", id_)
 
     def delete(self, key: str, ids: Sequence[str]) -> Sequence[str]:
-        """Delete all of these files, or none if some do not exist; return those."""
+        """Delete all of these files, or none if some do not exist, and return the missing ids."""
         known = {file.id: file for file in self.list(key)}
         missing = [id_ for id_ in ids if id_ not in known]
         for id_ in ids if not missing else ():

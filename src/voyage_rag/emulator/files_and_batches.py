@@ -1,8 +1,8 @@
 """Handlers of /v1/files and /v1/batches. Source: "Files" and "Batches" in Voyage's API reference.
 
-Errors of a request are reported before the key is checked, as on the other endpoints. The wordings
-of errors that have no model of the live service are guesses, and so is that these requests count
-towards no rate limit.
+Errors of a request are reported before the key is checked, as on the other endpoints. Wordings of
+errors that were not seen from the live service are guesses. It is also a guess that these requests
+have no rate limit.
 """
 
 import shutil

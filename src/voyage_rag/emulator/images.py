@@ -1,7 +1,7 @@
 """Describe images in words: the colours and the shape of an object on a plain background.
 
-NOT A MODEL THAT SEES. It distinguishes a red circle from a blue square, so that "a red circle"
-finds the right one of a few drawn images. For a photograph, it only names colours.
+NOT A VISION MODEL. It distinguishes a red circle from a blue square, so that "a red circle" finds
+the right one of a few drawn images. For a photograph, it only names colours.
 """
 
 from io import BytesIO
@@ -16,7 +16,7 @@ Pixels: TypeAlias = NDArray[np.uint8]
 MAX_IMAGE_PIXELS = 16_000_000
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
-_MAX_SIDE_PIXELS = 128  # that are looked at
+_MAX_SIDE_PIXELS = 128  # a larger image is sampled
 
 _MIN_FOREGROUND = 0.005  # share of the image
 _MIN_COLOUR = 0.15  # share of the foreground, from which a colour is named
@@ -30,37 +30,37 @@ _BROWN_BELOW = 0.65  # value of orange
 
 # Share of its bounding box that a filled shape covers: all of it, pi / 4, a half.
 _BOX, _ROUND, _HALF = (0.92, 1.0), (0.72, 0.86), (0.42, 0.6)
-_EQUAL_SIDES = 0.9  # of the longer side that the shorter one has in a square or circle
+_EQUAL_SIDES = 0.9  # minimum ratio of the sides of a square or circle
 
 
 class ReadImage(NamedTuple):
-    """An image: its number of pixels, and those of it that are looked at."""
+    """The number of pixels of an image, and a sample of them."""
 
     pixel_count: int
     pixels: Pixels | None
 
 
 def read_image(data: bytes) -> ReadImage:
-    """Read an image, transparent pixels as white. There are no pixels if it is damaged.
+    """Read an image with its transparent pixels as white; `pixels` is None if it is damaged.
 
-    Of a large image, every n-th pixel is taken, so that at most 128 remain across and down.
+    A large image is sampled to at most 128 x 128 pixels.
 
     Raises:
         ValueError: It is not an image, or has more than 16 million pixels.
     """
-    from PIL import Image  # noqa: PLC0415  (most emulators receive texts only)
+    from PIL import Image  # noqa: PLC0415 - most emulators receive texts only
 
     too_large = ValueError(f"an image of more than {MAX_IMAGE_PIXELS} pixels")
     size: int | None = None
     try:
         with Image.open(BytesIO(data), formats=_FORMATS) as image:
-            # A damaged GIF may be larger than its header says.
+            # A damaged GIF may be larger than its header states.
             size = image.width * image.height
             if size <= MAX_IMAGE_PIXELS:
                 return ReadImage(size, _flatten(np.asarray(image.convert("RGBA"))))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise too_large from None
-    except Exception:  # noqa: BLE001  (Pillow raises many kinds for a broken image)
+    except Exception:  # noqa: BLE001 - Pillow raises many kinds for a broken image
         if size is None:
             raise ValueError(f"not an image of {', '.join(_FORMATS)}") from None
         return ReadImage(size, None)
@@ -110,7 +110,7 @@ def _name_colours(pixels: Pixels) -> NDArray[np.str_]:
 
 
 def _name_shape(mask: NDArray[np.bool_]) -> str:
-    """Name a filled shape by how much of its bounding box it covers, and by the box's sides."""
+    """Name a filled shape by its share of the bounding box, and by the sides of the box."""
     down, across = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     height, width = down[-1] - down[0] + 1, across[-1] - across[0] + 1
     covered = mask.sum() / (height * width)
@@ -123,7 +123,7 @@ def _name_shape(mask: NDArray[np.bool_]) -> str:
 
 
 def _flatten(channels: NDArray[np.uint8]) -> Pixels | None:
-    """Return three channels for the four given, on white; large images thinned out."""
+    """Sample a large image, and blend its four channels onto white."""
     if not channels.size:
         return None
     step = -(-max(channels.shape[:2]) // _MAX_SIDE_PIXELS)

@@ -59,7 +59,7 @@ class OpenAIDialect(EmulatedDialect):
 
     def translate(
         self,
-        request: Request,  # noqa: ARG002  (as its base)
+        request: Request,  # noqa: ARG002 - as its base
         body: Any,
         endpoint: EmulatedEndpoint | None,  # noqa: ARG002
     ) -> tuple[EmulatedEndpoint, Any]:

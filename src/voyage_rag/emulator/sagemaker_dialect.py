@@ -96,7 +96,7 @@ class SageMakerDialect(EmulatedDialect):
         self,
         request: Request,
         body: Any,
-        endpoint: EmulatedEndpoint | None,  # noqa: ARG002  (as its base)
+        endpoint: EmulatedEndpoint | None,  # noqa: ARG002 - as its base
     ) -> tuple[EmulatedEndpoint, Any]:
         """Add the model of the endpoint."""
         name = request.path_params["name"]

@@ -30,8 +30,7 @@ LONG_WAIT_SECONDS = 5.0
 """Duration of a wait from which it is reported as a warning."""
 
 SHOWN_EVERY_SECONDS = 5.0
-"""Interval between messages: many requests of a job fail together, and one message explains the
-delay.
+"""Minimum interval between messages, because many requests of a job fail at the same time.
 """
 
 
@@ -77,7 +76,7 @@ class RequestLog:
         """Log one event."""
         if isinstance(event, RetryScheduled):
             LOG.warning(
-                "%s: attempt %d in %.2f s, since attempt %d met %s%s",
+                "%s: attempt %d in %.2f s, because attempt %d failed: %s%s",
                 _subject(event),
                 event.attempt,
                 event.delay,
@@ -108,17 +107,17 @@ def _description(event: Event) -> str:  # noqa: PLR0911 - a line for each kind o
             return f"attempt {event.attempt} sent"
         case Answered():
             return (
-                f"attempt {event.attempt} answered {event.status} in {event.seconds:.3f} s"
+                f"attempt {event.attempt}: HTTP {event.status} after {event.seconds:.3f} s"
                 f"{_named(event.request_id)}"
             )
         case Unanswered():
-            return f"attempt {event.attempt} not answered in {event.seconds:.3f} s: {event.error}"
+            return f"attempt {event.attempt}: {event.error} after {event.seconds:.3f} s"
         case Throttled(seconds=None):
             return "waits for the account's rate limit"
         case Throttled():
             return f"waits {event.seconds:.2f} s for the account's rate limit"
         case BatchSplit():
-            return f"{event.inputs} inputs do not fit into one request: sent in {event.parts}"
+            return f"{event.inputs} inputs do not fit into one request: split into {event.parts}"
         case Billed():
             return f"{event.inputs} inputs done, {event.usage.total_tokens} tokens"
         case CallDone():
@@ -126,7 +125,7 @@ def _description(event: Event) -> str:  # noqa: PLR0911 - a line for each kind o
         case CallFailed():
             return f"failed in {event.seconds:.3f} s: {event.error}{_named(event.request_id)}"
         case _:
-            return f"begins, {'?' if event.call.inputs is None else event.call.inputs} inputs"
+            return f"started, {'?' if event.call.inputs is None else event.call.inputs} inputs"
 
 
 def _subject(event: Event) -> str:

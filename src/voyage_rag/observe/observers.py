@@ -18,8 +18,8 @@ LOG = logging.getLogger("voyage_rag")
 class Guarded:
     """An observer whose first exception is logged and never raised.
 
-    An observer with a method `within(call)` returns a context manager, in which calls run that are
-    complete when they return; OpenTelemetry's current span is such a context.
+    If the observer has a method `within(call)`, calls that return a complete result run in the
+    context manager that it returns, such as the current span of OpenTelemetry.
     """
 
     __slots__ = ("_has_failed", "_within", "observer")
@@ -44,7 +44,7 @@ class Guarded:
     def _entered(self, call: Call) -> Iterator[None]:
         context = None
         try:
-            context = self._within(call)  # type: ignore[misc] # None was looked at above
+            context = self._within(call)  # type: ignore[misc] # `within` has checked it
             context.__enter__()
         except Exception as error:  # noqa: BLE001 - whatever it is, the call continues
             self._log_once(error)
@@ -71,7 +71,7 @@ class Guarded:
 
 
 class Observers(tuple["Observer", ...]):
-    """A container of observers, which copies share and pickles omit."""
+    """Observers, which copies share and pickles omit."""
 
     __slots__ = ()
 
@@ -86,7 +86,7 @@ NO_OBSERVERS = Observers()
 
 
 def as_observers(observers: object) -> Observers:
-    """Return observers, or raise a `ConfigurationError` for what is no function of an event."""
+    """Return observers, or raise a `ConfigurationError` if one is not a function of an event."""
     if isinstance(observers, Observers):
         return observers
     try:
@@ -147,7 +147,7 @@ def _checked(observer: Any) -> Observer:
         )
     if inspect.iscoroutinefunction(call):
         raise ConfigurationError(
-            "an observer must be a plain function, since it is called from threads and from event "
-            "loops: let it put events into a queue, and await that elsewhere"
+            "an observer must not be a coroutine function, because threads call it, too: put the "
+            "events into a queue, and read it in a task"
         )
     return cast("Observer", observer)

@@ -1,4 +1,4 @@
-"""OpenTelemetry: a span and two metrics per call, by the GenAI semantic conventions.
+"""OpenTelemetry: a span and two metrics per call, with the GenAI semantic conventions.
 
     from voyage_rag.observe.otel import instrument
 
@@ -158,7 +158,7 @@ _instrumenting: list[OpenTelemetryObserver] = []
 def instrument(
     tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
 ) -> None:
-    """Observe every client of this process. Further calls change nothing.
+    """Observe every client of this process. A further call replaces the providers.
 
     Args:
         tracer_provider: The provider of spans. Default: the global provider.

@@ -19,7 +19,7 @@ from voyage_rag.usage import Usage
 
 
 class UsageTracker:
-    """Adds up usage. It can be used as an observer, too: `Voyage(observers=[tracker])`.
+    """Adds up usage. It can also be used as an observer: `Voyage(observers=[tracker])`.
 
     It has the attributes of `voyage_rag.Usage` with their current values.
 
@@ -108,11 +108,11 @@ OPEN_TRACKERS: ContextVar[tuple[UsageTracker, ...]] = ContextVar("voyage_rag.usa
 def track_usage() -> Iterator[UsageTracker]:
     """Count the usage of all clients within the block.
 
-    Tasks started within the block are counted, and so are threads that copy its context, such as
-    those of asyncio, anyio, LangChain and this package. A bare `threading.Thread` starts with an
-    empty context and is not counted, unless it runs `contextvars.copy_context().run`. Blocks in
+    This includes tasks that are started within the block, and threads that copy its context, such
+    as those of asyncio, anyio, LangChain and this package. A plain `threading.Thread` starts with
+    an empty context and is not counted, unless it runs `contextvars.copy_context().run`. Blocks in
     other threads and tasks are independent; usage in a nested block counts for both blocks. Worker
-    processes are counted separately.
+    processes are not counted.
 
     Yields:
         The usage so far, which remains readable after the block.
