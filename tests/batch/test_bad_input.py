@@ -178,7 +178,7 @@ def test_two_processes_do_not_work_on_one_job(begun: World) -> None:
 
     async def program() -> None:
         job = await begun.submit(["a"])
-        with job._file.held():
+        with job._file.locked():
             for verb in ("wait", "cancel", "resubmit"):
                 with pytest.raises(
                     InvalidInputError, match="another process is working on the job"

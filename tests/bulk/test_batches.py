@@ -112,7 +112,7 @@ def test_a_row_that_the_engine_refuses_is_named_or_left_out(
     source = jsonl(tmp_path / "in.jsonl", [*ROWS[:5], ("long", long), *ROWS[5:]])
     options = {"engine": "batch", "truncation": False}
 
-    with pytest.raises(JobError, match=r"refused line 6 of in\.jsonl"):
+    with pytest.raises(JobError, match=r"rejected line 6 of in\.jsonl"):
         embed(source, "out.parquet", **options)
     report = embed(source, "out.parquet", **options, on_error="skip")
 

@@ -437,7 +437,7 @@ def test_a_refused_row_is_named(embed: Embed, source: Path, service: Service) ->
     """With the remedy. Finished results are kept."""
     service.always = refusing(ROWS[20][1])
 
-    with pytest.raises(JobError, match=r"refused .*row \d+ of in.parquet.* too long"):
+    with pytest.raises(JobError, match=r"rejected .*row \d+ of in.parquet.* too long"):
         embed(source)
     service.always = served
     assert embed(source).texts == 95

@@ -86,7 +86,7 @@ def test_a_folder_with_files_of_others_is_not_replaced(
     (tmp_path / "out" / "notes.txt").write_text("mine")
     before, sent = everything(tmp_path), len(service.attempts)
 
-    with pytest.raises(JobError, match=r"holds 'notes\.txt', which voyage-rag did not write"):
+    with pytest.raises(JobError, match=r"contains 'notes\.txt', which voyage-rag did not write"):
         embed(source, "out", overwrite=True)
     assert everything(tmp_path) == before
     assert len(service.attempts) == sent
@@ -98,7 +98,7 @@ def test_a_parquet_file_of_another_program_is_not_replaced(embed: Embed, tmp_pat
     (tmp_path / "out").mkdir()
     parquet(tmp_path / "out" / "part-00000.parquet", ROWS)
 
-    with pytest.raises(JobError, match=r"holds 'part-00000\.parquet'"):
+    with pytest.raises(JobError, match=r"contains 'part-00000\.parquet'"):
         embed(source, "out", overwrite=True)
 
 
@@ -112,7 +112,7 @@ def test_side_files_and_folders_of_others_stay(
     (foreign / "thesis.txt").write_text("mine")
 
     for path in (tmp_path / "nosuch.jsonl", source):
-        with pytest.raises(JobError, match=r"holds 'thesis\.txt', which voyage-rag did not"):
+        with pytest.raises(JobError, match=r"contains 'thesis\.txt', which voyage-rag did not"):
             embed(path, on_error="skip")
     assert (foreign / "thesis.txt").read_text() == "mine"
     assert service.attempts == []
@@ -148,7 +148,7 @@ def test_an_output_on_in_or_around_the_input_is_refused(
     before = everything(tmp_path)
 
     for source in (tmp_path / "in", tmp_path / "i[n]"):
-        with pytest.raises(JobError, match=r"the output .* (is in|holds) the input"):
+        with pytest.raises(JobError, match=r"the output .* (is in|contains) the input"):
             embed(source, output, overwrite=overwrite, output_format="dataset")
     assert everything(tmp_path) == before
 

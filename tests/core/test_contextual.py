@@ -388,7 +388,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     ({"inputs": [["a"]], "model": "voyage-4"}, "is a model for embed, not for contextualized"),
     ({"inputs": [["a"]], "input_type": "passage"}, "input_type must be one of"),
-    ({"inputs": [["a"]], "output_dimension": 3, "model": "voyage-context-4"}, "output_dimension 3"),
+    ({"inputs": [["a"]], "output_dimension": 3, "model": "voyage-context-4"}, "output_dimension=3"),
     ({"inputs": [["a"]], "output_dtype": "int4"}, "output_dtype must be one of"),
     ({"inputs": [["a"]], "chunk_size": 5}, "chunk_size requires enable_auto_chunking"),
     ({"inputs": [["a"]], "chunk_overlap": 5}, "chunk_overlap requires enable_auto_chunking"),

@@ -149,7 +149,7 @@ def test_a_result_under_another_status_is_not_printed(status: int) -> None:
     message = failure(status, body).message
 
     assert "0.125" not in message
-    assert "status 200" in message
+    assert "instead of 200" in message
 
 
 def test_a_redirect_is_named_and_not_followed() -> None:

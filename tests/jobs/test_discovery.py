@@ -389,7 +389,7 @@ def test_a_nested_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     """In a file whose columns are known."""
     path = nested(tmp_path / "a.parquet", [{"doc": {"text": "one"}}])
 
-    with pytest.raises(JobError, match=r"a\.parquet has no 'doc\.body'"):
+    with pytest.raises(JobError, match=r"a\.parquet has no column 'doc\.body'"):
         open_inputs([path], text_columns=["doc.body"])
 
 

@@ -234,7 +234,7 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(JobError, match=r"no file of a known format or \.md, \.rst, \.txt"):
         opened(tmp_path / "empty")
-    with pytest.raises(JobError, match="no column 'key'"):
+    with pytest.raises(JobError, match="column 'key' is required"):
         opened(written(tmp_path / "in.txt", "x"), name="key")
 
 

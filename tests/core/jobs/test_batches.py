@@ -28,7 +28,7 @@ def refused_connection() -> APIConnectionError:
 
 @pytest.mark.parametrize("lost", LOST, ids=lambda lost: str(lost)[:20])
 def test_what_is_not_found_is_not_created_again(runner, clock: FakeClock, lost: Any) -> None:
-    """It is looked for during a minute; then the error says what is not known."""
+    """It is looked up for a minute; then the error says that it is uncertain."""
     others = ok({"data": [batch_with(metadata={MARK: "another"}), batch_with(metadata=None)]})
     service = FakeService(lost, EMPTY, failed(503), others, always=lambda _: EMPTY)
     voyage = voyage_over(service, clock)
@@ -53,7 +53,7 @@ def test_a_batch_that_appears_late_is_found(runner, clock: FakeClock) -> None:
 def test_a_failed_search_leaves_the_batch_uncertain(runner) -> None:
     """The error says both."""
     service = FakeService(Timeout("late"), always=lambda _: failed(401))
-    with pytest.raises(APIConnectionError, match=r"not known.*Looking it up failed"):
+    with pytest.raises(APIConnectionError, match=r"unknown.*looking it up failed"):
         runner.call(voyage_over(service).batches, "create", "/v1/embeddings", "f", PARAMS)
 
 

@@ -133,17 +133,17 @@ def create(
     try:
         found = yield from find(context, order.mark, delays=LOOKUP_DELAYS_SECONDS)
     except VoyageError as failure:
-        raise _unknown(lost, f"Looking it up failed: {failure.message}") from failure
+        raise _unknown(lost, f"looking it up failed ({failure.message})") from failure
     if found is None:
-        raise _unknown(lost, "It was looked up and not found.") from lost
+        raise _unknown(lost, "it was looked up and not found") from lost
     return found
 
 
 def _unknown(lost: VoyageError, lookup: str) -> APIConnectionError:
     return APIConnectionError(
-        f"it is unknown whether the batch was created: {lost.message} {lookup} It is not created "
-        "again automatically, because it might be billed twice: check the list of your batches in "
-        "a few minutes",
+        f"it is unknown whether the batch was created ({lost.message}), and {lookup}. It is not "
+        "created again automatically, because it might be billed twice: check the list of your "
+        "batches in a few minutes",
         model=lost.model,
         attempts=lost.attempts,
     )
