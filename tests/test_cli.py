@@ -413,6 +413,30 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize(
+    ("closed", "arguments", "code"),
+    [(">&-", "models", 1), (">&-", "embed in.jsonl -o -", 1), ("2>&-", "models", 0),
+     ("2>&-", "embed", 2)],
+)  # fmt: skip
+def test_a_closed_stream_is_one_line(
+    closed: str, arguments: str, code: int, tmp_path: Path
+) -> None:
+    """Without stdout nothing is sent; without stderr there is only the exit code."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'"$0" -m voyage_rag {arguments} {closed}', sys.executable],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == code
+    if closed == ">&-":
+        assert (
+            done.stderr == "voyage-rag: stdout is closed: redirect it, for example to /dev/null\n"
+        )
+
+
 def test_a_full_disk_behind_stdout_is_one_line() -> None:
     """`voyage-rag models > file` where the disk is full."""
     with Path("/dev/full").open("wb") as full:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from io import BytesIO, TextIOWrapper
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ import pytest
 
 from bulk.conftest import Service
 from bulk_inputs import embedded, expected, jsonl, parquet, rows_of
+from conftest import Runner
 from fakes import MODEL, failed, served, voyage_over
 from voyage_rag import VoyageError
 from voyage_rag.bulk import BadRowsError, EmbeddingJob, JobError, JobReport, outputs
@@ -427,6 +428,85 @@ def test_kept_values_that_json_does_not_have(embed: Embed, tmp_path: Path) -> No
     assert [row["list"] for row in rows] == [[None, 2.0], None]
 
 
+TIMES = {
+    "nanoseconds": pa.array([1, 1_700_000_000_123_456_789, None], pa.timestamp("ns")),
+    "zone": pa.array([1, None, 2], pa.timestamp("ns", tz="Europe/Berlin")),
+    "time": pa.array([1, None, 2], pa.time64("ns")),
+    "early": pa.array([-1_000_000, None, 0], pa.date32()),
+    "duration": pa.array([1, None, 2], pa.duration("ns")),
+}
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_kept_times_that_python_does_not_have(name: str, embed: Embed, tmp_path: Path) -> None:
+    """Nanoseconds, and years before 1: Parquet has the same values, JSON has them as strings."""
+    source = tmp_path / "in.parquet"
+    column = TIMES[name]
+    pq.write_table(pa.table({"text": ["a", "b", "c"], "time": column}), source)
+
+    embed(source, keep="time")
+    embed(source, "out.jsonl", keep="time")
+
+    kept = pq.read_table(tmp_path / "out.parquet").column("time").combine_chunks()
+    assert kept.equals(column)
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["time"] for row in rows] == column.cast(pa.string()).to_pylist()
+
+
+@pytest.mark.parametrize("output", ["out.parquet", "out"])
+def test_a_kept_type_that_parquet_does_not_have_is_refused_before_anything_is_sent(
+    output: str, embed: Embed, service: Service, tmp_path: Path
+) -> None:
+    """JSON Lines take it, and an estimate names the problem."""
+    source = tmp_path / "in.arrow"
+    spans = pa.array([(1, 2, 3), None], pa.month_day_nano_interval())
+    table = pa.table({"text": ["a", "b"], "span": spans})
+    with pa.ipc.new_file(source, table.schema) as writer:
+        writer.write_table(table)
+
+    with pytest.raises(JobError, match="column 'span' cannot be kept, because Parquet has no type"):
+        embed(source, output, keep="span")
+    job = EmbeddingJob(source, tmp_path / output, model=MODEL, keep="span")
+    assert "column 'span' cannot be kept" in job.estimate().problems[0]
+    assert service.attempts == []
+    assert everything(tmp_path).keys() == {"in.arrow"}
+    embed(source, "out.jsonl", keep="span")
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["span"] for row in rows] == [[1, 2, 3], None]
+
+
+def test_a_kept_time_in_an_unknown_zone_is_refused(embed: Embed, tmp_path: Path) -> None:
+    source = tmp_path / "in.parquet"
+    times = pa.array([1], pa.timestamp("us", tz="Nowhere/City"))
+    pq.write_table(pa.table({"text": ["a"], "time": times}), source)
+
+    with pytest.raises(JobError, match=r"'time' contains a value that is not .*Nowhere/City"):
+        embed(source, keep="time")
+
+
+# ── names ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_name_too_long_for_the_side_file_is_refused_before_anything_is_sent(
+    embed: Embed, service: Service, tmp_path: Path
+) -> None:
+    """The name of the side file is longer than that of the output."""
+    source = lines(tmp_path / "in.jsonl", {"text": "one"}, {"text": ""})
+    name = "x" * 230 + ".jsonl"
+
+    with pytest.raises(JobError, match="too long"):
+        embed(source, name, on_error="skip")
+    assert service.attempts == []
+    assert embed(source, name[10:], on_error="skip").refused == 1
+
+
+def test_a_link_to_itself_is_no_output(tmp_path: Path) -> None:
+    link = tmp_path / "out.parquet"
+    link.symlink_to(link)
+    with pytest.raises(JobError, match="symbolic link to itself"):
+        EmbeddingJob("in.jsonl", link, model=MODEL)
+
+
 # ── stdout, pipes ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -446,6 +526,66 @@ def test_json_lines_go_to_stdout(
     rows = [json.loads(line) for line in raw.decode().splitlines()]
     assert [(row["id"], row["embedding"]) for row in rows] == expected(ROWS)
     assert everything(tmp_path).keys() == {"in.parquet"}
+
+
+@pytest.mark.parametrize("stdout", [None, StringIO()])
+def test_stdout_that_takes_no_bytes_is_refused_before_anything_is_sent(
+    stdout: StringIO | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is closed, or replaced, as in a notebook."""
+    monkeypatch.setattr("sys.stdout", stdout)
+    with pytest.raises(JobError, match="stdout is closed, or accepts only text: pass a file"):
+        EmbeddingJob("in.jsonl", "-", model=MODEL)
+
+
+class Broken(BytesIO):
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        self.error = error
+
+    def write(self, _: object) -> int:
+        raise self.error
+
+
+@pytest.mark.parametrize("piped", [True, False])
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(28, "full")], ids=["broken", "full"])
+def test_vectors_that_stdout_does_not_take(
+    error: OSError, piped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runner: Runner
+) -> None:
+    """They are kept for the same command, unless the reader has enough or the input is a pipe."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("sys.stdout", TextIOWrapper(Broken(error), write_through=True))
+    source = jsonl(tmp_path / "in.jsonl", ROWS)
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(source.read_bytes())))
+    service, given = Service(), "-" if piped else source
+
+    with pytest.raises(OSError):  # noqa: PT011 - any
+        runner.call(EmbeddingJob(given, "-", model=MODEL), "run", voyage_over(service))
+
+    is_kept = not piped and not isinstance(error, BrokenPipeError)
+    assert any(path.is_file() for path in (tmp_path / "cache").rglob("*")) == is_kept
+    if is_kept:
+        out = TextIOWrapper(BytesIO())
+        monkeypatch.setattr("sys.stdout", out)
+        runner.call(EmbeddingJob(given, "-", model=MODEL), "run", voyage_over(service))
+        assert out.buffer.getvalue().count(b"\n") == len(ROWS)  # type: ignore[attr-defined]
+        assert max(service.paid.values()) == 1
+
+
+def test_an_unfinished_job_from_a_pipe_to_stdout_is_discarded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runner: Runner
+) -> None:
+    """It could not be resumed."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("sys.stdout", TextIOWrapper(BytesIO()))
+    source = jsonl(tmp_path / "in.jsonl", ROWS)
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(source.read_bytes())))
+    voyage = voyage_over(Service(served, always=lambda body: failed(401)), concurrency=1)
+
+    with pytest.raises(VoyageError):
+        runner.call(EmbeddingJob("-", "-", model=MODEL, batch_size=5), "run", voyage)
+
+    assert not any(path.is_file() for path in (tmp_path / "cache").rglob("*"))
 
 
 def test_a_pipe_is_read_like_stdin(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -212,6 +214,26 @@ def test_dictionaries_and_large_strings_are_strings(tmp_path: Path) -> None:
     pq.write_table(table, path)
 
     assert read(opened(path)) == [("a", "a"), ("b", "b"), ("a", "a")]
+
+
+def test_ids_and_texts_as_databases_store_them(tmp_path: Path) -> None:
+    """UUIDs, decimals without places, and strings without the annotation that says so."""
+    key = UUID("76fb011b-d0ad-4e8b-9bd8-cfc5e40e9009")
+    path = tmp_path / "in.parquet"
+    columns = {
+        "uuid": pa.array([key.bytes, None], pa.uuid()),
+        "number": pa.array([Decimal(7), Decimal(10) ** 20], pa.decimal128(38, 0)),
+        "half": pa.array([Decimal("0.5"), None], pa.decimal128(38, 1)),
+        "text": pa.array(["straße".encode(), b"\xff"], pa.binary()),
+    }
+    pq.write_table(pa.table(columns), path)
+
+    assert read(opened(path, name="uuid"))[0] == (str(key), "straße")
+    assert flaws(opened(path, name="uuid"))[2].startswith("its text is not UTF-8")
+    assert [name for name, _ in read(opened(path, name="number"))] == [7, 10**20]
+    assert read(opened(path, name="text"))[0] == ("straße", "straße")
+    with pytest.raises(JobError, match=r"decimal128\(38, 1\).* so convert it, or name another"):
+        opened(path, name="half")
 
 
 def test_parquet_that_is_not_utf8_is_a_bad_row(tmp_path: Path) -> None:

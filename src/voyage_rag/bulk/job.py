@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
+from uuid import uuid4
 
 from voyage_rag.bulk import batch_engine
 from voyage_rag.bulk.estimate import Estimate, estimate
@@ -91,6 +92,7 @@ class EmbeddingJob:
         if not self.output.name:
             raise JobError(f"the output {str(output)!r} has no name: pass a file or a new folder")
         self._to_stdout = self.output == STDOUT
+        self._is_from_stream = any(map(is_stream, self.inputs))
         if not self._to_stdout:
             self.output = _writable(self.output)
         else:
@@ -98,6 +100,8 @@ class EmbeddingJob:
                 raise JobError(
                     "the output on stdout is JSON Lines: omit output_format, or pass a file"
                 )
+            if not hasattr(sys.stdout, "buffer"):
+                raise JobError("stdout is closed, or accepts only text: pass a file as output")
             self.output = self._file_for_stdout()
         form = format_of(self.output, self.options.output_format)
         if form in {"parquet", "dataset"} and not is_utf8(str(self.output.absolute())):
@@ -214,12 +218,17 @@ class EmbeddingJob:
 
     @contextmanager
     def _begun(self, voyage: Voyage, on_progress: OnProgress | None) -> Iterator[JobRun]:
-        with (
-            self._explained(),
-            self._folder() as folder,
-            closing(JobRun(self._spec, voyage.settings, folder, on_progress)) as run,
-        ):
-            yield run
+        try:
+            with (
+                self._explained(),
+                self._folder() as folder,
+                closing(JobRun(self._spec, voyage.settings, folder, on_progress)) as run,
+            ):
+                yield run
+        except BaseException:
+            if self._to_stdout and self._is_from_stream:
+                self._discard()
+            raise
 
     def _folder(self) -> JobFolder:
         return JobFolder(self.output.with_name(self.output.name + ".job"))
@@ -227,7 +236,8 @@ class EmbeddingJob:
     def _file_for_stdout(self) -> Path:
         """Return the file that is copied to stdout at the end; the same one for the same job.
 
-        A job with an input from a pipe cannot be identified, and therefore not resumed.
+        A job with an input from a pipe cannot be identified, and therefore not resumed. It is
+        discarded if it fails.
         """
         cache = _path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "voyage-rag"
         if not cache.is_absolute():
@@ -236,19 +246,28 @@ class EmbeddingJob:
                 "there is no home folder: set XDG_CACHE_HOME"
             )
         known = [str(path.absolute()) for path in self.inputs]
-        if any(is_stream(path) for path in self.inputs):
-            known.append(str(os.getpid()))
+        if self._is_from_stream:
+            known.append(uuid4().hex)
         recorded = JobSpec(self.inputs, STDOUT, "jsonl", self.options).recorded(None)
         name = hashlib.blake2b(os.fsencode(f"{known} {recorded}"), digest_size=8).hexdigest()
         return cache / "stdout" / f"{name}.jsonl"
 
     def _write_to_stdout(self) -> None:
-        if self._to_stdout:
+        if not self._to_stdout:
+            return
+        try:
             with self.output.open("rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.buffer.flush()
-            self.output.unlink()
-            shutil.rmtree(self._folder().path)
+        except OSError as error:
+            if self._is_from_stream or isinstance(error, BrokenPipeError):  # its reader has enough
+                self._discard()
+            raise
+        self._discard()
+
+    def _discard(self) -> None:
+        self.output.unlink(missing_ok=True)
+        shutil.rmtree(self._folder().path, ignore_errors=True)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -298,7 +317,12 @@ def _writable(output: Path) -> Path:
         raise JobError(f"{str(output)!r} is a URL: pass a file, and upload it afterwards")
     if is_special(output):
         raise JobError(f"{str(output)!r} is not a regular file: pass one, or '-' for stdout")
-    return Path(os.path.realpath(output)) if output.is_symlink() else output
+    if not output.is_symlink():
+        return output
+    target = Path(os.path.realpath(output))
+    if target.is_symlink():
+        raise JobError(f"{str(output)!r} is a symbolic link to itself: choose another output")
+    return target
 
 
 def embed_file(

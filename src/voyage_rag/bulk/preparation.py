@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,11 +16,15 @@ from voyage_rag.bulk.options import JobSpec, OnError
 from voyage_rag.bulk.outputs import check_replaceable, final_paths, fingerprint
 from voyage_rag.bulk.progress import JobReporter
 from voyage_rag.bulk.scan import scan
+from voyage_rag.bulk.writers import check_storable
 from voyage_rag.jobs.errors import BadRowsError, JobError
 from voyage_rag.jobs.files import size
 from voyage_rag.jobs.inputs import InputReader, open_inputs
 from voyage_rag.jobs.inputs.discovery import expanded
 from voyage_rag.jobs.inputs.spool import is_stream
+
+LONGEST_ADDITION = "..refused-99.jsonl.01234567"
+"""What is added to the name of the output for a temporary side file."""
 
 
 @contextmanager
@@ -94,6 +99,8 @@ def prepare(
         reader.damaged = begun.summary.damaged
     with collecting(problems):
         check_rows(manifest.summary, options.on_error)
+        if spec.form in {"parquet", "dataset"}:
+            check_storable(options.output_schema(manifest.summary).kept)
     return reader, manifest, is_resumed
 
 
@@ -147,11 +154,24 @@ def check_not_overwritten(spec: JobSpec) -> None:
                 f"{str(path)!r} exists: choose another output, or replace it with overwrite=True"
             )
     check_replaceable(spec.output, spec.form)
+    _check_length_of_name(spec.output)
     parent = next(parent for parent in spec.output.absolute().parents if parent.exists())
     if not parent.is_dir():
         raise JobError(f"{str(parent)!r} is not a folder: choose another output")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise JobError(f"the folder {str(parent)!r} is not writable: choose another output")
+
+
+def _check_length_of_name(output: Path) -> None:
+    """Raise an error for a name that is too long with an addition, before anything is sent."""
+    try:
+        output.with_name(output.name + LONGEST_ADDITION).lstat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise JobError(
+                f"the name {output.name!r} is too long, because names of files next to the output "
+                f"have up to {len(LONGEST_ADDITION)} more characters: choose a shorter one"
+            ) from None
 
 
 def check_rows(summary: InputSummary, on_error: OnError) -> None:

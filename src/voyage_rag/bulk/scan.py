@@ -15,7 +15,7 @@ from voyage_rag.bulk.job_folder import InputSummary, JobFolder
 from voyage_rag.bulk.progress import JobReporter
 from voyage_rag.bulk.refused import refused_line
 from voyage_rag.bulk.repeats import HASHES, write_repeated
-from voyage_rag.bulk.writers import json_field, schema_to_text
+from voyage_rag.bulk.writers import json_field, python_values, schema_to_text
 from voyage_rag.core.context import MARGIN, estimate_tokens
 from voyage_rag.io.tokenizer import Tokenizer
 from voyage_rag.jobs.errors import JobError
@@ -159,8 +159,10 @@ class KeptTypes:
                 self._found[at].update(map(_type_of, values))
                 continue
             try:
-                pa.array(values, declared)
-            except (pa.ArrowException, TypeError, ValueError) as error:
+                column = pa.array(values, declared)
+                if isinstance(values[0], pa.Scalar):
+                    python_values(column)
+            except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
                 raise JobError(
                     f"column {name!r} contains a value that is not {declared}: {error}"
                 ) from None

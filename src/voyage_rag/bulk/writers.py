@@ -12,6 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs.arrow_files import pa, pc, pq
 from voyage_rag.jobs.inputs.rows import Id
 from voyage_rag.models import OutputDtype
@@ -203,11 +204,35 @@ def _as_lines(batch: Any) -> Iterator[bytes]:
 
 def _kept_rows(batch: Any) -> Iterable[dict[str, Any]]:
     kept = batch.drop_columns([ID, EMBEDDING])
-    rows: list[dict[str, Any]] = kept.to_pylist()
-    for field in filter(_is_json, kept.schema):
-        for row in rows:
-            row[field.name] = row[field.name] and json.loads(row[field.name])
-    return rows or [{}] * batch.num_rows
+    columns = []
+    for field, column in zip(kept.schema, kept.columns, strict=True):
+        values = python_values(column)
+        if _is_json(field):
+            values = [value and json.loads(value) for value in values]
+        columns.append(values)
+    rows = zip(*columns, strict=True) if columns else [()] * batch.num_rows
+    return (dict(zip(kept.schema.names, row, strict=True)) for row in rows)
+
+
+def python_values(column: Any) -> list[Any]:
+    """Return the values of a column; times that `datetime` cannot represent as strings."""
+    try:
+        values: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError):
+        values = column.cast(pa.string()).to_pylist()
+    return values
+
+
+def check_storable(schema: Any) -> None:
+    """Raise an error for a column that Parquet cannot store."""
+    for field in schema:
+        try:
+            _leaves(pa.schema([field]))
+        except pa.ArrowNotImplementedError:
+            raise JobError(
+                f"column {field.name!r} cannot be kept, because Parquet has no type for "
+                f"{field.type}: convert it, leave it out, or write JSON Lines"
+            ) from None
 
 
 @contextmanager

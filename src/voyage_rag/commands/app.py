@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
@@ -68,10 +69,8 @@ def program(
 
 def execute(arguments: list[str]) -> int:
     """Run one command line and return its exit code: 0, 1 (failed), 2 (misused) or 130 (Ctrl-C)."""
-    for stream in (sys.stdout, sys.stderr):
-        if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
+        _prepare_streams()
         code = app(_spread(arguments), prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
     except UsageError as error:
@@ -93,6 +92,16 @@ def execute(arguments: list[str]) -> int:
     if code == INTERRUPTED:  # newer versions of Typer return this code instead of the exception
         return _fail("interrupted", INTERRUPTED)
     return code if isinstance(code, int) else 0
+
+
+def _prepare_streams() -> None:
+    if sys.stderr is None:  # closed by the parent process
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
+    if sys.stdout is None:
+        raise CommandError(f"stdout is closed: redirect it, for example to {os.devnull}")
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _options() -> set[str]:

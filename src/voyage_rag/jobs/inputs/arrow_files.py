@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import count, repeat
@@ -56,11 +56,14 @@ class ArrowRows(InputFile):
 
     def _rows(self, batch: Any, columns: Columns, position: int, start: int) -> Iterator[Row]:
         values = {path: self._values(batch, path) for path in columns.wanted}
-        texts = values[columns.text[0]]
-        if len(columns.text) > 1:
-            texts = [joined(parts) for parts in zip(*map(values.get, columns.text), strict=True)]
-        names = count(position + start) if columns.id is None else values[columns.id]
         kept = zip(*map(values.get, columns.keep), strict=True) if columns.keep else repeat(())
+        columns_of_texts = [self._converted(values[path], path) for path in columns.text]
+        texts = columns_of_texts[0]
+        if len(columns_of_texts) > 1:
+            texts = [joined(parts) for parts in zip(*columns_of_texts, strict=True)]
+        names = count(position + start)
+        if columns.id is not None:
+            names = self._converted(values[columns.id], columns.id)
         numbers, label = count(start + 1), self.label
         for number, name, text, others in zip(numbers, names, texts, kept):  # noqa: B905 - endless
             yield row_of((number, name, text, None, label, others))
@@ -77,8 +80,15 @@ class ArrowRows(InputFile):
             values: list[Any] = column.to_pylist()
         except UnicodeDecodeError:  # Parquet specifies UTF-8, but writers do not check it
             raw = column.cast(pa.binary()).to_pylist()
-            return [value and value.decode(errors="surrogateescape") for value in raw]
+            return [value and _decoded(value) for value in raw]
+        except (ValueError, OverflowError):  # times that `datetime` cannot represent
+            return list(column)
         return values
+
+    def _converted(self, values: list[Any], path: str) -> Any:
+        """Return values of a column as texts or ids."""
+        convert = _conversion(self.type_of(path))
+        return values if convert is None else [v if v is None else convert(v) for v in values]
 
     def _stored(self, paths: list[str]) -> list[str]:
         """Return the file's columns that contain these columns."""
@@ -103,14 +113,14 @@ class ArrowRows(InputFile):
         super().check(columns)
         for path in columns.text:
             kind = self.type_of(path)
-            if not _is_text(kind):
+            if not (_is_text(kind) or _is_binary(kind)):
                 raise JobError(f"column {path!r} of {self.label} contains {kind}, not strings")
         if columns.id is not None:
             kind = self.type_of(columns.id)
-            if not (_is_text(kind) or pa.types.is_integer(kind)):
+            if not (_is_text(kind) or pa.types.is_integer(kind) or _conversion(kind)):
                 raise JobError(
                     f"column {columns.id!r} of {self.label} contains {kind}: ids are strings or "
-                    "whole numbers"
+                    "whole numbers, so convert it, or name another column with id_column"
                 )
 
 
@@ -202,6 +212,24 @@ def unreadable(file: InputFile, what: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise DamagedFileError(f"{file.label} cannot be read as {what}: {error}") from None
+
+
+def _conversion(kind: Any) -> Callable[[Any], str | int] | None:
+    """Return the function that makes texts or ids of values; None if they need none."""
+    if _is_binary(kind):  # as some writers of Parquet store strings
+        return _decoded
+    if pa.types.is_decimal(kind) and kind.scale == 0:  # as databases store whole numbers
+        return int
+    return str if str(kind) == "extension<arrow.uuid>" else None
+
+
+def _decoded(value: bytes) -> str:
+    return value.decode(errors="surrogateescape")
+
+
+def _is_binary(kind: Any) -> bool:
+    types = pa.types
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
 
 
 def _is_text(kind: Any) -> bool:
