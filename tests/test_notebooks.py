@@ -73,6 +73,17 @@ def test_a_notebook_states_how_to_install_and_where_its_vectors_come_from(path: 
     assert "vectors are not Voyage's" in "".join(first["outputs"][0]["text"])
 
 
+def test_nothing_is_paid_for_twice_in_the_notebook_that_says_so() -> None:
+    """Its numbers may vary, so running it does not compare them."""
+    (path,) = [path for path in NOTEBOOKS if path.stem.startswith("06")]
+    printed = "".join(
+        "".join(output.get("text", "")) for cell in code_cells(path) for output in cell["outputs"]
+    )
+
+    (amounts,) = re.findall(r"paid in both runs ([\d,]+) tokens; once ([\d,]+)", printed)
+    assert amounts[0] == amounts[1]
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)
 def test_the_site_shows_what_is_stored(path: Path) -> None:
     """If this fails: `python notebooks/render.py`."""
