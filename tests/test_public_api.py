@@ -6,15 +6,17 @@ import ast
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import httpx
-import numpy as np
 import pytest
+from langchain_core.tools import StructuredTool
+from llama_index.core.tools import FunctionTool
 
 import voyage_rag
 from voyage_rag import AsyncClient, Client, Voyage
@@ -127,7 +129,7 @@ def test_sync_and_async_twins_take_the_same(owner: type, verb: str, twin_verb: s
     assert list(sync.parameters.values()) == list(twin.parameters.values())
     outcome = str(sync.return_annotation)
     for ours, theirs in ITERATORS.items():
-        outcome = outcome.replace(ours, theirs) if outcome.startswith(ours) else outcome
+        outcome = re.sub(rf"^(collections\.abc\.)?{ours}\[", rf"\1{theirs}[", outcome)
     assert outcome == str(twin.return_annotation)
     is_async = inspect.iscoroutinefunction(getattr(owner, twin_verb))
     assert is_async or inspect.isasyncgenfunction(getattr(owner, twin_verb))
@@ -215,21 +217,51 @@ def test_the_vendors_names_stand_for_ours() -> None:
 
 PUBLIC_MODULES = [
     *DEFERRING,
-    *(f"voyage_rag.{name}" for name in ("batch", "bulk", "counting", "emulator", "hosts")),
+    *(
+        f"voyage_rag.{name}"
+        for name in ("batch", "bulk", "counting", "emulator", "events", "hosts")
+    ),
+    *(f"voyage_rag.{name}" for name in ("models", "observe.otel", "records", "secret", "types")),
 ]
-OPTIONAL_TYPES = {"httpx": httpx, "np": np, "SentenceTransformer": object}
-"""Types of packages that are imported only where they are used."""
+LATER = {"Files": Files, "Batches": Batches}
+"""Types of modules that are imported only where they are used."""
+
+
+def functions_of(package: str) -> Iterator[Callable[..., object]]:
+    """The classes and functions of a module, with the classes' methods and properties."""
+    module = import_module(package)
+    for public in [getattr(module, name) for name in getattr(module, "__all__", dir(module))]:
+        names = dir(public) if inspect.isclass(public) else ()
+        for item in [public, *(inspect.getattr_static(public, name) for name in names)]:
+            bare = inspect.unwrap(getattr(item, "fget", getattr(item, "func", item)))
+            bare = getattr(bare, "__func__", bare)
+            is_ours = str(getattr(bare, "__module__", None)).startswith("voyage_rag")
+            if is_ours and (inspect.isclass(bare) or inspect.isfunction(bare)):
+                yield bare
 
 
 @pytest.mark.parametrize("package", PUBLIC_MODULES)
 def test_type_hints_can_be_read_at_runtime(package: str) -> None:
     """LangChain's tools, `pydantic.validate_call` and dependency injection read them."""
-    module = import_module(package)
-    for public in [getattr(module, name) for name in getattr(module, "__all__", dir(module))]:
-        members = dict(inspect.getmembers(public)).values() if inspect.isclass(public) else ()
-        for item in [public, *members]:
-            source = getattr(inspect.unwrap(item), "__module__", None) if callable(item) else None
-            if (inspect.isclass(item) or inspect.isroutine(item)) and str(source).startswith(
-                "voyage_rag"
-            ):
-                get_type_hints(item, localns=OPTIONAL_TYPES)
+    found = list(functions_of(package))
+
+    assert found or package == "voyage_rag.llama_index"
+    for function in found:
+        get_type_hints(function, localns=LATER)
+
+
+UNSUITABLE = {"contextualized_embed", "acontextualized_embed"}
+"""They accept a function, which a model cannot name."""
+TOOLS = sorted({*VERBS, *(f"a{verb}" for verb in VERBS)} - {"close", "aclose"})
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_method_becomes_a_tool_of_an_agent(name: str) -> None:
+    """LlamaIndex reads the types in the signature, LangChain the hints; both see the same."""
+    method = getattr(Voyage("any-key"), name)
+    parameters = inspect.signature(method).parameters
+
+    assert [p.name for p in parameters.values() if isinstance(p.annotation, str)] == []
+    if name not in UNSUITABLE and "iter" not in name and "into" not in name:
+        ours = FunctionTool.from_defaults(method).metadata.get_parameters_dict()["properties"]
+        assert ours.keys() == StructuredTool.from_function(method).args.keys() == parameters.keys()

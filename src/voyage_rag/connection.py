@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Self, TypeAlias
 
 from pydantic import (
     AliasChoices,
@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from voyage_rag.client import Voyage
+from voyage_rag.client.session import AsyncHTTPClient, HTTPClient
 from voyage_rag.construction import KEY_NAMES
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.hosts import Host, VoyageAPI
@@ -34,10 +35,6 @@ from voyage_rag.observe.observers import NO_OBSERVERS, Observers, as_observers
 from voyage_rag.secret import APIKey, as_key, find_key, find_same_key
 from voyage_rag.settings import Settings, as_path
 from voyage_rag.usage import Usage
-
-if TYPE_CHECKING:
-    import httpx
-
 
 SETTINGS = ("base_url", *(name for name in Settings.model_fields if name != "host"))
 """Fields that are also settings of the client."""
@@ -65,12 +62,6 @@ def _as_host(value: object) -> Host:
 
 
 Client: TypeAlias = Annotated[Voyage, PlainValidator(_as_client)]
-
-if TYPE_CHECKING:
-    HTTPClient: TypeAlias = httpx.Client
-    AsyncHTTPClient: TypeAlias = httpx.AsyncClient
-else:  # httpx is imported by those who have a client of their own; `Voyage` checks it
-    HTTPClient = AsyncHTTPClient = Any
 
 
 class Connection(BaseModel):

@@ -3,8 +3,6 @@
 `Client` is `Voyage`. The methods of `AsyncClient` are coroutines under the same names.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Self
 

@@ -27,10 +27,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-if TYPE_CHECKING:
-    from voyage_rag.usage import Usage
+from voyage_rag.usage import Usage
 
 Verb: TypeAlias = Literal["embed", "contextualized_embed", "multimodal_embed", "rerank", "request"]
 """The method of a call; `request` stands for files, batches and other requests."""

@@ -9,13 +9,10 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
 
 from voyage_rag.models import OutputDtype
 from voyage_rag.usage import Usage
-
-if TYPE_CHECKING:
-    import numpy as np
 
 InputType: TypeAlias = Literal["query", "document"]
 """The prompt that Voyage puts before a text."""
@@ -35,8 +32,12 @@ BlankDocuments: TypeAlias = Literal["last", "drop", "error"]
 """How to treat a document without words in a ranking: rank it last, omit it, or raise an error."""
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    NumpyArray: TypeAlias = np.ndarray
     Vector: TypeAlias = array[float]
 else:
+    NumpyArray = Any  # numpy is imported by those who ask for its arrays
     Vector = array  # generic from Python 3.12 on
 Row: TypeAlias = Vector | list[float]
 """A vector, as an array or as a list. Integers are floats, too, to a type checker."""
@@ -120,7 +121,7 @@ class Vectors(Sequence["Vector"]):
         """Return the vectors as lists, which take about eight times the memory."""
         return [row.tolist() if isinstance(row, array) else row for row in self._rows]
 
-    def to_numpy(self) -> np.ndarray:
+    def to_numpy(self) -> NumpyArray:
         """Return an array of shape (vectors, numbers): float32, int8 or uint8. Requires numpy.
 
         The binary types pack eight dimensions into one number.
@@ -174,7 +175,7 @@ class EmbeddingsObject:
         """Tokens billed."""
         return self.usage.total_tokens
 
-    def to_numpy(self) -> np.ndarray:
+    def to_numpy(self) -> NumpyArray:
         """The vectors as one numpy array (see `Vectors.to_numpy`)."""
         return self.vectors.to_numpy()
 

@@ -1,12 +1,10 @@
 """`voyage.batches`: batches at the service."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import ExitStack, aclosing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 from voyage_rag.core.jobs import batches, files
@@ -18,8 +16,7 @@ from voyage_rag.io.driver import Driver
 from voyage_rag.io.tasks import iterate_in_thread
 from voyage_rag.records import Batch, BatchLine
 
-if TYPE_CHECKING:
-    BatchList: TypeAlias = list[Batch]  # the method `list` would hide the built-in
+BatchList: TypeAlias = list[Batch]  # the method `list` would hide the built-in
 
 
 class Batches:

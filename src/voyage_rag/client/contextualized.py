@@ -1,7 +1,5 @@
 """Embed chunks together with the other chunks of their documents."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Sequence
 
 from voyage_rag.client.session import Session

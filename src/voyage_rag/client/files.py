@@ -1,10 +1,8 @@
 """`voyage.files`: files at the service."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from voyage_rag.core.jobs import files
 from voyage_rag.core.jobs.sending import JobContext
@@ -13,8 +11,7 @@ from voyage_rag.io.driver import Driver
 from voyage_rag.jobs.files import atomic_write
 from voyage_rag.records import File
 
-if TYPE_CHECKING:
-    FileList: TypeAlias = list[File]  # the method `list` would hide the built-in
+FileList: TypeAlias = list[File]  # the method `list` would hide the built-in
 
 
 class Files:

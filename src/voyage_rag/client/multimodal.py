@@ -1,7 +1,5 @@
 """Embed texts, images and videos, alone or interleaved."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 

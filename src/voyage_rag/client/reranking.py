@@ -1,7 +1,5 @@
 """Order documents by relevance to a query."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from voyage_rag.client.session import Session

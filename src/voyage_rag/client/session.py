@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterable
 from functools import partial, wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isfunction, signature
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from pydantic import SecretStr
 
@@ -49,6 +49,11 @@ if TYPE_CHECKING:
     from voyage_rag.client.batches import Batches
     from voyage_rag.client.files import Files
 
+    HTTPClient: TypeAlias = httpx.Client
+    AsyncHTTPClient: TypeAlias = httpx.AsyncClient
+else:  # httpx is imported by those who have a client of their own; `Voyage` checks it
+    HTTPClient = AsyncHTTPClient = Any
+
 REQUEST_LOG = RequestLog()
 
 
@@ -83,8 +88,8 @@ class Session:
         cache_max_bytes: int | None = None,
         tokenizer: str | os.PathLike[str] | None = None,
         allow_insecure_http: bool = False,
-        http_client: httpx.Client | None = None,
-        async_http_client: httpx.AsyncClient | None = None,
+        http_client: HTTPClient | None = None,
+        async_http_client: AsyncHTTPClient | None = None,
         observers: Iterable[Observer] = (),
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -274,8 +279,8 @@ class Session:
 
 def _sender(
     settings: Settings,
-    http_client: httpx.Client | None = None,
-    async_http_client: httpx.AsyncClient | None = None,
+    http_client: HTTPClient | None = None,
+    async_http_client: AsyncHTTPClient | None = None,
 ) -> Sender:
     host = settings.host
     if not isinstance(host, InProcessHost):

@@ -1,7 +1,5 @@
 """Embed texts: in one call, as a stream, and into a store."""
 
-from __future__ import annotations
-
 import inspect
 import warnings
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence

@@ -25,6 +25,8 @@ from voyage_rag.hosts.openai_compatible import require_local_dtype
 if TYPE_CHECKING:
     import numpy as np
     from sentence_transformers import SentenceTransformer
+else:
+    SentenceTransformer = Any  # imported when the model is loaded
 
 LOG = logging.getLogger("voyage_rag")
 
