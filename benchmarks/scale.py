@@ -112,7 +112,7 @@ def realtime(
 
 
 def batch(count: int, model: Model, passages: Passages, rate: float) -> Outcome:
-    """By the batch engine: at most, since it only promises half a day for what is in flight."""
+    """By the Batch API: at most, because it only promises half a day for what is in flight."""
     tokens = count * passages.tokens
     waves = max(tokens / BATCH_TOKENS, count / BATCH_INPUTS)
     quota = (
@@ -175,7 +175,7 @@ def draw(model: Model, passages: Passages, measured: Mapping[str, Any], path: Pa
         ]
         axes.plot(counts, hours, color=SERIES[tier], label=f"{tier}: tokens per minute")
     hours = [batch(round(n), model, passages, measured["command"]).total for n in counts]
-    axes.plot(counts, hours, color=SERIES["batch"], label="batch engine, at most")
+    axes.plot(counts, hours, color=SERIES["batch"], label="Batch API, at most")
     for name, rate, style in (
         ("CPU: the command, one process", measured["command"], "--"),
         ("network, 1 Gbit/s", passages.network / passages.wire_bytes, ":"),

@@ -53,7 +53,7 @@ def test_each_feature_says_how_it_was_checked() -> None:
     checked = table(section(COMPARISON, "How each cell was checked"))
 
     assert [*checked] == [*reported]
-    for ours, _ in checked.values():
+    for _, ours in checked.values():
         for file, _, test in re.findall(r"`(tests/[\w/]+\.py)(::(\w+))?`", ours):
             assert f"def {test}(" in (ROOT / file).read_text("utf-8") or not test, test
 

@@ -1,4 +1,4 @@
-"""Jobs on Voyage's batch engine, which takes up to twelve hours and costs a third less.
+"""Jobs with Voyage's Batch API, which takes up to twelve hours and costs a third less.
 
     job = BatchJob.submit(voyage, texts, "corpus.job", model="voyage-4", input_type="document")
     job.wait()

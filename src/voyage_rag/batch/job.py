@@ -28,7 +28,7 @@ Inputs: TypeAlias = Iterable[str] | Iterable[Sequence[str]] | Iterable[tuple[str
 
 
 class BatchJob:
-    """A job on Voyage's batch engine that does not depend on the process.
+    """A job with Voyage's Batch API that does not depend on the process.
 
     The state of a job is in its state file: a small private JSON file, which is written atomically
     and contains no keys or texts. The service keeps results for 30 days. One process at a time can

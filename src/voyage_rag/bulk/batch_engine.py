@@ -1,4 +1,4 @@
-"""Run a job on the batch engine: submit the texts, wait for them, and store their vectors.
+"""Run a job with the Batch API: submit the texts, wait for them, and store their vectors.
 
 The job can be killed at any moment and resumed: the job's folder contains the state file of the
 `BatchJob`, and journals with the fetched vectors.

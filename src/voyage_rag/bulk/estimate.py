@@ -35,7 +35,7 @@ class Estimate:
         dollars: Range of the list price; None if it is unknown.
         hours: Range of the duration at the limits below; None without a known limit. For the batch
             engine, its maximum.
-        requests_per_minute: The assumed limit; None for the batch engine.
+        requests_per_minute: The assumed limit; None for the Batch API.
         tokens_per_minute: The assumed limit; None if unknown.
         limits_are_given: Whether the limits were given by the user; otherwise they are those of
             usage tier 1.

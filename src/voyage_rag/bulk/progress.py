@@ -17,8 +17,8 @@ class JobProgress:
     """The progress of a job.
 
     Attributes:
-        stage: `reading` (and checking all rows), `waiting` (for the batch engine), `embedding`
-            (with the batch engine: fetching vectors), or `writing` (the output).
+        stage: `reading` (and checking all rows), `waiting` (for the Batch API), `embedding`
+            (with the Batch API: fetching vectors), or `writing` (the output).
         done: Number of rows that are done in this stage.
         total: Number of rows; None while they are being counted.
         done_before: Number of rows that were done before this run.

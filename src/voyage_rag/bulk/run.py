@@ -158,7 +158,7 @@ class JobRun:
 
     @property
     def batch_file(self) -> Path:
-        """The state file of the job on the batch engine."""
+        """The state file of the job with the Batch API."""
         self._folder.batch.parent.mkdir(exist_ok=True)
         return self._folder.batch
 
@@ -175,7 +175,7 @@ class JobRun:
             yield row.text
 
     def waited(self, done: int) -> None:
-        """Report the number of texts that the batch engine has completed."""
+        """Report the number of texts that the Batch API has completed."""
         self._reporter.set_done(done)
 
     def texts(self) -> Iterator[str]:
@@ -209,11 +209,11 @@ class JobRun:
         store.restart()
 
     def fetching(self) -> None:
-        """Report that the batch engine has finished."""
+        """Report that the Batch API has finished."""
         self._reporter.begin("embedding", self._manifest.summary.rows, self.store.rows_done)
 
     def refused_in_batch(self, number: int, message: str) -> None:
-        """Skip a row that the batch engine rejected.
+        """Skip a row that the Batch API rejected.
 
         Raises:
             JobError: `on_error` is `stop`.

@@ -47,7 +47,7 @@ app.command(epilog=examples(*models.EXAMPLES))(models.models)
 app.command(epilog=examples(*rerank.EXAMPLES))(rerank.rerank)
 app.command(epilog=examples(*tokens.EXAMPLES))(tokens.tokens)
 app.command(epilog=examples(*doctor.EXAMPLES))(doctor.doctor)
-jobs: typer.Typer = typer.Typer(help="Run jobs on the batch engine, which costs a third less.")
+jobs: typer.Typer = typer.Typer(help="Run jobs with the Batch API, which costs a third less.")
 for command in batch.COMMANDS:
     jobs.command(epilog=examples(*batch.EXAMPLES[command.__name__]))(command)
 app.add_typer(jobs, name="batch")

@@ -1,4 +1,4 @@
-"""`voyage-rag batch`: jobs on the batch engine, which do not depend on the process."""
+"""`voyage-rag batch`: jobs with the Batch API, which do not depend on the process."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def submit(
     base_url: BaseURL = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Submit rows to the batch engine.
+    """Submit rows to the Batch API.
 
     The engine finishes within twelve hours and costs a third less than single requests.
 

@@ -117,7 +117,7 @@ def as_row(result: BatchResult, job: BatchJob) -> dict[str, Any]:
 
 
 def _id_of(result: BatchResult, job: BatchJob) -> str | int:
-    """Return the id with its original type; the batch engine accepts strings only."""
+    """Return the id with its original type; the Batch API accepts strings only."""
     return result.custom_id if job.id_type == "string" else int(result.custom_id)
 
 

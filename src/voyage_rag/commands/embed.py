@@ -311,7 +311,7 @@ def _time(estimate: Estimate) -> str:
         return "unknown: pass --tokens-per-minute"
     low, high = (duration(hours * HOUR) for hours in estimate.hours)
     if estimate.requests_per_minute is None and estimate.tokens_per_minute is None:
-        return f"up to {high} on the batch engine"
+        return f"up to {high} with the Batch API"
     whose = "the given limits" if estimate.limits_are_given else "the limits of usage tier 1"
     assumed = {"requests": estimate.requests_per_minute, "tokens": estimate.tokens_per_minute}
     limits = [f"{limit:,.0f} {unit}" for unit, limit in assumed.items() if limit]

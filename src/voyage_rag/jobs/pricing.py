@@ -1,4 +1,4 @@
-"""The price of tokens, in real time and on the batch engine."""
+"""The price of tokens, in real time and with the Batch API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from voyage_rag.models import Model
 Engine: TypeAlias = Literal["realtime", "batch"]
 
 BATCH_DISCOUNT = 0.33
-"""Discount of the batch engine as a share of the list price (docs: "Pricing")."""
+"""Discount of the Batch API as a share of the list price (docs: "Pricing")."""
 
 
 def price(model: Model, tokens: int, engine: Engine = "realtime") -> float | None:
