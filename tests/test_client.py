@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from array import array
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from fakes import (
     FREE_TIER,
@@ -24,7 +26,17 @@ from fakes import (
     vector_of,
     voyage_over,
 )
-from voyage_rag import EmbeddingsObject, RerankingObject, Usage, Vectors, Voyage
+from voyage_rag import (
+    ContextualizedEmbeddingsObject,
+    ContextualizedEmbeddingsResult,
+    EmbeddingsObject,
+    MultimodalEmbeddingsObject,
+    RerankingObject,
+    RerankingResult,
+    Usage,
+    Vectors,
+    Voyage,
+)
 from voyage_rag.hosts.messages import Response
 from voyage_rag.models import OutputDtype
 from voyage_rag.settings import Settings
@@ -215,6 +227,37 @@ def test_embeddings_are_made_once() -> None:
     assert result.embeddings == [[1.0]]
     assert result.embeddings is result.embeddings
     assert (result.total_tokens, RerankingObject([], Usage(7, 1)).total_tokens) == (7, 7)
+
+
+def test_results_are_types_that_pydantic_and_fastapi_can_write() -> None:
+    """As the type of an endpoint's response: numbers as they are, and nothing private."""
+    vectors = Vectors([array("b", [1, -2])], "int8")
+    usage = Usage(7, 1).of(MODEL)
+    result = EmbeddingsObject(vectors, usage, MODEL)
+    ranking = RerankingObject([RerankingResult(0, "a", 0.5)], usage, MODEL)
+    parts = [ContextualizedEmbeddingsResult(0, vectors, None, (1,))]
+    types: dict[type, object] = {
+        EmbeddingsObject: result,
+        MultimodalEmbeddingsObject: MultimodalEmbeddingsObject(vectors, usage, MODEL),
+        ContextualizedEmbeddingsObject: ContextualizedEmbeddingsObject(parts, usage, MODEL),
+        RerankingObject: ranking,
+        Usage: usage,
+    }
+
+    for kind, value in types.items():
+        adapter: TypeAdapter[object] = TypeAdapter(kind)
+        assert adapter.validate_python(value) is value
+        written = adapter.dump_json(value).decode()
+        assert "_by_model" not in written
+        assert ("[[1,-2]]" in written) == (kind not in {RerankingObject, Usage})
+        assert "number" in str(adapter.json_schema(mode="serialization")) or kind is Usage
+    assert json.loads(TypeAdapter(EmbeddingsObject).dump_json(result)).keys() == {
+        "vectors",
+        "usage",
+        "model",
+    }
+    with pytest.raises(ValidationError, match="Input should be an instance of Vectors"):
+        TypeAdapter(EmbeddingsObject).validate_python({"vectors": [], "usage": usage, "model": ""})
 
 
 def test_usages_add_up() -> None:

@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
 
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import core_schema
+
 from voyage_rag.models import OutputDtype
 from voyage_rag.usage import Usage
 
@@ -61,7 +65,9 @@ class Vectors(Sequence["Vector"]):
     """Vectors of one length and number type, in input order, with 4 bytes per float.
 
     Each element is an `array.array`: a sequence of numbers that numpy and other packages read
-    without copying. With `as_lists`, the lists are stored, and arrays are created on access.
+    without copying. With `as_lists`, the lists are stored, and arrays are created on access. In
+    JSON, pydantic writes lists of numbers: annotate a FastAPI endpoint with the type that it
+    returns, such as `EmbeddingsObject`.
 
     Examples:
         >>> from voyage_rag import Voyage
@@ -116,6 +122,20 @@ class Vectors(Sequence["Vector"]):
     def __repr__(self) -> str:
         length = len(self._rows[0]) if self._rows else 0
         return f"<Vectors: {len(self)} × {length} numbers, {self.dtype}>"
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, _source: type, _handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.is_instance_schema(
+            cls, serialization=core_schema.plain_serializer_function_ser_schema(cls.to_lists)
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, _schema: core_schema.CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
 
     def to_lists(self) -> list[list[float]]:
         """Return the vectors as lists, which take about eight times the memory."""

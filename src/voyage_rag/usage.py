@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Annotated
+
+from pydantic import Field
 
 from voyage_rag.models import MODELS
 
@@ -35,7 +38,9 @@ class Usage:
     text_tokens: int = 0
     image_pixels: int = 0
     video_pixels: int = 0
-    _by_model: Mapping[str, Usage] = field(default_factory=dict, compare=False, repr=False)
+    _by_model: Annotated[Mapping[str, Usage], Field(exclude=True)] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def by_model(self) -> dict[str, Usage]:
