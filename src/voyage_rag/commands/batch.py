@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 SUBMIT_EXAMPLES = (
     "batch submit corpus.jsonl --job corpus.job --model voyage-4",
     "batch submit rows.jsonl --job a.job --model voyage-4 --dry-run",
-    "batch submit rows.csv.gz --job a.job --model voyage-4 --field body",
+    "batch submit a.csv.gz --job a.job --model voyage-4 --field body",
 )
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "submit": SUBMIT_EXAMPLES,
@@ -70,7 +70,7 @@ def submit(
     ],
     job: Annotated[
         Path,
-        typer.Option("--job", "-j", metavar="JOB", help="State file of the job, which is created."),
+        typer.Option("--job", "-j", metavar="JOB", help="State file to create for the job."),
     ],
     model: Annotated[
         str, typer.Option(metavar="NAME", help="An embedding, contextualized or rerank model.")
@@ -217,7 +217,7 @@ def fetch(
     ] = False,
     delete_files: Annotated[
         bool,
-        typer.Option("--delete-files", help="Delete the job's files at the service afterwards."),
+        typer.Option("--delete-files", help="Then delete the job's files from the service."),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files.")] = False,
     base_url: BaseURL = None,
@@ -225,8 +225,8 @@ def fetch(
 ) -> None:
     """Write the results of a job in the order of its rows.
 
-    A line is an object with `id` and `embedding`; `embeddings` (one per chunk) for documents;
-    `results` (most relevant first) for rankings. The exit code is 1 if inputs failed.
+    A line is an object with `id` and `embedding` (`embeddings`, one per chunk, for documents;
+    `results`, most relevant first, for rankings). The exit code is 1 if inputs failed.
     """
     if failed is None and output != STDOUT:
         failed = output.with_name(output.name + ".failed.jsonl")

@@ -1,9 +1,9 @@
 """Limits of each model, and the errors for requests above them.
 
-The emulator has a table of its own, so that client and emulator check each other. Source: "Text
+The table is independent of the client's, so that each checks the other. Source: "Text
 embeddings", "Contextualized chunk embeddings", "Multimodal embeddings", "Reranker" and "Rate
 limits" in Voyage's documentation (late 2026) and the limits that live errors name. Where sources
-differ, the lower figure is used. Wordings marked "Seen" come from live responses.
+differ, the lower figure is used. Messages marked "Seen" are from live responses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,27 +12,27 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 from voyage_rag.emulator.arguments import ArgumentValues, RejectedRequest
 
 MAX_INPUTS = 1_000
-"""Texts, documents or inputs in one request."""
+"""Maximum number of texts, documents or inputs per request."""
 
 MAX_CHUNKS = 16_000
-"""Chunks in all documents of a contextualized request together."""
+"""Maximum number of chunks in all documents of a contextualized request."""
 
 FLEXIBLE_DIMENSIONS = (256, 512, 1024, 2048)
-"""Dimensions of a model that offers a choice; its default is 1,024, and it quantises."""
+"""Dimensions of a model that offers a choice, 1,024 by default. Such models also quantise."""
 
 
 class EmbeddingModel(NamedTuple):
     """Limits of a model that returns vectors, in tokens."""
 
     context: int
-    """Tokens of one input."""
+    """Maximum tokens of one input."""
     batch: int
-    """Tokens of one request."""
+    """Maximum tokens of one request."""
     dimensions: tuple[int, ...] = FLEXIBLE_DIMENSIONS
     family: str = ""
-    """Models of one family share a vector space; empty: the model alone."""
+    """Models of one family share a vector space; empty for a model that shares with none."""
     extra_tokens: int = 0
-    """Billed for each text; Llama 2's tokenizer, of the models of 2024, adds one. Seen."""
+    """Tokens added to each text: one by Llama 2's tokenizer, which models of 2024 use. Seen."""
 
     @property
     def dimension(self) -> int:
@@ -52,9 +52,9 @@ class RerankModel(NamedTuple):
     pair: int
     """Query and one document together."""
     batch: int
-    """Query, once for every document, and all documents together."""
+    """All pairs of the query and a document together."""
     unbilled: int = 1
-    """Tokens of each pair that `usage` leaves out: fits the recordings within two tokens."""
+    """Tokens of each pair that `usage` does not count; agrees with recordings within two tokens."""
 
 
 TEXT_MODELS = {

@@ -1,7 +1,7 @@
 """POST /v1/multimodalembeddings. Source: "Multimodal embeddings" in Voyage's API reference.
 
-Text becomes a vector as it is, an image as a caption of its colours and shape, an image behind a
-URL and any video as the words of its file name: nothing is ever fetched. All share one space.
+The vector of an image is that of a caption of its colours and shape; the vector of an image or
+video at a URL is that of its file name, because nothing is ever fetched. All share one space.
 """
 
 import base64
@@ -35,14 +35,14 @@ class Segment(NamedTuple):
     """One text, image or video of an input."""
 
     words: str
-    """What it adds to the vector."""
+    """Its text, caption or file name, from which the vector is computed."""
     text_tokens: int = 0
     image_pixels: int = 0
     video_pixels: int = 0
 
     @property
     def tokens(self) -> int:
-        """Tokens of the context that it takes."""
+        """Number of tokens of the model's context that it uses."""
         images = self.image_pixels // IMAGE_PIXELS_PER_TOKEN
         return self.text_tokens + images + self.video_pixels // VIDEO_PIXELS_PER_TOKEN
 
@@ -127,7 +127,7 @@ def _fit(
     *,
     truncation: bool,
 ) -> list[Segment]:
-    """Return segments within the context: text is cut, an image is kept whole or left out."""
+    """Return the segments that fit the context: text is cut, an image is whole or omitted."""
     kept: list[Segment] = []
     context = limit = MULTIMODAL_MODELS[model].context
     for segment in segments:
@@ -174,8 +174,8 @@ def _accept(arguments: args.ArgumentValues, tokens: EmulatedTokenizer) -> args.A
         if model.is_flexible:
             rows = make_vectors(sketches, texts, arguments, model, as_base64=as_base64)
         else:
-            # As recorded: the older model's numbers are bfloat16, so its vectors are not exactly of
-            # length 1, and JSON numbers have up to twelve decimals.
+            # As recorded: the numbers of the older model are bfloat16, so the length of a vector is
+            # not exactly 1, and JSON numbers have up to twelve decimals.
             rows = vectors.to_bfloat16(
                 make_vectors(sketches, texts, arguments, model, as_base64=True)
             )
@@ -190,7 +190,7 @@ def _accept(arguments: args.ArgumentValues, tokens: EmulatedTokenizer) -> args.A
 
 
 def _add_up(inputs: Sequence[Sequence[Segment]], input_type: str | None) -> dict[str, int]:
-    """Return the usage of all inputs, in the documented order; pixels become tokens one by one."""
+    """Return the usage of all inputs, in the documented order."""
     text = sum(
         max(0, sum(segment.text_tokens for segment in segments) - (input_type is not None))
         for segments in inputs

@@ -20,7 +20,7 @@ from voyage_rag.emulator.model_limits import TEXT_MODELS
 from voyage_rag.emulator.responses import EmulatedResponse, Payload
 
 LOCAL_MODEL, LOCAL_MODEL_STAND_IN = "voyage-4-nano", "voyage-4-lite"
-"""The model that is not hosted, and one of its family: in an emulator their vectors are equal."""
+"""A model to run locally, and the model whose vectors the emulator returns for it."""
 
 PROMPTS = {
     "query": "Represent the query for retrieving supporting documents: ",
@@ -52,7 +52,7 @@ class OpenAIDialect(EmulatedDialect):
         return {"/v1/models": {"object": "list", "data": [listed]}}
 
     def authenticate(self, headers: Headers) -> str:
-        """Return the key, or an empty one where none is needed."""
+        """Return the key, or an empty string if no key is needed and none was sent."""
         if self.options.keys is None:
             return headers.get("authorization", "")
         return super().authenticate(headers)
@@ -63,7 +63,7 @@ class OpenAIDialect(EmulatedDialect):
         body: Any,
         endpoint: EmulatedEndpoint | None,  # noqa: ARG002
     ) -> tuple[EmulatedEndpoint, Any]:
-        """Convert prompts to an input type, and reject fields that OpenAI's API lacks."""
+        """Convert prompts to an input type, and reject fields that are not part of OpenAI's API."""
         arguments = args.check_arguments(body, _ARGUMENTS)
         requested = arguments["model"]
         name = requested.rpartition("/")[2]
@@ -87,7 +87,7 @@ class OpenAIDialect(EmulatedDialect):
         return embeddings.ENDPOINT, voyage_body
 
     def format(self, payload: Payload, body: Any) -> Payload:
-        """Leave out `text`, add `prompt_tokens`, and name the model as requested."""
+        """Remove `text`, add `prompt_tokens`, and name the model as in the request."""
         for item in payload["data"]:
             item.pop("text")
         tokens = payload["usage"]["total_tokens"]
@@ -109,7 +109,7 @@ _ERROR_CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit
 
 
 def _input_type_of(texts: list[str]) -> str | None:
-    """Return the input type whose prompt begins every text."""
+    """Return the input type whose prompt every text begins with, or None."""
     for input_type, prompt in PROMPTS.items():
         if all(text.startswith(prompt) for text in texts):
             return input_type

@@ -17,7 +17,7 @@ class EmulatorOptions:
     """Settings of one emulator.
 
     Attributes:
-        dialect: The emulated service: the Voyage API, or another one that runs its models.
+        dialect: The emulated service: the Voyage API, or another service that hosts its models.
         served_model: The model of a SageMaker endpoint (default: the one in the endpoint's name),
             of an Azure application (default: voyage-4), or in the list of an OpenAI-compatible
             server.
@@ -26,20 +26,20 @@ class EmulatorOptions:
         seconds_per_token: Additional seconds per billed token.
         requests_per_minute: Limit per key and model. None: no limit, or 3 with `free_tier`.
         tokens_per_minute: Limit per key and model. None: no limit, or 10,000 with `free_tier`.
-        characters_per_token: Count tokens by length alone, to emulate text with many tokens. None
-            counts words as in plain English.
-        burst_seconds: Seconds' worth of a limit that may be used at once.
+        characters_per_token: Count tokens by length alone, to emulate text with many tokens. With
+            None, words are counted as in plain English.
+        burst_seconds: How many seconds of a limit may be used at once.
         free_tier: Respond as for an account without a payment method: low limits, and a warning in
             each response.
         retry_after: Format of the Retry-After header of a 429. None, like the service, sends no
             header.
         faults: One fault per request in order (None for a normal response), or random faults.
         clock: Returns seconds, for rate limits and the record of requests.
-        batch_speed: Seconds in the life of a batch per second of the clock.
-        batch_validating: Seconds for which a batch is validated.
-        batch_running: Seconds for which its lines are processed. A batch expires after twelve
+        batch_speed: Factor by which batches run faster than the clock.
+        batch_validating: Seconds that the validation of a batch takes.
+        batch_running: Seconds that the processing of its lines takes. A batch expires after twelve
             hours.
-        batch_ending: Seconds for which it is finalised or cancelled.
+        batch_ending: Seconds that finalising or cancelling it takes.
         batch_inputs: Maximum number of texts, documents or queries per batch.
         batches_in_flight: Maximum number of unfinished batches per key.
         batch_tokens_in_flight: Maximum number of tokens in all unfinished batches per key.

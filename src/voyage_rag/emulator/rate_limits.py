@@ -1,8 +1,8 @@
 """Rate limits: requests and tokens per minute, for each key and model.
 
 Each limit is a token bucket that holds `burst_seconds` of its rate and refills evenly. A request
-that exceeds either limit takes from neither and receives a 429 in the service's words: those of the
-free tier, or those of a paying project. The service sends no Retry-After; the emulator can.
+that exceeds either limit takes from neither and receives a 429 with the service's message for the
+free tier or for a paying project. The service sends no Retry-After; the emulator can.
 """
 
 import math
@@ -29,8 +29,8 @@ class TokenBucket:
     def seconds_until(self, amount: int, now: float) -> float:
         """Return the seconds until `amount` may be taken: 0 for now, infinity for never.
 
-        An amount above the capacity and within the limit is lent by a full bucket: its level
-        becomes negative, and the rate holds over time.
+        A full bucket also allows an amount between its capacity and the limit: its level becomes
+        negative, so that the average rate stays within the limit.
         """
         self._level += (now - self._filled_at) * self.per_minute / 60
         self._level = min(self._capacity, self._level)
@@ -40,7 +40,7 @@ class TokenBucket:
         return max(0.0, min(amount, self._capacity) - self._level) * 60 / self.per_minute
 
     def take(self, amount: int) -> None:
-        """Take what `seconds_until` allowed."""
+        """Take an amount that `seconds_until` allowed."""
         self._level -= amount
 
     @property
@@ -86,7 +86,7 @@ class EmulatedRateLimits:
 
 
 def _detail(name: str, bucket: TokenBucket, model: str) -> str:
-    """Name the limit that a paying project exceeded, in the words of live responses of 2026."""
+    """Return the message for a paying project that exceeded a limit, as recorded in 2026."""
     if name == "requests":
         return (
             "You have exceeded your project's Requests Per Minute (RPM) rate limit of "

@@ -1,12 +1,12 @@
-"""A reranker based on words: how much of the query a document and its heading contain.
+"""A reranker based on words: it scores how much of the query a document and its heading contain.
 
 NOT VOYAGE'S RERANKER, which reads both texts with a neural network. The score of a pair depends on
 that pair alone, as with the service: the same query and document score the same in any request.
 
-Each query word is searched in the document by stem, or else as a near spelling (`argument` in
-`args`, `parse` in `argparse`), and counts in the manner of BM25: more for repeated mentions, with
-diminishing returns, most in the heading (the first line), less in long documents. A further share
-of the score is the part of the heading that the query mentions. Words count by their weight.
+Each query word is searched in the document by its stem, or else by a similar spelling (`argument`
+for `args`, `parse` for `argparse`). As in BM25, a word counts more if it is repeated, with
+diminishing returns, and less in a long document; it counts most in the heading (the first line).
+Another part of the score is the share of the heading that the query mentions. Words are weighted.
 """
 
 import math
@@ -21,16 +21,16 @@ from voyage_rag.emulator.vectors import to_bfloat16
 from voyage_rag.emulator.words import MIN_CONTENT_WEIGHT, Word, split_words
 
 # Found by trial over eighty questions about Python's standard library, then rounded.
-_HEADING_MENTIONS = 3.5  # mentions that one in the heading counts for
-_SATURATION = 0.5  # mentions after which half of a word's credit is given (k1 of BM25)
+_HEADING_MENTIONS = 3.5  # how often a mention in the heading counts
+_SATURATION = 0.5  # mentions that give half of a word's credit (k1 of BM25)
 _LENGTH_SHARE = 0.8  # how strongly the length of a document reduces its credit (b of BM25)
-_TYPICAL_LENGTH = 60  # words; longer documents lose, shorter ones gain
-_NEAR_CREDIT = 0.6  # of a near spelling
-_MIN_LIKENESS = 0.4  # of a near spelling
-_SHORTEST_INSIDE = 4  # letters a stem must have to be recognised inside another word
+_TYPICAL_LENGTH = 60  # words; longer documents score lower, shorter ones higher
+_SIMILAR_CREDIT = 0.6  # for a similar spelling
+_MIN_SIMILARITY = 0.4  # for a similar spelling
+_MIN_STEM_INSIDE = 4  # letters of a stem that is recognised inside another word
 _HEADING_SHARE = 0.2  # of the score
-_HEADING_DECAY = 0.25  # each further word of the heading matters that much less
-_MIDDLE, _STEEPNESS = 0.4, 9.0  # the credit that scores 0.5, and how fast the score changes there
+_HEADING_DECAY = 0.25  # how much less each further word of the heading counts
+_MIDDLE, _STEEPNESS = 0.4, 9.0  # the credit that scores 0.5, and the slope of the score there
 
 
 class _ParsedDocument(NamedTuple):
@@ -38,9 +38,9 @@ class _ParsedDocument(NamedTuple):
     mentions: dict[str, float]
     """Number of mentions of each stem; those in the heading count more."""
     texts: dict[str, str]
-    """Each stem's word, in full."""
+    """The word of each stem."""
     length: int
-    """In words."""
+    """Number of words."""
 
 
 @lru_cache(maxsize=1024)
@@ -73,12 +73,12 @@ def _parse(document: str) -> _ParsedDocument:
 
 
 def _credit(word: Word, document: _ParsedDocument) -> float:
-    """Return 0 to 1: how well the document covers one word of the query."""
+    """Return how well the document covers one word of the query, 0 to 1."""
     if mentions := document.mentions.get(word.stem):
         return _saturate(mentions, document.length)
-    nearest = max(document.texts, key=lambda stem: _likeness(word, document.texts[stem]))
-    likeness = _likeness(word, document.texts[nearest])
-    return _NEAR_CREDIT * likeness * _saturate(document.mentions[nearest], document.length)
+    nearest = max(document.texts, key=lambda stem: _similarity(word, document.texts[stem]))
+    similarity = _similarity(word, document.texts[nearest])
+    return _SIMILAR_CREDIT * similarity * _saturate(document.mentions[nearest], document.length)
 
 
 def _saturate(mentions: float, length: int) -> float:
@@ -87,23 +87,23 @@ def _saturate(mentions: float, length: int) -> float:
 
 
 def _mentioned(word: Word, query_words: tuple[Word, ...]) -> float:
-    """Return 0 to 1: how surely the query mentions a word of the heading."""
+    """Return how likely the query mentions a word of the heading, 0 to 1."""
     others = [other for other in query_words if other.weight >= MIN_CONTENT_WEIGHT]
     if any(other.stem == word.stem for other in others):
         return 1.0
-    return _NEAR_CREDIT * max((_likeness(other, word.text) for other in others), default=0.0)
+    return _SIMILAR_CREDIT * max((_similarity(other, word.text) for other in others), default=0.0)
 
 
 @lru_cache(maxsize=100_000)
-def _likeness(word: Word, text: str) -> float:
-    """Return 0 to 1: 1 for a word inside the other, else the share of letter pairs in common."""
-    if len(word.stem) >= _SHORTEST_INSIDE and word.stem in text:
+def _similarity(word: Word, text: str) -> float:
+    """Return 1 if `text` contains the stem of `word`, else their share of common letter pairs."""
+    if len(word.stem) >= _MIN_STEM_INSIDE and word.stem in text:
         return 1.0
-    if text[0] != word.text[0]:  # near spellings of English words rarely begin differently
+    if text[0] != word.text[0]:  # similar spellings of English words rarely begin differently
         return 0.0
     ours, theirs = set(pairwise(word.text)), set(pairwise(text))
     share = 2 * len(ours & theirs) / max(len(ours) + len(theirs), 1)
-    return share if share >= _MIN_LIKENESS else 0.0
+    return share if share >= _MIN_SIMILARITY else 0.0
 
 
 def _weighted_mean(weighted: Iterable[tuple[float, float]]) -> float:

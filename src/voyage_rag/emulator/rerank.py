@@ -12,7 +12,7 @@ from voyage_rag.emulator.tokens import EmulatedTokenizer
 
 def _check_documents(value: Any) -> str | None:
     if isinstance(value, list) and not all(isinstance(item, str) for item in value):
-        return "Error for argument: '{}' is not a valid string"  # quoted in part from live
+        return "Error for argument: '{}' is not a valid string"  # partly from a live response
     return args.texts(value)
 
 
@@ -21,7 +21,7 @@ def _accept(arguments: args.ArgumentValues, tokens: EmulatedTokenizer) -> args.A
     model = model_limits.find_model(name, RERANK_MODELS)
     model_limits.check_input_count(name, len(arguments["documents"]))
     query, documents = _fit_pairs(arguments, model, tokens)
-    # The query is read with every document, and counted so.
+    # The query is read, and counted, once for each document.
     pairs = [tokens.count(query) + tokens.count(document) for document in documents]
     model_limits.check_request_tokens(name, sum(pairs), model.batch)
     billed = sum(max(0, pair - model.unbilled) for pair in pairs)
@@ -57,7 +57,7 @@ def _fit_pairs(
 
 
 def _rank(query: str, documents: list[str], arguments: args.ArgumentValues) -> list[Payload]:
-    """Return the best results first, ties in the order of the documents."""
+    """Return the results by descending score, ties in the order of the documents."""
     ranked: list[Payload] = [
         {"relevance_score": relevance.score(query, document), "index": index}
         for index, document in enumerate(documents)

@@ -1,8 +1,8 @@
 """Responses of the emulator: their bytes and headers, as recorded, and sending them.
 
-Bodies are compact JSON with a Content-Length, never compressed and never chunked. Headers have the
-order of the recordings. `x-request-id` has 32 hexadecimal digits; whether today's errors carry it
-is not recorded, the emulator's do. `x-api-warning` is on every 200, empty for a paying account.
+Bodies are compact JSON with a Content-Length, never compressed or chunked. Headers have the order
+of the recordings. `x-request-id` has 32 hexadecimal digits; the emulator also sends it with errors,
+for which there is no recording. `x-api-warning` is on every 200, empty for a paying account.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ PAYMENT_NOTICE = (
     "your rate limits increase after several minutes. See our pricing docs "
     "(https://docs.voyageai.com/docs/pricing) for the free tokens for your model."
 )
-"""What an account without a payment method reads in `x-api-warning` and in a 429."""
+"""Text of `x-api-warning` and of a 429 for an account without a payment method."""
 
 FILE_CHUNK_BYTES = 256 * 1024
 
@@ -49,7 +49,7 @@ _LOAD_BALANCER_HEADERS = {
 
 
 class EmulatedResponse(NamedTuple):
-    """A whole HTTP response."""
+    """A complete HTTP response."""
 
     status: int
     headers: dict[str, str]
@@ -65,7 +65,7 @@ def make_response(
     *,
     of_voyage: bool = True,
 ) -> EmulatedResponse:
-    """Return a response with a server's usual headers around those given.
+    """Return a response with the usual headers of a server in addition to `headers`.
 
     `of_voyage` adds the headers of Voyage's own service and of its load balancer.
     """
@@ -99,7 +99,7 @@ def retry_after(seconds: int, *, as_date: bool = False) -> dict[str, str]:
 
 
 async def wait_or_disconnect(seconds: float | None, receive: Receive) -> bool:
-    """Wait for so many seconds (None: forever); return whether the client is still connected."""
+    """Wait for `seconds` (None: forever), and return whether the client is still connected."""
     if seconds == 0:
         return True
     try:
@@ -112,7 +112,7 @@ async def wait_or_disconnect(seconds: float | None, receive: Receive) -> bool:
 
 
 async def send_response(response: EmulatedResponse, send: Send) -> None:
-    """Send a response."""
+    """Send the head and the body."""
     await send_head(response, len(response.body), send)
     await send_body(response.body, send, last=True)
 

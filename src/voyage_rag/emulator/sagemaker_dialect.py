@@ -21,7 +21,7 @@ from voyage_rag.emulator.faults import ResponseFault
 from voyage_rag.emulator.responses import EmulatedResponse, Payload
 
 MAX_BODY_BYTES = 6 * 2**20
-"""Of a request to a real-time endpoint."""
+"""Maximum size of a request to a real-time endpoint."""
 
 _ACCOUNT = "123456789012"
 _SIGNATURE = re.compile(
@@ -35,7 +35,7 @@ class AWSError(RejectedRequest):
     """An error of AWS itself, not of the model.
 
     Attributes:
-        error_type: Name of the error, as the header `x-amzn-ErrorType` gives it.
+        error_type: Name of the error, as in the header `x-amzn-ErrorType`.
     """
 
     def __init__(self, error_type: str, message: str, status: int = 403) -> None:
@@ -44,10 +44,10 @@ class AWSError(RejectedRequest):
 
 
 class SageMakerDialect(EmulatedDialect):
-    """Endpoints whose names contain that of a model, as `my-voyage-4-lite`.
+    """Endpoints whose names contain the name of a model, such as `my-voyage-4-lite`.
 
-    Access keys with the word `invalid` are unknown, those with `denied` may not invoke endpoints,
-    and session tokens with `expired` have expired.
+    An access key that contains `invalid` is unknown, one that contains `denied` may not invoke
+    endpoints, and a session token that contains `expired` has expired.
     """
 
     base_path = ""
@@ -60,7 +60,7 @@ class SageMakerDialect(EmulatedDialect):
         return {"/endpoints/{name}/invocations": None}
 
     def authenticate(self, headers: Headers) -> str:
-        """Return the id of the access key, or raise the error of AWS."""
+        """Return the id of the access key, or raise an `AWSError`."""
         authorization, date = headers.get("authorization"), headers.get("x-amz-date", "")
         if authorization is None:
             raise AWSError("MissingAuthenticationTokenException", "Missing Authentication Token")
@@ -147,7 +147,7 @@ class SageMakerDialect(EmulatedDialect):
 
 
 def _model_in(endpoint_name: str) -> str | None:
-    """Return the longest model name inside an endpoint's name, which has no dots."""
+    """Return the longest model name in an endpoint's name, which contains `-` for each dot."""
     found = [name for name in MODEL_ENDPOINTS if name.replace(".", "-") in endpoint_name]
     return max(found, key=len, default=None)
 

@@ -1,13 +1,14 @@
 """Token counts that approximate the service's.
 
-NOT VOYAGE'S TOKENIZER. One token for a word of up to ten letters, one per six letters of a longer
-word, one per three digits, one per punctuation mark, one for an ellipsis of three. That agrees with
-almost every recorded count of plain English, and not with counts of unusual names or of other
-languages, some of which need many more tokens: live, Portuguese legal text had 1.53 characters per
-token, text with 36 % Ukrainian 1.66. `characters_per_token` imitates such text.
+NOT VOYAGE'S TOKENIZER. It counts one token for a word of up to ten letters, one per six letters of
+a longer word, one per three digits, one per punctuation mark, and one for three dots. That agrees
+with almost every recorded count of plain English, but not with those of unusual names or of other
+languages, some of which need many more tokens: the service counted 1.53 characters per token for a
+Portuguese legal text, and 1.66 for a text with 36 % Ukrainian. `characters_per_token` imitates such
+texts.
 
-One quirk of the service is kept: with an input type the count is one lower for each text, so a
-document of one word costs nothing. The prompt that the input type adds is not counted.
+As in the service, the count is one lower for each text with an input type, so a document of one
+word costs nothing. The prompt that the input type adds is not counted.
 """
 
 import math
@@ -21,7 +22,7 @@ _BYTES_PER_TOKEN = 4  # of UTF-8 outside ASCII: two Cyrillic letters, 1.3 Chines
 
 
 class EmulatedTokenizer:
-    """Counts tokens, and cuts text by them.
+    """Counts tokens, and cuts text to a number of tokens.
 
     Args:
         characters_per_token: Count by length alone; None to count words.
@@ -48,7 +49,7 @@ class EmulatedTokenizer:
         for word in _WORD.finditer(text):
             cost = _cost(word.group())
             if cost > left:
-                # Only the first word is cut inside: otherwise nothing would be left.
+                # Only the first word is cut in the middle: otherwise nothing would be left.
                 letters = left * (_PART_LETTERS if word.group().isascii() else 1)
                 return text[: word.start()] or text[:letters]
             left -= cost
@@ -58,9 +59,9 @@ class EmulatedTokenizer:
         """Return `text` in chunks of at most `size` tokens, cut before words.
 
         Args:
-            text: The whole text; without overlap the chunks concatenated equal it.
-            size: Tokens of a chunk. A single word may have more.
-            overlap: The most tokens at the end of a chunk that the next one repeats.
+            text: The whole text. Without overlap, the concatenated chunks equal it.
+            size: Maximum tokens of a chunk. A single word may have more.
+            overlap: Maximum number of tokens at the end of a chunk that the next chunk repeats.
         """
         starts = [word.start() for word in _WORD.finditer(text)]
         costs = [self.count(word) for word in _WORD.findall(text)]
@@ -78,7 +79,7 @@ class EmulatedTokenizer:
 
 
 def _step_back(costs: list[int], first: int, last: int, overlap: int) -> int:
-    """Return the first word of the chunk after `first` to `last`, at least one further."""
+    """Return the first word of the next chunk, which is after `first`."""
     start = last
     while start - 1 > first and costs[start - 1] <= overlap:
         start -= 1

@@ -1,24 +1,25 @@
 """Vectors from words: texts that share words are close together.
 
-NOT VOYAGE'S VECTORS. Voyage's models read meaning; this module only counts words and their parts:
+NOT VOYAGE'S VECTORS. Voyage's models represent meaning; this module only counts words and parts:
 
 1. `words.split_words` returns weighted stems. Every stem is one feature; so is every sequence of
    four and five letters inside `^word$`, at a small weight, which brings `serialise` near
    `serialization`. A word counts by the square root of its frequency, and more in the first line.
-2. A feature has sixteen of 1,904 positions, each with a sign, all read from its BLAKE2 hash. A text
-   adds up its features there (a count sketch, the sparse kind of random projection). The other 144
-   of the 2,048 positions are those of the input types.
-3. A Walsh-Hadamard rotation spreads those positions over all dimensions. It changes no angle; it
-   makes each prefix of the vector a random projection of its own, so the first 256, 512 or 1,024
-   dimensions, renormalised, keep most of the information, as Voyage's Matryoshka vectors do.
-4. The input type adds a second half that depends on the length of the text only. The halves of a
-   query and of a document are orthogonal: the same text as both has a cosine of about 0.5 (live:
-   0.504), and their words alone decide a search. With the same type on both sides, the lengths
-   decide as well, and the search is worse: live, documents embedded as queries are hardly found.
-5. Each model family flips its own signs, so vectors of different families are not comparable, as
-   with the service, where only the voyage-4 models share a space.
+2. Each feature has sixteen of 1,904 positions, each with a sign, all taken from its BLAKE2 hash.
+   The features of a text are added at their positions (a count sketch, which is a sparse random
+   projection). The other 144 of the 2,048 positions are those of the input types.
+3. A Walsh-Hadamard rotation spreads those positions over all dimensions. It preserves angles, and
+   makes each prefix of the vector a random projection, so that the first 256, 512 or 1,024
+   dimensions, renormalised, keep most of the information, as in Voyage's Matryoshka vectors.
+4. The input type adds a vector of the same length that depends only on the length of the text.
+   Those of queries and of documents are orthogonal: the cosine of a text as query and as document
+   is about 0.5 (the service: 0.504), and only the words decide a search. If both sides have the
+   same type, the lengths of the texts also matter, and the search is worse: with the service,
+   documents that were embedded as queries are hardly found.
+5. Each model family flips other signs, so vectors of different families are not comparable. With
+   the service, too, only the voyage-4 models share a space.
 
-Everything follows from hashes: the same text gives the same numbers in any process.
+All numbers are derived from hashes: a text has the same vector in every process.
 """
 
 from collections.abc import Sequence
@@ -34,17 +35,17 @@ from voyage_rag.emulator.words import Word, split_words
 Floats: TypeAlias = NDArray[np.float32]
 
 DIMENSIONS = 2048
-"""Length of the longest vector offered; shorter ones are its prefixes."""
+"""Length of the longest vectors; shorter ones are their prefixes."""
 
-_POSITIONS = 16  # of each feature; its hash gives two bytes for each
+_POSITIONS = 16  # of each feature, from two bytes of its hash each
 _PART_LENGTHS = (4, 5)  # letters
 _PART_WEIGHT = 0.12
-_MAX_WORD_LETTERS = 40  # read of one word; more is data, not language
+_MAX_WORD_LETTERS = 40  # of a word; longer ones are data, not language
 _FIRST_LINE_WEIGHT = 1.6
-_BLOCK_TEXTS = 256  # rotated at once, to keep the intermediate array small
+_BLOCK_TEXTS = 256  # rotated at once, so that the intermediate array is small
 
-# Under the rotation, the first 256 dimensions add up the positions that are equal modulo 256. Those
-# of the input types are reserved, so that words and types are orthogonal at every dimension.
+# By the rotation, the first 256 dimensions are sums of the positions that are equal modulo 256.
+# Positions are reserved for input types, so that words and types are orthogonal at all dimensions.
 _PERIOD = 256
 _FREQUENCIES = (2, 4, 8)  # of the logarithm of the length; each has a cosine and a sine
 _TYPES = (None, "query", "document")
@@ -60,7 +61,7 @@ def sketch(texts: Sequence[str]) -> Floats:
     rows = np.empty((len(texts), DIMENSIONS), dtype=np.float32)
     for start in range(0, len(texts), _BLOCK_TEXTS):
         scattered = np.stack([_scatter(text) for text in texts[start : start + _BLOCK_TEXTS]])
-        # Rotated in double precision, so that rounding hides how many texts were rotated together.
+        # In double precision, so that the result does not depend on how many texts are rotated.
         rows[start : start + _BLOCK_TEXTS] = _rotate(scattered)
     return normalise(rows)
 
@@ -72,7 +73,7 @@ def shape(
 
     Args:
         rows: Unit vectors of `sketch`, or combinations of them.
-        texts: One for each row; only their lengths matter.
+        texts: One text per row; only its length matters.
         family: Models of one family share a space.
         dimension: Length of the vectors.
         input_type: `query`, `document` or None.
@@ -87,7 +88,7 @@ def shape(
 
 
 def normalise(rows: Floats) -> Floats:
-    """Return `rows` with length 1 each."""
+    """Return unit vectors, shape (rows, dimension)."""
     normalised: Floats = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     return normalised
 
@@ -101,7 +102,7 @@ def convert(rows: Floats, dtype: str, *, as_base64: bool) -> NDArray[Any]:
         rows: Shape (vectors, dimension).
         dtype: `float`, `int8`, `uint8`, `binary` or `ubinary`; the last two hold eight dimensions
             in a byte, the first in its highest bit, `binary` with 128 subtracted.
-        as_base64: Whether they are sent as bytes, where floats keep all their bits.
+        as_base64: Whether they are sent as bytes, so that floats are not rounded.
     """
     if dtype == "float":
         # Adding zero turns -0.0, which the service never sent, into 0.0.
@@ -116,13 +117,13 @@ def convert(rows: Floats, dtype: str, *, as_base64: bool) -> NDArray[Any]:
 
 
 def to_bfloat16(values: Floats) -> Floats:
-    """Round to the nearest bfloat16: a float32 of which only the upper half is used."""
+    """Round to the nearest bfloat16, a float32 whose lower 16 bits are zero."""
     rounded: Floats = ((values.view(np.uint32) + 0x8000) & 0xFFFF0000).view(np.float32)
     return rounded
 
 
 def _scatter(text: str) -> NDArray[np.float64]:
-    """Add up the features of one text at their positions; unrotated, shape (2048,)."""
+    """Add the features of one text at their positions, shape (2048,), before the rotation."""
     counts: dict[Word, float] = {}
     heading, _, body = text.strip().partition("\n")
     for part, amount in ((heading, _FIRST_LINE_WEIGHT), (body, 1.0)):
@@ -143,7 +144,7 @@ def _add_up(positions: NDArray[np.uint16], amounts: Floats) -> NDArray[np.float6
 
 @lru_cache(maxsize=20_000)
 def _features(word: Word) -> tuple[NDArray[np.uint16], Floats]:
-    """Return the positions of a word's stem and parts, and what it adds at each."""
+    """Return the positions of a word's stem and parts, and the number to add at each."""
     bounded = f"^{word.text[:_MAX_WORD_LETTERS]}$"
     parts = {
         bounded[start : start + length]
@@ -159,7 +160,7 @@ def _features(word: Word) -> tuple[NDArray[np.uint16], Floats]:
 
 @lru_cache(maxsize=50_000)
 def _hash_feature(feature: str) -> tuple[NDArray[np.uint16], Floats]:
-    """Read sixteen positions and signs (1 or -1) from a feature's hash."""
+    """Return sixteen positions and signs (1 or -1) from a feature's hash."""
     digest = blake2b(feature.encode("utf-8", "surrogatepass"), digest_size=2 * _POSITIONS).digest()
     numbers = np.frombuffer(digest, dtype="<u2").astype(np.uint16)
     block, offset = np.divmod(numbers, _PERIOD - _RESERVED)
@@ -176,7 +177,7 @@ def _hadamard(size: int) -> NDArray[np.float64]:
 
 
 def _rotate(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Multiply by the 2,048-sided Hadamard matrix, as a 32-sided and a 64-sided one in turn."""
+    """Multiply by the Hadamard matrix of order 2,048, as by those of order 64 and 32 in turn."""
     outer, inner = 32, 64
     folded = rows.reshape(len(rows), outer, inner) @ _hadamard(inner)
     rotated: NDArray[np.float64] = _hadamard(outer) @ folded

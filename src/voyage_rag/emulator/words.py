@@ -1,10 +1,10 @@
 """Text as weighted word stems, for the emulator's vectors and its reranker.
 
-A text is split at everything that is not a letter or a digit, and identifiers at their parts:
+A text is split at all characters except letters and digits, and identifiers into their parts:
 `argparse.ArgumentParser` gives `argparse`, `argument`, `parser`; `max_workers` gives `max`,
 `workers`; `HTTPServer` gives `http`, `server`. Words are lower-cased, stemmed (by rules for English
 endings) and weighted by how specific they are: function words almost zero, common words 0.5,
-any other word 1. The weights are static. Nothing here knows what words mean.
+any other word 1. The meaning of words is not considered.
 """
 
 import re
@@ -12,9 +12,9 @@ from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
 
-# Chinese and Japanese write no spaces, so each of their characters is a word.
+# Chinese and Japanese have no spaces, so each of their characters is a word.
 _RUN = re.compile(r"[\u3040-\u9fff]|[^\W\d_\u3040-\u9fff]+|\d+")
-# An acronym before a capitalised word, a word with or without its capital, an acronym.
+# An acronym before a capitalised word; a word, capitalised or not; an acronym.
 _PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 
 
@@ -28,22 +28,22 @@ _FUNCTION_WEIGHT = 0.03
 _COMMON_WEIGHT = 0.5
 
 MIN_CONTENT_WEIGHT = _COMMON_WEIGHT
-"""The least weight of a word that is not a function word."""
+"""Minimum weight of a word that is not a function word."""
 
 
 class Word(NamedTuple):
     """One word of a text."""
 
     stem: str
-    """Lower case, without its English ending."""
+    """The word in lower case, without its English ending."""
     text: str
-    """Lower case, whole."""
+    """The word in lower case."""
     weight: float
     """How specific it is, 0.03 (the, of) to 1.0."""
 
 
 def split_words(text: str) -> list[Word]:
-    """Return the words of `text` in order, identifiers split."""
+    """Return the words of `text` in order; identifiers are split."""
     return [word for run in _RUN.findall(text) for word in _split_run(run)]
 
 
@@ -56,7 +56,7 @@ def _split_run(run: str) -> tuple[Word, ...]:
 def _weight_of(text: str) -> float:
     if text in _FUNCTION_WORDS:
         return _FUNCTION_WEIGHT
-    # Single Latin letters and digits are list marks, sizes and variables.
+    # Single Latin letters and digits are list markers, sizes and variables.
     mark = len(text) == 1 and text.isascii()
     return _COMMON_WEIGHT if mark or stem(text) in _COMMON_STEMS else 1.0
 
@@ -69,9 +69,9 @@ _ENDINGS = (
     ("ied", "y"), ("ely", ""), ("ed", ""), ("er", ""), ("or", ""), ("ly", ""), ("es", ""),
     ("s", ""), ("e", ""),
 )  # fmt: skip
-"""Each with its replacement, in the order in which they are tried."""
+"""Endings and their replacements, in the order in which they are tried."""
 
-_SHORTEST_STEM = 3
+_MIN_STEM = 3
 
 
 def stem(word: str) -> str:
@@ -83,7 +83,7 @@ def stem(word: str) -> str:
         if not word.endswith(ending):
             continue
         rest = word[: -len(ending)]
-        if len(rest) < _SHORTEST_STEM or not re.search("[aeiouy]", rest):
+        if len(rest) < _MIN_STEM or not re.search("[aeiouy]", rest):
             continue
         if ending == "s" and rest[-1] in "su":
             break
@@ -93,7 +93,7 @@ def stem(word: str) -> str:
 
 def _undouble(rest: str) -> str:
     """Return `run` for the `runn` of `running`; keep `ll` and `ss`, as in `calling`, `passed`."""
-    doubled = len(rest) > _SHORTEST_STEM and rest[-1] == rest[-2] and rest[-1] not in "aeiouls"
+    doubled = len(rest) > _MIN_STEM and rest[-1] == rest[-2] and rest[-1] not in "aeiouls"
     return rest[:-1] if doubled else rest
 
 
