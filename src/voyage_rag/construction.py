@@ -104,7 +104,7 @@ def _check_present(owner: type, missing: Iterable[str]) -> None:
 
 
 def _field_names(owner: type) -> Iterable[str]:
-    """The names that a pydantic model accepts for its fields."""
+    """Return the names that a pydantic model accepts for its fields."""
     if not issubclass(owner, BaseModel):
         return
     for name, field in owner.model_fields.items():

@@ -73,11 +73,11 @@ class QueryOptions(Connection):
 
     @abstractmethod
     def _vector_options(self) -> tuple[str, int | None, OutputDtype | None]:
-        """The model, dimension and number type of documents."""
+        """Return the model, dimension and number type of documents."""
 
     @abstractmethod
     def _prompts(self) -> str:
-        """The prompts, truncation and treatment of empty texts."""
+        """Return the prompts, truncation and treatment of empty texts."""
 
     def _query_vector(self, query: str, options: Mapping[str, Any]) -> list[float]:
         def embed(_: object = None) -> list[list[float]]:

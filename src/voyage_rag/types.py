@@ -196,7 +196,7 @@ class EmbeddingsObject:
         return self.usage.total_tokens
 
     def to_numpy(self) -> NumpyArray:
-        """The vectors as one numpy array (see `Vectors.to_numpy`)."""
+        """Return the vectors as one numpy array (see `Vectors.to_numpy`)."""
         return self.vectors.to_numpy()
 
 

@@ -65,7 +65,7 @@ class Usage:
         return tuple(m for m, usage in self._by_model.items() if _price(m, usage) is None)
 
     def of(self, model: str) -> Usage:
-        """The usage of this model."""
+        """Return the usage of this model."""
         alone = replace(self, _by_model={}) if self._by_model else self
         return replace(self, _by_model={model: alone})
 

@@ -149,7 +149,7 @@ class JobOptions(BaseModel):
         return self.model_dump(include=names)
 
     def output_schema(self, summary: InputSummary) -> OutputSchema:
-        """The columns of the output."""
+        """Return the columns of the output."""
         made_with = {**self.request, "model": self.row.name}
         kept = schema_from_text(summary.kept)
         return OutputSchema(summary.id_type, self.output_dtype, made_with, kept)

@@ -168,7 +168,7 @@ class KeptTypes:
                 ) from None
 
     def schema(self) -> Any:
-        """The Arrow schema."""
+        """Return the Arrow schema."""
         return pa.schema(
             [
                 _field(name, self._declared[name], found - {type(None)})

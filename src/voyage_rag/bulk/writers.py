@@ -76,7 +76,7 @@ class OutputSchema:
         return length * JSON_BYTES[self.dtype] if form == "jsonl" else self.vector_bytes(length)
 
     def arrow(self, length: int) -> Any:
-        """The Arrow schema: ids, vectors as fixed-size lists, and copied columns."""
+        """Return the Arrow schema: ids, vectors as fixed-size lists, and copied columns."""
         numbers = pa.field("element", NUMBERS[self.dtype], nullable=False)
         return pa.schema(
             [

@@ -179,7 +179,7 @@ def _batch_request(
 
 
 def _files_of(batch: Batch) -> list[str]:
-    """The ids of the batch's files, the input file first."""
+    """Return the ids of the batch's files, the input file first."""
     if not batch.has_ended:
         raise InvalidInputError(
             f"batch {batch.id} is {batch.status}: its results are available after it has ended; "

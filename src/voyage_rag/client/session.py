@@ -266,7 +266,7 @@ class Session:
         return type(self).of, (self.settings, self.observers)
 
     def _listening(self) -> tuple[Listener, ...]:
-        """The observers of the next call; empty if only retries are logged."""
+        """Return the observers of the next call; empty if only retries are logged."""
         listeners = self._listeners + GLOBAL_OBSERVERS.current
         return (*listeners, REQUEST_LOG) if listeners or LOG.isEnabledFor(logging.DEBUG) else ()
 

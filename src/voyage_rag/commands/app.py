@@ -105,7 +105,6 @@ def _prepare_streams() -> None:
 
 
 def _options() -> set[str]:
-    """Return the names of all options."""
     group: Any = typer.main.get_command(app)
     commands = [*group.commands.values(), *group.commands["batch"].commands.values()]
     return {option.name for command in commands for option in command.params}

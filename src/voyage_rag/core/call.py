@@ -97,11 +97,11 @@ class EndpointCall(ABC, Generic[Item, Value]):
 
     @abstractmethod
     def request(self, items: Sequence[Item]) -> Request:
-        """The request for these items."""
+        """Return the request for these items."""
 
     @abstractmethod
     def read(self, body: Body, items: Sequence[Item]) -> Decoded[Value]:
-        """The values in a response, one per item.
+        """Return the values in a response, one per item.
 
         Raises:
             UnexpectedAnswerError: The response does not contain exactly one valid value per item.
@@ -109,7 +109,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
 
     @abstractmethod
     def cache_key(self, item: Item) -> bytes:
-        """The key of an item's value in the cache."""
+        """Return the key of an item's value in the cache."""
 
     @abstractmethod
     def to_bytes(self, value: Value) -> bytes | None:
@@ -120,11 +120,11 @@ class EndpointCall(ABC, Generic[Item, Value]):
         """Return a cached value; None if it is invalid."""
 
     def size(self, item: Item) -> float:  # noqa: ARG002 - for endpoints that limit it
-        """The size of an item, which counts towards `max_size`."""
+        """Return the size of an item, which counts towards `max_size`."""
         return 0.0
 
     def tokens(self, estimated_tokens: float) -> int:
-        """The tokens that are likely to be billed."""
+        """Return the tokens that are likely to be billed."""
         return self.ratio.tokens(estimated_tokens)
 
     def learn(self, items: Sequence[Item], total_tokens: int) -> None:
@@ -162,11 +162,11 @@ class EndpointCall(ABC, Generic[Item, Value]):
     # ── common parts ──────────────────────────────────────────────────────────────────────────────
 
     def info(self, verb: Verb, inputs: int | None) -> OperationInfo:
-        """Facts about the call, for observers."""
+        """Return facts about the call, for observers."""
         return OperationInfo(verb, self.model.name, inputs, self.options.expected_dimension)
 
     def limits(self, count: int | None, estimated_tokens: float = math.inf) -> Limits:
-        """The limits of the next request, by the inputs (None: unknown) and tokens of the call."""
+        """Return the limits of one request of a call with `count` inputs (None if unknown)."""
         rates = self.budget.limiter.limits
         tokens = self.model.request_tokens
         if rates is not NO_LIMITS:
@@ -188,7 +188,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
     def slices(
         self, items: Iterable[Item], count: int | None, estimated_tokens: float = math.inf
     ) -> Iterator[Sequence[Item]]:
-        """The items of each request, in order; see `limits`."""
+        """Return the items of each request, in order; see `limits`."""
         limits = partial(self.limits, count, estimated_tokens)
         if isinstance(items, deque) and self.max_size == math.inf:  # most calls are one request
             tokens, most = sum(item.estimated_tokens for item in items), limits()
@@ -198,7 +198,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
         return slices(items, limits, size)
 
     def flows(self, items: Iterable[Item], results: PartialResults[Value]) -> Iterator[Flow[None]]:
-        """One flow per request, in order, which adds its values to the results."""
+        """Return one flow per request, in order, which adds its values to the results."""
         waiting, count, tokens = None, results.expected, results.estimated_tokens_left
         results.has_warned = self.is_query(count)  # the log reports the waits of queries
         if count > MIN_SPREAD_INPUTS:
@@ -242,7 +242,7 @@ def fetch(
     results: PartialResults[Value] | None = None,
     waiting: WaitingItems[Item] | None = None,
 ) -> Flow[list[tuple[Item, Value]]]:
-    """The values of one slice, from the cache and the service, in no particular order.
+    """Return the values of one slice, from the cache and the service, in no particular order.
 
     Raises:
         VoyageError: An item has no value. `indices` has its position.

@@ -197,7 +197,7 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
         return vector.tolist() if vector is not None and self.as_lists else vector
 
     def zero_row(self, others: Mapping[Hashable, Row]) -> Row:
-        """The vector of an empty text."""
+        """Return the vector of an empty text."""
         vector = zero_vector(self.options, others)
         return vector.tolist() if self.as_lists else vector
 

@@ -84,7 +84,7 @@ class SlidingWindow:
         return limits.are_exceeded_by(self._requests, self._tokens)
 
     def accepted(self) -> tuple[int, float]:
-        """The number of accepted requests, and their tokens."""
+        """Return the number of accepted requests, and their tokens."""
         tokens = [slot.tokens for slot in self._slots if slot.is_counted and slot.is_accepted]
         return len(tokens), sum(tokens)
 

@@ -103,7 +103,6 @@ def _limits_of(settings: Settings) -> Finding:
 
 
 def _versions() -> Finding:
-    """Return the versions of this package and its dependencies."""
     found = {name: _version(name) for name in PACKAGES}
     found["python"] = platform.python_version()
     found["openssl"] = ssl.OPENSSL_VERSION.split()[1]

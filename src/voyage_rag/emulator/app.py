@@ -218,7 +218,6 @@ async def _compute(
     body: Any,
     received: ReceivedRequest,
 ) -> EmulatedResponse:
-    """Embed or rerank."""
     dialect = shared.dialect
     if dialect.checks_key_first:
         dialect.authenticate(request.headers)
@@ -231,7 +230,7 @@ async def _compute(
     received.tokens = accepted.tokens
     payload = accepted.compute()
     if isinstance(received.fault, ContentFault):
-        # The results; for documents of chunks, those of the first document.
+        # The results, or for contextualized embeddings the chunks of the first document.
         items = payload["data"]
         received.fault.corrupt(items[0].get("data", items))
     headers = {"x-api-warning": PAYMENT_NOTICE if shared.options.free_tier else ""}

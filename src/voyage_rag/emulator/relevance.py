@@ -107,7 +107,6 @@ def _similarity(word: Word, text: str) -> float:
 
 
 def _weighted_mean(weighted: Iterable[tuple[float, float]]) -> float:
-    """Return the weighted mean of (weight, value) pairs, 0 for none."""
     pairs = list(weighted)
     total = sum(weight for weight, _ in pairs)
     return sum(weight * value for weight, value in pairs) / total if total else 0.0

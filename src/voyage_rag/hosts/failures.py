@@ -223,7 +223,7 @@ def _is_about_money(message: str) -> bool:
 
 
 def _redirect_target(response: Response) -> str:
-    """The origin of a redirect, without the path, which may be a secret."""
+    """Return the origin of a redirect, without the path, which may be a secret."""
     location = response.headers.get("location", "")
     try:
         parts = urlsplit(location)

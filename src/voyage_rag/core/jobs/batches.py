@@ -86,7 +86,7 @@ class BatchRequest:
                 )
 
     def request(self) -> Request:
-        """The request that creates the batch."""
+        """Return the request that creates the batch."""
         body = {
             "endpoint": self.endpoint,
             "input_file_id": self.input_file_id,

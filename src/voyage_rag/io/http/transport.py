@@ -120,7 +120,7 @@ class Transport:
             failure = exchange.abandon(connection, error)
             if failure is None:
                 raise
-        raise failure  # not while the other is handled: its text may hold the key
+        raise failure  # outside `except`: the context may contain the key
 
     def close(self) -> None:
         """Close the idle connections. A later call opens new ones."""
@@ -161,7 +161,7 @@ class Transport:
             failure = exchange.abandon(connection, error)
             if failure is None:
                 raise
-        raise failure  # not while the other is handled: its text may hold the key
+        raise failure  # outside `except`: the context may contain the key
 
     async def aclose(self) -> None:
         """Close the idle connections, which are not bound to an event loop."""

@@ -103,7 +103,7 @@ class UserClients:
             failure = self._failure(error, attempt)
         except RuntimeError as error:
             failure = _misused("http_client", error)
-        raise failure  # not while the other is handled: it refers to the request and its headers
+        raise failure  # outside `except`: the context refers to the request and its headers
 
     async def asend(self, attempt: Attempt) -> Response:
         """Async variant of `send`."""

@@ -197,7 +197,6 @@ class ArrowFile(ArrowRows):
 
 
 def _record_batches(reader: Any) -> Iterator[Any]:
-    """Yield the record batches of a file or stream."""
     if hasattr(reader, "num_record_batches"):
         return (reader.get_batch(number) for number in range(reader.num_record_batches))
     return iter(reader)
