@@ -80,12 +80,12 @@ class Tape:
 
 
 def path_of(name: str) -> Path:
-    """The file of a cassette."""
+    """Return the path of a cassette."""
     return CASSETTES / f"{name}.yaml"
 
 
 def names() -> list[str]:
-    """All cassettes."""
+    """Return the names of all cassettes."""
     return sorted(path.stem for path in CASSETTES.glob("*.yaml"))
 
 
@@ -117,7 +117,7 @@ LONG = 2_000
 
 
 class _Dumper(yaml.SafeDumper):
-    """Short mappings and lists of numbers are one line; other items have lines of their own."""
+    """Writes short mappings and lists of numbers on one line, and other items on separate lines."""
 
     def represent_text(self, data: str) -> yaml.Node:
         period = (data + data).find(data, 1) if len(data) > LONG else len(data)
@@ -226,7 +226,7 @@ class _Blank:
         raise CassetteNotFoundError
 
     def save_cassette(self, name: str, held: object, serializer: object) -> None:
-        """The block may still fail: `recorded` writes the file itself."""
+        """Do nothing: `recorded` writes the file, if the block does not fail."""
 
 
 def scrub_request(request: Request) -> dict[str, Any]:
@@ -262,7 +262,7 @@ def _sorted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _fields(form: bytes) -> Iterator[tuple[str, Any]]:
-    """The fields of a form, with the lines of files."""
+    """Return the fields of a form, with the lines of files."""
     boundary = form.partition(b"\r\n")[0].removeprefix(b"--")
     head = b"content-type: multipart/form-data; boundary=" + boundary
     for part in message_from_bytes(head + b"\r\n\r\n" + form).get_payload():

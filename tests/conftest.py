@@ -1,4 +1,4 @@
-"""For every test: no Voyage settings from outside, no network except this machine, no waiting."""
+"""For every test: no Voyage settings from the environment, only loopback, no waiting."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither settings nor proxies from the environment, and every budget fresh."""
+    """Remove settings and proxies from the environment, and reset all budgets."""
     for name in os.environ:
         if name.upper().startswith("VOYAGE_") or name.upper().endswith("_PROXY"):
             monkeypatch.delenv(name)
@@ -53,7 +53,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections to this machine only."""
+    """Allow only connections to this machine."""
 
     def guarded(connect: Callable[..., Any]) -> Callable[..., Any]:
         def connect_here(self: socket.socket, address: Any) -> Any:
@@ -98,7 +98,7 @@ class Runner:
         return self.run(partial(self.ask, owner, verb, *args, **kwargs))
 
     async def ask(self, owner: Any, verb: str, /, *args: Any, **kwargs: Any) -> Any:
-        """The same inside a coroutine."""
+        """Do the same inside a coroutine."""
         if not self.is_sync:
             twin = "await_" if verb == "wait" else f"a{verb}"  # the other is a keyword
             return await getattr(owner, twin)(*args, **kwargs)

@@ -54,7 +54,7 @@ class World:
         return BatchJob.open(self.another_voyage(), self.path)
 
     async def ask(self, job: BatchJob, verb: str, **options: Any) -> Any:
-        """A verb of a job."""
+        """Call a method of the job."""
         return await self.runner.ask(job, verb, **options)
 
     async def results(self, job: BatchJob) -> list[BatchResult]:
@@ -64,7 +64,7 @@ class World:
         return [result async for result in job.aresults()]
 
     def asked(self, method: str, path: str) -> list[Any]:
-        """The requests of this kind so far."""
+        """Return the requests of this kind so far."""
         return [r for r in self.emulator.requests if (r.method, r.path) == (method, path)]
 
     @property
@@ -73,20 +73,20 @@ class World:
         return len(self.asked("POST", "/v1/batches"))
 
     def left(self) -> list[str]:
-        """What there is on the disk."""
+        """Return the files on the disk."""
         return sorted(str(p.relative_to(self.path.parent)) for p in self.path.parent.rglob("*"))
 
 
 @pytest.fixture
 def world(runner: Runner, clock: FakeClock, tmp_path: Path) -> Iterator[World]:
-    """A world that is not begun."""
+    """Return a world without an emulator."""
     with ExitStack() as exits:
         yield World(runner, clock, tmp_path, exits)
 
 
 @pytest.fixture
 def begun(world: World) -> World:
-    """A world without troubles."""
+    """Return a world with a running emulator without faults."""
     world.start()
     return world
 

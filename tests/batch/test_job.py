@@ -54,7 +54,7 @@ def test_a_job_from_beginning_to_end(begun: World, texts: Texts) -> None:
 
 
 def test_each_batch_keeps_the_limits(begun: World, texts: Texts) -> None:
-    """Of inputs, bytes and tokens: the limit that is reached first ends a batch."""
+    """The first limit of inputs, bytes or tokens that is reached ends a batch."""
     line = len(b'{"custom_id":"0","body":{"input":["text number 0"]}}\n')
     for limits, sizes in (
         (BatchLimits(inputs=3), [3, 3, 3, 1]),

@@ -37,11 +37,11 @@ ONE_BY_ONE = BatchLimits(inputs=2, batches=1)
 
 
 class Killed(BaseException):
-    """The end of a process, as a test can simulate it."""
+    """Simulates the end of a process."""
 
 
 class Mortal:
-    """A transport that dies with a request: before it leaves, or before its answer is read."""
+    """A transport that is killed at a request, before it is sent or before its response is read."""
 
     def __init__(self, transport: Any, dies_at: int, *, after: bool) -> None:
         self._transport, self._left, self._after = transport, dies_at, after
@@ -214,7 +214,7 @@ def test_cancelling_what_is_not_known_says_so(world: World, texts: Texts) -> Non
 
 
 def test_a_refused_batch_is_forgotten(begun: World, texts: Texts) -> None:
-    """A 400 has created nothing, so the request is sent again when it can succeed."""
+    """A 400 creates nothing, so the request is sent again when it can succeed."""
 
     async def program() -> None:
         with pytest.raises(Exception, match="is not supported"):
@@ -263,7 +263,7 @@ def test_a_file_that_was_deleted_before_its_batch_is_uploaded_again(
 
 
 def test_no_batch_is_created_for_half_an_hour_after_a_429(world: World, texts: Texts) -> None:
-    """If other jobs use the limit (docs: "Batch Inference")."""
+    """Other jobs may use up the limit (docs: "Batch Inference")."""
     world.start(batches_in_flight=1, batch_running=2 * FULL_SECONDS)
 
     async def program() -> None:

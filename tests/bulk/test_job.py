@@ -34,7 +34,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def begin(runner: Runner, source: Path, output: Path, **options: Any) -> None:
-    """Run a job that fails after its first request."""
+    """Run a job, which fails after its first request."""
     service = Service(served, always=lambda body: failed(401))
     chosen = {"model": MODEL, "rows_per_part": 10, "batch_size": 32} | options
     with pytest.raises(AuthenticationError):
@@ -78,7 +78,7 @@ def test_a_parquet_file_has_names_and_vectors_in_the_order_of_the_input(
 
 
 def test_a_folder_has_a_file_for_each_part(embed: Embed, source: Path, tmp_path: Path) -> None:
-    """Whose names are in the order of the input, and nothing else."""
+    """Their names are in the order of the input, and there are no other files."""
     embed(source, "vectors")
 
     assert files_in(tmp_path / "vectors") == [f"part-{n:05}.parquet" for n in range(10)]
@@ -142,7 +142,7 @@ def test_small_numbers_stay_small(
 
 
 def test_floats_in_json_are_those_of_the_service(tmp_path: Path) -> None:
-    """In as few digits as identify a single-precision number."""
+    """They have as few digits as identify a single-precision number."""
     from fakes import embedded as answered
     from fakes import ok
 
@@ -159,7 +159,7 @@ def test_floats_in_json_are_those_of_the_service(tmp_path: Path) -> None:
 
 
 def test_numbers_stay_numbers_as_names(embed: Embed, tmp_path: Path) -> None:
-    """And so do positions."""
+    """Positions, too."""
     embed(parquet(tmp_path / "in.parquet", [(7, "a"), (-3, "b")]))
     assert embedded(tmp_path / "out.parquet") == expected([(7, "a"), (-3, "b")])
 
@@ -209,7 +209,7 @@ def content(path: Path) -> dict[str, bytes]:
 
 
 def test_a_finished_job_does_nothing(embed: Embed, source: Path, service: Service) -> None:
-    """And reports what it had reported."""
+    """It reports the same as before."""
     first = embed(source)
     sent = len(service.attempts)
 
@@ -385,7 +385,7 @@ def test_bad_rows_can_be_left_out(embed: Embed, tmp_path: Path) -> None:
 def test_names_are_compared_across_all_rows(
     most_in_memory: int, voyage: Voyage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever their distance and number."""
+    """However far apart and however many they are."""
     monkeypatch.setattr("voyage_rag.bulk.id_index.MAX_IDS_IN_MEMORY", most_in_memory)
     rows = [*rows_of(10_000), ("doc-17", "again")]
     source = parquet(tmp_path / "in.parquet", rows, group=4_096)

@@ -62,7 +62,7 @@ def test_the_first_readable_row_decides_where_ids_are(embed: Embed, tmp_path: Pa
 
 @pytest.mark.parametrize("kind", ["int32", "uint64", "int8", "string"])
 def test_ids_keep_their_type(embed: Embed, kind: str, tmp_path: Path) -> None:
-    """As the input declares it, up to the largest number it can hold."""
+    """The type that the input declares, up to its largest number."""
     largest = {"int32": 2**31 - 1, "uint64": 2**64 - 1, "int8": 127}.get(kind, "9")
     first = "1" if kind == "string" else 1
     names = pa.array([first, largest], pa.type_for_alias(kind))
@@ -94,7 +94,7 @@ def test_a_folder_with_files_of_others_is_not_replaced(
 
 
 def test_a_parquet_file_of_another_program_is_not_replaced(embed: Embed, tmp_path: Path) -> None:
-    """Even under the name of a part."""
+    """Even if it has the name of a part."""
     source = parquet(tmp_path / "in.parquet", ROWS)
     (tmp_path / "out").mkdir()
     parquet(tmp_path / "out" / "part-00000.parquet", ROWS)
@@ -106,7 +106,7 @@ def test_a_parquet_file_of_another_program_is_not_replaced(embed: Embed, tmp_pat
 def test_side_files_and_folders_of_others_stay(
     embed: Embed, service: Service, tmp_path: Path
 ) -> None:
-    """A folder with the name of the job's is an error; a side file gets another name."""
+    """A folder with the name of the job's folder is an error; a side file gets another name."""
     source = lines(tmp_path / "in.jsonl", {"text": "one"}, {"text": ""})
     foreign = tmp_path / "out.parquet.job"
     foreign.mkdir()
@@ -305,7 +305,7 @@ def test_an_output_without_a_name_is_refused(output: str) -> None:
 
 
 def test_an_empty_input_is_not_the_current_folder() -> None:
-    """A shell makes one of a variable that is not set."""
+    """A shell passes one for a variable that is not set."""
     with pytest.raises(JobError, match="a path is empty"):
         EmbeddingJob("", "out.parquet", model=MODEL)
 
@@ -380,7 +380,7 @@ def test_a_folder_that_cannot_be_written_is_a_problem_of_the_estimate(
 def test_the_home_folder_may_be_abbreviated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where no shell has seen the path, as in a configuration."""
+    """Also in paths that no shell has expanded, as in a configuration file."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     job = EmbeddingJob("~/in.jsonl", "~/out.parquet", model=MODEL)
@@ -394,7 +394,7 @@ def test_an_address_is_no_file(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_not_utf8_is_a_name(tmp_path: Path) -> None:
-    """Of an output; the job is known to be finished afterwards. Parquet's library has no such."""
+    """Of an output. The job is then known to be finished. Parquet's library rejects such names."""
     source = parquet(tmp_path / "in.parquet", ROWS)
     output = tmp_path / os.fsdecode(b"\xff.jsonl")
 
@@ -413,7 +413,7 @@ def test_a_name_that_is_not_utf8_is_a_name(tmp_path: Path) -> None:
 
 
 def test_kept_values_that_json_does_not_have(embed: Embed, tmp_path: Path) -> None:
-    """No number is null, as JSON parsers expect, and bytes are base64."""
+    """NaN is null, as JSON parsers expect, and bytes are base64."""
     source = tmp_path / "in.parquet"
     table = {"text": ["a", "b"], "score": [float("nan"), 1.5], "raw": [b"\xff\x00", None]}
     nested = {"list": [[float("inf"), 2.0], None]}
@@ -655,7 +655,7 @@ def test_journals_are_flushed_before_their_parts_go_into_a_file(
 
 
 def test_an_empty_folder_may_be_the_output(embed: Embed, tmp_path: Path) -> None:
-    """Of `mkdir`; a file in it is a reason to ask."""
+    """One that `mkdir` created; with a file in it, the output is refused."""
     source = parquet(tmp_path / "in.parquet", ROWS)
     (tmp_path / "out").mkdir()
     assert embed(source, "out").texts == len(ROWS)

@@ -35,7 +35,7 @@ ROWS = rows_of(2_000)
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    """Four cores, real or not; the key is where every worker looks for it."""
+    """Start a cluster of four cores, with the key in the environment of every worker."""
     os.environ["VOYAGE_API_KEY"] = KEY
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
     paths = os.pathsep.join(str(path) for path in [Path(__file__).parents[1]])
@@ -234,7 +234,7 @@ def test_a_column_that_is_not_there_is_named(cluster: None, emulator: Emulator) 
 
 
 def test_the_example_runs(cluster: None, capsys: pytest.CaptureFixture[str]) -> None:
-    """As a reader without a key would run it, on the cluster that is there."""
+    """As a reader without a key runs it, on the cluster of the tests."""
     example = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "ray_data.py"))
 
     example["main"]()

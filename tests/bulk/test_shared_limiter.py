@@ -27,7 +27,7 @@ class Time:
 
 
 class Handle:
-    """What Ray gives for an actor, without Ray: the call is made at once."""
+    """A Ray actor handle without Ray: calls are executed immediately."""
 
     def __init__(self, actor: LimiterActor) -> None:
         self.actor = actor
@@ -55,7 +55,7 @@ def workers(count: int, time: Time, limits: RateLimits | None) -> list[SharedRat
 def run(
     limiters: Sequence[RateLimiter], time: Time, seconds: float, taken: Any, requests: int = 32
 ) -> list[float]:
-    """So many requests at a time, that take half a second each; when they left."""
+    """Send requests of half a second, several at a time, and return when they were sent."""
     left: list[float] = []
     events: list[tuple[float, int, RateLimiter, Reservation]] = []
 
@@ -94,7 +94,7 @@ def test_limits_that_are_given_are_kept_and_used_by_all_together(count: int) -> 
 
 
 class Bucket:
-    """A service that refuses what is beyond its limit: a minute's tokens, filled evenly."""
+    """A service with a token bucket of a minute's tokens, which refills evenly."""
 
     def __init__(self, per_minute: float) -> None:
         self.refused = 0

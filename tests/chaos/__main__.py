@@ -31,7 +31,7 @@ STAGES = {
 
 
 def main() -> int:
-    """Run what the arguments ask for; 1 if anything was found."""
+    """Run the campaigns that the arguments select, and return 1 if one found an error."""
     asked = _arguments()
     logging.getLogger("voyage_rag").setLevel(logging.ERROR)  # retries are what this is about
     chosen = [name for name in STAGES if getattr(asked, name.replace("-", "_"))] or list(STAGES)
@@ -59,7 +59,7 @@ def main() -> int:
 
 
 def _campaign(asked: argparse.Namespace) -> list[Outcome]:
-    """All entry points, again with another seed for as long as there is time; at least once."""
+    """Run all entry points with one seed after the other until the time is up, at least once."""
     outcomes: list[Outcome] = []
     end, seed = time.monotonic() + asked.seconds, asked.seed
     while not outcomes or time.monotonic() < end:

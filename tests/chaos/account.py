@@ -40,11 +40,11 @@ class Account:
 
     @property
     def forced(self) -> int:
-        """Texts paid for again because a fault lost or spoiled the answer."""
+        """Number of texts that were paid for again because a fault lost or damaged the response."""
         return (self.paid - self.sound).total()
 
     def grievances(self, due: Iterable[Hashable]) -> list[str]:
-        """What is wrong with it, if each of these had to be answered."""
+        """Return what is wrong with the account if each of these texts needs a result."""
         once = Counter(due)
         return [
             *(f"never answered: {text!r}" for text in (once - self.sound)),
@@ -53,7 +53,7 @@ class Account:
 
 
 def account_of(requests: Sequence[ReceivedRequest]) -> Account:
-    """Read a record."""
+    """Return the account of an emulator's requests."""
     paid: Counter[Hashable] = Counter()
     sound: Counter[Hashable] = Counter()
     met: Counter[str] = Counter()
@@ -85,7 +85,7 @@ def _texts(path: str, body: Any) -> Iterator[Hashable]:
 
 
 def _is_sound(request: ReceivedRequest, texts: Sequence[Hashable]) -> bool:
-    """Whether a client has all it needs of an answer that was paid for."""
+    """Whether a billed response reached the client complete and undamaged."""
     fault: Fault | None = request.fault
     if fault is None or fault in STAYS_SOUND:
         return True
@@ -97,7 +97,7 @@ def _is_sound(request: ReceivedRequest, texts: Sequence[Hashable]) -> bool:
 
 
 def _items(request: ReceivedRequest) -> int:
-    """How many results the faults choose from: of the first document where there are documents."""
+    """Return the number of results that a fault can damage (of the first document, if any)."""
     if "inputs" in request.body:
         return len(request.body["inputs"][0])
     return len(request.body.get("input", request.body.get("documents")))

@@ -44,7 +44,7 @@ RETRIES = 20
 
 
 class SkippingClock(FakeClock):
-    """Waits pass at once; dates are those of the emulator."""
+    """A clock whose sleeps end at once, with the dates of the emulator."""
 
     def wall(self) -> float:
         return time.time()
@@ -153,5 +153,5 @@ def _differences(expected: Results, found: Results) -> list[str]:
 
 
 def faults_met(outcomes: Sequence[Outcome]) -> Counter[str]:
-    """Of all entry points together."""
+    """Return how often each fault occurred, over all entry points."""
     return sum((outcome.account.faults for outcome in outcomes), Counter())

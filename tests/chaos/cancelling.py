@@ -46,12 +46,12 @@ class Leaks:
 
     @property
     def none(self) -> bool:
-        """Whether nothing is left, and calls were indeed cancelled."""
+        """Whether nothing is left, and some calls were cancelled."""
         return self.sockets <= 0 and self.threads <= 0 and self.tasks <= 0 and self.cancelled > 0
 
 
 def run(mode: str, calls: int, seed: int, service: HTTPService) -> Leaks:
-    """Begin so many calls and end each of them at a random moment."""
+    """Start `calls` calls, and cancel each of them at a random moment."""
     random = Random(seed)
     healthy = service.always
 
@@ -78,7 +78,7 @@ def _more(left: Held, before: Held) -> tuple[int, int]:
 
 
 def _in_threads(voyage: Voyage, calls: int, random: Random) -> int:
-    """A sync call is cancelled by going away: at the first vectors, or by an error in between."""
+    """Cancel a sync call by leaving it: at the first vectors, or by an error in between."""
     cancelled = 0
     for _ in range(calls):
         vectors = voyage.embed_iter(TEXTS, MODEL, batch_size=1)

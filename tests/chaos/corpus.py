@@ -22,7 +22,7 @@ class Passage:
 
 
 def passages(count: int, seed: int) -> list[Passage]:
-    """So many texts, no two alike; one in ten holds something beyond plain letters."""
+    """Return different texts, of which one in ten contains more than plain letters."""
     random = Random(seed)
     made = []
     for number in range(count):

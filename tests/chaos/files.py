@@ -89,11 +89,11 @@ class FileOutcome:
 
 
 class KilledError(BaseException):
-    """The process ends."""
+    """Simulates the end of the process."""
 
 
 def run(count: int, seed: int) -> FileOutcome:
-    """Try so many cases."""
+    """Run this number of cases."""
     began, defects, grievances = time.monotonic(), Counter[str](), list[str]()
     for number in range(seed, seed + count):
         folder = Path(tempfile.mkdtemp(prefix="voyage-rag-chaos-"))
@@ -165,7 +165,7 @@ def _compared(
 def _compared_with_damaged(
     case: Case, good: list[Row], report: JobReport, output: Path
 ) -> list[str]:
-    """Rows are in their order, and the damage is reported. Numbers of rows are not known."""
+    """Check that rows are in order and the damage is reported. Counts are unknown."""
     found = [vector for _, vector in _read(output)]
     left = iter([vector_of(text) for _, text in good])
     extra = [vector for vector in found if vector not in left]

@@ -61,12 +61,12 @@ class KeepAliveOutcome:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing was wrong, and no query needed more than one new connection."""
+        """Whether there was no error, and no query needed more than one new connection."""
         return not self.wrong and not self.errors and self.connects <= 1 and bool(self.events)
 
 
 def run(mode: str, queries: int, seed: int) -> KeepAliveOutcome:
-    """Make so many queries, one after the other."""
+    """Make this number of queries, one after the other."""
     outcome = KeepAliveOutcome(mode, queries)
     began = time.monotonic()
     with WireServer() as server, _impatient():
@@ -120,13 +120,13 @@ class Disturber:
         self._numbers = 0
 
     def texts(self, number: int) -> list[str]:
-        """What the query asks for: one text, or now and then as many as fill the pool."""
+        """Return one text, or sometimes as many as fill the pool."""
         count = BURST if number % BURST_EVERY == 0 else 1
         return [f"text {number}.{place}" for place in range(count)]
 
     @contextmanager
     def watched(self, texts: list[str]) -> Iterator[Callable[[list[list[float]]], None]]:
-        """While a query runs; what is yielded takes its vectors."""
+        """Watch a query; the yielded function receives its vectors."""
         outcome, before, self._silent = self._outcome, self._server.connections, False
         vectors: list[list[float]] = []
         began = time.perf_counter()
@@ -145,7 +145,7 @@ class Disturber:
             outcome.connects = max(outcome.connects, self._server.connections - before)
 
     def act(self, request: WireRequest) -> None:
-        """Respond, and perhaps do something else."""
+        """Respond, and sometimes disturb the connection."""
         if request.connection <= self._forgotten:
             request.reset()
             return
@@ -158,7 +158,7 @@ class Disturber:
 
     @property
     def _of_reused(self) -> tuple[Callable[[WireRequest], None], ...]:
-        """What makes the first request on a connection fail, and so is no matter of keep-alive."""
+        """Skip the first request of a connection, whose failure does not concern keep-alive."""
         return (
             self.close_instead,
             self.reset_instead,
@@ -170,7 +170,7 @@ class Disturber:
         )
 
     def response(self, request: WireRequest) -> bytes:
-        """A sound response, unlike any other."""
+        """Return a valid response that differs from all others."""
         self._numbers += 1
         body = request.response.partition(b"\r\n\r\n")[2]
         return response(body, b"x-request-id: %d" % self._numbers)
@@ -194,7 +194,7 @@ class Disturber:
         self._later(self._random.random() * 0.004, request.reset)
 
     def forget_all(self, request: WireRequest) -> None:
-        """As a load balancer does that restarts: every connection of until now is unknown to it."""
+        """Forget all connections, as a load balancer does when it restarts."""
         self._forgotten = self._server.connections  # before the client opens another one
         request.send(self.response(request))
 
@@ -211,7 +211,7 @@ class Disturber:
         request.send(whole, whole)
 
     def double_late(self, request: WireRequest) -> None:
-        """While the connection is idle, or when the next request is on its way already."""
+        """Repeat the response while the connection is idle, or after the next request was sent."""
         whole = self.response(request)
         request.send(whole)
         self._later(self._random.random() * 0.004, partial(request.send, whole))
@@ -223,7 +223,7 @@ class Disturber:
         request.send(self.response(request) + b"\r\n")
 
     def time_out_idle(self, request: WireRequest) -> None:
-        """What some servers say to a connection that is idle, before they close it."""
+        """Send the 408 that some servers send on an idle connection before they close it."""
         request.send(self.response(request))
         late = response(b"", b"connection: close", status=b"408 Request Timeout")
         self._later(self._random.random() * 0.002, partial(request.send, late))

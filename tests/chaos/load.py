@@ -32,7 +32,7 @@ SERVE = "from voyage_rag.emulator import serve; serve(port=0)"
 
 @dataclass
 class Load:
-    """What a run under load showed.
+    """The outcome of a run under load.
 
     Attributes:
         mode: Sync, asyncio or trio.
@@ -58,14 +58,14 @@ class Load:
 
     @property
     def sound(self) -> bool:
-        """No error, nothing that grows, nothing left."""
+        """Whether there are no errors, no growth and no leaks."""
         small = self.grown < max(2.0, 0.03 * self.memory[0])
         few = max(self.sockets) <= self.callers + OTHER_SOCKETS
         left = self.left_sockets <= 0 and self.left_threads <= 0
         return bool(self.calls) and not self.errors and small and few and left
 
     def sample(self, sockets_before: int) -> None:
-        """Note what the process holds, and how many sockets more than before."""
+        """Record the memory and the additional sockets of the process."""
         self.memory.append(round(memory() / MEBIBYTE, 1))
         self.sockets.append(held(collecting=False).sockets - sockets_before)
 
@@ -82,7 +82,7 @@ class Load:
 
 @contextmanager
 def emulator_apart() -> Iterator[str]:
-    """An emulator in a process of its own, so that its memory is not counted."""
+    """Run an emulator in a separate process, so that its memory is not counted."""
     with subprocess.Popen(
         [sys.executable, "-c", SERVE], stdout=subprocess.PIPE, text=True
     ) as process:
@@ -94,7 +94,7 @@ def emulator_apart() -> Iterator[str]:
 
 
 def run(mode: str, seconds: float, url: str, callers: int = CALLERS) -> Load:
-    """Let so many callers ask for so long, each with its own choice of texts."""
+    """Run callers for some seconds, each with its own choice of texts."""
     before = held()
     load = Load(mode, callers)
     voyage = Voyage(KEY, base_url=url, max_retries=2)
@@ -180,7 +180,7 @@ def _in_tasks(
 
 
 def _noted(found: Any, texts: list[str], expected: dict[str, Any], errors: list[str]) -> bool:
-    """Whether an answer is the right one; what is wrong is added to the errors."""
+    """Whether a result is correct; otherwise, add an error."""
     if hasattr(found, "results"):
         right = {result.document for result in found.results} == set(texts)
     else:

@@ -31,14 +31,14 @@ class Held:
 
 
 def held(*, collecting: bool = True) -> Held:
-    """What this process holds now, after garbage was collected or before."""
+    """Return what this process has open now, before or after a garbage collection."""
     if collecting:
         gc.collect()
     return Held(_sockets(), sum(not _is_others(thread) for thread in threading.enumerate()))
 
 
 def settled(expected: Held, *, collecting: bool = True) -> Held:
-    """What it holds as soon as that is no more than expected, or when three seconds are over."""
+    """Return what it has open once that is no more than expected, or after three seconds."""
     end = time.monotonic() + SETTLING
     while True:
         now = held(collecting=collecting)
@@ -50,7 +50,7 @@ def settled(expected: Held, *, collecting: bool = True) -> Held:
 
 
 def memory() -> int:
-    """Bytes of memory in use (resident set)."""
+    """Return the bytes of memory in use (resident set)."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
 
 
@@ -61,7 +61,7 @@ def _sockets() -> int:
 
 
 def _port_of(path: Path) -> tuple[object, bool] | None:
-    """The socket's own port, None for what has none, and whether it listens."""
+    """Return the local port of a socket, or None, and whether it listens."""
     try:
         if not str(path.readlink()).startswith("socket:"):
             return None
@@ -74,5 +74,5 @@ def _port_of(path: Path) -> tuple[object, bool] | None:
 
 
 def _is_others(thread: threading.Thread) -> bool:
-    """Whether a thread is one of trio's cache, or of a server of the tests."""
+    """Whether a thread belongs to trio's cache or to a server of the tests."""
     return thread.name.lower().startswith("trio ") or "process_request_thread" in thread.name

@@ -17,7 +17,7 @@ from chaos.stores import StoreOutcome
 
 
 def show_campaign(outcomes: Sequence[Outcome]) -> None:
-    """A line for each entry point, and the faults of all."""
+    """Print a line for each entry point, and the faults of all."""
     tell("Under faults (waits between attempts pass at once)")
     tell(f"  {'entry point':22}{'documents':>10}{'requests':>10}{'faults':>8}{'retries':>9}"
          f"{'paid again':>12}{'seconds':>9}  verdict")  # fmt: skip
@@ -35,7 +35,7 @@ def show_campaign(outcomes: Sequence[Outcome]) -> None:
 
 
 def show_leaks(leaks: Sequence[Leaks]) -> None:
-    """A line each for sync, asyncio and trio."""
+    """Print a line each for sync, asyncio and trio."""
     tell("Cancelled calls, and what is left of them after a second")
     for each in leaks:
         tell(f"  {each.mode:9}{each.calls:>8,} begun,{each.cancelled:>8,} cancelled: "
@@ -44,7 +44,7 @@ def show_leaks(leaks: Sequence[Leaks]) -> None:
 
 
 def show_keep_alive(outcomes: Sequence[KeepAliveOutcome]) -> None:
-    """Two lines each for sync, asyncio and trio."""
+    """Print two lines each for sync, asyncio and trio."""
     tell("Queries over connections that are killed, reset, silenced and put out of step")
     for each in outcomes:
         tell(f"  {each.mode:9}{each.queries:>7,} queries, {each.events.total():,} events of "
@@ -58,7 +58,7 @@ def show_keep_alive(outcomes: Sequence[KeepAliveOutcome]) -> None:
 
 
 def show_load(loads: Sequence[Load]) -> None:
-    """Two lines each for sync, asyncio and trio."""
+    """Print two lines each for sync, asyncio and trio."""
     tell("Callers that share one Voyage")
     for each in loads:
         pace = f"{each.calls:,} calls ({each.calls / each.seconds:,.0f} a second)"
@@ -72,7 +72,7 @@ def show_load(loads: Sequence[Load]) -> None:
 
 
 def show_stores(outcomes: Sequence[StoreOutcome]) -> None:
-    """A line for each framework."""
+    """Print a line for each framework."""
     tell("Chunked documents in stores that fail, crash and are reloaded")
     for each in outcomes:
         tell(f"  {each.store:22}{each.steps:>6,} steps, {each.failed:,} failed: "
@@ -83,7 +83,7 @@ def show_stores(outcomes: Sequence[StoreOutcome]) -> None:
 
 
 def show_files(found: FileOutcome) -> None:
-    """What the files were, and what is wrong."""
+    """Print what the files were, and what is wrong."""
     tell(f"Random files: {found.cases:,} in {found.seconds:.0f} s, "
          f"{len(found.grievances)} grievances")  # fmt: skip
     for name, count in sorted(found.defects.items()):
@@ -100,7 +100,7 @@ def as_json(
     loads: Sequence[Load],
     stores: Sequence[StoreOutcome],
 ) -> dict[str, Any]:
-    """All of it."""
+    """Return all results as JSON."""
     return {
         "arguments": arguments,
         "machine": {"python": platform.python_version(), "system": platform.platform()},
@@ -126,6 +126,6 @@ def as_json(
 
 
 def tell(line: str) -> None:
-    """Write a line now."""
+    """Print a line, and flush."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

@@ -77,7 +77,7 @@ class Reference:
 
 
 class FailingStore(InMemoryVectorStore):
-    """Fails before it writes, after it has written a part, or after all of it."""
+    """A store that fails before it writes, after a part, or after everything."""
 
     random: Random
 
@@ -96,7 +96,7 @@ class FailingStore(InMemoryVectorStore):
 
 
 def changed(corpus: Corpus, random: Random) -> Corpus:
-    """A corpus with a page more, a page less or a changed page."""
+    """Return a corpus with one page added, removed or changed."""
     corpus = dict(corpus)
     name = random.choice(NAMES)
     if name in corpus and random.random() < 0.3:
@@ -112,7 +112,7 @@ def changed(corpus: Corpus, random: Random) -> Corpus:
 
 
 def run_langchain(steps: int, seed: int) -> StoreOutcome:
-    """`index()` over a store that fails, with every way of cleaning up."""
+    """Run `index()` over a store that fails, with every cleanup mode."""
     random, outcome = Random(seed), StoreOutcome("LangChain index()")
     begun = time.monotonic()
     with _services(seed) as (url, reference):
@@ -172,7 +172,7 @@ def _chunks(corpus: Corpus) -> list[Chunk]:
 def _wrong(
     inner: InMemoryVectorStore, reference: Reference, versions: dict[str, tuple[str, ...]]
 ) -> list[str]:
-    """Stored chunks whose vector is not the one of their place in their document."""
+    """Return the stored chunks whose vector is not that of their position in their document."""
     return [
         f"{entry['metadata']['source']}, chunk {number}: {entry['text']!r}"
         for entry in inner.store.values()
@@ -244,7 +244,7 @@ def run_llama_index(steps: int, seed: int) -> StoreOutcome:
 
 
 def _apply(made: Any, before: Corpus, after: Corpus, random: Random) -> None:
-    """Bring an index from one corpus to the other."""
+    """Change an index from one corpus to another."""
     for name in {*before, *made.ref_doc_info} - after.keys():
         made.delete_ref_doc(name, delete_from_docstore=True)
     documents = [Document(text="\n".join(texts), id_=name) for name, texts in after.items()]
@@ -268,7 +268,7 @@ def _reloaded(made: Any, embedding: Any, folder: str, random: Random) -> Any:
 
 
 def _nodes(made: Any) -> dict[str, list[tuple[str, list[float]]]]:
-    """Texts and vectors of an index by document, in the order of their text."""
+    """Return the texts and vectors of an index by document, ordered by text."""
     vectors = made.vector_store.data.embedding_dict
     nodes: dict[str, list[Any]] = {}
     for id_, vector in vectors.items():
@@ -298,7 +298,7 @@ def _missing_nodes(made: Any, corpus: Corpus) -> list[str]:
 
 @contextmanager
 def _services(seed: int) -> Iterator[tuple[str, Reference]]:
-    """One that fails, and one that does not."""
+    """Return a service that fails and one that does not."""
     failing = Emulator(faults=RandomFaults(FAILURES, seed, (status(500), status(503))))
     with failing as url, Emulator() as sound, Voyage("pa-x", base_url=sound) as voyage:
         yield url, Reference(voyage)

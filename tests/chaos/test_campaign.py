@@ -66,7 +66,7 @@ def test_the_campaign_notices_what_is_paid_twice_or_mixed_up() -> None:
     ],
 )
 def test_the_campaign_counts_what_a_fault_forces(fault: Fault | None, sound: bool) -> None:
-    """A text whose answer was spoiled has to be paid for again; any other must not be."""
+    """Only a text whose response was damaged is paid for again."""
     request = ReceivedRequest(ADDRESS, {"input": ["a", "b"]}, {}, 0.0, tokens=2, fault=fault)
     whole = ReceivedRequest(ADDRESS, {"input": ["a", "b"]}, {}, 1.0, tokens=2)
     due = [(ADDRESS, "a"), (ADDRESS, "b")]
@@ -93,7 +93,7 @@ def test_callers_that_share_an_object_have_their_own_answers() -> None:
 
 @pytest.mark.parametrize("mode", ["sync", "asyncio", "trio"])
 def test_queries_over_connections_that_die_have_their_own_vectors(mode: str) -> None:
-    """Of every kind of death; `make chaos` makes ten thousand queries."""
+    """In every way; `make chaos` makes ten thousand queries."""
     outcome = keep_alive.run(mode, 250, seed=1)
     assert (outcome.wrong, outcome.errors) == (0, []), outcome
     assert outcome.connects <= 1, outcome

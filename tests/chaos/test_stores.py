@@ -1,4 +1,4 @@
-"""The campaign for stores, in small; `make chaos` takes 2,000 steps."""
+"""The campaign for stores, with few steps; `make chaos` takes 2,000."""
 
 from __future__ import annotations
 

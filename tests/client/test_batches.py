@@ -27,7 +27,7 @@ HALF_A_DAY = 43_200
 
 @pytest.fixture
 def emulate(clock: FakeClock) -> Iterator[Callable[..., tuple[Voyage, Emulator]]]:
-    """An emulator and a client, both in the time of the tests."""
+    """Return an emulator and a client, both with the clock of the tests."""
     with ExitStack() as exits:
 
         def start(**options: Any) -> tuple[Voyage, Emulator]:
@@ -106,7 +106,7 @@ def test_a_batch_from_beginning_to_end(runner, emulate, clock: FakeClock, tmp_pa
 
 
 def test_looks_are_close_at_first_and_rare_later(runner, emulate, clock, tmp_path: Path) -> None:
-    """Half a day is watched with a request a minute, not one a second."""
+    """Half a day takes one request per minute, not per second."""
     voyage, emulator = emulate(batch_running=2 * 3_600)
 
     async def program() -> None:
@@ -121,7 +121,7 @@ def test_looks_are_close_at_first_and_rare_later(runner, emulate, clock, tmp_pat
 
 
 def test_waiting_may_have_an_end(runner, emulate, clock: FakeClock, tmp_path: Path) -> None:
-    """To the second; the batch continues."""
+    """The wait ends on time; the batch continues."""
     voyage, _ = emulate()
 
     async def program() -> None:
@@ -179,7 +179,7 @@ def test_a_lost_response_creates_no_second_batch(runner, emulate, trouble, tmp_p
 
 
 def test_failed_lines_come_with_their_input(runner, emulate, tmp_path: Path) -> None:
-    """Each in its place; refusals differ from failures that may pass."""
+    """In input order; rejections differ from temporary failures."""
     voyage, _ = emulate(failing_lines=["line 2"])
     content = lines(4)
     content[1]["body"] = {"input": ["word " * 5_000]}

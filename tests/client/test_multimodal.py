@@ -128,7 +128,7 @@ def test_the_prompt_and_truncation_are_sent(runner, voyage: Voyage, emulator: Em
 def test_plain_texts_go_to_the_right_endpoint(
     runner, voyage: Voyage, emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """By `embed`, as with any other model, even where a text is the URL of an image."""
+    """By `embed`, as with any other model, even if a text is the URL of an image."""
     texts = ["a text", "https://example.com/a.png"]
     found = runner.call(voyage, "embed", texts, MODEL, "document", output_dimension=512)
     assert emulator.requests[0].path == "/v1/multimodalembeddings"
@@ -224,7 +224,7 @@ def test_formats_the_service_does_not_take_are_encoded_anew(
 def test_a_large_image_is_reduced_where_that_is_asked_for(
     runner, voyage: Voyage, emulator: Emulator, format_: str, mime: str
 ) -> None:
-    """To the pixels that are counted at most, in shape; small ones are left as they are."""
+    """To the maximum of billed pixels, with the same proportions; small ones are unchanged."""
     large = file_of(Pillow.new("RGB", (4_000, 1_000), (220, 20, 20)), format_)
     small = file_of(photo(), format_)
     runner.call(voyage, "multimodal_embed", [large, small], MODEL, downscale=True)

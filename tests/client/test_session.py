@@ -103,7 +103,7 @@ def test_a_vector_of_zeros_is_reported_once(
     wrap: bool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A server at fault returns such vectors, and stores find them first or never."""
+    """A faulty server returns such vectors, and stores find them first or never."""
     notices.REPORTED.clear()
     body = embedded([[1.0, 0.0], [0.0, 0.0]])
     if wrap:

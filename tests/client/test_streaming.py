@@ -114,7 +114,7 @@ def test_a_text_that_cannot_be_embedded_is_named_when_it_comes(runner: Runner) -
 
 
 def test_empty_texts_get_zero_vectors_where_asked(runner: Runner) -> None:
-    """They are not sent, and keep their place."""
+    """They are not sent, and keep their positions."""
     service = FakeService()
 
     vectors = collect(runner, voyage_over(service), ["a", "", "b"], empty_text="zeros")
@@ -238,7 +238,7 @@ def test_equal_texts_of_a_stream_are_sent_once_within_a_window(runner: Runner) -
 
 
 def test_a_vector_of_a_stream_may_be_changed_without_later_ones() -> None:
-    """Equal texts share no array, those that are near and those that come much later."""
+    """Equal texts never share an array, whether they are near or far apart."""
     texts = ["a", "a", "", "", *(f"text {n}" for n in range(MAX_REPEATS)), "a", ""]
 
     for text, vector in zip(
@@ -251,7 +251,7 @@ def test_a_vector_of_a_stream_may_be_changed_without_later_ones() -> None:
 
 
 def test_empty_texts_of_a_stream_have_their_place(runner: Runner) -> None:
-    """First, last and beside others; and alone where the dimension is known."""
+    """First, last, among others, and alone if the dimension is known."""
     voyage = voyage_over(FakeService())
     texts, zeros = ["", "a", "", "b", ""], [0.0, 0.0]
 
@@ -264,7 +264,7 @@ def test_empty_texts_of_a_stream_have_their_place(runner: Runner) -> None:
 
 @pytest.mark.parametrize("first", ["", "ab"])
 def test_one_text_for_ever_is_read_a_bounded_way_ahead(runner: Runner, first: str) -> None:
-    """Repetitions come as they are read, though they fill no request."""
+    """Repetitions are yielded as they are read, although they fill no request."""
     taken = 0
 
     def counted() -> Iterator[str]:

@@ -11,7 +11,7 @@ from voyage_rag.emulator import Emulator
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
-    """An emulator where the environment says the service is."""
+    """Run an emulator, whose address is in the environment."""
     emulator = Emulator()
     with emulator as url:
         monkeypatch.setenv("VOYAGE_API_KEY", "pa-commands")
@@ -21,7 +21,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
 
 @pytest.fixture
 def pipe(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
-    """Puts bytes on stdin."""
+    """Provides bytes on stdin."""
 
     def put(content: bytes) -> None:
         # As on a machine whose encoding is something else.

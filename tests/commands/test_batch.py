@@ -22,7 +22,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def emulate(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> Iterator[Callable[..., Emulator]]:
-    """An emulator where the environment says the service is, in the time of the test."""
+    """Run an emulator with the clock of the test, whose address is in the environment."""
     with ExitStack() as exits:
 
         def start(**options: Any) -> Emulator:
@@ -140,7 +140,7 @@ def test_json_is_for_programs(run: Run, emulate: Callable[..., Emulator]) -> Non
 
 
 def test_documents_and_rankings(run: Run, emulate: Callable[..., Emulator]) -> None:
-    """By the model's kind."""
+    """Depending on the kind of the model."""
     emulate()
     file = rows({"chunks": ["one", "two"]}, ["three"])
     options = ("--model", "voyage-context-4", "--output-dimension", "256")
@@ -156,7 +156,7 @@ def test_documents_and_rankings(run: Run, emulate: Callable[..., Emulator]) -> N
 
 
 def test_a_dry_run_sends_nothing(run: Run, emulate: Callable[..., Emulator]) -> None:
-    """What it would take, for people and for programs; no key is needed."""
+    """It prints an estimate, as a table or as JSON; no key is needed."""
     emulator = emulate()
     code, out, _ = run("submit", rows("one", "two"), *SUBMIT, "--dry-run")
     assert code == 0
@@ -221,7 +221,7 @@ def test_failed_inputs_are_reported_and_submitted_again(
 
 
 def test_a_job_can_be_cancelled(run: Run, emulate: Callable[..., Emulator]) -> None:
-    """What there is can be fetched."""
+    """The results so far can be fetched."""
     emulate(batch_running=3_600)
     assert run("submit", rows("one"), *SUBMIT)[0] == 0
     code, out, err = run(*WAIT, "--timeout", "0")
@@ -248,7 +248,7 @@ def test_files_are_deleted_when_they_are_fetched(
 
 
 def test_nothing_is_overwritten(run: Run, emulate: Callable[..., Emulator]) -> None:
-    """Neither results nor the file of failures, unless it is said."""
+    """Neither results nor the file of failures, without `--overwrite`."""
     emulate(failing_lines=["0"])
     assert run("submit", rows("one"), *SUBMIT)[0] == 0
     assert run(*WAIT)[0] == 0
@@ -326,7 +326,7 @@ def test_without_a_key_it_says_how_to_try_it(run: Run) -> None:
 
 
 def test_misuse_has_its_own_exit_code(run: Run) -> None:
-    """By exit code 2."""
+    """The exit code is 2."""
     assert run("submit", "rows.jsonl")[0] == 2
     assert run("fly")[0] == 2
 
@@ -335,7 +335,7 @@ def test_misuse_has_its_own_exit_code(run: Run) -> None:
 def test_an_estimate_refuses_what_the_submission_refuses(
     dry_run: bool, run: Run, emulate: Callable[..., Emulator]
 ) -> None:
-    """With the same words: no inputs, a folder that is not there, a job without a name."""
+    """With the same messages: no inputs, a missing folder, a job without a name."""
     emulate()
     extra = ["--dry-run"] if dry_run else []
     Path("empty.jsonl").touch()

@@ -122,7 +122,7 @@ def test_what_cannot_work_is_one_line(
 def test_bad_rows_can_be_skipped(
     emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The file with them is named."""
+    """The message names the file that contains them."""
     source = jsonl(tmp_path / "in.jsonl", [*ROWS, ("x", "")])
     output = tmp_path / "out.parquet"
 
@@ -207,7 +207,7 @@ def test_shards_with_joined_and_kept_columns_go_to_stdout(
 def test_msmarco_has_no_header(
     emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Columns are numbers; the error before says so, as it is typed."""
+    """Columns are numbers; the error without the option suggests it as it is typed."""
     source = tmp_path / "collection.tsv"
     source.write_text('0\tfirst "passage"\n1\tsecond\n', "utf-8")
     output = str(tmp_path / "out.parquet")
@@ -239,7 +239,7 @@ def test_ctrl_c_says_how_to_resume(
 
 @pytest.mark.parametrize("name", ["out.parquet", "out.jsonl", "out.npy", "out"])
 def test_kept_columns_have_their_types(name: str, emulator: Emulator, tmp_path: Path) -> None:
-    """Those of the input where it declares them, else those of the values."""
+    """Those that the input declares, otherwise those of the values."""
     rows = [{"id": n, "text": "a", "n": n, "x": n / 2, "ok": True, "tags": ["t"], "u": "é"}
             for n in range(3)]  # fmt: skip
     source = tmp_path / "in.jsonl"

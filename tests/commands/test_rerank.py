@@ -95,7 +95,7 @@ def test_the_emulator_says_who_it_is(answers: str, capsys: pytest.CaptureFixture
 def test_a_refusal_is_one_line(
     answers: str, service: Emulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the service says of the request, and exit code 1."""
+    """It contains the service's message; the exit code is 1."""
     assert main(["rerank", "csv", answers, "--model", "voyage-4"]) == 1
 
     out, err = capsys.readouterr()

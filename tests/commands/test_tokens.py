@@ -36,7 +36,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("text", ["x" * 1_000, "Straße " * 200, "日本語" * 300, "a"])
 def test_an_estimate_is_a_range(text: str) -> None:
-    """From five ASCII characters a token to the three that are planned with."""
+    """From five ASCII characters per token to three, which requests are planned with."""
     low, high = TokenCounter()(text)
 
     assert 1 <= low <= high
@@ -77,7 +77,7 @@ def test_a_tokenizer_counts_exactly(
 
 
 def test_texts_beyond_the_context_are_counted(printed: Callable[..., Any], tmp_path: Path) -> None:
-    """Only what may be cut, and by each model's own context."""
+    """Only those that may be truncated, by the context of each model."""
     file = tmp_path / "a.jsonl"
     file.write_text(json.dumps("x" * 20_000) + '\n"short"\n', "utf-8")
 
@@ -118,7 +118,7 @@ def test_the_table_says_that_it_is_an_estimate(
 def test_counted_figures_are_not_called_an_estimate(
     tmp_path: Path, tokenizer: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """But whose tokenizer it has to be is said."""
+    """But the output says for which model the tokenizer is."""
     file = tmp_path / "a.txt"
     file.write_text("a b", "utf-8")
 

@@ -1,4 +1,4 @@
-"""The laws of the wait between two attempts."""
+"""Properties of the delay between two attempts."""
 
 from __future__ import annotations
 

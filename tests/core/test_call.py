@@ -40,7 +40,7 @@ def test_the_texts_of_a_finished_request_can_be_freed(runner: Runner) -> None:
 
 @pytest.mark.parametrize(("input_type", "unbilled"), [(None, 0), ("document", 3), ("query", 3)])
 def test_a_prompt_makes_an_input_a_token_cheaper(input_type: str | None, unbilled: int) -> None:
-    """The estimate learns from what the texts have, not from what was billed."""
+    """The estimate is adjusted to the tokens of the texts, not to the billed ones."""
     call = call_of(voyage_over(FakeService(always=served)), input_type=input_type)
     items = list(call.indexed(["word " * 100] * 3))
     estimate = sum(item.estimated_tokens for item in items)

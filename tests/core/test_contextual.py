@@ -34,12 +34,12 @@ TOO_MANY = (
 
 
 def vector_of(chunks: Sequence[str], at: int) -> list[float]:
-    """Numbers that identify a chunk, its position and its neighbours."""
+    """Return numbers that identify a chunk, its position and its neighbours."""
     return [float(hash(chunks[at]) % 4096), float(at), float(hash(tuple(chunks)) % 4096)]
 
 
 def served(body: bytes) -> Response:
-    """What a service in good health answers."""
+    """Return the response of a healthy service."""
     documents = json.loads(body)["inputs"]
     data = [
         {
@@ -55,7 +55,7 @@ def served(body: bytes) -> Response:
 
 
 def taking(most: int, in_all: int = 10**9) -> Callable[[bytes], Response]:
-    """A service with windows of so many characters, and so many in a request."""
+    """Return a service that limits the characters of a window and of a request."""
 
     def always(body: bytes) -> Response:
         sizes = [sum(map(len, chunks)) for chunks in json.loads(body)["inputs"]]

@@ -55,7 +55,7 @@ TOO_LARGE = (failed(400, TOO_MANY_TOKENS), Response(413, {}, b"<html>Request too
 def taking(
     fits: Callable[[list[str]], bool], refusal: Response = TOO_LARGE[0]
 ) -> Callable[[bytes], Response]:
-    """A service that finds some batches too large."""
+    """Return a service that rejects some batches as too large."""
 
     def always(body: bytes) -> Response:
         return served(body) if fits(json.loads(body)["input"]) else refusal
@@ -383,7 +383,7 @@ def test_looking_at_many_texts_blocks_no_event_loop(backend: str) -> None:
 
 
 def billing(tokens_per_text: int) -> FakeService:
-    """A service that bills as much for every text."""
+    """Return a service that bills the same for every text."""
 
     def answer(body: bytes) -> Response:
         texts = json.loads(body)["input"]
@@ -562,7 +562,7 @@ def test_half_a_character_of_a_chunk_may_be_replaced(runner, verb: str, argument
 
 
 def growing() -> Callable[[bytes], Response]:
-    """A service behind whose name another model answers each time, with longer vectors."""
+    """Return a service that changes its model, so that each response has longer vectors."""
     lengths = iter(range(2, 9))
 
     def always(body: bytes) -> Response:

@@ -31,13 +31,13 @@ TOO_MANY = "Please lower the number of tokens in the batch."
 
 
 def vector_of(content: Any) -> list[float]:
-    """Numbers that identify an input."""
+    """Return numbers that identify an input."""
     written = json.dumps(content, sort_keys=True)
     return [float(hash(written) % 65_521), float(len(written) % 65_521)]
 
 
 def served(body: bytes) -> Response:
-    """What a service in good health answers."""
+    """Return the response of a healthy service."""
     inputs = json.loads(body)["inputs"]
     data = [
         {"index": index, "embedding": base64_of(vector_of(item))}

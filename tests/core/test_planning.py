@@ -1,4 +1,4 @@
-"""The laws of cutting inputs into requests."""
+"""Properties of the division of inputs into requests."""
 
 from __future__ import annotations
 

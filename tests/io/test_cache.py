@@ -108,7 +108,7 @@ def test_another_host_makes_another_entry(path: str) -> None:
 
 
 def test_the_default_dimension_is_the_same_entry_as_none(path: str) -> None:
-    """Asking for what the model gives anyway is no other vector."""
+    """The vector is the same if the default is requested explicitly."""
     numbers = [0.5] * 1024
     from fakes import embedded, ok
 
