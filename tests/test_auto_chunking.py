@@ -31,6 +31,6 @@ def test_every_chunk_is_found_where_it_is_a_slice(text: str, size: int, overlap:
 
 
 @pytest.mark.parametrize("overlapping", [False, True])
-def test_what_is_no_slice_has_no_place(overlapping: bool) -> None:
+def test_text_that_is_no_slice_has_no_position(overlapping: bool) -> None:
     found = chunk_starts("one two three", ["one", "2", "three"], overlapping=overlapping)
     assert found == [0, None, 8]

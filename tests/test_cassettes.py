@@ -114,7 +114,7 @@ def test_a_429_is_waited_out(runner: Runner, clock: FakeClock) -> None:
     assert sum(clock.sleeps) > 0
 
 
-def test_nothing_is_sent_for_nothing(runner: Runner, http_service: HTTPService) -> None:
+def test_empty_input_sends_nothing(runner: Runner, http_service: HTTPService) -> None:
     """No texts cost no request, and empty texts are refused before one."""
     voyage = Voyage(KEY, base_url=http_service.url)
     assert runner.call(voyage, "embed", [], "voyage-4").embeddings == []
@@ -128,7 +128,7 @@ def test_nothing_is_sent_for_nothing(runner: Runner, http_service: HTTPService) 
 
 
 def test_each_scenario_has_its_cassette_and_each_cassette_its_scenario() -> None:
-    """No orphans, no gaps."""
+    """None is missing, and none is superfluous."""
     assert set(names()) == set(SCENARIOS) | NOT_RECORDED
 
 

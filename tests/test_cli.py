@@ -61,7 +61,7 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
 def test_help_lists_the_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """The bare name lists the commands."""
+    """The program without arguments lists the commands."""
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -97,7 +97,7 @@ def test_help_cuts_off_nothing(
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"batch fetch"}))
-def test_every_command_speaks_json(command: str) -> None:
+def test_every_command_can_write_json(command: str) -> None:
     """For programs; what `batch fetch` writes is JSON anyway."""
     assert "--json" in COMMANDS[command]
 
@@ -198,7 +198,7 @@ def test_the_demo_gets_what_was_asked(asked: list[DemoOptions]) -> None:
     ],
 )
 def test_files_takes_all_paths_that_follow(arguments: list[str], asked: list[DemoOptions]) -> None:
-    """A shell's `*.md` after `--files` is many paths, and no question."""
+    """A shell expands `*.md` after `--files` to many paths, which are not questions."""
     assert main(["demo", *arguments]) == 0
     assert asked[0].questions == ("how?",)
     assert asked[0].files == (Path("a.md"), Path("b.md"))
@@ -293,7 +293,7 @@ def test_emulate_prints_its_address_for_programs() -> None:
     assert (out, err) == (b"", b"")
 
 
-def test_a_port_that_is_taken_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_reported_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """The emulator names the address that it could not bind, and the reason."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

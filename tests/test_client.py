@@ -99,7 +99,7 @@ def test_objects_of_one_account_wait_for_each_other() -> None:
 
 @pytest.mark.parametrize("limit", [{"requests_per_minute": 6}, {"tokens_per_minute": 60}])
 def test_limits_that_are_given_are_kept(runner, limit: dict[str, float]) -> None:
-    """Without requests that are refused: none is sent too early."""
+    """No request is sent too early, so none is refused."""
     clock = FakeClock()
     voyage = voyage_over(FakeService(), clock, concurrency=3, **limit)
     began = clock.now()

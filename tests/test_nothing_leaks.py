@@ -520,7 +520,7 @@ def test_an_address_that_gives_the_key_away_is_refused(address: str) -> None:
     assert keys_in(*traceback.format_exception(caught.value)) == []
 
 
-def test_plain_http_needs_a_word_of_yours() -> None:
+def test_plain_http_has_to_be_allowed() -> None:
     """`allow_insecure_http`; loopback does not."""
     assert Voyage(KEY, base_url="http://10.0.0.1/v1", allow_insecure_http=True)
     for here in ("http://localhost:8080/v1", "http://127.0.0.1/v1", "http://[::1]:1/v1"):

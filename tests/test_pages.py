@@ -43,7 +43,7 @@ def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[st
 
 @contextmanager
 def nothing_left_behind() -> Iterator[None]:
-    """Undo what an example sets up for the whole process: logging and instrumentation."""
+    """Reset what an example configures for the whole process: logging and instrumentation."""
     root, ours = logging.getLogger(), logging.getLogger("voyage_rag")
     handlers, levels = [*root.handlers], (root.level, ours.level)
     yield

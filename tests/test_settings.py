@@ -201,7 +201,7 @@ def test_an_address_that_is_unsafe_or_none_is_refused(url: Any, expected_message
     assert "secret-word" not in message
 
 
-def test_plain_http_to_another_machine_needs_a_word() -> None:
+def test_plain_http_to_another_machine_has_to_be_allowed() -> None:
     """`allow_insecure_http=True`, which the refusal names; from the environment too."""
     url = "http://gateway.example/v1"
 

@@ -138,7 +138,7 @@ def test_number_types(begun: World, texts: Texts) -> None:
     begun.runner.run(program)
 
 
-def test_names_of_ones_own(begun: World, texts: Texts) -> None:
+def test_custom_ids(begun: World, texts: Texts) -> None:
     """They are sent unchanged, and returned."""
 
     async def program() -> None:
@@ -163,7 +163,7 @@ def test_another_process_resumes_the_job(begun: World, texts: Texts) -> None:
     assert begun.created == 3
 
 
-def test_waiting_may_have_an_end(begun: World, texts: Texts) -> None:
+def test_a_wait_can_time_out(begun: World, texts: Texts) -> None:
     """The known state is kept."""
 
     async def program() -> None:

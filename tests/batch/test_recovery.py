@@ -180,7 +180,7 @@ def test_what_is_not_found_is_created_when_it_is_sure(world: World, texts: Texts
     world.runner.run(program)
 
 
-def test_waiting_settles_it_by_itself(world: World, texts: Texts) -> None:
+def test_waiting_resolves_an_uncertain_batch(world: World, texts: Texts) -> None:
     """Other batches continue."""
     world.start(faults=[None, None, None, faults.status(503)])
 
@@ -194,7 +194,7 @@ def test_waiting_settles_it_by_itself(world: World, texts: Texts) -> None:
     world.runner.run(program)
 
 
-def test_cancelling_what_is_not_known_says_so(world: World, texts: Texts) -> None:
+def test_cancelling_an_uncertain_batch_is_reported(world: World, texts: Texts) -> None:
     """The others are cancelled."""
     world.start(faults=[None, None, None, faults.status(503)])
 

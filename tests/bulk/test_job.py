@@ -105,7 +105,7 @@ def test_a_matrix_has_a_file_of_ids(embed: Embed, source: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("output", ["out.parquet", "out.npy", "out.jsonl", "out"])
 @pytest.mark.parametrize(("dtype", "code"), [("int8", "b"), ("binary", "b"), ("ubinary", "B")])
-def test_small_numbers_stay_small(
+def test_int8_takes_one_byte(
     output: str, dtype: str, code: str, source: Path, tmp_path: Path
 ) -> None:
     """One byte each, in every format."""
@@ -158,7 +158,7 @@ def test_floats_in_json_are_those_of_the_service(tmp_path: Path) -> None:
     assert "0.1," in line
 
 
-def test_numbers_stay_numbers_as_names(embed: Embed, tmp_path: Path) -> None:
+def test_numeric_ids_stay_numbers(embed: Embed, tmp_path: Path) -> None:
     """Positions, too."""
     embed(parquet(tmp_path / "in.parquet", [(7, "a"), (-3, "b")]))
     assert embedded(tmp_path / "out.parquet") == expected([(7, "a"), (-3, "b")])

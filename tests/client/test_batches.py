@@ -105,7 +105,7 @@ def test_a_batch_from_beginning_to_end(runner, emulate, clock: FakeClock, tmp_pa
     assert creations(emulator) == 1
 
 
-def test_looks_are_close_at_first_and_rare_later(runner, emulate, clock, tmp_path: Path) -> None:
+def test_polls_are_frequent_at_first_and_rare_later(runner, emulate, clock, tmp_path: Path) -> None:
     """Half a day takes one request per minute, not per second."""
     voyage, emulator = emulate(batch_running=2 * 3_600)
 
@@ -120,7 +120,7 @@ def test_looks_are_close_at_first_and_rare_later(runner, emulate, clock, tmp_pat
     assert len(emulator.requests) < 135
 
 
-def test_waiting_may_have_an_end(runner, emulate, clock: FakeClock, tmp_path: Path) -> None:
+def test_a_wait_can_time_out(runner, emulate, clock: FakeClock, tmp_path: Path) -> None:
     """The wait ends on time; the batch continues."""
     voyage, _ = emulate()
 

@@ -98,7 +98,7 @@ def test_a_long_document_is_embedded_in_windows_and_nothing_is_lost(
 
 
 @pytest.mark.parametrize("nested", [True, False])
-def test_the_service_can_cut(runner, voyage: Voyage, nested: bool) -> None:
+def test_the_service_can_split(runner, voyage: Voyage, nested: bool) -> None:
     """From one string per document, it returns chunks whose texts together are the document."""
     texts = ["A sentence of words. " * 200, "Short."]
     found = runner.call(

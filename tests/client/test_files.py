@@ -32,7 +32,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "input.jsonl"
 
 
-def test_a_file_goes_up_and_comes_down(runner, voyage: Voyage, path: Path) -> None:
+def test_a_file_is_uploaded_and_downloaded(runner, voyage: Voyage, path: Path) -> None:
     """Unchanged, in memory or on disk, without temporary files."""
 
     async def program() -> None:
@@ -53,7 +53,7 @@ def test_a_file_goes_up_and_comes_down(runner, voyage: Voyage, path: Path) -> No
     voyage.close()
 
 
-def test_a_list_is_as_long_as_it_is(runner, voyage: Voyage, path: Path, monkeypatch: Any) -> None:
+def test_a_list_is_complete(runner, voyage: Voyage, path: Path, monkeypatch: Any) -> None:
     """The newest first, from as many pages as necessary, or as many as requested."""
     monkeypatch.setattr("voyage_rag.core.jobs.files.PAGE_SIZE", 2)
 

@@ -246,7 +246,7 @@ def test_an_image_of_pillows_is_reduced_too(voyage: Voyage, emulator: Emulator) 
             assert arrived.width * arrived.height <= 2_000_000
 
 
-def test_a_turned_photo_stays_upright_when_it_is_reduced(
+def test_a_rotated_photo_stays_upright_when_it_is_reduced(
     voyage: Voyage, emulator: Emulator
 ) -> None:
     """Cameras store the rotation as metadata, which encoding again must not lose."""

@@ -237,7 +237,7 @@ def test_equal_texts_of_a_stream_are_sent_once_within_a_window(runner: Runner) -
     assert sum(body["input"].count("again") for body in service.bodies) == 2
 
 
-def test_a_vector_of_a_stream_may_be_changed_without_later_ones() -> None:
+def test_changing_a_vector_of_a_stream_does_not_change_later_ones() -> None:
     """Equal texts never share an array, whether they are near or far apart."""
     texts = ["a", "a", "", "", *(f"text {n}" for n in range(MAX_REPEATS)), "a", ""]
 

@@ -49,7 +49,7 @@ def test_a_file_becomes_vectors(
     assert "was finished before: 20 vectors" in capsys.readouterr().out
 
 
-def test_json_is_all_there_is_on_stdout(
+def test_stdout_contains_only_json(
     emulator: Emulator, source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The report, with its paths as strings."""

@@ -12,7 +12,7 @@ bills = st.lists(st.tuples(st.floats(200, 1e6), st.integers(1, 10**6)), max_size
 
 
 @given(st.text(), st.text())
-def test_a_longer_text_weighs_more(text: str, more: str) -> None:
+def test_a_longer_text_has_more_tokens(text: str, more: str) -> None:
     """The estimate is positive and never decreases as a text grows."""
     assert 1.0 <= estimate_tokens(text) <= estimate_tokens(text + more)
 
@@ -26,12 +26,12 @@ def test_a_longer_text_weighs_more(text: str, more: str) -> None:
         ("Лучшие модели для поиска", 8),
     ],
 )
-def test_the_first_guess_errs_high(text: str, pieces: int) -> None:
+def test_the_first_estimate_is_conservative(text: str, pieces: int) -> None:
     """At least a token per word and mark, two per Cyrillic word, and one per CJK character."""
     assert estimate_tokens(text) >= pieces
 
 
-def test_a_text_that_utf8_cannot_carry_has_no_weight() -> None:
+def test_a_text_that_utf8_cannot_encode_has_no_tokens() -> None:
     """A lone surrogate is rejected before it is sent."""
     with pytest.raises(UnicodeEncodeError):
         estimate_tokens("\ud800")

@@ -105,7 +105,7 @@ def test_every_chunk_is_embedded_once_with_neighbours_whatever_fits(
 
 
 @given(st.lists(st.floats(0.1, 100.0), min_size=2, max_size=20))
-def test_halves_are_neighbours_and_weigh_about_the_same(weights: list[float]) -> None:
+def test_halves_are_adjacent_and_of_similar_size(weights: list[float]) -> None:
     """No other cut between chunks comes nearer to the middle."""
     window = Window(3, 5, tuple(str(n) for n in range(len(weights))), tuple(weights))
 
@@ -295,7 +295,7 @@ def test_windows_that_were_cut_late_are_found_in_the_cache(tmp_path) -> None:
     assert voyage.usage == paid
 
 
-def test_what_the_service_cut_is_cached_with_its_texts(tmp_path) -> None:
+def test_chunks_made_by_the_service_are_cached_with_their_texts(tmp_path) -> None:
     answer = {
         "data": [
             {

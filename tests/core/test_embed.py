@@ -45,7 +45,7 @@ from voyage_rag.usage import Usage
 
 
 def texts_up_to(count: int) -> list[str]:
-    """Texts that differ."""
+    """Return texts that differ."""
     return [f"text {number}" for number in range(count)]
 
 
@@ -64,7 +64,7 @@ def taking(
 
 
 def failure_of(voyage: Any, *args: Any, **kwargs: Any) -> VoyageError:
-    """The error of a call."""
+    """Return the error of a call."""
     with pytest.raises(VoyageError) as caught:
         voyage.embed(*args, **kwargs)
     return caught.value
@@ -449,7 +449,7 @@ def test_each_distinct_text_is_sent_once(runner, as_lists: bool) -> None:
 
 @pytest.mark.parametrize("as_lists", [False, True])
 @pytest.mark.parametrize("changed", [0, 2, -1, slice(2, None)])
-def test_a_vector_may_be_changed_without_those_of_equal_texts(
+def test_changing_a_vector_does_not_change_those_of_equal_texts(
     runner, as_lists: bool, changed: int | slice
 ) -> None:
     """Equal texts do not share an array, whichever is changed first."""

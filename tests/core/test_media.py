@@ -71,14 +71,14 @@ def test_other_formats_are_not_taken_for_those(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(("frames", "even"), [(10, 10), (11, 10), (1, 0), (900, 900)])
-def test_a_film_says_its_size_and_frames(frames: int, even: int) -> None:
+def test_size_and_frames_of_a_video_are_read(frames: int, even: int) -> None:
     """Wherever its index stands; an even number of frames is counted."""
     film = mp4(640, 360, frames, size=5_000)
     assert media.format_of(film) == "video/mp4"
     assert media.video_size(film) == (640 * 360, even)
 
 
-def test_a_film_with_long_boxes() -> None:
+def test_a_video_with_long_boxes() -> None:
     film = mp4(640, 360, 4)
     long = struct.pack(">I4sQ", 1, b"free", 20) + b"abcd"
     assert media.video_size(long + film) == (640 * 360, 4)

@@ -28,7 +28,7 @@ from voyage_rag.usage import Usage
 
 
 def documents_up_to(count: int) -> list[str]:
-    """Documents that differ."""
+    """Return documents that differ."""
     return [f"document {number}" for number in range(count)]
 
 

@@ -86,7 +86,9 @@ def test_a_service_on_this_machine_is_not_called_live(capsys: pytest.CaptureFixt
     )
 
 
-def test_it_says_what_is_compared_instead_of_meaning(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_announcement_states_that_words_are_compared(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     choose_service("colours and simple shapes")
 
     assert "compares colours and simple shapes, not meaning" in capsys.readouterr().out

@@ -218,7 +218,7 @@ def test_with_a_key_the_price_is_shown_before_anything_is_spent(
     assert account not in ran.out + ran.err + json.dumps(ran.report.as_json())
 
 
-def test_json_is_all_there_is_on_stdout(
+def test_stdout_contains_only_json(
     emulator: Emulator, account: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A program reads one object; the announcement of what will be spent goes to stderr."""

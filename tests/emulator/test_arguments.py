@@ -140,7 +140,7 @@ def test_every_model_has_its_own_dimension(ask, model: str) -> None:
         assert len(body["data"][0]["embedding"]) == asked or limits.dimension
 
 
-def test_a_dimension_the_model_lacks_is_refused(ask) -> None:
+def test_an_unsupported_dimension_is_refused(ask) -> None:
     """The wording names those it has."""
     body = GOOD | {"model": "voyage-3-large", "output_dimension": 1536}
     assert ask.detail("embeddings", body) == (

@@ -90,7 +90,7 @@ def test_the_only_item_can_go_missing(ask_with) -> None:
     assert ask("embeddings", BODY | {"input": "one"}).json()["data"] == []
 
 
-def test_numbers_go_wrong_in_either_form(ask_with) -> None:
+def test_numbers_can_be_damaged_in_either_form(ask_with) -> None:
     """NaN among bytes, null among JSON numbers, and one number too few."""
     ask = ask_with(faults.NAN, faults.NAN, faults.SHORT_VECTOR, faults.WRONG_DTYPE)
     numbers = ask("embeddings", BODY).json()["data"][0]["embedding"]
@@ -163,7 +163,7 @@ def test_a_connection_can_close_after_its_answer(ask_with) -> None:
     assert len(json.loads(came)["data"]) == 3
 
 
-def test_json_can_stop_half_way(ask_with) -> None:
+def test_json_can_be_truncated(ask_with) -> None:
     """In an answer that is whole as HTTP."""
     answer = ask_with(faults.TRUNCATED)("embeddings", BODY)
     assert answer.headers["content-length"] == str(len(answer.content))

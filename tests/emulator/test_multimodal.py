@@ -192,7 +192,7 @@ def test_recorded_usage(ask) -> None:
     assert (usage["image_pixels"], usage["total_tokens"]) == (230_400, 413)
 
 
-def test_films_count_every_frame(ask) -> None:
+def test_videos_count_every_frame(ask) -> None:
     """An even number of them, 1,120 pixels to a token; the older model takes none."""
     request = body([film(mp4(1280, 720, 17))])
     usage = ask(PATH, request).json()["usage"]
@@ -314,7 +314,7 @@ def test_broken_pictures_are_measured_but_not_read() -> None:
     assert read_image(data) == (80 * 80, None)
 
 
-def test_films_are_measured() -> None:
+def test_videos_are_measured() -> None:
     """By the first track that has sides, and its table of times."""
     assert measure_video(mp4(640, 480, 25)) == VideoSize(640, 480, 24)
     with pytest.raises(ValueError, match="not an MP4"):

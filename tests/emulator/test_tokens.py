@@ -43,7 +43,7 @@ def test_a_cut_text_fits(text: str, limit: int) -> None:
     assert cut == text or tokens.count(text) > limit
 
 
-def test_one_endless_word_is_cut_inside() -> None:
+def test_a_very_long_word_is_cut() -> None:
     """A text without a break still leaves something."""
     assert tokens.cut("x" * 1000, 10) == "x" * 60
 

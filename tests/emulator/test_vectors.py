@@ -89,7 +89,7 @@ def test_another_process_gives_the_same_numbers() -> None:
         ("Straße 中文", ["straße", "中", "文"]),
     ],
 )
-def test_identifiers_are_taken_apart(text: str, expected: list[str]) -> None:
+def test_identifiers_are_split(text: str, expected: list[str]) -> None:
     """At dots, underscores, capitals and digits."""
     assert [word.text for word in words.split_words(text)] == expected
 
@@ -110,7 +110,7 @@ def test_forms_of_a_word_share_a_stem(forms: tuple[str, ...]) -> None:
     assert len({words.stem(form) for form in forms}) == 1
 
 
-def test_grammar_weighs_next_to_nothing() -> None:
+def test_function_words_have_little_weight() -> None:
     """Function words count least, everyday words less than rare ones."""
     the, number, argparse = words.split_words("the number argparse")
     assert the.weight < number.weight < argparse.weight

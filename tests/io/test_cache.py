@@ -43,7 +43,7 @@ def test_a_second_run_pays_for_nothing(path: str, runner: Runner) -> None:
 
 
 def test_only_what_is_missing_is_paid_for(path: str, runner: Runner) -> None:
-    """New texts among old ones: the request holds the new ones, the order is the caller's."""
+    """The request contains only the new texts; the order is the caller's."""
     runner.call(voyage_over(FakeService(), cache=path), "embed", ["a", "c"], MODEL)
     service = FakeService()
 
@@ -54,7 +54,7 @@ def test_only_what_is_missing_is_paid_for(path: str, runner: Runner) -> None:
 
 
 def test_what_was_finished_before_a_failure_is_kept(path: str, runner: Runner) -> None:
-    """The second of four requests fails for good: the next run pays for the rest only."""
+    """The second of four requests fails: the next run pays only for the rest."""
     texts = [f"text {number}" for number in range(8)]
     broken = FakeService(lambda body: FakeService().always(body), failed(400))
     options = {"batch_size": 2}
@@ -281,7 +281,7 @@ cache.close()
 def test_a_cache_in_memory_makes_no_file(
     runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It lasts as long as its client, and belongs to it alone."""
+    """It exists as long as its client, which does not share it."""
     monkeypatch.chdir(tmp_path)
     service = FakeService()
     voyage = voyage_over(service, cache=":memory:")
@@ -348,7 +348,7 @@ def test_a_cached_vector_that_is_not_valid_is_requested_again(path: str, runner:
     [{"cache_max_bytes": 2**20}, {"cache": "x.db", "cache_max_bytes": 10}],
 )
 def test_a_limit_that_cannot_work_is_refused(options: dict[str, Any]) -> None:
-    """Without a cache, or for less than a few vectors."""
+    """A limit without a cache, or for less than a few vectors."""
     with pytest.raises(ConfigurationError, match="cache_max_bytes"):
         voyage_over(FakeService(), **options)
 

@@ -22,7 +22,7 @@ CALLS = {"sync": 40, "asyncio": 200, "trio": 200}
 def test_cancelled_calls_leave_no_socket_thread_or_task(
     name: str, http_service: HTTPService
 ) -> None:
-    """Of every kind, at random moments; `make chaos` cancels thousands."""
+    """All kinds of calls at random moments; `make chaos` cancels thousands."""
     leaks = cancelling.run(name, CALLS[name], seed=1, service=http_service)
 
     assert leaks.none, leaks

@@ -37,12 +37,12 @@ from voyage_rag.usage import Usage
 
 
 def texts_up_to(count: int) -> list[str]:
-    """Texts that differ."""
+    """Return texts that differ."""
     return [f"text {number}" for number in range(count)]
 
 
 class CrowdedService(FakeService):
-    """Answers its first requests only when so many are in flight; keeps the most there were."""
+    """Responds when a number of requests are in flight, and records the maximum."""
 
     def __init__(self, crowd: int) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ def test_as_many_requests_as_allowed_are_in_flight_and_no_more(runner, concurren
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("error", [ZeroDivisionError("ours"), KeyError("ours")])
 def test_an_error_is_raised_as_it_is(runner, error: Exception, several: bool) -> None:
-    """The very object, in no group, from a single request and from many."""
+    """The same object, in no group, from a single request and from many."""
     service = FakeService(always=lambda body: (_ for _ in ()).throw(error))
 
     with pytest.raises(type(error)) as caught:
@@ -232,7 +232,7 @@ def test_a_single_request_takes_no_thread(count: int) -> None:
 
 
 class EndlessService(FakeService):
-    """Never answers; knows who was cancelled."""
+    """Never responds, and records which requests were cancelled."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -386,7 +386,7 @@ def test_a_consumer_that_stops_waits_no_longer_than_a_moment_for_a_thread(
 
 
 def drive_unless(released: threading.Event) -> Any:
-    """Something that drives flows and cannot be ended while it drives the one that is stuck."""
+    """Drives flows, and cannot be ended while it drives the one that is stuck."""
 
     def drive(flow: str, state: Any) -> str:
         if flow == "stuck":

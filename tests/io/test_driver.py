@@ -22,7 +22,7 @@ REQUEST = Request("/embeddings", b'{"input":"a"}', "m", 1)
 
 
 def driven(runner: Any, flow: Flow[Any], *script: Any, clock: Any = None, store: Any = None) -> Any:
-    """The outcome of a flow, sync or async."""
+    """Return the outcome of a flow, sync or async."""
     driver = Driver(FakeService(*script), clock or FakeClock(), store)
     return runner.run(partial(runner.ask, driver, "run", flow))
 
@@ -81,7 +81,7 @@ def test_an_error_of_the_transport_closes_the_flow(runner, error: type[Exception
 
 
 def test_an_error_of_the_flow_is_raised(runner) -> None:
-    """Unchanged."""
+    """It is unchanged."""
     error = AuthenticationError("no")
 
     def flow() -> Flow[None]:

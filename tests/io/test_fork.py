@@ -186,7 +186,7 @@ with Voyage(KEY, base_url=url, cache=path) as again:
 
 
 def run(program: str, *arguments: str) -> None:
-    """Run a program in a process of its own; it must end well and say nothing."""
+    """Run a program in a separate process, which must succeed without output."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program, *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -222,7 +222,7 @@ def test_a_fork_waits_while_a_name_is_resolved() -> None:
 def test_a_fork_during_the_first_call_of_the_process(
     milliseconds: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """At any moment of it, while certificates are read too: the child can make calls."""
+    """The child can make calls, even if certificates were being read during the fork."""
     authority = trustme.CA()
     trusted = tmp_path / "trusted.pem"  # with all of certifi's, so that reading takes its time
     trusted.write_bytes(Path(certifi.where()).read_bytes() + authority.cert_pem.bytes())

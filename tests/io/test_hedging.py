@@ -22,7 +22,7 @@ from voyage_rag.io.hedging import HedgedSender
 
 
 class Patient(FakeClock):
-    """Waits as long as there may be a response, so that a second request is never sent."""
+    """Waits as long as a response is possible, so that a second request is never sent."""
 
     def sleep(self, seconds: float, wake: threading.Event) -> None:
         assert wake.wait(5)
@@ -32,7 +32,7 @@ class Patient(FakeClock):
 
 
 class Hanging(FakeService):
-    """Answers no request but those of the script, which come last.
+    """Responds only to the requests of the script, which come last.
 
     Attributes:
         ended: How many requests that hung were ended.
@@ -134,7 +134,7 @@ def test_a_limit_without_room_is_not_used_for_a_second_request(runner: Runner) -
 
 
 def test_a_second_request_counts_for_the_limit(runner: Runner) -> None:
-    """Two of three are used."""
+    """Two of three requests are used."""
     service = Hanging()
     voyage = hedged(service, requests_per_minute=3, total_timeout=10.0)
     runner.call(voyage, "embed", ["question"], MODEL, "query")
@@ -145,7 +145,7 @@ def test_a_second_request_counts_for_the_limit(runner: Runner) -> None:
 
 
 def slow(act: Callable[[bytes], Response]) -> Callable[[bytes], Response]:
-    """The same after a moment in which others run."""
+    """Respond after a moment in which others run."""
 
     def answer(body: bytes) -> Response:
         threading.Event().wait(0.01)
@@ -156,7 +156,7 @@ def slow(act: Callable[[bytes], Response]) -> Callable[[bytes], Response]:
 
 @pytest.mark.parametrize("failure", [APIConnectionError("gone"), Timeout("late")])
 def test_a_failure_of_one_leaves_the_other(runner: Runner, failure: Exception) -> None:
-    """The one that fails first is no reason to give up."""
+    """The call does not fail because the first request fails."""
     voyage = hedged(Waiting(failure), max_retries=0)
 
     found = runner.call(voyage, "embed", ["question"], MODEL, "query")
@@ -165,7 +165,7 @@ def test_a_failure_of_one_leaves_the_other(runner: Runner, failure: Exception) -
 
 
 class Waiting(FakeService):
-    """Fails the first request when the second one has come."""
+    """Fails the first request when the second one has arrived."""
 
     def __init__(self, failure: Exception) -> None:
         super().__init__()
@@ -193,7 +193,7 @@ class Waiting(FakeService):
 
 
 def test_where_both_fail_the_failure_is_raised(runner: Runner) -> None:
-    """And retried like any other."""
+    """It is retried like any other."""
     voyage = hedged(FakeService(failed(503), failed(503), failed(503), failed(503)), max_retries=1)
 
     with pytest.raises(Exception, match="503"):
@@ -201,7 +201,7 @@ def test_where_both_fail_the_failure_is_raised(runner: Runner) -> None:
 
 
 def test_a_caller_that_goes_away_ends_both() -> None:
-    """No thread of them is left."""
+    """No thread is left."""
     service, state = Hanging(hang=2), ThreadCallState()
     attempt = Attempt(Any, 1.0, hedge=lambda: True)  # type: ignore[arg-type]
     sender = HedgedSender(service, FakeClock(), 0.2)
@@ -226,7 +226,7 @@ def test_the_option_is_checked(after: float) -> None:
 
 
 def test_it_is_off_unless_asked_for() -> None:
-    """And on with the option."""
+    """The option switches it on."""
     with Voyage(KEY) as off, Voyage(KEY, hedge_after=0.2) as on:
         assert not isinstance(off.driver.sender, HedgedSender)
         assert isinstance(on.driver.sender, HedgedSender)

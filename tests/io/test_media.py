@@ -38,7 +38,7 @@ def bmp(width: int, height: int) -> bytes:
 
 
 def tiff(tag_bytes: int) -> bytes:
-    """A TIFF with one tag whose value is said to be so long."""
+    """Return a TIFF with one tag that declares a value of this length."""
     return b"II*\0" + struct.pack("<IHHHIII", 8, 1, 270, 2, tag_bytes, 26, 0)
 
 
@@ -64,7 +64,7 @@ HOSTILE: dict[str, Callable[[Path], Any]] = {
 
 
 def refused(source: object) -> str:
-    """What the refusal of a source says."""
+    """Return the message with which a source is refused."""
     from voyage_rag.core.media import check_limits
     from voyage_rag.models import MODELS
 
@@ -80,7 +80,7 @@ def test_a_hostile_file_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_a_refusal_takes_little_memory(tmp_path: Path) -> None:
-    """At most 64 MiB for all of them, measured in a process of its own."""
+    """At most 64 MiB for all of them, measured in a separate process."""
     for number, make in enumerate(HOSTILE.values()):
         make(tmp_path / str(number))
     program = f"""
@@ -171,7 +171,7 @@ def test_a_file_that_grows_before_it_is_read_is_refused(tmp_path: Path) -> None:
 def test_a_postscript_image_is_not_read_by_another_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor if the caller has opened it, which reads nothing but its header."""
+    """Not even if the caller has opened it, which reads only its header."""
     from PIL import EpsImagePlugin
 
     def run(*args: Any) -> None:
@@ -205,7 +205,7 @@ def test_an_image_whose_file_is_closed_is_refused_at_once(tmp_path: Path, file_f
 
 
 def test_an_image_that_claims_too_many_pixels_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pillow's own errors are ours, and its warnings do not get in the way."""
+    """Pillow's errors are converted to ours, and its warnings have no effect."""
     monkeypatch.setattr(Pillow, "MAX_IMAGE_PIXELS", 100)
     big = io.BytesIO()
     Pillow.new("RGB", (50, 50)).save(big, "BMP")

@@ -44,7 +44,7 @@ def test_worker_processes_use_the_objects_they_are_sent(http_service: HTTPServic
 
 
 def test_a_running_loop_takes_sync_and_async_calls(http_service: HTTPService) -> None:
-    """As in Jupyter, whose loop runs all the time: in turn, at once, and in both frameworks."""
+    """As in Jupyter, whose loop always runs: in turn, concurrently, and in both frameworks."""
     voyage = Voyage(KEY, base_url=http_service.url, concurrency=3)
     langchain = VoyageAIEmbeddings(model=MODEL, client=voyage, batch_size=3)
     llama_index = VoyageEmbedding(MODEL, client=voyage, embed_batch_size=3)
@@ -138,7 +138,7 @@ next(vectors)
 
 
 def ended(program: str, *arguments: str) -> tuple[int, bytes, bytes]:
-    """How a program ended, and what it said."""
+    """Return how a program ended, and its output."""
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-c", HEAD + program, *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -170,7 +170,7 @@ threading.Thread(target=voyage.embed, args=(texts, MODEL), kwargs={"batch_size":
 def test_the_interpreter_does_not_wait_for_what_nobody_awaits(
     name: str, http_service: HTTPService
 ) -> None:
-    """Requests that hang are ended with it, and no thread holds it up."""
+    """Requests that hang end with it, and no thread delays it."""
     healthy = http_service.always
 
     def hang(body: bytes) -> Any:
@@ -205,7 +205,7 @@ threading.Thread(target=work).start()
 
 
 def test_a_thread_goes_on_after_the_main_thread(http_service: HTTPService) -> None:
-    """Python waits for it and starts no others: its requests go one after the other."""
+    """Python waits for it and starts no others, so its requests are sent one after the other."""
     assert ended(AFTER_MAIN, http_service.url) == (0, b"all done\n", b"")
 
 

@@ -1,4 +1,4 @@
-"""Texts embedded as they come: in order, not far ahead of who takes them, and ended at a break."""
+"""Texts are embedded as they arrive: in order, not far ahead of the consumer, until a break."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_an_endless_stream_is_not_read_far_ahead(runner, concurrency: int) -> No
 
 
 def test_vectors_before_a_failure_come_first(runner) -> None:
-    """Then the error, of the service or of the caller's iterator, as it is."""
+    """Then the error of the service or of the caller's iterator is raised unchanged."""
 
     def always(body: bytes) -> Response:
         return failed(400) if "text 8" in json.loads(body)["input"] else served(body)
@@ -99,7 +99,7 @@ def test_vectors_before_a_failure_come_first(runner) -> None:
 
 
 def test_a_lone_string_is_one_text(runner) -> None:
-    """Not a stream of letters, as for `embed`; and no texts at all are refused."""
+    """It is not a stream of letters, as for `embed`; a missing input is refused."""
     service = FakeService()
     voyage = voyage_over(service)
 

@@ -1,4 +1,4 @@
-"""Exact counts: an extra that plans better and blocks no loop."""
+"""Exact token counts: they improve the planning and do not block the event loop."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def words(tmp_path: Path) -> str:
 
 
 def test_tokens_are_counted(words: str) -> None:
-    """One per word of this tokenizer."""
+    """This tokenizer has one token per word."""
     assert Tokenizer(words)("how many words are there") == 5
 
 
 def test_requests_are_planned_by_exact_counts(words: str, runner: Runner) -> None:
-    """Long words that would weigh much are counted as the few tokens they are."""
+    """Long words count as the few tokens that they are."""
     texts = [f"{n:02}" + "x" * 2_998 for n in range(20)]
     service = FakeService()
 

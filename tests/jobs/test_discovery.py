@@ -1,4 +1,4 @@
-"""Which files an input is made of, and which dialects and columns are understood."""
+"""Which files an input consists of, and which dialects and columns are supported."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def table(path: Path, rows: Any = ROWS) -> Path:
 
 
 def test_several_files_are_read_in_the_order_given(tmp_path: Path) -> None:
-    """Of different formats, too, and from any row on; rows are named with their file."""
+    """Also of different formats and from any row on; errors name the file of a row."""
     files = [
         jsonl(tmp_path / "b.jsonl", ROWS[:1]),
         put(tmp_path / "a.csv", "id,text\nb,two\n"),
@@ -176,7 +176,7 @@ def test_shards_of_which_only_some_have_ids_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["_delta_log", ".hoodie"])
-def test_a_table_with_a_log_is_no_plain_folder(name: str, tmp_path: Path) -> None:
+def test_a_delta_table_is_not_read_as_a_folder(name: str, tmp_path: Path) -> None:
     """Some of its files are deleted rows."""
     table(tmp_path / "in" / "0.parquet")
     (tmp_path / "in" / name).mkdir()
@@ -248,7 +248,7 @@ def zstd(content: bytes) -> bytes:
 def test_compressed_files(
     suffix: str, pack: Callable[[bytes], bytes], named: bool, tmp_path: Path
 ) -> None:
-    """Known by name or, where that does not say it, by how they begin; damage is found."""
+    """They are recognised by name or by their first bytes; damage is detected."""
     content = "".join(json.dumps({"id": n, "text": t}) + "\n" for n, t in ROWS).encode()
     path = put(tmp_path / f"a.jsonl{suffix if named else ''}", pack(content))
 
@@ -273,7 +273,7 @@ def test_compressed_files(
 def test_an_error_suggests_what_it_may_be(
     name: str, content: str | bytes, message: str, tmp_path: Path
 ) -> None:
-    """From what is in the file."""
+    """It depends on the content of the file."""
     with pytest.raises(JobError, match=message):
         read(open_inputs([put(tmp_path / name, content)]))
 
@@ -293,7 +293,7 @@ def test_an_error_suggests_what_it_may_be(
 def test_dialects(
     name: str, content: str | bytes, options: dict[str, Any], columns: Any, tmp_path: Path
 ) -> None:
-    """As the options say."""
+    """As specified by the options."""
     path = put(tmp_path / name, content)
 
     reader = open_inputs([path], options=ReadOptions(**options), **columns)
@@ -302,7 +302,7 @@ def test_dialects(
 
 
 def test_latin_1_in_every_text_format(tmp_path: Path) -> None:
-    """Where the option says so; else its rows are bad ones."""
+    """With the option; without it, its rows are invalid."""
     for name, content in [("a.csv", "text\nstraße\n"), ("a.jsonl", '{"text": "straße"}\n'),
                           ("a.txt", "straße\n"), ("a.md", "straße")]:  # fmt: skip
         path = put(tmp_path / name, content.encode("latin-1"))
@@ -312,7 +312,7 @@ def test_latin_1_in_every_text_format(tmp_path: Path) -> None:
 
 
 def test_quotes_mean_nothing_in_tsv(tmp_path: Path) -> None:
-    """As most programs write it; a quoted one is read as a CSV with tabs."""
+    """Most programs write it without quotes; a quoted file is read as a CSV with tabs."""
     content = 'id\ttext\na\tsays "hi\nb\t"two" there\nc\t"x\n'
     path = put(tmp_path / "a.tsv", content)
 
@@ -324,7 +324,7 @@ def test_quotes_mean_nothing_in_tsv(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.txt"])
 def test_lines_end_at_line_feeds_alone(name: str, tmp_path: Path) -> None:
-    """Not at what Python's `splitlines` takes for the end of a line."""
+    """Not at the other characters at which Python's `splitlines` splits."""
     text = "a\vb\fc\x1cd\x85e\u2028f\rg"
     line = json.dumps({"text": text}, ensure_ascii=False) if name == "a.jsonl" else text
     reader = open_inputs([put(tmp_path / name, f"{line}\r\n{line}\n")])
@@ -373,7 +373,7 @@ def test_a_corpus_of_beir(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
 def test_dotted_paths_reach_into_nested_values(name: str, tmp_path: Path) -> None:
-    """Of text, id and kept columns."""
+    """For text, id and kept columns."""
     rows = [{"meta": {"key": 7, "url": "u"}, "doc": {"text": "one"}}]
     reader = open_inputs(
         [nested(tmp_path / name, rows)],
@@ -413,7 +413,7 @@ def test_all_other_columns_can_be_kept(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".json"])
 def test_all_columns_of_json_are_those_of_any_row(suffix: str, tmp_path: Path) -> None:
-    """A row that lacks one has None there."""
+    """A row without a column has None."""
     rows = [{"text": "a", "n": 1}, {"text": "b", "late": "x"}]
     path = tmp_path / f"in{suffix}"
     written = json.dumps(rows) if suffix == ".json" else "\n".join(map(json.dumps, rows))
@@ -449,7 +449,7 @@ def test_a_glob_in_a_folder_whose_name_looks_like_one(tmp_path: Path) -> None:
 def test_only_streams_without_a_suffix_are_json_lines_by_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files beside them have the format that their names say."""
+    """Other files have the format that their names indicate."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"text": "one"}')))
     other = put(tmp_path / "a.csv", "text\ntwo\n")
     source = open_inputs([Path("-"), other], spool_folder=tmp_path / "spool")

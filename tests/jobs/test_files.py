@@ -1,4 +1,4 @@
-"""Files that appear whole, and locks between processes."""
+"""Files that appear complete or not at all, and locks between processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs of every form: which rows they hold, and what is wrong with bad ones."""
+"""Inputs of every format: their rows, and the reasons why rows are invalid."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_damaged_compressed_file_is_named(name: str, spoil: Any, tmp_path: Pat
 
 
 def test_rows_without_names_are_named_by_their_position(tmp_path: Path) -> None:
-    """Strings a line, objects without an id, lines of text."""
+    """A string per line, objects without an id, lines of text."""
     strings = opened(written(tmp_path / "a.jsonl", '"one"\n\n"two"\n'))
     objects = opened(written(tmp_path / "b.jsonl", '{"text": "one"}\n{"text": "two"}\n'))
     lines = opened(written(tmp_path / "c.txt", "one\r\n\n  \ntwo"))
@@ -207,7 +207,7 @@ def test_columns_of_other_types_are_refused(tmp_path: Path) -> None:
 
 
 def test_dictionaries_and_large_strings_are_strings(tmp_path: Path) -> None:
-    """As pandas and Polars write them."""
+    """pandas and Polars write such columns."""
     path = tmp_path / "in.parquet"
     texts = pa.array(["a", "b", "a"])
     table = pa.table({"text": texts.dictionary_encode(), "id": texts.cast(pa.large_string())})
@@ -246,7 +246,7 @@ def test_parquet_that_is_not_utf8_is_a_bad_row(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    """With what it would take."""
+    """The message states what is required."""
     with pytest.raises(JobError, match="does not exist"):
         opened(tmp_path / "nothing.jsonl")
     with pytest.raises(JobError, match="pass input_format, one of jsonl, json, csv, tsv"):
@@ -341,7 +341,7 @@ def arrow_file(table: pa.Table, path: Path) -> None:
 
 
 def test_a_column_of_nulls_has_no_texts_and_no_ids(tmp_path: Path) -> None:
-    """Its rows are bad ones, like those of any other column with null."""
+    """Its rows are invalid, like those of any other column with null."""
     pq.write_table(pa.table({"id": pa.nulls(1), "text": ["one"]}), tmp_path / "ids.parquet")
     pq.write_table(pa.table({"id": ["a"], "text": pa.nulls(1)}), tmp_path / "texts.parquet")
 

@@ -46,11 +46,11 @@ def make(emulator: Emulator) -> Iterator[Make]:
 
 @pytest.fixture
 def embeddings(make: Make) -> VoyageAIEmbeddings:
-    """The embeddings most tests need."""
+    """Return the embeddings that most tests need."""
     return make(VoyageAIEmbeddings, model="voyage-4", output_dimension=256)
 
 
 @pytest.fixture
 def reranker(make: Make) -> VoyageAIRerank:
-    """The reranker most tests need."""
+    """Return the reranker that most tests need."""
     return make(VoyageAIRerank, model="rerank-3-lite")

@@ -155,7 +155,7 @@ def test_a_document_that_is_added_later_does_not_get_the_vectors_of_one_that_was
 
 
 @pytest.mark.parametrize("texts", [["Introduction"], ["Introduction", "Introduction"]])
-def test_a_text_of_which_nobody_can_say_where_it_belongs_is_refused(
+def test_a_text_of_an_unknown_document_is_refused(
     embeddings: VoyageAIEmbeddings, emulator: Emulator, runner: Runner, texts: list[str]
 ) -> None:
     contextual = embeddings.for_documents(

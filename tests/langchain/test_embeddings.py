@@ -52,7 +52,7 @@ def test_one_vector_per_text_in_order(make: Any, runner: Runner) -> None:
 def test_the_batch_size_is_honoured(
     batch_size: int | None, requests: int, make: Any, emulator: Emulator, runner: Runner
 ) -> None:
-    """At most so many texts to a request; None leaves it to the planner."""
+    """A request has at most this number of texts; None leaves it to the planner."""
     made = make(VoyageAIEmbeddings, model="voyage-4", batch_size=batch_size)
     runner.call(made, "embed_documents", TEXTS)
     assert len(emulator.requests) == requests

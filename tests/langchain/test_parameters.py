@@ -50,7 +50,7 @@ def test_the_vendors_parameters_are_taken(kind: type, given: dict[str, Any], key
 def test_the_vendors_embedding_parameters_reach_the_service(
     emulator: Emulator, make: Any, runner: Runner, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What was given is what is sent."""
+    """The service receives the given values."""
     given = PEERS_EMBEDDINGS | {"base_url": emulator.url}
     made = make(VoyageAIEmbeddings, **given)
     runner.call(made, "embed_documents", [f"text {number}" for number in range(10)])
@@ -70,7 +70,7 @@ def test_the_vendors_embedding_parameters_reach_the_service(
 def test_the_vendors_rerank_parameters_reach_the_service(
     emulator: Emulator, make: Any, runner: Runner
 ) -> None:
-    """What was given is what is sent."""
+    """The service receives the given values."""
     made = make(VoyageAIRerank, **PEERS_RERANK | {"base_url": emulator.url})
     assert len(runner.call(made, "rerank", ["a", "b", "c", "d"], "which?")) == 3
     assert emulator.requests[0].body == {
@@ -83,7 +83,7 @@ def test_the_vendors_rerank_parameters_reach_the_service(
 
 
 def test_the_defaults_are_the_vendors() -> None:
-    """What is not given means the same, except that batches are planned."""
+    """Omitted parameters mean the same, except that batches are planned."""
     embeddings = VoyageAIEmbeddings(model="voyage-4", api_key=KEY)
     assert embeddings.batch_size is None
     assert embeddings.output_dimension is None

@@ -77,7 +77,7 @@ def test_a_subclass_keeps_its_type(reranker: VoyageAIRerank, runner: Runner) -> 
 
 @pytest.mark.parametrize("top_k", [1, 2, 3, 9])
 def test_top_k_cuts(top_k: int, reranker: VoyageAIRerank, runner: Runner) -> None:
-    """To the best so many, or to all there are."""
+    """To the best `top_k`, or to all if there are fewer."""
     cut = reranker.model_copy(update={"top_k": top_k})
     ranked = runner.call(cut, "compress_documents", documents(), QUERY)
     assert len(ranked) == min(top_k, 3)

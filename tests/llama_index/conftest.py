@@ -50,13 +50,13 @@ def make(emulator: Emulator) -> Iterator[Make]:
 
 @pytest.fixture
 def embedding(make: Make) -> VoyageEmbedding:
-    """The embedding most tests need."""
+    """Return the embedding that most tests need."""
     return make(VoyageEmbedding, "voyage-4", output_dimension=256)
 
 
 @pytest.fixture
 def reranker(make: Make) -> VoyageAIRerank:
-    """The reranker most tests need."""
+    """Return the reranker that most tests need."""
     return make(VoyageAIRerank, "rerank-3-lite")
 
 

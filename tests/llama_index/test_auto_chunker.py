@@ -116,7 +116,7 @@ def test_a_document_is_refreshed(chunker: VoyageAutoChunker, make: Any, emulator
     assert len(emulator.requests) == 2
 
 
-def test_there_and_back(chunker: VoyageAutoChunker) -> None:
+def test_a_serialised_object_is_restored(chunker: VoyageAutoChunker) -> None:
     again = VoyageAutoChunker.from_dict(chunker.to_dict())
     assert again.to_dict() == chunker.to_dict()
     assert "secret" not in repr(chunker) + chunker.to_json()

@@ -68,7 +68,7 @@ def test_the_batch_size_is_honoured(
     emulator: Emulator,
     runner: Runner,
 ) -> None:
-    """At most so many texts to a request, with LlamaIndex's workers and without."""
+    """A request has at most this number of texts, with and without LlamaIndex's workers."""
     made = make(VoyageEmbedding, "voyage-4", embed_batch_size=batch_size, num_workers=num_workers)
     runner.call(made, "get_text_embedding_batch", TEXTS)
     assert len(emulator.requests) == requests

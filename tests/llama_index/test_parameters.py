@@ -63,7 +63,7 @@ def test_the_vendors_parameters_are_taken(
 def test_the_vendors_embedding_parameters_reach_the_service(
     emulator: Emulator, runner: Runner
 ) -> None:
-    """What was given is what is sent."""
+    """The service receives the given values."""
     made = VoyageEmbedding(**PEERS_EMBEDDING, base_url=emulator.url)
     texts = [f"text {number}" for number in range(10)]
     if runner.name == "trio":  # LlamaIndex sends lists with asyncio.gather
@@ -114,7 +114,7 @@ def test_a_top_n_that_cannot_work_is_refused(name: str, value: int) -> None:
 
 
 def test_the_defaults_are_the_vendors() -> None:
-    """What is not given means the same, except that batches are planned by the client."""
+    """Omitted parameters mean the same, except that batches are planned by the client."""
     embedding = VoyageEmbedding("voyage-4", KEY)
     assert embedding.embed_batch_size == 2_048
     assert (embedding.truncation, embedding.output_dtype, embedding.output_dimension) == (None,) * 3

@@ -26,7 +26,7 @@ def key_of(one: Any) -> str:
 
 
 @kinds
-def test_there_and_back(kind: Any, model: str) -> None:
+def test_a_serialised_object_is_restored(kind: Any, model: str) -> None:
     """Every parameter comes back, and the key of an object that is still there."""
     original = kind(model, KEY, truncation=False, timeout=9.0, base_url="https://a.host/v1")
     for again in (

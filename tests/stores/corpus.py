@@ -1,4 +1,4 @@
-"""What every store is given, and what it has to find."""
+"""The passages that every store receives, and the one that it has to find."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Passage:
 
     @property
     def id(self) -> str:
-        """A UUID, which is what all the stores take."""
+        """Return a UUID, which all stores accept as an id."""
         return str(uuid5(NAMESPACE_URL, self.text))
 
 
@@ -42,5 +42,5 @@ NEXT = PASSAGES[5]
 
 
 def numbers_in(dimension: int, dtype: str) -> int:
-    """How many numbers a vector has: the binary types keep eight dimensions in one."""
+    """Return the length of a vector: the binary types pack eight dimensions into a number."""
     return dimension // 8 if dtype.endswith("binary") else dimension

@@ -40,7 +40,7 @@ STORES = ["chroma", "qdrant", "lancedb", "faiss", "postgres"]
 def test_langchain_stores_keep_chunks_in_context(
     store: str, runner: Runner, place: Place, emulator: Emulator
 ) -> None:
-    """Each document goes to the service whole, and each chunk has the vector of its document."""
+    """Each document is sent complete, and each chunk has the vector of its document."""
     chunks = [
         Document(text, metadata={"source": name, "topic": name})
         for name, texts in TEXTS.items()

@@ -209,7 +209,7 @@ class FileOutput:
         flush_to_disk(self._path.parent)
 
     def close(self) -> None:
-        """Close all files."""
+        """Close and delete the unfinished files."""
         self._files.close()
         for made in self._made():
             made.unlink()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from voyage_rag.types import RerankingObject
 
 MODEL = "rerank-3"
-WIDEST_SOURCE = 32
+MAX_SOURCE_WIDTH = 32
 
 EXAMPLES = (
     'rerank "how do I read a file?" answers.txt --top-k 3',
@@ -92,7 +92,7 @@ def _show(ranking: RerankingObject, documents: list[Text]) -> None:
             sys.stdout.write(f"{found.relevance_score:.4f}\t{source}\t{one_line(text)}\n")
         return
     sources = [one_line(documents[found.index].source) for found in ranking.results]
-    width = min(WIDEST_SOURCE, out.width // 3, max(map(len, sources), default=0))
+    width = min(MAX_SOURCE_WIDTH, out.width // 3, max(map(len, sources), default=0))
     for rank, (found, source) in enumerate(zip(ranking.results, sources, strict=True), start=1):
         row = Styled.assemble(
             (f"{rank:>3}  ", "dim"),

@@ -28,7 +28,7 @@ from voyage_rag.models import Model
 if TYPE_CHECKING:
     from voyage_rag.counting import TokenCounter, TokenRange
 
-WIDEST_FILE = 40
+MAX_FILE_WIDTH = 40
 ESTIMATED = (
     "An estimate, from five characters per token (English prose, by Voyage's documentation) to "
     "three (used for planning), and fewer for non-ASCII text. Exact counts: --tokenizer."
@@ -115,7 +115,7 @@ def _chosen(names: Sequence[str] | None) -> list[Model]:
 
 def _show(counted: list[Counted], models: list[Model], counter: TokenCounter) -> None:
     out = console()
-    rows = [(shortened(entry.file, WIDEST_FILE), *_figures([entry])) for entry in counted]
+    rows = [(shortened(entry.file, MAX_FILE_WIDTH), *_figures([entry])) for entry in counted]
     if len(counted) > 1:
         rows.append(("total", *_figures(counted)))
     header, *lines = table(("file", "texts", "characters", "tokens"), rows, out.width, left=1)

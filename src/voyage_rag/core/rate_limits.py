@@ -13,7 +13,7 @@ TOKENS_BIND_FROM = 2_000.0
 has 2,000 requests and 3 to 16 million tokens a minute.
 """
 
-HIGHEST_REQUESTS_PER_MINUTE, HIGHEST_TOKENS_PER_MINUTE = 1e6, 1e10
+MAX_REQUESTS_PER_MINUTE, MAX_TOKENS_PER_MINUTE = 1e6, 1e10
 """A hundred times the limits of any tier (docs: "Rate Limits")."""
 
 QUERY_SHARE_OF_REQUESTS, QUERY_SHARE_OF_TOKENS = 0.1, 0.05
@@ -41,7 +41,7 @@ class RateLimits:
     def is_beyond_any_tier(self) -> bool:
         """Whether the limits are higher than those of any account."""
         requests, tokens = self.requests_per_minute or 0.0, self.tokens_per_minute or 0.0
-        return requests > HIGHEST_REQUESTS_PER_MINUTE or tokens > HIGHEST_TOKENS_PER_MINUTE
+        return requests > MAX_REQUESTS_PER_MINUTE or tokens > MAX_TOKENS_PER_MINUTE
 
     @property
     def for_jobs(self) -> RateLimits:

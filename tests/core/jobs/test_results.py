@@ -50,7 +50,7 @@ def test_every_line_has_its_own_answer(names: list[str], random: Any) -> None:
     assert [item.input for item in found] == [{"input": [name]} for name in names]
 
 
-def test_an_answer_may_speak_of_custom_ids() -> None:
+def test_a_response_may_contain_other_custom_ids() -> None:
     """The one that counts is its own, wherever it stands."""
     body = {"custom_id": "b", "text": '"custom_id": "c"'}
     answer = {"response": {"status_code": 200, "body": body}, "error": None, "custom_id": "a"}
@@ -99,7 +99,7 @@ def test_blank_lines_of_the_input_are_no_lines() -> None:
     assert list(in_input_order(io.BytesIO(b"\n \n"), [])) == []
 
 
-def test_lines_that_are_none_have_a_place() -> None:
+def test_invalid_lines_have_a_position() -> None:
     """A batch with such lines has failed; their readable parts are returned."""
     lines = io.BytesIO(
         b'{"custom_id": "a"}\nnonsense\n{"body": {}}\n{"custom_id": 7, "body": {}}\n'

@@ -42,7 +42,7 @@ def server(authority: trustme.CA) -> Iterator[WireServer]:
 
 
 def asked(runner: Runner, server: WireServer) -> list[list[float]]:
-    """The vector of a text, of a client made now."""
+    """Return the vector of a text from a new client."""
     voyage = Voyage(KEY, base_url=server.url, max_retries=0)
     try:
         return runner.call(voyage, "embed", ["a"], MODEL).embeddings  # type: ignore[no-any-return]
@@ -59,7 +59,7 @@ def test_a_file_of_certificates(
     monkeypatch: pytest.MonkeyPatch,
     variable: str,
 ) -> None:
-    """By any of the variables that people set for other clients."""
+    """By any of the variables that other clients read."""
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     monkeypatch.setenv(variable, str(tmp_path / "authority.pem"))
     assert asked(runner, server) == [vector_of("a")]
@@ -117,7 +117,7 @@ def test_the_host_name_is_checked(
 def test_a_path_that_does_not_exist_is_refused_at_construction(
     variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the name of the variable."""
+    """The message names the variable."""
     monkeypatch.setenv(variable, "/nowhere/at/all.pem")
     with pytest.raises(ConfigurationError, match=f"{variable} names '/nowhere/at/all.pem'"):
         Voyage(KEY)
@@ -126,7 +126,7 @@ def test_a_path_that_does_not_exist_is_refused_at_construction(
 def test_in_an_event_loop_the_first_call_refuses_it(
     server: WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Construction there does not look at the disk."""
+    """Construction in an event loop does not read the disk."""
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/at/all.pem")
 
     async def program() -> None:
@@ -141,7 +141,7 @@ def test_in_an_event_loop_the_first_call_refuses_it(
 def test_a_file_without_certificates_is_refused(
     runner: Runner, server: WireServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not retried: it would not help."""
+    """It is not retried, because that would not help."""
     (tmp_path / "authority.pem").write_text("nothing of the kind")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
     with pytest.raises(ConfigurationError, match="REQUESTS_CA_BUNDLE"):
@@ -149,7 +149,7 @@ def test_a_file_without_certificates_is_refused(
 
 
 def test_which_variable_counts() -> None:
-    """The most specific one, empty ones not at all."""
+    """The most specific one; empty ones are ignored."""
     some = {"CURL_CA_BUNDLE": "c", "REQUESTS_CA_BUNDLE": "r", "SSL_CERT_DIR": "d"}
     assert TrustedCertificates.of_environment({**some, "SSL_CERT_FILE": "f"}).paths == ("f",)
     assert TrustedCertificates.of_environment({**some, "SSL_CERT_FILE": ""}).paths == ("d",)

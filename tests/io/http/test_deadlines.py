@@ -31,7 +31,7 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 10
 
 @contextmanager
 def speaking(say: Callable[[socket.socket, threading.Event], None]) -> Iterator[str]:
-    """A server that handles every connection with a given function, until it is closed."""
+    """Run a server that handles every connection with a function, until it is closed."""
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -84,14 +84,14 @@ def dripping_body(connection: socket.socket, over: threading.Event) -> None:
 
 
 def flooding(connection: socket.socket, over: threading.Event) -> None:
-    """Without end, and never with a response, so that there is always something to read."""
+    """Send without end, and never a response, so that there is always something to read."""
     connection.recv(65_536)
     while not over.is_set():
         connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000)
 
 
 def stalling_late(connection: socket.socket, over: threading.Event) -> None:
-    """All but the end, just before the time is up."""
+    """Send all but the end, just before the deadline."""
     connection.recv(65_536)
     connection.sendall(HEAD)
     over.wait(PATIENCE * 0.5)
@@ -121,7 +121,7 @@ SHAPES = (
 
 
 def timed(runner: Any, url: str, text: str = "a", **options: Any) -> float:
-    """Seconds until a call gives up."""
+    """Return the seconds until a call fails."""
     voyage = Voyage(**{"api_key": KEY, "base_url": url} | options)
     began = time.monotonic()
     with pytest.raises(VoyageError):
@@ -130,7 +130,7 @@ def timed(runner: Any, url: str, text: str = "a", **options: Any) -> float:
 
 
 def at_once(calls: Collection[Callable[[], float]]) -> list[float]:
-    """What each returns, all waiting at the same time."""
+    """Return the results of calls that run at the same time."""
     with ThreadPoolExecutor(len(calls)) as threads:
         return [each.result() for each in [threads.submit(call) for call in calls]]
 
@@ -156,13 +156,13 @@ def test_an_attempt_ends_in_its_time(runners) -> None:
 
 
 def test_an_endless_response_ends_at_the_deadline(runner) -> None:
-    """The deadline is looked at although there is always something to read."""
+    """The deadline is checked although there is always something to read."""
     with speaking(flooding) as url:
         assert timed(runner, url, max_retries=0, timeout=0.3) >= 0.3
 
 
 def timed_after(answers: int, headers: dict[str, str], runner: Any, service: HTTPService) -> float:
-    """Seconds until a call gives up, if the service no longer responds after so many answers."""
+    """Return the seconds until a call fails once the service has stopped responding."""
     healthy = service.always
 
     def answer(body: bytes) -> Response:
@@ -212,7 +212,7 @@ def test_later_calls_keep_deadlines_too(
 
 
 def test_all_attempts_end_in_the_total_time(runner) -> None:
-    """`total_timeout` holds over attempts and the waits between them, and is never outwaited."""
+    """`total_timeout` covers all attempts and the waits between them."""
     total = 1.0
     options = {"max_retries": 50, "timeout": 0.4, "total_timeout": total}
     with ExitStack() as servers:
@@ -232,7 +232,7 @@ def test_all_attempts_end_in_the_total_time(runner) -> None:
 
 
 def test_a_slow_answer_that_comes_in_time_is_taken(runner) -> None:
-    """A deadline is no limit on the number of pieces."""
+    """A deadline does not limit the number of pieces."""
     body = b'{"data":[{"index":0,"embedding":[1,2]}],"usage":{"total_tokens":1}}'
 
     def slowly(connection: socket.socket, over: threading.Event) -> None:

@@ -33,7 +33,7 @@ def voyage_to(server: WireServer, max_retries: int = 0, **options: Any) -> Voyag
 def vectors_in_turn(
     runner: Runner, server: WireServer, voyage: Voyage, texts: list[str]
 ) -> list[list[float]]:
-    """One query after the other, each when the server is done with the one before."""
+    """Return the vectors of queries, each sent when the server has finished the previous one."""
 
     async def program() -> list[list[float]]:
         vectors: list[list[float]] = []
@@ -81,7 +81,7 @@ def test_a_connection_with_bytes_left_over_is_not_used_again(
     assert len(server.requests) == len(TEXTS)
 
 
-def test_one_doubled_response_among_many_spoils_nothing(
+def test_one_repeated_response_among_many_has_no_effect(
     runner: Runner, server: WireServer, tmp_path: Path
 ) -> None:
     """Neither results nor the cache."""
@@ -134,14 +134,14 @@ def test_a_response_that_is_repeated_late_is_known_by_its_request_id(
 
 
 def unsound(request: WireRequest) -> None:
-    """A complete response that does not belong to the request, first of all."""
+    """Respond first with a complete response that does not belong to the request."""
     if request.connection == 1 and request.number == 2:
         request.send(response(b'{"data": [], "usage": {"total_tokens": 1}}'))
     else:
         request.send(request.response)
 
 
-def test_a_connection_that_brought_an_unsound_response_is_not_used_again(
+def test_a_connection_with_an_invalid_response_is_not_reused(
     runner: Runner, server: WireServer
 ) -> None:
     """Its next response could belong to another request."""
@@ -291,7 +291,7 @@ def test_a_silent_connection_does_not_use_up_the_time(
 def test_a_service_that_is_known_to_be_slow_is_waited_for(
     first: str, runner: Runner, server: WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Four times the longest wait of late, for large requests too: nothing is sent twice."""
+    """Four times the longest recent wait, also for large requests: nothing is sent twice."""
     monkeypatch.setattr(exchange, "MIN_SILENCE_SECONDS", 0.01)
 
     def act(request: WireRequest) -> None:
@@ -330,7 +330,7 @@ def test_what_must_not_be_repeated_never_uses_an_old_connection(
 
 
 def test_gzip_of_several_members_is_read(runner: Runner, server: WireServer) -> None:
-    """As some gateways make it, in pieces that were compressed one by one."""
+    """Some gateways compress a response in several parts."""
 
     def act(request: WireRequest) -> None:
         body = request.response.partition(b"\r\n\r\n")[2]
@@ -349,7 +349,7 @@ def test_gzip_of_several_members_is_read(runner: Runner, server: WireServer) -> 
 def test_a_request_is_written_in_pieces_between_which_the_deadline_is_checked(
     runner: Runner, server: WireServer, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    """A small one at once, with its head: a second packet would wait for the first to arrive."""
+    """A small one is sent in one packet: a second would wait until the first is acknowledged."""
     sizes: list[int] = []
     outgoing = exchange.Exchange.outgoing
 

@@ -86,7 +86,7 @@ for kind in ("sync", "asyncio", "trio"):
 
 
 def run(program: str, *arguments: str) -> None:
-    """Run a program in a process of its own; it must end well and say nothing."""
+    """Run a program in a separate process, which must succeed without output."""
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},

@@ -65,7 +65,7 @@ ILLEGAL = {
 def ask(
     runner: Runner, url: str, times: int = 2, text: str = "a", **options: Any
 ) -> list[list[float]]:
-    """The vectors of a text, asked for so many times."""
+    """Return the vectors of a text, requested several times."""
     voyage = Voyage(KEY, base_url=url, max_retries=0, clock=FakeClock(), **options)
 
     async def program() -> list[list[float]]:
@@ -90,7 +90,7 @@ def saying(what: bytes, *, close: bool) -> Callable[[WireRequest], None]:
 
 @pytest.mark.parametrize("name", LEGAL)
 def test_what_is_legal_is_read(runner: Runner, name: str) -> None:
-    """And its connection is used again, if it may be."""
+    """The connection is reused if that is allowed."""
     said, closes = LEGAL[name]
     with WireServer(saying(said, close=closes)) as server:
         assert ask(runner, server.url) == [vector_of("a")] * 2
@@ -99,7 +99,7 @@ def test_what_is_legal_is_read(runner: Runner, name: str) -> None:
 
 @pytest.mark.parametrize("name", ILLEGAL)
 def test_what_is_not_legal_is_an_error(runner: Runner, name: str) -> None:
-    """One of ours, in which the server is not quoted at length."""
+    """One of ours, which does not quote the server at length."""
     with (
         WireServer(saying(ILLEGAL[name], close=True)) as server,
         pytest.raises(APIConnectionError) as caught,
@@ -111,7 +111,7 @@ def test_what_is_not_legal_is_an_error(runner: Runner, name: str) -> None:
 
 @pytest.mark.parametrize("own_client", [False, True])
 def test_a_key_that_a_broken_server_repeats_is_not_shown(runner: Runner, own_client: bool) -> None:
-    """Neither by the error nor by whatever it refers to."""
+    """Neither in the error nor in any object that it refers to."""
 
     def act(request: WireRequest) -> None:
         [line] = [line for line in request.head.split(b"\r\n") if KEY.encode() in line]
@@ -168,7 +168,7 @@ def test_a_refusal_that_comes_before_the_request_is_read(runner: Runner) -> None
 
 
 def test_a_server_that_half_closes(runner: Runner) -> None:
-    """It has said all it will say: the next request uses another connection."""
+    """It sends nothing more, so the next request uses another connection."""
 
     def act(request: WireRequest) -> None:
         request.send(b"HTTP/1.1 200 OK\r\n" + LENGTH + b"\r\n" + BODY)
@@ -180,7 +180,7 @@ def test_a_server_that_half_closes(runner: Runner) -> None:
 
 
 def test_a_reused_connection_that_ends_without_a_response(runner: Runner) -> None:
-    """Its end is no byte of a response: the request is sent once more, on a new connection."""
+    """No byte of a response arrived, so the request is sent again on a new connection."""
 
     def act(request: WireRequest) -> None:
         if (request.connection, request.number) != (1, 2):
@@ -230,7 +230,7 @@ def test_a_host_of_ipv6(runner: Runner) -> None:
 
 
 def test_addresses_are_tried_in_turn(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that refuses, one that says nothing: the third is connected to in a moment."""
+    """The first refuses, the second does not respond, and the third is connected within a moment."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         refusing = unused.getsockname()
     with WireServer() as server, socket.create_server(("127.0.0.1", 0), backlog=0) as deaf:

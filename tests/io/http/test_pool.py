@@ -22,7 +22,7 @@ BACKENDS = ["asyncio", "trio"]
 
 
 def voyage_to(service: HTTPService, **options: Any) -> Voyage:
-    """A client of a service on a real socket."""
+    """Return a client of a service on a real socket."""
     return Voyage(KEY, base_url=service.url, max_retries=0, **options)
 
 
@@ -43,7 +43,7 @@ def test_calls_share_a_connection(runner, http_service: HTTPService) -> None:
 def test_requests_of_one_call_share_connections_with_the_next(
     runner, http_service: HTTPService
 ) -> None:
-    """Four at once need four; forty more requests need no other."""
+    """Four concurrent requests use four connections; forty more requests use the same ones."""
     voyage = voyage_to(http_service, concurrency=4)
 
     async def program() -> None:

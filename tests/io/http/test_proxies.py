@@ -37,7 +37,7 @@ HOST = ("https", "api.corp.example", 443)
 def test_the_environment_names_a_proxy(
     variables: dict[str, str], expected: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In any of the forms that curl knows."""
+    """In any of the forms that curl accepts."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     found = find_proxy(*HOST)
@@ -89,7 +89,7 @@ def test_the_environment_names_a_proxy(
 def test_exceptions(
     exceptions: str, host: str, port: int, excepted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """NO_PROXY in every form that is about; what makes no sense is no exception, and no error."""
+    """NO_PROXY in all usual forms; entries without a meaning are ignored."""
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
     monkeypatch.setenv("NO_PROXY", exceptions)
     assert (find_proxy("https", host, port) is None) is excepted

@@ -82,7 +82,7 @@ def test_a_client_made_before_and_used_after_a_mock_uses_its_own_connections(
 
 @contextmanager
 def traced() -> Iterator[None]:
-    """What tracers do: their wrapper shows the attributes of the function that it wraps."""
+    """Wrap a function as tracers do: the wrapper has its attributes."""
     original: Any = httpx.HTTPTransport.handle_request
 
     class Wrapper:

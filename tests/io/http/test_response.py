@@ -40,7 +40,7 @@ MEMORY = 3 * ALLOWED
 
 @contextmanager
 def flooding(head: bytes, piece: bytes, times: int) -> Iterator[tuple[str, list[int]]]:
-    """A server that answers a head and then one piece over and over; and how much it got rid of."""
+    """Run a server that repeats one piece without end, and yield how much it has sent."""
     sent: list[int] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -69,7 +69,7 @@ def flooding(head: bytes, piece: bytes, times: int) -> Iterator[tuple[str, list[
 
 
 def refused(runner: Any, url: str, max_retries: int = 0) -> tuple[VoyageError, int]:
-    """The error of a call and the most memory it took."""
+    """Return the error of a call and its peak memory."""
     voyage = Voyage(KEY, base_url=url, max_retries=max_retries, clock=FakeClock(), timeout=30)
     tracemalloc.start()
     try:
@@ -104,7 +104,7 @@ BOMB = _bomb(32)
 def test_an_oversized_response_is_refused_while_it_arrives(
     runner, head: bytes, piece: bytes, times: int
 ) -> None:
-    """An error of ours that says so, in little memory, long before the end."""
+    """One of our errors says so, in little memory, long before the end."""
     with flooding(head, piece, times) as (url, sent):
         error, memory = refused(runner, url)
 
@@ -145,10 +145,10 @@ def test_compressed_responses_are_decompressed(runner, http_service: HTTPService
         ("gzip", b""),
     ],
 )
-def test_what_cannot_be_unpacked_is_no_answer(
+def test_a_body_that_cannot_be_decompressed_is_refused(
     runner, http_service: HTTPService, encoding: str, packed: bytes
 ) -> None:
-    """Unknown, nested, cut or broken packing."""
+    """Unknown, nested, truncated or damaged compression."""
     http_service.always = lambda body: Response(200, {"content-encoding": encoding}, packed)
     voyage = Voyage(KEY, base_url=http_service.url, max_retries=0)
 
@@ -204,7 +204,7 @@ def test_a_hook_of_your_client_may_read_the_answer(
 def test_a_body_is_whole_or_too_large(
     text: bytes, cuts: list[int], packed: bool, most: int
 ) -> None:
-    """However it is cut, packed or not: what was sent, or a refusal, exactly at the limit."""
+    """In any pieces, compressed or not: it is complete, or refused above the limit."""
     sent = gzip.compress(text) if packed else text
     headers = {"content-encoding": "gzip"} if packed else {}
     body = ResponseBody(headers, most)
@@ -221,7 +221,7 @@ def test_a_body_is_whole_or_too_large(
 
 @pytest.mark.parametrize("vectors", [None, 0, 1, 1_000, 16_000])
 def test_every_answer_to_a_request_fits(vectors: int | None) -> None:
-    """The longest vectors there are, in base64, and up to a thousand of them written out."""
+    """The longest vectors, in base64, and up to a thousand of them as numbers."""
     request = Request("/embeddings", b"", MODEL, 1, vectors)
     count = 16_000 if vectors is None else vectors
     in_base64 = count * (2_048 * 4 * 4 // 3 + 100)
@@ -235,7 +235,7 @@ def test_every_answer_to_a_request_fits(vectors: int | None) -> None:
     "piece", [b"[],", b'{"":{}},', b"[" * 900 + b"]" * 900 + b",", b"1e9,", b'"\xc3\xa9",']
 )
 def test_the_worst_answer_that_fits_takes_so_much_memory(piece: bytes) -> None:
-    """JSON made of what costs Python the most: fifty times its size, as documented."""
+    """The JSON that takes the most memory in Python: fifty times its size, as documented."""
     body = b"[" + piece * (MIB // len(piece)) + b"1]"
     options = EmbedOptions(MODEL, None, True, None, None, None)
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""What a URL says about where a request goes."""
+"""The parts of a URL that determine the route of a request."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_parts_of_a_url(
     target: str | None,
     absolute: str | None,
 ) -> None:
-    """Name and port for the socket, target and host for HTTP, all of it for a proxy."""
+    """Name and port for the socket, target and host for HTTP, the whole URL for a proxy."""
     address = parse_address(url)
     assert address.origin[1:] == (host, port)
     assert host_header in (None, address.host_header.decode())

@@ -23,12 +23,12 @@ from voyage_rag.settings import Settings
 
 
 def voyage_to(url: str, max_retries: int = 0, **options: Any) -> Voyage:
-    """A client that waits for nothing between attempts."""
+    """Return a client that does not wait between attempts."""
     return Voyage(KEY, base_url=url, max_retries=max_retries, clock=FakeClock(), **options)
 
 
 def failure_of(runner: Any, voyage: Voyage) -> VoyageError:
-    """The error of a call."""
+    """Return the error of a call."""
     with pytest.raises(VoyageError) as caught:
         runner.call(voyage, "embed", ["a"], MODEL)
     return caught.value
@@ -36,7 +36,7 @@ def failure_of(runner: Any, voyage: Voyage) -> VoyageError:
 
 @contextmanager
 def speaking(say: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server that does not speak HTTP; it does one thing with every connection."""
+    """Run a server that does not speak HTTP and handles every connection alike."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -72,7 +72,7 @@ def test_silence_is_a_timeout(runner, http_service: HTTPService) -> None:
 
 
 def test_a_response_that_arrives_byte_by_byte_times_out_too(runner) -> None:
-    """`timeout` holds to the last byte: bytes that come one by one do not prolong it."""
+    """`timeout` applies until the last byte: bytes that arrive one by one do not prolong it."""
 
     def trickle(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
@@ -223,7 +223,7 @@ def test_nothing_begins_after_an_abort(http_service: HTTPService) -> None:
 def test_a_connection_that_was_ended_too_late_is_not_used_again(
     http_service: HTTPService,
 ) -> None:
-    """The answer was there before the end came: the next request does not suffer for it."""
+    """The response arrived before the end; the next request is not affected."""
 
     class Late(ThreadCallState):
         @contextmanager

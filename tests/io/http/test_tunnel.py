@@ -31,7 +31,7 @@ def authority() -> trustme.CA:
 def context(
     authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> ssl.SSLContext:
-    """For servers that this process trusts."""
+    """Return a TLS context of a server that this process trusts."""
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -46,7 +46,7 @@ def server(context: ssl.SSLContext) -> Iterator[WireServer]:
 
 
 def vectors_of(runner: Runner, url: str, texts: list[str]) -> list[list[float]]:
-    """Of queries one after the other, over one connection."""
+    """Return the vectors of queries, one after the other, over one connection."""
     voyage = Voyage(KEY, base_url=url, max_retries=0, clock=FakeClock(), allow_insecure_http=True)
 
     async def program() -> list[list[float]]:
@@ -94,7 +94,7 @@ def test_a_call_goes_through_a_proxy(
 def test_a_large_request_goes_through_tls_in_tls(
     runner: Runner, server: WireServer, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More than fits into the buffers in between."""
+    """It is larger than the buffers in between."""
     text = "x" * 3_000_000
     with relaying(connecting(), context) as relay:
         monkeypatch.setenv("HTTPS_PROXY", relay.url("https"))
@@ -112,12 +112,12 @@ def test_plain_requests_are_forwarded(runner: Runner, monkeypatch: pytest.Monkey
 
 
 def without_words(relay: Relay, stream: socket.socket) -> None:
-    """Closes the connection."""
+    """Close the connection."""
     relay.heads.append(stream.recv(4_096))
 
 
 def without_tls(relay: Relay, stream: socket.socket) -> None:
-    """Answers the handshake of TLS as a plain HTTP server does."""
+    """Respond to a TLS handshake as a plain HTTP server does."""
     without_words(relay, stream)
     stream.sendall(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
 
@@ -150,7 +150,7 @@ def test_a_proxy_that_refuses(
     credentials: str,
     reason: str,
 ) -> None:
-    """The error says what it said; the request was never sent."""
+    """The error quotes the proxy; the request was never sent."""
     monkeypatch.setattr("voyage_rag.io.http.pool.MAX_CONNECT_SECONDS", 1.0)
     with relaying(handshake) as relay:
         monkeypatch.setenv("HTTPS_PROXY", relay.url(scheme, credentials))
@@ -166,7 +166,7 @@ def test_a_proxy_that_refuses(
 def test_nothing_listens_at_the_address_of_the_proxy(
     runner: Runner, server: WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Connection refused, as by a host. The error names the proxy."""
+    """The connection is refused, as by a host. The error names the proxy."""
     monkeypatch.setenv("ALL_PROXY", "http://a-user:a-password@127.0.0.1:9")
     with pytest.raises(APIConnectionError) as caught:
         vectors_of(runner, server.url, ["a"])

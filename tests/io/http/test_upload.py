@@ -29,7 +29,7 @@ SIZE = 40 * MIB
 
 
 def exchange(runner: Runner, url: str, request: Request, timeout: float = 10.0) -> Response:
-    """What a transport of its own brings back."""
+    """Return the response of a separate transport."""
     transport = Transport(Settings.resolve(KEY, base_url=url).host)
     attempt = Attempt(request, timeout, limits_silence=request.is_transfer)
 
@@ -72,7 +72,7 @@ def test_a_file_is_sent_as_a_form(runner, http_service: HTTPService, tmp_path: P
 def test_an_answer_is_written_to_a_file(
     runner, http_service: HTTPService, tmp_path: Path, packed: bool
 ) -> None:
-    """Unpacked, if it was packed; nothing of it stays in memory."""
+    """It is decompressed if necessary; nothing of it stays in memory."""
     content = b"a line\n" * 200_000
     headers = {"content-encoding": "gzip"} if packed else {}
     body = gzip.compress(content) if packed else content
@@ -84,7 +84,7 @@ def test_an_answer_is_written_to_a_file(
 
 
 def test_an_error_is_not_written(runner, http_service: HTTPService, tmp_path: Path) -> None:
-    """It is an answer like any other."""
+    """It is a response like any other."""
     http_service.always = lambda body: failed(404, "no such file")
     answer = exchange(runner, http_service.url, saving(tmp_path / "output"))
     assert (answer.status, json.loads(answer.body)) == (404, {"detail": "no such file"})
@@ -154,7 +154,7 @@ def big_files() -> Iterator[str]:
 
 
 def peak_of(work: Any) -> int:
-    """Bytes that Python held at most, above what it held before."""
+    """Return the peak of Python's memory, above the initial value."""
     tracemalloc.start()
     try:
         work()
@@ -164,7 +164,7 @@ def peak_of(work: Any) -> int:
 
 
 def test_memory_does_not_grow_with_the_file(runner, big_files: str, tmp_path: Path) -> None:
-    """Forty megabytes out and in, in less than four."""
+    """Forty megabytes are sent and received in less than four."""
     sparse = tmp_path / "input"
     with sparse.open("wb") as file:
         file.truncate(SIZE)

@@ -21,7 +21,7 @@ def voyage_to(service: HTTPService, **options: Any) -> Voyage:
 
 
 def received_headers(runner: Runner, service: HTTPService, **options: Any) -> dict[str, str]:
-    """What a client of the user's, made of these options, sends along with a query."""
+    """Return the headers that a user's client with these options sends with a query."""
 
     async def program() -> None:
         own: Any = (httpx.Client if runner.is_sync else httpx.AsyncClient)(**options)
@@ -34,7 +34,7 @@ def received_headers(runner: Runner, service: HTTPService, **options: Any) -> di
 
 
 class Signing(httpx.Auth):
-    """An authorisation that some gateway wants."""
+    """An authorisation that a gateway requires."""
 
     def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:
         request.headers["x-signed"] = "yes"
@@ -65,7 +65,7 @@ def test_your_own_client_is_used_and_stays_open(runner, http_service: HTTPServic
 
 
 def test_its_headers_are_sent(runner: Runner, http_service: HTTPService) -> None:
-    """Beside the key, which it does not bring."""
+    """In addition to the key, which it does not have."""
     headers = received_headers(runner, http_service, headers={"x-gateway-token": "t"})
     assert headers["x-gateway-token"] == "t"
     assert headers["authorization"] == f"Bearer {KEY}"
@@ -84,7 +84,7 @@ def test_its_own_authorisation_is_respected(
 
 
 def test_its_authorisation_header_is_respected(runner: Runner, http_service: HTTPService) -> None:
-    """A gateway that has the key wants a token of its own."""
+    """A gateway that has the key requires its own token."""
     headers = received_headers(runner, http_service, headers={"Authorization": "Bearer gateway"})
     assert headers["authorization"] == "Bearer gateway"
 
@@ -97,7 +97,7 @@ def test_its_user_agent_is_respected(runner: Runner, http_service: HTTPService) 
 
 
 def test_calls_of_the_other_kind_are_refused(runner: Runner, http_service: HTTPService) -> None:
-    """They would go out without its proxies, certificates and headers."""
+    """They would be sent without its proxies, certificates and headers."""
     other: Any = httpx.AsyncClient() if runner.is_sync else httpx.Client()
     names = ("async_http_client", "http_client")
     given, missing = names if runner.is_sync else reversed(names)
@@ -152,7 +152,7 @@ def test_a_client_of_another_kind_is_refused(name: str, client: Any) -> None:
     ["Event loop is closed", "<asyncio.locks.Event object> is bound to a different event loop"],
 )
 def test_a_client_of_another_event_loop(words: str) -> None:
-    """A program that calls `asyncio.run` several times, and keeps its client: httpx fails so."""
+    """A program calls `asyncio.run` several times with one client, and httpx fails."""
 
     def fail(_: httpx.Request) -> httpx.Response:
         raise RuntimeError(words)

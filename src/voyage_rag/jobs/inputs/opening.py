@@ -161,9 +161,9 @@ def open_inputs(
         if digest := digests.get(file.path):
             file.digest, file.constants = digest, {}
     damaged = _unreadable(files) if skip_damaged else {}
-    sound = [file for file in files if file.label not in damaged]
-    columns = _columns(sound, tuple(text_columns), id_column, tuple(keep), has_ids=has_ids)
-    for file in sound:
+    intact = [file for file in files if file.label not in damaged]
+    columns = _columns(intact, tuple(text_columns), id_column, tuple(keep), has_ids=has_ids)
+    for file in intact:
         file.check(columns)
     return InputReader(files, columns, unread, damaged)
 
