@@ -32,7 +32,7 @@ from typing import Literal, TypeAlias
 from voyage_rag.usage import Usage
 
 Verb: TypeAlias = Literal["embed", "contextualized_embed", "multimodal_embed", "rerank", "request"]
-"""The method of a call; `request` stands for files, batches and other requests."""
+"""The method of a call; `request` for files, batches and other requests."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ from voyage_rag.jobs.inputs import InputReader, open_inputs
 from voyage_rag.jobs.inputs.discovery import expanded
 from voyage_rag.jobs.inputs.spool import is_stream
 
-LONGEST_ADDITION = "..refused-99.jsonl.01234567"
-"""What is added to the name of the output for a temporary side file."""
+LONGEST_SUFFIX = "..refused-99.jsonl.01234567"
+"""The longest suffix that a file gets, that of a temporary side file."""
 
 
 @contextmanager
@@ -165,12 +165,12 @@ def check_not_overwritten(spec: JobSpec) -> None:
 def _check_length_of_name(output: Path) -> None:
     """Raise an error for a name that is too long with an addition, before anything is sent."""
     try:
-        output.with_name(output.name + LONGEST_ADDITION).lstat()
+        output.with_name(output.name + LONGEST_SUFFIX).lstat()
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise JobError(
                 f"the name {output.name!r} is too long, because names of files next to the output "
-                f"have up to {len(LONGEST_ADDITION)} more characters: choose a shorter one"
+                f"have up to {len(LONGEST_SUFFIX)} more characters: choose a shorter one"
             ) from None
 
 

@@ -121,7 +121,7 @@ def submit(
 ) -> None:
     """Submit rows to the Batch API.
 
-    The engine finishes within twelve hours and costs a third less than single requests.
+    A batch finishes within twelve hours and costs a third less than single requests.
 
     A row is a text or an object with one; for a contextualized model, a list of chunks or an object
     with `chunks`; for a reranker, an object with `query` and `documents`. All rows are checked

@@ -162,7 +162,7 @@ def result_writer(path: Path, job: BatchJob) -> Iterator[Callable[[BatchResult],
 def _parquet_rows(path: Path, job: BatchJob) -> Iterator[Callable[[BatchResult], object]]:
     if job.kind != "embedding":
         raise CommandError(f"results of {job.kind} models are JSON Lines: end the name in .jsonl")
-    from voyage_rag.bulk.writers import vector_writer  # noqa: PLC0415 - an extra of its own
+    from voyage_rag.bulk.writers import vector_writer  # noqa: PLC0415 - needs an extra
 
     with vector_writer(path, job.id_type) as add:
         yield lambda result: add(_id_of(result, job), result.vector)

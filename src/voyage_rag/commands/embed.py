@@ -180,7 +180,7 @@ def embed(
     interruption. The output appears when it is complete. The state of the job is in the folder
     OUTPUT.job. Uses the live service; tokens are billed.
     """
-    from voyage_rag.bulk import EmbeddingJob  # noqa: PLC0415 - an extra of its own
+    from voyage_rag.bulk import EmbeddingJob  # noqa: PLC0415 - needs an extra
 
     if text_column is not None and text_columns is not None:
         raise typer.BadParameter("pass either --text-column or --text-columns, not both")

@@ -69,7 +69,7 @@ def emulate(
     Its vectors compare words; they are not Voyage's. Set VOYAGE_BASE_URL to the address that it
     prints, and VOYAGE_API_KEY to any value.
     """
-    from voyage_rag.emulator.server import serve  # noqa: PLC0415 - an extra of its own
+    from voyage_rag.emulator.server import serve  # noqa: PLC0415 - needs an extra
 
     announced: dict[str, Any] = {}
     if as_json:

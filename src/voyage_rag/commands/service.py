@@ -41,7 +41,7 @@ def connected(
 
 @contextmanager
 def _emulator() -> Iterator[str]:
-    from voyage_rag.emulator import Emulator  # noqa: PLC0415 - an extra of its own
+    from voyage_rag.emulator import Emulator  # noqa: PLC0415 - needs an extra
 
     sys.stderr.write("An emulator on this machine compares words; its vectors are not Voyage's.\n")
     with Emulator() as url:

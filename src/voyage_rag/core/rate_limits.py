@@ -119,7 +119,7 @@ def stricter(one: RateLimits, other: RateLimits) -> RateLimits:
 
 
 class ThroughputMeter:
-    """Measures what the service accepts between 429s, which is what the account allows.
+    """Measures the accepted throughput between 429s, from which the limits are estimated.
 
     Attributes:
         requests: Number of accepted requests.
