@@ -38,7 +38,7 @@ IMPLAUSIBLE = (
     (PLACEHOLDER, "is a placeholder: put your Voyage API key in its place"),
     (
         r".*[^!-~].*",
-        "holds a space, a line break or a non-ASCII character, which no key has: copy it again",
+        "contains a space, a line break or a non-ASCII character, which no key has: copy it again",
     ),
 )
 """Common mistakes and their likely cause. The pattern must match the whole key."""
@@ -192,7 +192,7 @@ def _read(path: Path) -> APIKey:
             f"in api_key_path or {KEY_PATH_VARIABLE}"
         ) from None
     if not key:
-        raise ConfigurationError(f"the key file {str(path)!r} is empty")
+        raise ConfigurationError(f"the key file {str(path)!r} is empty: put the key into it")
     return key
 
 

@@ -119,7 +119,10 @@ def test_a_path_that_does_not_exist_is_refused_at_construction(
 ) -> None:
     """The message names the variable."""
     monkeypatch.setenv(variable, "/nowhere/at/all.pem")
-    with pytest.raises(ConfigurationError, match=f"{variable} names '/nowhere/at/all.pem'"):
+    with pytest.raises(
+        ConfigurationError,
+        match=f"{variable} sets the trusted certificates to '/nowhere/at/all.pem'",
+    ):
         Voyage(KEY)
 
 
