@@ -134,6 +134,77 @@ def test_batches_are_as_small_as_servers_want_them(http_service: HTTPService) ->
 
 
 @pytest.mark.parametrize(
+    "message",
+    [
+        "Requested 673477 tokens, max 300000 tokens per request",
+        "Invalid 'input': maximum request size is 300000 tokens per request.",
+        "invalid request: total number of texts must be at most 96 - received 131",
+        "* BatchEmbedContentsRequest.requests: at most 100 requests can be in one batch",
+        "Value error, batch size is invalid, it should not be larger than 10.: input.contents",
+        "Too many tokens in batch. Max is 16384 got 17555",
+        "Too many inputs in request, split into more batches.",
+        "5 instance(s) is allowed per prediction. Actual: 10",
+        "Unable to submit request because it included too many instances",
+        "the input token count is 25642 but the model supports up to 20000",
+        "INVALID_ARGUMENT: Request payload size exceeds the limit: 4194304 bytes.",
+        "Malformed input request: expected maximum item count: 96, found: 128, please reformat",
+        "This model's maximum context length is 512 tokens. However, your request has 600.",
+    ],
+)
+@pytest.mark.parametrize("make_host", HOSTS)
+def test_a_request_that_is_too_large_for_a_provider_is_split(
+    http_service: HTTPService, runner: Any, make_host: Any, message: str
+) -> None:
+    """Providers behind a gateway limit texts, tokens or bytes, and differ in the words."""
+
+    def limited(body: bytes) -> Response:
+        if len(json.loads(body)["input"]) > 10:
+            return Response(400, {}, json.dumps({"error": {"message": message}}).encode())
+        return served_as_openai(as_lists=True)(body)
+
+    http_service.always = limited
+    voyage = Voyage(host=make_host(http_service.url))
+    assert len(runner.call(voyage, "embed", list(map(str, range(32))), "m").embeddings) == 32
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "input (979 tokens) is too large to process. increase the physical batch size",
+        "Invalid 'input[{}]': maximum input length is 8192 tokens.",
+    ],
+)
+def test_the_text_that_is_too_long_is_named(
+    http_service: HTTPService, runner: Any, message: str
+) -> None:
+    """Even if the server only says that there is one."""
+
+    def limited(body: bytes) -> Response:
+        texts = json.loads(body)["input"]
+        if "long" in texts:
+            error = {"message": message.format(texts.index("long"))}
+            return Response(500, {}, json.dumps({"error": error}).encode())
+        return served_as_openai(as_lists=True)(body)
+
+    http_service.always = limited
+    voyage = Voyage(host=OpenAICompatible(http_service.url, prompts={}))
+    texts = [*map(str, range(40)), "long", *map(str, range(40, 50))]
+    with pytest.raises(InvalidRequestError, match=r"split the text.* input 40,"):
+        runner.call(voyage, "embed", texts, "m")
+
+
+def test_a_rate_limit_is_not_taken_for_a_request_that_is_too_large(
+    http_service: HTTPService, runner: Any
+) -> None:
+    """It passes with time."""
+    message = "Rate limit reached: too many inputs, 100 requests per minute"
+    refused = Response(429, {"retry-after": "0"}, json.dumps({"error": message}).encode())
+    http_service.script = [lambda _: refused, served_as_openai(as_lists=True)]
+    voyage = Voyage(host=OpenAICompatible(http_service.url))
+    assert runner.call(voyage, "embed", ["a"], "m").embeddings == [VECTOR]
+
+
+@pytest.mark.parametrize(
     ("status", "document"),
     [
         (500, {"error": {"code": 500, "message": "input is too large to process. increase the "

@@ -12,7 +12,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from voyage_rag.errors import ConfigurationError, InvalidInputError, InvalidRequestError
+from voyage_rag.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    InvalidRequestError,
+    RateLimitError,
+)
 from voyage_rag.hosts.conversion import (
     PROMPTS,
     check_equal_lengths,
@@ -34,13 +39,20 @@ EncodingFormat: TypeAlias = Literal["base64", "float"]
 ENCODING_FORMATS = (None, "float", "base64")
 
 TOO_MANY_INPUTS = re.compile(
-    r"batch size.{0,80}(max|exceed|limit|larger)|too many (inputs|texts)|payload.{0,20}large",
+    r"batch size.{0,80}(max|exceed|limit|larger)|payload.{0,20}(large|exceeds)"
+    r"|too many (inputs|texts|instances|tokens in batch)|number of texts must be at most"
+    r"|at most \d+ requests|instance\(s\) is allowed|maximum item count|tokens per request"
+    r"|token count is \d+ but the model supports up to",
     re.IGNORECASE,
 )
+"""Messages of Text Embeddings Inference, Bedrock, Cohere, Gemini, Mistral, OpenAI and Vertex AI."""
+
 INPUT_TOO_LONG = re.compile(
     r"too large to process|context (size|length|window)|maximum.{0,30}tokens", re.IGNORECASE
 )
-"""Messages of llama.cpp, vLLM and Text Embeddings Inference."""
+"""Messages of llama.cpp, OpenAI and vLLM about one text, which not all of them name."""
+
+NAMED_INPUT = re.compile(r"\binput\[(\d{1,4})\]")
 
 ENCODING_REFUSED = re.compile(r"encoding_format|embedding_types", re.IGNORECASE)
 """Messages about the field, which LiteLLM passes to Bedrock as `embedding_types`."""
@@ -152,6 +164,8 @@ class OpenAICompatible(Host):
     def error(self, response: Response) -> ErrorDetail:
         """Parse an error response. Servers differ in the status for an input that is too long."""
         detail = super().error(response)
+        if issubclass(detail.error_class, RateLimitError):
+            return detail
         if TOO_MANY_INPUTS.search(detail.message):
             return replace(
                 detail,
@@ -160,7 +174,14 @@ class OpenAICompatible(Host):
                 remedy="pass a smaller batch_size",
             )
         if INPUT_TOO_LONG.search(detail.message):
-            return replace(detail, error_class=InvalidRequestError, remedy="split the text")
+            named = NAMED_INPUT.search(detail.message)
+            return replace(
+                detail,
+                error_class=InvalidRequestError,
+                is_too_large=named is None,  # smaller requests find the text
+                input_index=int(named[1]) if named else detail.input_index,
+                remedy="split the text",
+            )
         if ENCODING_REFUSED.search(detail.message):
             others = [repr(one) for one in ENCODING_FORMATS if one != self.encoding_format]
             remedy = f"pass encoding_format={' or '.join(others)} to {type(self).__name__}"
