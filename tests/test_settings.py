@@ -182,6 +182,8 @@ def test_addresses_that_keep_the_key_safe_are_taken(url: str) -> None:
         ("https://:secret-word@h.example/v1", "user name or password"),
         ("https://h.example/v1?key=secret-word", "query or fragment"),
         ("https://h.example/v1#secret-word", "query or fragment"),
+        ("https://h.example/v1/embeddings#", "query or fragment"),
+        ("https://h.example/v1?", "query or fragment"),
         ("ftp://h.example/v1", "not an http(s) address"),
         ("h.example/v1", "not an http(s) address"),
         ("https://", "not an http(s) address"),

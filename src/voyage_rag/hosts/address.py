@@ -53,7 +53,7 @@ def check_address(base_url: str, *, allow_insecure_http: bool, sends_key: bool =
         )
     if {".", ".."} & set(unquote(parts.path).split("/")):
         raise ConfigurationError(f"base_url {base_url!r} has '..' or '.' in its path: remove it")
-    if parts.query or parts.fragment:
+    if not {"?", "#"}.isdisjoint(base_url):
         raise ConfigurationError(f"base_url for {hostname!r} has a query or fragment: remove it")
     if parts.scheme == "http" and not is_loopback(hostname) and not allow_insecure_http:
         what = "the key" if sends_key else "texts"
