@@ -6,10 +6,11 @@ import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import certifi
+import httpx
 import pytest
 import trustme
 
@@ -168,3 +169,30 @@ def test_certifis_authorities_are_trusted_unless_others_are_named() -> None:
     assert context is TrustedCertificates.of_environment({}).ssl_context()
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
+
+
+def test_a_server_that_requires_a_client_certificate_names_the_remedy(
+    runner: Runner, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTP clients with one, which the request then uses."""
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(context)
+    own = ssl.create_default_context(cafile=str(tmp_path / "authority.pem"))
+    authority.issue_cert("client@example.com").configure_cert(own)
+    with WireServer(context=context) as server:
+        with pytest.raises(APIConnectionError, match=r"requires a client certificate: pass"):
+            asked(runner, server)
+
+        async def program() -> Any:
+            if runner.is_sync:
+                with httpx.Client(verify=own) as http:
+                    return Voyage(KEY, base_url=server.url, http_client=http).embed(["a"], MODEL)
+            async with httpx.AsyncClient(verify=own) as http_async:
+                voyage = Voyage(KEY, base_url=server.url, async_http_client=http_async)
+                return await voyage.aembed(["a"], MODEL)
+
+        assert runner.run(program).embeddings == [vector_of("a")]

@@ -8,7 +8,6 @@ from voyage_rag.hosts.host import Host
 from voyage_rag.io.http.proxies import Proxy
 
 DOCTOR = "run `voyage-rag doctor` to check the network, proxy and certificates"
-UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
 NO_TLS_REMEDY = (
     "the server does not use TLS: check whether base_url, or the PROXY variable, has to begin with "
@@ -18,6 +17,17 @@ CERTIFICATE_REMEDY = (
     "if a proxy inspects TLS, set SSL_CERT_FILE to its certificate authority; `voyage-rag doctor` "
     "shows the issuer of this certificate"
 )
+
+CLIENT_CERTIFICATE_REMEDY = (
+    "the server requires a client certificate: pass HTTP clients whose SSL context has one, as in "
+    "httpx.Client(verify=context)"
+)
+REMEDIES = {
+    "CERTIFICATE_VERIFY_FAILED": CERTIFICATE_REMEDY,
+    "CERTIFICATE_REQUIRED": CLIENT_CERTIFICATE_REMEDY,
+    **dict.fromkeys(NO_TLS, NO_TLS_REMEDY),
+}
+"""Remedies by a part of OpenSSL's message."""
 
 
 def connection_error(
@@ -49,8 +59,7 @@ def connection_error(
             model=model,
         )
     else:
-        remedies = {UNTRUSTED: CERTIFICATE_REMEDY, **dict.fromkeys(NO_TLS, NO_TLS_REMEDY)}
-        remedy = next((remedies[text] for text in remedies if text in reason), DOCTOR)
+        remedy = next((REMEDIES[text] for text in REMEDIES if text in reason), DOCTOR)
         failure = APIConnectionError(
             f"no response from {host.base_url}: {reason} ({remedy})", model=model
         )
