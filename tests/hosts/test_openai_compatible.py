@@ -362,6 +362,42 @@ def test_a_gateway_has_its_own_names(http_service: HTTPService, runner: Any) -> 
     assert [r.index for r in result.results] == [1, 0]
 
 
+@pytest.mark.parametrize(
+    ("scores", "top_k", "expected"),
+    [([0.1, 0.9, 0.5], 2, [1, 2]), ([0.1, 0.9, 0.5], 1, [1]), ([-2.5, -1.0, -3.0], 1, [1])],
+)
+def test_a_provider_may_ignore_the_number_of_results(
+    http_service: HTTPService, runner: Any, scores: list[float], top_k: int, expected: list[int]
+) -> None:
+    """And may not sort them. The best of all documents are returned."""
+    ranked = [{"index": i, "relevance_score": score} for i, score in enumerate(scores)]
+    http_service.always = lambda _: ok({"results": ranked})
+    voyage = Voyage(host=Gateway("litellm", KEY, base_url=http_service.url), max_retries=0)
+    found = runner.call(voyage, "rerank", "q", ["a", "b", "c"], "rerank-x", top_k)
+    assert [one.index for one in found.results] == expected
+
+
+@pytest.mark.parametrize(
+    "ranked",
+    [
+        [{"index": i, "relevance_score": None} for i in range(3)],
+        [{"index": i, "relevance_score": math.nan} for i in range(3)],
+        [{"index": i} for i in range(3)],
+        [{"index": 0, "relevance_score": 0.5}] * 3,
+        [None] * 3,
+        [{"index": i, "relevance_score": 0.5} for i in range(2)],
+    ],
+)
+def test_a_ranking_that_is_not_of_all_documents_is_refused(
+    http_service: HTTPService, ranked: list[Any]
+) -> None:
+    """More results than requested are accepted only if all are there."""
+    http_service.always = lambda _: ok({"results": ranked})
+    voyage = Voyage(host=Gateway("litellm", KEY, base_url=http_service.url), max_retries=0)
+    with pytest.raises(UnexpectedAnswerError):
+        voyage.rerank("q", ["a", "b", "c"], "rerank-x", 1)
+
+
 def test_what_a_gateway_lacks_is_refused(http_service: HTTPService) -> None:
     """Before anything is sent."""
     with pytest.raises(InvalidInputError, match=r"Vercel AI Gateway serves /embeddings only"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from voyage_rag.errors import ConfigurationError
@@ -122,9 +123,27 @@ class Gateway(OpenAICompatible):
         return COMPACT.encode(sent).encode()
 
     def decode(self, request: Request, document: Any) -> Any:
-        """Return the response in Voyage's format."""
+        """Return the response in Voyage's format.
+
+        Some providers ignore `top_n` and rank all documents; the best ones are kept.
+        """
         if request.path != "/rerank":
             return super().decode(request, document)
         if isinstance(document, dict) and isinstance(document.get("results"), list):
-            return {**document, "data": document["results"]}
+            results, top_k = document["results"], request.fields.get("top_k")
+            if top_k is not None and len(results) > top_k:
+                results = best(results, top_k, request.inputs)
+            return {**document, "data": results}
         return document
+
+
+def best(results: list[Any], count: int, documents: int) -> list[Any]:
+    """Return the results with the highest scores if all documents are ranked, else all results."""
+    try:
+        has_all = sorted(one["index"] for one in results) == list(range(documents))
+        scores_are_valid = all(isfinite(one["relevance_score"]) for one in results)
+    except (KeyError, TypeError):
+        return results
+    if not (has_all and scores_are_valid):
+        return results
+    return sorted(results, key=lambda one: -one["relevance_score"])[:count]
