@@ -293,9 +293,10 @@ def test_the_encoding_format_can_be_changed_and_omitted(
 ) -> None:
     """For providers behind a gateway that accept only lists, or refuse the field."""
     http_service.always = served_as_openai(as_lists=True)
-    voyage = Voyage(host=make_host(http_service.url, encoding_format=format_))
-    assert runner.call(voyage, "embed", ["a"], "m").embeddings == [VECTOR]
+    voyage = Voyage(host=make_host(http_service.url, encoding_format=format_, prompts={}))
+    assert runner.call(voyage, "embed", ["a"], "m", "query").embeddings == [VECTOR]
     sent = json.loads(http_service.received[0].body)
+    assert sent["input"] == ["a"]
     assert sent.get("encoding_format", None) == format_
     assert ("encoding_format" in sent) == (format_ is not None)
 

@@ -13,7 +13,7 @@ from math import isfinite
 from typing import Any
 
 from voyage_rag.errors import ConfigurationError
-from voyage_rag.hosts.conversion import with_prompt
+from voyage_rag.hosts.conversion import PROMPTS, with_prompt
 from voyage_rag.hosts.host import COMPACT
 from voyage_rag.hosts.messages import Request
 from voyage_rag.hosts.openai_compatible import EncodingFormat, OpenAICompatible
@@ -57,6 +57,8 @@ class Gateway(OpenAICompatible):
         api_key: Your key for the gateway.
         base_url: Address of a self-hosted gateway.
         prefix: The prefix that the gateway adds to the names of Voyage's models, if it has changed.
+        prompts: The prompt to put before a text for each `input_type`. Default: Voyage's prompts.
+            Pass `{}` for models of other providers, which have none or others.
         encoding_format: How the gateway returns vectors; see `OpenAICompatible`. Pass None if it
             passes the field to a provider that refuses it, such as LiteLLM to Bedrock or Vertex AI.
         allow_insecure_http: Allow sending key and texts over plain HTTP to another machine.
@@ -77,6 +79,7 @@ class Gateway(OpenAICompatible):
         *,
         base_url: str | None = None,
         prefix: str | None = None,
+        prompts: Mapping[str, str] = PROMPTS,
         encoding_format: EncodingFormat | None = "base64",
         allow_insecure_http: bool = False,
     ) -> None:
@@ -92,6 +95,7 @@ class Gateway(OpenAICompatible):
             address,
             api_key,
             batch_size=BATCH_SIZE,
+            prompts=prompts,
             encoding_format=encoding_format,
             allow_insecure_http=allow_insecure_http,
         )
