@@ -208,6 +208,23 @@ def test_files_can_be_deleted(begun: World, texts: Texts) -> None:
     begun.runner.run(program)
 
 
+def test_files_of_running_batches_are_not_deleted(begun: World, texts: Texts) -> None:
+    """Nor those of batches that are not created yet; a cancelled job has ended."""
+
+    async def program() -> None:
+        job = await begun.submit(texts(10), limits=SMALL)
+        with pytest.raises(InvalidInputError, match=r"3 of 3 batches of .* have not ended"):
+            await begun.ask(job, "delete_files")
+        assert len(await begun.runner.ask(begun.voyage.files, "list")) == 2
+        assert len(begun.asked("POST", "/v1/files/delete")) == 0
+        await begun.ask(job, "cancel")
+        await begun.ask(job, "wait")
+        await begun.ask(job, "delete_files")
+        assert await begun.runner.ask(begun.voyage.files, "list") == []
+
+    begun.runner.run(program)
+
+
 def test_an_estimate_sends_and_writes_nothing(begun: World, texts: Texts) -> None:
     """It has inputs, a conservative number of tokens, batches and dollars."""
     estimate = BatchJob.estimate(texts(10), model="voyage-4", limits=SMALL)

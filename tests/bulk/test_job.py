@@ -280,6 +280,17 @@ def test_an_unfinished_job_is_not_resumed_with_other_options(
     assert sum(service.paid.values()) == 95 - 32
 
 
+def test_an_unfinished_job_is_not_resumed_at_another_address(
+    runner: Runner, source: Path, tmp_path: Path
+) -> None:
+    """The address is not an option of a job."""
+    begin(runner, source, tmp_path / "out.parquet")
+    job = EmbeddingJob(source, tmp_path / "out.parquet", model=MODEL, rows_per_part=10)
+
+    with pytest.raises(JobError, match=r"unfinished job with the address '.*', not 'x:1/v1'"):
+        runner.call(job, "run", voyage_over(Service(), base_url="https://x:1/v1"))
+
+
 def test_an_unfinished_job_is_not_resumed_with_another_input(
     runner: Runner, embed: Embed, source: Path, tmp_path: Path
 ) -> None:

@@ -240,6 +240,34 @@ def zstd(content: bytes) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
+def zstd_long(content: bytes) -> bytes:
+    """A frame whose header asks for a window of 2 GiB, with one uncompressed block."""
+    header = b"\x28\xb5\x2f\xfd\x00" + bytes([(31 - 10) << 3])
+    return header + (len(content) << 3 | 1).to_bytes(3, "little") + content
+
+
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+
+def test_the_content_shows_how_a_file_is_compressed(tmp_path: Path) -> None:
+    """Not its name; compressed twice, it is decompressed twice."""
+    content = "".join(json.dumps({"id": n, "text": t}) + "\n" for n, t in ROWS).encode()
+    for name, packed in [
+        ("a.jsonl.gz", zstd(content)),
+        ("a.jsonl.zst", bz2.compress(content)),
+        ("a.jsonl.gz", gzip.compress(gzip.compress(content))),
+        ("a.jsonl.gz.gz", gzip.compress(lzma.compress(content))),
+        ("a.jsonl.gz", b"".join(map(gzip.compress, content.splitlines(keepends=True)))),
+    ]:
+        reader = open_inputs([put(tmp_path / name, packed)])
+        assert [read(reader, skip) for skip in range(4)] == [ROWS, ROWS[1:], ROWS[2:], []]
+
+
+def test_a_byte_order_mark_between_concatenated_files_is_ignored(tmp_path: Path) -> None:
+    lines = ["\ufeff" + json.dumps({"id": n, "text": t}) + "\r\n" for n, t in ROWS]
+    assert read(open_inputs([put(tmp_path / "a.jsonl", "".join(lines))])) == ROWS
+
+
 @pytest.mark.parametrize(
     ("suffix", "pack"),
     [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress), (".zst", zstd)],
@@ -267,6 +295,23 @@ def test_compressed_files(
         ("a.csv", "sep=;\nid;text\na;one\n", "not part of the table, pass skip_lines=1"),
         ("a.csv", "id,text\na,one\n".encode("utf-16"), "begins like UTF-16.*encoding='utf-16'"),
         ("a.jsonl", '"one"\n'.encode("utf-16"), "begins like UTF-16.*encoding='utf-16'"),
+        (
+            "a.csv",
+            '"id";"text"\n"a";"one"\n',
+            "cannot be read.*if it is a CSV with semicolons",
+        ),
+        ("a.jsonl", LFS, r"is a pointer of Git LFS.*'git lfs pull'"),
+        ("a.parquet", LFS, r"is a pointer of Git LFS.*'git lfs pull'"),
+        ("a.parquet", gzip.compress(b"PAR1"), "a.parquet is compressed: decompress it"),
+        (
+            "a.feather",
+            b"FEA1" + b"\0" * 99,
+            "is a Feather file of version 1: write it as version 2",
+        ),
+        ("a.csv", b"SQLite format 3\0", "is an SQLite database: export a table as CSV"),
+        ("a.jsonl.gz", '"one"\n', "cannot be decompressed.*if it is not compressed, rename it"),
+        ("a.jsonl.lz4", "x", "cannot be read: decompress it"),
+        ("a.jsonl.zst", zstd_long(b'"one"\n'), "window of more than 128 MiB.*--long=31"),
         ("a.csv", "text,text\na,b\n", "a.csv has two columns 'text': rename one"),
     ],
 )

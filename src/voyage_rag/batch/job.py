@@ -320,14 +320,20 @@ class BatchJob:
             return await self._voyage.driver.arun(flow)
 
     def delete_files(self) -> int:
-        """Delete the job's files at the service, and return their number."""
-        self._reload()
-        return self._voyage.driver.run(self._workflow.delete_files())
+        """Delete the files of an ended job at the service, and return their number.
+
+        Raises:
+            InvalidInputError: Some batches have not ended. Nothing was deleted.
+        """
+        with self._file.locked():
+            self._reload()
+            return self._voyage.driver.run(self._workflow.delete_files())
 
     async def adelete_files(self) -> int:
         """Async variant of `delete_files`."""
-        self._reload()
-        return await self._voyage.driver.arun(self._workflow.delete_files())
+        with self._file.locked():
+            self._reload()
+            return await self._voyage.driver.arun(self._workflow.delete_files())
 
     def _run(self, flow: Flow[None]) -> JobStatus:
         self._reload()

@@ -282,8 +282,17 @@ class BatchWorkflow:
             raise unknown
 
     def delete_files(self) -> Flow[int]:
-        """Delete the job's files at the service, and return their number."""
+        """Delete the job's files at the service, and return their number.
+
+        Raises:
+            InvalidInputError: The job has not ended.
+        """
         yield from self.refresh()
+        if left := len(self.running) + len(self.pending):
+            raise InvalidInputError(
+                f"{left} of {len(self.state.parts)} batches of the job {str(self.file.path)!r} "
+                "have not ended and need their files: wait for the job or cancel it first"
+            )
         count = 0
         ids = [(p.file_id, p.output_file_id, p.error_file_id) for p in self.state.parts]
         for file_id in filter(None, chain.from_iterable(ids)):

@@ -128,9 +128,9 @@ def _is_resumed(
 ) -> bool:
     """Return whether the existing job is resumed or finished; False starts a new one."""
     other = [
-        f"{name}={begun.options.get(name)!r}, not {value!r}"
+        f"{'the address ' if name == 'host' else f'{name}='}{there!r}, not {value!r}"
         for name, value in recorded.items()
-        if begun.options.get(name) != value
+        if (there := begun.options.get(name)) != value
     ]
     if begun.input != identity:
         other.append("another input, or one that has changed since then")

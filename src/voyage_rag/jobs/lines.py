@@ -13,8 +13,8 @@ import io
 import json
 import lzma
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
@@ -23,18 +23,27 @@ from voyage_rag.jobs.errors import DamagedFileError, JobError
 MAX_LINE_BYTES = 64 * 2**20
 MAX_SHOWN = 1_000
 CHUNK_BYTES = 2**18
-MAX_MAGIC_BYTES = 16
+MAX_MAGIC_BYTES = 48
 
 NOT_TEXT = {
     codecs.BOM_UTF32_LE: "begins like UTF-32, but UTF-8 is expected: pass encoding='utf-32'",
     codecs.BOM_UTF16_LE: "begins like UTF-16, but UTF-8 is expected: pass encoding='utf-16'",
     codecs.BOM_UTF16_BE: "begins like UTF-16, but UTF-8 is expected: pass encoding='utf-16'",
-    b"PK\x03\x04": "is a ZIP archive or an Office document: unpack it, or save it as CSV",
     b"PAR1\x15": "is a Parquet file, not text: rename it",
     b"ARROW1\0\0": "is an Arrow file, not text: rename it",
-    b"%PDF-": "is a PDF: extract its text first",
 }
 """The first bytes of files that are not text in UTF-8, and remedies."""
+
+UNSUPPORTED = {
+    b"PK\x03\x04": "is a ZIP archive or an Office document: unpack it, or save it as CSV",
+    b"%PDF-": "is a PDF: extract its text first",
+    b"version https://git-lfs.github.com/": "is a pointer of Git LFS, not the file itself: "
+    "download it with 'git lfs pull'",
+    b"FEA1": "is a Feather file of version 1: write it as version 2, or as Parquet",
+    b"PARE": "is an encrypted Parquet file: decrypt it first",
+    b"SQLite format 3\0": "is an SQLite database: export a table as CSV",
+}
+"""The first bytes of files in unsupported formats, and remedies."""
 
 Line: TypeAlias = tuple[int, bytes, str | None]
 """A line: its number, counted from 1 including blank lines; its bytes, or the first 1,000 if it is
@@ -42,49 +51,62 @@ too long; and why it cannot be used, or None.
 """
 
 
-def _open_zstd(path: Path) -> BinaryIO:
+def _open_zstd(file: BinaryIO) -> BinaryIO:
     try:
         import pyarrow as pa  # noqa: PLC0415 - optional dependency
     except ImportError as error:
         raise ImportError("a .zst file needs pyarrow: pip install 'voyage-rag[bulk]'") from error
-    return cast("BinaryIO", io.BufferedReader(pa.input_stream(str(path), compression="zstd")))
+    return cast("BinaryIO", io.BufferedReader(pa.input_stream(file, compression="zstd")))
 
 
-COMPRESSIONS: dict[str, tuple[bytes | tuple[bytes, ...], Callable[[Path], Any]]] = {
+COMPRESSIONS: dict[str, tuple[bytes | tuple[bytes, ...], Callable[[BinaryIO], Any]]] = {
     ".gz": (b"\x1f\x8b\x08", gzip.open),
     ".bz2": (tuple(b"BZh%d1AY&SY" % level for level in range(1, 10)), bz2.open),
     ".xz": (b"\xfd7zXZ\x00", lzma.open),
     ".zst": (b"\x28\xb5\x2f\xfd", _open_zstd),
 }
-"""The first bytes of compressed files, and the functions that open them, by suffix."""
+"""The first bytes of compressed files, and the functions that decompress them, by suffix."""
 
 
 def uncompressed_suffix(path: Path) -> str:
-    """Return the suffix of the content, without that of the compression."""
-    name = path.with_suffix("") if path.suffix.lower() in COMPRESSIONS else path
-    return name.suffix.lower()
+    """Return the suffix of the content, without those of compressions."""
+    while path.suffix.lower() in COMPRESSIONS:
+        path = path.with_suffix("")
+    return path.suffix.lower()
 
 
 @contextmanager
 def open_bytes(path: Path, encoding: str | None = None) -> Iterator[BinaryIO]:
     """Open a file: decompressed, and converted to UTF-8 if its encoding is given.
 
+    The content shows how it is compressed, since names can be wrong.
+
     Raises:
         JobError: The file is damaged, or has another encoding.
     """
     try:
-        with path.open("rb") as plain:
-            opener = _opener(path, plain.read(MAX_MAGIC_BYTES))
-        with path.open("rb") if opener is None else opener(path) as file:
-            if encoding is None:
+        with ExitStack() as files:
+            file: Any = files.enter_context(path.open("rb"))
+            start = file.peek(MAX_MAGIC_BYTES)
+            if start and path.suffix.lower() in COMPRESSIONS and _opener(start) is None:
+                raise DamagedFileError(
+                    f"{path.name} cannot be decompressed: it does not begin like a compressed "
+                    "file; if it is not compressed, rename it"
+                )
+            while opener := _opener(start):
+                file = files.enter_context(opener(file))
                 start = file.peek(MAX_MAGIC_BYTES)
-                for magic, remedy in NOT_TEXT.items():
-                    if start.startswith(magic):
-                        raise JobError(f"{path.name} {remedy}")
+            if encoding is None and (remedy := _remedy(start, UNSUPPORTED | NOT_TEXT)):
+                raise JobError(f"{path.name} {remedy}")
             yield file if encoding is None else io.BufferedReader(_Transcoder(file, encoding))
     except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
+        if "too much memory" in str(error):
+            raise JobError(
+                f"{path.name} was compressed with a window of more than 128 MiB: decompress it "
+                "with 'zstd -d --long=31'"
+            ) from error
         raise DamagedFileError(f"{path.name} cannot be decompressed: {error}") from error
     except UnicodeError as error:
         if encoding is None:
@@ -93,11 +115,22 @@ def open_bytes(path: Path, encoding: str | None = None) -> Iterator[BinaryIO]:
         raise JobError(f"{path.name} is not valid {encoding}: {reason}") from error
 
 
-def _opener(path: Path, start: bytes) -> Callable[[Path], Any] | None:
-    if known := COMPRESSIONS.get(path.suffix.lower()):
-        return known[1]
+def _opener(start: bytes) -> Callable[[BinaryIO], Any] | None:
     return next(
         (opener for magic, opener in COMPRESSIONS.values() if start.startswith(magic)), None
+    )
+
+
+def _remedy(start: bytes, remedies: Mapping[bytes, str]) -> str | None:
+    return next((known for magic, known in remedies.items() if start.startswith(magic)), None)
+
+
+def remedy_for_binary(path: Path) -> str | None:
+    """Return what a file is that cannot be read as Parquet or Arrow; None if this is unknown."""
+    with path.open("rb") as file:
+        start = file.read(MAX_MAGIC_BYTES)
+    return _remedy(start, UNSUPPORTED) or (
+        "is compressed: decompress it" if _opener(start) else None
     )
 
 
@@ -141,17 +174,19 @@ def read_lines(file: BinaryIO) -> Iterator[Line]:
             yield number, content, None
 
 
-def parse_json(content: bytes | str) -> Any:
-    """Parse a JSON value.
+def parse_json(content: bytes) -> Any:
+    """Parse a JSON value. A byte order mark before it is ignored: files may be concatenated.
 
     Raises:
         ValueError: The line is not valid JSON. The message is short.
     """
     try:
-        return json.loads(content if isinstance(content, str) else content.decode())
+        return json.loads(content.decode())
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 (byte {error.start})") from None
     except json.JSONDecodeError as error:
+        if content.startswith(codecs.BOM_UTF8):
+            return parse_json(content.removeprefix(codecs.BOM_UTF8))
         raise ValueError(f"not JSON: {error.msg}") from None
     except RecursionError:
         raise ValueError("not JSON: nested too deeply") from None

@@ -10,6 +10,7 @@ from typing import Any
 
 from voyage_rag.jobs.errors import DamagedFileError, JobError
 from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined, row_of
+from voyage_rag.jobs.lines import remedy_for_binary
 
 try:
     import pyarrow as _arrow  # noqa: ICN001 - it has no types, so its names are `Any` below
@@ -210,6 +211,8 @@ def unreadable(file: InputFile, what: str) -> Iterator[None]:
     except (pa.ArrowException, OSError, UnicodeEncodeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
+        if remedy := remedy_for_binary(file.path):
+            raise JobError(f"{file.label} {remedy}") from None
         raise DamagedFileError(f"{file.label} cannot be read as {what}: {error}") from None
 
 

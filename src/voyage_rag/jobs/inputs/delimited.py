@@ -41,9 +41,10 @@ class CSVFile(InputFile):
     def _header(self) -> list[str]:
         """The names of the columns; without a header, their numbers from 1."""
         with self._records() as records:
-            _, fields, flaw, _ = next(records, (0, [], None, []))
+            _, fields, flaw, lines = next(records, (0, [], None, []))
         if flaw is not None:
-            raise JobError(f"the first line of {self.label} cannot be read: {flaw}")
+            hint = self._hint_of_delimiter(lines[0], '"')
+            raise JobError(f"the first line of {self.label} cannot be read: {flaw}{hint}")
         if not self.options.header:
             return [str(number) for number in range(1, len(fields) + 1)]
         return [name.strip() for name in fields]
@@ -60,12 +61,16 @@ class CSVFile(InputFile):
             return "; if it is UTF-16, pass encoding='utf-16-le' or 'utf-16-be'"
         if self._header[:1] and self._header[0].startswith("sep="):
             return "; if the first line is not part of the table, pass skip_lines=1"
-        if len(self._header) == 1 and self.options.delimiter is None:
-            for mark, what in OTHER_DELIMITERS.items():
-                if mark in self._header[0] and mark != self._delimiter:
-                    return f"; if it is {what}, pass delimiter={mark!r}"
+        if len(self._header) == 1 and (hint := self._hint_of_delimiter(self._header[0])):
+            return hint
         if self.options.header and self._header and self._header[0].isdigit():
             return "; if it has no header, pass header=False"
+        return ""
+
+    def _hint_of_delimiter(self, line: str, before: str = "") -> str:
+        for mark, what in OTHER_DELIMITERS.items() if self.options.delimiter is None else ():
+            if before + mark in line and mark != self._delimiter:
+                return f"; if it is {what}, pass delimiter={mark!r}"
         return ""
 
     def rows(self, columns: Columns, position: int, skip: int) -> Generator[Row, None, int]:

@@ -40,6 +40,12 @@ TEXT_SUFFIXES = (".md", ".rst", ".txt")
 OTHER_FORMATS = {
     ".xlsx": "save it as CSV",
     ".xls": "save it as CSV",
+    ".ods": "save it as CSV",
+    ".orc": "convert it to Parquet",
+    ".avro": "convert it to Parquet or JSON Lines",
+    ".7z": "unpack it",
+    ".lz4": "decompress it",
+    ".br": "decompress it",
     ".zip": "unpack it",
     ".tar": "unpack it",
     ".tgz": "unpack it",
@@ -48,6 +54,8 @@ OTHER_FORMATS = {
     ".html": "extract its text first",
     ".npy": "it contains numbers, not text",
     ".sqlite": "export a table as CSV",
+    ".sqlite3": "export a table as CSV",
+    ".duckdb": "export a table as Parquet",
     ".db": "export a table as CSV",
 }
 TABLE_FORMATS = {

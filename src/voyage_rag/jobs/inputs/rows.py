@@ -191,7 +191,7 @@ def flaw_of_text(text: object) -> str | None:
         return f"its text is {_kind(text)}, not a string"
     if not text:
         return "its text is empty"
-    return None if is_utf8(text) else "its text is not UTF-8, or contains a lone surrogate"
+    return None if is_utf8(text) else f"its text {_flaw_of_encoding(text)}"
 
 
 def flaw_of_id(name: object) -> str | None:
@@ -203,7 +203,13 @@ def flaw_of_id(name: object) -> str | None:
     if isinstance(name, int):
         in_range = MIN_ID <= name <= MAX_ID
         return None if in_range else "its id is a number of more than 64 bits"
-    return None if is_utf8(name) else "its id is not UTF-8, or contains a lone surrogate"
+    return None if is_utf8(name) else f"its id {_flaw_of_encoding(name)}"
+
+
+def _flaw_of_encoding(text: str) -> str:
+    """Distinguish bytes that were decoded with `surrogateescape` from escapes in JSON."""
+    is_escaped = any("\udc80" <= character <= "\udcff" for character in text)
+    return "is not UTF-8" if is_escaped else "contains a lone surrogate"
 
 
 def is_utf8(text: str) -> bool:
