@@ -377,6 +377,20 @@ def test_results_replace_neither_the_job_nor_each_other(
     assert Path("a.job").read_bytes() == before
 
 
+def test_results_are_not_written_under_the_name_of_another_format(
+    run: Run, emulate: Callable[..., Emulator]
+) -> None:
+    """Failed inputs have no vectors for Parquet."""
+    emulate()
+    assert run("submit", rows("one"), *SUBMIT)[0] == 0
+    assert run(*WAIT)[0] == 0
+    for name in ("v.csv", "v.NPY", "v.json"):
+        code, _, err = run("fetch", "a.job", "-o", name)
+        assert (code, "would be JSON Lines" in err, Path(name).exists()) == (1, True, False)
+    code, _, err = run("fetch", "a.job", "--failed", "f.parquet")
+    assert (code, err.endswith("end the name in .jsonl\n")) == (1, True)
+
+
 def test_files_of_others_beside_a_job_stay(run: Run, emulate: Callable[..., Emulator]) -> None:
     """Where the job would put its lines, and where its lock would be."""
     emulate()

@@ -53,6 +53,19 @@ def test_the_field_of_a_record() -> None:
     assert read(Path("a.jsonl"), field="body") == [("y", "a.jsonl:1")]
 
 
+@pytest.mark.parametrize("form", [None, "whole"])
+def test_a_field_of_plain_text_is_refused(form: Format | None) -> None:
+    """It would be ignored; in a folder it is that of the JSON files."""
+    Path("f").mkdir()
+    Path("f/a.csv").write_text("id,body\n1,one\n")
+    Path("f/a.txt").write_text("two\n")
+    Path("f/b.jsonl").write_text('{"body": "three"}\n')
+    with pytest.raises(CommandError, match=r"a\.csv is read as plain text, which has no field"):
+        read(Path("f/a.csv"), form=form, field="body")
+    if form is None:
+        assert [text for text, _ in read(Path("f"), field="body")] == ["two", "three"]
+
+
 @pytest.mark.parametrize("paths", [[], [Path("-")]])
 def test_stdin(paths: list[Path], pipe: Callable[[bytes], None]) -> None:
     """A dash or no argument means stdin, which is UTF-8 whatever the terminal's encoding."""
@@ -87,7 +100,7 @@ def test_a_folder_is_read_in_order_without_what_is_hidden() -> None:
         ("a.jsonl", b'{"body": "x"}', "a.jsonl:1: no text in 'text' (it has 'body'): pass --field"),
         ("a.jsonl", b"3", "a.jsonl:1: the line is not a JSON object"),
         ("a.json", b'["x", {"text": ', "a.json is not JSON after its first 1 values"),
-        ("a.json", b'["\\ud800"]', "a.json[0]: its text is not UTF-8, or contains a lone"),
+        ("a.json", b'["\\ud800"]', "a.json[0]: its text contains a lone"),
     ],
 )
 def test_what_cannot_be_read_is_named(name: str, content: bytes, words: str) -> None:

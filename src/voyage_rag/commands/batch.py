@@ -230,8 +230,7 @@ def fetch(
     """
     if failed is None and output != STDOUT:
         failed = output.with_name(output.name + ".failed.jsonl")
-    written = [path for path in (output, failed) if path not in {None, STDOUT}]
-    check_free(written, job, overwrite=overwrite)
+    check_free(output, failed, job, overwrite=overwrite)
     with _opened(job, base_url) as opened:
         now = opened.status()
         if now.state != "ended" and not partial:

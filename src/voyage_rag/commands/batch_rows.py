@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from voyage_rag.batch import BatchJob, BatchResult
 
 STDOUT = Path("-")
+OTHER_OUTPUTS = {".arrow", ".csv", ".feather", ".json", ".npy", ".npz", ".pq", ".tsv"}
+"""Suffixes of formats that results are not written in."""
+
 COLUMNS: dict[Kind, tuple[tuple[str], tuple[str, ...], type, str]] = {
     "contextualized": (
         ("chunks",), (), list, "a list of chunks, or an object with one under 'chunks'",
@@ -121,10 +124,18 @@ def _id_of(result: BatchResult, job: BatchJob) -> str | int:
     return result.custom_id if job.id_type == "string" else int(result.custom_id)
 
 
-def check_free(paths: Sequence[Path], job: Path, *, overwrite: bool) -> None:
-    """Raise an error if a path exists, or is that of the job or of another path."""
+def check_free(output: Path, failed: Path | None, job: Path, *, overwrite: bool) -> None:
+    """Raise an error for a path that exists, is used for something else, or cannot be written."""
     taken = {job.resolve(): "the job"}
-    for path in paths:
+    for path in (output, failed):
+        if path is None or path == STDOUT:
+            continue
+        suffix = path.suffix.lower()
+        if suffix in OTHER_OUTPUTS or (path == failed and suffix == ".parquet"):
+            raise CommandError(
+                f"{path} would be JSON Lines, not {suffix}: end the name in .jsonl"
+                + " or .parquet" * (path == output)
+            )
         if use := taken.get(path.resolve()):
             raise CommandError(f"{path} is the file of {use}: pass another file")
         taken[path.resolve()] = "another output"

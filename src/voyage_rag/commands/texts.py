@@ -89,6 +89,11 @@ def read_texts(
         for path in paths or [STDIN]:
             for file in [STDIN] if path == STDIN else text_files(path, SUFFIXES):
                 wanted = form or BY_SUFFIX.get(uncompressed_suffix(file)) or otherwise
+                if field != "text" and wanted in {"lines", "whole"} and not path.is_dir():
+                    raise CommandError(
+                        f"{file} is read as plain text, which has no field {field!r}: omit "
+                        "--field, or pass --format jsonl"
+                    )
                 try:
                     texts += _texts(file, wanted, field, options, Path(folder))
                 except (CommandError, JobError) as error:

@@ -23,7 +23,7 @@ from voyage_rag.jobs.errors import DamagedFileError, JobError
 MAX_LINE_BYTES = 64 * 2**20
 MAX_SHOWN = 1_000
 CHUNK_BYTES = 2**18
-MAX_MAGIC_BYTES = 48
+MAX_MAGIC_BYTES = 16
 
 NOT_TEXT = {
     codecs.BOM_UTF32_LE: "begins like UTF-32, but UTF-8 is expected: pass encoding='utf-32'",
@@ -37,7 +37,7 @@ NOT_TEXT = {
 UNSUPPORTED = {
     b"PK\x03\x04": "is a ZIP archive or an Office document: unpack it, or save it as CSV",
     b"%PDF-": "is a PDF: extract its text first",
-    b"version https://git-lfs.github.com/": "is a pointer of Git LFS, not the file itself: "
+    b"version https:": "is a pointer of Git LFS, not the file itself: "
     "download it with 'git lfs pull'",
     b"FEA1": "is a Feather file of version 1: write it as version 2, or as Parquet",
     b"PARE": "is an encrypted Parquet file: decrypt it first",
