@@ -408,6 +408,31 @@ def test_a_serialised_object_does_not_forget_its_host(http_service: HTTPService)
         llama_index.VoyageEmbedding.from_dict(stored)
 
 
+def test_a_serialised_object_does_not_forget_its_http_client(kind: Kind) -> None:
+    """Otherwise it would silently bypass a proxy, a certificate or an authentication."""
+
+    def stored(one: Any) -> dict[str, Any]:
+        values: dict[str, Any] = one.model_dump()
+        values.pop("class_name", None)  # as LlamaIndex's from_dict does
+        return values
+
+    with httpx.Client() as own:
+        shared = Voyage(KEY, http_client=own)
+        for one in (
+            kind.make(api_key=KEY, http_client=own),
+            kind.make(client=shared),
+            kind.make(client=shared.with_options(timeout=5)),
+            kind.make(api_key=KEY).model_copy(update={"http_client": own}),
+        ):
+            with pytest.raises(ConfigurationError, match="made with its own HTTP client"):
+                kind.of(**stored(one), api_key=KEY)
+            again = kind.of(**stored(one), api_key=KEY, http_client=own)
+            assert again.http_client is own
+            without = again.model_copy(update={"http_client": None})
+            assert kind.of(**stored(without), api_key=KEY).http_client is None
+        assert kind.of(**stored(kind.make(client=shared)), client=shared).voyage is shared
+
+
 def test_http_clients_are_fields(kind: Kind, http_service: HTTPService, runner: Runner) -> None:
     """They are used, shared by copies, and refused where they cannot be sent."""
     name = "http_client" if runner.is_sync else "http_async_client"

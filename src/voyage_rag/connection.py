@@ -5,8 +5,9 @@ pydantic models. The client is created from the current fields when it is needed
 another key or address uses these. Nothing that is printed, dumped or serialised contains a key.
 
 Objects that cannot be serialised (`host`, `client`, `http_client`, `http_async_client`) are shared
-by copies and omitted from dictionaries and JSON. A pickle contains the host, because worker
-processes need it; an object with your own HTTP client cannot be pickled.
+by copies and omitted from dictionaries and JSON, from which an object is created again only with
+the same host or HTTP client. A pickle contains the host, because worker processes need it; an
+object with your own HTTP client cannot be pickled.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pydantic import (
     Field,
     PlainValidator,
     PrivateAttr,
+    field_serializer,
 )
 from pydantic.json_schema import SkipJsonSchema
 
@@ -96,6 +98,7 @@ class Connection(BaseModel):
         client: A `Voyage` that several objects share. It replaces the fields above.
         api_key_fingerprint: Fingerprint of the key, if it was an argument of a serialised object.
         host_name: Name of the host, if it was an argument of a serialised object.
+        own_http_client: Whether a serialised object had its own HTTP client.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
@@ -136,6 +139,7 @@ class Connection(BaseModel):
     client: SkipJsonSchema[Client | None] = Field(default=None, exclude=True, repr=False)
     api_key_fingerprint: str | None = Field(default=None, repr=False)
     host_name: str | None = Field(default=None, repr=False)
+    own_http_client: bool = Field(default=False, repr=False)
 
     _voyage: Voyage | None = PrivateAttr(default=None)  # None after a field has changed
 
@@ -173,6 +177,11 @@ class Connection(BaseModel):
                 f"this object was made with host={self.host_name}, and hosts are not serialised: "
                 "pass the same host=..., or create a new object"
             )
+        if self.own_http_client and not (self.client or self.http_client or self.http_async_client):
+            raise ConfigurationError(
+                "this object was made with its own HTTP client, and HTTP clients are not "
+                "serialised: pass the same http_client=... or client=..., or create a new object"
+            )
         if self.host is None:
             self._resolve_key()
         else:
@@ -191,6 +200,12 @@ class Connection(BaseModel):
             key = find_key(None, self.api_key_path)
         self.voyage_api_key = key
         self.api_key_fingerprint = pinned
+
+    @field_serializer("own_http_client")
+    def _has_own_http_client(self, _: bool) -> bool:
+        if self.client is not None:
+            return self.client.has_own_http_client
+        return any(getattr(self, name) is not None for name in HTTP_CLIENTS)
 
     def check_options(self) -> None:
         """Check the model and its options against the catalogue.

@@ -65,6 +65,7 @@ class Session:
         observers: The observers of this client.
         driver: Runs requests with the client's connections, cache and observers.
         job_context: Context of requests about files and batches.
+        has_own_http_client: Whether an HTTP client was passed.
     """
 
     @constructor
@@ -113,7 +114,7 @@ class Session:
             tokenizer=tokenizer,
         )
         transport = _sender(settings, http_client, async_http_client)
-        self._has_own_clients = http_client is not None or async_http_client is not None
+        self.has_own_http_client = http_client is not None or async_http_client is not None
         self._begin(settings, transport, clock, as_observers(observers))
 
     def __init_subclass__(cls) -> None:
@@ -127,7 +128,7 @@ class Session:
         """Return a client with settings that are already resolved."""
         client = cls.__new__(cls)
         transport = _sender(settings)
-        client._has_own_clients = False  # noqa: SLF001 - its own
+        client.has_own_http_client = False
         client._begin(settings, transport, SYSTEM_CLOCK, observers)  # noqa: SLF001 - its own
         return client
 
@@ -147,7 +148,7 @@ class Session:
             ConfigurationError: A setting is invalid, unknown, or shared by all copies.
         """
         copy = type(self).__new__(type(self))
-        copy._has_own_clients = self._has_own_clients  # noqa: SLF001 - its own
+        copy.has_own_http_client = self.has_own_http_client
         sender, cache = self.driver.sender, self.driver.cache
         if isinstance(sender, HedgedSender):
             sender = sender.sender
@@ -258,7 +259,7 @@ class Session:
         return f"Voyage({settings.selection if settings else ''})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._has_own_clients:
+        if self.has_own_http_client:
             raise TypeError(
                 "a Voyage with its own HTTP client cannot be pickled or copied: create one in each "
                 "process, or use with_options"

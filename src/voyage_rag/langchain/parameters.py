@@ -44,6 +44,7 @@ class ConnectionParameters(TypedDict, total=False):
     client: Voyage | None
     api_key_fingerprint: str | None
     host_name: str | None
+    own_http_client: bool
 
 
 class RerankParameters(ConnectionParameters, total=False):
