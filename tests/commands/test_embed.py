@@ -235,6 +235,8 @@ def test_ctrl_c_says_how_to_resume(
 
     assert main(["embed", source, "-o", str(tmp_path / "out")]) == 130
     assert "the same command resumes" in capsys.readouterr().err
+    assert main(["embed", "-", "-o", "-", "--base-url", emulator.url]) == 130
+    assert capsys.readouterr().err.endswith("voyage-rag: interrupted\n")  # nothing is kept
 
 
 @pytest.mark.parametrize("name", ["out.parquet", "out.jsonl", "out.npy", "out"])

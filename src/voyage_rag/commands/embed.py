@@ -37,6 +37,7 @@ from voyage_rag.commands.screen import (
 from voyage_rag.commands.service import connected
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.files import size
+from voyage_rag.jobs.inputs.spool import is_stream
 from voyage_rag.jobs.pricing import Engine
 from voyage_rag.models import OutputDtype
 
@@ -226,10 +227,9 @@ def embed(
         tokenizer=tokenizer,
     )
     to_stdout = output == Path("-")
-    with (
-        interruptible("interrupted; finished vectors are kept, and the same command resumes"),
-        client as voyage,
-    ):
+    can_resume = not (to_stdout and any(map(is_stream, inputs)))
+    resumes = "; finished vectors are kept, and the same command resumes" * can_resume
+    with interruptible(f"interrupted{resumes}"), client as voyage:
         with _progress() as on_progress:
             report = job.run(voyage, on_progress=on_progress)
         _show_report(report, as_json=as_json, emulated=emulated, to_stdout=to_stdout)
