@@ -363,7 +363,7 @@ def test_a_captive_portal_is_recognised(body: bytes) -> None:
         found = findings(base_url=url)
 
     assert broken(found) == ["http"]
-    assert "portal" in (found["http"].remedy or "")
+    assert "login" in (found["http"].remedy or "")
 
 
 def test_a_wrong_path() -> None:

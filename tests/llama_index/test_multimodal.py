@@ -21,7 +21,7 @@ from llama_index.core.schema import (
 )
 from PIL import Image as Pillow
 
-from pictures import jpeg, mp4, png
+from pictures import mp4, png
 from voyage_rag import InvalidInputError
 from voyage_rag.llama_index import VoyageAIRerank, VoyageEmbedding
 
@@ -110,7 +110,7 @@ def test_an_image_behind_a_url(
 def test_a_batch_of_images_takes_few_requests(
     embedding: VoyageEmbedding, emulator: Emulator, runner: Runner
 ) -> None:
-    vectors = runner.call(embedding, "get_image_embedding_batch", [BytesIO(jpeg())] * 100)
+    vectors = runner.call(embedding, "get_image_embedding_batch", [BytesIO(png())] * 100)
     assert len(vectors) == 100
     assert len(emulator.requests) == 1
 
@@ -246,7 +246,7 @@ def test_the_url_of_a_node_names_no_file(
     if prefix:
         nodes.append(Node(image_resource=MediaResource(url=path)))  # type: ignore[arg-type]
     for node in nodes:
-        with pytest.raises(InvalidInputError, match=r"must hold an http\(s\) URL"):
+        with pytest.raises(InvalidInputError, match=r"must contain an http\(s\) URL"):
             embedding([node])
     assert emulator.requests == []
 
