@@ -75,7 +75,6 @@ def results_of(
 def _line_results(
     workflow: BatchWorkflow, kind: BatchEndpoint, part: BatchPart, fetched: Sequence[Path]
 ) -> Iterator[BatchResult]:
-    """Yield the result of each line of a part."""
     repeated = {repeat.index for repeat in part.repeats}
     indexes = (index for index in count(part.first) if index not in repeated)
     has_ended = all(attempt in workflow.ended for attempt in workflow.attempts_of(part))

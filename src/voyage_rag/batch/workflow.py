@@ -62,8 +62,6 @@ class BatchWorkflow:
     def __post_init__(self) -> None:
         self.limits = BatchLimits(**self.state.limits)
 
-    # ── state ─────────────────────────────────────────────────────────────────────────────
-
     @property
     def running(self) -> list[BatchPart]:
         """Batches that were created and have not ended."""
@@ -108,8 +106,6 @@ class BatchWorkflow:
             statuses={part.batch_id: part.status or "" for part in parts if part.batch_id},
             expected_at=max(map(datetime.fromisoformat, expected), default=None),
         )
-
-    # ── steps ──────────────────────────────────────────────────────────────────────────────
 
     def advance(self) -> Flow[None]:
         """Create as many batches as the account allows, in order.

@@ -67,8 +67,6 @@ class JobRun:
         self._store: ResultStore | None = None
         self._closing = ExitStack()
 
-    # ── preparation ───────────────────────────────────────────────────────────────────────────────
-
     def prepare(self) -> None:
         """Determine the state of the job, and create it if necessary.
 
@@ -148,8 +146,6 @@ class JobRun:
                 "the input changed while it was read: run the job again, with overwrite=True if it "
                 "had already started"
             )
-
-    # ── progress ──────────────────────────────────────────────────────────────────────────────────
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -255,8 +251,6 @@ class JobRun:
 
     def _where(self, number: int) -> str:
         return self._reader.where(next(self._rows(number)))
-
-    # ── completion ────────────────────────────────────────────────────────────────────────────────
 
     def finish(self) -> JobReport:
         """Write the output after all vectors are stored."""

@@ -113,8 +113,6 @@ class MultimodalCall(EndpointCall[EncodedInput, "Vector"]):
         """Return the vector of these numbers."""
         return from_bytes(stored, self.options.dtype, self.options.expected_length)
 
-    # ── requests ──────────────────────────────────────────────────────────────────────────────────
-
     def content_flows(
         self, contents: Sequence[Content], results: PartialResults[Vector]
     ) -> Iterator[Flow[None]]:

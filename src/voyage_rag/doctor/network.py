@@ -54,9 +54,6 @@ def network_findings(settings: Settings) -> Iterator[Finding]:
         yield note("tls", "none: plain http", None if is_loopback(host) else "use https")
 
 
-# ── name and connection ───────────────────────────────────────────────────────────────────────────
-
-
 def _resolve(host: str, port: int) -> Finding:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -79,9 +76,6 @@ def _connect(host: str, port: int, proxy: Proxy | None) -> Finding:
         return broken("connect", f"no connection to {host}:{port} ({_short(error)})", remedy)
     seconds = time.perf_counter() - began
     return ok("connect", f"to {host}:{port} in {seconds * 1_000:.0f} ms", seconds=seconds)
-
-
-# ── certificate ───────────────────────────────────────────────────────────────────────────────────
 
 
 def _check_certificate(route: Route) -> Finding:

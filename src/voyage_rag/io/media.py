@@ -115,9 +115,6 @@ def _inspect_video(source: object, file: BinaryIO, size: int) -> Media:
     return Media("video", "video/mp4", source, size, pixels, frames)
 
 
-# ── sources ─────────────────────────────────────────────────────────────────────────────────────
-
-
 def _reopenable(source: object) -> bytes | Path:
     """Return the source in a form that can be opened several times."""
     match source:

@@ -98,9 +98,6 @@ def _parsed(source: str, value: str) -> Proxy:
     return Proxy(source, parts.scheme, host, port, username, password)
 
 
-# ── exceptions ────────────────────────────────────────────────────────────────────────────────────
-
-
 def _is_excepted(host: str, port: int, exceptions: str) -> bool:
     """Return whether NO_PROXY contains the host, its domain or network, with or without port."""
     entries = exceptions.replace(",", " ").lower().split()
