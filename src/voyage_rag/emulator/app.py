@@ -129,11 +129,12 @@ def create_app(
 
 
 def make_dialect(options: EmulatorOptions) -> EmulatedDialect:
-    """Return the dialect, or raise a `ValueError` for one or a model that does not exist."""
+    """Return the dialect, or raise a `ValueError` for an unknown dialect or model."""
     if options.dialect not in DIALECTS:
         raise ValueError(f"dialect must be one of {', '.join(DIALECTS)}, not {options.dialect!r}")
     if options.served_model not in {None, LOCAL_MODEL, *MODEL_ENDPOINTS}:
-        raise ValueError(f"the emulator has no model {options.served_model!r}")
+        names = ", ".join((LOCAL_MODEL, *MODEL_ENDPOINTS))
+        raise ValueError(f"served_model must be one of {names}, not {options.served_model!r}")
     return DIALECTS[options.dialect](options)
 
 

@@ -111,7 +111,7 @@ def _inspect_line(
         return
     name, body = line.get("custom_id"), line.get("body")
     if not isinstance(name, str) or not name:
-        found.add_error("missing_custom_id", "A custom_id is due.", number, "custom_id")
+        found.add_error("missing_custom_id", "A custom_id is required.", number, "custom_id")
     elif name in found.names:
         message = f"The custom_id '{name}' is not unique."
         found.add_error("duplicate_custom_id", message, number, "custom_id")
@@ -121,9 +121,9 @@ def _inspect_line(
         message = f"Unknown parameter: '{extra[0]}'."
         found.add_error("unknown_parameter", message, number, extra[0])
     if not isinstance(body, dict):
-        found.add_error("missing_body", "A body is due.", number, "body")
+        found.add_error("missing_body", "A body is required.", number, "body")
     elif extra := sorted(body.keys() - set(kind.inputs)):
-        message = f"Parameter '{extra[0]}' belongs into request_params."
+        message = f"Parameter '{extra[0]}' belongs in request_params."
         found.add_error("invalid_parameter", message, number, f"body.{extra[0]}")
     else:
         _count(body, found, tokens)

@@ -235,8 +235,8 @@ class BatchRegistry:
         if in_flight + tokens > limit:
             raise RejectedRequest(
                 429,
-                f"You have reached the limit of {limit} batch tokens in progress: {in_flight} are, "
-                f"and this batch has {tokens}. Please wait for some of them to complete.",
+                f"You have reached the limit of {limit} batch tokens in progress: {in_flight} are "
+                f"in use, and this batch has {tokens}. Please wait for some of them to complete.",
             )
 
     def list(self, key: str) -> list[EmulatedBatch]:

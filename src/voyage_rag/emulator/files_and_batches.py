@@ -75,7 +75,7 @@ class FilesAndBatches:
         fields = request.body if isinstance(request.body, dict) else {}
         upload, clauses = fields.get("file"), []
         if not isinstance(upload, UploadFile):
-            clauses.append("Error for argument 'file': a file is due, in multipart/form-data")
+            clauses.append("Error for argument 'file': a file is required (multipart/form-data)")
         if clause := args.one_of("batch")(fields.get("purpose")):
             clauses.append(clause.format("purpose"))
         if clauses or not isinstance(upload, UploadFile):

@@ -75,7 +75,7 @@ def _check_segment(segment: Any) -> str | None:
     if kind not in _TYPES:
         return f"Error for argument '{{}}': Value error, A segment's type must be one of {_TYPES}"
     if set(segment) != {"type", kind} or not isinstance(segment[kind], str):
-        return f"Error for argument '{{}}': Value error, A {kind} segment must hold {kind} alone"
+        return f"Error for argument '{{}}': Value error, A {kind} segment must contain only {kind}"
     return None if segment[kind] else args.EMPTY
 
 
