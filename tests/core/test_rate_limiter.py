@@ -27,7 +27,7 @@ from core.simulation import (
 from fakes import FREE_TIER, FakeClock
 from voyage_rag.core.context import Budgets, budgets_of
 from voyage_rag.core.rate_limiter import RateLimiter, Reservation
-from voyage_rag.core.rate_limits import NO_LIMITS, RateLimits, limits_named
+from voyage_rag.core.rate_limits import NO_LIMITS, RateLimits, limits_in_message
 
 FREE = RateLimits(3, 10_000)
 SIZE = 12_160.0
@@ -596,13 +596,13 @@ def test_a_request_above_the_minutes_limit_is_recognised() -> None:
 )
 def test_limits_are_read_from_the_words_of_a_refusal(detail: str, limits: RateLimits) -> None:
     """The recorded wording of the free tier, and Atlas's."""
-    assert limits == limits_named(detail)
+    assert limits == limits_in_message(detail)
 
 
 @given(st.text(alphabet="0123456789,RPMTK and()limtsof ", max_size=60))
 def test_any_refusal_can_be_read(detail: str) -> None:
     """No wording causes an error."""
-    limits = limits_named(detail)
+    limits = limits_in_message(detail)
 
     assert limits.requests_per_minute is None or limits.requests_per_minute >= 0
 

@@ -11,7 +11,7 @@ from typing import Any
 from fakes import base64_of
 from voyage_rag.core.failures import failure_of
 from voyage_rag.core.options import EmbedOptions
-from voyage_rag.core.rate_limits import limits_named
+from voyage_rag.core.rate_limits import limits_in_message
 from voyage_rag.core.wire.responses import (
     contextual_answer,
     embed_answer,
@@ -88,7 +88,7 @@ def failure(body: bytes, status: int) -> None:
     error = failure_of(REQUEST, Response(status, {}, body), HOST, lambda: 0.0)
     assert isinstance(error, VoyageError)
     assert str(error)
-    named = limits_named(error.message)
+    named = limits_in_message(error.message)
     for number in (named.requests_per_minute, named.tokens_per_minute):
         assert number is None or (math.isfinite(number) and number >= 0)
 

@@ -34,7 +34,7 @@ from voyage_rag.observe.log import LOG, RequestLog
 from voyage_rag.observe.observers import (
     GLOBAL_OBSERVERS,
     NO_OBSERVERS,
-    Guarded,
+    GuardedObserver,
     Observers,
     as_observers,
 )
@@ -166,7 +166,7 @@ class Session:
         cache: VectorStore | None = None,
     ) -> None:
         self.observers = observers
-        self._listeners = tuple(map(Guarded, observers))
+        self._listeners = tuple(map(GuardedObserver, observers))
         self.settings = settings
         self._clock = clock
         if settings.hedge_after is not None:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from voyage_rag.commands.failure import FAILED
 from voyage_rag.commands.options import AsJSON, BaseURL
-from voyage_rag.commands.screen import console, hanging, one_line, working, write_json
+from voyage_rag.commands.screen import console, hanging_indent, one_line, working, write_json
 
 if TYPE_CHECKING:
     from voyage_rag.doctor import Finding
@@ -99,7 +99,7 @@ def _show(finding: Finding) -> None:
     if finding.remedy:
         parts.append(f"{'':<{INDENT}}-> {one_line(finding.remedy)}")
     for number, text in enumerate(parts):
-        shown = Text(hanging(text, INDENT + 3 * number, out.width))
+        shown = Text(hanging_indent(text, INDENT + 3 * number, out.width))
         if number == 0:
             shown.stylize(STYLES[finding.state], 0, len(finding.state))
         out.print(shown, soft_wrap=True)

@@ -27,7 +27,7 @@ from voyage_rag.commands.screen import (
     console,
     dollars,
     duration,
-    hanging,
+    hanging_indent,
     plural,
     progress_bar,
     remark,
@@ -285,7 +285,7 @@ def _print_estimate(job: EmbeddingJob, estimate: Estimate) -> None:
 
     def show(label: str, text: object) -> None:
         line = f"{label:<{LABEL_WIDTH}}{text}"
-        out.print(hanging(line, LABEL_WIDTH, out.width), markup=False, soft_wrap=True)
+        out.print(hanging_indent(line, LABEL_WIDTH, out.width), markup=False, soft_wrap=True)
 
     if estimate.files > 1 or estimate.unread:
         show("files", f"{estimate.files:,}; {estimate.unread:,} of other formats are ignored")

@@ -99,7 +99,7 @@ def shortened(text: str, width: int) -> str:
     return line if len(line) <= width else f"…{line[1 - width :]}"
 
 
-def hanging(text: str, indent: int, width: int) -> str:
+def hanging_indent(text: str, indent: int, width: int) -> str:
     """Wrap a line, and indent all lines but the first."""
     return "\n".join(wrap(text, width, subsequent_indent=" " * indent, break_on_hyphens=False))
 

@@ -330,7 +330,7 @@ class RateLimiter:
             at = max(at, self._drained_at + ahead_seconds - burst)
         if not self.known:
             return at
-        return self._window.when_room(
+        return self._window.earliest_time(
             at, self._ceiling, requests, tokens, for_job=not slot.is_query
         )
 

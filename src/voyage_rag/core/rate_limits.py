@@ -88,7 +88,7 @@ class RateLimits:
 NO_LIMITS = RateLimits()
 
 
-def limits_named(detail: str) -> RateLimits:
+def limits_in_message(detail: str) -> RateLimits:
     """Return the limits that the text of a 429 names: those of the free tier or of Atlas."""
     if free := NAMED_FREE_TIER.search(detail):
         return RateLimits(_number(free[1]), 1_000 * _number(free[2]))

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from voyage_rag.core.failures import OK, error_text, failure_of, request_id_of
 from voyage_rag.core.flow import Attempt, Flow, NothingToSendError
 from voyage_rag.core.rate_limiter import Estimate, RateLimiter, Reservation
-from voyage_rag.core.rate_limits import limits_named
+from voyage_rag.core.rate_limits import limits_in_message
 from voyage_rag.core.repacking import PackedRequest
 from voyage_rag.core.wire.responses import Body, Decoded, parse
 from voyage_rag.errors import (
@@ -214,7 +214,7 @@ class Attempts:
         if isinstance(failure, RateLimitError):
             asked = failure.retry_after or 0.0
             held = asked if asked <= MAX_RETRY_AFTER_SECONDS else None
-            self.reservation.refused(held, limits_named(failure.message))
+            self.reservation.refused(held, limits_in_message(failure.message))
             if self._source is not None:
                 self._source.put_back()
             if limiter.exceeds_minute_limit(self._tokens()):

@@ -97,7 +97,7 @@ class SlidingWindow:
         ]
         return len(tokens), sum(tokens)
 
-    def when_room(
+    def earliest_time(
         self, at: float, limits: RateLimits, requests: int, tokens: float, *, for_job: bool
     ) -> float:
         """Return the earliest time, from `at` on, at which the last minute allows requests.

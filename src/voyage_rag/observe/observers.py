@@ -15,7 +15,7 @@ from voyage_rag.locks import lock_for
 LOG = logging.getLogger("voyage_rag")
 
 
-class Guarded:
+class GuardedObserver:
     """An observer whose first exception is logged and never raised.
 
     If the observer has a method `within(call)`, calls that return a complete result run in the
@@ -107,14 +107,14 @@ class GlobalObservers:
     """
 
     def __init__(self) -> None:
-        self.current: tuple[Guarded, ...] = ()
+        self.current: tuple[GuardedObserver, ...] = ()
         self._lock = lock_for(self)
 
     def add(self, observer: Observer) -> None:
         """Add an observer, unless it was added before."""
         with self._lock:
             if all(known.observer != observer for known in self.current):
-                self.current = (*self.current, Guarded(observer))
+                self.current = (*self.current, GuardedObserver(observer))
 
     def remove(self, observer: Observer) -> None:
         """Remove an observer, if it was added."""
