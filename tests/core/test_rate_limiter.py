@@ -137,7 +137,7 @@ def test_the_last_limits_given_hold() -> None:
     assert limiter.reserve(1).wait() == 0
     blocked = limiter.reserve(1)
     assert blocked.wait() > 0
-    assert blocked.held() > 50
+    assert blocked.limit_delay() > 50
 
     limiter.keep_to(RateLimits(100, None))
 
@@ -193,7 +193,7 @@ def test_threads_that_share_a_limiter_keep_its_limits() -> None:
         thread.join()
 
     assert sum(delay == 0 for delay in delays) == 10
-    assert all(60 <= it.held() <= 121 for it in reservations if it.sent_at is None)
+    assert all(60 <= it.limit_delay() <= 121 for it in reservations if it.sent_at is None)
 
 
 # ── queries and jobs ──────────────────────────────────────────────────────────────────────────────
@@ -250,11 +250,11 @@ def test_a_cancelled_request_gives_up_its_turn() -> None:
     first, second = limiter.reserve(1), limiter.reserve(1)
     first.wait()
     second.wait()
-    assert second.held() > 61
+    assert second.limit_delay() > 61
     first.cancel()
     second.wait()
 
-    assert second.held() == pytest.approx(60.1)
+    assert second.limit_delay() == pytest.approx(60.1)
 
 
 def test_a_reservation_that_is_not_renewed_loses_its_turn() -> None:
@@ -501,7 +501,7 @@ def test_only_one_probe_leaves_after_a_refusal() -> None:
     clock.advance(0.6)
     assert query.wait() == 0
     assert job.wait() > 0
-    assert job.held() == inf
+    assert job.limit_delay() == inf
 
     query.accepted(100)
     clock.advance(1.0)
@@ -565,7 +565,7 @@ def test_a_reservation_waits_for_its_backoff_first() -> None:
     reservation = RateLimiter(clock.now).reserve(10, delay=3.0)
 
     assert reservation.wait() == pytest.approx(3.0)
-    assert reservation.held() == 0
+    assert reservation.limit_delay() == 0
     clock.advance(3.0)
     assert reservation.wait() == 0
     assert clock.now() == reservation.sent_at

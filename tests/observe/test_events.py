@@ -431,7 +431,11 @@ def test_copies_keep_observers_and_pickles_do_not() -> None:
     assert [*pickle.loads(pickle.dumps(voyage)).observers] == []
 
 
-EVENTS = [name for name, value in vars(events).items() if dataclasses.is_dataclass(value)]
+EVENTS = [
+    name
+    for name, value in vars(events).items()
+    if dataclasses.is_dataclass(value) and value.__module__ == events.__name__
+]
 
 
 def test_without_observers_no_event_is_made(runner, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -468,7 +472,7 @@ def test_a_limit_that_nobody_knows_yet_has_no_seconds(runner, kept: Recorder) ->
         Request("/embeddings", b'{"input":"a"}', MODEL, 1),
         1.0,
         lambda: next(waits),
-        held=lambda: inf,
+        limit_delay=lambda: inf,
     )
 
     def flow() -> Any:

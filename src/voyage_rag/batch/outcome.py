@@ -51,23 +51,23 @@ def results_of(
     workflow: BatchWorkflow, kind: BatchEndpoint, part: BatchPart, fetched: Sequence[Path]
 ) -> Iterator[BatchResult]:
     """Yield the result of each input of a part, in order."""
-    held: dict[int, BatchResult] = {}
+    stored: dict[int, BatchResult] = {}
     repeats = deque(part.repeats)
     awaited = Counter(repeat.equals for repeat in repeats)
 
     def before(index: float) -> Iterator[BatchResult]:
         while repeats and repeats[0].index < index:
             repeat = repeats.popleft()
-            first = held[repeat.equals]
+            first = stored[repeat.equals]
             awaited[repeat.equals] -= 1
             if not awaited[repeat.equals]:
-                del held[repeat.equals]
+                del stored[repeat.equals]
             yield replace(first, index=repeat.index, custom_id=repeat.custom_id, total_tokens=0)
 
     for result in _line_results(workflow, kind, part, fetched):
         yield from before(result.index)
         if awaited[result.index]:
-            held[result.index] = result
+            stored[result.index] = result
         yield result
     yield from before(inf)
 

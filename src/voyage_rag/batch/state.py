@@ -137,24 +137,24 @@ class StateFile:
             InvalidInputError: The file does not exist or cannot be read.
         """
         try:
-            held = json.loads(self.path.read_bytes())
+            saved = json.loads(self.path.read_bytes())
         except OSError as error:
             raise InvalidInputError(
                 f"cannot read the job {str(self.path)!r}: {error.strerror}"
             ) from error
         except ValueError:
-            held = None
-        if not isinstance(held, dict) or held.get("format") != FORMAT:
+            saved = None
+        if not isinstance(saved, dict) or saved.get("format") != FORMAT:
             raise InvalidInputError(
                 f"{str(self.path)!r} is not the state file of a job: pass another file"
             )
-        if held.get("version") != VERSION:
+        if saved.get("version") != VERSION:
             raise InvalidInputError(
-                f"the job {str(self.path)!r} has format version {held.get('version')!r}, but this "
+                f"the job {str(self.path)!r} has format version {saved.get('version')!r}, but this "
                 f"release of voyage-rag reads version {VERSION}: use the release that wrote it"
             )
         try:
-            return JobState.model_validate(held)
+            return JobState.model_validate(saved)
         except ValidationError as error:
             place = ".".join(map(str, error.errors()[0]["loc"]))
             raise InvalidInputError(

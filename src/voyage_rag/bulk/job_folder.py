@@ -111,9 +111,9 @@ class JobFolder:
         """Raise a `JobError` for a folder that contains files of other programs."""
         if self.path.is_dir():
             own = {self._work.parent.name, self._manifest.name, self._lock.name}
-            held = {entry.name for entry in self.path.iterdir()} - own
+            names = {entry.name for entry in self.path.iterdir()} - own
             temporary = f".{self._manifest.name}."
-            foreign = sorted(name for name in held if not name.startswith(temporary))
+            foreign = sorted(name for name in names if not name.startswith(temporary))
             if foreign:
                 raise JobError(
                     f"{str(self.path)!r} is needed for the job, but contains {foreign[0]!r}, which "

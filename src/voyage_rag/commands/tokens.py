@@ -100,8 +100,8 @@ def tokens(
 
 def _count(texts: Iterable[Text], counter: TokenCounter) -> Iterator[Counted]:
     for file, group in groupby(texts, key=lambda text: text.file):
-        held = [text.text for text in group]
-        yield Counted(file, tuple(map(len, held)), tuple(map(counter, held)))
+        contents = [text.text for text in group]
+        yield Counted(file, tuple(map(len, contents)), tuple(map(counter, contents)))
 
 
 def _chosen(names: Sequence[str] | None) -> list[Model]:

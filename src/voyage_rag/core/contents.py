@@ -198,10 +198,10 @@ def _from_api(name: str, position: int, item: Mapping[Any, Any]) -> TextSegment 
             f"{name} must contain only 'type' and a string under {kind!r}",
             indices=(position,),
         )
-    held = SEGMENT_TYPES[kind]
-    if held is None:
+    segment_type = SEGMENT_TYPES[kind]
+    if segment_type is None:
         return TextSegment(value, 0)
-    media_kind, delivery = held
+    media_kind, delivery = segment_type
     if not (_is_http(value) if delivery == "url" else _is_data_url(value)):
         expected = (
             "an http(s) URL"

@@ -43,7 +43,7 @@ class Attempt:
         number: 1 for the first attempt of a request, 2 for the first retry.
         failure: Why the previous attempt failed.
         delay: Seconds until it may be sent, as estimated after that failure.
-        held: Returns the seconds for which the account's limit alone delays it.
+        limit_delay: Returns the seconds for which the account's limit alone delays it.
         hedge: Called if there is no response yet: returns whether the limit allows sending it a
             second time. None for jobs, whose requests are sent once.
         limits_silence: Whether `timeout` limits the seconds without a byte instead, as for files.
@@ -56,7 +56,7 @@ class Attempt:
     number: int = 1
     failure: VoyageError | None = None
     delay: float = 0.0
-    held: Callable[[], float] = _at_once
+    limit_delay: Callable[[], float] = _at_once
     hedge: Callable[[], bool] | None = None
     limits_silence: bool = False
     is_throttled: bool = False

@@ -93,23 +93,23 @@ def slices(
     `limits` is called for every slice, because responses improve the estimate. A deque is emptied
     during the iteration, so that its items can be freed.
     """
-    held: list[Item] = []
+    current: list[Item] = []
     estimated_tokens = size = 0.0
     now = limits()
     for item in _emptied(items) if isinstance(items, deque) else items:
         tokens = item.estimated_tokens
         more = size_of(item) if size_of else 0.0
-        if held and (estimated_tokens + tokens > now.estimated_tokens or size + more > now.size):
-            yield held
-            held, estimated_tokens, size, now = [], 0.0, 0.0, limits()
-        held.append(item)
+        if current and (estimated_tokens + tokens > now.estimated_tokens or size + more > now.size):
+            yield current
+            current, estimated_tokens, size, now = [], 0.0, 0.0, limits()
+        current.append(item)
         estimated_tokens += tokens
         size += more
-        if len(held) >= now.inputs:  # sent without waiting for another input
-            yield held
-            held, estimated_tokens, size, now = [], 0.0, 0.0, limits()
-    if held:
-        yield held
+        if len(current) >= now.inputs:  # sent without waiting for another input
+            yield current
+            current, estimated_tokens, size, now = [], 0.0, 0.0, limits()
+    if current:
+        yield current
 
 
 def _emptied(items: deque[Item]) -> Iterator[Item]:

@@ -94,7 +94,7 @@ class Reservation(Slot):
             self._estimate = float  # returns 0, and does not keep the texts for a minute
         return delay and ask_again_after(delay)
 
-    def held(self) -> float:
+    def limit_delay(self) -> float:
         """Return the delay due to the limits, without the backoff; inf while another one probes."""
         return max(0.0, self.allowed_at - self._limiter.now()) if self.sent_at is None else 0.0
 

@@ -194,7 +194,7 @@ class Attempts:
             self._sent + 1,
             self._failure,
             self._allowed_in() if isinstance(self._failure, RateLimitError) else self._delay,
-            self.reservation.held,
+            self.reservation.limit_delay,
             self._hedge if policy.is_query else None,
         )
         return self._attempt
@@ -213,8 +213,8 @@ class Attempts:
         self._delay = wait = self._policy.backoff(failure, self._sent)
         if isinstance(failure, RateLimitError):
             asked = failure.retry_after or 0.0
-            held = asked if asked <= MAX_RETRY_AFTER_SECONDS else None
-            self.reservation.refused(held, limits_in_message(failure.message))
+            delay = asked if asked <= MAX_RETRY_AFTER_SECONDS else None
+            self.reservation.refused(delay, limits_in_message(failure.message))
             if self._source is not None:
                 self._source.put_back()
             if limiter.exceeds_minute_limit(self._tokens()):
@@ -274,8 +274,8 @@ class Attempts:
             if self._source is not None:
                 self._attempt.request = self._source.take()
         elif (total := self._policy.total_timeout) is not None:
-            held = self.reservation.held()
-            if spent >= total or (held < inf and spent + held > total):
+            limit_delay = self.reservation.limit_delay()
+            if spent >= total or (limit_delay < inf and spent + limit_delay > total):
                 raise RateLimitError(
                     f"the limit of {self._limiter.limits} allows no request within the "
                     f"total timeout of {total:g} s",

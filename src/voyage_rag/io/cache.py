@@ -102,10 +102,10 @@ class Cache:
 
     def close_for_fork(self) -> bool:
         """Close and lock the file; return whether other threads released it in time."""
-        held = self._lock.acquire(timeout=MAX_LOCK_SECONDS)
-        if held:
+        acquired = self._lock.acquire(timeout=MAX_LOCK_SECONDS)
+        if acquired:
             self._close()
-        return held
+        return acquired
 
     def release(self) -> None:
         """Let other threads use the file again."""

@@ -115,7 +115,7 @@ class Telemetry:
 
     def throttled(self, attempt: Attempt) -> None:
         """Report, once per attempt, that it waits for the account's rate limit."""
-        seconds = attempt.held()
+        seconds = attempt.limit_delay()
         if seconds > 0 and not attempt.is_throttled:
             attempt.is_throttled = True
             known = seconds if isfinite(seconds) else None

@@ -72,26 +72,26 @@ def exclusive_lock(path: Path, busy: Exception) -> Iterator[None]:
         yield
         return
     while True:
-        held = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            os.close(held)
+            os.close(descriptor)
             raise (busy if isinstance(error, BlockingIOError) else error) from None
-        if _is_same(path, held):
+        if _is_same(path, descriptor):
             break
-        os.close(held)  # the previous holder has just removed it
+        os.close(descriptor)  # the previous holder has just removed it
     try:
         yield
     finally:
-        if not os.fstat(held).st_size:
+        if not os.fstat(descriptor).st_size:
             path.unlink(missing_ok=True)
-        os.close(held)
+        os.close(descriptor)
 
 
-def _is_same(path: Path, held: int) -> bool:
+def _is_same(path: Path, descriptor: int) -> bool:
     try:
-        return os.path.samestat(path.stat(), os.fstat(held))
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:
         return False
 
