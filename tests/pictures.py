@@ -35,7 +35,7 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def jpeg(width: int = 100, height: int = 80, size: int = 0, before: bytes = b"") -> bytes:
-    """A picture with only a valid header, padded to a size in bytes.
+    """A picture with only valid headers, padded to a size in bytes.
 
     Args:
         width: Pixels across.
@@ -43,8 +43,9 @@ def jpeg(width: int = 100, height: int = 80, size: int = 0, before: bytes = b"")
         size: Bytes in all.
         before: Segments that come before the size, as cameras write them.
     """
-    frame = struct.pack(">BBHBHHB", 0xFF, 0xC0, 8, 8, height, width, 0)
-    head = b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0" + before + frame
+    frame = struct.pack(">BBHBHHB", 0xFF, 0xC0, 11, 8, height, width, 1) + b"\1\x11\0"
+    scan = b"\xff\xda\0\x08\1\1\0\0\x3f\0"
+    head = b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0" + before + frame + scan
     return head + bytes(max(0, size - len(head) - 2)) + b"\xff\xd9"
 
 
@@ -57,8 +58,9 @@ def exif(size: int) -> bytes:
 
 
 def gif(width: int = 30, height: int = 20) -> bytes:
-    """A picture with only a valid header."""
-    return b"GIF89a" + struct.pack("<HH", width, height) + b"\0\0\0;"
+    """A picture with only valid headers."""
+    frame = b"," + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\2\0"
+    return b"GIF89a" + struct.pack("<HH", width, height) + b"\0\0\0" + frame + b";"
 
 
 def webp(kind: bytes = b"VP8 ", width: int = 300, height: int = 200) -> bytes:
