@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,11 @@ import pytest
 from PIL import Image as Pillow
 
 import voyage_rag
+from fakes import HTTPService, ok
 from pictures import gif, jpeg, mp4, png
 from voyage_rag import Image, InvalidInputError, Voyage
 from voyage_rag.emulator import Emulator
+from voyage_rag.hosts.messages import Response
 
 KEY = "pa-of-nobody"
 MODEL = "voyage-multimodal-3.5"
@@ -61,13 +65,17 @@ def file_of(image: Any, format_: str, **options: Any) -> bytes:
 
 def files_sent(emulator: Emulator) -> list[tuple[str, bytes]]:
     """MIME type and bytes of every image and video that arrived."""
+    return files_in(item for request in emulator.requests for item in request.body["inputs"])
+
+
+def files_in(inputs: Iterable[Any]) -> list[tuple[str, bytes]]:
+    """MIME type and bytes of every image and video of a request's inputs."""
     found = []
-    for request in emulator.requests:
-        for item in request.body["inputs"]:
-            for segment in item["content"]:
-                if segment["type"].endswith("_base64"):
-                    head, _, data = segment[segment["type"]].partition(";base64,")
-                    found.append((head.removeprefix("data:"), base64.b64decode(data)))
+    for item in inputs:
+        for segment in item["content"]:
+            if segment["type"].endswith("_base64"):
+                head, _, data = segment[segment["type"]].partition(";base64,")
+                found.append((head.removeprefix("data:"), base64.b64decode(data)))
     return found
 
 
@@ -285,15 +293,26 @@ def test_threads_may_share_an_image(voyage: Voyage, tmp_path: Path, emulator: Em
 
 
 def test_without_pillow_paths_bytes_and_urls_work(
-    runner, voyage: Voyage, emulator: Emulator, tmp_path: Path, no_pillow: None
+    runner, http_service: HTTPService, tmp_path: Path, no_pillow: None
 ) -> None:
+    """With a service that does not read the images: the emulator needs Pillow."""
+    received: list[Any] = []
+
+    def answer(body: bytes) -> Response:
+        received.append(json.loads(body)["inputs"])
+        data = [{"index": index, "embedding": [1.0] * 256} for index in range(len(received[-1]))]
+        return ok({"data": data, "usage": {"text_tokens": 1, "image_pixels": 1, "total_tokens": 2}})
+
+    http_service.always = answer
     path = tmp_path / "a.png"
     path.write_bytes(png())
     inputs = [["a", path], jpeg(), gif(), Image("https://example.com/red.png")]
+    voyage = Voyage(KEY, base_url=http_service.url)
     found = runner.call(voyage, "multimodal_embed", inputs, MODEL, output_dimension=256)
+
     assert len(found.embeddings) == 4
-    assert [data for _, data in files_sent(emulator)] == [png(), jpeg(), gif()]
-    assert len(emulator.requests) == 2
+    assert len(received) == 2
+    assert [data for _, data in files_in(itertools.chain(*received))] == [png(), jpeg(), gif()]
 
 
 @pytest.mark.parametrize(
