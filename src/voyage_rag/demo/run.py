@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import platform
@@ -42,6 +43,7 @@ def run(options: DemoOptions, out: Console, err: Console, began: float) -> DemoR
     screen = err if options.as_json else out
     questions = tuple(map(Question, options.questions)) or BUILT_IN_QUESTIONS
     with _service(options) as (service, emulated):
+        gc.freeze()  # parsing starts many collections, which would visit every imported module
         with _timed(seconds, "reading"), busy(screen, "Reading the text"):
             plan = _plan(options, questions, service, emulated=emulated)
         if not (options.as_json and emulated):
