@@ -1,5 +1,6 @@
 """The demo's text, read once, and a small run made by hand."""
 
+import gc
 from collections.abc import Callable
 
 import pytest
@@ -54,6 +55,7 @@ def run_by_hand(
 @pytest.fixture(scope="session")
 def library() -> list[Passage]:
     """The docstrings of the standard library, which take seconds to parse."""
+    gc.freeze()  # as the demo does
     return standard_library()
 
 

@@ -3,6 +3,7 @@
 import gzip
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from voyage_rag.demo.corpus import (
     take,
 )
 from voyage_rag.demo.options import DemoError
+from voyage_rag.demo.questions import Question, labelled_questions
 
 
 def test_the_standard_library_gives_thousands_of_passages(library: list[Passage]) -> None:
@@ -82,6 +84,18 @@ def test_what_the_process_has_loaded_changes_nothing(library: list[Passage]) -> 
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert run.stdout.split("\n") == [passage.name for passage in library]
+
+
+def test_every_module_that_answers_a_question_has_a_passage(library: list[Passage]) -> None:
+    """A label without a passage would always count as a miss."""
+    names = [passage.name for passage in library]
+    for question in labelled_questions():
+        for module in question.modules:
+            assert module.split(".")[0] in sys.stdlib_module_names, question
+            if find_spec(module) is None:  # some systems ship tkinter apart
+                continue
+            label = Question(question.text, (module,))
+            assert any(label.is_answered_by(name) for name in names), label
 
 
 def test_a_limit_takes_passages_of_every_module(library: list[Passage]) -> None:
