@@ -302,7 +302,7 @@ def test_compressed_files(
         ),
         ("a.jsonl", LFS, r"is a pointer of Git LFS.*'git lfs pull'"),
         ("a.parquet", LFS, r"is a pointer of Git LFS.*'git lfs pull'"),
-        ("a.parquet", gzip.compress(b"PAR1"), "a.parquet is compressed: decompress it"),
+        ("a.parquet", gzip.compress(b"PAR1", mtime=0), "a.parquet is compressed: decompress it"),
         (
             "a.feather",
             b"FEA1" + b"\0" * 99,
