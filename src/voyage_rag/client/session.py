@@ -114,7 +114,7 @@ class Session:
             tokenizer=tokenizer,
         )
         transport = _sender(settings, http_client, async_http_client)
-        self.has_own_http_client = http_client is not None or async_http_client is not None
+        self.has_own_http_client: bool = http_client is not None or async_http_client is not None
         self._begin(settings, transport, clock, as_observers(observers))
 
     def __init_subclass__(cls) -> None:
