@@ -133,7 +133,7 @@ ERRORS = [
     (
         error(400, "ValidationError", Message=f"Endpoint {ENDPOINT} of account 1 not found."),
         InvalidRequestError,
-        f"in {REGION}",
+        f"region is {REGION}",
     ),
     (
         error(
