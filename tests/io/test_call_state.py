@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from voyage_rag.io.call_state import LONE_TASK, LONE_THREAD, Stopped, ThreadCallState
+from voyage_rag.io.call_state import SINGLE_TASK, SINGLE_THREAD, Stopped, ThreadCallState
 
 
 def test_ending_all_ends_what_is_in_flight_and_lets_nothing_begin() -> None:
@@ -24,12 +24,17 @@ def test_ending_all_ends_what_is_in_flight_and_lets_nothing_begin() -> None:
 
 def test_calls_of_one_request_do_not_wait_for_each_other() -> None:
     """Their state holds no lock, which a fork could leave locked, and is never stopped."""
-    with LONE_THREAD.queueing, LONE_THREAD.queueing, LONE_THREAD.reading, LONE_THREAD.reading:
+    with (
+        SINGLE_THREAD.queueing,
+        SINGLE_THREAD.queueing,
+        SINGLE_THREAD.reading,
+        SINGLE_THREAD.reading,
+    ):
         pass
-    with LONE_THREAD.in_flight(lambda: None):
-        assert vars(LONE_THREAD) == {}
-    assert LONE_THREAD.stopping is not LONE_THREAD.stopping
-    assert not LONE_THREAD.is_stopping
+    with SINGLE_THREAD.in_flight(lambda: None):
+        assert vars(SINGLE_THREAD) == {}
+    assert SINGLE_THREAD.stopping is not SINGLE_THREAD.stopping
+    assert not SINGLE_THREAD.is_stopping
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -37,11 +42,11 @@ def test_the_same_in_event_loops(backend: str) -> None:
     """One object serves all of them, so nothing in it belongs to one."""
 
     async def program() -> None:
-        async with LONE_TASK.queueing, LONE_TASK.queueing:
-            assert not LONE_TASK.is_stopping
+        async with SINGLE_TASK.queueing, SINGLE_TASK.queueing:
+            assert not SINGLE_TASK.is_stopping
         with anyio.move_on_after(0) as scope:
-            await LONE_TASK.stopping.wait()
+            await SINGLE_TASK.stopping.wait()
         assert scope.cancelled_caught
 
     anyio.run(program, backend=backend)
-    assert vars(LONE_TASK) == {}
+    assert vars(SINGLE_TASK) == {}

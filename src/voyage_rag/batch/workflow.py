@@ -158,7 +158,7 @@ class BatchWorkflow:
         if batch is None and left > 0:
             raise APIConnectionError(
                 f"it is not known yet whether batch {part.number + 1} was created. It may still "
-                f"appear within {left:,.0f} s and is not created again before: wait again"
+                f"appear within {left:,.0f} s and is not created again until then: wait again"
             )
         return batch
 

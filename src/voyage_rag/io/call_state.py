@@ -130,5 +130,5 @@ class _SingleTask(AsyncCallState):
         return anyio.Event()
 
 
-LONE_THREAD: ThreadCallState = _SingleThread()
-LONE_TASK: AsyncCallState = _SingleTask()
+SINGLE_THREAD: ThreadCallState = _SingleThread()
+SINGLE_TASK: AsyncCallState = _SingleTask()

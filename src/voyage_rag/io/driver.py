@@ -29,8 +29,8 @@ from voyage_rag.core.flow import (
 from voyage_rag.errors import APIConnectionError, RateLimitError, VoyageError
 from voyage_rag.hosts.messages import Response
 from voyage_rag.io.call_state import (
-    LONE_TASK,
-    LONE_THREAD,
+    SINGLE_TASK,
+    SINGLE_THREAD,
     AsyncCallState,
     Stopped,
     ThreadCallState,
@@ -126,7 +126,7 @@ class Driver:
             few = list(islice(flows, 2))
             try:
                 if len(few) == 1:
-                    parts = [self.drive(few[0], LONE_THREAD, telemetry)]
+                    parts = [self.drive(few[0], SINGLE_THREAD, telemetry)]
                 else:
                     parts = list(self._threads(chain(few, flows), telemetry))
                 return operation.join(parts)
@@ -201,7 +201,7 @@ class Driver:
             few = await self._planned(lambda: list(islice(flows, 2)))
             try:
                 if len(few) == 1:
-                    parts = [await self.adrive(few[0], LONE_TASK, telemetry)]
+                    parts = [await self.adrive(few[0], SINGLE_TASK, telemetry)]
                 else:
                     async with aclosing(self._tasks(chain(few, flows), telemetry)) as results:
                         parts = [part async for part in results]
