@@ -291,13 +291,14 @@ def test_the_pictures_of_a_finished_request_are_freed(picture: Path) -> None:
     alive: list[int] = []
 
     def counted(body: bytes) -> Response:
+        service.attempts.clear()
         gc.collect()  # of other tests
         alive.append(sum(type(each) is EncodedInput for each in gc.get_objects()))
         return served(body)
 
     url = Image("https://example.com/cat.png")
-    voyage = voyage_over(FakeService(always=counted), concurrency=1)
-    voyage.multimodal_embed([[picture], [url]], MODEL)
+    service = FakeService(always=counted)
+    voyage_over(service, concurrency=1).multimodal_embed([[picture], [url]], MODEL)
 
     assert alive[1] == alive[0]
 

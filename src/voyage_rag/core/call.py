@@ -31,12 +31,13 @@ from voyage_rag.core.options import EmbedOptions
 from voyage_rag.core.planning import MIN_SPREAD_INPUTS, Limits, slices
 from voyage_rag.core.rate_limits import NO_LIMITS
 from voyage_rag.core.repacking import PackedRequest, WaitingItems
-from voyage_rag.core.retry import retrying
+from voyage_rag.core.retry import PlannedRequest, retrying
 from voyage_rag.core.wire.responses import Body, Decoded
 from voyage_rag.errors import RateLimitError, VoyageError
 from voyage_rag.events import BatchSplit, Billed, Verb
 from voyage_rag.hosts.messages import Request
 from voyage_rag.models import Model
+from voyage_rag.types import Vector
 from voyage_rag.usage import NO_USAGE
 
 MAX_QUERY_INPUTS = 8
@@ -205,17 +206,22 @@ class EndpointCall(ABC, Generic[Item, Value]):
             limits = partial(self.limits, count, tokens)
             waiting = WaitingItems(limits, self.size, self.budget.limiter)
         for slice_ in self.slices(items, count, tokens):
-            yield record(self, slice_, results, waiting)
+            yield fetch(self, slice_, results, waiting)
 
     def advance(self, inputs: int, tokens: int = 0) -> None:
         """Report progress."""
         if self.progress is not None:
             self.progress(inputs, tokens)
 
-    def warn_if_slow(self, results: PartialResults[Value] | None) -> None:
+    def warn_if_zero(self, vectors: Iterable[Vector]) -> None:
+        """Warn about a vector of zeros, which has no direction."""
+        if self.options.dtype == "float" and not all(map(any, vectors)):
+            self.context.warn_zero_vector(self.model.name)
+
+    def warn_if_slow(self, results: PartialResults[Value]) -> None:
         """Warn once if a known rate limit makes a job wait or take minutes."""
         limiter = self.budget.limiter
-        if results is None or results.has_warned or not limiter.known:
+        if results.has_warned or not limiter.known:
             return
         inputs, left = results.expected - len(results.values), results.estimated_tokens_left
         requests = self.limits(results.expected, left).requests_for(inputs, left)
@@ -226,120 +232,104 @@ class EndpointCall(ABC, Generic[Item, Value]):
             self.context.warn_slow(max(seconds, wait), limiter.limits, self.model.name)
 
 
-def record(
+def fetch(
     call: EndpointCall[Item, Value],
     items: Sequence[Item],
     results: PartialResults[Value],
     waiting: WaitingItems[Item] | None = None,
 ) -> Flow[None]:
-    """Add the values of one slice to the results. Its items, such as pictures, are then freed."""
-    yield from fetch(call, items, results, waiting)
-
-
-def fetch(
-    call: EndpointCall[Item, Value],
-    items: Sequence[Item],
-    results: PartialResults[Value] | None = None,
-    waiting: WaitingItems[Item] | None = None,
-) -> Flow[list[tuple[Item, Value]]]:
-    """Return the values of one slice, from the cache and the service, in no particular order.
+    """Add the values of one slice to the results, from the cache or the service.
 
     Raises:
         VoyageError: An item has no value. `indices` has its position.
     """
-    found: list[tuple[Item, Value]] = []
     if call.context.has_cache:
-        found = yield from _cached(call, items, results)
-        known = {item.key for item, _ in found}
-        items = [item for item in items if item.key not in known]
+        items = yield from _uncached(call, items, results)
     if items:
-        found += yield from _requested(call, items, results, waiting)
-    return found
+        yield from _request(call, items, results, waiting)
 
 
-def _cached(
-    call: EndpointCall[Item, Value],
-    items: Sequence[Item],
-    results: PartialResults[Value] | None,
-) -> Flow[list[tuple[Item, Value]]]:
+def _uncached(
+    call: EndpointCall[Item, Value], items: Sequence[Item], results: PartialResults[Value]
+) -> Flow[list[Item]]:
+    """Add cached values to the results, and return the other items."""
     keys = list(map(call.cache_key, items))
     stored: Mapping[bytes, bytes] = yield CacheGet(keys)
-    found = [
-        (item, value)
-        for item, key in zip(items, keys, strict=True)
-        if key in stored and (value := call.from_bytes(stored[key])) is not None
-    ]
-    known = [item for item, _ in found]
-    call.advance(call.done(known))
-    if results is not None:
-        results.add(known, [value for _, value in found], NO_USAGE)
-    return found
+    found: list[Item] = []
+    values: list[Value] = []
+    others: list[Item] = []
+    for item, key in zip(items, keys, strict=True):
+        if key in stored and (value := call.from_bytes(stored[key])) is not None:
+            found.append(item)
+            values.append(value)
+        else:
+            others.append(item)
+    call.advance(call.done(found))
+    results.add(found, values, NO_USAGE)
+    return others
 
 
-def _requested(
+def _request(
     call: EndpointCall[Item, Value],
     items: Sequence[Item],
-    results: PartialResults[Value] | None,
+    results: PartialResults[Value],
     waiting: WaitingItems[Item] | None,
-) -> Flow[list[tuple[Item, Value]]]:
+) -> Flow[None]:
     """Request the values. Split the slice if it is too much for one request."""
-    estimated_tokens = sum(item.estimated_tokens for item in items)
-    tokens = call.tokens(estimated_tokens)
+    tokens = call.tokens(sum(item.estimated_tokens for item in items))
     failure: VoyageError | None = None
-    is_query = results is not None and call.is_query(results.expected)
     call.warn_if_slow(results)
     if len(items) == 1 or not call.budget.limiter.exceeds_minute_limit(tokens):
-        packed = PackedRequest(waiting, items, call.request, call.tokens) if waiting else None
+        context = call.context
+        policy = context.query_policy if call.is_query(results.expected) else context.policy
+        planned = (
+            PlannedRequest(items, call.request(items), call.tokens)
+            if waiting is None
+            else PackedRequest(items, call.request, call.tokens, waiting)
+        )
         try:
             answer = yield from retrying(
-                packed.request if packed else call.request(items),
-                lambda body: call.read(body, packed.items if packed else items),
-                call.context.host,
-                call.context.query_policy if is_query else call.context.policy,
+                planned,
+                lambda body: call.read(body, planned.items),
+                context.host,
+                policy,
                 call.budget.limiter,
-                packed.tokens if packed else partial(call.tokens, estimated_tokens),
-                packed,
             )
         except NothingToSendError:
-            return []
+            return
         except VoyageError as error:
-            items = packed.withdraw() if packed else items
+            items = planned.withdraw()
             if not call.is_too_much(error, tokens):
                 raise call.concerning(error, items)  # noqa: B904 - the error itself, with its cause
             failure = error
         else:
-            sent = packed.items if packed else items
-            found = yield from _accepted(call, sent, answer, results)
-            if waiting and (left := waiting.left(items)):
-                found += yield from _requested(call, left, results, waiting)
-            return found
+            yield from _accept(call, planned.items, answer, results)
+            if waiting is not None and (left := waiting.left(items)):
+                yield from _request(call, left, results, waiting)
+            return
     parts = call.split(items, failure)
     if failure is not None and not parts:
         raise call.concerning(failure, items)
     status = failure.http_status if failure else None
     yield Emit(partial(BatchSplit, inputs=len(items), parts=len(parts), status=status))
-    found = []
     for part in parts:
-        found += yield from fetch(call, part, results)
-    return found
+        yield from fetch(call, part, results)
 
 
-def _accepted(
+def _accept(
     call: EndpointCall[Item, Value],
     items: Sequence[Item],
     answer: Decoded[Value],
-    results: PartialResults[Value] | None,
-) -> Flow[list[tuple[Item, Value]]]:
+    results: PartialResults[Value],
+) -> Flow[None]:
     """Record and cache the values of a response."""
     call.learn(items, answer.total_tokens)
     usage = answer.usage(call.model.name)
     call.context.record(usage)
     call.advance(call.done(items), usage.total_tokens)
     yield Emit(partial(Billed, inputs=len(items), usage=usage))
-    if results is not None:
-        results.add(items, answer.values, usage)
-        call.warn_if_slow(results)
+    results.add(items, answer.values, usage)
+    call.warn_if_slow(results)
     if call.context.has_cache:
         keys, values = map(call.cache_key, items), map(call.to_bytes, answer.values)
         yield CachePut({k: v for k, v in zip(keys, values, strict=True) if v is not None})
-    return list(zip(items, answer.values, strict=True))

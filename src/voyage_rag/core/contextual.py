@@ -92,9 +92,7 @@ class ContextualCall(EndpointCall[Window, Chunked]):
         """Return one vector per chunk."""
         counts = [None if self.chunking else len(item.chunks) for item in items]
         answer = responses.contextual_answer(body, counts, self.options)
-        vectors = chain.from_iterable(document.vectors for document in answer.values)
-        if self.options.dtype == "float" and not all(map(any, vectors)):
-            self.context.warn_zero_vector(self.model.name)
+        self.warn_if_zero(chain.from_iterable(document.vectors for document in answer.values))
         return answer
 
     def cache_key(self, item: Window) -> bytes:

@@ -176,8 +176,7 @@ class TextCall(EndpointCall[IndexedText, "Row"]):
     def read(self, body: responses.Body, items: Sequence[IndexedText]) -> Decoded[Row]:
         """Return one vector per text."""
         answer = self._format.answer(body, len(items), self.options)
-        if self.options.dtype == "float" and not all(map(any, answer.values)):
-            self.context.warn_zero_vector(self.model.name)
+        self.warn_if_zero(answer.values)
         rows: list[Row] = list(answer.values)
         if self.as_lists:
             rows = [vector.tolist() for vector in answer.values]
@@ -236,23 +235,14 @@ def embed(
     given = texts if type(texts) is list else texts_of("texts", texts)
     checked = list(call.checked(given))
     count = len(checked)
-    last: dict[str, int] = {}
-    first: list[int] = []
-    repeats: dict[int, int] = {}
-    for position, text in enumerate(checked):
-        previous = last.get(text)
-        last[text] = position
-        if previous is None:
-            first.append(position)
-        else:
-            repeats[previous] = position
-    empty = [n for n, text in enumerate(checked) if not text] if "" in last else []
-    if empty:
-        del last[""]
-        first.remove(empty[0])
-        if not last:
+    first, repeats = _distinct(checked)
+    empty: list[int] = []
+    if "" in first:
+        del first[""]
+        empty = [position for position, text in enumerate(checked) if not text]
+        if not first:
             zero_vector(call.options, {})
-    items = deque(map(IndexedText, first, last, map(estimate_tokens, last)))
+    items = deque(map(IndexedText, first.values(), first, map(estimate_tokens, first)))
     if len(items) < count:
         call.advance(count - len(items))
     results: PartialResults[Row] = PartialResults(
@@ -284,6 +274,20 @@ def embed(
 
     flows = call.flows(call.counted(items), results)
     return Operation(flows, join, partial, call.info("embed", count))
+
+
+def _distinct(texts: Sequence[str]) -> tuple[dict[str, int], dict[int, int]]:
+    """Return the first position of each text, and after each position the next equal text's."""
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    next_equal: dict[int, int] = {}
+    for position, text in enumerate(texts):
+        if text in last:
+            next_equal[last[text]] = position
+        else:
+            first[text] = position
+        last[text] = position
+    return first, next_equal
 
 
 def zero_vector(options: EmbedOptions, others: Mapping[Hashable, Row]) -> Vector:

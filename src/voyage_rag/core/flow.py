@@ -132,7 +132,7 @@ class PartialResults(Generic[Part]):
     Attributes:
         expected: Number of inputs.
         estimated_tokens_left: Tokens of the inputs without a value.
-        values: The received values by key.
+        values: The received values by the key of their item.
         usage: Their usage.
         has_warned: Whether a warning about the duration is no longer due.
         repeats: For an input, the key of the next equal one, which receives its value: the same
@@ -141,7 +141,7 @@ class PartialResults(Generic[Part]):
 
     expected: int
     estimated_tokens_left: float
-    values: dict[Hashable, Part] = field(default_factory=dict)
+    values: dict[Any, Part] = field(default_factory=dict)
     usage: Usage = NO_USAGE
     has_warned: bool = False
     repeats: Mapping[Any, Hashable] = field(default_factory=dict)

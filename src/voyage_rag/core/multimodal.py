@@ -16,7 +16,7 @@ from typing import get_args
 
 from voyage_rag.core import media, validation
 from voyage_rag.core.cache_keys import from_bytes, to_bytes
-from voyage_rag.core.call import EndpointCall, record
+from voyage_rag.core.call import EndpointCall, fetch
 from voyage_rag.core.contents import (
     Content,
     ContentParser,
@@ -97,8 +97,7 @@ class MultimodalCall(EndpointCall[EncodedInput, "Vector"]):
     ) -> responses.Decoded[Vector]:
         """Return one vector per input."""
         answer = responses.multimodal_answer(body, len(items), self.options)
-        if self.options.dtype == "float" and not all(map(any, answer.values)):
-            self.context.warn_zero_vector(self.model.name)
+        self.warn_if_zero(answer.values)
         return answer
 
     def cache_key(self, item: EncodedInput) -> bytes:
@@ -127,7 +126,7 @@ class MultimodalCall(EndpointCall[EncodedInput, "Vector"]):
 
     def _recorded(self, contents: Sequence[Content], results: PartialResults[Vector]) -> Flow[None]:
         loaded = yield from offload(partial(self._loaded, contents))
-        yield from record(self, loaded, results)
+        yield from fetch(self, loaded, results)
 
     def _loaded(self, contents: Sequence[Content]) -> list[EncodedInput]:
         """Read and encode the media of a request. May take a while."""

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 from voyage_rag.core.flow import NothingToSendError, RequestItem
 from voyage_rag.core.planning import Limits, are_scarce, slices
 from voyage_rag.core.rate_limiter import RateLimiter
+from voyage_rag.core.retry import PlannedRequest
 from voyage_rag.hosts.messages import Request
 
 Item = TypeVar("Item", bound=RequestItem)
@@ -62,31 +63,33 @@ class WaitingItems(Generic[Item]):
             return [item for item in items if self._items.pop(item.key, None) is not None]
 
 
-class PackedRequest(Generic[Item]):
+class PackedRequest(PlannedRequest[Item]):
     """A request whose items are determined when it is sent."""
 
     def __init__(
         self,
-        waiting: WaitingItems[Item],
         own: Sequence[Item],
         make: Callable[[Sequence[Item]], Request],
         tokens_of: Callable[[float], int],
+        waiting: WaitingItems[Item],
     ) -> None:
-        self.items: Sequence[Item] = own
-        self.request: Request = make(own)
-        self._waiting = waiting
+        super().__init__(own, make(own), tokens_of)
         self._own = own
         self._make = make
-        self._tokens_of = tokens_of
+        self._waiting = waiting
         self._is_taken = False
         waiting.add(own)
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether other requests have left some of its items."""
+        return self._is_taken or bool(self._waiting.left(self._own))
 
     def tokens(self) -> int:
         """Return its expected tokens; 0 if other requests have taken all its items."""
         if not self._is_taken:
             self.items = self._waiting.together(self._own)
-        estimate = sum(item.estimated_tokens for item in self.items)
-        return self._tokens_of(estimate) if self.items else 0
+        return super().tokens() if self.items else 0
 
     def take(self) -> Request:
         """Return the request to send. After a failure other than a 429, it is the same one."""

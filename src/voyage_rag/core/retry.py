@@ -6,16 +6,15 @@ again, or its attempts or its time are used up.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from voyage_rag.core.failures import OK, error_text, failure_of, request_id_of
-from voyage_rag.core.flow import Attempt, Flow, NothingToSendError
-from voyage_rag.core.rate_limiter import Estimate, RateLimiter, Reservation
+from voyage_rag.core.flow import Attempt, Flow, NothingToSendError, RequestItem
+from voyage_rag.core.rate_limiter import RateLimiter, Reservation
 from voyage_rag.core.rate_limits import limits_in_message
-from voyage_rag.core.repacking import PackedRequest
 from voyage_rag.core.wire.responses import Body, Decoded, parse
 from voyage_rag.errors import (
     APIConnectionError,
@@ -113,36 +112,67 @@ class RetryPolicy:
         return inf if isinstance(failure, RateLimitError) else DEFAULT_RETRIES
 
 
+Item = TypeVar("Item", bound=RequestItem)
 Value = TypeVar("Value")
 
 
+class PlannedRequest(Generic[Item]):
+    """A request, and its items. A subclass may determine both when the request is sent.
+
+    Attributes:
+        items: The items.
+        request: The request.
+    """
+
+    def __init__(
+        self, items: Sequence[Item], request: Request, tokens_of: Callable[[float], int]
+    ) -> None:
+        self.items: Sequence[Item] = items
+        self.request: Request = request
+        self._tokens_of = tokens_of
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether it has items that no other request has sent."""
+        return True
+
+    def tokens(self) -> int:
+        """Return its expected tokens."""
+        return self._tokens_of(sum(item.estimated_tokens for item in self.items))
+
+    def take(self) -> Request:
+        """Return the request to send, or raise a `NothingToSendError`."""
+        return self.request
+
+    def put_back(self) -> None:
+        """Prepare for the next attempt after a 429."""
+
+    def withdraw(self) -> Sequence[Item]:
+        """Return its items, which will not be sent."""
+        return self.items
+
+
 def retrying(
-    request: Request,
+    planned: PlannedRequest[Any],
     read: Callable[[Body], Decoded[Value]],
     host: Host,
     policy: RetryPolicy,
     limiter: RateLimiter,
-    tokens: Estimate,
-    source: PackedRequest[Any] | None = None,
 ) -> Flow[Decoded[Value]]:
     """Send a request until `read` accepts a response.
 
-    `tokens` returns the expected tokens until it is sent. A `source` determines the request when it
-    is sent.
-
     Raises:
         VoyageError: The last failure, with the number of attempts.
-        NothingToSendError: The source has nothing left to send.
+        NothingToSendError: Other requests have sent its items.
     """
-    attempts = Attempts(request, policy, limiter, tokens, source)
+    attempts = Attempts(planned, policy, limiter)
     while True:
         attempt = attempts.next()
         try:
             response: Response = yield attempt
             if response.status == OK:
-                result = _read(read, request, response, host)
-                return attempts.accepted(result)
-            failure: VoyageError = failure_of(request, response, host, policy.wall_clock)
+                return attempts.accepted(_read(read, planned.request, response, host))
+            failure: VoyageError = failure_of(planned.request, response, host, policy.wall_clock)
         except RateLimitError as error:  # the limit allows no request within the timeout
             raise attempts.last_failure(error)  # noqa: B904 - the error itself
         except (APIConnectionError, UnexpectedAnswerError) as error:
@@ -163,18 +193,11 @@ class Attempts:
     """
 
     def __init__(
-        self,
-        request: Request,
-        policy: RetryPolicy,
-        limiter: RateLimiter,
-        tokens: Estimate,
-        source: PackedRequest[Any] | None = None,
+        self, planned: PlannedRequest[Any], policy: RetryPolicy, limiter: RateLimiter
     ) -> None:
-        self._source = source
-        self._request = request
+        self._planned = planned
         self._policy = policy
         self._limiter = limiter
-        self._tokens = tokens
         self._sent = 0
         self._delay = 0.0
         self._failure: VoyageError | None = None
@@ -183,12 +206,12 @@ class Attempts:
 
     def next(self) -> Attempt:
         """Return the next attempt, after the backoff."""
-        policy, request = self._policy, self._request
+        policy = self._policy
         self.reservation: Reservation = self._limiter.reserve(
-            self._tokens, self._delay, is_query=policy.is_query
+            self._planned.tokens, self._delay, is_query=policy.is_query
         )
         self._attempt = Attempt(
-            request,
+            self._planned.request,
             policy.timeout,
             self._wait,
             self._sent + 1,
@@ -209,31 +232,32 @@ class Attempts:
 
     def failed(self, failure: VoyageError) -> None:
         """Raise the last failure if there is no next attempt."""
-        self._failure, limiter = failure, self._limiter
+        self._failure = failure
         self._delay = wait = self._policy.backoff(failure, self._sent)
         if isinstance(failure, RateLimitError):
             asked = failure.retry_after or 0.0
             delay = asked if asked <= MAX_RETRY_AFTER_SECONDS else None
             self.reservation.refused(delay, limits_in_message(failure.message))
-            if self._source is not None:
-                self._source.put_back()
-            if limiter.exceeds_minute_limit(self._tokens()):
+            self._planned.put_back()
+            if self._limiter.exceeds_minute_limit(self._planned.tokens()):
                 raise self.last_failure(failure)
             wait = self._allowed_in()
         spent = self._spent() + wait
-        is_unreachable = (
-            isinstance(failure, APIConnectionError)
-            and failure.never_sent
-            and (self._policy.is_query or not limiter.has_accepted)
-            and spent > UNREACHABLE_AFTER_SECONDS
-        )
-        is_systematic = (
+        if self._is_persistent(failure, spent) or not self._policy.allows(
+            failure, self._sent, spent
+        ):
+            raise self.last_failure(failure)
+
+    def _is_persistent(self, failure: VoyageError, spent: float) -> bool:
+        """Return whether the host is not reachable, or every response is wrong in the same way."""
+        if isinstance(failure, APIConnectionError):
+            has_worked = self._limiter.has_accepted and not self._policy.is_query
+            return failure.never_sent and not has_worked and spent > UNREACHABLE_AFTER_SECONDS
+        return (
             isinstance(failure, UnexpectedAnswerError)
             and failure.is_systematic
             and self._sent >= MAX_SYSTEMATIC
         )
-        if is_unreachable or is_systematic or not self._policy.allows(failure, self._sent, spent):
-            raise self.last_failure(failure)
 
     def last_failure(self, failure: VoyageError) -> VoyageError:
         """Return the error to raise: the last failure with the outcome of the request."""
@@ -262,7 +286,7 @@ class Attempts:
             RateLimitError: The limit allows no request within the total timeout.
             NothingToSendError: Its items were sent with other requests.
         """
-        if self._source is not None and not self._tokens():
+        if not self._planned.is_needed:
             raise NothingToSendError
         delay = self.reservation.wait()
         if self._began is None:
@@ -271,21 +295,20 @@ class Attempts:
         if delay <= 0:
             self._sent += 1
             self._attempt.timeout = self._policy.time_left(spent)
-            if self._source is not None:
-                self._attempt.request = self._source.take()
+            self._attempt.request = self._planned.take()
         elif (total := self._policy.total_timeout) is not None:
             limit_delay = self.reservation.limit_delay()
             if spent >= total or (limit_delay < inf and spent + limit_delay > total):
                 raise RateLimitError(
                     f"the limit of {self._limiter.limits} allows no request within the "
                     f"total timeout of {total:g} s",
-                    model=self._request.model,
+                    model=self._planned.request.model,
                 )
         return delay
 
     def _hedge(self) -> bool:
         """Return whether the limit allows sending the attempt again; if so, it is counted."""
-        hedged = self._limiter.reserve(self._tokens, is_query=True)
+        hedged = self._limiter.reserve(self._planned.tokens, is_query=True)
         if hedged.wait() > 0:
             hedged.cancel()
             return False
@@ -298,7 +321,7 @@ class Attempts:
 
     def _allowed_in(self) -> float:
         """Return the seconds until the next attempt, by the backoff and the limit."""
-        delay = self._limiter.allowed_in(self._tokens(), is_query=self._policy.is_query)
+        delay = self._limiter.allowed_in(self._planned.tokens(), is_query=self._policy.is_query)
         return max(delay, self._delay)
 
 

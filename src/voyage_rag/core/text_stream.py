@@ -41,7 +41,7 @@ class TextStream:
         self._texts = call.indexed(texts)
         self._is_read = False
         self._recent: OrderedDict[str, int] = OrderedDict()  # with the position of its request
-        self._vectors: dict[int, Vector] = {}  # of recent texts, by that position
+        self._vectors: dict[int, Vector | None] = {}  # of recent texts, by that position
         self._repeats: dict[int, list[int]] = {}  # positions that wait for the vector of another
         self._missing = 0
         self._known: dict[int, Vector] = {}
@@ -99,6 +99,7 @@ class TextStream:
             else:
                 self._known[position] = vector[:]
             return False
+        self._vectors[first] = None
         self._missing += 1
         if len(self._recent) > RECENT_TEXTS:
             _, oldest = self._recent.popitem(last=False)
@@ -111,16 +112,16 @@ class TextStream:
         """Request texts; return their vectors, and others that became known."""
         call = self._call
         results: PartialResults[Row] = PartialResults(sys.maxsize, inf, has_warned=True)
-        found = yield from fetch(call, items, results, waiting)
+        yield from fetch(call, items, results, waiting)
         with self._lock:
             vectors, self._known = self._known, {}
-            self._missing -= len(found)
-            for item, row in found:
-                vector = vectors[item.key] = compact(row, call.options.dtype)
-                for n in self._repeats.pop(item.key, ()):
+            self._missing -= len(results.values)
+            for position, row in results.values.items():
+                vector = vectors[position] = compact(row, call.options.dtype)
+                for n in self._repeats.pop(position, ()):
                     vectors[n] = vector[:]
-                if self._recent.get(item.text) == item.key:
-                    self._vectors[item.key] = vector[:]  # a copy that the caller cannot change
+                if position in self._vectors:
+                    self._vectors[position] = vector[:]  # a copy that the caller cannot change
             self._some = self._some or dict(islice(vectors.items(), 1))
             nothing_comes = self._is_read and not self._missing
             if self._empty and (self._some or call.options.expected_dimension or nothing_comes):
