@@ -298,7 +298,7 @@ def test_an_unfinished_job_is_not_resumed_with_another_input(
     begin(runner, source, tmp_path / "out.parquet")
     parquet(source, ROWS[:50])
 
-    with pytest.raises(JobError, match="another input, or one that has changed"):
+    with pytest.raises(JobError, match="another input, or one with rows that have changed"):
         embed(source)
     assert embed(source, overwrite=True).texts == 50
     assert embedded(tmp_path / "out.parquet") == expected(ROWS[:50])

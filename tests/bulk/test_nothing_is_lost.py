@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Callable
@@ -17,8 +18,9 @@ from bulk.conftest import Service
 from bulk_inputs import embedded, expected, jsonl, parquet, rows_of
 from conftest import Runner
 from fakes import MODEL, failed, served, voyage_over
-from voyage_rag import VoyageError
+from voyage_rag import AuthenticationError, VoyageError
 from voyage_rag.bulk import BadRowsError, EmbeddingJob, JobError, JobReport, outputs
+from voyage_rag.bulk.job_folder import JobFolder
 
 Embed = Callable[..., JobReport]
 ROWS = rows_of(20)
@@ -213,6 +215,89 @@ def test_an_input_that_changes_meanwhile_is_noticed(name: str, change: str, tmp_
     assert not (tmp_path / "out.parquet").exists()
 
 
+@pytest.mark.parametrize("change", ["touched", "compressed", "renamed"])
+@pytest.mark.parametrize("keep", [(), "all"])
+@pytest.mark.parametrize("output", ["out.parquet", "out"])
+def test_a_job_resumes_with_a_copy_of_its_input(
+    output: str, keep: Any, change: str, tmp_path: Path
+) -> None:
+    """Copies, version control and synchronisation change times, but not rows."""
+    source = tmp_path / "in.jsonl"
+    source.write_text("".join(f'{{"text": "{n}", "url": "u{n}"}}\n' for n in range(60)))
+    service = Service(*[served] * 2, always=lambda body: failed(401))
+    options = {"model": MODEL, "rows_per_part": 10, "batch_size": 8, "keep": keep}
+    with pytest.raises(AuthenticationError):
+        EmbeddingJob(source, tmp_path / output, **options).run(voyage_over(service, concurrency=1))
+    if change == "touched":
+        os.utime(source, ns=(0, 0))
+    elif change == "compressed":
+        source.write_bytes(gzip.compress(source.read_bytes()))
+    else:
+        source = source.rename(tmp_path / "other.jsonl")
+
+    service = Service()
+    job = EmbeddingJob(source, tmp_path / output, **options)
+    assert not job.estimate().problems
+    report = job.run(voyage_over(service))
+    os.utime(source, ns=(1, 1))
+    again = job.run(voyage_over(service))
+
+    assert sum(service.paid.values()) == 60 - 16
+    assert again.was_finished
+    assert report.texts == again.texts == 60
+
+
+@pytest.mark.parametrize("change", ["text", "id", "kept", "added", "swapped"])
+def test_a_job_does_not_resume_with_other_rows(change: str, tmp_path: Path) -> None:
+    """Not even if the file has the same size."""
+    rows = [{"id": f"a{n}", "text": f"t{n}", "url": "u"} for n in range(60)]
+    source = tmp_path / "in.jsonl"
+
+    def write() -> None:
+        source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    write()
+    service = Service(*[served] * 2, always=lambda body: failed(401))
+    options = {"model": MODEL, "batch_size": 8, "keep": "url"}
+    job = EmbeddingJob(source, tmp_path / "out.parquet", **options)
+    with pytest.raises(AuthenticationError):
+        job.run(voyage_over(service, concurrency=1))
+    if change == "added":
+        rows.append(rows[0] | {"id": "new"})
+    elif change == "swapped":
+        rows[0], rows[1] = rows[1], rows[0]
+    else:
+        rows[50][{"text": "text", "id": "id", "kept": "url"}[change]] = "x"
+    write()
+
+    with pytest.raises(JobError, match="another input, or one with rows that have changed since"):
+        job.run(voyage_over(Service()))
+
+
+def test_a_change_of_the_input_is_noticed_before_its_rows_are_sent(tmp_path: Path) -> None:
+    """The stored vectors stay valid: the job resumes with the original rows."""
+    source = tmp_path / "in.txt"
+    original = "".join(f"text {n}\n" for n in range(600))
+    source.write_text(original)
+
+    def changing(body: bytes) -> Any:
+        source.write_text(original.replace("text", "task"))
+        return served(body)
+
+    service = Service(served, changing)
+    job = EmbeddingJob(source, tmp_path / "out.parquet", model=MODEL, batch_size=10)
+    with pytest.raises(JobError, match="the input changed while it was read"):
+        job.run(voyage_over(service, concurrency=1))
+    assert not any("task" in text for text in service.paid)
+    paid = sum(service.paid.values())
+    source.write_text(original)
+    service = Service()
+    job.run(voyage_over(service))
+
+    assert 20 <= paid <= 300
+    assert sum(service.paid.values()) <= 600 - 20
+
+
 # ── jobs that failed ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -364,6 +449,37 @@ def test_the_target_of_a_link_is_written_and_the_link_stays(
     report = embed(source, name, input_type=None, overwrite=exists)
 
     assert (report.output, link.is_symlink(), target.exists()) == (target, True, True)
+
+
+def test_another_process_is_a_problem_of_the_estimate(tmp_path: Path) -> None:
+    """The run would fail. The lock file of a killed process does not count."""
+    source, folder = lines(tmp_path / "in.jsonl", {"text": "one"}), tmp_path / "out.parquet.job"
+    job = EmbeddingJob(source, tmp_path / "out.parquet", model=MODEL)
+
+    with JobFolder(folder):
+        (problem,) = job.estimate().problems
+    folder.mkdir()
+    (folder / "lock").touch()
+
+    assert "another process is working on" in problem
+    assert not job.estimate().problems
+
+
+@pytest.mark.parametrize(
+    ("output", "remedy"), [("out.parquet", "mount its folder instead"), ("out", "an output in it")]
+)
+def test_a_mount_point_is_refused_before_anything_is_sent(
+    output: str, remedy: str, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Containers mount single files and empty volumes, which cannot be replaced."""
+    source, path = lines(tmp_path / "in.jsonl", {"text": "one"}), tmp_path / output
+    path.touch() if path.suffix else path.mkdir()
+    monkeypatch.setattr("os.path.ismount", lambda given: Path(given) == path)
+    job = EmbeddingJob(source, path, model=MODEL, overwrite=True)
+
+    with pytest.raises(JobError, match=f"is a mount point, which cannot be replaced: .*{remedy}"):
+        job.run(voyage_over(service))
+    assert not service.bodies
 
 
 def test_a_folder_that_cannot_be_written_is_a_problem_of_the_estimate(

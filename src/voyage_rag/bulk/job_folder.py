@@ -23,7 +23,8 @@ class InputSummary:
     """The summary of an input.
 
     `tokens` is a conservative estimate, `id_type` the Arrow type of the ids, `kept` the serialised
-    schema of the copied columns, `unread` the number of other files in folders of the input.
+    schema of the copied columns, `unread` the number of other files in folders of the input,
+    `digest` that of all rows.
     """
 
     rows: int
@@ -34,6 +35,7 @@ class InputSummary:
     tokens: int
     id_type: str
     kept: str
+    digest: str
     first_refused: str | None
     damaged: dict[str, Damage] = field(default_factory=dict)
 
@@ -91,10 +93,7 @@ class JobFolder:
         """
         self.check_own()
         self.path.mkdir(parents=True, exist_ok=True)
-        busy = JobError(
-            f"another process is working on {str(self.path)!r}: stop it, or let it finish"
-        )
-        self._closing.enter_context(exclusive_lock(self._lock, busy))
+        self._closing.enter_context(exclusive_lock(self._lock, self._busy))
         self._scanned.mkdir(parents=True, exist_ok=True)
         return self
 
@@ -106,6 +105,18 @@ class JobFolder:
         for folder in (self._work.parent, self.path):
             if folder.exists() and not any(folder.iterdir()):
                 folder.rmdir()
+
+    @property
+    def _busy(self) -> JobError:
+        return JobError(
+            f"another process is working on {str(self.path)!r}: stop it, or let it finish"
+        )
+
+    def check_free(self) -> None:
+        """Raise a `JobError` if another process holds the lock."""
+        if self._lock.exists():
+            with exclusive_lock(self._lock, self._busy):
+                pass
 
     def check_own(self) -> None:
         """Raise a `JobError` for a folder that contains files of other programs."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,18 @@ def prepare(
         already contains it.
     """
     options, begun, is_resumed = spec.options, None, False
+
+    @cache
+    def scanned() -> InputSummary:
+        reader.finds_damage = options.on_error == "skip"
+        summary = scan(reader, tokenizer, scratch, reporter)
+        reader.finds_damage = False
+        return summary
+
     with collecting(problems):
         folder.check_own()
+        if folder is not scratch:
+            folder.check_free()
         begun = folder.read(overwrite=options.overwrite)
     reader = open_inputs(
         spec.inputs,
@@ -84,14 +95,12 @@ def prepare(
     recorded, identity = spec.recorded(host), reader.identity()
     if begun is not None:
         with collecting(problems):
-            is_resumed = _is_resumed(spec, begun, recorded, identity, folder)
+            is_resumed = _is_resumed(spec, begun, recorded, identity, folder, scanned)
     if begun is None or not is_resumed or begun.state == "embedding":
         with collecting(problems):
             check_not_overwritten(spec)
     if begun is None or not is_resumed or rescan:
-        reader.finds_damage = options.on_error == "skip"
-        manifest = Manifest(recorded, identity, scan(reader, tokenizer, scratch, reporter))
-        reader.finds_damage = False
+        manifest = Manifest(recorded, identity, scanned())
         manifest.length = options.length
         manifest.refused_file = None if begun is None else begun.refused_file
     else:
@@ -124,20 +133,34 @@ def _check_output_apart(spec: JobSpec, reader: InputReader) -> None:
 
 
 def _is_resumed(
-    spec: JobSpec, begun: Manifest, recorded: dict[str, Any], identity: str, folder: JobFolder
+    spec: JobSpec,
+    begun: Manifest,
+    recorded: dict[str, Any],
+    identity: str,
+    folder: JobFolder,
+    scanned: Callable[[], InputSummary],
 ) -> bool:
-    """Return whether the existing job is resumed or finished; False starts a new one."""
+    """Return whether the existing job is resumed or finished; False starts a new one.
+
+    Copies and version control change the times of files, so the rows decide if the times differ.
+    """
+    is_finished = begun.state == "finished"
+    if is_finished and (
+        spec.options.overwrite or fingerprint(spec.output, spec.form) != begun.output
+    ):
+        return False
     other = [
         f"{'the address ' if name == 'host' else f'{name}='}{there!r}, not {value!r}"
         for name, value in recorded.items()
         if (there := begun.options.get(name)) != value
     ]
-    if begun.input != identity:
-        other.append("another input, or one that has changed since then")
-    if begun.state == "finished":
-        is_there = not other and fingerprint(spec.output, spec.form) == begun.output
-        return is_there and not spec.options.overwrite
-    if other and not spec.options.overwrite:
+    if not other and begun.input != identity:
+        summary = scanned()
+        if summary.digest == begun.summary.digest:
+            begun.input, begun.summary = identity, summary
+        else:
+            other.append("another input, or one with rows that have changed since then")
+    if other and not is_finished and not spec.options.overwrite:
         raise JobError(
             f"{str(folder.path)!r} contains an unfinished job with {'; '.join(other)}: run it "
             "again with the same options, choose another output, or discard it with overwrite=True"
@@ -153,6 +176,9 @@ def check_not_overwritten(spec: JobSpec) -> None:
             raise JobError(
                 f"{str(path)!r} exists: choose another output, or replace it with overwrite=True"
             )
+        if os.path.ismount(path):  # pathlib's is False for files before Python 3.12
+            remedy = "choose an output in it" if path.is_dir() else "mount its folder instead"
+            raise JobError(f"{str(path)!r} is a mount point, which cannot be replaced: {remedy}")
     check_replaceable(spec.output, spec.form)
     _check_length_of_name(spec.output)
     parent = next(parent for parent in spec.output.absolute().parents if parent.exists())

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ MAX_EARLY_REFUSALS = 10
 """Maximum number of rejected single rows before any success. More rejections cannot all be caused
 by the rows.
 """
+
+ROWS_PER_CHECK = 256
+"""Number of rows that are read before the time of their file is compared."""
+
+CHANGED = (
+    "the input changed while it was read: run the job again, which resumes if the rows are the same"
+)
 
 FILE_OVERHEAD = 1.02
 """Disk space of files relative to their vectors."""
@@ -87,7 +95,7 @@ class JobRun:
         )
         if not is_resumed:
             folder.begin()
-            self._check_unchanged()
+        self._check_unchanged()
         self._schema = self._options.output_schema(self._manifest.summary)
         if self._manifest.state == "finished":
             self.is_embedded = self._was_finished = True
@@ -142,10 +150,7 @@ class JobRun:
         except OSError:
             identity = ""
         if identity != self._manifest.input:
-            raise JobError(
-                "the input changed while it was read: run the job again, with overwrite=True if it "
-                "had already started"
-            )
+            raise JobError(CHANGED)
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -222,8 +227,12 @@ class JobRun:
         self._skip(number, f"the service rejected it: {message}")
 
     def _rows(self, first: int) -> Iterator[Row]:
+        rows = rows_to_embed(self._reader, self._folder.refused_at_scan, first)
         try:
-            yield from rows_to_embed(self._reader, self._folder.refused_at_scan, first)
+            while chunk := list(islice(rows, ROWS_PER_CHECK)):
+                if self._reader.has_changed(chunk):  # before any of these rows is sent
+                    raise JobError(CHANGED)
+                yield from chunk
         except (JobError, OSError):
             self._check_unchanged()
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from array import array
 from collections.abc import Iterator, Sequence
@@ -40,12 +41,14 @@ def scan(
     tokens = 0.0
     first_refused: str | None = None
     reporter.begin("reading", None)
-    hashes = array(HASHES)
+    hashes, digest = array(HASHES), hashlib.blake2b(digest_size=16)
     checker, types = RowChecker(reader, folder.ids), KeptTypes(reader)
     with closing(checker), folder.refused_while_scanning.open("w", encoding="utf-8") as side:
         for chunk, flaws in checker.chunks():
             for at in sorted(flaws):
-                side.write(refused_line(seen + at, chunk[at], flaws[at]))
+                line = refused_line(seen + at, chunk[at], flaws[at])
+                side.write(line)
+                digest.update(line.encode())
                 first_refused = first_refused or f"{reader.where(chunk[at])}: {flaws[at]}"
             good = [row for at, row in enumerate(chunk) if at not in flaws] if flaws else chunk
             texts = [row.text for row in good]
@@ -54,11 +57,15 @@ def scan(
             hashes.extend(map(hash, texts))
             if reader.columns.keep:
                 types.add(good)
+            digest.update(_facts(good, reader.columns.keep).encode())
+            digest.update("".join(texts).encode())
             seen += len(chunk)
             refused += len(flaws)
             rows += len(good)
             reporter.add(len(chunk))
     write_repeated(hashes, folder.repeats_while_scanning)
+    kept = schema_to_text(types.schema())
+    digest.update(f"{checker.id_type} {kept}".encode())
     return InputSummary(
         rows=rows,
         refused=refused,
@@ -67,10 +74,22 @@ def scan(
         characters=characters,
         tokens=round(tokens * (MARGIN if tokenizer is None else 1)),
         id_type=checker.id_type,
-        kept=schema_to_text(types.schema()),
+        kept=kept,
+        digest=digest.hexdigest(),
         first_refused=first_refused,
         damaged=reader.damaged,
     )
+
+
+def _facts(rows: Sequence[Row], keep: Sequence[str]) -> str:
+    """Return everything about rows that the output depends on, except their texts."""
+    facts = repr([(row.id, len(row.text)) for row in rows])
+    return facts + repr([list(map(_plain, row.kept)) for row in rows]) if keep else facts
+
+
+def _plain(value: Any) -> Any:
+    """Convert a time that `datetime` cannot represent, which therefore has no `repr`."""
+    return value.cast(pa.string()).as_py() if isinstance(value, pa.Scalar) else value
 
 
 class RowChecker:
@@ -160,7 +179,7 @@ class KeptTypes:
                 continue
             try:
                 column = pa.array(values, declared)
-                if isinstance(values[0], pa.Scalar):
+                if any(isinstance(value, pa.Scalar) for value in values):
                     python_values(column)
             except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
                 raise JobError(

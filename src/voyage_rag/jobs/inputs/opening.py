@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -35,6 +35,9 @@ FILE_TYPES: dict[InputFormat, type[InputFile]] = {
 Damage: TypeAlias = tuple[int, int, str]
 """The number of rows before the damage of a file, the first damaged row, and the reason."""
 
+FileFacts: TypeAlias = tuple[int, str]
+"""The size of a file, and its time or content digest."""
+
 
 class InputReader:
     """The rows of an input, in the same order each time.
@@ -53,6 +56,7 @@ class InputReader:
         self.unread = unread
         self.damaged = damaged
         self.finds_damage: bool = False
+        self._found: dict[str, tuple[InputFile, FileFacts]] = {}
 
     def rows(self, skip: int = 0) -> Iterator[Row]:
         """Yield all rows except the first `skip`, good or bad.
@@ -108,18 +112,28 @@ class InputReader:
         return types[0] if all(each == types[0] for each in types) else None
 
     def identity(self) -> str:
-        """Return a digest of the names, sizes and times of the files."""
-        facts = []
-        for file in self.files:
-            found = file.path.stat()
-            changes = file.digest or str(found.st_mtime_ns)
-            facts.append((file.label, found.st_size, changes))
-        return hashlib.blake2b(json.dumps(facts).encode(), digest_size=16).hexdigest()
+        """Return a digest of the names, sizes and times of the files, and remember these."""
+        self._found = {file.label: (file, _facts_of(file)) for file in self.files}
+        facts = json.dumps([(label, *facts) for label, (_, facts) in self._found.items()])
+        return hashlib.blake2b(facts.encode(), digest_size=16).hexdigest()
+
+    def has_changed(self, rows: Iterable[Row]) -> bool:
+        """Return whether a file of the rows has changed since the last call of `identity`."""
+        found = [self._found[label] for label in {row.file for row in rows}]
+        try:
+            return any(_facts_of(file) != facts for file, facts in found)
+        except OSError:
+            return True
 
     def where(self, row: Row) -> str:
         """Return the location of a row for messages."""
         unit = next((file.unit for file in self.files if file.label == row.file), "row")
         return row.file if unit == "file" else f"{unit} {row.number:,} of {row.file}"
+
+
+def _facts_of(file: InputFile) -> FileFacts:
+    found = file.path.stat()
+    return found.st_size, file.digest or str(found.st_mtime_ns)
 
 
 def open_inputs(
