@@ -38,10 +38,6 @@ by the rows.
 ROWS_PER_CHECK = 256
 """Number of rows that are read before the time of their file is compared."""
 
-CHANGED = (
-    "the input changed while it was read: run the job again, which resumes if the rows are the same"
-)
-
 FILE_OVERHEAD = 1.02
 """Disk space of files relative to their vectors."""
 
@@ -150,7 +146,10 @@ class JobRun:
         except OSError:
             identity = ""
         if identity != self._manifest.input:
-            raise JobError(CHANGED)
+            raise JobError(
+                "the input changed while it was read: run the job again, which resumes if the rows "
+                "are the same"
+            )
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -231,7 +230,7 @@ class JobRun:
         try:
             while chunk := list(islice(rows, ROWS_PER_CHECK)):
                 if self._reader.has_changed(chunk):  # before any of these rows is sent
-                    raise JobError(CHANGED)
+                    self._check_unchanged()
                 yield from chunk
         except (JobError, OSError):
             self._check_unchanged()
