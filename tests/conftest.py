@@ -24,7 +24,7 @@ T = TypeVar("T")
 collect_ignore = ["dropin", "stores"]
 """Run only if named, as `make stores` does: they need more packages than the rest."""
 
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+LOOPBACK = {"127.0.0.1", "127.255.255.255", "::1", "localhost"}
 
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")

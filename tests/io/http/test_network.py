@@ -51,6 +51,22 @@ def test_the_last_refusal_is_raised() -> None:
         connect_tcp("127.0.0.1", port, time.monotonic() + 5, lambda: False)
 
 
+def test_an_address_without_a_route_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its socket becomes writable and has no pending error, but is not connected."""
+    deadline = time.monotonic() + 5
+    with WireServer() as server:
+        unroutable, other = (
+            socket.getaddrinfo(host, server.port, type=socket.SOCK_STREAM)
+            for host in ("127.255.255.255", "127.0.0.1")  # like IPv6 on a machine without it
+        )
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: unroutable + other)
+        with connect_tcp("two-addresses", server.port, deadline, lambda: False) as sock:
+            assert sock.getpeername() == ("127.0.0.1", server.port)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: unroutable)
+        with pytest.raises(OSError, match="unreachable|denied|assign"):
+            connect_tcp("no-route", server.port, deadline, lambda: False)
+
+
 def test_a_handshake_that_fails_closes_its_socket() -> None:
     """No other object refers to it."""
     wrapped: list[socket.socket] = []

@@ -12,6 +12,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -122,7 +123,8 @@ def _begin(family: int, kind: int, protocol: int, _name: str, address: Any) -> s
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setblocking(False)
-        sock.connect_ex(address)  # the outcome is read from the socket once it is writable
+        with suppress(BlockingIOError, InterruptedError):  # it continues in the background
+            sock.connect(address)
     except BaseException:
         sock.close()
         raise
