@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import pickle
+import signal
 import socket
 import stat
 import sys
@@ -50,6 +51,7 @@ from voyage_rag.llama_index import VoyageContextualEmbedding, VoyageEmbedding
 from voyage_rag.observe.otel import OpenTelemetryObserver
 from voyage_rag.secret import APIKey
 from voyage_rag.settings import Settings
+from wire import WireRequest, WireServer
 
 KEY = "pa-Zq7-a-key-that-must-not-be-seen-WXYZ"
 TEXT = "a document that nobody else may read"
@@ -201,6 +203,19 @@ def test_no_error_of_a_connection_shows_the_key(runner) -> None:
     with pytest.raises(VoyageError) as caught:
         runner.call(voyage, "embed", [TEXT], MODEL)
     assert keys_in(*told_of(caught.value), *all_of(caught.value)) == []
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="Windows has no such signal")
+def test_an_exception_of_a_signal_handler_shows_no_key() -> None:
+    """Ctrl-C, or a time limit such as Celery's, while the response is awaited."""
+
+    def interrupt(request: WireRequest) -> None:
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        request.socket.recv(1)
+
+    with WireServer(interrupt) as server, pytest.raises(KeyboardInterrupt) as caught:
+        Voyage(KEY, base_url=server.url).embed([TEXT], MODEL)
+    assert keys_in(*told_of(caught.value)) == []
 
 
 def all_of(error: BaseException, seen: set[int] | None = None) -> Iterator[str]:

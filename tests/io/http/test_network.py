@@ -63,7 +63,7 @@ def test_an_address_without_a_route_is_skipped(monkeypatch: pytest.MonkeyPatch) 
         with connect_tcp("two-addresses", server.port, deadline, lambda: False) as sock:
             assert sock.getpeername() == ("127.0.0.1", server.port)
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: unroutable)
-        with pytest.raises(OSError, match="unreachable|denied|assign"):
+        with pytest.raises(OSError, match=r"unreachable|denied|assign"):
             connect_tcp("no-route", server.port, deadline, lambda: False)
 
 

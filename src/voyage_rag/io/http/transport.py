@@ -210,7 +210,7 @@ class _LoopLimits:
 
 
 def _transfer(sock: socket.socket, exchange: Exchange) -> None:
-    for piece in exchange.outgoing():
+    for piece in (memoryview(data) for data in exchange.outgoing()):  # its repr hides the key
         try:
             sock.settimeout(exchange.max_wait())
             sock.sendall(piece)
@@ -226,9 +226,9 @@ def _transfer(sock: socket.socket, exchange: Exchange) -> None:
 async def _atransfer(sock: socket.socket, exchange: Exchange) -> None:
     sock.setblocking(False)
     request, pieces = exchange.attempt.request, exchange.outgoing()
-    while piece := await _next(pieces) if request.upload else next(pieces, b""):
+    while piece := memoryview(await _next(pieces) if request.upload else next(pieces, b"")):
         try:
-            await _asend(sock, memoryview(piece), exchange)
+            await _asend(sock, piece, exchange)
         except TimeoutError:
             raise
         except OSError:
