@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import wraps
-from inspect import Parameter, signature
+from inspect import Parameter, get_annotations, signature
+from itertools import takewhile
 from typing import Any, ParamSpec, TypeVar, cast
 
 from pydantic import AliasChoices, BaseModel, ValidationError
@@ -33,17 +34,16 @@ def constructor(init: Callable[P, T]) -> Callable[P, T]:
 
     The `__init__` receives the key as an `APIKey`. An unknown parameter raises an error that
     suggests the closest name: a `ValidationError` for a pydantic model, otherwise a `TypeError`.
-    Errors raised on purpose have no causes, and no traceback below the constructor.
+    A subclass of a pydantic model can declare other defaults for its fields. Errors raised on
+    purpose have no causes, and no traceback below the constructor.
     """
     parameters = list(signature(init).parameters.values())
     key_positions = [at for at, p in enumerate(parameters) if p.name in KEY_NAMES]
     takes_others = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
     named = [p.name for p in parameters[1:] if p.kind is not Parameter.VAR_KEYWORD]
-    required = [
-        p.name
-        for p in parameters[1:]
-        if p.kind is Parameter.POSITIONAL_OR_KEYWORD and p.default is Parameter.empty
-    ]
+    positional = [p.name for p in parameters[1:] if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
+    keywords = [p.name for p in parameters if p.kind is Parameter.KEYWORD_ONLY]
+    required = [p.name for p in parameters if p.name in positional and p.default is Parameter.empty]
 
     @wraps(init)
     def construct(*args: Any, **kwargs: Any) -> Any:
@@ -58,7 +58,10 @@ def constructor(init: Callable[P, T]) -> Callable[P, T]:
             if not takes_others or issubclass(owner, BaseModel):
                 _check_names(owner, kwargs, [*named, *_field_names(owner)])
             if issubclass(owner, BaseModel):
-                _check_present(owner, [n for n in required[len(values) - 1 :] if n not in kwargs])
+                open_ = [n for n in positional[len(values) - 1 :] + keywords if n not in kwargs]
+                defaults = _redeclared(owner, construct, open_)
+                kwargs |= defaults
+                _check_present(owner, [n for n in open_ if n in required and n not in defaults])
             return init(*values, **kwargs)
         except (VoyageError, ValidationError, UnknownParameterError) as error:
             problem = error.with_traceback(None)
@@ -93,6 +96,19 @@ def _check_names(owner: type, given: Iterable[str], known: list[str]) -> None:
         raise ValidationError.from_exception_data(
             owner.__name__, [{"type": error, "loc": (name,), "input": None}], hide_input=True
         )
+
+
+def _redeclared(
+    owner: type[BaseModel], init: Callable[..., Any], names: Iterable[str]
+) -> dict[str, Any]:
+    """Return the defaults of fields that subclasses of the class with this `__init__` declare."""
+    subclasses = takewhile(lambda one: vars(one).get("__init__") is not init, owner.__mro__)
+    declared = {name for one in subclasses for name in get_annotations(one)}.intersection(names)
+    return {
+        name: field.get_default(call_default_factory=True, validated_data={})
+        for name, field in owner.model_fields.items()
+        if name in declared and not field.is_required()
+    }
 
 
 def _check_present(owner: type, missing: Iterable[str]) -> None:
