@@ -49,7 +49,6 @@ def nearest(index: VectorStoreIndex, question: str) -> str:
 def check(found: list[NodeWithScore]) -> None:
     assert found[0].node.node_id == "2"
     assert found[0].node.get_content(MetadataMode.NONE) == ANSWER
-    assert all("retrieval_score" in one.node.metadata for one in found)
 
 
 @both
@@ -82,7 +81,6 @@ def test_a_query_engine_answers(
     check(answer.source_nodes)
     assert len(answer.source_nodes) == 2
     assert ANSWER in str(answer)  # a MockLLM repeats its prompt
-    assert "retrieval_score" not in str(answer)
     assert len(emulator.requests) == 3
 
 

@@ -8,8 +8,12 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
+from llama_index.core.llms import MockLLM
+from llama_index.core.retrievers import QueryFusionRetriever
+from llama_index.core.retrievers.fusion_retriever import FUSION_MODES
 from llama_index.core.schema import (
     ImageNode,
     MetadataMode,
@@ -83,35 +87,62 @@ def test_the_originals_are_not_changed(reranker: VoyageAIRerank, runner: Runner)
     assert given == before
 
 
-def test_the_retrieval_score_is_kept_for_people(reranker: VoyageAIRerank, runner: Runner) -> None:
+def test_nodes_are_returned_unchanged(reranker: VoyageAIRerank, runner: Runner) -> None:
+    """A node with other metadata has another hash, by which LlamaIndex recognises nodes."""
+    given = nodes()
+    for one in rerank(reranker, runner, given):
+        assert any(one.node is original.node for original in given)
+
+
+def test_reranked_results_are_fused(reranker: VoyageAIRerank) -> None:
+    """A node that two reranked retrievers found counts twice, whatever its retrieval scores."""
+    lists = [nodes(), [NodeWithScore(node=one.node, score=7.0) for one in nodes()]]
+    retrievers = [Reranked(found, reranker) for found in lists]
+    fusion = QueryFusionRetriever(
+        retrievers, llm=MockLLM(), num_queries=1, mode=FUSION_MODES.RECIPROCAL_RANK, use_async=False
+    )
+    best = fusion.retrieve(QUERY)[0]
+    assert best.text == ANSWER
+    assert best.score == pytest.approx(2 / 60)
+
+
+class Reranked(BaseRetriever):
+    """A retriever that reranks what it finds."""
+
+    def __init__(self, found: list[NodeWithScore], reranker: VoyageAIRerank) -> None:
+        super().__init__()
+        self.found, self.reranker = found, reranker
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        return self.reranker.postprocess_nodes(self.found, query_bundle)
+
+
+@pytest.fixture
+def keeping(make: Any) -> VoyageAIRerank:
+    """A reranker that keeps the retrieval scores."""
+    return make(VoyageAIRerank, "rerank-3-lite", keep_retrieval_score=True)
+
+
+def test_the_retrieval_score_is_kept_for_people(keeping: VoyageAIRerank, runner: Runner) -> None:
     """In the metadata, and in no text that a model reads."""
-    for one in rerank(reranker, runner, nodes()):
+    for one in rerank(keeping, runner, nodes()):
         number = one.node.metadata["deep"]["n"]
         assert one.node.metadata["retrieval_score"] == 0.25 * number
         for mode in (MetadataMode.EMBED, MetadataMode.LLM):
             assert one.node.get_content(mode) == nodes()[number].node.get_content(mode)
 
 
-def test_the_retrieval_score_can_be_dropped(make: Any, runner: Runner) -> None:
-    """Nodes are then returned unchanged."""
-    made = make(VoyageAIRerank, "rerank-3-lite", keep_retrieval_score=False)
-    given = nodes()
-    for one in rerank(made, runner, given):
-        assert "retrieval_score" not in one.node.metadata
-        assert any(one.node is original.node for original in given)
-
-
-def test_a_node_without_a_score_gets_none(reranker: VoyageAIRerank, runner: Runner) -> None:
+def test_a_node_without_a_score_gets_none(keeping: VoyageAIRerank, runner: Runner) -> None:
     """None is not stored as a score."""
-    (one,) = rerank(reranker, runner, [NodeWithScore(node=TextNode(text="a"))])
+    (one,) = rerank(keeping, runner, [NodeWithScore(node=TextNode(text="a"))])
     assert "retrieval_score" not in one.node.metadata
 
 
-def test_a_second_ranking_keeps_the_first_score(reranker: VoyageAIRerank, runner: Runner) -> None:
+def test_a_second_ranking_keeps_the_first_score(keeping: VoyageAIRerank, runner: Runner) -> None:
     """The score of the retriever is kept, not that of the first ranking, and hidden once."""
-    (one,) = rerank(reranker, runner, rerank(reranker, runner, nodes()[:1]))
+    (one,) = rerank(keeping, runner, rerank(keeping, runner, nodes()[1:2]))
     assert one.node.excluded_llm_metadata_keys.count("retrieval_score") == 1
-    assert one.node.metadata["retrieval_score"] == one.score
+    assert one.node.metadata["retrieval_score"] == 0.25
 
 
 @pytest.mark.parametrize(

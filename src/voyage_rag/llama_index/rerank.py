@@ -54,7 +54,8 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         invalid_text: How to treat texts with a lone surrogate: `error` (the default) or `replace`.
         score_threshold: Omit nodes with a lower score, from 0 to 1.
         keep_retrieval_score: Keep the retrieval score of a node in its metadata as
-            `retrieval_score`, which models do not see.
+            `retrieval_score`, which models do not see. It changes the hash of the node, by which
+            LlamaIndex's fusion retriever recognises nodes.
 
     Setup:
         Run `pip install 'voyage-rag[llama-index]'`, and set `VOYAGE_API_KEY`.
@@ -75,7 +76,7 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
     top_n: Annotated[int, Field(ge=1)] | None = None
     truncation: bool = True
     metadata_mode: MetadataMode = MetadataMode.EMBED
-    keep_retrieval_score: bool = True
+    keep_retrieval_score: bool = False
     image_nodes: Literal["error", "skip"] = "error"
     blank_documents: BlankDocuments = "last"
     invalid_text: InvalidText = "error"
@@ -211,15 +212,18 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         ]
 
     def _scored(self, found: NodeWithScore) -> BaseNode:
-        if not self.keep_retrieval_score or found.score is None:
-            return found.node
-        return found.node.model_copy(
+        node = found.node
+        is_ranked_before = RETRIEVAL_SCORE in node.metadata
+        if not self.keep_retrieval_score or found.score is None or is_ranked_before:
+            return node
+        return node.model_copy(
             update={
-                "metadata": {**found.node.metadata, RETRIEVAL_SCORE: found.score},
-                "excluded_embed_metadata_keys": _with_score(
-                    found.node.excluded_embed_metadata_keys
-                ),
-                "excluded_llm_metadata_keys": _with_score(found.node.excluded_llm_metadata_keys),
+                "metadata": {**node.metadata, RETRIEVAL_SCORE: found.score},
+                "excluded_embed_metadata_keys": [
+                    *node.excluded_embed_metadata_keys,
+                    RETRIEVAL_SCORE,
+                ],
+                "excluded_llm_metadata_keys": [*node.excluded_llm_metadata_keys, RETRIEVAL_SCORE],
             }
         )
 
@@ -252,7 +256,3 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
 
 def _is_image_alone(node: BaseNode) -> bool:
     return has_media(node) and not node.get_content(metadata_mode=MetadataMode.NONE).strip()
-
-
-def _with_score(excluded: list[str]) -> list[str]:
-    return excluded if RETRIEVAL_SCORE in excluded else [*excluded, RETRIEVAL_SCORE]
