@@ -21,6 +21,7 @@ from voyage_rag.demo.corpus import Passage
 from voyage_rag.demo.options import DemoOptions
 from voyage_rag.demo.report import FRAMEWORKS, DemoReport, total
 from voyage_rag.emulator import Emulator, ReceivedRequest
+from voyage_rag.io.http import exchange
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost", None}
 
@@ -48,7 +49,7 @@ def forget_settings(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def stay_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+def refuse_other_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refuse every connection and name look-up that leaves this machine."""
     connect, look_up = socket.socket.connect, socket.getaddrinfo
 
@@ -66,10 +67,15 @@ def stay_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def full(library: list[Passage]) -> Iterator[Ran]:
-    """The demo as `voyage-rag demo` runs it: the whole library and all built-in questions."""
+    """The demo as `voyage-rag demo` runs it: the whole library and all built-in questions.
+
+    The emulator shares this process. On a busy machine, it can be slower than a service that has
+    become silent, and a request that is sent again would be counted twice.
+    """
     with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(exchange, "MIN_SILENCE_SECONDS", 60.0)
         forget_settings(monkeypatch)
-        stay_at_home(monkeypatch)
+        refuse_other_machines(monkeypatch)
         emulator = Emulator()
         monkeypatch.setattr(run, "Emulator", lambda: emulator)
         monkeypatch.setattr(run, "standard_library", lambda: library)
