@@ -140,6 +140,20 @@ def test_a_video_is_made_as_in_voyages_own_client(tmp_path: Path) -> None:
         Video("https://example.com/x.mp4").to_bytes()
 
 
+def test_texts_are_grouped_by_their_tokens() -> None:
+    """As programs do that fill each request; the estimates are not too low."""
+    with Emulator() as url, voyage_rag.Client(KEY, base_url=url) as vo:
+        counted = [vo.count_tokens([text], model="voyage-4") for text in DOCUMENTS]
+        before = vo.count_tokens(texts=DOCUMENTS)
+        billed = vo.embed(DOCUMENTS, "voyage-4").total_tokens
+        assert voyage_rag.AsyncClient(KEY, base_url=url).count_tokens(DOCUMENTS) == before
+        assert vo.count_tokens(DOCUMENTS, "rerank-3") == before
+        with pytest.raises(voyage_rag.InvalidInputError, match=r"texts\[1\] must be a string"):
+            vo.count_tokens(["a", ["b"]])  # type: ignore[list-item] # the mistake
+    assert sum(counted) >= billed > 0
+    assert before >= billed
+
+
 def test_an_empty_input_costs_nothing_and_kinds_may_be_mixed() -> None:
     """Where Voyage's own client refuses (docs/migrate.md)."""
     vo = voyage_rag.Client(KEY)

@@ -64,6 +64,10 @@ class AsyncClient:
         """See `Voyage.count_usage`. This is not a coroutine in the `voyageai` package, either."""
         return self.voyage.count_usage(inputs, model)
 
+    def count_tokens(self, texts: Sequence[str] | str, model: str | None = None) -> int:
+        """See `Voyage.count_tokens`. This is not a coroutine in the `voyageai` package, either."""
+        return self.voyage.count_tokens(texts, model)
+
     async def rerank(
         self, query: str, documents: Sequence[str], model: str, *args: Any, **kwargs: Any
     ) -> RerankingObject:

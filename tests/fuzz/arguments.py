@@ -68,6 +68,7 @@ CALLS: list[Call] = [
     _on(_itself, "contextualized_embed", inputs=[["a"], ["b"]], model=CONTEXT),
     _on(_itself, "embed_chunks", chunks=["a", "b"], documents=[0, 1], model=CONTEXT),
     _on(_itself, "multimodal_embed", inputs=[["a"]], model=MEDIA),
+    _on(_itself, "count_tokens", texts=["a", "b"], model=TEXTS),
     _on(_itself, "count_usage", inputs=[["a"]], model=MEDIA),
     _on(_itself, "rerank", query="q", documents=["a", "b"], model=RANKS),
     _on(_embeddings(TEXTS), "embed_documents", texts=["a"]),

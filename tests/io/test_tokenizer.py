@@ -32,6 +32,16 @@ def test_tokens_are_counted(words: str) -> None:
     assert Tokenizer(words)("how many words are there") == 5
 
 
+def test_a_client_counts_tokens(words: str, runner: Runner) -> None:
+    """The sum for all texts, whatever the model, and without sending them."""
+    voyage = voyage_over(service := FakeService(), tokenizer=words)
+
+    assert runner.call(voyage, "count_tokens", ["how many words", "are there"], MODEL) == 5
+    assert runner.call(voyage, "count_tokens", "how many words") == 3
+    assert runner.call(voyage, "count_tokens", [], MODEL) == 0
+    assert not service.bodies
+
+
 def test_requests_are_planned_by_exact_counts(words: str, runner: Runner) -> None:
     """Long words count as the few tokens that they are."""
     texts = [f"{n:02}" + "x" * 2_998 for n in range(20)]

@@ -28,7 +28,7 @@ loop.
 
 
 class TextVerbs(Session):
-    """`embed`, `embed_iter` and `embed_into`."""
+    """`embed`, `embed_iter`, `embed_into` and `count_tokens`."""
 
     def embed(
         self,
@@ -230,6 +230,26 @@ class TextVerbs(Session):
             async with aclosing(stream) as parts:
                 async for _ in parts:
                     pass
+
+    def count_tokens(self, texts: Sequence[str] | str, model: str | None = None) -> int:
+        """Count the tokens of texts without sending them.
+
+        Args:
+            texts: The texts. A single string is treated as a list of one.
+            model: The model that will read them. An estimate takes into account the tokens that the
+                service has already billed for it.
+
+        Returns:
+            The sum, without prompts: exact with a `tokenizer`, otherwise a conservative estimate.
+
+        Raises:
+            InvalidInputError: An argument is invalid.
+        """
+        return embed_flows.count(self.context, texts, model or DEFAULT_EMBED_MODEL)
+
+    async def acount_tokens(self, texts: Sequence[str] | str, model: str | None = None) -> int:
+        """Async variant of `count_tokens`."""
+        return await run_in_thread(partial(self.count_tokens, texts, model))
 
     def _call(self, model: str | None, given: TextOptions, policies: TextPolicies) -> TextCall:
         name = _default_model() if model is None else model

@@ -23,7 +23,7 @@ from voyage_rag.core.wire.responses import Decoded
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.hosts.host import Host
 from voyage_rag.hosts.messages import Request
-from voyage_rag.models import Kind, Model, OutputDtype
+from voyage_rag.models import Kind, Model, OutputDtype, kind_of
 from voyage_rag.partial import PartialEmbeddings
 from voyage_rag.types import (
     EmbeddingsObject,
@@ -288,6 +288,20 @@ def _distinct(texts: Sequence[str]) -> tuple[dict[str, int], dict[int, int]]:
             first[text] = position
         last[text] = position
     return first, next_equal
+
+
+def count(context: CallContext, texts: object, model: object) -> int:
+    """Return the tokens of the texts, or an estimate that is seldom too low."""
+    checked = [
+        validation.check_text(f"texts[{position}]", text, position)
+        for position, text in enumerate(texts_of("texts", texts))
+    ]
+    kind = kind_of(model) if isinstance(model, str) else "embedding"
+    budget = context.budgets[validation.check_model(model, kind).name]
+    if context.count_tokens is not None:
+        return round(sum(map(context.count_tokens, checked)))
+    estimated = sum(map(estimate_tokens, checked))
+    return budget.ratio.tokens(estimated) if estimated else 0
 
 
 def zero_vector(options: EmbedOptions, others: Mapping[Hashable, Row]) -> Vector:
