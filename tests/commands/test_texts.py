@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pyarrow.feather import write_feather
 
 from voyage_rag.commands.failure import CommandError
 from voyage_rag.commands.texts import Format, Text, read_texts
@@ -35,6 +38,9 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ("a.json", '["x", {"text": "y"}]', None, [("x", "a.json[0]"), ("y", "a.json[1]")]),
         ("a.json", "[1]\n", "lines", [("[1]", "a.json:1")]),
+        ("a.csv", 'id,text\n1,"y\nz"\n2,x\n', None, [("y\nz", "a.csv:2"), ("x", "a.csv:4")]),
+        ("a.tsv", 'id\ttext\n1\t"x\n', None, [('"x', "a.tsv:2")]),
+        ("a.csv", "one, two\n", "lines", [("one, two", "a.csv:1")]),
     ],
 )
 def test_the_shapes_of_a_file(
@@ -53,15 +59,24 @@ def test_the_field_of_a_record() -> None:
     assert read(Path("a.jsonl"), field="body") == [("y", "a.jsonl:1")]
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_a_column_of_a_table(suffix: str) -> None:
+    """As for `embed`, a table is not one text with names and ids in it."""
+    path, table = Path(f"a.{suffix}"), pa.table({"id": [1, 2], "body": ["x", "y"]})
+    (pq.write_table if suffix == "parquet" else write_feather)(table, path)
+
+    assert read(path, field="body") == [("x", f"{path}[0]"), ("y", f"{path}[1]")]
+
+
 @pytest.mark.parametrize("form", [None, "whole"])
 def test_a_field_of_plain_text_is_refused(form: Format | None) -> None:
     """It would be ignored; in a folder it is that of the JSON files."""
     Path("f").mkdir()
-    Path("f/a.csv").write_text("id,body\n1,one\n")
+    Path("f/a.log").write_text("id,body\n1,one\n")
     Path("f/a.txt").write_text("two\n")
     Path("f/b.jsonl").write_text('{"body": "three"}\n')
-    with pytest.raises(CommandError, match=r"a\.csv is read as plain text, which has no field"):
-        read(Path("f/a.csv"), form=form, field="body")
+    with pytest.raises(CommandError, match=r"a\.log is read as plain text, which has no field"):
+        read(Path("f/a.log"), form=form, field="body")
     if form is None:
         assert [text for text, _ in read(Path("f"), field="body")] == ["two", "three"]
 
@@ -98,6 +113,12 @@ def test_a_folder_is_read_in_order_without_what_is_hidden() -> None:
         ("a.txt", b" \n", "no text in a.txt"),
         ("a.jsonl", b'"x"\n{"text"\n', "a.jsonl:2: the line is not JSON"),
         ("a.jsonl", b'{"body": "x"}', "a.jsonl:1: no text in 'text' (it has 'body'): pass --field"),
+        (
+            "a.csv",
+            b"id;body\n1;x\n",
+            "a.csv has no column 'text'; its columns are 'id;body': pass --field, or --format",
+        ),
+        ("a.csv", b"text,id\nx\n", "a.csv:2: the line has 1 fields, the header 2"),
         ("a.jsonl", b"3", "a.jsonl:1: the line is not a JSON object"),
         ("a.json", b'["x", {"text": ', "a.json is not JSON after its first 1 values"),
         ("a.json", b'["\\ud800"]', "a.json[0]: its text contains a lone"),

@@ -18,6 +18,7 @@ from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs import InputFormat, InputReader, delimited, flaw_of, open_inputs
 from voyage_rag.jobs.inputs.json_files import NOT_LINES
 from voyage_rag.jobs.inputs.rows import ReadOptions
+from voyage_rag.jobs.lines import CARRIAGE_RETURN
 
 
 def opened(
@@ -147,6 +148,22 @@ def test_a_bad_line_says_what_is_wrong(line: str, flaw: str, tmp_path: Path) -> 
     source = opened(written(tmp_path / "in.jsonl", f'{{"id": "a", "text": "b"}}\n\n{line}\n'))
 
     assert flaws(source) == {3: flaw}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "bad"),
+    [
+        ("a.jsonl", '{"text": "a"}\r{"text": "b"}\r', 1),
+        ("a.txt", "one\rtwo\r", 1),
+        ("a.tsv", "id\ttext\n1\tone\n2\tt\rwo\n", 3),
+    ],
+)
+def test_a_carriage_return_is_not_the_end_of_a_line(
+    name: str, text: str, bad: int, tmp_path: Path
+) -> None:
+    """All lines of a file would be one text. CSV readers agree on it, and accept it."""
+    assert flaws(opened(written(tmp_path / name, text))) == {bad: CARRIAGE_RETURN}
+    assert read(opened(written(tmp_path / "a.csv", "id,text\ra,one\r"))) == [("a", "one")]
 
 
 def test_a_line_that_is_not_utf8_is_a_bad_row(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import typer
 from voyage_rag.commands.failure import CommandError
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs import InputFormat, open_inputs
-from voyage_rag.jobs.inputs.discovery import text_files
+from voyage_rag.jobs.inputs.discovery import FORMATS, text_files
 from voyage_rag.jobs.inputs.rows import ReadOptions, flaw_of_text
 from voyage_rag.jobs.inputs.spool import STDIN
 from voyage_rag.jobs.lines import uncompressed_suffix
@@ -23,15 +23,21 @@ SUFFIXES = (".json", ".jsonl", ".md", ".py", ".rst", ".txt")
 """Suffixes of files in folders that are read."""
 
 
-Format: TypeAlias = Literal["lines", "whole", "jsonl", "json"]
+Format: TypeAlias = Literal["lines", "whole", "jsonl", "json", "csv", "tsv", "parquet", "arrow"]
 """Format of a file with texts."""
 
-BY_SUFFIX: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
+BY_SUFFIX: dict[str, Format] = {
+    suffix: form for suffix, form in FORMATS.items() if form != "lines" if form != "folder"
+}
 READ_AS: dict[Format, tuple[InputFormat, str]] = {
     "lines": ("lines", ":{line}"),
     "whole": ("folder", ""),
     "jsonl": ("jsonl", ":{line}"),
     "json": ("json", "[{index}]"),
+    "csv": ("csv", ":{line}"),
+    "tsv": ("tsv", ":{line}"),
+    "parquet": ("parquet", "[{index}]"),
+    "arrow": ("arrow", "[{index}]"),
 }
 """The input format, and the notation of a location, for each format."""
 
@@ -39,12 +45,14 @@ AsFormat: TypeAlias = Annotated[
     Format | None,
     typer.Option(
         "--format",
-        help="Format of a file: one text per line, one text per file, JSON Lines, or a JSON "
-        "list of strings or objects.",
+        help="Format of a file: one text per line, one text per file, JSON Lines, a JSON list of "
+        "strings or objects, or a table.",
         show_default="by the file's suffix",
     ),
 ]
-Field: TypeAlias = Annotated[str, typer.Option(metavar="NAME", help="JSON key with the text.")]
+Field: TypeAlias = Annotated[
+    str, typer.Option(metavar="NAME", help="Column or JSON key with the text.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,7 @@ def read_texts(
     Args:
         paths: Files, folders, or `-` for stdin.
         form: The format; None determines it from the suffix.
-        field: The JSON key with the text.
+        field: The column or JSON key with the text.
         encoding: The encoding of all files; None is UTF-8.
         otherwise: The format of files whose suffix does not determine it.
         skip: Report files in folders that cannot be read, and skip them.
@@ -130,3 +138,8 @@ def _texts(
                 yield Text(row.text, name, place)
     except OSError as error:
         raise CommandError(f"cannot read {name}: {error.strerror}") from None
+    except JobError as error:
+        if "has no column" not in error.message:
+            raise
+        found = error.message.partition("; if ")[0]  # without a hint at options of `embed`
+        raise CommandError(f"{found}: pass --field, or --format lines to read it as text") from None

@@ -25,6 +25,8 @@ MAX_SHOWN = 1_000
 CHUNK_BYTES = 2**18
 MAX_MAGIC_BYTES = 16
 
+CARRIAGE_RETURN = r"it has a carriage return (\r) without a line feed: convert or remove it"
+
 NOT_TEXT = {
     codecs.BOM_UTF32_LE: "begins like UTF-32, but UTF-8 is expected: pass encoding='utf-32'",
     codecs.BOM_UTF16_LE: "begins like UTF-16, but UTF-8 is expected: pass encoding='utf-16'",
@@ -171,7 +173,9 @@ def read_lines(file: BinaryIO) -> Iterator[Line]:
                 rest = file.readline(CHUNK_BYTES)
             yield number, content, f"the line has more than {MAX_LINE_BYTES:,} bytes"
         elif content and not content.isspace():
-            yield number, content, None
+            is_alone = number == 1 and not content.endswith(b"\n")
+            has_lines = is_alone and b"\r" in content.rstrip(b"\r")
+            yield number, content, CARRIAGE_RETURN if has_lines else None
 
 
 def parse_json(content: bytes) -> Any:

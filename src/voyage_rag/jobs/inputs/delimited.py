@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined, row_of
-from voyage_rag.jobs.lines import MAX_SHOWN, open_bytes
+from voyage_rag.jobs.lines import CARRIAGE_RETURN, MAX_SHOWN, open_bytes
 
 MAX_FIELD_CHARS = 2**23
 """Maximum characters of a field. An unclosed quote makes the rest of the file one field."""
@@ -149,6 +149,8 @@ class CSVFile(InputFile):
                     lines.clear()
             except csv.Error as error:
                 flaw = f"the line cannot be read: {error}"
+                if "\r" in lines[-1].rstrip("\r\n"):
+                    flaw = CARRIAGE_RETURN
                 if _is_piece(lines[-1]):
                     flaw = TOO_LONG
                 elif len(lines) > 1:
