@@ -203,7 +203,7 @@ def test_a_key_that_the_service_repeats_is_redacted(runner, http_service) -> Non
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (b'{"error":{"message":"No provider answered","code":503}}', "No provider answered"),
+        (b'{"error":{"message":"No provider answered","code":null}}', "No provider answered"),
         (b'{"detail":"overloaded"}', "overloaded"),
         (b"<html><head><title>Sign in to Guest WiFi</title>", "Sign in to Guest WiFi"),
         (b" <!doctype html><body>", "a web page, not JSON: check base_url"),

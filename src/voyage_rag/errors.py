@@ -305,7 +305,7 @@ class UnexpectedAnswerError(VoyageError):
 
     Attributes:
         is_systematic: Whether later responses will probably be invalid, too, because the server has
-            another model than the one requested.
+            another model than the one requested, or is not the API.
     """
 
     is_systematic: bool = False

@@ -132,7 +132,14 @@ def test_a_long_detail_is_cut() -> None:
 
 @pytest.mark.parametrize(
     ("status", "remedy"),
-    [(401, "VOYAGE_API_KEY"), (403, "host"), (404, "/v1"), (410, "retired"), (429, "limit")],
+    [
+        (401, "VOYAGE_API_KEY"),
+        (403, "host"),
+        (404, "/v1"),
+        (405, "/v1"),
+        (410, "retired"),
+        (429, "limit"),
+    ],
 )
 def test_a_remedy_follows_what_the_service_says(status: int, remedy: str) -> None:
     """The message keeps the service's words and adds what to do."""
@@ -197,6 +204,9 @@ def test_the_request_id_and_retry_after_are_kept() -> None:
         ("You have exceeded the monthly usage quota. It resets on Monday", QuotaExhaustedError),
         ("limited to 1000 calls / month; a paid key has higher rate limits", QuotaExhaustedError),
         ("Free limit of 50000 events reached: upgrade your plan", QuotaExhaustedError),
+        ("Budget has been exceeded! Current cost: 1.2, Max budget: 1.0", QuotaExhaustedError),
+        ("LiteLLM User: one, exceeded budget for model=voyage-4", QuotaExhaustedError),
+        ("No deployments available - crossed budget. Try again in 5 seconds", RateLimitError),
         ("limited to 40 calls / minute; a paid key has higher rate limits", RateLimitError),
         ("Limit of 14400 requests per day. Please try again in 6.5s", RateLimitError),
         ("Resource exhausted. Please try again later.", RateLimitError),

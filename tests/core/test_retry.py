@@ -224,6 +224,58 @@ def test_vectors_of_another_length_are_not_requested_for_half_a_minute() -> None
     assert (caught.value.attempts, len(service.attempts)) == (3, 3)
 
 
+def page(_body: bytes) -> Response:
+    """What a web application sends for any address."""
+    return Response(200, {}, b"<!doctype html><title>Open WebUI</title>")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html><body>Sign in</body></html>",
+        b"<!doctype html><title>Open WebUI</title>",
+        b'{"error": "Unexpected endpoint or method. (POST /embeddings)"}',
+    ],
+)
+def test_an_address_of_something_else_is_not_tried_for_half_a_minute(body: bytes) -> None:
+    """A web page or an error with status 200: three attempts instead of seven."""
+    service = FakeService(always=lambda _: Response(200, {}, body))
+    with pytest.raises(UnexpectedAnswerError) as caught:
+        voyage_over(service).embed(["text"], MODEL)
+    assert caught.value.attempts == 3
+
+
+def test_a_page_during_a_job_is_a_failure_of_the_gateway() -> None:
+    """Responses were right before, so they will probably be again."""
+    service = FakeService(served, *[page] * 6)
+    voyage = voyage_over(service)
+    assert voyage.embed(["text"], MODEL).vectors
+    assert voyage.embed(["text"], MODEL).vectors
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "attempts"),
+    [
+        ({"error": {"message": "No endpoints found", "code": 404}}, InvalidRequestError, 1),
+        ({"error": {"message": "User not found", "code": "401"}}, AuthenticationError, 1),
+        ({"message": "Rate limit exceeded", "code": 429}, RateLimitError, 4),
+        (
+            {"error": {"message": "Provider returned error", "code": 502}},
+            ServiceUnavailableError,
+            4,
+        ),
+        ({"error": {"message": "unknown", "code": "model_error"}}, UnexpectedAnswerError, 3),
+    ],
+)
+def test_an_error_with_status_200_has_the_status_that_it_names(
+    error: dict[str, Any], expected: type[VoyageError], attempts: int
+) -> None:
+    """As OpenRouter sends the errors of providers."""
+    played = play(*[ok(error)] * 9, input_type="query")
+    assert type(played.outcome) is expected
+    assert played.outcome.attempts == attempts
+
+
 def test_a_quota_that_is_used_up_is_not_tried_again() -> None:
     """A 429 about money is raised at once: waiting does not help."""
     played = play(failed(429, "Insufficient balance: the account's credit is exhausted."))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 
 from voyage_rag.errors import APIError, InvalidRequestError, VoyageError
@@ -12,6 +13,7 @@ from voyage_rag.hosts.failures import (
     delay_named,
     error_in_success,
     printable,
+    status_in_success,
 )
 from voyage_rag.hosts.host import Host
 from voyage_rag.hosts.messages import Request, Response
@@ -47,6 +49,16 @@ def failure_of(
     failure.is_too_large = detail.is_too_large
     failure.input_index = detail.input_index
     return failure
+
+
+def failure_in_success(
+    request: Request, response: Response, host: Host, wall_clock: Callable[[], float]
+) -> APIError | None:
+    """Return the error for a 200 whose body is an error with a status of its own, else None."""
+    status = status_in_success(response.body)
+    if status is None:
+        return None
+    return failure_of(request, replace(response, status=status), host, wall_clock)
 
 
 def error_text(response: Response, host: Host) -> str:

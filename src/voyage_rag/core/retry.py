@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, Generic, TypeVar
 
-from voyage_rag.core.failures import OK, error_text, failure_of, request_id_of
+from voyage_rag.core.failures import OK, error_text, failure_in_success, failure_of, request_id_of
 from voyage_rag.core.flow import Attempt, Flow, NothingToSendError, RequestItem
 from voyage_rag.core.rate_limiter import RateLimiter, Reservation
 from voyage_rag.core.rate_limits import limits_in_message
@@ -39,7 +39,8 @@ UNREACHABLE_AFTER_SECONDS = 2.0
 """Time for which a host that refuses connections or has no address is retried."""
 
 MAX_SYSTEMATIC = 3
-"""Maximum attempts if every response is wrong in the same way, such as the length of vectors."""
+"""Maximum attempts if every response is wrong in the same way, such as the length of vectors, and
+none was right before."""
 
 RETRIED = (APIConnectionError, RateLimitError, ServerError, UnexpectedAnswerError)
 """Embedding changes nothing at the service, so a request with a lost response is retried."""
@@ -175,8 +176,11 @@ def retrying(
             failure: VoyageError = failure_of(planned.request, response, host, policy.wall_clock)
         except RateLimitError as error:  # the limit allows no request within the timeout
             raise attempts.last_failure(error)  # noqa: B904 - the error itself
-        except (APIConnectionError, UnexpectedAnswerError) as error:
+        except APIConnectionError as error:
             failure = error
+        except UnexpectedAnswerError as error:
+            named = failure_in_success(planned.request, response, host, policy.wall_clock)
+            failure = named or error
         finally:
             attempts.reservation.cancel()
         attempts.failed(failure)
@@ -250,9 +254,10 @@ class Attempts:
 
     def _is_persistent(self, failure: VoyageError, spent: float) -> bool:
         """Return whether the host is not reachable, or every response is wrong in the same way."""
+        if self._limiter.has_accepted and not self._policy.is_query:
+            return False
         if isinstance(failure, APIConnectionError):
-            has_worked = self._limiter.has_accepted and not self._policy.is_query
-            return failure.never_sent and not has_worked and spent > UNREACHABLE_AFTER_SECONDS
+            return failure.never_sent and spent > UNREACHABLE_AFTER_SECONDS
         return (
             isinstance(failure, UnexpectedAnswerError)
             and failure.is_systematic
@@ -338,5 +343,6 @@ def _read(
         error.request_id = request_id_of(response)
         if text := error_text(response, host):
             error.message += f"; the response says: {text}"
+            error.is_systematic = True
         response.distrust()
         raise

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from voyage_rag.errors import (
@@ -58,7 +60,7 @@ ADD_CREDIT = "add credit or raise the account's limit: a retry cannot succeed"
 REMEDIES: Mapping[int, str] = {
     400: "check the arguments",
     401: "check the key",
-    404: "check the address of the host",
+    **dict.fromkeys((404, 405), "check the address of the host"),
     407: "a proxy requires credentials: put them in the PROXY variable, http://user:password@proxy",
     408: RETRY_LATER,
     410: "this model is retired: choose another",
@@ -80,8 +82,8 @@ UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0}
 LASTS_FOR_DAYS = r"\bmonth|\bweek|\bdaily\b|\bper day\b"
 PASSES_IN_TIME = r"rate.?limit|too many requests|per (?:second|minute)|try again|\bresources?\b"
 NEEDS_MONEY = (
-    r"insufficient|exhausted|balance|suspended|overdue|payment|billing|current quota|upgrade your"
-    r"|out of (?:credit|quota)|(?:free|usage|credit|spending|plan) (?:limit|quota)"
+    r"insufficient|exhausted|balance|budget|suspended|overdue|payment|billing|current quota"
+    r"|upgrade your|out of (?:credit|quota)|(?:free|usage|credit|spending|plan) (?:limit|quota)"
 )
 """Words in a 429 that show whether it is temporary. The first pattern that matches decides.
 
@@ -163,14 +165,26 @@ def error_in_success(body: bytes) -> str:
     start = body[:MAX_PAGE_BYTES].lstrip()
     if start.startswith(b"<"):
         return _page_title(start)
-    if len(body) > MAX_PAGE_BYTES:
-        return ""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return ""
-    says_why = isinstance(document, Mapping) and any(map(document.get, ERROR_FIELDS))
-    return printable(_message_in(document)[:MAX_PART_CHARS]) if says_why else ""
+    return printable(_message_in(_error_document(body))[:MAX_PART_CHARS])
+
+
+def status_in_success(body: bytes) -> int | None:
+    """Return the status that an error with status 200 names as its code; None if there is none."""
+    document = _error_document(body)
+    for part in (document.get("error"), document):
+        code = part.get("code") if isinstance(part, Mapping) else None
+        if str(code).isdecimal() and (status := int(str(code)[:4])) in (*REFUSED, *FAILED):
+            return status
+    return None
+
+
+def _error_document(body: bytes) -> Mapping[str, Any]:
+    if len(body) <= MAX_PAGE_BYTES:
+        with suppress(ValueError, RecursionError):
+            document = json.loads(body)
+            if isinstance(document, Mapping) and any(map(document.get, ERROR_FIELDS)):
+                return document
+    return {}
 
 
 def _page_title(body: bytes) -> str:

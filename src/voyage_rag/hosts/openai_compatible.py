@@ -94,6 +94,7 @@ class OpenAICompatible(Host):
         401: "pass the api_key that the server was started with",
         404: "check base_url, which ends in /v1 for most servers, and that the model is loaded "
         "there",
+        405: "check base_url, which ends in /v1 for most servers",
     }
 
     def __init__(

@@ -52,7 +52,7 @@ class VoyageAPI(Host):
     remedies: ClassVar[Mapping[int, str]] = {
         401: "check VOYAGE_API_KEY or api_key",
         403: "a key works on its own host only (see base_url), and from the addresses it allows",
-        404: "check base_url: it should end in /v1",
+        **dict.fromkeys((404, 405), "check base_url: it should end in /v1"),
     }
 
     def __init__(

@@ -159,7 +159,9 @@ def parse(body: bytes) -> Any:
     except (ValueError, RecursionError):
         is_page = body.lstrip().startswith(b"<")
         what = "a web page, not JSON: check base_url" if is_page else "not JSON"
-        raise UnexpectedAnswerError(f"the response is {what}") from None
+        error = UnexpectedAnswerError(f"the response is {what}")
+        error.is_systematic = is_page
+        raise error from None
 
 
 def parse_object(body: Body) -> Mapping[str, Any]:
