@@ -10,7 +10,6 @@ SOURCE = ROOT / "src" / "voyage_rag"
 TESTS = ROOT / "tests"
 
 COVERED_BY: dict[str, str] = {
-    "arguments.py": "langchain/test_embeddings.py",
     "batch/custom_ids.py": "batch/test_job.py",
     "batch/endpoints.py": "batch/test_job.py",
     "batch/outcome.py": "batch/test_recovery.py",
@@ -114,6 +113,7 @@ COVERED_BY: dict[str, str] = {
     "partial.py": "core/test_embed.py",
     "progress.py": "test_client.py",
     "records.py": "core/jobs/test_decoding.py",
+    "rerankers.py": "llama_index/test_rerank.py",
     "types.py": "test_client.py",
     "usage.py": "observe/test_usage.py",
 }

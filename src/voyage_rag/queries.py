@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr
@@ -16,6 +16,7 @@ from voyage_rag.core.validation import check_embedding_model, check_output
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.models import MODELS, OutputDtype, space_of
 from voyage_rag.single_flight import SingleFlight
+from voyage_rag.types import InputType
 
 DIMENSIONS_PER_BYTE = 8
 NOT_IN_KEYS = re.compile(r"[^\w.-]+", re.ASCII)
@@ -26,6 +27,7 @@ class QueryOptions(Connection):
     """Fields and properties of a class that embeds documents and queries.
 
     Attributes:
+        query_input_type: The prompt for queries. Default: `query`. None for no prompt.
         query_model: A model for queries that differs from the model for documents, in the same
             embedding space: `voyage-4-lite` finds documents of `voyage-4-large`.
         query_client: A `Voyage` that sends queries, for example to another host.
@@ -33,6 +35,7 @@ class QueryOptions(Connection):
             concurrent equal queries share one request.
     """
 
+    query_input_type: InputType | None = "query"
     query_model: str | None = None
     query_client: SkipJsonSchema[Client | None] = Field(default=None, exclude=True, repr=False)
     query_cache: Annotated[int, Field(ge=0)] = 0
@@ -79,7 +82,19 @@ class QueryOptions(Connection):
     def _prompts(self) -> str:
         """Return the prompts, truncation and treatment of empty texts."""
 
-    def _query_vector(self, query: str, options: Mapping[str, Any]) -> list[float]:
+    @property
+    @abstractmethod
+    def _options(self) -> dict[str, Any]:
+        """The arguments of `Voyage.embed` for documents and queries alike."""
+
+    @property
+    def _query_options(self) -> dict[str, Any]:
+        model = {"model": self.query_model} if self.query_model else {}
+        return self._options | model | {"input_type": self.query_input_type}
+
+    def _query_vector(self, query: str) -> list[float]:
+        options = self._query_options
+
         def embed(_: object = None) -> list[list[float]]:
             found = self._query_voyage.embed([query], **options)
             return found.embeddings
@@ -89,7 +104,9 @@ class QueryOptions(Connection):
         key = self._query_key(query, options)
         return self._used(key, self._queries.get([key], embed)[key])
 
-    async def _aquery_vector(self, query: str, options: Mapping[str, Any]) -> list[float]:
+    async def _aquery_vector(self, query: str) -> list[float]:
+        options = self._query_options
+
         async def embed(_: object = None) -> list[list[float]]:
             found = await self._query_voyage.aembed([query], **options)
             return found.embeddings
@@ -105,7 +122,7 @@ class QueryOptions(Connection):
         self._queries.forget((), self.query_cache, lambda _: 1)
         return list(vector)
 
-    def _query_key(self, query: str, options: Mapping[str, Any]) -> Hashable:
+    def _query_key(self, query: str, options: dict[str, Any]) -> Hashable:
         """Return everything that a query vector depends on."""
         return query, repr(sorted(options.items())), self._query_voyage.settings.base_url
 

@@ -44,7 +44,6 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
         invalid_text: How to treat texts with a lone surrogate. `error` raises an error, `replace`
             sends a replacement character.
         document_input_type: The prompt for `embed_documents`; None for no prompt.
-        query_input_type: The prompt for `embed_query`; None for no prompt.
 
     Setup:
         Run `pip install 'voyage-rag[langchain]'`, and set `VOYAGE_API_KEY`.
@@ -74,7 +73,6 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
     empty_text: EmptyText = "error"
     invalid_text: InvalidText = "error"
     document_input_type: InputType | None = "document"
-    query_input_type: InputType | None = "query"
 
     @constructor
     def __init__(
@@ -120,11 +118,11 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
         Raises:
             VoyageError: See `voyage_rag.Voyage.embed`.
         """
-        return self._floats([self._query_vector(text, self._query_options)])[0]
+        return self._floats([self._query_vector(text)])[0]
 
     async def aembed_query(self, text: str) -> list[float]:
         """Async variant of `embed_query`."""
-        return self._floats([await self._aquery_vector(text, self._query_options)])[0]
+        return self._floats([await self._aquery_vector(text)])[0]
 
     def for_documents(
         self, documents: Iterable[Document], by: DocumentOf = "source"
@@ -182,11 +180,6 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
             "empty_text": self.empty_text,
             "invalid_text": self.invalid_text,
         }
-
-    @property
-    def _query_options(self) -> dict[str, Any]:
-        options = self._options | {"input_type": self.query_input_type}
-        return options | {"model": self.query_model} if self.query_model else options
 
     @property
     def _document_options(self) -> dict[str, Any]:

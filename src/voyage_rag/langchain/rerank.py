@@ -10,31 +10,23 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field, SecretStr
 
-from voyage_rag.arguments import UNSET, Unset, check_reranker
 from voyage_rag.checks import elements, instances
-from voyage_rag.connection import Connection
 from voyage_rag.construction import constructor
 from voyage_rag.langchain import tracing
 from voyage_rag.langchain.parameters import RerankParameters
-from voyage_rag.types import BlankDocuments, InvalidText, RerankingObject, RerankingResult
+from voyage_rag.rerankers import UNSET, RerankOptions, Unset
+from voyage_rag.types import RerankingObject, RerankingResult
 
 
-class VoyageAIRerank(Connection, BaseDocumentCompressor):
+class VoyageAIRerank(RerankOptions, BaseDocumentCompressor):
     """Voyage AI reranker for LangChain: a document compressor.
 
-    Accepts the parameters of `langchain_voyageai.VoyageAIRerank`, and those of
-    `voyage_rag.connection.Connection`. An unknown parameter raises an error that suggests the
-    closest name.
+    Accepts the parameters of `langchain_voyageai.VoyageAIRerank`, those of
+    `voyage_rag.rerankers.RerankOptions` and `voyage_rag.connection.Connection`, and the following.
+    An unknown parameter raises an error that suggests the closest name.
 
     Attributes:
-        model: A reranker, for example `rerank-3`.
         top_k: Number of documents to keep; None keeps all of them.
-        truncation: Truncate query and documents to the model's limits. False raises an error for
-            longer ones.
-        blank_documents: How to treat documents without words, which are never sent: `last` (the
-            default), `drop` or `error` (see `voyage_rag.Voyage.rerank`).
-        invalid_text: How to treat texts with a lone surrogate: `error` (the default) or `replace`.
-        score_threshold: Omit documents with a lower score, from 0 to 1.
 
     Setup:
         Run `pip install 'voyage-rag[langchain]'`, and set `VOYAGE_API_KEY`.
@@ -51,12 +43,7 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    model: str
     top_k: Annotated[int, Field(ge=1)] | None = None
-    truncation: bool = True
-    blank_documents: BlankDocuments = "last"
-    invalid_text: InvalidText = "error"
-    score_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
 
     @constructor
     def __init__(
@@ -71,10 +58,6 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
             fields["voyage_api_key"] = api_key
         super().__init__(**fields)
         self.connect()
-
-    def check_options(self) -> None:
-        """Raise an `InvalidInputError` if the model is not a reranker."""
-        check_reranker(self.model)
 
     def rerank(
         self,
@@ -160,13 +143,9 @@ class VoyageAIRerank(Connection, BaseDocumentCompressor):
     def _options(
         self, model: str | None = None, top_k: int | Unset | None = UNSET
     ) -> dict[str, Any]:
-        return {
+        return self._rules | {
             "model": self.model if model is None else model,
             "top_k": self.top_k if top_k is UNSET else top_k,
-            "truncation": self.truncation,
-            "blank_documents": self.blank_documents,
-            "invalid_text": self.invalid_text,
-            "score_threshold": self.score_threshold,
         }
 
 

@@ -72,7 +72,6 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         invalid_text: How to treat texts with a lone surrogate. `error` raises an error, `replace`
             sends a replacement character.
         text_input_type: The prompt for texts. Default: `document`. None for no prompt.
-        query_input_type: The prompt for queries. Default: `query`. None for no prompt.
         image_input_type: The prompt for images. Default: `document`. None for no prompt.
         downscale: Scale images down to 2 million pixels, the most that is billed. Requires Pillow.
 
@@ -200,10 +199,10 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         return SerializedComponent(super().to_dict(**kwargs), self.voyage.settings.base_url)
 
     def _embed_query(self, query: str) -> Embedding:
-        return self._query_vector(query, self._query_options)
+        return self._query_vector(query)
 
     async def _aembed_query(self, query: str) -> Embedding:
-        return await self._aquery_vector(query, self._query_options)
+        return await self._aquery_vector(query)
 
     def _embed(
         self, texts: list[str], input_type: InputType | None, show_progress: bool = False
@@ -292,11 +291,6 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
             "downscale": self.downscale,
             "invalid_text": self.invalid_text,
         }
-
-    @property
-    def _query_options(self) -> dict[str, Any]:
-        options = self._options | {"input_type": self.query_input_type}
-        return options | {"model": self.query_model} if self.query_model else options
 
     @property
     def _options(self) -> dict[str, Any]:

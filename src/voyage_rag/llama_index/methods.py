@@ -106,11 +106,9 @@ class EmbeddingMethods(MediaEmbedding):
 
     Attributes:
         text_input_type: The prompt for texts. Default: `document`. None for no prompt.
-        query_input_type: The prompt for queries. Default: `query`. None for no prompt.
     """
 
     text_input_type: InputType | None = "document"
-    query_input_type: InputType | None = "query"
 
     @abstractmethod
     def _embed(

@@ -13,13 +13,12 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
 from pydantic import ConfigDict, Field, SecretStr
 
-from voyage_rag.arguments import UNSET, Unset, check_reranker
 from voyage_rag.checks import instances, plain
-from voyage_rag.connection import Connection
 from voyage_rag.construction import constructor
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.llama_index.nodes import has_media
-from voyage_rag.types import BlankDocuments, InvalidText, RerankingResult
+from voyage_rag.rerankers import UNSET, RerankOptions, Unset
+from voyage_rag.types import RerankingResult
 
 dispatcher = get_dispatcher(__name__)
 
@@ -27,12 +26,12 @@ RETRIEVAL_SCORE = "retrieval_score"
 """Metadata field in which LlamaIndex's rerankers keep the retrieval score of a node."""
 
 
-class VoyageAIRerank(Connection, BaseNodePostprocessor):
+class VoyageAIRerank(RerankOptions, BaseNodePostprocessor):
     """Voyage AI reranker for LlamaIndex: a node postprocessor, sync and async.
 
-    Accepts the parameters of `llama_index.postprocessor.voyageai_rerank.VoyageAIRerank`, and those
-    of `voyage_rag.connection.Connection`. An unknown parameter raises an error that suggests the
-    closest name.
+    Accepts the parameters of `llama_index.postprocessor.voyageai_rerank.VoyageAIRerank`, those of
+    `voyage_rag.rerankers.RerankOptions` and `voyage_rag.connection.Connection`, and the following.
+    An unknown parameter raises an error that suggests the closest name.
 
     Args:
         model: A reranker, for example `rerank-3`.
@@ -49,10 +48,6 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
             default), `none`, `llm` or `all`.
         image_nodes: How to treat nodes with an image and no text. `error` (the default) raises an
             error, `skip` omits them.
-        blank_documents: How to treat nodes without words, which are never sent: `last` (the
-            default), `drop` or `error` (see `voyage_rag.Voyage.rerank`).
-        invalid_text: How to treat texts with a lone surrogate: `error` (the default) or `replace`.
-        score_threshold: Omit nodes with a lower score, from 0 to 1.
         keep_retrieval_score: Keep the retrieval score of a node in its metadata as
             `retrieval_score`, which models do not see. It changes the hash of the node, by which
             LlamaIndex's fusion retriever recognises nodes.
@@ -72,15 +67,10 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    model: str
     top_n: Annotated[int, Field(ge=1)] | None = None
-    truncation: bool = True
     metadata_mode: MetadataMode = MetadataMode.EMBED
     keep_retrieval_score: bool = False
     image_nodes: Literal["error", "skip"] = "error"
-    blank_documents: BlankDocuments = "last"
-    invalid_text: InvalidText = "error"
-    score_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
 
     @constructor
     def __init__(
@@ -102,10 +92,6 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
         }
         super().__init__(**fields | kwargs)
         self.connect()
-
-    def check_options(self) -> None:
-        """Raise an `InvalidInputError` if the model is not a reranker."""
-        check_reranker(self.model)
 
     @classmethod
     def class_name(cls) -> str:
@@ -187,21 +173,13 @@ class VoyageAIRerank(Connection, BaseNodePostprocessor):
             )
         return [found for at, found in enumerate(nodes) if at not in {*images}]
 
-    @property
-    def _rules(self) -> dict[str, Any]:
-        return {
-            "blank_documents": self.blank_documents,
-            "invalid_text": self.invalid_text,
-            "score_threshold": self.score_threshold,
-        }
-
     def _arguments(
         self, nodes: Sequence[NodeWithScore], query_bundle: QueryBundle | None
-    ) -> tuple[str, list[str], str, int | None, bool]:
+    ) -> tuple[str, list[str], str, int | None]:
         if query_bundle is None:
             raise InvalidInputError("no query: pass query_bundle or query_str")
         texts = [node.node.get_content(metadata_mode=self.metadata_mode) for node in nodes]
-        return query_bundle.query_str, texts, self.model, self.top_n, self.truncation
+        return query_bundle.query_str, texts, self.model, self.top_n
 
     def _nodes(
         self, nodes: Sequence[NodeWithScore], results: Sequence[RerankingResult]
