@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -61,6 +63,20 @@ def test_an_async_program_runs(backend: str) -> None:
             )
 
     anyio.run(program, backend=backend)
+
+
+def test_the_async_client_has_the_parameters_of_the_sync_one() -> None:
+    """For editors, `help` and type checkers, and in the message about a wrong name."""
+    vo = voyage_rag.AsyncClient(KEY)
+    for name in ("embed", "contextualized_embed", "multimodal_embed", "rerank"):
+        theirs = inspect.signature(getattr(voyage_rag.Voyage, f"a{name}"))
+        assert inspect.signature(getattr(voyage_rag.AsyncClient, name)) == theirs
+        assert inspect.iscoroutinefunction(getattr(vo, name))
+    assert inspect.signature(voyage_rag.AsyncClient) == inspect.signature(voyage_rag.Voyage)
+    with pytest.raises(TypeError, match=r"AsyncClient: unknown parameter 'apikey'.*'api_key'"):
+        voyage_rag.AsyncClient(apikey="k")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"unknown parameter 'input'.*'texts'"):
+        anyio.run(partial(vo.embed, input=["a"], model=MODEL))  # type: ignore[call-arg]
 
 
 def test_a_program_catches_the_vendors_errors() -> None:

@@ -15,6 +15,7 @@ from voyage_rag._version import __version__
 from voyage_rag.deferred import deferred
 
 if TYPE_CHECKING:
+    from voyage_rag import error
     from voyage_rag.client import Voyage
     from voyage_rag.drop_in import AsyncClient, Client
     from voyage_rag.errors import (
@@ -90,11 +91,12 @@ __all__ = [
     "Voyage",
     "VoyageError",
     "__version__",
+    "error",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = deferred(
         __name__,
         __all__,
-        ["errors", "types", "usage", "partial", "media", "records", "client", "drop_in"],
+        ["error", "errors", "types", "usage", "partial", "media", "records", "client", "drop_in"],
     )

@@ -20,13 +20,13 @@ def deferred(
     Args:
         package: The name of the package.
         names: The public names.
-        modules: The submodules that define them, fastest imports first. A submodule is imported
-            only if the previous ones do not define the name.
+        modules: The submodules that define them, or are themselves public, fastest imports first.
+            A submodule is imported only if the previous ones do not define the name.
     """
 
     def find(name: str) -> object:
         if name in names:
-            found = _held(name, (f"{package}.{module}" for module in modules))
+            found = _held(name, package, modules)
         elif not name.startswith("_") and find_spec(f"{package}.{name}"):
             found = import_module(f"{package}.{name}")
         else:
@@ -37,8 +37,11 @@ def deferred(
     return find, lambda: list(names)
 
 
-def _held(name: str, modules: Iterable[str]) -> object:
-    for module in map(import_module, modules):
+def _held(name: str, package: str, modules: Iterable[str]) -> object:
+    for each in modules:
+        module = import_module(f"{package}.{each}")
+        if name == each:
+            return module
         if name in vars(module):
             return vars(module)[name]
     raise AttributeError(f"no module has {name!r}")

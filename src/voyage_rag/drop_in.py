@@ -3,22 +3,39 @@
 `Client` is `Voyage`. The methods of `AsyncClient` are coroutines under the same names.
 """
 
-from collections.abc import Sequence
-from typing import Any, Self
+from __future__ import annotations
 
-from pydantic import SecretStr
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from voyage_rag.client import Voyage
 from voyage_rag.construction import constructor
-from voyage_rag.types import (
-    ContextualizedEmbeddingsObject,
-    EmbeddingsObject,
-    MultimodalEmbeddingsObject,
-    RerankingObject,
-)
 from voyage_rag.usage import Usage
 
 Client = Voyage
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _parameters_of(
+    init: Callable[Concatenate[Voyage, P], None],
+) -> Callable[[Callable[..., None]], Callable[Concatenate[AsyncClient, P], None]]:
+    """Give a constructor the signature of `Voyage`, for type checkers, editors and `help`."""
+    return wraps(init)
+
+
+def _coroutine(
+    method: Callable[Concatenate[Voyage, P], Awaitable[T]],
+) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
+    """Return a method with the signature of an async method of `Voyage`, which it calls."""
+
+    @wraps(method)
+    async def call(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await method(self.voyage, *args, **kwargs)
+
+    return call
 
 
 class AsyncClient:
@@ -39,26 +56,21 @@ class AsyncClient:
     """
 
     @constructor
-    def __init__(self, api_key: str | SecretStr | None = None, *args: Any, **kwargs: Any) -> None:
-        self.voyage: Voyage = Voyage(api_key, *args, **kwargs)
+    @_parameters_of(Voyage.__init__)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.voyage: Voyage = Voyage(*args, **kwargs)
 
-    async def embed(
-        self, texts: Sequence[str] | str, *args: Any, **kwargs: Any
-    ) -> EmbeddingsObject:
-        """See `Voyage.embed`."""
-        return await self.voyage.aembed(texts, *args, **kwargs)
+    embed = _coroutine(Voyage.aembed)
+    """See `Voyage.embed`."""
 
-    async def contextualized_embed(
-        self, inputs: Sequence[Sequence[str]] | Sequence[str], model: str, *args: Any, **kwargs: Any
-    ) -> ContextualizedEmbeddingsObject:
-        """See `Voyage.contextualized_embed`."""
-        return await self.voyage.acontextualized_embed(inputs, model, *args, **kwargs)
+    contextualized_embed = _coroutine(Voyage.acontextualized_embed)
+    """See `Voyage.contextualized_embed`."""
 
-    async def multimodal_embed(
-        self, inputs: Sequence[object], model: str, *args: Any, **kwargs: Any
-    ) -> MultimodalEmbeddingsObject:
-        """See `Voyage.multimodal_embed`."""
-        return await self.voyage.amultimodal_embed(inputs, model, *args, **kwargs)
+    multimodal_embed = _coroutine(Voyage.amultimodal_embed)
+    """See `Voyage.multimodal_embed`."""
+
+    rerank = _coroutine(Voyage.arerank)
+    """See `Voyage.rerank`."""
 
     def count_usage(self, inputs: Sequence[object], model: str) -> dict[str, int]:
         """See `Voyage.count_usage`. This is not a coroutine in the `voyageai` package, either."""
@@ -67,12 +79,6 @@ class AsyncClient:
     def count_tokens(self, texts: Sequence[str] | str, model: str | None = None) -> int:
         """See `Voyage.count_tokens`. This is not a coroutine in the `voyageai` package, either."""
         return self.voyage.count_tokens(texts, model)
-
-    async def rerank(
-        self, query: str, documents: Sequence[str], model: str, *args: Any, **kwargs: Any
-    ) -> RerankingObject:
-        """See `Voyage.rerank`."""
-        return await self.voyage.arerank(query, documents, model, *args, **kwargs)
 
     @property
     def usage(self) -> Usage:

@@ -23,6 +23,7 @@ from voyage_rag import (
     Client,
     EmbeddingsObject,
     Image,
+    InvalidRequestError,
     MultimodalEmbeddingsObject,
     RerankingObject,
     RerankingResult,
@@ -91,12 +92,15 @@ async def async_results(voyage: Voyage) -> None:
         len(vector)
     assert_type(await voyage.arerank("q", ["a"], "rerank-3"), RerankingObject)
     async with AsyncClient() as client:
-        assert_type(await client.embed(["a"], "voyage-4"), EmbeddingsObject)
+        assert_type(await client.embed(["a"], "voyage-4", input_type="query"), EmbeddingsObject)
+        assert_type(await client.rerank("q", ["a"], "rerank-3", top_k=1), RerankingObject)
 
 
 def errors(voyage: Voyage) -> None:
     try:
         voyage.embed(["a"], "voyage-4")
+    except voyage_rag.error.InvalidRequestError as error:  # as with `voyageai.error`
+        assert_type(error, InvalidRequestError)
     except voyage_rag.RateLimitError as error:
         assert_type(error.retry_after, float | None)
     except VoyageError as error:
