@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import voyage_rag
-from migration import SIGNATURES, becomes
+from migration import SIGNATURES, becomes, imports
 from voyage_rag import langchain, llama_index
 
 THEIRS: dict[str, dict[str, list[str]]] = json.loads(SIGNATURES.read_text("utf-8"))
@@ -25,6 +25,40 @@ OURS: dict[str, Any] = {
 }
 SAME = "the same"
 """How a row begins whose parameter or method is here, too."""
+
+
+IMPORTS = """
+from langchain_voyageai import VoyageAIEmbeddings, VoyageAIRerank
+from langchain_voyageai.embeddings import VoyageAIEmbeddings
+from langchain_voyageai.rerank import VoyageAIRerank
+from llama_index.embeddings.voyageai import VoyageEmbedding
+from llama_index.embeddings.voyageai.base import VoyageEmbedding
+from llama_index.postprocessor.voyageai_rerank import VoyageAIRerank
+import voyageai.error as ve; ve.RateLimitError
+import voyageai.error; voyageai.error.RateLimitError
+import voyageai; voyageai.Client, voyageai.error.VoyageError
+from voyageai.error import APIConnectionError, InvalidRequestError, RateLimitError, Timeout
+from voyageai.video_utils import Video
+from voyageai.client import Client
+from voyageai.client import Client as VoyageClient
+from voyageai.client_async import AsyncClient
+from voyageai.object import ContextualizedEmbeddingsObject, EmbeddingsObject
+from voyageai.object import MultimodalEmbeddingsObject, RerankingObject
+from voyageai import AsyncClient, Client
+"""
+"""How programs in public repositories import the other packages."""
+
+
+def test_every_import_works_after_its_change() -> None:
+    """All rows are used, and no other import is left."""
+    changed, unused = IMPORTS, imports()
+    for theirs, ours in imports().items():
+        if f"\n{theirs}" in changed:
+            changed = changed.replace(f"\n{theirs}", f"\n{ours}")
+            del unused[theirs]
+    assert not unused
+    for statement in changed.strip().splitlines():
+        exec(statement, {})
 
 
 @pytest.mark.parametrize("kind", THEIRS)
