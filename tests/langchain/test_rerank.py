@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -62,6 +63,19 @@ def test_the_originals_are_not_changed(reranker: VoyageAIRerank, runner: Runner)
     for document in runner.call(reranker, "compress_documents", given, QUERY):
         document.metadata["source"]["page"] = "changed"
     assert given == before
+
+
+def test_a_value_that_cannot_be_copied_is_shared(reranker: VoyageAIRerank, runner: Runner) -> None:
+    """An error after the request would lose a ranking that was paid for."""
+    lock = Lock()
+    given = [Document(text, metadata={"lock": lock, "tags": ["a"]}) for text in TEXTS]
+
+    best = runner.call(reranker, "compress_documents", given, QUERY)[0]
+
+    best.metadata["tags"].append("b")
+    assert best.page_content == ANSWER
+    assert best.metadata["lock"] is lock
+    assert all(document.metadata == {"lock": lock, "tags": ["a"]} for document in given)
 
 
 def test_a_subclass_keeps_its_type(reranker: VoyageAIRerank, runner: Runner) -> None:

@@ -178,4 +178,13 @@ def _reported(
 
 def _scored(document: Document, result: RerankingResult, total_tokens: int) -> Document:
     added = {"relevance_score": result.relevance_score, "total_tokens": total_tokens}
-    return document.model_copy(update={"metadata": deepcopy(document.metadata) | added})
+    metadata = {name: _copied(value) for name, value in document.metadata.items()}
+    return document.model_copy(update={"metadata": metadata | added})
+
+
+def _copied(value: object) -> object:
+    """Return a copy, or the value itself if copying fails: the ranking is already paid for."""
+    try:
+        return deepcopy(value)
+    except Exception:  # noqa: BLE001 - locks, generators and clients raise different errors
+        return value
