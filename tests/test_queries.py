@@ -321,6 +321,30 @@ def test_half_a_character_is_refused_or_replaced(make: Any, emulator: Emulator) 
 
 
 @both
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("", "query is empty: pass the question"),
+        (None, "query must be a string, not NoneType"),
+        ({"input": "csv"}, "query must be a string, not dict: pass its value under 'input'"),
+        ("half \ud83d", "query contains a lone surrogate"),
+    ],
+)
+def test_an_error_names_the_query(
+    make: Any, emulator: Emulator, runner: Runner, query: Any, error: str
+) -> None:
+    """Whoever asks a question knows of no `texts[0]`, and cannot leave it out."""
+    verb = "embed_query" if make is langchain else "get_query_embedding"
+    strict = make("voyage-4", base_url=emulator.url)
+    with pytest.raises(InvalidInputError, match=re.escape(error)) as caught:
+        runner.call(strict, verb, query)
+
+    assert caught.value.indices == ()
+    assert not emulator.requests
+    strict.voyage.close()
+
+
+@both
 @pytest.mark.parametrize("shares", [False, True], ids=["own client", "given client"])
 def test_a_copy_with_other_options_shares_the_connections(
     make: Any, emulator: Emulator, shares: bool

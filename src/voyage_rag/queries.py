@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr
@@ -12,8 +12,8 @@ from pydantic.json_schema import SkipJsonSchema
 
 from voyage_rag.client import Voyage
 from voyage_rag.connection import Client, Connection
-from voyage_rag.core.validation import check_embedding_model, check_output
-from voyage_rag.errors import ConfigurationError
+from voyage_rag.core.validation import check_embedding_model, check_output, check_text
+from voyage_rag.errors import ConfigurationError, InvalidInputError
 from voyage_rag.models import MODELS, OutputDtype, space_of
 from voyage_rag.single_flight import SingleFlight
 from voyage_rag.types import InputType
@@ -94,6 +94,7 @@ class QueryOptions(Connection):
 
     def _query_vector(self, query: str) -> list[float]:
         options = self._query_options
+        query = _checked(query, options)
 
         def embed(_: object = None) -> list[list[float]]:
             found = self._query_voyage.embed([query], **options)
@@ -106,6 +107,7 @@ class QueryOptions(Connection):
 
     async def _aquery_vector(self, query: str) -> list[float]:
         options = self._query_options
+        query = _checked(query, options)
 
         async def embed(_: object = None) -> list[list[float]]:
             found = await self._query_voyage.aembed([query], **options)
@@ -155,6 +157,16 @@ class QueryOptions(Connection):
                 f"{model!r} and query_model={self.query_model!r} have vectors of different lengths "
                 "by default: pass output_dimension"
             )
+
+
+def _checked(query: object, options: Mapping[str, Any]) -> str:
+    """Return the query. To the client, it would be `texts[0]` in an error message."""
+    text = check_text("query", query, invalid_text=options["invalid_text"])
+    if not text and options["empty_text"] == "error":
+        raise InvalidInputError(
+            "query is empty: pass the question, or pass empty_text='space' to embed a single space"
+        )
+    return text
 
 
 def _named(space: str | None) -> str:
