@@ -229,6 +229,42 @@ def test_damaged_images_fail_with_our_errors(tmp_path: Path) -> None:
         READER.load(media, 1_000)
 
 
+GRADIENT = np.linspace(0, 1, 256 * 16).reshape(16, 256)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        GRADIENT.astype("float32"),
+        (GRADIENT * 65_535).astype("int32"),
+        (-GRADIENT).astype("float32"),
+    ],
+    ids=["floats from 0 to 1", "16-bit integers", "negative floats"],
+)
+def test_an_image_that_would_become_black_or_white_is_refused(values: Any, tmp_path: Path) -> None:
+    """Pillow clips 32-bit values to 8 bits. An array is refused at once, a file when it is read."""
+    image = Pillow.fromarray(values)
+    image.save(tmp_path / "x.tiff")
+    assert "scale them to 0 to 255" in refused(image)
+    with pytest.raises(InvalidInputError, match="scale them to 0 to 255"):
+        READER.load(READER.inspect(tmp_path / "x.tiff", None), None)
+
+
+@pytest.mark.parametrize("dtype", ["<u2", ">u2"])
+def test_an_image_of_16_bits_keeps_its_values(dtype: str) -> None:
+    values = (GRADIENT * 65_535).astype(dtype)
+    _, sent = READER.load(READER.inspect(Pillow.fromarray(values), None), None)
+    with Pillow.open(io.BytesIO(sent)) as arrived:
+        assert np.array_equal(np.asarray(arrived), values)
+
+
+def test_an_image_of_32_bits_keeps_the_values_of_8() -> None:
+    values = (GRADIENT * 255).round().astype("float32")
+    _, sent = READER.load(READER.inspect(Pillow.fromarray(values), None), None)
+    with Pillow.open(io.BytesIO(sent)) as arrived:
+        assert np.array_equal(np.asarray(arrived.convert("L")), values)
+
+
 def test_an_image_of_pillows_without_pixels_is_refused() -> None:
     assert "without pixels" in refused(Pillow.new("RGB", (0, 5)))
 

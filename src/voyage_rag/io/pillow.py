@@ -41,6 +41,8 @@ RUNS_A_PROGRAM = {"EPS"}
 
 JPEG_QUALITY = 90
 PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
+WIDE_MODES = {"I", "F"}
+"""Modes of 32-bit integers and floats, which Pillow converts to 8 bits by clipping."""
 
 _lock = lock_for(sys.modules[__name__])
 """Pillow images read their file on first use, so only one thread at a time may use them."""
@@ -134,6 +136,8 @@ def inspect_image(image: Any, kind: MediaKind | None) -> Media:
             )
         if getattr(getattr(image, "fp", None), "closed", True):
             _require_pixels(image)
+        if _is_decoded(image):
+            _check_range(image)
     return Media("image", "", image, None, pixels)
 
 
@@ -146,6 +150,18 @@ def _require_pixels(image: Any) -> None:
             "is an image whose file is closed: pass its path, or call load() before its file is "
             "closed"
         ) from error
+
+
+def _check_range(image: Any) -> None:
+    """Raise an error if the conversion to 8 bits would make most pixels black or white."""
+    if image.mode not in WIDE_MODES:
+        return
+    low, high = image.getextrema()
+    if low < 0 or high > 255 or 0 < high <= 1:  # noqa: PLR2004 - of 8 bits
+        raise InvalidInputError(
+            f"is an image of mode {image.mode} with values from {low:g} to {high:g}, of which 8 "
+            "bits cannot keep the differences: scale them to 0 to 255 and convert it to mode L"
+        )
 
 
 def load_image(media: Media, max_pixels: int | None) -> tuple[str, bytes]:
@@ -208,7 +224,10 @@ def _encoded(image: Any, max_pixels: int | None) -> tuple[str, bytes]:
         was_jpeg = image.format == "JPEG"
         if max_pixels is not None:
             image.draft("RGB", _reduced(image, max_pixels))
+        _check_range(image)
         image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I;16"):  # of any byte order, of which Pillow would clip some
+            image = image.convert("I").convert("I;16")
         image = image.convert(_mode_of(image))
         if max_pixels is not None:
             image = image.resize(_reduced(image, max_pixels))
