@@ -48,7 +48,7 @@ class QueryOptions(Connection):
 
         The binary types pack eight dimensions into one number.
         """
-        model, dimension, dtype = self._vector_options()
+        model, dimension, dtype = self._vector_options
         row = MODELS.get(model)
         length = dimension or (row.default_dimension if row else None)
         if length is not None and dtype in {"binary", "ubinary"}:
@@ -58,7 +58,7 @@ class QueryOptions(Connection):
     @property
     def space(self) -> str | None:
         """The embedding space of the vectors, which several models may share; None if unknown."""
-        return space_of(self._vector_options()[0])
+        return space_of(self._vector_options[0])
 
     @property
     def cache_namespace(self) -> str:
@@ -69,18 +69,20 @@ class QueryOptions(Connection):
         service. `query_embedding_cache` needs a store of its own: with True, LangChain returns the
         vector of a document for a query of the same text.
         """
-        model, dimension, dtype = self._vector_options()
+        model, dimension, dtype = self._vector_options
         parts = [model, str(dimension or self.dimensions or "default"), dtype or "float"]
-        parts += [self._prompts(), self.voyage.settings.base_url.partition("://")[2]]
+        parts += [self._prompts, self.voyage.settings.base_url.partition("://")[2]]
         return "/".join(NOT_IN_KEYS.sub("-", part).strip("-") for part in parts)
 
+    @property
     @abstractmethod
     def _vector_options(self) -> tuple[str, int | None, OutputDtype | None]:
-        """Return the model, dimension and number type of documents."""
+        """The model, dimension and number type of documents."""
 
+    @property
     @abstractmethod
     def _prompts(self) -> str:
-        """Return the prompts, truncation and treatment of empty texts."""
+        """The prompts, truncation and treatment of empty texts."""
 
     @property
     @abstractmethod
@@ -139,7 +141,7 @@ class QueryOptions(Connection):
             InvalidInputError: The model does not support an option.
             ConfigurationError: The vectors of queries would differ in space, length or number type.
         """
-        model, dimension, dtype = self._vector_options()
+        model, dimension, dtype = self._vector_options
         check_output(check_embedding_model(model), dimension, dtype)
         if self.query_model is None or self.query_model == model:
             return

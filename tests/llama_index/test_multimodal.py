@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import logging
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from llama_index.core import VectorStoreIndex
 from llama_index.core.embeddings import MultiModalEmbedding
 from llama_index.core.indices import MultiModalVectorStoreIndex
 from llama_index.core.ingestion import IngestionPipeline
@@ -192,6 +194,20 @@ def test_an_index_of_a_folder_is_searched_by_words_and_by_image(
         assert Path(found.node.image_path).stem == colour  # type: ignore[attr-defined]
     assert types_sent(emulator)[:3] == [["image_base64"]] * 3
     assert len(emulator.requests[0].body["inputs"]) == 3
+
+
+def test_an_index_over_texts_is_warned_of(
+    embedding: VoyageEmbedding, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, because it does not embed images, and only where it embeds anything."""
+    image = ImageNode(image=base64.b64encode(png()).decode(), metadata={"file": "a"})
+    with caplog.at_level(logging.WARNING, "voyage_rag"):
+        VectorStoreIndex(embedding([image]), embed_model=embedding)
+        assert caplog.records == []
+        for _ in range(2):
+            VectorStoreIndex([TextNode(text="words")], embed_model=embedding)
+    [record] = caplog.records
+    assert "use MultiModalVectorStoreIndex" in record.getMessage()
 
 
 def nodes_with_media(folder: Path) -> list[Any]:

@@ -54,9 +54,10 @@ def counter() -> TokenCountingHandler:
 
 
 def pairs(events: list[Any], start: type, end: type) -> tuple[list[Any], list[Any]]:
-    """Starts and ends, which belong together: as many in each span."""
+    """Starts and ends, which belong together: as many in each span, which they all have."""
     starts = [event for event in events if type(event) is start]
     ends = [event for event in events if type(event) is end]
+    assert None not in {event.span_id for event in starts}
     assert Counter(e.span_id for e in starts) == Counter(e.span_id for e in ends)
     return starts, ends
 

@@ -88,9 +88,11 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
         super().__init__(**fields)
         self.connect()
 
+    @property
     def _vector_options(self) -> tuple[str, int | None, OutputDtype | None]:
         return self.model, self.output_dimension, self.output_dtype
 
+    @property
     def _prompts(self) -> str:
         return f"{self.document_input_type}-{self.truncation}-{self.empty_text}-{self.invalid_text}"
 

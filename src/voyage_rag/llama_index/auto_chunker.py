@@ -14,6 +14,7 @@ from pydantic import ConfigDict, SecretStr
 from voyage_rag.auto_chunking import check_auto_chunking, chunk_starts
 from voyage_rag.connection import Connection
 from voyage_rag.construction import constructor
+from voyage_rag.llama_index.methods import traced
 from voyage_rag.llama_index.nodes import naming_nodes
 from voyage_rag.llama_index.serialized import SerializedComponent
 from voyage_rag.models import OutputDtype
@@ -119,6 +120,7 @@ class VoyageAutoChunker(Connection, NodeParser):
             )
         return self._nodes(written, found.results)
 
+    @traced
     async def _aparse_nodes(
         self,
         nodes: Sequence[BaseNode],

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, PrivateAttr, SecretStr
 
 from voyage_rag.checks import instances
 from voyage_rag.construction import constructor
-from voyage_rag.llama_index.methods import EmbeddingMethods
+from voyage_rag.llama_index.methods import EmbeddingMethods, traced
 from voyage_rag.llama_index.nodes import (
     are_of_one_document,
     embedding_nodes,
@@ -126,9 +126,11 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         if self.embeddings_cache is not None:
             LOG.warning(KEYED_BY_TEXT)
 
+    @property
     def _vector_options(self) -> tuple[str, int | None, OutputDtype | None]:
         return self.model_name, self.output_dimension, self.output_dtype
 
+    @property
     def _prompts(self) -> str:
         truncates = self.truncation is not False
         return f"{self.text_input_type}-{truncates}-{self.empty_text}-{self.invalid_text}"
@@ -165,6 +167,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
                 found = self.voyage.multimodal_embed(batch.contents, **options)
             return batch.embedded(found.embeddings)
 
+    @traced
     async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
         """Async variant of `__call__`."""
         nodes = instances("nodes", nodes, BaseNode)
@@ -259,16 +262,17 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
             "show_progress_bar": kwargs.get("show_progress", False),
         }
 
-    def _warn_of_media(self) -> None:
+    def _warn_of_media(self, texts: Sequence[str]) -> None:
         """Warn once that an index passes the texts of nodes, but not their images."""
-        if kind_of(self.model_name) != "multimodal" or nodes_are_known():
+        if not texts or kind_of(self.model_name) != "multimodal" or nodes_are_known():
             return
         if not is_first(self._reported, "media"):
             return
         LOG.warning(
-            "%s receives only the texts of nodes, without their images and videos: run the "
-            "embedding also as a transformation of the nodes, as in IngestionPipeline("
-            "transformations=[splitter, embedding]) or nodes = embedding(nodes)",
+            "%s received texts only: a VectorStoreIndex does not embed the images and videos of "
+            "nodes. If they have some, use MultiModalVectorStoreIndex, or run the embedding also "
+            "as a transformation, as in IngestionPipeline(transformations=[splitter, embedding]) "
+            "or nodes = embedding(nodes)",
             self.model_name,
         )
 

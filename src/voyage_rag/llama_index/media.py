@@ -7,9 +7,8 @@ class therefore receives strings: the path or URL of the image, or an empty stri
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.embeddings import MultiModalEmbedding
@@ -48,15 +47,15 @@ class MediaEmbedding(MultiModalEmbedding):
 
     image_input_type: InputType | None = "document"
 
-    @abstractmethod
-    def _embed_media(
-        self, inputs: Sequence[object], input_type: InputType | None
-    ) -> list[Embedding]: ...
+    if TYPE_CHECKING:  # for abstract methods, LlamaIndex reports each call as a span
 
-    @abstractmethod
-    async def _aembed_media(
-        self, inputs: Sequence[object], input_type: InputType | None
-    ) -> list[Embedding]: ...
+        def _embed_media(
+            self, inputs: Sequence[object], input_type: InputType | None
+        ) -> list[Embedding]: ...
+
+        async def _aembed_media(
+            self, inputs: Sequence[object], input_type: InputType | None
+        ) -> list[Embedding]: ...
 
     def get_image_embedding(self, img_file_path: ImageType) -> Embedding:
         """Embed an image.

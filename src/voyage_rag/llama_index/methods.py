@@ -5,11 +5,10 @@ Handlers and callbacks receive balanced starts and ends.
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.callbacks import CBEventType, EventPayload
@@ -25,6 +24,8 @@ from voyage_rag.types import InputType
 
 dispatcher = get_dispatcher(__name__)
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 UPDATES = {"update_ref_doc", "aupdate_ref_doc"}
 """Traces in which an index has deleted a document and inserts its new version."""
 
@@ -32,6 +33,15 @@ DELETED = (
     "; LlamaIndex has deleted the old version of the document: call the same method again to "
     "insert the new one"
 )
+
+
+def traced(method: Method) -> Method:
+    """Report each call of a method as a span, to which its events belong.
+
+    LlamaIndex does this only for abstract methods, which its async variants are not.
+    """
+    return cast("Method", dispatcher.span(method))
+
 
 _is_in_batches: ContextVar[bool] = ContextVar("is in batches", default=False)
 _started: ContextVar[tuple[str | None] | None] = ContextVar("started", default=None)
@@ -110,24 +120,21 @@ class EmbeddingMethods(MediaEmbedding):
 
     text_input_type: InputType | None = "document"
 
-    @abstractmethod
-    def _embed(
-        self, texts: list[str], input_type: InputType | None, show_progress: bool = False
-    ) -> list[Embedding]: ...
+    if TYPE_CHECKING:  # for abstract methods, LlamaIndex reports each call as a span
 
-    @abstractmethod
-    async def _aembed(
-        self, texts: list[str], input_type: InputType | None, show_progress: bool = False
-    ) -> list[Embedding]: ...
+        def _embed(
+            self, texts: list[str], input_type: InputType | None, show_progress: bool = False
+        ) -> list[Embedding]: ...
 
-    @abstractmethod
-    def _embed_query(self, query: str) -> Embedding: ...
+        async def _aembed(
+            self, texts: list[str], input_type: InputType | None, show_progress: bool = False
+        ) -> list[Embedding]: ...
 
-    @abstractmethod
-    async def _aembed_query(self, query: str) -> Embedding: ...
+        def _embed_query(self, query: str) -> Embedding: ...
 
-    @abstractmethod
-    def _warn_of_media(self) -> None: ...
+        async def _aembed_query(self, query: str) -> Embedding: ...
+
+        def _warn_of_media(self, texts: Sequence[str]) -> None: ...
 
     def to_payload(self) -> dict[str, Any]:
         """Return the fields that LlamaIndex reports at the start of an embedding."""
@@ -152,7 +159,7 @@ class EmbeddingMethods(MediaEmbedding):
             VoyageError: See `voyage_rag.Voyage.embed`. Its `partial` contains the finished vectors.
         """
         texts = texts if type(texts) is list else list(texts_of("texts", texts))
-        self._warn_of_media()
+        self._warn_of_media(texts)
         if self._is_divided_by_llama_index(texts):
             return super().get_text_embedding_batch(texts, show_progress, **kwargs)
         with batch_events(self, self._batches(texts)) as embeddings:
@@ -167,7 +174,7 @@ class EmbeddingMethods(MediaEmbedding):
         With `num_workers`, LlamaIndex divides the texts, too, and embeds batches concurrently.
         """
         texts = texts if type(texts) is list else list(texts_of("texts", texts))
-        self._warn_of_media()
+        self._warn_of_media(texts)
         if self._is_divided_by_llama_index(texts) or self.num_workers:
             return await super().aget_text_embedding_batch(texts, show_progress, **kwargs)
         with batch_events(self, self._batches(texts)) as embeddings:

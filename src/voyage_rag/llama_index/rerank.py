@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field, SecretStr
 from voyage_rag.checks import instances, plain
 from voyage_rag.construction import constructor
 from voyage_rag.errors import InvalidInputError
+from voyage_rag.llama_index.methods import traced
 from voyage_rag.llama_index.nodes import has_media
 from voyage_rag.rerankers import UNSET, RerankOptions, Unset
 from voyage_rag.types import RerankingResult
@@ -144,6 +145,7 @@ class VoyageAIRerank(RerankOptions, BaseNodePostprocessor):
             ranked.extend(self._nodes(nodes, found.results))
         return ranked
 
+    @traced
     async def _apostprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
