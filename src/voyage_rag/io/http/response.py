@@ -23,6 +23,9 @@ ACCEPTED_ENCODING = "gzip"
 PLAIN_ENCODINGS = {"", "identity"}
 GZIP_ENCODINGS = {"gzip", "x-gzip"}
 GZIP_WINDOW_BITS = zlib.MAX_WBITS | 16
+PLAIN_STARTS = (b"{", b"[", b"<")
+"""The starts of JSON and web pages. Some proxies decompress a body, but keep the header."""
+
 MEBIBYTE = 2**20
 REQUEST_ID = "x-request-id"
 
@@ -88,7 +91,7 @@ class ResponseBody:
         path: Path of the file, which is opened for the first piece; None for memory.
 
     Raises:
-        UnreadableBodyError: The announced size is too large, or the compression is unknown.
+        UnreadableBodyError: The announced size is too large.
     """
 
     def __init__(
@@ -98,7 +101,8 @@ class ResponseBody:
         self._path = path
         self._length = 0
         self._sink: BinaryIO | None = None
-        self._gunzip = gunzip_of(headers)
+        self._encoding = headers.get("content-encoding", "").strip().lower()
+        self._gunzip: Gunzip | None = None
         declared = headers.get("content-length", "")
         if declared.isdecimal() and int(declared[:20]) > most:
             raise self._too_large()
@@ -107,9 +111,11 @@ class ResponseBody:
         """Process the next piece.
 
         Raises:
-            UnreadableBodyError: The body is too large or broken.
+            UnreadableBodyError: The body is too large, or its compression is broken or unknown.
             UnwritableFileError: The file cannot be written, for example because the disk is full.
         """
+        if self._sink is None:
+            self._gunzip = gunzip_of(self._encoding, piece)
         if self._gunzip is None:
             self._write(piece)
             return
@@ -176,18 +182,17 @@ def max_response_bytes(request: Request) -> int:
     return min(MAX_RESPONSE_BYTES, MIN_MAX_RESPONSE_BYTES + request.vectors * MAX_VECTOR_BYTES)
 
 
-def gunzip_of(headers: Mapping[str, str]) -> Gunzip | None:
-    """Return the decompressor of a body; None if it is not compressed.
+def gunzip_of(encoding: str, start: bytes) -> Gunzip | None:
+    """Return the decompressor of a body with this start; None if it is not compressed.
 
     Raises:
         UnreadableBodyError: The compression was not requested.
     """
-    encoding = headers.get("content-encoding", "").strip().lower()
+    if encoding in PLAIN_ENCODINGS or start.lstrip().startswith(PLAIN_STARTS):
+        return None
     if encoding in GZIP_ENCODINGS:
         return Gunzip()
-    if encoding not in PLAIN_ENCODINGS:
-        raise UnreadableBodyError(f"the response is compressed with {encoding[:20]!r}, not gzip")
-    return None
+    raise UnreadableBodyError(f"the response is compressed with {encoding[:20]!r}, not gzip")
 
 
 def response_of(
