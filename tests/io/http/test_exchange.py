@@ -13,6 +13,7 @@ import pytest
 
 from fakes import KEY, MODEL, FakeClock, vector_of
 from voyage_rag import APIConnectionError, UnexpectedAnswerError, Voyage
+from voyage_rag.hosts import VoyageAPI
 from voyage_rag.io.http import exchange
 from wire import WireRequest, WireServer, healthy, response
 
@@ -130,6 +131,35 @@ def test_a_response_that_is_repeated_late_is_known_by_its_request_id(
     assert vectors_in_turn(runner, server, voyage_to(server), TEXTS) == VECTORS
 
 
+def test_a_constant_request_id_is_suspicious_once(runner: Runner, server: WireServer) -> None:
+    """Some gateways send one, also over a new connection."""
+
+    def act(request: WireRequest) -> None:
+        request.send(response(request.response.partition(b"\r\n\r\n")[2], b"x-request-id: same"))
+
+    server.act = act
+    assert vectors_in_turn(runner, server, voyage_to(server), TEXTS) == VECTORS
+    assert len(server.requests) == len(TEXTS) + 1
+
+
+def test_a_request_id_of_the_caller_may_repeat(runner: Runner, server: WireServer) -> None:
+    """A trace has one for several requests, and a gateway returns it."""
+    ids = iter("112233")
+
+    class Traced(VoyageAPI):
+        def headers(self, method: str, url: str, body: bytes) -> dict[str, str]:
+            return {**super().headers(method, url, body), "X-Request-ID": next(ids)}
+
+    def act(request: WireRequest) -> None:
+        sent = request.head.lower().partition(b"x-request-id:")[2].split()[0]
+        request.send(response(request.response.partition(b"\r\n\r\n")[2], b"x-request-id: " + sent))
+
+    server.act = act
+    voyage = Voyage(host=Traced(KEY, server.url))
+    assert vectors_in_turn(runner, server, voyage, TEXTS) == VECTORS
+    assert len(server.requests) == len(TEXTS)
+
+
 # ── responses that are unsound ────────────────────────────────────────────────────────────────────
 
 
@@ -162,7 +192,7 @@ def test_a_connection_with_an_invalid_response_is_not_reused(
     "said",
     [
         b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{",
-        b"HTTP/1.1 200 OK\r\ncontent-encoding: br\r\ncontent-length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: br\r\ncontent-length: 2\r\n\r\n??",
         b"HTTP/1.1 200 OK\r\ncontent-length: 2, 3\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
         b"SSH-2.0-OpenSSH_9.6\r\n",

@@ -93,6 +93,8 @@ class Exchange:
             length = len(request.body if self._upload is None else self._upload)
             headers[b"content-length"] = b"%d" % length
         headers |= encoded(host.headers(request.method, url, request.body))
+        if any(name.lower() == REQUEST_ID.encode() for name in headers):
+            pool.has_unique_ids = False  # the response repeats the caller's
         if pool.route.is_forwarded:
             headers |= encoded(pool.route.proxy_headers)
         target = address.absolute_target if pool.route.is_forwarded else address.target
@@ -101,6 +103,7 @@ class Exchange:
         )
         self._wants_new = not request.repeatable or self._upload is not None
         self._connection: PooledConnection | None = None
+        self._repeated_id: str | None = None
         self._is_ended = False
 
     def start(self) -> PooledConnection:
@@ -173,10 +176,13 @@ class Exchange:
         is_reused = connection.exchanges > 0
         connection.exchanges += 1
         request_id = self._headers.get(REQUEST_ID, "")
+        is_repeated = request_id != "" and request_id in connection.request_ids
+        if request_id == self._repeated_id:  # also on another connection
+            self._pool.has_unique_ids = False
         is_doubtful = (
             connection.suspect
             or self._http.trailing_data[0] != b""
-            or (request_id != "" and request_id in connection.request_ids)
+            or (is_repeated and self._pool.has_unique_ids)
             or self._status == REQUEST_TIMEOUT  # some servers send this to idle connections
         )
         is_idle = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
@@ -186,6 +192,7 @@ class Exchange:
         else:
             connection.close()
             if is_doubtful and is_reused:
+                self._repeated_id = request_id if is_repeated else None
                 self._want_new_connection(connection)
                 raise StaleConnectionError
         return response_of(self._host, self._status, self._headers, content, connection.distrust)

@@ -152,10 +152,16 @@ class ConnectionPool:
 
     It uses only atomic operations of a deque, so there is no lock that a fork could leave
     locked. A forked child starts with an empty pool.
+
+    Attributes:
+        route: The route of its connections.
+        has_unique_ids: Whether a request id that repeats on a connection is suspicious. Some
+            gateways repeat the id of a trace, or send a constant.
     """
 
     def __init__(self, route: Route) -> None:
         self.route = route
+        self.has_unique_ids: bool = True
         self._begin()
 
     def _begin(self) -> None:
