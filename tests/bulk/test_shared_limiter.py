@@ -66,9 +66,9 @@ def run(
             return
         if taken(time.seconds, limiter, reservation):
             left.append(time.seconds)
-            reservation.accepted(TOKENS)
+            reservation.record_accepted(TOKENS)
         else:
-            reservation.refused(None, NO_LIMITS)
+            reservation.record_refused(None, NO_LIMITS)
         heapq.heappush(events, (time.seconds + 0.5, number, limiter, limiter.reserve(TOKENS)))
 
     for number in range(requests):
@@ -132,12 +132,12 @@ def test_where_nobody_knows_of_a_limit_nobody_asks_for_every_request() -> None:
     for _ in range(1_000):
         reservation = limiter.reserve(TOKENS)
         assert reservation.wait() == 0
-        reservation.accepted(TOKENS)
+        reservation.record_accepted(TOKENS)
         time.seconds += 0.01
     refused = [limiter.reserve(TOKENS) for _ in range(3)]
     assert [reservation.wait() for reservation in refused] == [0, 0, 0]
     for reservation in refused:
-        reservation.refused(None, NO_LIMITS)
+        reservation.record_refused(None, NO_LIMITS)
 
     assert handle.calls <= 130
     found = handle.actor.state().limits.tokens_per_minute
@@ -154,7 +154,7 @@ def test_a_limit_that_others_met_is_known_within_a_second() -> None:
 
     refused = one.reserve(TOKENS)
     assert refused.wait() == 0
-    refused.refused(None, RateLimits(requests_per_minute=3))
+    refused.record_refused(None, RateLimits(requests_per_minute=3))
     time.seconds += 1.0
 
     waits = [other.reserve(TOKENS).wait() for _ in range(4)]

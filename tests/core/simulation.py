@@ -185,14 +185,14 @@ def simulate(
         reservation, size, attempts = reservations[worker]
         run.most_attempts = max(run.most_attempts, attempts)
         if answer:
-            reservation.accepted(int(size))
+            reservation.record_accepted(int(size))
             del reservations[worker]
             if is_query:
                 run.query_seconds.append(now[0] - began[worker])
                 continue
         else:
             run.refused += 1
-            reservation.refused(None, named)
+            reservation.record_refused(None, named)
             backoff = min(32.0, 0.5 * 2.0 ** (attempts - 1)) * (1 - 0.25 * chance.random())
             retry = limiter.reserve(size * overestimate, backoff, is_query=is_query)
             reservations[worker] = retry, size, attempts + 1

@@ -73,7 +73,7 @@ def test_a_request_of_a_job_fits_into_a_minute(per_minute: float | None, tokens:
     call = call_of(voyage_over(FakeService()))
     call.budget.limiter.limits = RateLimits(None, per_minute)
     limits = call.limits(None)
-    assert limits.estimated_tokens == pytest.approx(call.max_estimated_tokens(tokens))
+    assert limits.estimated_tokens == pytest.approx(call.ratio.max_estimate(tokens))
 
 
 @pytest.mark.parametrize(("count", "parts"), [(1, []), (2, [1, 1]), (5, [2, 3])])

@@ -153,7 +153,7 @@ def test_what_was_billed_replaces_what_was_expected() -> None:
     assert big.wait() == 0
     waiting = limiter.reserve(800)
     assert waiting.wait() > 0
-    big.accepted(10)
+    big.record_accepted(10)
 
     assert waiting.wait() == 0
 
@@ -167,7 +167,7 @@ def test_a_usage_reported_after_the_minute_changes_nothing() -> None:
     assert slow.wait() == 0
     clock.advance(61)
     assert limiter.reserve(900).wait() == 0
-    slow.accepted(10)
+    slow.record_accepted(10)
 
     assert limiter.reserve(800).wait() > 0
 
@@ -400,9 +400,9 @@ def ask(limiter: RateLimiter, clock: FakeClock, *, refused: bool = False) -> flo
     waited = clock.now() - began
     clock.advance(0.2)
     if refused:
-        reservation.refused(None, NO_LIMITS)
+        reservation.record_refused(None, NO_LIMITS)
     else:
-        reservation.accepted(20)
+        reservation.record_accepted(20)
     return waited
 
 
@@ -469,7 +469,7 @@ def refuse(limiter: RateLimiter, clock: FakeClock, named: RateLimits = NO_LIMITS
     first = [limiter.reserve(100) for _ in range(3)]
     assert [it.wait() for it in first] == [0, 0, 0]
     for reservation in first:
-        reservation.refused(None, named)
+        reservation.record_refused(None, named)
 
 
 @given(st.floats(0.1, 100), st.booleans())
@@ -481,13 +481,13 @@ def test_all_requests_wait_for_the_time_of_retry_after(seconds: float, named: bo
     assert first.wait() == 0
     assert before.wait() > 0
     refused_at = clock.now()
-    first.refused(seconds, RateLimits(requests_per_minute=600) if named else NO_LIMITS)
+    first.record_refused(seconds, RateLimits(requests_per_minute=600) if named else NO_LIMITS)
 
     for reservation in (before, limiter.reserve(1)):
         while (delay := reservation.wait()) > 0:
             clock.advance(delay)
         assert clock.now() - refused_at >= seconds - 1e-6
-        reservation.accepted(1)
+        reservation.record_accepted(1)
 
 
 def test_only_one_probe_leaves_after_a_refusal() -> None:
@@ -503,7 +503,7 @@ def test_only_one_probe_leaves_after_a_refusal() -> None:
     assert job.wait() > 0
     assert job.limit_delay() == inf
 
-    query.accepted(100)
+    query.record_accepted(100)
     clock.advance(1.0)
 
     assert job.wait() == 0
@@ -536,7 +536,7 @@ def test_requests_refused_together_count_once() -> None:
         for reservation in reservations:
             assert reservation.wait() == 0
         for reservation in reservations[:refused]:
-            reservation.refused(None, NO_LIMITS)
+            reservation.record_refused(None, NO_LIMITS)
         waits.append(limiter.reserve(1).wait())
 
     assert waits[0] == waits[1] > 0
@@ -551,7 +551,7 @@ def test_refusals_of_requests_that_left_before_a_limit_was_known_say_nothing_new
         assert reservation.wait() == 0
 
     for reservation in reservations:
-        reservation.refused(None, FREE)
+        reservation.record_refused(None, FREE)
 
     assert limiter.limits == FREE
 
@@ -648,7 +648,7 @@ def test_the_wait_that_is_named_while_another_request_probes_is_finite() -> None
     for reservation in refused:
         assert reservation.wait() == 0
     for reservation in refused:
-        reservation.refused(4.0, NO_LIMITS)
+        reservation.record_refused(4.0, NO_LIMITS)
     clock.advance(4)
     assert limiter.reserve(100).wait() == 0  # it probes
     assert limiter.reserve(100).wait() > 0

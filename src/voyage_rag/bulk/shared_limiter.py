@@ -59,7 +59,7 @@ class LimiterActor:
     def state(self, reports: Sequence[AcceptedSlot] = ()) -> State:
         """Return the state after taking these responses into account."""
         for slot_id, expected, billed in reports:
-            self._limiter.accepted(self._taken(slot_id, expected), billed)
+            self._limiter.record_accepted(self._taken(slot_id, expected), billed)
         limiter = self._limiter
         return State(limiter.generation, limiter.limits, limiter.known, limiter.is_open)
 
@@ -87,7 +87,7 @@ class LimiterActor:
         if slot_id in self._slots:
             self._limiter.cancel(self._slots.pop(slot_id)[0])
 
-    def refused(
+    def record_refused(
         self,
         slot_id: SlotId | None,
         expected: float,
@@ -100,12 +100,12 @@ class LimiterActor:
         self.state(reports)
         slot = self._taken(slot_id, expected)
         slot.generation = generation
-        self._limiter.refused(slot, retry_after, named)
+        self._limiter.record_refused(slot, retry_after, named)
         return self.state()
 
     def _taken(self, slot_id: SlotId | None, expected: float) -> Slot:
         slot, _ = self._slots.pop(slot_id, (None, 0.0)) if slot_id else (None, 0.0)
-        return slot or self._limiter.add_sent(expected)
+        return slot or self._limiter.record_sent(expected)
 
     def _forget(self, now: float) -> None:
         """Remove the slots of workers that died, which are never reported."""
@@ -163,7 +163,7 @@ class SharedRateLimiter(RateLimiter):
         if slot_id := self._ids.pop(slot, None):
             self._actor.cancel.remote(slot_id)
 
-    def accepted(self, slot: Slot, billed: int) -> None:
+    def record_accepted(self, slot: Slot, billed: int) -> None:
         """See `RateLimiter`. Does not wait for the actor."""
         with self._mutex:
             slot_id = self._ids.pop(slot, None)
@@ -172,9 +172,9 @@ class SharedRateLimiter(RateLimiter):
         if is_due:
             self._actor.state.remote(self._unreported())
 
-    def refused(self, slot: Slot, retry_after: float | None, named: RateLimits) -> None:
+    def record_refused(self, slot: Slot, retry_after: float | None, named: RateLimits) -> None:
         """See `RateLimiter`."""
-        call = self._actor.refused.remote(
+        call = self._actor.record_refused.remote(
             self._ids.pop(slot, None),
             slot.tokens,
             retry_after,

@@ -202,7 +202,7 @@ class TextVerbs(Session):
         given = input_type, truncation, output_dtype, output_dimension, batch_size
         call = self._call(model, given, TextPolicies(empty_text, invalid_text))
         with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
-            flows = TextStream(call, texts).delivered(sink)
+            flows = TextStream(call, texts).flows_into(sink)
             for _ in self.driver.stream(flows, call.info("embed", None)):
                 pass
 
@@ -225,7 +225,7 @@ class TextVerbs(Session):
         given = input_type, truncation, output_dtype, output_dimension, batch_size
         call = self._call(model, given, TextPolicies(empty_text, invalid_text))
         with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
-            flows, info = TextStream(call, texts).delivered(sink), call.info("embed", None)
+            flows, info = TextStream(call, texts).flows_into(sink), call.info("embed", None)
             stream = self.driver.astream(flows, info, plans_in_thread=True)
             async with aclosing(stream) as parts:
                 async for _ in parts:

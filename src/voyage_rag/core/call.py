@@ -15,7 +15,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from voyage_rag.core.cache_keys import CacheKeys
 from voyage_rag.core.context import Budget, CallContext, TokenRatio
-from voyage_rag.core.failures import concerning, is_too_large
+from voyage_rag.core.failures import is_too_large, with_positions
 from voyage_rag.core.flow import (
     Advance,
     CacheGet,
@@ -62,6 +62,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
 
     Attributes:
         progress: Receives progress (inputs done, tokens billed), or None.
+        ratio: Billed tokens per estimated token.
         max_size: Maximum total size of the items of a request (see `size`).
     """
 
@@ -124,16 +125,12 @@ class EndpointCall(ABC, Generic[Item, Value]):
         """Return the size of an item, which counts towards `max_size`."""
         return 0.0
 
-    def tokens(self, estimated_tokens: float) -> int:
-        """Return the tokens that are likely to be billed."""
-        return self.ratio.tokens(estimated_tokens)
-
     def learn(self, items: Sequence[Item], total_tokens: int) -> None:
         """Improve the estimate. With a prompt, the service bills one token less per input."""
         unbilled = len(items) if self.options.input_type else 0
         self.ratio.learn(sum(item.estimated_tokens for item in items), total_tokens + unbilled)
 
-    def done(self, items: Sequence[Item]) -> int:
+    def finished_inputs(self, items: Sequence[Item]) -> int:
         """Return the number of the caller's inputs that are finished with these items."""
         return len(items)
 
@@ -146,12 +143,12 @@ class EndpointCall(ABC, Generic[Item, Value]):
         middle = len(items) // 2
         return [items[:middle], items[middle:]] if middle else []
 
-    def concerning(self, failure: VoyageError, items: Sequence[Item]) -> VoyageError:
+    def locate(self, failure: VoyageError, items: Sequence[Item]) -> VoyageError:
         """Return the failure with the positions of the caller's inputs."""
-        tokens = [self.tokens(item.estimated_tokens) for item in items]
-        return concerning(failure, [item.key for item in items], tokens)  # type: ignore[misc]
+        tokens = [self.ratio.tokens(item.estimated_tokens) for item in items]
+        return with_positions(failure, [item.key for item in items], tokens)  # type: ignore[misc]
 
-    def is_too_much(self, failure: VoyageError, tokens: float) -> bool:
+    def is_oversized(self, failure: VoyageError, tokens: float) -> bool:
         """Whether a smaller request would be accepted, by its size or the rate limit."""
         is_over_limit = self.budget.limiter.exceeds_minute_limit(tokens)
         return is_too_large(failure) or (isinstance(failure, RateLimitError) and is_over_limit)
@@ -174,17 +171,13 @@ class EndpointCall(ABC, Generic[Item, Value]):
             tokens = rates.tokens_of_a_request(tokens)
         inputs = min(self.model.request_inputs, self.context.host.request_inputs)
         inputs = min(inputs, self._max_inputs or inputs)
-        limits = Limits(inputs, self.max_estimated_tokens(tokens), self.max_size)
+        limits = Limits(inputs, self.ratio.max_estimate(tokens), self.max_size)
         is_small = count is not None and count <= MIN_SPREAD_INPUTS
         if self._max_inputs or not self.is_spread or is_small:
             return limits
         return limits.spread(
             count, estimated_tokens, self.context.concurrency, rates.requests_per_minute
         )
-
-    def max_estimated_tokens(self, tokens: int) -> float:
-        """Return the estimate for inputs with this number of billed tokens."""
-        return self.ratio.max_estimate(tokens)
 
     def slices(
         self, items: Iterable[Item], count: int | None, estimated_tokens: float = math.inf
@@ -225,8 +218,8 @@ class EndpointCall(ABC, Generic[Item, Value]):
             return
         inputs, left = results.expected - len(results.values), results.estimated_tokens_left
         requests = self.limits(results.expected, left).requests_for(inputs, left)
-        seconds = limiter.limits.forecast(requests, self.tokens(left))
-        wait = limiter.allowed_in(self.tokens(left / requests), is_query=False)
+        seconds = limiter.limits.forecast(requests, self.ratio.tokens(left))
+        wait = limiter.allowed_in(self.ratio.tokens(left / requests), is_query=False)
         if inputs > 0 and (seconds > SLOW_SECONDS or wait > LONG_WAIT_SECONDS):
             results.has_warned = True
             self.context.warn_slow(max(seconds, wait), limiter.limits, self.model.name)
@@ -264,7 +257,7 @@ def _uncached(
             values.append(value)
         else:
             others.append(item)
-    call.advance(call.done(found))
+    call.advance(call.finished_inputs(found))
     results.add(found, values, NO_USAGE)
     return others
 
@@ -276,16 +269,16 @@ def _request(
     waiting: WaitingItems[Item] | None,
 ) -> Flow[None]:
     """Request the values. Split the slice if it is too much for one request."""
-    tokens = call.tokens(sum(item.estimated_tokens for item in items))
+    tokens = call.ratio.tokens(sum(item.estimated_tokens for item in items))
     failure: VoyageError | None = None
     call.warn_if_slow(results)
     if len(items) == 1 or not call.budget.limiter.exceeds_minute_limit(tokens):
         context = call.context
         policy = context.query_policy if call.is_query(results.expected) else context.policy
         planned = (
-            PlannedRequest(items, call.request(items), call.tokens)
+            PlannedRequest(items, call.request(items), call.ratio.tokens)
             if waiting is None
-            else PackedRequest(items, call.request, call.tokens, waiting)
+            else PackedRequest(items, call.request, call.ratio.tokens, waiting)
         )
         try:
             answer = yield from retrying(
@@ -299,8 +292,8 @@ def _request(
             return
         except VoyageError as error:
             items = planned.withdraw()
-            if not call.is_too_much(error, tokens):
-                raise call.concerning(error, items)  # noqa: B904 - the error itself, with its cause
+            if not call.is_oversized(error, tokens):
+                raise call.locate(error, items)  # noqa: B904 - the error itself, with its cause
             failure = error
         else:
             yield from _accept(call, planned.items, answer, results)
@@ -309,7 +302,7 @@ def _request(
             return
     parts = call.split(items, failure)
     if failure is not None and not parts:
-        raise call.concerning(failure, items)
+        raise call.locate(failure, items)
     status = failure.http_status if failure else None
     yield Emit(partial(BatchSplit, inputs=len(items), parts=len(parts), status=status))
     for part in parts:
@@ -326,7 +319,7 @@ def _accept(
     call.learn(items, answer.total_tokens)
     usage = answer.usage(call.model.name)
     call.context.record(usage)
-    call.advance(call.done(items), usage.total_tokens)
+    call.advance(call.finished_inputs(items), usage.total_tokens)
     yield Emit(partial(Billed, inputs=len(items), usage=usage))
     results.add(items, answer.values, usage)
     call.warn_if_slow(results)

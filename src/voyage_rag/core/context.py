@@ -157,6 +157,21 @@ class TokenRatio:
             self._ratio = max(ratio, old)
 
 
+class KnownTokens(TokenRatio):
+    """For inputs whose tokens are known, such as media: an estimate is not corrected."""
+
+    def tokens(self, estimated_tokens: float) -> int:
+        """Return the estimate."""
+        return max(1, round(estimated_tokens))
+
+    def max_estimate(self, tokens: int) -> float:
+        """Return the number of tokens."""
+        return tokens
+
+    def learn(self, estimated_tokens: float, tokens: int) -> None:
+        """Do nothing."""
+
+
 @dataclass(frozen=True)
 class Budget:
     """The budget of an account for one model.

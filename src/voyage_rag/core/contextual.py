@@ -24,7 +24,7 @@ from voyage_rag.core.call import EndpointCall
 from voyage_rag.core.context import CallContext, estimate_tokens
 from voyage_rag.core.documents import Grouping, documents_of, grouped
 from voyage_rag.core.embed import TextPolicies, zero_vector
-from voyage_rag.core.failures import example_named, is_over_window, is_too_large
+from voyage_rag.core.failures import is_over_window, is_too_large, named_input
 from voyage_rag.core.flow import Operation, PartialResults
 from voyage_rag.core.options import ENDPOINTS, EmbedOptions
 from voyage_rag.core.vectors import check_lengths
@@ -119,19 +119,19 @@ class ContextualCall(EndpointCall[Window, Chunked]):
         valid = [vector for vector in vectors if vector is not None]
         return Chunked(valid, texts, chunker) if len(valid) == len(vectors) == count else None
 
-    def done(self, items: Sequence[Window]) -> int:
+    def finished_inputs(self, items: Sequence[Window]) -> int:
         """Return the number of chunks; for whole documents, that of first windows."""
         if self.grouping:
             return sum(len(item.chunks) for item in items)
         return sum(item.first == 0 for item in items)
 
-    def is_too_much(self, failure: VoyageError, tokens: float) -> bool:
+    def is_oversized(self, failure: VoyageError, tokens: float) -> bool:
         """Return True also for a single window that is longer than the model's."""
-        return super().is_too_much(failure, tokens) or is_over_window(failure)
+        return super().is_oversized(failure, tokens) or is_over_window(failure)
 
     def split(self, items: Sequence[Window], failure: VoyageError | None) -> list[Sequence[Window]]:
         """Divide the window that does not fit, the list of windows, or the only window."""
-        example = example_named(failure) if failure and is_over_window(failure) else None
+        example = named_input(failure) if failure and is_over_window(failure) else None
         if example is not None and example < len(items):
             halves = self._halves(items[example])
             return [[*items[:example], *halves, *items[example + 1 :]]] if halves else []
@@ -153,9 +153,9 @@ class ContextualCall(EndpointCall[Window, Chunked]):
             self._in_windows.update(new)
             self.context.warn_windows([self.grouping.names[i] if self.grouping else i for i in new])
 
-    def concerning(self, failure: VoyageError, items: Sequence[Window]) -> VoyageError:
+    def locate(self, failure: VoyageError, items: Sequence[Window]) -> VoyageError:
         """Return the failure with the document and the chunk that caused it."""
-        example = example_named(failure)
+        example = named_input(failure)
         if is_over_window(failure) and example is not None and example < len(items):
             window = items[example]
             chunk, indices = f"inputs[{window.position}][{window.first}]", [window.position]
@@ -163,7 +163,7 @@ class ContextualCall(EndpointCall[Window, Chunked]):
                 indices = self.grouping.groups[window.position][window.first :][:1]
                 chunk = f"chunks[{indices[0]}]"
             failure.indices = tuple(indices)
-            tokens = self.tokens(window.estimated_tokens)
+            tokens = self.ratio.tokens(window.estimated_tokens)
             failure.message += f" That is {chunk}: ~{tokens:,} tokens. Split this chunk."
             return failure
         positions = [item.position for item in items]
@@ -176,7 +176,7 @@ class ContextualCall(EndpointCall[Window, Chunked]):
             )
         failure.indices = tuple(positions)
         if is_too_large(failure) and len(items) == 1:
-            tokens = self.tokens(items[0].estimated_tokens)
+            tokens = self.ratio.tokens(items[0].estimated_tokens)
             failure.message += f" That is input {positions[0]}: ~{tokens:,} tokens. Split it."
         return failure
 

@@ -78,7 +78,7 @@ def is_too_large(failure: Exception) -> bool:
     return isinstance(failure, APIError) and failure.is_too_large
 
 
-def example_named(failure: VoyageError) -> int | None:
+def named_input(failure: VoyageError) -> int | None:
     """Return the position in the request of the input that a failure concerns, if it is one."""
     return failure.input_index if isinstance(failure, APIError) else None
 
@@ -96,7 +96,7 @@ def is_over_window(failure: VoyageError) -> bool:
     return isinstance(failure, InvalidRequestError) and "context window" in failure.message
 
 
-def concerning(
+def with_positions(
     failure: VoyageError, positions: Sequence[int], tokens: Sequence[int]
 ) -> VoyageError:
     """Return the failure with the caller's positions of the inputs that it concerns.
@@ -105,7 +105,7 @@ def concerning(
     message, because the service counts positions within the request.
     """
     failure.indices = tuple(positions)
-    example = example_named(failure)
+    example = named_input(failure)
     if example is not None and example < len(positions):
         failure.indices = (positions[example],)
         failure.message += f" That is your input {positions[example]}: ~{tokens[example]:,} tokens."

@@ -26,7 +26,7 @@ from voyage_rag.core.contents import (
     UrlSegment,
     naming,
 )
-from voyage_rag.core.context import CallContext, estimate_tokens
+from voyage_rag.core.context import CallContext, KnownTokens, TokenRatio, estimate_tokens
 from voyage_rag.core.flow import Flow, Operation, PartialResults, offload
 from voyage_rag.core.media import Media, MediaReader
 from voyage_rag.core.options import EmbedOptions
@@ -74,18 +74,8 @@ class MultimodalCall(EndpointCall[EncodedInput, "Vector"]):
     ) -> None:
         super().__init__(context, model, options, scope=("content",))
         self.parser = parser
+        self.ratio: TokenRatio = KnownTokens()
         self.max_size: int = min(MAX_BODY_BYTES, context.host.request_bytes or MAX_BODY_BYTES)
-
-    def tokens(self, estimated_tokens: float) -> int:
-        """Return the estimate unchanged, because the tokens of media are known."""
-        return max(1, round(estimated_tokens))
-
-    def max_estimated_tokens(self, tokens: int) -> float:
-        """Return `tokens` unchanged; see `tokens`."""
-        return tokens
-
-    def learn(self, items: Sequence[EncodedInput], total_tokens: int) -> None:
-        """Do nothing; see `tokens`."""
 
     def request(self, items: Sequence[EncodedInput]) -> Request:
         """Return the request for these inputs."""

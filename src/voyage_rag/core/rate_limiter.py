@@ -98,13 +98,13 @@ class Reservation(Slot):
         """Return the delay due to the limits, without the backoff; inf while another one probes."""
         return max(0.0, self.allowed_at - self._limiter.now()) if self.sent_at is None else 0.0
 
-    def accepted(self, tokens: int) -> None:
+    def record_accepted(self, tokens: int) -> None:
         """Record that the service accepted it, and the tokens billed."""
-        self._limiter.accepted(self, tokens)
+        self._limiter.record_accepted(self, tokens)
 
-    def refused(self, retry_after: float | None, named: RateLimits) -> None:
+    def record_refused(self, retry_after: float | None, named: RateLimits) -> None:
         """Record a 429, and the seconds for which the service may accept nothing."""
-        self._limiter.refused(self, retry_after, named)
+        self._limiter.record_refused(self, retry_after, named)
 
     def cancel(self) -> None:
         """Remove it from the queue, unless it was sent."""
@@ -201,7 +201,7 @@ class RateLimiter:
             self._mark_sent(slot, now)
             return 0.0
 
-    def add_sent(self, tokens: float) -> Slot:
+    def record_sent(self, tokens: float) -> Slot:
         """Count a request that was sent without asking."""
         with self._lock:
             slot = Slot(tokens)
@@ -213,7 +213,7 @@ class RateLimiter:
         with self._lock:
             (self._queries if slot.is_query else self._jobs).pop(slot, None)
 
-    def accepted(self, slot: Slot, billed: int) -> None:
+    def record_accepted(self, slot: Slot, billed: int) -> None:
         """Record an accepted request: correct its count, and let the rate rise."""
         with self._lock:
             now = self._last_event_at = self.now()
@@ -233,7 +233,7 @@ class RateLimiter:
             if self.limits is not self._ceiling:
                 self._grow(now)
 
-    def refused(self, slot: Slot, retry_after: float | None, named: RateLimits) -> None:
+    def record_refused(self, slot: Slot, retry_after: float | None, named: RateLimits) -> None:
         """Record a 429. Of several requests that were sent together, only the first counts."""
         with self._lock:
             now = self._last_event_at = self.now()
@@ -269,7 +269,7 @@ class RateLimiter:
 
     def _plausible(self, named: RateLimits) -> RateLimits:
         """Return the limits that a 429 names; none if the service has just accepted far more."""
-        is_wrong = scaled(named, AGREEMENT_FACTOR).are_exceeded_by(*self._window.accepted())
+        is_wrong = scaled(named, AGREEMENT_FACTOR).are_exceeded_by(*self._window.accepted_totals())
         return NO_LIMITS if is_wrong else named
 
     def _drop_implausible(self, now: float) -> None:
@@ -288,7 +288,7 @@ class RateLimiter:
             if now < self._smooth_until:
                 self.limits = scaled(self.limits, SAFETY_FACTOR)
         elif rate := self._throughput.rate_at_refusal(
-            now, self._window.accepted(), self._window.in_flight_before(slot)
+            now, self._window.accepted_totals(), self._window.in_flight_before(slot)
         ):
             self.limits = scaled(rate, SAFETY_FACTOR)
 

@@ -172,10 +172,10 @@ def retrying(
         try:
             response: Response = yield attempt
             if response.status == OK:
-                return attempts.accepted(_read(read, planned.request, response, host))
+                return attempts.accept(_read(read, planned.request, response, host))
             failure: VoyageError = failure_of(planned.request, response, host, policy.wall_clock)
         except RateLimitError as error:  # the limit allows no request within the timeout
-            raise attempts.last_failure(error)  # noqa: B904 - the error itself
+            raise attempts.final_failure(error)  # noqa: B904 - the error itself
         except APIConnectionError as error:
             failure = error
         except UnexpectedAnswerError as error:
@@ -183,7 +183,7 @@ def retrying(
             failure = named or error
         finally:
             attempts.reservation.cancel()
-        attempts.failed(failure)
+        attempts.prepare_retry(failure)
 
 
 class Attempts:
@@ -226,31 +226,31 @@ class Attempts:
         )
         return self._attempt
 
-    def accepted(self, result: Decoded[Value]) -> Decoded[Value]:
+    def accept(self, result: Decoded[Value]) -> Decoded[Value]:
         """Report the billed tokens. A request that was sent twice is billed twice."""
-        self.reservation.accepted(result.total_tokens)
+        self.reservation.record_accepted(result.total_tokens)
         if self._hedged is None:
             return result
-        self._hedged.accepted(result.total_tokens)
+        self._hedged.record_accepted(result.total_tokens)
         return replace(result, times_billed=2)
 
-    def failed(self, failure: VoyageError) -> None:
-        """Raise the last failure if there is no next attempt."""
+    def prepare_retry(self, failure: VoyageError) -> None:
+        """Determine the delay of the next attempt. Raise the last failure if there is none."""
         self._failure = failure
         self._delay = wait = self._policy.backoff(failure, self._sent)
         if isinstance(failure, RateLimitError):
             asked = failure.retry_after or 0.0
             delay = asked if asked <= MAX_RETRY_AFTER_SECONDS else None
-            self.reservation.refused(delay, limits_in_message(failure.message))
+            self.reservation.record_refused(delay, limits_in_message(failure.message))
             self._planned.put_back()
             if self._limiter.exceeds_minute_limit(self._planned.tokens()):
-                raise self.last_failure(failure)
+                raise self.final_failure(failure)
             wait = self._allowed_in()
         spent = self._spent() + wait
         if self._is_persistent(failure, spent) or not self._policy.allows(
             failure, self._sent, spent
         ):
-            raise self.last_failure(failure)
+            raise self.final_failure(failure)
 
     def _is_persistent(self, failure: VoyageError, spent: float) -> bool:
         """Return whether the host is not reachable, or every response is wrong in the same way."""
@@ -264,7 +264,7 @@ class Attempts:
             and self._sent >= MAX_SYSTEMATIC
         )
 
-    def last_failure(self, failure: VoyageError) -> VoyageError:
+    def final_failure(self, failure: VoyageError) -> VoyageError:
         """Return the error to raise: the last failure with the outcome of the request."""
         failure = self._failure or failure
         failure.attempts = self._sent

@@ -83,7 +83,7 @@ class SlidingWindow:
         """Return whether the requests of the last minute exceed limits."""
         return limits.are_exceeded_by(self._requests, self._tokens)
 
-    def accepted(self) -> tuple[int, float]:
+    def accepted_totals(self) -> tuple[int, float]:
         """Return the number of accepted requests, and their tokens."""
         tokens = [slot.tokens for slot in self._slots if slot.is_counted and slot.is_accepted]
         return len(tokens), sum(tokens)

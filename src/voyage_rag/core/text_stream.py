@@ -26,7 +26,7 @@ RECENT_TEXTS = 4_096
 """Number of different texts that are compared. Their vectors take about 16 MB."""
 
 MAX_REPEATS = 4_096
-"""Number of consecutive repeated texts after which known vectors are delivered."""
+"""Number of consecutive repeated texts after which known vectors are flows_into."""
 
 
 class TextStream:
@@ -55,15 +55,15 @@ class TextStream:
         waiting = WaitingItems(partial(call.limits, None), call.size, call.budget.limiter)
         while not self._is_read:
             for slice_ in call.slices(call.counted(self._new()), None):
-                yield self._received(slice_, waiting)
+                yield self._fetch(slice_, waiting)
             if self._known or self._empty or not self._is_read:
-                yield self._received([], waiting)
+                yield self._fetch([], waiting)
 
-    def delivered(self, sink: Sink) -> Iterator[Flow[None]]:
+    def flows_into(self, sink: Sink) -> Iterator[Flow[None]]:
         """Yield one flow per request, which ends after a sink has received the vectors."""
-        return (self._delivered(flow, sink) for flow in self.flows())
+        return (self._deliver(flow, sink) for flow in self.flows())
 
-    def _delivered(self, flow: Flow[tuple[Mapping[int, Vector], Usage]], sink: Sink) -> Flow[None]:
+    def _deliver(self, flow: Flow[tuple[Mapping[int, Vector], Usage]], sink: Sink) -> Flow[None]:
         vectors, usage = yield from flow
         if vectors:
             positions = sorted(vectors)
@@ -106,7 +106,7 @@ class TextStream:
             self._vectors.pop(oldest, None)
         return True
 
-    def _received(
+    def _fetch(
         self, items: Sequence[IndexedText], waiting: WaitingItems[IndexedText]
     ) -> Flow[tuple[Mapping[int, Vector], Usage]]:
         """Request texts; return their vectors, and others that became known."""

@@ -148,14 +148,14 @@ class Driver:
             effect = _step(flow.send, None)
             while not isinstance(effect, Finished):
                 if isinstance(effect, Attempt):
-                    effect = self._attempted(flow, effect, state, telemetry)
+                    effect = self._attempt(flow, effect, state, telemetry)
                 else:
-                    effect = _step(flow.send, self._performed(effect, telemetry))
+                    effect = _step(flow.send, self._perform(effect, telemetry))
             return effect.value  # type: ignore[no-any-return]
         finally:
             flow.close()
 
-    def _attempted(
+    def _attempt(
         self,
         flow: Flow[T],
         attempt: Attempt,
@@ -165,7 +165,7 @@ class Driver:
         resume: Callable[[Any], Effect] = flow.send
         try:
             self._wait(attempt, state, telemetry)
-            value: object = self._sent(attempt, state, telemetry)
+            value: object = self._send(attempt, state, telemetry)
         except THROWN as error:
             resume, value = flow.throw, without_request(error)
         with state.reading:
@@ -181,7 +181,7 @@ class Driver:
         if state.is_stopping:
             raise Stopped
 
-    def _sent(
+    def _send(
         self, attempt: Attempt, state: ThreadCallState, telemetry: Telemetry | None
     ) -> Response:
         if telemetry is None:
@@ -198,7 +198,7 @@ class Driver:
         operation = _as_operation(work)
         with self._telemetry(operation.info) as telemetry:
             flows = iter(operation.flows)
-            few = await self._planned(lambda: list(islice(flows, 2)))
+            few = await self._plan(lambda: list(islice(flows, 2)))
             try:
                 if len(few) == 1:
                     parts = [await self.adrive(few[0], SINGLE_TASK, telemetry)]
@@ -233,10 +233,10 @@ class Driver:
         plans_in_thread: bool = False,
     ) -> AsyncGenerator[Part]:
         drive = partial(self.adrive, telemetry=telemetry)
-        planned = in_thread if plans_in_thread else self._planned
+        planned = in_thread if plans_in_thread else self._plan
         return run_in_tasks(flows, drive, planned, self._concurrency)
 
-    async def _planned(self, plan: Callable[[], T]) -> T:
+    async def _plan(self, plan: Callable[[], T]) -> T:
         return await in_thread(plan) if self._plans_in_thread else plan()
 
     async def adrive(self, flow: Flow[T], state: AsyncCallState, telemetry: Telemetry | None) -> T:
@@ -248,7 +248,7 @@ class Driver:
                     resume: Callable[[Any], Effect] = flow.send
                     try:
                         await self._await(effect, state, telemetry)
-                        value: object = await self._asent(effect, telemetry)
+                        value: object = await self._asend(effect, telemetry)
                     except THROWN as error:
                         resume, value = flow.throw, without_request(error)
                     if effect.request.inputs < LONG_RESPONSE:
@@ -256,9 +256,9 @@ class Driver:
                     else:
                         effect = await in_thread(_step, resume, value, limiter=state.reading)
                 elif isinstance(effect, Emit):
-                    effect = _step(flow.send, self._performed(effect, telemetry))
+                    effect = _step(flow.send, self._perform(effect, telemetry))
                 else:
-                    done = await in_thread(self._performed, effect, telemetry)
+                    done = await in_thread(self._perform, effect, telemetry)
                     effect = _step(flow.send, done)
             return effect.value  # type: ignore[no-any-return]
         finally:
@@ -276,7 +276,7 @@ class Driver:
         if state.is_stopping:
             raise Stopped
 
-    async def _asent(self, attempt: Attempt, telemetry: Telemetry | None) -> Response:
+    async def _asend(self, attempt: Attempt, telemetry: Telemetry | None) -> Response:
         if telemetry is None:
             return await self.sender.asend(attempt)
         with telemetry.sending(attempt) as answered:
@@ -284,7 +284,7 @@ class Driver:
 
     # ── both ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _performed(
+    def _perform(
         self, effect: CacheGet | CachePut | Offload | Emit, telemetry: Telemetry | None
     ) -> object:
         if isinstance(effect, Offload):
