@@ -23,7 +23,7 @@ from voyage_rag import Voyage
 from voyage_rag.core.flow import Attempt
 from voyage_rag.core.options import EmbedOptions
 from voyage_rag.hosts.messages import Response
-from voyage_rag.io.ports import Clock
+from voyage_rag.io.clock import Clock
 
 KEY = "pa-a-key-that-must-stay-secret"
 MODEL = "voyage-of-tests"

@@ -23,8 +23,7 @@ from scenarios import SCENARIOS, Scenario
 from voyage_rag import Voyage, VoyageError, __version__
 from voyage_rag.emulator import Emulator
 from voyage_rag.hosts.voyage import address_of
-from voyage_rag.io.clock import SYSTEM_CLOCK
-from voyage_rag.io.ports import Clock
+from voyage_rag.io.clock import SYSTEM_CLOCK, Clock
 from voyage_rag.secret import as_key
 
 README = CASSETTES / "README.md"

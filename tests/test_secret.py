@@ -215,16 +215,19 @@ def test_another_process_loads_a_pickle_with_the_same_key_only(
 
 def test_a_key_in_use_is_found_by_its_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loaded object uses the key of an existing object, or looks it up."""
-    key = as_key("pa-a-key-used-by-one-object-only")
+    text = "pa-a-key-used-by-one-object-only"
+    key = as_key(text)
     expected = key.fingerprint
-    assert key is find_same_key(None, expected)
+    assert key is find_same_key(expected)
 
     del key
     with pytest.raises(ConfigurationError, match=expected):
-        find_same_key(None, expected)
-    assert expected == find_same_key("pa-a-key-used-by-one-object-only", expected).fingerprint
+        find_same_key(expected)
+    monkeypatch.setenv("VOYAGE_API_KEY", text)
+    assert expected == find_same_key(expected).fingerprint
+    monkeypatch.setenv("VOYAGE_API_KEY", OTHER_KEY)
     with pytest.raises(ConfigurationError, match=fingerprint(OTHER_KEY)):
-        find_same_key(OTHER_KEY, expected)
+        find_same_key(expected)
 
 
 # ── mistakes ──────────────────────────────────────────────────────────────────────────────────────

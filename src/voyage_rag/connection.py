@@ -195,7 +195,7 @@ class Connection(BaseModel):
             if pinned or not is_given:
                 pinned = key.fingerprint
         elif pinned:
-            key = find_same_key(None, pinned)
+            key = find_same_key(pinned)
         else:
             key = find_key(None, self.api_key_path)
         self.voyage_api_key = key

@@ -69,7 +69,7 @@ class APIKey(SecretStr):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return find_same_key, (None, self.fingerprint)
+        return find_same_key, (self.fingerprint,)
 
     @classmethod
     def __get_pydantic_core_schema__(
@@ -201,17 +201,16 @@ def fingerprint(secret: str) -> str:
     return hashlib.sha256(b"voyage-rag key\0" + secret.encode("utf-8", "replace")).hexdigest()[:12]
 
 
-def find_same_key(api_key: str | SecretStr | None, expected: str) -> APIKey:
+def find_same_key(expected: str) -> APIKey:
     """Find the key with the fingerprint `expected`.
 
     Raises:
         ConfigurationError: There is no key, or it has another fingerprint.
     """
-    if api_key is None and (in_use := _IN_USE.get(expected)):
+    if in_use := _IN_USE.get(expected):
         return in_use
-    api_key = hidden(api_key)
     try:
-        key = find_key(api_key, None)
+        key = find_key(None, None)
     except ConfigurationError as error:
         raise ConfigurationError(
             f"this object was created with the Voyage API key of fingerprint {expected}. A key is "

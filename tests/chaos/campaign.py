@@ -17,9 +17,8 @@ from voyage_rag.emulator import Emulator
 from voyage_rag.emulator import faults as wrong
 from voyage_rag.emulator.faults import Fault, RandomFaults
 from voyage_rag.events import Event, Unanswered
-from voyage_rag.io.clock import SYSTEM_CLOCK
+from voyage_rag.io.clock import SYSTEM_CLOCK, Clock
 from voyage_rag.io.http import exchange
-from voyage_rag.io.ports import Clock
 
 QUICK_FAULTS: Sequence[Fault] = (
     *(wrong.status(code) for code in (429, 500, 502, 503, 504, 529)),

@@ -22,12 +22,12 @@ from voyage_rag.errors import ConfigurationError
 from voyage_rag.events import Observer
 from voyage_rag.hosts import Host, InProcessHost
 from voyage_rag.io.cache import Cache
-from voyage_rag.io.clock import SYSTEM_CLOCK
+from voyage_rag.io.clock import SYSTEM_CLOCK, Clock
 from voyage_rag.io.driver import Driver
 from voyage_rag.io.hedging import HedgedSender
 from voyage_rag.io.http.transport import Transport
 from voyage_rag.io.in_process import InProcessSender
-from voyage_rag.io.ports import Clock, Listener, Sender, VectorStore
+from voyage_rag.io.ports import Listener, Sender
 from voyage_rag.io.tokenizer import Tokenizer
 from voyage_rag.locks import lock_for
 from voyage_rag.observe.log import LOG, RequestLog
@@ -163,7 +163,7 @@ class Session:
         transport: Sender,
         clock: Clock,
         observers: Observers,
-        cache: VectorStore | None = None,
+        cache: Cache | None = None,
     ) -> None:
         self.observers = observers
         self._listeners = tuple(map(GuardedObserver, observers))

@@ -1,12 +1,29 @@
-"""The system's clock; `voyage_rag.io.ports.Clock` is the interface for replacements."""
+"""The clock: its interface, for replacements in tests, and the system's."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import anyio
+
+
+class Clock(Protocol):
+    """A clock, which tests replace so that they need not wait."""
+
+    def now(self) -> float:
+        """Return the seconds of a monotonic clock."""
+
+    def wall(self) -> float:
+        """Return the seconds since the epoch."""
+
+    def sleep(self, seconds: float, wake: threading.Event) -> None:
+        """Wait in this thread, or until `wake` is set."""
+
+    async def asleep(self, seconds: float, wake: anyio.Event) -> None:
+        """Wait in this task, or until `wake` is set."""
 
 
 class SystemClock:

@@ -28,6 +28,7 @@ from voyage_rag.core.flow import (
 )
 from voyage_rag.errors import APIConnectionError, RateLimitError, VoyageError
 from voyage_rag.hosts.messages import Response
+from voyage_rag.io.cache import Cache
 from voyage_rag.io.call_state import (
     SINGLE_TASK,
     SINGLE_THREAD,
@@ -35,8 +36,9 @@ from voyage_rag.io.call_state import (
     Stopped,
     ThreadCallState,
 )
+from voyage_rag.io.clock import Clock
 from voyage_rag.io.concurrency import run_in_tasks, run_in_threads
-from voyage_rag.io.ports import Clock, Listener, Sender, VectorStore
+from voyage_rag.io.ports import Listener, Sender
 from voyage_rag.io.tasks import LOOP_SUPPORT, in_thread
 from voyage_rag.io.telemetry import UNNUMBERED, Telemetry
 
@@ -82,7 +84,7 @@ class Driver:
         self,
         sender: Sender,
         clock: Clock,
-        cache: VectorStore | None = None,
+        cache: Cache | None = None,
         *,
         concurrency: int = 1,
         listeners: Callable[[], Sequence[Listener]] = tuple,

@@ -13,7 +13,8 @@ import anyio
 from voyage_rag.core.flow import Attempt
 from voyage_rag.hosts.messages import Response
 from voyage_rag.io.call_state import Stopped, ThreadCallState
-from voyage_rag.io.ports import Clock, Sender
+from voyage_rag.io.clock import Clock
+from voyage_rag.io.ports import Sender
 from voyage_rag.io.tasks import start_thread
 
 
