@@ -110,7 +110,7 @@ def test_slow_planning_loses_no_request(
             await anyio.lowlevel.checkpoint()
         return plan()
 
-    monkeypatch.setattr(Driver, "_planned", planned)
+    monkeypatch.setattr(Driver, "_plan", planned)
     voyage = voyage_over(FakeService(), concurrency=1)
 
     result = runner.call(voyage, "embed", texts_up_to(20), MODEL, batch_size=1)
