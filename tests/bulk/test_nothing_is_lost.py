@@ -569,6 +569,28 @@ def test_kept_times_that_python_does_not_have(name: str, embed: Embed, tmp_path:
     assert [row["time"] for row in rows] == column.cast(pa.string()).to_pylist()
 
 
+@pytest.mark.parametrize("output", ["out.parquet", "out.jsonl"])
+def test_categories_as_polars_writes_them_are_kept(
+    output: str, embed: Embed, tmp_path: Path
+) -> None:
+    """Arrow cannot build such arrays from Python values."""
+    source = tmp_path / "in.arrow"
+    kinds = pa.DictionaryArray.from_arrays(
+        pa.array([0, None, 1], pa.uint32()), pa.array(["x", "y"], pa.string_view())
+    )
+    table = pa.table({"text": ["a", "b", "c"], "kind": kinds})
+    with pa.ipc.new_file(source, table.schema) as writer:
+        writer.write_table(table)
+
+    embed(source, output, keep="kind")
+
+    if output == "out.parquet":
+        kept = pq.read_table(tmp_path / output).column("kind").to_pylist()
+    else:
+        kept = [json.loads(line)["kind"] for line in (tmp_path / output).read_text().splitlines()]
+    assert kept == ["x", None, "y"]
+
+
 @pytest.mark.parametrize("output", ["out.parquet", "out"])
 def test_a_kept_type_that_parquet_does_not_have_is_refused_before_anything_is_sent(
     output: str, embed: Embed, service: Service, tmp_path: Path

@@ -6,7 +6,7 @@ import pytest
 
 from voyage_rag.commands.failure import in_cli_syntax
 
-OPTIONS = {"on_error", "overwrite", "header", "delimiter", "input_format", "model", "keep"}
+OPTIONS = {"on_error", "overwrite", "header", "delimiter", "input_format", "model", "keep", "field"}
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,8 @@ OPTIONS = {"on_error", "overwrite", "header", "delimiter", "input_format", "mode
         ("the model does not", "the model does not"),
         ("no column 'input_format' in x", "no column 'input_format' in x"),
         ("api_key=... stays", "api_key=... stays"),
+        ("pass it as text_column", "pass it as --field"),
+        ("or id_column='_id'", "or id_column='_id'"),
     ],
 )
 def test_options_are_named_as_they_are_typed(message: str, shown: str) -> None:

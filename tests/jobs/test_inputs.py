@@ -140,7 +140,10 @@ def test_a_folder_of_texts_is_named_by_its_paths(tmp_path: Path) -> None:
         (f'{{"id": {2**64}, "text": "x"}}', "its id is a number of more than 64 bits"),
         ('{"id": "x", "text": "x"', "the line is not JSON: Expecting ',' delimiter"),
         ('["x"]', "the line is not a JSON object"),
-        ("[" * 100_000, "the line is not JSON: nested too deeply"),
+        ("[" * 100_000, f"the line is not JSON: nested too deeply{NOT_LINES}"),
+        ('[{"text": "x"},', f"the line is not JSON: Expecting value{NOT_LINES}"),
+        ('{"text": "x"} {"text": "y"}', f"the line is not JSON: Extra data{NOT_LINES}"),
+        ('{"text": "x"},', "the line is not JSON: Extra data"),
     ],
 )
 def test_a_bad_line_says_what_is_wrong(line: str, flaw: str, tmp_path: Path) -> None:
@@ -204,11 +207,15 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(
         parquet(path, [("a", "b")])
 
     with pytest.raises(
-        JobError, match=r"in\..* has no column 'body'; its columns are 'id', 'text'"
+        JobError, match=r"in\..* has no column 'body'; its columns are 'id', 'text'$"
     ):
         opened(path, text="body")
     with pytest.raises(JobError, match="no column 'key'"):
         opened(path, name="key")
+    path = tmp_path / "other.csv"
+    path.write_text("id,Text\na,b\n")
+    with pytest.raises(JobError, match="are 'id', 'Text': pass the one with the text as text_colu"):
+        opened(path)
 
 
 def test_columns_of_other_types_are_refused(tmp_path: Path) -> None:

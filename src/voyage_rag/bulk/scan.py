@@ -167,7 +167,7 @@ class KeptTypes:
 
     def __init__(self, reader: InputReader) -> None:
         names = reader.columns.keep
-        self._declared = {name: reader.type_of(name) for name in names}
+        self._declared = {name: _buildable(reader.type_of(name)) for name in names}
         self._found: list[set[type]] = [set() for _ in names]
 
     def add(self, rows: Sequence[Row]) -> None:
@@ -194,6 +194,15 @@ class KeptTypes:
                 for name, found in zip(self._declared, self._found, strict=True)
             ]
         )
+
+
+def _buildable(kind: Any) -> Any:
+    """Return a type; None if Arrow cannot build its arrays from values, so they are inferred."""
+    try:
+        pa.array([], kind)
+    except pa.ArrowNotImplementedError:  # for example the categories of Polars
+        return None
+    return kind
 
 
 def _field(name: str, declared: Any, found: set[type]) -> Any:

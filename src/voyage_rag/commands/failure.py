@@ -10,6 +10,9 @@ from contextlib import contextmanager
 FAILED, MISUSED, INCOMPLETE, INTERRUPTED = 1, 2, 3, 130
 
 OPTION = r"(?<![\w'\"-])(?P<name>[a-z_]+)\b(?:=(?P<value>'[^']*'|[\w.]+))?"
+OTHER_NAMES = {"text_column": "field", "id_column": "id_field"}
+"""Options of `EmbeddingJob`, and their names in other commands than `embed`."""
+
 PLAIN = r"'[\w.,-]+'"
 
 
@@ -41,8 +44,9 @@ def in_cli_syntax(message: str, options: AbstractSet[str]) -> str:
     """
 
     def typed(found: re.Match[str]) -> str:
-        name, value = found["name"], found["value"]
-        if name not in options or (value is None and "_" not in name):
+        given, value = found["name"], found["value"]
+        name = given if given in options else OTHER_NAMES.get(given, given)
+        if name not in options or (value is None and "_" not in given):
             return found[0]
         option = "--" + ("no-" if value == "False" else "") + name.replace("_", "-")
         if value is None or value in {"True", "False"}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -141,5 +142,5 @@ def _texts(
     except JobError as error:
         if "has no column" not in error.message:
             raise
-        found = error.message.partition("; if ")[0]  # without a hint at options of `embed`
+        found = re.split("; if |: pass ", error.message)[0]  # without options of `embed`
         raise CommandError(f"{found}: pass --field, or --format lines to read it as text") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from abc import abstractmethod
 from collections.abc import Generator, Iterator
 from contextlib import suppress
@@ -13,6 +14,9 @@ from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined, pick, r
 from voyage_rag.jobs.lines import open_bytes, parse_json, read_json_values, read_lines
 
 MAX_LISTED_KEYS = 5
+NOT_ONE_VALUE = re.compile(rb"\s*([\]{}\s]*$|\[|\{.*\}\s*\{)")
+"""A line of a JSON array or of an indented value, or several values."""
+
 NOT_LINES = " (for a JSON array, or values over several lines, pass input_format='json')"
 
 
@@ -114,7 +118,7 @@ class JSONLinesFile(JSONRows):
                         continue
                     except ValueError as error:
                         reason = f"the line is {error}"
-                        if content.strip() in {b"[", b"]", b"{", b"}"}:
+                        if NOT_ONE_VALUE.match(content):
                             reason += NOT_LINES
                 yield number, content.decode(errors="replace").rstrip("\r\n"), reason
 

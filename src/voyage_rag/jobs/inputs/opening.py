@@ -279,7 +279,10 @@ def _default_id(tables: Sequence[tuple[InputFile, list[str]]]) -> str | None:
 def _check_column(file: InputFile, names: Sequence[str], wanted: str) -> None:
     is_nested = file.has_nested_values and wanted.partition(".")[0] in names
     if wanted not in names and not is_nested:
+        remedy = (
+            ": pass the one with the text as text_column" if wanted == DEFAULT_TEXT_COLUMN else ""
+        )
         raise JobError(
             f"{file.label} has no column {wanted!r}; its columns are "
-            f"{', '.join(map(repr, names)) or 'none'}{file.hint}"
+            f"{', '.join(map(repr, names)) or 'none'}{file.hint or remedy}"
         )
