@@ -8,10 +8,23 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
+import anyio
 import pytest
 
-from fakes import HTTPService, failed
+from fakes import (
+    KEY,
+    MODEL,
+    FakeService,
+    HTTPService,
+    failed,
+    served,
+    vector_of,
+    voyage_over,
+)
+from voyage_rag import Voyage
+from voyage_rag.hosts.messages import Response
 
 PROGRAM = """
 import json, sys, threading, time
@@ -38,6 +51,44 @@ except KeyboardInterrupt:
     names = [thread.name for thread in threading.enumerate()]
     print(json.dumps({"ended": ended, "left": [n for n in names if n.startswith("voyage-rag")]}))
 """
+
+
+def interrupted(_: bytes) -> Response:
+    raise KeyboardInterrupt
+
+
+def test_an_interruption_carries_what_was_finished() -> None:
+    """As a failure does: whoever stops the cell of a notebook has paid for these vectors."""
+    voyage = voyage_over(FakeService(served, served, interrupted), concurrency=1)
+    texts = [f"text {number}" for number in range(9)]
+    with pytest.raises(KeyboardInterrupt) as caught:
+        voyage.embed(texts, MODEL, batch_size=3)
+
+    partial = caught.value.partial  # type: ignore[attr-defined]
+    finished = {position: vector.tolist() for position, vector in partial.vectors.items()}
+    assert finished == {position: vector_of(texts[position]) for position in range(6)}
+    assert partial.missing == (6, 7, 8)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_cancelled_call_carries_what_was_finished(
+    backend: str, http_service: HTTPService
+) -> None:
+    """asyncio's `TimeoutError` has the cancellation as its cause."""
+    http_service.script = [served, http_service.hang]
+    found: list[Any] = []
+
+    async def program() -> None:
+        async with Voyage(KEY, base_url=http_service.url, concurrency=1) as voyage:
+            with anyio.move_on_after(0.5):
+                try:
+                    await voyage.aembed(["a", "b"], MODEL, batch_size=1)
+                except anyio.get_cancelled_exc_class() as cancelled:
+                    found.append(cancelled.partial)  # type: ignore[attr-defined]
+                    raise
+
+    anyio.run(program, backend=backend)
+    assert list(found[0].vectors) == [0]
 
 
 @pytest.mark.parametrize("waits_for", ["an answer", "its turn"])

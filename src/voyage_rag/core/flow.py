@@ -190,3 +190,8 @@ class Operation(Generic[Part, Result]):
     join: Callable[[Sequence[Part]], Result]
     partial: Callable[[], object] | None = None
     info: OperationInfo = OperationInfo()
+
+    def add_partial(self, error: BaseException) -> None:
+        """Give an error, Ctrl-C or a cancellation the results that were finished, and paid for."""
+        if self.partial is not None and getattr(error, "partial", None) is None:
+            error.partial = self.partial()  # type: ignore[attr-defined]

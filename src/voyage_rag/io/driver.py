@@ -26,7 +26,7 @@ from voyage_rag.core.flow import (
     Operation,
     OperationInfo,
 )
-from voyage_rag.errors import APIConnectionError, RateLimitError, VoyageError
+from voyage_rag.errors import APIConnectionError, RateLimitError
 from voyage_rag.hosts.messages import Response
 from voyage_rag.io.cache import Cache
 from voyage_rag.io.call_state import (
@@ -120,7 +120,8 @@ class Driver:
         """Run one flow in this thread, or several in other threads, and combine their parts.
 
         Raises:
-            VoyageError: A flow failed; `partial` of the error contains the finished results.
+            VoyageError: A flow failed; `partial` of the error, as of Ctrl-C and a cancellation,
+                contains the finished results.
         """
         operation = _as_operation(work)
         with self._telemetry(operation.info) as telemetry:
@@ -132,8 +133,9 @@ class Driver:
                 else:
                     parts = list(self._threads(chain(few, flows), telemetry))
                 return operation.join(parts)
-            except VoyageError as error:
-                raise _with_partial(error, operation)  # noqa: B904 - the error itself, bare
+            except BaseException as error:
+                operation.add_partial(error)
+                raise
 
     def stream(self, flows: Iterator[Flow[Part]], info: OperationInfo) -> Iterator[Part]:
         """Run flows in threads, and yield their parts in order."""
@@ -208,8 +210,9 @@ class Driver:
                     async with aclosing(self._tasks(chain(few, flows), telemetry)) as results:
                         parts = [part async for part in results]
                 return operation.join(parts)
-            except VoyageError as error:
-                raise _with_partial(error, operation)  # noqa: B904 - the error itself, bare
+            except BaseException as error:
+                operation.add_partial(error)
+                raise
 
     async def astream(
         self,
@@ -341,10 +344,4 @@ def without_request(error: Exception) -> Exception:
         cause.__cause__ = cause.__context__ = None
     error.__cause__ = cause if isinstance(cause, OSError) else None
     error.__context__ = None
-    return error
-
-
-def _with_partial(error: VoyageError, operation: Operation[Part, Result]) -> VoyageError:
-    if operation.partial is not None and error.partial is None:
-        error.partial = operation.partial()
     return error
