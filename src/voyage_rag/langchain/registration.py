@@ -26,7 +26,8 @@ def register() -> None:
 
     Call this function once, before `init_embeddings` is imported: it replaces `init_embeddings` in
     `langchain.embeddings` with a function that handles this provider and forwards all other calls.
-    LangGraph's stores use it for `"embed": "voyageai:voyage-4"`, too.
+    LangGraph's stores use it for `"embed": "voyageai:voyage-4"`, too. LangGraph's server creates
+    its store before it imports a program; in `langgraph.json`, name a variable of the program.
 
     Raises:
         ConfigurationError: `langchain` is not installed.
