@@ -168,14 +168,15 @@ def test_a_request_that_is_too_large_for_a_provider_is_split(
 
 
 @pytest.mark.parametrize(
-    "message",
+    ("message", "remedy"),
     [
-        "input (979 tokens) is too large to process. increase the physical batch size",
-        "Invalid 'input[{}]': maximum input length is 8192 tokens.",
+        ("input (979 tokens) is too large to process. increase the physical batch size", "split"),
+        ("Invalid 'input[{}]': maximum input length is 8192 tokens.", "split"),
+        ("failed to encode response: json: unsupported value: NaN", "change"),
     ],
 )
-def test_the_text_that_is_too_long_is_named(
-    http_service: HTTPService, runner: Any, message: str
+def test_the_text_that_cannot_be_embedded_is_named(
+    http_service: HTTPService, runner: Any, message: str, remedy: str
 ) -> None:
     """Even if the server only says that there is one."""
 
@@ -189,7 +190,7 @@ def test_the_text_that_is_too_long_is_named(
     http_service.always = limited
     voyage = Voyage(host=OpenAICompatible(http_service.url, prompts={}))
     texts = [*map(str, range(40)), "long", *map(str, range(40, 50))]
-    with pytest.raises(InvalidRequestError, match=r"split the text.* input 40,"):
+    with pytest.raises(InvalidRequestError, match=rf"{remedy}.* input 40,"):
         runner.call(voyage, "embed", texts, "m")
 
 

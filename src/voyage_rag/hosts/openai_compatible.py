@@ -52,6 +52,9 @@ INPUT_TOO_LONG = re.compile(
 )
 """Messages of llama.cpp, OpenAI and vLLM about one text, which not all of them name."""
 
+NOT_A_NUMBER = re.compile(r"unsupported value: NaN", re.IGNORECASE)
+"""The message of Ollama if the model computes no numbers for one of the texts."""
+
 NAMED_INPUT = re.compile(r"\binput\[(\d{1,4})\]")
 
 ENCODING_REFUSED = re.compile(r"encoding_format|embedding_types", re.IGNORECASE)
@@ -173,6 +176,13 @@ class OpenAICompatible(Host):
                 error_class=InvalidRequestError,
                 is_too_large=True,
                 remedy="pass a smaller batch_size",
+            )
+        if NOT_A_NUMBER.search(detail.message):
+            return replace(
+                detail,
+                error_class=InvalidRequestError,
+                is_too_large=True,  # smaller requests find the text
+                remedy="the model cannot embed this text: change it, or use another quantization",
             )
         if INPUT_TOO_LONG.search(detail.message):
             named = NAMED_INPUT.search(detail.message)
