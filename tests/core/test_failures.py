@@ -295,6 +295,7 @@ def test_any_retry_after_is_a_wait_or_none(value: str) -> None:
         ("Tue, 14 Nov 2023 22:13:20 GMT", 0.0),
         ("Tue, 14 Nov 1995 22:13:20 GMT", 0.0),
         ("7.5", 7.5),
+        ("1700000030", 30.0),
         ("", None),
         ("7.", None),
         ("7s", None),
@@ -306,6 +307,30 @@ def test_any_retry_after_is_a_wait_or_none(value: str) -> None:
 def test_retry_after_is_read_as_rfc_9110_has_it(value: str, seconds: float | None) -> None:
     """Seconds, of gateways with decimals, or a date; a past date is no wait; all else is no use."""
     assert seconds == retry_after({"retry-after": value}, EPOCH)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"ratelimit-reset": "23"}, 23.0),
+        ({"x-ratelimit-reset": "23", "x-ratelimit-remaining": "0"}, 23.0),
+        ({"x-ratelimit-reset": "1700000023"}, 23.0),
+        ({"x-ratelimit-reset": "1700000023000"}, 23.0),
+        ({"ratelimit": '"default";r=0;t=23'}, 23.0),
+        ({"ratelimit": '"burst";r=5;t=90, "minute";r=0;t=23'}, 23.0),
+        ({"ratelimit": "limit=100, remaining=0, reset=23"}, 23.0),
+        ({"x-ratelimit-reset": "90", "x-ratelimit-remaining": "5"}, None),
+        ({"ratelimit": '"default";r=5;t=23'}, None),
+        ({"ratelimit-reset": "soon"}, None),
+        ({"retry-after": "7", "ratelimit-reset": "23"}, 7.0),
+    ],
+)
+def test_the_reset_of_an_exhausted_limit_is_waited_for(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    """A gateway may send it without a Retry-After, beside limits that are not the cause."""
+    assert failure(429, **headers).retry_after == seconds
+    assert failure(500, **{**headers, "retry-after": "7"}).retry_after == 7.0
 
 
 def test_milliseconds_are_more_exact_than_seconds() -> None:

@@ -24,6 +24,11 @@ OK, UNAVAILABLE = 200, 503
 MAX_ID_CHARS = 128
 SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 MAX_SECONDS = 999_999_999.0
+EPOCH_SECONDS, EPOCH_MILLISECONDS = 1e9, 1e12
+"""Larger numbers are times since the epoch (the year 2001), not durations."""
+
+EXHAUSTED = re.compile(r"\b(?:r|remaining)=0\s*[;,]\s*(?:t|reset)=(\d{1,9})\b")
+"""A limit in the header `RateLimit`: `"default";r=0;t=23`, earlier `remaining=0, reset=23`."""
 
 
 def failure_of(
@@ -39,6 +44,8 @@ def failure_of(
     delay = retry_after(response.headers, wall_clock())
     if delay is None and detail.status in {TOO_MANY_REQUESTS, UNAVAILABLE}:
         delay = delay_named(detail.message)
+    if delay is None and detail.status == TOO_MANY_REQUESTS:
+        delay = reset_after(response.headers, wall_clock())
     failure = detail.error_class(
         host.redact(message.encode()).decode(),
         model=request.model,
@@ -118,16 +125,39 @@ def with_positions(
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Return the Retry-After of a response in seconds, or None.
 
-    Retry-After is an integer or a date (RFC 9110, 10.2.3). Gateways also send decimals, and
-    milliseconds as `retry-after-ms`.
+    Retry-After is an integer or a date (RFC 9110, 10.2.3). Gateways also send decimals, the seconds
+    since the epoch, and milliseconds as `retry-after-ms`.
     """
     milliseconds = headers.get("retry-after-ms", "").strip()
     if SECONDS.fullmatch(milliseconds):
         return min(float(milliseconds) / 1_000, MAX_SECONDS)
     value = headers.get("retry-after", "").strip()
     if SECONDS.fullmatch(value):
-        return min(float(value), MAX_SECONDS)
+        return _seconds_from(float(value), now)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now)
     except (ValueError, TypeError, OverflowError):
         return None
+
+
+def reset_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the seconds until an exhausted limit is reset, or None.
+
+    Envoy, Kong and others send `RateLimit-Reset`, `X-RateLimit-Reset`, or `RateLimit` in one of the
+    formats of draft-ietf-httpapi-ratelimit-headers. Limits that are not exhausted are not the cause
+    of a 429.
+    """
+    for name in ("ratelimit", "x-ratelimit"):
+        remaining = headers.get(f"{name}-remaining", "0").strip()
+        reset = headers.get(f"{name}-reset", "").strip()
+        if remaining == "0" and SECONDS.fullmatch(reset):
+            return _seconds_from(float(reset), now)
+    resets = EXHAUSTED.findall(headers.get("ratelimit", ""))
+    return max(map(float, resets), default=None)
+
+
+def _seconds_from(number: float, now: float) -> float:
+    """Return the seconds that a number means: itself, or a time in seconds or milliseconds."""
+    if number >= EPOCH_MILLISECONDS:
+        number /= 1_000
+    return min(max(0.0, number - now) if number >= EPOCH_SECONDS else number, MAX_SECONDS)

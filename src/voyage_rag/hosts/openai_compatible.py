@@ -182,7 +182,7 @@ class OpenAICompatible(Host):
                 detail,
                 error_class=InvalidRequestError,
                 is_too_large=True,  # smaller requests find the text
-                remedy="the model cannot embed this text: change it, or use another quantization",
+                remedy="change the text, or load another quantization",
             )
         if INPUT_TOO_LONG.search(detail.message):
             named = NAMED_INPUT.search(detail.message)
