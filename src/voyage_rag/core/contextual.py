@@ -261,22 +261,12 @@ def embed_chunks(
     Raises:
         InvalidInputError: There are not as many documents as chunks, or an identifier is invalid.
     """
-    policies.check()
-    listed = [
-        validation.check_text(f"chunks[{position}]", chunk, position, invalid_text=policies.invalid)
-        for position, chunk in enumerate(texts_of("chunks", chunks))
-    ]
+    listed, documents = _checked_chunks(chunks, documents, policies)
     empty = [position for position, chunk in enumerate(listed) if not chunk]
-    if empty and policies.empty == "error":
-        validation.refuse_empty(f"chunks[{empty[0]}]", empty[0])
-    if empty and policies.empty == "space":  # each a separate document
-        named = texts_of("documents", documents)
-        documents = [None if n in empty else name for n, name in enumerate(named)]
-        listed, empty = [chunk or " " for chunk in listed], []
-    grouping = call.grouping = grouped(listed, documents)
-    inner = contextualize(call, [[listed[i] for i in group] for group in grouping.groups], None)
     if empty:
         zero_vector(call.options, {})
+    grouping = call.grouping = grouped(listed, documents)
+    inner = contextualize(call, [[listed[i] for i in group] for group in grouping.groups], None)
 
     def by_position(results: Iterable[ContextualizedEmbeddingsResult]) -> dict[Hashable, Row]:
         vectors: dict[Hashable, Row] = {
@@ -303,6 +293,26 @@ def embed_chunks(
         )
 
     return Operation(inner.flows, join, partial, call.info("contextualized_embed", len(listed)))
+
+
+def _checked_chunks(
+    chunks: object, documents: object, policies: TextPolicies
+) -> tuple[list[str], object]:
+    """Return the chunks as they are sent, and the identifiers of their documents."""
+    policies.check()
+    listed = [
+        validation.check_text(f"chunks[{position}]", chunk, position, invalid_text=policies.invalid)
+        for position, chunk in enumerate(texts_of("chunks", chunks))
+    ]
+    empty = {position for position, chunk in enumerate(listed) if not chunk}
+    if empty and policies.empty == "error":
+        validation.refuse_empty(f"chunks[{min(empty)}]", min(empty))
+    if not empty or policies.empty == "zeros":
+        return listed, documents
+    named = texts_of("documents", documents)  # each space is a separate document
+    return [chunk or " " for chunk in listed], [
+        None if position in empty else name for position, name in enumerate(named)
+    ]
 
 
 def _finished(

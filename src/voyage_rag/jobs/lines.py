@@ -205,33 +205,74 @@ def read_json_values(file: BinaryIO, name: str) -> Iterator[tuple[int, Any]]:
         DamagedFileError: The rest of the file is not JSON.
     """
     text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape")
-    decoder, buffer, at, count = json.JSONDecoder(), "", 0, 0
-    in_array: bool | None = None  # unknown before the first character
-    wanted, is_over = CHUNK_BYTES, False
+    values, count = _JSONText(text), 0
     try:
-        while True:
-            while at < len(buffer) and (buffer[at].isspace() or (in_array and buffer[at] == ",")):
-                at += 1
-            if at < len(buffer) and (in_array is None or (in_array and buffer[at] == "]")):
-                in_array = in_array is None and buffer[at] == "["
-                at += in_array or buffer[at] == "]"
+        in_array = values.next_character() == "["
+        if in_array:
+            values.skip()
+        while (character := values.next_character("," * in_array)) or in_array:
+            if in_array and character == "]":
+                in_array = False
+                values.skip()
                 continue
-            if at == len(buffer) and is_over and not in_array:
-                return
-            try:
-                value, end = decoder.raw_decode(buffer, at)
-            except (ValueError, RecursionError) as error:
-                if is_over or len(buffer) - at > MAX_LINE_BYTES:
-                    reason = getattr(error, "msg", "a value is nested too deeply or too large")
-                    raise DamagedFileError(
-                        f"{name} is not JSON after its first {count:,} values: {reason}"
-                    ) from None
-                end = len(buffer)
-            if end < len(buffer) or is_over:
-                count, at, wanted = count + 1, end, CHUNK_BYTES
-                yield count, value
-            else:  # the value may continue in the next chunk
-                more = text.read(wanted)
-                buffer, at, is_over, wanted = buffer[at:] + more, 0, not more, 2 * wanted
+            value = values.next_value()
+            count += 1
+            yield count, value
+    except _NotJSONError as error:
+        raise DamagedFileError(
+            f"{name} is not JSON after its first {count:,} values: {error}"
+        ) from None
     finally:
         text.detach()
+
+
+class _NotJSONError(Exception):
+    """A value is incomplete, not JSON, nested too deeply or too large."""
+
+
+class _JSONText:
+    """Text with JSON values, of which only the current one is in memory."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self._decode = json.JSONDecoder().raw_decode
+        self._buffer, self._at = "", 0
+        self._is_over = False
+        self._wanted = CHUNK_BYTES
+
+    def next_character(self, ignored: str = "") -> str:
+        """Return the next character that is neither blank nor ignored; "" at the end."""
+        while True:
+            for at in range(self._at, len(self._buffer)):
+                if not self._buffer[at].isspace() and self._buffer[at] not in ignored:
+                    self._at = at
+                    return self._buffer[at]
+            self._at = len(self._buffer)
+            if self._is_over:
+                return ""
+            self._read_more()
+
+    def skip(self) -> None:
+        """Skip the character that `next_character` returned."""
+        self._at += 1
+
+    def next_value(self) -> Any:
+        """Return the value that begins here, or raise a `_NotJSONError`."""
+        while True:
+            try:
+                value, end = self._decode(self._buffer, self._at)
+            except (ValueError, RecursionError) as error:
+                if self._is_over or len(self._buffer) - self._at > MAX_LINE_BYTES:
+                    reason = getattr(error, "msg", "a value is nested too deeply or too large")
+                    raise _NotJSONError(reason) from None
+            else:
+                if end < len(self._buffer) or self._is_over:  # a number may continue
+                    self._at, self._wanted = end, CHUNK_BYTES
+                    return value
+            self._read_more()
+
+    def _read_more(self) -> None:
+        """Read the next chunk. Chunks of one value double, because it is decoded again."""
+        more = self._text.read(self._wanted)
+        self._buffer, self._at = self._buffer[self._at :] + more, 0
+        self._is_over, self._wanted = not more, 2 * self._wanted

@@ -32,6 +32,9 @@ FILE_TYPES: dict[InputFormat, type[InputFile]] = {
 }
 
 
+Tables: TypeAlias = "Sequence[tuple[InputFile, list[str]]]"
+"""Files that have columns, and these columns."""
+
 Damage: TypeAlias = tuple[int, int, str]
 """The number of rows before the damage of a file, the first damaged row, and the reason."""
 
@@ -228,31 +231,37 @@ def _columns(
         return Columns(text, None, (), refused)
     if text == (DEFAULT_TEXT_COLUMN,) and len(tables[0][1]) == 1 and not files[0].options.header:
         text = tuple(tables[0][1])
-    fixed = [(file, names) for file, names in tables if file.has_fixed_columns]
-    for file, names in fixed:
-        for wanted in (*text, *([] if id_column is None else [id_column])):
-            _check_column(file, names, wanted)
+    _check_every_row_has(tables, (*text, *([] if id_column is None else [id_column])))
     if refused:
         id_column = _default_id(tables)
+    keep = _kept(tables, keep, id_column)
+    _check_some_row_has(tables, (*(text if len(text) > 1 else ()), *keep))
+    return Columns(text, id_column, keep, refused if id_column is None else ())
+
+
+def _kept(tables: Tables, keep: tuple[str, ...], id_column: str | None) -> tuple[str, ...]:
+    """Return the columns to copy, or raise a `JobError` for one that cannot be copied."""
     if keep == (KEEP_ALL,):
         everywhere = dict.fromkeys(name for file, _ in tables for name in file.all_columns)
         keep = tuple(name for name in everywhere if name != id_column)
-    keep = tuple(dict.fromkeys(keep))
     for wanted in keep:
-        for file, names in fixed:
-            _check_column(file, names, wanted)
+        _check_every_row_has(tables, [wanted])
         if wanted in OUTPUT_COLUMNS:
             raise JobError(
                 f"column {wanted!r} cannot be kept, because the output has a column with this "
                 "name: rename it, or list the columns to keep"
             )
-    _check_some_row_has(tables, (*(text if len(text) > 1 else ()), *keep))
-    return Columns(text, id_column, keep, refused if id_column is None else ())
+    return tuple(dict.fromkeys(keep))
 
 
-def _check_some_row_has(
-    tables: Sequence[tuple[InputFile, list[str]]], columns: Sequence[str]
-) -> None:
+def _check_every_row_has(tables: Tables, columns: Sequence[str]) -> None:
+    """Raise a `JobError` for a column that a file lacks, if its rows have the same columns."""
+    for file, names in tables:
+        for wanted in columns if file.has_fixed_columns else ():
+            _check_column(file, names, wanted)
+
+
+def _check_some_row_has(tables: Tables, columns: Sequence[str]) -> None:
     """Raise a `JobError` for a column that no row has, if rows can have different columns."""
     known = {name for _, names in tables for name in names}
     missing = [name for name in columns if not known & {name, name.partition(".")[0]}]
@@ -262,7 +271,7 @@ def _check_some_row_has(
             _check_column(tables[0][0], list(everywhere), name)
 
 
-def _default_id(tables: Sequence[tuple[InputFile, list[str]]]) -> str | None:
+def _default_id(tables: Tables) -> str | None:
     for name in DEFAULT_ID_COLUMNS:
         having = [file.label for file, names in tables if name in names]
         lacking = [file.label for file, names in tables if name not in names]
