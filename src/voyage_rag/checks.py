@@ -22,7 +22,9 @@ def elements(name: str, value: object, expected: str, *index: int) -> Iterable[A
             set, whose iteration would not yield the intended elements.
     """
     kind, remedy = type(value), ""
-    if hasattr(kind, "columns") or hasattr(kind, "column_names"):
+    if hasattr(kind, "__dask_graph__"):
+        remedy = ", which is not computed yet: pass its compute()"
+    elif hasattr(kind, "columns") or hasattr(kind, "column_names"):
         remedy = ", which is a table: pass one of its columns, as in table['text']"
     elif isinstance(value, (set, frozenset)):
         remedy = ", which has no order: pass a list"

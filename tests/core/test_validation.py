@@ -130,6 +130,21 @@ def test_a_table_is_no_list_of_its_column_names(call: str, make: Callable[[], An
     assert service.attempts == []
 
 
+class DaskColumn:
+    """What Dask's columns have in common with its tables."""
+
+    columns = ("text",)
+
+    def __dask_graph__(self) -> None: ...
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_column_that_is_not_computed_yet_is_refused_with_the_remedy(call: str) -> None:
+    """A Dask series has the attribute `columns`, too, but it is not a table."""
+    with pytest.raises(InvalidInputError, match=r"DaskColumn, .*: pass its compute\(\)"):
+        CALLS[call](voyage_over(FakeService()), DaskColumn())
+
+
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("given", [{"a": 1}, {"a", "b"}, frozenset("a"), b"a", memoryview(b"a"), 5])
 def test_what_yields_something_else_than_was_meant_is_refused(call: str, given: Any) -> None:
