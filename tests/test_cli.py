@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +21,7 @@ from voyage_rag.cli import main
 from voyage_rag.commands.app import app
 from voyage_rag.demo import DemoError
 from voyage_rag.demo.options import DemoOptions
+from voyage_rag.emulator import Emulator, faults
 from voyage_rag.models import MODELS
 
 
@@ -384,6 +386,34 @@ def test_an_interrupt_while_the_program_loads_is_one_line() -> None:
     done = run_python("-c", script)
 
     assert (done.returncode, done.stderr) == (130, b"voyage-rag: interrupted\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_command_like_ctrl_c(number: signal.Signals, tmp_path: Path) -> None:
+    """`timeout`, a stopped container or a closed terminal: nothing is left in the cache."""
+    emulator = Emulator(faults=[faults.SILENT])
+    with (
+        emulator as url,
+        subprocess.Popen(
+            [sys.executable, "-m", "voyage_rag", "embed", "-", "-o", "-"],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ
+            | {"VOYAGE_API_KEY": "pa-any", "VOYAGE_BASE_URL": url, "XDG_CACHE_HOME": str(tmp_path)},
+        ) as child,
+    ):
+        assert child.stdin is not None
+        child.stdin.write(b'"one"\n')
+        child.stdin.close()
+        while not [r for r in emulator.requests if r.answered_at is not None]:
+            assert child.poll() is None
+            time.sleep(0.01)
+        child.send_signal(number)
+        assert child.stderr is not None
+        said = child.stderr.read()
+
+    assert (child.returncode, said) == (128 + number, b"voyage-rag: interrupted\n")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_the_module_runs_as_a_program() -> None:

@@ -178,7 +178,14 @@ def test_tables_are_read_with_the_options_that_errors_name(
     arguments = ["submit", str(source), "--job", str(tmp_path / "a.job"), "--dry-run"]
     arguments += ["--model", "voyage-4"]
 
-    for option, name in (("--skip-lines", "1"), ("--delimiter", ";"), ("--encoding", "latin-1")):
+    source.write_bytes(source.read_bytes().replace(b"text", b"body"))
+
+    for option, name in (
+        ("--skip-lines", "1"),
+        ("--delimiter", ";"),
+        ("--field", "body"),
+        ("--encoding", "latin-1"),
+    ):
         code, _, err = run(*arguments)
         assert code == 1
         assert option in err or "not UTF-8" in err

@@ -79,7 +79,7 @@ def execute(arguments: list[str]) -> int:
     except (CommandError, DemoError, ImportError, VoyageError) as error:
         if isinstance(error, ImportError) and "pip install" not in str(error):
             raise  # a bug, not a missing extra
-        return _fail(in_cli_syntax(str(error), _options()), getattr(error, "code", FAILED))
+        return _fail(in_cli_syntax(str(error), _options(arguments)), getattr(error, "code", FAILED))
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
@@ -104,10 +104,12 @@ def _prepare_streams() -> None:
             reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
-def _options() -> set[str]:
-    group: Any = typer.main.get_command(app)
-    commands = [*group.commands.values(), *group.commands["batch"].commands.values()]
-    return {option.name for command in commands for option in command.params}
+def _options(arguments: list[str]) -> set[str]:
+    """Return the names of the options of the command that was run."""
+    command: Any = typer.main.get_command(app)
+    for argument in arguments:
+        command = getattr(command, "commands", {}).get(argument, command)
+    return {option.name for option in command.params}
 
 
 def _fail(message: str, code: int) -> int:
