@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from fakes import KEY, MODEL, RERANKER, FakeClock, HTTPService
-from voyage_rag import APIConnectionError, ConfigurationError, Timeout, Voyage
+from fakes import KEY, MODEL, RERANKER, FakeClock, HTTPService, failed
+from voyage_rag import (
+    APIConnectionError,
+    AuthenticationError,
+    ConfigurationError,
+    Timeout,
+    Voyage,
+)
 
 if TYPE_CHECKING:
     from conftest import Runner
@@ -184,6 +190,37 @@ def test_an_error_of_a_hook_is_the_programs_own(http_service: HTTPService) -> No
     own = httpx.Client(event_hooks={"request": [refuse]})
     with pytest.raises(RuntimeError, match="Sundays"):
         Voyage(KEY, base_url=http_service.url, http_client=own).embed(["a"], MODEL)
+
+
+@pytest.mark.parametrize(("reads", "message"), [(True, "key is invalid"), (False, "no message")])
+def test_a_hook_that_raises_for_the_status_changes_no_error(
+    runner: Runner, http_service: HTTPService, reads: bool, message: str
+) -> None:
+    """As in the documentation of httpx. The error is final; it has a message if the hook reads."""
+
+    def hook(response: httpx.Response) -> None:
+        _ = reads and response.read()
+        response.raise_for_status()
+
+    async def ahook(response: httpx.Response) -> None:
+        _ = reads and await response.aread()
+        response.raise_for_status()
+
+    async def program() -> None:
+        own: Any = (
+            httpx.Client(event_hooks={"response": [hook]})
+            if runner.is_sync
+            else httpx.AsyncClient(event_hooks={"response": [ahook]})
+        )
+        name = "http_client" if runner.is_sync else "async_http_client"
+        voyage = Voyage(KEY, base_url=http_service.url, **{name: own})
+        with pytest.raises(AuthenticationError, match=message):
+            await runner.ask(voyage, "embed", ["a"], MODEL)
+        own.close() if runner.is_sync else await own.aclose()
+
+    http_service.always = lambda _: failed(401, "Provided API key is invalid.")
+    runner.run(program)
+    assert len(http_service.received) == 1
 
 
 def test_a_client_of_another_package_is_refused_by_its_full_name() -> None:

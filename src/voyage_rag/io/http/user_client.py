@@ -99,6 +99,8 @@ class UserClients:
                         if time.monotonic() > end:
                             raise httpx.ReadTimeout("no complete response in time")
                     return self._response(received, body.finish())
+        except httpx.HTTPStatusError as error:
+            return self._refused(error.response)
         except FAILURES as error:
             failure = self._failure(error, attempt)
         except RuntimeError as error:
@@ -124,6 +126,8 @@ class UserClients:
                         async for piece in received.aiter_raw():
                             body.add(piece)
                         return self._response(received, body.finish())
+        except httpx.HTTPStatusError as error:
+            return self._refused(error.response)
         except (TimeoutError, *FAILURES) as error:
             failure = self._failure(error, attempt)
         except RuntimeError as error:
@@ -155,6 +159,10 @@ class UserClients:
 
     def _response(self, received: httpx.Response, body: bytes) -> Response:
         return response_of(self._host, received.status_code, received.headers, body)
+
+    def _refused(self, received: httpx.Response) -> Response:
+        """Return a response for which a hook has called `raise_for_status`."""
+        return self._response(received, received.content if received.is_stream_consumed else b"")
 
     def _failure(self, error: Exception, attempt: Attempt) -> Exception:
         if isinstance(error, UnwritableFileError):
