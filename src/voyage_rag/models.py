@@ -86,6 +86,7 @@ class Model:
         price: US dollars per million tokens (of text, for a multimodal model); None if unknown.
         status: Status in Voyage's model lifecycle.
         source: Source of the row (see the module docstring).
+        space: The embedding space, if several models share it (docs: "Text Embeddings").
     """
 
     name: str
@@ -101,6 +102,7 @@ class Model:
     request_inputs: int = 1_000
     video: bool = False
     pixel_price: float | None = None
+    space: str | None = None
 
     @property
     def retirement(self) -> Retirement | None:
@@ -135,10 +137,10 @@ class Model:
 # ruff: noqa: E501
 _ROWS = (
     #     name                       kind         context  dimensions  request  per minute   price status
-    Model("voyage-4-large",          "embedding", 32*K,    FLEXIBLE,   120*K,     3*M,       0.12, "active"),
-    Model("voyage-4",                "embedding", 32*K,    FLEXIBLE,   320*K,     8*M,       0.06, "active"),
-    Model("voyage-4-lite",           "embedding", 32*K,    FLEXIBLE,     1*M,    16*M,       0.02, "active"),
-    Model("voyage-4-nano",           "embedding", 32*K,    FLEXIBLE,   120*K,     None,      0.00, "active", "card"),
+    Model("voyage-4-large",          "embedding", 32*K,    FLEXIBLE,   120*K,     3*M,       0.12, "active", space="voyage-4"),
+    Model("voyage-4",                "embedding", 32*K,    FLEXIBLE,   320*K,     8*M,       0.06, "active", space="voyage-4"),
+    Model("voyage-4-lite",           "embedding", 32*K,    FLEXIBLE,     1*M,    16*M,       0.02, "active", space="voyage-4"),
+    Model("voyage-4-nano",           "embedding", 32*K,    FLEXIBLE,   120*K,     None,      0.00, "active", "card", space="voyage-4"),
     Model("voyage-code-4",           "embedding", 32*K,    FLEXIBLE,   120*K,     8*M,       0.12, "active"),
     Model("voyage-3-large",          "embedding", 32*K,    FLEXIBLE,   120*K,     3*M,       0.18, "legacy"),
     Model("voyage-3.5",              "embedding", 32*K,    FLEXIBLE,   320*K,     8*M,       0.06, "legacy"),
@@ -196,15 +198,10 @@ def kind_of(name: str) -> Kind:
     return next((kind for start, kind in FAMILIES if name.startswith(start)), "embedding")
 
 
-VOYAGE_4 = ("voyage-4-large", "voyage-4", "voyage-4-lite", "voyage-4-nano")
-"""Models that share one embedding space (docs: "Text Embeddings")."""
-
-
 def space_of(name: str) -> str | None:
     """Return the embedding space of a model, which other models may share; None if unknown."""
-    if name in VOYAGE_4:
-        return "voyage-4"
-    return name if name in MODELS and MODELS[name].kind != "rerank" else None
+    model = MODELS.get(name)
+    return None if model is None or model.kind == "rerank" else model.space or name
 
 
 def look_up(name: str, kind: Kind) -> Model:

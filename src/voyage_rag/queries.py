@@ -147,10 +147,11 @@ class QueryOptions(Connection):
             return
         space, other = space_of(model), space_of(self.query_model)
         if space is None or space != other:
+            shared = [row.name for row in MODELS.values() if row.space]
             raise ConfigurationError(
                 f"query_model={self.query_model!r} embeds in "
                 f"{_named(other)}, and {model!r} in {_named(space)}: queries would find nothing. "
-                "Only voyage-4-large, voyage-4, voyage-4-lite and voyage-4-nano share a space"
+                f"Models that share a space: {', '.join(shared)}"
             )
         check_output(check_embedding_model(self.query_model), dimension, dtype)
         lengths = {MODELS[name].default_dimension for name in (model, self.query_model)}

@@ -178,6 +178,11 @@ def variable(name: str, environ: Mapping[str, str] | None = None) -> str | None:
     return (os.environ if environ is None else environ).get(name) or None
 
 
+def is_key_in_environment() -> bool:
+    """Return whether the environment contains a key, or names its file."""
+    return bool(variable(KEY_VARIABLE) or variable(KEY_PATH_VARIABLE))
+
+
 def _read(path: Path) -> APIKey:
     try:
         key: APIKey = hidden(path.read_text("utf-8-sig"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from voyage_rag.commands.failure import CommandError
 if TYPE_CHECKING:
     from voyage_rag.client import Voyage
 
-EMULATOR_KEY = "pa-the-emulator-takes-any-key"
+EMULATED = "An emulator on this machine compares words; its vectors are not Voyage's.\n"
 
 
 @contextmanager
@@ -31,27 +30,26 @@ def connected(
     from voyage_rag.client import Voyage  # noqa: PLC0415 - not needed for help
 
     if emulated:
-        with _emulator() as url, Voyage(EMULATOR_KEY, base_url=url, **settings) as voyage:
+        from voyage_rag.emulator import Emulator  # noqa: PLC0415 - needs an extra
+        from voyage_rag.emulator.options import EMULATOR_KEY  # noqa: PLC0415 - as above
+
+        sys.stderr.write(EMULATED)
+        with Emulator() as url, Voyage(EMULATOR_KEY, base_url=url, **settings) as voyage:
             yield voyage
-        return
-    _check_that_there_is_a_key(offline)
-    with Voyage(base_url=base_url, **settings) as voyage:
-        yield voyage
-
-
-@contextmanager
-def _emulator() -> Iterator[str]:
-    from voyage_rag.emulator import Emulator  # noqa: PLC0415 - needs an extra
-
-    sys.stderr.write("An emulator on this machine compares words; its vectors are not Voyage's.\n")
-    with Emulator() as url:
-        yield url
+    else:
+        _check_that_there_is_a_key(offline)
+        with Voyage(base_url=base_url, **settings) as voyage:
+            yield voyage
 
 
 def _check_that_there_is_a_key(offline: str) -> None:
-    from voyage_rag.secret import KEY_PATH_VARIABLE, KEY_VARIABLE  # noqa: PLC0415 - as above
+    from voyage_rag.secret import (  # noqa: PLC0415 - not needed for help
+        KEY_PATH_VARIABLE,
+        KEY_VARIABLE,
+        is_key_in_environment,
+    )
 
-    if not os.environ.get(KEY_VARIABLE) and not os.environ.get(KEY_PATH_VARIABLE):
+    if not is_key_in_environment():
         raise CommandError(
             f"no Voyage API key: set {KEY_VARIABLE}, or set {KEY_PATH_VARIABLE} to the path of a "
             f"key file, or try it without a key with {offline}"

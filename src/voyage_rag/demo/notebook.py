@@ -6,10 +6,10 @@ import os
 import sys
 from functools import cache
 
-from voyage_rag.demo.options import EMULATOR_KEY
 from voyage_rag.emulator import Emulator
+from voyage_rag.emulator.options import EMULATOR_KEY
 from voyage_rag.hosts.address import is_loopback
-from voyage_rag.secret import KEY_PATH_VARIABLE, KEY_VARIABLE
+from voyage_rag.secret import KEY_VARIABLE, is_key_in_environment
 from voyage_rag.settings import BASE_URL_VARIABLE, Settings
 
 
@@ -22,8 +22,7 @@ def choose_service(compares: str = "words") -> None:
     Args:
         compares: What the emulator compares instead of meaning.
     """
-    given = os.environ.get(KEY_VARIABLE) or os.environ.get(KEY_PATH_VARIABLE)
-    if given and given != EMULATOR_KEY:
+    if is_key_in_environment() and os.environ.get(KEY_VARIABLE) != EMULATOR_KEY:
         settings = Settings.resolve()
         where = (
             "a service on this machine"

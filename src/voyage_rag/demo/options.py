@@ -16,8 +16,6 @@ IMAGE_MODEL = "voyage-multimodal-3.5"
 
 IMAGE_EXAMPLE = 'voyage-rag demo "a red circle" --images pictures/'
 
-EMULATOR_KEY = "pa-the-emulator-takes-any-key"
-
 CANDIDATES = 30
 """Number of passages that are reranked for each question."""
 

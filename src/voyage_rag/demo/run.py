@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import os
 import platform
 import sys
 import time
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from voyage_rag.demo.corpus import Passage, read_files, standard_library, take
 from voyage_rag.demo.images import forecast_images, read_images
-from voyage_rag.demo.options import CANDIDATES, EMULATOR_KEY, DemoOptions, DemoService
+from voyage_rag.demo.options import CANDIDATES, DemoOptions, DemoService
 from voyage_rag.demo.questions import BUILT_IN_QUESTIONS, Question
 from voyage_rag.demo.report import (
     CHARACTERS_PER_TOKEN,
@@ -28,8 +27,9 @@ from voyage_rag.demo.report import (
 from voyage_rag.demo.search import LangChainSearch, LlamaIndexSearch, connect
 from voyage_rag.demo.show import busy, show_heading, show_plan, show_report, show_results
 from voyage_rag.emulator import Emulator
+from voyage_rag.emulator.options import EMULATOR_KEY
 from voyage_rag.observe import track_usage
-from voyage_rag.secret import KEY_PATH_VARIABLE, KEY_VARIABLE
+from voyage_rag.secret import is_key_in_environment
 from voyage_rag.settings import Settings
 from voyage_rag.usage import Usage
 
@@ -60,7 +60,7 @@ def run(options: DemoOptions, out: Console, err: Console, began: float) -> DemoR
 
 @contextmanager
 def _service(options: DemoOptions) -> Iterator[tuple[DemoService, bool]]:
-    if os.environ.get(KEY_VARIABLE) or os.environ.get(KEY_PATH_VARIABLE):
+    if is_key_in_environment():
         address = Settings.resolve().base_url
         yield DemoService(options.model, options.rerank_model, address), False
     else:

@@ -7,6 +7,9 @@ from typing import Any, Literal, TypeAlias
 
 from voyage_rag.emulator.faults import Fault, RandomFaults
 
+EMULATOR_KEY = "pa-the-emulator-takes-any-key"
+"""A key to pass to an emulator's clients."""
+
 DialectName: TypeAlias = Literal[
     "voyage", "sagemaker", "azure-foundry", "azure-application", "openai"
 ]
