@@ -23,6 +23,7 @@ from voyage_rag import AsyncClient, Client, Voyage
 from voyage_rag.batch import BatchJob
 from voyage_rag.client.batches import Batches
 from voyage_rag.client.files import Files
+from voyage_rag.core.text_stream import AsyncSink, Sink
 
 HEAVY = [
     "aiohttp",
@@ -123,10 +124,14 @@ TWINS = [pair for owner in (Voyage, Files, Batches, BatchJob) for pair in twins(
 
 @pytest.mark.parametrize(("owner", "verb", "twin_verb"), TWINS)
 def test_sync_and_async_twins_take_the_same(owner: type, verb: str, twin_verb: str) -> None:
-    """Names, order, defaults and types; results differ by being awaited or iterated."""
+    """Names, order, defaults and types; results and sinks differ by being awaited or iterated."""
     sync, twin = (inspect.signature(getattr(owner, name)) for name in (verb, twin_verb))
+    expected = [
+        given.replace(annotation=AsyncSink) if given.annotation is Sink else given
+        for given in sync.parameters.values()
+    ]
 
-    assert list(sync.parameters.values()) == list(twin.parameters.values())
+    assert list(twin.parameters.values()) == expected
     outcome = str(sync.return_annotation)
     for ours, theirs in ITERATORS.items():
         outcome = re.sub(rf"^(collections\.abc\.)?{ours}\[", rf"\1{theirs}[", outcome)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
+import anyio
 import pytest
 
 from conftest import Runner
@@ -76,6 +78,51 @@ def test_a_sink_that_fails_ends_the_call(runner: Runner) -> None:
 
     with pytest.raises(OSError, match="No space left"):
         runner.call(voyage_over(FakeService()), "embed_into", full, ["a", "b"], MODEL, batch_size=1)
+
+
+class AsyncRecorder(Recorder):
+    """A sink whose calls are coroutines."""
+
+    async def __call__(self, *given: Any) -> None:  # type: ignore[override]
+        await anyio.lowlevel.checkpoint()
+        super().__call__(*given)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_coroutine_function_is_awaited_in_the_event_loop(backend: str) -> None:
+    """A function, or an object that is called like one."""
+    texts = [f"text {n}" for n in range(10)]
+    first, second = AsyncRecorder(), AsyncRecorder()
+
+    async def sink(kept: AsyncRecorder, *given: Any) -> None:
+        await kept(*given)
+
+    async def program() -> None:
+        voyage = voyage_over(FakeService())
+        await voyage.aembed_into(first, texts, MODEL, batch_size=2)
+        await voyage.aembed_into(partial(sink, second), texts, MODEL, batch_size=2)
+
+    anyio.run(program, backend=backend)
+    expected = {n: vector_of(text) for n, text in enumerate(texts)}
+    assert first.vectors == second.vectors == expected
+
+
+def test_a_sink_that_the_sync_call_cannot_await_is_refused() -> None:
+    """Its vectors would be paid for and lost. A function is recognised before anything is sent."""
+    service, kept = FakeService(), AsyncRecorder()
+    given: list[Any] = [kept, kept.__call__, partial(kept.__call__), None, ["a"]]
+    for each in given:
+        with pytest.raises(InvalidInputError, match="sink"):
+            voyage_over(service).embed_into(each, ["a"], MODEL)
+    assert service.attempts == []
+
+
+def test_a_coroutine_that_nobody_awaits_is_reported() -> None:
+    """Of a function that is not recognised as a coroutine function before its first call."""
+    kept = AsyncRecorder()
+    voyage = voyage_over(FakeService())
+    with pytest.raises(InvalidInputError, match="returned a coroutine"):
+        voyage.embed_into(lambda *_: kept([], [], Usage()), ["a"], MODEL)  # type: ignore[arg-type]
 
 
 def test_no_request_leaves_before_an_answer_is_taken(

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from voyage_rag.client.session import Session
 from voyage_rag.core import embed as embed_flows
 from voyage_rag.core.embed import TextCall, TextPolicies
-from voyage_rag.core.text_stream import InOrder, Sink, TextStream
+from voyage_rag.core.text_stream import AsyncSink, InOrder, Sink, TextStream
 from voyage_rag.io.tasks import run_in_thread
 from voyage_rag.models import OutputDtype
 from voyage_rag.progress import NO_PROGRESS, progress_bar
@@ -185,10 +185,10 @@ class TextVerbs(Session):
 
         Use this to write vectors to a store: vectors that were paid for do not wait in memory. The
         sink is called once per request, in no particular order, by the thread that received the
-        response (in the async variant by a worker thread), so several calls may run concurrently. A
-        request counts towards `concurrency` until the sink returns. A text that repeats one of the
-        previous 4,096 is not sent again; further calls of the sink deliver vectors that are already
-        known.
+        response, so several calls may run concurrently. The async variant calls it in a worker
+        thread, and awaits it in the event loop if it is a coroutine function. A request counts
+        towards `concurrency` until the sink returns. A text that repeats one of the previous 4,096
+        is not sent again; further calls of the sink deliver vectors that are already known.
 
         The sink receives the positions of texts, their vectors (one `array.array` each), and their
         usage. An exception that it raises ends the call. The texts are read as needed (in the async
@@ -208,7 +208,7 @@ class TextVerbs(Session):
 
     async def aembed_into(
         self,
-        sink: Sink,
+        sink: AsyncSink,
         texts: Iterable[str],
         model: str,
         input_type: InputType | None = None,
@@ -225,8 +225,8 @@ class TextVerbs(Session):
         given = input_type, truncation, output_dtype, output_dimension, batch_size
         call = self._call(model, given, TextPolicies(empty_text, invalid_text))
         with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
-            flows, info = TextStream(call, texts).flows_into(sink), call.info("embed", None)
-            stream = self.driver.astream(flows, info, plans_in_thread=True)
+            flows = TextStream(call, texts).flows_into(sink, awaits=True)
+            stream = self.driver.astream(flows, call.info("embed", None), plans_in_thread=True)
             async with aclosing(stream) as parts:
                 async for _ in parts:
                     pass

@@ -78,9 +78,15 @@ class CachePut:
 
 @dataclass(frozen=True, slots=True)
 class Offload:
-    """Run a function that may take a while. The result is that of the function."""
+    """Run a function that may take a while. The result is that of the function.
 
-    do: Callable[[], object]
+    Attributes:
+        do: The function.
+        is_coroutine: Whether it is a coroutine function, which only async drivers can run.
+    """
+
+    do: Callable[[], Any]
+    is_coroutine: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,22 +5,27 @@ from __future__ import annotations
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
+from inspect import iscoroutine, iscoroutinefunction
 from itertools import islice
 from math import inf
 from typing import TypeAlias
 
 from voyage_rag.core.call import fetch
 from voyage_rag.core.embed import IndexedText, TextCall
-from voyage_rag.core.flow import Flow, PartialResults, offload
+from voyage_rag.core.flow import Flow, Offload, PartialResults
 from voyage_rag.core.repacking import WaitingItems
 from voyage_rag.core.vectors import check_lengths
+from voyage_rag.errors import InvalidInputError
 from voyage_rag.types import Row, Vector, compact
 from voyage_rag.usage import Usage
 
 Sink: TypeAlias = Callable[[Sequence[int], "Sequence[Vector]", Usage], None]
 """Receives the vectors of a request: positions of texts, their vectors, and their usage."""
+
+AsyncSink: TypeAlias = Callable[[Sequence[int], "Sequence[Vector]", Usage], Awaitable[None] | None]
+"""A sink that may be a coroutine function."""
 
 RECENT_TEXTS = 4_096
 """Number of different texts that are compared. Their vectors take about 16 MB."""
@@ -59,15 +64,33 @@ class TextStream:
             if self._known or self._empty or not self._is_read:
                 yield self._fetch([], waiting)
 
-    def flows_into(self, sink: Sink) -> Iterator[Flow[None]]:
-        """Yield one flow per request, which ends after a sink has received the vectors."""
-        return (self._deliver(flow, sink) for flow in self.flows())
+    def flows_into(self, sink: AsyncSink, *, awaits: bool = False) -> Iterator[Flow[None]]:
+        """Yield one flow per request, which ends after a sink has received the vectors.
 
-    def _deliver(self, flow: Flow[tuple[Mapping[int, Vector], Usage]], sink: Sink) -> Flow[None]:
+        Raises:
+            InvalidInputError: The sink cannot be called, or awaited unless `awaits`.
+        """
+        if not callable(sink):
+            raise InvalidInputError(f"sink must be a function, not {type(sink).__name__}")
+        is_coroutine = iscoroutinefunction(sink) or iscoroutinefunction(type(sink).__call__)
+        if is_coroutine and not awaits:
+            raise InvalidInputError("sink is a coroutine function: pass it to aembed_into")
+        return (self._deliver(flow, sink, is_coroutine) for flow in self.flows())
+
+    def _deliver(
+        self, flow: Flow[tuple[Mapping[int, Vector], Usage]], sink: AsyncSink, is_coroutine: bool
+    ) -> Flow[None]:
         vectors, usage = yield from flow
         if vectors:
             positions = sorted(vectors)
-            yield from offload(lambda: sink(positions, [vectors[n] for n in positions], usage))
+            rows = [vectors[n] for n in positions]
+            done = yield Offload(partial(sink, positions, rows, usage), is_coroutine)
+            if iscoroutine(done):
+                done.close()
+                raise InvalidInputError(
+                    "sink returned a coroutine, which is not awaited: pass a coroutine function "
+                    "to aembed_into"
+                )
 
     def _new(self) -> Iterator[IndexedText]:
         """Yield the texts to request, until `MAX_REPEATS` texts in a row repeat earlier ones."""

@@ -262,6 +262,8 @@ class Driver:
                         effect = await in_thread(_step, resume, value, limiter=state.reading)
                 elif isinstance(effect, Emit):
                     effect = _step(flow.send, self._perform(effect, telemetry))
+                elif isinstance(effect, Offload) and effect.is_coroutine:
+                    effect = _step(flow.send, await effect.do())
                 else:
                     done = await in_thread(self._perform, effect, telemetry)
                     effect = _step(flow.send, done)
