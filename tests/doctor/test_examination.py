@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from doctor.hosts import answer, host, listening, proxy
+from relays import connecting, relaying
 from voyage_rag.doctor import Finding, examine
 from voyage_rag.emulator import Emulator
 from voyage_rag.emulator.faults import redirect, status
@@ -242,6 +243,39 @@ def test_a_certificate_of_another_host(trusting: None, certified: Certified) -> 
     assert "base_url" in (found["tls"].remedy or "")
 
 
+def test_a_certificate_that_another_library_verifies(
+    certified: Certified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python then knows nothing of the certificate; truststore does this on some systems."""
+    unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+    monkeypatch.setattr(certificates.TrustedCertificates, "ssl_context", lambda _: unverified)
+    with host(answer(at=time.time()), certified()) as url:
+        found = findings(base_url=url)
+
+    assert broken(found) == [], found
+    assert "TLSv1" in found["tls"].said
+
+
+def test_a_certificate_that_another_library_rejects(
+    certified: Certified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its error lacks an attribute of OpenSSL's. The cause is a bug of older versions."""
+
+    class Rejecting(ssl.SSLContext):
+        def wrap_socket(self, *_: Any, **__: Any) -> Any:
+            raise ssl.SSLCertVerificationError("Peer sent no certificates to verify")
+
+    rejecting = Rejecting(ssl.PROTOCOL_TLS_CLIENT)
+    monkeypatch.setattr(certificates.TrustedCertificates, "ssl_context", lambda _: rejecting)
+    with host(answer(), certified()) as url:
+        found = findings(base_url=url)
+
+    assert broken(found) == ["tls"]
+    assert "Peer sent no certificates" in found["tls"].said
+    assert "truststore" in (found["tls"].remedy or "")
+
+
 def test_a_port_that_does_not_speak_tls() -> None:
     """No handshake."""
     with listening(lambda connection: connection.sendall(answer())) as port:
@@ -282,6 +316,21 @@ def test_a_connection_through_a_proxy_is_reported(
     assert "HTTPS_PROXY" in found["proxy"].said
     assert len([head for head in asked if head.startswith(b"CONNECT localhost:")]) == 2
     assert all(b"authorization: basic" in head.lower() for head in asked if head)
+
+
+def test_a_connection_through_a_proxy_with_tls_is_reported(
+    trusting: None, certified: Certified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TLS to the host runs within TLS to the proxy."""
+    with (
+        host(answer(at=time.time()), certified()) as url,
+        relaying(connecting(), certified()) as relay,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", relay.url("https"))
+        found = findings(base_url=url)
+
+    assert broken(found) == [], found
+    assert "A Test Authority" in found["tls"].said
 
 
 def test_a_proxy_that_lets_nothing_through(

@@ -16,6 +16,7 @@ from voyage_rag.doctor.findings import Finding, broken, note, ok
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.hosts.address import is_loopback
 from voyage_rag.io.http.certificates import TrustedCertificates
+from voyage_rag.io.http.failures import remedy_for
 from voyage_rag.io.http.pool import PooledConnection
 from voyage_rag.io.http.proxies import Proxy, find_proxy
 from voyage_rag.io.http.route import Route, parse_address
@@ -81,14 +82,14 @@ def _connect(host: str, port: int, proxy: Proxy | None) -> Finding:
 def _check_certificate(route: Route) -> Finding:
     connection = PooledConnection(route)
     try:
-        sock = connection.open(time.monotonic() + STEP_TIMEOUT_SECONDS)
-        assert isinstance(sock, ssl.SSLSocket)  # noqa: S101 - of an https route
+        sock: Any = connection.open(time.monotonic() + STEP_TIMEOUT_SECONDS)
         certificate: dict[str, Any] = sock.getpeercert() or {}
         version = sock.version()
     except ConfigurationError as error:
         return broken("tls", error.message, f"correct {route.certificates.variable}, or unset it")
     except ssl.SSLCertVerificationError as error:
-        return broken("tls", f"the certificate is rejected: {error.verify_message}", _remedy(error))
+        said = getattr(error, "verify_message", "") or str(error)
+        return broken("tls", f"the certificate is rejected: {said}", _remedy(said))
     except OSError as error:
         remedy = "check that base_url has an https port"
         if route.proxy is not None:
@@ -96,6 +97,8 @@ def _check_certificate(route: Route) -> Finding:
         return broken("tls", f"no handshake ({_short(error)})", remedy)
     finally:
         connection.close()
+    if not certificate:  # truststore has verified it instead of OpenSSL
+        return ok("tls", f"{version}, certificate accepted", version=version)
     days = int((ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) // SECONDS_PER_DAY)
     facts = {"version": version, "issuer": _issuer(certificate), "days_left": days}
     said = f"{version}, certificate by {_issuer(certificate)}, valid for {days} days"
@@ -104,17 +107,18 @@ def _check_certificate(route: Route) -> Finding:
     return ok("tls", said, **facts)
 
 
-def _remedy(error: ssl.SSLCertVerificationError) -> str:
-    said = error.verify_message.lower()
-    if "expired" in said or "not yet valid" in said:
+def _remedy(said: str) -> str:
+    lower = said.lower()
+    if "expired" in lower or "not yet valid" in lower:
         return (
             "check the clock of this machine; if it is correct, the host must renew the certificate"
         )
-    if "mismatch" in said or "not valid for" in said:
+    if "mismatch" in lower or "not valid for" in lower:
         return "check the host name in base_url"
-    return (
+    return remedy_for(
+        said,
         "if your proxy inspects TLS, or the host is your own, set SSL_CERT_FILE to its "
-        "certificate authority"
+        "certificate authority",
     )
 
 

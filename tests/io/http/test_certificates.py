@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +14,15 @@ import certifi
 import httpx
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from fakes import KEY, MODEL, vector_of
 from voyage_rag import APIConnectionError, ConfigurationError, Voyage
@@ -196,3 +206,32 @@ def test_a_server_that_requires_a_client_certificate_names_the_remedy(
                 return await voyage.aembed(["a"], MODEL)
 
         assert runner.run(program).embeddings == [vector_of("a")]
+
+
+def test_an_incomplete_certificate_names_the_remedy(
+    runner: Runner, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proxies that inspect TLS often issue such, and SSL_CERT_FILE does not help."""
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    own = load_pem_private_key(authority.private_key_pem.bytes(), None)
+    signer = x509.load_pem_x509_certificate(authority.cert_pem.bytes())
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = (
+        x509.CertificateBuilder(signer.subject, x509.Name([]), key.public_key(), 1)
+        .not_valid_before(signer.not_valid_before_utc)
+        .not_valid_after(signer.not_valid_after_utc)
+    )
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    signed = certificate.add_extension(names, critical=True).sign(own, hashes.SHA256())
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "leaf.pem").write_bytes(private + signed.public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "leaf.pem")
+    trusted = TrustedCertificates.of_environment(os.environ).ssl_context()
+    trusted.verify_flags |= ssl.VERIFY_X509_STRICT
+    with (
+        WireServer(context=context) as server,
+        pytest.raises(APIConnectionError, match=r"incomplete.*VERIFY_X509_STRICT"),
+    ):
+        asked(runner, server)

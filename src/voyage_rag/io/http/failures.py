@@ -22,12 +22,26 @@ CLIENT_CERTIFICATE_REMEDY = (
     "the server requires a client certificate: pass HTTP clients whose SSL context has one, as in "
     "httpx.Client(verify=context)"
 )
+STRICT = ("Key Identifier", "not marked critical", "does not include key usage")
+STRICT_REMEDY = (
+    "the certificate is incomplete, which Python 3.13 and newer refuse: replace it, or pass HTTP "
+    "clients whose SSL context accepts it, as by context.verify_flags &= ~ssl.VERIFY_X509_STRICT"
+)
+TRUSTSTORE = ("Peer sent no certificates", "parameters passed to a function were not valid")
+TRUSTSTORE_REMEDY = "upgrade truststore, which replaces Python's TLS, to 0.10.5 or newer"
 REMEDIES = {
+    **dict.fromkeys(TRUSTSTORE, TRUSTSTORE_REMEDY),
+    **dict.fromkeys(STRICT, STRICT_REMEDY),
     "CERTIFICATE_VERIFY_FAILED": CERTIFICATE_REMEDY,
     "CERTIFICATE_REQUIRED": CLIENT_CERTIFICATE_REMEDY,
     **dict.fromkeys(NO_TLS, NO_TLS_REMEDY),
 }
-"""Remedies by a part of OpenSSL's message."""
+"""Remedies by a part of the message of OpenSSL or truststore. The first that matches is used."""
+
+
+def remedy_for(reason: str, default: str = DOCTOR) -> str:
+    """Return the remedy for a failed connection."""
+    return next((REMEDIES[text] for text in REMEDIES if text in reason), default)
 
 
 def connection_error(
@@ -59,9 +73,8 @@ def connection_error(
             model=model,
         )
     else:
-        remedy = next((REMEDIES[text] for text in REMEDIES if text in reason), DOCTOR)
         failure = APIConnectionError(
-            f"no response from {host.base_url}: {reason} ({remedy})", model=model
+            f"no response from {host.base_url}: {reason} ({remedy_for(reason)})", model=model
         )
     failure.never_sent = never_sent
     failure.__cause__ = _without_secrets(error, reason)
