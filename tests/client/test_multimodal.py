@@ -196,6 +196,23 @@ def test_an_image_that_was_changed_is_sent_as_it_is_now(
         assert arrived.getpixel((30, 20)) == (220, 20, 20)
 
 
+@pytest.mark.parametrize("format_", ["GIF", "WEBP", "PNG"])
+def test_the_chosen_frame_of_an_animation_is_sent(
+    runner, voyage: Voyage, emulator: Emulator, format_: str
+) -> None:
+    """Pillow decodes some formats only later, so the file alone would be its first frame."""
+    colours = [(220, 20, 20), (20, 220, 20), (20, 20, 220)]
+    first, *others = [Pillow.new("RGB", (60, 40), colour) for colour in colours]
+    file = BytesIO()
+    first.save(file, format_, save_all=True, append_images=others, lossless=True)
+    frames = [Pillow.open(BytesIO(file.getvalue())) for _ in colours]
+    for number, frame in enumerate(frames):
+        frame.seek(number)
+    runner.call(voyage, "multimodal_embed", frames, MODEL)
+    sent = [Pillow.open(BytesIO(data)).convert("RGB") for _, data in files_sent(emulator)]
+    assert [image.getpixel((30, 20)) for image in sent] == colours
+
+
 @pytest.mark.parametrize(
     "mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "PA"]
 )

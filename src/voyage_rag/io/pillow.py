@@ -189,7 +189,7 @@ def _unchanged_file(image: Any) -> Iterator[BinaryIO | None]:
     None if there is no such file, or if the service does not accept its format.
     """
     file: BinaryIO | None = None if _is_decoded(image) else getattr(image, "fp", None)
-    if file is None:
+    if file is None or image.tell():  # another frame than the first of an animation
         yield None
         return
     try:
