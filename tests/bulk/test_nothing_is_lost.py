@@ -666,6 +666,19 @@ def test_json_lines_go_to_stdout(
     assert everything(tmp_path).keys() == {"in.parquet"}
 
 
+def test_a_cache_folder_that_cannot_be_used_is_named_with_its_setting(
+    embed: Embed, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Containers have read-only home folders."""
+    source = lines(tmp_path / "in.jsonl", {"text": "one"})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(source))
+    monkeypatch.setattr("sys.stdout", TextIOWrapper(BytesIO()))
+
+    with pytest.raises(JobError, match=r"for temporary files .set XDG_CACHE_HOME to a folder"):
+        EmbeddingJob(source, "-", model=MODEL).run(voyage_over(service))
+    assert not service.bodies
+
+
 @pytest.mark.parametrize("stdout", [None, StringIO()])
 def test_stdout_that_takes_no_bytes_is_refused_before_anything_is_sent(
     stdout: StringIO | None, monkeypatch: pytest.MonkeyPatch

@@ -236,8 +236,7 @@ class EmbeddingJob:
     def _file_for_stdout(self) -> Path:
         """Return the file that is copied to stdout at the end; the same one for the same job.
 
-        A job with an input from a pipe cannot be identified, and therefore not resumed. It is
-        discarded if it fails.
+        A job with an input from a pipe cannot be identified. It is discarded if it fails.
         """
         cache = _path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "voyage-rag"
         if not cache.is_absolute():
@@ -246,9 +245,8 @@ class EmbeddingJob:
                 "there is no home folder: set XDG_CACHE_HOME"
             )
         known = [str(path.absolute()) for path in self.inputs]
-        if self._is_from_stream:
-            known.append(uuid4().hex)
-        recorded = JobSpec(self.inputs, STDOUT, "jsonl", self.options).recorded(None)
+        known += [uuid4().hex] * self._is_from_stream
+        recorded = JobSpec((), STDOUT, "jsonl", self.options).recorded(None)
         name = hashlib.blake2b(os.fsencode(f"{known} {recorded}"), digest_size=8).hexdigest()
         return cache / "stdout" / f"{name}.jsonl"
 
@@ -283,7 +281,10 @@ class EmbeddingJob:
                 raise
             if error.errno in FULL_DISK:
                 raise JobError(self._full_disk) from error
-            named = f" {error.filename!r}" if error.filename else ""
+            path = error.filename2 or error.filename  # the target, if a file was to be moved
+            named = f" {path!r}" if path else ""
+            if path and self._to_stdout and self._folder().path.is_relative_to(path):
+                named += " for temporary files (set XDG_CACHE_HOME to a folder that can be written)"
             raise JobError(f"cannot use{named}: {error.strerror or error}") from error
         except sqlite3.OperationalError as error:
             if "full" in str(error):
