@@ -148,16 +148,23 @@ class EndpointCall(ABC, Generic[Item, Value]):
         tokens = [self.ratio.tokens(item.estimated_tokens) for item in items]
         return with_positions(failure, [item.key for item in items], tokens)  # type: ignore[misc]
 
-    def is_oversized(self, failure: VoyageError, tokens: float) -> bool:
-        """Whether a smaller request would be accepted, by its size or the rate limit."""
-        is_over_limit = self.budget.limiter.exceeds_minute_limit(tokens)
-        return is_too_large(failure) or (isinstance(failure, RateLimitError) and is_over_limit)
+    def is_oversized(self, failure: VoyageError, items: Sequence[Item]) -> bool:
+        """Return whether a smaller request would be accepted, by its size or the rate limit."""
+        is_limited = isinstance(failure, RateLimitError) and self.exceeds_minute_limit(items)
+        return is_limited or is_too_large(failure)
 
     def is_query(self, expected: int) -> bool:
         """Return whether a call with this number of inputs is interactive, not a job."""
         return self.options.input_type == "query" and expected <= MAX_QUERY_INPUTS
 
     # ── common parts ──────────────────────────────────────────────────────────────────────────────
+
+    def exceeds_minute_limit(self, items: Sequence[Item]) -> bool:
+        """Return whether one request of these items exceeds a whole minute's known allowance."""
+        limiter = self.budget.limiter
+        return limiter.known and limiter.exceeds_minute_limit(
+            self.ratio.tokens(sum(item.estimated_tokens for item in items))
+        )
 
     def info(self, verb: Verb, inputs: int | None) -> OperationInfo:
         """Return facts about the call, for observers."""
@@ -269,10 +276,9 @@ def _request(
     waiting: WaitingItems[Item] | None,
 ) -> Flow[None]:
     """Request the values. Split the slice if it is too much for one request."""
-    tokens = call.ratio.tokens(sum(item.estimated_tokens for item in items))
     failure: VoyageError | None = None
     call.warn_if_slow(results)
-    if len(items) == 1 or not call.budget.limiter.exceeds_minute_limit(tokens):
+    if len(items) == 1 or not call.exceeds_minute_limit(items):
         context = call.context
         policy = context.query_policy if call.is_query(results.expected) else context.policy
         planned = (
@@ -292,7 +298,7 @@ def _request(
             return
         except VoyageError as error:
             items = planned.withdraw()
-            if not call.is_oversized(error, tokens):
+            if not call.is_oversized(error, items):
                 raise call.locate(error, items)  # noqa: B904 - the error itself, with its cause
             failure = error
         else:

@@ -125,9 +125,9 @@ class ContextualCall(EndpointCall[Window, Chunked]):
             return sum(len(item.chunks) for item in items)
         return sum(item.first == 0 for item in items)
 
-    def is_oversized(self, failure: VoyageError, tokens: float) -> bool:
+    def is_oversized(self, failure: VoyageError, items: Sequence[Window]) -> bool:
         """Return True also for a single window that is longer than the model's."""
-        return super().is_oversized(failure, tokens) or is_over_window(failure)
+        return super().is_oversized(failure, items) or is_over_window(failure)
 
     def split(self, items: Sequence[Window], failure: VoyageError | None) -> list[Sequence[Window]]:
         """Divide the window that does not fit, the list of windows, or the only window."""
