@@ -164,7 +164,7 @@ def test_without_max_retries_there_are_six_and_for_a_rate_limit_as_many_as_time_
         (failed(503), ServiceUnavailableError),
         (failed(429), RateLimitError),
         (APIConnectionError("refused"), APIConnectionError),
-        (ok({}), UnexpectedAnswerError),
+        (ok({"data": []}), UnexpectedAnswerError),
     ],
     ids=["500", "503", "429", "refused", "unsound"],
 )
@@ -235,6 +235,8 @@ def page(_body: bytes) -> Response:
         b"<html><body>Sign in</body></html>",
         b"<!doctype html><title>Open WebUI</title>",
         b'{"error": "Unexpected endpoint or method. (POST /embeddings)"}',
+        b'{"embedding": []}',
+        b"[[1.0, 2.0]]",
     ],
 )
 def test_an_address_of_something_else_is_not_tried_for_half_a_minute(body: bytes) -> None:
@@ -351,7 +353,7 @@ def test_an_internal_error_is_not_retried() -> None:
 # ── queries ───────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("failure", [failed(503), failed(429), Timeout("late"), ok({})])
+@pytest.mark.parametrize("failure", [failed(503), failed(429), Timeout("late"), ok({"data": []})])
 def test_a_query_is_tried_four_times(failure: Response | Exception) -> None:
     """Three retries after any failure, because a user waits."""
     played = play(*[failure] * 50, input_type="query")

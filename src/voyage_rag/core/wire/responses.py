@@ -157,26 +157,31 @@ def parse(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        is_page = body.lstrip().startswith(b"<")
-        what = "a web page, not JSON: check base_url" if is_page else "not JSON"
-        error = UnexpectedAnswerError(f"the response is {what}")
-        error.is_systematic = is_page
-        raise error from None
+        if body.lstrip().startswith(b"<"):
+            raise _from_elsewhere("the response is a web page, not JSON: check base_url") from None
+        raise UnexpectedAnswerError("the response is not JSON") from None
 
 
 def parse_object(body: Body) -> Mapping[str, Any]:
     """Return the JSON object of a response. A body that is already parsed is returned as it is."""
     answer = parse(body) if isinstance(body, bytes) else body
     if not isinstance(answer, Mapping):
-        raise UnexpectedAnswerError("the response is not a JSON object")
+        raise _from_elsewhere("the response is not a JSON object")
     return answer
 
 
 def _data(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     data = answer.get("data")
     if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
-        raise UnexpectedAnswerError("the response has no list of results under 'data'")
+        raise _from_elsewhere("the response has no list of results under 'data'")
     return data
+
+
+def _from_elsewhere(message: str) -> UnexpectedAnswerError:
+    """Return the error for a response that is probably from another service than the API."""
+    error = UnexpectedAnswerError(message)
+    error.is_systematic = True
+    return error
 
 
 def _vectors(answer: Mapping[str, Any], count: int, options: EmbedOptions) -> list[Vector]:
