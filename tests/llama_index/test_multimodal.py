@@ -271,8 +271,18 @@ def test_the_url_of_a_node_may_hold_the_image(
     embedding: VoyageEmbedding, emulator: Emulator
 ) -> None:
     data = "data:image/png;base64," + base64.b64encode(png()).decode()
-    embedding([ImageNode(image_url=data)])
-    assert types_sent(emulator) == [["image_base64"]]
+    embedding([ImageNode(image_url=data), ImageNode(image=data)])
+    assert types_sent(emulator) == [["image_base64"]] * 2
+
+
+def test_an_image_that_is_not_base64_is_named(
+    embedding: VoyageEmbedding, emulator: Emulator
+) -> None:
+    """With its node and the reason."""
+    nodes = [TextNode(text="words"), ImageNode(id_="broken", image="not base64")]
+    with pytest.raises(InvalidInputError, match=r"inputs\[1\].*base64: .*\(node broken\)"):
+        embedding(nodes)
+    assert emulator.requests == []
 
 
 # ── what is ranked ────────────────────────────────────────────────────────────────────────────────

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -159,7 +158,7 @@ def content_of(node: BaseNode, text: str) -> list[object]:
 def _media_of(node: BaseNode) -> list[Medium]:
     if isinstance(node, ImageNode):
         if node.image is not None:
-            return [Image(base64.b64decode(node.image))]
+            return [Image(_data_url(node.image))]
         if node.image_path:
             return [Image(node.image_path)]
         return [_at(node.image_url, "image")] if node.image_url else []
@@ -171,11 +170,16 @@ def _media_of(node: BaseNode) -> list[Medium]:
 
 
 def _medium(resource: MediaResource, kind: type[Image | Video]) -> Medium | None:
-    if resource.data is not None:  # which LlamaIndex keeps in base64
-        return kind(base64.b64decode(resource.data))
+    if resource.data is not None:
+        return kind(_data_url(resource.data.decode("ascii", "replace")))
     if resource.path:
         return kind(resource.path)
     return _at(str(resource.url), kind.__name__.lower()) if resource.url else None
+
+
+def _data_url(data: str) -> str:
+    """Return data, which LlamaIndex keeps in base64, as a URL. The client checks and decodes it."""
+    return data if data.startswith("data:") else f"data:;base64,{''.join(data.split())}"
 
 
 def _at(url: str, kind: str) -> Medium:
