@@ -43,8 +43,8 @@ FASTER_GROWTH_AFTER_SECONDS = 60.0
 """After this time without a 429, a measured rate rises twice as fast, and then even faster, because
 the cause of the 429 may have been temporary."""
 
-FIRST_HOLD_SECONDS = 0.5
-MAX_HOLD_SECONDS = 32.0
+FIRST_PAUSE_SECONDS = 0.5
+MAX_PAUSE_SECONDS = 32.0
 PROBE_TIMEOUT_SECONDS = 10.0
 
 ASK_AGAIN_SECONDS = 0.5
@@ -128,18 +128,14 @@ class RateLimiter:
         self.known: bool = False
         self.generation: int = 0
         self.limits: RateLimits = NO_LIMITS
-        self._given = NO_LIMITS
-        self._ceiling = NO_LIMITS
+        self._given = NO_LIMITS  # passed by the user
+        self._ceiling = NO_LIMITS  # passed or named: a reduced rate rises up to it
         self._lock = lock_for(self)
         self._window = SlidingWindow()
-        self._queries: dict[Slot, float] = {}
-        self._jobs: dict[Slot, float] = {}
-        self._drained_at = -inf
-        self._held_until = -inf
-        self._holds = 0
-        self._is_probing = False
-        self._smooth_until = -inf
-        self._probed_at = -inf
+        self._waiting = _WaitingLine()
+        self._pause = _Pause()
+        self._drained_at = -inf  # when, at an even rate, everything sent is allowed
+        self._smooth_until = -inf  # until when known limits are applied at an even rate
         self._outcomes: deque[bool] = deque(maxlen=OUTCOMES_REMEMBERED)
         self._throughput = ThroughputMeter(self.now())
         self._began_at = self._last_event_at = self._grown_at = self._refused_at = self.now()
@@ -158,14 +154,13 @@ class RateLimiter:
         with self._lock:
             if limits != self._given:
                 self._given = self.limits = self._ceiling = limits
-                self.known, self._smooth_until, self._is_probing = True, -inf, False
+                self.known, self._smooth_until, self._pause.is_probing = True, -inf, False
                 self._begin_generation(self.now())
 
     @property
     def is_open(self) -> bool:
         """Whether requests need not wait: no limit is known, and there was no recent 429."""
-        is_held = self._is_probing or self.now() < self._held_until
-        return not is_held and self.limits is NO_LIMITS
+        return self.limits is NO_LIMITS and not self._pause.is_active(self.now())
 
     @property
     def has_accepted(self) -> bool:
@@ -177,7 +172,7 @@ class RateLimiter:
         with self._lock:
             now = self.now()
             at = self._earliest(Slot(tokens, is_query=is_query), now)
-            return max(self._held_until, at if at < inf else now) - now
+            return max(self._pause.ends_at, at if at < inf else now) - now
 
     def exceeds_minute_limit(self, tokens: float) -> bool:
         """Return whether one request exceeds a whole minute's allowance of tokens."""
@@ -187,16 +182,15 @@ class RateLimiter:
         """Return the current delay of a request; at 0 it is sent and counted."""
         with self._lock:
             now = self.now()
-            is_held = self._is_probing or now < self._held_until
-            if not (is_held or self._queries or self._jobs):
+            is_paused = self._pause.is_active(now)
+            if not (is_paused or self._waiting):
                 self._throughput.idle_seconds += now - self._last_event_at
             self._last_event_at = now
-            if is_held or self.limits is not NO_LIMITS:
-                queue = self._queries if slot.is_query else self._jobs
-                queue.setdefault(slot, now)
+            if is_paused or self.limits is not NO_LIMITS:
+                self._waiting.join(slot, now)
                 slot.allowed_at = self._earliest(slot, now)
                 if (delay := slot.allowed_at - now) > 0:
-                    queue[slot] = now + ask_again_after(delay) + ABANDONED_AFTER_SECONDS
+                    self._waiting.expect(slot, now + ask_again_after(delay))
                     return delay
             self._mark_sent(slot, now)
             return 0.0
@@ -211,7 +205,7 @@ class RateLimiter:
     def cancel(self, slot: Slot) -> None:
         """Cancel a waiting request."""
         with self._lock:
-            (self._queries if slot.is_query else self._jobs).pop(slot, None)
+            self._waiting.leave(slot)
 
     def record_accepted(self, slot: Slot, billed: int) -> None:
         """Record an accepted request: correct its count, and let the rate rise."""
@@ -223,11 +217,11 @@ class RateLimiter:
             self._throughput.requests += 1
             self._throughput.tokens += billed
             self._outcomes.append(True)
-            self._holds = 0
-            if self._is_probing and slot.generation == self.generation:
-                self._is_probing = False
+            self._pause.count = 0
+            if self._pause.is_probing and slot.generation == self.generation:
+                self._pause.is_probing = False
                 self._grown_at = now
-                self._drained_at = max(now, self._held_until) + BURST_SECONDS
+                self._drained_at = self._pause.resume_time(now) + BURST_SECONDS
             if slot.generation < self.generation and self._ceiling != self._given:
                 self._drop_implausible(now)
             if self.limits is not self._ceiling:
@@ -243,7 +237,7 @@ class RateLimiter:
             self._window.remove(slot)
 
     def _learn(self, now: float, slot: Slot, retry_after: float | None, named: RateLimits) -> None:
-        is_expected = self._is_probing or (bool(self.limits) and not self.known)
+        is_expected = self._pause.is_probing or (bool(self.limits) and not self.known)
         is_rare = self._outcomes.count(False) < REFUSALS_OF_A_LIMIT
         if is_rare and not (named or retry_after or is_expected):
             return
@@ -258,12 +252,8 @@ class RateLimiter:
             self._smooth_until = -inf
             if not self._window.exceeds(scaled(allowed, 1 / AGREEMENT_FACTOR)):
                 self._smooth(now)
-        self._holds += 1
-        hold = FIRST_HOLD_SECONDS * 2.0 ** min(self._holds - 1, 10)
-        hold = min(MAX_HOLD_SECONDS, max(hold, self.limits.seconds(slot.tokens)))
-        self._held_until = now + max(retry_after or 0.0, hold)
-        self._is_probing = not named
-        self._probed_at = -inf
+        one_request = self.limits.seconds(slot.tokens)
+        self._pause.begin(now, one_request, retry_after or 0.0, then_probe=not named)
         self._outcomes.clear()
         self._begin_generation(now)
 
@@ -277,11 +267,11 @@ class RateLimiter:
         if not self._plausible(self._ceiling):
             self.limits = self._ceiling = self._given
             self.known = bool(self._given)
-            self._held_until = now
+            self._pause.ends_at = now
 
     def _begin_generation(self, now: float) -> None:
         self.generation += 1
-        self._drained_at = max(now, self._held_until) + BURST_SECONDS
+        self._drained_at = self._pause.resume_time(now) + BURST_SECONDS
 
     def _slow_down(self, now: float, slot: Slot) -> None:
         if self.known:
@@ -307,9 +297,9 @@ class RateLimiter:
         self._grown_at = now
 
     def _mark_sent(self, slot: Slot, now: float) -> None:
-        if self._queries or self._jobs:
-            (self._queries if slot.is_query else self._jobs).pop(slot, None)
-        slot.sent_at = self._probed_at = now
+        if self._waiting:
+            self._waiting.leave(slot)
+        slot.sent_at = self._pause.probed_at = now
         slot.generation = self.generation
         self._window.add(slot, now)
         if self.limits is not NO_LIMITS:
@@ -317,14 +307,14 @@ class RateLimiter:
 
     def _earliest(self, slot: Slot, now: float) -> float:
         """Return when a request may be sent after those ahead of it; inf while another probes."""
-        if self._is_probing and now < self._probed_at + PROBE_TIMEOUT_SECONDS:
+        if self._pause.awaits_probe(now):
             return inf
         requests, tokens, ahead_seconds = 1, slot.tokens, 0.0
-        for other in self._ahead_of(slot, now):
+        for other in self._waiting.ahead_of(slot, now):
             requests += 1
             tokens += other.tokens
             ahead_seconds += self.limits.seconds(other.tokens)
-        at = max(now, self._held_until)
+        at = self._pause.resume_time(now)
         if at < self._smooth_until or not self.known:
             burst = max(BURST_SECONDS, self.limits.seconds(slot.tokens))
             at = max(at, self._drained_at + ahead_seconds - burst)
@@ -334,13 +324,79 @@ class RateLimiter:
             at, self._ceiling, requests, tokens, for_job=not slot.is_query
         )
 
-    def _ahead_of(self, slot: Slot, now: float) -> Iterator[Slot]:
-        for queue in (self._queries,) if slot.is_query else (self._queries, self._jobs):
-            for other, asks_by in queue.items():
+
+class _WaitingLine:
+    """Waiting requests: queries before requests of jobs, each in the order of their first asking.
+
+    A request that does not ask again in time loses its place to others until it asks.
+    """
+
+    def __init__(self) -> None:
+        self._queries: dict[Slot, float] = {}
+        self._jobs: dict[Slot, float] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._queries or self._jobs)
+
+    def join(self, slot: Slot, now: float) -> None:
+        """Add a request, unless it waits already."""
+        self._line_of(slot).setdefault(slot, now)
+
+    def expect(self, slot: Slot, at: float) -> None:
+        """Keep the place of a request that will ask again at this time."""
+        self._line_of(slot)[slot] = at + ABANDONED_AFTER_SECONDS
+
+    def leave(self, slot: Slot) -> None:
+        """Remove a request, if it waits."""
+        self._line_of(slot).pop(slot, None)
+
+    def ahead_of(self, slot: Slot, now: float) -> Iterator[Slot]:
+        """Return the requests that are sent before another one."""
+        for line in (self._queries,) if slot.is_query else (self._queries, self._jobs):
+            for other, asks_by in line.items():
                 if other is slot:
                     return
                 if now <= asks_by:
                     yield other
+
+    def _line_of(self, slot: Slot) -> dict[Slot, float]:
+        return self._queries if slot.is_query else self._jobs
+
+
+class _Pause:
+    """The pause after a 429. Afterwards, one request may probe whether the service accepts more.
+
+    Attributes:
+        ends_at: When it ends, or ended.
+        count: Number of pauses since the last accepted request; each is twice as long.
+        is_probing: Whether requests wait for the response to a probe.
+        probed_at: When the last request was sent, which may be the probe.
+    """
+
+    def __init__(self) -> None:
+        self.ends_at = self.probed_at = -inf
+        self.count = 0
+        self.is_probing = False
+
+    def begin(self, now: float, at_least: float, asked: float, *, then_probe: bool) -> None:
+        """Begin a pause of `asked` seconds, or of those that the number of pauses requires."""
+        seconds = max(at_least, FIRST_PAUSE_SECONDS * 2.0 ** min(self.count, 10))
+        self.ends_at = now + max(asked, min(MAX_PAUSE_SECONDS, seconds))
+        self.count += 1
+        self.is_probing = then_probe
+        self.probed_at = -inf
+
+    def is_active(self, now: float) -> bool:
+        """Return whether requests must wait, or probe."""
+        return self.is_probing or now < self.ends_at
+
+    def awaits_probe(self, now: float) -> bool:
+        """Return whether a probe was sent, whose response is still expected."""
+        return self.is_probing and now < self.probed_at + PROBE_TIMEOUT_SECONDS
+
+    def resume_time(self, now: float) -> float:
+        """Return the time from which requests may be sent."""
+        return max(now, self.ends_at)
 
 
 def ask_again_after(delay: float) -> float:
