@@ -527,6 +527,25 @@ def test_bzip2_of_any_level_is_recognised_without_its_suffix(level: int, tmp_pat
     assert read(open_inputs([path])) == [(0, "one")]
 
 
+def test_links_to_other_files_of_the_input_are_left_out(tmp_path: Path) -> None:
+    """Such as `latest.jsonl`, in folders and in what a shell expands; other links are read."""
+    folder, elsewhere = tmp_path / "in", tmp_path / "other.jsonl"
+    folder.mkdir()
+    files = [folder / f"{name}.jsonl" for name in ("latest", "part-0", "x", "y")]
+    jsonl(files[1], ROWS[:1])
+    jsonl(elsewhere, ROWS[1:2])
+    files[0].symlink_to("part-0.jsonl")
+    files[2].symlink_to(elsewhere)
+    files[3].symlink_to(elsewhere)
+
+    assert read(open_inputs([folder])) == read(open_inputs(files)) == ROWS[:2]
+    assert read(open_inputs([files[0]])) == ROWS[:1]
+    texts = [file.rename(file.with_suffix(".md")) for file in files]
+    texts[0].unlink()
+    texts[0].symlink_to("part-0.md")
+    assert [name for name, _ in read(open_inputs([folder]))] == ["part-0.md", "x.md", "y.md"]
+
+
 def test_links_to_folders_elsewhere_are_followed(tmp_path: Path) -> None:
     """Links to what is read anyway are not, nor are those that form a loop."""
     root, other = tmp_path / "in", tmp_path / "other"

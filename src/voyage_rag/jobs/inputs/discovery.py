@@ -114,13 +114,35 @@ def find_files(
             is_unnamed = path in streams and not path.suffix
             form = given or ("jsonl" if is_unnamed else _format_of(path))
             found.append(FoundFile(path, path.name, form, _partitions(path)))
-    twice = [path for path, count in Counter(f.path.resolve() for f in found).items() if count > 1]
-    if twice:
-        raise JobError(f"{str(twice[0])!r} appears twice in the input: pass it once")
+    found = _once(found)
     names = Counter(file.label for file in found)
     if len(names) < len(found):
         found = [f._replace(label=f.path.as_posix()) if names[f.label] > 1 else f for f in found]
     return found, unread
+
+
+def _once(found: Sequence[FoundFile]) -> list[FoundFile]:
+    """Leave out links, such as `latest.csv`, to files that are also in the input.
+
+    Texts with several links to the same content elsewhere, as in git-annex, remain: each has an id.
+
+    Raises:
+        JobError: A file is in the input twice, but not because of a link.
+    """
+    direct = Counter(file.path.resolve() for file in found if not file.path.is_symlink())
+    for path, count in direct.items():
+        if count > 1:
+            raise JobError(f"{str(path)!r} appears twice in the input: pass it once")
+    links = {file.path.resolve(): file for file in found if file.path.is_symlink()}
+    return [
+        file
+        for file in found
+        if not file.path.is_symlink()
+        or (
+            (path := file.path.resolve()) not in direct
+            and (file.format == "folder" or links[path] is file)
+        )
+    ]
 
 
 def expanded(path: Path) -> Iterator[Path]:
