@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from fakes import KEY, MODEL, vector_of
 from voyage_rag import APIConnectionError, ConfigurationError, Voyage
+from voyage_rag.io.http import certificates
 from voyage_rag.io.http.certificates import VARIABLES, TrustedCertificates
 from wire import WireServer
 
@@ -122,6 +124,33 @@ def test_the_host_name_is_checked(
     authority.issue_cert("elsewhere.example").configure_cert(context)
     with WireServer(context=context) as server, pytest.raises(APIConnectionError):
         asked(runner, server)
+
+
+def test_an_absolute_name_has_no_dot_in_certificates(
+    runner: Runner, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In Kubernetes, a dot at the end of a name avoids lookups in the search domains."""
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("models.svc.cluster.local").configure_cert(context)
+    with WireServer(context=context) as server:
+        here = socket.getaddrinfo("127.0.0.1", server.port, type=socket.SOCK_STREAM)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: here)
+        url = f"https://models.svc.cluster.local.:{server.port}/v1"
+        voyage = Voyage(KEY, base_url=url, max_retries=0)
+        assert runner.call(voyage, "embed", ["a"], MODEL).embeddings == [vector_of("a")]
+        voyage.close()
+
+
+def test_a_key_log_that_cannot_be_written_is_named(
+    server: WireServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not the fault of the certificates."""
+    monkeypatch.setenv("SSLKEYLOGFILE", "/nowhere/at/all.log")
+    monkeypatch.setattr(certificates, "_CONTEXTS", {})
+    with pytest.raises(ConfigurationError, match=r"^SSLKEYLOGFILE .*: unset it"):
+        Voyage(KEY, base_url=server.url).embed(["a"], MODEL)
 
 
 @pytest.mark.parametrize("variable", VARIABLES)

@@ -59,7 +59,7 @@ def test_connections_that_nobody_wants_for_long_are_closed(
 ) -> None:
     """After a burst, one goes with each later call, and those in use stay."""
     voyage = voyage_to(http_service, concurrency=4)
-    later = SimpleNamespace(monotonic=lambda: time.monotonic() + 61)
+    later = SimpleNamespace(monotonic=lambda: time.monotonic() + 61, time=time.time)
 
     async def program() -> None:
         http_service.script = [meet] * 4
@@ -78,6 +78,23 @@ def test_connections_that_nobody_wants_for_long_are_closed(
         return served(body)
 
     runner.run(program)
+
+
+def test_a_connection_from_before_a_sleep_is_not_used(
+    runner, http_service: HTTPService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The monotonic clock stands still while a laptop sleeps, but firewalls forget connections."""
+    voyage = voyage_to(http_service)
+    awake = SimpleNamespace(monotonic=time.monotonic, time=lambda: time.time() + 61)
+
+    async def program() -> None:
+        await runner.ask(voyage, "embed", ["text"], MODEL)
+        monkeypatch.setattr(pool, "time", awake)
+        for _ in range(3):
+            await runner.ask(voyage, "embed", ["text"], MODEL)
+
+    runner.run(program)
+    assert http_service.connections == 2
 
 
 def test_threads_and_event_loops_share_connections(http_service: HTTPService) -> None:

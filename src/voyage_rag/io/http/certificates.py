@@ -20,6 +20,9 @@ from voyage_rag.locks import delay_forks
 VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """The first variable that is set is used."""
 
+KEY_LOG_VARIABLE = "SSLKEYLOGFILE"
+"""Python writes the keys of TLS to this file. Some antivirus programs set it for all programs."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrustedCertificates:
@@ -69,6 +72,10 @@ class TrustedCertificates:
                 else:
                     context.load_verify_locations(**location)
             except OSError as error:
+                if error.filename == os.environ.get(KEY_LOG_VARIABLE, ""):
+                    raise ConfigurationError(
+                        f"{KEY_LOG_VARIABLE} is not a writable file ({error}): unset it"
+                    ) from error
                 raise self._unusable(path, f"which cannot be read ({error})") from error
         assert context is not None  # noqa: S101 - there was a path
         context.set_alpn_protocols(["http/1.1"])

@@ -43,7 +43,9 @@ class PooledConnection:
         exchanges: Number of requests it was used for.
         suspect: Whether a response was invalid, so that later ones cannot be trusted either.
         request_ids: The service's ids of the last requests.
-        used_at: Time of its last return to the pool, on the monotonic clock.
+        used_at: Time of its last return to the pool, on the monotonic clock, which stands still
+            while a laptop sleeps or a serverless function is frozen.
+        used_at_wall_time: The same by the wall clock.
         is_ended: Whether another thread has ended it.
     """
 
@@ -53,6 +55,7 @@ class PooledConnection:
         self.suspect: bool = False
         self.request_ids: deque[str] = deque(maxlen=REMEMBERED_REQUEST_IDS)
         self.used_at: float = 0.0
+        self.used_at_wall_time: float = 0.0
         self._route = route
         self._opened_at = 0.0
         self._announced: socket.socket | None = None
@@ -102,7 +105,8 @@ class PooledConnection:
 
     def _start_tls(self, sock: socket.socket, host: str, deadline: float) -> socket.socket:
         context = self._route.certificates.ssl_context()
-        return start_tls(sock, context, host, deadline, self._announce)
+        name = host.rstrip(".")  # certificates do not have the dot of an absolute name
+        return start_tls(sock, context, name, deadline, self._announce)
 
     def _announce(self, sock: socket.socket) -> None:
         self._announced = sock
@@ -131,6 +135,7 @@ class PooledConnection:
         return (
             not (self.is_ended or self.suspect)
             and now - self.used_at < MAX_IDLE_SECONDS
+            and time.time() - self.used_at_wall_time < MAX_IDLE_SECONDS
             and now - self._opened_at < MAX_AGE_SECONDS
             and self._is_quiet()
         )
@@ -190,6 +195,7 @@ class ConnectionPool:
     def give_back(self, connection: PooledConnection) -> None:
         """Keep a connection for the next request, and close one that has been idle too long."""
         connection.used_at = time.monotonic()
+        connection.used_at_wall_time = time.time()
         self._idle.append(connection)
         with suppress(IndexError):
             if connection.used_at - self._idle[0].used_at > MAX_IDLE_SECONDS:
