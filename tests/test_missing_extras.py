@@ -77,7 +77,7 @@ def test_the_client_needs_no_framework() -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-def test_a_bar_without_tqdm_names_the_extra() -> None:
+def test_a_bar_without_tqdm_names_the_package() -> None:
     """Only if a bar is requested, and before anything is sent."""
     ended = run(
         """
@@ -87,4 +87,4 @@ def test_a_bar_without_tqdm_names_the_extra() -> None:
         "tqdm",
     )
     assert ended.returncode == 1
-    assert "pip install 'voyage-rag[langchain]'" in ended.stderr.splitlines()[-1]
+    assert "pip install tqdm" in ended.stderr.splitlines()[-1]

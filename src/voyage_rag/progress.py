@@ -22,9 +22,7 @@ def progress_bar(inputs: object) -> Iterator[Advance]:
     try:
         from tqdm.auto import tqdm  # noqa: PLC0415 - optional dependency
     except ImportError as error:
-        raise ImportError(
-            "a progress bar needs tqdm: pip install 'voyage-rag[langchain]'"
-        ) from error
+        raise ImportError("a progress bar needs tqdm: pip install tqdm") from error
     total = 1 if isinstance(inputs, str) else len(inputs) if isinstance(inputs, Sized) else None
     tokens = 0
     with tqdm(total=total, desc="Embedding", unit="text") as bar:

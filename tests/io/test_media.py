@@ -312,6 +312,7 @@ def read_to_its_end() -> io.BufferedReader:
         (base64.b64encode(png() * 100).decode(), "decode base64 first"),
         ("data:image/svg+xml,%3Csvg/%3E", "is a data URL without base64"),
         (np.zeros((2, 2, 3), np.uint8), "not ndarray: convert an array with PIL.Image.fromarray"),
+        (b"%PDF-1.7\n", "is a PDF file: pass each of its pages as an image"),
         (closed(), "cannot be read: read of closed file"),
         (read_to_its_end(), r"is empty; .* needs seek\(0\)"),
     ],

@@ -72,6 +72,8 @@ def inspect(source: object, kind: MediaKind | None) -> Media:
             )
         if not head:
             raise InvalidInputError("is empty; a file that was read or written needs seek(0)")
+        if head.startswith(b"%PDF-"):
+            raise InvalidInputError("is a PDF file: pass each of its pages as an image")
         if not mime:
             return pillow.inspect_file(source, file)
         pixels = pixels_of(head)
