@@ -93,32 +93,48 @@ def read_texts(
     """
     if not paths and sys.stdin is not None and sys.stdin.isatty():
         raise CommandError("no texts: pass files, or pipe texts to stdin")
+    paths = paths or [STDIN]
     texts, options = list[Text](), ReadOptions(encoding)
     with TemporaryDirectory() as folder:
-        for path in paths or [STDIN]:
-            for file in [STDIN] if path == STDIN else text_files(path, SUFFIXES):
-                wanted = form or BY_SUFFIX.get(uncompressed_suffix(file)) or otherwise
-                if field != "text" and wanted in {"lines", "whole"} and not path.is_dir():
-                    raise CommandError(
-                        f"{file} is read as plain text, which has no field {field!r}: omit "
-                        "--field, or pass --format jsonl"
-                    )
-                try:
-                    texts += _texts(file, wanted, field, options, Path(folder))
-                except (CommandError, JobError) as error:
-                    if not skip or not path.is_dir():
-                        raise
-                    sys.stderr.write(f"skipped: {error}\n")
+        for file, is_in_folder in _files(paths):
+            wanted = form or BY_SUFFIX.get(uncompressed_suffix(file)) or otherwise
+            if not is_in_folder:
+                _check_field(file, wanted, field)
+            try:
+                texts += _texts(file, wanted, field, options, Path(folder))
+            except (CommandError, JobError) as error:
+                if not (skip and is_in_folder):
+                    raise
+                sys.stderr.write(f"skipped: {error}\n")
     if not texts:
-        names = ("stdin" if path == STDIN else str(path) for path in paths or [STDIN])
-        raise CommandError(f"no text in {', '.join(names)}")
+        raise CommandError(f"no text in {', '.join(map(_name, paths))}")
     return texts
+
+
+def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
+    """Yield each file, and whether it was found in a folder."""
+    for path in paths:
+        is_folder = path.is_dir()
+        for file in [STDIN] if path == STDIN else text_files(path, SUFFIXES):
+            yield file, is_folder
+
+
+def _check_field(file: Path, form: Format, field: str) -> None:
+    if field != "text" and form in {"lines", "whole"}:
+        raise CommandError(
+            f"{file} is read as plain text, which has no field {field!r}: omit --field, or pass "
+            "--format jsonl"
+        )
+
+
+def _name(path: Path) -> str:
+    return "stdin" if path == STDIN else str(path)
 
 
 def _texts(
     file: Path, form: Format, field: str, options: ReadOptions, folder: Path
 ) -> Iterator[Text]:
-    name = "stdin" if file == STDIN else str(file)
+    name = _name(file)
     read_as, places = READ_AS[form]
     try:
         reader = open_inputs(

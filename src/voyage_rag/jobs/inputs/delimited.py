@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cached_property, partial
 from io import TextIOWrapper
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined, row_of
@@ -21,6 +21,9 @@ MAX_LINE_CHARS = 2 * MAX_FIELD_CHARS
 """Maximum characters of a line. Only the beginning of a longer one is kept."""
 
 TOO_LONG = f"the line is longer than {MAX_LINE_CHARS:,} characters"
+
+Record: TypeAlias = tuple[int, list[str], str | None, list[str]]
+"""The number of a record's first line, its fields, its flaw or None, and its lines."""
 
 OTHER_DELIMITERS = {";": "a CSV with semicolons", "\t": "a TSV", "|": "a CSV with vertical bars"}
 
@@ -84,25 +87,20 @@ class CSVFile(InputFile):
         with self._records() as records:
             if self.options.header:
                 next(records, None)
-            for line, fields, unreadable, lines in records:
-                if unreadable is None and len(fields) == width:
-                    seen += 1
-                    if seen > skip:
-                        name = position + seen - 1 if id_at is None else fields[id_at]
-                        text = (
-                            joined([fields[n] for n in text_at]) if only is None else fields[only]
-                        )
-                        kept = self._kept(fields, keep, at) if keep else ()
-                        yield row_of((line, name, text, None, label, kept))
+            for line, fields, flaw, lines in records:
+                if flaw is not None or len(fields) != width:
+                    counts = f"the line has {len(fields)} fields, the header {width}"
+                    for row in self._flawed(line, lines, flaw or counts):
+                        seen += 1
+                        if seen > skip:
+                            yield row
                     continue
-                flaw = unreadable or f"the line has {len(fields)} fields, the header {width}"
-                if not self.quoted and '"' in lines[0]:
-                    flaw += " (are fields quoted? input_format='csv' with delimiter='\\t')"
-                for offset, content in enumerate(lines):
-                    seen += 1
-                    if seen > skip:
-                        shown = content if len(content) < MAX_FIELD_CHARS else content[:MAX_SHOWN]
-                        yield Row(line + offset, None, shown.rstrip("\r\n"), flaw, label)
+                seen += 1
+                if seen > skip:
+                    name = position + seen - 1 if id_at is None else fields[id_at]
+                    text = joined([fields[n] for n in text_at]) if only is None else fields[only]
+                    kept = self._kept(fields, keep, at) if keep else ()
+                    yield row_of((line, name, text, None, label, kept))
         return seen
 
     def _kept(
@@ -110,9 +108,16 @@ class CSVFile(InputFile):
     ) -> tuple[Any, ...]:
         return tuple([fields[at[n]] if n in at else self.constants.get(n) for n in keep])
 
+    def _flawed(self, number: int, lines: list[str], flaw: str) -> Iterator[Row]:
+        """Yield one row for each line of a record that cannot be read."""
+        if not self.quoted and '"' in lines[0]:
+            flaw += " (are fields quoted? input_format='csv' with delimiter='\\t')"
+        for offset, content in enumerate(lines):
+            shown = content if len(content) < MAX_FIELD_CHARS else content[:MAX_SHOWN]
+            yield Row(number + offset, None, shown.rstrip("\r\n"), flaw, self.label)
+
     @contextmanager
-    def _records(self) -> Iterator[Iterator[tuple[int, list[str], str | None, list[str]]]]:
-        """Yield the first line of each record, its fields, the flaw or None, and its lines."""
+    def _records(self) -> Iterator[Iterator[Record]]:
         limit = csv.field_size_limit(MAX_FIELD_CHARS)
         try:
             with open_bytes(self.path, self.options.encoding) as file:
@@ -124,23 +129,14 @@ class CSVFile(InputFile):
         finally:
             csv.field_size_limit(limit)
 
-    def _read(self, file: TextIOWrapper) -> Iterator[tuple[int, list[str], str | None, list[str]]]:
+    def _read(self, file: TextIOWrapper) -> Iterator[Record]:
         number = sum(1 for _ in islice(file, self.options.skip_lines))
         lines = list[str]()  # of the current record
-        keep = lines.append
-
-        def pieces() -> Iterator[str]:
-            for line in iter(partial(file.readline, MAX_LINE_CHARS), ""):
-                keep(line)
-                if len(line) == MAX_LINE_CHARS and _is_piece(line):
-                    while _is_piece(file.readline(MAX_LINE_CHARS)):
-                        pass
-                    raise csv.Error
-                yield line
-
         quoting: Any = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
-        while True:
-            reader = csv.reader(pieces(), delimiter=self._delimiter, strict=True, quoting=quoting)
+        while True:  # a reader can do nothing more after an error
+            reader = csv.reader(
+                _recorded(file, lines), delimiter=self._delimiter, strict=True, quoting=quoting
+            )
             try:
                 for fields in reader:
                     if fields:
@@ -148,25 +144,39 @@ class CSVFile(InputFile):
                     number += len(lines)
                     lines.clear()
             except csv.Error as error:
-                flaw = f"the line cannot be read: {error}"
-                if "\r" in lines[-1].rstrip("\r\n"):
-                    flaw = CARRIAGE_RETURN
-                if _is_piece(lines[-1]):
-                    flaw = TOO_LONG
-                elif len(lines) > 1:
-                    flaw = (
-                        f"a quote that is not closed properly: lines {number + 1:,} to "
-                        f"{number + len(lines):,} cannot be separated ({error})"
-                    )
-                yield number + 1, [], flaw, lines
+                yield number + 1, [], _flaw_of(lines, number + 1, error), lines
                 number += len(lines)
                 lines.clear()
             else:
                 return
 
 
+def _recorded(file: TextIOWrapper, lines: list[str]) -> Iterator[str]:
+    """Yield lines, and add them to a list; raise a `csv.Error` for one that is too long."""
+    for line in iter(partial(file.readline, MAX_LINE_CHARS), ""):
+        lines.append(line)
+        if len(line) == MAX_LINE_CHARS and _is_piece(line):
+            while _is_piece(file.readline(MAX_LINE_CHARS)):
+                pass
+            raise csv.Error
+        yield line
+
+
 def _is_piece(line: str) -> bool:
     return len(line) == MAX_LINE_CHARS and not line.endswith(("\n", "\r"))
+
+
+def _flaw_of(lines: list[str], first: int, error: csv.Error) -> str:
+    if _is_piece(lines[-1]):
+        return TOO_LONG
+    if len(lines) > 1:
+        return (
+            f"a quote that is not closed properly: lines {first:,} to "
+            f"{first + len(lines) - 1:,} cannot be separated ({error})"
+        )
+    if "\r" in lines[-1].rstrip("\r\n"):
+        return CARRIAGE_RETURN
+    return f"the line cannot be read: {error}"
 
 
 class TSVFile(CSVFile):

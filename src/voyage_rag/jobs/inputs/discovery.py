@@ -6,7 +6,7 @@ import glob
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Container, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, get_args
@@ -185,20 +185,11 @@ def _format_of(path: Path) -> InputFormat:
 
 
 def _in_folder(folder: Path, given: InputFormat | None) -> tuple[list[FoundFile], int]:
-    for name, what in TABLE_FORMATS.items():
-        if (folder / name).is_dir() and (name != "metadata" or any(folder.glob("metadata/*.avro"))):
-            raise JobError(f"{str(folder)!r} is {what}: export it to plain Parquet first")
+    """Return the files of a folder that are read, and the number of the others."""
+    _refuse_table_format(folder)
     files = _files_in(folder)
     kinds = {file: _kind_in_folder(file, given) for file in files}
-    present = Counter(kind for kind in kinds.values() if kind is not None)
-    tables = [kind for kind in present if kind != "folder"]
-    if given is None and len(tables) > 1:
-        counts = ", ".join(f"{present[kind]:,} {kind}" for kind in sorted(tables))
-        raise JobError(
-            f"{str(folder)!r} contains files of several formats ({counts}): pass input_format, or "
-            "pass the files"
-        )
-    chosen = given or (tables[0] if tables else "folder")
+    chosen = given or _only_format(folder, kinds.values())
     taken = [
         FoundFile(file, file.relative_to(folder).as_posix(), chosen, _partitions(file))
         for file in files
@@ -208,6 +199,24 @@ def _in_folder(folder: Path, given: InputFormat | None) -> tuple[list[FoundFile]
         kind = f"{given} file" if given else f"file of a known format or {', '.join(TEXT_SUFFIXES)}"
         raise JobError(f"{str(folder)!r} contains no {kind}")
     return taken, len(files) - len(taken)
+
+
+def _refuse_table_format(folder: Path) -> None:
+    for name, what in TABLE_FORMATS.items():
+        if (folder / name).is_dir() and (name != "metadata" or any(folder.glob("metadata/*.avro"))):
+            raise JobError(f"{str(folder)!r} is {what}: export it to plain Parquet first")
+
+
+def _only_format(folder: Path, kinds: Iterable[InputFormat | None]) -> InputFormat:
+    """Return the format of the tables in a folder, or that of texts if there are no tables."""
+    tables = Counter(kind for kind in kinds if kind is not None and kind != "folder")
+    if len(tables) > 1:
+        counts = ", ".join(f"{tables[kind]:,} {kind}" for kind in sorted(tables))
+        raise JobError(
+            f"{str(folder)!r} contains files of several formats ({counts}): pass input_format, or "
+            "pass the files"
+        )
+    return next(iter(tables), "folder")
 
 
 def _kind_in_folder(file: Path, given: InputFormat | None) -> InputFormat | None:
