@@ -148,6 +148,19 @@ def test_ctrl_c_ends_a_wait_and_not_the_job(tmp_path: Path) -> None:
         assert len(voyage.batches.list()) == 1
 
 
+def test_a_batch_that_the_service_does_not_know_is_explained(tmp_path: Path) -> None:
+    """The key belongs to another account, or the batch was deleted. It is not created again."""
+    path = tmp_path / "a.job"
+    with Emulator() as url, Voyage("pa-one", base_url=url) as voyage:
+        BatchJob.submit(voyage, ["a"], path, model="voyage-4")
+        with Voyage("pa-other", base_url=url) as other:
+            with pytest.raises(
+                InvalidInputError, match=r"does not know .*after deleting '.*a\.job'"
+            ):
+                BatchJob.submit(other, ["a"], path, model="voyage-4").wait()
+            assert other.batches.list() == []
+
+
 @pytest.mark.parametrize("trouble", [faults.DROPPED, faults.CUT_OFF])
 def test_a_lost_response_creates_no_second_batch(world: World, trouble: Any, texts: Texts) -> None:
     """The batch is looked up and found."""

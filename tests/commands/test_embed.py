@@ -341,3 +341,13 @@ def test_empty_and_contradictory_names_of_columns_are_refused(
     """An unset variable of a shell is empty, and does not mean the default."""
     assert main(["embed", source, "-o", "out.jsonl", "--dry-run", *columns]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_job_with_an_emulator_resumes_with_the_next_one(
+    source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its port is another one each time."""
+    command = ["embed", source, "-o", str(tmp_path / "out.parquet"), "--emulator"]
+    assert main(command) == main(command) == 0
+
+    assert "was finished before" in capsys.readouterr().out

@@ -200,7 +200,16 @@ class BatchWorkflow:
         """Request the status of every running batch."""
         for part in self.running:
             assert part.batch_id is not None  # noqa: S101 - it runs
-            batch = yield from batches.get(self.context.for_polling, part.batch_id, not_before)
+            try:
+                batch = yield from batches.get(self.context.for_polling, part.batch_id, not_before)
+            except InvalidRequestError as error:
+                if error.http_status != NOT_FOUND:
+                    raise
+                raise InvalidInputError(
+                    f"the service does not know the job's batch {part.batch_id!r}: use the key and "
+                    "address with which it was submitted, or start again (which costs as much "
+                    f"again) after deleting {str(self.file.path)!r}"
+                ) from error
             record(part, batch)
 
     def wait(

@@ -32,9 +32,17 @@ def connected(
     if emulated:
         from voyage_rag.emulator import Emulator  # noqa: PLC0415 - needs an extra
         from voyage_rag.emulator.options import EMULATOR_KEY  # noqa: PLC0415 - as above
+        from voyage_rag.hosts import VoyageAPI  # noqa: PLC0415 - as above
+
+        class EmulatedAPI(VoyageAPI):
+            """An emulator at any port, so that a job resumes with another one."""
+
+            @property
+            def cache_scope(self) -> str:
+                return "emulator"
 
         sys.stderr.write(EMULATED)
-        with Emulator() as url, Voyage(EMULATOR_KEY, base_url=url, **settings) as voyage:
+        with Emulator() as url, Voyage(host=EmulatedAPI(EMULATOR_KEY, url), **settings) as voyage:
             yield voyage
     else:
         _check_that_there_is_a_key(offline)
