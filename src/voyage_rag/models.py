@@ -22,6 +22,7 @@ from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["embedding", "contextualized", "multimodal", "rerank"]
 OutputDtype: TypeAlias = Literal["float", "int8", "uint8", "binary", "ubinary"]
+Engine: TypeAlias = Literal["realtime", "batch"]
 Status: TypeAlias = Literal["active", "legacy", "old", "deprecated", "unknown"]
 
 ALL_DTYPES: tuple[OutputDtype, ...] = ("float", "int8", "uint8", "binary", "ubinary")
@@ -31,6 +32,9 @@ FLEXIBLE = (1024, 256, 512, 2048)
 K = 1_000
 M = 1_000_000
 BILLION = 1_000_000_000
+
+BATCH_DISCOUNT = 0.33
+"""Discount of the Batch API as a share of the list price (docs: "Pricing")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +125,18 @@ class Model:
         """The default length of its vectors; None if unknown."""
         return self.dimensions[0] if self.dimensions else None
 
-    def cost(self, tokens: int, pixels: int = 0) -> float | None:
-        """Return the list price in US dollars; None if it is unknown.
+    def cost(self, tokens: int, pixels: int = 0, *, engine: Engine = "realtime") -> float | None:
+        """Return the price in US dollars; None if it is unknown.
 
         Args:
             tokens: All tokens; for a multimodal model, the tokens of text.
             pixels: Pixels of images and videos.
+            engine: `realtime` for the list price, `batch` for that of the Batch API.
         """
         if self.price is None or (pixels and self.pixel_price is None):
             return None
-        return tokens * self.price / M + pixels * (self.pixel_price or 0.0) / BILLION
+        cost = tokens * self.price / M + pixels * (self.pixel_price or 0.0) / BILLION
+        return cost * (1 - BATCH_DISCOUNT) if engine == "batch" else cost
 
 
 # fmt: off

@@ -9,7 +9,6 @@ import pytest
 
 from voyage_rag.batch import BatchJob
 from voyage_rag.bulk import EmbeddingJob
-from voyage_rag.jobs.pricing import price
 from voyage_rag.models import MODELS
 
 
@@ -35,4 +34,4 @@ def test_a_model_without_a_price_has_none() -> None:
     """On either engine."""
     unpriced = replace(MODELS["voyage-4"], price=None)
 
-    assert price(unpriced, 1_000_000) is price(unpriced, 1_000_000, "batch") is None
+    assert unpriced.cost(1_000_000) is unpriced.cost(1_000_000, engine="batch") is None

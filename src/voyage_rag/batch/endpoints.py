@@ -15,6 +15,7 @@ from voyage_rag.batch.types import BatchResult
 from voyage_rag.core import validation
 from voyage_rag.core.context import estimate_tokens
 from voyage_rag.core.options import EmbedOptions, options_of
+from voyage_rag.core.windows import MAX_CHUNKS
 from voyage_rag.core.wire import responses
 from voyage_rag.errors import InvalidInputError, UnexpectedAnswerError
 from voyage_rag.models import Kind as ModelKind
@@ -23,8 +24,6 @@ from voyage_rag.records import BatchLine, LineFailure
 from voyage_rag.types import InputType, RerankingResult
 
 UNSOUND = "unsound"
-MAX_CHUNKS = 16_000
-"""Maximum number of chunks per document (docs: "Contextualized Chunk Embeddings")."""
 
 
 @dataclass(frozen=True, slots=True)

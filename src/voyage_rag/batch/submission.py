@@ -32,7 +32,6 @@ from voyage_rag.core.context import MARGIN
 from voyage_rag.errors import InvalidInputError
 from voyage_rag.hosts.host import COMPACT
 from voyage_rag.jobs.files import PRIVATE_MODE
-from voyage_rag.jobs.pricing import price
 
 MIB = 1_048_576
 MAX_LINE_BYTES = 8 * MIB
@@ -280,7 +279,7 @@ def estimated(
     parts = _all_parts(lines_of(kind, inputs, CustomIds(names)), limits, None)
     tokens = sum(part.tokens for part in parts)
     count = sum(part.inputs for part in parts)
-    return BatchEstimate(count, tokens, len(parts), price(kind.row, tokens, "batch"))
+    return BatchEstimate(count, tokens, len(parts), kind.row.cost(tokens, engine="batch"))
 
 
 def _check_same(known: JobState, asked: JobState, file: StateFile) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 
 from voyage_rag.bulk.job_folder import InputSummary
 from voyage_rag.bulk.options import JobOptions
 from voyage_rag.counting import CHARACTERS_PER_TOKEN
-from voyage_rag.jobs.pricing import price
 
 TIER_1_REQUESTS_PER_MINUTE = 2_000
 """The limit of all models (docs: "Rate Limits"); the catalogue contains the token limits."""
@@ -98,13 +98,14 @@ def estimate(
         minutes = requests / requests_per_minute if requests_per_minute else 0.0
         return max(minutes, tokens / tokens_per_minute) / 60
 
+    cost = partial(model.cost, engine=options.engine)
     return Estimate(
         texts=summary.rows,
         refused=summary.refused,
         first_refused=summary.first_refused,
         characters=summary.characters,
         tokens=(low, high),
-        dollars=_range(price(model, low, options.engine), price(model, high, options.engine)),
+        dollars=_range(cost(low), cost(high)),
         hours=_range(hours(low), hours(high)),
         requests_per_minute=requests_per_minute,
         tokens_per_minute=tokens_per_minute,

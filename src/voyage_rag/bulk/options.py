@@ -18,8 +18,7 @@ from voyage_rag.core.vectors import length_of
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs import InputFormat
 from voyage_rag.jobs.inputs.rows import ReadOptions
-from voyage_rag.jobs.pricing import Engine
-from voyage_rag.models import Model, OutputDtype
+from voyage_rag.models import Engine, Model, OutputDtype
 from voyage_rag.types import InputType
 
 OnError: TypeAlias = Literal["stop", "skip"]

@@ -22,7 +22,6 @@ from voyage_rag.bulk.writers import OutputSchema
 from voyage_rag.errors import InvalidRequestError
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs import InputReader, Row
-from voyage_rag.jobs.pricing import price
 from voyage_rag.settings import Settings
 from voyage_rag.types import Vector
 from voyage_rag.usage import Usage
@@ -63,7 +62,7 @@ class JobRun:
         self._spec, self._options = spec, spec.options
         self._settings = settings
         self._folder = folder
-        self._price = partial(price, self._options.row, engine=self._options.engine)
+        self._price = partial(self._options.row.cost, engine=self._options.engine)
         self._reporter = JobReporter(on_progress, self._price)
         self._began = time.monotonic()
         self._was_finished = False

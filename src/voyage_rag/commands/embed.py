@@ -38,8 +38,7 @@ from voyage_rag.commands.service import connected
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.files import size
 from voyage_rag.jobs.inputs.spool import is_stream
-from voyage_rag.jobs.pricing import Engine
-from voyage_rag.models import OutputDtype
+from voyage_rag.models import Engine, OutputDtype
 
 if TYPE_CHECKING:
     from voyage_rag.bulk import EmbeddingJob, Estimate, JobProgress, JobReport

@@ -15,8 +15,7 @@ from typing import Any
 from voyage_rag.core import validation
 from voyage_rag.core.flow import Flow
 from voyage_rag.core.jobs.decoding import decode_batch
-from voyage_rag.core.jobs.paging import list_pages, object_path
-from voyage_rag.core.jobs.sending import JobContext, send_with_retries
+from voyage_rag.core.jobs.sending import JobContext, list_pages, object_path, send_with_retries
 from voyage_rag.errors import (
     APIConnectionError,
     InvalidInputError,

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from voyage_rag.core import validation
 from voyage_rag.core.flow import Flow
 from voyage_rag.core.jobs import decoding
-from voyage_rag.core.jobs.paging import list_pages, object_path
-from voyage_rag.core.jobs.sending import JobContext, send_with_retries
+from voyage_rag.core.jobs.sending import JobContext, list_pages, object_path, send_with_retries
 from voyage_rag.hosts.messages import Request, Upload
 from voyage_rag.records import File
 
