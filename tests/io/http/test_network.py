@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import time
 
 import pytest
@@ -41,6 +42,28 @@ def test_connecting_stops_when_it_is_ended_or_late() -> None:
             connect_tcp("127.0.0.1", port, time.monotonic() + 0.05, lambda: False)
         for sock in full:
             sock.close()
+
+
+def test_a_lookup_stops_when_it_is_ended_or_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If no name server responds; the system would wait for half a minute."""
+    release = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: release.wait(30))
+    with pytest.raises(ConnectingEndedError):
+        connect_tcp("a.host", 443, time.monotonic() + 60, lambda: True)
+    with pytest.raises(TimeoutError):
+        connect_tcp("a.host", 443, time.monotonic() + 0.05, lambda: False)
+    release.set()
+
+
+def test_an_unknown_name_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the system's own error."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(socket.gaierror, match="not known"):
+        connect_tcp("no.such.host", 443, time.monotonic() + 5, lambda: False)
 
 
 def test_the_last_refusal_is_raised() -> None:

@@ -11,12 +11,14 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain, zip_longest
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from voyage_rag.io.http.nested_tls import NestedTLSSocket
+from voyage_rag.io.tasks import start_thread
 from voyage_rag.locks import delay_forks
 
 CONNECT_STAGGER_SECONDS = 0.25
@@ -58,9 +60,7 @@ def connect_tcp(
         OSError: The name is unknown, or no address accepts the connection; a `TimeoutError` at the
             deadline.
     """
-    with delay_forks():
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = deque(_alternating(found))
+    addresses = deque(_alternating(_resolve(host, port, deadline, is_ended)))
     failure = OSError(f"{host} has no address")
     with selectors.DefaultSelector() as connecting:
         try:
@@ -117,6 +117,29 @@ def start_tls(
         wrapped.close()
         raise
     return wrapped  # type: ignore[no-any-return]
+
+
+def _resolve(host: str, port: int, deadline: float, is_ended: Callable[[], bool]) -> Sequence[Any]:
+    """Look up a name in another thread, because a lookup can be neither limited nor interrupted."""
+    outcome: SimpleQueue[Sequence[Any] | Exception] = SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            with delay_forks():
+                outcome.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except Exception as error:  # noqa: BLE001 - raised by the caller's thread
+            outcome.put(error)
+
+    if start_thread(look_up, "voyage-rag-resolver") is None:
+        look_up()
+    while True:
+        with suppress(Empty):
+            found = outcome.get(timeout=min(CONNECT_STAGGER_SECONDS, seconds_until(deadline)))
+            if isinstance(found, Exception):
+                raise found
+            return found
+        if is_ended():
+            raise ConnectingEndedError("ended while the name was looked up")
 
 
 def _begin(family: int, kind: int, protocol: int, _name: str, address: Any) -> socket.socket:
