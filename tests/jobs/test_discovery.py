@@ -129,6 +129,18 @@ def test_a_folder_of_several_kinds_of_tables_is_refused(tmp_path: Path) -> None:
     assert read(open_inputs([tmp_path], "jsonl")) == ROWS
 
 
+def test_few_tables_among_many_texts_are_not_preferred(tmp_path: Path) -> None:
+    """A site's settings are no corpus, and a corpus has a README."""
+    put(tmp_path / "site.json", '[{"text": "no"}]')
+    put(tmp_path / "a.md", "one")
+
+    assert read(open_inputs([tmp_path])) == [(0, "no")]
+    put(tmp_path / "b.md", "two")
+    with pytest.raises(JobError, match=r"\(1 json, 2 text, whose format is 'folder'\): pass input"):
+        open_inputs([tmp_path])
+    assert read(open_inputs([tmp_path], "folder")) == [("a.md", "one"), ("b.md", "two")]
+
+
 def test_hive_partitions_are_columns(tmp_path: Path) -> None:
     """Of all rows in their folders."""
     table(tmp_path / "in" / "lang=de" / "0.parquet", ROWS[:1])

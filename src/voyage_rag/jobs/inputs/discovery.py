@@ -208,15 +208,22 @@ def _refuse_table_format(folder: Path) -> None:
 
 
 def _only_format(folder: Path, kinds: Iterable[InputFormat | None]) -> InputFormat:
-    """Return the format of the tables in a folder, or that of texts if there are no tables."""
-    tables = Counter(kind for kind in kinds if kind is not None and kind != "folder")
-    if len(tables) > 1:
-        counts = ", ".join(f"{tables[kind]:,} {kind}" for kind in sorted(tables))
+    """Return the format of the tables in a folder, or that of texts if there are no tables.
+
+    Raises:
+        JobError: There are several formats, or few tables that may be settings among many texts.
+    """
+    tables = Counter(kind for kind in kinds if kind is not None)
+    texts = tables.pop("folder", 0)
+    form: InputFormat = next(iter(tables), "folder")
+    if len(tables) > 1 or (form in {"csv", "json", "tsv"} and tables[form] < texts):
+        counts = [f"{tables[kind]:,} {kind}" for kind in sorted(tables)]
+        counts += [f"{texts:,} text, whose format is 'folder'"] * (texts > 0)
         raise JobError(
-            f"{str(folder)!r} contains files of several formats ({counts}): pass input_format, or "
-            "pass the files"
+            f"{str(folder)!r} contains files of several formats ({', '.join(counts)}): pass "
+            "input_format, or pass the files"
         )
-    return next(iter(tables), "folder")
+    return form
 
 
 def _kind_in_folder(file: Path, given: InputFormat | None) -> InputFormat | None:
