@@ -20,7 +20,7 @@ from voyage_rag.bulk.estimate import Estimate, estimate
 from voyage_rag.bulk.job_folder import JobFolder
 from voyage_rag.bulk.options import JobOptions, JobSpec
 from voyage_rag.bulk.outputs import format_of
-from voyage_rag.bulk.preparation import check_disk_space, collecting, prepare
+from voyage_rag.bulk.preparation import Preparation, check_disk_space, collecting
 from voyage_rag.bulk.progress import JobReport, JobReporter, OnProgress
 from voyage_rag.bulk.run import JobRun
 from voyage_rag.client import Voyage
@@ -139,16 +139,15 @@ class EmbeddingJob:
             tempfile.TemporaryDirectory() as temporary,
             JobFolder(Path(temporary) / "job") as scratch,
         ):
-            _, manifest, _ = prepare(
+            preparation = Preparation(
                 self._spec,
                 self._folder(),
                 scratch,
                 JobReporter(on_progress, lambda _: None),
+                None if tokenizer is None else str(tokenizer),
                 problems,
-                host=host,
-                tokenizer=None if tokenizer is None else str(tokenizer),
-                rescan=True,
             )
+            _, manifest, _ = preparation.prepare(host, rescan=True)
         summary, each = manifest.summary, None
         if options.length is not None:
             schema = options.output_schema(summary)

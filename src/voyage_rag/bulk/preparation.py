@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -39,78 +40,124 @@ def collecting(problems: list[str] | None) -> Iterator[None]:
         problems.append(error.message)
 
 
-def prepare(
-    spec: JobSpec,
-    folder: JobFolder,
-    scratch: JobFolder,
-    reporter: JobReporter,
-    problems: list[str] | None,
-    *,
-    host: str | None,
-    tokenizer: str | None,
-    rescan: bool,
-) -> tuple[InputReader, Manifest, bool]:
-    """Determine the state of a job, and check everything before anything is sent.
+@dataclass(frozen=True)
+class Preparation:
+    """The checks of a job before anything is sent.
 
-    Args:
+    Attributes:
         spec: The arguments of the job.
         folder: The job's folder.
         scratch: The folder for temporary files of the input; may be the same.
         reporter: Reports progress.
-        problems: Receives errors that would stop the job; None raises them.
-        host: The host; None for any host.
         tokenizer: Path of a `tokenizer.json` to count tokens; None estimates them.
-        rescan: Read the whole input, even if the job has started.
-
-    Returns:
-        The input, the manifest that the job's folder contains or should contain, and whether it
-        already contains it.
+        problems: Receives errors that would stop the job; None raises them.
     """
-    options, begun, is_resumed = spec.options, None, False
 
-    @cache
-    def scanned() -> InputSummary:
-        reader.finds_damage = options.on_error == "skip"
-        summary = scan(reader, tokenizer, scratch, reporter)
-        reader.finds_damage = False
+    spec: JobSpec
+    folder: JobFolder
+    scratch: JobFolder
+    reporter: JobReporter
+    tokenizer: str | None = None
+    problems: list[str] | None = None
+
+    def prepare(self, host: str | None, *, rescan: bool) -> tuple[InputReader, Manifest, bool]:
+        """Determine the state of the job, and check everything.
+
+        Args:
+            host: The host; None for any host.
+            rescan: Read the whole input, even if the job has started.
+
+        Returns:
+            The input, the manifest that the job's folder contains or should contain, and whether it
+            already contains it.
+        """
+        spec, begun, is_resumed = self.spec, None, False
+        with collecting(self.problems):
+            begun = self._begun()
+        reader = self._reader
+        with collecting(self.problems):
+            _check_output_apart(spec, reader)
+        recorded, identity = spec.recorded(host), reader.identity()
+        if begun is not None:
+            with collecting(self.problems):
+                is_resumed = self._is_resumed(begun, recorded, identity)
+        if begun is None or not is_resumed or begun.state == "embedding":
+            with collecting(self.problems):
+                check_not_overwritten(spec)
+        if begun is None or not is_resumed or rescan:
+            manifest = Manifest(recorded, identity, self._summary)
+            manifest.length = spec.options.length
+            manifest.refused_file = None if begun is None else begun.refused_file
+        else:
+            manifest = begun
+            reader.damaged = begun.summary.damaged
+        with collecting(self.problems):
+            self._check_input(manifest.summary)
+        return reader, manifest, is_resumed
+
+    def _begun(self) -> Manifest | None:
+        """Return the manifest of an existing job."""
+        self.folder.check_own()
+        if self.folder is not self.scratch:
+            self.folder.check_free()
+        return self.folder.read(overwrite=self.spec.options.overwrite)
+
+    @cached_property
+    def _reader(self) -> InputReader:
+        options = self.spec.options
+        return open_inputs(
+            self.spec.inputs,
+            options.input_format,
+            text_columns=options.text_columns,
+            id_column=options.id_column,
+            keep=options.keep,
+            options=options.reading,
+            spool_folder=self.scratch.spooled,
+            skip_damaged=options.on_error == "skip",
+        )
+
+    @cached_property
+    def _summary(self) -> InputSummary:
+        """The result of reading the whole input."""
+        self._reader.finds_damage = self.spec.options.on_error == "skip"
+        summary = scan(self._reader, self.tokenizer, self.scratch, self.reporter)
+        self._reader.finds_damage = False
         return summary
 
-    with collecting(problems):
-        folder.check_own()
-        if folder is not scratch:
-            folder.check_free()
-        begun = folder.read(overwrite=options.overwrite)
-    reader = open_inputs(
-        spec.inputs,
-        options.input_format,
-        text_columns=options.text_columns,
-        id_column=options.id_column,
-        keep=options.keep,
-        options=options.reading,
-        spool_folder=scratch.spooled,
-        skip_damaged=options.on_error == "skip",
-    )
-    with collecting(problems):
-        _check_output_apart(spec, reader)
-    recorded, identity = spec.recorded(host), reader.identity()
-    if begun is not None:
-        with collecting(problems):
-            is_resumed = _is_resumed(spec, begun, recorded, identity, folder, scanned)
-    if begun is None or not is_resumed or begun.state == "embedding":
-        with collecting(problems):
-            check_not_overwritten(spec)
-    if begun is None or not is_resumed or rescan:
-        manifest = Manifest(recorded, identity, scanned())
-        manifest.length = options.length
-        manifest.refused_file = None if begun is None else begun.refused_file
-    else:
-        manifest = begun
-        reader.damaged = begun.summary.damaged
-    with collecting(problems):
-        check_rows(manifest.summary, options.on_error)
-        if spec.form in {"parquet", "dataset"}:
-            check_storable(options.output_schema(manifest.summary).kept)
-    return reader, manifest, is_resumed
+    def _is_resumed(self, begun: Manifest, recorded: dict[str, Any], identity: str) -> bool:
+        """Return whether the existing job is resumed or finished; False starts a new one.
+
+        Copies and version control change the times of files, so the rows decide if the times
+        differ.
+        """
+        spec, is_finished = self.spec, begun.state == "finished"
+        if is_finished and (
+            spec.options.overwrite or fingerprint(spec.output, spec.form) != begun.output
+        ):
+            return False
+        other = [
+            f"{'the address ' if name == 'host' else f'{name}='}{there!r}, not {value!r}"
+            for name, value in recorded.items()
+            if (there := begun.options.get(name)) != value
+        ]
+        if not other and begun.input != identity:
+            if self._summary.digest == begun.summary.digest:
+                begun.input, begun.summary = identity, self._summary
+            else:
+                other.append("another input, or one with rows that have changed since then")
+        if other and not is_finished and not spec.options.overwrite:
+            raise JobError(
+                f"{str(self.folder.path)!r} contains an unfinished job with {'; '.join(other)}: "
+                "run it again with the same options, choose another output, or discard it with "
+                "overwrite=True"
+            )
+        return not other
+
+    def _check_input(self, summary: InputSummary) -> None:
+        options = self.spec.options
+        check_rows(summary, options.on_error)
+        if self.spec.form in {"parquet", "dataset"}:
+            check_storable(options.output_schema(summary).kept)
 
 
 def _check_output_apart(spec: JobSpec, reader: InputReader) -> None:
@@ -130,42 +177,6 @@ def _check_output_apart(spec: JobSpec, reader: InputReader) -> None:
                 f"the output {str(spec.output)!r} contains the input {str(file.path)!r}: choose "
                 "another output"
             )
-
-
-def _is_resumed(
-    spec: JobSpec,
-    begun: Manifest,
-    recorded: dict[str, Any],
-    identity: str,
-    folder: JobFolder,
-    scanned: Callable[[], InputSummary],
-) -> bool:
-    """Return whether the existing job is resumed or finished; False starts a new one.
-
-    Copies and version control change the times of files, so the rows decide if the times differ.
-    """
-    is_finished = begun.state == "finished"
-    if is_finished and (
-        spec.options.overwrite or fingerprint(spec.output, spec.form) != begun.output
-    ):
-        return False
-    other = [
-        f"{'the address ' if name == 'host' else f'{name}='}{there!r}, not {value!r}"
-        for name, value in recorded.items()
-        if (there := begun.options.get(name)) != value
-    ]
-    if not other and begun.input != identity:
-        summary = scanned()
-        if summary.digest == begun.summary.digest:
-            begun.input, begun.summary = identity, summary
-        else:
-            other.append("another input, or one with rows that have changed since then")
-    if other and not is_finished and not spec.options.overwrite:
-        raise JobError(
-            f"{str(folder.path)!r} contains an unfinished job with {'; '.join(other)}: run it "
-            "again with the same options, choose another output, or discard it with overwrite=True"
-        )
-    return not other
 
 
 def check_not_overwritten(spec: JobSpec) -> None:

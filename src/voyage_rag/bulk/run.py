@@ -13,7 +13,7 @@ from typing import Any
 from voyage_rag.bulk.job_folder import JobFolder, Manifest
 from voyage_rag.bulk.options import JobSpec
 from voyage_rag.bulk.outputs import Output, fingerprint, open_output
-from voyage_rag.bulk.preparation import check_disk_space, check_not_overwritten, prepare
+from voyage_rag.bulk.preparation import Preparation, check_disk_space, check_not_overwritten
 from voyage_rag.bulk.progress import JobReport, JobReporter, OnProgress
 from voyage_rag.bulk.refused import free_side_file, refused_line, rows_to_embed, write_side_file
 from voyage_rag.bulk.repeats import RepeatedTexts
@@ -78,15 +78,11 @@ class JobRun:
             BadRowsError: Rows cannot be embedded, and `on_error` is `stop`.
         """
         folder = self._folder
-        self._reader, self._manifest, is_resumed = prepare(
-            self._spec,
-            folder,
-            folder,
-            self._reporter,
-            None,
-            host=self._settings.host.cache_scope,
-            tokenizer=self._settings.tokenizer,
-            rescan=False,
+        preparation = Preparation(
+            self._spec, folder, folder, self._reporter, self._settings.tokenizer
+        )
+        self._reader, self._manifest, is_resumed = preparation.prepare(
+            self._settings.host.cache_scope, rescan=False
         )
         if not is_resumed:
             folder.begin()
