@@ -28,6 +28,19 @@ def test_a_key_is_claimed_by_one_caller_until_it_is_forgotten() -> None:
     assert flight.claim(["a", "b"])[0] == ["b"]
 
 
+def test_what_is_in_flight_cannot_be_forgotten() -> None:
+    """A caller may forget an older result of the same key; those who wait now still get theirs."""
+    flight: SingleFlight[str, int] = SingleFlight()
+    own, futures = flight.claim(["a"])
+    flight.forget(["a"])
+    assert flight.claim(["a"]) == ([], futures)
+    with flight.publishing(own) as results:
+        results["a"] = 1
+    assert futures["a"].result(0) == 1
+    flight.forget(["a"])
+    assert flight.known == {}
+
+
 def test_a_failure_of_the_service_reaches_those_who_wait_and_frees_the_key() -> None:
     """The next caller computes it again."""
     flight: SingleFlight[str, int] = SingleFlight()

@@ -110,10 +110,14 @@ class SingleFlight(Generic[K, V]):
             self._publish(own, results, failure)
 
     def forget(self, keys: Iterable[K], most: float = inf, size: Callable[[K], int] = len) -> None:  # type: ignore[assignment]
-        """Remove results, and then the least recently used ones while their size exceeds `most`."""
+        """Remove results, and then the least recently used ones while their size exceeds `most`.
+
+        A result that is still in flight is not removed: other callers wait for it.
+        """
         with self._lock:
             for key in keys:
-                self.known.pop(key, None)
+                if key in self.known and self.known[key].done():
+                    del self.known[key]
             kept = sum(map(size, self.known))
             for key in [key for key, future in self.known.items() if future.done()]:
                 if kept <= most:
