@@ -144,8 +144,9 @@ class Vectors(Sequence["Vector"]):
     def to_numpy(self) -> NumpyArray:
         """Return an array of shape (vectors, numbers): float32, int8 or uint8. Requires numpy.
 
-        The binary types pack eight dimensions into one number. Products of int8 and uint8 numbers
-        overflow without a warning: convert one side first, as in `array @ query.astype("int32")`.
+        The binary types pack eight dimensions into one number. `ubinary` is what `numpy.unpackbits`
+        and FAISS expect; `binary` is 128 less. Products of int8 and uint8 numbers overflow without
+        a warning: convert one side first, as in `array @ query.astype("int32")`.
 
         Raises:
             ImportError: numpy is not installed.
