@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,6 +41,22 @@ HOST = select_host(APIKey("pa-test"), None)
 def failure(status: int, body: bytes = b"", **headers: str) -> APIError:
     """The error of an answer."""
     return failure_of(REQUEST, Response(status, headers, body), HOST, lambda: EPOCH)
+
+
+@pytest.mark.parametrize(
+    ("message", "suggests"),
+    [
+        ("Model voyage-5 is not supported. Supported models are ['voyage-2'].", True),
+        ("The model `voyage-5` does not exist", True),
+        (f"Request to model 'voyage-5' failed. {ONE_TOO_LONG}", False),
+    ],
+)
+def test_another_model_is_suggested_only_for_an_unknown_one(message: str, suggests: bool) -> None:
+    """A model that is newer than the catalogue may have refused the inputs."""
+    request = replace(REQUEST, model="voyage-5")
+    body = json.dumps({"detail": message}).encode()
+    found = failure_of(request, Response(400, {}, body), HOST, lambda: EPOCH)
+    assert ("Did you mean 'voyage-" in found.message) == suggests
 
 
 DETAILS = [

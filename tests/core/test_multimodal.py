@@ -286,6 +286,26 @@ def test_an_input_that_is_too_much_alone_is_named(runner) -> None:
     assert caught.value.indices == (2,)
 
 
+def test_a_picture_that_the_service_rejects_is_named_by_its_position(runner) -> None:
+    """The service counts the inputs of the request, and their segments."""
+    refusal = (
+        "Request to model 'voyage-multimodal-3' failed. The image resolution is not within the "
+        "permitted range: [base64 image at input 1, index 0] - For more information on input "
+        "limitations, please see the documentation"
+    )
+    service = FakeService(
+        always=lambda body: failed(400, refusal) if b"image_base64" in body else served(body)
+    )
+    with pytest.raises(InvalidRequestError, match=r"That is your input 3\.") as caught:
+        runner.call(
+            voyage_over(service),
+            "multimodal_embed",
+            [Image(JPG_URL), png(), Image(JPG_URL), png()],
+            MODEL,
+        )
+    assert caught.value.indices == (3,)
+
+
 def test_the_pictures_of_a_finished_request_are_freed(picture: Path) -> None:
     """A job of many would take the memory of all of them, with a third more for base64."""
     alive: list[int] = []

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voyage_rag.emulator.images import describe, read_image
+from voyage_rag.emulator.images import TooManyPixelsError, describe, read_image
 from voyage_rag.emulator.video_size import VideoSize, measure_video
 
 PATH = "multimodalembeddings"
@@ -158,16 +158,16 @@ def test_a_damaged_gif_may_be_larger_than_it_says(ask, side: int) -> None:
     frame = data.index(b"," + bytes(4) + struct.pack("<HH", 30, 20))
     damaged = data[: frame + 5] + struct.pack("<HH", side, side) + data[frame + 9 :]
     detail = ask.detail(PATH, body([image(damaged, "image/gif")]))
-    assert "an image of more than 16000000 pixels" in detail
+    assert "The image resolution is not within the permitted range" in detail
 
 
 @given(st.data())
 def test_no_damaged_image_is_an_internal_error(drawn_images: list[bytes], data: Any) -> None:
-    """Whatever byte is wrong, there are pixels, none, or a ValueError."""
+    """Whatever byte is wrong, there are pixels, none, too many, or a ValueError."""
     whole = data.draw(st.sampled_from(drawn_images))
     at = data.draw(st.integers(0, len(whole) - 1))
     damage = data.draw(st.binary(min_size=1, max_size=8))
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, TooManyPixelsError):
         read_image(whole[:at] + damage + whole[at + len(damage) :])
 
 
@@ -254,14 +254,24 @@ def test_the_older_model_answers_bfloat16(ask) -> None:
         {"type": "image_base64", "image_base64": "data:image/png;base64,???"},
         image(b"not a picture"),
         image(b"\x89PNG\r\n\x1a\n"),
-        image(png(np.zeros((1, 1, 3), np.uint8)).replace(b"\0\0\0\1\0\0\0\1", b"\0\0\x10\1" * 2)),
         film(b"not a film"),
         "text",
     ],
 )
 def test_segments_must_be_what_they_say(ask, segment: Any) -> None:
-    """Their type's value alone, readable, and no picture above 16 million pixels."""
+    """Their type's value alone, and readable."""
     assert "Error for argument 'inputs'" in ask.detail(PATH, body([segment]))
+
+
+def test_no_picture_has_more_than_16_million_pixels(ask) -> None:
+    """It is named by the positions of its input and of its segment, as the service does."""
+    pillow = pytest.importorskip("PIL.Image", reason="needs Pillow to write the picture")
+    written = io.BytesIO()
+    pillow.new("1", (4_001, 4_000)).save(written, "PNG")
+    large = image(written.getvalue())
+    detail = ask.detail(PATH, body([text("a")], [text("a"), large]))
+    assert "The image resolution is not within the permitted range: " in detail
+    assert "[base64 image at input 1, index 1]" in detail
 
 
 @pytest.mark.parametrize("inputs", [[], [{}], [{"content": []}], [{"content": "x"}], "x", ["x"]])

@@ -38,7 +38,7 @@ def failure_of(
     detail = host.error(response)
     message = detail.message or f"the service responded with HTTP {detail.status} and no message"
     message = f"{message} ({detail.remedy})" if detail.remedy else message
-    if issubclass(detail.error_class, InvalidRequestError) and "model" in message.lower():
+    if issubclass(detail.error_class, InvalidRequestError) and is_about_model(message):
         similar = similar_model(request.model or "")
         message += f" Did you mean {similar!r}?" if similar else ""
     delay = retry_after(response.headers, wall_clock())
@@ -56,6 +56,11 @@ def failure_of(
     failure.is_too_large = detail.is_too_large
     failure.input_index = detail.input_index
     return failure
+
+
+def is_about_model(message: str) -> bool:
+    """Return whether a message may say that a model is unknown; Voyage names it in others, too."""
+    return "model" in message.lower() and not message.startswith("Request to model ")
 
 
 def failure_in_success(
@@ -115,7 +120,8 @@ def with_positions(
     example = named_input(failure)
     if example is not None and example < len(positions):
         failure.indices = (positions[example],)
-        failure.message += f" That is your input {positions[example]}: ~{tokens[example]:,} tokens."
+        size = f": ~{tokens[example]:,} tokens" if "token" in failure.message else ""
+        failure.message += f" That is your input {positions[example]}{size}."
         if is_over_window(failure):
             is_ranked = kind_of(failure.model or "") == "rerank"
             failure.message += SPLIT_OR_TRUNCATE if is_ranked else SPLIT_BY_SERVICE

@@ -33,6 +33,10 @@ _BOX, _ROUND, _HALF = (0.92, 1.0), (0.72, 0.86), (0.42, 0.6)
 _EQUAL_SIDES = 0.9  # minimum ratio of the sides of a square or circle
 
 
+class TooManyPixelsError(Exception):
+    """An image has more than 16 million pixels."""
+
+
 class ReadImage(NamedTuple):
     """The number of pixels of an image, and a sample of them."""
 
@@ -46,11 +50,11 @@ def read_image(data: bytes) -> ReadImage:
     A large image is sampled to at most 128 x 128 pixels.
 
     Raises:
-        ValueError: It is not an image, or has more than 16 million pixels.
+        ValueError: It is not an image.
+        TooManyPixelsError: It has more than 16 million pixels.
     """
     from PIL import Image  # noqa: PLC0415 - most emulators receive texts only
 
-    too_large = ValueError(f"an image of more than {MAX_IMAGE_PIXELS} pixels")
     size: int | None = None
     try:
         with Image.open(BytesIO(data), formats=_FORMATS) as image:
@@ -59,12 +63,12 @@ def read_image(data: bytes) -> ReadImage:
             if size <= MAX_IMAGE_PIXELS:
                 return ReadImage(size, _flatten(np.asarray(image.convert("RGBA"))))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise too_large from None
+        raise TooManyPixelsError from None
     except Exception:  # noqa: BLE001 - Pillow raises many kinds for a broken image
         if size is None:
             raise ValueError(f"not an image of {', '.join(_FORMATS)}") from None
         return ReadImage(size, None)
-    raise too_large
+    raise TooManyPixelsError
 
 
 def describe(pixels: Pixels | None) -> str:

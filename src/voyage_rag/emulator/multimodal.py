@@ -6,7 +6,7 @@ video at a URL is that of its file name, because nothing is ever fetched. All sh
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from voyage_rag.emulator import arguments as args
 from voyage_rag.emulator import model_limits, vectors
 from voyage_rag.emulator.embeddings import embedding_item, make_vectors
-from voyage_rag.emulator.images import describe, read_image
+from voyage_rag.emulator.images import TooManyPixelsError, describe, read_image
 from voyage_rag.emulator.model_limits import MULTIMODAL_MODELS
 from voyage_rag.emulator.responses import Payload
 from voyage_rag.emulator.tokens import EmulatedTokenizer
@@ -77,6 +77,21 @@ def _check_segment(segment: Any) -> str | None:
     if set(segment) != {"type", kind} or not isinstance(segment[kind], str):
         return f"Error for argument '{{}}': Value error, A {kind} segment must contain only {kind}"
     return None if segment[kind] else args.EMPTY
+
+
+def _read(
+    content: list[dict[str, str]], index: int, model: str, tokens: EmulatedTokenizer
+) -> Iterator[Segment]:
+    for place, segment in enumerate(content):
+        try:
+            yield _read_segment(segment, tokens)
+        except TooManyPixelsError:
+            model_limits.reject(
+                model,
+                "The image resolution is not within the permitted range: [base64 image at input "
+                f"{index}, index {place}] - For more information on input limitations, please see "
+                "the documentation: https://docs.voyageai.com/reference/multimodal-embeddings-api",
+            )
 
 
 def _read_segment(segment: dict[str, str], tokens: EmulatedTokenizer) -> Segment:
@@ -156,7 +171,7 @@ def _accept(arguments: args.ArgumentValues, tokens: EmulatedTokenizer) -> args.A
         model_limits.reject(name, "The model does not support video inputs.")
     inputs = [
         _fit(
-            (_read_segment(segment, tokens) for segment in content),
+            _read(content, index, name, tokens),
             index,
             name,
             tokens,

@@ -71,8 +71,10 @@ REMEDIES: Mapping[int, str] = {
 TOO_MANY_TOKENS = "lower the number of tokens in the batch"
 """The message of the Voyage API for a batch that is too large (docs: "Error Codes"; recorded)."""
 
-EXAMPLE = re.compile(r"example at index (\d+)")
-"""The format in which the Voyage API names an input that is too long (recorded)."""
+EXAMPLE = re.compile(r"(?:example at index|(?:image|video) at input) (\d+)")
+"""The formats in which the Voyage API names an input that is too long (recorded), or contains an
+image of a resolution that it rejects (quoted).
+"""
 
 NAMED_DELAY = (
     r"\b(?:re)?try (?:again )?(?:in|after)"
