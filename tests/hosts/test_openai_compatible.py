@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
+from array import array
 from functools import partial
 from typing import Any
 
@@ -223,6 +225,20 @@ def test_an_input_that_is_too_long_is_not_sent_again(
     assert len(http_service.received) == 1
 
 
+@pytest.mark.parametrize("options", [{}, SHORT, BINARY])
+@pytest.mark.parametrize("make", [float, lambda number: array("f", [number])[0]])
+def test_base64_of_another_number_type_is_refused(
+    http_service: HTTPService, options: dict[str, Any], make: Any
+) -> None:
+    """A server that encodes float64 would otherwise return vectors of twice the length."""
+    numbers = array("d", [make(math.sin(number) / 30) for number in range(1, 1_025)])
+    data = [{"index": 0, "embedding": base64.b64encode(numbers.tobytes()).decode()}]
+    http_service.always = lambda _: ok({"data": data})
+    voyage = Voyage(host=OpenAICompatible(http_service.url), max_retries=0)
+    with pytest.raises(UnexpectedAnswerError, match="another type than float32"):
+        voyage.embed(["a"], "m", **options)
+
+
 @pytest.mark.parametrize("index", ["missing", None, 0])
 def test_a_server_that_numbers_nothing_keeps_the_order(
     http_service: HTTPService, runner: Any, index: Any
@@ -313,6 +329,7 @@ def test_the_encoding_format_can_be_changed_and_omitted(
         ),
         "encoding_format is missing, encoding_format does not have a valid value",
         "Malformed input request: #/embedding_types: expected type: JSONArray, found: String",
+        "base64 encoding is not currently supported",
     ],
 )
 def test_a_server_that_refuses_the_encoding_format_names_the_remedy(

@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Sequence
 
 from voyage_rag.core.options import EmbedOptions
-from voyage_rag.core.wire.responses import is_finite
+from voyage_rag.hosts.conversion import is_plausible
 from voyage_rag.models import OutputDtype
 from voyage_rag.types import TYPECODES, Vector
 
@@ -78,5 +78,5 @@ def from_bytes(stored: bytes, dtype: OutputDtype, length: int | None) -> Vector 
     vector.frombytes(stored)
     if sys.byteorder == "big":
         vector.byteswap()
-    is_valid = dtype != "float" or is_finite(vector)
+    is_valid = dtype != "float" or is_plausible(vector)
     return vector[:] if is_valid and len(vector) == (length or len(vector)) else None

@@ -18,6 +18,11 @@ PROMPTS: Mapping[str, str] = {
 }
 """The prompts that the Voyage API puts before texts (docs: "Text Embeddings")."""
 
+PLAUSIBLE_TOP_BYTES = bytes(byte for byte in range(256) if byte & 0x7F < 0x60)  # noqa: PLR2004
+"""Top bytes of float32 numbers below 3.7e19. Others are NaN, infinite, or part of another type: in
+base64 of float64, every second number is arbitrary.
+"""
+BIG_ENDIAN = sys.byteorder == "big"
 SIGN_BIT = 0x80
 BYTE_BITS = 8
 
@@ -129,7 +134,7 @@ def encoded(vector: array[float], dtype: str) -> str:
         UnexpectedAnswerError: The signs cannot be packed.
     """
     if dtype == "float":
-        if sys.byteorder == "big":
+        if BIG_ENDIAN:
             vector = vector[:]
             vector.byteswap()
         return base64.b64encode(vector.tobytes()).decode()
@@ -140,13 +145,26 @@ def encoded(vector: array[float], dtype: str) -> str:
         )
         error.is_systematic = True
         raise error
-    if not all(map(math.isfinite, vector)):
-        raise UnexpectedAnswerError("an embedding contains numbers that are not finite")
     bits = "".join("1" if number > 0 else "0" for number in vector)
     packed = int(bits, 2).to_bytes(len(bits) // BYTE_BITS, "big")
     if dtype == "binary":
         packed = bytes(byte ^ SIGN_BIT for byte in packed)
     return base64.b64encode(packed).decode()
+
+
+def is_plausible(vector: array[Any]) -> bool:
+    """Return whether all floats are finite and of a usual size, by their top bytes only."""
+    top_bytes = vector.tobytes()[0 if BIG_ENDIAN else 3 :: 4]
+    return not top_bytes.translate(None, PLAUSIBLE_TOP_BYTES)
+
+
+def check_plausible(vector: array[Any]) -> None:
+    """Raise an `UnexpectedAnswerError` for floats that no model has computed."""
+    if not is_plausible(vector):
+        raise UnexpectedAnswerError(
+            "an embedding contains numbers that are not finite or beyond 1e19, as does base64 of "
+            "another type than float32"
+        )
 
 
 def check_equal_lengths(embeddings: Iterable[object]) -> None:
@@ -166,14 +184,17 @@ def _length(embedding: object) -> int | None:
 
 
 def _floats(embedding: object) -> array[float]:
+    vector: array[float] | None = None
     try:
         if isinstance(embedding, list):
-            return array("f", embedding)
-        if isinstance(embedding, str):
+            vector = array("f", embedding)
+        elif isinstance(embedding, str):
             vector = array("f", base64.b64decode(embedding, validate=True))
-            if sys.byteorder == "big":
+            if BIG_ENDIAN:
                 vector.byteswap()
-            return vector
     except (TypeError, ValueError, OverflowError):
-        pass
-    raise UnexpectedAnswerError("the response does not contain a vector")
+        vector = None
+    if vector is None:
+        raise UnexpectedAnswerError("the response does not contain a vector")
+    check_plausible(vector)
+    return vector

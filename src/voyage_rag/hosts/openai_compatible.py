@@ -57,8 +57,8 @@ NOT_A_NUMBER = re.compile(r"unsupported value: NaN", re.IGNORECASE)
 
 NAMED_INPUT = re.compile(r"\binput\[(\d{1,4})\]")
 
-ENCODING_REFUSED = re.compile(r"encoding_format|embedding_types", re.IGNORECASE)
-"""Messages about the field, which LiteLLM passes to Bedrock as `embedding_types`."""
+ENCODING_REFUSED = re.compile(r"encoding_format|embedding_types|base64 encoding", re.IGNORECASE)
+"""Messages about the field, which LiteLLM passes to Bedrock as `embedding_types`, and of vLLM."""
 
 
 class OpenAICompatible(Host):

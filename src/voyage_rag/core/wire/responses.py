@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from voyage_rag.core.options import EmbedOptions
 from voyage_rag.errors import UnexpectedAnswerError
+from voyage_rag.hosts.conversion import check_plausible
 from voyage_rag.models import OutputDtype
 from voyage_rag.types import TYPECODES, Vector
 from voyage_rag.usage import Usage
@@ -31,8 +32,6 @@ MAX_TOKENS = 10**9
 """More tokens than any request can have. A larger number is ignored."""
 MAX_PIXELS = 10**13
 
-# A float32 whose top byte is 0x7f or 0xff is NaN, infinite or beyond 1e38.
-NAN_OR_HUGE, MINUS_NAN_OR_HUGE = b"\x7f", b"\xff"
 BIG_ENDIAN = sys.byteorder == "big"
 
 
@@ -250,8 +249,8 @@ def decode(embedding: object, dtype: OutputDtype) -> Vector:
         vector = _from_numbers(embedding, dtype)
     else:
         raise UnexpectedAnswerError(f"an embedding is of type {type(embedding).__name__}")
-    if dtype == "float" and not is_finite(vector):
-        raise UnexpectedAnswerError("an embedding contains numbers that are not finite")
+    if dtype == "float":
+        check_plausible(vector)
     return vector
 
 
@@ -271,9 +270,3 @@ def _from_numbers(numbers: list[float], dtype: OutputDtype) -> Vector:
         return array(TYPECODES[dtype], numbers)
     except (TypeError, OverflowError, ValueError):
         raise UnexpectedAnswerError(f"an embedding contains values that are not {dtype}") from None
-
-
-def is_finite(vector: Vector) -> bool:
-    """Return whether all floats are finite, using only their top bytes, which is faster."""
-    top_bytes = vector.tobytes()[0 if BIG_ENDIAN else 3 :: 4]
-    return NAN_OR_HUGE not in top_bytes and MINUS_NAN_OR_HUGE not in top_bytes
