@@ -152,6 +152,31 @@ def test_hive_partitions_are_columns(tmp_path: Path) -> None:
     assert read(reader) == ROWS
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_all_columns_are_those_of_any_file(suffix: str, tmp_path: Path) -> None:
+    """Schemas of shards change with time. A column that is named must be in every file."""
+    if suffix == "parquet":
+        pq.write_table(pa.table({"text": ["one"], "old": [1]}), tmp_path / "0.parquet")
+        newer = {"text": ["two"], "new": [["x"]]}
+        (tmp_path / "day=2").mkdir()
+        pq.write_table(pa.table(newer), tmp_path / "day=2" / "1.parquet")
+    else:
+        put(tmp_path / "0.csv", "text,old\none,1\n")
+        put(tmp_path / "day=2" / "1.csv", "text,new\ntwo,x\n")
+
+    reader = open_inputs([tmp_path], keep=["all"])
+
+    assert reader.columns.keep == ("text", "old", "new", "day")
+    kept = [("one", 1, None, None), ("two", None, ["x"], "2")]
+    if suffix == "csv":
+        kept = [("one", "1", None, None), ("two", None, "x", "2")]
+    assert [row.kept for row in reader.rows()] == kept
+    types = ["string", "int64", "list<element: string>", "string"] if suffix == "parquet" else None
+    assert types is None or [str(reader.type_of(name)) for name in reader.columns.keep] == types
+    with pytest.raises(JobError, match="has no column 'old'"):
+        open_inputs([tmp_path], keep=["old"])
+
+
 @pytest.mark.parametrize("given", ["in/lang=de/0.parquet", "in/*/*.parquet", "in/lang=de"])
 def test_partitions_are_columns_of_named_files_and_globs_too(given: str, tmp_path: Path) -> None:
     """A shell expands `*`, and the folders in the names it passes are the same."""

@@ -35,6 +35,10 @@ class ArrowRows(InputFile):
     def _schema(self) -> Any:
         raise NotImplementedError
 
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(self._schema.names)
+
     def _batches(self, columns: list[str], skip: int) -> Iterator[tuple[int, Any]]:
         """Yield positions and record batches, starting with the batch that contains row `skip`."""
         raise NotImplementedError
@@ -72,7 +76,9 @@ class ArrowRows(InputFile):
     def _values(self, batch: Any, path: str) -> list[Any]:
         if path in self.constants:
             return [self.constants[path]] * batch.num_rows
-        if path in batch.schema.names:
+        if self._lacks(path):
+            return [None] * batch.num_rows
+        if path in self._names:
             column = batch.column(path)
         else:
             name, *inner = path.split(".")
@@ -93,14 +99,21 @@ class ArrowRows(InputFile):
 
     def _stored(self, paths: list[str]) -> list[str]:
         """Return the file's columns that contain these columns."""
-        names = [path if path in self._schema.names else path.split(".")[0] for path in paths]
-        return list(dict.fromkeys(name for name in names if name not in self.constants))
+        names = [path if path in self._names else path.split(".")[0] for path in paths]
+        names = [name for name in names if name not in self.constants and not self._lacks(name)]
+        return list(dict.fromkeys(names))
+
+    def _lacks(self, path: str) -> bool:
+        """Whether only other files have a column, and all columns of the input are copied."""
+        return path not in self._names and path.partition(".")[0] not in self._names
 
     def type_of(self, path: str) -> Any:
         """Return the type of a column or of a nested value."""
         if path in self.constants:
             return pa.string()
-        if path in self._schema.names:
+        if self._lacks(path):
+            return pa.null()
+        if path in self._names:
             return self._schema.field(path).type
         kind = self._schema.field(path.split(".", maxsplit=1)[0]).type
         for name in path.split(".")[1:]:

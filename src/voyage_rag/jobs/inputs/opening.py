@@ -241,11 +241,13 @@ def _columns(
 
 def _kept(tables: Tables, keep: tuple[str, ...], id_column: str | None) -> tuple[str, ...]:
     """Return the columns to copy, or raise a `JobError` for one that cannot be copied."""
-    if keep == (KEEP_ALL,):
+    keeps_all = keep == (KEEP_ALL,)
+    if keeps_all:
         everywhere = dict.fromkeys(name for file, _ in tables for name in file.all_columns)
         keep = tuple(name for name in everywhere if name != id_column)
     for wanted in keep:
-        _check_every_row_has(tables, [wanted])
+        if not keeps_all:
+            _check_every_row_has(tables, [wanted])
         if wanted in OUTPUT_COLUMNS:
             raise JobError(
                 f"column {wanted!r} cannot be kept, because the output has a column with this "
