@@ -6,7 +6,7 @@ may hold a key as plain text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import wraps
 from inspect import Parameter, get_annotations, signature
 from itertools import takewhile
@@ -40,28 +40,22 @@ def constructor(init: Callable[P, T]) -> Callable[P, T]:
     parameters = list(signature(init).parameters.values())
     key_positions = [at for at, p in enumerate(parameters) if p.name in KEY_NAMES]
     takes_others = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
-    named = [p.name for p in parameters[1:] if p.kind is not Parameter.VAR_KEYWORD]
-    positional = [p.name for p in parameters[1:] if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
-    keywords = [p.name for p in parameters if p.kind is Parameter.KEYWORD_ONLY]
-    required = [p.name for p in parameters if p.name in positional and p.default is Parameter.empty]
+    named = [p for p in parameters[1:] if p.kind is not Parameter.VAR_KEYWORD]
 
     @wraps(init)
     def construct(*args: Any, **kwargs: Any) -> Any:
         owner, values = type(args[0]), list(args)
         try:
-            positions = [at for at in key_positions if at < len(values)]
-            names = [name for name in KEY_NAMES if name in kwargs]
-            _hide(values, positions)
-            _hide(kwargs, names)
-            _check_same([values[at] for at in positions] + [kwargs[name] for name in names])
+            _hide_keys(values, kwargs, [at for at in key_positions if at < len(values)])
             args = ()  # it contains the key as plain text
-            if not takes_others or issubclass(owner, BaseModel):
-                _check_names(owner, kwargs, [*named, *_field_names(owner)])
-            if issubclass(owner, BaseModel):
-                open_ = [n for n in positional[len(values) - 1 :] + keywords if n not in kwargs]
-                defaults = _redeclared(owner, construct, open_)
-                kwargs |= defaults
-                _check_present(owner, [n for n in open_ if n in required and n not in defaults])
+            is_model = issubclass(owner, BaseModel)
+            if is_model or not takes_others:
+                _check_names(owner, kwargs, [*(p.name for p in named), *_field_names(owner)])
+            if is_model:
+                by_position = {p.name for p in named[: len(values) - 1]}
+                left = [p for p in named if p.name not in by_position | kwargs.keys()]
+                kwargs |= _redeclared(owner, construct, [p.name for p in left])
+                _check_present(owner, left, kwargs)
             return init(*values, **kwargs)
         except (VoyageError, ValidationError, UnknownParameterError) as error:
             problem = error.with_traceback(None)
@@ -70,6 +64,14 @@ def constructor(init: Callable[P, T]) -> Callable[P, T]:
         raise problem
 
     return cast("Callable[P, T]", construct)
+
+
+def _hide_keys(values: list[Any], kwargs: dict[str, Any], positions: Sequence[int]) -> None:
+    """Replace the keys among the arguments by `APIKey` objects, and check them."""
+    names = [name for name in KEY_NAMES if name in kwargs]
+    _hide(values, positions)
+    _hide(kwargs, names)
+    _check_same([values[at] for at in positions] + [kwargs[name] for name in names])
 
 
 def _hide(values: Any, places: Iterable[Any]) -> None:
@@ -111,12 +113,15 @@ def _redeclared(
     }
 
 
-def _check_present(owner: type, missing: Iterable[str]) -> None:
+def _check_present(owner: type, parameters: Iterable[Parameter], given: Container[str]) -> None:
     """Raise an error for a missing parameter, as pydantic does."""
-    for name in missing:
-        raise ValidationError.from_exception_data(
-            owner.__name__, [{"type": "missing", "loc": (name,), "input": None}], hide_input=True
-        )
+    for parameter in parameters:
+        if parameter.default is Parameter.empty and parameter.name not in given:
+            raise ValidationError.from_exception_data(
+                owner.__name__,
+                [{"type": "missing", "loc": (parameter.name,), "input": None}],
+                hide_input=True,
+            )
 
 
 def _field_names(owner: type) -> Iterable[str]:
