@@ -50,6 +50,7 @@ COVERED_BY: dict[str, str] = {
     "core/options.py": "core/test_validation.py",
     "core/sliding_window.py": "core/test_rate_limiter.py",
     "core/text_stream.py": "client/test_streaming.py",
+    "core/waiting_line.py": "core/test_rate_limiter.py",
     "counting.py": "commands/test_tokens.py",
     "deferred.py": "test_public_api.py",
     "demo/options.py": "demo/test_run.py",
