@@ -205,7 +205,8 @@ class Cache:
             if "locked" in str(error) or "busy" in str(error):
                 raise CacheError(
                     f"another process has locked the cache {self.path!r} for "
-                    f"{MAX_LOCK_SECONDS:g} s: try again, or choose another file"
+                    f"{MAX_LOCK_SECONDS:g} s, or its file system cannot lock files: try again, or "
+                    "choose a file on a local disk"
                 ) from error
             raise CacheError(f"the cache {self.path!r} cannot be used: {error}") from error
         except sqlite3.DatabaseError as error:
