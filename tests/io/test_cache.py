@@ -206,6 +206,30 @@ def test_a_locked_file_is_an_error_that_says_so(path: str, monkeypatch: pytest.M
     cache.close()
 
 
+def test_a_new_file_may_be_opened_several_times_at_once(tmp_path: Path) -> None:
+    """As the workers of a server do when they start."""
+    failures: list[Exception] = []
+
+    def work(path: str, together: threading.Barrier) -> None:
+        together.wait(10)
+        try:
+            cache = Cache(path)
+            cache.add({KEYS[0]: b"1234"})
+            cache.close()
+        except Exception as error:  # noqa: BLE001 - reported below
+            failures.append(error)
+
+    for number in range(20):
+        together = threading.Barrier(8)
+        args = (str(tmp_path / f"{number}.sqlite"), together)
+        threads = [threading.Thread(target=work, args=args) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failures == []
+
+
 def test_threads_share_one_cache(path: str) -> None:
     """Eight threads write and read at once; all is there in the end."""
     cache = Cache(path)

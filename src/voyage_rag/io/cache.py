@@ -16,6 +16,7 @@ import os
 import sqlite3
 import stat
 import threading
+import time
 import weakref
 import zlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ IN_MEMORY = ":memory:"
 APPLICATION_ID = 0x564F5941  # "VOYA"
 VERSION = 1
 MAX_LOCK_SECONDS = 30.0
+RETRY_SECONDS = 0.01
 KEYS_PER_QUERY = 500
 CHECKSUM_BYTES = 4
 PAGES_PER_FULL_PAGE = 1.5
@@ -144,22 +146,22 @@ class Cache:
 
     def _initialise(self, connection: sqlite3.Connection) -> None:
         """Check that the file is a cache, and initialise an empty one."""
-        application, version = (
-            connection.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("application_id", "user_version")
-        )
-        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if tables and (application, version) != (APPLICATION_ID, VERSION):
-            raise CacheError(f"{self.path!r} is another kind of database: choose another file")
-        connection.execute("PRAGMA journal_mode = WAL")
+        if not _is_cache(connection):
+            connection.execute("BEGIN IMMEDIATE")  # other processes may initialise it, too
+            with connection:
+                if not _is_cache(connection):
+                    self._create(connection)
+        _use_write_ahead_log(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
-        with connection:
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)"
-                " WITHOUT ROWID"
-            )
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _create(self, connection: sqlite3.Connection) -> None:
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise CacheError(f"{self.path!r} is another kind of database: choose another file")
+        connection.execute(
+            "CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
+        )
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def _prune(self, connection: sqlite3.Connection, more_bytes: int) -> None:
         """Delete vectors until `more_bytes` fit.
@@ -202,7 +204,7 @@ class Cache:
         try:
             yield
         except sqlite3.OperationalError as error:
-            if "locked" in str(error) or "busy" in str(error):
+            if _is_locked(error):
                 raise CacheError(
                     f"another process has locked the cache {self.path!r} for "
                     f"{MAX_LOCK_SECONDS:g} s, or its file system cannot lock files: try again, or "
@@ -235,6 +237,32 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
     )
+
+
+def _is_cache(connection: sqlite3.Connection) -> bool:
+    application, version = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("application_id", "user_version")
+    )
+    return (application, version) == (APPLICATION_ID, VERSION)
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Change the journal mode. SQLite does not wait for other connections, so this does."""
+    deadline = time.monotonic() + MAX_LOCK_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not _is_locked(error) or time.monotonic() >= deadline:
+                raise
+            time.sleep(RETRY_SECONDS)
+        else:
+            return
+
+
+def _is_locked(error: sqlite3.OperationalError) -> bool:
+    return "locked" in str(error) or "busy" in str(error)
 
 
 def _is_full(error: BaseException | None) -> bool:
