@@ -363,23 +363,48 @@ def test_lists_come_of_the_cache_too(tmp_path: Path) -> None:
     assert len(service.attempts) == 1
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_looking_at_many_texts_blocks_no_event_loop(backend: str) -> None:
-    """A thread checks and weighs them."""
-    seen_in: set[int] = set()
+class Column:
+    """A column of a table: it has a length and an order, and is no sequence."""
 
-    class Texts(list[str]):
-        def __iter__(self) -> Iterator[str]:
-            seen_in.add(threading.get_ident())
-            return super().__iter__()
+    def __init__(self, values: list[Any]) -> None:
+        self.values = values
+        self.seen_in: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[Any]:
+        self.seen_in.add(threading.get_ident())
+        return iter(self.values)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize(
+    ("verb", "given"),
+    [
+        ("aembed", {"model": MODEL}),
+        ("arerank", {"model": "rerank-3", "query": "q"}),
+        ("aembed_chunks", {"model": "voyage-context-4", "documents": [0] * 1_002}),
+        ("acontextualized_embed", {"model": "voyage-context-4", "input_type": "query"}),
+    ],
+)
+def test_looking_at_many_texts_blocks_no_event_loop(
+    backend: str, verb: str, given: dict[str, Any]
+) -> None:
+    """A thread checks and weighs them. The last one is bad, so nothing is sent."""
+    column = Column([*texts_up_to(1_001), None])
 
     async def program() -> int:
-        found = await voyage_over(FakeService()).aembed(Texts(texts_up_to(1_001)), MODEL)
-        assert len(found.vectors) == 1_001
+        call = getattr(voyage_over(FakeService()), verb)
+        with pytest.raises(InvalidInputError, match=r"\[1001\]"):
+            await call(**{FIRST.get(verb, "texts"): column}, **given)
         return threading.get_ident()
 
-    assert anyio.run(program, backend=backend) not in seen_in
-    assert seen_in
+    assert anyio.run(program, backend=backend) not in column.seen_in
+    assert column.seen_in
+
+
+FIRST = {"arerank": "documents", "aembed_chunks": "chunks", "acontextualized_embed": "inputs"}
 
 
 def billing(tokens_per_text: int) -> FakeService:

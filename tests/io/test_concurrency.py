@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import json
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
+import numpy as np
 import pytest
 import trio
 import trio.testing
@@ -33,6 +35,7 @@ from voyage_rag.hosts.messages import Response
 from voyage_rag.io.clock import SYSTEM_CLOCK, SystemClock
 from voyage_rag.io.concurrency import OrderedResults, run_in_threads
 from voyage_rag.io.driver import Driver
+from voyage_rag.io.tasks import run_in_thread_if_many
 from voyage_rag.usage import Usage
 
 
@@ -394,3 +397,25 @@ def drive_unless(released: threading.Event) -> Any:
         return flow
 
     return drive
+
+
+@pytest.mark.parametrize(
+    ("inputs", "is_long"),
+    [
+        (range(1_001), True),
+        (dict.fromkeys(range(1_001)).values(), True),
+        (range(1_000), False),
+        ("a" * 5_000, False),
+        (iter(range(5_000)), False),
+        (np.zeros(()), False),
+    ],
+    ids=["range", "view", "few", "text", "iterator", "scalar"],
+)
+def test_only_many_inputs_are_worth_a_thread(inputs: object, is_long: bool) -> None:
+    """A text and an iterator are not counted."""
+
+    async def program() -> bool:
+        here = threading.get_ident()
+        return await run_in_thread_if_many(threading.get_ident, inputs) != here
+
+    assert asyncio.run(program()) == is_long

@@ -1,11 +1,13 @@
 """Embed chunks together with the other chunks of their documents."""
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 
 from voyage_rag.client.session import Session
 from voyage_rag.core import contextual
 from voyage_rag.core.documents import check_chunking
 from voyage_rag.core.embed import TextPolicies
+from voyage_rag.io.tasks import run_in_thread_if_many
 from voyage_rag.models import OutputDtype
 from voyage_rag.progress import NO_PROGRESS, progress_bar
 from voyage_rag.types import (
@@ -15,6 +17,9 @@ from voyage_rag.types import (
     InputType,
     InvalidText,
 )
+
+MANY_DOCUMENTS = 50
+"""Number of documents that may contain a thousand chunks."""
 
 
 class ContextualizedVerbs(Session):
@@ -99,7 +104,7 @@ class ContextualizedVerbs(Session):
         invalid_text: InvalidText = "error",
         show_progress_bar: bool = False,
     ) -> ContextualizedEmbeddingsObject:
-        """Async variant of `contextualized_embed`."""
+        """Async variant of `contextualized_embed`. A worker thread splits many documents."""
         chunking = check_chunking(
             input_type, chunk_fn, enable_auto_chunking, chunk_size, chunk_overlap
         )
@@ -107,9 +112,9 @@ class ContextualizedVerbs(Session):
             self.context, model, input_type, output_dtype, output_dimension, chunking
         )
         with progress_bar(inputs) if show_progress_bar else NO_PROGRESS as call.progress:
-            return await self.driver.arun(
-                contextual.contextualize(call, inputs, chunk_fn, invalid_text)
-            )
+            operation_of = partial(contextual.contextualize, call, inputs, chunk_fn, invalid_text)
+            operation = await run_in_thread_if_many(operation_of, inputs, MANY_DOCUMENTS)
+            return await self.driver.arun(operation)
 
     def embed_chunks(
         self,
@@ -171,5 +176,5 @@ class ContextualizedVerbs(Session):
         call = contextual.prepare(self.context, model, input_type, output_dtype, output_dimension)
         with progress_bar(documents) if show_progress_bar else NO_PROGRESS as call.progress:
             policies = TextPolicies(empty_text, invalid_text)
-            operation = contextual.embed_chunks(call, chunks, documents, policies)
-            return await self.driver.arun(operation)
+            operation_of = partial(contextual.embed_chunks, call, chunks, documents, policies)
+            return await self.driver.arun(await run_in_thread_if_many(operation_of, chunks))

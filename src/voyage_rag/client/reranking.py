@@ -1,9 +1,11 @@
 """Order documents by relevance to a query."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from voyage_rag.client.session import Session
 from voyage_rag.core.rerank import RankingRules, rerank
+from voyage_rag.io.tasks import run_in_thread_if_many
 from voyage_rag.types import BlankDocuments, InvalidText, RerankingObject
 
 
@@ -66,5 +68,5 @@ class RerankingVerbs(Session):
     ) -> RerankingObject:
         """Async variant of `rerank`."""
         rules = RankingRules(truncation, blank_documents, invalid_text, score_threshold)
-        operation = rerank(self.context, query, documents, model, top_k, rules)
-        return await self.driver.arun(operation)
+        operation_of = partial(rerank, self.context, query, documents, model, top_k, rules)
+        return await self.driver.arun(await run_in_thread_if_many(operation_of, documents))

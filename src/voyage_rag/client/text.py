@@ -11,7 +11,7 @@ from voyage_rag.client.session import Session
 from voyage_rag.core import embed as embed_flows
 from voyage_rag.core.embed import TextCall, TextPolicies
 from voyage_rag.core.text_stream import AsyncSink, InOrder, Sink, TextStream
-from voyage_rag.io.tasks import run_in_thread
+from voyage_rag.io.tasks import run_in_thread, run_in_thread_if_many
 from voyage_rag.models import OutputDtype
 from voyage_rag.progress import NO_PROGRESS, progress_bar
 from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, InvalidText, Vector
@@ -20,11 +20,6 @@ TextOptions: TypeAlias = tuple[InputType | None, bool, OutputDtype | None, int |
 """Input type, truncation, number type, dimension and batch size."""
 
 DEFAULT_EMBED_MODEL = "voyage-2"
-
-MANY = 1_000
-"""Number of texts whose validation takes about two milliseconds, which is too long for an event
-loop.
-"""
 
 
 class TextVerbs(Session):
@@ -104,11 +99,7 @@ class TextVerbs(Session):
         call = self._call(model, given, TextPolicies(empty_text, invalid_text))
         with progress_bar(texts) if show_progress_bar else NO_PROGRESS as call.progress:
             operation_of = partial(embed_flows.embed, call, texts, as_lists=as_lists)
-            if isinstance(texts, Sequence) and len(texts) > MANY:
-                operation = await run_in_thread(operation_of)
-            else:
-                operation = operation_of()
-            return await self.driver.arun(operation)
+            return await self.driver.arun(await run_in_thread_if_many(operation_of, texts))
 
     def embed_iter(
         self,
