@@ -15,6 +15,7 @@ import pytest
 
 from fakes import HTTPService, embedded, ok
 from voyage_rag import ConfigurationError, InvalidInputError, ServerError, Voyage
+from voyage_rag.client import notices
 from voyage_rag.emulator import Emulator
 from voyage_rag.emulator.faults import status
 from voyage_rag.hosts.messages import Response
@@ -135,6 +136,23 @@ def test_a_class_knows_length_and_space_of_its_vectors(
 ) -> None:
     one = make(model, **options)
     assert (one.dimensions, one.space) == (length, space)
+
+
+@both
+def test_packed_bits_are_warned_of(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Once, because most stores compare the packed numbers, and find the wrong documents."""
+    notices.REPORTED.clear()
+    for _ in range(2):
+        make("voyage-4", output_dtype="ubinary")
+    make("voyage-4", output_dtype="int8")
+    [record] = caplog.records
+    assert "output_dtype='ubinary' packs eight dimensions" in record.getMessage()
+
+
+def test_integers_are_for_stores_that_compare_bits(caplog: pytest.LogCaptureFixture) -> None:
+    notices.REPORTED.clear()
+    langchain("voyage-4", output_dtype="ubinary", integers=True)
+    assert caplog.records == []
 
 
 @both

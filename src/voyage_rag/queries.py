@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr
 from pydantic.json_schema import SkipJsonSchema
 
 from voyage_rag.client import Voyage
+from voyage_rag.client.notices import packed_bits
 from voyage_rag.connection import Client, Connection
 from voyage_rag.core.validation import check_embedding_model, check_output, check_text
 from voyage_rag.errors import ConfigurationError, InvalidInputError
@@ -19,6 +20,7 @@ from voyage_rag.single_flight import SingleFlight
 from voyage_rag.types import InputType
 
 DIMENSIONS_PER_BYTE = 8
+PACKED_DTYPES = {"binary", "ubinary"}
 NOT_IN_KEYS = re.compile(r"[^\w.-]+", re.ASCII)
 """Characters that LangChain's stores do not accept in a key."""
 
@@ -51,7 +53,7 @@ class QueryOptions(Connection):
         model, dimension, dtype = self._vector_options
         row = MODELS.get(model)
         length = dimension or (row.default_dimension if row else None)
-        if length is not None and dtype in {"binary", "ubinary"}:
+        if length is not None and dtype in PACKED_DTYPES:
             return length // DIMENSIONS_PER_BYTE
         return length
 
@@ -143,6 +145,8 @@ class QueryOptions(Connection):
         """
         model, dimension, dtype = self._vector_options
         check_output(check_embedding_model(model), dimension, dtype)
+        if dtype in PACKED_DTYPES and not getattr(self, "integers", False):
+            packed_bits(dtype)
         if self.query_model is None or self.query_model == model:
             return
         space, other = space_of(model), space_of(self.query_model)

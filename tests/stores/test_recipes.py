@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import lancedb
 import pytest
 
 from pages import ROOT, blocks
@@ -46,6 +47,8 @@ def test_every_recipe_finds_the_passage(
     assert [node.text for node in session["nodes"]] == [expected]
     assert f"nearest by bits: {expected}" in capsys.readouterr().out
     assert checked == 5
+    bits = lancedb.connect("lance").open_table("passages").schema.field("vector").type
+    assert str(bits) == "fixed_size_list<item: uint8>[128]"
     asyncio.run(session["engine"].close())
 
 

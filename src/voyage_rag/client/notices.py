@@ -79,6 +79,19 @@ def zero_vector(model: str) -> None:
     )
 
 
+def packed_bits(dtype: str) -> None:
+    """Warn, once per number type, that only few stores can search vectors of packed bits."""
+    if not is_first(REPORTED, (packed_bits, dtype)):
+        return
+    LOG.warning(
+        "output_dtype=%r packs eight dimensions into each number: only a store that compares bits "
+        "(by Hamming distance) can search such vectors, in LangChain with integers=True. Others "
+        "compare them by cosine, inner product or distance, which finds almost random documents: "
+        "use int8 for them",
+        dtype,
+    )
+
+
 def retirement(model: str, end: Retirement) -> None:
     """Warn, once per model, that a model will be retired soon."""
     if not is_first(REPORTED, (retirement, model)):
