@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import Any, cast
 
 import pytest
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
 from voyage_rag import ConfigurationError
 from voyage_rag.langchain import VoyageAIEmbeddings, VoyageAIMultimodalEmbeddings, VoyageAIRerank
@@ -79,3 +79,17 @@ def test_a_subclass_may_declare_other_defaults(monkeypatch: pytest.MonkeyPatch) 
     assert (pictures.model, pictures.downscale) == ("voyage-multimodal-3", True)
     assert Pictures(downscale=False).downscale is False
     assert cast("Any", Best)().top_k == cast("Any", BestNodes)().top_n == 3
+
+
+@pytest.mark.parametrize("kind", [VoyageAIEmbeddings, VoyageEmbedding])
+def test_a_subclass_may_declare_where_the_key_comes_from(kind: Any) -> None:
+    """Such as a vault, as with LangChain's `secret_from_env`. Nothing shows the key."""
+
+    class Mine(kind):  # type: ignore[misc]
+        voyage_api_key: Any = Field(default_factory=lambda: SecretStr(KEY))
+
+    one = Mine("voyage-4")
+    assert one.voyage.settings.api_key.get_secret_value() == KEY
+    assert KEY not in repr(one) + str(one.model_dump()) + one.model_dump_json()
+    other = Mine("voyage-4", voyage_api_key="pa-other")
+    assert other.voyage.settings.api_key.get_secret_value() == "pa-other"

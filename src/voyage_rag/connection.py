@@ -191,7 +191,7 @@ class Connection(BaseModel):
     def _resolve_key(self) -> None:
         pinned, is_given = self.api_key_fingerprint, "api_key_fingerprint" in self.model_fields_set
         if self.voyage_api_key:
-            key = self.voyage_api_key
+            key = as_key(self.voyage_api_key)
             if pinned or not is_given:
                 pinned = key.fingerprint
         elif pinned:
