@@ -398,8 +398,15 @@ def test_an_empty_input_is_not_the_current_folder() -> None:
 @pytest.mark.parametrize("given", [None, 7, b"in.jsonl", ["in.jsonl", None]])
 def test_what_is_no_path_is_refused(given: Any) -> None:
     for arguments in ((given, "out.parquet"), ("in.jsonl", given)):
-        with pytest.raises(JobError, match="must be a string or a path object"):
+        with pytest.raises(JobError, match="pass the path of a file, not"):
             EmbeddingJob(*arguments, model=MODEL)
+
+
+@pytest.mark.parametrize("table", [pa.table({"text": ["one"]}), {"text": ["one"]}])
+def test_a_table_in_memory_is_no_list_of_paths(table: Any) -> None:
+    """The names of its columns would be paths."""
+    with pytest.raises(JobError, match=r"not (Table|dict): write data to a file"):
+        EmbeddingJob(table, "out.parquet", model=MODEL)
 
 
 def test_an_open_file_is_no_list_of_paths(tmp_path: Path) -> None:

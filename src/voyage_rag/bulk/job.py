@@ -83,7 +83,7 @@ class EmbeddingJob:
         **options: Any,
     ) -> None:
         self.options: JobOptions = JobOptions.of(**options)
-        is_one = isinstance(input, str | bytes) or hasattr(input, "read")
+        is_one = any(hasattr(input, name) for name in ("split", "read", "columns", "keys"))
         given: list[Any] = list(input) if isinstance(input, Iterable) and not is_one else [input]
         if not given:
             raise JobError("there is no input: pass a file, a folder or a glob")
@@ -301,7 +301,8 @@ class EmbeddingJob:
 def _path(given: Location) -> Path:
     """Expand `~`, as a shell does: it may come from quotes or a configuration file."""
     if not isinstance(given, str | os.PathLike):
-        raise JobError(f"a path must be a string or a path object, not {type(given).__name__}")
+        kind = type(given).__name__
+        raise JobError(f"pass the path of a file, not {kind}: write data to a file first")
     if not os.fspath(given):
         raise JobError("a path is empty: pass a file or folder ('.' for the current one)")
     return Path(os.path.expanduser(given))  # noqa: PTH111 - pathlib's raises without a home folder
