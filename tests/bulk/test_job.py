@@ -146,7 +146,7 @@ def test_floats_in_json_are_those_of_the_service(tmp_path: Path) -> None:
     from fakes import embedded as answered
     from fakes import ok
 
-    numbers = [0.1, -1e-7, 1.5e37, 1.0, 16777216.0]
+    numbers = [0.1, -1e-7, 1.5e17, 1.0, 16777216.0]
     service = Service(always=lambda _: ok(answered([numbers])))
     source = jsonl(tmp_path / "in.jsonl", [("a", "b")])
 
