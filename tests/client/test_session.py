@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from conftest import EagerThreads, Runner
-from fakes import MODEL, FakeClock, FakeService, embedded, failed, ok, voyage_over
-from voyage_rag import ConfigurationError, ServerError, Usage
+from fakes import KEY, MODEL, FakeClock, FakeService, embedded, failed, ok, voyage_over
+from voyage_rag import ConfigurationError, EmbeddingsObject, ServerError, Usage, Voyage
 from voyage_rag.client import notices
 
 
@@ -44,6 +44,31 @@ def test_a_copy_may_have_other_observers(runner: Runner) -> None:
     assert seen == []
     runner.call(voyage.with_options(timeout=3), "embed", ["a"], MODEL)
     assert seen != []
+
+
+class WithDefaults(Voyage):
+    """What applications write to choose a model in one place."""
+
+    def __init__(self, *args: Any, default_model: str, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.default_model = default_model
+
+    def embed(self, texts: Any, model: str | None = None, **options: Any) -> EmbeddingsObject:  # type: ignore[override]
+        return super().embed(texts, model or self.default_model, **options)
+
+
+def test_a_subclass_may_pass_parameters_on() -> None:
+    """Its copies have what it adds; an unknown name is still suggested."""
+    service = FakeService()
+    voyage = WithDefaults(KEY, default_model=MODEL)
+    voyage.driver.sender = service  # type: ignore[assignment]
+
+    voyage.embed(["a"], input_type="query")
+    voyage.with_options(timeout=3).embed(["a"], truncation=False)
+    assert [body["model"] for body in service.bodies] == [MODEL, MODEL]
+    assert service.bodies[0]["input_type"] == "query"
+    with pytest.raises(TypeError, match=r"'dimensions': did you mean 'output_dimension'"):
+        voyage.embed(["a"], dimensions=3)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import os
 import random
 from collections.abc import Callable, Iterable
 from functools import partial, wraps
-from inspect import isasyncgenfunction, iscoroutinefunction, isfunction, signature
+from inspect import Parameter, isasyncgenfunction, iscoroutinefunction, isfunction, signature
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from pydantic import SecretStr
@@ -148,7 +148,7 @@ class Session:
             ConfigurationError: A setting is invalid, unknown, or shared by all copies.
         """
         copy = type(self).__new__(type(self))
-        copy.has_own_http_client = self.has_own_http_client
+        copy.__dict__.update(self.__dict__)  # also what a subclass adds
         sender, cache = self.driver.sender, self.driver.cache
         if isinstance(sender, HedgedSender):
             sender = sender.sender
@@ -293,7 +293,10 @@ def _sender(
 
 def _suggesting(verb: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a method: an unknown parameter raises an error that suggests the closest name."""
-    known = [*signature(verb).parameters][1:]
+    parameters = signature(verb).parameters
+    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return verb  # of a subclass, which passes other parameters on
+    known = [*parameters][1:]
     names = frozenset(known)
 
     def check(given: Iterable[str]) -> None:
