@@ -334,6 +334,23 @@ def test_a_service_that_is_known_to_be_slow_is_waited_for(
     assert server.connections == 1
 
 
+@pytest.mark.parametrize("length", [1, exchange.SMALL_REQUEST_BYTES])
+def test_a_service_that_needs_most_of_the_timeout_is_waited_for(
+    length: int, runner: Runner, server: WireServer
+) -> None:
+    """A server that works on one request at a time would otherwise receive each one twice."""
+
+    def act(request: WireRequest) -> None:
+        server.over.wait(0.5)
+        healthy(request)
+
+    server.act = act
+    texts = ["a" * length, "b" * length]
+    found = vectors_in_turn(runner, server, voyage_to(server, timeout=0.8), texts)
+    assert found == [*map(vector_of, texts)]
+    assert len(server.requests) == 2
+
+
 def test_what_must_not_be_repeated_never_uses_an_old_connection(
     runner: Runner, server: WireServer
 ) -> None:

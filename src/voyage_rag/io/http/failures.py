@@ -69,7 +69,7 @@ def connection_error(
     elif is_timeout:
         failure = Timeout(
             f"{host.base_url} did not respond within {round(attempt.timeout, 2):g} s ({reason}): "
-            "increase timeout, or send less at once",
+            "increase timeout, or reduce concurrency or the size of requests",
             model=model,
         )
     else:
