@@ -42,6 +42,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("embed", {"input_type": ""}, "input_type must be one of"),
     ("embed", {"input_type": "search_query"}, "did you mean 'query'?"),
     ("embed", {"input_type": "Document"}, "did you mean 'document'?"),
+    ("embed", {"input_type": "doc"}, "did you mean 'document'?"),
+    ("embed", {"input_type": "passage"}, "did you mean 'document'?"),
     ("embed", {"output_dtype": "UBinary"}, "did you mean 'ubinary'?"),
     ("embed", {"truncation": None}, "truncation must be True or False, not None"),
     ("embed", {"truncation": 1}, "truncation must be True or False, not 1"),

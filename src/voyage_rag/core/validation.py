@@ -71,12 +71,21 @@ def check_output(row: Model, dimension: object, dtype: object) -> OutputDtype | 
     return cast("OutputDtype", dtype)
 
 
+OTHER_CHOICES = {"passage": "document", "corpus": "document", "question": "query"}
+"""Input types of other packages, and the corresponding ones of Voyage."""
+
+
 def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
     """Raise an `InvalidInputError` for a value that is not one of the choices."""
     # NumPy arrays cannot be compared with strings.
     if not any(value is each or (isinstance(value, str) and value == each) for each in choices):
         text = value.lower() if isinstance(value, str) else ""
-        contained = [each for each in choices if isinstance(each, str) and each in text]
+        text = OTHER_CHOICES.get(text, text)
+        contained = [
+            each
+            for each in choices
+            if isinstance(each, str) and text and (each in text or each.startswith(text))
+        ]
         similar = f": did you mean {max(contained, key=len)!r}?" if contained else ""
         raise InvalidInputError(
             f"{name} must be one of {_listed(choices)}, not {repr_of(value)}{similar}"
