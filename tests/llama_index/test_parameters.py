@@ -12,7 +12,7 @@ from llama_index.core.schema import NodeWithScore, TextNode
 from llama_index.core.storage.kvstore import SimpleKVStore
 from pydantic import ValidationError
 
-from voyage_rag.llama_index import VoyageAIRerank, VoyageEmbedding
+from voyage_rag.llama_index import VoyageAIRerank, VoyageAutoChunker, VoyageEmbedding
 
 if TYPE_CHECKING:
     from conftest import Runner
@@ -103,6 +103,20 @@ def test_the_older_name_of_top_n_works(
         "truncation": False,
         **({"top_k": top_k} if top_k else {}),
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        (VoyageEmbedding, ("voyage-4",)),
+        (VoyageAIRerank, ("rerank-3",)),
+        (VoyageAutoChunker, ()),
+    ],
+)
+def test_none_is_no_callback_manager(make: Any, kind: type, arguments: tuple[str, ...]) -> None:
+    """As where a program passes on an optional one of its own."""
+    made = make(kind, *arguments, callback_manager=None)
+    assert made.callback_manager.handlers == []
 
 
 @pytest.mark.parametrize("name", ["top_n", "top_k"])

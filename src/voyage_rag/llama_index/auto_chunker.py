@@ -90,7 +90,7 @@ class VoyageAutoChunker(Connection, NodeParser):
             "chunk_overlap": chunk_overlap,
             "output_dtype": output_dtype,
             "output_dimension": output_dimension,
-            "callback_manager": CallbackManager([]),
+            "callback_manager": kwargs.pop("callback_manager", None) or CallbackManager([]),
         }
         super().__init__(**fields | kwargs)
         check_auto_chunking(self.model, self.chunk_size, self.chunk_overlap)

@@ -89,7 +89,7 @@ class VoyageAIRerank(RerankOptions, BaseNodePostprocessor):
             "model": model,
             "top_n": top_k if top_n is None else top_n,
             "truncation": truncation,
-            "callback_manager": CallbackManager([]),
+            "callback_manager": kwargs.pop("callback_manager", None) or CallbackManager([]),
         }
         super().__init__(**fields | kwargs)
         self.connect()
