@@ -114,6 +114,34 @@ def test_an_event_loop_waits_for_the_result_of_a_thread(backend: str) -> None:
     assert anyio.run(program, backend=backend) == 2
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_sync_call_does_not_wait_for_a_task_of_its_own_event_loop(backend: str) -> None:
+    """The task could never finish, and the program would hang."""
+    flight: SingleFlight[str, int] = SingleFlight()
+    found: list[dict[str, int]] = []
+
+    async def program() -> None:
+        arrived, may_end = anyio.Event(), anyio.Event()
+
+        async def ask(_: list[str]) -> list[int]:
+            arrived.set()
+            await may_end.wait()
+            return [1]
+
+        async def task() -> None:
+            found.append(await flight.aget(["a"], ask))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(task)
+            await arrived.wait()
+            found.append(flight.get(["a", "b"], lambda keys: [len(keys) + 1 for _ in keys]))
+            may_end.set()
+        found.append(flight.get(["a", "b"], lambda _: pytest.fail("both are known")))
+
+    anyio.run(program, backend=backend)
+    assert found == [{"a": 2, "b": 2}, {"a": 1}, {"a": 1, "b": 2}]
+
+
 def test_trio_as_a_guest_of_asyncio_waits_too() -> None:
     """A loop is then running, but the caller is not one of its tasks."""
     flight: SingleFlight[str, int] = SingleFlight()

@@ -1,11 +1,13 @@
-"""Locks that a fork cannot leave locked, forks that wait for C libraries, and what happens once."""
+"""Locks that a fork cannot leave locked, forks that wait for C libraries, and event loops."""
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 from weakref import WeakValueDictionary
 
 MAX_FORK_DELAY_SECONDS = 5.0
@@ -25,6 +27,16 @@ def lock_for(owner: object) -> threading.Lock:
     """
     _owners[id(owner)] = owner
     return threading.Lock()
+
+
+def in_event_loop() -> bool:
+    """Return whether an event loop runs in this thread. Imports nothing, which would block it."""
+    asyncio: Any = sys.modules.get("asyncio")
+    with suppress(RuntimeError):
+        if asyncio is not None:
+            return bool(asyncio.get_running_loop())
+    trio: Any = sys.modules.get("trio")
+    return trio is not None and bool(trio.lowlevel.in_trio_run())
 
 
 def is_first(seen: dict[Hashable, object], key: Hashable) -> bool:

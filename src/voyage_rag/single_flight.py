@@ -14,7 +14,7 @@ from anyio import CapacityLimiter
 
 from voyage_rag.errors import InvalidInputError, InvalidRequestError, VoyageError
 from voyage_rag.io.tasks import in_thread, is_asyncio
-from voyage_rag.locks import lock_for
+from voyage_rag.locks import in_event_loop, lock_for
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -52,6 +52,9 @@ class SingleFlight(Generic[K, V]):
     ) -> dict[K, V]:
         """Return the results of the keys, and request those that no other caller has requested.
 
+        In an event loop, it requests those of other callers, too: waiting for them would block the
+        loop, perhaps with the very task that it waits for.
+
         Args:
             keys: The keys.
             request: Returns one result per key.
@@ -63,9 +66,13 @@ class SingleFlight(Generic[K, V]):
             if own:
                 with self.publishing(own, partial(finished_of, own)) as results:
                     results.update(zip(own, request(own), strict=True))
+            if in_event_loop():
+                others = [key for key, future in futures.items() if not future.done()]
+                found |= zip(others, request(others) if others else (), strict=True)
             for key, future in futures.items():
-                with suppress(CancelledError):
-                    found[key] = future.result()
+                if key not in found:
+                    with suppress(CancelledError):
+                        found[key] = future.result()
         return found
 
     async def aget(

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import encodings.idna  # noqa: F401 - else imported by the first name that is looked up
 import string
-import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 from voyage_rag.io.http.certificates import TrustedCertificates
 from voyage_rag.io.http.proxies import DEFAULT_PORTS, Proxy, find_proxy
+from voyage_rag.locks import in_event_loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +72,9 @@ class Route:
         """
         certificates = TrustedCertificates.of_environment(environ)
         scheme, host, port = address.origin
-        if scheme == "https" and not _in_event_loop():
+        if scheme == "https" and not in_event_loop():
             certificates.check()  # reads the disk; in an event loop, the first call does this
         proxy = find_proxy(scheme, host, port)
         is_forwarded = proxy is not None and scheme == "http" and not proxy.is_socks
         headers = proxy.headers if proxy is not None and is_forwarded else {}
         return cls(scheme, host, port, proxy, certificates, is_forwarded, headers)
-
-
-def _in_event_loop() -> bool:
-    """Return whether an event loop runs, without anyio, whose import would block the loop."""
-    with suppress(RuntimeError):
-        return bool(asyncio.get_running_loop())
-    trio: Any = sys.modules.get("trio")
-    return trio is not None and bool(trio.lowlevel.in_trio_run())
