@@ -196,6 +196,14 @@ def test_the_text_that_cannot_be_embedded_is_named(
         runner.call(voyage, "embed", texts, "m")
 
 
+def test_a_wrong_address_suggests_no_other_model(http_service: HTTPService) -> None:
+    """The remedy mentions the model, but the server does not."""
+    http_service.always = lambda _: Response(404, {}, b"404 page not found")
+    with pytest.raises(InvalidRequestError, match="check base_url") as caught:
+        Voyage(host=OpenAICompatible(http_service.url)).embed(["a"], "voyage-4-nanoo")
+    assert "Did you mean" not in caught.value.message
+
+
 def test_a_rate_limit_is_not_taken_for_a_request_that_is_too_large(
     http_service: HTTPService, runner: Any
 ) -> None:

@@ -38,7 +38,7 @@ def failure_of(
     detail = host.error(response)
     message = detail.message or f"the service responded with HTTP {detail.status} and no message"
     message = f"{message} ({detail.remedy})" if detail.remedy else message
-    if issubclass(detail.error_class, InvalidRequestError) and is_about_model(message):
+    if issubclass(detail.error_class, InvalidRequestError) and is_about_model(detail.message):
         similar = similar_model(request.model or "")
         message += f" Did you mean {similar!r}?" if similar else ""
     delay = retry_after(response.headers, wall_clock())
