@@ -233,6 +233,17 @@ def test_a_column_that_is_not_there_is_named(cluster: None, emulator: Emulator) 
         vectors.materialize()
 
 
+def test_a_column_of_vectors_is_not_added_twice(cluster: None, emulator: Emulator) -> None:
+    """Arrow would accept the name, and Ray fail with it after everything was paid."""
+    from voyage_rag.bulk.ray import embed
+
+    rows = ray.data.from_items([{"text": "one", "embedding": [1.0]}])
+    vectors = embed(rows, model="voyage-4", base_url=emulator.url)
+    with pytest.raises(Exception, match="already is a column 'embedding': drop it, or pass out"):
+        vectors.materialize()
+    assert emulator.requests == []
+
+
 def test_the_example_runs(cluster: None, capsys: pytest.CaptureFixture[str]) -> None:
     """As a reader without a key runs it, on the cluster of the tests."""
     example = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "ray_data.py"))

@@ -78,7 +78,7 @@ class Embedder:
             others.
 
     Raises:
-        JobError: A key was passed, or the column does not exist.
+        JobError: A key was passed, the column does not exist, or the output column exists.
         ConfigurationError: The worker finds no key.
     """
 
@@ -117,6 +117,10 @@ class Embedder:
         if self._column not in batch.column_names:
             raise JobError(
                 f"there is no column {self._column!r}; the columns are {batch.column_names}"
+            )
+        if self._output_column in batch.column_names:
+            raise JobError(
+                f"there already is a column {self._output_column!r}: drop it, or pass output_column"
             )
         texts = batch.column(self._column).to_pylist()
         vectors = self.voyage.embed(texts, **self._options).vectors
