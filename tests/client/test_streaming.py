@@ -123,8 +123,10 @@ def test_empty_texts_get_zero_vectors_where_asked(runner: Runner) -> None:
     assert [body["input"] for body in service.bodies] == [["a", "b"]]
 
 
-def test_leaving_early_ends_what_is_in_flight(http_service: HTTPService) -> None:
-    """After a `break` during requests, no thread remains."""
+def test_leaving_early_ends_what_is_in_flight(
+    http_service: HTTPService, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a `break` during requests, no thread remains, and no retry is announced."""
     http_service.always = lambda body: (
         served(body) if b'"text 0"' in body else http_service.hang(body)
     )
@@ -138,6 +140,7 @@ def test_leaving_early_ends_what_is_in_flight(http_service: HTTPService) -> None
         for thread in left:
             thread.join(1.0)
         assert not any(thread.is_alive() for thread in left)
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -176,7 +176,7 @@ class Driver:
             return _step(resume, value)
 
     def _wait(self, attempt: Attempt, state: ThreadCallState, telemetry: Telemetry | None) -> None:
-        if attempt.number > 1:
+        if attempt.number > 1 and not state.is_stopping:
             self._telemetry_of(attempt, telemetry).retried(attempt)
         with state.queueing if attempt.number == 1 else NOT_QUEUED:
             while not state.is_stopping and (delay := attempt.wait()) > 0:
@@ -274,7 +274,7 @@ class Driver:
     async def _await(
         self, attempt: Attempt, state: AsyncCallState, telemetry: Telemetry | None
     ) -> None:
-        if attempt.number > 1:
+        if attempt.number > 1 and not state.is_stopping:
             self._telemetry_of(attempt, telemetry).retried(attempt)
         async with state.queueing if attempt.number == 1 else NOT_QUEUED:
             while not state.is_stopping and (delay := attempt.wait()) > 0:
