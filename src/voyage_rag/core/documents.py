@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from voyage_rag.checks import elements, is_hashable, is_missing, plain
 from voyage_rag.core import validation
@@ -120,33 +121,39 @@ def documents_of(
                 "document, or input_type='query', or enable_auto_chunking=True",
                 indices=(position,),
             )
-        chunks = (given,) if isinstance(given, str) else _chunks(name, given, position)
-        chunks = tuple(
-            _checked(f"{name}[{at}]", chunk, position, invalid_text)
-            for at, chunk in enumerate(chunks)
-        )
+        chunks = _chunks(name, given, position, invalid_text)
         if chunk_fn is not None:
             chunks = tuple(c for whole in chunks for c in _split(name, whole, chunk_fn, position))
-        if not chunks:
-            raise InvalidInputError(
-                f"{name} has no chunks: leave the document out", indices=(position,)
-            )
-        if len(chunks) > 1 and (query or automatic):
-            raise InvalidInputError(
-                f"{name} has {len(chunks)} strings instead of one: "
-                + ("pass each query as one string" if query else "pass each document unsplit"),
-                indices=(position,),
-            )
+        _check_number(name, len(chunks), position, query=query, automatic=automatic)
         documents.append(chunks)
     return documents
 
 
-def _chunks(name: str, given: object, position: int) -> Chunks:
-    return tuple(elements(name, given, "a list of chunks", position))
+def _chunks(name: str, given: object, position: int, invalid_text: InvalidText) -> Chunks:
+    strings = [given] if isinstance(given, str) else _listed(name, given, position)
+    return tuple(
+        _checked(f"{name}[{at}]", chunk, position, invalid_text) for at, chunk in enumerate(strings)
+    )
+
+
+def _listed(name: str, given: object, position: int) -> Iterable[Any]:
+    return elements(name, given, "a list of chunks", position)
+
+
+def _check_number(name: str, count: int, position: int, *, query: bool, automatic: bool) -> None:
+    problem = ""
+    if not count:
+        problem = "no chunks: leave the document out"
+    elif count > 1 and query:
+        problem = f"{count} strings instead of one: pass each query as one string"
+    elif count > 1 and automatic:
+        problem = f"{count} strings instead of one: pass each document unsplit"
+    if problem:
+        raise InvalidInputError(f"{name} has {problem}", indices=(position,))
 
 
 def _split(name: str, text: str, chunk_fn: Callable[[str], list[str]], position: int) -> Chunks:
-    chunks = _chunks(f"the result of chunk_fn for {name}", chunk_fn(text), position)
+    chunks = _listed(f"the result of chunk_fn for {name}", chunk_fn(text), position)
     return tuple(
         _checked(f"chunk {at} in the result of chunk_fn for {name}", chunk, position)
         for at, chunk in enumerate(chunks)
