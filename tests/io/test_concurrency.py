@@ -29,13 +29,13 @@ from fakes import (
     vector_of,
     voyage_over,
 )
+from voyage_rag.client.session import run_in_thread_if_many
 from voyage_rag.core.flow import Attempt
 from voyage_rag.errors import AuthenticationError, InvalidRequestError
 from voyage_rag.hosts.messages import Response
 from voyage_rag.io.clock import SYSTEM_CLOCK, SystemClock
 from voyage_rag.io.concurrency import OrderedResults, run_in_threads
 from voyage_rag.io.driver import Driver
-from voyage_rag.io.tasks import run_in_thread_if_many
 from voyage_rag.usage import Usage
 
 

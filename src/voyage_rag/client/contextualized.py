@@ -3,11 +3,10 @@
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 
-from voyage_rag.client.session import Session
+from voyage_rag.client.session import Session, run_in_thread_if_many
 from voyage_rag.core import contextual
 from voyage_rag.core.documents import check_chunking
 from voyage_rag.core.embed import TextPolicies
-from voyage_rag.io.tasks import run_in_thread_if_many
 from voyage_rag.models import OutputDtype
 from voyage_rag.progress import NO_PROGRESS, progress_bar
 from voyage_rag.types import (

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from functools import partial
 
-from voyage_rag.client.session import Session
+from voyage_rag.client.session import Session, run_in_thread_if_many
 from voyage_rag.core.rerank import RankingRules, rerank
-from voyage_rag.io.tasks import run_in_thread_if_many
 from voyage_rag.types import BlankDocuments, InvalidText, RerankingObject
 
 

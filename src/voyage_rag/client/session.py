@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
+from contextlib import suppress
 from functools import partial, wraps
 from inspect import Parameter, isasyncgenfunction, iscoroutinefunction, isfunction, signature
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from pydantic import SecretStr
 
@@ -28,6 +29,7 @@ from voyage_rag.io.hedging import HedgedSender
 from voyage_rag.io.http.transport import Transport
 from voyage_rag.io.in_process import InProcessSender
 from voyage_rag.io.ports import Listener, Sender
+from voyage_rag.io.tasks import run_in_thread
 from voyage_rag.io.tokenizer import Tokenizer
 from voyage_rag.locks import lock_for
 from voyage_rag.observe.log import LOG, RequestLog
@@ -54,7 +56,14 @@ if TYPE_CHECKING:
 else:  # httpx is imported by those who have a client of their own; `Voyage` checks it
     HTTPClient = AsyncHTTPClient = Any
 
+T = TypeVar("T")
+
 REQUEST_LOG = RequestLog()
+
+MANY = 1_000
+"""Number of texts whose validation takes about two milliseconds, which is too long for an event
+loop.
+"""
 
 
 class Session:
@@ -317,3 +326,12 @@ def _suggesting(verb: Callable[..., Any]) -> Callable[..., Any]:
         return await verb(self, *args, **options)
 
     return acall if iscoroutinefunction(verb) else call
+
+
+async def run_in_thread_if_many(do: Callable[[], T], inputs: object, many: int = MANY) -> T:
+    """Run a function that checks inputs: in a thread if there are more than `many` of them."""
+    count = 0
+    if isinstance(inputs, Sized) and not isinstance(inputs, str):
+        with suppress(TypeError):  # NumPy's arrays without dimensions
+            count = len(inputs)
+    return await run_in_thread(do) if count > many else do()

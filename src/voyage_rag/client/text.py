@@ -7,11 +7,11 @@ from contextlib import aclosing
 from functools import partial
 from typing import TypeAlias
 
-from voyage_rag.client.session import Session
+from voyage_rag.client.session import Session, run_in_thread_if_many
 from voyage_rag.core import embed as embed_flows
 from voyage_rag.core.embed import TextCall, TextPolicies
 from voyage_rag.core.text_stream import AsyncSink, InOrder, Sink, TextStream
-from voyage_rag.io.tasks import run_in_thread, run_in_thread_if_many
+from voyage_rag.io.tasks import run_in_thread
 from voyage_rag.models import OutputDtype
 from voyage_rag.progress import NO_PROGRESS, progress_bar
 from voyage_rag.types import EmbeddingsObject, EmptyText, InputType, InvalidText, Vector

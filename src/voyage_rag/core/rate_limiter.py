@@ -24,14 +24,11 @@ from math import inf
 
 from voyage_rag.core.rate_limits import NO_LIMITS, RateLimits, ThroughputMeter, scaled, stricter
 from voyage_rag.core.sliding_window import WINDOW_SECONDS, SlidingWindow, Slot
-from voyage_rag.core.waiting_line import Pause, WaitingLine, ask_again_after
+from voyage_rag.core.waiting_line import WaitingLine, ask_again_after
 from voyage_rag.locks import lock_for
 
 Clock = Callable[[], float]
 """Returns the seconds of a monotonic clock."""
-
-Estimate = Callable[[], float]
-"""Returns the currently expected tokens of a request."""
 
 BURST_SECONDS = 1.0
 """Seconds of a smoothed rate that may be sent at once after a pause; at least one request."""
@@ -44,13 +41,12 @@ FASTER_GROWTH_AFTER_SECONDS = 60.0
 """After this time without a 429, a measured rate rises twice as fast, and then even faster, because
 the cause of the 429 may have been temporary."""
 
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 32.0
+PROBE_TIMEOUT_SECONDS = 10.0
+
 OUTCOMES_REMEMBERED = 16
 REFUSALS_OF_A_LIMIT = 3
 """Number of 429s among the last outcomes that indicate a limit; fewer occur by chance."""
-
-AGREEMENT_FACTOR = 2.0
-"""A named limit is not the account's if the last minute exceeded it by more than this factor, and
-not the cause of a 429 if the last minute was below it by more than this factor."""
 
 
 class Reservation(Slot):
@@ -61,7 +57,12 @@ class Reservation(Slot):
     """
 
     def __init__(
-        self, limiter: RateLimiter, estimate: Estimate, not_before: float, *, is_query: bool
+        self,
+        limiter: RateLimiter,
+        estimate: Callable[[], float],
+        not_before: float,
+        *,
+        is_query: bool,
     ) -> None:
         self.tokens = 0.0
         self.is_query = is_query
@@ -122,7 +123,7 @@ class RateLimiter:
         self._lock = lock_for(self)
         self._window = SlidingWindow()
         self._waiting = WaitingLine()
-        self._pause = Pause()
+        self._pause = _Pause()
         self._drained_at = -inf  # when, at an even rate, everything sent is allowed
         self._smooth_until = -inf  # until when known limits are applied at an even rate
         self._outcomes: deque[bool] = deque(maxlen=OUTCOMES_REMEMBERED)
@@ -130,7 +131,7 @@ class RateLimiter:
         self._began_at = self._last_event_at = self._grown_at = self._refused_at = self.now()
 
     def reserve(
-        self, tokens: float | Estimate, delay: float = 0.0, *, is_query: bool = False
+        self, tokens: float | Callable[[], float], delay: float = 0.0, *, is_query: bool = False
     ) -> Reservation:
         """Return a reservation that queues from `delay` seconds on."""
         estimate = tokens if callable(tokens) else lambda: tokens
@@ -172,7 +173,7 @@ class RateLimiter:
         with self._lock:
             now = self.now()
             is_paused = self._pause.is_active(now)
-            if not (is_paused or self._waiting):
+            if not (is_paused or self._waiting.count):
                 self._throughput.idle_seconds += now - self._last_event_at
             self._last_event_at = now
             if is_paused or self.limits is not NO_LIMITS:
@@ -239,7 +240,7 @@ class RateLimiter:
             self.limits = self._ceiling = allowed
             self.known = True
             self._smooth_until = -inf
-            if not self._window.exceeds(scaled(allowed, 1 / AGREEMENT_FACTOR)):
+            if self._window.is_far_below(allowed):
                 self._smooth(now)
         one_request = self.limits.seconds(slot.tokens)
         self._pause.begin(now, one_request, retry_after or 0.0, then_probe=not named)
@@ -248,8 +249,7 @@ class RateLimiter:
 
     def _plausible(self, named: RateLimits) -> RateLimits:
         """Return the limits that a 429 names; none if the service has just accepted far more."""
-        is_wrong = scaled(named, AGREEMENT_FACTOR).are_exceeded_by(*self._window.accepted_totals())
-        return NO_LIMITS if is_wrong else named
+        return NO_LIMITS if self._window.has_accepted_far_more_than(named) else named
 
     def _drop_implausible(self, now: float) -> None:
         """Discard limits that a 429 named if requests that were sent before were accepted."""
@@ -286,7 +286,7 @@ class RateLimiter:
         self._grown_at = now
 
     def _mark_sent(self, slot: Slot, now: float) -> None:
-        if self._waiting:
+        if self._waiting.count:
             self._waiting.leave(slot)
         slot.sent_at = self._pause.probed_at = now
         slot.generation = self.generation
@@ -312,3 +312,39 @@ class RateLimiter:
         return self._window.earliest_time(
             at, self._ceiling, requests, tokens, for_job=not slot.is_query
         )
+
+
+class _Pause:
+    """The pause after a 429. Afterwards, one request may probe whether the service accepts more.
+
+    Attributes:
+        ends_at: When it ends, or ended.
+        count: Number of pauses since the last accepted request; each is twice as long.
+        is_probing: Whether requests wait for the response to a probe.
+        probed_at: When the last request was sent, which may be the probe.
+    """
+
+    def __init__(self) -> None:
+        self.ends_at = self.probed_at = -inf
+        self.count = 0
+        self.is_probing = False
+
+    def begin(self, now: float, at_least: float, asked: float, *, then_probe: bool) -> None:
+        """Begin a pause of `asked` seconds, or of those that the number of pauses requires."""
+        seconds = max(at_least, FIRST_PAUSE_SECONDS * 2.0 ** min(self.count, 10))
+        self.ends_at = now + max(asked, min(MAX_PAUSE_SECONDS, seconds))
+        self.count += 1
+        self.is_probing = then_probe
+        self.probed_at = -inf
+
+    def is_active(self, now: float) -> bool:
+        """Return whether requests must wait, or probe."""
+        return self.is_probing or now < self.ends_at
+
+    def awaits_probe(self, now: float) -> bool:
+        """Return whether a probe was sent, whose response is still expected."""
+        return self.is_probing and now < self.probed_at + PROBE_TIMEOUT_SECONDS
+
+    def resume_time(self, now: float) -> float:
+        """Return the time from which requests may be sent."""
+        return max(now, self.ends_at)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import deque
 from math import inf
 
-from voyage_rag.core.rate_limits import RateLimits
+from voyage_rag.core.rate_limits import RateLimits, scaled
 
 WINDOW_SECONDS = 60.1
 """Voyage counts per minute (docs: "Rate Limits"). The service counts a request at some time between
 sending and response. Here, the minute starts with the response, so it never ends too early."""
+
+FAR_FACTOR = 2.0
+"""Counts and limits that differ by more than this factor contradict each other."""
 
 
 class Slot:
@@ -79,9 +82,13 @@ class SlidingWindow:
             self._job_requests += requests
             self._job_tokens += tokens
 
-    def exceeds(self, limits: RateLimits) -> bool:
-        """Return whether the requests of the last minute exceed limits."""
-        return limits.are_exceeded_by(self._requests, self._tokens)
+    def is_far_below(self, limits: RateLimits) -> bool:
+        """Return whether limits were not the cause of a 429."""
+        return not scaled(limits, 1 / FAR_FACTOR).are_exceeded_by(self._requests, self._tokens)
+
+    def has_accepted_far_more_than(self, limits: RateLimits) -> bool:
+        """Return whether limits that a 429 named are not the account's."""
+        return scaled(limits, FAR_FACTOR).are_exceeded_by(*self.accepted_totals())
 
     def accepted_totals(self) -> tuple[int, float]:
         """Return the number of accepted requests, and their tokens."""

@@ -23,6 +23,7 @@ PLAUSIBLE_TOP_BYTES = bytes(byte for byte in range(256) if byte & 0x7F < 0x60)  
 base64 of float64, every second number is arbitrary.
 """
 BIG_ENDIAN = sys.byteorder == "big"
+TOP_BYTES = slice(0 if BIG_ENDIAN else 3, None, 4)
 SIGN_BIT = 0x80
 BYTE_BITS = 8
 
@@ -154,8 +155,7 @@ def encoded(vector: array[float], dtype: str) -> str:
 
 def is_plausible(vector: array[Any]) -> bool:
     """Return whether all floats are finite and of a usual size, by their top bytes only."""
-    top_bytes = vector.tobytes()[0 if BIG_ENDIAN else 3 :: 4]
-    return not top_bytes.translate(None, PLAUSIBLE_TOP_BYTES)
+    return not vector.tobytes()[TOP_BYTES].translate(None, PLAUSIBLE_TOP_BYTES)
 
 
 def check_plausible(vector: array[Any]) -> None:

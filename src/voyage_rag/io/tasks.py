@@ -11,7 +11,7 @@ import concurrent.futures.thread  # noqa: F401 - asyncio would import it in the 
 import contextvars
 import sys
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sized
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import nullcontext, suppress
 from functools import partial
 from itertools import islice
@@ -23,11 +23,6 @@ T = TypeVar("T")
 
 STEP = 32
 """Number of items for which switching to a thread is worthwhile."""
-
-MANY = 1_000
-"""Number of texts whose validation takes about two milliseconds, which is too long for an event
-loop.
-"""
 
 _running: set[asyncio.Task[None]] = set()
 
@@ -102,15 +97,6 @@ async def run_in_thread(do: Callable[[], T]) -> T:
     if not LOOP_SUPPORT.is_loaded:
         await LOOP_SUPPORT.load()
     return await in_thread(do)
-
-
-async def run_in_thread_if_many(do: Callable[[], T], inputs: object, many: int = MANY) -> T:
-    """Run a function that checks inputs: in a thread if there are more than `many` of them."""
-    count = 0
-    if isinstance(inputs, Sized) and not isinstance(inputs, str):
-        with suppress(TypeError):  # NumPy's arrays without dimensions
-            count = len(inputs)
-    return await run_in_thread(do) if count > many else do()
 
 
 async def iterate_in_thread(items: Iterator[T]) -> AsyncGenerator[T]:

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from voyage_rag.core.options import EmbedOptions
 from voyage_rag.errors import UnexpectedAnswerError
-from voyage_rag.hosts.conversion import check_plausible
+from voyage_rag.hosts.conversion import PLAUSIBLE_TOP_BYTES, TOP_BYTES, check_plausible
 from voyage_rag.models import OutputDtype
 from voyage_rag.types import TYPECODES, Vector
 from voyage_rag.usage import Usage
@@ -249,7 +249,7 @@ def decode(embedding: object, dtype: OutputDtype) -> Vector:
         vector = _from_numbers(embedding, dtype)
     else:
         raise UnexpectedAnswerError(f"an embedding is of type {type(embedding).__name__}")
-    if dtype == "float":
+    if dtype == "float" and vector.tobytes()[TOP_BYTES].translate(None, PLAUSIBLE_TOP_BYTES):
         check_plausible(vector)
     return vector
 
