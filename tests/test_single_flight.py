@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import CancelledError
 
@@ -39,6 +42,23 @@ def test_what_is_in_flight_cannot_be_forgotten() -> None:
     assert futures["a"].result(0) == 1
     flight.forget(["a"])
     assert flight.known == {}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+def test_a_forked_process_asks_itself() -> None:
+    """The threads that the requests belong to exist in the parent only."""
+    program = """
+import os
+from voyage_rag.single_flight import SingleFlight
+
+flight = SingleFlight()
+flight.claim(["in flight"])
+if os.fork() == 0:
+    os._exit(flight.get(["in flight"], lambda keys: [7])["in flight"])
+assert os.waitstatus_to_exitcode(os.wait()[1]) == 7
+assert flight.claim(["in flight"])[0] == []
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
 
 
 def test_a_failure_of_the_service_reaches_those_who_wait_and_frees_the_key() -> None:

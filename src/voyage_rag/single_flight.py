@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
@@ -25,11 +26,12 @@ class SingleFlight(Generic[K, V]):
 
     If the caller that requests a result fails, all callers that wait for it receive its error. If
     it is cancelled, or if its input was rejected (which may be due to another key), they send the
-    request themselves.
+    request themselves. A copy, and a forked process, start without results.
     """
 
     def __init__(self) -> None:
         self.known: dict[K, Future[V]] = {}
+        self._process = os.getpid()
         self._lock = lock_for(self)
 
     def __reduce__(self) -> tuple[type[SingleFlight[K, V]], tuple[()]]:
@@ -39,6 +41,8 @@ class SingleFlight(Generic[K, V]):
     def claim(self, keys: Iterable[K]) -> tuple[list[K], dict[K, Future[V]]]:
         """Return the keys that the caller must request, and the results of all keys."""
         with self._lock:
+            if self._process != os.getpid():  # a fork, which the threads and tasks did not survive
+                self._process, self.known = os.getpid(), {}
             listed = list(keys)
             own = [key for key in listed if key not in self.known]
             self.known |= {key: Future() for key in own}
