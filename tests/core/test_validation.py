@@ -199,6 +199,15 @@ def test_a_column_is_a_list_of_texts(make: str) -> None:
     assert found.embeddings == [vector_of("b"), vector_of("a")]
 
 
+class PandasRow:
+    """What a row of a table has, as `iterrows` yields it."""
+
+    iloc = None
+
+    def to_string(self) -> str:
+        return "text    a"
+
+
 @pytest.mark.parametrize(
     ("item", "remedy"),
     [
@@ -213,6 +222,9 @@ def test_a_column_is_a_list_of_texts(make: str) -> None:
         (HumanMessage("a"), "not HumanMessage: pass its content"),
         (PurePosixPath("a.txt"), "not PurePosixPath"),
         (b"a", "not bytes: decode it first"),
+        (["a"], "not list: pass a flat list of strings"),
+        (np.array(["a"]), "not ndarray: pass a flat list of strings"),
+        (PandasRow(), "not PandasRow: pass one of its values, as in row['text']"),
     ],
 )
 def test_what_is_no_text_is_refused_with_the_way_to_its_text(item: Any, remedy: str) -> None:

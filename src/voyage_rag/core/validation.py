@@ -149,6 +149,8 @@ def _remedy(value: object) -> str:
         return f": pass its value under {names[0]!r}"
     if isinstance(value, (bytes, bytearray)):
         return ": decode it first"
+    if isinstance(value, list) or type(value).__name__ == "ndarray":
+        return ": pass a flat list of strings"
     return next(
         (f": pass {how}" for name, how in TEXT_ATTRIBUTES.items() if hasattr(value, name)), ""
     )
@@ -161,11 +163,12 @@ TEXT_ATTRIBUTES = {
     "read_text": "the text of the file, read_text()",
     "as_py": "the column's to_pylist()",
     "query_str": "its query_str",
+    "iloc": "one of its values, as in row['text']",
     "to_string": "its to_string()",
     "content": "its content",
 }
 """Attributes by which LangChain's documents, LlamaIndex's nodes, paths, Arrow's scalars,
-LlamaIndex's queries, LangChain's prompts and chat messages are recognised."""
+LlamaIndex's queries, rows of pandas, LangChain's prompts and chat messages are recognised."""
 
 
 def refuse_empty(name: str, index: int) -> NoReturn:
