@@ -355,3 +355,9 @@ def test_milliseconds_are_more_exact_than_seconds() -> None:
     assert retry_after({"retry-after": "1", "retry-after-ms": "250"}, EPOCH) == 0.25
     assert retry_after({"retry-after": "1", "retry-after-ms": "soon"}, EPOCH) == 1.0
     assert retry_after({}, EPOCH) is None
+
+
+def test_litellm_sends_the_delay_in_a_header_of_its_own() -> None:
+    """Its proxy puts a prefix before the headers of the provider, and of its own limits."""
+    assert retry_after({"llm_provider-retry-after": "60"}, EPOCH) == 60.0
+    assert retry_after({"llm_provider-retry-after": "60", "retry-after": "7"}, EPOCH) == 7.0

@@ -27,6 +27,9 @@ MAX_SECONDS = 999_999_999.0
 EPOCH_SECONDS, EPOCH_MILLISECONDS = 1e9, 1e12
 """Larger numbers are times since the epoch (the year 2001), not durations."""
 
+LITELLM_RETRY_AFTER = "llm_provider-retry-after"
+"""The Retry-After of LiteLLM's proxy, if the provider or the proxy's own limit has caused a 429."""
+
 EXHAUSTED = re.compile(r"\b(?:r|remaining)=0\s*[;,]\s*(?:t|reset)=(\d{1,9})\b")
 """A limit in the header `RateLimit`: `"default";r=0;t=23`, earlier `remaining=0, reset=23`."""
 
@@ -137,7 +140,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     milliseconds = headers.get("retry-after-ms", "").strip()
     if SECONDS.fullmatch(milliseconds):
         return min(float(milliseconds) / 1_000, MAX_SECONDS)
-    value = headers.get("retry-after", "").strip()
+    value = headers.get("retry-after", headers.get(LITELLM_RETRY_AFTER, "")).strip()
     if SECONDS.fullmatch(value):
         return _seconds_from(float(value), now)
     try:
