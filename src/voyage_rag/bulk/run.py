@@ -256,23 +256,28 @@ class JobRun:
         return self._reader.where(next(self._rows(number)))
 
     def finish(self) -> JobReport:
-        """Write the output after all vectors are stored."""
+        """Write the output after all vectors are stored, and describe the run."""
         if self._manifest.state != "finished":
-            store = self.store
-            if store.first_unwritten < self._manifest.summary.rows:
-                self._check_unchanged()
-                raise JobError("some rows have no vector yet: run the job again")
-            self._check_unchanged()
-            self._manifest.state = "assembling"
-            self._manifest.length = store.length
-            self._manifest.report = {"tokens": store.tokens, "requests": store.requests}
-            if self._manifest.refused_file is None and self._has_refused():
-                self._manifest.refused_file = str(free_side_file(self._spec.output))
-            self._folder.write(self._manifest)
-            self._reporter.begin("writing", self._manifest.summary.rows)
-            check_not_overwritten(self._spec)
-            self._output.finish(store.length or 0)
+            self._assemble()
             self._conclude()
+        return self._report()
+
+    def _assemble(self) -> None:
+        store, manifest = self.store, self._manifest
+        self._check_unchanged()
+        if store.first_unwritten < manifest.summary.rows:
+            raise JobError("some rows have no vector yet: run the job again")
+        manifest.state = "assembling"
+        manifest.length = store.length
+        manifest.report = {"tokens": store.tokens, "requests": store.requests}
+        if manifest.refused_file is None and self._has_refused():
+            manifest.refused_file = str(free_side_file(self._spec.output))
+        self._folder.write(manifest)
+        self._reporter.begin("writing", manifest.summary.rows)
+        check_not_overwritten(self._spec)
+        self._output.finish(store.length or 0)
+
+    def _report(self) -> JobReport:
         found, summary = self._manifest.report, self._manifest.summary
         refused_file = self._manifest.refused_file if found["refused"] else None
         return JobReport(

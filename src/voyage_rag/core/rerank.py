@@ -92,6 +92,12 @@ class RankingRules(NamedTuple):
     invalid_text: InvalidText
     score_threshold: float | None
 
+    def checked(self) -> RankingRules:
+        """Return valid rules, or raise an `InvalidInputError`."""
+        validation.check_choice("blank_documents", self.blank_documents, get_args(BlankDocuments))
+        validation.check_choice("invalid_text", self.invalid_text, get_args(InvalidText))
+        return self._replace(score_threshold=check_threshold(self.score_threshold))
+
 
 def rerank(
     context: CallContext,
@@ -106,21 +112,18 @@ def rerank(
     Raises:
         InvalidInputError: An argument is invalid.
     """
-    truncation, blank_documents, invalid_text, score_threshold = rules
-    validation.check_choice("blank_documents", blank_documents, get_args(BlankDocuments))
-    validation.check_choice("invalid_text", invalid_text, get_args(InvalidText))
-    score_threshold = check_threshold(score_threshold)
-    row, options = context.options("rerank", model, None, truncation, None, None)
+    rules = rules.checked()
+    row, options = context.options("rerank", model, None, rules.truncation, None, None)
     if top_k is not None:
         top_k = validation.check_count("top_k", top_k)
-    asked = validation.check_text("query", query, invalid_text=invalid_text)
+    asked = validation.check_text("query", query, invalid_text=rules.invalid_text)
     if not asked:
         raise InvalidInputError("query is empty: pass the question to rank the documents by")
     listed = [
-        validation.check_text(f"documents[{n}]", text, n, invalid_text=invalid_text)
+        validation.check_text(f"documents[{n}]", text, n, invalid_text=rules.invalid_text)
         for n, text in enumerate(texts_of("documents", documents))
     ]
-    blank = _blank_positions(listed, blank_documents)
+    blank = _blank_positions(listed, rules.blank_documents)
     each = estimate_tokens(asked)  # the query counts once per document
     items = deque(
         IndexedText(n, text, each + estimate_tokens(text))
@@ -136,10 +139,10 @@ def rerank(
         scores = map(results.values.get, range(len(listed)))
         ranked = [(n, score) for n, score in enumerate(scores) if score is not None]
         ranked.sort(key=lambda pair: -pair[1])
-        if blank_documents == "last":
+        if rules.blank_documents == "last":
             ranked += [(n, 0.0) for n in sorted(blank)]
-        if score_threshold is not None:
-            ranked = [pair for pair in ranked if pair[1] >= score_threshold]
+        if rules.score_threshold is not None:
+            ranked = [pair for pair in ranked if pair[1] >= rules.score_threshold]
         return [RerankingResult(n, listed[n], score) for n, score in ranked[:top_k]]
 
     def join(_: object) -> RerankingObject:
