@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 
 import anyio
 import pytest
@@ -110,6 +110,26 @@ def test_the_oldest_results_are_dropped_beyond_a_size() -> None:
     assert list(flight.known) == ["c", "d", "a"]
     flight.forget((), most=0)
     assert list(flight.known) == pending
+
+
+def test_a_large_cache_is_not_searched_for_each_result() -> None:
+    """Only results that are removed are looked at, or a hit would take longer than a request."""
+    looked_at: list[object] = []
+
+    class Counted(Future[int]):
+        def done(self) -> bool:
+            looked_at.append(self)
+            return super().done()
+
+    flight: SingleFlight[int, int] = SingleFlight()
+    flight.known = {number: Counted() for number in range(1_000)}
+    for future in flight.known.values():
+        future.set_result(1)
+    looked_at.clear()
+    flight.forget((), most=1_000, size=None)
+    assert (looked_at, len(flight.known)) == ([], 1_000)
+    flight.forget((), most=998, size=None)
+    assert (len(looked_at), next(iter(flight.known))) == (2, 2)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -125,7 +125,7 @@ class QueryOptions(Connection):
     def _used(self, key: Hashable, vector: list[float]) -> list[float]:
         """Mark a cached vector as the most recently used one, and return a copy."""
         self._queries.use(key)
-        self._queries.forget((), self.query_cache, lambda _: 1)
+        self._queries.forget((), self.query_cache, size=None)
         return list(vector)
 
     def _query_key(self, query: str, options: dict[str, Any]) -> Hashable:

@@ -120,20 +120,34 @@ class SingleFlight(Generic[K, V]):
         finally:
             self._publish(own, results, failure)
 
-    def forget(self, keys: Iterable[K], most: float = inf, size: Callable[[K], int] = len) -> None:  # type: ignore[assignment]
+    def forget(
+        self,
+        keys: Iterable[K],
+        most: float = inf,
+        size: Callable[[K], int] | None = len,  # type: ignore[assignment]
+    ) -> None:
         """Remove results, and then the least recently used ones while their size exceeds `most`.
 
         A result that is still in flight is not removed: other callers wait for it.
+
+        Args:
+            keys: The keys of the results.
+            most: The maximum size of all results.
+            size: Returns the size of a result; None counts results.
         """
         with self._lock:
             for key in keys:
                 if key in self.known and self.known[key].done():
                     del self.known[key]
-            kept = sum(map(size, self.known))
-            for key in [key for key, future in self.known.items() if future.done()]:
+            kept = len(self.known) if size is None else sum(map(size, self.known))
+            removed = []
+            for key, future in self.known.items():
                 if kept <= most:
                     break
-                kept -= size(key)
+                if future.done():
+                    kept -= 1 if size is None else size(key)
+                    removed.append(key)
+            for key in removed:
                 del self.known[key]
 
     def use(self, key: K) -> None:
