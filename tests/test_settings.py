@@ -10,7 +10,7 @@ import pytest
 from fakes import KEY
 from voyage_rag import ConfigurationError, Voyage
 from voyage_rag.secret import find_key
-from voyage_rag.settings import Settings
+from voyage_rag.settings import SHARED_SETTINGS, ChangedSettings, Settings
 
 
 def resolved_key(environ: dict[str, str], **given: Any) -> str:
@@ -282,3 +282,9 @@ def test_settings_do_not_change() -> None:
     """Changing settings later does not change the client."""
     with pytest.raises(ValueError, match="frozen"):
         Voyage(KEY).settings.timeout = 1.0  # type: ignore[misc]
+
+
+def test_editors_know_what_a_copy_may_change() -> None:
+    """All settings, except those that copies share."""
+    names = ChangedSettings.__annotations__.keys()
+    assert names == Settings.model_fields.keys() - SHARED_SETTINGS

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, TypedDict
 
 from pydantic import (
     BaseModel,
@@ -188,6 +188,20 @@ class Settings(BaseModel):
         """The arguments that select this host, without the key: its address, or the object."""
         selected = isinstance(self.host, VoyageAPI)
         return f"base_url={self.base_url!r}" if selected else f"host={self.host!r}"
+
+
+class ChangedSettings(TypedDict, total=False):
+    """The settings that a copy may have of its own, for editors and type checkers."""
+
+    timeout: float
+    max_retries: int | None
+    total_timeout: float | None
+    query_max_retries: int
+    query_total_timeout: float | None
+    hedge_after: float | None
+    concurrency: int
+    requests_per_minute: float | None
+    tokens_per_minute: float | None
 
 
 SHARED_SETTINGS = frozenset(

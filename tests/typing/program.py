@@ -56,6 +56,8 @@ def clients() -> None:
     with Voyage(KEY, http_client=httpx.Client(), async_http_client=httpx.AsyncClient()) as voyage:
         assert_type(voyage, Voyage)
         assert_type(voyage.usage, Usage)
+    assert_type(Voyage().with_options(timeout=5, max_retries=0, observers=[print]), Voyage)
+    Voyage().with_options(time_out=5)  # type: ignore[call-arg] # an unknown name is found
     Client(api_key="pa-a-key")
     AsyncClient(api_key=KEY, max_retries=2)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sized
 from contextlib import suppress
 from functools import partial, wraps
 from inspect import Parameter, isasyncgenfunction, iscoroutinefunction, isfunction, signature
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, Unpack
 
 from pydantic import SecretStr
 
@@ -41,7 +41,7 @@ from voyage_rag.observe.observers import (
     as_observers,
 )
 from voyage_rag.observe.usage import OPEN_TRACKERS
-from voyage_rag.settings import Settings
+from voyage_rag.settings import ChangedSettings, Settings
 from voyage_rag.suggestions import unknown_parameter
 from voyage_rag.usage import Usage
 
@@ -141,7 +141,9 @@ class Session:
         client._begin(settings, transport, SYSTEM_CLOCK, observers)  # noqa: SLF001 - its own
         return client
 
-    def with_options(self, *, observers: Iterable[Observer] | None = None, **settings: Any) -> Self:
+    def with_options(
+        self, *, observers: Iterable[Observer] | None = None, **settings: Unpack[ChangedSettings]
+    ) -> Self:
         """Return a copy with other settings, which shares connections, cache and rate limits.
 
         Example: `voyage.with_options(timeout=5, max_retries=0).embed(...)`. The copy counts its own
