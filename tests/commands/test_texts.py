@@ -62,10 +62,14 @@ def test_the_field_of_a_record() -> None:
 @pytest.mark.parametrize("suffix", ["parquet", "arrow"])
 def test_a_column_of_a_table(suffix: str) -> None:
     """As for `embed`, a table is not one text with names and ids in it."""
-    path, table = Path(f"a.{suffix}"), pa.table({"id": [1, 2], "body": ["x", "y"]})
+    path, table = Path(f"f/a.{suffix}"), pa.table({"id": [1, 2, 3], "body": ["x", None, "y"]})
+    path.parent.mkdir()
     (pq.write_table if suffix == "parquet" else write_feather)(table, path)
 
-    assert read(path, field="body") == [("x", f"{path}[0]"), ("y", f"{path}[1]")]
+    expected = [("x", f"{path}[0]"), ("y", f"{path}[2]")]
+    assert read(path, field="body") == read(path.parent, field="body") == expected
+    Path("f/a.md").write_text("text")
+    assert read(path.parent) == [("text", "f/a.md:1")]
 
 
 @pytest.mark.parametrize("form", [None, "whole"])

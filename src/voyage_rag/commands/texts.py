@@ -21,7 +21,7 @@ from voyage_rag.jobs.inputs.spool import STDIN
 from voyage_rag.jobs.lines import uncompressed_suffix
 
 SUFFIXES = (".json", ".jsonl", ".md", ".py", ".rst", ".txt")
-"""Suffixes of files in folders that are read."""
+"""Suffixes of files in folders that are read, unless the folder has only tables."""
 
 
 Format: TypeAlias = Literal["lines", "whole", "jsonl", "json", "csv", "tsv", "parquet", "arrow"]
@@ -114,8 +114,10 @@ def read_texts(
 def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
     """Yield each file, and whether it was found in a folder."""
     for path in paths:
-        is_folder = path.is_dir()
-        for file in [STDIN] if path == STDIN else text_files(path, SUFFIXES):
+        is_folder, files = path.is_dir(), [STDIN]
+        if path != STDIN:
+            files = list(text_files(path, SUFFIXES)) or list(text_files(path, BY_SUFFIX))
+        for file in files:
             yield file, is_folder
 
 
@@ -147,11 +149,11 @@ def _texts(
         )
         for row in reader.rows():
             place = places.format(line=row.number, index=row.number - 1)
-            flaw = row.flaw or (row.text != "" and flaw_of_text(row.text))
+            flaw = row.flaw or (row.text not in ("", None) and flaw_of_text(row.text))
             if flaw:
                 remedy = ": pass --field" if "(it has" in flaw else ""
                 raise CommandError(f"{name}{place}: {flaw}{remedy}")
-            if row.text.strip():
+            if row.text and row.text.strip():
                 yield Text(row.text, name, place)
     except OSError as error:
         raise CommandError(f"cannot read {name}: {error.strerror}") from None
