@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import os
+import re
 import reprlib
 import stat
 from collections.abc import Iterator
@@ -39,6 +40,13 @@ MAX_BUFFERED_BYTES = 48_000_000
 be this large.
 """
 
+NOT_MP4 = "is not an MP4 video, the only accepted format: convert it"
+REJECTED_FORMATS = (
+    (rb"%PDF-", "is a PDF file: pass each of its pages as an image"),
+    (rb".{4}ftypqt|\x1aE\xdf\xa3|RIFF.{4}AVI ", NOT_MP4),  # QuickTime, Matroska and WebM, AVI
+)
+"""The beginnings of files of other formats, and what to do with them."""
+
 MAX_PATH_CHARS = 4_096
 """Maximum characters of a path on Linux. A longer string is base64."""
 
@@ -66,14 +74,13 @@ def inspect(source: object, kind: MediaKind | None) -> Media:
             return _inspect_video(source, file, size)
         if kind == "video" or mime.startswith("video"):
             raise InvalidInputError(
-                "is not an MP4 video, the only accepted format: convert it"
-                if kind == "video"
-                else "is a video where an image is expected"
+                NOT_MP4 if kind == "video" else "is a video where an image is expected"
             )
         if not head:
             raise InvalidInputError("is empty; a file that was read or written needs seek(0)")
-        if head.startswith(b"%PDF-"):
-            raise InvalidInputError("is a PDF file: pass each of its pages as an image")
+        for pattern, problem in REJECTED_FORMATS:
+            if re.match(pattern, head, re.DOTALL):
+                raise InvalidInputError(problem)
         if not mime:
             return pillow.inspect_file(source, file)
         pixels = pixels_of(head)
