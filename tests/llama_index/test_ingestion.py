@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from llama_index.core.ingestion import IngestionCache, IngestionPipeline
+from llama_index.core.node_parser import SemanticSplitterNodeParser
 from llama_index.core.schema import Document, TextNode
 from llama_index.core.vector_stores import SimpleVectorStore
 
@@ -66,6 +67,30 @@ def test_a_pipeline_remembers(make: Any, emulator: Emulator) -> None:
     assert run(output_dtype="int8") == 1
     assert run(text_input_type=None) == 1
     assert run() == 0
+
+
+def test_a_semantic_splitter_is_remembered(make: Any, emulator: Emulator) -> None:
+    """Its cached nodes depend on vectors of sentences, but not on the key or a timeout."""
+    cache = IngestionCache()
+
+    def run(**options: Any) -> int:
+        before = len(emulator.requests)
+        splitter = SemanticSplitterNodeParser(
+            embed_model=make(VoyageEmbedding, "voyage-4", **options)
+        )
+        document = Document(text="Cats sleep. Dogs run. Onions fry.")
+        IngestionPipeline(transformations=[splitter], cache=cache).run(documents=[document])
+        return len(emulator.requests) - before
+
+    assert run() == 1
+    assert run(timeout=9, max_retries=0, concurrency=1) == 0
+    assert run(api_key=OTHER_KEY, query_cache=5) == 0
+    assert run(output_dimension=256) == 1
+
+
+def test_every_parameter_is_dumped(make: Any) -> None:
+    """Where the embedding is no part of another object."""
+    assert make(VoyageEmbedding, "voyage-4", timeout=9).model_dump()["timeout"] == 9
 
 
 def test_workers_use_the_key_of_the_object(monkeypatch: pytest.MonkeyPatch) -> None:

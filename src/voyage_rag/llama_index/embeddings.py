@@ -9,7 +9,14 @@ from typing import Any, ClassVar
 from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseNode
-from pydantic import ConfigDict, PrivateAttr, SecretStr
+from pydantic import (
+    ConfigDict,
+    PrivateAttr,
+    SecretStr,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from voyage_rag.checks import instances
 from voyage_rag.construction import constructor
@@ -30,6 +37,9 @@ from voyage_rag.queries import QueryOptions
 from voyage_rag.types import EmptyText, InputType, InvalidText
 
 LOG = logging.getLogger("voyage_rag")
+
+COMPLETE = "voyage_rag.complete"
+"""Context in which pydantic serialises every parameter."""
 
 MAX_BATCH = 2_048
 """The maximum of LlamaIndex's `embed_batch_size`. With it, requests are as large as possible."""
@@ -188,6 +198,30 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
     def class_name(cls) -> str:
         """Return the name under which LlamaIndex serialises this class."""
         return "VoyageEmbedding"
+
+    def model_dump(self, **kwargs: Any) -> dict[str, Any]:
+        """Return every parameter except the key.
+
+        Args:
+            kwargs: As for pydantic's method.
+        """
+        return super().model_dump(**kwargs | {"context": {COMPLETE: True}})
+
+    @model_serializer(mode="wrap")
+    def custom_model_dump(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        """Serialise this object, for example as a part of a semantic splitter.
+
+        From the parameters of a part, LlamaIndex derives a key of its pipeline cache, too.
+
+        Returns:
+            Only the parameters that change the vectors of nodes.
+        """
+        parameters = super().custom_model_dump(handler, info)
+        if info.context and COMPLETE in info.context:
+            return parameters
+        return SerializedComponent(parameters, self.voyage.settings.base_url).changing_vectors
 
     def to_dict(self, **kwargs: Any) -> dict[str, Any]:
         """Return every parameter except the key.

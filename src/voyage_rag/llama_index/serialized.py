@@ -35,6 +35,11 @@ class SerializedComponent(dict[str, Any]):
         super().__init__(parameters)
         self._base_url = base_url
 
+    @property
+    def changing_vectors(self) -> dict[str, Any]:
+        """The parameters that affect the nodes."""
+        parameters = {name: self[name] for name in CHANGING_VECTORS if name in self}
+        return parameters | {"base_url": self._base_url}
+
     def __repr__(self) -> str:
-        shown = {name: self[name] for name in CHANGING_VECTORS if name in self}
-        return repr(shown | {"base_url": self._base_url})
+        return repr(self.changing_vectors)
