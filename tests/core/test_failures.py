@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -348,6 +349,25 @@ def test_the_reset_of_an_exhausted_limit_is_waited_for(
     """A gateway may send it without a Retry-After, beside limits that are not the cause."""
     assert failure(429, **headers).retry_after == seconds
     assert failure(500, **{**headers, "retry-after": "7"}).retry_after == 7.0
+
+
+@pytest.mark.parametrize("skew", [-300, 300])
+@pytest.mark.parametrize(
+    "name_and_value",
+    [
+        ("retry-after", formatdate(EPOCH + 30, usegmt=True)),
+        ("x-ratelimit-reset", str(int(EPOCH) + 30)),
+    ],
+)
+def test_a_time_is_compared_with_the_clock_of_the_server(
+    name_and_value: tuple[str, str], skew: int
+) -> None:
+    """The clock of a virtual machine or a laptop may be minutes wrong, for example after sleep."""
+    name, value = name_and_value
+    headers = {name: value, "date": formatdate(EPOCH, usegmt=True)}
+    response = Response(429, headers, b"")
+    found = failure_of(REQUEST, response, HOST, lambda: EPOCH + skew)
+    assert found.retry_after == 30.0
 
 
 def test_milliseconds_are_more_exact_than_seconds() -> None:

@@ -44,11 +44,13 @@ def failure_of(
     if issubclass(detail.error_class, InvalidRequestError) and is_about_model(detail.message):
         similar = similar_model(request.model or "")
         message += f" Did you mean {similar!r}?" if similar else ""
-    delay = retry_after(response.headers, wall_clock())
+    server_time = _timestamp(response.headers.get("date", ""))
+    now = wall_clock() if server_time is None else server_time  # in case this clock is wrong
+    delay = retry_after(response.headers, now)
     if delay is None and detail.status in {TOO_MANY_REQUESTS, UNAVAILABLE}:
         delay = delay_named(detail.message)
     if delay is None and detail.status == TOO_MANY_REQUESTS:
-        delay = reset_after(response.headers, wall_clock())
+        delay = reset_after(response.headers, now)
     failure = detail.error_class(
         host.redact(message.encode()).decode(),
         model=request.model,
@@ -143,8 +145,13 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     value = headers.get("retry-after", headers.get(LITELLM_RETRY_AFTER, "")).strip()
     if SECONDS.fullmatch(value):
         return _seconds_from(float(value), now)
+    at = _timestamp(value)
+    return None if at is None else max(0.0, at - now)
+
+
+def _timestamp(date: str) -> float | None:
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+        return parsedate_to_datetime(date).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None
 
