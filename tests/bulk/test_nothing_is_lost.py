@@ -223,9 +223,10 @@ def test_a_job_resumes_with_a_copy_of_its_input(
 ) -> None:
     """Copies, version control and synchronisation change times, but not rows."""
     source = tmp_path / "in.jsonl"
-    source.write_text("".join(f'{{"text": "{n}", "url": "u{n}"}}\n' for n in range(60)))
+    source.write_text("".join(f'{{"text": "{n}", "url": "u{n}"}}\n' for n in range(60)) + "bad\n")
     service = Service(*[served] * 2, always=lambda body: failed(401))
     options = {"model": MODEL, "rows_per_part": 10, "batch_size": 8, "keep": keep}
+    options |= {"on_error": "skip"}
     with pytest.raises(AuthenticationError):
         EmbeddingJob(source, tmp_path / output, **options).run(voyage_over(service, concurrency=1))
     if change == "touched":
@@ -245,6 +246,8 @@ def test_a_job_resumes_with_a_copy_of_its_input(
     assert sum(service.paid.values()) == 60 - 16
     assert again.was_finished
     assert report.texts == again.texts == 60
+    refused = json.loads((tmp_path / f"{output}.refused.jsonl").read_text())
+    assert (refused["file"], refused["row"]) == (source.name, 61)
 
 
 @pytest.mark.parametrize("change", ["text", "id", "kept", "added", "swapped"])

@@ -95,6 +95,8 @@ class JobRun:
             self._conclude()
             self.is_embedded = True
             return
+        if folder.refused_while_scanning.exists():  # the same rows, maybe of renamed files
+            folder.refused_while_scanning.replace(folder.refused_at_scan)
         self._output = open_output(
             self._spec.form, self._spec.output, folder.unfinished, self._schema
         )

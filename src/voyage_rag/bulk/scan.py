@@ -46,9 +46,8 @@ def scan(
     with closing(checker), folder.refused_while_scanning.open("w", encoding="utf-8") as side:
         for chunk, flaws in checker.chunks():
             for at in sorted(flaws):
-                line = refused_line(seen + at, chunk[at], flaws[at])
-                side.write(line)
-                digest.update(line.encode())
+                side.write(refused_line(seen + at, chunk[at], flaws[at]))
+                digest.update(repr((seen + at, chunk[at].id, chunk[at].text)).encode())
                 first_refused = first_refused or f"{reader.where(chunk[at])}: {flaws[at]}"
             good = [row for at, row in enumerate(chunk) if at not in flaws] if flaws else chunk
             texts = [row.text for row in good]
