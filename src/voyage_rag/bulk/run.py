@@ -145,7 +145,7 @@ class JobRun:
         if identity != self._manifest.input:
             raise JobError(
                 "the input changed while it was read: run the job again, which resumes if the rows "
-                "are the same"
+                "are the same, or pass a copy that nothing changes"
             )
 
     @property
