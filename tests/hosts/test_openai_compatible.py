@@ -92,9 +92,9 @@ BINARY, UBINARY, SHORT = (
     [
         ([[]], BINARY, "vectors of 0 dimensions"),
         ([VECTOR], UBINARY, "vectors of 9 dimensions, of which 'ubinary' cannot pack"),
-        ([[math.nan] * 8], BINARY, "not finite"),
+        ([[1.0] * 7 + [math.nan]], BINARY, "not finite"),
         ([[-math.inf] * 8], UBINARY, "not finite"),
-        ([[math.nan] * 8], SHORT, "not finite"),
+        ([[1.0] * 7 + [math.nan]], SHORT, "not finite"),
         ([[1.0] * 8, [1.0] * 16], SHORT, r"vectors of \[8, 16\] numbers"),
     ],
 )
@@ -194,6 +194,25 @@ def test_the_text_that_cannot_be_embedded_is_named(
     texts = [*map(str, range(40)), "long", *map(str, range(40, 50))]
     with pytest.raises(InvalidRequestError, match=rf"{remedy}.* input 40,"):
         runner.call(voyage, "embed", texts, "m")
+
+
+@pytest.mark.parametrize("number", [None, math.nan])
+def test_the_text_without_numbers_is_named_at_once(
+    http_service: HTTPService, runner: Any, number: float | None
+) -> None:
+    """Text Embeddings Inference sends null where the model computes NaN."""
+
+    def respond(body: bytes) -> Response:
+        texts = json.loads(body)["input"]
+        vectors = [[number] * 9 if text == "bad" else VECTOR for text in texts]
+        return ok({"data": [{"index": i, "embedding": v} for i, v in enumerate(vectors)]})
+
+    http_service.always = respond
+    voyage = Voyage(host=OpenAICompatible(http_service.url, prompts={}))
+    texts = [*map(str, range(40)), "bad", *map(str, range(40, 50))]
+    with pytest.raises(InvalidRequestError, match=r"no numbers .*your input 40\."):
+        runner.call(voyage, "embed", texts, "m")
+    assert len(http_service.received) == 2
 
 
 def test_a_wrong_address_suggests_no_other_model(http_service: HTTPService) -> None:

@@ -55,6 +55,8 @@ INPUT_TOO_LONG = re.compile(
 NOT_A_NUMBER = re.compile(r"unsupported value: NaN", re.IGNORECASE)
 """The message of Ollama if the model computes no numbers for one of the texts."""
 
+CHANGE_TEXT = "change the text, or load another quantization"
+
 NAMED_INPUT = re.compile(r"\binput\[(\d{1,4})\]")
 
 ENCODING_REFUSED = re.compile(r"encoding_format|embedding_types|base64 encoding", re.IGNORECASE)
@@ -144,8 +146,17 @@ class OpenAICompatible(Host):
         for index, item in enumerate(items):
             if is_unnumbered:  # some servers keep the order, but send no index or always 0
                 item["index"] = index
+            if _has_no_numbers(item.get("embedding")):
+                raise self._no_numbers(request, item["index"])
             item["embedding"] = convert(item.get("embedding"), dimension, dtype)
         return document
+
+    def _no_numbers(self, request: Request, index: object) -> InvalidRequestError:
+        error = InvalidRequestError(
+            f"{self.name} computed no numbers for this text ({CHANGE_TEXT}).", model=request.model
+        )
+        error.input_index = index if isinstance(index, int) else None
+        return error
 
     def probe(self) -> Request:
         """Return a request for the list of models, which most servers support."""
@@ -182,7 +193,7 @@ class OpenAICompatible(Host):
                 detail,
                 error_class=InvalidRequestError,
                 is_too_large=True,  # smaller requests find the text
-                remedy="change the text, or load another quantization",
+                remedy=CHANGE_TEXT,
             )
         if INPUT_TOO_LONG.search(detail.message):
             named = NAMED_INPUT.search(detail.message)
@@ -198,6 +209,13 @@ class OpenAICompatible(Host):
             remedy = f"pass encoding_format={' or '.join(others)} to {type(self).__name__}"
             return replace(detail, error_class=InvalidRequestError, remedy=remedy)
         return detail
+
+
+def _has_no_numbers(embedding: object) -> bool:
+    """Return whether a vector consists of NaN, or of null, which many servers send for it."""
+    if not isinstance(embedding, list) or not embedding:
+        return False
+    return embedding[0] is None or embedding[0] != embedding[0]
 
 
 def require_local_dtype(name: str, dtype: object) -> None:
