@@ -300,8 +300,9 @@ def test_threads_may_share_an_image(voyage: Voyage, tmp_path: Path, emulator: Em
     path = tmp_path / "a.png"
     path.write_bytes(file_of(photo(), "PNG"))
     with Pillow.open(path) as image:
-        found = voyage.multimodal_embed([image] * 1_001, MODEL, output_dimension=256)
-    assert len(set(map(tuple, found.embeddings))) == 1
+        inputs = [[image, str(number)] for number in range(1_001)]
+        found = voyage.multimodal_embed(inputs, MODEL, output_dimension=256)
+    assert len(found.vectors) == 1_001
     assert {data for _, data in files_sent(emulator)} == {path.read_bytes()}
     assert len(emulator.requests) > 1
 

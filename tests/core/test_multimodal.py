@@ -183,17 +183,37 @@ def test_a_file_like_object_is_read_once_and_looked_at_twice() -> None:
     """Its position does not matter where its bytes are all in memory."""
     buffer = BytesIO(png())
     buffer.read()
-    assert (
-        sent(embed([[buffer], [buffer]]))
-        == [[{"type": "image_base64", "image_base64": PNG[1]}]] * 2
-    )
+    assert sent(embed([[buffer, buffer]])) == [
+        [{"type": "image_base64", "image_base64": PNG[1]}] * 2
+    ]
+
+
+def test_equal_inputs_are_sent_once(runner, picture: Path) -> None:
+    """And each gets a vector of its own. An image of Pillow is recognised, but not compared."""
+    image = pytest.importorskip("PIL.Image").new("RGB", (30, 20))
+    inputs = ["a", ["a"], png("red"), "b", picture, [png("red")], Path(picture), image, image]
+    service = FakeService(always=served)
+    found = runner.call(
+        voyage_over(service), "multimodal_embed", [*inputs, ["a", "b"]], MODEL
+    ).vectors
+
+    assert sum(len(body["inputs"]) for body in service.bodies) == 6
+    assert found[0] == found[1] != found[3]
+    assert (found[2], found[4], found[7]) == (found[5], found[6], found[8])
+    found[0][0] += 1
+    assert found[0] != found[1]
 
 
 # ── planning ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_hundred_small_images_take_one_request() -> None:
-    assert len(embed([jpeg(size=2_000)] * 100).bodies) == 1
+    assert len(embed(numbered([jpeg(size=2_000)] * 100)).bodies) == 1
+
+
+def numbered(images: list[Any]) -> list[Any]:
+    """Inputs that differ, and are therefore all sent."""
+    return [[image, str(number)] for number, image in enumerate(images)]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +229,7 @@ def test_a_hundred_small_images_take_one_request() -> None:
 def test_requests_are_planned_by_size(images: list[Any], model: str, requests: int) -> None:
     """By tokens, by bytes and by number: as few as the limits allow."""
     service = FakeService(always=served)
-    voyage_over(service).multimodal_embed(images, model, truncation=True)
+    voyage_over(service).multimodal_embed(numbered(images), model, truncation=True)
     assert len(service.bodies) == requests
     for attempt in service.attempts:
         assert len(attempt.request.body) <= MAX_BODY_BYTES + 100_000
@@ -300,7 +320,7 @@ def test_a_picture_that_the_service_rejects_is_named_by_its_position(runner) -> 
         runner.call(
             voyage_over(service),
             "multimodal_embed",
-            [Image(JPG_URL), png(), Image(JPG_URL), png()],
+            [Image(JPG_URL), png("red"), Image(JPG_URL + "?2"), png("blue")],
             MODEL,
         )
     assert caught.value.indices == (3,)

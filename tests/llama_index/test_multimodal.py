@@ -271,7 +271,8 @@ def test_the_url_of_a_node_may_hold_the_image(
     embedding: VoyageEmbedding, emulator: Emulator
 ) -> None:
     data = "data:image/png;base64," + base64.b64encode(png()).decode()
-    embedding([ImageNode(image_url=data), ImageNode(image=data)])
+    other = "data:image/png;base64," + base64.b64encode(png("blue")).decode()
+    embedding([ImageNode(image_url=data), ImageNode(image=other)])
     assert types_sent(emulator) == [["image_base64"]] * 2
 
 

@@ -33,6 +33,7 @@ class MultimodalVerbs(Session):
         Images in PNG, JPEG, WEBP and GIF and videos in MP4 are sent without conversion. Images in
         other formats, and Pillow images that were modified after opening, are encoded again (extra:
         `images`). Files are read when their request is sent, so a folder can be larger than memory.
+        Equal inputs are sent once.
         Checked before anything is sent: at most 20 MB and 16 million pixels per image, at most
         20 MB per video, and whether the model supports video.
 

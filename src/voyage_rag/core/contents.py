@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from voyage_rag.checks import elements
@@ -70,6 +71,11 @@ class Content:
     def size(self) -> int:
         """Approximate size in a request, in bytes."""
         return sum(map(_size_in_request, self.segments))
+
+    @property
+    def key(self) -> Hashable:
+        """A value that equal inputs share. Images of Pillow are equal if they are one object."""
+        return tuple(map(_key_of, self.segments))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +235,15 @@ def _is_http(text: str) -> bool:
 
 def _is_data_url(text: str) -> bool:
     return text[:5].lower() == "data:" and ";base64," in text[:200]
+
+
+def _key_of(segment: Segment) -> Hashable:
+    if isinstance(segment, TextSegment):
+        return segment.text
+    if isinstance(segment, UrlSegment):
+        return segment.kind, segment.url
+    source = segment.source
+    return segment.kind, source if isinstance(source, (bytes, Path)) else id(source)
 
 
 def _size_in_request(segment: Segment) -> int:

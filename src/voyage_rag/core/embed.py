@@ -14,7 +14,7 @@ from voyage_rag.core import validation
 from voyage_rag.core.cache_keys import from_bytes, to_bytes
 from voyage_rag.core.call import EndpointCall
 from voyage_rag.core.context import CallContext, estimate_tokens
-from voyage_rag.core.flow import Operation, PartialResults
+from voyage_rag.core.flow import Operation, PartialResults, distinct
 from voyage_rag.core.media import is_media_name
 from voyage_rag.core.options import ENDPOINTS, EmbedOptions
 from voyage_rag.core.vectors import check_lengths, length_of, zeros
@@ -235,7 +235,7 @@ def embed(
     given = texts if type(texts) is list else texts_of("texts", texts)
     checked = list(call.checked(given))
     count = len(checked)
-    first, repeats = _distinct(checked)
+    first, repeats = distinct(checked)
     empty: list[int] = []
     if "" in first:
         del first[""]
@@ -274,20 +274,6 @@ def embed(
 
     flows = call.flows(call.counted(items), results)
     return Operation(flows, join, partial, call.info("embed", count))
-
-
-def _distinct(texts: Sequence[str]) -> tuple[dict[str, int], dict[int, int]]:
-    """Return the first position of each text, and after each position the next equal text's."""
-    first: dict[str, int] = {}
-    last: dict[str, int] = {}
-    next_equal: dict[int, int] = {}
-    for position, text in enumerate(texts):
-        if text in last:
-            next_equal[last[text]] = position
-        else:
-            first[text] = position
-        last[text] = position
-    return first, next_equal
 
 
 def count(context: CallContext, texts: object, model: object) -> int:

@@ -25,6 +25,7 @@ from voyage_rag.usage import NO_USAGE, Usage
 T = TypeVar("T")
 Part = TypeVar("Part")
 Result = TypeVar("Result")
+K = TypeVar("K", bound=Hashable)
 
 
 def _at_once() -> float:
@@ -164,6 +165,23 @@ class PartialResults(Generic[Part]):
         with self._lock:
             self.estimated_tokens_left -= sum(item.estimated_tokens for item in items)
             self.usage = usage if self.usage is NO_USAGE else self.usage + usage
+
+
+def distinct(inputs: Iterable[K]) -> tuple[dict[K, int], dict[int, int]]:
+    """Return the first position of each input, and after each position that of the next equal one.
+
+    The second dictionary is that of `PartialResults.repeats`.
+    """
+    first: dict[K, int] = {}
+    last: dict[K, int] = {}
+    next_equal: dict[int, int] = {}
+    for position, each in enumerate(inputs):
+        if each in last:
+            next_equal[last[each]] = position
+        else:
+            first[each] = position
+        last[each] = position
+    return first, next_equal
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from voyage_rag.core.contents import (
     naming,
 )
 from voyage_rag.core.context import CallContext, KnownTokens, TokenRatio, estimate_tokens
-from voyage_rag.core.flow import Flow, Operation, PartialResults, offload
+from voyage_rag.core.flow import Flow, Operation, PartialResults, distinct, offload
 from voyage_rag.core.media import Media, MediaReader
 from voyage_rag.core.options import EmbedOptions
 from voyage_rag.core.planning import slices
@@ -182,19 +182,25 @@ def embed(call: MultimodalCall, inputs: object) -> Operation[object, MultimodalE
     """
     contents = call.parser.parse(inputs)
     count = len(contents)
+    first, repeats = distinct(content.key for content in contents)
+    contents = [contents[n] for n in first.values()]
+    if len(contents) < count:
+        call.advance(count - len(contents))
     results: PartialResults[Vector] = PartialResults(
-        count, sum(content.estimated_tokens for content in contents)
+        len(contents), sum(content.estimated_tokens for content in contents), repeats=repeats
     )
 
     def join(_: object) -> MultimodalEmbeddingsObject:
         rows = [results.values[n] for n in range(count)]
         check_lengths(set(map(len, rows)))
-        vectors = Vectors(rows, call.options.dtype)
+        vectors = Vectors(rows, call.options.dtype, {*repeats, *repeats.values()})
         return MultimodalEmbeddingsObject(vectors, results.usage, call.model.name)
 
     def partial_result() -> PartialEmbeddings:
+        found = results.values
+        found = {**found, **{n: found[n][:] for n in repeats.values() if n in found}}
         return PartialEmbeddings.of(
-            results.values, count, results.usage, call.model.name, call.options.dtype
+            found, count, results.usage, call.model.name, call.options.dtype
         )
 
     flows = call.content_flows(contents, results)
