@@ -330,6 +330,11 @@ def test_compressed_files(
         ("a.csv", "id\ttext\na\tone\n", r"if it is a TSV, pass delimiter='\\t'"),
         ("a.tsv", "1\tone\n2\ttwo\n", r"if it has no header, pass header=False"),
         ("a.csv", "sep=;\nid;text\na;one\n", "not part of the table, pass skip_lines=1"),
+        (
+            "a.csv",
+            'Source,"A, B",\n\nUpdated,2026,\n\nid,text,x,y\na,one,,\n',
+            "if the table begins in line 5, pass skip_lines=4",
+        ),
         ("a.csv", "id,text\na,one\n".encode("utf-16"), "begins like UTF-16.*encoding='utf-16'"),
         ("a.jsonl", '"one"\n'.encode("utf-16"), "begins like UTF-16.*encoding='utf-16'"),
         (

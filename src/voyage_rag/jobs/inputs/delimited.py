@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
 from io import TextIOWrapper
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, ClassVar, TypeAlias
 
 from voyage_rag.jobs.errors import JobError
@@ -24,6 +24,9 @@ TOO_LONG = f"the line is longer than {MAX_LINE_CHARS:,} characters"
 
 Record: TypeAlias = tuple[int, list[str], str | None, list[str]]
 """The number of a record's first line, its fields, its flaw or None, and its lines."""
+
+MAX_PREAMBLE = 20
+"""Number of records at the beginning that are searched for the header of a table."""
 
 OTHER_DELIMITERS = {";": "a CSV with semicolons", "\t": "a TSV", "|": "a CSV with vertical bars"}
 
@@ -68,6 +71,15 @@ class CSVFile(InputFile):
             return hint
         if self.options.header and self._header and self._header[0].isdigit():
             return "; if it has no header, pass header=False"
+        return self._hint_of_preamble()
+
+    def _hint_of_preamble(self) -> str:
+        """Suggest to skip lines before a wider table, such as the name of a report."""
+        with self._records() as records:
+            first = [(line, len(fields)) for line, fields, _, _ in islice(records, MAX_PREAMBLE)]
+        for (line, width), (_, following) in pairwise(first[1:]):
+            if width == following > len(self._header):
+                return f"; if the table begins in line {line}, pass skip_lines={line - 1}"
         return ""
 
     def _hint_of_delimiter(self, line: str, before: str = "") -> str:
