@@ -193,17 +193,38 @@ def test_a_folder_is_refused_and_not_to_be_made_private(
     assert caplog.records == []
 
 
-def test_a_locked_file_is_an_error_that_says_so(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process holds it longer than the timeout."""
+@pytest.mark.parametrize("fault", ["locked", "read-only"])
+def test_vectors_that_cannot_be_stored_are_returned(
+    path: str,
+    fault: str,
+    runner: Runner,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They are paid for. The cause is reported once, and the next vectors are stored."""
     monkeypatch.setattr("voyage_rag.io.cache.MAX_LOCK_SECONDS", 0.0)
-    cache = Cache(path)
-    holder = sqlite3.connect(path, isolation_level=None)
-    holder.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr("voyage_rag.io.cache.NEXT_LOCK_MILLISECONDS", 1)
+    voyage = voyage_over(service := FakeService(), cache=path)
+    cache = voyage.driver.cache
+    assert isinstance(cache, Cache)
+    runner.call(voyage, "embed", ["a"], MODEL)
+    other = sqlite3.connect(path, isolation_level=None)
+    if fault == "locked":
+        other.execute("BEGIN IMMEDIATE")
+    else:
+        cache._opened().execute("PRAGMA query_only = 1")
 
-    with pytest.raises(CacheError, match="another process"):
-        cache.add({KEYS[0]: b"1234"})
-    holder.close()
-    cache.close()
+    for text in ("b", "c"):
+        assert runner.call(voyage, "embed", [text, "a"], MODEL).embeddings[0] == vector_of(text)
+    other.close()
+    cache._opened().execute("PRAGMA query_only = 0")
+    for _ in range(2):
+        runner.call(voyage, "embed", ["d"], MODEL)
+
+    said = {"locked": "another process has locked", "read-only": "readonly database"}[fault]
+    assert [said in message for message in caplog.messages] == [True]
+    assert [body["input"] for body in service.bodies] == [["a"], ["b"], ["c"], ["d"]]
+    voyage.close()
 
 
 def test_a_new_file_may_be_opened_several_times_at_once(tmp_path: Path) -> None:

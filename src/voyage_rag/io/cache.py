@@ -33,6 +33,7 @@ IN_MEMORY = ":memory:"
 APPLICATION_ID = 0x564F5941  # "VOYA"
 VERSION = 1
 MAX_LOCK_SECONDS = 30.0
+NEXT_LOCK_MILLISECONDS = 1_000
 RETRY_SECONDS = 0.01
 KEYS_PER_QUERY = 500
 CHECKSUM_BYTES = 4
@@ -50,8 +51,8 @@ class Cache:
             deleted. None disables the limit.
 
     Raises:
-        CacheError: The file cannot be opened or is not a cache; on use, also if it is damaged or
-            another process locks it for too long.
+        CacheError: The file cannot be opened or is not a cache; on a later search, also if it is
+            damaged.
     """
 
     def __init__(self, path: str, max_bytes: int | None = None) -> None:
@@ -83,7 +84,8 @@ class Cache:
     def add(self, entries: Mapping[bytes, bytes]) -> None:
         """Store vectors, which are on disk when this returns.
 
-        A full disk is reported once. The call then continues without storing its vectors.
+        The vectors were paid for, so a failure is reported once, and the call continues without
+        storing them.
         """
         rows = [(key, vector + _checksum(key, vector)) for key, vector in entries.items()]
         try:
@@ -93,9 +95,7 @@ class Cache:
                     self._prune(connection, int(PAGES_PER_FULL_PAGE * more_bytes))
                 connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
         except CacheError as error:
-            if not _is_full(error.__cause__):
-                raise
-            self._warn_full()
+            self._warn_not_stored(error)
 
     def close(self) -> None:
         """Close the file. A later use opens it again; a cache in memory is not closed."""
@@ -185,13 +185,18 @@ class Cache:
         )
         return int((pages - free) * size)
 
-    def _warn_full(self) -> None:
-        if is_first(self._reported, "full"):
-            LOG.warning(
-                "the disk of the cache %r is full, and new vectors are not cached: free some "
-                "space, or limit the cache with cache_max_bytes",
-                self.path,
+    def _warn_not_stored(self, error: CacheError) -> None:
+        reason = error.message
+        if _is_full(error.__cause__):
+            reason = (
+                f"the disk of the cache {self.path!r} is full: free some space, or limit the cache "
+                "with cache_max_bytes"
             )
+        elif _is_locked(error.__cause__) and self._connection is not None:
+            # Only the first response may wait for the whole time.
+            self._connection.execute(f"PRAGMA busy_timeout = {NEXT_LOCK_MILLISECONDS}")
+        if is_first(self._reported, reason):
+            LOG.warning("new vectors are not cached: %s", reason)
 
     def _checked(self, key: bytes, stored: bytes) -> bytes:
         vector, checksum = stored[:-CHECKSUM_BYTES], stored[-CHECKSUM_BYTES:]
@@ -261,8 +266,9 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
             return
 
 
-def _is_locked(error: sqlite3.OperationalError) -> bool:
-    return "locked" in str(error) or "busy" in str(error)
+def _is_locked(error: BaseException | None) -> bool:
+    is_locked = "locked" in str(error) or "busy" in str(error)
+    return isinstance(error, sqlite3.OperationalError) and is_locked
 
 
 def _is_full(error: BaseException | None) -> bool:
