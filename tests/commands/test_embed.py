@@ -348,6 +348,18 @@ def test_a_job_with_an_emulator_resumes_with_the_next_one(
 ) -> None:
     """Its port is another one each time."""
     command = ["embed", source, "-o", str(tmp_path / "out.parquet"), "--emulator"]
-    assert main(command) == main(command) == 0
+    assert main(command) == main(command) == main([*command, "--dry-run"]) == 0
 
     assert "was finished before" in capsys.readouterr().out
+
+
+def test_a_dry_run_knows_that_the_run_is_at_another_address(
+    emulator: Emulator, source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Vectors of an emulator are not replaced by others."""
+    command = ["embed", source, "-o", str(tmp_path / "out.parquet")]
+    assert main([*command, "--emulator"]) == 0
+    assert main([*command, "--dry-run"]) == main(command) == 1
+
+    first, second = [line for line in capsys.readouterr().err.splitlines() if "exists" in line]
+    assert first == second

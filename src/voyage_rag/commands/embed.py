@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -34,7 +34,7 @@ from voyage_rag.commands.screen import (
     span,
     write_json,
 )
-from voyage_rag.commands.service import connected
+from voyage_rag.commands.service import connected, scope_of
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.files import size
 from voyage_rag.jobs.inputs.spool import is_stream
@@ -207,24 +207,18 @@ def embed(
         engine=engine,
         overwrite=overwrite,
     )
+    settings: dict[str, Any] = {
+        "requests_per_minute": requests_per_minute,
+        "tokens_per_minute": tokens_per_minute,
+        "tokenizer": tokenizer,
+    }
     if dry_run:
+        host = scope_of(base_url, emulated=emulated)
         with _progress() as on_progress:
-            estimate = job.estimate(
-                requests_per_minute=requests_per_minute,
-                tokens_per_minute=tokens_per_minute,
-                tokenizer=tokenizer,
-                on_progress=on_progress,
-            )
+            estimate = job.estimate(**settings, host=host, on_progress=on_progress)
         _show_estimate(job, estimate, as_json=as_json)
         return
-    client = connected(
-        base_url,
-        emulated=emulated,
-        requests_per_minute=requests_per_minute,
-        tokens_per_minute=tokens_per_minute,
-        concurrency=concurrency,
-        tokenizer=tokenizer,
-    )
+    client = connected(base_url, emulated=emulated, concurrency=concurrency, **settings)
     to_stdout = output == Path("-")
     can_resume = not (to_stdout and any(map(is_stream, inputs)))
     resumes = "; finished vectors are kept, and the same command resumes" * can_resume

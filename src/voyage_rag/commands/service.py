@@ -14,6 +14,20 @@ if TYPE_CHECKING:
 
 EMULATED = "An emulator on this machine compares words; its vectors are not Voyage's.\n"
 
+EMULATED_SCOPE = "emulator"
+"""Distinguishes the vectors of emulators, at any address, from those of other hosts."""
+
+
+def scope_of(base_url: str | None, *, emulated: bool) -> str | None:
+    """Return what distinguishes the vectors of a run from those of others; None without a key."""
+    from voyage_rag.client import Voyage  # noqa: PLC0415 - not needed for help
+    from voyage_rag.secret import is_key_in_environment  # noqa: PLC0415 - as above
+
+    if emulated or not is_key_in_environment():
+        return EMULATED_SCOPE if emulated else None
+    with Voyage(base_url=base_url) as voyage:
+        return voyage.settings.host.cache_scope
+
 
 @contextmanager
 def connected(
@@ -39,7 +53,7 @@ def connected(
 
             @property
             def cache_scope(self) -> str:
-                return "emulator"
+                return EMULATED_SCOPE
 
         sys.stderr.write(EMULATED)
         with Emulator() as url, Voyage(host=EmulatedAPI(EMULATOR_KEY, url), **settings) as voyage:
