@@ -244,6 +244,8 @@ def test_a_job_resumes_with_a_copy_of_its_input(
     again = job.run(voyage_over(service))
 
     assert sum(service.paid.values()) == 60 - 16
+    rows = [(n, str(n)) for n in range(60)]
+    assert embedded(tmp_path / output) == expected(rows)
     assert again.was_finished
     assert report.texts == again.texts == 60
     refused = json.loads((tmp_path / f"{output}.refused.jsonl").read_text())

@@ -34,7 +34,7 @@ MAX_EARLY_REFUSALS = 10
 by the rows.
 """
 
-ROWS_PER_CHECK = 256
+ROWS_PER_CHECK = 64
 """Number of rows that are read before the time of their file is compared."""
 
 FILE_OVERHEAD = 1.02
