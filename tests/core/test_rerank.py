@@ -98,7 +98,8 @@ def test_documents_are_cut_by_their_tokens_too() -> None:
     sent = []
     for query in ("q", "a long question " * 300):
         service = FakeService()
-        voyage_over(service).rerank(query, ["word " * 400] * 300, RERANKER)
+        documents = [f"{number} " + "word " * 400 for number in range(300)]
+        voyage_over(service).rerank(query, documents, RERANKER)
         sent.append(len(service.bodies))
         assert sum(len(body["documents"]) for body in service.bodies) == 300
 
@@ -113,9 +114,24 @@ def test_documents_of_equal_relevance_keep_their_order_over_requests() -> None:
         data = [{"index": index, "relevance_score": 0.5} for index in range(count)]
         return ok({"data": data})
 
-    result = voyage_over(FakeService(always=always)).rerank("q", ["a"] * 1_200, RERANKER)
+    result = voyage_over(FakeService(always=always)).rerank(
+        "q", list(map(str, range(1_200))), RERANKER
+    )
 
     assert list(range(1_200)) == [each.index for each in result.results]
+
+
+@pytest.mark.parametrize("top_k", [None, 3])
+def test_equal_documents_are_sent_once(runner, top_k: int | None) -> None:
+    """As several retrievers may have found them. Each has the score, at its own position."""
+    service = FakeService()
+    documents = ["b", "a", "", "b", "c", "a", "b"]
+    found = runner.call(voyage_over(service), "rerank", "q", documents, RERANKER, top_k)
+
+    assert service.bodies[0]["documents"] == ["b", "a", "c"]
+    scored = [(n, text, score_of("q", text) if text else 0.0) for n, text in enumerate(documents)]
+    ranked = sorted(scored, key=lambda each: -each[2])
+    assert found.results == [RerankingResult(*each) for each in ranked[:top_k]]
 
 
 def test_top_k_beyond_the_documents_is_not_sent() -> None:

@@ -28,8 +28,8 @@ class RerankingVerbs(Session):
         Args:
             query: The search query.
             documents: The documents to rank. More than fit into one request (1,000 documents, or
-                the model's token limit) are sent in several requests and merged. An empty list
-                costs nothing.
+                the model's token limit) are sent in several requests and merged. Equal documents
+                are sent once. An empty list costs nothing.
             model: A reranker (docs: "Rerankers").
             top_k: Number of results. None returns all of them.
             truncation: Truncate query and documents to the model's limits. False raises an error

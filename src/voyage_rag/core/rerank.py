@@ -13,7 +13,7 @@ from voyage_rag.core import validation
 from voyage_rag.core.call import EndpointCall
 from voyage_rag.core.context import CallContext, estimate_tokens
 from voyage_rag.core.embed import IndexedText
-from voyage_rag.core.flow import Operation, PartialResults
+from voyage_rag.core.flow import Operation, PartialResults, distinct
 from voyage_rag.core.options import ENDPOINTS, EmbedOptions
 from voyage_rag.core.wire.requests import make_request, rerank_fields
 from voyage_rag.core.wire.responses import Body, Decoded, rerank_answer
@@ -125,13 +125,15 @@ def rerank(
     ]
     blank = _blank_positions(listed, rules.blank_documents)
     each = estimate_tokens(asked)  # the query counts once per document
+    sent = [n for n in range(len(listed)) if n not in blank]
+    first, equal = distinct(listed[n] for n in sent)
     items = deque(
-        IndexedText(n, text, each + estimate_tokens(text))
-        for n, text in enumerate(listed)
-        if n not in blank
+        IndexedText(sent[at], text, each + estimate_tokens(text)) for text, at in first.items()
     )
     results: PartialResults[float | None] = PartialResults(
-        len(items), sum(item.estimated_tokens for item in items)
+        len(items),
+        sum(item.estimated_tokens for item in items),
+        repeats={sent[at]: sent[other] for at, other in equal.items()},
     )
     call = RerankCall(context, row, options, asked, top_k)
 
