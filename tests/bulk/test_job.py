@@ -220,6 +220,20 @@ def test_a_finished_job_does_nothing(embed: Embed, source: Path, service: Servic
     assert len(service.attempts) == sent
 
 
+@pytest.mark.parametrize("output", ["out.parquet", "out", "out.npy"])
+def test_a_finished_job_may_be_renamed(
+    output: str, embed: Embed, source: Path, service: Service, tmp_path: Path
+) -> None:
+    """With its folder."""
+    embed(source, output)
+    sent = service.attempts.copy()
+    for path in tmp_path.glob("out*"):
+        path.rename(tmp_path / path.name.replace("out", "other", 1))
+
+    assert embed(source, output.replace("out", "other")).was_finished
+    assert service.attempts == sent
+
+
 def test_an_output_that_exists_is_left_alone(
     embed: Embed, source: Path, service: Service, tmp_path: Path
 ) -> None:

@@ -108,7 +108,7 @@ def fingerprint(path: Path, form: OutputFormat) -> str | None:
         for final in final_paths(path, form):
             for file in sorted(final.iterdir()) if final.is_dir() else [final]:
                 size = file.stat().st_size
-                digest.update(os.fsencode(f"{file.name} {size}\n"))
+                digest.update(os.fsencode(f"{file.name.removeprefix(path.name)} {size}\n"))
                 with file.open("rb") as opened:
                     digest.update(opened.read(PROBE_BYTES))
                     opened.seek(max(0, size - PROBE_BYTES))
