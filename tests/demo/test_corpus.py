@@ -122,6 +122,21 @@ def test_files_are_cut_at_paragraphs(tmp_path: Path) -> None:
     assert passages[1].text == f"notes.md\nC\n{paragraph}\n\nD\n{paragraph}"
 
 
+def test_each_section_of_a_markdown_file_is_a_passage(tmp_path: Path) -> None:
+    """A passage begins with its headings, so that a result shows what it is about."""
+    file = tmp_path / "README.md"
+    file.write_text("Begin.\n\n# Guide\n\n## Install\n\nRun pip.\n\n## Use\n\nCall it.\n", "utf-8")
+
+    passages = read_files([file])
+
+    assert [passage.line for passage in passages] == [1, 3, 9]
+    assert [passage.body for passage in passages] == [
+        "Begin.",
+        "# Guide\n\n## Install\n\nRun pip.",
+        "## Use\n\nCall it.",
+    ]
+
+
 @pytest.mark.parametrize("separator", [" ", "\n"])
 def test_text_without_paragraphs_is_cut_too(tmp_path: Path, separator: str) -> None:
     """One endless line or endless lines make passages of the usual length, no word lost."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,6 +30,9 @@ PASSAGE_WORDS = 120
 """Maximum words of a passage from a file: enough to answer a question about one subject."""
 
 SUFFIXES = (".md", ".py", ".rst", ".txt")
+
+HEADING = re.compile(r"#{1,6} .+")
+"""A heading in Markdown."""
 
 EXCLUDED = frozenset({"distutils", "encodings", "ensurepip", "idlelib", "lib2to3", "pydoc_data"})
 """Packages of the standard library that contain tables, tools or vendored code."""
@@ -171,7 +175,7 @@ def _is_informative(text: str) -> bool:
 def read_files(
     paths: Sequence[Path], on_unreadable: Callable[[str], object] | None = None
 ) -> list[Passage]:
-    """Split text files into passages of about 120 words, at paragraph boundaries.
+    """Split text files into passages of up to 120 words, at paragraphs and Markdown headings.
 
     Args:
         paths: Files, or folders to search for `.md`, `.py`, `.rst` and `.txt` files.
@@ -221,14 +225,26 @@ def _read_passages(file: Path) -> Iterator[Passage]:
         raise DemoError(error.message) from None
     except OSError as error:
         raise DemoError(f"cannot read {file}: {error.strerror}") from None
-    for line, body in _split(text.replace("\r\n", "\n").replace("\r", "\n")):
+    is_markdown = uncompressed_suffix(file) == ".md"
+    for line, body in _split(text.replace("\r\n", "\n").replace("\r", "\n"), is_markdown):
         yield Passage(f"{file}:{line}", f"{file.name}\n{body}", str(file), line)
 
 
-def _split(text: str) -> Iterator[tuple[int, str]]:
+def _split(text: str, is_markdown: bool) -> Iterator[tuple[int, str]]:
     """Yield passages with the number of their first line: whole paragraphs if they fit."""
     paragraphs = _join(_lines(text), "\n")
-    yield from _join(paragraphs, "\n\n")
+    yield from _join(_sections(paragraphs) if is_markdown else paragraphs, "\n\n")
+
+
+def _sections(paragraphs: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Yield an empty piece, which ends a passage, before the headings of each section."""
+    was_heading = False
+    for line, paragraph in paragraphs:
+        is_heading = HEADING.fullmatch(paragraph) is not None
+        if is_heading and not was_heading:
+            yield line, ""
+        yield line, paragraph
+        was_heading = is_heading
 
 
 def _join(pieces: Iterable[tuple[int, str]], separator: str) -> Iterator[tuple[int, str]]:
