@@ -124,3 +124,22 @@ def test_on_a_terminal_it_is_a_table(
     assert all(len(line) <= 64 for line in lines)
     assert "4 documents, " in err
     assert "tokens of rerank-3: " in err
+
+
+def test_a_terminal_shows_how_many_files_of_a_folder_are_not_read(
+    tmp_path: Path,
+    service: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The best document may be in a file whose format the command does not read."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "400")
+    (tmp_path / "a.txt").write_text("Read a CSV file.", "utf-8")
+    (tmp_path / "b.html").write_text("<p>Read a CSV file.</p>", "utf-8")
+
+    assert main(["rerank", "read a csv file", str(tmp_path)]) == 0
+
+    err = capsys.readouterr().err
+    assert f"{tmp_path}: 1 file of another format ignored" in err
+    assert "1 document, " in err

@@ -331,7 +331,7 @@ def _show_report(report: JobReport, *, as_json: bool, emulated: bool, to_stdout:
         line = f"{plural(report.refused, 'row')} rejected: {report.refused_file}"
         out.print(line, markup=False, soft_wrap=True)
     if report.unread:
-        remark(f"{report.unread:,} files of another format were ignored")
+        remark(f"{plural(report.unread, 'file')} of another format ignored")
     if not report.was_finished:
         remark(f"{duration(report.seconds)} for this run")
 

@@ -21,6 +21,7 @@ from voyage_rag.commands.screen import (
     console,
     dollars,
     one_line,
+    plural,
     remark,
     shortened,
     working,
@@ -109,8 +110,8 @@ def _show_cost(ranking: RerankingObject, documents: int) -> None:
 
     price = look_up(ranking.model, "rerank").cost(ranking.total_tokens)
     remark(
-        f"{documents:,} documents, {ranking.total_tokens:,} tokens of {ranking.model}: "
-        f"{dollars(price)} at list price"
+        f"{plural(documents, 'document')}, {plural(ranking.total_tokens, 'token')} of "
+        f"{ranking.model}: {dollars(price)} at list price"
     )
 
 

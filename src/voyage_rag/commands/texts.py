@@ -13,6 +13,7 @@ from typing import Annotated, Literal, TypeAlias
 import typer
 
 from voyage_rag.commands.failure import CommandError
+from voyage_rag.commands.screen import plural, remark
 from voyage_rag.jobs.errors import JobError
 from voyage_rag.jobs.inputs import InputFormat, open_inputs
 from voyage_rag.jobs.inputs.discovery import FORMATS, text_files
@@ -117,6 +118,8 @@ def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
         is_folder, files = path.is_dir(), [STDIN]
         if path != STDIN:
             files = list(text_files(path, SUFFIXES)) or list(text_files(path, BY_SUFFIX))
+            if ignored := sum(1 for _ in text_files(path)) - len(files):
+                remark(f"{path}: {plural(ignored, 'file')} of another format ignored")
         for file in files:
             yield file, is_folder
 

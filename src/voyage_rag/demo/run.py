@@ -72,14 +72,14 @@ def _plan(
     options: DemoOptions, questions: tuple[Question, ...], service: DemoService, *, emulated: bool
 ) -> DemoPlan:
     if options.images:
-        found, what = read_images(options.images), f"images of {options.images}"
+        found, noun, origin = read_images(options.images), "image", str(options.images)
     elif options.files:
-        paths = ", ".join(str(path) for path in options.files)
         report = _report_unreadable if options.skip_unreadable else None
-        found, what = read_files(options.files, report), f"passages of {paths}"
+        found, noun = read_files(options.files, report), "passage"
+        origin = ", ".join(map(str, options.files))
     else:
-        python = f"Python {platform.python_version()}"
-        found, what = standard_library(), f"docstrings of the standard library of {python}"
+        found, noun = standard_library(), "docstring"
+        origin = f"the standard library of Python {platform.python_version()}"
     passages = tuple(found if options.limit is None else take(found, options.limit))
     count = f"{len(passages):,}"
     if len(passages) < len(found):
@@ -89,7 +89,7 @@ def _plan(
     else:
         forecast = forecast_text(passages, len(questions) * len(FRAMEWORKS), service)
     of_images = options.images is not None
-    corpus = f"{count} {what}"
+    corpus = f"{count} {noun}{'' if len(found) == 1 else 's'} of {origin}"
     return DemoPlan(emulated, service, corpus, passages, questions, forecast, of_images)
 
 

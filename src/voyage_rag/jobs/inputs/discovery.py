@@ -233,11 +233,13 @@ def _kind_in_folder(file: Path, given: InputFormat | None) -> InputFormat | None
     return FORMATS.get(suffix)
 
 
-def text_files(path: Path, suffixes: Collection[str]) -> Iterator[Path]:
-    """Yield the files of a path; in folders, only those with one of the suffixes."""
+def text_files(path: Path, suffixes: Collection[str] | None = None) -> Iterator[Path]:
+    """Yield the files of a path; in folders, only those with one of the suffixes, if given."""
     for match in expanded(path):
         if match.is_dir():
-            yield from (f for f in _files_in(match) if uncompressed_suffix(f) in suffixes)
+            for file in _files_in(match):
+                if suffixes is None or uncompressed_suffix(file) in suffixes:
+                    yield file
         else:
             yield match
 
