@@ -69,6 +69,7 @@ def test_help_lists_the_commands(arguments: list[str], capsys: pytest.CaptureFix
     assert err == ""
     for command in COMMANDS:
         assert command.split()[0] in out
+    assert "voyage-rag COMMAND --help" in out
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -59,7 +59,10 @@ def program(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
-    """Voyage AI embeddings and rerankers for LangChain, LlamaIndex and plain Python."""
+    """Voyage AI embeddings and rerankers for LangChain, LlamaIndex and plain Python.
+
+    Run voyage-rag COMMAND --help for the options of a command, and examples.
+    """
     if version:
         typer.echo(f"{PROGRAM} {__version__}")
         raise typer.Exit
