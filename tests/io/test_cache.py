@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -225,6 +226,32 @@ def test_vectors_that_cannot_be_stored_are_returned(
     assert [said in message for message in caplog.messages] == [True]
     assert [body["input"] for body in service.bodies] == [["a"], ["b"], ["c"], ["d"]]
     voyage.close()
+
+
+def test_only_responses_during_a_lock_wait_less(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is used under the lock only: another thread may close it at any time."""
+    monkeypatch.setattr("voyage_rag.io.cache.MAX_LOCK_SECONDS", 0.05)
+    monkeypatch.setattr("voyage_rag.io.cache.NEXT_LOCK_MILLISECONDS", 1)
+    cache, waits = Cache(path), list[int]()
+    cache.close()
+
+    class Guarded(sqlite3.Connection):
+        def execute(self, *args: Any) -> sqlite3.Cursor:
+            assert cache._lock.locked()
+            return super().execute(*args)
+
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Guarded))
+    with closing(sqlite3.connect(path, isolation_level=None, factory=sqlite3.Connection)) as other:
+        for statement in ("BEGIN IMMEDIATE", None, "ROLLBACK", None):
+            if statement is not None:
+                other.execute(statement)
+            cache.add({KEYS[0]: b"1234"})
+            with cache._lock:
+                waits += cache._opened().execute("PRAGMA busy_timeout").fetchone()
+    cache.close()
+    assert waits == [50, 1, 1, 50]
 
 
 def test_a_new_file_may_be_opened_several_times_at_once(tmp_path: Path) -> None:

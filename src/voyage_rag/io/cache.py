@@ -60,6 +60,7 @@ class Cache:
         self._max_bytes = max_bytes
         self._in_memory = path == IN_MEMORY
         self._reported: dict[Hashable, object] = {}
+        self._has_failed = False  # only the first response waits long for a lock
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         with self._explained(), self._lock:
@@ -89,13 +90,21 @@ class Cache:
         """
         rows = [(key, vector + _checksum(key, vector)) for key, vector in entries.items()]
         try:
-            with self._explained(), self._lock, self._opened() as connection:
-                if self._max_bytes is not None:
-                    more_bytes = sum(len(vector) for _, vector in rows)
-                    self._prune(connection, int(PAGES_PER_FULL_PAGE * more_bytes))
-                connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+            with self._explained(), self._lock:
+                self._store(rows)
         except CacheError as error:
             self._warn_not_stored(error)
+
+    def _store(self, rows: Sequence[tuple[bytes, bytes]]) -> None:
+        wait = NEXT_LOCK_MILLISECONDS if self._has_failed else 1_000 * MAX_LOCK_SECONDS
+        with self._opened() as connection:
+            connection.execute(f"PRAGMA busy_timeout = {wait:.0f}")
+            self._has_failed = True
+            if self._max_bytes is not None:
+                more_bytes = sum(len(vector) for _, vector in rows)
+                self._prune(connection, int(PAGES_PER_FULL_PAGE * more_bytes))
+            connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+        self._has_failed = False
 
     def close(self) -> None:
         """Close the file. A later use opens it again; a cache in memory is not closed."""
@@ -192,9 +201,6 @@ class Cache:
                 f"the disk of the cache {self.path!r} is full: free some space, or limit the cache "
                 "with cache_max_bytes"
             )
-        elif _is_locked(error.__cause__) and self._connection is not None:
-            # Only the first response may wait for the whole time.
-            self._connection.execute(f"PRAGMA busy_timeout = {NEXT_LOCK_MILLISECONDS}")
         if is_first(self._reported, reason):
             LOG.warning("new vectors are not cached: %s", reason)
 
