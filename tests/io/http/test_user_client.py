@@ -192,18 +192,23 @@ def test_an_error_of_a_hook_is_the_programs_own(http_service: HTTPService) -> No
         Voyage(KEY, base_url=http_service.url, http_client=own).embed(["a"], MODEL)
 
 
-@pytest.mark.parametrize(("reads", "message"), [(True, "key is invalid"), (False, "no message")])
+@pytest.mark.parametrize(
+    ("reads", "message"),
+    [("read", "key is invalid"), ("nothing", "no message"), ("pieces", "no message")],
+)
 def test_a_hook_that_raises_for_the_status_changes_no_error(
-    runner: Runner, http_service: HTTPService, reads: bool, message: str
+    runner: Runner, http_service: HTTPService, reads: str, message: str
 ) -> None:
     """As in the documentation of httpx. The error is final; it has a message if the hook reads."""
 
     def hook(response: httpx.Response) -> None:
-        _ = reads and response.read()
+        _ = reads == "read" and response.read()
+        _ = reads == "pieces" and list(response.iter_bytes())
         response.raise_for_status()
 
     async def ahook(response: httpx.Response) -> None:
-        _ = reads and await response.aread()
+        _ = reads == "read" and await response.aread()
+        _ = reads == "pieces" and [piece async for piece in response.aiter_bytes()]
         response.raise_for_status()
 
     async def program() -> None:

@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import aclosing, closing, contextmanager
+from contextlib import aclosing, closing, contextmanager, suppress
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,7 +162,10 @@ class UserClients:
 
     def _refused(self, received: httpx.Response) -> Response:
         """Return a response for which a hook has called `raise_for_status`."""
-        return self._response(received, received.content if received.is_stream_consumed else b"")
+        body = b""
+        with suppress(httpx.StreamError):  # the hook has not read the body, or did not keep it
+            body = received.content
+        return self._response(received, body)
 
     def _failure(self, error: Exception, attempt: Attempt) -> Exception:
         if isinstance(error, UnwritableFileError):
