@@ -117,12 +117,24 @@ def test_a_sink_that_the_sync_call_cannot_await_is_refused() -> None:
     assert service.attempts == []
 
 
-def test_a_coroutine_that_nobody_awaits_is_reported() -> None:
+class Later:
+    """What the methods of some databases return."""
+
+    def __await__(self) -> Iterator[None]:
+        yield
+
+
+@pytest.mark.parametrize("is_coroutine", [True, False])
+def test_an_awaitable_that_nobody_awaits_is_reported(is_coroutine: bool) -> None:
     """Of a function that is not recognised as a coroutine function before its first call."""
     kept = AsyncRecorder()
     voyage = voyage_over(FakeService())
-    with pytest.raises(InvalidInputError, match="returned a coroutine"):
-        voyage.embed_into(lambda *_: kept([], [], Usage()), ["a"], MODEL)  # type: ignore[arg-type]
+
+    def sink(*_: object) -> Any:
+        return kept([], [], Usage()) if is_coroutine else Later()
+
+    with pytest.raises(InvalidInputError, match=r"returned a (coroutine|Later)"):
+        voyage.embed_into(sink, ["a"], MODEL)
 
 
 def test_no_request_leaves_before_an_answer_is_taken(

@@ -228,9 +228,7 @@ def test_vectors_that_cannot_be_stored_are_returned(
     voyage.close()
 
 
-def test_only_responses_during_a_lock_wait_less(
-    path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_responses_during_a_lock_wait_less(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection is used under the lock only: another thread may close it at any time."""
     monkeypatch.setattr("voyage_rag.io.cache.MAX_LOCK_SECONDS", 0.05)
     monkeypatch.setattr("voyage_rag.io.cache.NEXT_LOCK_MILLISECONDS", 1)

@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
-from inspect import iscoroutine, iscoroutinefunction
+from inspect import isawaitable, iscoroutine, iscoroutinefunction
 from itertools import islice
 from math import inf
 from typing import TypeAlias
@@ -31,7 +31,7 @@ RECENT_TEXTS = 4_096
 """Number of different texts that are compared. Their vectors take about 16 MB."""
 
 MAX_REPEATS = 4_096
-"""Number of consecutive repeated texts after which known vectors are flows_into."""
+"""Number of consecutive repeated texts after which known vectors are delivered."""
 
 
 class TextStream:
@@ -85,11 +85,12 @@ class TextStream:
             positions = sorted(vectors)
             rows = [vectors[n] for n in positions]
             done = yield Offload(partial(sink, positions, rows, usage), is_coroutine)
-            if iscoroutine(done):
-                done.close()
+            if isawaitable(done):
+                if iscoroutine(done):
+                    done.close()
                 raise InvalidInputError(
-                    "sink returned a coroutine, which is not awaited: pass a coroutine function "
-                    "to aembed_into"
+                    f"sink returned a {type(done).__name__}, which is not awaited: pass a "
+                    "coroutine function to aembed_into"
                 )
 
     def _new(self) -> Iterator[IndexedText]:
