@@ -23,7 +23,7 @@ def elements(name: str, value: object, expected: str, *index: int) -> Iterable[A
     """
     kind, remedy = type(value), ""
     if hasattr(kind, "__dask_graph__"):
-        remedy = ", which is not computed yet: pass its compute()"
+        remedy = ", which is not computed yet: call its compute() and pass the result"
     elif hasattr(kind, "columns") or hasattr(kind, "column_names"):
         remedy = ", which is a table: pass one of its columns, as in table['text']"
     elif isinstance(value, (set, frozenset)):

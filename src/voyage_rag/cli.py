@@ -48,5 +48,5 @@ def _handle_signals(handle: Callable[[int, object], None]) -> None:
     """Clean up after `kill`, `timeout` or a closed terminal, as after Ctrl-C."""
     for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
         number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # else: nohup
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # unless nohup set it
             signal.signal(number, handle)

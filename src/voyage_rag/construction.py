@@ -34,8 +34,8 @@ def constructor(init: Callable[P, T]) -> Callable[P, T]:
 
     The `__init__` receives the key as an `APIKey`. An unknown parameter raises an error that
     suggests the closest name: a `ValidationError` for a pydantic model, otherwise a `TypeError`.
-    A subclass of a pydantic model can declare other defaults for its fields. Errors raised on
-    purpose have no causes, and no traceback below the constructor.
+    A subclass of a pydantic model can declare other defaults for its fields. Errors that
+    this package raises have no cause, and their traceback ends at the constructor.
     """
     parameters = list(signature(init).parameters.values())
     key_positions = [at for at, p in enumerate(parameters) if p.name in KEY_NAMES]

@@ -30,7 +30,7 @@ def lock_for(owner: object) -> threading.Lock:
 
 
 def in_event_loop() -> bool:
-    """Return whether an event loop runs in this thread. Imports nothing, which would block it."""
+    """Return whether an event loop runs in this thread, without an import, which would block it."""
     asyncio: Any = sys.modules.get("asyncio")
     with suppress(RuntimeError):
         if asyncio is not None:

@@ -167,7 +167,7 @@ class QueryOptions(Connection):
 
 
 def _checked(query: object, options: Mapping[str, Any]) -> str:
-    """Return the query. To the client, it would be `texts[0]` in an error message."""
+    """Return the query. The client's error messages would call it `texts[0]`."""
     text = check_text("query", query, invalid_text=options["invalid_text"])
     if not text and options["empty_text"] == "error":
         raise InvalidInputError(

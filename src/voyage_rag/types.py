@@ -145,8 +145,9 @@ class Vectors(Sequence["Vector"]):
         """Return an array of shape (vectors, numbers): float32, int8 or uint8. Requires numpy.
 
         The binary types pack eight dimensions into one number. `ubinary` is what `numpy.unpackbits`
-        and FAISS expect; `binary` is 128 less. Products of int8 and uint8 numbers overflow without
-        a warning: convert one side first, as in `array @ query.astype("int32")`.
+        and FAISS expect; numbers of `binary` are 128 less. Products of int8 and uint8 numbers
+        overflow without a warning: convert one side first, as in
+        `array @ query.astype("int32")`.
 
         Raises:
             ImportError: numpy is not installed.

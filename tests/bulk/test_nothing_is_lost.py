@@ -275,7 +275,7 @@ def test_a_job_does_not_resume_with_other_rows(change: str, tmp_path: Path) -> N
         rows[50][{"text": "text", "id": "id", "kept": "url"}[change]] = "x"
     write()
 
-    with pytest.raises(JobError, match="another input, or one with rows that have changed since"):
+    with pytest.raises(JobError, match="another input, or rows that have changed since"):
         job.run(voyage_over(Service()))
 
 

@@ -143,7 +143,7 @@ class DaskColumn:
 @pytest.mark.parametrize("call", CALLS)
 def test_a_column_that_is_not_computed_yet_is_refused_with_the_remedy(call: str) -> None:
     """A Dask series has the attribute `columns`, too, but it is not a table."""
-    with pytest.raises(InvalidInputError, match=r"DaskColumn, .*: pass its compute\(\)"):
+    with pytest.raises(InvalidInputError, match=r"DaskColumn, .*: call its compute\(\)"):
         CALLS[call](voyage_over(FakeService()), DaskColumn())
 
 

@@ -206,9 +206,9 @@ class BatchWorkflow:
                 if error.http_status != NOT_FOUND:
                     raise
                 raise InvalidInputError(
-                    f"the service does not know the job's batch {part.batch_id!r}: use the key and "
-                    "address with which it was submitted, or start again (which costs as much "
-                    f"again) after deleting {str(self.file.path)!r}"
+                    f"the service does not know the batch {part.batch_id!r} of this job: use the "
+                    f"key and address that submitted it, or delete {str(self.file.path)!r} and "
+                    "submit the rows again, which are then billed again"
                 ) from error
             record(part, batch)
 

@@ -280,10 +280,10 @@ class EmbeddingJob:
                 raise
             if error.errno in FULL_DISK:
                 raise JobError(self._full_disk) from error
-            path = error.filename2 or error.filename  # the target, if a file was to be moved
+            path = error.filename2 or error.filename  # of a moved file, the target
             named = f" {path!r}" if path else ""
             if path and self._to_stdout and self._folder().path.is_relative_to(path):
-                named += " for temporary files (set XDG_CACHE_HOME to a folder that can be written)"
+                named += " for temporary files (set XDG_CACHE_HOME to a writable folder)"
             raise JobError(f"cannot use{named}: {error.strerror or error}") from error
         except sqlite3.OperationalError as error:
             if "full" in str(error):

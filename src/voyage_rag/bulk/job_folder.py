@@ -24,7 +24,7 @@ class InputSummary:
 
     `tokens` is a conservative estimate, `id_type` the Arrow type of the ids, `kept` the serialised
     schema of the copied columns, `unread` the number of other files in folders of the input,
-    `digest` that of all rows.
+    `digest` a digest of all rows.
     """
 
     rows: int

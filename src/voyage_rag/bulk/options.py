@@ -35,8 +35,8 @@ class JobOptions(BaseModel):
             by line breaks; empty ones are omitted. A dotted path selects a nested value.
         id_column: The column with unique ids: strings or integers. Default: `id` or `_id` if
             present; otherwise rows are numbered from 0.
-        keep: Other columns to copy to the output, or `all` (every column of any file, for JSON
-            every key of any row).
+        keep: Other columns to copy to the output, or `all`: every column that occurs in a file, or
+            for JSON, every key that occurs in a row.
         input_type: The prompt: `document`, `query` or None.
         truncation: Truncate texts to the model's context. False raises an error for longer texts.
         output_dimension: Length of the vectors, if the model supports several.

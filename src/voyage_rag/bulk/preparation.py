@@ -127,8 +127,8 @@ class Preparation:
     def _is_resumed(self, begun: Manifest, recorded: dict[str, Any], identity: str) -> bool:
         """Return whether the existing job is resumed or finished; False starts a new one.
 
-        Copies and version control change the times of files, so the rows decide if the times
-        differ.
+        Copying and version control change the times of files, so if these differ, the rows
+        decide.
         """
         spec, is_finished = self.spec, begun.state == "finished"
         if is_finished and (
@@ -144,7 +144,7 @@ class Preparation:
             if self._summary.digest == begun.summary.digest:
                 begun.input, begun.summary = identity, self._summary
             else:
-                other.append("another input, or one with rows that have changed since then")
+                other.append("another input, or rows that have changed since then")
         if other and not is_finished and not spec.options.overwrite:
             raise JobError(
                 f"{str(self.folder.path)!r} contains an unfinished job with {'; '.join(other)}: "

@@ -120,7 +120,7 @@ class Embedder:
             )
         if self._output_column in batch.column_names:
             raise JobError(
-                f"there already is a column {self._output_column!r}: drop it, or pass output_column"
+                f"the column {self._output_column!r} exists: drop it, or pass another output_column"
             )
         texts = batch.column(self._column).to_pylist()
         vectors = self.voyage.embed(texts, **self._options).vectors

@@ -35,7 +35,7 @@ by the rows.
 """
 
 ROWS_PER_CHECK = 64
-"""Number of rows that are read before the time of their file is compared."""
+"""Number of rows to read between checks of their file's modification time."""
 
 FILE_OVERHEAD = 1.02
 """Disk space of files relative to their vectors."""
@@ -95,7 +95,7 @@ class JobRun:
             self._conclude()
             self.is_embedded = True
             return
-        if folder.refused_while_scanning.exists():  # the same rows, maybe of renamed files
+        if folder.refused_while_scanning.exists():  # the same rows, perhaps of renamed files
             folder.refused_while_scanning.replace(folder.refused_at_scan)
         self._output = open_output(
             self._spec.form, self._spec.output, folder.unfinished, self._schema
@@ -145,7 +145,7 @@ class JobRun:
         if identity != self._manifest.input:
             raise JobError(
                 "the input changed while it was read: run the job again, which resumes if the rows "
-                "are the same, or pass a copy that nothing changes"
+                "are the same, or pass a copy that does not change"
             )
 
     @property

@@ -196,10 +196,10 @@ class KeptTypes:
 
 
 def _buildable(kind: Any) -> Any:
-    """Return a type; None if Arrow cannot build its arrays from values, so they are inferred."""
+    """Return a type, or None to infer it, if Arrow cannot build arrays of this type from values."""
     try:
         pa.array([], kind)
-    except pa.ArrowNotImplementedError:  # for example the categories of Polars
+    except pa.ArrowNotImplementedError:  # such as Polars' categories
         return None
     return kind
 

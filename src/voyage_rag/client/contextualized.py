@@ -18,7 +18,7 @@ from voyage_rag.types import (
 )
 
 MANY_DOCUMENTS = 50
-"""Number of documents that may contain a thousand chunks."""
+"""A thread checks and splits more documents than these, which may have 1,000 chunks."""
 
 
 class ContextualizedVerbs(Session):
@@ -103,7 +103,7 @@ class ContextualizedVerbs(Session):
         invalid_text: InvalidText = "error",
         show_progress_bar: bool = False,
     ) -> ContextualizedEmbeddingsObject:
-        """Async variant of `contextualized_embed`. A worker thread splits many documents."""
+        """Async variant of `contextualized_embed`. A thread splits large numbers of documents."""
         chunking = check_chunking(
             input_type, chunk_fn, enable_auto_chunking, chunk_size, chunk_overlap
         )

@@ -84,10 +84,10 @@ def packed_bits(dtype: str) -> None:
     if not is_first(REPORTED, (packed_bits, dtype)):
         return
     LOG.warning(
-        "output_dtype=%r packs eight dimensions into each number: only a store that compares bits "
-        "(by Hamming distance) can search such vectors, in LangChain with integers=True. Others "
-        "compare them by cosine, inner product or distance, which finds almost random documents: "
-        "use int8 for them",
+        "output_dtype=%r packs eight dimensions into each number. Only stores that compare bits "
+        "(by Hamming distance) can search such vectors; in LangChain, also pass integers=True. "
+        "Other stores compare the numbers themselves, and find almost random documents: "
+        "use int8 for these",
         dtype,
     )
 

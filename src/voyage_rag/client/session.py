@@ -159,7 +159,7 @@ class Session:
             ConfigurationError: A setting is invalid, unknown, or shared by all copies.
         """
         copy = type(self).__new__(type(self))
-        copy.__dict__.update(self.__dict__)  # also what a subclass adds
+        copy.__dict__.update(self.__dict__)  # including the attributes of subclasses
         sender, cache = self.driver.sender, self.driver.cache
         if isinstance(sender, HedgedSender):
             sender = sender.sender
@@ -306,7 +306,7 @@ def _suggesting(verb: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a method: an unknown parameter raises an error that suggests the closest name."""
     parameters = signature(verb).parameters
     if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return verb  # of a subclass, which passes other parameters on
+        return verb  # overridden by a subclass, which forwards parameters
     known = [*parameters][1:]
     names = frozenset(known)
 
@@ -334,6 +334,6 @@ async def run_in_thread_if_many(do: Callable[[], T], inputs: object, many: int =
     """Run a function that checks inputs: in a thread if there are more than `many` of them."""
     count = 0
     if isinstance(inputs, Sized) and not isinstance(inputs, str):
-        with suppress(TypeError):  # NumPy's arrays without dimensions
+        with suppress(TypeError):  # zero-dimensional NumPy arrays
             count = len(inputs)
     return await run_in_thread(do) if count > many else do()

@@ -176,8 +176,8 @@ class TextVerbs(Session):
 
         Use this to write vectors to a store: vectors that were paid for do not wait in memory. The
         sink is called once per request, in no particular order, by the thread that received the
-        response, so several calls may run concurrently. The async variant calls it in a worker
-        thread, and awaits it in the event loop if it is a coroutine function. A request counts
+        response, so several calls may run concurrently. The async variant calls a function in a
+        worker thread, and awaits a coroutine function in the event loop. A request counts
         towards `concurrency` until the sink returns. A text that repeats one of the previous 4,096
         is not sent again; further calls of the sink deliver vectors that are already known.
 

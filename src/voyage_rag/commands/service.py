@@ -49,7 +49,7 @@ def connected(
         from voyage_rag.hosts import VoyageAPI  # noqa: PLC0415 - as above
 
         class EmulatedAPI(VoyageAPI):
-            """An emulator at any port, so that a job resumes with another one."""
+            """An emulator at any port, so that another one can resume a job."""
 
             @property
             def cache_scope(self) -> str:

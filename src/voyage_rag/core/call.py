@@ -160,7 +160,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
     # ── common parts ──────────────────────────────────────────────────────────────────────────────
 
     def exceeds_minute_limit(self, items: Sequence[Item]) -> bool:
-        """Return whether one request of these items exceeds a whole minute's known allowance."""
+        """Return whether one request of these items exceeds the known limit of a whole minute."""
         limiter = self.budget.limiter
         return limiter.known and limiter.exceeds_minute_limit(
             self.ratio.tokens(sum(item.estimated_tokens for item in items))

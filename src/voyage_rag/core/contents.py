@@ -74,7 +74,7 @@ class Content:
 
     @property
     def key(self) -> Hashable:
-        """A value that equal inputs share. Images of Pillow are equal if they are one object."""
+        """A value that equal inputs share. Pillow images are equal only to themselves."""
         return tuple(map(_key_of, self.segments))
 
 

@@ -158,7 +158,7 @@ class TokenRatio:
 
 
 class KnownTokens(TokenRatio):
-    """For inputs whose tokens are known, such as media: an estimate is not corrected."""
+    """For inputs whose tokens are known, such as media. It does not correct them."""
 
     def tokens(self, estimated_tokens: float) -> int:
         """Return the estimate."""

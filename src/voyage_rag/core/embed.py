@@ -277,7 +277,7 @@ def embed(
 
 
 def count(context: CallContext, texts: object, model: object) -> int:
-    """Return the tokens of the texts, or an estimate that is seldom too low."""
+    """Return the tokens of the texts, or an estimate that is rarely too low."""
     checked = [
         validation.check_text(f"texts[{position}]", text, position)
         for position, text in enumerate(texts_of("texts", texts))

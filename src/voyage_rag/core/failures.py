@@ -25,10 +25,10 @@ MAX_ID_CHARS = 128
 SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 MAX_SECONDS = 999_999_999.0
 EPOCH_SECONDS, EPOCH_MILLISECONDS = 1e9, 1e12
-"""Larger numbers are times since the epoch (the year 2001), not durations."""
+"""Larger numbers are timestamps, not durations: a billion seconds is in the year 2001."""
 
 LITELLM_RETRY_AFTER = "llm_provider-retry-after"
-"""The Retry-After of LiteLLM's proxy, if the provider or the proxy's own limit has caused a 429."""
+"""LiteLLM's proxy sends Retry-After by this name: the provider's, or that of its own limits."""
 
 EXHAUSTED = re.compile(r"\b(?:r|remaining)=0\s*[;,]\s*(?:t|reset)=(\d{1,9})\b")
 """A limit in the header `RateLimit`: `"default";r=0;t=23`, earlier `remaining=0, reset=23`."""
@@ -45,7 +45,7 @@ def failure_of(
         similar = similar_model(request.model or "")
         message += f" Did you mean {similar!r}?" if similar else ""
     server_time = _timestamp(response.headers.get("date", ""))
-    now = wall_clock() if server_time is None else server_time  # in case this clock is wrong
+    now = wall_clock() if server_time is None else server_time  # the local clock may be wrong
     delay = retry_after(response.headers, now)
     if delay is None and detail.status in {TOO_MANY_REQUESTS, UNAVAILABLE}:
         delay = delay_named(detail.message)
@@ -64,7 +64,7 @@ def failure_of(
 
 
 def is_about_model(message: str) -> bool:
-    """Return whether a message may say that a model is unknown; Voyage names it in others, too."""
+    """Return whether a message may be about an unknown model; others name a model, too."""
     return "model" in message.lower() and not message.startswith("Request to model ")
 
 
@@ -173,7 +173,7 @@ def reset_after(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def _seconds_from(number: float, now: float) -> float:
-    """Return the seconds that a number means: itself, or a time in seconds or milliseconds."""
+    """Convert a duration, or a timestamp in seconds or milliseconds, to seconds from now."""
     if number >= EPOCH_MILLISECONDS:
         number /= 1_000
     return min(max(0.0, number - now) if number >= EPOCH_SECONDS else number, MAX_SECONDS)

@@ -216,6 +216,6 @@ class Operation(Generic[Part, Result]):
     info: OperationInfo = OperationInfo()
 
     def add_partial(self, error: BaseException) -> None:
-        """Give an error, Ctrl-C or a cancellation the results that were finished, and paid for."""
+        """Attach the finished results, which are billed, to an error, Ctrl-C or cancellation."""
         if self.partial is not None and getattr(error, "partial", None) is None:
             error.partial = self.partial()  # type: ignore[attr-defined]

@@ -124,8 +124,8 @@ class RateLimiter:
         self._window = SlidingWindow()
         self._waiting = WaitingLine()
         self._pause = _Pause()
-        self._drained_at = -inf  # when, at an even rate, everything sent is allowed
-        self._smooth_until = -inf  # until when known limits are applied at an even rate
+        self._drained_at = -inf  # when an even rate would have allowed everything sent
+        self._smooth_until = -inf  # until then, requests are sent at an even rate
         self._outcomes: deque[bool] = deque(maxlen=OUTCOMES_REMEMBERED)
         self._throughput = ThroughputMeter(self.now())
         self._began_at = self._last_event_at = self._grown_at = self._refused_at = self.now()

@@ -39,8 +39,8 @@ UNREACHABLE_AFTER_SECONDS = 2.0
 """Time for which a host that refuses connections or has no address is retried."""
 
 MAX_SYSTEMATIC = 3
-"""Maximum attempts if every response is wrong in the same way, such as the length of vectors, and
-none was right before."""
+"""Maximum attempts if every response has the same fault, such as vectors of a wrong length, and no
+earlier response was valid."""
 
 RETRIED = (APIConnectionError, RateLimitError, ServerError, UnexpectedAnswerError)
 """Embedding changes nothing at the service, so a request with a lost response is retried."""

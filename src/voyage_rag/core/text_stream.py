@@ -68,7 +68,7 @@ class TextStream:
         """Yield one flow per request, which ends after a sink has received the vectors.
 
         Raises:
-            InvalidInputError: The sink cannot be called, or awaited unless `awaits`.
+            InvalidInputError: The sink is not callable, or a coroutine function without `awaits`.
         """
         if not callable(sink):
             raise InvalidInputError(f"sink must be a function, not {type(sink).__name__}")

@@ -162,8 +162,8 @@ def check_plausible(vector: array[Any]) -> None:
     """Raise an `UnexpectedAnswerError` for floats that no model has computed."""
     if not is_plausible(vector):
         raise UnexpectedAnswerError(
-            "an embedding contains numbers that are not finite or beyond 1e19, as does base64 of "
-            "another type than float32"
+            "an embedding contains numbers that are not finite or exceed 1e19: the server may "
+            "encode another type than float32"
         )
 
 

@@ -53,7 +53,7 @@ INPUT_TOO_LONG = re.compile(
 """Messages of llama.cpp, OpenAI and vLLM about one text, which not all of them name."""
 
 NOT_A_NUMBER = re.compile(r"unsupported value: NaN", re.IGNORECASE)
-"""The message of Ollama if the model computes no numbers for one of the texts."""
+"""Ollama's message if the model computes NaN for one of the texts."""
 
 CHANGE_TEXT = "change the text, or load another quantization"
 
@@ -153,7 +153,7 @@ class OpenAICompatible(Host):
 
     def _no_numbers(self, request: Request, index: object) -> InvalidRequestError:
         error = InvalidRequestError(
-            f"{self.name} computed no numbers for this text ({CHANGE_TEXT}).", model=request.model
+            f"{self.name} computed NaN for this text ({CHANGE_TEXT}).", model=request.model
         )
         error.input_index = index if isinstance(index, int) else None
         return error

@@ -159,8 +159,8 @@ def _check_range(image: Any) -> None:
     low, high = image.getextrema()
     if low < 0 or high > 255 or 0 < high <= 1:  # noqa: PLR2004 - of 8 bits
         raise InvalidInputError(
-            f"is an image of mode {image.mode} with values from {low:g} to {high:g}, of which 8 "
-            "bits cannot keep the differences: scale them to 0 to 255 and convert it to mode L"
+            f"has mode {image.mode} and values from {low:g} to {high:g}, whose differences 8 bits "
+            "cannot represent: scale them to 0 to 255, and convert the image to mode L"
         )
 
 
@@ -189,7 +189,7 @@ def _unchanged_file(image: Any) -> Iterator[BinaryIO | None]:
     None if there is no such file, or if the service does not accept its format.
     """
     file: BinaryIO | None = None if _is_decoded(image) else getattr(image, "fp", None)
-    if file is None or image.tell():  # another frame than the first of an animation
+    if file is None or image.tell():  # not the first frame of an animation
         yield None
         return
     try:
@@ -226,7 +226,7 @@ def _encoded(image: Any, max_pixels: int | None) -> tuple[str, bytes]:
             image.draft("RGB", _reduced(image, max_pixels))
         _check_range(image)
         image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I;16"):  # of any byte order, of which Pillow would clip some
+        if image.mode.startswith("I;16"):  # Pillow would clip values of some byte orders
             image = image.convert("I").convert("I;16")
         image = image.convert(_mode_of(image))
         if max_pixels is not None:

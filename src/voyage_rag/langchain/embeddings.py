@@ -34,9 +34,9 @@ class VoyageAIEmbeddings(QueryOptions, Embeddings):
         truncation: Truncate texts to the model's context. False raises an error for longer texts.
         output_dimension: Length of the vectors, if the model supports several.
         output_dtype: Number type of the vectors; see `integers` for types other than `float`.
-        integers: Return vectors of an integer dtype as Python integers. LangChain's interface is
-            floats, which the PostgreSQL stores require; Qdrant's `uint8` and LanceDB's bits require
-            integers.
+        integers: Return vectors of an integer dtype as Python integers. LangChain's interface
+            specifies floats, which the PostgreSQL stores require. Qdrant requires integers for
+            `uint8`, and LanceDB for bits.
         show_progress_bar: Show a tqdm bar while documents are embedded.
         empty_text: How to treat empty strings. `error` raises an error with their positions,
             `space` embeds a single space instead, `zeros` returns zero vectors, which some stores

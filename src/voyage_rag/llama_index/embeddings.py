@@ -303,9 +303,9 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
         if not is_first(self._reported, "media"):
             return
         LOG.warning(
-            "%s received texts only: a VectorStoreIndex does not embed the images and videos of "
-            "nodes. If they have some, use MultiModalVectorStoreIndex, or run the embedding also "
-            "as a transformation, as in IngestionPipeline(transformations=[splitter, embedding]) "
+            "%s received texts only, because a VectorStoreIndex does not embed images and videos. "
+            "If your nodes have some, use MultiModalVectorStoreIndex, or run the embedding as a "
+            "transformation, too, as in IngestionPipeline(transformations=[splitter, embedding]) "
             "or nodes = embedding(nodes)",
             self.model_name,
         )

@@ -50,8 +50,8 @@ class VoyageAIRerank(RerankOptions, BaseNodePostprocessor):
         image_nodes: How to treat nodes with an image and no text. `error` (the default) raises an
             error, `skip` omits them.
         keep_retrieval_score: Keep the retrieval score of a node in its metadata as
-            `retrieval_score`, which models do not see. It changes the hash of the node, by which
-            LlamaIndex's fusion retriever recognises nodes.
+            `retrieval_score`, which language models do not see. It changes the hash of the node, by
+            which LlamaIndex's fusion retriever recognises nodes.
 
     Setup:
         Run `pip install 'voyage-rag[llama-index]'`, and set `VOYAGE_API_KEY`.

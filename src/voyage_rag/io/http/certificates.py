@@ -21,7 +21,7 @@ VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUN
 """The first variable that is set is used."""
 
 KEY_LOG_VARIABLE = "SSLKEYLOGFILE"
-"""Python writes the keys of TLS to this file. Some antivirus programs set it for all programs."""
+"""Python writes TLS keys to the file that this variable names. Some antivirus programs set it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class TrustedCertificates:
             except OSError as error:
                 if error.filename == os.environ.get(KEY_LOG_VARIABLE, ""):
                     raise ConfigurationError(
-                        f"{KEY_LOG_VARIABLE} is not a writable file ({error}): unset it"
+                        f"{KEY_LOG_VARIABLE} does not name a writable file ({error}): unset it"
                     ) from error
                 raise self._unusable(path, f"which cannot be read ({error})") from error
         assert context is not None  # noqa: S101 - there was a path

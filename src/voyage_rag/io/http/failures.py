@@ -25,7 +25,7 @@ CLIENT_CERTIFICATE_REMEDY = (
 STRICT = ("Key Identifier", "not marked critical", "does not include key usage")
 STRICT_REMEDY = (
     "the certificate is incomplete, which Python 3.13 and newer refuse: replace it, or pass HTTP "
-    "clients whose SSL context accepts it, as by context.verify_flags &= ~ssl.VERIFY_X509_STRICT"
+    "clients whose SSL context accepts it (context.verify_flags &= ~ssl.VERIFY_X509_STRICT)"
 )
 TRUSTSTORE = ("Peer sent no certificates", "parameters passed to a function were not valid")
 TRUSTSTORE_REMEDY = "upgrade truststore, which replaces Python's TLS, to 0.10.5 or newer"

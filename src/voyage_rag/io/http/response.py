@@ -24,7 +24,7 @@ PLAIN_ENCODINGS = {"", "identity"}
 GZIP_ENCODINGS = {"gzip", "x-gzip"}
 GZIP_WINDOW_BITS = zlib.MAX_WBITS | 16
 PLAIN_STARTS = (b"{", b"[", b"<")
-"""The starts of JSON and web pages. Some proxies decompress a body, but keep the header."""
+"""First bytes of JSON and web pages. Some proxies decompress a body, but keep its header."""
 
 MEBIBYTE = 2**20
 REQUEST_ID = "x-request-id"

@@ -104,7 +104,7 @@ class ArrowRows(InputFile):
         return list(dict.fromkeys(names))
 
     def _lacks(self, path: str) -> bool:
-        """Whether only other files have a column, and all columns of the input are copied."""
+        """Return whether only other files have a column, and all columns are copied."""
         return path not in self._names and path.partition(".")[0] not in self._names
 
     def type_of(self, path: str) -> Any:

@@ -74,7 +74,7 @@ class CSVFile(InputFile):
         return self._hint_of_preamble()
 
     def _hint_of_preamble(self) -> str:
-        """Suggest to skip lines before a wider table, such as the name of a report."""
+        """Suggest skipping the lines before a wider table, such as the title of a report."""
         with self._records() as records:
             first = [(line, len(fields)) for line, fields, _, _ in islice(records, MAX_PREAMBLE)]
         for (line, width), (_, following) in pairwise(first[1:]):
@@ -145,7 +145,7 @@ class CSVFile(InputFile):
         number = sum(1 for _ in islice(file, self.options.skip_lines))
         lines = list[str]()  # of the current record
         quoting: Any = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
-        while True:  # a reader can do nothing more after an error
+        while True:  # a reader cannot continue after an error
             reader = csv.reader(
                 _recorded(file, lines), delimiter=self._delimiter, strict=True, quoting=quoting
             )
