@@ -154,9 +154,7 @@ def test_a_batch_that_the_service_does_not_know_is_explained(tmp_path: Path) -> 
     with Emulator() as url, Voyage("pa-one", base_url=url) as voyage:
         BatchJob.submit(voyage, ["a"], path, model="voyage-4")
         with Voyage("pa-other", base_url=url) as other:
-            with pytest.raises(
-                InvalidInputError, match=r"does not know .*after deleting '.*a\.job'"
-            ):
+            with pytest.raises(InvalidInputError, match=r"does not know .*delete '.*a\.job'"):
                 BatchJob.submit(other, ["a"], path, model="voyage-4").wait()
             assert other.batches.list() == []
 

@@ -686,7 +686,7 @@ def test_a_cache_folder_that_cannot_be_used_is_named_with_its_setting(
     monkeypatch.setenv("XDG_CACHE_HOME", str(source))
     monkeypatch.setattr("sys.stdout", TextIOWrapper(BytesIO()))
 
-    with pytest.raises(JobError, match=r"for temporary files .set XDG_CACHE_HOME to a folder"):
+    with pytest.raises(JobError, match=r"for temporary files .set XDG_CACHE_HOME to a writable"):
         EmbeddingJob(source, "-", model=MODEL).run(voyage_over(service))
     assert not service.bodies
 

@@ -153,7 +153,7 @@ class OpenAICompatible(Host):
 
     def _no_numbers(self, request: Request, index: object) -> InvalidRequestError:
         error = InvalidRequestError(
-            f"{self.name} computed NaN for this text ({CHANGE_TEXT}).", model=request.model
+            f"{self.name} returned no numbers for this text ({CHANGE_TEXT}).", model=request.model
         )
         error.input_index = index if isinstance(index, int) else None
         return error
