@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 import pytest
 
+from conftest import Runner
 from fakes import (
     KEY,
     MODEL,
@@ -68,6 +69,22 @@ def test_an_interruption_carries_what_was_finished() -> None:
     finished = {position: vector.tolist() for position, vector in partial.vectors.items()}
     assert finished == {position: vector_of(texts[position]) for position in range(6)}
     assert partial.missing == (6, 7, 8)
+
+
+def test_an_error_that_refuses_attributes_is_raised_itself(runner: Runner) -> None:
+    """Such as a frozen one of the `attrs` package, which a user's transport may raise."""
+
+    class FrozenError(Exception):
+        def __setattr__(self, name: str, value: object) -> None:
+            if not name.startswith("__"):
+                raise AttributeError(name)
+            super().__setattr__(name, value)
+
+    def fail(_: bytes) -> Response:
+        raise FrozenError
+
+    with pytest.raises(FrozenError):
+        runner.call(voyage_over(FakeService(fail)), "embed", ["a"], MODEL)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
@@ -218,4 +219,6 @@ class Operation(Generic[Part, Result]):
     def add_partial(self, error: BaseException) -> None:
         """Attach the finished results, which are billed, to an error, Ctrl-C or cancellation."""
         if self.partial is not None and getattr(error, "partial", None) is None:
-            error.partial = self.partial()  # type: ignore[attr-defined]
+            finished = self.partial()
+            with suppress(AttributeError):  # some errors, such as frozen ones, refuse attributes
+                error.partial = finished  # type: ignore[attr-defined]
