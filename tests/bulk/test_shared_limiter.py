@@ -176,6 +176,14 @@ def test_a_budget_that_was_lost_is_kept_to_the_limits_again() -> None:
     assert sum(wait == 0 for wait in waits) == 54
 
 
+def test_a_worker_knows_that_the_service_has_accepted_its_requests() -> None:
+    """Otherwise a short outage of the network would end its job."""
+    (limiter,) = workers(1, time := Time(), None)
+    assert not limiter.has_accepted
+    run([limiter], time, 1.0, lambda *_: True)
+    assert limiter.has_accepted
+
+
 def test_slots_of_workers_that_died_are_forgotten() -> None:
     """So that the memory of the actor does not grow."""
     time = Time()

@@ -166,6 +166,7 @@ class SharedRateLimiter(RateLimiter):
     def record_accepted(self, slot: Slot, billed: int) -> None:
         """See `RateLimiter`. Does not wait for the actor."""
         with self._mutex:
+            self._throughput.requests += 1  # for `has_accepted`
             slot_id = self._ids.pop(slot, None)
             self._reports.append(AcceptedSlot(slot_id, slot.tokens, billed))
             is_due = self.now() - self._reported_at > REPORT_SECONDS
