@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -89,8 +90,10 @@ def test_a_semantic_splitter_is_remembered(make: Any, emulator: Emulator) -> Non
 
 
 def test_every_parameter_is_dumped(make: Any) -> None:
-    """Where the embedding is no part of another object."""
-    assert make(VoyageEmbedding, "voyage-4", timeout=9).model_dump()["timeout"] == 9
+    """Where the embedding is no part of another object, and in JSON, from which no key is made."""
+    embedding = make(VoyageEmbedding, "voyage-4", timeout=9)
+    assert embedding.model_dump()["timeout"] == 9
+    assert json.loads(embedding.model_dump_json())["timeout"] == 9
 
 
 def test_workers_use_the_key_of_the_object(monkeypatch: pytest.MonkeyPatch) -> None:

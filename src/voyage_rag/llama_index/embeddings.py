@@ -213,13 +213,13 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
     ) -> dict[str, Any]:
         """Serialise this object, for example as a part of a semantic splitter.
 
-        From the parameters of a part, LlamaIndex derives a key of its pipeline cache, too.
+        From the Python dictionary of a part, LlamaIndex derives a key of its pipeline cache, too.
 
         Returns:
-            Only the parameters that change the vectors of nodes.
+            Every parameter; for a part, only those that change the vectors of nodes.
         """
         parameters = super().custom_model_dump(handler, info)
-        if info.context and COMPLETE in info.context:
+        if info.mode == "json" or (info.context and COMPLETE in info.context):
             return parameters
         return SerializedComponent(parameters, self.voyage.settings.base_url).changing_vectors
 
