@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -105,6 +106,16 @@ def test_our_parameters_reach_the_client(
     settings = kind.make(api_key=KEY, **given).voyage.settings
     assert {name: getattr(settings, name) for name in given} == given
     assert given.keys() - {"base_url"} == Settings.model_fields.keys() - {"host"}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_signature_is_readable(name: str) -> None:
+    """`help` and notebooks show it before everything else."""
+    shown = str(inspect.signature(KINDS[name].of))
+
+    assert " cache: " in shown
+    assert "Annotated[" not in shown
+    assert "<function" not in shown
 
 
 @pytest.mark.parametrize("name", ["langchain-embeddings", "llama_index-embeddings"])

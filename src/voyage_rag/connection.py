@@ -30,7 +30,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from voyage_rag.client import Voyage
 from voyage_rag.client.session import AsyncHTTPClient, HTTPClient
-from voyage_rag.construction import KEY_NAMES
+from voyage_rag.construction import KEY_NAMES, without_validators
 from voyage_rag.errors import ConfigurationError
 from voyage_rag.hosts import Host, VoyageAPI
 from voyage_rag.observe.observers import NO_OBSERVERS, Observers, as_observers
@@ -142,6 +142,12 @@ class Connection(BaseModel):
     own_http_client: bool = Field(default=False, repr=False)
 
     _voyage: Voyage | None = PrivateAttr(default=None)  # None after a field has changed
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        """Simplify the signature of a class."""
+        super().__pydantic_init_subclass__(**options)
+        cls.__signature__ = without_validators(cls.__signature__)
 
     @property
     def voyage(self) -> Voyage:

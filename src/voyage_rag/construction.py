@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Sequence
 from functools import wraps
-from inspect import Parameter, get_annotations, signature
+from inspect import Parameter, Signature, get_annotations, signature
 from itertools import takewhile
-from typing import Any, ParamSpec, TypeVar, cast
+from types import SimpleNamespace
+from typing import Any, ParamSpec, TypeVar, cast, get_type_hints
 
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
@@ -98,6 +99,21 @@ def _check_names(owner: type, given: Iterable[str], known: list[str]) -> None:
         raise ValidationError.from_exception_data(
             owner.__name__, [{"type": error, "loc": (name,), "input": None}], hide_input=True
         )
+
+
+def without_validators(shown: Signature) -> Signature:
+    """Return a signature for `help` and notebooks, whose types do not contain validators."""
+    parameters = [
+        parameter
+        if isinstance(parameter.annotation, str)
+        else parameter.replace(
+            annotation=get_type_hints(
+                SimpleNamespace(__annotations__={"type": parameter.annotation})
+            )["type"]
+        )
+        for parameter in shown.parameters.values()
+    ]
+    return shown.replace(parameters=parameters)
 
 
 def _redeclared(
