@@ -335,6 +335,24 @@ def test_a_service_that_is_known_to_be_slow_is_waited_for(
 
 
 @pytest.mark.parametrize("length", [1, exchange.SMALL_REQUEST_BYTES])
+def test_a_silent_connection_is_given_up_although_responses_take_a_while(
+    length: int, runner: Runner, server: WireServer
+) -> None:
+    """After half of the timeout. A query would otherwise wait longer because jobs are slow."""
+
+    def act(request: WireRequest) -> None:
+        if request.number != 2:
+            server.over.wait(0.25)
+            healthy(request)
+
+    server.act = act
+    texts = ["a" * length, "b" * length]
+    found = vectors_in_turn(runner, server, voyage_to(server, timeout=1.6), texts)
+    assert found == [*map(vector_of, texts)]
+    assert [request.connection for request in server.requests] == [1, 1, 2]
+
+
+@pytest.mark.parametrize("length", [1, exchange.SMALL_REQUEST_BYTES])
 def test_a_service_that_needs_most_of_the_timeout_is_waited_for(
     length: int, runner: Runner, server: WireServer
 ) -> None:

@@ -35,8 +35,8 @@ MIN_SILENCE_SECONDS = 5.0
 SILENCE_FACTOR = 4
 SMALL_REQUEST_BYTES = 2**14
 """A reused connection without a response is abandoned early: after four times the longest recent
-response time if the request is small, otherwise after half of the attempt's timeout. If four times
-that response time is more than half of the timeout, the service is slow, and nothing is abandoned.
+response time if the request is small, but at most half of the attempt's timeout. If a recent
+response took more than that half, the service is slow, and nothing is abandoned.
 """
 
 MAX_HEAD_BYTES = 100 * 1024
@@ -236,13 +236,12 @@ class Exchange:
         """Return the seconds after which a silent reused connection is abandoned."""
         if not connection.exchanges:
             return inf
-        half = self.attempt.timeout / 2
-        unusual = SILENCE_FACTOR * max(self._waits)
-        if unusual > half:
+        half, longest = self.attempt.timeout / 2, max(self._waits)
+        if longest > half:
             return inf
         if len(self.attempt.request.body) > SMALL_REQUEST_BYTES:
             return half
-        return min(half, max(MIN_SILENCE_SECONDS, unusual))
+        return min(half, max(MIN_SILENCE_SECONDS, SILENCE_FACTOR * longest))
 
     def _begin_body(self, response: h11.Response) -> None:
         if not self.attempt.limits_silence:  # the time of an upload is not a response time
