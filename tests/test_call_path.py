@@ -1,4 +1,4 @@
-"""One call can be followed: it enters few files, and seldom goes from one to another."""
+"""One call is easy to follow: it enters few files, and rarely changes between them."""
 
 from __future__ import annotations
 

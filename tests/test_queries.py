@@ -139,8 +139,8 @@ def test_a_class_knows_length_and_space_of_its_vectors(
 
 
 @both
-def test_packed_bits_are_warned_of(make: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """Once, because most stores compare the packed numbers, and find the wrong documents."""
+def test_packed_bits_cause_a_warning(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Once. Most stores compare the packed numbers, and find the wrong documents."""
     notices.REPORTED.clear()
     for _ in range(2):
         make("voyage-4", output_dtype="ubinary")
@@ -351,7 +351,7 @@ def test_half_a_character_is_refused_or_replaced(make: Any, emulator: Emulator) 
 def test_an_error_names_the_query(
     make: Any, emulator: Emulator, runner: Runner, query: Any, error: str
 ) -> None:
-    """Whoever asks a question knows of no `texts[0]`, and cannot leave it out."""
+    """The caller passed no `texts[0]`, and cannot leave the query out."""
     verb = "embed_query" if make is langchain else "get_query_embedding"
     strict = make("voyage-4", base_url=emulator.url)
     with pytest.raises(InvalidInputError, match=re.escape(error)) as caught:

@@ -31,7 +31,7 @@ def test_a_key_is_claimed_by_one_caller_until_it_is_forgotten() -> None:
     assert flight.claim(["a", "b"])[0] == ["b"]
 
 
-def test_what_is_in_flight_cannot_be_forgotten() -> None:
+def test_a_request_in_flight_is_not_removed() -> None:
     """A caller may forget an older result of the same key; those who wait now still get theirs."""
     flight: SingleFlight[str, int] = SingleFlight()
     own, futures = flight.claim(["a"])
@@ -45,7 +45,7 @@ def test_what_is_in_flight_cannot_be_forgotten() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
-def test_a_forked_process_asks_itself() -> None:
+def test_a_forked_process_sends_its_own_request() -> None:
     """The threads that the requests belong to exist in the parent only."""
     program = """
 import os
@@ -113,7 +113,7 @@ def test_the_oldest_results_are_dropped_beyond_a_size() -> None:
 
 
 def test_a_large_cache_is_not_searched_for_each_result() -> None:
-    """Only results that are removed are looked at, or a hit would take longer than a request."""
+    """It reads only the results to remove; otherwise a hit would take longer than a request."""
     looked_at: list[object] = []
 
     class Counted(Future[int]):

@@ -408,8 +408,8 @@ def test_what_is_no_path_is_refused(given: Any) -> None:
 
 
 @pytest.mark.parametrize("table", [pa.table({"text": ["one"]}), {"text": ["one"]}])
-def test_a_table_in_memory_is_no_list_of_paths(table: Any) -> None:
-    """The names of its columns would be paths."""
+def test_a_table_in_memory_is_not_a_list_of_paths(table: Any) -> None:
+    """The names of its columns would be taken for paths."""
     with pytest.raises(JobError, match=r"not (Table|dict): write data to a file"):
         EmbeddingJob(table, "out.parquet", model=MODEL)
 
@@ -463,7 +463,7 @@ def test_the_target_of_a_link_is_written_and_the_link_stays(
     assert (report.output, link.is_symlink(), target.exists()) == (target, True, True)
 
 
-def test_another_process_is_a_problem_of_the_estimate(tmp_path: Path) -> None:
+def test_an_estimate_reports_that_another_process_works_on_the_job(tmp_path: Path) -> None:
     """The run would fail. The lock file of a killed process does not count."""
     source, folder = lines(tmp_path / "in.jsonl", {"text": "one"}), tmp_path / "out.parquet.job"
     job = EmbeddingJob(source, tmp_path / "out.parquet", model=MODEL)

@@ -234,7 +234,7 @@ def test_a_column_that_is_not_there_is_named(cluster: None, emulator: Emulator) 
 
 
 def test_a_column_of_vectors_is_not_added_twice(cluster: None, emulator: Emulator) -> None:
-    """Arrow would accept the name, and Ray fail with it after everything was paid."""
+    """Arrow would accept the name, and Ray would fail after everything was paid for."""
     from voyage_rag.bulk.ray import embed
 
     rows = ray.data.from_items([{"text": "one", "embedding": [1.0]}])

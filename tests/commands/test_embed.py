@@ -346,7 +346,7 @@ def test_empty_and_contradictory_names_of_columns_are_refused(
 def test_a_job_with_an_emulator_resumes_with_the_next_one(
     source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its port is another one each time."""
+    """Its port differs each time."""
     command = ["embed", source, "-o", str(tmp_path / "out.parquet"), "--emulator"]
     assert main(command) == main(command) == main([*command, "--dry-run"]) == 0
 

@@ -364,7 +364,7 @@ def test_lists_come_of_the_cache_too(tmp_path: Path) -> None:
 
 
 class Column:
-    """A column of a table: it has a length and an order, and is no sequence."""
+    """A column of a table has a length and an order, but is not a `Sequence`."""
 
     def __init__(self, values: list[Any]) -> None:
         self.values = values
@@ -388,10 +388,10 @@ class Column:
         ("acontextualized_embed", {"model": "voyage-context-4", "input_type": "query"}),
     ],
 )
-def test_looking_at_many_texts_blocks_no_event_loop(
+def test_checking_many_texts_does_not_block_the_event_loop(
     backend: str, verb: str, given: dict[str, Any]
 ) -> None:
-    """A thread checks and weighs them. The last one is bad, so nothing is sent."""
+    """A thread checks them and estimates their tokens. The last one is bad, so nothing is sent."""
     column = Column([*texts_up_to(1_001), None])
 
     async def program() -> int:

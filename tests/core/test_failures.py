@@ -343,10 +343,10 @@ def test_retry_after_is_read_as_rfc_9110_has_it(value: str, seconds: float | Non
         ({"retry-after": "7", "ratelimit-reset": "23"}, 7.0),
     ],
 )
-def test_the_reset_of_an_exhausted_limit_is_waited_for(
+def test_the_delay_lasts_until_an_exhausted_limit_is_reset(
     headers: dict[str, str], seconds: float | None
 ) -> None:
-    """A gateway may send it without a Retry-After, beside limits that are not the cause."""
+    """A gateway may send no Retry-After, and also limits that are not the cause."""
     assert failure(429, **headers).retry_after == seconds
     assert failure(500, **{**headers, "retry-after": "7"}).retry_after == 7.0
 
@@ -378,6 +378,6 @@ def test_milliseconds_are_more_exact_than_seconds() -> None:
 
 
 def test_litellm_sends_the_delay_in_a_header_of_its_own() -> None:
-    """Its proxy puts a prefix before the headers of the provider, and of its own limits."""
+    """Its proxy adds a prefix to the headers of the provider and of its own limits."""
     assert retry_after({"llm_provider-retry-after": "60"}, EPOCH) == 60.0
     assert retry_after({"llm_provider-retry-after": "60", "retry-after": "7"}, EPOCH) == 7.0

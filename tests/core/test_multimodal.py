@@ -189,7 +189,7 @@ def test_a_file_like_object_is_read_once_and_looked_at_twice() -> None:
 
 
 def test_equal_inputs_are_sent_once(runner, picture: Path) -> None:
-    """And each gets a vector of its own. An image of Pillow is recognised, but not compared."""
+    """Each has its own vector. The same Pillow image is recognised; pixels are not compared."""
     image = pytest.importorskip("PIL.Image").new("RGB", (30, 20))
     inputs = ["a", ["a"], png("red"), "b", picture, [png("red")], Path(picture), image, image]
     service = FakeService(always=served)

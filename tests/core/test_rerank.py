@@ -123,7 +123,7 @@ def test_documents_of_equal_relevance_keep_their_order_over_requests() -> None:
 
 @pytest.mark.parametrize("top_k", [None, 3])
 def test_equal_documents_are_sent_once(runner, top_k: int | None) -> None:
-    """As several retrievers may have found them. Each has the score, at its own position."""
+    """Several retrievers may find the same document. Each copy has the score."""
     service = FakeService()
     documents = ["b", "a", "", "b", "c", "a", "b"]
     found = runner.call(voyage_over(service), "rerank", "q", documents, RERANKER, top_k)

@@ -248,7 +248,7 @@ def test_an_address_of_something_else_is_not_tried_for_half_a_minute(body: bytes
 
 
 def test_a_page_during_a_job_is_a_failure_of_the_gateway() -> None:
-    """Responses were right before, so they will probably be again."""
+    """Earlier responses were valid, so later ones probably are, too."""
     service = FakeService(served, *[page] * 6)
     voyage = voyage_over(service)
     assert voyage.embed(["text"], MODEL).vectors

@@ -163,7 +163,7 @@ def test_a_damaged_gif_may_be_larger_than_it_says(ask, side: int) -> None:
 
 @given(st.data())
 def test_no_damaged_image_is_an_internal_error(drawn_images: list[bytes], data: Any) -> None:
-    """Whatever byte is wrong, there are pixels, none, too many, or a ValueError."""
+    """Whatever byte is wrong, the result is an image, an image without pixels, or a known error."""
     whole = data.draw(st.sampled_from(drawn_images))
     at = data.draw(st.integers(0, len(whole) - 1))
     damage = data.draw(st.binary(min_size=1, max_size=8))

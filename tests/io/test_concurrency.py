@@ -411,7 +411,7 @@ def drive_unless(released: threading.Event) -> Any:
     ],
     ids=["range", "view", "few", "text", "iterator", "scalar"],
 )
-def test_only_many_inputs_are_worth_a_thread(inputs: object, is_long: bool) -> None:
+def test_only_many_inputs_are_checked_in_a_thread(inputs: object, is_long: bool) -> None:
     """A text and an iterator are not counted."""
 
     async def program() -> bool:

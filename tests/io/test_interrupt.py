@@ -58,8 +58,8 @@ def interrupted(_: bytes) -> Response:
     raise KeyboardInterrupt
 
 
-def test_an_interruption_carries_what_was_finished() -> None:
-    """As a failure does: whoever stops the cell of a notebook has paid for these vectors."""
+def test_an_interruption_has_the_finished_results() -> None:
+    """Like a failure: the vectors are paid for when a user stops the cell of a notebook."""
     voyage = voyage_over(FakeService(served, served, interrupted), concurrency=1)
     texts = [f"text {number}" for number in range(9)]
     with pytest.raises(KeyboardInterrupt) as caught:
@@ -88,9 +88,7 @@ def test_an_error_that_refuses_attributes_is_raised_itself(runner: Runner) -> No
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_cancelled_call_carries_what_was_finished(
-    backend: str, http_service: HTTPService
-) -> None:
+def test_a_cancelled_call_has_the_finished_results(backend: str, http_service: HTTPService) -> None:
     """asyncio's `TimeoutError` has the cancellation as its cause."""
     http_service.script = [served, http_service.hang]
     found: list[Any] = []

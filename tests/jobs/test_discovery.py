@@ -130,7 +130,7 @@ def test_a_folder_of_several_kinds_of_tables_is_refused(tmp_path: Path) -> None:
 
 
 def test_few_tables_among_many_texts_are_not_preferred(tmp_path: Path) -> None:
-    """A site's settings are no corpus, and a corpus has a README."""
+    """The settings of a web site are not its texts, and a table can have a README."""
     put(tmp_path / "site.json", '[{"text": "no"}]')
     put(tmp_path / "a.md", "one")
 
@@ -570,7 +570,7 @@ def test_bzip2_of_any_level_is_recognised_without_its_suffix(level: int, tmp_pat
 
 
 def test_links_to_other_files_of_the_input_are_left_out(tmp_path: Path) -> None:
-    """Such as `latest.jsonl`, in folders and in what a shell expands; other links are read."""
+    """Such as `latest.jsonl`, in folders and shell globs; other links are read."""
     folder, elsewhere = tmp_path / "in", tmp_path / "other.jsonl"
     folder.mkdir()
     files = [folder / f"{name}.jsonl" for name in ("latest", "part-0", "x", "y")]

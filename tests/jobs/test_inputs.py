@@ -164,7 +164,7 @@ def test_a_bad_line_says_what_is_wrong(line: str, flaw: str, tmp_path: Path) -> 
 def test_a_carriage_return_is_not_the_end_of_a_line(
     name: str, text: str, bad: int, tmp_path: Path
 ) -> None:
-    """All lines of a file would be one text. CSV readers agree on it, and accept it."""
+    """All lines of a file would be one text. CSV readers accept it as a line break."""
     assert flaws(opened(written(tmp_path / name, text))) == {bad: CARRIAGE_RETURN}
     assert read(opened(written(tmp_path / "a.csv", "id,text\ra,one\r"))) == [("a", "one")]
 

@@ -66,7 +66,7 @@ def test_the_originals_are_not_changed(reranker: VoyageAIRerank, runner: Runner)
 
 
 def test_a_value_that_cannot_be_copied_is_shared(reranker: VoyageAIRerank, runner: Runner) -> None:
-    """An error after the request would lose a ranking that was paid for."""
+    """An error after the response would lose a ranking that was paid for."""
     lock = Lock()
     given = [Document(text, metadata={"lock": lock, "tags": ["a"]}) for text in TEXTS]
 

@@ -90,7 +90,7 @@ def test_a_semantic_splitter_is_remembered(make: Any, emulator: Emulator) -> Non
 
 
 def test_every_parameter_is_dumped(make: Any) -> None:
-    """Where the embedding is no part of another object, and in JSON, from which no key is made."""
+    """Even if the embedding is not a part of another object, and in JSON."""
     embedding = make(VoyageEmbedding, "voyage-4", timeout=9)
     assert embedding.model_dump()["timeout"] == 9
     assert json.loads(embedding.model_dump_json())["timeout"] == 9

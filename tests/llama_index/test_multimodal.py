@@ -196,10 +196,10 @@ def test_an_index_of_a_folder_is_searched_by_words_and_by_image(
     assert len(emulator.requests[0].body["inputs"]) == 3
 
 
-def test_an_index_over_texts_is_warned_of(
+def test_an_index_over_texts_causes_a_warning(
     embedding: VoyageEmbedding, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Once, because it does not embed images, and only where it embeds anything."""
+    """Only once, and only if it embeds nodes: such an index does not embed images."""
     image = ImageNode(image=base64.b64encode(png()).decode(), metadata={"file": "a"})
     with caplog.at_level(logging.WARNING, "voyage_rag"):
         VectorStoreIndex(embedding([image]), embed_model=embedding)

@@ -113,8 +113,8 @@ def test_the_older_name_of_top_n_works(
         (VoyageAutoChunker, ()),
     ],
 )
-def test_none_is_no_callback_manager(make: Any, kind: type, arguments: tuple[str, ...]) -> None:
-    """As where a program passes on an optional one of its own."""
+def test_a_callback_manager_may_be_none(make: Any, kind: type, arguments: tuple[str, ...]) -> None:
+    """For example if a program forwards its own optional one."""
     made = make(kind, *arguments, callback_manager=None)
     assert made.callback_manager.handlers == []
 

@@ -123,7 +123,7 @@ def keeping(make: Any) -> VoyageAIRerank:
     return make(VoyageAIRerank, "rerank-3-lite", keep_retrieval_score=True)
 
 
-def test_the_retrieval_score_is_kept_for_people(keeping: VoyageAIRerank, runner: Runner) -> None:
+def test_the_retrieval_score_is_hidden_from_models(keeping: VoyageAIRerank, runner: Runner) -> None:
     """In the metadata, and in no text that a model reads."""
     for one in rerank(keeping, runner, nodes()):
         number = one.node.metadata["deep"]["n"]

@@ -30,7 +30,7 @@ class JobOptions(BaseModel):
     """The options of an `EmbeddingJob`. Immutable.
 
     Attributes:
-        model: An embedding model (docs: "Text Embeddings").
+        model: An embedding model, such as `voyage-4`.
         text_column: The column with the text in a table or JSON object. Several columns are joined
             by line breaks; empty ones are omitted. A dotted path selects a nested value.
         id_column: The column with unique ids: strings or integers. Default: `id` or `_id` if
@@ -52,8 +52,7 @@ class JobOptions(BaseModel):
         on_error: How to treat rows that cannot be embedded. `stop` raises an error before anything
             is sent, `skip` writes them to a side file, and skips the rest of damaged files.
         overwrite: Replace an existing output, or discard a job with other options.
-        engine: `realtime`, or `batch`, which takes up to twelve hours at two thirds of the price
-            (docs: "Batch Inference").
+        engine: `realtime`, or `batch`, which takes up to twelve hours at two thirds of the price.
         batch_size: Maximum number of texts per request. None uses the limits of the model.
         rows_per_part: Number of rows that are written together; for a folder, rows per file.
 

@@ -62,7 +62,7 @@ class Embedder:
 
     Args:
         column: The column with the text.
-        model: An embedding model (docs: "Text Embeddings").
+        model: An embedding model, such as `voyage-4`.
         output_column: The column for the vectors: fixed-size lists of float32, int8 or uint8.
         input_type: The prompt: `document`, `query` or None.
         truncation: Truncate texts to the model's context. False raises an error for longer texts.

@@ -51,7 +51,7 @@ class ContextualizedVerbs(Session):
             inputs: A list of documents. Each document is the list of its chunks, in order and
                 without overlap. Pass a flat list of strings for queries (`input_type="query"`), and
                 for documents that the service or `chunk_fn` splits. An empty list costs nothing.
-            model: A contextualized model (docs: "Contextualized Chunk Embeddings").
+            model: A contextualized model, such as `voyage-context-4`.
             input_type: `query` for search queries, `document` for the texts to search, or None for
                 no prompt.
             output_dtype: `float`, `int8`, `uint8`, or `binary`/`ubinary`, which pack eight
@@ -137,7 +137,7 @@ class ContextualizedVerbs(Session):
                 interleaved.
             documents: For each chunk, an identifier of its document, such as a path or a number. A
                 chunk with None is embedded as a separate document.
-            model: A contextualized model (docs: "Contextualized Chunk Embeddings").
+            model: A contextualized model, such as `voyage-context-4`.
             input_type: The prompt: `document`, `query` or None.
             output_dtype: As for `embed`.
             output_dimension: Length of the vectors, if the model supports several.

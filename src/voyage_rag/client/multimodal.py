@@ -44,7 +44,7 @@ class MultimodalVerbs(Session):
                 or a video, depending on its first bytes; a Pillow image is an image. Alternatively,
                 dictionaries as in Voyage's API reference: `{"content": [{"type": "text", "text":
                 ...}, ...]}`.
-            model: A multimodal model (docs: "Multimodal Embeddings").
+            model: A multimodal model, such as `voyage-multimodal-3.5`.
             input_type: `query` for search queries, `document` for the content to search, or None
                 for no prompt.
             truncation: Truncate inputs to the model's context and omit images beyond it. False

@@ -22,7 +22,7 @@ def slow(seconds: float, limits: RateLimits, model: str) -> None:
     """Warn that a rate limit slows a call down: by how much, and how to raise the limit."""
     LOG.warning(
         "the account may send %s to %s, so this takes about %s; a payment method or a higher "
-        'tier makes it faster (docs: "Rate Limits")',
+        "tier makes it faster (Voyage's documentation, 'Rate Limits')",
         limits,
         model,
         f"{seconds:.0f} s"

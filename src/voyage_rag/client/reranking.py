@@ -30,7 +30,7 @@ class RerankingVerbs(Session):
             documents: The documents to rank. More than fit into one request (1,000 documents, or
                 the model's token limit) are sent in several requests and merged. Equal documents
                 are sent once. An empty list costs nothing.
-            model: A reranker (docs: "Rerankers").
+            model: A reranker, such as `rerank-3`.
             top_k: Number of results. None returns all of them.
             truncation: Truncate query and documents to the model's limits. False raises an error
                 for longer ones.

@@ -45,7 +45,7 @@ class TextVerbs(Session):
         Args:
             texts: The texts. A single string is treated as a list of one. An empty list costs
                 nothing.
-            model: An embedding model (docs: "Text Embeddings"). The default is `voyage-2`, as in
+            model: An embedding model, such as `voyage-4`. The default is `voyage-2`, as in
                 the `voyageai` package, with a warning. A contextualized model embeds each text as a
                 separate document; a multimodal model embeds it as a text input.
             input_type: `query` for search queries, `document` for the texts to search, or None for
@@ -53,7 +53,7 @@ class TextVerbs(Session):
             truncation: Truncate texts to the model's context. False raises an error for longer
                 texts.
             output_dtype: `float`, `int8`, `uint8`, or `binary`/`ubinary`, which pack eight
-                dimensions into one number (docs: "Flexible Dimensions and Quantization").
+                dimensions into one number.
             output_dimension: Length of the vectors, if the model supports several.
             batch_size: Maximum number of texts per request. By default, requests are as large as
                 the limits allow and numerous enough to use `concurrency`.

@@ -17,8 +17,7 @@ class Voyage(TextVerbs, ContextualizedVerbs, MultimodalVerbs, RerankingVerbs):
     (see `voyage_rag.secret`).
 
     Args:
-        api_key: The API key. Default: the key file, then `VOYAGE_API_KEY` (docs: "API Key and
-            Python Client").
+        api_key: The API key. Default: the key file, then `VOYAGE_API_KEY`.
         max_retries: Number of retries after a 408, 429 or 5xx response, a lost connection, a
             timeout or an invalid response. Default: 6, and as many as `total_timeout` allows for a
             429.
@@ -36,14 +35,14 @@ class Voyage(TextVerbs, ContextualizedVerbs, MultimodalVerbs, RerankingVerbs):
             first response is used; both requests are billed. Default: never.
         concurrency: Number of concurrent requests per call. Default: 16.
         requests_per_minute: The account's limit per model, which the client does not exceed. By
-            default, the client discovers the limit (docs: "Rate Limits").
+            default, the client discovers the limit.
         tokens_per_minute: The account's limit of tokens per minute and model.
         cache: Path of a SQLite file that caches vectors and scores between runs, or `:memory:` to
             cache them in this object.
         cache_max_bytes: Maximum size of the cache. When it is full, a tenth is evicted.
-        tokenizer: Path of the model's `tokenizer.json` (docs: "Tokenization") for exact token
-            counts. By default, counts are estimated, and corrected by the usage that the service
-            reports. Requires `pip install 'voyage-rag[tokenizers]'`.
+        tokenizer: Path of the model's `tokenizer.json` for exact token counts. By default,
+            counts are estimated, and corrected by the usage that the service reports. Requires
+            `pip install 'voyage-rag[tokenizers]'`.
         allow_insecure_http: Allow sending the key over plain HTTP to another machine.
         http_client: An `httpx.Client` for sync calls, with your proxies, TLS settings or tracing.
             You close it.

@@ -132,7 +132,7 @@ def test_a_response_that_is_repeated_late_is_known_by_its_request_id(
 
 
 def test_a_constant_request_id_is_suspicious_once(runner: Runner, server: WireServer) -> None:
-    """Some gateways send one, also over a new connection."""
+    """Some gateways send the same id over every connection."""
 
     def act(request: WireRequest) -> None:
         request.send(response(request.response.partition(b"\r\n\r\n")[2], b"x-request-id: same"))
@@ -143,7 +143,7 @@ def test_a_constant_request_id_is_suspicious_once(runner: Runner, server: WireSe
 
 
 def test_a_request_id_of_the_caller_may_repeat(runner: Runner, server: WireServer) -> None:
-    """A trace has one for several requests, and a gateway returns it."""
+    """A trace has one id for several requests, and a gateway returns it."""
     ids = iter("112233")
 
     class Traced(VoyageAPI):
@@ -353,7 +353,7 @@ def test_a_silent_connection_is_given_up_although_responses_take_a_while(
 
 
 @pytest.mark.parametrize("length", [1, exchange.SMALL_REQUEST_BYTES])
-def test_a_service_that_needs_most_of_the_timeout_is_waited_for(
+def test_a_service_that_needs_most_of_the_timeout_receives_no_second_request(
     length: int, runner: Runner, server: WireServer
 ) -> None:
     """A server that works on one request at a time would otherwise receive each one twice."""

@@ -83,7 +83,7 @@ def test_connections_that_nobody_wants_for_long_are_closed(
 def test_a_connection_from_before_a_sleep_is_not_used(
     runner, http_service: HTTPService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The monotonic clock stands still while a laptop sleeps, but firewalls forget connections."""
+    """The monotonic clock stops while a laptop sleeps, but firewalls drop idle connections."""
     voyage = voyage_to(http_service)
     awake = SimpleNamespace(monotonic=time.monotonic, time=lambda: time.time() + 61)
 
