@@ -196,8 +196,8 @@ async def serve(behavior: ServerBehavior) -> None:
     )
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
-    async with server:
-        await asyncio.to_thread(sys.stdin.read)
+    await asyncio.to_thread(sys.stdin.read)
+    server.close()  # since Python 3.12, `async with` would wait until clients close connections
 
 
 def main() -> None:
