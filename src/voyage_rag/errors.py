@@ -305,10 +305,13 @@ class UnexpectedAnswerError(VoyageError):
 
     Attributes:
         is_systematic: Whether later responses will probably be invalid, too, because the server has
-            another model than the one requested, or is not the API.
+            another model than the one requested.
+        is_from_elsewhere: Whether the response is probably not from the API, but, for example, a
+            web page of a gateway.
     """
 
     is_systematic: bool = False
+    is_from_elsewhere: bool = False
 
 
 class CacheError(VoyageError):

@@ -216,12 +216,14 @@ def test_a_retry_after_of_no_use_is_as_good_as_none(value: str) -> None:
 
 
 def test_vectors_of_another_length_are_not_requested_for_half_a_minute() -> None:
-    """The server has another model: three attempts instead of seven."""
+    """The server has another model: three attempts instead of seven, also after right ones."""
     wrong = ok(embedded([[1.0, 2.0, 3.0]]))
-    service = FakeService(always=lambda _: wrong)
+    service = FakeService(served, always=lambda _: wrong)
+    voyage = voyage_over(service)
+    assert voyage.embed(["text"], MODEL).vectors
     with pytest.raises(UnexpectedAnswerError) as caught:
-        voyage_over(service).embed(["text"], "voyage-4")
-    assert (caught.value.attempts, len(service.attempts)) == (3, 3)
+        voyage.embed(["text"], MODEL, output_dimension=256)
+    assert (caught.value.attempts, len(service.attempts)) == (3, 1 + 3)
 
 
 def page(_body: bytes) -> Response:

@@ -39,7 +39,7 @@ UNREACHABLE_AFTER_SECONDS = 2.0
 """Time for which a host that refuses connections or has no address is retried."""
 
 MAX_SYSTEMATIC = 3
-"""Maximum attempts if every response has the same fault, such as vectors of a wrong length, and no
+"""Maximum attempts if every response has vectors of a wrong length, or is not from the API and no
 earlier response was valid."""
 
 RETRIED = (APIConnectionError, RateLimitError, ServerError, UnexpectedAnswerError)
@@ -254,15 +254,13 @@ class Attempts:
 
     def _is_persistent(self, failure: VoyageError, spent: float) -> bool:
         """Return whether the host is not reachable, or every response is wrong in the same way."""
-        if self._limiter.has_accepted and not self._policy.is_query:
-            return False
+        may_recover = self._limiter.has_accepted and not self._policy.is_query
         if isinstance(failure, APIConnectionError):
-            return failure.never_sent and spent > UNREACHABLE_AFTER_SECONDS
-        return (
-            isinstance(failure, UnexpectedAnswerError)
-            and failure.is_systematic
-            and self._sent >= MAX_SYSTEMATIC
-        )
+            is_late = spent > UNREACHABLE_AFTER_SECONDS
+            return failure.never_sent and is_late and not may_recover
+        if not isinstance(failure, UnexpectedAnswerError) or self._sent < MAX_SYSTEMATIC:
+            return False
+        return failure.is_systematic or (failure.is_from_elsewhere and not may_recover)
 
     def final_failure(self, failure: VoyageError) -> VoyageError:
         """Return the error to raise: the last failure with the outcome of the request."""
@@ -343,6 +341,6 @@ def _read(
         error.request_id = request_id_of(response)
         if text := error_text(response, host):
             error.message += f"; the response says: {text}"
-            error.is_systematic = True
+            error.is_from_elsewhere = True
         response.distrust()
         raise

@@ -179,7 +179,7 @@ def _data(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _from_elsewhere(message: str) -> UnexpectedAnswerError:
     """Return the error for a response that is probably from another service than the API."""
     error = UnexpectedAnswerError(message)
-    error.is_systematic = True
+    error.is_from_elsewhere = True
     return error
 
 
