@@ -234,6 +234,21 @@ def test_a_finished_job_may_be_renamed(
     assert service.attempts == sent
 
 
+def test_an_output_of_other_options_or_rows_is_explained(
+    embed: Embed, source: Path, service: Service, tmp_path: Path
+) -> None:
+    """The same command seems to be refused if rows were added since."""
+    embed(source)
+    sent = service.attempts.copy()
+
+    with pytest.raises(JobError, match=r"exists, written with output_dimension=.*: choose"):
+        embed(source, output_dimension=256)
+    parquet(source, ROWS[:5])
+    with pytest.raises(JobError, match=r"exists, written with another input, or rows .*: choose"):
+        embed(source)
+    assert service.attempts == sent
+
+
 def test_an_output_that_exists_is_left_alone(
     embed: Embed, source: Path, service: Service, tmp_path: Path
 ) -> None:
@@ -312,7 +327,7 @@ def test_an_unfinished_job_is_not_resumed_with_another_input(
     begin(runner, source, tmp_path / "out.parquet")
     parquet(source, ROWS[:50])
 
-    with pytest.raises(JobError, match="another input, or one with rows that have changed"):
+    with pytest.raises(JobError, match="another input, or rows that have changed"):
         embed(source)
     assert embed(source, overwrite=True).texts == 50
     assert embedded(tmp_path / "out.parquet") == expected(ROWS[:50])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,7 +71,7 @@ class Preparation:
             The input, the manifest that the job's folder contains or should contain, and whether it
             already contains it.
         """
-        spec, begun, is_resumed = self.spec, None, False
+        spec, begun, is_resumed, other = self.spec, None, False, list[str]()
         with collecting(self.problems):
             begun = self._begun()
         reader = self._reader
@@ -80,10 +80,11 @@ class Preparation:
         recorded, identity = spec.recorded(host), reader.identity()
         if begun is not None:
             with collecting(self.problems):
-                is_resumed = self._is_resumed(begun, recorded, identity)
+                is_resumed = self._is_resumed(begun, recorded, identity, other)
         if begun is None or not is_resumed or begun.state == "embedding":
             with collecting(self.problems):
-                check_not_overwritten(spec)
+                is_finished = begun is not None and begun.state == "finished"
+                check_not_overwritten(spec, other if is_finished else ())
         if begun is None or not is_resumed or rescan:
             manifest = Manifest(recorded, identity, self._summary)
             manifest.length = spec.options.length
@@ -124,18 +125,20 @@ class Preparation:
         self._reader.finds_damage = False
         return summary
 
-    def _is_resumed(self, begun: Manifest, recorded: dict[str, Any], identity: str) -> bool:
+    def _is_resumed(
+        self, begun: Manifest, recorded: dict[str, Any], identity: str, other: list[str]
+    ) -> bool:
         """Return whether the existing job is resumed or finished; False starts a new one.
 
         Copying and version control change the times of files, so if these differ, the rows
-        decide.
+        decide. `other` receives what the existing job was started with instead.
         """
         spec, is_finished = self.spec, begun.state == "finished"
         if is_finished and (
             spec.options.overwrite or fingerprint(spec.output, spec.form) != begun.output
         ):
             return False
-        other = [
+        other += [
             f"{'the address ' if name == 'host' else f'{name}='}{there!r}, not {value!r}"
             for name, value in recorded.items()
             if (there := begun.options.get(name)) != value
@@ -179,13 +182,18 @@ def _check_output_apart(spec: JobSpec, reader: InputReader) -> None:
             )
 
 
-def check_not_overwritten(spec: JobSpec) -> None:
-    """Raise a `JobError` for an existing output, unless `overwrite` permits replacing it."""
+def check_not_overwritten(spec: JobSpec, other: Sequence[str] = ()) -> None:
+    """Raise a `JobError` for an existing output, unless `overwrite` permits replacing it.
+
+    The message contains what `other` says about the job that wrote the output.
+    """
+    origin = f", written with {'; '.join(other)}" if other else ""
     for path in final_paths(spec.output, spec.form):
         is_empty = spec.form == "dataset" and path.is_dir() and not any(path.iterdir())
         if path.exists() and not is_empty and not spec.options.overwrite:
             raise JobError(
-                f"{str(path)!r} exists: choose another output, or replace it with overwrite=True"
+                f"{str(path)!r} exists{origin}: choose another output, or replace it with "
+                "overwrite=True"
             )
         if os.path.ismount(path):  # pathlib's is False for files before Python 3.12
             remedy = "choose an output in it" if path.is_dir() else "mount its folder instead"

@@ -213,7 +213,7 @@ class VoyageEmbedding(QueryOptions, EmbeddingMethods):
     ) -> dict[str, Any]:
         """Serialise this object, for example as a part of a semantic splitter.
 
-        From the Python dictionary of a part, LlamaIndex derives a key of its pipeline cache, too.
+        LlamaIndex also derives a key of its pipeline cache from the Python dictionary of a part.
 
         Returns:
             Every parameter; for a part, only those that change the vectors of nodes.
