@@ -94,13 +94,20 @@ def test_a_cancelled_call_has_the_finished_results(backend: str, http_service: H
     found: list[Any] = []
 
     async def program() -> None:
-        async with Voyage(KEY, base_url=http_service.url, concurrency=1) as voyage:
-            with anyio.move_on_after(0.5):
-                try:
-                    await voyage.aembed(["a", "b"], MODEL, batch_size=1)
-                except anyio.get_cancelled_exc_class() as cancelled:
-                    found.append(cancelled.partial)  # type: ignore[attr-defined]
-                    raise
+        async with (
+            Voyage(KEY, base_url=http_service.url, concurrency=1) as voyage,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(call, voyage)
+            await anyio.to_thread.run_sync(http_service.wait_for, 2)
+            tasks.cancel_scope.cancel()
+
+    async def call(voyage: Voyage) -> None:
+        try:
+            await voyage.aembed(["a", "b"], MODEL, batch_size=1)
+        except anyio.get_cancelled_exc_class() as cancelled:
+            found.append(cancelled.partial)  # type: ignore[attr-defined]
+            raise
 
     anyio.run(program, backend=backend)
     assert list(found[0].vectors) == [0]
