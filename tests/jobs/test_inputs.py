@@ -143,6 +143,9 @@ def test_a_folder_of_texts_is_named_by_its_paths(tmp_path: Path) -> None:
         ("[" * 100_000, f"the line is not JSON: nested too deeply{NOT_LINES}"),
         ('[{"text": "x"},', f"the line is not JSON: Expecting value{NOT_LINES}"),
         ('{"text": "x"} {"text": "y"}', f"the line is not JSON: Extra data{NOT_LINES}"),
+        pytest.param(
+            " " * 300_000 + "x", "the line is not JSON: Expecting value", id="many blanks"
+        ),
         ('{"text": "x"},', "the line is not JSON: Extra data"),
     ],
 )

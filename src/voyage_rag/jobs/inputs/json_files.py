@@ -14,7 +14,7 @@ from voyage_rag.jobs.inputs.rows import Columns, InputFile, Row, joined, pick, r
 from voyage_rag.jobs.lines import open_bytes, parse_json, read_json_values, read_lines
 
 MAX_LISTED_KEYS = 5
-NOT_ONE_VALUE = re.compile(rb"\s*([\]{}\s]*$|\[|\{.*\}\s*\{)")
+NOT_ONE_VALUE = re.compile(rb"\s*+([\]{}\s]*+$|\[|\{.*\}\s*\{)")
 """A line of a JSON array or of an indented value, or several values."""
 
 NOT_LINES = " (for a JSON array, or values over several lines, pass input_format='json')"
