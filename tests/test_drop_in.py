@@ -6,6 +6,7 @@ import inspect
 import pickle
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -77,6 +78,18 @@ def test_the_async_client_has_the_parameters_of_the_sync_one() -> None:
         voyage_rag.AsyncClient(apikey="k")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match=r"unknown parameter 'input'.*'texts'"):
         anyio.run(partial(vo.embed, input=["a"], model=MODEL))  # type: ignore[call-arg]
+
+
+def test_the_async_client_calls_its_own_voyage() -> None:
+    """Which a program may replace by one of a subclass, or of a test."""
+
+    class Other(voyage_rag.Voyage):
+        async def arerank(self, *_: object, **__: object) -> Any:
+            return "other"
+
+    vo = voyage_rag.AsyncClient(KEY)
+    vo.voyage = Other(KEY)
+    assert anyio.run(vo.rerank, "q", DOCUMENTS, RERANKER) == "other"
 
 
 def test_a_program_catches_the_vendors_errors() -> None:

@@ -33,7 +33,8 @@ def _coroutine(
 
     @wraps(method)
     async def call(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await method(self.voyage, *args, **kwargs)
+        own: Callable[P, Awaitable[T]] = getattr(self.voyage, method.__name__)
+        return await own(*args, **kwargs)
 
     return call
 
