@@ -19,11 +19,12 @@ from voyage_rag.batch.endpoints import BatchEndpoint
 from voyage_rag.batch.state import BatchPart
 from voyage_rag.batch.submission import Line, encoded, write_parts
 from voyage_rag.batch.types import BatchResult
-from voyage_rag.batch.workflow import BatchWorkflow
+from voyage_rag.batch.workflow import NOT_FOUND, BatchWorkflow
 from voyage_rag.core.context import estimate_tokens
 from voyage_rag.core.flow import Flow, offload
 from voyage_rag.core.jobs import files
 from voyage_rag.core.jobs.results import in_input_order
+from voyage_rag.errors import InvalidInputError, InvalidRequestError
 
 UNFINISHED, PENDING = "unfinished", "pending"
 
@@ -37,13 +38,28 @@ def directory_of(workflow: BatchWorkflow) -> Iterator[str]:
 
 
 def fetch(workflow: BatchWorkflow, part: BatchPart, directory: str) -> Flow[list[Path]]:
-    """Download the files of a part and of its resubmitted inputs; the input file is first."""
+    """Download the files of a part and of its resubmitted inputs; the input file is first.
+
+    Raises:
+        InvalidInputError: A file was deleted.
+    """
     waiting = workflow.file.spooled(part)
     is_here = yield from offload(waiting.exists)
+    if not is_here and part.file_id is None:
+        raise workflow.file.missing(part)
     ids = [] if is_here or part.file_id is None else [part.file_id]
     for attempt in workflow.attempts_of(part):
         ids += [file_id for file_id in (attempt.output_file_id, attempt.error_file_id) if file_id]
-    paths = yield from files.download_all(workflow.context, ids, directory)
+    try:
+        paths = yield from files.download_all(workflow.context, ids, directory)
+    except InvalidRequestError as error:
+        if error.http_status != NOT_FOUND:
+            raise
+        raise InvalidInputError(
+            f"the service no longer has all files of batch {part.number + 1} "
+            f"({', '.join(ids)}): it keeps files for 30 days. `voyage.files` can download those "
+            "that still exist; otherwise, submit the inputs as another job, which is billed again"
+        ) from error
     return [waiting] * is_here + [Path(path) for path in paths]
 
 

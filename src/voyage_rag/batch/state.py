@@ -125,6 +125,13 @@ class StateFile:
         """Return the path of the stored lines of a part."""
         return self.spool / part_name(part.number)
 
+    def missing(self, part: BatchPart) -> InvalidInputError:
+        """Return the error for stored lines that do not exist, as on another machine."""
+        return InvalidInputError(
+            f"the file {str(self.spooled(part))!r} with the inputs of batch {part.number + 1} is "
+            "missing: submit the job again with the same inputs and the same state file"
+        )
+
     def make_spool(self) -> Path:
         """Create the private directory for stored lines."""
         self.spool.mkdir(mode=0o700, exist_ok=True)

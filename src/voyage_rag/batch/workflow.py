@@ -153,8 +153,12 @@ class BatchWorkflow:
     def _look_for(self, part: BatchPart, mark: str) -> Flow[Batch | None]:
         """Find a batch that an earlier attempt may have created; None if it was not created."""
         batch = yield from batches.find(self.context, mark)
+        now = self.context.policy.wall_clock()
         asked_at = part.asked_at or 0.0
-        left = asked_at + MAX_CREATION_SECONDS - self.context.policy.wall_clock()
+        if asked_at > now:  # the clock was set back, or that of another machine is fast
+            part.asked_at = asked_at = now
+            yield from self._save()
+        left = asked_at + MAX_CREATION_SECONDS - now
         if batch is None and left > 0:
             raise APIConnectionError(
                 f"it is not known yet whether batch {part.number + 1} was created. It may still "
@@ -187,21 +191,18 @@ class BatchWorkflow:
             part.file_id = same[0].id if same else None
         if part.file_id is None:
             if not (yield from offload(path.exists)):
-                raise InvalidInputError(
-                    f"the file {str(path)!r} with the inputs of batch {part.number + 1} is "
-                    "missing: submit the job again with the same inputs and the same state file"
-                )
+                raise self.file.missing(part)
             part.uploading = True
             yield from self._save()
             part.file_id = (yield from files.upload(self.context, str(path), name)).id
         yield from self._save()
 
-    def refresh(self, not_before: float = -inf) -> Flow[None]:
+    def refresh(self, context: JobContext | None = None, not_before: float = -inf) -> Flow[None]:
         """Request the status of every running batch."""
         for part in self.running:
             assert part.batch_id is not None  # noqa: S101 - it runs
             try:
-                batch = yield from batches.get(self.context.for_polling, part.batch_id, not_before)
+                batch = yield from batches.get(context or self.context, part.batch_id, not_before)
             except InvalidRequestError as error:
                 if error.http_status != NOT_FOUND:
                     raise
@@ -221,11 +222,13 @@ class BatchWorkflow:
             Timeout: The job has not ended in time.
         """
         watch.check()
-        begun, looks, due = self.context.now(), 0, -inf
+        begun = due = self.context.now()
+        looks = 0
         while True:
-            if not self.running and due > -inf:  # nothing to poll: wait with another request
-                yield from batches.list_all(self.context.for_polling, 1, due)
-            yield from self.refresh(due)
+            polling = self.context.for_polling(watch.time_left(due - begun))
+            if not self.running and looks:  # nothing to poll: wait with another request
+                yield from batches.list_all(polling, 1, due)
+            yield from self.refresh(polling, due)
             yield from self._advance_or_wait()
             yield from self._save()
             looks += 1

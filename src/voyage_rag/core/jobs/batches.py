@@ -199,8 +199,11 @@ class PollSchedule:
     def pause(self, polls: int, elapsed: float) -> float:
         """Return the seconds until the next poll, at most up to the timeout."""
         growth = POLL_GROWTH ** min(polls - 1, MAX_GROWTH_STEPS)
-        pause = min(self.interval, FIRST_POLL_SECONDS * growth)
-        return pause if self.timeout is None else min(pause, max(0.0, self.timeout - elapsed))
+        return min(self.interval, FIRST_POLL_SECONDS * growth, self.time_left(elapsed))
+
+    def time_left(self, elapsed: float) -> float:
+        """Return the seconds until the timeout; inf without one."""
+        return inf if self.timeout is None else max(0.0, self.timeout - elapsed)
 
     def is_over(self, elapsed: float) -> bool:
         """Return whether the timeout has passed."""
@@ -219,10 +222,11 @@ def wait(
         Timeout: The batch has not ended in time. The service continues to process it.
     """
     schedule.check()
-    start, polls = context.now(), 0
-    due = -inf
+    start = due = context.now()
+    polls = 0
     while True:
-        batch = yield from get(context.for_polling, batch_id, due)
+        polling = context.for_polling(schedule.time_left(due - start))
+        batch = yield from get(polling, batch_id, due)
         polls += 1
         if on_progress is not None:
             on_progress(batch)

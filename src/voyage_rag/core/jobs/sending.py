@@ -46,10 +46,13 @@ class JobContext:
     policy: RetryPolicy
     now: Callable[[], float]
 
-    @property
-    def for_polling(self) -> JobContext:
-        """Return a copy that retries during an outage of up to an hour."""
-        policy = replace(self.policy, max_retries=UNLIMITED_RETRIES, total_timeout=OUTAGE_SECONDS)
+    def for_polling(self, seconds: float) -> JobContext:
+        """Return a copy that retries during an outage, for these seconds and at most an hour.
+
+        The first attempt always has its whole timeout.
+        """
+        total = max(self.policy.timeout, min(OUTAGE_SECONDS, seconds))
+        policy = replace(self.policy, max_retries=UNLIMITED_RETRIES, total_timeout=total)
         return replace(self, policy=policy)
 
 
