@@ -168,7 +168,9 @@ def load_image(media: Media, max_pixels: int | None) -> tuple[str, bytes]:
     """Return the file of an unchanged Pillow image, or the encoded image; see `io.media.load`."""
     with _lock:
         with _unchanged_file(media.source) as file:
-            if file is not None and max_pixels is None:
+            if file is not None and max_pixels is not None:
+                return encode_file(media, file, max_pixels)
+            if file is not None:
                 file.seek(0)
                 return media.format, file.read()
         return _encoded(media.source, max_pixels)
@@ -179,6 +181,8 @@ def encode_file(media: Media, file: BinaryIO, max_pixels: int | None) -> tuple[s
     pillow = _pillow("this format" if max_pixels is None else "downscale=True")
     formats = (media.format.removeprefix("image/"),) if media.format else PILLOW_FORMATS
     with _open(pillow, file, formats) as image:
+        if max_pixels is not None:
+            image.draft("RGB", _reduced(image, max_pixels))  # decodes a JPEG at a smaller size
         return _encoded(image, max_pixels)
 
 
@@ -222,14 +226,14 @@ def _encoded(image: Any, max_pixels: int | None) -> tuple[str, bytes]:
         from PIL import ImageOps  # noqa: PLC0415 - optional dependency
 
         was_jpeg = image.format == "JPEG"
-        if max_pixels is not None:
-            image.draft("RGB", _reduced(image, max_pixels))
         _check_range(image)
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I;16"):  # Pillow would clip values of some byte orders
             image = image.convert("I").convert("I;16")
         image = image.convert(_mode_of(image))
         if max_pixels is not None:
+            if image.mode == "1":  # Pillow would omit pixels, and with them the lines of letters
+                image = image.convert("L")
             image = image.resize(_reduced(image, max_pixels))
         out = BytesIO()
         if was_jpeg:
