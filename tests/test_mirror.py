@@ -48,6 +48,7 @@ COVERED_BY: dict[str, str] = {
     "core/flow.py": "io/test_driver.py",
     "core/jobs/files.py": "client/test_files.py",
     "core/options.py": "core/test_validation.py",
+    "core/pause.py": "core/test_rate_limiter.py",
     "core/sliding_window.py": "core/test_rate_limiter.py",
     "core/text_stream.py": "client/test_streaming.py",
     "core/waiting_line.py": "core/test_rate_limiter.py",

@@ -438,6 +438,28 @@ def test_a_limit_that_is_not_met_again_is_forgotten() -> None:
     assert limiter.is_open
 
 
+def test_a_limit_that_a_429_named_ends_with_an_upgrade_of_the_account() -> None:
+    """The message of the free tier asks for a payment method, and a user adds one during a job."""
+
+    class Upgraded:
+        def takes(self, now: float, tokens: float) -> bool:
+            return (paid if now >= 300 else free).takes(now, tokens)
+
+    free, paid = Minute(3, 10_000), Minute(2_000, 3_000_000)
+    run = simulate(Upgraded(), [3_000.0] * 200, named=FREE)
+
+    assert run.seconds < 15 * 60
+
+
+def test_an_account_without_an_upgrade_costs_a_rejected_request_now_and_then() -> None:
+    """Every ten minutes, the client tries whether the limits are still the named ones."""
+    hours = 2
+    run = simulate(Minute(3, 10_000), [3_000.0] * (hours * 180), named=FREE)
+
+    assert run.refused <= 13 + hours * 6
+    assert run.seconds < 1.02 * hours * 3600
+
+
 def test_a_limit_that_was_given_is_never_forgotten() -> None:
     """Even after 429s lowered it for a while, or if it is very high."""
     clock, absurd = FakeClock(), RateLimits(requests_per_minute=2e6)

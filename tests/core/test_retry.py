@@ -316,6 +316,16 @@ def test_a_limit_that_leaves_no_time_is_raised_at_once() -> None:
     assert clock.sleeps == []
 
 
+def test_a_pause_without_a_known_limit_is_named() -> None:
+    """A query during the pause that another one's Retry-After requires."""
+    voyage = voyage_over(FakeService(failed(429, "slow down", retry_after="3000")), FakeClock())
+    with pytest.raises(RateLimitError, match=r"slow down .* is allowed in 3,000\.\d s"):
+        voyage.embed(["a"], MODEL, "query")
+
+    with pytest.raises(RateLimitError, match=r"^the pause after an earlier 429 allows no request"):
+        voyage.embed(["b"], MODEL, "query")
+
+
 def test_no_attempt_may_outlast_the_total_timeout() -> None:
     """The timeout of an attempt is limited by the rest of total_timeout."""
     played = play(*[Timeout("late")] * 2, took=4.0, timeout=5.0, total_timeout=10.0)

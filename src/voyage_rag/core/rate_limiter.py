@@ -8,7 +8,8 @@ never blocks. Interactive queries are sent before requests of jobs.
 - Limits that the user passed or a 429 named are applied as the service counts them: a request is
   sent as soon as the last minute allows it. If the service nevertheless responds with a 429, it
   smooths traffic: from then on, requests are sent at even intervals. In the first minute of a
-  process, an earlier process may be the cause, so this ends after that minute.
+  process, an earlier process may be the cause, so this ends after that minute. Named limits are
+  measured again after ten minutes without a 429.
 - Unknown limits are measured. Between two 429s, the service has accepted exactly what the account
   allows, so requests continue at that rate, which rises until the next 429. After a 429, one
   request at a time probes whether the service accepts requests again.
@@ -22,6 +23,7 @@ from collections import deque
 from collections.abc import Callable
 from math import inf
 
+from voyage_rag.core.pause import Pause
 from voyage_rag.core.rate_limits import NO_LIMITS, RateLimits, ThroughputMeter, scaled, stricter
 from voyage_rag.core.sliding_window import WINDOW_SECONDS, SlidingWindow, Slot
 from voyage_rag.core.waiting_line import WaitingLine, ask_again_after
@@ -41,8 +43,9 @@ FASTER_GROWTH_AFTER_SECONDS = 60.0
 """After this time without a 429, a measured rate rises twice as fast, and then even faster, because
 the cause of the 429 may have been temporary."""
 
-FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 32.0
-PROBE_TIMEOUT_SECONDS = 10.0
+NAMED_FOR_SECONDS = 600.0
+"""After this time without a 429, limits that a 429 named become a measured rate, which rises,
+because the account may have been upgraded. Otherwise, the next 429 names them again."""
 
 OUTCOMES_REMEMBERED = 16
 REFUSALS_OF_A_LIMIT = 3
@@ -123,7 +126,7 @@ class RateLimiter:
         self._lock = lock_for(self)
         self._window = SlidingWindow()
         self._waiting = WaitingLine()
-        self._pause = _Pause()
+        self._pause = Pause()
         self._drained_at = -inf  # when an even rate would have allowed everything sent
         self._smooth_until = -inf  # until then, requests are sent at an even rate
         self._outcomes: deque[bool] = deque(maxlen=OUTCOMES_REMEMBERED)
@@ -214,6 +217,8 @@ class RateLimiter:
                 self._drained_at = self._pause.resume_time(now) + BURST_SECONDS
             if slot.generation < self.generation and self._ceiling != self._given:
                 self._drop_implausible(now)
+            elif now > self._refused_at + NAMED_FOR_SECONDS:
+                self._forget_named(now)
             if self.limits is not self._ceiling:
                 self._grow(now)
 
@@ -257,6 +262,13 @@ class RateLimiter:
             self.limits = self._ceiling = self._given
             self.known = bool(self._given)
             self._pause.ends_at = now
+
+    def _forget_named(self, now: float) -> None:
+        """Let limits that a 429 named rise up to those that the user passed."""
+        if self._ceiling != self._given:
+            self._ceiling = self._given
+            self.known = bool(self._given)
+            self._smooth_until, self._grown_at = inf, now
 
     def _begin_generation(self, now: float) -> None:
         self.generation += 1
@@ -312,39 +324,3 @@ class RateLimiter:
         return self._window.earliest_time(
             at, self._ceiling, requests, tokens, for_job=not slot.is_query
         )
-
-
-class _Pause:
-    """The pause after a 429. Afterwards, one request may probe whether the service accepts more.
-
-    Attributes:
-        ends_at: When it ends, or ended.
-        count: Number of pauses since the last accepted request; each is twice as long.
-        is_probing: Whether requests wait for the response to a probe.
-        probed_at: When the last request was sent, which may be the probe.
-    """
-
-    def __init__(self) -> None:
-        self.ends_at = self.probed_at = -inf
-        self.count = 0
-        self.is_probing = False
-
-    def begin(self, now: float, at_least: float, asked: float, *, then_probe: bool) -> None:
-        """Begin a pause of `asked` seconds, or of those that the number of pauses requires."""
-        seconds = max(at_least, FIRST_PAUSE_SECONDS * 2.0 ** min(self.count, 10))
-        self.ends_at = now + max(asked, min(MAX_PAUSE_SECONDS, seconds))
-        self.count += 1
-        self.is_probing = then_probe
-        self.probed_at = -inf
-
-    def is_active(self, now: float) -> bool:
-        """Return whether requests must wait, or probe."""
-        return self.is_probing or now < self.ends_at
-
-    def awaits_probe(self, now: float) -> bool:
-        """Return whether a probe was sent, whose response is still expected."""
-        return self.is_probing and now < self.probed_at + PROBE_TIMEOUT_SECONDS
-
-    def resume_time(self, now: float) -> float:
-        """Return the time from which requests may be sent."""
-        return max(now, self.ends_at)

@@ -278,7 +278,7 @@ class Attempts:
                 f"at most {MAX_RETRY_AFTER_SECONDS:,.0f} s"
             )
         elif isinstance(failure, RateLimitError):
-            notes.append(f"the next request is allowed in {self._allowed_in():.3g} s")
+            notes.append(f"the next request is allowed in {self._allowed_in():,.1f} s")
         failure.message += "".join(f" ({note})" for note in notes)
         return failure
 
@@ -302,9 +302,10 @@ class Attempts:
         elif (total := self._policy.total_timeout) is not None:
             limit_delay = self.reservation.limit_delay()
             if spent >= total or (limit_delay < inf and spent + limit_delay > total):
+                limits = self._limiter.limits
+                cause = f"the limit of {limits}" if limits else "the pause after an earlier 429"
                 raise RateLimitError(
-                    f"the limit of {self._limiter.limits} allows no request within the "
-                    f"total timeout of {total:g} s",
+                    f"{cause} allows no request within the total timeout of {total:g} s",
                     model=self._planned.request.model,
                 )
         return delay
