@@ -63,6 +63,8 @@ def test_no_bytes_break_the_reading_of_headers(rest: bytes, start: bytes) -> Non
         b"\0\0\0\x20ftypqt  \0\0",
         b"\0\0\0\x20ftypavif\0\0",
         b"\0\0\0\x20ftypheic\0\0",
+        b"\0\0\0\x20ftyphevc\0\0",
+        b"\0\0\0\x20ftypM4A \0\0",
     ],
 )
 def test_other_formats_are_not_taken_for_those(data: bytes) -> None:
@@ -76,6 +78,12 @@ def test_size_and_frames_of_a_video_are_read(frames: int, even: int) -> None:
     film = mp4(640, 360, frames, size=5_000)
     assert media.format_of(film) == "video/mp4"
     assert media.video_size(film) == (640 * 360, even)
+
+
+def test_the_frames_of_a_fragmented_video_are_unknown() -> None:
+    """Its index is empty, because each fragment has its own."""
+    film = mp4(frames=0).replace(struct.pack(">4sIIII", b"stts", 0, 1, 0, 100), b"stts" + bytes(16))
+    assert media.video_size(film) is None
 
 
 def test_a_video_with_long_boxes() -> None:

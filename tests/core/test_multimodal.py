@@ -463,8 +463,9 @@ def test_what_it_will_cost_is_known_before(runner, picture: Path) -> None:
     assert usage["video_pixels"] == 10 * 320 * 240
     assert usage["total_tokens"] == (usage["text_tokens"] + 2_050_000 // 560 + 768_000 // 1_120)
     assert runner.call(voyage, "count_usage", [], MODEL)["total_tokens"] == 0
-    with pytest.raises(InvalidInputError, match=r"inputs\[1\] contains media whose size"):
-        runner.call(voyage, "count_usage", ["a", Image(JPG_URL)], MODEL)
+    for unknown, said in (Image(JPG_URL), "a URL"), (mp4(frames=0)[:90], "a video whose index"):
+        with pytest.raises(InvalidInputError, match=rf"inputs\[1\] contains {said}"):
+            runner.call(voyage, "count_usage", ["a", unknown], MODEL)
     assert service.attempts == []
 
 

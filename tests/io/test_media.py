@@ -8,11 +8,13 @@ import os
 import struct
 import subprocess
 import sys
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image as Pillow
@@ -304,6 +306,19 @@ def read_to_its_end() -> io.BufferedReader:
     return file
 
 
+class Upload:
+    """A file of a web framework."""
+
+    async def read(self, size: int = -1) -> bytes:
+        return png()[:size]
+
+
+def test_a_path_in_an_archive_is_read() -> None:
+    with zipfile.ZipFile(io.BytesIO(), "w") as archive:
+        archive.writestr("a.png", png("red", 2, 3))
+        assert READER.inspect(zipfile.Path(archive, "a.png"), "image").pixels == 6
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [
@@ -317,6 +332,8 @@ def read_to_its_end() -> io.BufferedReader:
         (b"\x1aE\xdf\xa3\x9fB\x86\x81\1", "is not an MP4 video"),
         (b"RIFF\n\n\n\nAVI LIST", "is not an MP4 video"),
         (closed(), "cannot be read: read of closed file"),
+        (httpx.Response(200, content=png()), r"cannot be read: .*pass its content as bytes"),
+        (Upload(), "await its content"),
         (read_to_its_end(), r"is empty; .* needs seek\(0\)"),
     ],
 )

@@ -6,8 +6,11 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image as Pillow
+from PIL import ImageColor, ImageSequence
 
+from voyage_rag.errors import InvalidInputError
 from voyage_rag.io.media import READER
 
 
@@ -36,3 +39,25 @@ def test_the_lines_of_a_bilevel_scan_are_blended_when_it_is_reduced(tmp_path: Pa
             assert 60 < values.mean() < 110
             assert values[10:-10].min() > 0
             assert values[10:-10].max() < 255
+
+
+def test_a_tiff_of_several_pages_is_refused(tmp_path: Path) -> None:
+    """Instead of embedding the first page for all of them. Pillow images are single pages."""
+    pages = [Pillow.new("RGB", (9, 9), colour) for colour in ("red", "blue")]
+    pages[0].save(tmp_path / "x.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(InvalidInputError, match=r"several pages.*ImageSequence"):
+        READER.inspect(tmp_path / "x.tif", None)
+    with Pillow.open(tmp_path / "x.tif") as image:
+        for page, colour in zip(ImageSequence.Iterator(image), ("red", "blue"), strict=True):
+            _, sent = READER.load(READER.inspect(page, None), None)
+            with Pillow.open(io.BytesIO(sent)) as arrived:
+                assert arrived.getpixel((0, 0)) == ImageColor.getrgb(colour)
+
+
+def test_a_tiff_with_a_preview_is_one_page(tmp_path: Path) -> None:
+    preview = Pillow.new("RGB", (3, 3), "red")
+    preview.encoderinfo = {"tiffinfo": {254: 1}}
+    Pillow.new("RGB", (9, 9), "red").save(
+        tmp_path / "x.tif", save_all=True, append_images=[preview]
+    )
+    assert READER.inspect(tmp_path / "x.tif", None).pixels == 81

@@ -162,8 +162,9 @@ def format_of(head: bytes) -> str:
     return ""
 
 
-NOT_VIDEO = {b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"}
-"""Images in the same container as MP4."""
+HEIF = {b"heic", b"heim", b"heis", b"heix", b"hevc", b"hevm", b"hevs", b"hevx", b"mif1", b"msf1"}
+NOT_VIDEO = HEIF | {b"avif", b"avis", b"crx ", b"M4A ", b"M4B "}
+"""Brands of images and audio in the same container as MP4."""
 
 
 def pixels_of(head: bytes) -> int | None:
@@ -238,6 +239,8 @@ def _frames(track: memoryview) -> int:
     table = inner[8 : 8 + 8 * entries]
     if len(table) < 8 * entries:
         raise struct.error("the table is cut short")
+    if not entries:
+        raise struct.error("the video is fragmented: its frames are listed elsewhere")
     return sum(count for count, _ in struct.iter_unpack(">II", table))
 
 

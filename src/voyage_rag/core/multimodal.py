@@ -221,9 +221,13 @@ def count(call: MultimodalCall, inputs: object) -> Usage:
                 continue
             counted = segment.billed_pixels if isinstance(segment, Media) else None
             if counted is None:
+                problem = (
+                    "a URL, whose content is not downloaded: pass a file"
+                    if isinstance(segment, UrlSegment)
+                    else "a video whose index is missing, incomplete or divided into fragments"
+                )
                 raise InvalidInputError(
-                    f"inputs[{content.position}] contains media whose size cannot be determined: "
-                    "pass a file instead of a URL",
+                    f"inputs[{content.position}] contains {problem}; its size cannot be determined",
                     indices=(content.position,),
                 )
             if isinstance(segment, Media):

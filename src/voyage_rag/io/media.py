@@ -11,7 +11,7 @@ import os
 import re
 import reprlib
 import stat
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -147,16 +147,20 @@ def _reopenable(source: object) -> bytes | Path:
 
 
 def _read_source(source: object) -> bytes:
-    """Return the content of a binary file, or of an object such as the `Video` of `voyageai`."""
-    read, to_bytes = getattr(source, "read", None), getattr(source, "to_bytes", None)
+    """Return the content of a binary file, a path that is not local, or a `Video` of `voyageai`."""
     data: object = None
-    if callable(read) and not isinstance(source, type):
+    if not isinstance(source, (int, type)):
         try:
-            data = _read_buffered(read)
-        except ValueError as error:  # the file is closed
-            raise InvalidInputError(f"cannot be read: {error}") from None
-    elif callable(to_bytes) and not isinstance(source, (int, type)):
-        data = to_bytes()
+            data = _content_of(source)
+        except InvalidInputError:
+            raise
+        except Exception as error:  # the source is the caller's, and may raise errors of any class
+            raise InvalidInputError(
+                f"cannot be read: {error} ({type(error).__name__}); pass its content as bytes"
+            ) from error
+    if isinstance(data, Coroutine):
+        data.close()
+        raise InvalidInputError("is read asynchronously: await its content, and pass the bytes")
     if not isinstance(data, bytes):
         raise InvalidInputError(
             "is a file opened as text: open it with mode 'rb'"
@@ -167,6 +171,19 @@ def _read_source(source: object) -> bytes:
             * hasattr(source, "shape")
         )
     return data
+
+
+def _content_of(source: object) -> object:
+    """Return what the first of the methods returns that such objects have."""
+    read, to_bytes = getattr(source, "read", None), getattr(source, "to_bytes", None)
+    if callable(read):
+        return _read_buffered(read)
+    if callable(to_bytes):
+        return to_bytes()
+    if callable(open_ := getattr(source, "open", None)):  # for example `zipfile.Path`
+        with open_("rb") as file:
+            return _read_buffered(file.read)
+    return None
 
 
 def _read_buffered(read: Any) -> object:

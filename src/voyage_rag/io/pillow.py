@@ -44,6 +44,9 @@ PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
 WIDE_MODES = {"I", "F"}
 """Modes of 32-bit integers and floats, which Pillow converts to 8 bits by clipping."""
 
+NEW_SUBFILE_TYPE, PREVIEW_OR_MASK = 254, 0b101
+"""A tag of TIFF, and two of its bits."""
+
 _lock = lock_for(sys.modules[__name__])
 """Pillow images read their file on first use, so only one thread at a time may use them."""
 
@@ -114,7 +117,22 @@ def inspect_file(source: object, file: BinaryIO) -> Media:
     """Read the header of a file that only Pillow can read, or raise an `InvalidInputError`."""
     pillow = _pillow("an image that is not PNG, JPEG, WEBP or GIF")
     with _open(pillow, HeaderFile(file), PILLOW_FORMATS) as image:
-        return Media("image", "", source, None, image.width * image.height)
+        found = Media("image", "", source, None, image.width * image.height)
+        if image.format == "TIFF" and _has_second_page(image):
+            raise InvalidInputError(
+                "is a TIFF file with several pages, of which only the first would be embedded: "
+                "pass each page as an image, as in PIL.ImageSequence.all_frames(image)"
+            )
+        return found
+
+
+def _has_second_page(image: Any) -> bool:
+    """Return whether a TIFF has a second image that is not a preview or mask of the first."""
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    return not image.tag_v2.get(NEW_SUBFILE_TYPE, 0) & PREVIEW_OR_MASK
 
 
 def inspect_image(image: Any, kind: MediaKind | None) -> Media:
