@@ -93,8 +93,8 @@ class Video:
 
 
 def media_sources(sources: object) -> list[Any]:
-    """Return a list of media. A single path, URL or bytes object is a list of one."""
-    if isinstance(sources, (str, bytes, PurePath)):
+    """Return a list of media. A single path, URL, bytes object or file is a list of one."""
+    if isinstance(sources, (str, bytes, PurePath)) or hasattr(sources, "read"):
         return [sources]
     return list(elements("the argument", sources, "a list of images or videos"))
 

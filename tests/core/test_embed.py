@@ -142,12 +142,13 @@ def test_the_example_that_the_service_names_is_named_by_the_callers_position(
     [
         ("embed", (["a"], "voyage-4"), "enable_auto_chunking=True"),
         ("rerank", ("q", ["a"], "rerank-2.5"), "Split it, or pass truncation=True."),
+        ("multimodal_embed", (["a"], "voyage-multimodal-3.5"), "or pass truncation=True."),
     ],
 )
 def test_a_text_over_the_window_has_the_remedy_of_its_endpoint(
     verb: str, arguments: tuple[Any, ...], remedy: str
 ) -> None:
-    """The service does not split what it ranks."""
+    """The service does not split what it ranks, nor images."""
     detail = "The example at index 0 has too many tokens for the context window of 32000 tokens."
     with pytest.raises(InvalidRequestError) as caught:
         getattr(voyage_over(FakeService(failed(400, detail))), verb)(*arguments)

@@ -150,6 +150,24 @@ def test_a_text_that_names_a_file_is_embedded_with_a_warning(
     assert "voyage_rag.Image(" in record.getMessage()
 
 
+@pytest.mark.parametrize("truncation", [True, False])
+def test_images_beyond_the_context_are_reported(
+    runner, caplog: pytest.LogCaptureFixture, truncation: bool
+) -> None:
+    """2 million pixels are 3,571 tokens, so the context of 32,000 holds eight of these."""
+    page = jpeg(2_000, 1_000)
+    inputs = [[page] * 8, [page] * 9, "a", [page] * 10]
+    runner.call(
+        voyage_over(FakeService(always=served)),
+        "multimodal_embed",
+        inputs,
+        MODEL,
+        truncation=truncation,
+    )
+    said = [record.getMessage() for record in caplog.records]
+    assert [message[:22] for message in said] == ["inputs[1], inputs[3] h"] * truncation
+
+
 def test_segments_keep_their_order(picture: Path) -> None:
     service = embed([["first", picture, "between", gif(), png("blue"), "last"]])
     [segments] = sent(service)
@@ -501,6 +519,7 @@ REFUSED: list[tuple[Any, str]] = [
     ([["a", jpeg(size=20_000_001)]], "inputs[0][1]: the image has 20,000,001 bytes"),
     ([mp4(size=20_000_100)], "the video has 20,000,1"),
     ([[Image(JPG_URL), png()]], "inputs[0] mixes URLs with files"),
+    (BytesIO(b"a\nb"), "inputs must be a list of inputs"),
     ([{"content": []}], "inputs[0] is empty"),
     ([{"text": "a"}], "inputs[0] must be a dictionary with only the key 'content'"),
     ([{"content": "a"}], "inputs[0] must be a dictionary with only the key 'content'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import pickle
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,11 +106,13 @@ def test_images_are_embedded_by_uri(
     assert {item["content"][0]["type"] for item in request.body["inputs"]} == {"image_base64"}
 
 
-@pytest.mark.parametrize("as_given", [Path, str, Path.read_bytes])
+@pytest.mark.parametrize(
+    "as_given", [Path, str, Path.read_bytes, lambda path: BytesIO(path.read_bytes())]
+)
 def test_one_image_need_not_be_in_a_list(
     embeddings: VoyageAIMultimodalEmbeddings, folder: Path, runner: Runner, as_given: Any
 ) -> None:
-    """A string is a path, and no list of letters."""
+    """A string is a path, and no list of letters; a file is no list of lines."""
     vectors = runner.call(embeddings, "embed_images", as_given(folder / "red.png"))
     assert vectors == embeddings.embed_images([folder / "red.png"])
 

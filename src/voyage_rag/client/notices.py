@@ -68,6 +68,16 @@ def media_name(text: str) -> None:
     )
 
 
+def omitted_media(positions: Sequence[int]) -> None:
+    """Warn about inputs of which the service omits images or videos."""
+    LOG.warning(
+        "%s have more images or videos than the context of the model holds: the service omits the "
+        "last ones; divide these inputs, or pass truncation=False for an error instead",
+        ", ".join(f"inputs[{position}]" for position in positions[:MAX_NAMED])
+        + " and others" * (len(positions) > MAX_NAMED),
+    )
+
+
 def zero_vector(model: str) -> None:
     """Warn, once per model, about a vector of zeros, which has no cosine similarity."""
     if not is_first(REPORTED, (zero_vector, model)):

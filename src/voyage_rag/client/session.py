@@ -222,6 +222,7 @@ class Session:
             warn_retirement=notices.retirement,
             warn_zero_vector=notices.zero_vector,
             warn_media_name=notices.media_name,
+            warn_omitted_media=notices.omitted_media,
         )
         self._usage = Usage()
         self._lock = lock_for(self)

@@ -68,6 +68,11 @@ class Content:
         return None
 
     @property
+    def media_tokens(self) -> int:
+        """The tokens of its media whose size is known."""
+        return sum(s.billed_tokens for s in self.segments if isinstance(s, Media))
+
+    @property
     def size(self) -> int:
         """Approximate size in a request, in bytes."""
         return sum(map(_size_in_request, self.segments))
@@ -96,9 +101,10 @@ class ContentParser:
 
     def parse(self, inputs: object) -> list[Content]:
         """Return the segments of each input, or raise an `InvalidInputError` that names it."""
-        listed = elements(
-            "inputs", inputs, "a list of inputs, each a list of texts, images and videos"
-        )
+        expected = "a list of inputs, each a list of texts, images and videos"
+        if hasattr(inputs, "read"):  # iteration would divide a file into lines
+            raise InvalidInputError(f"inputs must be {expected}, not a file: pass [file]")
+        listed = elements("inputs", inputs, expected)
         contents = [self._content(position, given) for position, given in enumerate(listed)]
         texts = (s.text for c in contents for s in c.segments if isinstance(s, TextSegment))
         if (name := next(filter(media.is_media_name, texts), None)) is not None:

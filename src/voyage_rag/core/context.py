@@ -60,6 +60,7 @@ class CallContext:
         warn_retirement: Receives a model that is retired or will be soon.
         warn_zero_vector: Receives a model that returned a vector of zeros.
         warn_media_name: Receives a text that names a picture or a video, and is embedded as text.
+        warn_omitted_media: Receives the positions of inputs with more media than the context holds.
     """
 
     host: Host
@@ -77,6 +78,7 @@ class CallContext:
     warn_retirement: Callable[[str, Retirement], None]
     warn_zero_vector: Callable[[str], None]
     warn_media_name: Callable[[str], None]
+    warn_omitted_media: Callable[[Sequence[int]], None]
 
     def options(
         self,

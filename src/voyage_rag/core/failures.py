@@ -128,8 +128,8 @@ def with_positions(
         size = f": ~{tokens[example]:,} tokens" if "token" in failure.message else ""
         failure.message += f" That is your input {positions[example]}{size}."
         if is_over_window(failure):
-            is_ranked = kind_of(failure.model or "") == "rerank"
-            failure.message += SPLIT_OR_TRUNCATE if is_ranked else SPLIT_BY_SERVICE
+            is_text = kind_of(failure.model or "") not in {"rerank", "multimodal"}
+            failure.message += SPLIT_BY_SERVICE if is_text else SPLIT_OR_TRUNCATE
     return failure
 
 

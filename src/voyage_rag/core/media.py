@@ -69,6 +69,11 @@ class Media:
             return None
         return self.frames * min(max(self.pixels, MIN_BILLED_PIXELS), MAX_BILLED_PIXELS)
 
+    @property
+    def billed_tokens(self) -> int:
+        """Billed tokens; 0 if the header lacks the size."""
+        return (self.billed_pixels or 0) // PIXELS_PER_TOKEN[self.kind]
+
 
 @dataclass(frozen=True, slots=True)
 class MediaReader:

@@ -184,6 +184,10 @@ def embed(call: MultimodalCall, inputs: object) -> Operation[object, MultimodalE
     count = len(contents)
     first, repeats = distinct(content.key for content in contents)
     contents = [contents[n] for n in first.values()]
+    context = call.model.context
+    omitted = [content.position for content in contents if content.media_tokens > context]
+    if omitted and call.options.truncation:
+        call.context.warn_omitted_media(omitted)
     if len(contents) < count:
         call.advance(count - len(contents))
     results: PartialResults[Vector] = PartialResults(
@@ -215,6 +219,7 @@ def count(call: MultimodalCall, inputs: object) -> Usage:
     """
     text, media_tokens, pixels = 0.0, 0, {"image": 0, "video": 0}
     for content in call.parser.parse(inputs):
+        media_tokens += content.media_tokens
         for segment in content.segments:
             if isinstance(segment, TextSegment):
                 text += segment.estimated_tokens
@@ -232,7 +237,6 @@ def count(call: MultimodalCall, inputs: object) -> Usage:
                 )
             if isinstance(segment, Media):
                 pixels[segment.kind] += counted
-                media_tokens += counted // media.PIXELS_PER_TOKEN[segment.kind]
     ratio = 1.0 if call.context.count_tokens else call.budget.ratio.tokens(text) / max(text, 1.0)
     text_tokens = round(text * ratio) if text else 0
     return Usage(text_tokens + media_tokens, 0, text_tokens, pixels["image"], pixels["video"])
