@@ -7,6 +7,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import anyio
@@ -19,14 +20,15 @@ from fakes import (
     TOO_MANY_TOKENS,
     FakeClock,
     FakeService,
+    embedded,
     failed,
-    served,
+    ok,
     vector_of,
     voyage_over,
 )
 from voyage_rag.core.flow import Attempt
 from voyage_rag.core.planning import MAX_SPREAD_INPUTS
-from voyage_rag.errors import InvalidRequestError
+from voyage_rag.errors import InvalidRequestError, RateLimitError
 from voyage_rag.hosts.messages import Response
 
 
@@ -90,31 +92,54 @@ class ConcurrentClock(FakeClock):
         FakeClock.sleep(self, seconds, threading.Event())
 
 
+class SimulatedClock(FakeClock):
+    """Tasks that sleep at the same time do so for the same time, as in reality."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._due: list[float] = []
+
+    async def asleep(self, seconds: float, wake: anyio.Event) -> None:
+        due = self.now() + seconds
+        self._due.append(due)
+        while self.now() < due and not wake.is_set():
+            for _ in range(20):  # the other tasks may begin to sleep, or wake
+                await anyio.lowlevel.checkpoint()
+            if due == min(self._due):
+                self.advance(max(1e-6, due - self.now()))
+        self._due.remove(due)
+
+
 class Limited:
-    """Accepts so many requests in a minute, and counts texts.
+    """Accepts so many requests and tokens in a minute, and counts texts.
 
     Attributes:
         accepted: How often each text was embedded.
         sizes: Texts of each request that was accepted.
     """
 
-    def __init__(self, clock: FakeClock, requests: int, detail: str = FREE_TIER) -> None:
+    def __init__(
+        self, clock: FakeClock, requests: int, detail: str = FREE_TIER, tokens: float = inf
+    ) -> None:
         self.accepted: Counter[str] = Counter()
         self.sizes: list[int] = []
         self._clock, self._requests, self._detail = clock, requests, detail
-        self._taken: list[float] = []
+        self._tokens = tokens
+        self._taken: list[tuple[float, int]] = []
         self._lock = threading.Lock()
 
     def __call__(self, body: bytes) -> Response:
         with self._lock:
             now = self._clock.now()
-            if sum(at > now - 60 for at in self._taken) >= self._requests:
-                return failed(429, self._detail)
-            self._taken.append(now)
             texts = json.loads(body)["input"]
+            tokens = sum(map(len, texts)) // 3
+            recent = [used for at, used in self._taken if at > now - 60]
+            if len(recent) >= self._requests or sum(recent) + tokens > self._tokens:
+                return failed(429, self._detail)
+            self._taken.append((now, tokens))
             self.accepted.update(texts)
             self.sizes.append(len(texts))
-        return served(body)
+        return ok(embedded([vector_of(text) for text in texts], tokens))
 
 
 def texts_of(count: int) -> list[str]:
@@ -137,6 +162,36 @@ def test_what_was_refused_leaves_in_fewer_requests(runner: Runner, count: int) -
     assert len(service.sizes) < 16
     assert max(service.sizes) > -(-count // 16)
     assert voyage.usage.requests == len(service.sizes)
+
+
+@pytest.mark.parametrize("count", [1_000, 4_000])
+def test_a_job_outlasts_the_total_timeout_while_the_service_accepts_requests(count: int) -> None:
+    """The free tier rejects all but the first requests, and a whole job takes many minutes."""
+    clock = SimulatedClock()
+    service = Limited(clock, 3, tokens=10_000)
+    voyage = voyage_over(FakeService(always=service), clock, total_timeout=300)
+    texts = texts_of(count)
+
+    found = anyio.run(voyage.aembed, texts, MODEL)
+
+    assert found.embeddings == [vector_of(text) for text in texts]
+    assert set(service.accepted.values()) == {1}
+    minutes = count * len(texts[0]) / 3 / 10_000
+    assert clock.now() < 1_000 + 60 * (minutes * 1.5 + 2)
+
+
+@pytest.mark.parametrize("detail", [FREE_TIER, "slow down"])
+def test_a_service_that_accepts_nothing_ends_a_job_after_the_total_timeout(detail: str) -> None:
+    """However many of its requests take turns."""
+    clock = SimulatedClock()
+    service = FakeService(always=lambda _: failed(429, detail))
+    voyage = voyage_over(service, clock, total_timeout=300)
+    began = clock.now()
+
+    with pytest.raises(RateLimitError):
+        anyio.run(voyage.aembed, texts_of(1_400), MODEL)
+
+    assert clock.now() - began < 330
 
 
 def test_where_requests_are_not_scarce_slices_stay_as_planned(runner: Runner) -> None:

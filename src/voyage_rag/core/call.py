@@ -28,10 +28,11 @@ from voyage_rag.core.flow import (
     RequestItem,
 )
 from voyage_rag.core.options import EmbedOptions
+from voyage_rag.core.planned_request import PlannedRequest, Rejected
 from voyage_rag.core.planning import MIN_SPREAD_INPUTS, Limits, slices
 from voyage_rag.core.rate_limits import NO_LIMITS
 from voyage_rag.core.repacking import PackedRequest, WaitingItems
-from voyage_rag.core.retry import PlannedRequest, retrying
+from voyage_rag.core.retry import retrying
 from voyage_rag.core.wire.responses import Body, Decoded
 from voyage_rag.errors import RateLimitError, VoyageError
 from voyage_rag.events import BatchSplit, Billed, Verb
@@ -62,6 +63,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
 
     Attributes:
         progress: Receives progress (inputs done, tokens billed), or None.
+        rejected: Its requests that a 429 rejected.
         ratio: Billed tokens per estimated token.
         max_size: Maximum total size of the items of a request (see `size`).
     """
@@ -87,6 +89,7 @@ class EndpointCall(ABC, Generic[Item, Value]):
         is_counted = context.count_tokens is not None
         self.ratio: TokenRatio = self.budget.exact_ratio if is_counted else self.budget.ratio
         self.progress: Advance | None = None
+        self.rejected: Rejected = Rejected()
         self._max_inputs = max_inputs
         self._scope = scope
 
@@ -293,6 +296,7 @@ def _request(
                 context.host,
                 policy,
                 call.budget.limiter,
+                call.rejected,
             )
         except NothingToSendError:
             return

@@ -6,15 +6,17 @@ again, or its attempts or its time are used up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from voyage_rag.core.failures import OK, error_text, failure_in_success, failure_of, request_id_of
-from voyage_rag.core.flow import Attempt, Flow, NothingToSendError, RequestItem
+from voyage_rag.core.flow import Attempt, Flow, NothingToSendError
+from voyage_rag.core.planned_request import PlannedRequest, Rejected
 from voyage_rag.core.rate_limiter import RateLimiter, Reservation
 from voyage_rag.core.rate_limits import limits_in_message
+from voyage_rag.core.waiting_line import ASK_AGAIN_SECONDS
 from voyage_rag.core.wire.responses import Body, Decoded, parse
 from voyage_rag.errors import (
     APIConnectionError,
@@ -113,44 +115,7 @@ class RetryPolicy:
         return inf if isinstance(failure, RateLimitError) else DEFAULT_RETRIES
 
 
-Item = TypeVar("Item", bound=RequestItem)
 Value = TypeVar("Value")
-
-
-class PlannedRequest(Generic[Item]):
-    """A request, and its items. A subclass may determine both when the request is sent.
-
-    Attributes:
-        items: The items.
-        request: The request.
-    """
-
-    def __init__(
-        self, items: Sequence[Item], request: Request, tokens_of: Callable[[float], int]
-    ) -> None:
-        self.items: Sequence[Item] = items
-        self.request: Request = request
-        self._tokens_of = tokens_of
-
-    @property
-    def is_needed(self) -> bool:
-        """Whether it has items that no other request has sent."""
-        return True
-
-    def tokens(self) -> int:
-        """Return its expected tokens."""
-        return self._tokens_of(sum(item.estimated_tokens for item in self.items))
-
-    def take(self) -> Request:
-        """Return the request to send, or raise a `NothingToSendError`."""
-        return self.request
-
-    def put_back(self) -> None:
-        """Prepare for the next attempt after a 429."""
-
-    def withdraw(self) -> Sequence[Item]:
-        """Return its items, which will not be sent."""
-        return self.items
 
 
 def retrying(
@@ -159,6 +124,7 @@ def retrying(
     host: Host,
     policy: RetryPolicy,
     limiter: RateLimiter,
+    rejected: Rejected,
 ) -> Flow[Decoded[Value]]:
     """Send a request until `read` accepts a response.
 
@@ -166,7 +132,7 @@ def retrying(
         VoyageError: The last failure, with the number of attempts.
         NothingToSendError: Other requests have sent its items.
     """
-    attempts = Attempts(planned, policy, limiter)
+    attempts = Attempts(planned, policy, limiter, rejected)
     while True:
         attempt = attempts.next()
         try:
@@ -182,7 +148,7 @@ def retrying(
             named = failure_in_success(planned.request, response, host, policy.wall_clock)
             failure = named or error
         finally:
-            attempts.reservation.cancel()
+            attempts.leave()
         attempts.prepare_retry(failure)
 
 
@@ -190,20 +156,26 @@ class Attempts:
     """The attempts to send one request, and the time they take.
 
     The total timeout starts when the request first asks to be sent. A job asks for one request
-    after another, so the job as a whole may wait for a limit without a timeout.
+    after another, so the job as a whole may wait for a limit without a timeout. After a 429, the
+    timeout therefore starts again when the service accepts another request of the call.
 
     Attributes:
         reservation: The reservation of the current attempt.
     """
 
     def __init__(
-        self, planned: PlannedRequest[Any], policy: RetryPolicy, limiter: RateLimiter
+        self,
+        planned: PlannedRequest[Any],
+        policy: RetryPolicy,
+        limiter: RateLimiter,
+        rejected: Rejected,
     ) -> None:
         self._planned = planned
         self._policy = policy
         self._limiter = limiter
+        self._rejected = rejected
         self._sent = 0
-        self._delay = 0.0
+        self._delay = self._due = 0.0
         self._failure: VoyageError | None = None
         self._began: float | None = None
         self._hedged: Reservation | None = None
@@ -211,6 +183,7 @@ class Attempts:
     def next(self) -> Attempt:
         """Return the next attempt, after the backoff."""
         policy = self._policy
+        self._due = self._limiter.now() + self._delay
         self.reservation: Reservation = self._limiter.reserve(
             self._planned.tokens, self._delay, is_query=policy.is_query
         )
@@ -229,6 +202,7 @@ class Attempts:
     def accept(self, result: Decoded[Value]) -> Decoded[Value]:
         """Report the billed tokens. A request that was sent twice is billed twice."""
         self.reservation.record_accepted(result.total_tokens)
+        self._rejected.accepted_at = self._limiter.now()
         if self._hedged is None:
             return result
         self._hedged.record_accepted(result.total_tokens)
@@ -291,11 +265,17 @@ class Attempts:
         """
         if not self._planned.is_needed:
             raise NothingToSendError
+        if isinstance(self._failure, RateLimitError) and not self._limiter.is_open:
+            if (backoff := self._due - self._limiter.now()) > 0:
+                return backoff
+            if not self._rejected.is_turn_of(self):
+                return ASK_AGAIN_SECONDS
         delay = self.reservation.wait()
         if self._began is None:
             self._began = self.reservation.asked_at
         spent = self._spent()
         if delay <= 0:
+            self._rejected.leave(self)
             self._sent += 1
             self._attempt.timeout = self._policy.time_left(spent)
             self._attempt.request = self._planned.take()
@@ -319,9 +299,17 @@ class Attempts:
         self._hedged = hedged
         return True
 
+    def leave(self) -> None:
+        """Let other requests wait for the limit."""
+        self.reservation.cancel()
+        self._rejected.leave(self)
+
     def _spent(self) -> float:
-        now = self._limiter.now()
-        return 0.0 if self._began is None else now - self._began
+        if self._began is None:
+            return 0.0
+        is_limited = isinstance(self._failure, RateLimitError)
+        began = max(self._began, self._rejected.accepted_at) if is_limited else self._began
+        return self._limiter.now() - began
 
     def _allowed_in(self) -> float:
         """Return the seconds until the next attempt, by the backoff and the limit."""
