@@ -435,6 +435,19 @@ def test_two_documents_of_one_text_are_sent_once_and_kept_twice(
     assert [request.body["inputs"] for request in emulator.requests] == [[[TEXT]]]
 
 
+@both
+def test_ids_are_checked_before_anything_is_sent(
+    automatic: ContextualVectorStore, emulator: Emulator, runner: Runner
+) -> None:
+    """The chunks of two documents with one id would overwrite each other."""
+    documents = [Document(page_content=text, id="a") for text in (TEXT, "x")]
+    with pytest.raises(InvalidInputError, match=r"documents\[0\] and documents\[1\] .* id 'a'"):
+        runner.call(automatic, "add_documents", documents)
+    with pytest.raises(InvalidInputError, match="2 documents and 1 ids"):
+        runner.call(automatic, "add_documents", documents, ids=["a"])
+    assert emulator.requests == []
+
+
 def test_a_document_without_words_has_no_chunks(
     automatic: ContextualVectorStore, inner: InMemoryVectorStore, emulator: Emulator
 ) -> None:

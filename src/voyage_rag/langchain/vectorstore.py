@@ -171,7 +171,8 @@ class ContextualVectorStore(VectorStore):
             InvalidInputError: A chunk does not identify its document, or is empty.
             VoyageError: See `voyage_rag.Voyage.embed_chunks`. Nothing was written.
         """
-        listed, ids = instances("documents", documents, Document), kwargs.pop("ids", None)
+        listed = instances("documents", documents, Document)
+        ids = self._ids_of(listed, kwargs.pop("ids", None))
         grouped = self._grouped(listed)
         embedded = self._documents.get(grouped.names)
         return run(
@@ -180,7 +181,8 @@ class ContextualVectorStore(VectorStore):
 
     async def aadd_documents(self, documents: list[Document], **kwargs: Any) -> list[str]:
         """Async variant of `add_documents`."""
-        listed, ids = instances("documents", documents, Document), kwargs.pop("ids", None)
+        listed = instances("documents", documents, Document)
+        ids = self._ids_of(listed, kwargs.pop("ids", None))
         grouped = self._grouped(listed)
         embedded = await self._documents.aget(grouped.names)
         return await arun(
@@ -209,25 +211,41 @@ class ContextualVectorStore(VectorStore):
         written = {text: name for text, name in names.items() if text[0].strip()}
         return GroupedChunks(dict(written), [(text, 0) for text in texts])
 
-    def _add(
-        self,
-        documents: Sequence[Document],
-        ids: Sequence[str] | None,
-        grouped: GroupedChunks,
-        embedded: dict[Chunks, EmbeddedDocument],
-        options: dict[str, Any],
-    ) -> Steps[list[str]]:
-        """Write chunks and their vectors, then remove the vectors from memory."""
-        given = [document.id for document in documents] if ids is None else list(ids)
+    def _ids_of(self, documents: Sequence[Document], ids: Sequence[str] | None) -> list[str | None]:
+        """Return one id per document, or raise an `InvalidInputError`."""
+        given: list[str | None] = (
+            [*ids] if ids is not None else [document.id for document in documents]
+        )
         if len(given) != len(documents):
             raise InvalidInputError(
                 f"there are {len(documents)} documents and {len(given)} ids: pass one id per "
                 "document"
             )
         if self.auto_chunk:
-            entries = yield from self._split(documents, given, embedded)
+            first: dict[str | None, int] = {}
+            for position, id_ in enumerate(given):
+                if id_ and first.setdefault(id_, position) != position:
+                    raise InvalidInputError(
+                        f"documents[{first[id_]}] and documents[{position}] have the same id "
+                        f"{id_!r}, so that their chunks would overwrite each other: pass "
+                        "different ids",
+                        indices=(position,),
+                    )
+        return given
+
+    def _add(
+        self,
+        documents: Sequence[Document],
+        ids: Sequence[str | None],
+        grouped: GroupedChunks,
+        embedded: dict[Chunks, EmbeddedDocument],
+        options: dict[str, Any],
+    ) -> Steps[list[str]]:
+        """Write chunks and their vectors, then remove the vectors from memory."""
+        if self.auto_chunk:
+            entries = yield from self._split(documents, ids, embedded)
         else:
-            entries = list(map(Entry, documents, grouped.places, given))
+            entries = list(map(Entry, documents, grouped.places, ids))
         added = yield from self._written(entries, embedded, options)
         places = (entry.place for entry in entries)
         self._documents.forget(self._registry.written(places))
