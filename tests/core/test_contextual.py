@@ -485,24 +485,31 @@ def item(index: int, *numbers: float, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("data", "counts"),
+    ("data", "expected"),
     [
         ([], [1]),
         ([{"index": 0, "data": [item(0, 1.0)]}], [2]),
         ([{"index": 0, "data": [item(0, 1.0)]}], [1, 1]),
         ([{"index": 1, "data": [item(0, 1.0)]}], [1]),
         ([{"index": 0, "data": [item(0, 1.0), item(0, 1.0)]}], [2]),
-        ([{"index": 0, "data": [item(0, 1.0), item(2, 1.0)]}], [None]),
-        ([{"index": 0, "data": []}], [None]),
+        ([{"index": 0, "data": [item(0, 1.0), item(2, 1.0)]}], ["ab"]),
+        ([{"index": 0, "data": []}], ["ab"]),
         ([{"index": 0}], [1]),
         ([{"index": 0, "data": [item(0, 1.0), item(1, 1.0, 2.0)]}], [2]),
-        ([{"index": 0, "data": [item(0, 1.0, text="a"), item(1, 1.0)]}], [None]),
+        ([{"index": 0, "data": [item(0, 1.0, text="a"), item(1, 1.0)]}], ["ab"]),
+        ([{"index": 0, "data": [item(0, 1.0), item(1, 1.0, text=None)]}], ["ab"]),
     ],
 )
-def test_an_answer_that_lacks_a_vector_is_refused(data: Any, counts: list[int | None]) -> None:
+def test_an_answer_that_lacks_a_vector_is_refused(data: Any, expected: list[int | str]) -> None:
     body = json.dumps({"data": data, "usage": {"total_tokens": 1}}).encode()
     with pytest.raises(Unexpected):
-        contextual_answer(body, counts, OPTIONS)
+        contextual_answer(body, expected, OPTIONS)
+
+
+def test_a_single_chunk_without_text_is_the_whole_document() -> None:
+    data = [{"index": 0, "data": [item(0, 1.0, text=None)]}]
+    body = json.dumps({"data": data, "usage": {"total_tokens": 1}}).encode()
+    assert contextual_answer(body, ["ab"], OPTIONS).values[0].texts == ["ab"]
 
 
 def test_an_answer_is_put_in_order() -> None:

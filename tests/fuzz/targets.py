@@ -43,18 +43,18 @@ def texts(body: bytes, count: int, dtype: OutputDtype | None, dimension: int | N
 
 
 def chunks(
-    body: bytes, counts: list[int | None], dtype: OutputDtype | None, dimension: int | None
+    body: bytes, expected: list[int | str], dtype: OutputDtype | None, dimension: int | None
 ) -> None:
     """An answer of `POST /contextualizedembeddings`."""
     options = EmbedOptions("m", None, True, None, dtype, dimension)
     try:
-        read = contextual_answer(body, counts, options)
+        read = contextual_answer(body, expected, options)
     except UnexpectedAnswerError:
         return
-    assert len(read.values) == len(counts)
-    for document, count in zip(read.values, counts, strict=True):
-        assert len(document.vectors) == (len(document.vectors) if count is None else count) > 0
-        assert document.texts is None or len(document.texts) == len(document.vectors)
+    assert len(read.values) == len(expected)
+    for document, given in zip(read.values, expected, strict=True):
+        count = len(document.vectors)
+        assert count == (given if isinstance(given, int) else len(document.texts or [])) > 0
     _check_vectors([vector for document in read.values for vector in document.vectors], None)
     assert read.total_tokens >= 0
 
@@ -125,8 +125,8 @@ def _texts(data: bytes) -> None:
 
 def _chunks(data: bytes) -> None:
     if data:
-        counts: list[int | None] = [[1], [2, 1], [None], [None, None]][data[0] // 32 % 4]  # type: ignore[assignment]
-        chunks(data[1:], counts, _dtype(data[0]), None)
+        choices: list[list[int | str]] = [[1], [2, 1], ["text"], ["text", "text"]]
+        chunks(data[1:], choices[data[0] // 32 % 4], _dtype(data[0]), None)
 
 
 def _media(data: bytes) -> None:

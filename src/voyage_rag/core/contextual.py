@@ -90,8 +90,8 @@ class ContextualCall(EndpointCall[Window, Chunked]):
 
     def read(self, body: responses.Body, items: Sequence[Window]) -> responses.Decoded[Chunked]:
         """Return one vector per chunk."""
-        counts = [None if self.chunking else len(item.chunks) for item in items]
-        answer = responses.contextual_answer(body, counts, self.options)
+        expected = [item.chunks[0] if self.chunking else len(item.chunks) for item in items]
+        answer = responses.contextual_answer(body, expected, self.options)
         self.warn_if_zero(chain.from_iterable(document.vectors for document in answer.values))
         return answer
 

@@ -83,18 +83,18 @@ def embed_answer(body: Body, count: int, options: EmbedOptions) -> Decoded[Vecto
 
 
 def contextual_answer(
-    body: Body, counts: Sequence[int | None], options: EmbedOptions
+    body: Body, expected: Sequence[int | str], options: EmbedOptions
 ) -> Decoded[Chunked]:
     """Decode a response of `POST /contextualizedembeddings`.
 
-    The number of chunks of a document is None if the service created them.
+    For each document, its number of chunks is expected, or its text if the service splits it.
     """
     answer = parse_object(body)
     chunker = answer.get("chunker_version")
     documents = [
-        _chunked(document, count, options, chunker if isinstance(chunker, str) else None)
-        for document, count in zip(
-            _in_order(_data(answer), len(counts), "documents"), counts, strict=True
+        _chunked(document, given, options, chunker if isinstance(chunker, str) else None)
+        for document, given in zip(
+            _in_order(_data(answer), len(expected), "documents"), expected, strict=True
         )
     ]
     _check_lengths([vector for document in documents for vector in document.vectors], options)
@@ -102,19 +102,23 @@ def contextual_answer(
 
 
 def _chunked(
-    document: Mapping[str, Any], count: int | None, options: EmbedOptions, chunker: str | None
+    document: Mapping[str, Any], expected: int | str, options: EmbedOptions, chunker: str | None
 ) -> Chunked:
     data = _data(document)
     if not data:
         raise UnexpectedAnswerError("the response contains a document without chunks")
-    items = _in_order(data, len(data) if count is None else count, "chunks")
+    items = _in_order(data, expected if isinstance(expected, int) else len(data), "chunks")
     vectors = decode_all([item.get("embedding") for item in items], options.dtype)
-    if count is not None:
+    if isinstance(expected, int):
         return Chunked(vectors)
     texts = [text for item in items if isinstance(text := item.get("text"), str)]
-    if texts and len(texts) != len(items):
-        raise UnexpectedAnswerError("the response contains the texts of some chunks only")
-    return Chunked(vectors, texts or None, chunker)
+    if len(items) == 1 and not texts:
+        texts = [expected]
+    if len(texts) != len(items):
+        error = UnexpectedAnswerError("the response does not contain the texts of all chunks")
+        error.is_systematic = True
+        raise error
+    return Chunked(vectors, texts, chunker)
 
 
 def multimodal_answer(body: Body, count: int, options: EmbedOptions) -> Decoded[Vector]:
