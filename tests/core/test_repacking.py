@@ -119,12 +119,17 @@ class Limited:
     """
 
     def __init__(
-        self, clock: FakeClock, requests: int, detail: str = FREE_TIER, tokens: float = inf
+        self,
+        clock: FakeClock,
+        requests: int,
+        detail: str = FREE_TIER,
+        tokens: float = inf,
+        characters_per_token: int = 3,
     ) -> None:
         self.accepted: Counter[str] = Counter()
         self.sizes: list[int] = []
         self._clock, self._requests, self._detail = clock, requests, detail
-        self._tokens = tokens
+        self._tokens, self._characters_per_token = tokens, characters_per_token
         self._taken: list[tuple[float, int]] = []
         self._lock = threading.Lock()
 
@@ -132,7 +137,7 @@ class Limited:
         with self._lock:
             now = self._clock.now()
             texts = json.loads(body)["input"]
-            tokens = sum(map(len, texts)) // 3
+            tokens = sum(map(len, texts)) // self._characters_per_token
             recent = [used for at, used in self._taken if at > now - 60]
             if len(recent) >= self._requests or sum(recent) + tokens > self._tokens:
                 return failed(429, self._detail)
@@ -192,6 +197,20 @@ def test_a_service_that_accepts_nothing_ends_a_job_after_the_total_timeout(detai
         anyio.run(voyage.aembed, texts_of(1_400), MODEL)
 
     assert clock.now() - began < 330
+
+
+@pytest.mark.parametrize("given", [{}, {"requests_per_minute": 3, "tokens_per_minute": 10_000}])
+def test_a_request_with_more_tokens_than_estimated_is_divided(given: dict[str, int]) -> None:
+    """The service never accepts more tokens than the limit of a minute in one request."""
+    clock = SimulatedClock()
+    service = Limited(clock, 3, tokens=10_000, characters_per_token=1)
+    voyage = voyage_over(FakeService(always=service), clock, total_timeout=300, **given)
+    texts = texts_of(400)
+
+    found = anyio.run(voyage.aembed, texts, MODEL)
+
+    assert found.embeddings == [vector_of(text) for text in texts]
+    assert set(service.accepted.values()) == {1}
 
 
 def test_where_requests_are_not_scarce_slices_stay_as_planned(runner: Runner) -> None:

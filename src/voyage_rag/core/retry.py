@@ -40,6 +40,10 @@ MAX_RETRY_AFTER_SECONDS = 3_600.0
 UNREACHABLE_AFTER_SECONDS = 2.0
 """Time for which a host that refuses connections or has no address is retried."""
 
+MAX_REFUSALS, MAX_UNDERESTIMATE = 3, 3.0
+"""Number of 429s after which a request is divided if it may exceed the tokens of a whole minute,
+because its texts may have more tokens than estimated, for example base64."""
+
 MAX_SYSTEMATIC = 3
 """Maximum attempts if every response has vectors of a wrong length, or is not from the API and no
 earlier response was valid."""
@@ -217,7 +221,11 @@ class Attempts:
             delay = asked if asked <= MAX_RETRY_AFTER_SECONDS else None
             self.reservation.record_refused(delay, limits_in_message(failure.message))
             self._planned.put_back()
-            if self._limiter.exceeds_minute_limit(self._planned.tokens()):
+            tokens: float = self._planned.tokens()
+            if self._sent >= MAX_REFUSALS and len(self._planned.items) > 1:
+                tokens *= MAX_UNDERESTIMATE
+            if self._limiter.exceeds_minute_limit(tokens):
+                failure.is_too_large = len(self._planned.items) > 1
                 raise self.final_failure(failure)
             wait = self._allowed_in()
         spent = self._spent() + wait
