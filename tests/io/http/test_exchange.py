@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -429,3 +430,28 @@ def test_a_request_is_written_in_pieces_between_which_the_deadline_is_checked(
     assert sum(sizes) > size
     assert max(sizes) <= exchange.MAX_WRITE_BYTES
     assert len(sizes) == (1 if size < exchange.MAX_WRITE_BYTES else 5)  # a full piece goes alone
+
+
+def test_a_large_request_is_not_copied_as_a_whole(
+    runner: Runner, server: WireServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixteen requests of images, of 32 MB each, would take half a gigabyte more."""
+    allocated: list[int] = []
+    outgoing = exchange.Exchange.outgoing
+
+    def measured(self: exchange.Exchange) -> Iterator[bytes]:
+        tracemalloc.start()
+        try:
+            pieces = outgoing(self)
+            first = next(pieces)
+            allocated.append(tracemalloc.get_traced_memory()[0])
+        finally:
+            tracemalloc.stop()
+        yield first
+        yield from pieces
+
+    monkeypatch.setattr(exchange.Exchange, "outgoing", measured)
+    with voyage_to(server) as voyage:
+        vectors_in_turn(runner, server, voyage, ["x" * 5_000_000])
+    [size] = allocated
+    assert size < 4 * exchange.MAX_WRITE_BYTES

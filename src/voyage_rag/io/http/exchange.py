@@ -256,7 +256,7 @@ class Exchange:
 
 def _pieces(body: bytes) -> Iterable[bytes]:
     starts = range(0, len(body), MAX_WRITE_BYTES)
-    return [body[start : start + MAX_WRITE_BYTES] for start in starts]
+    return (body[start : start + MAX_WRITE_BYTES] for start in starts)
 
 
 def encoded(headers: Mapping[str, str]) -> dict[bytes, bytes]:
