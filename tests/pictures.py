@@ -30,8 +30,9 @@ def png(colour: Colour | str = "red", width: int = 64, height: int = 64) -> byte
 
 
 def png_header(width: int, height: int) -> bytes:
-    """The header of a picture of any size."""
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height)
+    """The header and the end of a picture of any size."""
+    header = struct.pack(">I4sII", 13, b"IHDR", width, height)
+    return b"\x89PNG\r\n\x1a\n" + header + b"\0\0\0\0IEND\xaeB`\x82"
 
 
 def jpeg(width: int = 100, height: int = 80, size: int = 0, before: bytes = b"") -> bytes:

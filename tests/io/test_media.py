@@ -226,7 +226,7 @@ def test_damaged_images_fail_with_our_errors(tmp_path: Path) -> None:
     chunk = (
         struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
     )
-    media = READER.inspect(b"\x89PNG\r\n\x1a\n" + chunk + b"rubbish", None)
+    media = READER.inspect(b"\x89PNG\r\n\x1a\n" + chunk + b"rubbish, IEND", None)
     with pytest.raises(InvalidInputError, match="not a readable image"):
         READER.load(media, 1_000)
 

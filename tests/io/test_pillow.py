@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -61,3 +62,29 @@ def test_a_tiff_with_a_preview_is_one_page(tmp_path: Path) -> None:
         tmp_path / "x.tif", save_all=True, append_images=[preview]
     )
     assert READER.inspect(tmp_path / "x.tif", None).pixels == 81
+
+
+def photo_of(file_format: str) -> bytes:
+    """A photo of 300 KB. A JPEG has a preview before it, which has an end of its own."""
+    preview, photo = io.BytesIO(), io.BytesIO()
+    Pillow.effect_noise((90, 90), 80).save(preview, "JPEG")
+    Pillow.effect_noise((700, 700), 80).convert("RGB").save(photo, file_format)
+    whole, inner = photo.getvalue(), preview.getvalue()
+    if file_format == "JPEG":
+        return whole[:2] + b"\xff\xe1" + struct.pack(">H", len(inner) + 2) + inner + whole[2:]
+    return whole
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP"])
+def test_an_image_that_is_cut_short_is_refused_before_anything_is_sent(file_format: str) -> None:
+    """As by an interrupted download. Phones append videos to photos."""
+    photo = photo_of(file_format)
+    assert len(photo) > 150_000
+    for whole in (photo, photo + bytes(500_000)):
+        assert READER.load(READER.inspect(whole, None), None)[1] == whole
+    for part in (photo[: len(photo) // 2], photo[:-20]):
+        with pytest.raises(InvalidInputError, match="damaged or incomplete"):
+            READER.inspect(part, None)
+        if file_format != "WEBP":  # which Pillow does not open
+            with pytest.raises(InvalidInputError, match="damaged or incomplete"):
+                READER.inspect(Pillow.open(io.BytesIO(part)), None)

@@ -19,6 +19,8 @@ MediaKind: TypeAlias = Literal["image", "video"]
 
 HEADER_BYTES = 262_144
 """Bytes of a file that contain the size of almost every image, after EXIF data and previews."""
+TAIL_BYTES = 65_536
+"""Bytes of a file that contain the end of almost every image."""
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 16_000_000
 MIN_BILLED_PIXELS, MAX_BILLED_PIXELS = 50_000, 2_000_000
@@ -191,6 +193,29 @@ def pixels_of(head: bytes) -> int | None:
     return width * height or None
 
 
+def lacks_end(head: bytes, size: int, read_from: Callable[[int], bytes]) -> bool:
+    """Return whether an image is cut short, as by an interrupted download.
+
+    Some cameras append other data to an image.
+
+    Args:
+        head: The first bytes, which contain the size of the image.
+        size: Size of the file in bytes.
+        read_from: Reads the file from a position to its end.
+    """
+    match format_of(head):
+        case "image/png":
+            start, mark = len(PNG), b"IEND"
+        case "image/jpeg":
+            start, mark = _jpeg_frame(head), b"\xff\xd9"
+        case "image/webp":
+            (length,) = struct.unpack_from("<I", head, 4)
+            return bool(size < length + 8)
+        case _:
+            return False
+    return mark not in read_from(max(start, size - TAIL_BYTES)) and mark not in read_from(start)
+
+
 def _webp_size(head: bytes) -> tuple[int, int]:
     kind = head[12:16]
     if kind == b"VP8 ":
@@ -204,6 +229,12 @@ def _webp_size(head: bytes) -> tuple[int, int]:
 
 
 def _jpeg_size(head: bytes) -> tuple[int, int]:
+    height, width = struct.unpack_from(">HH", head, _jpeg_frame(head) + 5)
+    return width, height
+
+
+def _jpeg_frame(head: bytes) -> int:
+    """Return the position of the header with the size, which follows previews."""
     at = 2
     while True:
         if head[at] != 0xFF:  # noqa: PLR2004 - the first byte of every marker
@@ -214,8 +245,7 @@ def _jpeg_size(head: bytes) -> tuple[int, int]:
             continue
         (length,) = struct.unpack_from(">H", head, at + 2)
         if marker in JPEG_FRAME_HEADERS:
-            height, width = struct.unpack_from(">HH", head, at + 5)
-            return width, height
+            return at
         at += 2 + length
 
 

@@ -86,9 +86,11 @@ def inspect(source: object, kind: MediaKind | None) -> Media:
         pixels = pixels_of(head)
         if pixels is None:
             file.seek(0)
-            pixels = pixels_of(file.read(MAX_BYTES))
-    if pixels is None:
-        raise InvalidInputError(f"the image ({mime}) is damaged or incomplete")
+            head = file.read(MAX_BYTES)
+            pixels = pixels_of(head)
+        if pixels is None:
+            raise InvalidInputError(f"the image ({mime}) is damaged or incomplete")
+        pillow.check_complete(file, head, size)
     return Media("image", mime, source, size, pixels)
 
 

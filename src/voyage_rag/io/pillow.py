@@ -20,6 +20,7 @@ from voyage_rag.core.media import (
     Media,
     MediaKind,
     format_of,
+    lacks_end,
     pixels_of,
 )
 from voyage_rag.errors import InvalidInputError
@@ -135,6 +136,17 @@ def _has_second_page(image: Any) -> bool:
     return not image.tag_v2.get(NEW_SUBFILE_TYPE, 0) & PREVIEW_OR_MASK
 
 
+def check_complete(file: BinaryIO, head: bytes, size: int) -> None:
+    """Raise an `InvalidInputError` for a file that is cut short."""
+
+    def read_from(start: int) -> bytes:
+        file.seek(start)
+        return file.read()
+
+    if size <= MAX_BYTES and lacks_end(head, size, read_from):
+        raise InvalidInputError(f"the image ({format_of(head)}) is damaged or incomplete")
+
+
 def inspect_image(image: Any, kind: MediaKind | None) -> Media:
     """Inspect a Pillow image without decoding it, or raise an `InvalidInputError`."""
     if kind == "video":
@@ -146,7 +158,9 @@ def inspect_image(image: Any, kind: MediaKind | None) -> Media:
         if file is not None:
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
-            return Media("image", format_of(file.read(HEADER_BYTES)), image, size, pixels)
+            head = file.read(HEADER_BYTES)
+            check_complete(file, head, size)
+            return Media("image", format_of(head), image, size, pixels)
         if image.format in RUNS_A_PROGRAM and not _is_decoded(image):
             raise InvalidInputError(
                 f"is an {image.format} file, which Pillow reads with another program: call load() "
