@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from PIL import Image as Pillow
+from PIL import ImageSequence
 
 import voyage_rag
 from fakes import HTTPService, ok
@@ -211,6 +212,24 @@ def test_the_chosen_frame_of_an_animation_is_sent(
     runner.call(voyage, "multimodal_embed", frames, MODEL)
     sent = [Pillow.open(BytesIO(data)).convert("RGB") for _, data in files_sent(emulator)]
     assert [image.getpixel((30, 20)) for image in sent] == colours
+
+
+@pytest.mark.parametrize("format_", ["GIF", "TIFF"])
+@pytest.mark.parametrize("collected", [list, iter], ids=["list", "iterator"])
+def test_the_frames_of_one_moving_image_are_refused(
+    runner, voyage: Voyage, emulator: Emulator, format_: str, collected: Any
+) -> None:
+    """Pillow's iterator yields one object, so that each would have the vector of the last frame."""
+    frames = [Pillow.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
+    with Pillow.open(
+        BytesIO(file_of(frames[0], format_, save_all=True, append_images=frames[1:]))
+    ) as image:
+        inputs = collected(ImageSequence.Iterator(image))
+        with pytest.raises(InvalidInputError, match=r"inputs\[1\].*all_frames\(image\)"):
+            runner.call(voyage, "multimodal_embed", inputs, MODEL)
+        assert emulator.requests == []
+        found = runner.call(voyage, "multimodal_embed", ImageSequence.all_frames(image), MODEL)
+        assert found.embeddings[0] != found.embeddings[1]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -106,6 +106,7 @@ class ContentParser:
             raise InvalidInputError(f"inputs must be {expected}, not a file: pass [file]")
         listed = elements("inputs", inputs, expected)
         contents = [self._content(position, given) for position, given in enumerate(listed)]
+        _refuse_moving_images(contents)
         texts = (s.text for c in contents for s in c.segments if isinstance(s, TextSegment))
         if (name := next(filter(media.is_media_name, texts), None)) is not None:
             self.report_media_name(name)
@@ -171,6 +172,25 @@ def naming(name: str, position: int, do: Callable[[], T]) -> T:
     except (OSError, InvalidInputError) as error:
         reason = error.message if isinstance(error, VoyageError) else str(error)
         raise InvalidInputError(f"{name}: {reason}", indices=(position,)) from error
+
+
+def _refuse_moving_images(contents: Sequence[Content]) -> None:
+    """Raise an `InvalidInputError` if an animated Pillow image occurs in several places.
+
+    Pillow's iterators yield one image several times, and move it to the next frame each time. Each
+    place would have the vector of the last frame.
+    """
+    first: dict[int, int] = {}
+    for content in contents:
+        for source in (s.source for s in content.segments if isinstance(s, Media)):
+            earlier = first.setdefault(id(source), content.position)
+            if earlier != content.position and getattr(source, "is_animated", False):
+                raise InvalidInputError(
+                    f"inputs[{content.position}] has the same animated image as inputs[{earlier}], "
+                    "with the same current frame: pass a copy of each frame, as in "
+                    "PIL.ImageSequence.all_frames(image)",
+                    indices=(content.position,),
+                )
 
 
 def _items_of(position: int, given: object) -> list[tuple[str, object]]:
