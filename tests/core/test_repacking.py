@@ -332,6 +332,21 @@ def test_streams_are_packed_again_too(runner: Runner, verb: str) -> None:
     assert max(service.sizes) > MAX_SPREAD_INPUTS
 
 
+@pytest.mark.parametrize("count", [300, 700, 1_500])
+def test_what_is_left_of_a_long_request_is_sent_once(count: int) -> None:
+    """A rest that needs more than a minute is divided, and no other request takes its texts."""
+    clock = SimulatedClock()
+    service = Limited(clock, 3, tokens=10_000)
+    voyage = voyage_over(FakeService(always=service), clock)
+    texts = [text.ljust(255, "x") for text in texts_of(count)]
+
+    async def program() -> int:
+        return len([vector async for vector in voyage.aembed_iter(iter(texts), MODEL)])
+
+    assert anyio.run(program) == count
+    assert set(service.accepted.values()) == {1}
+
+
 def streamed(runner: Runner, voyage: Any, texts: list[str]) -> list[list[float]]:
     """What `embed_iter` yields."""
     if runner.is_sync:

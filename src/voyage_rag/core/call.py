@@ -307,7 +307,7 @@ def _request(
             failure = error
         else:
             yield from _accept(call, planned.items, answer, results)
-            if waiting is not None and (left := waiting.left(items)):
+            if waiting is not None and (left := waiting.take(items)):
                 yield from _request(call, left, results, waiting)
             return
     parts = call.split(items, failure)
