@@ -332,11 +332,11 @@ def test_streams_are_packed_again_too(runner: Runner, verb: str) -> None:
     assert max(service.sizes) > MAX_SPREAD_INPUTS
 
 
-@pytest.mark.parametrize("count", [300, 700, 1_500])
-def test_what_is_left_of_a_long_request_is_sent_once(count: int) -> None:
+@pytest.mark.parametrize(("count", "characters_per_token"), [(300, 3), (700, 3), (300, 1)])
+def test_what_is_left_of_a_long_request_is_sent_once(count: int, characters_per_token: int) -> None:
     """A rest that needs more than a minute is divided, and no other request takes its texts."""
     clock = SimulatedClock()
-    service = Limited(clock, 3, tokens=10_000)
+    service = Limited(clock, 3, tokens=10_000, characters_per_token=characters_per_token)
     voyage = voyage_over(FakeService(always=service), clock)
     texts = [text.ljust(255, "x") for text in texts_of(count)]
 

@@ -279,7 +279,7 @@ def _request(
     waiting: WaitingItems[Item] | None,
 ) -> Flow[None]:
     """Request the values. Split the slice if it is too much for one request."""
-    failure: VoyageError | None = None
+    own, failure = items, None
     call.warn_if_slow(results)
     if len(items) == 1 or not call.exceeds_minute_limit(items):
         context = call.context
@@ -307,9 +307,20 @@ def _request(
             failure = error
         else:
             yield from _accept(call, planned.items, answer, results)
-            if waiting is not None and (left := waiting.take(items)):
-                yield from _request(call, left, results, waiting)
-            return
+            items = ()
+    if items:
+        yield from _divide(call, items, results, failure)
+    if waiting is not None and (left := waiting.take(own)):
+        yield from _request(call, left, results, waiting)
+
+
+def _divide(
+    call: EndpointCall[Item, Value],
+    items: Sequence[Item],
+    results: PartialResults[Value],
+    failure: VoyageError | None,
+) -> Flow[None]:
+    """Request items in smaller requests."""
     parts = call.split(items, failure)
     if failure is not None and not parts:
         raise call.locate(failure, items)
