@@ -150,6 +150,18 @@ def test_a_text_that_names_a_file_is_embedded_with_a_warning(
     assert "voyage_rag.Image(" in record.getMessage()
 
 
+def test_every_input_that_cannot_be_embedded_is_named(runner, picture: Path) -> None:
+    """So that a folder with damaged files needs one more attempt, and not one per file."""
+    service = FakeService()
+    inputs = ["a", picture.with_name("none.png"), [picture, b"GIF"], picture, b""]
+    with pytest.raises(
+        InvalidInputError, match=r"inputs\[1\]: .*; 2 other inputs cannot be .* `indices`"
+    ) as caught:
+        runner.call(voyage_over(service), "multimodal_embed", inputs, MODEL)
+    assert caught.value.indices == (1, 2, 4)
+    assert service.attempts == []
+
+
 @pytest.mark.parametrize("truncation", [True, False])
 def test_images_beyond_the_context_are_reported(
     runner, caplog: pytest.LogCaptureFixture, truncation: bool

@@ -61,7 +61,8 @@ class MultimodalVerbs(Session):
             One vector per input, in order, and the tokens and pixels billed.
 
         Raises:
-            InvalidInputError: An input cannot be embedded. The message names it; nothing was sent.
+            InvalidInputError: An input cannot be embedded. The message names the first, and the
+                attribute `indices` has the positions of all. Nothing was sent.
             VoyageError: The service did not return a usable response (see `voyage_rag.errors`). The
                 attribute `partial` of the error contains the finished vectors.
         """

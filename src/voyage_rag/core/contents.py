@@ -29,6 +29,9 @@ SEGMENT_TYPES: dict[str, tuple[MediaKind, Delivery] | None] = {
 }
 """The API's types of segments."""
 
+MAX_FAILURES = 1_000
+"""Maximum number of inputs that an error names."""
+
 T = TypeVar("T")
 
 
@@ -100,12 +103,27 @@ class ContentParser:
     invalid_text: InvalidText = "error"
 
     def parse(self, inputs: object) -> list[Content]:
-        """Return the segments of each input, or raise an `InvalidInputError` that names it."""
+        """Return the segments of each input.
+
+        Raises:
+            InvalidInputError: Some inputs cannot be embedded. The error has the positions of all,
+                so that a folder with damaged files needs one more attempt, not one per file.
+        """
         expected = "a list of inputs, each a list of texts, images and videos"
         if hasattr(inputs, "read"):  # iteration would divide a file into lines
             raise InvalidInputError(f"inputs must be {expected}, not a file: pass [file]")
         listed = elements("inputs", inputs, expected)
-        contents = [self._content(position, given) for position, given in enumerate(listed)]
+        contents: list[Content] = []
+        failures: list[InvalidInputError] = []
+        for position, given in enumerate(listed):
+            try:
+                contents.append(self._content(position, given))
+            except InvalidInputError as error:
+                failures.append(error)
+                if len(failures) == MAX_FAILURES:
+                    break
+        if failures:
+            raise _first_of(failures)
         _refuse_moving_images(contents)
         texts = (s.text for c in contents for s in c.segments if isinstance(s, TextSegment))
         if (name := next(filter(media.is_media_name, texts), None)) is not None:
@@ -172,6 +190,18 @@ def naming(name: str, position: int, do: Callable[[], T]) -> T:
     except (OSError, InvalidInputError) as error:
         reason = error.message if isinstance(error, VoyageError) else str(error)
         raise InvalidInputError(f"{name}: {reason}", indices=(position,)) from error
+
+
+def _first_of(failures: Sequence[InvalidInputError]) -> InvalidInputError:
+    """Return the first failure, with the positions of all."""
+    first, *others = failures
+    first.indices = tuple(index for failure in failures for index in failure.indices)
+    if others:
+        first.message += (
+            f"; {len(others)} other input{'s' * (len(others) > 1)} cannot be embedded either: "
+            "`indices` of this error has the positions"
+        )
+    return first
 
 
 def _refuse_moving_images(contents: Sequence[Content]) -> None:
