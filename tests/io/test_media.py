@@ -329,6 +329,7 @@ def test_a_path_in_an_archive_is_read() -> None:
         (np.zeros((2, 2, 3), np.uint8), "not ndarray: convert an array with PIL.Image.fromarray"),
         (b"%PDF-1.7\n", "is a PDF file: pass each of its pages as an image"),
         (b"\0\0\0\x14ftypqt  \0\0\2\0qt  ", "is not an MP4 video"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "pip install pillow-heif, and call"),
         (b"\x1aE\xdf\xa3\x9fB\x86\x81\1", "is not an MP4 video"),
         (b"RIFF\n\n\n\nAVI LIST", "is not an MP4 video"),
         (closed(), "cannot be read: read of closed file"),

@@ -174,6 +174,11 @@ NOT_VIDEO = HEIF | {b"avif", b"avis", b"crx ", b"M4A ", b"M4B "}
 """Brands of images and audio in the same container as MP4."""
 
 
+def is_heif(head: bytes) -> bool:
+    """Return whether a file is an image in HEIF, such as the HEIC photos of phones."""
+    return head[4:8] == b"ftyp" and head[8:12] in HEIF
+
+
 def pixels_of(head: bytes) -> int | None:
     """Return the pixels of an image of an accepted format; None if the header is incomplete."""
     try:

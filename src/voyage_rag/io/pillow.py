@@ -20,6 +20,7 @@ from voyage_rag.core.media import (
     Media,
     MediaKind,
     format_of,
+    is_heif,
     lacks_end,
     pixels_of,
 )
@@ -117,6 +118,12 @@ def _open(
 def inspect_file(source: object, file: BinaryIO) -> Media:
     """Read the header of a file that only Pillow can read, or raise an `InvalidInputError`."""
     pillow = _pillow("an image that is not PNG, JPEG, WEBP or GIF")
+    file.seek(0)
+    if is_heif(file.read(HEADER_BYTES)) and "HEIF" not in pillow.OPEN:
+        raise InvalidInputError(
+            "is a HEIC image, which Pillow alone cannot read: pip install pillow-heif, and call "
+            "pillow_heif.register_heif_opener()"
+        )
     with _open(pillow, HeaderFile(file), PILLOW_FORMATS) as image:
         found = Media("image", "", source, None, image.width * image.height)
         if image.format == "TIFF" and _has_second_page(image):
