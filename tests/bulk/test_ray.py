@@ -239,7 +239,7 @@ def test_a_column_of_vectors_is_not_added_twice(cluster: None, emulator: Emulato
 
     rows = ray.data.from_items([{"text": "one", "embedding": [1.0]}])
     vectors = embed(rows, model="voyage-4", base_url=emulator.url)
-    with pytest.raises(Exception, match="already is a column 'embedding': drop it, or pass out"):
+    with pytest.raises(Exception, match="the column 'embedding' exists: drop it, or pass"):
         vectors.materialize()
     assert emulator.requests == []
 
