@@ -49,7 +49,6 @@ COVERED_BY: dict[str, str] = {
     "core/jobs/files.py": "client/test_files.py",
     "core/options.py": "core/test_validation.py",
     "core/pause.py": "core/test_rate_limiter.py",
-    "core/planned_request.py": "core/test_repacking.py",
     "core/sliding_window.py": "core/test_rate_limiter.py",
     "core/text_stream.py": "client/test_streaming.py",
     "core/waiting_line.py": "core/test_rate_limiter.py",

@@ -28,11 +28,10 @@ from voyage_rag.core.flow import (
     RequestItem,
 )
 from voyage_rag.core.options import EmbedOptions
-from voyage_rag.core.planned_request import PlannedRequest, Rejected
-from voyage_rag.core.planning import MIN_SPREAD_INPUTS, Limits, slices
+from voyage_rag.core.planning import MIN_SPREAD_INPUTS, Limits, Rejected, slices
 from voyage_rag.core.rate_limits import NO_LIMITS
 from voyage_rag.core.repacking import PackedRequest, WaitingItems
-from voyage_rag.core.retry import retrying
+from voyage_rag.core.retry import PlannedRequest, retrying
 from voyage_rag.core.wire.responses import Body, Decoded
 from voyage_rag.errors import RateLimitError, VoyageError
 from voyage_rag.events import BatchSplit, Billed, Verb

@@ -7,7 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 
-from voyage_rag.errors import APIError, InvalidRequestError, VoyageError
+from voyage_rag.core.rate_limits import RateLimits
+from voyage_rag.errors import (
+    APIConnectionError,
+    APIError,
+    InvalidRequestError,
+    RateLimitError,
+    UnexpectedAnswerError,
+    VoyageError,
+)
 from voyage_rag.hosts.failures import (
     TOO_MANY_REQUESTS,
     delay_named,
@@ -29,6 +37,16 @@ EPOCH_SECONDS, EPOCH_MILLISECONDS = 1e9, 1e12
 
 LITELLM_RETRY_AFTER = "llm_provider-retry-after"
 """LiteLLM's proxy sends Retry-After by this name: the provider's, or that of its own limits."""
+
+MAX_RETRY_AFTER_SECONDS = 3_600.0
+"""A longer Retry-After ends the request: it is an error, or an outage that should be reported."""
+
+UNREACHABLE_AFTER_SECONDS = 2.0
+"""Time for which a host that refuses connections or has no address is retried."""
+
+MAX_SYSTEMATIC = 3
+"""Maximum attempts if every response has vectors of a wrong length, or is not from the API and no
+earlier response was valid."""
 
 EXHAUSTED = re.compile(r"\b(?:r|remaining)=0\s*[;,]\s*(?:t|reset)=(\d{1,9})\b")
 """A limit in the header `RateLimit`: `"default";r=0;t=23`, earlier `remaining=0, reset=23`."""
@@ -177,3 +195,35 @@ def _seconds_from(number: float, now: float) -> float:
     if number >= EPOCH_MILLISECONDS:
         number /= 1_000
     return min(max(0.0, number - now) if number >= EPOCH_SECONDS else number, MAX_SECONDS)
+
+
+def is_persistent(failure: VoyageError, attempts: int, spent: float, may_recover: bool) -> bool:
+    """Return whether the host is not reachable, or every response is wrong in the same way."""
+    if isinstance(failure, APIConnectionError):
+        is_late = spent > UNREACHABLE_AFTER_SECONDS
+        return failure.never_sent and is_late and not may_recover
+    if not isinstance(failure, UnexpectedAnswerError) or attempts < MAX_SYSTEMATIC:
+        return False
+    return failure.is_systematic or (failure.is_from_elsewhere and not may_recover)
+
+
+def late(limits: RateLimits, total_timeout: float, model: str) -> RateLimitError:
+    """Return the error for a request that may not be sent within its total timeout."""
+    cause = f"the limit of {limits}" if limits else "the pause after an earlier 429"
+    return RateLimitError(
+        f"{cause} allows no request within the total timeout of {total_timeout:g} s", model=model
+    )
+
+
+def add_notes(failure: VoyageError, allowed_in: float) -> None:
+    """Add the remedy, and when the next request is allowed, to the message of a last failure."""
+    if isinstance(failure, UnexpectedAnswerError):
+        note = "a gateway or proxy may damage responses: `voyage-rag doctor` shows proxies"
+        failure.message += f" ({note})"
+    if (failure.retry_after or 0.0) > MAX_RETRY_AFTER_SECONDS:
+        failure.message += (
+            f" (the response asks to wait {failure.retry_after:,.0f} s; the client waits "
+            f"at most {MAX_RETRY_AFTER_SECONDS:,.0f} s)"
+        )
+    elif isinstance(failure, RateLimitError):
+        failure.message += f" (the next request is allowed in {allowed_in:,.1f} s)"

@@ -31,10 +31,6 @@ class Pause:
         self.is_probing = then_probe
         self.probed_at = -inf
 
-    def is_active(self, now: float) -> bool:
-        """Return whether requests must wait, or probe."""
-        return self.is_probing or now < self.ends_at
-
     def awaits_probe(self, now: float) -> bool:
         """Return whether a probe was sent, whose response is still expected."""
         return self.is_probing and now < self.probed_at + PROBE_TIMEOUT_SECONDS

@@ -115,3 +115,18 @@ def slices(
 def _emptied(items: deque[Item]) -> Iterator[Item]:
     while items:
         yield items.popleft()
+
+
+@dataclass(slots=True)
+class Rejected:
+    """The requests of one call that a 429 rejected. They wait for the limit one after another.
+
+    Otherwise a request would wait for all the others, for which its total timeout is too short.
+
+    Attributes:
+        accepted_at: When the service last accepted a request of the call.
+        first: The request that waits for the limit.
+    """
+
+    accepted_at: float = -math.inf
+    first: object = None

@@ -47,6 +47,7 @@ NAMED_FOR_SECONDS = 600.0
 """After this time without a 429, limits that a 429 named become a measured rate, which rises,
 because the account may have been upgraded. Otherwise, the next 429 names them again."""
 
+MAX_REFUSALS, MAX_UNDERESTIMATE = 3, 3.0
 OUTCOMES_REMEMBERED = 16
 REFUSALS_OF_A_LIMIT = 3
 """Number of 429s among the last outcomes that indicate a limit; fewer occur by chance."""
@@ -153,7 +154,7 @@ class RateLimiter:
     @property
     def is_open(self) -> bool:
         """Whether requests need not wait: no limit is known, and there was no recent 429."""
-        return self.limits is NO_LIMITS and not self._pause.is_active(self.now())
+        return self.limits is NO_LIMITS and not self._is_paused(self.now())
 
     @property
     def has_accepted(self) -> bool:
@@ -167,15 +168,20 @@ class RateLimiter:
             at = self._earliest(Slot(tokens, is_query=is_query), now)
             return max(self._pause.ends_at, at if at < inf else now) - now
 
-    def exceeds_minute_limit(self, tokens: float) -> bool:
-        """Return whether one request exceeds a whole minute's allowance of tokens."""
+    def exceeds_minute_limit(self, tokens: float, refusals: int = 0) -> bool:
+        """Return whether one request exceeds a whole minute's allowance of tokens.
+
+        After several 429s, it may, because texts such as base64 have more tokens than estimated.
+        """
+        if refusals >= MAX_REFUSALS:
+            tokens *= MAX_UNDERESTIMATE
         return self.known and tokens > (self.limits.tokens_per_minute or inf)
 
     def ask(self, slot: Slot) -> float:
         """Return the current delay of a request; at 0 it is sent and counted."""
         with self._lock:
             now = self.now()
-            is_paused = self._pause.is_active(now)
+            is_paused = self._is_paused(now)
             if not (is_paused or self._waiting.count):
                 self._throughput.idle_seconds += now - self._last_event_at
             self._last_event_at = now
@@ -251,6 +257,10 @@ class RateLimiter:
         self._pause.begin(now, one_request, retry_after or 0.0, then_probe=not named)
         self._outcomes.clear()
         self._begin_generation(now)
+
+    def _is_paused(self, now: float) -> bool:
+        """Return whether requests must wait, or probe."""
+        return self._pause.is_probing or now < self._pause.ends_at
 
     def _plausible(self, named: RateLimits) -> RateLimits:
         """Return the limits that a 429 names; none if the service has just accepted far more."""

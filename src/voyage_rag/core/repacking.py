@@ -12,9 +12,9 @@ from itertools import chain
 from typing import Generic, TypeVar
 
 from voyage_rag.core.flow import NothingToSendError, RequestItem
-from voyage_rag.core.planned_request import PlannedRequest
 from voyage_rag.core.planning import Limits, are_scarce, slices
 from voyage_rag.core.rate_limiter import RateLimiter
+from voyage_rag.core.retry import PlannedRequest
 from voyage_rag.hosts.messages import Request
 
 Item = TypeVar("Item", bound=RequestItem)

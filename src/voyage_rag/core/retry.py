@@ -6,14 +6,24 @@ again, or its attempts or its time are used up.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from voyage_rag.core.failures import OK, error_text, failure_in_success, failure_of, request_id_of
-from voyage_rag.core.flow import Attempt, Flow, NothingToSendError
-from voyage_rag.core.planned_request import PlannedRequest, Rejected
+from voyage_rag.core.failures import (
+    MAX_RETRY_AFTER_SECONDS,
+    OK,
+    add_notes,
+    error_text,
+    failure_in_success,
+    failure_of,
+    is_persistent,
+    late,
+    request_id_of,
+)
+from voyage_rag.core.flow import Attempt, Flow, NothingToSendError, RequestItem
+from voyage_rag.core.planning import Rejected
 from voyage_rag.core.rate_limiter import RateLimiter, Reservation
 from voyage_rag.core.rate_limits import limits_in_message
 from voyage_rag.core.waiting_line import ASK_AGAIN_SECONDS
@@ -33,20 +43,6 @@ DEFAULT_RETRIES = 6
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 32.0
 DOUBLINGS = 6
-
-MAX_RETRY_AFTER_SECONDS = 3_600.0
-"""A longer Retry-After ends the request: it is an error, or an outage that should be reported."""
-
-UNREACHABLE_AFTER_SECONDS = 2.0
-"""Time for which a host that refuses connections or has no address is retried."""
-
-MAX_REFUSALS, MAX_UNDERESTIMATE = 3, 3.0
-"""Number of 429s after which a request is divided if it may exceed the tokens of a whole minute,
-because its texts may have more tokens than estimated, for example base64."""
-
-MAX_SYSTEMATIC = 3
-"""Maximum attempts if every response has vectors of a wrong length, or is not from the API and no
-earlier response was valid."""
 
 RETRIED = (APIConnectionError, RateLimitError, ServerError, UnexpectedAnswerError)
 """Embedding changes nothing at the service, so a request with a lost response is retried."""
@@ -119,7 +115,44 @@ class RetryPolicy:
         return inf if isinstance(failure, RateLimitError) else DEFAULT_RETRIES
 
 
+Item = TypeVar("Item", bound=RequestItem)
 Value = TypeVar("Value")
+
+
+class PlannedRequest(Generic[Item]):
+    """A request, and its items. A subclass may determine both when the request is sent.
+
+    Attributes:
+        items: The items.
+        request: The request.
+    """
+
+    def __init__(
+        self, items: Sequence[Item], request: Request, tokens_of: Callable[[float], int]
+    ) -> None:
+        self.items: Sequence[Item] = items
+        self.request: Request = request
+        self._tokens_of = tokens_of
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether it has items that no other request has sent."""
+        return True
+
+    def tokens(self) -> int:
+        """Return its expected tokens."""
+        return self._tokens_of(sum(item.estimated_tokens for item in self.items))
+
+    def take(self) -> Request:
+        """Return the request to send, or raise a `NothingToSendError`."""
+        return self.request
+
+    def put_back(self) -> None:
+        """Prepare for the next attempt after a 429."""
+
+    def withdraw(self) -> Sequence[Item]:
+        """Return its items, which will not be sent."""
+        return self.items
 
 
 def retrying(
@@ -152,7 +185,9 @@ def retrying(
             named = failure_in_success(planned.request, response, host, policy.wall_clock)
             failure = named or error
         finally:
-            attempts.leave()
+            attempts.reservation.cancel()
+            if rejected.first is attempts:
+                rejected.first = None
         attempts.prepare_retry(failure)
 
 
@@ -221,47 +256,24 @@ class Attempts:
             delay = asked if asked <= MAX_RETRY_AFTER_SECONDS else None
             self.reservation.record_refused(delay, limits_in_message(failure.message))
             self._planned.put_back()
-            tokens: float = self._planned.tokens()
-            if self._sent >= MAX_REFUSALS and len(self._planned.items) > 1:
-                tokens *= MAX_UNDERESTIMATE
-            if self._limiter.exceeds_minute_limit(tokens):
-                failure.is_too_large = len(self._planned.items) > 1
+            tokens, is_divisible = self._planned.tokens(), len(self._planned.items) > 1
+            if self._limiter.exceeds_minute_limit(tokens, self._sent * is_divisible):
+                failure.is_too_large = is_divisible
                 raise self.final_failure(failure)
             wait = self._allowed_in()
         spent = self._spent() + wait
-        if self._is_persistent(failure, spent) or not self._policy.allows(
+        may_recover = self._limiter.has_accepted and not self._policy.is_query
+        if is_persistent(failure, self._sent, spent, may_recover) or not self._policy.allows(
             failure, self._sent, spent
         ):
             raise self.final_failure(failure)
-
-    def _is_persistent(self, failure: VoyageError, spent: float) -> bool:
-        """Return whether the host is not reachable, or every response is wrong in the same way."""
-        may_recover = self._limiter.has_accepted and not self._policy.is_query
-        if isinstance(failure, APIConnectionError):
-            is_late = spent > UNREACHABLE_AFTER_SECONDS
-            return failure.never_sent and is_late and not may_recover
-        if not isinstance(failure, UnexpectedAnswerError) or self._sent < MAX_SYSTEMATIC:
-            return False
-        return failure.is_systematic or (failure.is_from_elsewhere and not may_recover)
 
     def final_failure(self, failure: VoyageError) -> VoyageError:
         """Return the error to raise: the last failure with the outcome of the request."""
         failure = self._failure or failure
         failure.attempts = self._sent
         self.reservation.cancel()
-        notes = []
-        if isinstance(failure, UnexpectedAnswerError):
-            notes.append(
-                "a gateway or proxy may damage responses: `voyage-rag doctor` shows proxies"
-            )
-        if (failure.retry_after or 0.0) > MAX_RETRY_AFTER_SECONDS:
-            notes.append(
-                f"the response asks to wait {failure.retry_after:,.0f} s; the client waits "
-                f"at most {MAX_RETRY_AFTER_SECONDS:,.0f} s"
-            )
-        elif isinstance(failure, RateLimitError):
-            notes.append(f"the next request is allowed in {self._allowed_in():,.1f} s")
-        failure.message += "".join(f" ({note})" for note in notes)
+        add_notes(failure, self._allowed_in())
         return failure
 
     def _wait(self) -> float:
@@ -276,26 +288,23 @@ class Attempts:
         if isinstance(self._failure, RateLimitError) and not self._limiter.is_open:
             if (backoff := self._due - self._limiter.now()) > 0:
                 return backoff
-            if not self._rejected.is_turn_of(self):
+            self._rejected.first = self._rejected.first or self
+            if self._rejected.first is not self:
                 return ASK_AGAIN_SECONDS
         delay = self.reservation.wait()
         if self._began is None:
             self._began = self.reservation.asked_at
         spent = self._spent()
         if delay <= 0:
-            self._rejected.leave(self)
+            if self._rejected.first is self:
+                self._rejected.first = None
             self._sent += 1
             self._attempt.timeout = self._policy.time_left(spent)
             self._attempt.request = self._planned.take()
         elif (total := self._policy.total_timeout) is not None:
             limit_delay = self.reservation.limit_delay()
             if spent >= total or (limit_delay < inf and spent + limit_delay > total):
-                limits = self._limiter.limits
-                cause = f"the limit of {limits}" if limits else "the pause after an earlier 429"
-                raise RateLimitError(
-                    f"{cause} allows no request within the total timeout of {total:g} s",
-                    model=self._planned.request.model,
-                )
+                raise late(self._limiter.limits, total, self._planned.request.model)
         return delay
 
     def _hedge(self) -> bool:
@@ -306,11 +315,6 @@ class Attempts:
             return False
         self._hedged = hedged
         return True
-
-    def leave(self) -> None:
-        """Let other requests wait for the limit."""
-        self.reservation.cancel()
-        self._rejected.leave(self)
 
     def _spent(self) -> float:
         if self._began is None:
