@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import numpy as np
 import pytest
 
 import voyage_rag
@@ -179,6 +180,9 @@ def test_texts_are_grouped_by_their_tokens() -> None:
         assert vo.count_tokens(DOCUMENTS, "rerank-3") == before
         with pytest.raises(voyage_rag.InvalidInputError, match=r"texts\[1\] must be a string"):
             vo.count_tokens(["a", ["b"]])  # type: ignore[list-item] # the mistake
+        for model in ("", [], np.zeros(2)):
+            with pytest.raises(voyage_rag.InvalidInputError, match="model must be the name"):
+                vo.count_tokens(["a"], model)  # type: ignore[arg-type] # the mistake
     assert sum(counted) >= billed > 0
     assert before >= billed
 

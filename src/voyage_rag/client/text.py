@@ -236,7 +236,8 @@ class TextVerbs(Session):
         Raises:
             InvalidInputError: An argument is invalid.
         """
-        return embed_flows.count(self.context, texts, model or DEFAULT_EMBED_MODEL)
+        name = DEFAULT_EMBED_MODEL if model is None else model
+        return embed_flows.count(self.context, texts, name)
 
     async def acount_tokens(self, texts: Sequence[str] | str, model: str | None = None) -> int:
         """Async variant of `count_tokens`."""
