@@ -56,12 +56,14 @@ def test_a_tiff_of_several_pages_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_tiff_with_a_preview_is_one_page(tmp_path: Path) -> None:
-    preview = Pillow.new("RGB", (3, 3), "red")
-    preview.encoderinfo = {"tiffinfo": {254: 1}}
-    Pillow.new("RGB", (9, 9), "red").save(
-        tmp_path / "x.tif", save_all=True, append_images=[preview]
-    )
-    assert READER.inspect(tmp_path / "x.tif", None).pixels == 81
+    """Its second image has the type of a smaller version of the first."""
+    saved = io.BytesIO()
+    pages = [Pillow.new("RGB", (9, 9), "red"), Pillow.new("RGB", (3, 3), "red")]
+    pages[0].save(saved, "TIFF", save_all=True, append_images=pages[1:], tiffinfo={254: 0})
+    first, kind, second = saved.getvalue().rpartition(struct.pack("<HHI", 254, 4, 1))
+    path = tmp_path / "x.tif"
+    path.write_bytes(first + kind + struct.pack("<I", 1) + second[4:])
+    assert READER.inspect(path, None).pixels == 81
 
 
 def photo_of(file_format: str) -> bytes:
