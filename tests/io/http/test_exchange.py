@@ -360,12 +360,12 @@ def test_a_service_that_needs_most_of_the_timeout_receives_no_second_request(
     """A server that works on one request at a time would otherwise receive each one twice."""
 
     def act(request: WireRequest) -> None:
-        server.over.wait(0.5)
+        server.over.wait(0.9)
         healthy(request)
 
     server.act = act
     texts = ["a" * length, "b" * length]
-    found = vectors_in_turn(runner, server, voyage_to(server, timeout=0.8), texts)
+    found = vectors_in_turn(runner, server, voyage_to(server, timeout=1.6), texts)
     assert found == [*map(vector_of, texts)]
     assert len(server.requests) == 2
 
